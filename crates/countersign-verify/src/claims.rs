@@ -1,0 +1,60 @@
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::SessionId;
+
+/// What an access token says. Times are whole seconds since 1970-01-01 UTC (RFC 7519, `NumericDate`).
+///
+/// Parsing demands every claim that is not optional, each of its own type and each once: a fractional or textual `exp` is no token of ours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Claims {
+    /// Who issued it.
+    pub iss: String,
+    /// The user's id.
+    pub sub: String,
+    /// When it was issued.
+    pub iat: u64,
+    /// When it ends.
+    pub exp: u64,
+    /// The session it belongs to.
+    pub sid: SessionId,
+    /// When the user last gave the password: the session's beginning.
+    pub auth_time: u64,
+    /// Whom it is meant for, when the issuer was configured to say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Audience>,
+    /// For sessions that live in a cookie: the hash of the CSRF token, see [`csrf`](crate::csrf).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<String>,
+    /// Whatever else the issuer was configured to say.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Claims {
+    /// The claims that every token has; set the optional ones on the result.
+    pub fn new(iss: String, sub: String, sid: SessionId, auth_time: u64, iat: u64, exp: u64) -> Self {
+        Self { iss, sub, iat, exp, sid, auth_time, aud: None, csrf: None, extra: Map::new() }
+    }
+}
+
+/// The claim `aud`: one name or several (RFC 7519, 4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One name.
+    One(String),
+    /// Several names.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Whether `name` is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::One(one) => one == name,
+            Self::Many(many) => many.iter().any(|one| one == name),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::{Validation, decode, decode_header};
+use quick_cache::sync::Cache;
+
+use crate::{Claims, KeySet};
+
+/// Verifies access tokens, and remembers the ones it has verified.
+///
+/// A signature check takes tens of microseconds; the same token again is found in a bounded cache by its exact bytes, in well under one. Neither takes a
+/// lock that another request waits on. Revocation and the user's state are the caller's to check, each time.
+pub struct Verifier {
+    issuer: String,
+    audience: Option<String>,
+    keys: ArcSwap<Generation>,
+    cache: Cache<Box<str>, Remembered>,
+}
+
+impl Verifier {
+    /// A verifier of tokens that `issuer` issued, for `audience` where one is given, remembering up to `remembered` tokens.
+    pub fn new(issuer: String, audience: Option<String>, keys: KeySet, remembered: usize) -> Self {
+        Self { issuer, audience, keys: ArcSwap::from_pointee(Generation { number: 0, keys }), cache: Cache::new(remembered) }
+    }
+
+    /// Checks signature, type, issuer, audience and times. `now` is in whole seconds since 1970.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`] for a good token whose time is over, with its claims; [`TokenError`]'s other variants for everything that is no token of ours.
+    pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Claims>, TokenError> {
+        match self.verify_but_expiry(token, now)? {
+            Verified { claims, expired: false } => Ok(claims),
+            Verified { expired: true, .. } => Err(TokenError::Expired),
+        }
+    }
+
+    /// As [`verify`](Self::verify), but hands out the claims of an expired token too: a logout is welcome at any time.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify), without [`TokenError::Expired`].
+    pub fn verify_but_expiry(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+        let keys = self.keys.load();
+        if let Some(known) = self.cache.get(token).filter(|known| known.generation == keys.number && now < known.until) {
+            return Ok(Verified { claims: known.claims, expired: false });
+        }
+        let (claims, retires_at) = self.check(token, &keys.keys, now)?;
+        let claims = Arc::new(claims);
+        let until = claims.exp.min(retires_at);
+        if now < until {
+            self.cache.insert(token.into(), Remembered { claims: Arc::clone(&claims), until, generation: keys.number });
+        }
+        Ok(Verified { expired: now >= claims.exp, claims })
+    }
+
+    /// Takes new keys. Tokens that were verified with the old ones are checked again.
+    pub fn set_keys(&self, keys: &KeySet) {
+        self.keys.rcu(|old| Generation { number: old.number + 1, keys: keys.clone() });
+    }
+
+    /// How many tokens it remembers.
+    pub fn remembered(&self) -> usize {
+        self.cache.len()
+    }
+
+    fn check(&self, token: &str, keys: &KeySet, now: u64) -> Result<(Claims, u64), TokenError> {
+        if token.len() > MAX_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+        if header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
+            return Err(TokenError::WrongType);
+        }
+        // A token that brings its own key, or says that something unknown must be understood, is none of ours (RFC 7515, 4.1.11; RFC 8725, 3.10).
+        let foreign = header.crit.is_some() || header.jwk.is_some() || header.jku.is_some() || header.x5u.is_some() || header.x5c.is_some();
+        if foreign {
+            return Err(TokenError::Malformed);
+        }
+        let key = header.kid.as_deref().and_then(|kid| keys.get(kid)).ok_or(TokenError::UnknownKey)?;
+        if now >= key.retires_at() {
+            return Err(TokenError::UnknownKey);
+        }
+        let claims = decode::<Claims>(token, key.decoding_key(), &signature_only(key.algorithm())).map_err(|_| TokenError::Invalid)?.claims;
+        if claims.iss != self.issuer {
+            return Err(TokenError::WrongIssuer);
+        }
+        let audience_is_good = match (&self.audience, &claims.aud) {
+            (None, _) => true,
+            (Some(name), Some(aud)) => aud.contains(name),
+            (Some(_), None) => false,
+        };
+        if !audience_is_good {
+            return Err(TokenError::WrongAudience);
+        }
+        if claims.exp > LATEST || claims.iat > claims.exp {
+            return Err(TokenError::Invalid);
+        }
+        Ok((claims, key.retires_at()))
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
+    }
+}
+
+/// A token whose signature and form are good.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// What it says.
+    pub claims: Arc<Claims>,
+    /// Whether its time is over.
+    pub expired: bool,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The header or the token has not the form it must have.
+    #[error("Send `Authorization: Bearer` and the access token as login or refresh returned it.")]
+    Malformed,
+    /// Longer than any token we issue.
+    #[error("The access token is longer than {MAX_BYTES} bytes.")]
+    TooLong,
+    /// A refresh token, or another JWT that is no access token.
+    #[error("This is not an access token.")]
+    WrongType,
+    /// Signed with a key that is not, or no longer, in the key set.
+    #[error("The access token was signed with a key that is not in use.")]
+    UnknownKey,
+    /// The signature is wrong, or a claim is missing or of the wrong type.
+    #[error("The access token's signature or claims are not valid.")]
+    Invalid,
+    /// Issued by somebody else.
+    #[error("The access token was issued by another issuer.")]
+    WrongIssuer,
+    /// Meant for somebody else.
+    #[error("The access token is meant for another audience.")]
+    WrongAudience,
+    /// A good token whose time is over.
+    #[error("The access token has expired. Refresh, and try again.")]
+    Expired,
+}
+
+/// The header `typ` of an access token (RFC 9068, 2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+#[derive(Debug)]
+struct Generation {
+    number: u64,
+    keys: KeySet,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    claims: Arc<Claims>,
+    until: u64,
+    generation: u64,
+}
+
+/// Leaves everything but signature and form to us: the library would read the machine's clock.
+fn signature_only(algorithm: jsonwebtoken::Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+}
+
+const MAX_BYTES: usize = 8 * 1024;
+
+/// The last second of the year 9999: a later `exp` is an attempt to overflow somebody.
+const LATEST: u64 = 253_402_300_799;

@@ -1,0 +1,313 @@
+//! [`Auth`]: everything a flow needs, in one place that is cheap to share.
+
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use axum::Router;
+use countersign_verify::{Revocations, Verifier};
+use jiff::Timestamp;
+
+use crate::clock::{Clock, OsRandom, Random, SystemClock};
+use crate::csrf::CsrfTokens;
+use crate::device::DeviceTokens;
+use crate::feed::Feed;
+use crate::flow;
+use crate::password::{HashSettingsError, Passwords};
+use crate::settings::{Checked, Settings, SettingsError};
+use crate::store::{Store, StoreError};
+use crate::throttle::{LoginThrottle, RefreshLimit};
+use crate::token::{KeyError, KeyRing, RefreshTokens, RotateError, Secrets, rotate};
+use crate::user::{User, UserCache, UserId};
+
+/// First-party login, ready to be mounted.
+///
+/// ```
+/// use std::sync::Arc;
+/// use countersign::store::sqlite::SqliteStore;
+/// use countersign::token::Secrets;
+/// use countersign::{Auth, Settings};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let directory = tempfile::tempdir().unwrap();
+/// let store = Arc::new(SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap());
+/// let secrets = Secrets::from_text("a secret of at least thirty-two characters").unwrap();
+/// let auth = Auth::start(Settings::default(), secrets, store).await.unwrap();
+/// let app: axum::Router = axum::Router::new().merge(auth.routes());
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Auth(Arc<Inner>);
+
+/// What [`Auth`] shares. Open to the crate's own rooms only.
+#[derive(Debug)]
+pub struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) checked: Checked,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: LoginThrottle,
+    pub(crate) refresh_limit: RefreshLimit,
+    pub(crate) csrf: CsrfTokens,
+    pub(crate) devices: DeviceTokens,
+    pub(crate) refresh_tokens: RefreshTokens,
+    pub(crate) ring: KeyRing,
+    pub(crate) verifier: Verifier,
+    pub(crate) revocations: Revocations,
+    pub(crate) users: UserCache,
+    pub(crate) feed: Feed,
+    pub(crate) revocation_list: flow::revocations::Signed,
+    secrets: Secrets,
+}
+
+impl Auth {
+    /// Checks the settings, makes the first signing key where there is none, reads the feed, and begins to follow it.
+    ///
+    /// # Errors
+    /// [`StartError`] with a sentence that says what to do.
+    pub async fn start(settings: Settings, secrets: Secrets, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        Self::start_with(settings, secrets, store, Arc::new(SystemClock), Arc::new(OsRandom)).await
+    }
+
+    /// As [`start`](Self::start), with a clock and a source of randomness of your own: for tests.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn start_with(
+        settings: Settings,
+        secrets: Secrets,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
+        let checked = settings.check()?;
+        let now = clock.now();
+        // Read before the keys and the users, so that whatever changes meanwhile is read again.
+        let cursor = store.cursor_at(now.saturating_sub(settings.access_lifetime + CLOCKS_APART)?).await?;
+        let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
+        let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), TOKENS_REMEMBERED);
+        let auth = Self(Arc::new(Inner {
+            passwords: Passwords::new(settings.hash.clone())?,
+            throttle: LoginThrottle::new(settings.throttle.clone()),
+            refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
+            csrf: CsrfTokens::new(&secrets),
+            devices: DeviceTokens::new(&secrets),
+            refresh_tokens: RefreshTokens::new(&secrets),
+            revocations: Revocations::default(),
+            users: UserCache::new(USERS_REMEMBERED),
+            feed: Feed::starting_at(cursor),
+            revocation_list: flow::revocations::Signed::default(),
+            settings,
+            checked,
+            store,
+            clock,
+            random,
+            ring,
+            verifier,
+            secrets,
+        }));
+        auth.catch_up().await?;
+        auth.passwords.note_kinds(&auth.store.password_kinds().await?);
+        tokio::spawn(keep_house(Arc::downgrade(&auth.0)));
+        Ok(auth)
+    }
+
+    /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
+    pub fn routes(&self) -> Router {
+        flow::routes(self)
+    }
+
+    /// The OpenAPI document of [`routes`](Self::routes).
+    pub fn openapi(&self) -> utoipa::openapi::OpenApi {
+        flow::openapi(self)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// The hashing pool.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// Figures for metrics.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            hash_queue: self.passwords.queue_len(),
+            users_cached: self.users.len(),
+            tokens_cached: self.verifier.remembered(),
+            sessions_revoked: self.revocations.len(),
+        }
+    }
+
+    /// Takes in what has just been changed in the store, so that it holds in this process at once.
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        self.feed.catch_up(self).await
+    }
+
+    /// The user with this id, from the cache if it is there.
+    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
+        if let Some(user) = self.users.get(id) {
+            return Ok(Some(user));
+        }
+        let moment = self.users.moment();
+        let user = self.store.user_by_id(id).await?.map(Arc::new);
+        if let Some(user) = &user {
+            self.users.keep(Arc::clone(user), moment);
+        }
+        Ok(user)
+    }
+
+    /// Reads the signing keys again.
+    pub(crate) async fn load_keys(&self) -> Result<(), StoreError> {
+        let keys = self.store.keys().await?;
+        if let Err(error) = self.ring.replace(&keys, &self.secrets, self.clock.now()) {
+            tracing::error!(%error, "the signing keys changed and cannot be read; the old ones go on");
+            return Ok(());
+        }
+        self.verifier.set_keys(&self.ring.key_set());
+        Ok(())
+    }
+}
+
+impl Deref for Auth {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Inner {
+    /// The time, in whole seconds since 1970.
+    pub(crate) fn seconds(&self) -> u64 {
+        seconds(self.clock.now())
+    }
+}
+
+/// Figures for metrics.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Hashes that wait for a thread.
+    pub hash_queue: usize,
+    /// Users in the cache.
+    pub users_cached: usize,
+    /// Verified tokens in the cache.
+    pub tokens_cached: usize,
+    /// Sessions that ended within the last access-token lifetime.
+    pub sessions_revoked: usize,
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot stand.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Hashing cannot be done as asked.
+    #[error(transparent)]
+    Hash(#[from] HashSettingsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The first signing key could not be made.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+    /// The clock is beyond all calendars.
+    #[error("the clock cannot be right: {0}")]
+    Clock(#[from] jiff::Error),
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+async fn open_ring(
+    settings: &Settings,
+    secrets: &Secrets,
+    store: &dyn Store,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<KeyRing, StartError> {
+    let ring = KeyRing::new(&store.keys().await?, secrets, clock.now())?;
+    let Some(algorithm) = ring.newest_algorithm() else {
+        rotate(store, secrets, settings.signing_algorithm, settings.access_lifetime, true, clock, random).await?;
+        return Ok(KeyRing::new(&store.keys().await?, secrets, clock.now())?);
+    };
+    if algorithm != settings.signing_algorithm {
+        rotate(store, secrets, settings.signing_algorithm, settings.access_lifetime, false, clock, random).await?;
+        return Ok(KeyRing::new(&store.keys().await?, secrets, clock.now())?);
+    }
+    Ok(ring)
+}
+
+/// Follows the feed, and now and then forgets what nobody needs. Ends with the last [`Auth`].
+async fn keep_house(auth: Weak<Inner>) {
+    let mut ticks = tokio::time::interval(FEED_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut since_pruned = 0;
+    loop {
+        ticks.tick().await;
+        let Some(auth) = auth.upgrade().map(Auth) else { return };
+        let mut done = auth.catch_up().await;
+        since_pruned += 1;
+        if done.is_ok() && since_pruned >= TICKS_BETWEEN_PRUNES {
+            since_pruned = 0;
+            done = prune(&auth).await;
+        }
+        if let Err(error) = done {
+            tracing::warn!(%error, "the store does not answer; trying again");
+        }
+    }
+}
+
+async fn prune(auth: &Auth) -> Result<(), StoreError> {
+    let now = auth.clock.now();
+    let before = |age: Duration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+    let revocations = before(auth.settings.access_lifetime + CLOCKS_APART);
+    auth.revocations.forget_before(seconds(revocations));
+    auth.feed.forget_before(seconds(revocations));
+    auth.passwords.note_kinds(&auth.store.password_kinds().await?);
+    let gone = auth.store.prune(revocations, before(ENDED_SESSIONS_KEPT), PRUNED_AT_ONCE).await?;
+    if gone > 0 {
+        tracing::debug!(rows = gone, "forgot old changes and sessions");
+    }
+    Ok(())
+}
+
+/// What the clocks of several machines may differ by.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+
+const FEED_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Half a minute.
+const TICKS_BETWEEN_PRUNES: u32 = 300;
+
+/// So that "why was I logged out?" can be answered for a while.
+const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+const PRUNED_AT_ONCE: u32 = 1000;
+
+/// About 700 bytes each.
+const TOKENS_REMEMBERED: usize = 65_536;
+
+/// About 500 bytes each.
+const USERS_REMEMBERED: usize = 65_536;

@@ -1,0 +1,82 @@
+//! Time and randomness, passed in and never reached for.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use jiff::Timestamp;
+
+/// Where the time comes from.
+///
+/// Everything that expires asks the clock it was given, so a test can live through a week in a millisecond.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The current time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A clock that stands still until it is told to move.
+///
+/// ```
+/// use countersign::clock::{Clock, ManualClock};
+///
+/// let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
+/// clock.advance(std::time::Duration::from_secs(300));
+/// assert_eq!(clock.now().to_string(), "2026-01-01T00:05:00Z");
+/// ```
+#[derive(Debug)]
+pub struct ManualClock {
+    microseconds: AtomicI64,
+}
+
+impl ManualClock {
+    /// A clock that shows `start`, to the microsecond.
+    pub fn at(start: Timestamp) -> Self {
+        Self { microseconds: AtomicI64::new(start.as_microsecond()) }
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: std::time::Duration) {
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.microseconds.fetch_add(by, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.microseconds.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Where unpredictable bytes come from.
+pub trait Random: fmt::Debug + Send + Sync + 'static {
+    /// Fills `bytes` with unpredictable values.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's generator, through AWS-LC.
+#[derive(Debug, Clone, Default)]
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        // AWS-LC itself aborts when the operating system has no entropy; going on with zeroes is never an option.
+        SystemRandom::new().fill(bytes).expect("the operating system gives random bytes");
+    }
+}
+
+/// `N` unpredictable bytes.
+pub(crate) fn random_bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes);
+    bytes
+}

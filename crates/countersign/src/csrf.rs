@@ -1,0 +1,52 @@
+//! The countersign: a session's CSRF token.
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::session::SessionId;
+use crate::token::Secrets;
+
+/// Makes and checks CSRF tokens: base64url of HMAC-SHA256 of the session's id (OWASP, signed double-submit).
+///
+/// Being bound to the session, a cookie and header planted together by a sibling subdomain, or taken from another session, fail.
+///
+/// ```
+/// use countersign::csrf::CsrfTokens;
+/// use countersign::session::SessionId;
+/// use countersign::token::Secrets;
+///
+/// let tokens = CsrfTokens::new(&Secrets::from_text("0123456789abcdef0123456789abcdef").unwrap());
+/// let (mine, other) = (SessionId::new(1).unwrap(), SessionId::new(2).unwrap());
+/// assert!(tokens.matches(mine, tokens.token(mine).as_bytes()));
+/// assert!(!tokens.matches(mine, tokens.token(other).as_bytes()));
+/// ```
+pub struct CsrfTokens {
+    key: hmac::Key,
+}
+
+impl CsrfTokens {
+    /// Tokens under the CSRF key of `secrets`.
+    pub fn new(secrets: &Secrets) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.csrf()) }
+    }
+
+    /// The session's token: 43 characters, the same for the session's whole life.
+    pub fn token(&self, session: SessionId) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, &session.get().to_be_bytes()))
+    }
+
+    /// Whether `header` is the session's token, in constant time.
+    pub fn matches(&self, session: SessionId, header: &[u8]) -> bool {
+        verify_slices_are_equal(self.token(session).as_bytes(), header).is_ok()
+    }
+}
+
+impl fmt::Debug for CsrfTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CsrfTokens(..)")
+    }
+}

@@ -1,0 +1,88 @@
+//! Devices that have logged in before: a signed, long-lived token, so that nobody's failures lock an owner out (OWASP, device cookies).
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::clock::{Random, random_bytes};
+use crate::token::Secrets;
+use crate::user::UserId;
+
+/// Makes and checks device tokens: the user's id, 64 random bits and the time of issue, with their HMAC-SHA256.
+pub struct DeviceTokens {
+    key: hmac::Key,
+}
+
+impl DeviceTokens {
+    /// Tokens under the device key of `secrets`.
+    pub fn new(secrets: &Secrets) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.device()) }
+    }
+
+    /// A token for a device from which `user` has just logged in: the one it `had` under a fresh date, or a new one. `now` is in whole seconds since 1970.
+    pub fn issue(&self, user: UserId, had: Option<DeviceId>, now: u64, random: &dyn Random) -> String {
+        let device = had.unwrap_or_else(|| DeviceId(u64::from_be_bytes(random_bytes(random))));
+        let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES);
+        bytes.extend_from_slice(&user.get().to_be_bytes());
+        bytes.extend_from_slice(&device.0.to_be_bytes());
+        bytes.extend_from_slice(&now.to_be_bytes());
+        let tag = hmac::sign(&self.key, &bytes);
+        bytes.extend_from_slice(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The device that this token names, if it was issued for this very user within the last year.
+    pub fn verify(&self, token: &str, user: UserId, now: u64) -> Option<DeviceId> {
+        if token.len() > 2 * (BODY_BYTES + TAG_BYTES) {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (body, tag) = bytes.split_at_checked(BODY_BYTES)?;
+        hmac::verify(&self.key, body, tag).ok()?;
+        let word = |at: usize| body.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_be_bytes);
+        let (owner, device, issued) = (word(0)?, word(8)?, word(16)?);
+        let is_hers = owner == user.get().cast_unsigned() && now.saturating_sub(issued) <= LIFETIME_SECONDS;
+        is_hers.then_some(DeviceId(device))
+    }
+}
+
+impl fmt::Debug for DeviceTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceTokens(..)")
+    }
+}
+
+/// A device from which a user has logged in before: 64 random bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeviceId(pub u64);
+
+/// How long a device is known after its last login.
+pub const LIFETIME_SECONDS: u64 = 365 * 24 * 60 * 60;
+
+const BODY_BYTES: usize = 24;
+const TAG_BYTES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsRandom;
+
+    #[test]
+    fn a_device_is_known_to_its_own_user_for_a_year_and_to_nobody_else() {
+        let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
+        let others = DeviceTokens::new(&Secrets::from_text(&"e".repeat(32)).unwrap());
+        let (alice, bob) = (UserId::new(1), UserId::new(2));
+        let token = tokens.issue(alice, None, 1_000, &OsRandom);
+        let device = tokens.verify(&token, alice, 1_000).unwrap();
+        assert_eq!(tokens.verify(&token, alice, 1_000 + LIFETIME_SECONDS), Some(device));
+        assert_eq!(tokens.verify(&token, alice, 1_001 + LIFETIME_SECONDS), None);
+        assert_eq!(tokens.verify(&token, bob, 1_000), None);
+        assert_eq!(others.verify(&token, alice, 1_000), None);
+        assert_eq!(tokens.verify(&tokens.issue(alice, Some(device), 2_000, &OsRandom), alice, 2_000), Some(device));
+        for broken in ["", "x", &token[1..], &format!("{token}A"), &"A".repeat(5_000)] {
+            assert_eq!(tokens.verify(broken, alice, 1_000), None, "{broken:?}");
+        }
+    }
+}

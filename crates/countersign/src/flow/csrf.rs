@@ -1,0 +1,49 @@
+//! `GET /accounts/csrf`: the session's CSRF token, for a page that was reloaded and cannot read the API host's cookies.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+use std::time::Duration;
+
+use super::issue::answer;
+use super::refresh::cookie;
+use crate::auth::{Auth, seconds};
+use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::session::Transport;
+
+/// What comes back.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct CsrfResponse {
+    /// Send it as `X-CSRFTOKEN` on everything that writes.
+    csrf_token: String,
+}
+
+#[utoipa::path(
+    get,
+    path = "/accounts/csrf",
+    tag = "accounts",
+    summary = "Ask for the CSRF token",
+    responses(
+        (status = 200, description = "The token, and its cookie", body = CsrfResponse),
+        (status = 401, description = "refresh_token_missing, refresh_token_invalid, refresh_token_expired, session_expired, session_revoked", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn csrf(State(auth): State<Auth>, headers: HeaderMap) -> Result<Response, Problem> {
+    let token = cookie(&auth, &headers)?.ok_or_else(|| Problem::new(Code::RefreshTokenMissing))?;
+    let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
+    let session = auth.store.session(claims.sid).await?.ok_or_else(|| Problem::new(Code::SessionExpired))?;
+    if let Some((_, reason)) = session.revoked {
+        return Err(Problem::new(Code::SessionRevoked).reason(reason));
+    }
+    if seconds(session.expires_at) <= auth.seconds() {
+        return Err(Problem::new(Code::SessionExpired));
+    }
+    if session.transport != Transport::Cookie {
+        return Err(Problem::new(Code::RefreshTokenInvalid));
+    }
+    let csrf_token = auth.csrf.token(claims.sid);
+    let lifetime = Duration::from_secs(claims.exp.saturating_sub(auth.seconds()));
+    let cookie = auth.checked.cookies.set_csrf(&csrf_token, lifetime);
+    Ok(answer(CsrfResponse { csrf_token }, [cookie]))
+}

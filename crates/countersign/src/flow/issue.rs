@@ -1,0 +1,123 @@
+//! What login and refresh share: the tokens of a session, and how they travel.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use countersign_verify::ACCESS_TOKEN_TYPE;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::auth::{Auth, seconds};
+use crate::clock::random_bytes;
+use crate::http::problem::{Code, Problem};
+use crate::session::rotation::{Generation, Jti};
+use crate::session::{SessionId, Transport};
+use crate::token::{AccessGrant, RefreshClaims};
+use crate::user::User;
+
+/// The session that tokens are issued for.
+pub(super) struct Grant<'a> {
+    pub(super) user: &'a User,
+    pub(super) session: SessionId,
+    pub(super) transport: Transport,
+    pub(super) created_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) generation: Generation,
+    pub(super) parent: Option<Jti>,
+    pub(super) jti: Jti,
+    pub(super) now: Timestamp,
+}
+
+/// The tokens.
+pub(super) struct Issued {
+    pub(super) tokens: Tokens,
+    /// The cookies that carry them, for a cookie session.
+    pub(super) cookies: Vec<HeaderValue>,
+}
+
+/// The tokens as login and refresh return them.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Tokens {
+    /// Send it as `Authorization: Bearer`. Keep it in memory only.
+    access_token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// The access token's lifetime in seconds.
+    #[schema(example = 300)]
+    expires_in: u64,
+    /// For browsers: send it as `X-CSRFTOKEN` on everything that writes. It is in the cookie `csrftoken` too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf_token: Option<String>,
+    /// For native clients: the refresh token, in place of the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+impl Grant<'_> {
+    /// Signs an access token and a refresh token.
+    pub(super) fn issue(&self, auth: &Auth) -> Result<Issued, Problem> {
+        let now = seconds(self.now);
+        let lifetime = auth.settings.access_lifetime.as_secs();
+        let csrf_token = (self.transport == Transport::Cookie).then(|| auth.csrf.token(self.session));
+        let claims = AccessGrant {
+            issuer: &auth.checked.issuer,
+            audience: auth.settings.audience.as_deref(),
+            user: self.user,
+            session: self.session,
+            auth_time: seconds(self.created_at),
+            csrf_token: csrf_token.as_deref(),
+            extra: &auth.settings.extra_claims,
+            issued_at: now,
+            expires_at: now + lifetime,
+        }
+        .claims();
+        let access_token = auth.ring.sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
+        let idle = Duration::from_secs(seconds(self.expires_at).saturating_sub(now)).min(auth.settings.session_idle);
+        let refresh = RefreshClaims {
+            sid: self.session,
+            generation: self.generation.0,
+            jti: self.jti,
+            parent: self.parent,
+            iat: now,
+            exp: now + idle.as_secs(),
+        };
+        let refresh_token = auth.refresh_tokens.sign(&refresh).map_err(internal)?;
+        let mut cookies = Vec::new();
+        if let Some(csrf_token) = &csrf_token {
+            cookies.push(auth.checked.cookies.set_refresh(&refresh_token, idle));
+            cookies.push(auth.checked.cookies.set_csrf(csrf_token, idle));
+        }
+        let refresh_token = (self.transport == Transport::Body).then_some(refresh_token);
+        Ok(Issued { tokens: Tokens { access_token, token_type: "Bearer", expires_in: lifetime, csrf_token, refresh_token }, cookies })
+    }
+}
+
+/// A fresh token id.
+pub(super) fn new_jti(auth: &Auth) -> Jti {
+    Jti(random_bytes(&*auth.random))
+}
+
+/// A JSON answer that no cache keeps (RFC 6749, 5.1), with cookies.
+pub(super) fn answer(body: impl Serialize, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    (no_store(cookies), Json(body)).into_response()
+}
+
+/// The headers of an answer that no cache keeps, with cookies.
+pub(super) fn no_store(cookies: impl IntoIterator<Item = HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
+    }
+    headers
+}
+
+/// A fault of ours: signing failed, although the key was good when it was loaded.
+pub(super) fn internal(error: impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a token could not be signed");
+    Problem::new(Code::InternalError)
+}

@@ -1,0 +1,212 @@
+//! `POST /accounts/login`: a name and a password become a session.
+//!
+//! A wrong name, a wrong password and an inactive user get one answer at one cost in time.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::time::Duration;
+
+use super::issue::{Grant, Tokens, answer, new_jti};
+use crate::auth::Auth;
+use crate::clock::random_bytes;
+use crate::device::{self, DeviceId};
+use crate::http::fields::Fields;
+use crate::http::guard;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::password::{EncodedPassword, Password};
+use crate::session::rotation::Generation;
+use crate::session::{NewSession, SessionId, Transport};
+use crate::throttle::AccountKey;
+use crate::user::{LoginRow, User, UserId, fold};
+
+/// What is sent, as JSON or as a form.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
+pub(crate) struct LoginRequest {
+    /// The user name, or an e-mail address that only one user has.
+    #[schema(example = "alice", max_length = 254)]
+    username: String,
+    /// The password.
+    #[schema(example = "correct horse battery staple", max_length = 1024)]
+    password: String,
+    /// `body` for native clients: the refresh token then comes in the body, and no cookie is set.
+    transport: Option<Transport>,
+    /// Native clients: the `device_token` of an earlier login on this device.
+    device_token: Option<String>,
+}
+
+/// What comes back.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct LoginResponse {
+    #[serde(flatten)]
+    tokens: Tokens,
+    /// Native clients: send it with the next login on this device, so that nobody's failures block it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
+    user: Arc<User>,
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/login",
+    tag = "accounts",
+    summary = "Log in",
+    request_body(content((LoginRequest = "application/json"), (LoginRequest = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "The tokens and the user; for browsers the cookies too", body = LoginResponse),
+        (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "invalid_credentials", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn login(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
+    match attempt(&auth, &peer, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let from_own_page = guard::source(auth, &headers);
+    let native = guard::native(auth, &headers);
+    if native.is_err() {
+        from_own_page.clone()?;
+    }
+    let asked = Asked::read(request, auth.settings.body_timeout).await?;
+    match asked.transport {
+        Transport::Cookie => from_own_page?,
+        Transport::Body => native?,
+    }
+
+    let found = auth.store.user_by_login(&asked.username).await?;
+    let device_token = asked.device_token.as_deref().or_else(|| auth.checked.cookies.device_of(&headers));
+    let device = found.as_ref().zip(device_token).and_then(|(found, token)| auth.devices.verify(token, found.user.id, auth.seconds()));
+    let attempt = auth
+        .throttle
+        .begin(account(found.as_ref(), &fold(&asked.username)), device, peer.ip, auth.clock.now())
+        .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
+    let verdict = match auth.passwords.verify(found.as_ref().map(|found| &found.password), &asked.password).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            auth.throttle.cancelled(attempt);
+            return Err(error.into());
+        }
+    };
+    let Some(LoginRow { user, password }) = found.filter(|found| verdict.matches && found.user.is_active) else {
+        tracing::info!(ip = %peer.ip, "login failed");
+        return Err(Problem::new(Code::InvalidCredentials));
+    };
+    auth.throttle.succeeded(attempt);
+
+    if verdict.outdated {
+        upgrade(auth, user.id, &password, &asked.password).await;
+    }
+    begin_session(auth, peer, asked.transport, user, device).await
+}
+
+/// What was asked, parsed.
+struct Asked {
+    username: String,
+    password: Password,
+    transport: Transport,
+    device_token: Option<String>,
+}
+
+impl Asked {
+    async fn read(request: Request<Body>, deadline: Duration) -> Result<Self, Problem> {
+        let mut fields = Fields::read(request, deadline).await?;
+        let username = fields.required("username", LOGIN_MAX_CHARS);
+        let password = fields.required("password", Password::MAX_BYTES);
+        let transport = match fields.text("transport", 16) {
+            None => Transport::Cookie,
+            Some(word) => Transport::from_word(&word).unwrap_or_else(|| {
+                fields.refuse("transport", "Choose cookie or body.");
+                Transport::Cookie
+            }),
+        };
+        let device_token = fields.text("device_token", 256);
+        fields.done()?;
+        match Password::parse(password) {
+            Ok(password) => Ok(Self { username, password, transport, device_token }),
+            Err(error) => Err(Problem::new(Code::ValidationError).field("password", error.to_string())),
+        }
+    }
+}
+
+/// Whatever spelling or address named it, an account is counted once.
+fn account<'a>(found: Option<&LoginRow>, folded: &'a str) -> AccountKey<'a> {
+    found.map_or(AccountKey::Unknown(folded), |found| AccountKey::User(found.user.id))
+}
+
+/// Encodes the password anew in today's form. A login does not fail for it.
+async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) {
+    match auth.passwords.hash(password).await {
+        Ok(new) => match auth.store.upgrade_password(user, old, &new).await {
+            Ok(()) => tracing::info!(user = %user, "the password's encoding was upgraded"),
+            Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
+        },
+        Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
+    }
+}
+
+async fn begin_session(
+    auth: &Auth,
+    peer: &Peer,
+    transport: Transport,
+    mut user: User,
+    device: Option<DeviceId>,
+) -> Result<Response, Problem> {
+    let now = auth.clock.now();
+    let jti = new_jti(auth);
+    let session = new_session_id(auth);
+    let expires_at = now.saturating_add(auth.settings.session_absolute).map_err(super::issue::internal)?;
+    let moment = auth.users.moment();
+    let new = NewSession {
+        id: session,
+        user_id: user.id,
+        jti,
+        created_at: now,
+        expires_at,
+        transport,
+        user_agent: peer.user_agent.clone(),
+        ip: Some(peer.ip),
+    };
+    auth.store.create_session(new).await?;
+    user.last_login = Some(now);
+    let user = Arc::new(user);
+    auth.users.keep(Arc::clone(&user), moment);
+
+    let grant =
+        Grant { user: &user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
+    let mut issued = grant.issue(auth)?;
+    let device_token = auth.devices.issue(user.id, device, auth.seconds(), &*auth.random);
+    let device_token = match transport {
+        Transport::Body => Some(device_token),
+        Transport::Cookie => {
+            issued.cookies.push(auth.checked.cookies.set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)));
+            None
+        }
+    };
+    tracing::info!(user = %user.id, session = %session, ip = %peer.ip, transport = transport.as_str(), "logged in");
+    Ok(answer(LoginResponse { tokens: issued.tokens, device_token, user }, issued.cookies))
+}
+
+fn new_session_id(auth: &Auth) -> SessionId {
+    loop {
+        if let Some(id) = SessionId::new(u64::from_be_bytes(random_bytes(&*auth.random))) {
+            return id;
+        }
+    }
+}
+
+/// An e-mail address may have 254 characters.
+const LOGIN_MAX_CHARS: usize = 254;

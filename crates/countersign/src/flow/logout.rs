@@ -1,0 +1,79 @@
+//! `POST /accounts/logout`: ends this session, by whichever of its tokens the client still has.
+//!
+//! Idempotent, and welcome with expired tokens: a session that has ended is ended.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::issue::no_store;
+use super::refresh::{cookie, token_in_body};
+use crate::auth::Auth;
+use crate::http::authenticated::bearer;
+use crate::http::guard;
+use crate::http::problem::{Problem, ProblemSchema};
+use crate::session::{RevokedReason, SessionId};
+use crate::token::RefreshError;
+
+#[utoipa::path(
+    post,
+    path = "/accounts/logout",
+    tag = "accounts",
+    summary = "Log out",
+    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers without an access token: the session's CSRF token")),
+    request_body(content = Option<super::refresh::RefreshRequest>, description = "Native clients without an access token"),
+    responses(
+        (status = 204, description = "The session is ended; the cookies are cleared"),
+        (status = 401, description = "token_invalid", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security((), ("bearer" = [])),
+)]
+pub(crate) async fn logout(State(auth): State<Auth>, request: Request<Body>) -> Response {
+    match end(&auth, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
+    let headers = request.headers();
+    // A form of another site could otherwise clear the cookies, which its browser did not even send.
+    guard::source(auth, headers).or_else(|refused| guard::native(auth, headers).map_err(|_| refused))?;
+
+    let by_bearer = match bearer(headers) {
+        Ok(None) => Ok(None),
+        Ok(Some(token)) => {
+            auth.verifier.verify_but_expiry(token, auth.seconds()).map(|token| Some(token.claims.sid)).map_err(Problem::from)
+        }
+        Err(problem) => Err(problem),
+    };
+    let by_cookie = match cookie(auth, headers)?.map(|token| auth.refresh_tokens.verify_but_expiry(token)) {
+        None => None,
+        Some(Ok(claims)) => Some(guard::countersign(auth, headers, claims.sid).map(|()| Some(claims.sid))),
+        // It opens nothing; clearing it is all that can be done.
+        Some(Err(_)) => Some(Ok(None)),
+    };
+    let ended: Vec<SessionId> = match (by_bearer, by_cookie) {
+        (Err(problem), None) => return Err(problem),
+        // An interceptor may add a stale header to every call: the cookie's session is what counts.
+        (Err(_) | Ok(None), Some(session)) => session?.into_iter().collect(),
+        (Ok(Some(session)), Some(Ok(Some(other)))) if other != session => vec![session, other],
+        (Ok(Some(session)), _) => vec![session],
+        (Ok(None), None) => match token_in_body(auth, request).await?.map(|token| auth.refresh_tokens.verify_but_expiry(&token)) {
+            None => Vec::new(),
+            Some(Ok(claims)) => vec![claims.sid],
+            Some(Err(error @ RefreshError::Invalid)) => return Err(error.into()),
+            Some(Err(_)) => Vec::new(),
+        },
+    };
+    let now = auth.clock.now();
+    for session in ended {
+        if auth.store.revoke_session(session, None, RevokedReason::Logout, now).await? {
+            tracing::info!(session = %session, "logged out");
+        }
+    }
+    auth.catch_up().await?;
+    Ok((StatusCode::NO_CONTENT, no_store(auth.checked.cookies.clear())).into_response())
+}

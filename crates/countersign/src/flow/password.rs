@@ -1,0 +1,99 @@
+//! `POST /accounts/password`: a new password, for who knows the old one. Ends the user's other sessions.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::issue::no_store;
+use crate::auth::Auth;
+use crate::http::authenticated::Authenticated;
+use crate::http::fields::Fields;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::password::{Password, UserAttributes, validate};
+use crate::throttle::AccountKey;
+use crate::user::User;
+
+/// What is sent.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
+pub(crate) struct PasswordRequest {
+    /// The password as it is.
+    #[schema(max_length = 1024)]
+    old_password: String,
+    /// The password as it shall be.
+    #[schema(min_length = 8, max_length = 1024)]
+    new_password: String,
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/password",
+    tag = "accounts",
+    summary = "Change the password",
+    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token")),
+    request_body = PasswordRequest,
+    responses(
+        (status = 204, description = "The password is changed; the other sessions are ended"),
+        (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn change_password(
+    State(auth): State<Auth>,
+    who: Authenticated,
+    peer: Peer,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, &who.user)?;
+
+    // Wrong old passwords count against the same budget as failed logins.
+    let attempt = auth
+        .throttle
+        .begin(AccountKey::User(who.user.id), None, peer.ip, auth.clock.now())
+        .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
+    let stored = match auth.store.password_of(who.user.id).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            auth.throttle.cancelled(attempt);
+            return Err(error.into());
+        }
+    };
+    let verdict = match auth.passwords.verify(stored.as_ref(), &old).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            auth.throttle.cancelled(attempt);
+            return Err(error.into());
+        }
+    };
+    if !verdict.matches {
+        return Err(Problem::new(Code::ValidationError).field("old_password", "This is not your password."));
+    }
+    auth.throttle.succeeded(attempt);
+
+    let encoded = auth.passwords.hash(&new).await?;
+    if !auth.store.change_password(who.user.id, &encoded, Some(who.claims.sid), auth.clock.now()).await? {
+        return Err(Problem::new(Code::UserInactive));
+    }
+    auth.catch_up().await?;
+    tracing::info!(user = %who.user.id, session = %who.claims.sid, "the password was changed");
+    Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
+}
+
+fn read(mut fields: Fields, user: &User) -> Result<(Password, Password), Problem> {
+    let old = fields.required("old_password", Password::MAX_BYTES);
+    let new = fields.required("new_password", Password::MAX_BYTES);
+    fields.done()?;
+    let about = UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+    for problem in validate(&new, &about).err().into_iter().flatten() {
+        fields.refuse("new_password", problem.to_string());
+    }
+    fields.done()?;
+    let parse = |name, text| Password::parse(text).map_err(|error| Problem::new(Code::ValidationError).field(name, error.to_string()));
+    Ok((parse("old_password", old)?, parse("new_password", new)?))
+}

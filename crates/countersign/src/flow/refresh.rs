@@ -1,0 +1,139 @@
+//! `POST /accounts/refresh`: a refresh token becomes a new one and a new access token.
+//!
+//! What a token leads to is decided by [`decide`](crate::session::rotation::decide). A refusal that ends the session leaves the cookies alone: another tab
+//! may have logged in meanwhile, and a late answer must not take its cookies away.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request};
+use axum::response::{IntoResponse, Response};
+
+use super::issue::{Grant, Tokens, answer, new_jti};
+use crate::auth::Auth;
+use crate::http::fields::Fields;
+use crate::http::guard;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::session::Transport;
+use crate::session::rotation::{Generation, Presented, RotationEvent};
+use crate::store::{Rotate, Rotation};
+use crate::token::{RefreshClaims, RefreshError};
+
+/// What native clients send. Browsers send the cookie and `X-CSRFTOKEN`, and no body.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
+pub(crate) struct RefreshRequest {
+    /// The refresh token.
+    refresh_token: Option<String>,
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/refresh",
+    tag = "accounts",
+    summary = "Refresh the tokens",
+    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token")),
+    request_body(content = Option<RefreshRequest>, description = "Native clients only"),
+    responses(
+        (status = 200, description = "New tokens; for browsers the cookies too", body = Tokens),
+        (status = 401, description = "refresh_token_missing, refresh_token_invalid, refresh_token_expired, session_expired, session_revoked, refresh_token_reused, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn refresh(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
+    match rotate(&auth, &peer, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
+    let now = auth.clock.now();
+    let headers = request.headers();
+    let (claims, transport) = match cookie(auth, headers)? {
+        Some(token) => {
+            guard::source(auth, headers)?;
+            let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
+            guard::countersign(auth, headers, claims.sid)?;
+            (claims, Transport::Cookie)
+        }
+        None => {
+            guard::native(auth, headers).or_else(|_| guard::source(auth, headers))?;
+            let Some(token) = token_in_body(auth, request).await? else {
+                return Err(Problem::new(Code::RefreshTokenMissing));
+            };
+            (auth.refresh_tokens.verify(&token, auth.seconds())?, Transport::Body)
+        }
+    };
+    auth.refresh_limit.check(claims.sid, now).map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
+
+    let session = claims.sid;
+    let rotate = Rotate { session, token: presented(&claims), transport, now, window: auth.settings.race_window };
+    let (user_id, created_at, expires_at, child, event) = match auth.store.rotate_session(rotate).await? {
+        Rotation::Granted { user_id, created_at, expires_at, child, event } => (user_id, created_at, expires_at, child, event),
+        Rotation::Reused { user_id } => {
+            tracing::warn!(user = %user_id, session = %session, ip = %peer.ip, event = "token_theft", "two parties held one session; it was ended");
+            auth.catch_up().await?;
+            return Err(Problem::new(Code::RefreshTokenReused));
+        }
+        Rotation::Revoked(reason) => return Err(Problem::new(Code::SessionRevoked).reason(reason)),
+        Rotation::Expired | Rotation::Unknown => return Err(Problem::new(Code::SessionExpired)),
+        Rotation::WrongTransport => {
+            return Err(Problem::new(Code::RefreshTokenInvalid)
+                .detail("This refresh token belongs to the other kind of client: browsers send the cookie, native clients the body."));
+        }
+    };
+    match event {
+        Some(RotationEvent::Rollback) => {
+            tracing::warn!(user = %user_id, session = %session, event = "state_rollback", "a token was newer than the store: was a backup restored?");
+        }
+        Some(RotationEvent::Race) => tracing::debug!(session = %session, "a late refresh was forgiven"),
+        None => {}
+    }
+    let user = auth.user(user_id).await?.filter(|user| user.is_active).ok_or_else(|| Problem::new(Code::UserInactive))?;
+
+    let grant = Grant {
+        user: &user,
+        session,
+        transport,
+        created_at,
+        expires_at,
+        generation: child.generation,
+        parent: Some(child.parent),
+        jti: new_jti(auth),
+        now,
+    };
+    let issued = grant.issue(auth)?;
+    Ok(answer(issued.tokens, issued.cookies))
+}
+
+/// The refresh token in the cookie.
+pub(super) fn cookie<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
+    auth.checked.cookies.refresh_of(headers).map_err(|two| Problem::new(Code::RefreshTokenInvalid).detail(two.to_string()))
+}
+
+/// The refresh token in the body.
+pub(super) async fn token_in_body(auth: &Auth, request: Request<Body>) -> Result<Option<String>, Problem> {
+    let mut fields = Fields::read_if_any(request, auth.settings.body_timeout).await?;
+    let token = fields.text("refresh_token", TOKEN_MAX_CHARS);
+    fields.done()?;
+    Ok(token.filter(|token| !token.is_empty()))
+}
+
+fn presented(claims: &RefreshClaims) -> Presented {
+    Presented { generation: Generation(claims.generation), jti: claims.jti, parent: claims.parent, issued_at: claims.iat }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::new(Code::RefreshTokenInvalid),
+            RefreshError::Expired => Self::new(Code::RefreshTokenExpired),
+            RefreshError::Sign => super::issue::internal(error),
+        }
+    }
+}
+
+const TOKEN_MAX_CHARS: usize = 1024;

@@ -1,0 +1,263 @@
+//! Cookies: their names, their attributes, and how they are read.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+
+use crate::settings::Settings;
+
+/// Builds the `Set-Cookie` values, and reads the cookies of a request.
+#[derive(Debug, Clone)]
+pub struct Cookies {
+    refresh: String,
+    csrf: String,
+    device: String,
+    device_path: String,
+    attributes: String,
+}
+
+impl Cookies {
+    /// The cookies of these settings.
+    ///
+    /// # Errors
+    /// [`CookieError`] for names and combinations that browsers refuse or that are not safe.
+    pub fn new(settings: &Settings) -> Result<Self, CookieError> {
+        let secure = settings.public_url.scheme() == "https";
+        let default_name = if secure && settings.cookie_domain.is_none() { "__Host-refreshtoken" } else { "refreshtoken" };
+        let refresh = settings.refresh_cookie.clone().unwrap_or_else(|| default_name.to_owned());
+        for name in [&refresh, &settings.csrf_cookie, &settings.device_cookie] {
+            if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+                return Err(CookieError::Name(name.clone()));
+            }
+            if !secure && (name.starts_with("__Host-") || name.starts_with("__Secure-")) {
+                return Err(CookieError::PrefixWithoutHttps(name.clone()));
+            }
+            if name.starts_with("__Host-") && settings.cookie_domain.is_some() {
+                return Err(CookieError::HostWithDomain(name.clone()));
+            }
+        }
+        if settings.device_cookie.starts_with("__Host-") {
+            return Err(CookieError::HostWithPath);
+        }
+        if refresh == settings.csrf_cookie || refresh == settings.device_cookie || settings.csrf_cookie == settings.device_cookie {
+            return Err(CookieError::SameName);
+        }
+        if settings.same_site == SameSite::None && !secure {
+            return Err(CookieError::NoneWithoutHttps);
+        }
+        let domain = match &settings.cookie_domain {
+            Some(domain) => {
+                let host = settings.public_url.host_str().unwrap_or_default();
+                let bare = domain.trim_start_matches('.');
+                let covers = host == bare || host.strip_suffix(bare).is_some_and(|rest| rest.ends_with('.'));
+                if !covers || !bare.contains('.') {
+                    return Err(CookieError::ForeignDomain { domain: domain.clone(), host: host.to_owned() });
+                }
+                format!("; Domain={bare}")
+            }
+            None => String::new(),
+        };
+        let attributes = format!("; SameSite={}{}{domain}", settings.same_site, if secure { "; Secure" } else { "" });
+        Ok(Self {
+            refresh,
+            csrf: settings.csrf_cookie.clone(),
+            device: settings.device_cookie.clone(),
+            device_path: format!("{}/login", settings.base_path),
+            attributes,
+        })
+    }
+
+    /// The refresh cookie's name.
+    pub fn refresh_name(&self) -> &str {
+        &self.refresh
+    }
+
+    /// The CSRF cookie's name.
+    pub fn csrf_name(&self) -> &str {
+        &self.csrf
+    }
+
+    /// Sets the refresh cookie: `HttpOnly`, so that script cannot read it.
+    pub fn set_refresh(&self, token: &str, lifetime: Duration) -> HeaderValue {
+        value(format!("{}={token}; Path=/; Max-Age={}; HttpOnly{}", self.refresh, lifetime.as_secs(), self.attributes))
+    }
+
+    /// Sets the CSRF cookie, which script must be able to read.
+    pub fn set_csrf(&self, token: &str, lifetime: Duration) -> HeaderValue {
+        value(format!("{}={token}; Path=/; Max-Age={}{}", self.csrf, lifetime.as_secs(), self.attributes))
+    }
+
+    /// Sets the device cookie, which only a login gets to see.
+    pub fn set_device(&self, token: &str, lifetime: Duration) -> HeaderValue {
+        value(format!("{}={token}; Path={}; Max-Age={}; HttpOnly{}", self.device, self.device_path, lifetime.as_secs(), self.attributes))
+    }
+
+    /// Removes the refresh and the CSRF cookie. The device stays known.
+    pub fn clear(&self) -> [HeaderValue; 2] {
+        [self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)]
+    }
+
+    /// The refresh token of a request.
+    ///
+    /// # Errors
+    /// [`TwoCookies`] when there are two: one of them was planted, and guessing which is not safe.
+    pub fn refresh_of<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>, TwoCookies> {
+        let mut found = values(headers, &self.refresh);
+        match (found.next(), found.next()) {
+            (_, Some(_)) => Err(TwoCookies),
+            (first, None) => Ok(first.filter(|token| !token.is_empty())),
+        }
+    }
+
+    /// The device token of a request; of several, the first.
+    pub fn device_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        values(headers, &self.device).next()
+    }
+}
+
+/// When a cookie travels with requests from other sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SameSite {
+    /// With links from other sites, not with their forms and scripts: the default.
+    #[default]
+    Lax,
+    /// Never from other sites.
+    Strict,
+    /// Always; for a front end on another site. Needs https.
+    None,
+}
+
+impl fmt::Display for SameSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lax => "Lax",
+            Self::Strict => "Strict",
+            Self::None => "None",
+        })
+    }
+}
+
+impl FromStr for SameSite {
+    type Err = UnknownSameSite;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Lax, Self::Strict, Self::None].into_iter().find(|one| one.to_string().eq_ignore_ascii_case(text)).ok_or(UnknownSameSite)
+    }
+}
+
+/// Not a value of `SameSite`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("choose lax, strict or none")]
+pub struct UnknownSameSite;
+
+/// A request with two refresh cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request carries two refresh cookies; delete the cookies of this site and its parent domains, and log in again")]
+pub struct TwoCookies;
+
+/// Cookies that browsers would refuse, or that would not be safe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CookieError {
+    /// A name with characters that cookie names cannot have.
+    #[error("the cookie name {0:?} must be 1 to 64 letters, digits, `-`, `_` or `.`")]
+    Name(String),
+    /// Two cookies with one name.
+    #[error("the refresh, CSRF and device cookies need three different names")]
+    SameName,
+    /// A prefix that browsers accept over https only.
+    #[error("browsers refuse the cookie {0} over http; set public_url to an https:// address, or choose a name without the prefix")]
+    PrefixWithoutHttps(String),
+    /// The prefix `__Host-` forbids a domain.
+    #[error("browsers refuse the cookie {0} with a domain; remove cookie_domain, or set refresh_cookie to a name without `__Host-`")]
+    HostWithDomain(String),
+    /// The prefix `__Host-` demands the path `/`.
+    #[error("device_cookie cannot begin with `__Host-`, because it is sent to the login only")]
+    HostWithPath,
+    /// Browsers accept `None` with `Secure` only.
+    #[error(
+        "same_site = none needs https: browsers refuse such cookies over http; set public_url to an https:// address, or same_site to lax"
+    )]
+    NoneWithoutHttps,
+    /// A domain that the server is not in.
+    #[error("cookie_domain {domain} does not cover the host of public_url, {host}; browsers would refuse the cookies")]
+    ForeignDomain {
+        /// The setting.
+        domain: String,
+        /// The public URL's host.
+        host: String,
+    },
+}
+
+/// Every value of the cookie `name`, over all `Cookie` headers, without the quotes that RFC 6265 allows.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(COOKIE)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(move |(key, _)| *key == name)
+        .map(|(_, value)| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+}
+
+fn value(text: String) -> HeaderValue {
+    // Names are checked, attributes are ours, and tokens are base64url and dots.
+    HeaderValue::try_from(text).expect("a cookie of visible ASCII characters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(public_url: &str) -> Settings {
+        Settings { public_url: public_url.parse().unwrap(), ..Settings::default() }
+    }
+
+    #[test]
+    fn over_https_the_refresh_cookie_is_bound_to_the_host() {
+        let cookies = Cookies::new(&settings("https://id.example.com")).unwrap();
+        let hour = Duration::from_secs(3600);
+        assert_eq!(cookies.set_refresh("a.b.c", hour), "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(cookies.set_csrf("abc", hour), "csrftoken=abc; Path=/; Max-Age=3600; SameSite=Lax; Secure");
+        assert_eq!(cookies.set_device("d", hour), "devicetoken=d; Path=/accounts/login; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[test]
+    fn combinations_that_browsers_refuse_are_refused_before_them() {
+        let http = settings("http://localhost:8000");
+        let https = settings("https://id.example.com");
+        let error = |settings: Settings| Cookies::new(&settings).err();
+        assert_eq!(error(Settings { same_site: SameSite::None, ..http.clone() }), Some(CookieError::NoneWithoutHttps));
+        assert!(Cookies::new(&Settings { same_site: SameSite::None, ..https.clone() }).is_ok());
+        let host = Some("__Host-refreshtoken".to_owned());
+        assert!(matches!(error(Settings { refresh_cookie: host.clone(), ..http.clone() }), Some(CookieError::PrefixWithoutHttps(_))));
+        let domain = Some("example.com".to_owned());
+        let both = Settings { refresh_cookie: host, cookie_domain: domain.clone(), ..https.clone() };
+        assert!(matches!(error(both), Some(CookieError::HostWithDomain(_))));
+        assert!(Cookies::new(&Settings { cookie_domain: domain, ..https.clone() }).is_ok());
+        for foreign in ["example.org", "com", "ample.com"] {
+            let foreign = Settings { cookie_domain: Some(foreign.to_owned()), ..https.clone() };
+            assert!(matches!(error(foreign), Some(CookieError::ForeignDomain { .. })));
+        }
+        assert!(matches!(error(Settings { csrf_cookie: "a b".to_owned(), ..http.clone() }), Some(CookieError::Name(_))));
+        assert_eq!(error(Settings { csrf_cookie: "refreshtoken".to_owned(), ..http }), Some(CookieError::SameName));
+    }
+
+    #[test]
+    fn two_refresh_cookies_are_refused_wherever_they_stand() {
+        let cookies = Cookies::new(&settings("http://localhost:8000")).unwrap();
+        let headers = |lines: &[&'static str]| lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect::<HeaderMap>();
+        assert_eq!(cookies.refresh_of(&headers(&["a=b; refreshtoken=x; c"])), Ok(Some("x")));
+        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=\"x\""])), Ok(Some("x")));
+        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken="])), Ok(None));
+        assert_eq!(cookies.refresh_of(&headers(&["xrefreshtoken=x"])), Ok(None));
+        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=x; refreshtoken=x"])), Err(TwoCookies));
+        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=x", "refreshtoken=y"])), Err(TwoCookies));
+    }
+}

@@ -1,0 +1,206 @@
+//! Bodies: JSON or a form, bounded in size, time and depth, each known field of its own type.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::problem::{Code, Problem};
+
+/// The most bytes a body may have.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The fields of a body. Unknown ones are ignored, as in Django REST framework; what is wrong with known ones is gathered and told at once.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    values: Map<String, Value>,
+    from_form: bool,
+    problem: Problem,
+}
+
+impl Fields {
+    /// Reads a body that must be there.
+    pub(crate) async fn read(request: Request<Body>, deadline: Duration) -> Result<Self, Problem> {
+        Self::read_optional(request, deadline, true).await
+    }
+
+    /// Reads a body that may be absent or empty, which has no fields.
+    pub(crate) async fn read_if_any(request: Request<Body>, deadline: Duration) -> Result<Self, Problem> {
+        Self::read_optional(request, deadline, false).await
+    }
+
+    /// A text of at least one character.
+    pub(crate) fn required(&mut self, name: &'static str, max_chars: usize) -> String {
+        match self.values.get(name) {
+            None => self.refuse(name, "This field is required."),
+            Some(Value::String(text)) if text.is_empty() => self.refuse(name, "This field may not be blank."),
+            Some(_) => return self.text(name, max_chars).unwrap_or_default(),
+        }
+        String::new()
+    }
+
+    /// A text, if it is there.
+    pub(crate) fn text(&mut self, name: &'static str, max_chars: usize) -> Option<String> {
+        match self.values.get_mut(name)? {
+            Value::String(text) => {
+                let text = std::mem::take(text);
+                if text.contains('\0') {
+                    self.refuse(name, "Null characters are not allowed.");
+                } else if text.chars().count() > max_chars {
+                    self.refuse(name, format!("Ensure this field has no more than {max_chars} characters."));
+                }
+                Some(text)
+            }
+            Value::Null => {
+                self.refuse(name, "This field may not be null.");
+                None
+            }
+            _ => {
+                self.refuse(name, "Not a valid string.");
+                None
+            }
+        }
+    }
+
+    /// Yes or no, if it is there.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let flag = match self.values.get(name)? {
+            Value::Bool(flag) => Some(*flag),
+            // A form knows texts only.
+            Value::String(text) if self.from_form => match text.as_str() {
+                "true" | "True" | "on" | "1" => Some(true),
+                "false" | "False" | "off" | "0" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        if flag.is_none() {
+            self.refuse(name, "Must be a valid boolean.");
+        }
+        flag
+    }
+
+    /// Notes what is wrong with a field.
+    pub(crate) fn refuse(&mut self, name: &'static str, message: impl Into<String>) {
+        let problem = std::mem::replace(&mut self.problem, Problem::new(Code::ValidationError));
+        self.problem = problem.field(name, message);
+    }
+
+    /// The value, or a note of what is wrong with the field.
+    pub(crate) fn parsed<T: Default, E: fmt::Display>(&mut self, name: &'static str, parsed: Result<T, E>) -> T {
+        parsed.unwrap_or_else(|error| {
+            self.refuse(name, error.to_string());
+            T::default()
+        })
+    }
+
+    /// Whether anything was wrong.
+    pub(crate) fn done(&self) -> Result<(), Problem> {
+        if self.problem.has_field_errors() { Err(self.problem.clone()) } else { Ok(()) }
+    }
+
+    async fn read_optional(request: Request<Body>, deadline: Duration, required: bool) -> Result<Self, Problem> {
+        let kind = Kind::of(request.headers());
+        let length =
+            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<u64>().ok());
+        if length.is_some_and(|length| length > BODY_LIMIT as u64) {
+            return Err(Problem::new(Code::PayloadTooLarge));
+        }
+        if required && kind.is_none() {
+            return Err(Problem::new(Code::UnsupportedMediaType));
+        }
+        let body = Limited::new(request.into_body(), BODY_LIMIT);
+        let body = tokio::time::timeout(deadline, body.collect()).await.map_err(|_| Problem::new(Code::RequestTimeout))?;
+        let bytes = body
+            .map_err(|error| {
+                let too_large = error.downcast_ref::<LengthLimitError>().is_some();
+                Problem::new(if too_large { Code::PayloadTooLarge } else { Code::ParseError })
+            })?
+            .to_bytes();
+        if bytes.is_empty() && !required {
+            return Ok(Self::of(Map::new(), false));
+        }
+        match kind {
+            Some(Kind::Json) => {
+                let Unique(values) = serde_json::from_slice(&bytes)
+                    .map_err(|error| Problem::new(Code::ParseError).detail(format!("Not a JSON object: {error}.")))?;
+                Ok(Self::of(values, false))
+            }
+            Some(Kind::Form) => Ok(Self::of(form(&bytes)?, true)),
+            None => Err(Problem::new(Code::UnsupportedMediaType)),
+        }
+    }
+
+    fn of(values: Map<String, Value>, from_form: bool) -> Self {
+        Self { values, from_form, problem: Problem::new(Code::ValidationError) }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Json,
+    Form,
+}
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            Some(Self::Json)
+        } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            Some(Self::Form)
+        } else {
+            None
+        }
+    }
+}
+
+/// A JSON object whose names are all different: with two passwords in one body, whoever reads it next may take the other one.
+struct Unique(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Unique;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Unique, A::Error> {
+                let mut values = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if values.contains_key(&name) {
+                        return Err(A::Error::custom("a field is given twice"));
+                    }
+                    values.insert(name, value);
+                }
+                Ok(Unique(values))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let mut values = Map::new();
+    for (name, value) in url::form_urlencoded::parse(bytes) {
+        // What is not UTF-8 arrives as the replacement character.
+        if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+            return Err(Problem::new(Code::ParseError).detail("The form is not in UTF-8."));
+        }
+        if values.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+            return Err(Problem::new(Code::ParseError).detail("A field is given twice."));
+        }
+    }
+    Ok(values)
+}

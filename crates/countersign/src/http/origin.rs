@@ -1,0 +1,396 @@
+//! Origins: where a page comes from, and which ones are welcome.
+//!
+//! One list serves CORS and CSRF. Its entries are written by people and are normalised once, at the start. The `Origin` header is written by browsers, which always send
+//! the normal form (RFC 6454, 6.2), so a request's origin is compared byte for byte: there is nothing to parse, and no look-alike to be fooled by.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// The list of origins that are welcome.
+///
+/// ```
+/// use countersign::http::origin::Origins;
+///
+/// let origins = Origins::parse(["https://app.example.com", "https://*.example.org"]).unwrap();
+/// assert!(origins.allows("https://app.example.com"));
+/// assert!(origins.allows("https://a.b.example.org"));
+/// assert!(!origins.allows("https://example.org"), "never the apex");
+/// assert!(!origins.allows("https://app.example.com.evil.example"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    exact: HashSet<Origin>,
+    below: Vec<Below>,
+}
+
+impl Origins {
+    /// Parses each entry as an [`OriginPattern`].
+    ///
+    /// # Errors
+    /// The first entry that is none.
+    pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, OriginError> {
+        entries.into_iter().map(str::parse).collect::<Result<_, _>>()
+    }
+
+    /// Whether this value of an `Origin` header is on the list. `null` never is.
+    pub fn allows(&self, origin: &str) -> bool {
+        origin.len() <= MAX_BYTES && (self.exact.contains(origin) || self.below.iter().any(|below| below.matches(origin)))
+    }
+
+    /// Whether nothing is on the list.
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.below.is_empty()
+    }
+}
+
+impl FromIterator<OriginPattern> for Origins {
+    fn from_iter<I: IntoIterator<Item = OriginPattern>>(patterns: I) -> Self {
+        let mut origins = Self::default();
+        for pattern in patterns {
+            match pattern {
+                OriginPattern::Exact(origin) => {
+                    origins.exact.insert(origin);
+                }
+                OriginPattern::Below(below) => origins.below.push(below),
+            }
+        }
+        origins
+    }
+}
+
+/// An entry of the list: one origin, or all below a domain, as `https://*.example.com`: one or more labels, and never `https://example.com` itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginPattern {
+    /// One origin.
+    Exact(Origin),
+    /// Every origin below a domain.
+    Below(Below),
+}
+
+impl FromStr for OriginPattern {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim().split_once("://*.") {
+            Some((scheme, domain)) => Below::new(text, scheme, domain).map(Self::Below),
+            None => text.parse().map(Self::Exact),
+        }
+    }
+}
+
+/// Every origin below a domain, with one scheme and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Below {
+    /// `https://`
+    head: String,
+    /// `.example.com`, with the port where it is not the scheme's own.
+    tail: String,
+}
+
+impl Below {
+    fn new(text: &str, scheme: &str, domain: &str) -> Result<Self, OriginError> {
+        let apex = Parts::new(text, &format!("{scheme}://{domain}"))?;
+        // An address has nothing below it, and a pattern below a top-level domain would welcome strangers.
+        let is_wide = !apex.host.contains('.') && apex.host != "localhost";
+        let is_address = apex.is_address;
+        if !apex.is_web || is_address || is_wide {
+            return Err(OriginError::new(text, Fault::WildcardDomain));
+        }
+        Ok(Self { head: format!("{}://", apex.scheme), tail: format!(".{}{}", apex.host, apex.port) })
+    }
+
+    fn matches(&self, origin: &str) -> bool {
+        let labels = origin.strip_prefix(self.head.as_str()).and_then(|rest| rest.strip_suffix(self.tail.as_str()));
+        labels.is_some_and(|labels| labels.split('.').all(is_label))
+    }
+}
+
+/// A scheme, a host and a port in the normal form that browsers send: lower case, international names in punycode, the scheme's own port left out.
+///
+/// ```
+/// use countersign::http::origin::Origin;
+///
+/// let origin: Origin = "HTTPS://Bücher.Example:443/".parse().unwrap();
+/// assert_eq!(origin.as_str(), "https://xn--bcher-kva.example");
+/// assert!("capacitor://localhost".parse::<Origin>().is_ok(), "an app in a web view");
+/// assert!("app.example.com".parse::<Origin>().is_err(), "no scheme");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin(String);
+
+impl Origin {
+    /// The origin of a URL, whatever its path.
+    ///
+    /// # Errors
+    /// When the URL has no host.
+    pub fn of(url: &Url) -> Result<Self, OriginError> {
+        url[..url::Position::BeforePath].parse()
+    }
+
+    /// The normal form, as in an `Origin` header.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the text is an origin already in normal form.
+    pub(super) fn is_normal(text: &str) -> bool {
+        text.len() <= MAX_BYTES && text.parse::<Self>().is_ok_and(|origin| origin.as_str() == text)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    /// A trailing slash is taken off; anything else after the port is a mistake worth telling.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Parts { scheme, host, port, .. } = Parts::new(text, text.trim())?;
+        Ok(Self(format!("{scheme}://{host}{port}")))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for Origin {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An entry that is no origin and no pattern, with a sentence that says what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the origin `{entry}` {fault}")]
+pub struct OriginError {
+    entry: String,
+    fault: Fault,
+}
+
+impl OriginError {
+    fn new(entry: &str, fault: Fault) -> Self {
+        Self { entry: entry.chars().take(MAX_BYTES).collect(), fault }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Fault {
+    #[error("has no scheme: write `https://{0}`")]
+    NoScheme(String),
+    #[error("has no host: write scheme and host, as in `https://app.example.com`")]
+    NoHost,
+    #[error("has a path, query or fragment: an origin ends after host and port, write `{0}`")]
+    Path(String),
+    #[error("has a user name or password: write scheme and host only, as in `https://app.example.com`")]
+    Credentials,
+    #[error("has a wildcard in the wrong place: only whole labels at the beginning can be open, as in `https://*.example.com`")]
+    Wildcard,
+    #[error("is open to too much: `*.` goes before a domain of your own over http or https, as in `https://*.example.com`")]
+    WildcardDomain,
+    #[error("would let every page of the world act for your users: list the origins of your own pages, as in `https://app.example.com`")]
+    Everything,
+    #[error("is what sandboxed frames and local files of anyone send, and cannot be allowed: serve the page from an origin of its own")]
+    Null,
+    #[error("names a scheme that pages do not have: write `http` or `https`, for web sockets too, or the scheme that your app registers")]
+    Scheme,
+    #[error("is not a valid origin ({0}): write scheme and host, as in `https://app.example.com`")]
+    Invalid(String),
+}
+
+/// An origin taken apart and normalised.
+struct Parts {
+    scheme: String,
+    host: String,
+    /// Empty, or a colon and a number.
+    port: String,
+    /// Over http or https.
+    is_web: bool,
+    is_address: bool,
+}
+
+impl Parts {
+    /// Reads `text`; errors speak of the `entry` as the user wrote it.
+    fn new(entry: &str, text: &str) -> Result<Self, OriginError> {
+        let fault = |fault| Err(OriginError::new(entry, fault));
+        match text {
+            "*" => return fault(Fault::Everything),
+            "null" => return fault(Fault::Null),
+            _ => {}
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return fault(if text.is_empty() { Fault::NoHost } else { Fault::NoScheme(text.trim_start_matches('/').to_owned()) });
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if let Some(end) = rest.find(['/', '\\', '?', '#']) {
+            return fault(if end == 0 { Fault::NoHost } else { Fault::Path(format!("{scheme}://{}", &rest[..end])) });
+        }
+        match rest {
+            _ if text.len() > MAX_BYTES => fault(Fault::Invalid("too long".to_owned())),
+            "" => fault(Fault::NoHost),
+            _ if rest.contains('@') => fault(Fault::Credentials),
+            _ if text.contains('*') => fault(Fault::Wildcard),
+            _ if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => fault(Fault::Invalid("white space".to_owned())),
+            _ if matches!(scheme.as_str(), "http" | "https") => Self::web(scheme, rest).or_else(fault),
+            _ if matches!(scheme.as_str(), "ws" | "wss" | "ftp" | "file" | "data" | "blob" | "javascript") || !is_scheme(&scheme) => {
+                fault(Fault::Scheme)
+            }
+            _ => Self::custom(scheme, rest).or_else(fault),
+        }
+    }
+
+    fn web(scheme: String, rest: &str) -> Result<Self, Fault> {
+        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| Fault::Invalid(error.to_string()))?;
+        let host = url.host().ok_or(Fault::NoHost)?;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Ok(Self { scheme, host: host.to_string(), port, is_web: true, is_address: !matches!(host, Host::Domain(_)) })
+    }
+
+    /// What apps in a web view register: `capacitor://localhost`, `app://-`, `tauri://localhost`.
+    fn custom(scheme: String, rest: &str) -> Result<Self, Fault> {
+        let rest = rest.to_ascii_lowercase();
+        let (host, port) = match rest.split_once(':') {
+            Some((host, port)) => (host, format!(":{}", port.parse::<u16>().map_err(|error| Fault::Invalid(error.to_string()))?)),
+            None => (rest.as_str(), String::new()),
+        };
+        if !host.split('.').all(is_label) {
+            return Err(Fault::Invalid("a host of letters, digits, `-`, `_` and `.` is needed".to_owned()));
+        }
+        Ok(Self { scheme, host: host.to_owned(), port, is_web: false, is_address: false })
+    }
+}
+
+/// RFC 3986, 3.1, after lower-casing.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+}
+
+/// A label of a host name in normal form. Browsers take the underscore, so it is one.
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+/// Longer than any origin of a real host: a name has 253 characters at most.
+const MAX_BYTES: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_normalised_to_what_browsers_send() {
+        for (entry, normal) in [
+            ("https://app.example.com", "https://app.example.com"),
+            (" https://app.example.com/ ", "https://app.example.com"),
+            ("HTTPS://App.Example.COM:443", "https://app.example.com"),
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("http://localhost:80", "http://localhost"),
+            ("https://localhost:80", "https://localhost:80"),
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("http://[0:0::1]:3000", "http://[::1]:3000"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("app://-", "app://-"),
+            ("Tauri://LocalHost/", "tauri://localhost"),
+            ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"),
+        ] {
+            assert_eq!(entry.parse::<Origin>().map(|origin| origin.to_string()), Ok(normal.to_owned()), "{entry:?}");
+            assert!(Origins::parse([entry]).is_ok_and(|origins| origins.allows(normal)), "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_entry_is_told_what_to_write() {
+        for (entry, sentence) in [
+            ("app.example.com", "has no scheme: write `https://app.example.com`"),
+            ("//app.example.com", "has no scheme: write `https://app.example.com`"),
+            ("localhost:5173", "has no scheme: write `https://localhost:5173`"),
+            ("", "has no host"),
+            ("https://", "has no host"),
+            ("https:///path", "has no host"),
+            ("https://app.example.com/login", "write `https://app.example.com`"),
+            ("https://app.example.com?x", "write `https://app.example.com`"),
+            ("https://app.example.com\\x", "write `https://app.example.com`"),
+            ("https://user:pass@example.com", "has a user name or password"),
+            ("*", "every page of the world"),
+            ("null", "cannot be allowed"),
+            ("https://app.*.com", "wildcard in the wrong place"),
+            ("https://*app.example.com", "wildcard in the wrong place"),
+            ("https://*", "wildcard in the wrong place"),
+            ("http://localhost:*", "wildcard in the wrong place"),
+            ("https://*.*.example.com", "wildcard in the wrong place"),
+            ("*://app.example.com", "wildcard in the wrong place"),
+            ("https://*.com", "open to too much"),
+            ("https://*.127.0.0.1", "open to too much"),
+            ("app://*.example.com", "open to too much"),
+            ("wss://app.example.com", "for web sockets too"),
+            ("file:///index.html", "has no host"),
+            ("file://host", "pages do not have"),
+            ("1a://host", "pages do not have"),
+            ("https://exa mple.com", "white space"),
+            ("https://example.com:99999", "invalid port number"),
+            ("https://[::1", "invalid IPv6"),
+            ("app://lo%63alhost", "letters, digits"),
+            ("app://", "has no host"),
+        ] {
+            let error = entry.parse::<OriginPattern>().map_err(|error| error.to_string());
+            assert!(error.as_ref().is_err_and(|error| error.contains(sentence)), "{entry:?}: {error:?}");
+        }
+        assert!("h".repeat(100_000).parse::<Origin>().is_err_and(|error| error.to_string().len() < 200_000));
+    }
+
+    #[test]
+    fn look_alikes_are_refused() {
+        let origins = Origins::parse(["https://app.example.com", "https://*.example.org", "http://*.localhost:5173"]).unwrap();
+        for good in ["https://app.example.com", "https://a.example.org", "https://a-1.b_2.example.org", "http://tenant.localhost:5173"] {
+            assert!(origins.allows(good), "{good}");
+        }
+        for bad in [
+            "",
+            "null",
+            "*",
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.",
+            "https://app.example.com/",
+            "https://app.example.com.evil.example",
+            "https://app.example.com@evil.example",
+            "https://xapp.example.com",
+            "https://app-example.com",
+            "https://аpp.example.com",
+            "HTTPS://APP.EXAMPLE.COM",
+            " https://app.example.com",
+            "https://app.example.com https://evil.example",
+            "https://app.example.com, https://evil.example",
+            "https://example.org",
+            "https://.example.org",
+            "https://a..example.org",
+            "https://evilexample.org",
+            "https://evil.example#.example.org",
+            "https://evil.example/.example.org",
+            "https://evil.example:1.example.org",
+            "https://u@evil.example.org",
+            "https://a.example.org:444",
+            "https://a.example.org.evil.example",
+            "https://A.example.org",
+            "http://a.example.org",
+            "http://tenant.localhost",
+            "http://localhost:5173",
+        ] {
+            assert!(!origins.allows(bad), "{bad}");
+        }
+        assert!(!origins.allows(&format!("https://{}.example.org", "a.".repeat(5_000))));
+        assert!(Origins::default().is_empty() && !Origins::default().allows("https://app.example.com"));
+    }
+
+    #[test]
+    fn the_origin_of_a_url_leaves_its_path_behind() {
+        let url = Url::parse("https://API.example.com:443/auth?x").unwrap();
+        assert_eq!(Origin::of(&url).map(|origin| origin.to_string()), Ok("https://api.example.com".to_owned()));
+        assert!(Origin::of(&Url::parse("mailto:a@example.com").unwrap()).is_err());
+    }
+}

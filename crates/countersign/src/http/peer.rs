@@ -1,0 +1,36 @@
+//! What a request says of the client it comes from.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::USER_AGENT;
+use axum::http::request::Parts;
+
+use super::client_address::client_address;
+use crate::auth::Auth;
+
+/// The client: where it comes from, and what it calls itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Its address, through trusted proxies only.
+    pub(crate) ip: IpAddr,
+    /// Its `User-Agent`, cut to 255 characters.
+    pub(crate) user_agent: String,
+}
+
+impl FromRequestParts<Auth> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
+        // A server that does not tell where connections come from, as in a test without sockets, has local clients only.
+        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+        let agent = parts.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        Ok(Self {
+            ip: client_address(connection, &parts.headers, &auth.settings.trusted_proxies),
+            user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS).collect()).unwrap_or_default(),
+        })
+    }
+}
+
+const USER_AGENT_CHARS: usize = 255;

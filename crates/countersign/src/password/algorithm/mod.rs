@@ -1,0 +1,318 @@
+//! The hash functions whose encodings Django writes, one file each, behind one enum.
+//!
+//! Every parameter has a bound, because a row may come from anywhere: an imported database, a restored backup, a SQL injection
+//! elsewhere. The costliest row that is taken needs 256 MiB and about two seconds; anything beyond is a wrong password.
+
+pub(super) mod argon2;
+mod bcrypt;
+mod pbkdf2;
+mod scrypt;
+
+use ::argon2::Block;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
+/// An encoded password taken apart: how to hash, and what must come out.
+pub(super) struct Row {
+    pub(super) kind: Kind,
+    pub(super) salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Row {
+    /// Takes Django's line apart.
+    ///
+    /// # Errors
+    /// [`RowError`]; none of its texts repeats a part of the row.
+    pub(super) fn parse(line: &str) -> Result<Self, RowError> {
+        if line.len() > MAX_LINE {
+            return Err(RowError::Malformed);
+        }
+        let parts: Vec<&str> = line.split('$').collect();
+        let (algorithm, fields) = parts.split_first().ok_or(RowError::Malformed)?;
+        match *algorithm {
+            "argon2" => argon2::row(fields),
+            "pbkdf2_sha256" | "pbkdf2_sha1" => pbkdf2::row(algorithm, fields),
+            "bcrypt_sha256" | "bcrypt" => bcrypt::row(algorithm, fields),
+            "scrypt" => scrypt::row(fields),
+            _ => Err(RowError::UnknownAlgorithm),
+        }
+    }
+
+    /// A row that costs what a real one of this kind costs, and that nothing should match: its verdict is to be ignored.
+    pub(super) fn decoy(kind: Kind) -> Self {
+        Self { kind, salt: DECOY_SALT.to_vec(), hash: vec![0; kind.hash_length()] }
+    }
+
+    /// Hashes the text and compares in constant time. A failure inside the hash function is a mismatch.
+    pub(super) fn matches(&self, text: &[u8], scratch: &mut Scratch) -> bool {
+        let mut found = vec![0u8; self.hash.len()];
+        let hashed = self.kind.derive(text, &self.salt, &mut found, scratch);
+        let equal = verify_slices_are_equal(&found, &self.hash).is_ok();
+        hashed && equal
+    }
+
+    /// Whether hash and salt are as long as those of a new hash: 32 bytes, and at least 128 bits.
+    pub(super) fn is_full_length(&self) -> bool {
+        self.hash.len() == argon2::HASH_BYTES && self.salt.len() >= FULL_SALT
+    }
+}
+
+/// Which hash function, at which cost: an encoded password without its salt and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Argon2(argon2::Kind),
+    Pbkdf2(pbkdf2::Kind),
+    Bcrypt(bcrypt::Kind),
+    Scrypt(scrypt::Kind),
+}
+
+impl Kind {
+    /// Reads the part of an encoded password before the salt. What follows, if anything, is not looked at, except that scrypt's
+    /// block size and parallelism stand behind the salt: without them, Django's 8 and 5 are assumed.
+    ///
+    /// # Errors
+    /// As [`Row::parse`].
+    pub(super) fn parse(prefix: &str) -> Result<Self, RowError> {
+        let parts: Vec<&str> = prefix.split('$').take(8).collect();
+        let (algorithm, fields) = parts.split_first().ok_or(RowError::Malformed)?;
+        match *algorithm {
+            "argon2" => argon2::kind(fields).map(|(kind, _)| Self::Argon2(kind)),
+            "pbkdf2_sha256" | "pbkdf2_sha1" => pbkdf2::kind(algorithm, fields).map(Self::Pbkdf2),
+            "bcrypt_sha256" | "bcrypt" => bcrypt::kind(algorithm, fields).map(Self::Bcrypt),
+            "scrypt" => scrypt::kind(fields).map(Self::Scrypt),
+            _ => Err(RowError::UnknownAlgorithm),
+        }
+    }
+
+    /// Fills `out` with the hash of the text; false if the hash function refuses its parameters.
+    pub(super) fn derive(&self, text: &[u8], salt: &[u8], out: &mut [u8], scratch: &mut Scratch) -> bool {
+        match self {
+            Self::Argon2(kind) => kind.derive(text, salt, out, scratch),
+            Self::Pbkdf2(kind) => kind.derive(text, salt, out),
+            Self::Bcrypt(kind) => kind.derive(text, salt, out),
+            Self::Scrypt(kind) => kind.derive(text, salt, out),
+        }
+    }
+
+    /// Whether the lower cost of two kinds can be made up to the higher exactly, by [`make_up`](Self::make_up).
+    pub(super) fn is_family_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pbkdf2(one), Self::Pbkdf2(other)) => one.is_family_of(other),
+            (Self::Bcrypt(_), Self::Bcrypt(_)) => true,
+            _ => self == other,
+        }
+    }
+
+    /// Does the work that one hash of `top` needs beyond one of this kind; nothing unless they are of one family.
+    pub(super) fn make_up(&self, top: &Self) {
+        match (self, top) {
+            (Self::Pbkdf2(own), Self::Pbkdf2(top)) => own.make_up(top),
+            (Self::Bcrypt(own), Self::Bcrypt(top)) => own.make_up(top),
+            _ => {}
+        }
+    }
+
+    /// Nanoseconds that one hash takes on the machine where this was measured, for telling which of two is costlier.
+    pub(super) fn modelled_nanos(&self) -> f64 {
+        match self {
+            Self::Argon2(kind) => kind.modelled_nanos(),
+            Self::Pbkdf2(kind) => kind.modelled_nanos(),
+            Self::Bcrypt(kind) => kind.modelled_nanos(),
+            Self::Scrypt(kind) => kind.modelled_nanos(),
+        }
+    }
+
+    fn hash_length(&self) -> usize {
+        match self {
+            Self::Argon2(_) => argon2::HASH_BYTES,
+            Self::Pbkdf2(kind) => kind.hash_length(),
+            Self::Bcrypt(_) => bcrypt::HASH_BYTES,
+            Self::Scrypt(_) => scrypt::HASH_BYTES,
+        }
+    }
+}
+
+/// Why a stored line cannot be checked. The texts repeat nothing of the line, so that they can be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RowError {
+    #[error("its algorithm is not one that is verified here")]
+    UnknownAlgorithm,
+    #[error("it is not formed as its algorithm asks")]
+    Malformed,
+    #[error("its cost, salt or hash length is out of bounds")]
+    OutOfBounds,
+}
+
+/// The memory of argon2, kept by a thread from one hash to the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    blocks: Vec<Block>,
+}
+
+impl Scratch {
+    /// At least so many blocks of 1 KiB. Their content is what the last hash left.
+    pub(super) fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.blocks.capacity() < count {
+            self.blocks = Vec::with_capacity(count.max(ALWAYS_MAPPED_KIB));
+        }
+        if self.blocks.len() < count {
+            self.blocks.resize(count, Block::default());
+        }
+        &mut self.blocks[..count]
+    }
+
+    /// Gives the memory back.
+    pub(super) fn release(&mut self) {
+        self.blocks = Vec::new();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.capacity() == 0
+    }
+}
+
+/// Reads a decimal number exactly as `%d` would write it: no sign, no leading zero, no space.
+fn decimal(text: &str) -> Result<u32, RowError> {
+    let canonical = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    if !canonical {
+        return Err(RowError::Malformed);
+    }
+    text.parse().map_err(|_| RowError::OutOfBounds)
+}
+
+/// Django's column holds 128 characters; other systems that write the same lines allow 255.
+const MAX_LINE: usize = 512;
+const FULL_SALT: usize = 16;
+const DECOY_SALT: &[u8; 16] = b"a salt for decoy";
+/// glibc maps every allocation above 32 MiB on its own and returns it to the system when it is freed; a smaller one may stay in
+/// the heap for good. Pages that are never touched cost nothing, so asking for more than needed keeps an idle server small.
+const ALWAYS_MAPPED_KIB: usize = 33 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_only_as_it_would_be_written() {
+        assert_eq!(decimal("0"), Ok(0));
+        assert_eq!(decimal("870000"), Ok(870_000));
+        for bad in ["", "01", "+1", "-1", " 1", "1 ", "1_000", "٧", "1e3"] {
+            assert_eq!(decimal(bad), Err(RowError::Malformed), "{bad:?}");
+        }
+        assert_eq!(decimal("4294967296"), Err(RowError::OutOfBounds));
+    }
+
+    #[test]
+    fn kinds_are_read_with_or_without_what_follows() {
+        for (prefix, longer) in [
+            ("argon2$argon2id$v=19$m=19456,t=2,p=1", "argon2$argon2id$v=19$m=19456,t=2,p=1$c2Fs"),
+            ("pbkdf2_sha256$870000", "pbkdf2_sha256$870000$abc"),
+            ("pbkdf2_sha1$870000", "pbkdf2_sha1$870000$"),
+            ("bcrypt_sha256$$2b$12", "bcrypt_sha256$$2b$12$abcdef"),
+            ("bcrypt$$2b$12", "bcrypt$$2b$12$"),
+            ("scrypt$16384", "scrypt$16384$salt$8$5$hash"),
+        ] {
+            let kind = Kind::parse(prefix).unwrap();
+            assert_eq!(kind, Kind::parse(longer).unwrap(), "{prefix}");
+            assert!(kind.modelled_nanos() > 1e6, "{prefix}");
+        }
+        assert_ne!(Kind::parse("scrypt$16384$s$8$1$h"), Kind::parse("scrypt$16384"));
+    }
+
+    #[test]
+    fn a_hostile_cost_is_refused_before_any_work() {
+        let hash32 = "A".repeat(43);
+        let hash64 = format!("{}==", "A".repeat(86));
+        let pbkdf2_hash = format!("{}=", "A".repeat(43));
+        let long = "s".repeat(200);
+        for line in [
+            format!("argon2$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=262145,t=1,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=262144,t=9,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=8,t=4294967295,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=19456,t=2,p=65$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=15,t=2,p=2$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=19456,t=0,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=19456,t=2,p=0$c2FsdHNhbHQ${hash32}"),
+            format!("argon2$argon2id$v=19$m=19456,t=2,p=1$c2Fs${hash32}"),
+            "argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$AAAA".to_owned(),
+            format!("pbkdf2_sha256$4000000000$salt${pbkdf2_hash}"),
+            format!("pbkdf2_sha256$0$salt${pbkdf2_hash}"),
+            format!("pbkdf2_sha256$1000${long}${pbkdf2_hash}"),
+            format!("pbkdf2_sha1$99999999999999999999$salt${pbkdf2_hash}"),
+            format!("bcrypt$$2b$31${}", "a".repeat(53)),
+            format!("bcrypt_sha256$$2b$03${}", "a".repeat(53)),
+            format!("scrypt$1073741824$salt$8$1${hash64}"),
+            format!("scrypt$1048576$salt$8$1${hash64}"),
+            format!("scrypt$16384$salt$4294967295$1${hash64}"),
+            format!("scrypt$16384$salt$8$4294967295${hash64}"),
+            format!("scrypt$16383$salt$8$1${hash64}"),
+            format!("scrypt$1$salt$8$1${hash64}"),
+            format!("scrypt$0$salt$8$1${hash64}"),
+        ] {
+            assert_eq!(Row::parse(&line).err(), Some(RowError::OutOfBounds), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_django_never_wrote_is_malformed_or_unknown() {
+        for line in [
+            "",
+            "$",
+            "!",
+            "plain",
+            "md5$salt$hash",
+            "sha1$salt$hash",
+            "argon2",
+            "argon2$",
+            "argon2$argon2x$v=19$m=8,t=1,p=1$a$b",
+            "argon2$argon2id$v=18$m=8,t=1,p=1$c2FsdHNhbHQ$AAAA",
+            "argon2$argon2id$v=19$t=1,m=8,p=1$c2FsdHNhbHQ$AAAA",
+            "argon2$argon2id$v=19$m=8,t=1,p=1,x=2$c2FsdHNhbHQ$AAAA",
+            "argon2$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ=$AAAA",
+            "pbkdf2_sha256",
+            "pbkdf2_sha256$1000",
+            "pbkdf2_sha256$1000$salt",
+            "pbkdf2_sha256$1000$$AAAA",
+            "pbkdf2_sha256$1000$salt$A!",
+            "bcrypt$",
+            "bcrypt$2b$12$abc",
+            "bcrypt$$2x$12$abc",
+            "bcrypt$$2b$4$abc",
+            "bcrypt$$2b$12$abc",
+            "bcrypt$$2b$12$é",
+            "scrypt$16384",
+            "scrypt$16384$salt$8$5",
+            "scrypt$16384$salt$8$5$hash$more",
+            "scrypt$016384$salt$8$5$AAAA",
+        ] {
+            assert!(matches!(Row::parse(line), Err(RowError::Malformed | RowError::UnknownAlgorithm)), "{line}");
+        }
+        assert_eq!(Row::parse(&"x".repeat(513)).err(), Some(RowError::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_parser_panic(line in ".{0,600}") {
+            let _ = (Row::parse(&line), Kind::parse(&line));
+        }
+
+        #[test]
+        fn no_line_that_looks_right_makes_the_parser_panic(
+            line in "(argon2|pbkdf2_sha256|pbkdf2_sha1|bcrypt|bcrypt_sha256|scrypt)\\$(argon2(id|i|d)|[0-9]{0,12}|)\\$(v=19|2[abxy]|[!-~é]{0,24})\\$(m=[0-9]{1,11},t=[0-9]{1,11},p=[0-9]{1,11}|[0-9]{1,3})\\$[A-Za-z0-9+/.é]{0,90}(\\$[A-Za-z0-9+/=]{0,90})?",
+        ) {
+            let _ = (Row::parse(&line), Kind::parse(&line));
+        }
+
+        #[test]
+        fn whatever_parses_stays_within_the_stated_cost(m in 0u32..=400_000, t in 0u32..=40, p in 0u32..=70) {
+            let line = format!("argon2$argon2id$v=19$m={m},t={t},p={p}$c2FsdHNhbHQ${}", "A".repeat(43));
+            if let Ok(row) = Row::parse(&line) {
+                prop_assert!(row.kind.modelled_nanos() < 2.5e9);
+                prop_assert!(m <= 262_144);
+            }
+        }
+    }
+}

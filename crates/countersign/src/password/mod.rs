@@ -1,0 +1,188 @@
+//! Passwords: hashed, checked at one price for all, and judged when they are new.
+//!
+//! New passwords are hashed with argon2id and stored in the encoding of Django's `Argon2PasswordHasher`. Every encoding that Django writes
+//! (`argon2`, `pbkdf2_sha256`, `pbkdf2_sha1`, `bcrypt_sha256`, `bcrypt`, `scrypt`) is verified, and the caller is told when a right password
+//! should be hashed anew. The work is done by a [`Passwords`], which owns its threads.
+//!
+//! Start reading here, then: `secret` (the texts), `algorithm` (the hash functions and their bounds), `cost` (one price),
+//! `pool` (the threads), `validators` (what a new password must not be).
+
+mod algorithm;
+mod common;
+mod cost;
+mod digits;
+mod pool;
+mod secret;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod validators;
+
+use std::{fmt, sync::Arc};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use self::{
+    algorithm::{Kind, Row, Scratch, argon2},
+    cost::Costs,
+    pool::Pool,
+};
+pub use self::{
+    secret::{EncodedPassword, Password, PasswordError},
+    settings::{HashSettings, HashSettingsError},
+    validators::{PasswordProblem, UserAttributes, validate},
+};
+
+/// Hashes and checks passwords on threads of its own. Cheap to clone; when the last clone is dropped, the threads finish what they have
+/// begun and end.
+///
+/// ```
+/// # use countersign::password::{HashSettings, Password, Passwords};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let passwords = Passwords::new(HashSettings::default())?;
+/// let password = Password::parse("tin kettle 14".to_owned())?;
+/// let stored = passwords.hash(&password).await?;
+/// assert!(stored.as_str().starts_with("argon2$argon2id$v=19$m=19456,t=2,p=1$"));
+/// assert!(passwords.verify(Some(&stored), &password).await?.matches);
+/// assert!(!passwords.verify(None, &password).await?.matches);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Passwords {
+    preferred: argon2::Kind,
+    costs: Arc<Costs>,
+    pool: Arc<Pool>,
+}
+
+impl Passwords {
+    /// Checks the settings and starts the threads.
+    ///
+    /// # Errors
+    /// [`HashSettingsError`], with a sentence that says what to set.
+    pub fn new(settings: HashSettings) -> Result<Self, HashSettingsError> {
+        settings.validate()?;
+        let HashSettings { threads, queue, memory_kib, passes, lanes } = settings;
+        let preferred = settings.kind().ok_or(HashSettingsError::Argon2 { memory_kib, passes, lanes })?;
+        if settings.is_weak() {
+            tracing::warn!(
+                memory_kib,
+                passes,
+                "new passwords are hashed more weakly than OWASP advises; set at least 19456 KiB and 2 passes"
+            );
+        }
+        let pool = Pool::start(threads, queue).map_err(HashSettingsError::Spawn)?;
+        Ok(Self { preferred, costs: Arc::new(Costs::new(Kind::Argon2(preferred))), pool: Arc::new(pool) })
+    }
+
+    /// Hashes a new password, in its composed form (NFC), with argon2id and a fresh salt.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when hashing failed.
+    pub async fn hash(&self, new: &Password) -> Result<EncodedPassword, HashError> {
+        let (kind, text) = (self.preferred, new.composed());
+        let line = self.pool.run(move |scratch| {
+            // 22 letters and digits are the 128 bits that Django asks of a salt; it would rehash a shorter one.
+            kind.encode(text.expose_secret().as_bytes(), &secret::random_text(SALT_LETTERS), scratch)
+        });
+        line.await?.map(EncodedPassword::from_stored).ok_or(HashError::Closed)
+    }
+
+    /// Compares a password with what the store has, or with nothing when there is no such user.
+    ///
+    /// Every answer of *no* takes the same work, whatever the reason: no row, a row that no password matches, a row that makes no sense or
+    /// is too costly (those two are logged, without the row), a wrong password. So for
+    /// **an inactive user pass `None`**: her right password must not be told from a wrong one. An answer of *yes* is not made up.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when checking failed.
+    pub async fn verify(&self, stored: Option<&EncodedPassword>, given: &Password) -> Result<Verdict, HashError> {
+        let (preferred, costs) = (Kind::Argon2(self.preferred), Arc::clone(&self.costs));
+        let (row, forms) = (stored.and_then(readable), given.forms());
+        self.pool.run(move |scratch| check(row.as_ref(), &forms, preferred, &costs, scratch)).await
+    }
+
+    /// Tells which kinds of hash the store holds, so that a check of nobody costs what a check of any of them costs: the part of an encoded
+    /// password before its salt, such as `pbkdf2_sha256$870000`; more of the line does no harm. Replaces what was noted before.
+    ///
+    /// Call it at the start and now and then. A kind that is met in a row is noted by itself. Unknown kinds and kinds out of
+    /// bounds are left out: they are never hashed with.
+    pub fn note_kinds(&self, kinds: &[String]) {
+        self.costs.set_live(kinds.iter().filter_map(|prefix| Kind::parse(prefix).ok()));
+    }
+
+    /// How many hashes and checks wait for a thread.
+    #[must_use]
+    pub fn queue_len(&self) -> usize {
+        self.pool.queued()
+    }
+
+    /// How many threads are hashing now.
+    #[must_use]
+    pub fn working(&self) -> usize {
+        self.pool.working()
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords").field("preferred", &self.preferred).field("queue_len", &self.queue_len()).finish_non_exhaustive()
+    }
+}
+
+/// What came of comparing a password with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Verdict {
+    /// It is the right password.
+    pub matches: bool,
+    /// It is the right password, but what is stored was not made as a new hash would be: hash it anew and store that. False whenever
+    /// `matches` is.
+    pub outdated: bool,
+}
+
+/// Why a password was neither hashed nor compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// The queue of the hashing threads is full.
+    #[error("too many passwords are being checked at this moment; try again in a second")]
+    Busy,
+    /// The hashing threads have ended, or failed in the middle of the work.
+    #[error("the password could not be processed; try again")]
+    Closed,
+}
+
+/// The stored line taken apart, or nothing if no password can match it.
+fn readable(stored: &EncodedPassword) -> Option<Row> {
+    if !stored.is_usable() {
+        return None;
+    }
+    Row::parse(stored.as_str())
+        .inspect_err(
+            |reason| tracing::warn!(%reason, "a stored password hash cannot be checked, so its user cannot log in: set a new password"),
+        )
+        .ok()
+}
+
+/// Tries each form of the text; each that does not match costs the same, whatever the row.
+fn check(row: Option<&Row>, forms: &[SecretString], preferred: Kind, costs: &Costs, scratch: &mut Scratch) -> Verdict {
+    let plan = costs.plan(row.map(|row| row.kind));
+    for (tried, form) in forms.iter().enumerate() {
+        let text = form.expose_secret().as_bytes();
+        if let (Some(row), Some(top)) = (row, &plan.own) {
+            if row.matches(text, scratch) {
+                // Matching only as given means that the hash was made of a form that is no longer hashed.
+                let outdated = row.kind != preferred || !row.is_full_length() || tried > 0;
+                return Verdict { matches: true, outdated };
+            }
+            row.kind.make_up(top);
+        }
+        for kind in &plan.others {
+            std::hint::black_box(Row::decoy(*kind).matches(text, scratch));
+        }
+    }
+    Verdict { matches: false, outdated: false }
+}
+
+const SALT_LETTERS: usize = 22;

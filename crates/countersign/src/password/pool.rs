@@ -1,0 +1,197 @@
+//! The threads that hash: few, their own, of lower priority, behind a bounded queue.
+//!
+//! Hashing takes all of a core for milliseconds on purpose. On the threads of the runtime it would stop every other request; on an
+//! unbounded pool a login storm would take all memory.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
+use tokio::sync::oneshot;
+
+use super::{HashError, algorithm::Scratch};
+
+/// Threads behind a bounded queue. When the last handle is dropped, they finish the work begun and end.
+pub(super) struct Pool {
+    queue: Sender<Job>,
+    working: Arc<AtomicUsize>,
+}
+
+type Job = Box<dyn FnOnce(&mut Scratch) + Send>;
+
+impl Pool {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// That of the operating system if it refuses a thread; those already started end.
+    pub(super) fn start(threads: usize, queue: usize) -> io::Result<Self> {
+        let (sender, receiver) = bounded(queue);
+        let working = Arc::new(AtomicUsize::new(0));
+        for number in 0..threads {
+            let (receiver, working) = (receiver.clone(), Arc::clone(&working));
+            thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&receiver, &working))?;
+        }
+        Ok(Self { queue: sender, working })
+    }
+
+    /// Runs the work on a thread and waits for its result. If the caller goes away before the work has begun, it is skipped.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] at once if the queue is full; [`HashError::Closed`] if the work did not come to its end.
+    pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Scratch) -> T + Send + 'static) -> Result<T, HashError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(move |scratch| {
+            if !reply.is_closed() {
+                // The caller may have gone away meanwhile; nothing is lost then.
+                let _ = reply.send(work(scratch));
+            }
+        })?;
+        answer.await.map_err(|_| HashError::Closed)
+    }
+
+    /// Runs the work on a thread, some time.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] if the queue is full.
+    pub(super) fn submit(&self, work: impl FnOnce(&mut Scratch) + Send + 'static) -> Result<(), HashError> {
+        self.queue.try_send(Box::new(work)).map_err(|refused| match refused {
+            TrySendError::Full(_) => HashError::Busy,
+            TrySendError::Disconnected(_) => HashError::Closed,
+        })
+    }
+
+    /// How many wait for a thread.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many are being worked on.
+    pub(super) fn working(&self) -> usize {
+        self.working.load(Ordering::Relaxed)
+    }
+}
+
+fn work(queue: &Receiver<Job>, working: &AtomicUsize) {
+    lower_priority();
+    let mut scratch = Scratch::default();
+    loop {
+        let job =
+            if scratch.is_empty() { queue.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { queue.recv_timeout(KEEP_MEMORY) };
+        match job {
+            Ok(job) => {
+                working.fetch_add(1, Ordering::Relaxed);
+                // A hash function that panics must not cost the server a thread for good.
+                if catch_unwind(AssertUnwindSafe(|| job(&mut scratch))).is_err() {
+                    tracing::error!("a hash function panicked; the request was refused and the thread goes on");
+                }
+                working.fetch_sub(1, Ordering::Relaxed);
+            }
+            Err(RecvTimeoutError::Timeout) => scratch.release(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Lets requests that need no hash go first. On Linux this is `nice` 10, a tenth of the weight of a normal thread; a machine with
+/// nothing else to do hashes as fast as ever.
+fn lower_priority() {
+    let lowered = ThreadPriorityValue::try_from(LOWER_PRIORITY)
+        .and_then(|value| set_current_thread_priority(ThreadPriority::Crossplatform(value)).map_err(|error| format!("{error:?}")));
+    if let Err(error) = lowered {
+        tracing::warn!(%error, "could not lower the priority of a hashing thread; other requests may be slow while many log in");
+    }
+}
+
+/// On the scale of 0 to 99, where 50 is normal.
+const LOWER_PRIORITY: u8 = 22;
+/// How long an idle thread keeps its memory for the next hash.
+const KEEP_MEMORY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let pool = Pool::start(1, 2).unwrap();
+        let hold = occupy(&pool);
+        pool.submit(|_| {}).unwrap();
+        pool.submit(|_| {}).unwrap();
+        assert_eq!((pool.queued(), pool.working()), (2, 1));
+        assert_eq!(pool.run(|_| ()).await, Err(HashError::Busy));
+        drop(hold);
+        assert!(eventually(|| pool.queued() == 0));
+        assert_eq!(pool.run(|_| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_has_gone_away_is_skipped() {
+        let pool = Pool::start(1, 8).unwrap();
+        let hold = occupy(&pool);
+        let (ran, runs) = mpsc::channel();
+        {
+            let waiting = pool.run(move |_| ran.send(()));
+            tokio::pin!(waiting);
+            // One poll puts it into the queue; then the caller leaves.
+            tokio::select! { biased; _ = &mut waiting => panic!("the only thread is held"), () = std::future::ready(()) => {} }
+        }
+        drop(hold);
+        pool.run(|_| ()).await.unwrap();
+        assert_eq!(runs.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_refused_and_the_thread_goes_on() {
+        let pool = Pool::start(1, 8).unwrap();
+        assert_eq!(pool.run(|_| -> u8 { panic!("on purpose") }).await, Err(HashError::Closed));
+        assert_eq!(pool.run(|_| 1).await, Ok(1));
+        assert!(eventually(|| pool.working() == 0));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_pool_ends_the_threads_after_the_work_begun() {
+        let pool = Pool::start(2, 8).unwrap();
+        let working = Arc::clone(&pool.working);
+        let hold = occupy(&pool);
+        drop(pool);
+        // The held thread and this test; the idle one has gone.
+        assert!(eventually(|| Arc::strong_count(&working) == 2));
+        assert_eq!(working.load(Ordering::Relaxed), 1);
+        drop(hold);
+        assert!(eventually(|| Arc::strong_count(&working) == 1));
+    }
+
+    /// Keeps one thread busy until what it returns is dropped.
+    fn occupy(pool: &Pool) -> mpsc::Sender<()> {
+        let (hold, held) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        pool.submit(move |_| {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+        })
+        .unwrap();
+        begins.recv().unwrap();
+        hold
+    }
+
+    fn eventually(condition: impl Fn() -> bool) -> bool {
+        for _ in 0..2_000 {
+            if condition() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}

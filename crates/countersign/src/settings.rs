@@ -1,0 +1,207 @@
+//! Settings: plain data with the defaults of the binary, checked once before anything starts.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::http::cookies::{CookieError, Cookies, SameSite};
+use crate::http::origin::{Origin, OriginError, Origins};
+use crate::password::HashSettings;
+use crate::throttle::ThrottleSettings;
+use crate::token::{Algorithm, ExtraClaim};
+
+/// What can be chosen. [`Default`] is what the binary does without configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where clients find this server: decides the issuer, the names of cookies and whether they are `Secure`.
+    pub public_url: Url,
+    /// The path that the endpoints stand under, `/accounts` unless chosen otherwise.
+    pub base_path: String,
+    /// The claim `iss`; the public URL's origin unless chosen otherwise.
+    pub issuer: Option<String>,
+    /// The claim `aud`; none unless chosen, so that verifiers need no setting.
+    pub audience: Option<String>,
+    /// What access tokens are signed with.
+    pub signing_algorithm: Algorithm,
+    /// How long an access token lives: 5 minutes, at least 1 second and at most 1 day.
+    pub access_lifetime: Duration,
+    /// How long a session lives without a refresh: 7 days.
+    pub session_idle: Duration,
+    /// How long a session lives at most: 30 days.
+    pub session_absolute: Duration,
+    /// How far apart two requests of one honest client may be: 30 seconds, at most 5 minutes.
+    pub race_window: Duration,
+    /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`, `https://*.example.com`.
+    pub allow_origins: Vec<String>,
+    /// The origins of packaged apps that may ask for the native transport: `capacitor://localhost`.
+    pub native_origins: Vec<String>,
+    /// The cookies' `SameSite`.
+    pub same_site: SameSite,
+    /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless chosen otherwise.
+    pub refresh_cookie: Option<String>,
+    /// The CSRF cookie's name.
+    pub csrf_cookie: String,
+    /// The device cookie's name.
+    pub device_cookie: String,
+    /// The cookies' `Domain`; none unless chosen, so that no other host ever gets them.
+    pub cookie_domain: Option<String>,
+    /// The proxies whose word on the client's address counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What access tokens say beyond the usual.
+    pub extra_claims: Vec<ExtraClaim>,
+    /// How long a client may take to send a body: 10 seconds.
+    pub body_timeout: Duration,
+    /// How failed logins are slowed down.
+    pub throttle: ThrottleSettings,
+    /// Refreshes of one session in a minute; 0 for no limit.
+    pub session_refreshes_per_minute: u32,
+    /// How new passwords are hashed, and by how many threads.
+    pub hash: HashSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: Url::parse("http://localhost:8000").expect("a URL"),
+            base_path: "/accounts".to_owned(),
+            issuer: None,
+            audience: None,
+            signing_algorithm: Algorithm::default(),
+            access_lifetime: Duration::from_secs(5 * 60),
+            session_idle: Duration::from_secs(7 * DAY),
+            session_absolute: Duration::from_secs(30 * DAY),
+            race_window: Duration::from_secs(30),
+            allow_origins: Vec::new(),
+            native_origins: Vec::new(),
+            same_site: SameSite::Lax,
+            refresh_cookie: None,
+            csrf_cookie: "csrftoken".to_owned(),
+            device_cookie: "devicetoken".to_owned(),
+            cookie_domain: None,
+            trusted_proxies: Vec::new(),
+            extra_claims: Vec::new(),
+            body_timeout: Duration::from_secs(10),
+            throttle: ThrottleSettings::default(),
+            session_refreshes_per_minute: 120,
+            hash: HashSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Checks the settings against each other and turns them into what the flows use.
+    ///
+    /// # Errors
+    /// [`SettingsError`] says which setting is wrong and what to do about it.
+    ///
+    /// ```
+    /// use countersign::{Settings, SettingsError};
+    ///
+    /// let settings = Settings { access_lifetime: std::time::Duration::ZERO, ..Settings::default() };
+    /// assert!(settings.check().is_err());
+    /// ```
+    pub fn check(&self) -> Result<Checked, SettingsError> {
+        let public_origin = Origin::of(&self.public_url).map_err(|error| SettingsError::PublicUrl(error.to_string()))?;
+        if !matches!(self.public_url.scheme(), "http" | "https") {
+            return Err(SettingsError::PublicUrl("it must begin with http:// or https://".to_owned()));
+        }
+        if !self.public_url.username().is_empty() || self.public_url.query().is_some() || self.public_url.fragment().is_some() {
+            return Err(SettingsError::PublicUrl("leave out user, query and fragment".to_owned()));
+        }
+        let path_is_good = self.base_path.starts_with('/')
+            && self.base_path.len() > 1
+            && !self.base_path.ends_with('/')
+            && !self.base_path.contains("//")
+            && self.base_path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
+        if !path_is_good {
+            return Err(SettingsError::BasePath);
+        }
+        for (name, lifetime, least, most) in [
+            ("access_lifetime", self.access_lifetime, 1, DAY),
+            ("session_idle", self.session_idle, 60, 400 * DAY),
+            ("session_absolute", self.session_absolute, 60, 400 * DAY),
+            ("race_window", self.race_window, 1, 300),
+            ("body_timeout", self.body_timeout, 1, 600),
+        ] {
+            if lifetime < Duration::from_secs(least) || lifetime > Duration::from_secs(most) {
+                return Err(SettingsError::Lifetime { name, least, most });
+            }
+        }
+        if self.session_idle > self.session_absolute {
+            return Err(SettingsError::IdleBeyondAbsolute);
+        }
+        if self.access_lifetime > self.session_idle {
+            return Err(SettingsError::AccessBeyondIdle);
+        }
+        let origins =
+            |name, list: &[String]| Origins::parse(list.iter().map(String::as_str)).map_err(|error| SettingsError::Origin { name, error });
+        self.hash.validate().map_err(|error| SettingsError::Hash(error.to_string()))?;
+        Ok(Checked {
+            issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
+            allow_origins: origins("allow_origins", &self.allow_origins)?,
+            native_origins: origins("native_origins", &self.native_origins)?,
+            cookies: Cookies::new(self)?,
+            public_origin,
+        })
+    }
+}
+
+/// What the settings come to.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The claim `iss`.
+    pub issuer: String,
+    /// The origin of the public URL.
+    pub public_origin: Origin,
+    /// The front ends on other origins.
+    pub allow_origins: Origins,
+    /// The packaged apps.
+    pub native_origins: Origins,
+    /// The cookies.
+    pub cookies: Cookies,
+}
+
+/// A setting that cannot stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Not a URL that clients can reach.
+    #[error("public_url is not usable: {0}")]
+    PublicUrl(String),
+    /// Not a path.
+    #[error("base_path must begin with a slash, not end with one, and hold letters, digits, `-`, `_`, `.` and `~` only, like `/accounts`")]
+    BasePath,
+    /// Too short or too long.
+    #[error("{name} must be between {least} and {most} seconds")]
+    Lifetime {
+        /// The setting.
+        name: &'static str,
+        /// In seconds.
+        least: u64,
+        /// In seconds.
+        most: u64,
+    },
+    /// A session that may idle for longer than it lives.
+    #[error("session_idle is longer than session_absolute; raise the latter or lower the former")]
+    IdleBeyondAbsolute,
+    /// An access token that outlives its session.
+    #[error("access_lifetime is longer than session_idle; access tokens are meant to live for minutes")]
+    AccessBeyondIdle,
+    /// Not an origin.
+    #[error("{name}: {error}")]
+    Origin {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong.
+        error: OriginError,
+    },
+    /// Cookies that browsers would refuse, or that would not be safe.
+    #[error(transparent)]
+    Cookie(#[from] CookieError),
+    /// Hashing that is too weak or too heavy.
+    #[error("{0}")]
+    Hash(String),
+}
+
+const DAY: u64 = 24 * 60 * 60;

@@ -1,0 +1,219 @@
+//! The store: what the domain asks of a database, in the domain's own words.
+//!
+//! Every operation is one statement or one transaction, and durable when it returns. No query builder leaks upward.
+
+pub mod sqlite;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::password::EncodedPassword;
+use crate::session::rotation::{Presented, RotationEvent};
+use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::token::{KeyId, SealedKey};
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+
+/// Users, sessions, signing keys and the feed of changes.
+#[async_trait]
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
+    // Users
+
+    /// The user with this id.
+    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The user whom `login` names: the user name to the letter, else the only one that equals it after NFKC and case folding, else the only
+    /// user with that e-mail address. A name shared by several finds nobody.
+    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError>;
+
+    /// The encoded password of a user.
+    async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError>;
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`StoreError::UsernameTaken`] when another user has the name after case folding, or as e-mail address.
+    async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError>;
+
+    /// Changes a user's own fields; `None` when the user is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::UsernameTaken`] as for [`create_user`](Self::create_user).
+    async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError>;
+
+    /// Sets a new password and ends the user's sessions, all but `keep`. `false` when the user is gone.
+    async fn change_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Replaces an outdated encoding of the same password, unless the password was changed meanwhile. Ends nothing.
+    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError>;
+
+    /// The kinds of hash that are live: each encoded password's part before the salt, once.
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Activates a user, or deactivates her and ends her sessions. `false` when the user is gone.
+    async fn set_active(&self, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Deletes a user and ends her sessions. `false` when there was none.
+    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Up to `limit` users with an id above `after`, by id.
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    // Sessions
+
+    /// Begins a session and notes the login on the user's row.
+    async fn create_session(&self, new: NewSession) -> Result<(), StoreError>;
+
+    /// Applies [`decide`](crate::session::rotation::decide) to the session's row, and the decision to the row, as one atomic step.
+    async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError>;
+
+    /// The session, live or ended.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// The user's live sessions, the last used first.
+    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// Up to `limit` live sessions of all users, the last begun first.
+    async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends a session; `owner` must own it where given. `false` when there is no such live session.
+    async fn revoke_session(&self, id: SessionId, owner: Option<UserId>, reason: RevokedReason, now: Timestamp)
+    -> Result<bool, StoreError>;
+
+    /// Ends the user's sessions, all but `keep`; how many there were.
+    async fn revoke_user_sessions(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Ends every session that began at or before `began`; how many there were. For a restored backup.
+    async fn revoke_sessions_begun_by(&self, began: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
+    // Signing keys
+
+    /// Every signing key, retired ones too, the oldest first.
+    async fn keys(&self) -> Result<Vec<SealedKey>, StoreError>;
+
+    /// Adds a key. The ones before it retire at `retire_others`; a key that retires earlier keeps its time.
+    async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends a key at `at`. `false` when there is no such key.
+    async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError>;
+
+    // The feed
+
+    /// Up to `limit` changes after `cursor`, in order.
+    async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError>;
+
+    /// The cursor before the first change at or after `since`, where a process that starts now begins to read.
+    async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError>;
+
+    // Keeping house
+
+    /// Forgets changes before `changes`, and sessions that ended or expired before `sessions`; at most `limit` rows of each. How many went.
+    async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Whether the store answers and is writable.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// What a refresh asks of the store.
+#[derive(Debug, Clone)]
+pub struct Rotate {
+    /// Which session.
+    pub session: SessionId,
+    /// The refresh token, verified.
+    pub token: Presented,
+    /// On which path it came; the other kind's session refuses it.
+    pub transport: Transport,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// How far apart two requests of one honest client may be.
+    pub window: std::time::Duration,
+}
+
+/// What became of a refresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// Mint a child.
+    Granted {
+        /// Whose session it is.
+        user_id: UserId,
+        /// When the session began: the claim `auth_time`.
+        created_at: Timestamp,
+        /// When the session ends, however busy it is.
+        expires_at: Timestamp,
+        /// The token to mint a child of, and the child's generation.
+        child: crate::session::rotation::Child,
+        /// What an operator should know.
+        event: Option<RotationEvent>,
+    },
+    /// Two parties held this lineage; the session has been ended.
+    Reused {
+        /// Whose session it was.
+        user_id: UserId,
+    },
+    /// The session was ended before.
+    Revoked(RevokedReason),
+    /// The session had its time.
+    Expired,
+    /// There is no such session (any more).
+    Unknown,
+    /// The token came on the other kind's path.
+    WrongTransport,
+}
+
+/// A place in the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct Cursor(pub i64);
+
+/// Something that other processes must feel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the feed.
+    pub cursor: Cursor,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// A session was ended.
+    SessionEnded(SessionId),
+    /// A user's row, groups or permissions changed, or the user is gone.
+    UserChanged(UserId),
+    /// A group or permission that many users share changed.
+    AllUsersChanged,
+    /// The signing keys changed.
+    KeysChanged,
+}
+
+/// Why the store could not do as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another user has this name, to the letter or after case folding, or as e-mail address.
+    #[error("another user has this name")]
+    UsernameTaken,
+    /// The address is another user's name.
+    #[error("another user has this address as name")]
+    EmailTaken,
+    /// The store cannot take more work now. Try again soon; nothing was done.
+    #[error("the store is busy")]
+    Busy,
+    /// The store failed: the disk is full, the file is gone, the connection is cut. Nothing was done.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,46 @@
+//! Signing keys in SQLite.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::columns::{at, from_micros, micros, unknown_word};
+use crate::store::StoreError;
+use crate::token::{KeyId, SealedKey};
+
+pub(super) fn all(connection: &Connection) -> Result<Vec<SealedKey>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT * FROM signing_keys ORDER BY created_at, rowid")?;
+    Ok(statement.query_map([], key)?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn add(connection: &Connection, key: &SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE signing_keys SET retires_at = ?1 WHERE retires_at IS NULL OR retires_at > ?1")?
+        .execute([micros(retire_others)])?;
+    connection
+        .prepare_cached("INSERT INTO signing_keys (id, algorithm, created_at, activates_at, retires_at, sealed) VALUES (?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+            key.id.0,
+            key.algorithm.as_str(),
+            micros(key.created_at),
+            micros(key.activates_at),
+            key.retires_at.map(micros),
+            key.sealed
+        ])?;
+    Ok(())
+}
+
+pub(super) fn retire(connection: &Connection, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("UPDATE signing_keys SET retires_at = ? WHERE id = ?")?.execute(params![micros(at), id.0])? == 1)
+}
+
+fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {
+    let algorithm: String = row.get("algorithm")?;
+    Ok(SealedKey {
+        id: KeyId(row.get("id")?),
+        algorithm: algorithm.parse().map_err(|_| unknown_word(&algorithm))?,
+        created_at: at(row, "created_at")?,
+        activates_at: at(row, "activates_at")?,
+        retires_at: row.get::<_, Option<i64>>("retires_at")?.map(from_micros),
+        sealed: row.get("sealed")?,
+    })
+}

@@ -1,0 +1,32 @@
+//! The schema, step by step. A step that has landed is never edited.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::StoreError;
+
+/// Brings the schema up to date, all steps in one transaction. Two processes that start at once are safe: the second finds the work done.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    if pending(connection)?.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (name, sql) in pending(&transaction)? {
+        transaction.execute_batch(sql).map_err(|error| StoreError::Failed(format!("migration {name}: {error}")))?;
+    }
+    transaction.pragma_update(None, "user_version", STEPS.len())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The steps that have not been taken.
+pub(super) fn pending(connection: &Connection) -> Result<&'static [(&'static str, &'static str)], StoreError> {
+    let taken: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    STEPS.get(taken..).ok_or_else(|| {
+        StoreError::Failed(format!(
+            "the database has schema {taken}, this program knows up to {}; start the newer countersign",
+            STEPS.len()
+        ))
+    })
+}
+
+const STEPS: &[(&str, &str)] = &[("0001_initial", include_str!("migrations/0001_initial.sql"))];

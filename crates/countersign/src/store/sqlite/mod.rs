@@ -1,0 +1,243 @@
+//! The store on SQLite: one file, one thread that writes, a few that read.
+//!
+//! Write-ahead log with `synchronous=FULL`: what an operation has answered is on the disk.
+
+mod changes;
+mod columns;
+mod keys;
+mod migrations;
+mod readers;
+mod sessions;
+mod users;
+mod writer;
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Change, Cursor, Rotate, Rotation, Store, StoreError};
+use crate::password::EncodedPassword;
+use crate::session::{NewSession, RevokedReason, Session, SessionId};
+use crate::token::{KeyId, SealedKey};
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+use readers::Readers;
+use writer::Writer;
+
+/// The store on one SQLite file.
+///
+/// Other processes may use the file at the same time; the command line does.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it (mode 0600) where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the file cannot be opened or written, or comes from a newer program.
+    ///
+    /// ```
+    /// use countersign::store::sqlite::SqliteStore;
+    ///
+    /// let directory = tempfile::tempdir().unwrap();
+    /// SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
+    /// ```
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite gives its log the mode of the database file.
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        migrations::migrate(&mut connection)?;
+        let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>, _>>()?;
+        let thread = |error: std::io::Error| StoreError::Failed(format!("cannot start a database thread: {error}"));
+        Ok(Self { writer: Writer::start(connection).map_err(thread)?, readers: Readers::start(readers).map_err(thread)? })
+    }
+
+    /// The names of the migrations that the file still needs; all of them where there is no file. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the file cannot be read or comes from a newer program.
+    pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>, StoreError> {
+        let connection = if path.exists() { connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)? } else { Connection::open_in_memory()? };
+        Ok(migrations::pending(&connection)?.iter().map(|(name, _)| *name).collect())
+    }
+
+    /// What SQLite's own check finds wrong with the file, a line each; nothing for a sound one. Reads the whole file.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when the file cannot be read.
+    pub fn integrity(path: &Path) -> Result<Vec<String>, StoreError> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.readers.run(move |c| users::by_id(c, id)).await
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
+        let login = login.to_owned();
+        self.readers.run(move |c| users::by_login(c, &login)).await
+    }
+
+    async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+        self.readers.run(move |c| users::password_of(c, id)).await
+    }
+
+    async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
+        self.writer.run(move |c| users::create(c, &new, now)).await
+    }
+
+    async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError> {
+        self.writer.run(move |c| users::update_profile(c, id, &change)).await
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let password = password.clone();
+        self.writer.run(move |c| users::change_password(c, id, &password, keep, now)).await
+    }
+
+    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.writer.run(move |c| users::upgrade_password(c, id, &old, &new)).await
+    }
+
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.run(users::password_kinds).await
+    }
+
+    async fn set_active(&self, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| users::set_active(c, id, active, now)).await
+    }
+
+    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| users::delete(c, id, now)).await
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.readers.run(move |c| users::list(c, after, limit)).await
+    }
+
+    async fn create_session(&self, new: NewSession) -> Result<(), StoreError> {
+        self.writer.run(move |c| sessions::create(c, &new)).await
+    }
+
+    async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
+        self.writer.run(move |c| sessions::rotate(c, &rotate)).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.readers.run(move |c| sessions::by_id(c, id)).await
+    }
+
+    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.readers.run(move |c| sessions::of_user(c, user, now)).await
+    }
+
+    async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.readers.run(move |c| sessions::live(c, limit, now)).await
+    }
+
+    async fn revoke_session(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |c| sessions::revoke(c, id, owner, reason, now)).await
+    }
+
+    async fn revoke_user_sessions(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.writer.run(move |c| sessions::revoke_of_user(c, user, keep, reason, now)).await
+    }
+
+    async fn revoke_sessions_begun_by(&self, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.writer.run(move |c| sessions::revoke_begun_by(c, began, now)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        self.readers.run(keys::all).await
+    }
+
+    async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |c| keys::add(c, &key, retire_others)).await
+    }
+
+    async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| keys::retire(c, id, at)).await
+    }
+
+    async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
+        self.readers.run(move |c| changes::after(c, after, limit)).await
+    }
+
+    async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError> {
+        self.readers.run(move |c| changes::cursor_at(c, since)).await
+    }
+
+    async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| changes::prune(c, changes, sessions, limit)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.writer.run(|c| Ok(c.prepare_cached("UPDATE changes SET kind = kind WHERE cursor = -1")?.execute([]).map(drop)?)).await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// How long one process waits for another that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const READERS: usize = 2;
+
+/// A connection's page cache, in KiB. The operating system caches the file as well.
+const CACHE_KIB: i64 = 4096;

@@ -1,0 +1,54 @@
+//! A few threads that read, each with a connection of its own: a read may wait for the disk and must not hold up an async thread.
+
+use std::thread;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+
+/// Hands questions to the reading threads, which end when it is dropped.
+#[derive(Debug)]
+pub(super) struct Readers {
+    questions: Sender<Question>,
+}
+
+type Question = Box<dyn FnOnce(&Connection) + Send>;
+
+impl Readers {
+    pub(super) fn start(connections: Vec<Connection>) -> std::io::Result<Self> {
+        let (questions, waiting) = bounded::<Question>(QUEUE);
+        for connection in connections {
+            let waiting = waiting.clone();
+            thread::Builder::new().name("sqlite-reader".to_owned()).spawn(move || {
+                while let Ok(question) = waiting.recv() {
+                    question(&connection);
+                }
+            })?;
+        }
+        Ok(Self { questions })
+    }
+
+    pub(super) async fn run<T, F>(&self, question: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |connection| {
+            // Nobody waits any more: leave the disk to others.
+            if !reply.is_closed() {
+                let _ = reply.send(question(connection));
+            }
+        });
+        self.questions.try_send(question).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Failed("the database is closed".to_owned()),
+        })?;
+        answer.await.map_err(|_| StoreError::Failed("a reading thread ended".to_owned()))?
+    }
+}
+
+/// Questions that may wait before callers are told to come back.
+const QUEUE: usize = 4096;

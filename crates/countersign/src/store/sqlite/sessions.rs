@@ -1,0 +1,239 @@
+//! Sessions in SQLite.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
+
+use super::columns::{at, from_micros, micros, unknown_word};
+use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
+use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::store::{Rotate, Rotation, StoreError};
+use crate::user::UserId;
+
+pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<(), StoreError> {
+    let state = RotationState::new(new.jti, seconds(new.created_at));
+    connection
+        .prepare_cached(
+            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
+                 expires_at, transport, user_agent, ip)
+             VALUES (:id, :user, :generation, :jti, :iat, :since, :credit, :created, :created, :expires, :transport, :agent, :ip)",
+        )?
+        .execute(named_params! {
+            ":id": new.id.get().cast_signed(),
+            ":user": new.user_id.get(),
+            ":generation": state.generation.0,
+            ":jti": state.current_jti.0,
+            ":iat": state.current_iat,
+            ":since": state.current_since,
+            ":credit": state.race_credit,
+            ":created": micros(new.created_at),
+            ":expires": micros(new.expires_at),
+            ":transport": new.transport.as_str(),
+            ":agent": new.user_agent,
+            ":ip": new.ip.map(|ip| ip.to_string()),
+        })?;
+    connection
+        .prepare_cached("UPDATE users SET last_login = ? WHERE id = ?")?
+        .execute(params![super::columns::django_date(new.created_at), new.user_id.get()])?;
+    Ok(())
+}
+
+pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, StoreError> {
+    let id = rotate.session.get().cast_signed();
+    let row = connection
+        .prepare_cached(
+            "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
+                 generation, current_jti, current_iat, current_since, race_credit, race_charged
+             FROM sessions WHERE id = ?",
+        )?
+        .query_row([id], |row| Ok((Live::read(row)?, revoked(row)?, state(row)?)))
+        .optional()?;
+    let Some((live, revoked, state)) = row else { return Ok(Rotation::Unknown) };
+    if live.transport != rotate.transport {
+        return Ok(Rotation::WrongTransport);
+    }
+    if let Some((_, reason)) = revoked {
+        return Ok(Rotation::Revoked(reason));
+    }
+    if live.expires_at <= rotate.now {
+        return Ok(Rotation::Expired);
+    }
+    match decide(&state, &rotate.token, seconds(rotate.now), rotate.window) {
+        Decision::Mint { child, state, event, .. } => {
+            if let Some(state) = state {
+                save(connection, id, &state, rotate.now)?;
+            }
+            if event == Some(RotationEvent::Rollback) {
+                note(connection, rotate.now, "state_rollback", live.user_id, id)?;
+            }
+            Ok(Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event })
+        }
+        Decision::Reused => {
+            revoke(connection, rotate.session, None, RevokedReason::TokenTheft, rotate.now)?;
+            note(connection, rotate.now, "token_theft", live.user_id, id)?;
+            Ok(Rotation::Reused { user_id: live.user_id })
+        }
+    }
+}
+
+pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT * FROM sessions WHERE id = ?")?;
+    Ok(statement.query_row([id.get().cast_signed()], session).optional()?)
+}
+
+pub(super) fn of_user(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    list(
+        connection,
+        "SELECT * FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id",
+        params![user.get(), micros(now)],
+    )
+}
+
+pub(super) fn live(connection: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    list(
+        connection,
+        "SELECT * FROM sessions WHERE revoked_at IS NULL AND expires_at > ? ORDER BY created_at DESC LIMIT ?",
+        params![micros(now), limit],
+    )
+}
+
+pub(super) fn revoke(
+    connection: &Connection,
+    id: SessionId,
+    owner: Option<UserId>,
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason
+             WHERE id = :id AND revoked_at IS NULL AND expires_at > :now AND (:owner IS NULL OR user_id = :owner)",
+        )?
+        .execute(named_params! {
+            ":now": micros(now),
+            ":reason": reason.as_str(),
+            ":id": id.get().cast_signed(),
+            ":owner": owner.map(UserId::get),
+        })?;
+    Ok(ended == 1)
+}
+
+pub(super) fn revoke_of_user(
+    connection: &Connection,
+    user: UserId,
+    keep: Option<SessionId>,
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason
+             WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now AND id IS NOT :keep",
+        )?
+        .execute(named_params! {
+            ":now": micros(now),
+            ":reason": reason.as_str(),
+            ":user": user.get(),
+            ":keep": keep.map(|id| id.get().cast_signed()),
+        })?;
+    Ok(ended as u64)
+}
+
+pub(super) fn revoke_begun_by(connection: &Connection, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let ended = connection
+        .prepare_cached("UPDATE sessions SET revoked_at = ?, revoked_reason = ? WHERE created_at <= ? AND revoked_at IS NULL")?
+        .execute(params![micros(now), RevokedReason::Admin.as_str(), micros(began)])?;
+    Ok(ended as u64)
+}
+
+struct Live {
+    user_id: UserId,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    transport: Transport,
+}
+
+impl Live {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let transport = row.get_ref("transport")?.as_str()?;
+        Ok(Self {
+            user_id: UserId::new(row.get("user_id")?),
+            created_at: at(row, "created_at")?,
+            expires_at: at(row, "expires_at")?,
+            transport: Transport::from_word(transport).ok_or_else(|| unknown_word(transport))?,
+        })
+    }
+}
+
+fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
+    Ok(RotationState {
+        generation: Generation(row.get("generation")?),
+        current_jti: Jti(row.get("current_jti")?),
+        current_iat: row.get("current_iat")?,
+        current_since: row.get("current_since")?,
+        race_credit: row.get("race_credit")?,
+        race_charged: row.get::<_, Option<u64>>("race_charged")?.map(Generation),
+    })
+}
+
+fn save(connection: &Connection, id: i64, state: &RotationState, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?, current_since = ?, race_credit = ?, race_charged = ?,
+                 last_used_at = ? WHERE id = ?",
+        )?
+        .execute(params![
+            state.generation.0,
+            state.current_jti.0,
+            state.current_iat,
+            state.current_since,
+            state.race_credit,
+            state.race_charged.map(|generation| generation.0),
+            micros(now),
+            id
+        ])?;
+    Ok(())
+}
+
+fn note(connection: &Connection, now: Timestamp, kind: &str, user: UserId, session: i64) -> Result<(), StoreError> {
+    connection.prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id) VALUES (?, ?, ?, ?)")?.execute(params![
+        micros(now),
+        kind,
+        user.get(),
+        session
+    ])?;
+    Ok(())
+}
+
+fn list(connection: &Connection, sql: &str, params: &[&dyn ToSql]) -> Result<Vec<Session>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params, session)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let live = Live::read(row)?;
+    let id: i64 = row.get("id")?;
+    Ok(Session {
+        id: SessionId::new(id.cast_unsigned()).ok_or_else(|| unknown_word("0"))?,
+        user_id: live.user_id,
+        created_at: live.created_at,
+        last_used_at: at(row, "last_used_at")?,
+        expires_at: live.expires_at,
+        transport: live.transport,
+        user_agent: row.get("user_agent")?,
+        ip: row.get::<_, Option<String>>("ip")?.and_then(|ip| ip.parse().ok()),
+        revoked: revoked(row)?,
+    })
+}
+
+fn revoked(row: &Row<'_>) -> rusqlite::Result<Option<(Timestamp, RevokedReason)>> {
+    let Some(at) = row.get::<_, Option<i64>>("revoked_at")? else { return Ok(None) };
+    let reason: Option<String> = row.get("revoked_reason")?;
+    // A session that somebody ended in a database shell has no reason of ours.
+    let reason = reason.as_deref().and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin);
+    Ok(Some((from_micros(at), reason)))
+}
+
+fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}

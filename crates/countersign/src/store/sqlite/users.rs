@@ -1,0 +1,212 @@
+//! Users in SQLite.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use serde_json::{Map, Value};
+
+use super::columns::{django_date, from_django_date, unreadable};
+use super::sessions;
+use crate::password::EncodedPassword;
+use crate::session::{RevokedReason, SessionId};
+use crate::store::StoreError;
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold};
+
+pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
+    let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
+    Ok(statement.query_row([id.get()], user).optional()?)
+}
+
+pub(super) fn by_login(connection: &Connection, login: &str) -> Result<Option<LoginRow>, StoreError> {
+    let unique = |condition: &str, value: &str| -> Result<Option<LoginRow>, StoreError> {
+        // Two are enough to know that the name is shared.
+        let mut statement = connection.prepare_cached(&select(&format!("WHERE {condition} LIMIT 2")))?;
+        let mut found = statement.query_map([value], login_row)?.collect::<Result<Vec<_>, _>>()?;
+        Ok(if found.len() == 1 { found.pop() } else { None })
+    };
+    if let Some(row) = unique("username = ?", login)? {
+        return Ok(Some(row));
+    }
+    if let Some(row) = unique("username_folded = ?", &fold(login))? {
+        return Ok(Some(row));
+    }
+    if !login.contains('@') {
+        return Ok(None);
+    }
+    unique("email = ? COLLATE NOCASE AND email <> ''", login)
+}
+
+pub(super) fn password_of(connection: &Connection, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT password FROM users WHERE id = ?")?;
+    Ok(statement.query_row([id.get()], |row| row.get(0).map(EncodedPassword::from_stored)).optional()?)
+}
+
+pub(super) fn create(connection: &Connection, new: &NewUser, now: Timestamp) -> Result<User, StoreError> {
+    refuse_taken(connection, None, new.username.as_str(), &new.username.folded())?;
+    refuse_email_that_names_another(connection, None, new.email.as_ref().map(crate::user::Email::as_str))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata)
+             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active, :is_staff, :is_superuser, :date_joined, :metadata)",
+        )?
+        .execute(named_params! {
+            ":username": new.username.as_str(),
+            ":folded": new.username.folded(),
+            ":email": new.email.as_ref().map_or("", |email| email.as_str()),
+            ":first_name": new.first_name,
+            ":last_name": new.last_name,
+            ":password": new.password.as_str(),
+            ":is_active": new.is_active,
+            ":is_staff": new.is_staff,
+            ":is_superuser": new.is_superuser,
+            ":date_joined": django_date(now),
+            ":metadata": Value::Object(new.metadata.clone()).to_string(),
+        })?;
+    let id = UserId::new(connection.last_insert_rowid());
+    by_id(connection, id)?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
+}
+
+pub(super) fn update_profile(connection: &Connection, id: UserId, change: &ProfileChange) -> Result<Option<User>, StoreError> {
+    let Some(before) = by_id(connection, id)? else { return Ok(None) };
+    if let Some(username) = &change.username
+        && username.as_str() != before.username
+    {
+        refuse_taken(connection, Some(id), username.as_str(), &username.folded())?;
+        connection.prepare_cached("UPDATE users SET username = ?, username_folded = ? WHERE id = ?")?.execute(params![
+            username.as_str(),
+            username.folded(),
+            id.get()
+        ])?;
+    }
+    if let Some(email) = &change.email {
+        let email = email.as_ref().map_or("", |email| email.as_str());
+        refuse_email_that_names_another(connection, Some(id), Some(email))?;
+        connection.prepare_cached("UPDATE users SET email = ? WHERE id = ?")?.execute(params![email, id.get()])?;
+    }
+    for (column, value) in [("first_name", &change.first_name), ("last_name", &change.last_name)] {
+        if let Some(value) = value {
+            connection.prepare_cached(&format!("UPDATE users SET {column} = ? WHERE id = ?"))?.execute(params![value, id.get()])?;
+        }
+    }
+    by_id(connection, id)
+}
+
+pub(super) fn change_password(
+    connection: &Connection,
+    id: UserId,
+    password: &EncodedPassword,
+    keep: Option<SessionId>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let found = connection.prepare_cached("UPDATE users SET password = ? WHERE id = ?")?.execute(params![password.as_str(), id.get()])?;
+    sessions::revoke_of_user(connection, id, keep, RevokedReason::PasswordChanged, now)?;
+    Ok(found == 1)
+}
+
+pub(super) fn upgrade_password(
+    connection: &Connection,
+    id: UserId,
+    old: &EncodedPassword,
+    new: &EncodedPassword,
+) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE users SET password = ? WHERE id = ? AND password = ?")?.execute(params![
+        new.as_str(),
+        id.get(),
+        old.as_str()
+    ])?;
+    Ok(())
+}
+
+/// A step along the index for each kind, however many users share it.
+pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE kinds (kind) AS (
+             SELECT min(password_kind) FROM users
+             UNION ALL
+             SELECT (SELECT min(password_kind) FROM users WHERE password_kind > kind) FROM kinds WHERE kind IS NOT NULL
+         )
+         SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT 1000",
+    )?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn set_active(connection: &Connection, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
+    let found = connection.prepare_cached("UPDATE users SET is_active = ? WHERE id = ?")?.execute(params![active, id.get()])?;
+    if !active {
+        sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, now)?;
+    }
+    Ok(found == 1)
+}
+
+pub(super) fn delete(connection: &Connection, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
+    sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, now)?;
+    Ok(connection.prepare_cached("DELETE FROM users WHERE id = ?")?.execute([id.get()])? == 1)
+}
+
+pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+    let mut statement = connection.prepare_cached(&select("WHERE id > ? ORDER BY id LIMIT ?"))?;
+    let rows = statement.query_map(params![after.map_or(i64::MIN, UserId::get), limit], user)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A name is taken when another user has it after case folding, or as e-mail address: either would make it ambiguous who signs in.
+fn refuse_taken(connection: &Connection, own: Option<UserId>, name: &str, folded: &str) -> Result<(), StoreError> {
+    let taken: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE username = :name AND id IS NOT :own)
+                 OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded AND id IS NOT :own)
+                 OR EXISTS (SELECT 1 FROM users WHERE email = :name COLLATE NOCASE AND email <> '' AND id IS NOT :own)",
+        )?
+        .query_row(named_params! {":name": name, ":folded": folded, ":own": own.map(UserId::get)}, |row| row.get(0))?;
+    if taken { Err(StoreError::UsernameTaken) } else { Ok(()) }
+}
+
+/// The same rule from the other side: an address that is another user's name.
+fn refuse_email_that_names_another(connection: &Connection, own: Option<UserId>, email: Option<&str>) -> Result<(), StoreError> {
+    let Some(email) = email.filter(|email| !email.is_empty()) else { return Ok(()) };
+    let taken: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE (username = :name OR username_folded = :folded) AND id IS NOT :own)")?
+        .query_row(named_params! {":name": email, ":folded": fold(email), ":own": own.map(UserId::get)}, |row| row.get(0))?;
+    if taken { Err(StoreError::EmailTaken) } else { Ok(()) }
+}
+
+fn select(rest: &str) -> String {
+    format!("SELECT {COLUMNS} FROM users {rest}")
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let date = |text: String| from_django_date(&text);
+    Ok(User {
+        id: UserId::new(row.get("id")?),
+        username: row.get("username")?,
+        email: row.get("email")?,
+        first_name: row.get("first_name")?,
+        last_name: row.get("last_name")?,
+        is_active: row.get("is_active")?,
+        is_staff: row.get("is_staff")?,
+        is_superuser: row.get("is_superuser")?,
+        date_joined: date(row.get("date_joined")?)?,
+        last_login: row.get::<_, Option<String>>("last_login")?.map(date).transpose()?,
+        groups: names(row, "group_names")?,
+        permissions: names(row, "permission_names")?,
+        metadata: serde_json::from_str::<Map<String, Value>>(row.get_ref("metadata")?.as_str().map_err(unreadable)?).map_err(unreadable)?,
+    })
+}
+
+fn login_row(row: &Row<'_>) -> rusqlite::Result<LoginRow> {
+    Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(row.get("password")?) })
+}
+
+fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    let mut names: Vec<String> = serde_json::from_str(row.get_ref(column)?.as_str().map_err(unreadable)?).map_err(unreadable)?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+const COLUMNS: &str =
+    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
+    (SELECT json_group_array(g.name) FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
+    (SELECT json_group_array(p.app || '.' || p.codename) FROM permissions p WHERE p.id IN (
+        SELECT permission_id FROM user_permissions WHERE user_id = users.id
+        UNION SELECT gp.permission_id FROM user_groups ug JOIN group_permissions gp ON gp.group_id = ug.group_id WHERE ug.user_id = users.id
+    )) AS permission_names";

@@ -1,0 +1,282 @@
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::pace::{Owed, Pace};
+use super::table::{Fades, Table};
+use super::{RetryAfter, SECOND, ThrottleSettings, micros, span};
+use crate::device::DeviceId;
+use crate::user::UserId;
+
+/// Counts failed logins, by account and by address, and says when to wait. Wrong old passwords at a password change go through the same counts.
+///
+/// An attempt is counted when it **begins**, before the password is hashed, so that parallel guesses do not slip through. A right password takes its count back.
+///
+/// - **Account**: the first failures are free (5 by default); after that the next attempt has to wait 1 s, 2 s, 4 s and so on up to the longest delay. One failure is
+///   forgiven for each longest delay (15 minutes) that passes without an attempt, which is no faster than guessing on at the pace of the delays. A name that nobody has
+///   is counted alike, in a table of its own, so that throttling does not tell who exists and invented names push out nobody's count.
+/// - **Known device** (OWASP, "device cookies"): a login from a device that has logged in to this very account before is counted by account *and* device, and by nothing
+///   else: neither what strangers do to the account nor what they do from the same address can lock the owner out. Its own failures can.
+/// - **Address**: failures of all accounts together (100 in 10 minutes by default), evenly given back.
+///
+/// An attempt that is refused is not counted: hammering at a closed door does not keep it closed.
+///
+/// ```
+/// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
+/// use countersign::user::UserId;
+///
+/// let throttle = LoginThrottle::new(ThrottleSettings::default());
+/// let (alice, address) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap());
+/// let now = "2026-01-01T00:00:00Z".parse().unwrap();
+/// for _wrong_password in 0..5 {
+///     assert!(throttle.begin(alice, None, address, now).is_ok());
+/// }
+/// assert_eq!(throttle.begin(alice, None, address, now).unwrap_err().seconds(), 1);
+/// ```
+#[derive(Debug)]
+pub struct LoginThrottle {
+    delays: Option<Delays>,
+    pace: Option<Pace>,
+    users: Table<Key, Failures>,
+    names: Table<Key, Failures>,
+    devices: Table<Key, Failures>,
+    addresses: Table<AddressKey, Owed>,
+    name_hasher: RandomState,
+}
+
+impl LoginThrottle {
+    /// A throttle that has counted nothing yet.
+    pub fn new(settings: ThrottleSettings) -> Self {
+        let fade = span(settings.account_max_delay);
+        Self {
+            delays: Delays::new(&settings),
+            pace: Pace::new(settings.address_attempts, settings.address_window),
+            users: Table::new(fade),
+            names: Table::new(fade),
+            devices: Table::new(fade),
+            addresses: Table::new(0),
+            name_hasher: RandomState::new(),
+        }
+    }
+
+    /// Counts an attempt, before the password is looked at. Afterwards say [`succeeded`](Self::succeeded) or [`cancelled`](Self::cancelled), or drop the attempt: then
+    /// it was a failure, and the count stands.
+    ///
+    /// `device` is one that the caller has verified to belong to this very account. `address` is the client's, behind trusted proxies.
+    ///
+    /// # Errors
+    /// When the account, the device or the address has to wait; then nothing is counted.
+    pub fn begin(&self, account: AccountKey<'_>, device: Option<DeviceId>, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
+        let now = micros(now);
+        let (place, is_known_device) = self.place(account, device);
+        let address = match self.pace {
+            Some(pace) if !is_known_device => Some(self.charge_address(pace, AddressKey::new(address), now)?),
+            _ => None,
+        };
+        let counted = self.delays.map(|delays| {
+            let serial = self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
+            Ok((place, serial))
+        });
+        match counted.transpose() {
+            Ok(counted) => Ok(Attempt { counted, address, now }),
+            Err(wait) => {
+                self.refund_address(address, now);
+                Err(wait)
+            }
+        }
+    }
+
+    /// The password was right: the account, or the known device, begins anew, and the address gets its attempt back.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
+    pub fn succeeded(&self, attempt: Attempt) {
+        let Attempt { counted, address, now } = attempt;
+        if let Some((place, _)) = counted {
+            self.table(place).update(place.key, now, |failures| *failures = None);
+        }
+        self.refund_address(address, now);
+    }
+
+    /// The password was never checked, because the hashing queue was full or the store was down: it was no guess, and everything is as before.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
+    pub fn cancelled(&self, attempt: Attempt) {
+        let Attempt { counted, address, now } = attempt;
+        if let Some((place, before)) = counted {
+            self.table(place).update(place.key, now, |failures| before.restore(failures));
+        }
+        self.refund_address(address, now);
+    }
+
+    /// How many accounts, names, devices and addresses are remembered now: at most 229,376.
+    pub fn remembered(&self) -> usize {
+        self.users.len() + self.names.len() + self.devices.len() + self.addresses.len()
+    }
+
+    /// Where an attempt is counted, and whether it is from a known device.
+    fn place(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> (Place, bool) {
+        let (room, key) = match (account, device) {
+            (AccountKey::User(user), Some(device)) => (Room::Devices, (user.get(), device.0)),
+            (AccountKey::User(user), None) => (Room::Users, (user.get(), 0)),
+            (AccountKey::Unknown(name), _) => (Room::Names, (0, self.name_hasher.hash_one(name))),
+        };
+        (Place { room, key }, matches!(room, Room::Devices))
+    }
+
+    const fn table(&self, place: Place) -> &Table<Key, Failures> {
+        match place.room {
+            Room::Users => &self.users,
+            Room::Names => &self.names,
+            Room::Devices => &self.devices,
+        }
+    }
+
+    fn charge_address(&self, pace: Pace, key: AddressKey, now: u64) -> Result<AddressKey, RetryAfter> {
+        self.addresses.update(key, now, |owed| pace.take(owed, now))?;
+        Ok(key)
+    }
+
+    fn refund_address(&self, key: Option<AddressKey>, now: u64) {
+        if let (Some(pace), Some(key)) = (self.pace, key) {
+            self.addresses.update(key, now, |owed| *owed = owed.map(|owed| pace.give_back(owed)));
+        }
+    }
+}
+
+/// Whose password is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountKey<'a> {
+    /// A user's, whatever spelling or e-mail address named her.
+    User(UserId),
+    /// A name that nobody has, after normalisation.
+    Unknown(&'a str),
+}
+
+/// A counted attempt whose end is not known yet. Dropped, it is a failure.
+#[derive(Debug)]
+#[must_use = "a right password must be told, or it counts as a failure"]
+pub struct Attempt {
+    counted: Option<(Place, Before)>,
+    address: Option<AddressKey>,
+    now: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    room: Room,
+    key: Key,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Room {
+    Users,
+    Names,
+    Devices,
+}
+
+/// User and device, or zero and the hash of a name, under a key that nobody outside knows.
+type Key = (i64, u64);
+
+/// An address as it is counted: a household or a host. One IPv6 subscriber has a /64 at least, so anything longer would be free to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum AddressKey {
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
+
+impl AddressKey {
+    fn new(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.octets()),
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, e, f, g, h, ..] = v6.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// The failures of one account or device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Failures {
+    many: u32,
+    /// Changes with each attempt, so that the last one can be told from others.
+    serial: u32,
+    /// When the last attempt began, in microseconds since 1970.
+    last: u64,
+}
+
+impl Fades for Failures {
+    fn fades_at(&self, fade: u64) -> u64 {
+        self.last.saturating_add(fade.saturating_mul(u64::from(self.many)))
+    }
+}
+
+/// What an attempt found and changed.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    last: Option<u64>,
+    serial: u32,
+    added: u32,
+}
+
+impl Before {
+    /// Takes back what the attempt added. The time of the last attempt goes back too, unless there has been another since.
+    fn restore(self, failures: &mut Option<Failures>) {
+        let Some(now) = failures else { return };
+        now.many = now.many.saturating_sub(self.added);
+        if now.serial == self.serial {
+            match self.last {
+                Some(last) => now.last = last,
+                None => *failures = None,
+            }
+        }
+    }
+}
+
+/// How long to wait after how many failures.
+#[derive(Debug, Clone, Copy)]
+struct Delays {
+    free: u32,
+    longest: u64,
+    /// Failures are not counted beyond this: there the delay is the longest, and more would only take longer to forgive.
+    most: u32,
+}
+
+impl Delays {
+    fn new(settings: &ThrottleSettings) -> Option<Self> {
+        let (free, longest) = (settings.account_attempts, span(settings.account_max_delay));
+        let doublings = longest.div_ceil(SECOND).next_power_of_two().ilog2();
+        (free > 0).then(|| Self { free, longest, most: free.saturating_add(doublings) })
+    }
+
+    fn after(self, failures: u32) -> u64 {
+        match failures.checked_sub(self.free) {
+            None => 0,
+            Some(doublings) => 2_u64.saturating_pow(doublings).saturating_mul(SECOND).min(self.longest),
+        }
+    }
+
+    fn count(self, failures: &mut Option<Failures>, now: u64) -> Result<Before, RetryAfter> {
+        let Some(found) = failures else {
+            *failures = Some(Failures { many: 1, serial: 0, last: now });
+            return Ok(Before { last: None, serial: 0, added: 1 });
+        };
+        // A clock that went back must not make anyone wait longer than the delay.
+        found.last = found.last.min(now);
+        let passed = now - found.last;
+        let forgiven = u32::try_from(passed / self.longest).unwrap_or(u32::MAX);
+        let many = found.many.saturating_sub(forgiven);
+        let wait = self.after(many).saturating_sub(passed);
+        if wait > 0 {
+            return Err(RetryAfter::from_micros(wait));
+        }
+        let added = u32::from(many < self.most);
+        let before = Before { last: Some(found.last), serial: found.serial.wrapping_add(1), added };
+        *found = Failures { many: many + added, serial: before.serial, last: now };
+        Ok(before)
+    }
+}
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;

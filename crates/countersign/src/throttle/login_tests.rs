@@ -1,0 +1,253 @@
+use std::time::Duration;
+
+use jiff::{SignedDuration, ToSpan};
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn parallel_guesses_never_exceed_the_budget() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    for account in [ALICE, AccountKey::Unknown("nobody")] {
+        let passed: usize = std::thread::scope(|scope| {
+            let guess = || (0..500_u32).filter(|guess| throttle.begin(account, None, address(*guess), start()).is_ok()).count();
+            let guessers: Vec<_> = (0..8).map(|_| scope.spawn(guess)).collect();
+            guessers.into_iter().map(|guesser| guesser.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 5, "{account:?}");
+    }
+}
+
+#[test]
+fn delays_double_up_to_the_longest() {
+    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    let mut now = start();
+    for _free in 0..5 {
+        fail(&throttle, None, now);
+    }
+    for seconds in [1_u32, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900] {
+        assert_eq!(throttle.begin(ALICE, None, HOME, now).map_err(RetryAfter::seconds).unwrap_err(), seconds);
+        assert!(throttle.begin(ALICE, None, HOME, now + i64::from(seconds).seconds() - 1.microseconds()).is_err(), "{seconds}");
+        now += i64::from(seconds).seconds();
+        fail(&throttle, None, now);
+    }
+}
+
+#[test]
+fn hammering_at_a_closed_door_does_not_keep_it_closed() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    let guesses =
+        (0..24 * 60 * 60).filter(|second| throttle.begin(ALICE, None, address(*second as u32), start() + second.seconds()).is_ok()).count();
+    assert!((96..120).contains(&guesses), "a day of guessing at every second tries {guesses} passwords");
+}
+
+#[test]
+fn failures_are_forgiven_one_for_each_longest_delay() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    for _ in 0..5 {
+        fail(&throttle, None, start());
+    }
+    let later = start() + 45.minutes();
+    for _ in 0..3 {
+        fail(&throttle, None, later);
+    }
+    assert!(throttle.begin(ALICE, None, HOME, later).is_err(), "three of five were forgiven");
+    let after_a_year = start() + 8_760.hours();
+    for _ in 0..5 {
+        fail(&throttle, None, after_a_year);
+    }
+    assert!(throttle.begin(ALICE, None, HOME, after_a_year).is_err());
+}
+
+#[test]
+fn a_right_password_begins_anew_and_costs_the_address_nothing() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    for _ in 0..4 {
+        fail(&throttle, None, start());
+    }
+    for _ in 0..1_000 {
+        throttle.succeeded(throttle.begin(ALICE, None, HOME, start()).unwrap());
+    }
+    for _ in 0..5 {
+        fail(&throttle, None, start());
+    }
+    assert!(throttle.begin(ALICE, None, HOME, start()).is_err());
+}
+
+#[test]
+fn a_cancelled_attempt_was_no_guess() {
+    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 20, ..ThrottleSettings::default() });
+    for _ in 0..1_000 {
+        throttle.cancelled(throttle.begin(ALICE, None, HOME, start()).unwrap());
+    }
+    assert_eq!(throttle.users.len(), 0);
+    for _ in 0..5 {
+        fail(&throttle, None, start());
+    }
+    // A full queue at the end of the wait must not begin it again.
+    let now = start() + 1.seconds();
+    for _ in 0..4 {
+        throttle.cancelled(throttle.begin(ALICE, None, HOME, now).unwrap());
+    }
+    fail(&throttle, None, now);
+    assert_eq!(throttle.begin(ALICE, None, HOME, now).map_err(RetryAfter::seconds).unwrap_err(), 2);
+}
+
+#[test]
+fn a_cancelled_attempt_takes_back_only_itself() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    let cancelled = throttle.begin(ALICE, None, HOME, start()).unwrap();
+    for _ in 0..4 {
+        fail(&throttle, None, start());
+    }
+    throttle.cancelled(cancelled);
+    fail(&throttle, None, start());
+    assert!(throttle.begin(ALICE, None, HOME, start()).is_err(), "five failures stand");
+}
+
+#[test]
+fn an_address_has_a_budget_over_all_accounts_and_ipv6_counts_by_64() {
+    for (mine, neighbour, stranger) in
+        [("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"), ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1")]
+    {
+        let throttle = LoginThrottle::new(ThrottleSettings::default());
+        let [mine, neighbour, stranger]: [IpAddr; 3] = [mine, neighbour, stranger].map(|text| text.parse().unwrap());
+        for user in 0..100 {
+            assert!(throttle.begin(AccountKey::User(UserId::new(user)), None, mine, start()).is_ok(), "{user}");
+        }
+        assert_eq!(throttle.begin(ALICE, None, neighbour, start()).map_err(RetryAfter::seconds).unwrap_err(), 6);
+        assert!(throttle.begin(ALICE, None, stranger, start()).is_ok());
+        assert!(throttle.begin(ALICE, None, mine, start() + 6.seconds()).is_ok());
+    }
+}
+
+#[test]
+fn an_attempt_that_the_account_refuses_costs_the_address_nothing() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    for _ in 0..1_000 {
+        let _ = throttle.begin(ALICE, None, HOME, start());
+    }
+    assert!(throttle.begin(BOB, None, HOME, start()).is_ok());
+}
+
+#[test]
+fn a_devices_own_failures_block_it() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    for _ in 0..5 {
+        fail(&throttle, Some(LAPTOP), start());
+    }
+    assert!(throttle.begin(ALICE, Some(LAPTOP), HOME, start()).is_err());
+    assert!(throttle.begin(ALICE, Some(DeviceId(8)), HOME, start()).is_ok(), "her other device");
+    assert!(throttle.begin(ALICE, None, HOME, start()).is_ok(), "anywhere else");
+}
+
+#[test]
+fn invented_names_push_out_no_account() {
+    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    for _ in 0..5 {
+        fail(&throttle, None, start());
+    }
+    for number in 0..100_000 {
+        let _ = throttle.begin(AccountKey::Unknown(&format!("name{number}")), None, HOME, start());
+    }
+    assert!(throttle.begin(ALICE, None, HOME, start()).is_err());
+}
+
+#[test]
+fn a_flood_does_not_fill_memory() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    for number in 0..100_000_u32 {
+        let (user, device) = (AccountKey::User(UserId::new(i64::from(number))), DeviceId(u64::from(number)));
+        for (account, device) in [(user, None), (user, Some(device)), (AccountKey::Unknown(&number.to_string()), None)] {
+            let _ = throttle.begin(account, device, address(number), start());
+        }
+    }
+    assert!(throttle.remembered() <= 229_376);
+}
+
+#[test]
+fn zero_switches_a_limit_off() {
+    let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 0, address_attempts: 0, ..ThrottleSettings::default() });
+    for _ in 0..1_000 {
+        fail(&throttle, None, start());
+    }
+    assert_eq!(throttle.remembered(), 0);
+}
+
+#[test]
+fn a_clock_that_goes_back_costs_the_delay_at_most() {
+    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    for _ in 0..5 {
+        fail(&throttle, None, start());
+    }
+    let earlier = start() - 24.hours();
+    assert_eq!(throttle.begin(ALICE, None, HOME, earlier).map_err(RetryAfter::seconds).unwrap_err(), 1);
+    assert!(throttle.begin(ALICE, None, HOME, earlier + 1.seconds()).is_ok());
+}
+
+proptest! {
+    /// Whatever strangers do, from wherever, the owner on her own device gets in.
+    #[test]
+    fn an_owner_on_a_known_device_is_never_blocked_by_others(strangers in prop::collection::vec(stranger(), 0..300)) {
+        let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 10, ..ThrottleSettings::default() });
+        let mut now = start();
+        for (account, device, address, pause, outcome) in strangers {
+            now += SignedDuration::from_millis(pause);
+            if let Ok(attempt) = throttle.begin(account, device, address, now) {
+                match outcome {
+                    0 => throttle.succeeded(attempt),
+                    1 => throttle.cancelled(attempt),
+                    _failure => drop(attempt),
+                }
+            }
+        }
+        prop_assert!(throttle.begin(ALICE, Some(LAPTOP), HOME, now).is_ok());
+    }
+
+    /// In any span of time, however the attempts are spread, the guesses at one account stay within the free ones, the doublings and one for each longest delay.
+    #[test]
+    fn guesses_at_an_account_are_bounded(pauses in prop::collection::vec(prop_oneof![Just(0), 0..3_000_i64, 0..2_000_000_i64], 1..400)) {
+        let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+        let (mut now, mut passed) = (start(), 0);
+        for pause in pauses {
+            now += SignedDuration::from_millis(pause);
+            passed += i64::from(throttle.begin(ALICE, None, HOME, now).is_ok());
+            let longest_delays = now.duration_since(start()).as_secs() / 900;
+            prop_assert!(passed <= 5 + 10 + 1 + longest_delays, "{passed} in {longest_delays} longest delays");
+        }
+    }
+
+    #[test]
+    fn delays_only_grow_with_failures(free in 1..20_u32, longest in 0..5_000_u64, failures in 0..200_u32) {
+        let settings = ThrottleSettings { account_attempts: free, account_max_delay: Duration::from_secs(longest), ..ThrottleSettings::default() };
+        let delays = Delays::new(&settings).unwrap();
+        prop_assert!(delays.after(failures) <= delays.after(failures + 1));
+        prop_assert!(delays.after(failures) <= delays.longest);
+        prop_assert_eq!(delays.after(failures) == 0, failures < free);
+        prop_assert_eq!(delays.after(delays.most), delays.longest);
+    }
+}
+
+fn stranger() -> impl Strategy<Value = (AccountKey<'static>, Option<DeviceId>, IpAddr, i64, u8)> {
+    let account = prop::sample::select(vec![ALICE, ALICE, BOB, AccountKey::Unknown("nobody")]);
+    let device = prop::sample::select(vec![None, None, Some(DeviceId(8)), Some(DeviceId(9))]);
+    let address = prop::sample::select(vec![HOME, HOME, address(1), "2001:db8::1".parse().unwrap()]);
+    (account, device, address, 0..2_000_i64, 0..8_u8)
+}
+
+fn fail(throttle: &LoginThrottle, device: Option<DeviceId>, now: Timestamp) {
+    drop(throttle.begin(ALICE, device, HOME, now).unwrap());
+}
+
+fn address(number: u32) -> IpAddr {
+    IpAddr::V4((0x0a00_0000 + number).into())
+}
+
+fn start() -> Timestamp {
+    Timestamp::UNIX_EPOCH + 500_000.hours()
+}
+
+const ALICE: AccountKey<'_> = AccountKey::User(UserId::new(1));
+const BOB: AccountKey<'_> = AccountKey::User(UserId::new(2));
+const LAPTOP: DeviceId = DeviceId(7);
+const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

@@ -1,0 +1,81 @@
+//! Throttling: how many guesses at a password, and how many refreshes, before a client is told to wait.
+//!
+//! Pure mechanism: the time is passed in, nothing is stored outside memory, and that memory is bounded: 8 MB for logins and 1 MB for refreshes when an attack has filled
+//! every table, next to nothing before. Each process counts for itself, and a restart forgets.
+
+mod login;
+mod pace;
+mod refresh;
+mod table;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use login::{AccountKey, Attempt, LoginThrottle};
+pub use refresh::RefreshLimit;
+
+/// How many logins may fail.
+///
+/// ```
+/// use countersign::throttle::ThrottleSettings;
+///
+/// let patient = ThrottleSettings { account_attempts: 10, ..ThrottleSettings::default() };
+/// assert_eq!(patient.address_attempts, 100);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThrottleSettings {
+    /// Failures of one account, or of one known device with it, before delays begin: 1 s, then twice as long each time. 0: no limit.
+    pub account_attempts: u32,
+    /// The longest delay, and how long it takes to forgive one failure; at least a second.
+    pub account_max_delay: Duration,
+    /// Failures from one address in a window, whatever the accounts; an IPv6 address stands for its /64. 0: no limit.
+    pub address_attempts: u32,
+    /// The window of [`address_attempts`](Self::address_attempts); at least a second.
+    pub address_window: Duration,
+}
+
+impl Default for ThrottleSettings {
+    fn default() -> Self {
+        Self {
+            account_attempts: 5,
+            account_max_delay: Duration::from_secs(15 * 60),
+            address_attempts: 100,
+            address_window: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// Too many attempts: how long to wait, for the header `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("too many attempts; try again in {0} s")]
+pub struct RetryAfter(NonZeroU32);
+
+impl RetryAfter {
+    /// In whole seconds, rounded up, at least 1.
+    pub const fn seconds(self) -> u32 {
+        self.0.get()
+    }
+
+    const fn from_micros(micros: u64) -> Self {
+        let seconds = micros.div_ceil(SECOND);
+        let seconds = if seconds > u32::MAX as u64 { u32::MAX } else { seconds as u32 };
+        match NonZeroU32::new(seconds) {
+            Some(seconds) => Self(seconds),
+            None => Self(NonZeroU32::MIN),
+        }
+    }
+}
+
+/// Microseconds since 1970; before that, zero.
+fn micros(now: Timestamp) -> u64 {
+    u64::try_from(now.as_microsecond()).unwrap_or(0)
+}
+
+/// In microseconds, at least a second and at most some 30 years.
+fn span(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).clamp(SECOND, 1_000_000_000 * SECOND)
+}
+
+const SECOND: u64 = 1_000_000;

@@ -1,0 +1,124 @@
+use std::fmt;
+use std::str::FromStr;
+
+use countersign_verify::{Audience, Claims};
+use serde_json::{Map, Value, json};
+
+use crate::session::SessionId;
+use crate::user::User;
+
+/// What an access token is made of.
+#[derive(Debug)]
+pub struct AccessGrant<'a> {
+    /// Who issues it.
+    pub issuer: &'a str,
+    /// Whom it is meant for, if anybody in particular.
+    pub audience: Option<&'a str>,
+    /// Whose it is.
+    pub user: &'a User,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// When the session began, in whole seconds since 1970.
+    pub auth_time: u64,
+    /// The session's CSRF token, when it lives in a cookie.
+    pub csrf_token: Option<&'a str>,
+    /// What else it shall say.
+    pub extra: &'a [ExtraClaim],
+    /// When it is issued, in whole seconds since 1970.
+    pub issued_at: u64,
+    /// When it ends, in whole seconds since 1970.
+    pub expires_at: u64,
+}
+
+impl AccessGrant<'_> {
+    /// The claims.
+    pub fn claims(&self) -> Claims {
+        let mut claims =
+            Claims::new(self.issuer.to_owned(), self.user.id.to_string(), self.session, self.auth_time, self.issued_at, self.expires_at);
+        claims.aud = self.audience.map(|name| Audience::One(name.to_owned()));
+        claims.csrf = self.csrf_token.map(|token| countersign_verify::csrf::claim(token.as_bytes()));
+        claims.extra = self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user))).collect::<Map<_, _>>();
+        claims
+    }
+}
+
+/// A claim beyond the usual ones, by configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExtraClaim {
+    /// The login name.
+    Username,
+    /// The e-mail address.
+    Email,
+    /// The first name.
+    FirstName,
+    /// The last name.
+    LastName,
+    /// Whether the user may enter the admin site.
+    IsStaff,
+    /// Whether the user has every permission.
+    IsSuperuser,
+    /// The names of the user's groups.
+    Groups,
+    /// The user's permissions, as `app.codename`.
+    Permissions,
+}
+
+impl ExtraClaim {
+    /// The claim's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Email => "email",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::IsStaff => "is_staff",
+            Self::IsSuperuser => "is_superuser",
+            Self::Groups => "groups",
+            Self::Permissions => "permissions",
+        }
+    }
+
+    fn of(self, user: &User) -> Value {
+        match self {
+            Self::Username => json!(user.username),
+            Self::Email => json!(user.email),
+            Self::FirstName => json!(user.first_name),
+            Self::LastName => json!(user.last_name),
+            Self::IsStaff => json!(user.is_staff),
+            Self::IsSuperuser => json!(user.is_superuser),
+            Self::Groups => json!(user.groups),
+            Self::Permissions => json!(user.permissions),
+        }
+    }
+}
+
+impl fmt::Display for ExtraClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ExtraClaim {
+    type Err = UnknownClaim;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ALL.into_iter().find(|claim| claim.as_str() == text).ok_or(UnknownClaim)
+    }
+}
+
+/// The name of no claim that can be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("choose among username, email, first_name, last_name, is_staff, is_superuser, groups and permissions")]
+pub struct UnknownClaim;
+
+const ALL: [ExtraClaim; 8] = [
+    ExtraClaim::Username,
+    ExtraClaim::Email,
+    ExtraClaim::FirstName,
+    ExtraClaim::LastName,
+    ExtraClaim::IsStaff,
+    ExtraClaim::IsSuperuser,
+    ExtraClaim::Groups,
+    ExtraClaim::Permissions,
+];

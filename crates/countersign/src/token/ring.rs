@@ -1,0 +1,151 @@
+use std::fmt;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use countersign_verify::{KeySet, VerifyingKey};
+use jiff::Timestamp;
+use jsonwebtoken::{DecodingKey, EncodingKey, Header};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
+use crate::clock::{Clock, Random};
+use crate::store::{Store, StoreError};
+
+/// The live signing keys: the newest that is active signs, all of them verify.
+#[derive(Debug)]
+pub struct KeyRing {
+    keys: ArcSwap<Vec<Key>>,
+}
+
+impl KeyRing {
+    /// A ring of those of `keys` that are live at `now`.
+    ///
+    /// # Errors
+    /// [`KeyError`] when a live key cannot be opened.
+    pub fn new(keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<Self, KeyError> {
+        Ok(Self { keys: ArcSwap::from_pointee(open(keys, secrets, now)?) })
+    }
+
+    /// Takes the keys as they are in the store now.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); the ring then keeps the keys it had.
+    pub fn replace(&self, keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<(), KeyError> {
+        self.keys.store(open(keys, secrets, now)?.into());
+        Ok(())
+    }
+
+    /// Signs `claims` as a JWT of the type `typ` with the newest active key.
+    ///
+    /// # Errors
+    /// [`KeyError::NoneLive`] when no key is active at `now`, [`KeyError::Broken`] when it does not sign.
+    pub fn sign<T: Serialize>(&self, typ: &str, claims: &T, now: Timestamp) -> Result<String, KeyError> {
+        let keys = self.keys.load();
+        let key =
+            keys.iter().rev().find(|key| key.activates_at <= now && key.retires_at.is_none_or(|at| now < at)).ok_or(KeyError::NoneLive)?;
+        let mut header = Header::new(key.algorithm.jwt());
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(key.id.to_string());
+        jsonwebtoken::encode(&header, claims, &key.signing).map_err(|_| KeyError::Broken)
+    }
+
+    /// What verifies the ring's tokens.
+    pub fn key_set(&self) -> KeySet {
+        let verifying = |key: &Key| {
+            let retires_at = key.retires_at.map_or(u64::MAX, |at| u64::try_from(at.as_second()).unwrap_or(0));
+            VerifyingKey::new(key.id.to_string(), key.algorithm.jwt(), key.verifying.clone(), retires_at)
+        };
+        KeySet::new(self.keys.load().iter().map(verifying).collect())
+    }
+
+    /// The public keys as a JWK Set (RFC 7517, 5), the ones to come included, so that verifiers know them before their first token.
+    pub fn jwks(&self, now: Timestamp) -> Value {
+        let keys = self.keys.load();
+        let live = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
+        json!({"keys": live.filter_map(|key| key.jwk.clone()).collect::<Vec<_>>()})
+    }
+
+    /// What the newest key signs with.
+    pub fn newest_algorithm(&self) -> Option<Algorithm> {
+        self.keys.load().last().map(|key| key.algorithm)
+    }
+}
+
+/// Makes a new signing key and retires the others: at once with `cut_off`, else when the last token that they signed has expired.
+///
+/// The new key is published before it signs, so that every process knows it by then. Returns the new key's id.
+///
+/// # Errors
+/// [`RotateError`] when the key cannot be made or stored; the old keys then go on.
+pub async fn rotate(
+    store: &dyn Store,
+    secrets: &Secrets,
+    algorithm: Algorithm,
+    access_lifetime: Duration,
+    cut_off: bool,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<KeyId, RotateError> {
+    let now = clock.now();
+    let activates_at = if cut_off { now } else { now.saturating_add(PUBLISHED_AHEAD)? };
+    let retire_others = if cut_off { now } else { activates_at.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)? };
+    let key = SealedKey::generate(algorithm, secrets, now, activates_at, random)?;
+    let id = key.id;
+    store.add_key(key, retire_others).await?;
+    Ok(id)
+}
+
+/// Why the keys were not rotated.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RotateError {
+    /// The key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A lifetime beyond all calendars.
+    #[error("the access lifetime is too long: {0}")]
+    Time(#[from] jiff::Error),
+}
+
+struct Key {
+    id: KeyId,
+    algorithm: Algorithm,
+    activates_at: Timestamp,
+    retires_at: Option<Timestamp>,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    jwk: Option<Value>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+fn open(keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<Vec<Key>, KeyError> {
+    keys.iter()
+        .filter(|key| key.is_live(now))
+        .map(|key| {
+            let private = key.open(secrets)?;
+            Ok(Key {
+                id: key.id,
+                algorithm: key.algorithm,
+                activates_at: key.activates_at,
+                retires_at: key.retires_at,
+                signing: private.encoding_key()?,
+                verifying: private.decoding_key()?,
+                jwk: private.public_jwk(key.id)?,
+            })
+        })
+        .collect()
+}
+
+/// A server reads the feed several times a second.
+const PUBLISHED_AHEAD: Duration = Duration::from_secs(2);
+
+/// What the clocks of several machines may differ by.
+const RETIRED_LATE: Duration = Duration::from_secs(60);

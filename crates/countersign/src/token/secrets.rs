@@ -1,0 +1,174 @@
+use std::fmt;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use aws_lc_rs::hkdf;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretBox};
+
+use crate::clock::{Random, random_bytes};
+
+/// The keys that never leave the server, each derived for one purpose from one secret (HKDF-SHA256, RFC 5869).
+///
+/// Refresh tokens, CSRF tokens, device cookies and the sealing of signing keys never share a key, so that none can be passed off as another.
+pub struct Secrets {
+    refresh: Key,
+    csrf: Key,
+    device: Key,
+    sealing: Key,
+}
+
+type Key = SecretBox<[u8; 32]>;
+
+impl Secrets {
+    /// Derives the keys from a configured secret.
+    ///
+    /// # Errors
+    /// [`SecretsError::TooShort`] for fewer than 32 characters.
+    ///
+    /// ```
+    /// use countersign::token::Secrets;
+    ///
+    /// assert!(Secrets::from_text("0123456789abcdef0123456789abcdef").is_ok());
+    /// assert!(Secrets::from_text("hunter2").is_err());
+    /// ```
+    pub fn from_text(text: &str) -> Result<Self, SecretsError> {
+        let text = text.trim();
+        if text.chars().count() < MIN_CHARS {
+            return Err(SecretsError::TooShort);
+        }
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"countersign").extract(text.as_bytes());
+        let derive = |purpose: &'static [u8]| {
+            let mut key = Zeroizing::new([0; 32]);
+            // HKDF gives up to 255 times 32 bytes; 32 are always to be had.
+            prk.expand(&[purpose], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *key)).expect("32 bytes of HKDF-SHA256");
+            Key::new(Box::new(*key))
+        };
+        Ok(Self {
+            refresh: derive(b"refresh token v1"),
+            csrf: derive(b"csrf token v1"),
+            device: derive(b"device cookie v1"),
+            sealing: derive(b"signing key sealing v1"),
+        })
+    }
+
+    /// Reads the secret from the file `path`, or makes the file (mode 0600) with 256 fresh random bits.
+    ///
+    /// # Errors
+    /// [`SecretsError::File`] when the file can be neither read nor made, [`SecretsError::Readable`] when others may read it.
+    pub fn load_or_create(path: &Path, random: &dyn Random) -> Result<Self, SecretsError> {
+        let file = |error: io::Error| SecretsError::File { path: path.display().to_string(), error: error.to_string() };
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                return Err(SecretsError::Readable { path: path.display().to_string() });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path, random) {
+                // Another process that starts now was first; its secret is ours too.
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(file(error)),
+                _ => {}
+            },
+            Err(error) => return Err(file(error)),
+        }
+        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(file)?);
+        Self::from_text(&text)
+    }
+
+    pub(crate) fn refresh(&self) -> &[u8] {
+        self.refresh.expose_secret()
+    }
+
+    pub(crate) fn csrf(&self) -> &[u8] {
+        self.csrf.expose_secret()
+    }
+
+    pub(crate) fn device(&self) -> &[u8] {
+        self.device.expose_secret()
+    }
+
+    pub(crate) fn sealing(&self) -> &[u8] {
+        self.sealing.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+/// Why there are no keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretsError {
+    /// Too easy to guess.
+    #[error("the secret has fewer than {MIN_CHARS} characters; make one with `openssl rand -base64 32`")]
+    TooShort,
+    /// Others may read the file.
+    #[error("{path} can be read by others; run `chmod 600 {path}`, and think of whether anybody did")]
+    Readable {
+        /// The file.
+        path: String,
+    },
+    /// The file can be neither read nor made.
+    #[error("cannot use the secret in {path}: {error}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        error: String,
+    },
+}
+
+/// Written whole under another name and then linked, so that no process ever reads half a secret.
+fn create(path: &Path, random: &dyn Random) -> io::Result<()> {
+    let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(*Zeroizing::new(random_bytes::<32>(random))));
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let written = (|| {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        writeln!(file, "{}", text.as_str())?;
+        file.sync_all()?;
+        std::fs::hard_link(&draft, path)
+    })();
+    std::fs::remove_file(&draft)?;
+    written
+}
+
+const MIN_CHARS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsRandom;
+
+    #[test]
+    fn no_two_purposes_share_a_key() {
+        let secrets = Secrets::from_text(&"x".repeat(32)).unwrap();
+        let keys = [secrets.refresh(), secrets.csrf(), secrets.device(), secrets.sealing()];
+        for (i, key) in keys.iter().enumerate() {
+            assert!(keys[i + 1..].iter().all(|other| other != key));
+        }
+    }
+
+    #[test]
+    fn the_file_is_made_once_for_its_owner_alone_and_gives_the_same_keys_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let first = Secrets::load_or_create(&path, &OsRandom).unwrap();
+        let again = Secrets::load_or_create(&path, &OsRandom).unwrap();
+        assert_eq!(first.refresh(), again.refresh());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        Secrets::load_or_create(&path, &OsRandom).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(Secrets::load_or_create(&path, &OsRandom), Err(SecretsError::Readable { .. })));
+    }
+}

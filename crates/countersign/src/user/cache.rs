@@ -1,0 +1,78 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::sync::Cache;
+
+use super::{User, UserId};
+
+/// Users as they were last read, so that an authenticated request touches no database.
+///
+/// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others wait on.
+pub(crate) struct UserCache {
+    users: Cache<UserId, Arc<User>>,
+    /// Counts the changes, so that a row read before a change is not kept after it.
+    changes: Mutex<u64>,
+}
+
+impl UserCache {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { users: Cache::new(capacity), changes: Mutex::new(0) }
+    }
+
+    pub(crate) fn get(&self, id: UserId) -> Option<Arc<User>> {
+        self.users.get(&id)
+    }
+
+    /// To be asked before a row is read, and given back to [`keep`](Self::keep) with it.
+    pub(crate) fn moment(&self) -> u64 {
+        *self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a row that was read at `moment`, unless something changed since.
+    pub(crate) fn keep(&self, user: Arc<User>, moment: u64) {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *changes == moment {
+            self.users.insert(user.id, user);
+        }
+    }
+
+    pub(crate) fn forget(&self, id: UserId) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes += 1;
+        self.users.remove(&id);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes += 1;
+        self.users.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.users.len()
+    }
+}
+
+impl std::fmt::Debug for UserCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserCache").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_read_before_a_change_is_not_kept_after_it() {
+        let cache = UserCache::new(10);
+        let user = Arc::new(User::for_tests(1));
+        let before = cache.moment();
+        cache.forget(user.id);
+        cache.keep(Arc::clone(&user), before);
+        assert!(cache.get(user.id).is_none());
+        cache.keep(Arc::clone(&user), cache.moment());
+        assert!(cache.get(user.id).is_some());
+        cache.forget_all();
+        assert!(cache.get(user.id).is_none());
+    }
+}

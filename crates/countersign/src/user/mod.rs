@@ -1,0 +1,182 @@
+//! Users: the Django-shaped row, and the names that are parsed once at the edge.
+
+mod cache;
+mod email;
+mod username;
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub(crate) use cache::UserCache;
+pub use email::{Email, EmailError};
+pub(crate) use username::fold;
+pub use username::{Username, UsernameError};
+
+use crate::password::EncodedPassword;
+
+/// A user's id: a 64-bit integer, written in decimal in the claim `sub`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UserId(i64);
+
+impl UserId {
+    /// The id with this number.
+    pub const fn new(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for UserId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A user as the rest of the program sees one: everything but the password.
+///
+/// Field and column names are Django's (`AbstractUser`), so that rows can move both ways. It serialises as the `user` object of the HTTP contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[non_exhaustive]
+pub struct User {
+    /// The primary key.
+    #[schema(value_type = i64, example = 1)]
+    pub id: UserId,
+    /// The login name: up to 150 characters. Imported rows keep whatever they had.
+    #[schema(example = "alice")]
+    pub username: String,
+    /// The e-mail address, or empty. Not unique.
+    #[schema(example = "alice@example.com")]
+    pub email: String,
+    /// Up to 150 characters.
+    pub first_name: String,
+    /// Up to 150 characters.
+    pub last_name: String,
+    /// Whether the user may sign in at all.
+    pub is_active: bool,
+    /// Whether the user may enter the admin site.
+    pub is_staff: bool,
+    /// Whether the user has every permission without being given it.
+    pub is_superuser: bool,
+    /// When the row was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub date_joined: Timestamp,
+    /// When the user last signed in.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_login: Option<Timestamp>,
+    /// Names of the user's groups, sorted.
+    pub groups: Vec<String>,
+    /// What the user was given, alone or through a group, as `app.codename`, sorted.
+    pub permissions: Vec<String>,
+    /// Yours: any JSON object.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+}
+
+impl User {
+    /// A user of whom only the id matters.
+    #[cfg(test)]
+    pub(crate) fn for_tests(id: i64) -> Self {
+        Self {
+            id: UserId::new(id),
+            username: format!("user{id}"),
+            email: String::new(),
+            first_name: String::new(),
+            last_name: String::new(),
+            is_active: true,
+            is_staff: false,
+            is_superuser: false,
+            date_joined: Timestamp::UNIX_EPOCH,
+            last_login: None,
+            groups: Vec::new(),
+            permissions: Vec::new(),
+            metadata: Map::new(),
+        }
+    }
+
+    /// Whether the user has the permission `app.codename`: an active superuser has every one, an inactive user none (Django's rule).
+    pub fn has_perm(&self, permission: &str) -> bool {
+        self.is_active && (self.is_superuser || self.permissions.binary_search_by(|own| own.as_str().cmp(permission)).is_ok())
+    }
+}
+
+/// A row found by what was typed into a login form.
+#[derive(Debug, Clone)]
+pub struct LoginRow {
+    /// Who it is.
+    pub user: User,
+    /// What the given password is checked against.
+    pub password: EncodedPassword,
+}
+
+/// A user about to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The login name.
+    pub username: Username,
+    /// The e-mail address, if any.
+    pub email: Option<Email>,
+    /// Up to 150 characters.
+    pub first_name: String,
+    /// Up to 150 characters.
+    pub last_name: String,
+    /// The encoded password, or an unusable one.
+    pub password: EncodedPassword,
+    /// Whether the user may sign in at all.
+    pub is_active: bool,
+    /// Whether the user may enter the admin site.
+    pub is_staff: bool,
+    /// Whether the user has every permission.
+    pub is_superuser: bool,
+    /// Yours: any JSON object.
+    pub metadata: Map<String, Value>,
+}
+
+impl NewUser {
+    /// An active user without any rights.
+    pub fn new(username: Username, email: Option<Email>, password: EncodedPassword) -> Self {
+        Self {
+            username,
+            email,
+            first_name: String::new(),
+            last_name: String::new(),
+            password,
+            is_active: true,
+            is_staff: false,
+            is_superuser: false,
+            metadata: Map::new(),
+        }
+    }
+}
+
+/// What a user may change of her own row. `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileChange {
+    /// A new login name.
+    pub username: Option<Username>,
+    /// A new e-mail address; `Some(None)` removes it.
+    pub email: Option<Option<Email>>,
+    /// A new first name, up to 150 characters.
+    pub first_name: Option<String>,
+    /// A new last name, up to 150 characters.
+    pub last_name: Option<String>,
+}
+
+/// The most characters a first or last name may have (Django's `AbstractUser`).
+pub const NAME_MAX_CHARS: usize = 150;

@@ -1,0 +1,145 @@
+//! Random histories of one session: an honest browser with a bad network, and a thief who copied its cookie.
+
+use countersign::session::rotation::{Presented, RotationState};
+
+use crate::rng::Rng;
+use crate::server::{Decide, Server};
+
+/// An honest browser: one cookie jar, up to four refreshes on their way at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Honest {
+    pub(crate) name: &'static str,
+    /// The longest that a request, and again its answer, is under way, in milliseconds.
+    pub(crate) delay: u64,
+    /// Per mille: a refresh starts while others are under way.
+    pub(crate) busy: u64,
+    /// Per mille: an answer is lost.
+    pub(crate) lost: u64,
+    /// Per mille: a request arrives twice.
+    pub(crate) doubled: u64,
+    /// Per mille of steps: the row is copied, or put back to its copy.
+    pub(crate) rollback: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    pub(crate) refused: bool,
+    pub(crate) generations: u64,
+    pub(crate) races: u64,
+    pub(crate) rollbacks_seen: u64,
+}
+
+impl Honest {
+    /// Lives through `steps` pauses of 50 ms to 2 hours.
+    pub(crate) fn live<D: Decide>(&self, decide: D, steps: u32, rng: &mut Rng) -> Life {
+        let mut world = World::new(decide);
+        let mut copy: Option<RotationState> = None;
+        for _ in 0..steps {
+            let until = world.now + rng.pick(&[50, 500, 2_000, 5_000, 9_000, 60_000, 300_000, 300_000, 300_000, 7_200_000]);
+            world.run(until, |rng| (!rng.chance(self.lost)).then(|| rng.between(0, self.delay)), rng);
+            if world.server.is_dead {
+                break;
+            }
+            if rng.chance(self.rollback) {
+                copy = Some(world.server.row);
+            } else if rng.chance(self.rollback) {
+                world.server.row = copy.take().unwrap_or(world.server.row);
+            }
+            let begins = if world.under_way() == 0 { 900 } else { self.busy };
+            if world.under_way() < 4 && rng.chance(begins) {
+                world.send(rng.between(0, self.delay));
+                if rng.chance(self.doubled) {
+                    world.send(rng.between(0, self.delay));
+                }
+            }
+        }
+        let Server { row, is_dead, races, rollbacks_seen, .. } = world.server;
+        Life { refused: is_dead, generations: row.generation.0, races, rollbacks_seen }
+    }
+}
+
+/// One browser and its server, with messages under way between them. Times are milliseconds.
+pub(crate) struct World<D> {
+    pub(crate) server: Server<D>,
+    pub(crate) jar: Presented,
+    pub(crate) now: u64,
+    requests: Vec<(u64, Presented)>,
+    answers: Vec<(u64, Presented)>,
+}
+
+impl<D: Decide> World<D> {
+    pub(crate) fn new(decide: D) -> Self {
+        let now = 1_700_000_000_000;
+        let (server, jar) = Server::new(decide, now);
+        Self { server, jar, now, requests: Vec::new(), answers: Vec::new() }
+    }
+
+    pub(crate) const fn under_way(&self) -> usize {
+        self.requests.len() + self.answers.len()
+    }
+
+    /// Takes the cookie from the jar; it arrives after `delay`.
+    pub(crate) fn send(&mut self, delay: u64) {
+        self.requests.push((self.now + delay, self.jar));
+    }
+
+    /// Lets messages arrive up to `until`. An answer takes as long as `answer` says, or is lost. Stops when a request is refused.
+    pub(crate) fn run<C>(&mut self, until: u64, mut answer: impl FnMut(&mut C) -> Option<u64>, context: &mut C) {
+        while !self.server.is_dead {
+            let request = (0..self.requests.len()).min_by_key(|&index| self.requests[index].0);
+            let reply = (0..self.answers.len()).min_by_key(|&index| self.answers[index].0);
+            let at = |messages: &[(u64, Presented)], index: Option<usize>| index.map_or(u64::MAX, |index| messages[index].0);
+            let (request_at, reply_at) = (at(&self.requests, request), at(&self.answers, reply));
+            if request_at.min(reply_at) > until {
+                break;
+            }
+            match (request, reply) {
+                (Some(request), _) if request_at <= reply_at => {
+                    let (at, token) = self.requests.swap_remove(request);
+                    let Some(child) = self.server.refresh(&token, at) else { break };
+                    self.answers.extend(answer(context).map(|delay| (at + delay, child)));
+                }
+                (_, Some(reply)) => self.jar = self.answers.swap_remove(reply).1,
+                _ => break,
+            }
+        }
+        self.now = until;
+    }
+}
+
+/// A thief who copies the cookie once, and then refreshes so many seconds after each refresh of the victim.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thief {
+    pub(crate) name: &'static str,
+    /// The earliest and the latest, in seconds; negative is before the victim.
+    pub(crate) step: (i64, i64),
+    /// How many refreshes the victim has had before, at most.
+    pub(crate) past: u64,
+}
+
+impl Thief {
+    /// How many generations the thief has before the session dies; `None` when it outlives 100.
+    pub(crate) fn steal<D: Decide>(&self, decide: D, rng: &mut Rng) -> Option<u64> {
+        let mut now = 1_700_000_000_000;
+        let (mut server, mut victim) = Server::new(decide, now);
+        for _ in 0..rng.between(1, self.past) {
+            now += 300_000;
+            victim = server.refresh(&victim, now)?;
+        }
+        let mut thief = victim;
+        for generation in 1..=100 {
+            now += rng.between(240_000, 360_000);
+            let (low, high) = (self.step.0 * 1_000, self.step.1 * 1_000);
+            let turn = now.saturating_add_signed(low + rng.between(0, high.abs_diff(low)).cast_signed());
+            let mut turns = [(now, &mut victim), (turn, &mut thief)];
+            turns.sort_by_key(|&(at, _)| at);
+            for (at, holder) in turns {
+                match server.refresh(holder, at) {
+                    Some(child) => *holder = child,
+                    None => return Some(generation),
+                }
+            }
+        }
+        None
+    }
+}
