@@ -1,2 +1,13 @@
-//! The countersign binary.
-fn main() {}
+//! The binary `countersign`: configuration, command line, serving.
+
+mod command;
+mod config;
+mod logs;
+mod serve;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::run()
+}

@@ -94,14 +94,16 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         .throttle
         .begin(account(found.as_ref(), &fold(&asked.username)), device, peer.ip, auth.clock.now())
         .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
-    let verdict = match auth.passwords.verify(found.as_ref().map(|found| &found.password), &asked.password).await {
+    // An inactive user is checked as a missing one is: even her right password answers no later and no sooner.
+    let stored = found.as_ref().filter(|found| found.user.is_active).map(|found| &found.password);
+    let verdict = match auth.passwords.verify(stored, &asked.password).await {
         Ok(verdict) => verdict,
         Err(error) => {
             auth.throttle.cancelled(attempt);
             return Err(error.into());
         }
     };
-    let Some(LoginRow { user, password }) = found.filter(|found| verdict.matches && found.user.is_active) else {
+    let Some(LoginRow { user, password }) = found.filter(|_| verdict.matches) else {
         tracing::info!(ip = %peer.ip, "login failed");
         return Err(Problem::new(Code::InvalidCredentials));
     };

@@ -76,19 +76,25 @@ fn step() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![0..20_000_u64, Just(60_000), Just(300_000), Just(7_200_000)];
     let delay = || prop_oneof![Just(0), Just(15_000), 0..=15_000_u64];
     let answers = prop::collection::vec(prop::option::weighted(0.85, delay()), 1..6);
-    (pause, prop::option::weighted(0.8, delay()), prop::option::weighted(0.1, delay()), answers)
-        .prop_map(|(pause, request, doubled, answers)| Step { pause, request, doubled, answers })
+    (pause, prop::option::weighted(0.8, delay()), prop::option::weighted(0.1, delay()), answers).prop_map(|(pause, request, doubled, answers)| Step {
+        pause,
+        request,
+        doubled,
+        answers,
+    })
 }
 
 fn row() -> impl Strategy<Value = RotationState> {
-    (0..4_u64, 0..6_u64, near(), near(), 0..=RACE_CREDIT, prop::option::of(0..4_u64)).prop_map(|(generation, current, current_iat, current_since, race_credit, charged)| RotationState {
-        generation: Generation(generation),
-        current_jti: jti(current),
-        current_iat,
-        current_since,
-        race_credit,
-        race_charged: charged.map(Generation),
-    })
+    (0..4_u64, 0..6_u64, near(), near(), 0..=RACE_CREDIT, prop::option::of(0..4_u64)).prop_map(
+        |(generation, current, current_iat, current_since, race_credit, charged)| RotationState {
+            generation: Generation(generation),
+            current_jti: jti(current),
+            current_iat,
+            current_since,
+            race_credit,
+            race_charged: charged.map(Generation),
+        },
+    )
 }
 
 fn token() -> impl Strategy<Value = Presented> {

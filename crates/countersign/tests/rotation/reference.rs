@@ -14,8 +14,8 @@ pub(crate) struct Rules {
     pub(crate) ahead: bool,
     /// Rule 5: by the time of presentation.
     pub(crate) by_presentation: bool,
-    /// Rule 5: by the time of minting, either way round.
-    pub(crate) by_minting: [bool; 2],
+    /// Rule 5: by the time of minting.
+    pub(crate) by_minting: Minting,
     /// Rule 5: it costs.
     pub(crate) costs: bool,
     /// Rule 5: once a generation, and in each.
@@ -32,7 +32,15 @@ pub(crate) struct Rules {
     pub(crate) refuses: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Minting {
+    Near,
+    NearOrLater,
+    NearOrEarlier,
+    Ignored,
+}
+
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Once {
     PerGeneration,
     PerRace,
@@ -45,7 +53,7 @@ impl Rules {
         successor: true,
         ahead: true,
         by_presentation: true,
-        by_minting: [true, true],
+        by_minting: Minting::Near,
         costs: true,
         once: Once::PerGeneration,
         joins: true,
@@ -67,10 +75,14 @@ impl Rules {
         }
         let window = i128::from(window.as_secs());
         let since = i128::from(now) - i128::from(row.current_since);
-        let apart = i128::from(row.current_iat) - i128::from(token.issued_at);
-        let by_minting = (self.by_minting[0] || apart >= 0) && (self.by_minting[1] || apart <= 0) && apart.abs() <= window;
-        // A mutant that looks at one direction only takes the other for near.
-        let is_race = (self.by_presentation && since <= window) || (self.by_minting != [false, false] && by_minting) || (!self.by_minting[1] && self.by_minting[0] && apart < 0);
+        let later = i128::from(row.current_iat) - i128::from(token.issued_at);
+        let minted_near = match self.by_minting {
+            Minting::Near => later.abs() <= window,
+            Minting::NearOrLater => later <= window,
+            Minting::NearOrEarlier => -later <= window,
+            Minting::Ignored => false,
+        };
+        let is_race = (self.by_presentation && since <= window) || minted_near;
         if is_race && let Some(decision) = self.race(row, token) {
             return decision;
         }

@@ -205,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_kept_between_hashes_until_it_is_released() {
+        let mut scratch = Scratch::default();
+        assert!(scratch.is_empty());
+        assert_eq!(scratch.blocks(64).len(), 64);
+        assert_eq!(scratch.blocks(8).len(), 8);
+        assert!(!scratch.is_empty());
+        scratch.release();
+        assert!(scratch.is_empty());
+    }
+
+    #[test]
     fn kinds_are_read_with_or_without_what_follows() {
         for (prefix, longer) in [
             ("argon2$argon2id$v=19$m=19456,t=2,p=1", "argon2$argon2id$v=19$m=19456,t=2,p=1$c2Fs"),

@@ -1,0 +1,40 @@
+//! `countersign changepassword`.
+
+use clap::Args;
+use countersign::password::UserAttributes;
+use jiff::Timestamp;
+
+use super::output::line;
+use super::{Failure, prompt};
+use crate::config::Config;
+use crate::world::World;
+
+/// Set a user's password, and end the user's sessions
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign changepassword alice\n  COUNTERSIGN_PASSWORD=… countersign changepassword alice --noinput")]
+pub(super) struct ChangePassword {
+    /// The user: name, e-mail address or id
+    user: String,
+    /// Ask nothing; take the password from COUNTERSIGN_PASSWORD
+    #[arg(long, alias = "no-input")]
+    noinput: bool,
+}
+
+impl ChangePassword {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        if !self.noinput {
+            prompt::need_terminal("use --noinput, with the password in COUNTERSIGN_PASSWORD")?;
+        }
+        let world = World::open(config, false)?;
+        let user = world.user(&self.user).await?;
+        let about = UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+        let password = if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
+
+        let encoded = world.passwords()?.hash(&password).await?;
+        if !world.store.change_password(user.id, &encoded, None, Timestamp::now()).await? {
+            return Err(Failure::new("the user was deleted meanwhile"));
+        }
+        line(format!("Changed the password of {} and ended all sessions of this user.", user.username));
+        Ok(())
+    }
+}

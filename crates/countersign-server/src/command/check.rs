@@ -1,0 +1,181 @@
+//! `countersign check`: looks at everything that can be wrong, and says what to change.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use clap::Args;
+use countersign::store::sqlite::SqliteStore;
+use jiff::Timestamp;
+
+use super::Failure;
+use super::output::line;
+use crate::config::Config;
+use crate::world::World;
+
+/// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to change
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign check --config /etc/countersign.toml")]
+pub(super) struct Check {}
+
+/// What was found.
+#[derive(Default)]
+struct Report {
+    failed: usize,
+}
+
+impl Check {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let mut report = Report::default();
+        report.configuration(config);
+        report.clock();
+        report.files(config)?;
+        report.database(config).await?;
+        match report.failed {
+            0 => Ok(()),
+            1 => Err(Failure::new("one thing must be changed; see above")),
+            n => Err(Failure::new(format!("{n} things must be changed; see above"))),
+        }
+    }
+}
+
+impl Report {
+    fn ok(&mut self, what: &str) {
+        self.say("ok", what);
+    }
+
+    fn warn(&mut self, what: &str) {
+        self.say("warn", what);
+    }
+
+    fn fail(&mut self, what: &str) {
+        self.failed += 1;
+        self.say("FAIL", what);
+    }
+
+    #[expect(clippy::unused_self, reason = "a line belongs to the report")]
+    fn say(&mut self, verdict: &str, what: &str) {
+        line(format!("{verdict:4}  {what}"));
+    }
+
+    fn configuration(&mut self, config: &Config) {
+        let parts = match config.serve() {
+            Ok(parts) => parts,
+            Err(error) => return self.fail(&format!("configuration: {error}")),
+        };
+        self.ok("configuration: every setting can stand");
+        let local = parts.settings.public_url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+        if !parts.options.https && !local {
+            self.warn("public_url is http:// and not on this machine: cookies travel in the clear; put https before the server and set public_url to it");
+        }
+        if parts.options.https && parts.settings.trusted_proxies.is_empty() {
+            self.warn("public_url is https, so a proxy stands before the server, but trusted_proxies is empty: every client looks like the proxy to the throttle; set trusted_proxies to the proxy's address");
+        }
+        if parts.settings.trusted_proxies.iter().any(|proxy| proxy.prefix_len() == 0) {
+            self.fail("trusted_proxies trusts everybody: any client can choose its own address; name the proxy's network only");
+        }
+        if let Some(address) = parts.options.metrics_listen.filter(|address| !address.ip().is_loopback()) {
+            self.warn(&format!("metrics_listen {address} is reachable from other machines; keep it inside your network"));
+        }
+        if parts.settings.throttle.account_attempts == 0 || parts.settings.throttle.address_attempts == 0 {
+            self.warn("a login throttle is off: passwords can be guessed at full speed; set throttle_account_attempts and throttle_address_attempts");
+        }
+        if parts.settings.hash.memory_kib < 19_456 || parts.settings.hash.passes < 2 {
+            self.warn("hash_memory_kib or hash_passes is below OWASP's 19456 KiB and 2 passes: stolen hashes are cheaper to guess");
+        }
+    }
+
+    fn clock(&mut self) {
+        // A clock that stands before this program was written is wrong; every token would be refused elsewhere.
+        if Timestamp::now() < "2026-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN) {
+            self.fail("the clock is years behind; tokens would be refused everywhere; set the clock, and keep it with NTP");
+        } else {
+            self.ok(&format!("clock: {}", super::user::short(Timestamp::now())));
+        }
+    }
+
+    fn files(&mut self, config: &Config) -> Result<(), Failure> {
+        let directory = config.data_dir();
+        if !directory.exists() {
+            self.warn(&format!("there is no data directory {} yet; the first start makes it", directory.display()));
+            return Ok(());
+        }
+        let database = config.database()?;
+        let log = |suffix: &str| database.with_file_name(format!("{}{suffix}", database.file_name().unwrap_or_default().to_string_lossy()));
+        self.mode(&directory, 0o700);
+        for file in [directory.join("secret"), database.clone(), log("-wal"), log("-shm")] {
+            if file.exists() {
+                self.mode(&file, 0o600);
+            }
+        }
+        Ok(())
+    }
+
+    fn mode(&mut self, path: &Path, most: u32) {
+        let mode = match std::fs::metadata(path) {
+            Ok(metadata) => metadata.permissions().mode() & 0o777,
+            Err(error) => return self.fail(&format!("{}: {error}", path.display())),
+        };
+        if mode & !most == 0 {
+            self.ok(&format!("{}: mode {mode:04o}", path.display()));
+        } else {
+            self.fail(&format!("{0}: mode {mode:04o} lets others in; run `chmod {most:04o} {0}`", path.display()));
+        }
+    }
+
+    async fn database(&mut self, config: &Config) -> Result<(), Failure> {
+        let path = config.database()?;
+        if !path.exists() {
+            self.warn(&format!("there is no database {} yet; the first start makes it", path.display()));
+            return Ok(());
+        }
+        match SqliteStore::pending_migrations(&path) {
+            Ok(pending) if pending.is_empty() => self.ok("database: the schema is up to date"),
+            Ok(pending) => {
+                self.fail(&format!("database: {} migrations to do; run `countersign migrate`", pending.len()));
+                return Ok(());
+            }
+            Err(error) => {
+                self.fail(&format!("database: {error}"));
+                return Ok(());
+            }
+        }
+        let bar = indicatif::ProgressBar::new_spinner().with_message("reading the whole database");
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        let faults = SqliteStore::integrity(&path);
+        bar.finish_and_clear();
+        match faults {
+            Ok(faults) if faults.is_empty() => self.ok("database: sound"),
+            Ok(faults) => self.fail(&format!("database: {}; restore a backup", faults.join("; "))),
+            Err(error) => self.fail(&format!("database: {error}")),
+        }
+        let world = World::open(config, false)?;
+        match world.store.ping().await {
+            Ok(()) => self.ok("database: can be written"),
+            Err(error) => self.fail(&format!("database: cannot be written: {error}")),
+        }
+        self.keys(&world).await
+    }
+
+    async fn keys(&mut self, world: &World<'_>) -> Result<(), Failure> {
+        let keys = world.store.keys().await?;
+        if keys.is_empty() {
+            self.warn("keys: there is none yet; the first start makes one");
+            return Ok(());
+        }
+        let secrets = match world.secrets() {
+            Ok(secrets) => secrets,
+            Err(Failure(error)) => {
+                self.fail(&format!("secret: {error}"));
+                return Ok(());
+            }
+        };
+        let now = Timestamp::now();
+        let live: Vec<_> = keys.iter().filter(|key| key.is_live(now)).collect();
+        match live.iter().find_map(|key| key.open(&secrets).err()) {
+            Some(error) => self.fail(&format!("keys: {error}")),
+            None if live.is_empty() => self.fail("keys: none is live; run `countersign keys rotate --now`"),
+            None => self.ok(&format!("keys: {} live, all open with the secret", live.len())),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! `countersign createsuperuser`.
+
+use clap::Args;
+use countersign::password::UserAttributes;
+use countersign::user::{Email, NewUser, Username};
+use jiff::Timestamp;
+
+use super::output::line;
+use super::{Failure, prompt};
+use crate::config::Config;
+use crate::world::World;
+
+/// Make a superuser
+///
+/// Asks for what is missing, the password twice and unseen.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign createsuperuser\n  COUNTERSIGN_SUPERUSER_PASSWORD=… countersign createsuperuser --noinput --username root --email root@example.com")]
+pub(super) struct CreateSuperuser {
+    /// The login name
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// The e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Ask nothing; take the password from COUNTERSIGN_SUPERUSER_PASSWORD
+    #[arg(long, alias = "no-input")]
+    noinput: bool,
+}
+
+impl CreateSuperuser {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        if !self.noinput {
+            prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_SUPERUSER_PASSWORD")?;
+        }
+        let username = match (&self.username, self.noinput) {
+            (Some(name), _) => Username::parse(name)?,
+            (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
+            (None, false) => prompt::ask("User name", |name| Username::parse(name).map_err(|error| error.to_string()))?,
+        };
+        let email = match (&self.email, self.noinput) {
+            (Some(address), _) => Some(Email::parse(address)?),
+            (None, true) => None,
+            (None, false) => prompt::ask("E-mail address (may be left empty)", |address| match address {
+                "" => Ok(None),
+                address => Email::parse(address).map(Some).map_err(|error| error.to_string()),
+            })?,
+        };
+        let about = UserAttributes { username: username.as_str(), email: email.as_ref().map_or("", Email::as_str), ..UserAttributes::default() };
+        let password =
+            if self.noinput { prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
+
+        let world = World::open(config, true)?;
+        let encoded = world.passwords()?.hash(&password).await?;
+        let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded) };
+        let user = world.store.create_user(new, Timestamp::now()).await?;
+        line(format!("Made the superuser {} with the id {}.", user.username, user.id));
+        Ok(())
+    }
+}

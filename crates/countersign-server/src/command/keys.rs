@@ -1,0 +1,140 @@
+//! `countersign keys …`.
+
+use clap::{Args, Subcommand};
+use countersign::clock::{OsRandom, SystemClock};
+use countersign::token::{KeyId, SealedKey, rotate};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::Failure;
+use super::output::{self, line, note, table, text};
+use super::user::short;
+use crate::config::Config;
+use crate::world::World;
+
+/// List, rotate and export the keys that access tokens are signed with
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign keys list\n  countersign keys rotate")]
+pub(super) struct Keys {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the keys, the oldest first
+    #[command(after_help = "Example:\n  countersign keys list --json")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key; the old ones verify until their last token has expired
+    #[command(after_help = "Example:\n  countersign keys rotate\n  countersign keys rotate --now")]
+    Rotate {
+        /// Cut the old keys off at once: every access token that they signed dies, and every client refreshes
+        #[arg(long)]
+        now: bool,
+    },
+    /// Print a public key as PEM and JWK
+    #[command(after_help = "Example:\n  countersign keys export 5f0c9e1d2b3a4857")]
+    Export {
+        /// The key's id
+        #[arg(value_name = "KID")]
+        id: KeyId,
+        /// Print the private key instead (PKCS#8 PEM): whoever has it can sign in as anybody
+        #[arg(long)]
+        private: bool,
+    },
+}
+
+impl Keys {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        match self.command {
+            Command::List { json } => list(&World::open(config, false)?, json).await,
+            Command::Rotate { now } => rotate_keys(&World::open(config, true)?, now).await,
+            Command::Export { id, private } => export(&World::open(config, false)?, id, private).await,
+        }
+    }
+}
+
+async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
+    let keys = world.store.keys().await?;
+    let now = Timestamp::now();
+    let states = states(&keys, now);
+    if as_json {
+        let rows: Vec<_> = keys
+            .iter()
+            .zip(&states)
+            .map(|(key, state)| {
+                json!({
+                    "kid": key.id.to_string(),
+                    "algorithm": key.algorithm,
+                    "state": state,
+                    "created_at": key.created_at,
+                    "activates_at": key.activates_at,
+                    "retires_at": key.retires_at,
+                })
+            })
+            .collect();
+        return output::json(&rows);
+    }
+    table(
+        ["KID", "ALGORITHM", "STATE", "MADE", "RETIRES"],
+        keys.iter().zip(states).map(|(key, state)| {
+            [key.id.to_string(), key.algorithm.to_string(), state.to_owned(), short(key.created_at), key.retires_at.map(short).unwrap_or_default()]
+        }),
+    );
+    Ok(())
+}
+
+/// The newest active key signs; those before it verify; those behind it wait.
+fn states(keys: &[SealedKey], now: Timestamp) -> Vec<&'static str> {
+    let signing = keys.iter().rposition(|key| key.is_live(now) && key.activates_at <= now);
+    keys.iter()
+        .enumerate()
+        .map(|(i, key)| match signing {
+            _ if !key.is_live(now) => "retired",
+            Some(signing) if i == signing => "signing",
+            _ if key.activates_at > now => "next",
+            _ => "verifying",
+        })
+        .collect()
+}
+
+async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
+    let settings = world.config.settings()?;
+    let secrets = world.secrets()?;
+    // What cannot be opened must not be added to: the secret would be the wrong one.
+    for key in world.store.keys().await?.iter().filter(|key| key.is_live(Timestamp::now())) {
+        key.open(&secrets)?;
+    }
+    let id =
+        rotate(&*world.store, &secrets, settings.signing_algorithm, settings.access_lifetime, cut_off, &SystemClock, &OsRandom).await?;
+    line(match cut_off {
+        true => format!("Made the key {id}. The old keys are cut off; clients get new access tokens with their next refresh."),
+        false => format!("Made the key {id}. It signs in two seconds; the old keys verify until their last token has expired."),
+    });
+    Ok(())
+}
+
+async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failure> {
+    let keys = world.store.keys().await?;
+    let key =
+        keys.iter().find(|key| key.id == id).ok_or_else(|| Failure::new(format!("there is no key {id}; `countersign keys list` shows them")))?;
+    let opened = key.open(&world.secrets()?)?;
+    if private {
+        note("This is the private key: whoever has it can sign in as anybody. Keep it where nobody reads it, and rotate after the move.");
+        text(opened.to_pem().expose_secret().trim_end());
+        text("\n");
+        return Ok(());
+    }
+    match (opened.public_pem()?, opened.public_jwk(id)?) {
+        (Some(pem), Some(jwk)) => {
+            text(&pem);
+            output::json(&jwk)
+        }
+        _ => Err(Failure::new("HS256 has no public key; --private prints the secret, which whoever verifies needs")),
+    }
+}

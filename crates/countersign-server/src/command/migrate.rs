@@ -1,0 +1,44 @@
+//! `countersign migrate`.
+
+use clap::Args;
+use countersign::store::sqlite::SqliteStore;
+
+use super::Failure;
+use super::output::{line, note};
+use crate::config::Config;
+use crate::world::World;
+
+/// Bring the database's schema up to date; `serve` does it by itself
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign migrate --check")]
+pub(super) struct Migrate {
+    /// Change nothing; fail if there is something to do
+    #[arg(long)]
+    check: bool,
+}
+
+impl Migrate {
+    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
+        let pending = SqliteStore::pending_migrations(&config.database()?)?;
+        if pending.is_empty() {
+            line("The schema is up to date.");
+            return Ok(());
+        }
+        if self.check {
+            for name in &pending {
+                line(format!("to do: {name}"));
+            }
+            return Err(Failure::new("the schema is not up to date; run `countersign migrate`"));
+        }
+        let bar = indicatif::ProgressBar::new(1).with_message("migrating");
+        bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        World::open(config, true)?;
+        bar.finish_and_clear();
+        for name in &pending {
+            note(format!("done: {name}"));
+        }
+        line("The schema is up to date.");
+        Ok(())
+    }
+}

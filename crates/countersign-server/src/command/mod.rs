@@ -1,0 +1,162 @@
+//! The command line: one file a command.
+
+mod changepassword;
+mod check;
+mod config;
+mod createsuperuser;
+mod keys;
+mod migrate;
+mod output;
+mod prompt;
+mod serve;
+mod session;
+mod shell;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, SETTINGS};
+use crate::logs;
+
+/// First-party login for single-page, mobile and desktop apps, the safe way by default.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true)]
+#[command(after_help = "Example:\n  countersign serve\n\nEvery setting is a flag, an environment variable and a key of the configuration file:\n  countersign --help lists them, countersign config --example writes a file.")]
+struct Cli {
+    /// The configuration file; countersign.toml in the working directory unless chosen
+    #[arg(long, value_name = "FILE", global = true, env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Createsuperuser(createsuperuser::CreateSuperuser),
+    Changepassword(changepassword::ChangePassword),
+    User(user::Users),
+    Session(session::Sessions),
+    Keys(keys::Keys),
+    Migrate(migrate::Migrate),
+    Check(check::Check),
+    Config(config::ShowConfig),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+/// Why a command failed: one sentence that says what to do.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    /// A failure with this sentence.
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// Runs the command that the arguments name: 0 for success, 1 for failure, 2 for arguments that make no sense.
+pub(crate) fn run() -> ExitCode {
+    let matches = command_line().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match execute(cli, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::error(&failure.0);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The command line with every setting as a flag.
+pub(crate) fn command_line() -> clap::Command {
+    let flags = SETTINGS.iter().filter(|setting| !setting.secret).map(|setting| {
+        Arg::new(setting.name)
+            .long(setting.flag())
+            .value_name(setting.value)
+            .help(match setting.default {
+                "" => setting.help.to_owned(),
+                default => format!("{} [default: {default}]", setting.help),
+            })
+            .help_heading("Settings")
+            .action(if setting.list { ArgAction::Append } else { ArgAction::Set })
+            .global(true)
+            .hide_short_help(true)
+    });
+    Cli::command().args(flags)
+}
+
+fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
+    // Completions and the manual need no configuration, and must not fail for one.
+    match &cli.command {
+        Command::Completions(command) => return command.run(),
+        Command::Man(command) => return command.run(),
+        _ => {}
+    }
+    let config = load(cli.config.as_deref(), matches)?;
+    match cli.command {
+        Command::Config(command) => command.run(&config),
+        Command::Serve(command) => {
+            logs::start(&config)?;
+            command.run(&config)
+        }
+        Command::Check(command) => on_runtime(command.run(&config)),
+        Command::Migrate(command) => command.run(&config),
+        Command::Createsuperuser(command) => on_runtime(command.run(&config)),
+        Command::Changepassword(command) => on_runtime(command.run(&config)),
+        Command::User(command) => on_runtime(command.run(&config)),
+        Command::Session(command) => on_runtime(command.run(&config)),
+        Command::Keys(command) => on_runtime(command.run(&config)),
+        Command::Completions(_) | Command::Man(_) => Ok(()),
+    }
+}
+
+fn load(file: Option<&std::path::Path>, matches: &ArgMatches) -> Result<Config, ConfigError> {
+    // A global flag is known to the subcommand that it was given to.
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    let flags = SETTINGS.iter().filter(|setting| !setting.secret).filter_map(|setting| {
+        let texts: Vec<String> = innermost.get_many::<String>(setting.name)?.cloned().collect();
+        Some((setting, texts))
+    });
+    Config::load(file, std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))), flags)
+}
+
+fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?.block_on(command)
+}
+
+macro_rules! fails_with {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(error.to_string())
+            }
+        })+
+    };
+}
+
+fails_with!(
+    ConfigError,
+    countersign::StartError,
+    countersign::token::SecretsError,
+    countersign::token::KeyError,
+    countersign::token::RotateError,
+    countersign::password::HashSettingsError,
+    countersign::password::HashError,
+    countersign::password::PasswordError,
+    countersign::user::UsernameError,
+    countersign::user::EmailError,
+    std::io::Error,
+    serde_json::Error,
+);

@@ -1,0 +1,51 @@
+//! What commands print: results on standard output, one sentence of failure on standard error.
+
+#![expect(clippy::print_stderr, reason = "this is where the command line prints")]
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::Failure;
+
+/// A line of result.
+pub(super) fn line(text: impl AsRef<str>) {
+    self::text(&format!("{}\n", text.as_ref()));
+}
+
+/// Text that ends itself.
+pub(super) fn text(text: &str) {
+    let mut out = io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        // Whoever read it has read enough, as `head` does.
+        std::process::exit(1);
+    }
+}
+
+/// A line that is not the result: progress, advice.
+pub(super) fn note(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// The sentence of a failure.
+pub(super) fn error(sentence: &str) {
+    eprintln!("error: {sentence}");
+}
+
+/// A result for scripts.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    line(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A result for people.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
+    for row in rows {
+        // What users wrote of themselves must not move the reader's cursor.
+        table.add_row(row.map(|cell| cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()));
+    }
+    line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+}

@@ -1,0 +1,62 @@
+//! Asking: what is missing, on a terminal only, and passwords unseen.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use countersign::password::{Password, UserAttributes, validate};
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+use super::Failure;
+use super::output::note;
+
+/// Refuses to go on where nobody can answer. Django's command exits 0 there and creates nobody.
+pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
+    if io::stdin().is_terminal() { Ok(()) } else { Err(Failure::new(format!("there is no terminal to ask on; {instead}"))) }
+}
+
+/// Asks until `accept` accepts.
+pub(super) fn ask<T>(question: &str, accept: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+    loop {
+        let mut err = io::stderr();
+        write!(err, "{question}: ")?;
+        err.flush()?;
+        let mut answer = String::new();
+        if io::stdin().lock().read_line(&mut answer)? == 0 {
+            return Err(Failure::new("the input ended; nothing was changed"));
+        }
+        match accept(answer.trim()) {
+            Ok(value) => return Ok(value),
+            Err(reason) => note(reason),
+        }
+    }
+}
+
+/// Asks for a new password, twice and unseen, until it is good.
+pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failure> {
+    loop {
+        let first = SecretString::from(rpassword::prompt_password("Password: ")?);
+        let second = SecretString::from(rpassword::prompt_password("Password (again): ")?);
+        if first.expose_secret() != second.expose_secret() {
+            note("The two differ; try again.");
+            continue;
+        }
+        match new_password(&first, about) {
+            Ok(password) => return Ok(password),
+            Err(Failure(reason)) => note(reason),
+        }
+    }
+}
+
+/// The new password in an environment variable, which must be good.
+pub(super) fn password_from(variable: &str, about: &UserAttributes<'_>) -> Result<Password, Failure> {
+    let text = std::env::var(variable).map_err(|_| Failure::new(format!("--noinput takes the password from {variable}, which is not set")))?;
+    new_password(&SecretString::from(text), about)
+}
+
+fn new_password(text: &SecretString, about: &UserAttributes<'_>) -> Result<Password, Failure> {
+    validate(text.expose_secret(), about).map_err(|problems| {
+        let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure::new(sentences.join(" "))
+    })?;
+    Ok(Password::parse(text.expose_secret().to_owned())?)
+}

@@ -1,0 +1,62 @@
+//! `countersign serve`.
+
+use clap::Args;
+use countersign::Auth;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+use crate::config::Config;
+use crate::serve::serve;
+use crate::world::World;
+
+/// Start everything
+///
+/// On an empty data directory it makes the secret, the signing key and the database, and says what to do next.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign serve --listen 127.0.0.1:8000 --data-dir ./data --allow-origin https://app.example.com")]
+pub(super) struct Serve {
+    /// After restoring a backup: end every session that began by the time of the backup, as some of them may have been ended since
+    #[arg(long, value_name = "TIME")]
+    after_restore: Option<Timestamp>,
+}
+
+impl Serve {
+    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
+        let parts = config.serve()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let world = World::open(config, true)?;
+            let secrets = world.secrets()?;
+            if let Some(backup) = self.after_restore {
+                let ended = world.store.revoke_sessions_begun_by(backup, Timestamp::now()).await?;
+                tracing::info!(sessions = ended, %backup, "ended the sessions of the restored backup");
+            }
+            let is_empty = world.store.users(None, 1).await?.is_empty();
+            let auth = Auth::start(parts.settings.clone(), secrets, world.store.clone()).await?;
+            if is_empty {
+                tracing::info!(
+                    data_dir = %config.data_dir().display(),
+                    "there is no user yet; make one with `countersign createsuperuser` or `countersign user create`, with the same --data-dir"
+                );
+            }
+            let listen = parts.options.listen;
+            if !listen.ip().is_loopback() && !parts.options.https {
+                tracing::warn!(%listen, "listening beyond this machine with an http:// public_url: cookies are not Secure; put https before it and set public_url");
+            }
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let stop = async move {
+                tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                // A second signal is a wish not to wait.
+                tokio::spawn(async move {
+                    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                    std::process::exit(130);
+                });
+            };
+            serve(auth, parts.options, stop).await?;
+            tracing::info!("stopped");
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! `countersign session …`.
+
+use clap::{ArgGroup, Args, Subcommand};
+use countersign::session::{RevokedReason, Session, SessionId};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Failure;
+use super::output::{self, line, table};
+use super::user::short;
+use crate::config::Config;
+use crate::world::World;
+
+/// List and end sessions; a running server feels it at once
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign session list --user alice\n  countersign session revoke --user alice")]
+pub(super) struct Sessions {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List live sessions, the last begun first
+    #[command(after_help = "Example:\n  countersign session list --user alice --json")]
+    List {
+        /// Of this user only: name, e-mail address or id
+        #[arg(long)]
+        user: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session, or all sessions of a user
+    #[command(after_help = "Example:\n  countersign session revoke 5f0c9e1d2b3a4857\n  countersign session revoke --user alice")]
+    #[command(group(ArgGroup::new("which").required(true).args(["id", "user"])))]
+    Revoke {
+        /// The session's id
+        id: Option<SessionId>,
+        /// All sessions of this user: name, e-mail address or id
+        #[arg(long)]
+        user: Option<String>,
+    },
+}
+
+impl Sessions {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let world = World::open(config, false)?;
+        match self.command {
+            Command::List { user, limit, json } => list(&world, user.as_deref(), limit, json).await,
+            Command::Revoke { id: Some(id), .. } => revoke(&world, id).await,
+            Command::Revoke { user: Some(user), .. } => revoke_all(&world, &user).await,
+            Command::Revoke { .. } => Err(Failure::new("name a session, or a user with --user")),
+        }
+    }
+}
+
+async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    let sessions = match user {
+        Some(user) => world.store.user_sessions(world.user(user).await?.id, now).await?,
+        None => world.store.live_sessions(limit, now).await?,
+    };
+    let sessions: Vec<Session> = sessions.into_iter().take(limit as usize).collect();
+    if as_json {
+        let rows: Vec<_> = sessions
+            .iter()
+            .map(|session| {
+                json!({
+                    "id": session.id,
+                    "user_id": session.user_id,
+                    "created_at": session.created_at,
+                    "last_used_at": session.last_used_at,
+                    "expires_at": session.expires_at,
+                    "transport": session.transport,
+                    "user_agent": session.user_agent,
+                    "ip": session.ip,
+                })
+            })
+            .collect();
+        return output::json(&rows);
+    }
+    table(
+        ["ID", "USER", "BEGAN", "LAST USED", "TRANSPORT", "ADDRESS", "DEVICE"],
+        sessions.into_iter().map(|session| {
+            [
+                session.id.to_string(),
+                session.user_id.to_string(),
+                short(session.created_at),
+                short(session.last_used_at),
+                session.transport.as_str().to_owned(),
+                session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+                session.user_agent,
+            ]
+        }),
+    );
+    Ok(())
+}
+
+async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
+    if !world.store.revoke_session(id, None, RevokedReason::Admin, Timestamp::now()).await? {
+        return Err(Failure::new(format!("there is no live session {id}; `countersign session list` shows them")));
+    }
+    line(format!("Ended the session {id}."));
+    Ok(())
+}
+
+async fn revoke_all(world: &World<'_>, named: &str) -> Result<(), Failure> {
+    let user = world.user(named).await?;
+    let ended = world.store.revoke_user_sessions(user.id, None, RevokedReason::Admin, Timestamp::now()).await?;
+    line(format!("Ended {ended} {} of {}.", if ended == 1 { "session" } else { "sessions" }, user.username));
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! `countersign completions` and `countersign man`.
+
+use std::io;
+
+use clap::Args;
+use clap_complete::Shell;
+
+use super::{Failure, command_line};
+
+/// Print a script that completes this command line in a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign")]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        clap_complete::generate(self.shell, &mut command_line(), "countersign", &mut io::stdout());
+        Ok(())
+    }
+}
+
+/// Print the manual page
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign man > /usr/local/share/man/man1/countersign.1")]
+pub(super) struct Man {}
+
+impl Man {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        clap_mangen::Man::new(command_line()).render(&mut io::stdout())?;
+        Ok(())
+    }
+}

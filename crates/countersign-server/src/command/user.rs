@@ -1,0 +1,217 @@
+//! `countersign user …`.
+
+use clap::{Args, Subcommand};
+use countersign::password::{EncodedPassword, UserAttributes};
+use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
+use jiff::Timestamp;
+
+use super::output::{json, line, table};
+use super::{Failure, prompt};
+use crate::config::Config;
+use crate::world::World;
+
+/// Make, list, show, activate, deactivate and delete users
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput\n  countersign user list --json")]
+pub(super) struct Users {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a user; asks for what is missing
+    #[command(after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput")]
+    Create(Create),
+    /// List the users
+    #[command(after_help = "Example:\n  countersign user list --json | jq -r '.[].username'")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a user
+    #[command(after_help = "Example:\n  countersign user show alice@example.com")]
+    Show {
+        /// The user: name, e-mail address or id
+        user: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a user sign in again
+    #[command(after_help = "Example:\n  countersign user activate alice")]
+    Activate {
+        /// The user: name, e-mail address or id
+        user: String,
+    },
+    /// Keep a user from signing in, and end the user's sessions
+    #[command(after_help = "Example:\n  countersign user deactivate alice")]
+    Deactivate {
+        /// The user: name, e-mail address or id
+        user: String,
+    },
+    /// Delete a user, and end the user's sessions
+    #[command(after_help = "Example:\n  countersign user delete alice --noinput")]
+    Delete {
+        /// The user: name, e-mail address or id
+        user: String,
+        /// Do not ask whether you are sure
+        #[arg(long, alias = "no-input")]
+        noinput: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// The login name
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// The e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// The first name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    first_name: String,
+    /// The last name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    last_name: String,
+    /// Make a user who cannot sign in with a password
+    #[arg(long)]
+    unusable_password: bool,
+    /// Ask nothing; take the password from COUNTERSIGN_PASSWORD
+    #[arg(long, alias = "no-input")]
+    noinput: bool,
+}
+
+impl Users {
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        match self.command {
+            Command::Create(create) => create.run(config).await,
+            Command::List { json } => list(&World::open(config, false)?, json).await,
+            Command::Show { user, json } => show(&World::open(config, false)?, &user, json).await,
+            Command::Activate { user } => set_active(&World::open(config, false)?, &user, true).await,
+            Command::Deactivate { user } => set_active(&World::open(config, false)?, &user, false).await,
+            Command::Delete { user, noinput } => delete(&World::open(config, false)?, &user, noinput).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, config: &Config) -> Result<(), Failure> {
+        if !self.noinput {
+            prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD")?;
+        }
+        let username = match (&self.username, self.noinput) {
+            (Some(name), _) => Username::parse(name)?,
+            (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
+            (None, false) => prompt::ask("User name", |name| Username::parse(name).map_err(|error| error.to_string()))?,
+        };
+        let email = self.email.as_deref().map(Email::parse).transpose()?;
+        for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
+            if name.chars().count() > NAME_MAX_CHARS {
+                return Err(Failure::new(format!("a {what} name has at most {NAME_MAX_CHARS} characters")));
+            }
+        }
+        let about = UserAttributes {
+            username: username.as_str(),
+            email: email.as_ref().map_or("", Email::as_str),
+            first_name: &self.first_name,
+            last_name: &self.last_name,
+        };
+        let password = match (self.unusable_password, self.noinput) {
+            (true, _) => None,
+            (false, true) => Some(prompt::password_from("COUNTERSIGN_PASSWORD", &about)?),
+            (false, false) => Some(prompt::ask_password(&about)?),
+        };
+
+        let world = World::open(config, true)?;
+        let encoded = match &password {
+            Some(password) => world.passwords()?.hash(password).await?,
+            None => EncodedPassword::unusable(),
+        };
+        let new = NewUser { first_name: self.first_name, last_name: self.last_name, ..NewUser::new(username, email, encoded) };
+        let user = world.store.create_user(new, Timestamp::now()).await?;
+        line(format!("Made the user {} with the id {}.", user.username, user.id));
+        Ok(())
+    }
+}
+
+async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
+    let mut users: Vec<User> = Vec::new();
+    loop {
+        let after: Option<UserId> = users.last().map(|user| user.id);
+        let page = world.store.users(after, PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        users.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    if as_json {
+        return json(&users);
+    }
+    let yes = |yes: bool| if yes { "yes" } else { "" }.to_owned();
+    table(
+        ["ID", "USERNAME", "E-MAIL", "ACTIVE", "STAFF", "SUPERUSER", "LAST LOGIN"],
+        users.iter().map(|user| {
+            [
+                user.id.to_string(),
+                user.username.clone(),
+                user.email.clone(),
+                yes(user.is_active),
+                yes(user.is_staff),
+                yes(user.is_superuser),
+                user.last_login.map(short).unwrap_or_default(),
+            ]
+        }),
+    );
+    Ok(())
+}
+
+async fn show(world: &World<'_>, named: &str, as_json: bool) -> Result<(), Failure> {
+    let user = world.user(named).await?;
+    if as_json {
+        return json(&user);
+    }
+    let rows = serde_json::to_value(&user)?;
+    let rows = rows.as_object().into_iter().flatten().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        [name.clone(), value]
+    });
+    table(["FIELD", "VALUE"], rows);
+    Ok(())
+}
+
+async fn set_active(world: &World<'_>, named: &str, active: bool) -> Result<(), Failure> {
+    let user = world.user(named).await?;
+    world.store.set_active(user.id, active, Timestamp::now()).await?;
+    line(match active {
+        true => format!("{} may sign in again.", user.username),
+        false => format!("{} is deactivated; all sessions of this user are ended.", user.username),
+    });
+    Ok(())
+}
+
+async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Failure> {
+    let user = world.user(named).await?;
+    if !noinput {
+        prompt::need_terminal("use --noinput to delete without being asked")?;
+        let sure = prompt::ask(&format!("Delete {} (id {}) for good? [y/N]", user.username, user.id), |answer| {
+            Ok(matches!(answer, "y" | "Y" | "yes"))
+        })?;
+        if !sure {
+            return Err(Failure::new("nothing was deleted"));
+        }
+    }
+    world.store.delete_user(user.id, Timestamp::now()).await?;
+    line(format!("Deleted {} (id {}).", user.username, user.id));
+    Ok(())
+}
+
+/// To the second, in UTC.
+pub(super) fn short(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+const PAGE: u32 = 1000;

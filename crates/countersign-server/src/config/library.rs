@@ -1,0 +1,148 @@
+//! From texts to what the library and the listener take.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use countersign::Settings;
+use countersign::password::HashSettings;
+use countersign::throttle::ThrottleSettings;
+use countersign::token::Secrets;
+use ipnet::IpNet;
+use url::Url;
+
+use super::{Config, ConfigError};
+use crate::serve::Options;
+
+/// What `serve` needs.
+#[derive(Debug)]
+pub(crate) struct ServeConfig {
+    /// The library's settings, checked.
+    pub(crate) settings: Settings,
+    /// The listener's.
+    pub(crate) options: Options,
+}
+
+impl Config {
+    /// Everything that `serve` needs.
+    ///
+    /// # Errors
+    /// The first setting that does not do, alone or with the others.
+    pub(crate) fn serve(&self) -> Result<ServeConfig, ConfigError> {
+        let settings = self.settings()?;
+        settings.check().map_err(|error| ConfigError::Together(error.to_string()))?;
+        let options = Options {
+            listen: self.required("listen")?,
+            metrics_listen: self.optional("metrics_listen")?,
+            header_timeout: self.duration("header_timeout")?,
+            max_connections: self.required("max_connections")?,
+            shutdown_grace: self.duration("shutdown_grace")?,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            https: settings.public_url.scheme() == "https",
+            docs: self.switch("docs")?,
+        };
+        if options.header_timeout.is_zero() {
+            return Err(self.wrong("header_timeout", "0s", "no request could ever arrive; choose a few seconds".to_owned()));
+        }
+        if !(1..=1_000_000).contains(&options.max_connections) {
+            return Err(self.wrong("max_connections", &options.max_connections.to_string(), "choose 1 to 1000000".to_owned()));
+        }
+        Ok(ServeConfig { settings, options })
+    }
+
+    /// The library's settings.
+    ///
+    /// # Errors
+    /// The first setting that cannot be read.
+    pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
+        let defaults = Settings::default();
+        Ok(Settings {
+            public_url: self.public_url()?,
+            base_path: self.required("base_path")?,
+            issuer: self.optional("issuer")?,
+            audience: self.optional("audience")?,
+            signing_algorithm: self.required("signing_algorithm")?,
+            access_lifetime: self.duration("access_lifetime")?,
+            session_idle: self.duration("session_idle")?,
+            session_absolute: self.duration("session_absolute")?,
+            race_window: self.duration("race_window")?,
+            allow_origins: self.list("allow_origins")?,
+            native_origins: self.list("native_origins")?,
+            same_site: self.required("same_site")?,
+            refresh_cookie: self.optional("refresh_cookie")?,
+            csrf_cookie: self.required("csrf_cookie")?,
+            device_cookie: self.required("device_cookie")?,
+            cookie_domain: self.optional("cookie_domain")?,
+            trusted_proxies: self.list::<Network>("trusted_proxies")?.into_iter().map(|network| network.0).collect(),
+            extra_claims: self.list("extra_claims")?,
+            body_timeout: self.duration("body_timeout")?,
+            throttle: ThrottleSettings {
+                account_attempts: self.required("throttle_account_attempts")?,
+                account_max_delay: self.duration("throttle_account_max_delay")?,
+                address_attempts: self.required("throttle_address_attempts")?,
+                address_window: self.duration("throttle_address_window")?,
+            },
+            session_refreshes_per_minute: self.required("throttle_session_refreshes")?,
+            hash: self.hash(&defaults.hash)?,
+        })
+    }
+
+    /// How passwords are hashed.
+    pub(crate) fn hash(&self, defaults: &HashSettings) -> Result<HashSettings, ConfigError> {
+        let threads: usize = self.required("hash_threads")?;
+        Ok(HashSettings {
+            threads: if threads == 0 { defaults.threads } else { threads },
+            queue: self.required("hash_queue")?,
+            memory_kib: self.required("hash_memory_kib")?,
+            passes: self.required("hash_passes")?,
+            lanes: self.required("hash_lanes")?,
+        })
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        PathBuf::from(self.text("data_dir").unwrap_or("./data"))
+    }
+
+    /// The database file.
+    ///
+    /// # Errors
+    /// A URL of another kind.
+    pub(crate) fn database(&self) -> Result<PathBuf, ConfigError> {
+        let Some(url) = self.text("database_url") else { return Ok(self.data_dir().join("countersign.sqlite3")) };
+        match url.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
+            _ => Err(self.wrong("database_url", url, "this version knows sqlite:PATH only".to_owned())),
+        }
+    }
+
+    /// The secret, if it is configured rather than in its file.
+    ///
+    /// # Errors
+    /// A secret that is too short.
+    pub(crate) fn secret(&self) -> Result<Option<Secrets>, ConfigError> {
+        self.text("secret").map(|text| Secrets::from_text(text).map_err(|error| self.wrong("secret", "", error.to_string()))).transpose()
+    }
+
+    fn public_url(&self) -> Result<Url, ConfigError> {
+        if let Some(url) = self.optional("public_url")? {
+            return Ok(url);
+        }
+        let listen: SocketAddr = self.required("listen")?;
+        let url = format!("http://localhost:{}", listen.port());
+        url.parse().map_err(|error: url::ParseError| self.wrong("public_url", &url, error.to_string()))
+    }
+}
+
+/// A network, or one address.
+struct Network(IpNet);
+
+impl std::str::FromStr for Network {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map(Self)
+            .map_err(|_| "write an address or a network, such as 10.0.0.0/8")
+    }
+}

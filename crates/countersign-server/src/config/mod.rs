@@ -1,0 +1,303 @@
+//! Configuration: every setting has one name in three spellings; of file, environment and flag the later wins.
+
+mod library;
+mod table;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use table::PREFIX;
+pub(crate) use table::{SETTINGS, Setting};
+use value::duration;
+
+/// The effective settings, and where each came from.
+#[derive(Debug)]
+pub(crate) struct Config {
+    values: BTreeMap<&'static str, Value>,
+}
+
+/// A setting's value as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Value {
+    /// One text, or with a list any number.
+    pub(crate) texts: Vec<String>,
+    /// Where it came from.
+    pub(crate) source: Source,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nobody chose it.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl Config {
+    /// Reads the file, then the environment, then the flags.
+    ///
+    /// `file` is the one that `--config` names, which must be there; without it `countersign.toml` is read if it is in the working directory.
+    ///
+    /// # Errors
+    /// An unreadable file, an unknown key, a value of the wrong shape.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: impl Iterator<Item = (&'static Setting, Vec<String>)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self { values: SETTINGS.iter().map(|setting| (setting.name, Value::default_of(setting))).collect() };
+        match file {
+            Some(path) => config.read_file(path)?,
+            None if Path::new(DEFAULT_FILE).exists() => config.read_file(Path::new(DEFAULT_FILE))?,
+            None => {}
+        }
+        for (variable, text) in environment {
+            let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+            if NOT_SETTINGS.contains(&name) {
+                continue;
+            }
+            let setting = find(&name.to_ascii_lowercase()).ok_or_else(|| unknown(&variable, Setting::variable))?;
+            let texts = if setting.list { split(&text) } else { vec![text] };
+            config.set(setting, texts, Source::Environment(variable));
+        }
+        for (setting, texts) in flags {
+            let texts = if setting.list { texts.iter().flat_map(|text| split(text)).collect() } else { texts };
+            config.set(setting, texts, Source::Flag(format!("--{}", setting.flag())));
+        }
+        Ok(config)
+    }
+
+    /// Every setting with its value, in the order of the table.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
+        SETTINGS.iter().filter_map(|setting| Some((setting, self.values.get(setting.name)?)))
+    }
+
+    /// The text of a setting, if it has one.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.texts.first().map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A setting of any type that can be parsed, if it has a value.
+    pub(crate) fn optional<T: FromStr<Err: fmt::Display>>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        self.text(name).map(|text| text.parse().map_err(|error: T::Err| self.wrong(name, text, error.to_string()))).transpose()
+    }
+
+    /// A setting of any type that can be parsed and has a default.
+    pub(crate) fn required<T: FromStr<Err: fmt::Display>>(&self, name: &'static str) -> Result<T, ConfigError> {
+        self.optional(name)?.ok_or_else(|| self.wrong(name, "", "a value is needed".to_owned()))
+    }
+
+    /// A list.
+    pub(crate) fn list<T: FromStr<Err: fmt::Display>>(&self, name: &'static str) -> Result<Vec<T>, ConfigError> {
+        let texts = self.values.get(name).map(|value| value.texts.as_slice()).unwrap_or_default();
+        texts.iter().map(|text| text.parse().map_err(|error: T::Err| self.wrong(name, text, error.to_string()))).collect()
+    }
+
+    /// A duration.
+    pub(crate) fn duration(&self, name: &'static str) -> Result<Duration, ConfigError> {
+        let text = self.text(name).unwrap_or_default();
+        duration(text).map_err(|error| self.wrong(name, text, error.to_string()))
+    }
+
+    /// A switch: `on` or `off`.
+    pub(crate) fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.text(name).unwrap_or_default() {
+            "on" | "true" => Ok(true),
+            "off" | "false" => Ok(false),
+            other => Err(self.wrong(name, other, "choose on or off".to_owned())),
+        }
+    }
+
+    /// A value that does not do.
+    pub(crate) fn wrong(&self, name: &'static str, text: &str, reason: String) -> ConfigError {
+        let hidden = SETTINGS.iter().any(|setting| setting.name == name && setting.secret);
+        let place = self.values.get(name).map_or(Source::Default, |value| value.source.clone());
+        ConfigError::Value { name, text: if hidden { "…".to_owned() } else { text.to_owned() }, place, reason }
+    }
+
+    fn set(&mut self, setting: &Setting, texts: Vec<String>, source: Source) {
+        self.values.insert(setting.name, Value { texts, source });
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let error = |error: String| ConfigError::File { path: path.to_owned(), error };
+        let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| error(e.to_string().trim_end().to_owned()))?;
+        for (name, value) in value::flatten(table) {
+            let setting = find(&name).ok_or_else(|| unknown(&name, |setting| setting.name.to_owned()))?;
+            let texts = value::texts(&value, setting.list).map_err(|reason| error(format!("{name}: {reason}")))?;
+            self.set(setting, texts, Source::File(path.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Value {
+    fn default_of(setting: &Setting) -> Self {
+        let texts = if setting.default.is_empty() { Vec::new() } else { vec![setting.default.to_owned()] };
+        Self { texts, source: Source::Default }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Environment(name) | Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A commented file with every setting at its default, for `countersign config --example`.
+pub(crate) fn example() -> String {
+    let mut text = String::from("# Settings of Countersign. What is commented out is the default.\n");
+    for setting in SETTINGS {
+        let value = match setting.default {
+            _ if setting.list => "[]".to_owned(),
+            number if number.parse::<u64>().is_ok() => number.to_owned(),
+            text => format!("{text:?}"),
+        };
+        text.push_str(&format!("\n# {}\n# {} = {value}\n", setting.help, setting.name));
+    }
+    text
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A key that no setting has.
+    #[error("there is no setting {given}{}", .nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
+    Unknown {
+        /// What was given.
+        given: String,
+        /// What is most like it.
+        nearest: Option<String>,
+    },
+    /// A file that cannot be read.
+    #[error("{path}: {error}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: String,
+    },
+    /// A value that does not do.
+    #[error("{name} = {text:?} ({place}): {reason}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        text: String,
+        /// Where.
+        place: Source,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Settings that do not go together.
+    #[error("{0}")]
+    Together(String),
+}
+
+fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+fn unknown(given: &str, spelling: impl Fn(&Setting) -> String) -> ConfigError {
+    let likeness = |candidate: &String| strsim::jaro_winkler(&given.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
+    let nearest = SETTINGS.iter().map(spelling).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    ConfigError::Unknown { given: given.to_owned(), nearest: nearest.filter(|name| likeness(name) > 0.8) }
+}
+
+/// Lists are written with commas where one text has to hold them.
+fn split(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+}
+
+const DEFAULT_FILE: &str = "countersign.toml";
+
+/// Variables with our prefix that are no settings: `--config`'s, and passwords for the command line.
+const NOT_SETTINGS: [&str; 4] = ["CONFIG", "PASSWORD", "SUPERUSER_PASSWORD", "LOG"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("countersign.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let flags = flags.iter().map(|(name, text)| (find(name).unwrap(), vec![(*text).to_owned()]));
+        Config::load(Some(&path), environment, flags)
+    }
+
+    #[test]
+    fn of_file_environment_and_flag_the_later_wins() {
+        let file = "base_path = \"/file\"\nissuer = \"file\"\naudience = \"file\"";
+        let environment = [("COUNTERSIGN_ISSUER", "environment"), ("COUNTERSIGN_AUDIENCE", "environment"), ("HOME", "/")];
+        let config = load(file, &environment, &[("audience", "flag")]).unwrap();
+        assert_eq!(config.text("base_path"), Some("/file"));
+        assert_eq!(config.text("issuer"), Some("environment"));
+        assert_eq!(config.text("audience"), Some("flag"));
+        assert_eq!(config.text("listen"), Some("127.0.0.1:8000"));
+        assert_eq!(config.values["audience"].source.to_string(), "--audience");
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_its_nearest_neighbour() {
+        let error = load("acces_lifetime = \"5m\"", &[], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no setting acces_lifetime; did you mean access_lifetime?");
+        let error = load("", &[("COUNTERSIGN_PUBLIC_URI", "x")], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no setting COUNTERSIGN_PUBLIC_URI; did you mean COUNTERSIGN_PUBLIC_URL?");
+        let error = load("zzz = 1", &[], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no setting zzz");
+    }
+
+    #[test]
+    fn a_group_of_settings_may_be_a_table() {
+        let config = load("[throttle]\naccount_attempts = 7\n[hash]\nthreads = 3\n", &[], &[]).unwrap();
+        assert_eq!(config.required::<u32>("throttle_account_attempts"), Ok(7));
+        assert_eq!(config.required::<u32>("hash_threads"), Ok(3));
+    }
+
+    #[test]
+    fn lists_are_arrays_in_the_file_and_have_commas_elsewhere() {
+        let file = "allow_origins = [\"https://a.example\", \"https://b.example\"]";
+        let config = load(file, &[("COUNTERSIGN_EXTRA_CLAIMS", "email, username")], &[]).unwrap();
+        assert_eq!(config.list::<String>("allow_origins").unwrap(), ["https://a.example", "https://b.example"]);
+        assert_eq!(config.list::<String>("extra_claims").unwrap(), ["email", "username"]);
+        assert!(load("listen = [\"a\"]", &[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_place_and_a_secret_is_never_shown() {
+        let config = load("access_lifetime = \"soon\"\nsecret = \"hunter2\"", &[], &[]).unwrap();
+        let error = config.duration("access_lifetime").unwrap_err().to_string();
+        assert!(error.starts_with("access_lifetime = \"soon\" (") && error.contains("countersign.toml"), "{error}");
+        assert!(!config.wrong("secret", "hunter2", "short".to_owned()).to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn the_example_is_a_file_of_the_defaults() {
+        let example: String = example().lines().map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or("")).fold(
+            String::new(),
+            |text, line| text + line + "\n",
+        );
+        let config = load(&example, &[], &[]).unwrap();
+        for (setting, value) in config.values() {
+            let default: Vec<_> = Some(setting.default).filter(|text| !text.is_empty()).into_iter().collect();
+            assert_eq!(value.texts.iter().filter(|text| !text.is_empty()).collect::<Vec<_>>(), default, "{}", setting.name);
+            assert!(matches!(value.source, Source::File(_)), "{}", setting.name);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How values are written.
+
+use std::time::Duration;
+
+/// Reads a duration: `30s`, `5m`, `2h`, `7d`, or several parts, the larger first (`1h30m`).
+///
+/// # Errors
+/// [`NotADuration`] for everything else.
+pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
+    let mut seconds = 0_u64;
+    let mut rest = text.trim();
+    let mut smallest = u64::MAX;
+    if rest.is_empty() {
+        return Err(NotADuration);
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or(NotADuration)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| NotADuration)?;
+        let unit = match rest[digits..].chars().next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 60 * 60,
+            Some('d') => 24 * 60 * 60,
+            _ => return Err(NotADuration),
+        };
+        if unit >= smallest {
+            return Err(NotADuration);
+        }
+        smallest = unit;
+        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or(NotADuration)?;
+        rest = &rest[digits + 1..];
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// A text that is no duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a duration such as 30s, 5m, 2h or 7d")]
+pub(crate) struct NotADuration;
+
+/// The keys of a file; those of a table have its name before them.
+pub(super) fn flatten(table: toml::Table) -> Vec<(String, toml::Value)> {
+    let mut flat = Vec::new();
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(inner) => flat.extend(flatten(inner).into_iter().map(|(rest, value)| (format!("{name}_{rest}"), value))),
+            value => flat.push((name, value)),
+        }
+    }
+    flat
+}
+
+/// A value of the file as texts.
+pub(super) fn texts(value: &toml::Value, list: bool) -> Result<Vec<String>, &'static str> {
+    let text = |value: &toml::Value| match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(switch) => Ok(if *switch { "on" } else { "off" }.to_owned()),
+        _ => Err("write a text, a number, true or false"),
+    };
+    match value {
+        toml::Value::Array(entries) if list => entries.iter().map(text).collect(),
+        toml::Value::Array(_) => Err("one value is wanted, not a list"),
+        _ if list => Err("a list is wanted: [\"…\", \"…\"]"),
+        value => Ok(vec![text(value)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_they_are_spoken() {
+        for (text, seconds) in [("0s", 0), ("30s", 30), ("5m", 300), ("2h", 7_200), ("7d", 604_800), ("1h30m", 5_400), (" 1d ", 86_400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text:?}");
+        }
+        for bad in ["", "5", "m", "5 m", "-5m", "5m5m", "5m1h", "5w", "1.5h", "5µ", "99999999999999999999d", "18446744073709551615d"] {
+            assert_eq!(duration(bad), Err(NotADuration), "{bad:?}");
+        }
+    }
+}

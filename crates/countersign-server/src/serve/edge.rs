@@ -1,0 +1,167 @@
+//! The edge: what every request passes, whatever it asks for. It is on the hot path: no lock, no span for reads, few allocations.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::header::{HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, Request, Response, Version};
+use axum::response::IntoResponse;
+use countersign::http::{Code, Problem};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use ipnet::IpNet;
+use tower::Service as _;
+use tracing::Instrument;
+
+use super::metrics::Metrics;
+
+/// The application behind its edge.
+#[derive(Debug, Clone)]
+pub(super) struct Edge(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    app: Router,
+    metrics: Arc<Metrics>,
+    trusted_proxies: Vec<IpNet>,
+    https: bool,
+    request_ids: RequestIds,
+}
+
+impl Edge {
+    pub(super) fn new(app: Router, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>, https: bool) -> Self {
+        Self(Arc::new(Shared { app, metrics, trusted_proxies, https, request_ids: RequestIds::new() }))
+    }
+
+    /// The service for one connection.
+    pub(super) fn connection(&self, peer: SocketAddr) -> Connection {
+        let trusts_peer = self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
+        Connection { edge: self.clone(), peer, trusts_peer }
+    }
+}
+
+/// One connection's service.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    edge: Edge,
+    peer: SocketAddr,
+    trusts_peer: bool,
+}
+
+impl Service<Request<Incoming>> for Connection {
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let started = Instant::now();
+        let edge = self.edge.clone();
+        let route = edge.0.metrics.route_of(request.uri().path());
+        let id = self.request_id(&request);
+        let is_write = !request.method().is_safe();
+        let answer = self.answer(request);
+        Box::pin(async move {
+            // Reads leave no lines in the log unless they fail; a span for each would cost more than all the rest of the edge.
+            let mut response = if is_write {
+                let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+                answer.instrument(span).await
+            } else {
+                answer.await
+            };
+            let status = response.status();
+            let elapsed = started.elapsed();
+            edge.0.metrics.answered(route, status, elapsed);
+            if status.is_server_error() {
+                tracing::error!(request_id = ?id, route = edge.0.metrics.route_name(route), status = status.as_u16(), "a request failed");
+            } else {
+                tracing::debug!(request_id = ?id, route = edge.0.metrics.route_name(route), status = status.as_u16(), ?elapsed, "answered");
+            }
+            edge.0.add_headers(&mut response, id);
+            Ok(response)
+        })
+    }
+}
+
+impl Connection {
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static {
+        let host_is_good = has_one_host(&request);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        let mut app = self.edge.0.app.clone();
+        async move {
+            if !host_is_good {
+                return Problem::new(Code::BadRequest).detail("Send exactly one Host header.").into_response();
+            }
+            match app.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    }
+
+    /// The trusted proxy's id, or a fresh one.
+    fn request_id<B>(&self, request: &Request<B>) -> HeaderValue {
+        let given = request.headers().get(&REQUEST_ID).filter(|_| self.trusts_peer);
+        let is_good = |id: &&HeaderValue| (1..=64).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b));
+        given.filter(is_good).cloned().unwrap_or_else(|| self.edge.0.request_ids.next())
+    }
+}
+
+impl Shared {
+    fn add_headers(&self, response: &mut Response<Body>, id: HeaderValue) {
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID.clone(), id);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if self.https {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+    }
+}
+
+/// The answer at a path where nothing is.
+pub(super) async fn not_found() -> Problem {
+    Problem::new(Code::NotFound)
+}
+
+/// The answer to a method that a path has not.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed)
+}
+
+/// RFC 9112, 3.2: one `Host`, or in HTTP/1.0 none.
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => !host.as_bytes().contains(&b','),
+        (None, None) => request.version() == Version::HTTP_10,
+        _ => false,
+    }
+}
+
+/// Ids that differ within a process and very likely between processes. They name, they prove nothing.
+#[derive(Debug)]
+struct RequestIds {
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        Self { next: AtomicU64::new(RandomState::new().hash_one(std::process::id())) }
+    }
+
+    fn next(&self) -> HeaderValue {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let digits: [u8; 16] = std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15]);
+        HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
+    }
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,39 @@
+//! `GET /healthz`: the process is alive. `GET /readyz`: it can serve, because its store answers.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use countersign::Auth;
+use countersign::http::Problem;
+
+pub(super) fn routes(auth: Auth) -> Router {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(auth)
+}
+
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operation",
+    summary = "Is the process alive?",
+    responses((status = 200, description = "It is", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn healthz() -> Response {
+    ([(CACHE_CONTROL, "no-store")], "ok\n").into_response()
+}
+
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operation",
+    summary = "Can it serve?",
+    responses(
+        (status = 200, description = "It can", body = String, content_type = "text/plain"),
+        (status = 503, description = "unavailable: the store does not answer", content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn readyz(State(auth): State<Auth>) -> Result<Response, Problem> {
+    auth.ready().await?;
+    Ok(([(CACHE_CONTROL, "no-store")], "ok\n").into_response())
+}

@@ -1,0 +1,107 @@
+//! Serving: the library's routes and the binary's own behind one edge, on one listener.
+
+mod connections;
+mod docs_page;
+mod edge;
+mod health;
+mod metrics;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use countersign::Auth;
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+
+use connections::{Bounds, accept_until};
+use edge::Edge;
+use metrics::Metrics;
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Where to listen. Port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// Where to serve `/metrics`; nowhere unless chosen, since figures are nobody else's business.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// How long a client may take to send a request's head, and how long an idle connection is kept.
+    pub(crate) header_timeout: Duration,
+    /// Connections at a time; the next ones wait to be accepted.
+    pub(crate) max_connections: usize,
+    /// How long requests that have begun may go on after the signal to stop.
+    pub(crate) shutdown_grace: Duration,
+    /// The proxies whose request ids count.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Whether clients come over https.
+    pub(crate) https: bool,
+    /// Whether to serve `/openapi.json` and `/docs`.
+    pub(crate) docs: bool,
+}
+
+/// Serves until `stop` comes, then finishes what has begun.
+///
+/// # Errors
+/// When an address cannot be listened on.
+pub(crate) async fn serve(auth: Auth, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let listener = bind(options.listen).await?;
+    let metrics_listener = match options.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let address = listener.local_addr()?;
+    let bounds = Bounds {
+        header_timeout: options.header_timeout,
+        max_connections: options.max_connections,
+        shutdown_grace: options.shutdown_grace,
+    };
+    let openapi = docs_page::document(&auth);
+    let metrics = Arc::new(Metrics::new(auth.clone(), openapi.paths.paths.keys()));
+    let app = routes(&auth, options.docs.then_some(&openapi));
+    let edge = Edge::new(app, Arc::clone(&metrics), options.trusted_proxies, options.https);
+
+    let (stopping, stopped) = tokio::sync::watch::channel(false);
+    if let Some(listener) = metrics_listener {
+        tracing::info!(address = %listener.local_addr()?, "serving /metrics");
+        let edge = Edge::new(metrics::routes(Arc::clone(&metrics)), Arc::clone(&metrics), Vec::new(), false);
+        let mut stopped = stopped.clone();
+        let stop = async move {
+            let _ = stopped.wait_for(|stopping| *stopping).await;
+        };
+        tokio::spawn(accept_until(listener, edge, Bounds { max_connections: 16, ..bounds }, Arc::clone(&metrics), stop));
+    }
+    announce(address)?;
+    accept_until(listener, edge, bounds, metrics, stop).await;
+    let _ = stopping.send(true);
+    Ok(())
+}
+
+fn routes(auth: &Auth, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
+    let app = auth.routes().merge(health::routes(auth.clone()));
+    let app = match docs {
+        Some(openapi) => app.merge(docs_page::routes(openapi)),
+        None => app,
+    };
+    app.fallback(edge::not_found).method_not_allowed_fallback(edge::method_not_allowed)
+}
+
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another address with --listen",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one and put a proxy before it",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{hint}"))
+    })
+}
+
+/// The one line on standard output, for people and for scripts that start the server on a free port.
+#[expect(clippy::print_stdout, reason = "it is the command's output")]
+fn announce(address: SocketAddr) -> io::Result<()> {
+    use io::Write;
+    println!("listening on http://{address}");
+    io::stdout().flush()
+}

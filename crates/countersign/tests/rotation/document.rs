@@ -1,0 +1,54 @@
+//! The tables in `docs/rotation.md` are what these tests measure, to the digit.
+
+use countersign::session::rotation::decide;
+
+use crate::comparison::{self, CLIENTS, Row};
+use crate::promises::{BEYOND, Found, HONEST, OUT_OF_STEP, RUNS, STEPS, THIEVES, Tally};
+
+#[test]
+fn the_page_on_rotation_shows_what_is_measured() {
+    for table in [honest(), thieves(), algorithms()] {
+        assert!(PAGE.contains(&table), "docs/rotation.md should have this table:\n\n{table}");
+    }
+}
+
+fn honest() -> String {
+    let mut table = format!(
+        "| honest browser, {} lives of {STEPS} steps | each way up to | overlapping | lost | doubled | rollbacks | refused | races per 100 refreshes |\n|---|---|---|---|---|---|---|---|\n",
+        thousands(RUNS)
+    );
+    for schedule in HONEST.iter().chain([&BEYOND]) {
+        let tally = Tally::of(decide, schedule, RUNS);
+        let [delay, races] = [schedule.delay as f64 / 1_000.0, 100.0 * tally.races as f64 / tally.generations as f64];
+        let [busy, lost, doubled, rollback] = [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback].map(|per_mille| per_mille / 10);
+        table += &format!("| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {} | {races:.2} |\n", schedule.name, tally.refused);
+    }
+    table
+}
+
+fn thieves() -> String {
+    let mut table = format!("| thief, {} thefts | found | at generation: median | at most |\n|---|---|---|---|\n", thousands(RUNS));
+    for thief in [&OUT_OF_STEP].into_iter().chain(&THIEVES) {
+        let Found { runs, median, last } = Found::of(decide, thief, RUNS);
+        table += &format!("| {} | {} | {median} | {last} |\n", thief.name, thousands(runs));
+    }
+    table
+}
+
+fn algorithms() -> String {
+    let mut table =
+        "| algorithm | wrong logouts: 1 % lost answers | parallel tabs | late answers | theft found | at refresh |\n|---|---|---|---|---|---|\n".to_owned();
+    for Row { name, wrong, found, median } in comparison::rows() {
+        let [lost, tabs, late, found] =
+            [wrong[0], wrong[1], wrong[2], found].map(|clients| format!("{:.1} %", 100.0 * f64::from(clients) / f64::from(CLIENTS)));
+        let median = median.map_or("never".to_owned(), |median| median.to_string());
+        table += &format!("| {name} | {lost} | {tabs} | {late} | {found} | {median} |\n");
+    }
+    table
+}
+
+fn thousands(number: u32) -> String {
+    if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
+}
+
+const PAGE: &str = include_str!("../../../../docs/rotation.md");

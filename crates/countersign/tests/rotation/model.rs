@@ -1,0 +1,8 @@
+//! Every history there is, within small bounds: an honest client under all faults at once, and a thief at all times.
+//!
+//! Of a state only what later decisions can see is kept: which tokens are the same, how far apart times are up to the window, which generation is the older. So
+//! histories that differ in nothing that matters are one state.
+
+mod essence;
+mod honest;
+mod thief;
