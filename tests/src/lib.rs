@@ -1,1 +1,25 @@
-//! .
+//! The fixtures of the black-box tests: a world with a real server in it, and clients that speak real HTTP.
+//!
+//! ```no_run
+//! use countersign_e2e::World;
+//!
+//! let world = World::start();
+//! world.user("alice");
+//! let mut browser = world.browser();
+//! browser.login("alice").expect(200);
+//! browser.get("/accounts/profile").expect(200);
+//! ```
+
+mod browser;
+mod clock;
+mod http;
+mod native;
+mod token;
+mod world;
+
+pub use browser::Browser;
+pub use clock::TestClock;
+pub use http::{Request, Response};
+pub use native::Native;
+pub use token::{Forge, claims_of, segments};
+pub use world::{Finished, PASSWORD, World, WorldBuilder, eventually, python, read_all};

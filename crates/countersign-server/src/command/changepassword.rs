@@ -27,7 +27,8 @@ impl ChangePassword {
         }
         let world = World::open(config, false)?;
         let user = world.user(&self.user).await?;
-        let about = UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+        let about =
+            UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
         let password = if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
 
         let encoded = world.passwords()?.hash(&password).await?;

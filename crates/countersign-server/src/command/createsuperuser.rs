@@ -14,7 +14,9 @@ use crate::world::World;
 ///
 /// Asks for what is missing, the password twice and unseen.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign createsuperuser\n  COUNTERSIGN_SUPERUSER_PASSWORD=… countersign createsuperuser --noinput --username root --email root@example.com")]
+#[command(
+    after_help = "Example:\n  countersign createsuperuser\n  COUNTERSIGN_SUPERUSER_PASSWORD=… countersign createsuperuser --noinput --username root --email root@example.com"
+)]
 pub(super) struct CreateSuperuser {
     /// The login name
     #[arg(long, value_name = "NAME")]
@@ -45,7 +47,8 @@ impl CreateSuperuser {
                 address => Email::parse(address).map(Some).map_err(|error| error.to_string()),
             })?,
         };
-        let about = UserAttributes { username: username.as_str(), email: email.as_ref().map_or("", Email::as_str), ..UserAttributes::default() };
+        let about =
+            UserAttributes { username: username.as_str(), email: email.as_ref().map_or("", Email::as_str), ..UserAttributes::default() };
         let password =
             if self.noinput { prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
 

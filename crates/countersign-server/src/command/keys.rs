@@ -83,7 +83,13 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
     table(
         ["KID", "ALGORITHM", "STATE", "MADE", "RETIRES"],
         keys.iter().zip(states).map(|(key, state)| {
-            [key.id.to_string(), key.algorithm.to_string(), state.to_owned(), short(key.created_at), key.retires_at.map(short).unwrap_or_default()]
+            [
+                key.id.to_string(),
+                key.algorithm.to_string(),
+                state.to_owned(),
+                short(key.created_at),
+                key.retires_at.map(short).unwrap_or_default(),
+            ]
         }),
     );
     Ok(())
@@ -121,8 +127,10 @@ async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
 
 async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failure> {
     let keys = world.store.keys().await?;
-    let key =
-        keys.iter().find(|key| key.id == id).ok_or_else(|| Failure::new(format!("there is no key {id}; `countersign keys list` shows them")))?;
+    let key = keys
+        .iter()
+        .find(|key| key.id == id)
+        .ok_or_else(|| Failure::new(format!("there is no key {id}; `countersign keys list` shows them")))?;
     let opened = key.open(&world.secrets()?)?;
     if private {
         note("This is the private key: whoever has it can sign in as anybody. Keep it where nobody reads it, and rotate after the move.");

@@ -31,7 +31,10 @@ impl Migrate {
             return Err(Failure::new("the schema is not up to date; run `countersign migrate`"));
         }
         let bar = indicatif::ProgressBar::new(1).with_message("migrating");
-        bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
+        bar.set_style(
+            indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}")
+                .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
+        );
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
         World::open(config, true)?;
         bar.finish_and_clear();

@@ -24,7 +24,9 @@ use crate::logs;
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, propagate_version = true)]
-#[command(after_help = "Example:\n  countersign serve\n\nEvery setting is a flag, an environment variable and a key of the configuration file:\n  countersign --help lists them, countersign config --example writes a file.")]
+#[command(
+    after_help = "Example:\n  countersign serve\n\nEvery setting is a flag, an environment variable and a key of the configuration file:\n  countersign --help lists them, countersign config --example writes a file."
+)]
 struct Cli {
     /// The configuration file; countersign.toml in the working directory unless chosen
     #[arg(long, value_name = "FILE", global = true, env = "COUNTERSIGN_CONFIG")]

@@ -49,7 +49,8 @@ pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failu
 
 /// The new password in an environment variable, which must be good.
 pub(super) fn password_from(variable: &str, about: &UserAttributes<'_>) -> Result<Password, Failure> {
-    let text = std::env::var(variable).map_err(|_| Failure::new(format!("--noinput takes the password from {variable}, which is not set")))?;
+    let text =
+        std::env::var(variable).map_err(|_| Failure::new(format!("--noinput takes the password from {variable}, which is not set")))?;
     new_password(&SecretString::from(text), about)
 }
 

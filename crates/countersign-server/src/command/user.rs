@@ -12,7 +12,9 @@ use crate::world::World;
 
 /// Make, list, show, activate, deactivate and delete users
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput\n  countersign user list --json")]
+#[command(
+    after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput\n  countersign user list --json"
+)]
 pub(super) struct Users {
     #[command(subcommand)]
     command: Command,
@@ -21,7 +23,9 @@ pub(super) struct Users {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a user; asks for what is missing
-    #[command(after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput")]
+    #[command(
+        after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput"
+    )]
     Create(Create),
     /// List the users
     #[command(after_help = "Example:\n  countersign user list --json | jq -r '.[].username'")]

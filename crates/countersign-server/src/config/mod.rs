@@ -289,10 +289,10 @@ mod tests {
 
     #[test]
     fn the_example_is_a_file_of_the_defaults() {
-        let example: String = example().lines().map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or("")).fold(
-            String::new(),
-            |text, line| text + line + "\n",
-        );
+        let example: String = example()
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(""))
+            .fold(String::new(), |text, line| text + line + "\n");
         let config = load(&example, &[], &[]).unwrap();
         for (setting, value) in config.values() {
             let default: Vec<_> = Some(setting.default).filter(|text| !text.is_empty()).into_iter().collect();

@@ -26,10 +26,14 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
     let json = json.to_string();
     Router::new()
         .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], json)))
-        .route("/docs", get(async move || {
-            let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300"), (CONTENT_SECURITY_POLICY, POLICY)];
-            (headers, page).into_response()
-        }))
+        .route(
+            "/docs",
+            get(async move || {
+                let headers =
+                    [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300"), (CONTENT_SECURITY_POLICY, POLICY)];
+                (headers, page).into_response()
+            }),
+        )
 }
 
 #[derive(OpenApi)]
@@ -79,9 +83,8 @@ struct Answer<'a> {
 
 impl<'a> Page<'a> {
     fn new(document: &'a Value) -> Self {
-        let operations = || {
-            entries(&document["paths"]).flat_map(|(path, item)| entries(item).map(move |(method, operation)| (path, method, operation)))
-        };
+        let operations =
+            || entries(&document["paths"]).flat_map(|(path, item)| entries(item).map(move |(method, operation)| (path, method, operation)));
         let tags = document["tags"].as_array().into_iter().flatten().map(|tag| Tag {
             description: text(&tag["description"]),
             operations: operations()
@@ -107,8 +110,12 @@ impl<'a> Operation<'a> {
             summary: text(&operation["summary"]),
             bearer: operation["security"].as_array().is_some_and(|all| all.iter().all(|one| one.get("bearer").is_some())),
             parameters: operation["parameters"].as_array().into_iter().flatten().map(Parameter::new).collect(),
-            body: body.map(|body| entries(&body["properties"]).map(|(name, field)| Field::new(document, name, field)).collect()).unwrap_or_default(),
-            answers: entries(&operation["responses"]).map(|(status, answer)| Answer { status, description: text(&answer["description"]) }).collect(),
+            body: body
+                .map(|body| entries(&body["properties"]).map(|(name, field)| Field::new(document, name, field)).collect())
+                .unwrap_or_default(),
+            answers: entries(&operation["responses"])
+                .map(|(status, answer)| Answer { status, description: text(&answer["description"]) })
+                .collect(),
         }
     }
 }

@@ -108,7 +108,9 @@ impl Connection {
     /// The trusted proxy's id, or a fresh one.
     fn request_id<B>(&self, request: &Request<B>) -> HeaderValue {
         let given = request.headers().get(&REQUEST_ID).filter(|_| self.trusts_peer);
-        let is_good = |id: &&HeaderValue| (1..=64).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b));
+        let is_good = |id: &&HeaderValue| {
+            (1..=64).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+        };
         given.filter(is_good).cloned().unwrap_or_else(|| self.edge.0.request_ids.next())
     }
 }

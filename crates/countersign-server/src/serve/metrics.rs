@@ -49,7 +49,10 @@ impl Metrics {
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let requests = register(
             &registry,
-            IntCounterVec::new(Opts::new("countersign_requests_total", "Requests answered, by route and class of status"), &["route", "status"]),
+            IntCounterVec::new(
+                Opts::new("countersign_requests_total", "Requests answered, by route and class of status"),
+                &["route", "status"],
+            ),
         );
         let durations = register(
             &registry,
@@ -93,7 +96,8 @@ impl Metrics {
         if let Some(route) = self.by_path.get(path) {
             return *route;
         }
-        let with_parameter = |(prefix, _): &&(String, usize)| path.strip_prefix(prefix.as_str()).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+        let with_parameter =
+            |(prefix, _): &&(String, usize)| path.strip_prefix(prefix.as_str()).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
         self.by_prefix.iter().find(with_parameter).map_or(OTHER, |(_, route)| *route)
     }
 

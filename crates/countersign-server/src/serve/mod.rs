@@ -52,11 +52,8 @@ pub(crate) async fn serve(auth: Auth, options: Options, stop: impl Future<Output
         None => None,
     };
     let address = listener.local_addr()?;
-    let bounds = Bounds {
-        header_timeout: options.header_timeout,
-        max_connections: options.max_connections,
-        shutdown_grace: options.shutdown_grace,
-    };
+    let bounds =
+        Bounds { header_timeout: options.header_timeout, max_connections: options.max_connections, shutdown_grace: options.shutdown_grace };
     let openapi = docs_page::document(&auth);
     let metrics = Arc::new(Metrics::new(auth.clone(), openapi.paths.paths.keys()));
     let app = routes(&auth, options.docs.then_some(&openapi));

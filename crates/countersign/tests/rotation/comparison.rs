@@ -20,9 +20,14 @@ fn only_this_way_keeps_every_honest_client_and_finds_every_thief() {
 fn the_others_fail_where_their_authors_know_it() {
     let all = CLIENTS * 99 / 100..=CLIENTS;
     let most = CLIENTS * 90 / 100..=CLIENTS * 99 / 100;
-    for (row, wrong) in
-        rows().iter().zip([[&all, &all, &all], [&most, &NONE, &all], [&NONE, &NONE, &all], [&NONE, &all, &all], [&most, &all, &all], [&NONE, &NONE, &NONE]])
-    {
+    for (row, wrong) in rows().iter().zip([
+        [&all, &all, &all],
+        [&most, &NONE, &all],
+        [&NONE, &NONE, &all],
+        [&NONE, &all, &all],
+        [&most, &all, &all],
+        [&NONE, &NONE, &NONE],
+    ]) {
         for (wrong, expected) in row.wrong.iter().zip(wrong) {
             assert!(expected.contains(wrong), "{row:?}");
         }

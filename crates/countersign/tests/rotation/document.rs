@@ -20,8 +20,12 @@ fn honest() -> String {
     for schedule in HONEST.iter().chain([&BEYOND]) {
         let tally = Tally::of(decide, schedule, RUNS);
         let [delay, races] = [schedule.delay as f64 / 1_000.0, 100.0 * tally.races as f64 / tally.generations as f64];
-        let [busy, lost, doubled, rollback] = [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback].map(|per_mille| per_mille / 10);
-        table += &format!("| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {} | {races:.2} |\n", schedule.name, tally.refused);
+        let [busy, lost, doubled, rollback] =
+            [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback].map(|per_mille| per_mille / 10);
+        table += &format!(
+            "| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {} | {races:.2} |\n",
+            schedule.name, tally.refused
+        );
     }
     table
 }

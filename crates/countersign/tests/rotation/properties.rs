@@ -45,14 +45,14 @@ proptest! {
 
     /// The decision agrees with the rules as a second hand wrote them down, for rows and tokens near to each other in every way.
     #[test]
-    fn the_decision_is_the_specification(row in row(), token in token(), now in near(), window in 0..60_u64) {
+    fn the_decision_is_the_specification((row, token) in met(), now in near(), window in 0..60_u64) {
         let window = Duration::from_secs(window);
         prop_assert_eq!(decide(&row, &token, now, window), Rules::ALL.decide(&row, &token, now, window));
     }
 
     /// Credit never leaves its bounds, and nothing that was said about a row contradicts it.
     #[test]
-    fn a_new_state_is_a_state(row in row(), token in token(), now in near()) {
+    fn a_new_state_is_a_state((row, token) in met(), now in near()) {
         use countersign::session::rotation::{Decision, Rule};
         if let Decision::Mint { child, rule, state, .. } = decide(&row, &token, now, WINDOW) {
             let after = state.unwrap_or(row);
@@ -76,12 +76,8 @@ fn step() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![0..20_000_u64, Just(60_000), Just(300_000), Just(7_200_000)];
     let delay = || prop_oneof![Just(0), Just(15_000), 0..=15_000_u64];
     let answers = prop::collection::vec(prop::option::weighted(0.85, delay()), 1..6);
-    (pause, prop::option::weighted(0.8, delay()), prop::option::weighted(0.1, delay()), answers).prop_map(|(pause, request, doubled, answers)| Step {
-        pause,
-        request,
-        doubled,
-        answers,
-    })
+    (pause, prop::option::weighted(0.8, delay()), prop::option::weighted(0.1, delay()), answers)
+        .prop_map(|(pause, request, doubled, answers)| Step { pause, request, doubled, answers })
 }
 
 fn row() -> impl Strategy<Value = RotationState> {
@@ -97,11 +93,11 @@ fn row() -> impl Strategy<Value = RotationState> {
     )
 }
 
-fn token() -> impl Strategy<Value = Presented> {
-    (0..6_u64, 0..6_u64, prop::option::of(0..6_u64), near()).prop_map(|(generation, own, parent, issued_at)| {
-        let parent = parent.map(jti);
-
-        Presented { generation: Generation(generation), jti: jti(own), parent, issued_at }
+/// A row and a token that is presented to it. A token has one generation only, so the current one has the row's.
+fn met() -> impl Strategy<Value = (RotationState, Presented)> {
+    (row(), 0..6_u64, 0..6_u64, prop::option::of(0..6_u64), near()).prop_map(|(row, generation, own, parent, issued_at)| {
+        let generation = if jti(own) == row.current_jti { row.generation } else { Generation(generation) };
+        (row, Presented { generation, jti: jti(own), parent: parent.map(jti), issued_at })
     })
 }
 

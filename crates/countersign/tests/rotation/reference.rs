@@ -90,7 +90,7 @@ impl Rules {
     }
 
     fn advance(self, row: &RotationState, token: &Presented, now: u64) -> RotationState {
-        let race_credit = row.race_credit + u8::from(self.gives_back);
+        let race_credit = row.race_credit.saturating_add(u8::from(self.gives_back));
         RotationState {
             generation: token.generation,
             current_jti: token.jti,
@@ -110,7 +110,9 @@ impl Rules {
         let state = match (is_paid, self.costs) {
             (true, _) => None,
             (false, false) => Some(*row),
-            (false, true) => Some(RotationState { race_credit: row.race_credit.checked_sub(5)?, race_charged: Some(row.generation), ..*row }),
+            (false, true) => {
+                Some(RotationState { race_credit: row.race_credit.checked_sub(5)?, race_charged: Some(row.generation), ..*row })
+            }
         };
         if self.joins {
             return Some(mint_from(row, Rule::Race, state));

@@ -4,7 +4,8 @@ use crate::server::{WINDOW, jti};
 
 /// Forgets what no later decision can tell apart in the rows, tokens and times of a state.
 pub(super) fn forget(rows: &mut [&mut RotationState], tokens: &mut [&mut Presented], times: &mut [&mut u64]) {
-    let names = distinct(rows.iter().map(|row| row.current_jti).chain(tokens.iter().flat_map(|token| [Some(token.jti), token.parent]).flatten()));
+    let names =
+        distinct(rows.iter().map(|row| row.current_jti).chain(tokens.iter().flat_map(|token| [Some(token.jti), token.parent]).flatten()));
     let mut moments: Vec<u64> = rows.iter().flat_map(|row| [row.current_iat, row.current_since]).collect();
     moments.extend(tokens.iter().map(|token| token.issued_at).chain(times.iter().map(|time| **time)));
     moments.sort_unstable();

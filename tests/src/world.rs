@@ -1,0 +1,402 @@
+//! A world: a data directory, a running server, and a command line that works on both.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::browser::Browser;
+use crate::clock::TestClock;
+use crate::http::{Request, Response};
+use crate::native::Native;
+
+/// The password of every test user.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A server in a world of its own. It ends with the world.
+#[derive(Debug)]
+pub struct World {
+    directory: TempDir,
+    settings: Vec<(String, String)>,
+    clock: Option<TestClock>,
+    server: Option<Server>,
+    log: Arc<Mutex<String>>,
+}
+
+#[derive(Debug)]
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+/// A world about to begin.
+#[derive(Debug, Default)]
+pub struct WorldBuilder {
+    settings: Vec<(String, String)>,
+    virtual_time: bool,
+}
+
+impl WorldBuilder {
+    /// Chooses a setting, by its name in the file.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((format!("COUNTERSIGN_{}", name.to_uppercase()), value.to_owned()));
+        self
+    }
+
+    /// Lets the server live by a clock that the test can move.
+    #[must_use]
+    pub fn virtual_time(mut self) -> Self {
+        self.virtual_time = true;
+        self
+    }
+
+    /// Starts the server.
+    pub fn start(self) -> World {
+        let mut world = self.asleep();
+        world.wake();
+        world
+    }
+
+    /// Makes the world without starting the server: for commands.
+    ///
+    /// # Panics
+    /// When there is no temporary directory to be had.
+    pub fn asleep(self) -> World {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        // Hashing is the subject of few tests: the others hash fast.
+        let mut settings: Vec<(String, String)> =
+            [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1")].map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned())).into();
+        settings.extend(self.settings);
+        let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
+        World { directory, settings, clock, server: None, log: Arc::default() }
+    }
+}
+
+impl World {
+    /// A world with default settings, but for fast hashing.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A world about to begin.
+    pub fn builder() -> WorldBuilder {
+        WorldBuilder::default()
+    }
+
+    /// Starts the server, or starts it again.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn wake(&mut self) {
+        if let Err(log) = self.try_wake(&[]) {
+            panic!("the server did not start:\n{log}");
+        }
+    }
+
+    /// Starts the server with more arguments; the error is what it logged.
+    ///
+    /// # Errors
+    /// When it ends instead of listening.
+    ///
+    /// # Panics
+    /// When it cannot even be spawned.
+    pub fn try_wake(&mut self, arguments: &[&str]) -> Result<(), String> {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(clock) = &self.clock {
+            command.envs(clock.environment());
+        }
+        let mut process = command.spawn().expect("the binary can be started");
+        let stderr = process.stderr.take().expect("a pipe");
+        let log = Arc::clone(&self.log);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = log.lock().expect("the log");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut announced = String::new();
+        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut announced).expect("a line");
+        match announced.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()) {
+            Some(address) => {
+                self.server = Some(Server { process, address });
+                Ok(())
+            }
+            None => {
+                process.wait().expect("an exit status");
+                reader.join().expect("the log");
+                Err(self.log())
+            }
+        }
+    }
+
+    /// Where the server listens.
+    ///
+    /// # Panics
+    /// When it is asleep.
+    pub fn address(&self) -> SocketAddr {
+        self.server.as_ref().expect("the server is running").address
+    }
+
+    /// The server's process id.
+    ///
+    /// # Panics
+    /// When it is asleep.
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("the server is running").process.id()
+    }
+
+    /// Kills the server, as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.process.kill();
+            let _ = server.process.wait();
+        }
+    }
+
+    /// Asks the server to stop, and waits for it; its exit status.
+    ///
+    /// # Panics
+    /// When it is asleep already, or cannot be asked.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut server = self.server.take().expect("the server is running");
+        let asked = Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().expect("kill");
+        assert!(asked.success());
+        server.process.wait().expect("an exit status").code()
+    }
+
+    /// What the server has logged so far.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// The clock of a world in virtual time.
+    ///
+    /// # Panics
+    /// In a world that lives in real time.
+    pub fn clock(&self) -> &TestClock {
+        self.clock.as_ref().expect("a world built with virtual_time()")
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A directory for files of the test's own.
+    pub fn scratch(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A request to the server.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self.address(), method, path)
+    }
+
+    /// A bare GET.
+    pub fn get(&self, path: &str) -> Response {
+        self.request("GET", path).send()
+    }
+
+    /// A browser.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address())
+    }
+
+    /// A browser in which the user is logged in.
+    pub fn logged_in(&self, username: &str) -> Browser {
+        let mut browser = self.browser();
+        browser.login(username).expect(200);
+        browser
+    }
+
+    /// A native client.
+    pub fn native(&self) -> Native {
+        Native::new(self.address())
+    }
+
+    /// Makes a user with the usual password and the address `NAME@example.com`; its id.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn user(&self, name: &str) -> i64 {
+        self.user_with(name, &format!("{name}@example.com"))
+    }
+
+    /// Makes a user with any address; its id.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn user_with(&self, name: &str, email: &str) -> i64 {
+        let mut command = self.command(&["user", "create", "--noinput", "--username", name, "--email", email]);
+        Finished(command.env("COUNTERSIGN_PASSWORD", PASSWORD).output().expect("the binary can be started")).ok();
+        let shown: Value = serde_json::from_str(&self.cli(&["user", "show", name, "--json"]).ok()).expect("JSON");
+        shown["id"].as_i64().expect("an id")
+    }
+
+    /// Runs a command in the world, without a terminal.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn cli(&self, arguments: &[&str]) -> Finished {
+        Finished(self.command(arguments).output().expect("the binary can be started"))
+    }
+
+    /// A command in the world, to be changed before it runs. In virtual time it lives by the world's clock.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(arguments).stdin(Stdio::null()).current_dir(self.directory.path());
+        // Nothing of the tester's own settings may leak in.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("COUNTERSIGN_") {
+                command.env_remove(name);
+            }
+        }
+        command.env("COUNTERSIGN_DATA_DIR", self.data_dir()).env("COUNTERSIGN_LOG_FORMAT", "json");
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        if let Some(clock) = &self.clock {
+            command.envs(clock.environment());
+        }
+        command
+    }
+
+    /// Runs SQL on the world's database with the `sqlite3` module of Python, as an operator in a database shell would.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn sql(&self, sql: &str) -> String {
+        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=10)\nfor row in c.execute(sys.argv[2]): print('|'.join(map(str, row)))\nc.commit()";
+        let database = self.data_dir().join("countersign.sqlite3");
+        Finished(Command::new("python3").args(["-c", script]).arg(database).arg(sql).output().expect("python3")).ok()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("--- the server's log ---\n{}", self.log());
+        }
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Finished(pub Output);
+
+impl Finished {
+    /// Asserts success; what it printed.
+    ///
+    /// # Panics
+    /// When it failed.
+    #[track_caller]
+    pub fn ok(&self) -> String {
+        assert!(self.0.status.success(), "{:?}: {}{}", self.0.status, self.stdout(), self.stderr());
+        self.stdout()
+    }
+
+    /// Asserts failure with this exit status; what it said.
+    ///
+    /// # Panics
+    /// When it ended otherwise.
+    #[track_caller]
+    pub fn fails(&self, status: i32) -> String {
+        assert_eq!(self.0.status.code(), Some(status), "{}{}", self.stdout(), self.stderr());
+        self.stderr()
+    }
+
+    /// What it printed.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    /// What it said.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+}
+
+/// The Python with the packages of `tests/clients/requirements.txt`: the one that `COUNTERSIGN_PYTHON` names, as `scripts/test` sets it, or one made below the
+/// target directory.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        if let Some(python) = std::env::var_os("COUNTERSIGN_PYTHON") {
+            return python.into();
+        }
+        let venv = target().join("test-venv");
+        let python = venv.join("bin/python");
+        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/requirements.txt");
+        let done = venv.join("requirements.txt");
+        if std::fs::read(&done).ok() != std::fs::read(&requirements).ok() {
+            let run = |command: &mut Command| assert!(command.status().expect("python3").success());
+            run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements));
+            std::fs::copy(requirements, done).expect("a copy");
+        }
+        python
+    })
+}
+
+/// Asks again until the answer is yes, for what another process does in its own time. Fails after ten seconds.
+///
+/// # Panics
+/// When the answer stays no.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "after ten seconds it is not so that {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Reads everything that a stream gives until it ends.
+///
+/// # Panics
+/// When it cannot be read.
+pub fn read_all(mut stream: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("a readable stream");
+    bytes
+}
+
+/// The binary under test: the one that `COUNTERSIGN_BIN` names, or the one that was built beside this test, built now if it is not there.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("COUNTERSIGN_BIN") {
+            return binary.into();
+        }
+        let is_release = !cfg!(debug_assertions);
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "-p", "countersign-server"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if is_release {
+            build.arg("--release");
+        }
+        // Cargo itself lets one build at a time do the work; the others find it done.
+        assert!(build.status().expect("cargo").success(), "the binary can be built");
+        target().join(if is_release { "release" } else { "debug" }).join("countersign")
+    })
+}
+
+/// The target directory: two levels above the test executable's `deps`.
+fn target() -> PathBuf {
+    let executable = std::env::current_exe().expect("a path");
+    let profile = executable.ancestors().find(|path| path.file_name().is_some_and(|name| name == "deps")).and_then(Path::parent);
+    profile.and_then(Path::parent).expect("a target directory").to_owned()
+}
