@@ -25,6 +25,11 @@ impl Browser {
         Self { address, cookies: BTreeMap::new(), access_token: String::new(), csrf_token: String::new() }
     }
 
+    /// Finds the server at another address, after it was started again.
+    pub fn move_to(&mut self, address: SocketAddr) {
+        self.address = address;
+    }
+
     /// Logs in with the password of every test user.
     pub fn login(&mut self, username: &str) -> Response {
         self.login_with(username, PASSWORD)

@@ -14,6 +14,7 @@ use crate::{Claims, KeySet};
 pub struct Verifier {
     issuer: String,
     audience: Option<String>,
+    longest: u64,
     keys: ArcSwap<Generation>,
     cache: Cache<Box<str>, Remembered>,
 }
@@ -21,7 +22,20 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier of tokens that `issuer` issued, for `audience` where one is given, remembering up to `remembered` tokens.
     pub fn new(issuer: String, audience: Option<String>, keys: KeySet, remembered: usize) -> Self {
-        Self { issuer, audience, keys: ArcSwap::from_pointee(Generation { number: 0, keys }), cache: Cache::new(remembered) }
+        Self {
+            issuer,
+            audience,
+            longest: u64::MAX,
+            keys: ArcSwap::from_pointee(Generation { number: 0, keys }),
+            cache: Cache::new(remembered),
+        }
+    }
+
+    /// Lets no token live for longer than this after its `iat`, in seconds, whatever it says: revocations are remembered for so long and no longer.
+    #[must_use]
+    pub fn no_longer_than(mut self, seconds: u64) -> Self {
+        self.longest = seconds;
+        self
     }
 
     /// Checks signature, type, issuer, audience and times. `now` is in whole seconds since 1970.
@@ -46,11 +60,12 @@ impl Verifier {
         }
         let (claims, retires_at) = self.check(token, &keys.keys, now)?;
         let claims = Arc::new(claims);
-        let until = claims.exp.min(retires_at);
+        let ends = claims.exp.min(claims.iat.saturating_add(self.longest));
+        let until = ends.min(retires_at);
         if now < until {
             self.cache.insert(token.into(), Remembered { claims: Arc::clone(&claims), until, generation: keys.number });
         }
-        Ok(Verified { expired: now >= claims.exp, claims })
+        Ok(Verified { expired: now >= ends, claims })
     }
 
     /// Takes new keys. Tokens that were verified with the old ones are checked again.

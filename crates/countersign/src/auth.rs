@@ -87,10 +87,11 @@ impl Auth {
         // Read before the keys and the users, so that whatever changes meanwhile is read again.
         let cursor = store.cursor_at(now.saturating_sub(settings.access_lifetime + CLOCKS_APART)?).await?;
         let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
-        let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), TOKENS_REMEMBERED);
+        let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), TOKENS_REMEMBERED)
+            .no_longer_than(settings.access_lifetime.as_secs());
         let auth = Self(Arc::new(Inner {
-            passwords: Passwords::new(settings.hash.clone())?,
-            throttle: LoginThrottle::new(settings.throttle.clone()),
+            passwords: Passwords::new(settings.hash)?,
+            throttle: LoginThrottle::new(settings.throttle),
             refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
             csrf: CsrfTokens::new(&secrets),
             devices: DeviceTokens::new(&secrets),

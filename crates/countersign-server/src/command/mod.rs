@@ -82,6 +82,7 @@ pub(crate) fn command_line() -> clap::Command {
     let flags = SETTINGS.iter().filter(|setting| !setting.secret).map(|setting| {
         Arg::new(setting.name)
             .long(setting.flag())
+            .visible_aliases(setting.singular())
             .value_name(setting.value)
             .help(match setting.default {
                 "" => setting.help.to_owned(),

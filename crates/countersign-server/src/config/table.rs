@@ -23,6 +23,13 @@ impl Setting {
         self.name.replace('_', "-")
     }
 
+    /// The flag for one entry of a list: `--allow-origin` beside `--allow-origins`.
+    pub(crate) fn singular(&self) -> Option<String> {
+        let flag = self.flag();
+        let singular = flag.strip_suffix("ies").map(|stem| format!("{stem}y")).or_else(|| flag.strip_suffix('s').map(str::to_owned));
+        singular.filter(|_| self.list)
+    }
+
     /// The environment variable.
     pub(crate) fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.to_ascii_uppercase())

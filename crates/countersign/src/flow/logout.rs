@@ -40,7 +40,10 @@ pub(crate) async fn logout(State(auth): State<Auth>, request: Request<Body>) -> 
 async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
     let headers = request.headers();
     // A form of another site could otherwise clear the cookies, which its browser did not even send.
-    guard::source(auth, headers).or_else(|refused| guard::native(auth, headers).map_err(|_| refused))?;
+    let native = guard::native(auth, headers);
+    if native.is_err() {
+        guard::source(auth, headers)?;
+    }
 
     let by_bearer = match bearer(headers) {
         Ok(None) => Ok(None),
@@ -63,7 +66,7 @@ async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
         (Ok(Some(session)), _) => vec![session],
         (Ok(None), None) => match token_in_body(auth, request).await?.map(|token| auth.refresh_tokens.verify_but_expiry(&token)) {
             None => Vec::new(),
-            Some(Ok(claims)) => vec![claims.sid],
+            Some(Ok(claims)) => native.map(|()| vec![claims.sid])?,
             Some(Err(error @ RefreshError::Invalid)) => return Err(error.into()),
             Some(Err(_)) => Vec::new(),
         },

@@ -60,10 +60,14 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
             (claims, Transport::Cookie)
         }
         None => {
-            guard::native(auth, headers).or_else(|_| guard::source(auth, headers))?;
+            let native = guard::native(auth, headers);
+            if native.is_err() {
+                guard::source(auth, headers)?;
+            }
             let Some(token) = token_in_body(auth, request).await? else {
                 return Err(Problem::new(Code::RefreshTokenMissing));
             };
+            native?;
             (auth.refresh_tokens.verify(&token, auth.seconds())?, Transport::Body)
         }
     };

@@ -10,12 +10,12 @@ use crate::session::SessionId;
 
 /// Refuses a request that a page of a foreign origin sent.
 pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
-    check_source(headers, &auth.checked.public_origin, &auth.checked.allow_origins).map_err(refused)
+    check_source(headers, &auth.checked.public_origin, &auth.checked.allow_origins).map_err(Problem::from)
 }
 
 /// Refuses a page that asks for tokens in the body: what script can read, an injected script can steal.
 pub(crate) fn native(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
-    check_native_source(headers, &auth.checked.native_origins).map_err(refused)
+    check_native_source(headers, &auth.checked.native_origins).map_err(Problem::from)
 }
 
 /// Refuses a write of a cookie session without the session's CSRF token; checked with the secret.
@@ -48,6 +48,8 @@ fn wrong() -> Problem {
     )
 }
 
-fn refused(refused: SourceRefused) -> Problem {
-    Problem::new(Code::CsrfFailed).detail(refused.to_string())
+impl From<SourceRefused> for Problem {
+    fn from(refused: SourceRefused) -> Self {
+        Self::new(Code::CsrfFailed).detail(refused.to_string())
+    }
 }

@@ -88,9 +88,9 @@ impl Transport {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RevokedReason {
-    /// Its owner logged out.
+    /// Its owner logged out, here or from another session.
     Logout,
-    /// Its owner ended all of her sessions, or this one from another.
+    /// Its owner ended all of her sessions.
     LogoutAll,
     /// The password changed elsewhere.
     PasswordChanged,

@@ -42,9 +42,9 @@ pub(crate) enum Minting {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Once {
-    PerGeneration,
-    PerRace,
-    PerSession,
+    Generation,
+    Race,
+    Session,
 }
 
 impl Rules {
@@ -55,7 +55,7 @@ impl Rules {
         by_presentation: true,
         by_minting: Minting::Near,
         costs: true,
-        once: Once::PerGeneration,
+        once: Once::Generation,
         joins: true,
         gives_back: true,
         capped: true,
@@ -103,9 +103,9 @@ impl Rules {
 
     fn race(self, row: &RotationState, token: &Presented) -> Option<Decision> {
         let is_paid = match self.once {
-            Once::PerGeneration => row.race_charged == Some(row.generation),
-            Once::PerRace => false,
-            Once::PerSession => row.race_charged.is_some(),
+            Once::Generation => row.race_charged == Some(row.generation),
+            Once::Race => false,
+            Once::Session => row.race_charged.is_some(),
         };
         let state = match (is_paid, self.costs) {
             (true, _) => None,

@@ -113,6 +113,10 @@ pub(crate) struct Thief {
     pub(crate) name: &'static str,
     /// The earliest and the latest, in seconds; negative is before the victim.
     pub(crate) step: (i64, i64),
+    /// Each time as likely so many seconds before as after the victim.
+    pub(crate) either_side: bool,
+    /// The thief refreshes at each refresh of the victim, or at every second, third …
+    pub(crate) every: u64,
     /// How many refreshes the victim has had before, at most.
     pub(crate) past: u64,
 }
@@ -130,8 +134,12 @@ impl Thief {
         for generation in 1..=100 {
             now += rng.between(240_000, 360_000);
             let (low, high) = (self.step.0 * 1_000, self.step.1 * 1_000);
-            let turn = now.saturating_add_signed(low + rng.between(0, high.abs_diff(low)).cast_signed());
-            let mut turns = [(now, &mut victim), (turn, &mut thief)];
+            let step = low + rng.between(0, high.abs_diff(low)).cast_signed();
+            let step = if self.either_side && rng.chance(500) { -step } else { step };
+            let mut turns = vec![(now, &mut victim)];
+            if generation % self.every == 0 {
+                turns.push((now.saturating_add_signed(step), &mut thief));
+            }
             turns.sort_by_key(|&(at, _)| at);
             for (at, holder) in turns {
                 match server.refresh(holder, at) {

@@ -1,0 +1,88 @@
+use countersign_e2e::World;
+
+#[test]
+fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
+    let world = World::builder().set("secret", "a secret that nobody must ever read").asleep();
+    std::fs::write(world.scratch().join("countersign.toml"), "issuer = \"from-the-file\"\n").unwrap();
+    let shown = world.cli(&["config", "--audience", "from-the-flag"]).ok();
+    let line = |name: &str| shown.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
+    assert!(line("issuer").contains("from-the-file") && line("issuer").contains("countersign.toml"), "{shown}");
+    assert!(line("audience").ends_with("--audience"), "{shown}");
+    assert!(line("data_dir").ends_with("COUNTERSIGN_DATA_DIR"), "{shown}");
+    assert!(line("race_window").ends_with("default"), "{shown}");
+    assert!(!shown.contains("nobody must ever read"), "{shown}");
+}
+
+#[test]
+fn the_example_file_is_one_that_the_program_reads() {
+    let world = World::builder().asleep();
+    let example = world.cli(&["config", "--example"]).ok();
+    assert!(example.contains("# access_lifetime = \"5m\""), "{example}");
+    std::fs::write(world.scratch().join("countersign.toml"), example.replace("# access_lifetime", "access_lifetime")).unwrap();
+    assert!(world.cli(&["config"]).ok().contains("countersign.toml"));
+}
+
+#[test]
+fn unsafe_or_unknown_configuration_stops_the_start_with_the_reason() {
+    for (name, value, reason) in [
+        ("same_site", "none", "https"),
+        ("refresh_cookie", "__Host-refresh", "https"),
+        ("cookie_domain", "example.org", "does not cover"),
+        ("access_lifetime", "0s", "access_lifetime"),
+        ("access_lifetime", "soon", "30s, 5m"),
+        ("session_idle", "60d", "session_absolute"),
+        ("allow_origins", "app.example.com", "https://app.example.com"),
+        ("allow_origins", "*", "every page"),
+        ("base_path", "accounts", "slash"),
+        ("signing_algorithm", "none", "EdDSA"),
+        ("secret", "short", "32"),
+        ("hash_memory_kib", "1", "hash_memory_kib"),
+        ("public_url", "ftp://example.com", "http"),
+        ("trusted_proxies", "everybody", "network"),
+        ("database_url", "mysql://x", "sqlite"),
+        ("acess_lifetime", "5m", "did you mean COUNTERSIGN_ACCESS_LIFETIME"),
+    ] {
+        let mut world = World::builder().set(name, value).asleep();
+        let log = world.try_wake(&[]).expect_err(name);
+        assert!(log.contains(reason), "{name} = {value}: {log}");
+        assert_eq!(log.matches("error:").count(), 1, "{name} = {value}: {log}");
+    }
+}
+
+#[test]
+fn a_usage_error_is_exit_status_2_and_every_command_has_an_example() {
+    let world = World::builder().asleep();
+    world.cli(&["nonsense"]).fails(2);
+    world.cli(&["serve", "--nonsense"]).fails(2);
+    world.cli(&["serve", "--after-restore", "yesterday"]).fails(2);
+    let commands = [
+        &["serve"][..],
+        &["createsuperuser"],
+        &["changepassword"],
+        &["user"],
+        &["user", "create"],
+        &["user", "list"],
+        &["user", "show"],
+        &["user", "activate"],
+        &["user", "deactivate"],
+        &["user", "delete"],
+        &["session"],
+        &["session", "list"],
+        &["session", "revoke"],
+        &["keys"],
+        &["keys", "list"],
+        &["keys", "rotate"],
+        &["keys", "export"],
+        &["migrate"],
+        &["check"],
+        &["config"],
+        &["completions"],
+        &["man"],
+    ];
+    for command in commands {
+        let help = world.cli(&[command, &["--help"]].concat()).ok();
+        assert!(help.contains("Example:\n  "), "{command:?}: {help}");
+    }
+    assert!(world.cli(&["completions", "bash"]).ok().contains("createsuperuser"));
+    assert!(world.cli(&["man"]).ok().starts_with(".ie"), "a manual page");
+}

@@ -1,0 +1,9 @@
+//! The command line: one file a command.
+
+mod config;
+mod createsuperuser;
+mod keys;
+mod operation;
+mod password;
+mod session;
+mod user;

@@ -1,0 +1,55 @@
+//! Real clients against the real server: PyJWT, requests, and Django's own password hashers.
+
+use std::path::Path;
+use std::process::Command;
+
+use countersign_e2e::{Finished, PASSWORD, World, python};
+
+#[test]
+fn pyjwt_verifies_an_access_token_through_the_jwks_and_nothing_else() {
+    for algorithm in ["EdDSA", "ES256", "RS256"] {
+        let world = World::builder().set("signing_algorithm", algorithm).start();
+        world.user("alice");
+        run(&world, "verify_with_pyjwt.py", &[algorithm]);
+    }
+}
+
+#[test]
+fn requests_logs_in_calls_refreshes_changes_the_password_and_logs_out() {
+    let world = World::start();
+    world.user("alice");
+    run(&world, "whole_flow_with_requests.py", &[]);
+}
+
+#[test]
+fn passwords_that_django_wrote_sign_in_here_and_are_upgraded() {
+    let world = World::start();
+    let encoded = run(&world, "encode_with_django.py", &["encode", PASSWORD]);
+    for (number, line) in encoded.lines().enumerate() {
+        let name = format!("user{number}");
+        world.user(&name);
+        world.sql(&format!("UPDATE users SET password = '{line}' WHERE username = '{name}'"));
+        world.browser().login_with(&name, "another password").expect_problem(401, "invalid_credentials");
+        world.browser().login(&name).expect(200);
+        let upgraded = world.sql(&format!("SELECT password FROM users WHERE username = '{name}'"));
+        assert!(upgraded.starts_with("argon2$argon2id$v=19$m=64,t=1,p=1$"), "{line} became {upgraded}");
+        world.browser().login(&name).expect(200);
+    }
+    assert!(encoded.lines().count() >= 6, "{encoded}");
+}
+
+#[test]
+fn django_verifies_the_passwords_that_are_written_here() {
+    let world = World::start();
+    world.user("alice");
+    let encoded = world.sql("SELECT password FROM users");
+    run(&world, "encode_with_django.py", &["check", PASSWORD, encoded.trim()]);
+}
+
+/// Runs a program of this folder with the server's address as its first argument; what it printed.
+fn run(world: &World, program: &str, arguments: &[&str]) -> String {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
+    let mut command = Command::new(python());
+    command.arg(program).arg(format!("http://{}", world.address())).args(arguments).env("PASSWORD", PASSWORD);
+    Finished(command.output().expect("python")).ok()
+}
