@@ -1,0 +1,165 @@
+use countersign::password::EncodedPassword;
+use countersign::session::RevokedReason;
+use countersign::store::StoreError;
+use countersign::user::{Email, ProfileChange, UserId, Username};
+
+use super::{after, make_user, new_session, new_user, noon, on_every_store, session_id};
+
+#[test]
+fn a_user_comes_back_as_it_was_made() {
+    on_every_store(async |store| {
+        let mut new = new_user("Alice", "Alice@Example.com");
+        new.first_name = "Alíce".to_owned();
+        new.metadata.insert("theme".to_owned(), "dark".into());
+        let made = store.create_user(new, noon()).await.unwrap();
+        assert_eq!((made.username.as_str(), made.email.as_str(), made.first_name.as_str()), ("Alice", "Alice@example.com", "Alíce"));
+        assert_eq!((made.is_active, made.is_staff, made.is_superuser), (true, false, false));
+        assert_eq!((made.date_joined, made.last_login), (noon(), None));
+        assert_eq!(made.metadata["theme"], "dark");
+        assert_eq!(store.user_by_id(made.id).await.unwrap(), Some(made));
+        assert_eq!(store.user_by_id(UserId::new(999)).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_login_finds_the_exact_name_then_the_folded_one_then_the_only_address() {
+    on_every_store(async |store| {
+        let alice = make_user(&*store, "Alice").await;
+        let found = async |login: &str| store.user_by_login(login).await.unwrap().map(|row| row.user.id);
+        for login in ["Alice", "aLICE", "ａlice", "alice@example.com", "ALICE@example.COM"] {
+            assert_eq!(found(login).await, Some(alice.id), "{login}");
+        }
+        for login in ["", "alic", "alice@example.org", "%", "alice@"] {
+            assert_eq!(found(login).await, None, "{login}");
+        }
+        store.create_user(new_user("bob", "alice@example.com"), noon()).await.unwrap();
+        assert_eq!(found("alice@example.com").await, None, "a shared address signs nobody in");
+        assert_eq!(found("bob").await.is_some(), true);
+    });
+}
+
+#[test]
+fn a_name_is_taken_by_its_folding_and_by_another_users_address() {
+    on_every_store(async |store| {
+        make_user(&*store, "Alice").await;
+        let create = async |name: &str, email: &str| store.create_user(new_user(name, email), noon()).await.map(drop);
+        assert!(matches!(create("Alice", "").await, Err(StoreError::UsernameTaken)));
+        assert!(matches!(create("ALICE", "").await, Err(StoreError::UsernameTaken)));
+        assert!(matches!(create("alice@example.com", "").await, Err(StoreError::UsernameTaken)));
+        create("carol@example.com", "carol@example.com").await.unwrap();
+        assert!(matches!(create("dave", "carol@example.com").await, Err(StoreError::EmailTaken)));
+        assert_eq!(store.users(None, 10).await.unwrap().len(), 2, "a refused user leaves nothing behind");
+    });
+}
+
+#[test]
+fn a_profile_changes_by_the_fields_that_are_given() {
+    on_every_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        make_user(&*store, "bob").await;
+        let change = ProfileChange { first_name: Some("A".to_owned()), ..ProfileChange::default() };
+        let changed = store.update_profile(alice.id, change).await.unwrap().unwrap();
+        assert_eq!((changed.first_name.as_str(), changed.email.as_str()), ("A", "alice@example.com"));
+        let change = ProfileChange { email: Some(None), username: Some(Username::parse("ALICE").unwrap()), ..ProfileChange::default() };
+        let changed = store.update_profile(alice.id, change).await.unwrap().unwrap();
+        assert_eq!((changed.username.as_str(), changed.email.as_str()), ("ALICE", ""));
+        let taken = ProfileChange {
+            username: Some(Username::parse("BOB").unwrap()),
+            first_name: Some("lost".to_owned()),
+            ..ProfileChange::default()
+        };
+        assert!(matches!(store.update_profile(alice.id, taken).await, Err(StoreError::UsernameTaken)));
+        assert_eq!(store.user_by_id(alice.id).await.unwrap().unwrap().first_name, "A", "all or nothing");
+        let taken = ProfileChange { email: Some(Some(Email::parse("x@example.com").unwrap())), ..ProfileChange::default() };
+        assert_eq!(store.update_profile(UserId::new(99), taken).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_new_password_ends_the_other_sessions_and_an_upgrade_ends_none() {
+    on_every_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        for id in 1..=3 {
+            store.create_session(new_session(id, alice.id)).await.unwrap();
+        }
+        let old = store.password_of(alice.id).await.unwrap().unwrap();
+        let new = EncodedPassword::from_stored("argon2$new".to_owned());
+        store.upgrade_password(alice.id, &old, &new).await.unwrap();
+        assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), "argon2$new");
+        assert_eq!(store.user_sessions(alice.id, after(1)).await.unwrap().len(), 3);
+        let late = EncodedPassword::from_stored("argon2$late".to_owned());
+        store.upgrade_password(alice.id, &old, &late).await.unwrap();
+        assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), "argon2$new", "a late upgrade undoes nothing");
+
+        assert!(store.change_password(alice.id, &late, Some(session_id(2)), after(1)).await.unwrap());
+        let live = store.user_sessions(alice.id, after(2)).await.unwrap();
+        assert_eq!(live.iter().map(|session| session.id).collect::<Vec<_>>(), [session_id(2)]);
+        let ended = store.session(session_id(1)).await.unwrap().unwrap();
+        assert_eq!(ended.revoked, Some((after(1), RevokedReason::PasswordChanged)));
+        assert!(!store.change_password(UserId::new(99), &late, None, after(1)).await.unwrap());
+    });
+}
+
+#[test]
+fn who_is_deactivated_or_deleted_has_no_session_left() {
+    on_every_store(async |store| {
+        for (id, delete) in [(1, false), (2, true)] {
+            let user = make_user(&*store, &format!("user{id}")).await;
+            store.create_session(new_session(id, user.id)).await.unwrap();
+            let done = if delete { store.delete_user(user.id, after(1)).await } else { store.set_active(user.id, false, after(1)).await };
+            assert!(done.unwrap());
+            let ended = store.session(session_id(id)).await.unwrap().unwrap();
+            assert_eq!(ended.revoked, Some((after(1), RevokedReason::UserInactive)));
+            assert_eq!(store.user_by_id(user.id).await.unwrap().map(|user| user.is_active), if delete { None } else { Some(false) });
+        }
+        assert!(!store.delete_user(UserId::new(99), after(1)).await.unwrap());
+        assert!(!store.set_active(UserId::new(99), true, after(1)).await.unwrap());
+    });
+}
+
+#[test]
+fn the_kinds_of_hash_that_are_live_are_each_named_once() {
+    on_every_store(async |store| {
+        let lines = [
+            "argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+            "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdA$aGFzaA",
+            "pbkdf2_sha256$870000$salt$hash",
+            "pbkdf2_sha256$260000$salt$hash",
+            "pbkdf2_sha256$260000$other$hash",
+            "bcrypt_sha256$$2b$12$abcdefghijklmnopqrstuv",
+            "scrypt$16384$salt$8$5$hash",
+            "!unusable",
+            "nonsense",
+        ];
+        for (number, line) in lines.iter().enumerate() {
+            let mut new = new_user(&format!("user{number}"), "");
+            new.password = EncodedPassword::from_stored((*line).to_owned());
+            store.create_user(new, noon()).await.unwrap();
+        }
+        let kinds = store.password_kinds().await.unwrap();
+        for kind in [
+            "argon2$argon2id$v=19$m=19456,t=2,p=1",
+            "argon2$argon2id$v=19$m=102400,t=2,p=8",
+            "pbkdf2_sha256$870000",
+            "pbkdf2_sha256$260000",
+            "bcrypt_sha256$$2b$12",
+            "scrypt$16384",
+        ] {
+            assert_eq!(kinds.iter().filter(|own| own.starts_with(kind)).count(), 1, "{kind} in {kinds:?}");
+        }
+        assert!(kinds.iter().all(|kind| !kind.contains("salt") && !kind.contains("hash")), "{kinds:?}");
+    });
+}
+
+#[test]
+fn a_list_is_walked_page_by_page() {
+    on_every_store(async |store| {
+        for number in 0..5 {
+            make_user(&*store, &format!("user{number}")).await;
+        }
+        let first = store.users(None, 3).await.unwrap();
+        let rest = store.users(first.last().map(|user| user.id), 3).await.unwrap();
+        let names: Vec<_> = first.iter().chain(&rest).map(|user| user.username.as_str()).collect();
+        assert_eq!(names, ["user0", "user1", "user2", "user3", "user4"]);
+    });
+}
