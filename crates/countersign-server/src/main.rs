@@ -2,6 +2,7 @@
 
 mod command;
 mod config;
+mod failure;
 mod logs;
 mod serve;
 mod world;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use countersign::clock::OsRandom;
 use countersign::password::Passwords;
+use countersign::store::Store;
 use countersign::store::sqlite::SqliteStore;
-use countersign::store::{Store, StoreError};
 use countersign::token::Secrets;
 use countersign::user::User;
 
-use crate::command::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 
 /// Opens, and on the first start makes, what lies in the data directory.
 #[derive(Debug)]
@@ -77,16 +77,5 @@ impl<'a> World<'a> {
             Err(_) => None,
         };
         by_id.ok_or_else(|| Failure::new(format!("there is no user {named:?}; `countersign user list` shows them all")))
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::UsernameTaken => Self::new("another user has this name; choose another one"),
-            StoreError::EmailTaken => Self::new("this address is another user's name; choose another one"),
-            StoreError::Busy => Self::new("the database is busy; try again in a moment"),
-            other => Self::new(other.to_string()),
-        }
     }
 }

@@ -4,7 +4,6 @@ use std::ops::Deref;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use axum::Router;
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
@@ -12,10 +11,10 @@ use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::csrf::CsrfTokens;
 use crate::device::DeviceTokens;
 use crate::feed::Feed;
-use crate::flow;
 use crate::password::{HashSettingsError, Passwords};
+use crate::revocation_list::RevocationList;
 use crate::settings::{Checked, Settings, SettingsError};
-use crate::store::{Store, StoreError};
+use crate::store::{Change, Store, StoreError, What};
 use crate::throttle::{LoginThrottle, RefreshLimit};
 use crate::token::{KeyError, KeyRing, RefreshTokens, RotateError, Secrets, rotate};
 use crate::user::{User, UserCache, UserId};
@@ -58,7 +57,7 @@ pub struct Inner {
     pub(crate) revocations: Revocations,
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,
-    pub(crate) revocation_list: flow::revocations::Signed,
+    pub(crate) revocation_list: RevocationList,
     secrets: Secrets,
 }
 
@@ -99,7 +98,7 @@ impl Auth {
             revocations: Revocations::default(),
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor),
-            revocation_list: flow::revocations::Signed::default(),
+            revocation_list: RevocationList::default(),
             settings,
             checked,
             store,
@@ -113,16 +112,6 @@ impl Auth {
         auth.passwords.note_kinds(&auth.store.password_kinds().await?);
         tokio::spawn(keep_house(Arc::downgrade(&auth.0)));
         Ok(auth)
-    }
-
-    /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
-    pub fn routes(&self) -> Router {
-        flow::routes(self)
-    }
-
-    /// The OpenAPI document of [`routes`](Self::routes).
-    pub fn openapi(&self) -> utoipa::openapi::OpenApi {
-        flow::openapi(self)
     }
 
     /// The store.
@@ -155,7 +144,31 @@ impl Auth {
 
     /// Takes in what has just been changed in the store, so that it holds in this process at once.
     pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
-        self.feed.catch_up(self).await
+        let mut position = self.feed.read_on().await;
+        loop {
+            let changes = self.store.changes(*position, FEED_PAGE).await?;
+            for change in &changes {
+                self.take(change).await?;
+                *position = change.cursor;
+            }
+            if changes.len() < FEED_PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take(&self, change: &Change) -> Result<(), StoreError> {
+        match change.what {
+            What::SessionEnded(id) => {
+                let at = seconds(change.at);
+                self.revocations.insert(id, at);
+                self.feed.note_ended(change.cursor, at, id);
+            }
+            What::UserChanged(id) => self.users.forget(id),
+            What::AllUsersChanged => self.users.forget_all(),
+            What::KeysChanged => self.load_keys().await?,
+        }
+        Ok(())
     }
 
     /// The user with this id, from the cache if it is there.
@@ -298,6 +311,8 @@ async fn prune(auth: &Auth) -> Result<(), StoreError> {
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 
 const FEED_INTERVAL: Duration = Duration::from_millis(100);
+
+const FEED_PAGE: u32 = 1000;
 
 /// Half a minute.
 const TICKS_BETWEEN_PRUNES: u32 = 300;

@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use crate::auth::Auth;
 use crate::session::SessionId;
-use crate::store::{Change, Cursor, StoreError, What};
+use crate::store::Cursor;
 
 /// Where this process stands in the feed, and which sessions ended lately.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    /// Held while reading, so that changes are taken in order and once.
     position: tokio::sync::Mutex<Cursor>,
     ended: Mutex<Ended>,
 }
@@ -30,19 +28,16 @@ impl Feed {
         Self { position: tokio::sync::Mutex::new(cursor), ended: Mutex::new(ended) }
     }
 
-    /// Takes in everything that is new. What a flow has just changed in the store holds in this process when this returns.
-    pub(crate) async fn catch_up(&self, auth: &Auth) -> Result<(), StoreError> {
-        let mut position = self.position.lock().await;
-        loop {
-            let changes = auth.store.changes(*position, PAGE).await?;
-            for change in &changes {
-                self.take(auth, change).await?;
-                *position = change.cursor;
-            }
-            if changes.len() < PAGE as usize {
-                return Ok(());
-            }
-        }
+    /// The right to read on, one reader at a time, so that changes are taken in order and once.
+    pub(crate) async fn read_on(&self) -> tokio::sync::MutexGuard<'_, Cursor> {
+        self.position.lock().await
+    }
+
+    /// Notes that a session ended at `at`, in whole seconds since 1970.
+    pub(crate) fn note_ended(&self, cursor: Cursor, at: u64, session: SessionId) {
+        let mut ended = self.ended();
+        ended.sessions.push_back((cursor, at, session));
+        ended.newest = cursor;
     }
 
     /// Forgets the sessions that ended before `at`, in whole seconds since 1970.
@@ -59,22 +54,4 @@ impl Feed {
     pub(crate) fn ended(&self) -> std::sync::MutexGuard<'_, Ended> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    async fn take(&self, auth: &Auth, change: &Change) -> Result<(), StoreError> {
-        match change.what {
-            What::SessionEnded(id) => {
-                let at = u64::try_from(change.at.as_second()).unwrap_or(0);
-                auth.revocations.insert(id, at);
-                let mut ended = self.ended();
-                ended.sessions.push_back((change.cursor, at, id));
-                ended.newest = change.cursor;
-            }
-            What::UserChanged(id) => auth.users.forget(id),
-            What::AllUsersChanged => auth.users.forget_all(),
-            What::KeysChanged => auth.load_keys().await?,
-        }
-        Ok(())
-    }
 }
-
-const PAGE: u32 = 1000;

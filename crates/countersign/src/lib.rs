@@ -11,6 +11,7 @@ mod feed;
 mod flow;
 pub mod http;
 pub mod password;
+mod revocation_list;
 pub mod session;
 pub mod settings;
 pub mod store;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::http::cookies::{CookieError, Cookies, SameSite};
+use crate::http::cookies::{CookieError, CookieSettings, Cookies};
 use crate::http::origin::{Origin, OriginError, Origins};
 use crate::password::HashSettings;
 use crate::throttle::ThrottleSettings;
@@ -36,16 +36,8 @@ pub struct Settings {
     pub allow_origins: Vec<String>,
     /// The origins of packaged apps that may ask for the native transport: `capacitor://localhost`.
     pub native_origins: Vec<String>,
-    /// The cookies' `SameSite`.
-    pub same_site: SameSite,
-    /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless chosen otherwise.
-    pub refresh_cookie: Option<String>,
-    /// The CSRF cookie's name.
-    pub csrf_cookie: String,
-    /// The device cookie's name.
-    pub device_cookie: String,
-    /// The cookies' `Domain`; none unless chosen, so that no other host ever gets them.
-    pub cookie_domain: Option<String>,
+    /// The cookies' names and attributes.
+    pub cookies: CookieSettings,
     /// The proxies whose word on the client's address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// What access tokens say beyond the usual.
@@ -74,11 +66,7 @@ impl Default for Settings {
             race_window: Duration::from_secs(30),
             allow_origins: Vec::new(),
             native_origins: Vec::new(),
-            same_site: SameSite::Lax,
-            refresh_cookie: None,
-            csrf_cookie: "csrftoken".to_owned(),
-            device_cookie: "devicetoken".to_owned(),
-            cookie_domain: None,
+            cookies: CookieSettings::default(),
             trusted_proxies: Vec::new(),
             extra_claims: Vec::new(),
             body_timeout: Duration::from_secs(10),
@@ -141,7 +129,7 @@ impl Settings {
             issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
             allow_origins: origins("allow_origins", &self.allow_origins)?,
             native_origins: origins("native_origins", &self.native_origins)?,
-            cookies: Cookies::new(self)?,
+            cookies: Cookies::new(&self.public_url, &self.base_path, &self.cookies)?,
             public_origin,
         })
     }

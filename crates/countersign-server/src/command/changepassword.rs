@@ -5,8 +5,9 @@ use countersign::password::UserAttributes;
 use jiff::Timestamp;
 
 use super::output::line;
-use super::{Failure, prompt};
+use super::prompt;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// Set a user's password, and end the user's sessions

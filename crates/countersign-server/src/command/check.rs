@@ -7,9 +7,9 @@ use clap::Args;
 use countersign::store::sqlite::SqliteStore;
 use jiff::Timestamp;
 
-use super::Failure;
 use super::output::line;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to change
@@ -89,7 +89,7 @@ impl Report {
         if Timestamp::now() < "2026-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN) {
             self.fail("the clock is years behind; tokens would be refused everywhere; set the clock, and keep it with NTP");
         } else {
-            self.ok(&format!("clock: {}", super::user::short(Timestamp::now())));
+            self.ok(&format!("clock: {}", super::output::short(Timestamp::now())));
         }
     }
 
@@ -164,8 +164,8 @@ impl Report {
         }
         let secrets = match world.secrets() {
             Ok(secrets) => secrets,
-            Err(Failure(error)) => {
-                self.fail(&format!("secret: {error}"));
+            Err(failure) => {
+                self.fail(&format!("secret: {}", failure.sentence()));
                 return Ok(());
             }
         };

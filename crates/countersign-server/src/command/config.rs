@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Failure;
 use super::output::{table, text};
 use crate::config::{Config, example};
+use crate::failure::Failure;
 
 /// Print the effective settings and where each came from, secrets redacted
 #[derive(Debug, Args)]

@@ -6,8 +6,9 @@ use countersign::user::{Email, NewUser, Username};
 use jiff::Timestamp;
 
 use super::output::line;
-use super::{Failure, prompt};
+use super::prompt;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// Make a superuser

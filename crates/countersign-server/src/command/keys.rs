@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::Failure;
-use super::output::{self, line, note, table, text};
-use super::user::short;
+use super::output::{self, line, note, short, table, text};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// List, rotate and export the keys that access tokens are signed with

@@ -3,9 +3,9 @@
 use clap::Args;
 use countersign::store::sqlite::SqliteStore;
 
-use super::Failure;
 use super::output::{line, note};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// Bring the database's schema up to date; `serve` does it by itself

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, SETTINGS};
+use crate::failure::Failure;
 use crate::logs;
 
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
@@ -50,17 +51,6 @@ enum Command {
     Man(shell::Man),
 }
 
-/// Why a command failed: one sentence that says what to do.
-#[derive(Debug)]
-pub(crate) struct Failure(String);
-
-impl Failure {
-    /// A failure with this sentence.
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-}
-
 /// Runs the command that the arguments name: 0 for success, 1 for failure, 2 for arguments that make no sense.
 pub(crate) fn run() -> ExitCode {
     let matches = command_line().get_matches();
@@ -71,7 +61,7 @@ pub(crate) fn run() -> ExitCode {
     match execute(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::error(&failure.0);
+            output::error(failure.sentence());
             ExitCode::FAILURE
         }
     }
@@ -138,28 +128,3 @@ fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?.block_on(command)
 }
-
-macro_rules! fails_with {
-    ($($error:ty),+ $(,)?) => {
-        $(impl From<$error> for Failure {
-            fn from(error: $error) -> Self {
-                Self::new(error.to_string())
-            }
-        })+
-    };
-}
-
-fails_with!(
-    ConfigError,
-    countersign::StartError,
-    countersign::token::SecretsError,
-    countersign::token::KeyError,
-    countersign::token::RotateError,
-    countersign::password::HashSettingsError,
-    countersign::password::HashError,
-    countersign::password::PasswordError,
-    countersign::user::UsernameError,
-    countersign::user::EmailError,
-    std::io::Error,
-    serde_json::Error,
-);

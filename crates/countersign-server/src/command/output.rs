@@ -5,9 +5,10 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Failure;
+use crate::failure::Failure;
 
 /// A line of result.
 pub(super) fn line(text: impl AsRef<str>) {
@@ -48,4 +49,9 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         table.add_row(row.map(|cell| cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()));
     }
     line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+}
+
+/// To the second, in UTC.
+pub(super) fn short(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

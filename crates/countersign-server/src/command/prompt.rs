@@ -6,8 +6,8 @@ use countersign::password::{Password, UserAttributes, validate};
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
-use super::Failure;
 use super::output::note;
+use crate::failure::Failure;
 
 /// Refuses to go on where nobody can answer. Django's command exits 0 there and creates nobody.
 pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failu
         }
         match new_password(&first, about) {
             Ok(password) => return Ok(password),
-            Err(Failure(reason)) => note(reason),
+            Err(failure) => note(failure.sentence()),
         }
     }
 }

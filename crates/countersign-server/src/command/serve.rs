@@ -5,8 +5,8 @@ use countersign::Auth;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::serve::serve;
 use crate::world::World;
 

@@ -5,10 +5,9 @@ use countersign::session::{RevokedReason, Session, SessionId};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::Failure;
-use super::output::{self, line, table};
-use super::user::short;
+use super::output::{self, line, short, table};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// List and end sessions; a running server feels it at once

@@ -5,7 +5,8 @@ use std::io;
 use clap::Args;
 use clap_complete::Shell;
 
-use super::{Failure, command_line};
+use super::command_line;
+use crate::failure::Failure;
 
 /// Print a script that completes this command line in a shell
 #[derive(Debug, Args)]

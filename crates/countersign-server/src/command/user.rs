@@ -5,9 +5,10 @@ use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
 use jiff::Timestamp;
 
-use super::output::{json, line, table};
-use super::{Failure, prompt};
+use super::output::{json, line, short, table};
+use super::prompt;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// Make, list, show, activate, deactivate and delete users
@@ -211,11 +212,6 @@ async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Fai
     world.store.delete_user(user.id, Timestamp::now()).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
-}
-
-/// To the second, in UTC.
-pub(super) fn short(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 const PAGE: u32 = 1000;

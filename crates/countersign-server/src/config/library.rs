@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use countersign::Settings;
+use countersign::http::cookies::CookieSettings;
 use countersign::password::HashSettings;
 use countersign::throttle::ThrottleSettings;
 use countersign::token::Secrets;
@@ -67,11 +68,13 @@ impl Config {
             race_window: self.duration("race_window")?,
             allow_origins: self.list("allow_origins")?,
             native_origins: self.list("native_origins")?,
-            same_site: self.required("same_site")?,
-            refresh_cookie: self.optional("refresh_cookie")?,
-            csrf_cookie: self.required("csrf_cookie")?,
-            device_cookie: self.required("device_cookie")?,
-            cookie_domain: self.optional("cookie_domain")?,
+            cookies: CookieSettings {
+                same_site: self.required("same_site")?,
+                refresh: self.optional("refresh_cookie")?,
+                csrf: self.required("csrf_cookie")?,
+                device: self.required("device_cookie")?,
+                domain: self.optional("cookie_domain")?,
+            },
             trusted_proxies: self.list::<Network>("trusted_proxies")?.into_iter().map(|network| network.0).collect(),
             extra_claims: self.list("extra_claims")?,
             body_timeout: self.duration("body_timeout")?,

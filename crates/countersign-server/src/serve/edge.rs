@@ -127,16 +127,6 @@ impl Shared {
     }
 }
 
-/// The answer at a path where nothing is.
-pub(super) async fn not_found() -> Problem {
-    Problem::new(Code::NotFound)
-}
-
-/// The answer to a method that a path has not.
-pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed)
-}
-
 /// RFC 9112, 3.2: one `Host`, or in HTTP/1.0 none.
 fn has_one_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).into_iter();

@@ -13,7 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use countersign::Auth;
-use countersign::http::{Code, Problem};
+use countersign::http::{Code, Problem, method_not_allowed, not_found};
 use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 /// The figures of this process.
@@ -135,8 +135,8 @@ impl Metrics {
 pub(super) fn routes(metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/metrics", get(metrics_text))
-        .fallback(super::edge::not_found)
-        .method_not_allowed_fallback(super::edge::method_not_allowed)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(metrics)
 }
 

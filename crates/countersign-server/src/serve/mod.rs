@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use countersign::Auth;
+use countersign::http::{method_not_allowed, not_found};
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 
@@ -81,7 +82,7 @@ fn routes(auth: &Auth, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
         Some(openapi) => app.merge(docs_page::routes(openapi)),
         None => app,
     };
-    app.fallback(edge::not_found).method_not_allowed_fallback(edge::method_not_allowed)
+    app.fallback(not_found).method_not_allowed_fallback(method_not_allowed)
 }
 
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {

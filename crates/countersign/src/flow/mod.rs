@@ -1,30 +1,40 @@
 //! The flows: one file a feature, each with its route, its request and answer, its policy in the order of the specification, and its errors.
 
-pub(crate) mod csrf;
+mod csrf;
 mod issue;
-pub(crate) mod jwks;
-pub(crate) mod login;
-pub(crate) mod logout;
-pub(crate) mod logout_all;
+mod jwks;
+mod login;
+mod logout;
+mod logout_all;
 mod openapi;
-pub(crate) mod password;
-pub(crate) mod profile;
-pub(crate) mod refresh;
-pub(crate) mod revocations;
-pub(crate) mod sessions;
-pub(crate) mod verify;
+mod password;
+mod profile;
+mod refresh;
+mod revocations;
+mod sessions;
+mod verify;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-pub(crate) use openapi::openapi;
-
 use crate::auth::Auth;
 use crate::http::cors;
-use crate::http::problem::{Code, Problem};
+use crate::http::{method_not_allowed, not_found};
+
+impl Auth {
+    /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
+    pub fn routes(&self) -> Router {
+        routes(self)
+    }
+
+    /// The OpenAPI document of [`routes`](Self::routes).
+    pub fn openapi(&self) -> utoipa::openapi::OpenApi {
+        openapi::openapi(self)
+    }
+}
 
 /// Every endpoint of the contract, under one table.
-pub(crate) fn routes(auth: &Auth) -> Router {
+fn routes(auth: &Auth) -> Router {
     let accounts = Router::new()
         .route("/login", post(login::login))
         .route("/refresh", post(refresh::refresh))
@@ -44,12 +54,4 @@ pub(crate) fn routes(auth: &Auth) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::layer(auth))
         .with_state(auth.clone())
-}
-
-async fn not_found() -> Problem {
-    Problem::new(Code::NotFound)
-}
-
-async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed)
 }

@@ -50,12 +50,14 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
+    let device = auth.checked.cookies.device_of(request.headers());
+    let device = device.and_then(|token| auth.devices.verify(token, who.user.id, auth.seconds()));
     let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, &who.user)?;
 
-    // Wrong old passwords count against the same budget as failed logins.
+    // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
     let attempt = auth
         .throttle
-        .begin(AccountKey::User(who.user.id), None, peer.ip, auth.clock.now())
+        .begin(AccountKey::User(who.user.id), device, peer.ip, auth.clock.now())
         .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
     let stored = match auth.store.password_of(who.user.id).await {
         Ok(stored) => stored,

@@ -7,8 +7,28 @@ use std::time::Duration;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use serde::Serialize;
+use url::Url;
 
-use crate::settings::Settings;
+/// What can be chosen about cookies.
+#[derive(Debug, Clone)]
+pub struct CookieSettings {
+    /// The cookies' `SameSite`.
+    pub same_site: SameSite,
+    /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless chosen otherwise.
+    pub refresh: Option<String>,
+    /// The CSRF cookie's name.
+    pub csrf: String,
+    /// The device cookie's name.
+    pub device: String,
+    /// The cookies' `Domain`; none unless chosen, so that no other host ever gets them.
+    pub domain: Option<String>,
+}
+
+impl Default for CookieSettings {
+    fn default() -> Self {
+        Self { same_site: SameSite::Lax, refresh: None, csrf: "csrftoken".to_owned(), device: "devicetoken".to_owned(), domain: None }
+    }
+}
 
 /// Builds the `Set-Cookie` values, and reads the cookies of a request.
 #[derive(Debug, Clone)]
@@ -25,33 +45,33 @@ impl Cookies {
     ///
     /// # Errors
     /// [`CookieError`] for names and combinations that browsers refuse or that are not safe.
-    pub fn new(settings: &Settings) -> Result<Self, CookieError> {
-        let secure = settings.public_url.scheme() == "https";
-        let default_name = if secure && settings.cookie_domain.is_none() { "__Host-refreshtoken" } else { "refreshtoken" };
-        let refresh = settings.refresh_cookie.clone().unwrap_or_else(|| default_name.to_owned());
-        for name in [&refresh, &settings.csrf_cookie, &settings.device_cookie] {
+    pub fn new(public_url: &Url, base_path: &str, settings: &CookieSettings) -> Result<Self, CookieError> {
+        let secure = public_url.scheme() == "https";
+        let default_name = if secure && settings.domain.is_none() { "__Host-refreshtoken" } else { "refreshtoken" };
+        let refresh = settings.refresh.clone().unwrap_or_else(|| default_name.to_owned());
+        for name in [&refresh, &settings.csrf, &settings.device] {
             if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
                 return Err(CookieError::Name(name.clone()));
             }
             if !secure && (name.starts_with("__Host-") || name.starts_with("__Secure-")) {
                 return Err(CookieError::PrefixWithoutHttps(name.clone()));
             }
-            if name.starts_with("__Host-") && settings.cookie_domain.is_some() {
+            if name.starts_with("__Host-") && settings.domain.is_some() {
                 return Err(CookieError::HostWithDomain(name.clone()));
             }
         }
-        if settings.device_cookie.starts_with("__Host-") {
+        if settings.device.starts_with("__Host-") {
             return Err(CookieError::HostWithPath);
         }
-        if refresh == settings.csrf_cookie || refresh == settings.device_cookie || settings.csrf_cookie == settings.device_cookie {
+        if refresh == settings.csrf || refresh == settings.device || settings.csrf == settings.device {
             return Err(CookieError::SameName);
         }
         if settings.same_site == SameSite::None && !secure {
             return Err(CookieError::NoneWithoutHttps);
         }
-        let domain = match &settings.cookie_domain {
+        let domain = match &settings.domain {
             Some(domain) => {
-                let host = settings.public_url.host_str().unwrap_or_default();
+                let host = public_url.host_str().unwrap_or_default();
                 let bare = domain.trim_start_matches('.');
                 let covers = host == bare || host.strip_suffix(bare).is_some_and(|rest| rest.ends_with('.'));
                 if !covers || !bare.contains('.') {
@@ -62,13 +82,7 @@ impl Cookies {
             None => String::new(),
         };
         let attributes = format!("; SameSite={}{}{domain}", settings.same_site, if secure { "; Secure" } else { "" });
-        Ok(Self {
-            refresh,
-            csrf: settings.csrf_cookie.clone(),
-            device: settings.device_cookie.clone(),
-            device_path: format!("{}/login", settings.base_path),
-            attributes,
-        })
+        Ok(Self { refresh, csrf: settings.csrf.clone(), device: settings.device.clone(), device_path: base_path.to_owned(), attributes })
     }
 
     /// The refresh cookie's name.
@@ -91,7 +105,7 @@ impl Cookies {
         value(format!("{}={token}; Path=/; Max-Age={}{}", self.csrf, lifetime.as_secs(), self.attributes))
     }
 
-    /// Sets the device cookie, which only a login gets to see.
+    /// Sets the device cookie, which only the endpoints get to see.
     pub fn set_device(&self, token: &str, lifetime: Duration) -> HeaderValue {
         value(format!("{}={token}; Path={}; Max-Age={}; HttpOnly{}", self.device, self.device_path, lifetime.as_secs(), self.attributes))
     }
@@ -177,7 +191,7 @@ pub enum CookieError {
     #[error("browsers refuse the cookie {0} with a domain; remove cookie_domain, or set refresh_cookie to a name without `__Host-`")]
     HostWithDomain(String),
     /// The prefix `__Host-` demands the path `/`.
-    #[error("device_cookie cannot begin with `__Host-`, because it is sent to the login only")]
+    #[error("device_cookie cannot begin with `__Host-`, because it is sent to the endpoints only")]
     HostWithPath,
     /// Browsers accept `None` with `Secure` only.
     #[error(
@@ -215,43 +229,46 @@ fn value(text: String) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn settings(public_url: &str) -> Settings {
-        Settings { public_url: public_url.parse().unwrap(), ..Settings::default() }
+    fn cookies(public_url: &str, settings: CookieSettings) -> Result<Cookies, CookieError> {
+        Cookies::new(&public_url.parse().unwrap(), "/accounts", &settings)
     }
+
+    const HTTP: &str = "http://localhost:8000";
+    const HTTPS: &str = "https://id.example.com";
 
     #[test]
     fn over_https_the_refresh_cookie_is_bound_to_the_host() {
-        let cookies = Cookies::new(&settings("https://id.example.com")).unwrap();
+        let cookies = cookies(HTTPS, CookieSettings::default()).unwrap();
         let hour = Duration::from_secs(3600);
         assert_eq!(cookies.set_refresh("a.b.c", hour), "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(cookies.set_csrf("abc", hour), "csrftoken=abc; Path=/; Max-Age=3600; SameSite=Lax; Secure");
-        assert_eq!(cookies.set_device("d", hour), "devicetoken=d; Path=/accounts/login; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(cookies.set_device("d", hour), "devicetoken=d; Path=/accounts; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
     }
 
     #[test]
     fn combinations_that_browsers_refuse_are_refused_before_them() {
-        let http = settings("http://localhost:8000");
-        let https = settings("https://id.example.com");
-        let error = |settings: Settings| Cookies::new(&settings).err();
-        assert_eq!(error(Settings { same_site: SameSite::None, ..http.clone() }), Some(CookieError::NoneWithoutHttps));
-        assert!(Cookies::new(&Settings { same_site: SameSite::None, ..https.clone() }).is_ok());
+        let default = CookieSettings::default;
+        let none = CookieSettings { same_site: SameSite::None, ..default() };
+        assert_eq!(cookies(HTTP, none.clone()).err(), Some(CookieError::NoneWithoutHttps));
+        assert!(cookies(HTTPS, none).is_ok());
         let host = Some("__Host-refreshtoken".to_owned());
-        assert!(matches!(error(Settings { refresh_cookie: host.clone(), ..http.clone() }), Some(CookieError::PrefixWithoutHttps(_))));
+        let named = CookieSettings { refresh: host.clone(), ..default() };
+        assert!(matches!(cookies(HTTP, named), Err(CookieError::PrefixWithoutHttps(_))));
         let domain = Some("example.com".to_owned());
-        let both = Settings { refresh_cookie: host, cookie_domain: domain.clone(), ..https.clone() };
-        assert!(matches!(error(both), Some(CookieError::HostWithDomain(_))));
-        assert!(Cookies::new(&Settings { cookie_domain: domain, ..https.clone() }).is_ok());
+        let both = CookieSettings { refresh: host, domain: domain.clone(), ..default() };
+        assert!(matches!(cookies(HTTPS, both), Err(CookieError::HostWithDomain(_))));
+        assert!(cookies(HTTPS, CookieSettings { domain, ..default() }).is_ok());
         for foreign in ["example.org", "com", "ample.com"] {
-            let foreign = Settings { cookie_domain: Some(foreign.to_owned()), ..https.clone() };
-            assert!(matches!(error(foreign), Some(CookieError::ForeignDomain { .. })));
+            let foreign = CookieSettings { domain: Some(foreign.to_owned()), ..default() };
+            assert!(matches!(cookies(HTTPS, foreign), Err(CookieError::ForeignDomain { .. })));
         }
-        assert!(matches!(error(Settings { csrf_cookie: "a b".to_owned(), ..http.clone() }), Some(CookieError::Name(_))));
-        assert_eq!(error(Settings { csrf_cookie: "refreshtoken".to_owned(), ..http }), Some(CookieError::SameName));
+        assert!(matches!(cookies(HTTP, CookieSettings { csrf: "a b".to_owned(), ..default() }), Err(CookieError::Name(_))));
+        assert_eq!(cookies(HTTP, CookieSettings { csrf: "refreshtoken".to_owned(), ..default() }).err(), Some(CookieError::SameName));
     }
 
     #[test]
     fn two_refresh_cookies_are_refused_wherever_they_stand() {
-        let cookies = Cookies::new(&settings("http://localhost:8000")).unwrap();
+        let cookies = cookies(HTTP, CookieSettings::default()).unwrap();
         let headers = |lines: &[&'static str]| lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect::<HeaderMap>();
         assert_eq!(cookies.refresh_of(&headers(&["a=b; refreshtoken=x; c"])), Ok(Some("x")));
         assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=\"x\""])), Ok(Some("x")));

@@ -15,4 +15,4 @@ pub mod source;
 
 pub use authenticated::Authenticated;
 pub use fields::BODY_LIMIT;
-pub use problem::{Code, Problem};
+pub use problem::{Code, Problem, method_not_allowed, not_found};

@@ -143,6 +143,16 @@ impl From<HashError> for Problem {
     }
 }
 
+/// The answer at a path where nothing is: a fallback for any router.
+pub async fn not_found() -> Problem {
+    Problem::new(Code::NotFound)
+}
+
+/// The answer to a method that a path has not: a fallback for any router, which adds `Allow`.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed)
+}
+
 /// What went wrong, in a word that stays the same for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

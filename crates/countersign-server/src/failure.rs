@@ -1,0 +1,57 @@
+//! Why a command fails: one sentence on standard error, exit status 1.
+
+use countersign::store::StoreError;
+
+use crate::config::ConfigError;
+
+/// Why a command failed: one sentence that says what to do.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    /// A failure with this sentence.
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+
+    /// The sentence.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UsernameTaken => Self::new("another user has this name; choose another one"),
+            StoreError::EmailTaken => Self::new("this address is another user's name; choose another one"),
+            StoreError::Busy => Self::new("the database is busy; try again in a moment"),
+            other => Self::new(other.to_string()),
+        }
+    }
+}
+
+macro_rules! fails_with {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(error.to_string())
+            }
+        })+
+    };
+}
+
+fails_with!(
+    ConfigError,
+    countersign::StartError,
+    countersign::token::SecretsError,
+    countersign::token::KeyError,
+    countersign::token::RotateError,
+    countersign::password::HashSettingsError,
+    countersign::password::HashError,
+    countersign::password::PasswordError,
+    countersign::user::UsernameError,
+    countersign::user::EmailError,
+    std::io::Error,
+    serde_json::Error,
+);
