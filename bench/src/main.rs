@@ -1,2 +1,25 @@
-//! Benchmarks.
-fn main() {}
+//! The figures of `docs/performance.md`: each against its baseline in the same run, on this machine, the load generator included.
+//!
+//! `scripts/bench` builds and runs it. Every load is bounded in time and goes to the loopback address only.
+
+mod bare;
+mod load;
+mod rows;
+mod server;
+mod stock;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        // A process of its own, as the server under test is one.
+        ["bare", file] => bare::serve(file),
+        [] => table::print(rows::all()),
+        [name] => table::print(rows::one(name)),
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}
