@@ -14,16 +14,22 @@ pub(crate) trait Client {
     fn answer(&mut self, head: &[u8], body: &[u8]);
 }
 
-/// Answers a second, over all clients, for so long.
-pub(crate) fn rate<C: Client>(address: SocketAddr, clients: &mut [C], duration: Duration) -> f64 {
+/// Answers a second, over all clients, for so long. Hands the clients back, with what they have learnt.
+pub(crate) fn rate<C: Client + 'static>(address: SocketAddr, clients: Vec<C>, duration: Duration) -> (f64, Vec<C>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let begin = Instant::now();
     let end = begin + duration;
-    let answered: u64 = runtime.block_on(async {
-        let tasks: Vec<_> = clients.iter_mut().map(|client| drive(address, client, end)).collect();
-        join(tasks).await.into_iter().sum()
-    });
-    answered as f64 / begin.elapsed().as_secs_f64()
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let tasks: Vec<_> = clients.into_iter().map(|client| tokio::task::spawn_local(drive(address, client, end))).collect();
+        let mut answered = 0;
+        let mut clients = Vec::new();
+        for task in tasks {
+            let (client, own) = task.await.expect("a client that is content");
+            answered += own;
+            clients.push(client);
+        }
+        (answered as f64 / begin.elapsed().as_secs_f64(), clients)
+    })
 }
 
 /// A GET, again and again, for one of several tokens in turn.
@@ -55,12 +61,13 @@ impl Client for Reader {
     }
 }
 
-async fn drive<C: Client>(address: SocketAddr, client: &mut C, end: Instant) -> u64 {
+async fn drive<C: Client>(address: SocketAddr, mut client: C, end: Instant) -> (C, u64) {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket option");
     let mut buffer = Vec::with_capacity(8192);
     let mut answered = 0;
-    while Instant::now() < end {
+    // At least once, however short the time.
+    while answered == 0 || Instant::now() < end {
         stream.write_all(client.request()).await.expect("a request is taken");
         buffer.clear();
         let (head, whole) = loop {
@@ -72,7 +79,7 @@ async fn drive<C: Client>(address: SocketAddr, client: &mut C, end: Instant) -> 
         client.answer(&buffer[..head], &buffer[head..whole]);
         answered += 1;
     }
-    answered
+    (client, answered)
 }
 
 /// Where the head ends, and where the whole answer does.
@@ -87,22 +94,4 @@ pub(crate) fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a str> {
     let start = head.windows(name.len()).position(|window| window == name)? + name.len();
     let length = head[start..].iter().position(|byte| *byte == b'\r')?;
     std::str::from_utf8(&head[start..start + length]).ok()
-}
-
-/// Waits for all of them, on this thread.
-async fn join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.into_iter().map(|future| (Box::pin(tokio::task::unconstrained(future)), None)).collect();
-    std::future::poll_fn(move |context| {
-        let mut done = true;
-        for (future, output) in &mut pending {
-            if output.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *output = Some(value),
-                    std::task::Poll::Pending => done = false,
-                }
-            }
-        }
-        if done { std::task::Poll::Ready(pending.iter_mut().filter_map(|(_, output)| output.take()).collect()) } else { std::task::Poll::Pending }
-    })
-    .await
 }

@@ -44,15 +44,23 @@ impl<'a> World<'a> {
         Ok(Self { config, store: Arc::new(SqliteStore::open(&path)?) })
     }
 
-    /// The secret: the configured one, or the one in its file, which is made if it is not there.
+    /// The secret: the configured one, or the one in its file, which the first start makes.
     ///
     /// # Errors
-    /// A secret that is too short, or a file that cannot be read.
-    pub(crate) fn secrets(&self) -> Result<Secrets, Failure> {
-        match self.config.secret()? {
-            Some(secrets) => Ok(secrets),
-            None => Ok(Secrets::load_or_create(&self.config.data_dir().join("secret"), &OsRandom)?),
+    /// A secret that is too short, a file that cannot be read, or one that is gone although the database holds keys that were sealed under it: a new secret
+    /// would open none of them, and would stand in the way of the old one.
+    pub(crate) async fn secrets(&self) -> Result<Secrets, Failure> {
+        if let Some(secrets) = self.config.secret()? {
+            return Ok(secrets);
         }
+        let path = self.config.data_dir().join("secret");
+        if !path.exists() && !self.store.keys().await?.is_empty() {
+            return Err(Failure::new(format!(
+                "the secret {} is gone, but the database has keys that were sealed under it; put the file back, or set COUNTERSIGN_SECRET to what it held",
+                path.display()
+            )));
+        }
+        Ok(Secrets::load_or_create(&path, &OsRandom)?)
     }
 
     /// A hashing pool of one thread.

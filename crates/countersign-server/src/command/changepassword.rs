@@ -4,7 +4,7 @@ use clap::Args;
 use countersign::password::UserAttributes;
 use jiff::Timestamp;
 
-use super::output::line;
+use super::output::{line, note};
 use super::prompt;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -30,6 +30,9 @@ impl ChangePassword {
         let user = world.user(&self.user).await?;
         let about =
             UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+        if !self.noinput {
+            note(format!("A new password for {} (id {}):", user.username, user.id));
+        }
         let password = if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
 
         let encoded = world.passwords()?.hash(&password).await?;

@@ -1,14 +1,16 @@
 //! `countersign check`: looks at everything that can be wrong, and says what to change.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use clap::Args;
+use countersign::clock::OsRandom;
 use countersign::store::sqlite::SqliteStore;
+use countersign::token::{Algorithm, Secrets, SecretsError};
 use jiff::Timestamp;
 
 use super::output::line;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::failure::Failure;
 use crate::world::World;
 
@@ -21,6 +23,8 @@ pub(super) struct Check {}
 #[derive(Default)]
 struct Report {
     failed: usize,
+    /// What is wrong with the secret is said once.
+    secret_is_bad: bool,
 }
 
 impl Check {
@@ -29,6 +33,7 @@ impl Check {
         report.configuration(config);
         report.clock();
         report.files(config)?;
+        report.secret(config);
         report.database(config).await?;
         match report.failed {
             0 => Ok(()),
@@ -70,6 +75,12 @@ impl Report {
         if parts.options.https && parts.settings.trusted_proxies.is_empty() {
             self.warn("public_url is https, so a proxy stands before the server, but trusted_proxies is empty: every client looks like the proxy to the throttle; set trusted_proxies to the proxy's address");
         }
+        if !parts.options.https && local && !(parts.settings.trusted_proxies.is_empty() && parts.options.listen.ip().is_loopback()) {
+            self.warn("public_url is http://localhost, but listen or trusted_proxies says that clients come from elsewhere; set public_url to the https:// address that they use");
+        }
+        if parts.settings.signing_algorithm == Algorithm::Hs256 {
+            self.warn("signing_algorithm is HS256: nobody else can verify access tokens, and the JWKS is empty; EdDSA, ES256 and RS256 have public keys");
+        }
         if parts.settings.trusted_proxies.iter().any(|proxy| proxy.prefix_len() == 0) {
             self.fail("trusted_proxies trusts everybody: any client can choose its own address; name the proxy's network only");
         }
@@ -94,6 +105,9 @@ impl Report {
     }
 
     fn files(&mut self, config: &Config) -> Result<(), Failure> {
+        if let Source::File(path) = config.source("secret") {
+            self.mode(&path, 0o640);
+        }
         let directory = config.data_dir();
         if !directory.exists() {
             self.warn(&format!("there is no data directory {} yet; the first start makes it", directory.display()));
@@ -102,12 +116,50 @@ impl Report {
         let database = config.database()?;
         let log = |suffix: &str| database.with_file_name(format!("{}{suffix}", database.file_name().unwrap_or_default().to_string_lossy()));
         self.mode(&directory, 0o700);
+        self.owner(&directory);
         for file in [directory.join("secret"), database.clone(), log("-wal"), log("-shm")] {
             if file.exists() {
                 self.mode(&file, 0o600);
             }
         }
         Ok(())
+    }
+
+    fn secret(&mut self, config: &Config) {
+        let path = config.data_dir().join("secret");
+        let error = match config.secret() {
+            // Told with the rest of the configuration.
+            Err(_) => {
+                self.secret_is_bad = true;
+                return;
+            }
+            Ok(None) if path.exists() => Secrets::load_or_create(&path, &OsRandom).err(),
+            Ok(None) => return,
+            Ok(Some(_)) => None,
+        };
+        match error {
+            None => self.ok("secret: long enough"),
+            Some(error) => {
+                self.secret_is_bad = true;
+                // The mode has been told with the other files' modes.
+                if !matches!(error, SecretsError::Readable { .. }) {
+                    self.fail(&format!("secret: {error}"));
+                }
+            }
+        }
+    }
+
+    /// What another user makes in the directory, the server may be unable to read.
+    fn owner(&mut self, directory: &Path) {
+        let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid());
+        if let (Ok(theirs), Ok(ours)) = (owner(directory), owner(Path::new("/proc/self")))
+            && theirs != ours
+        {
+            self.warn(&format!(
+                "{}: belongs to the user with the id {theirs}, and you are {ours}; run the server and every command as one user",
+                directory.display()
+            ));
+        }
     }
 
     fn mode(&mut self, path: &Path, most: u32) {
@@ -162,14 +214,21 @@ impl Report {
             self.warn("keys: there is none yet; the first start makes one");
             return Ok(());
         }
-        let secrets = match world.secrets() {
+        let secrets = match world.secrets().await {
             Ok(secrets) => secrets,
+            Err(_) if self.secret_is_bad => return Ok(()),
             Err(failure) => {
-                self.fail(&format!("secret: {}", failure.sentence()));
+                self.fail(failure.sentence());
                 return Ok(());
             }
         };
         let now = Timestamp::now();
+        if let Some(key) = keys.iter().filter(|key| key.created_at > now).max_by_key(|key| key.created_at) {
+            self.fail(&format!(
+                "the clock went back: a key was made at {}; set the clock, and keep it with NTP",
+                super::output::short(key.created_at)
+            ));
+        }
         let live: Vec<_> = keys.iter().filter(|key| key.is_live(now)).collect();
         match live.iter().find_map(|key| key.open(&secrets).err()) {
             Some(error) => self.fail(&format!("keys: {error}")),

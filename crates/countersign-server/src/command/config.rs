@@ -24,9 +24,8 @@ impl ShowConfig {
         table(
             ["SETTING", "VALUE", "FROM"],
             config.values().map(|(setting, value)| {
-                let is_set = value.texts.iter().any(|text| !text.is_empty());
-                let shown = if setting.secret && is_set { "(not shown)".to_owned() } else { value.texts.join(", ") };
-                [setting.name.to_owned(), shown, value.source.to_string()]
+                let shown: Vec<String> = value.texts.iter().map(|text| setting.shown(text)).collect();
+                [setting.name.to_owned(), shown.join(", "), value.source.to_string()]
             }),
         );
         // What cannot stand is said here as well, before a start says it.

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use countersign::password::UserAttributes;
-use countersign::user::{Email, NewUser, Username};
+use countersign::user::{Email, NewUser};
 use jiff::Timestamp;
 
+use super::newcomer::Newcomer;
 use super::output::line;
 use super::prompt;
 use crate::config::Config;
@@ -19,12 +20,8 @@ use crate::world::World;
     after_help = "Example:\n  countersign createsuperuser\n  COUNTERSIGN_SUPERUSER_PASSWORD=… countersign createsuperuser --noinput --username root --email root@example.com"
 )]
 pub(super) struct CreateSuperuser {
-    /// The login name
-    #[arg(long, value_name = "NAME")]
-    username: Option<String>,
-    /// The e-mail address
-    #[arg(long, value_name = "ADDRESS")]
-    email: Option<String>,
+    #[command(flatten)]
+    newcomer: Newcomer,
     /// Ask nothing; take the password from COUNTERSIGN_SUPERUSER_PASSWORD
     #[arg(long, alias = "no-input")]
     noinput: bool,
@@ -35,19 +32,7 @@ impl CreateSuperuser {
         if !self.noinput {
             prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_SUPERUSER_PASSWORD")?;
         }
-        let username = match (&self.username, self.noinput) {
-            (Some(name), _) => Username::parse(name)?,
-            (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
-            (None, false) => prompt::ask("User name", |name| Username::parse(name).map_err(|error| error.to_string()))?,
-        };
-        let email = match (&self.email, self.noinput) {
-            (Some(address), _) => Some(Email::parse(address)?),
-            (None, true) => None,
-            (None, false) => prompt::ask("E-mail address (may be left empty)", |address| match address {
-                "" => Ok(None),
-                address => Email::parse(address).map(Some).map_err(|error| error.to_string()),
-            })?,
-        };
+        let (username, email) = self.newcomer.names(config, self.noinput).await?;
         let about =
             UserAttributes { username: username.as_str(), email: email.as_ref().map_or("", Email::as_str), ..UserAttributes::default() };
         let password =

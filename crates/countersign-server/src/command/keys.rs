@@ -52,7 +52,7 @@ impl Keys {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.command {
             Command::List { json } => list(&World::open(config, false)?, json).await,
-            Command::Rotate { now } => rotate_keys(&World::open(config, true)?, now).await,
+            Command::Rotate { now } => rotate_keys(&World::open(config, false)?, now).await,
             Command::Export { id, private } => export(&World::open(config, false)?, id, private).await,
         }
     }
@@ -110,10 +110,12 @@ fn states(keys: &[SealedKey], now: Timestamp) -> Vec<&'static str> {
 
 async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
     let settings = world.config.settings()?;
-    let secrets = world.secrets()?;
-    // What cannot be opened must not be added to: the secret would be the wrong one.
-    for key in world.store.keys().await?.iter().filter(|key| key.is_live(Timestamp::now())) {
-        key.open(&secrets)?;
+    let secrets = world.secrets().await?;
+    // What cannot be opened must not be added to: the secret would be the wrong one. Unless it is lost for good, and the old keys are to go.
+    if !cut_off {
+        for key in world.store.keys().await?.iter().filter(|key| key.is_live(Timestamp::now())) {
+            key.open(&secrets)?;
+        }
     }
     let id =
         rotate(&*world.store, &secrets, settings.signing_algorithm, settings.access_lifetime, cut_off, &SystemClock, &OsRandom).await?;
@@ -130,7 +132,7 @@ async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failu
         .iter()
         .find(|key| key.id == id)
         .ok_or_else(|| Failure::new(format!("there is no key {id}; `countersign keys list` shows them")))?;
-    let opened = key.open(&world.secrets()?)?;
+    let opened = key.open(&world.secrets().await?)?;
     if private {
         note("This is the private key: whoever has it can sign in as anybody. Keep it where nobody reads it, and rotate after the move.");
         text(opened.to_pem().expose_secret().trim_end());

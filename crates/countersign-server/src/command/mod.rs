@@ -6,6 +6,7 @@ mod config;
 mod createsuperuser;
 mod keys;
 mod migrate;
+mod newcomer;
 mod output;
 mod prompt;
 mod serve;
@@ -74,7 +75,7 @@ pub(crate) fn command_line() -> clap::Command {
             .long(setting.flag())
             .visible_aliases(setting.singular())
             .value_name(setting.value)
-            .help(match setting.default {
+            .long_help(match setting.default {
                 "" => setting.help.to_owned(),
                 default => format!("{} [default: {default}]", setting.help),
             })
@@ -121,7 +122,7 @@ fn load(file: Option<&std::path::Path>, matches: &ArgMatches) -> Result<Config, 
         let texts: Vec<String> = innermost.get_many::<String>(setting.name)?.cloned().collect();
         Some((setting, texts))
     });
-    Config::load(file, std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))), flags)
+    Config::load(file, std::env::vars_os(), flags)
 }
 
 fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

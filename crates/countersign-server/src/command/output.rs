@@ -40,6 +40,31 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A list for scripts, printed as it comes: an array with an entry a line.
+#[derive(Debug, Default)]
+pub(super) struct JsonList {
+    begun: bool,
+}
+
+impl JsonList {
+    /// Prints these entries.
+    pub(super) fn print(&mut self, entries: &[impl Serialize]) -> Result<(), Failure> {
+        let mut lines = String::new();
+        for entry in entries {
+            lines.push_str(if self.begun { ",\n  " } else { "[\n  " });
+            lines.push_str(&serde_json::to_string(entry)?);
+            self.begun = true;
+        }
+        text(&lines);
+        Ok(())
+    }
+
+    /// Prints the end.
+    pub(super) fn end(self) {
+        line(if self.begun { "\n]" } else { "[]" });
+    }
+}
+
 /// A result for people.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut table = Table::new();
@@ -47,6 +72,9 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     for row in rows {
         // What users wrote of themselves must not move the reader's cursor.
         table.add_row(row.map(|cell| cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()));
+    }
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
     }
     line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
 }

@@ -1,5 +1,6 @@
 //! Asking: what is missing, on a terminal only, and passwords unseen.
 
+use std::env::VarError;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use countersign::password::{Password, UserAttributes, validate};
@@ -49,8 +50,10 @@ pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failu
 
 /// The new password in an environment variable, which must be good.
 pub(super) fn password_from(variable: &str, about: &UserAttributes<'_>) -> Result<Password, Failure> {
-    let text =
-        std::env::var(variable).map_err(|_| Failure::new(format!("--noinput takes the password from {variable}, which is not set")))?;
+    let text = std::env::var(variable).map_err(|error| match error {
+        VarError::NotPresent => Failure::new(format!("--noinput takes the password from {variable}, which is not set")),
+        VarError::NotUnicode(_) => Failure::new(format!("the password in {variable} is not UTF-8; choose one that is")),
+    })?;
     new_password(&SecretString::from(text), about)
 }
 

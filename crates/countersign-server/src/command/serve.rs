@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::serve::serve;
+use crate::serve::{Listeners, serve};
 use crate::world::World;
 
 /// Start everything
@@ -23,11 +23,16 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
-        let parts = config.serve()?;
+        let mut parts = config.serve()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
+            // First of all: where the port is taken, nothing is made.
+            let listeners = Listeners::bind(&parts.options).await?;
+            if parts.settings.public_url.port() == Some(0) {
+                let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
+            }
             let world = World::open(config, true)?;
-            let secrets = world.secrets()?;
+            let secrets = world.secrets().await?;
             if let Some(backup) = self.after_restore {
                 let ended = world.store.revoke_sessions_begun_by(backup, Timestamp::now()).await?;
                 tracing::info!(sessions = ended, %backup, "ended the sessions of the restored backup");
@@ -54,7 +59,7 @@ impl Serve {
                     std::process::exit(130);
                 });
             };
-            serve(auth, parts.options, stop).await?;
+            serve(auth, listeners, parts.options, stop).await?;
             tracing::info!("stopped");
             Ok(())
         })

@@ -1,11 +1,15 @@
 //! `countersign session …`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use clap::{ArgGroup, Args, Subcommand};
 use countersign::session::{RevokedReason, Session, SessionId};
+use countersign::user::UserId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::output::{self, line, short, table};
+use super::output::{self, line, note, short, table};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::world::World;
@@ -59,11 +63,21 @@ impl Sessions {
 
 async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let sessions = match user {
+    let mut sessions: Vec<Session> = match user {
         Some(user) => world.store.user_sessions(world.user(user).await?.id, now).await?,
-        None => world.store.live_sessions(limit, now).await?,
+        None => world.store.live_sessions(limit.saturating_add(1), now).await?,
     };
-    let sessions: Vec<Session> = sessions.into_iter().take(limit as usize).collect();
+    if sessions.len() > limit as usize {
+        sessions.truncate(limit as usize);
+        note(format!("There are more than {limit}; --limit shows more of them."));
+    }
+    let mut usernames: HashMap<UserId, String> = HashMap::new();
+    for session in &sessions {
+        if let Entry::Vacant(place) = usernames.entry(session.user_id) {
+            place.insert(world.store.user_by_id(session.user_id).await?.map(|user| user.username).unwrap_or_default());
+        }
+    }
+    let username = |session: &Session| usernames.get(&session.user_id).cloned().unwrap_or_default();
     if as_json {
         let rows: Vec<_> = sessions
             .iter()
@@ -71,6 +85,7 @@ async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) 
                 json!({
                     "id": session.id,
                     "user_id": session.user_id,
+                    "username": username(session),
                     "created_at": session.created_at,
                     "last_used_at": session.last_used_at,
                     "expires_at": session.expires_at,
@@ -87,7 +102,7 @@ async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) 
         sessions.into_iter().map(|session| {
             [
                 session.id.to_string(),
-                session.user_id.to_string(),
+                username(&session),
                 short(session.created_at),
                 short(session.last_used_at),
                 session.transport.as_str().to_owned(),

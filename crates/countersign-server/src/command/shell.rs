@@ -1,11 +1,10 @@
 //! `countersign completions` and `countersign man`.
 
-use std::io;
-
 use clap::Args;
 use clap_complete::Shell;
 
 use super::command_line;
+use super::output::text;
 use crate::failure::Failure;
 
 /// Print a script that completes this command line in a shell
@@ -18,7 +17,9 @@ pub(super) struct Completions {
 
 impl Completions {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        clap_complete::generate(self.shell, &mut command_line(), "countersign", &mut io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command_line(), "countersign", &mut script);
+        text(&String::from_utf8_lossy(&script));
         Ok(())
     }
 }
@@ -30,7 +31,9 @@ pub(super) struct Man {}
 
 impl Man {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        clap_mangen::Man::new(command_line()).render(&mut io::stdout())?;
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command_line()).render(&mut page)?;
+        text(&String::from_utf8_lossy(&page));
         Ok(())
     }
 }

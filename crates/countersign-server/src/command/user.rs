@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use countersign::password::{EncodedPassword, UserAttributes};
-use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
+use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
 use jiff::Timestamp;
 
-use super::output::{json, line, short, table};
+use super::newcomer::Newcomer;
+use super::output::{JsonList, json, line, short, table};
 use super::prompt;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -69,18 +70,17 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Create {
-    /// The login name
-    #[arg(long, value_name = "NAME")]
-    username: Option<String>,
-    /// The e-mail address
-    #[arg(long, value_name = "ADDRESS")]
-    email: Option<String>,
+    #[command(flatten)]
+    newcomer: Newcomer,
     /// The first name
     #[arg(long, value_name = "NAME", default_value = "")]
     first_name: String,
     /// The last name
     #[arg(long, value_name = "NAME", default_value = "")]
     last_name: String,
+    /// Let the user into the admin site; `createsuperuser` makes one with every permission
+    #[arg(long)]
+    staff: bool,
     /// Make a user who cannot sign in with a password
     #[arg(long)]
     unusable_password: bool,
@@ -107,12 +107,7 @@ impl Create {
         if !self.noinput {
             prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD")?;
         }
-        let username = match (&self.username, self.noinput) {
-            (Some(name), _) => Username::parse(name)?,
-            (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
-            (None, false) => prompt::ask("User name", |name| Username::parse(name).map_err(|error| error.to_string()))?,
-        };
-        let email = self.email.as_deref().map(Email::parse).transpose()?;
+        let (username, email) = self.newcomer.names(config, self.noinput).await?;
         for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
             if name.chars().count() > NAME_MAX_CHARS {
                 return Err(Failure::new(format!("a {what} name has at most {NAME_MAX_CHARS} characters")));
@@ -135,27 +130,46 @@ impl Create {
             Some(password) => world.passwords()?.hash(password).await?,
             None => EncodedPassword::unusable(),
         };
-        let new = NewUser { first_name: self.first_name, last_name: self.last_name, ..NewUser::new(username, email, encoded) };
+        let new = NewUser {
+            first_name: self.first_name,
+            last_name: self.last_name,
+            is_staff: self.staff,
+            ..NewUser::new(username, email, encoded)
+        };
         let user = world.store.create_user(new, Timestamp::now()).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
 }
 
+/// Page by page, so that a million users need no more memory than a thousand.
 async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
-    let mut users: Vec<User> = Vec::new();
+    let mut list = if as_json { List::Json(JsonList::default()) } else { List::Table };
+    let mut after: Option<UserId> = None;
     loop {
-        let after: Option<UserId> = users.last().map(|user| user.id);
         let page = world.store.users(after, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        users.extend(page);
-        if is_last {
+        match &mut list {
+            List::Json(list) => list.print(&page)?,
+            List::Table if after.is_none() || !page.is_empty() => rows(&page),
+            List::Table => {}
+        }
+        after = page.last().map(|user| user.id);
+        if page.len() < PAGE as usize {
             break;
         }
     }
-    if as_json {
-        return json(&users);
+    if let List::Json(list) = list {
+        list.end();
     }
+    Ok(())
+}
+
+enum List {
+    Json(JsonList),
+    Table,
+}
+
+fn rows(users: &[User]) {
     let yes = |yes: bool| if yes { "yes" } else { "" }.to_owned();
     table(
         ["ID", "USERNAME", "E-MAIL", "ACTIVE", "STAFF", "SUPERUSER", "LAST LOGIN"],
@@ -171,7 +185,6 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
             ]
         }),
     );
-    Ok(())
 }
 
 async fn show(world: &World<'_>, named: &str, as_json: bool) -> Result<(), Failure> {

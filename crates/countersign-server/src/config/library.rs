@@ -11,7 +11,7 @@ use countersign::token::Secrets;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Source};
 use crate::serve::Options;
 
 /// What `serve` needs.
@@ -30,12 +30,14 @@ impl Config {
     /// The first setting that does not do, alone or with the others.
     pub(crate) fn serve(&self) -> Result<ServeConfig, ConfigError> {
         let settings = self.settings()?;
+        self.database()?;
+        self.secret()?;
         settings.check().map_err(|error| ConfigError::Together(error.to_string()))?;
         let options = Options {
-            listen: self.required("listen")?,
-            metrics_listen: self.optional("metrics_listen")?,
+            listen: self.listen()?,
+            metrics_listen: self.optional::<Address>("metrics_listen")?.map(|address| address.0),
             header_timeout: self.duration("header_timeout")?,
-            max_connections: self.required("max_connections")?,
+            max_connections: self.number("max_connections")?,
             shutdown_grace: self.duration("shutdown_grace")?,
             trusted_proxies: settings.trusted_proxies.clone(),
             https: settings.public_url.scheme() == "https",
@@ -79,25 +81,25 @@ impl Config {
             extra_claims: self.list("extra_claims")?,
             body_timeout: self.duration("body_timeout")?,
             throttle: ThrottleSettings {
-                account_attempts: self.required("throttle_account_attempts")?,
+                account_attempts: self.number("throttle_account_attempts")?,
                 account_max_delay: self.duration("throttle_account_max_delay")?,
-                address_attempts: self.required("throttle_address_attempts")?,
+                address_attempts: self.number("throttle_address_attempts")?,
                 address_window: self.duration("throttle_address_window")?,
             },
-            session_refreshes_per_minute: self.required("throttle_session_refreshes")?,
+            session_refreshes_per_minute: self.number("throttle_session_refreshes")?,
             hash: self.hash(&defaults.hash)?,
         })
     }
 
     /// How passwords are hashed.
     pub(crate) fn hash(&self, defaults: &HashSettings) -> Result<HashSettings, ConfigError> {
-        let threads: usize = self.required("hash_threads")?;
+        let threads: usize = self.number("hash_threads")?;
         Ok(HashSettings {
             threads: if threads == 0 { defaults.threads } else { threads },
-            queue: self.required("hash_queue")?,
-            memory_kib: self.required("hash_memory_kib")?,
-            passes: self.required("hash_passes")?,
-            lanes: self.required("hash_lanes")?,
+            queue: self.number("hash_queue")?,
+            memory_kib: self.number("hash_memory_kib")?,
+            passes: self.number("hash_passes")?,
+            lanes: self.number("hash_lanes")?,
         })
     }
 
@@ -114,25 +116,41 @@ impl Config {
         let Some(url) = self.text("database_url") else { return Ok(self.data_dir().join("countersign.sqlite3")) };
         match url.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
-            _ => Err(self.wrong("database_url", url, "this version knows sqlite:PATH only".to_owned())),
+            _ => Err(self.wrong("database_url", url, "this version keeps its data in SQLite only; write sqlite:PATH".to_owned())),
         }
     }
 
     /// The secret, if it is configured rather than in its file.
     ///
     /// # Errors
-    /// A secret that is too short.
+    /// A secret that is too short. An empty one is a mistake too, such as a variable of a deployment that nobody filled in, and no wish for another secret.
     pub(crate) fn secret(&self) -> Result<Option<Secrets>, ConfigError> {
-        self.text("secret").map(|text| Secrets::from_text(text).map_err(|error| self.wrong("secret", "", error.to_string()))).transpose()
+        let text = self.text("secret").or_else(|| (self.source("secret") != Source::Default).then_some(""));
+        text.map(|text| Secrets::from_text(text).map_err(|error| self.wrong("secret", "", error.to_string()))).transpose()
     }
 
     fn public_url(&self) -> Result<Url, ConfigError> {
-        if let Some(url) = self.optional("public_url")? {
-            return Ok(url);
-        }
-        let listen: SocketAddr = self.required("listen")?;
-        let url = format!("http://localhost:{}", listen.port());
-        url.parse().map_err(|error: url::ParseError| self.wrong("public_url", &url, error.to_string()))
+        let url = match self.text("public_url") {
+            Some(url) => url.to_owned(),
+            None => format!("http://localhost:{}", self.listen()?.port()),
+        };
+        let how = "write it with its scheme, such as https://auth.example.com";
+        url.parse().map_err(|error: url::ParseError| self.wrong("public_url", &url, format!("{error}; {how}")))
+    }
+
+    fn listen(&self) -> Result<SocketAddr, ConfigError> {
+        Ok(self.required::<Address>("listen")?.0)
+    }
+}
+
+/// An address and a port.
+struct Address(SocketAddr);
+
+impl std::str::FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "write an address and a port, such as 127.0.0.1:8000 or [::1]:8000")
     }
 }
 

@@ -4,7 +4,8 @@ mod library;
 mod table;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -51,7 +52,7 @@ impl Config {
     /// An unreadable file, an unknown key, a value of the wrong shape.
     pub(crate) fn load(
         file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
         flags: impl Iterator<Item = (&'static Setting, Vec<String>)>,
     ) -> Result<Self, ConfigError> {
         let mut config = Self { values: SETTINGS.iter().map(|setting| (setting.name, Value::default_of(setting))).collect() };
@@ -61,12 +62,20 @@ impl Config {
             None => {}
         }
         for (variable, text) in environment {
-            let Some(name) = variable.strip_prefix(PREFIX) else { continue };
-            if NOT_SETTINGS.contains(&name) {
+            let Some(name) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else { continue };
+            if NOT_SETTINGS.contains(&name) || is_service_link(name) {
                 continue;
             }
+            let variable = format!("{PREFIX}{name}");
             let setting = find(&name.to_ascii_lowercase()).ok_or_else(|| unknown(&variable, Setting::variable))?;
-            let texts = if setting.list { split(&text) } else { vec![text] };
+            let texts = match text.to_str() {
+                Some(text) if setting.list => split(text),
+                Some(text) => vec![text.to_owned()],
+                None => {
+                    config.set(setting, Vec::new(), Source::Environment(variable));
+                    return Err(config.wrong(setting.name, &text.to_string_lossy(), "this is not UTF-8".to_owned()));
+                }
+            };
             config.set(setting, texts, Source::Environment(variable));
         }
         for (setting, texts) in flags {
@@ -96,6 +105,13 @@ impl Config {
         self.optional(name)?.ok_or_else(|| self.wrong(name, "", "a value is needed".to_owned()))
     }
 
+    /// A whole number that has a default.
+    pub(crate) fn number<T: TryFrom<u64>>(&self, name: &'static str) -> Result<T, ConfigError> {
+        let text = self.text(name).unwrap_or_default();
+        let number: u64 = text.parse().map_err(|_| self.wrong(name, text, "write a whole number".to_owned()))?;
+        T::try_from(number).map_err(|_| self.wrong(name, text, "this number is too large".to_owned()))
+    }
+
     /// A list.
     pub(crate) fn list<T: FromStr<Err: fmt::Display>>(&self, name: &'static str) -> Result<Vec<T>, ConfigError> {
         let texts = self.values.get(name).map(|value| value.texts.as_slice()).unwrap_or_default();
@@ -119,9 +135,13 @@ impl Config {
 
     /// A value that does not do.
     pub(crate) fn wrong(&self, name: &'static str, text: &str, reason: String) -> ConfigError {
-        let hidden = SETTINGS.iter().any(|setting| setting.name == name && setting.secret);
-        let place = self.values.get(name).map_or(Source::Default, |value| value.source.clone());
-        ConfigError::Value { name, text: if hidden { "…".to_owned() } else { text.to_owned() }, place, reason }
+        let text = find(name).map_or_else(String::new, |setting| setting.shown(text));
+        ConfigError::Value { name, text, place: self.source(name), reason }
+    }
+
+    /// Where a setting's value came from.
+    pub(crate) fn source(&self, name: &str) -> Source {
+        self.values.get(name).map_or(Source::Default, |value| value.source.clone())
     }
 
     fn set(&mut self, setting: &Setting, texts: Vec<String>, source: Source) {
@@ -131,9 +151,17 @@ impl Config {
     fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let error = |error: String| ConfigError::File { path: path.to_owned(), error };
         let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| error(e.to_string().trim_end().to_owned()))?;
+        // The parser's own words quote the line, which may be the one with the secret.
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            let line = e.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+            error(format!("line {line}: {}", e.message()))
+        })?;
+        let mut seen = BTreeSet::new();
         for (name, value) in value::flatten(table) {
             let setting = find(&name).ok_or_else(|| unknown(&name, |setting| setting.name.to_owned()))?;
+            if !seen.insert(setting.name) {
+                return Err(error(format!("{name} is given twice, alone and in a table; leave one of them out")));
+            }
             let texts = value::texts(&value, setting.list).map_err(|reason| error(format!("{name}: {reason}")))?;
             self.set(setting, texts, Source::File(path.to_owned()));
         }
@@ -223,10 +251,17 @@ fn split(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
 }
 
+/// Whether Kubernetes made the variable: in the pods beside a service named `countersign` it sets `COUNTERSIGN_SERVICE_HOST`, `COUNTERSIGN_PORT_8000_TCP`
+/// and the like, which nobody chose and which must not stop the start.
+fn is_service_link(name: &str) -> bool {
+    let port_is_numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    name == "PORT" || name == "SERVICE_HOST" || name.starts_with("SERVICE_PORT") || name.strip_prefix("PORT_").is_some_and(port_is_numbered)
+}
+
 const DEFAULT_FILE: &str = "countersign.toml";
 
 /// Variables with our prefix that are no settings: `--config`'s, and passwords for the command line.
-const NOT_SETTINGS: [&str; 4] = ["CONFIG", "PASSWORD", "SUPERUSER_PASSWORD", "LOG"];
+const NOT_SETTINGS: [&str; 3] = ["CONFIG", "PASSWORD", "SUPERUSER_PASSWORD"];
 
 #[cfg(test)]
 mod tests {
@@ -236,7 +271,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("countersign.toml");
         std::fs::write(&path, file).unwrap();
-        let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let environment = environment.iter().map(|(name, text)| (name.into(), text.into()));
         let flags = flags.iter().map(|(name, text)| (find(name).unwrap(), vec![(*text).to_owned()]));
         Config::load(Some(&path), environment, flags)
     }
@@ -284,7 +319,48 @@ mod tests {
         let config = load("access_lifetime = \"soon\"\nsecret = \"hunter2\"", &[], &[]).unwrap();
         let error = config.duration("access_lifetime").unwrap_err().to_string();
         assert!(error.starts_with("access_lifetime = \"soon\" (") && error.contains("countersign.toml"), "{error}");
-        assert!(!config.wrong("secret", "hunter2", "short".to_owned()).to_string().contains("hunter2"));
+        assert!(!config.secret().unwrap_err().to_string().contains("hunter2"));
+        let error = load("listen = \"127.0.0.1:1\"\nsecret = \"hunter2\nissuer = \"x\"", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("line 2: ") && !error.contains("hunter2"), "{error}");
+        let error =
+            load("", &[("COUNTERSIGN_DATABASE_URL", "postgres://me:hunter2@db/x")], &[]).unwrap().database().unwrap_err().to_string();
+        assert!(error.contains("postgres://me:…@db/x") && error.contains("sqlite:PATH"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_secret_is_no_wish_for_another_one() {
+        assert!(load("", &[("COUNTERSIGN_SECRET", "")], &[]).unwrap().secret().is_err());
+        assert!(load("", &[], &[]).unwrap().secret().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_setting_that_is_given_twice_in_the_file_is_not_guessed_at() {
+        let error = load("throttle_account_attempts = 3\n[throttle]\naccount_attempts = 7\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("throttle_account_attempts is given twice"), "{error}");
+    }
+
+    #[test]
+    fn variables_that_kubernetes_sets_do_not_stop_the_start() {
+        let links = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"];
+        for link in links {
+            let config = load("", &[(&format!("COUNTERSIGN_{link}"), "tcp://10.0.0.1:8000")], &[]).unwrap();
+            assert!(config.values().all(|(_, value)| value.source == Source::Default), "{link}");
+        }
+        assert!(load("", &[("COUNTERSIGN_PORTS", "1")], &[]).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_no_utf_8_is_told_and_not_left_out() {
+        use std::os::unix::ffi::OsStringExt;
+        let environment = [(OsString::from("COUNTERSIGN_ISSUER"), OsString::from_vec(vec![0xff]))];
+        let error = Config::load(None, environment.into_iter(), std::iter::empty()).unwrap_err().to_string();
+        assert!(error.contains("COUNTERSIGN_ISSUER") && error.contains("UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn without_any_choice_the_library_does_what_it_does_by_itself() {
+        let parts = load("", &[], &[]).unwrap().serve().unwrap();
+        assert_eq!(format!("{:?}", parts.settings), format!("{:?}", countersign::Settings::default()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The table of settings: what each is called, what it is unless chosen, and what it is for. File, environment, flags, `config` and its example all read it.
 
+use super::value::without_password;
+
 /// One setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -28,6 +30,11 @@ impl Setting {
         let flag = self.flag();
         let singular = flag.strip_suffix("ies").map(|stem| format!("{stem}y")).or_else(|| flag.strip_suffix('s').map(str::to_owned));
         singular.filter(|_| self.list)
+    }
+
+    /// A value as it may be shown: no secret, and no password in a URL.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        if self.secret && !text.is_empty() { "(not shown)".to_owned() } else { without_password(text) }
     }
 
     /// The environment variable.

@@ -38,6 +38,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
 #[error("write a duration such as 30s, 5m, 2h or 7d")]
 pub(crate) struct NotADuration;
 
+/// A text in which a URL has no password.
+pub(super) fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((who, host)) if who.contains(':') => {
+            format!("{scheme}://{}:…@{host}{path}", who.split(':').next().unwrap_or_default())
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// The keys of a file; those of a table have its name before them.
 pub(super) fn flatten(table: toml::Table) -> Vec<(String, toml::Value)> {
     let mut flat = Vec::new();
@@ -77,6 +89,21 @@ mod tests {
         }
         for bad in ["", "5", "m", "5 m", "-5m", "5m5m", "5m1h", "5w", "1.5h", "5µ", "99999999999999999999d", "18446744073709551615d"] {
             assert_eq!(duration(bad), Err(NotADuration), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password_and_everything_else_as_it_is() {
+        for (text, shown) in [
+            ("postgres://me:hunter2@db:5432/x?y=1", "postgres://me:…@db:5432/x?y=1"),
+            ("postgres://me:hun:ter@2@db/x", "postgres://me:…@db/x"),
+            ("postgres://me:hunter2@db", "postgres://me:…@db"),
+            ("postgres://me@db/x", "postgres://me@db/x"),
+            ("https://auth.example.com:8443/a:b@c", "https://auth.example.com:8443/a:b@c"),
+            ("sqlite:/var/lib/x.sqlite3", "sqlite:/var/lib/x.sqlite3"),
+            ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ] {
+            assert_eq!(without_password(text), shown);
         }
     }
 }

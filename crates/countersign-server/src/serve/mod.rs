@@ -42,17 +42,41 @@ pub(crate) struct Options {
     pub(crate) docs: bool,
 }
 
+/// The sockets, listening.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    main: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Listens where the options say.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on.
+    pub(crate) async fn bind(options: &Options) -> io::Result<Self> {
+        let metrics = match options.metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self { main: bind(options.listen).await?, metrics })
+    }
+
+    /// Where the main one listens.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.main.local_addr()
+    }
+}
+
 /// Serves until `stop` comes, then finishes what has begun.
 ///
 /// # Errors
-/// When an address cannot be listened on.
-pub(crate) async fn serve(auth: Auth, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let listener = bind(options.listen).await?;
-    let metrics_listener = match options.metrics_listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
-    let address = listener.local_addr()?;
+/// When an address cannot be told.
+pub(crate) async fn serve(auth: Auth, listeners: Listeners, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let address = listeners.address()?;
     let bounds =
         Bounds { header_timeout: options.header_timeout, max_connections: options.max_connections, shutdown_grace: options.shutdown_grace };
     let openapi = docs_page::document(&auth);
@@ -61,7 +85,7 @@ pub(crate) async fn serve(auth: Auth, options: Options, stop: impl Future<Output
     let edge = Edge::new(app, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
     let (stopping, stopped) = tokio::sync::watch::channel(false);
-    if let Some(listener) = metrics_listener {
+    if let Some(listener) = listeners.metrics {
         tracing::info!(address = %listener.local_addr()?, "serving /metrics");
         let edge = Edge::new(metrics::routes(Arc::clone(&metrics)), Arc::clone(&metrics), Vec::new(), false);
         let mut stopped = stopped.clone();
@@ -71,7 +95,7 @@ pub(crate) async fn serve(auth: Auth, options: Options, stop: impl Future<Output
         tokio::spawn(accept_until(listener, edge, Bounds { max_connections: 16, ..bounds }, Arc::clone(&metrics), stop));
     }
     announce(address)?;
-    accept_until(listener, edge, bounds, metrics, stop).await;
+    accept_until(listeners.main, edge, bounds, metrics, stop).await;
     let _ = stopping.send(true);
     Ok(())
 }

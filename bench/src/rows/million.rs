@@ -1,0 +1,57 @@
+//! A million users and sessions against a thousand.
+
+use super::login::Login;
+use super::refresh::Refresher;
+use super::{CONNECTIONS, RUN, RUNS};
+use crate::load::{Client, Reader, rate};
+use crate::server::{Hash, Server};
+use crate::stock::{Stock, database_size, issuer};
+use crate::table::{Row, line, median, per_second};
+
+pub(super) fn measure() -> Vec<Row> {
+    let (small, large) = (Side::of(1_000), Side::of(1_000_000));
+    line(&format!("<!-- the large database has {} MB -->", database_size(&large.stock.data()) / 1_000_000));
+    let refreshers = |side: &Side| Refresher::logged_in(side.server.address, &side.stock.names(CONNECTIONS as u64, 7));
+    let readers = |side: &Side| Reader::shared_out(&side.stock.access_tokens(1_000, &issuer(&side.server)), CONNECTIONS);
+    vec![
+        compare("1,000,000 users and sessions: refresh", &small, &large, refreshers),
+        compare("1,000,000 users and sessions: profile", &small, &large, readers),
+        compare("1,000,000 users and sessions: login less its hash", &small, &large, |side: &Side| Login::spread(&side.stock, 3)),
+    ]
+}
+
+struct Side {
+    stock: Stock,
+    server: Server,
+}
+
+impl Side {
+    fn of(users: u64) -> Self {
+        let stock = Stock::of(users, Hash::Cheap);
+        let server = Server::countersign(&stock.data(), Hash::Cheap);
+        Self { stock, server }
+    }
+}
+
+fn compare<C: Client + 'static>(what: &'static str, small: &Side, large: &Side, clients: impl Fn(&Side) -> Vec<C>) -> Row {
+    let (_, mut few) = rate(small.server.address, clients(small), RUN);
+    let (_, mut many) = rate(large.server.address, clients(large), RUN);
+    let (mut base, mut own) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let measured;
+        (measured, few) = rate(small.server.address, few, RUN);
+        base.push(measured);
+        let measured;
+        (measured, many) = rate(large.server.address, many, RUN);
+        own.push(measured);
+    }
+    let (base, own) = (median(base), median(own));
+    Row {
+        what,
+        measured: per_second(own),
+        baseline: format!("with 1,000: {}", per_second(base)),
+        ratio: format!("{:.2} × the time", base / own),
+        bar: "≤ 1.3 ×",
+        cleared: base / own <= 1.3,
+    }
+}

@@ -1,0 +1,47 @@
+//! The rows of the table: one file a row.
+
+mod login;
+mod memory;
+mod million;
+mod profile;
+mod refresh;
+mod start;
+mod storm;
+
+use std::time::Duration;
+
+use crate::table::Row;
+
+/// Every row, in the table's order.
+pub(crate) fn all() -> impl Iterator<Item = Row> {
+    ROWS.iter().flat_map(|(_, measure)| measure())
+}
+
+/// The rows of one name.
+pub(crate) fn one(name: &str) -> impl Iterator<Item = Row> {
+    let name = name.to_owned();
+    ROWS.iter().filter(move |(own, _)| *own == name).flat_map(|(_, measure)| measure())
+}
+
+type Measure = fn() -> Vec<Row>;
+
+const ROWS: &[(&str, Measure)] = &[
+    ("profile", profile::measure),
+    ("refresh", refresh::measure),
+    ("login", login::measure),
+    ("storm", storm::measure),
+    ("memory", memory::measure),
+    ("start", start::measure),
+    ("million", million::measure),
+];
+
+/// How long each of several runs takes. Two that are compared alternate, since the machine is not always equally fast.
+const RUN: Duration = Duration::from_secs(2);
+
+const RUNS: usize = 5;
+
+/// Connections at a time.
+const CONNECTIONS: usize = 64;
+
+/// Tokens and users of the profile rows.
+const TOKENS: u64 = 10_000;

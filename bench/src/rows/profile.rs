@@ -1,0 +1,51 @@
+//! An authenticated request against a bare route that returns the same bytes.
+
+use super::{CONNECTIONS, RUN, RUNS, TOKENS};
+use crate::load::{Reader, rate};
+use crate::server::{Hash, Server};
+use crate::stock::{Stock, issuer};
+use crate::table::{Row, median, per_second, percent};
+
+pub(super) fn measure() -> Vec<Row> {
+    let stock = Stock::of(TOKENS, Hash::Cheap);
+    let server = Server::countersign(&stock.data(), Hash::Cheap);
+    let tokens = stock.access_tokens(TOKENS, &issuer(&server));
+    let body = stock.file("body.json");
+    std::fs::write(&body, profile_of(&server, &tokens[0])).expect("a file");
+    let bare = Server::bare(&body);
+
+    // The first pass reads each user once and checks each signature once.
+    let (_, mut ours) = rate(server.address, Reader::shared_out(&tokens, CONNECTIONS), RUN);
+    let mut theirs = Reader::shared_out(&tokens, CONNECTIONS);
+    let (mut own, mut base) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let measured;
+        (measured, theirs) = rate(bare.address, theirs, RUN);
+        base.push(measured);
+        let measured;
+        (measured, ours) = rate(server.address, ours, RUN);
+        own.push(measured);
+    }
+    let (own, base) = (median(own), median(base));
+    vec![Row {
+        what: "authenticated `GET /accounts/profile`, 64 connections, 10,000 tokens and users",
+        measured: per_second(own),
+        baseline: format!("bare axum route, same bytes: {}", per_second(base)),
+        ratio: percent(own / base),
+        bar: "≥ 90 %",
+        cleared: own / base >= 0.9,
+    }]
+}
+
+/// The body of one answer.
+fn profile_of(server: &Server, token: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(server.address).expect("a connection");
+    let request =
+        format!("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}

@@ -1,0 +1,97 @@
+//! Processes under load: the release binary beside this one, and the baseline.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running server, ended with this value.
+pub(crate) struct Server {
+    process: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// `countersign serve` on a data directory, with no limit that a load would meet.
+    pub(crate) fn countersign(data: &Path, hash: Hash) -> Self {
+        let mut command = countersign(data);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        for (name, value) in [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "warn")] {
+            command.env(format!("COUNTERSIGN_{name}"), value);
+        }
+        if hash == Hash::Cheap {
+            command.env("COUNTERSIGN_HASH_MEMORY_KIB", "64").env("COUNTERSIGN_HASH_PASSES", "1");
+        }
+        Self::start(command)
+    }
+
+    /// The baseline that returns these bytes.
+    pub(crate) fn bare(body: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("a path"));
+        command.arg("bare").arg(body);
+        Self::start(command)
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
+    }
+
+    fn start(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the binary: scripts/bench builds it");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        Self { address: address.unwrap_or_else(|| panic!("it did not start: {line:?}")), process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What a password hash costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hash {
+    /// 19 MiB, two passes.
+    Default,
+    /// 64 KiB, one pass: where the hash is not the subject.
+    Cheap,
+}
+
+/// The binary, with a data directory and nothing of the caller's own settings.
+pub(crate) fn countersign(data: &Path) -> Command {
+    let binary = std::env::current_exe().expect("a path").with_file_name("countersign");
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    command.arg("--data-dir").arg(data).current_dir(data.parent().expect("a parent"));
+    command
+}
+
+/// How long it takes from the start of the process to its first good answer.
+pub(crate) fn start_to_first_answer(data: &Path) -> Duration {
+    let begin = Instant::now();
+    let server = Server::countersign(data, Hash::Default);
+    let answer = get(server.address, "/healthz");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    begin.elapsed()
+}
+
+/// One GET on a connection of its own.
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}

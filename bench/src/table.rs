@@ -1,0 +1,52 @@
+//! The table: what was measured, against what, and whether it clears its bar.
+
+#![expect(clippy::print_stdout, reason = "the table is the output")]
+
+/// One row.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// What was measured.
+    pub(crate) what: &'static str,
+    /// What came out.
+    pub(crate) measured: String,
+    /// What it is held against.
+    pub(crate) baseline: String,
+    /// The ratio of the two, or what the bar speaks of.
+    pub(crate) ratio: String,
+    /// The bar.
+    pub(crate) bar: &'static str,
+    /// Whether it is cleared.
+    pub(crate) cleared: bool,
+}
+
+/// Prints the rows as they come, in Markdown.
+pub(crate) fn print(rows: impl Iterator<Item = Row>) {
+    println!("| what | measured | against | ratio | bar | |");
+    println!("|---|---|---|---|---|---|");
+    for row in rows {
+        let verdict = if row.cleared { "cleared" } else { "**missed**" };
+        println!("| {} | {} | {} | {} | {} | {verdict} |", row.what, row.measured, row.baseline, row.ratio, row.bar);
+    }
+}
+
+/// Prints a line.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// A rate.
+pub(crate) fn per_second(rate: f64) -> String {
+    let whole = rate.round() as u64;
+    if whole >= 1000 { format!("{},{:03}/s", whole / 1000, whole % 1000) } else { format!("{rate:.1}/s") }
+}
+
+/// A share.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

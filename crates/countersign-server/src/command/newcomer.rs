@@ -1,0 +1,66 @@
+//! What `createsuperuser` and `user create` ask about the user to be made.
+
+use clap::Args;
+use countersign::user::{Email, Username};
+
+use super::output::note;
+use super::prompt;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::world::World;
+
+/// The answers that may be given as flags.
+#[derive(Debug, Args)]
+pub(super) struct Newcomer {
+    /// The login name
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// The e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+}
+
+impl Newcomer {
+    /// The name and the address; unless `noinput`, what is missing is asked for.
+    ///
+    /// # Errors
+    /// A name or address that will not do, or a missing name that may not be asked for.
+    pub(super) async fn names(&self, config: &Config, noinput: bool) -> Result<(Username, Option<Email>), Failure> {
+        let email_given = self.email.as_deref().map(Email::parse).transpose()?;
+        let username = match (&self.username, noinput) {
+            (Some(name), _) => {
+                let name = Username::parse(name)?;
+                if is_taken(config, &name).await? {
+                    return Err(Failure::new(TAKEN));
+                }
+                name
+            }
+            (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
+            (None, false) => loop {
+                let name = prompt::ask("User name", |name| Username::parse(name).map_err(|error| error.to_string()))?;
+                if !is_taken(config, &name).await? {
+                    break name;
+                }
+                note(TAKEN);
+            },
+        };
+        let email = match (email_given, noinput) {
+            (None, false) => prompt::ask("E-mail address (may be left empty)", |address| match address {
+                "" => Ok(None),
+                address => Email::parse(address).map(Some).map_err(|error| error.to_string()),
+            })?,
+            (given, _) => given,
+        };
+        Ok((username, email))
+    }
+}
+
+/// Told before the password is asked for. The store has the last word when the user is made.
+async fn is_taken(config: &Config, name: &Username) -> Result<bool, Failure> {
+    if !config.database()?.exists() {
+        return Ok(false);
+    }
+    Ok(World::open(config, false)?.store.user_by_login(name.as_str()).await?.is_some())
+}
+
+const TAKEN: &str = "another user has this name; choose another one";
