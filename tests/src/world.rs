@@ -286,7 +286,8 @@ impl Drop for World {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            eprintln!("--- the server's log ---\n{}", self.log());
+            #[expect(clippy::print_stderr, reason = "a failed test shows what the server had to say")]
+            let () = eprintln!("--- the server's log ---\n{}", self.log());
         }
     }
 }

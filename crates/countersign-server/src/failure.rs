@@ -46,7 +46,7 @@ fails_with!(
     countersign::StartError,
     countersign::token::SecretsError,
     countersign::token::KeyError,
-    countersign::token::RotateError,
+    countersign::key_rotation::RotateError,
     countersign::password::HashSettingsError,
     countersign::password::HashError,
     countersign::password::PasswordError,

@@ -1,5 +1,7 @@
 //! The binary `countersign`: configuration, command line, serving.
 
+#![warn(clippy::unwrap_used)]
+
 mod command;
 mod config;
 mod failure;

@@ -7,6 +7,8 @@
 //! assert_eq!(bearer_token(b"Basic dXNlcjpwYXNz"), Err(TokenError::Malformed));
 //! ```
 
+#![warn(clippy::unwrap_used)]
+
 mod bearer;
 mod claims;
 pub mod csrf;

@@ -11,12 +11,13 @@ use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::csrf::CsrfTokens;
 use crate::device::DeviceTokens;
 use crate::feed::Feed;
+use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::revocation_list::RevocationList;
 use crate::settings::{Checked, Settings, SettingsError};
 use crate::store::{Change, Store, StoreError, What};
 use crate::throttle::{LoginThrottle, RefreshLimit};
-use crate::token::{KeyError, KeyRing, RefreshTokens, RotateError, Secrets, rotate};
+use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets};
 use crate::user::{User, UserCache, UserId};
 
 /// First-party login, ready to be mounted.

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 use countersign::clock::{OsRandom, SystemClock};
-use countersign::token::{KeyId, SealedKey, rotate};
+use countersign::key_rotation::rotate;
+use countersign::token::{KeyId, SealedKey};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;

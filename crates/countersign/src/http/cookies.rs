@@ -229,8 +229,8 @@ fn value(text: String) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn cookies(public_url: &str, settings: CookieSettings) -> Result<Cookies, CookieError> {
-        Cookies::new(&public_url.parse().unwrap(), "/accounts", &settings)
+    fn cookies(public_url: &str, settings: &CookieSettings) -> Result<Cookies, CookieError> {
+        Cookies::new(&public_url.parse().unwrap(), "/accounts", settings)
     }
 
     const HTTP: &str = "http://localhost:8000";
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn over_https_the_refresh_cookie_is_bound_to_the_host() {
-        let cookies = cookies(HTTPS, CookieSettings::default()).unwrap();
+        let cookies = cookies(HTTPS, &CookieSettings::default()).unwrap();
         let hour = Duration::from_secs(3600);
         assert_eq!(cookies.set_refresh("a.b.c", hour), "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(cookies.set_csrf("abc", hour), "csrftoken=abc; Path=/; Max-Age=3600; SameSite=Lax; Secure");
@@ -249,26 +249,26 @@ mod tests {
     fn combinations_that_browsers_refuse_are_refused_before_them() {
         let default = CookieSettings::default;
         let none = CookieSettings { same_site: SameSite::None, ..default() };
-        assert_eq!(cookies(HTTP, none.clone()).err(), Some(CookieError::NoneWithoutHttps));
-        assert!(cookies(HTTPS, none).is_ok());
+        assert_eq!(cookies(HTTP, &none).err(), Some(CookieError::NoneWithoutHttps));
+        assert!(cookies(HTTPS, &none).is_ok());
         let host = Some("__Host-refreshtoken".to_owned());
         let named = CookieSettings { refresh: host.clone(), ..default() };
-        assert!(matches!(cookies(HTTP, named), Err(CookieError::PrefixWithoutHttps(_))));
+        assert!(matches!(cookies(HTTP, &named), Err(CookieError::PrefixWithoutHttps(_))));
         let domain = Some("example.com".to_owned());
         let both = CookieSettings { refresh: host, domain: domain.clone(), ..default() };
-        assert!(matches!(cookies(HTTPS, both), Err(CookieError::HostWithDomain(_))));
-        assert!(cookies(HTTPS, CookieSettings { domain, ..default() }).is_ok());
+        assert!(matches!(cookies(HTTPS, &both), Err(CookieError::HostWithDomain(_))));
+        assert!(cookies(HTTPS, &CookieSettings { domain, ..default() }).is_ok());
         for foreign in ["example.org", "com", "ample.com"] {
             let foreign = CookieSettings { domain: Some(foreign.to_owned()), ..default() };
-            assert!(matches!(cookies(HTTPS, foreign), Err(CookieError::ForeignDomain { .. })));
+            assert!(matches!(cookies(HTTPS, &foreign), Err(CookieError::ForeignDomain { .. })));
         }
-        assert!(matches!(cookies(HTTP, CookieSettings { csrf: "a b".to_owned(), ..default() }), Err(CookieError::Name(_))));
-        assert_eq!(cookies(HTTP, CookieSettings { csrf: "refreshtoken".to_owned(), ..default() }).err(), Some(CookieError::SameName));
+        assert!(matches!(cookies(HTTP, &CookieSettings { csrf: "a b".to_owned(), ..default() }), Err(CookieError::Name(_))));
+        assert_eq!(cookies(HTTP, &CookieSettings { csrf: "refreshtoken".to_owned(), ..default() }).err(), Some(CookieError::SameName));
     }
 
     #[test]
     fn two_refresh_cookies_are_refused_wherever_they_stand() {
-        let cookies = cookies(HTTP, CookieSettings::default()).unwrap();
+        let cookies = cookies(HTTP, &CookieSettings::default()).unwrap();
         let headers = |lines: &[&'static str]| lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect::<HeaderMap>();
         assert_eq!(cookies.refresh_of(&headers(&["a=b; refreshtoken=x; c"])), Ok(Some("x")));
         assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=\"x\""])), Ok(Some("x")));

@@ -11,5 +11,5 @@ pub use access::{AccessGrant, ExtraClaim, UnknownClaim};
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use key::{KeyError, KeyId, PrivateKey, SealedKey};
 pub use refresh::{RefreshClaims, RefreshError, RefreshTokens};
-pub use ring::{KeyRing, RotateError, rotate};
+pub use ring::KeyRing;
 pub use secrets::{Secrets, SecretsError};

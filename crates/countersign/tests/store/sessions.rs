@@ -111,7 +111,7 @@ fn fifty_refreshes_at_once_are_one_after_another() {
             .map(|number: u8| {
                 let store = store.clone();
                 // Half of them with the first token, half with children of it that all want to be the next.
-                let token = if number % 2 == 0 { token(1, 0, None, noon()) } else { token(100 + number, 1, Some(1), after(300)) };
+                let token = if number.is_multiple_of(2) { token(1, 0, None, noon()) } else { token(100 + number, 1, Some(1), after(300)) };
                 tokio::spawn(async move { rotate(&*store, 1, token, after(301)).await })
             })
             .collect();

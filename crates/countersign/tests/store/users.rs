@@ -34,7 +34,7 @@ fn a_login_finds_the_exact_name_then_the_folded_one_then_the_only_address() {
         }
         store.create_user(new_user("bob", "alice@example.com"), noon()).await.unwrap();
         assert_eq!(found("alice@example.com").await, None, "a shared address signs nobody in");
-        assert_eq!(found("bob").await.is_some(), true);
+        assert!(found("bob").await.is_some());
     });
 }
 
