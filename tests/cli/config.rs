@@ -3,13 +3,13 @@ use countersign_e2e::World;
 #[test]
 fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
     let world = World::builder().set("secret", "a secret that nobody must ever read").asleep();
-    std::fs::write(world.scratch().join("countersign.toml"), "issuer = \"from-the-file\"\n").unwrap();
+    std::fs::write(world.scratch().join("countersign.toml"), "race_window = \"31s\"\n").unwrap();
     let shown = world.cli(&["config", "--audience", "from-the-flag"]).ok();
     let line = |name: &str| shown.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
-    assert!(line("issuer").contains("from-the-file") && line("issuer").contains("countersign.toml"), "{shown}");
+    assert!(line("race_window").contains("31s") && line("race_window").contains("countersign.toml"), "{shown}");
     assert!(line("audience").ends_with("--audience"), "{shown}");
     assert!(line("data_dir").ends_with("COUNTERSIGN_DATA_DIR"), "{shown}");
-    assert!(line("race_window").ends_with("default"), "{shown}");
+    assert!(line("session_idle").ends_with("default"), "{shown}");
     assert!(!shown.contains("nobody must ever read"), "{shown}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::World;
+use countersign_e2e::{PASSWORD, World};
 
 #[test]
 fn a_login_gives_tokens_and_the_user_and_sets_three_cookies() {
@@ -31,5 +31,92 @@ fn an_access_token_dies_after_five_minutes() {
     world.clock().advance(Duration::from_secs(20));
     browser.get("/accounts/profile").expect_problem(401, "token_expired");
     browser.refresh().expect(200);
+    browser.get("/accounts/profile").expect(200);
+}
+
+#[test]
+fn a_name_is_found_whatever_its_case_and_form_and_by_the_address_that_only_one_user_has() {
+    let world = World::start();
+    world.user("Alice");
+    world.user_with("bob", "shared@example.com");
+    world.user_with("carol", "shared@example.com");
+    for name in ["Alice", "alice", "ALICE", "ａlice", "alice@example.com", "ALICE@EXAMPLE.COM"] {
+        assert_eq!(world.browser().login(name).expect(200).json()["user"]["username"], "Alice", "{name}");
+    }
+    for name in ["shared@example.com", "alic", "alice ", "'", "%"] {
+        world.browser().login(name).expect_problem(401, "invalid_credentials");
+    }
+}
+
+#[test]
+fn a_wrong_name_a_wrong_password_and_an_inactive_user_get_one_answer() {
+    let world = World::start();
+    world.user("alice");
+    world.user("gone");
+    world.user("locked");
+    world.cli(&["user", "deactivate", "gone"]).ok();
+    world.sql("UPDATE users SET password = '!unusable' WHERE username = 'locked'");
+    let mut bodies: Vec<String> =
+        [("nobody", PASSWORD), ("alice", "wrong"), ("gone", PASSWORD), ("gone", "wrong"), ("locked", "!unusable")]
+            .map(|(name, password)| {
+                let answer = world.browser().login_with(name, password).expect_problem(401, "invalid_credentials");
+                assert_eq!(answer.all("set-cookie").count(), 0);
+                let headers = answer.headers.iter().filter(|(name, _)| name != "x-request-id" && name != "date");
+                format!("{headers:?} {}", answer.text(), headers = headers.collect::<Vec<_>>())
+            })
+            .to_vec();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:#?}");
+}
+
+#[test]
+fn a_form_is_taken_like_json() {
+    let world = World::start();
+    world.user("alice");
+    let form = format!("username=alice&password={}", PASSWORD.replace(' ', "+"));
+    let post = || world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded; charset=utf-8", form.clone());
+    post().send().expect(200);
+    post().header("Origin", format!("http://localhost:{}", world.address().port())).send().expect(200);
+    post().header("Sec-Fetch-Site", "same-origin").send().expect(200);
+    post().header("Sec-Fetch-Site", "cross-site").send().expect_problem(403, "csrf_failed");
+    post().header("Origin", "https://evil.example").send().expect_problem(403, "csrf_failed");
+    post().header("Origin", "null").send().expect_problem(403, "csrf_failed");
+}
+
+#[test]
+fn a_password_is_the_same_in_either_normal_form() {
+    let world = World::start();
+    let mut create = world.command(&["user", "create", "--username", "zoe", "--noinput"]);
+    assert!(create.env("COUNTERSIGN_PASSWORD", "pa\u{df}wort caf\u{e9} \u{1f511}").status().unwrap().success());
+    for password in ["pa\u{df}wort caf\u{e9} \u{1f511}", "pa\u{df}wort cafe\u{301} \u{1f511}"] {
+        world.browser().login_with("zoe", password).expect(200);
+    }
+    world.browser().login_with("zoe", "pa\u{df}wort cafe \u{1f511}").expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn over_https_the_cookies_are_secure_and_the_refresh_cookie_is_the_hosts_own() {
+    let world = World::builder().set("public_url", "https://id.example.com").start();
+    world.user("alice");
+    let answer = world.browser().login("alice").expect(200);
+    for name in ["__Host-refreshtoken", "csrftoken", "devicetoken"] {
+        assert!(answer.set_cookie(name).unwrap().contains("; Secure"), "{name}");
+    }
+    assert!(!answer.set_cookie("__Host-refreshtoken").unwrap().contains("Domain"));
+    let cookie = format!("__Host-refreshtoken={}", answer.cookie("__Host-refreshtoken").unwrap());
+    let refresh = world.request("POST", "/accounts/refresh").header("Cookie", cookie).header("X-CSRFTOKEN", answer.text_at("csrf_token"));
+    refresh.header("Origin", "https://id.example.com").send().expect(200);
+}
+
+#[test]
+fn tokens_say_what_the_settings_ask_for_and_no_more() {
+    let world = World::builder().set("audience", "api").set("extra_claims", "username,email,is_staff,groups").start();
+    world.user("alice");
+    let browser = world.logged_in("alice");
+    let claims = countersign_e2e::claims_of(&browser.access_token);
+    let mut names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["aud", "auth_time", "csrf", "email", "exp", "groups", "iat", "is_staff", "iss", "sid", "sub", "username"]);
+    assert_eq!(claims["aud"], "api");
     browser.get("/accounts/profile").expect(200);
 }

@@ -1,3 +1,19 @@
 //! The flows: one file a feature, named as in the library.
 
+mod algorithms;
+mod cors;
+mod csrf;
+mod health;
+mod jwks;
 mod login;
+mod login_throttle;
+mod logout;
+mod logout_all;
+mod native;
+mod openapi;
+mod password;
+mod profile;
+mod refresh;
+mod revocations;
+mod sessions;
+mod verify;

@@ -22,4 +22,4 @@ pub use clock::TestClock;
 pub use http::{Request, Response};
 pub use native::Native;
 pub use token::{Forge, claims_of, segments};
-pub use world::{Finished, PASSWORD, World, WorldBuilder, eventually, python, read_all};
+pub use world::{Finished, ISSUER, PASSWORD, World, WorldBuilder, eventually, python, read_all};

@@ -16,6 +16,9 @@ use crate::clock::TestClock;
 use crate::http::{Request, Response};
 use crate::native::Native;
 
+/// The issuer of every test server.
+pub const ISSUER: &str = "https://issuer.test";
+
 /// The password of every test user.
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -70,9 +73,9 @@ impl WorldBuilder {
     /// When there is no temporary directory to be had.
     pub fn asleep(self) -> World {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        // Hashing is the subject of few tests: the others hash fast.
+        // Hashing is the subject of few tests: the others hash fast. The port differs from start to start, the issuer must not.
         let mut settings: Vec<(String, String)> =
-            [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1")].map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned())).into();
+            [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1"), ("ISSUER", ISSUER)].map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned())).into();
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
         World { directory, settings, clock, server: None, log: Arc::default() }

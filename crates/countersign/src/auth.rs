@@ -185,6 +185,11 @@ impl Auth {
         Ok(user)
     }
 
+    /// Sessions that ended before this have no living access token any more.
+    pub(crate) fn forgotten_before(&self) -> Timestamp {
+        self.clock.now().saturating_sub(self.settings.access_lifetime + CLOCKS_APART).unwrap_or(Timestamp::MIN)
+    }
+
     /// Reads the signing keys again.
     pub(crate) async fn load_keys(&self) -> Result<(), StoreError> {
         let keys = self.store.keys().await?;
@@ -295,13 +300,12 @@ async fn keep_house(auth: Weak<Inner>) {
 }
 
 async fn prune(auth: &Auth) -> Result<(), StoreError> {
-    let now = auth.clock.now();
-    let before = |age: Duration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-    let revocations = before(auth.settings.access_lifetime + CLOCKS_APART);
+    let revocations = auth.forgotten_before();
+    let sessions = auth.clock.now().saturating_sub(ENDED_SESSIONS_KEPT).unwrap_or(Timestamp::MIN);
     auth.revocations.forget_before(seconds(revocations));
     auth.feed.forget_before(seconds(revocations));
     auth.passwords.note_kinds(&auth.store.password_kinds().await?);
-    let gone = auth.store.prune(revocations, before(ENDED_SESSIONS_KEPT), PRUNED_AT_ONCE).await?;
+    let gone = auth.store.prune(revocations, sessions, PRUNED_AT_ONCE).await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes and sessions");
     }

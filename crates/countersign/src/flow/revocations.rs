@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::issue::internal;
 use super::jwks::cacheable;
-use crate::auth::Auth;
+use crate::auth::{Auth, seconds};
 use crate::http::problem::Problem;
 use crate::store::Cursor;
 
@@ -39,6 +39,7 @@ pub(crate) async fn revocations(
 ) -> Result<Response, Problem> {
     // A cursor that cannot be read is one that is not known: the answer is everything.
     let since = since.ok().and_then(|Query(since)| since.since).and_then(|cursor| cursor.parse().ok()).map(Cursor);
+    auth.feed.forget_before(seconds(auth.forgotten_before()));
     let list = auth.revocation_list.sign(&auth.feed, &auth.ring, &auth.checked.issuer, since, auth.clock.now()).map_err(internal)?;
     Ok(cacheable(&headers, &list.tag, "application/jwt", "public, max-age=1", || list.token.to_string()))
 }

@@ -1,0 +1,60 @@
+//! `GET /healthz`, `/readyz` and `/metrics`.
+
+use countersign_e2e::{Request, World};
+
+#[test]
+fn a_running_server_is_alive_and_ready() {
+    let world = World::start();
+    assert_eq!(world.get("/healthz").expect(200).text(), "ok\n");
+    assert_eq!(world.get("/readyz").expect(200).text(), "ok\n");
+}
+
+#[test]
+fn a_server_whose_database_is_locked_is_alive_but_not_ready_and_nothing_is_lost() {
+    let world = World::start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    let database = world.data_dir().join("countersign.sqlite3");
+    let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\nsys.stdin.read()";
+    let mut lock = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(&database)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(lock.stdout.take().unwrap()), &mut line).unwrap();
+    let refused = browser.refresh();
+    assert_eq!(refused.all("set-cookie").count(), 0, "a database that is down is no ending");
+    refused.expect_problem(503, "unavailable");
+    world.get("/readyz").expect_problem(503, "unavailable");
+    world.get("/healthz").expect(200);
+    browser.get("/accounts/profile").expect(200);
+    drop(lock.stdin.take());
+    lock.wait().unwrap();
+    browser.refresh().expect(200);
+    world.get("/readyz").expect(200);
+}
+
+#[test]
+fn metrics_are_served_where_they_were_asked_for_and_nowhere_else() {
+    // A free port, found and given back; nobody else on this machine asks for it in between.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = World::builder().set("metrics_listen", &free.to_string()).start();
+    world.user("alice");
+    world.logged_in("alice").get("/accounts/profile").expect(200);
+    world.get("/nothing").expect_problem(404, "not_found");
+    world.get("/metrics").expect_problem(404, "not_found");
+    let text = Request::new(free, "GET", "/metrics").send().expect(200).text();
+    for line in [
+        "countersign_requests_total{route=\"/accounts/profile\",status=\"2xx\"} 1",
+        "countersign_requests_total{route=\"/accounts/login\",status=\"2xx\"} 1",
+        "countersign_requests_total{route=\"other\",status=\"4xx\"} 2",
+        "countersign_request_seconds_count{route=\"/accounts/profile\"} 1",
+        "countersign_users_cached 1",
+    ] {
+        assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
+    }
+    Request::new(free, "GET", "/accounts/profile").send().expect_problem(404, "not_found");
+}

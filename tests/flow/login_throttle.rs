@@ -1,0 +1,135 @@
+//! How guessing is slowed down, and how its victim is not.
+
+use std::thread;
+use std::time::Duration;
+
+use countersign_e2e::{PASSWORD, Response, World};
+use serde_json::json;
+
+fn attempt(world: &World, username: &str, password: &str) -> Response {
+    world.browser().login_with(username, password)
+}
+
+fn wait_of(answer: &Response) -> u64 {
+    answer.header("retry-after").unwrap().parse().unwrap()
+}
+
+#[test]
+fn after_five_failures_the_delays_grow_and_end() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    for _ in 0..5 {
+        attempt(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
+    }
+    let mut last = 0;
+    for _ in 0..6 {
+        let refused = attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled");
+        let wait = wait_of(&refused);
+        assert!(wait >= last, "{wait} s after {last} s");
+        last = wait;
+        world.clock().advance(Duration::from_secs(wait));
+        attempt(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
+    }
+    assert!((16..=900).contains(&last), "{last}");
+    let wait = wait_of(&attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled"));
+    world.clock().advance(Duration::from_secs(wait));
+    attempt(&world, "alice", PASSWORD).expect(200);
+    attempt(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn parallel_guesses_do_not_slip_through() {
+    let world = World::start();
+    world.user("alice");
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let guesses: Vec<_> = (0..30).map(|_| scope.spawn(|| attempt(&world, "alice", "wrong").status)).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");
+}
+
+#[test]
+fn an_account_is_counted_once_whatever_names_it() {
+    let world = World::start();
+    world.user("alice");
+    for name in ["alice", "ALICE", "alice@example.com", "ａlice", "Alice@Example.com"] {
+        attempt(&world, name, "wrong").expect_problem(401, "invalid_credentials");
+    }
+    attempt(&world, "alice", "wrong").expect_problem(429, "throttled");
+    attempt(&world, "alice@example.com", PASSWORD).expect_problem(429, "throttled");
+}
+
+#[test]
+fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
+    let world = World::start();
+    world.user("alice");
+    for name in ["alice", "nobody"] {
+        let answers: Vec<_> = (0..6).map(|_| attempt(&world, name, "wrong")).map(|answer| (answer.status, answer.text())).collect();
+        let expected: Vec<u16> = [401; 5].into_iter().chain([429]).collect();
+        assert_eq!(answers.iter().map(|(status, _)| *status).collect::<Vec<_>>(), expected, "{name}");
+    }
+}
+
+#[test]
+fn nobody_locks_an_owner_out_of_a_device_that_she_has_used() {
+    let world = World::start();
+    world.user("alice");
+    let mut owner = world.logged_in("alice");
+    owner.logout().expect(204);
+    let mut native = world.native();
+    native.login("alice").expect(200);
+    for _ in 0..6 {
+        attempt(&world, "alice", "wrong");
+    }
+    attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled");
+    owner.login("alice").expect(200);
+    native.login("alice").expect(200);
+    world.user("bob");
+    for _ in 0..6 {
+        attempt(&world, "bob", "wrong");
+    }
+    owner.login("bob").expect_problem(429, "throttled");
+    for _ in 0..5 {
+        owner.login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
+    }
+    owner.login("alice").expect_problem(429, "throttled");
+}
+
+#[test]
+fn an_address_has_a_budget_that_right_passwords_do_not_spend() {
+    let world = World::builder().set("throttle_address_attempts", "8").set("throttle_account_attempts", "0").start();
+    for name in ["alice", "bob"] {
+        world.user(name);
+        for _ in 0..10 {
+            attempt(&world, name, PASSWORD).expect(200);
+        }
+    }
+    for number in 0..8 {
+        attempt(&world, &format!("nobody{number}"), "wrong").expect_problem(401, "invalid_credentials");
+    }
+    attempt(&world, "nobody9", "wrong").expect_problem(429, "throttled");
+    attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled");
+}
+
+#[test]
+fn a_clients_address_is_believed_through_trusted_proxies_only() {
+    let guess = |world: &World, forwarded: &str| {
+        let request = world.request("POST", "/accounts/login").header("X-Forwarded-For", forwarded);
+        request
+            .json(&json!({"username": format!("nobody-{forwarded}").replace([':', '.', ',', ' '], "-"), "password": "wrong"}))
+            .send()
+            .status
+    };
+    let untrusting = World::builder().set("throttle_address_attempts", "3").start();
+    let statuses: Vec<u16> = (0..4).map(|number| guess(&untrusting, &format!("192.0.2.{number}"))).collect();
+    assert_eq!(statuses, [401, 401, 401, 429], "a header of anybody's own does not help");
+
+    let trusting = World::builder().set("throttle_address_attempts", "3").set("trusted_proxies", "127.0.0.1").start();
+    let statuses: Vec<u16> = (0..4).map(|number| guess(&trusting, &format!("192.0.2.{number}"))).collect();
+    assert_eq!(statuses, [401; 4]);
+    let statuses: Vec<u16> = (0..4).map(|number| guess(&trusting, &format!("198.51.100.{number}, 203.0.113.9"))).collect();
+    assert_eq!(statuses, [401, 401, 401, 429], "what stands left of the proxy's own word is the client's invention");
+    let statuses: Vec<u16> = (0..4).map(|number| guess(&trusting, &format!("2001:db8:1:1::{number}"))).collect();
+    assert_eq!(statuses, [401, 401, 401, 429], "an IPv6 client has a whole /64");
+    assert_eq!(guess(&trusting, "2001:db8:1:2::1"), 401);
+}

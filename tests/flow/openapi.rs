@@ -1,0 +1,74 @@
+//! `GET /openapi.json` and `/docs`.
+
+use countersign_e2e::World;
+
+const ENDPOINTS: [(&str, &str); 15] = [
+    ("/accounts/login", "post"),
+    ("/accounts/refresh", "post"),
+    ("/accounts/csrf", "get"),
+    ("/accounts/logout", "post"),
+    ("/accounts/logout-all", "post"),
+    ("/accounts/profile", "get"),
+    ("/accounts/profile", "patch"),
+    ("/accounts/password", "post"),
+    ("/accounts/sessions", "get"),
+    ("/accounts/sessions/{id}", "delete"),
+    ("/accounts/verify", "get"),
+    ("/.well-known/jwks.json", "get"),
+    ("/.well-known/revocations", "get"),
+    ("/healthz", "get"),
+    ("/readyz", "get"),
+];
+
+#[test]
+fn the_document_names_every_endpoint_and_no_other() {
+    let world = World::start();
+    let document = world.get("/openapi.json").expect(200).json();
+    let mut named = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            assert!(ENDPOINTS.contains(&(path, method)), "{method} {path} is not in the contract");
+            named += 1;
+        }
+    }
+    assert_eq!(named, ENDPOINTS.len());
+    for (path, method) in ENDPOINTS {
+        let answer = world.request(&method.to_uppercase(), &path.replace("{id}", "0000000000000001")).send();
+        assert!(![404, 405].contains(&answer.status) || path.contains("{id}"), "{method} {path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn the_page_needs_no_script_and_nothing_from_the_network() {
+    let world = World::start();
+    let page = world.get("/docs").expect(200);
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    let html = page.text();
+    for (path, _) in ENDPOINTS {
+        assert!(html.contains(path), "{path}");
+    }
+    assert!(html.contains("keep_current") && html.contains("invalid_credentials"), "fields and answers are shown");
+    for never in ["<script", "src=", "url(", "@import", "http://", "https://"] {
+        assert!(!html.contains(never), "{never}");
+    }
+}
+
+#[test]
+fn the_endpoints_stand_where_they_were_put() {
+    let world = World::builder().set("base_path", "/api/v1/auth").start();
+    world.get("/api/v1/auth/profile").expect_problem(401, "not_authenticated");
+    world.get("/accounts/profile").expect_problem(404, "not_found");
+    let document = world.get("/openapi.json").json();
+    assert!(document["paths"].get("/api/v1/auth/login").is_some() && document["paths"].get("/accounts/login").is_none());
+    world.user("alice");
+    let login =
+        world.request("POST", "/api/v1/auth/login").json(&serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD}));
+    assert!(login.send().expect(200).set_cookie("devicetoken").unwrap().contains("Path=/api/v1/auth;"));
+}
+
+#[test]
+fn they_can_be_left_out() {
+    let world = World::builder().set("docs", "off").start();
+    world.get("/docs").expect_problem(404, "not_found");
+    world.get("/openapi.json").expect_problem(404, "not_found");
+}

@@ -1,0 +1,98 @@
+//! `GET` and `PATCH /accounts/profile`.
+
+use countersign_e2e::{World, eventually};
+use serde_json::{Value, json};
+
+fn patch(world: &World, body: &Value) -> countersign_e2e::Response {
+    world.logged_in("alice").request("PATCH", "/accounts/profile").json(body).send()
+}
+
+#[test]
+fn the_profile_has_the_fields_of_djangos_user() {
+    let world = World::start();
+    let id = world.user("alice");
+    let user = world.logged_in("alice").get("/accounts/profile").expect(200).json()["user"].clone();
+    let mut fields: Vec<&str> = user.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    let expected = [
+        "date_joined",
+        "email",
+        "first_name",
+        "groups",
+        "id",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "last_login",
+        "last_name",
+        "metadata",
+        "permissions",
+        "username",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!((&user["id"], &user["username"], &user["email"]), (&json!(id), &json!("alice"), &json!("alice@example.com")));
+}
+
+#[test]
+fn own_fields_change_and_others_never() {
+    let world = World::start();
+    world.user("alice");
+    let answer = patch(
+        &world,
+        &json!({"first_name": "Alíce", "last_name": "L", "email": "New@Example.com", "is_staff": true, "is_superuser": true, "is_active": false,
+                "id": 99, "password": "x", "groups": ["admins"], "permissions": ["a.b"], "date_joined": "2000-01-01", "nonsense": 1}),
+    );
+    let user = answer.expect(200).json()["user"].clone();
+    assert_eq!((&user["first_name"], &user["email"]), (&json!("Alíce"), &json!("New@example.com")));
+    assert_eq!((&user["is_staff"], &user["is_superuser"], &user["is_active"]), (&json!(false), &json!(false), &json!(true)));
+    assert_eq!(user["groups"], json!([]));
+    assert_eq!(world.logged_in("alice").get("/accounts/profile").json()["user"]["first_name"], "Alíce");
+}
+
+#[test]
+fn what_is_wrong_with_each_field_is_told_at_once() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let long = "x".repeat(151);
+    for (body, fields) in [
+        (
+            json!({"first_name": long, "last_name": 5, "username": "a b", "email": "nonsense"}),
+            &["email", "first_name", "last_name", "username"][..],
+        ),
+        (json!({"username": "BOB"}), &["username"]),
+        (json!({"username": "bob@example.com"}), &["username"]),
+        (json!({"username": ""}), &["username"]),
+        (json!({"first_name": null}), &["first_name"]),
+        (json!({"first_name": "a\u{0}b"}), &["first_name"]),
+    ] {
+        let errors = patch(&world, &body).expect_problem(400, "validation_error").json()["errors"].clone();
+        assert_eq!(errors.as_object().unwrap().keys().collect::<Vec<_>>(), fields, "{body}: {errors}");
+    }
+    assert_eq!(patch(&world, &json!({})).expect(200).json()["user"]["username"], "alice");
+}
+
+#[test]
+fn a_new_name_signs_in_and_the_old_one_does_not() {
+    let world = World::start();
+    world.user("alice");
+    patch(&world, &json!({"username": "Älice"})).expect(200);
+    world.browser().login("älice").expect(200);
+    world.browser().login("alice").expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn a_change_by_an_operator_is_felt_in_the_next_moment() {
+    let world = World::start();
+    world.user("alice");
+    let browser = world.logged_in("alice");
+    browser.get("/accounts/profile").expect(200);
+    world.sql("UPDATE users SET is_staff = 1, first_name = 'Changed'");
+    eventually("the row is read again", || browser.get("/accounts/profile").json()["user"]["first_name"] == "Changed");
+    world.sql("INSERT INTO groups (name) VALUES ('editors')");
+    world.sql("INSERT INTO permissions (app, codename) VALUES ('blog', 'add_post')");
+    world.sql("INSERT INTO user_groups SELECT users.id, groups.id FROM users, groups");
+    eventually("the group is known", || browser.get("/accounts/profile").json()["user"]["groups"] == json!(["editors"]));
+    world.sql("INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, permissions");
+    eventually("the permission is known", || browser.get("/accounts/profile").json()["user"]["permissions"] == json!(["blog.add_post"]));
+}

@@ -1,0 +1,41 @@
+//! `GET /accounts/sessions` and `DELETE /accounts/sessions/{id}`.
+
+use countersign_e2e::World;
+
+#[test]
+fn a_user_sees_her_own_sessions_and_which_is_this_one() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let (here, _there, _bob) = (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
+    let sessions = here.get("/accounts/sessions").expect(200).json()["sessions"].clone();
+    let sessions = sessions.as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(sessions.iter().filter(|session| session["current"] == true).count(), 1);
+    for session in sessions {
+        assert_eq!((&session["ip"], &session["transport"]), (&"127.0.0.1".into(), &"cookie".into()));
+        for member in ["id", "created_at", "last_used_at", "expires_at", "user_agent"] {
+            assert!(session[member].is_string(), "{member} in {session}");
+        }
+    }
+}
+
+#[test]
+fn a_user_ends_her_own_sessions_and_nobody_elses() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let (here, there, bob) = (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
+    let sid = |token: &str| countersign_e2e::claims_of(token)["sid"].as_str().unwrap().to_owned();
+    let end = |id: &str| here.request("DELETE", &format!("/accounts/sessions/{id}")).send();
+    end(&sid(&bob.access_token)).expect_problem(404, "not_found");
+    bob.get("/accounts/profile").expect(200);
+    end(&sid(&there.access_token)).expect(204);
+    there.get("/accounts/profile").expect_problem(401, "session_revoked");
+    end(&sid(&there.access_token)).expect_problem(404, "not_found");
+    for nonsense in ["nonsense", "0000000000000000", "..", "%00", "1'%20OR%20'1'='1", &"a".repeat(5_000)] {
+        end(nonsense).expect_problem(404, "not_found");
+    }
+    end(&sid(&here.access_token)).expect(204);
+    here.get("/accounts/profile").expect_problem(401, "session_revoked");
+}
