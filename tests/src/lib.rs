@@ -15,6 +15,7 @@ mod clock;
 mod http;
 mod native;
 mod token;
+mod wire;
 mod world;
 
 pub use browser::Browser;
@@ -22,4 +23,5 @@ pub use clock::TestClock;
 pub use http::{Request, Response};
 pub use native::Native;
 pub use token::{Forge, claims_of, segments};
+pub use wire::Wire;
 pub use world::{Finished, ISSUER, PASSWORD, World, WorldBuilder, eventually, python, read_all};

@@ -71,7 +71,14 @@ impl Forge {
     /// # Panics
     /// Never, with a good key.
     pub fn sign(&self, header: &str, payload: &str) -> String {
-        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        self.seal(&format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)))
+    }
+
+    /// Signs whatever stands before the last dot, however it is encoded.
+    ///
+    /// # Panics
+    /// Never, with a good key.
+    pub fn seal(&self, message: &str) -> String {
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::EdDSA).expect("a signature");
         format!("{message}.{signature}")
     }

@@ -74,8 +74,9 @@ impl WorldBuilder {
     pub fn asleep(self) -> World {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // Hashing is the subject of few tests: the others hash fast. The port differs from start to start, the issuer must not.
-        let mut settings: Vec<(String, String)> =
-            [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1"), ("ISSUER", ISSUER)].map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned())).into();
+        let mut settings: Vec<(String, String)> = [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1"), ("ISSUER", ISSUER)]
+            .map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned()))
+            .into();
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
         World { directory, settings, clock, server: None, log: Arc::default() }

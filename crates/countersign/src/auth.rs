@@ -18,7 +18,7 @@ use crate::settings::{Checked, Settings, SettingsError};
 use crate::store::{Change, Store, StoreError, What};
 use crate::throttle::{LoginThrottle, RefreshLimit};
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets};
-use crate::user::{User, UserCache, UserId};
+use crate::user::{KnownUser, UserCache, UserId};
 
 /// First-party login, ready to be mounted.
 ///
@@ -173,12 +173,12 @@ impl Auth {
     }
 
     /// The user with this id, from the cache if it is there.
-    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
+    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
         if let Some(user) = self.users.get(id) {
             return Ok(Some(user));
         }
         let moment = self.users.moment();
-        let user = self.store.user_by_id(id).await?.map(Arc::new);
+        let user = self.store.user_by_id(id).await?.map(KnownUser::new).map(Arc::new);
         if let Some(user) = &user {
             self.users.keep(Arc::clone(user), moment);
         }

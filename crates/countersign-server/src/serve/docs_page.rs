@@ -4,7 +4,7 @@
 
 use askama::Template;
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use countersign::Auth;
@@ -30,7 +30,7 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
             "/docs",
             get(async move || {
                 let headers =
-                    [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300"), (CONTENT_SECURITY_POLICY, POLICY)];
+                    [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300"), (CONTENT_SECURITY_POLICY, POLICY), (REFERRER_POLICY, "no-referrer")];
                 (headers, page).into_response()
             }),
         )

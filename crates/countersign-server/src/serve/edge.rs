@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{HOST, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Request, Response, Version};
 use axum::response::IntoResponse;
 use countersign::http::{Code, Problem};
@@ -42,16 +42,23 @@ impl Edge {
     /// The service for one connection.
     pub(super) fn connection(&self, peer: SocketAddr) -> Connection {
         let trusts_peer = self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
-        Connection { edge: self.clone(), peer, trusts_peer }
+        let opened = Instant::now();
+        Connection(Arc::new(Own { edge: self.clone(), peer, trusts_peer, opened, waiting_since: AtomicU64::new(0) }))
     }
 }
 
 /// One connection's service.
 #[derive(Debug, Clone)]
-pub(super) struct Connection {
+pub(super) struct Connection(Arc<Own>);
+
+#[derive(Debug)]
+struct Own {
     edge: Edge,
     peer: SocketAddr,
     trusts_peer: bool,
+    opened: Instant,
+    /// Milliseconds from the opening to when the last request was answered, or [`AT_WORK`].
+    waiting_since: AtomicU64,
 }
 
 impl Service<Request<Incoming>> for Connection {
@@ -60,12 +67,13 @@ impl Service<Request<Incoming>> for Connection {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let own = Arc::clone(&self.0);
+        own.waiting_since.store(AT_WORK, Ordering::Relaxed);
         let started = Instant::now();
-        let edge = self.edge.clone();
-        let route = edge.0.metrics.route_of(request.uri().path());
-        let id = self.request_id(&request);
+        let route = own.metrics().route_of(request.uri().path());
+        let id = own.request_id(&request);
         let is_write = !request.method().is_safe();
-        let answer = self.answer(request);
+        let answer = own.answer(request);
         Box::pin(async move {
             // Reads leave no lines in the log unless they fail; a span for each would cost more than all the rest of the edge.
             let mut response = if is_write {
@@ -75,39 +83,63 @@ impl Service<Request<Incoming>> for Connection {
                 answer.await
             };
             let status = response.status();
-            let elapsed = started.elapsed();
-            edge.0.metrics.answered(route, status, elapsed);
+            let answered = Instant::now();
+            let elapsed = answered.duration_since(started);
+            own.metrics().answered(route, status, elapsed);
             if status.is_server_error() {
-                tracing::error!(request_id = ?id, route = edge.0.metrics.route_name(route), status = status.as_u16(), "a request failed");
+                tracing::error!(request_id = ?id, route = own.metrics().route_name(route), status = status.as_u16(), "a request failed");
             } else {
-                tracing::debug!(request_id = ?id, route = edge.0.metrics.route_name(route), status = status.as_u16(), ?elapsed, "answered");
+                tracing::debug!(request_id = ?id, route = own.metrics().route_name(route), status = status.as_u16(), ?elapsed, "answered");
             }
-            edge.0.add_headers(&mut response, id);
+            own.edge.0.add_headers(&mut response, id);
+            own.wait_from(answered);
             Ok(response)
         })
     }
 }
 
 impl Connection {
+    /// How long the connection has been waiting for a request's head; `None` while a request is at work.
+    pub(super) fn waiting(&self) -> Option<Duration> {
+        match self.0.waiting_since.load(Ordering::Relaxed) {
+            AT_WORK => None,
+            since => Some(self.0.opened.elapsed().saturating_sub(Duration::from_millis(since))),
+        }
+    }
+}
+
+impl Own {
+    fn metrics(&self) -> &Metrics {
+        &self.edge.0.metrics
+    }
+
+    fn wait_from(&self, moment: Instant) {
+        let since = u64::try_from(moment.duration_since(self.opened).as_millis()).unwrap_or(0);
+        self.waiting_since.store(since, Ordering::Relaxed);
+    }
+
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static {
         let host_is_good = has_one_host(&request);
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        let mut app = self.edge.0.app.clone();
+        // Reads do not ask where they come from.
+        if !request.method().is_safe() {
+            request.extensions_mut().insert(ConnectInfo(self.peer));
+        }
+        let answer = host_is_good.then(|| self.edge.0.app.clone().call(request));
         async move {
-            if !host_is_good {
-                return Problem::new(Code::BadRequest).detail("Send exactly one Host header.").into_response();
-            }
-            match app.call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
+            match answer {
+                Some(answer) => match answer.await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                },
+                None => Problem::new(Code::BadRequest).detail("Send exactly one Host header.").into_response(),
             }
         }
     }
 
     /// The trusted proxy's id, or a fresh one.
     fn request_id<B>(&self, request: &Request<B>) -> HeaderValue {
-        let given = request.headers().get(&REQUEST_ID).filter(|_| self.trusts_peer);
+        let given = if self.trusts_peer { request.headers().get(&REQUEST_ID) } else { None };
         let is_good = |id: &&HeaderValue| {
             (1..=64).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         };
@@ -118,9 +150,8 @@ impl Connection {
 impl Shared {
     fn add_headers(&self, response: &mut Response<Body>, id: HeaderValue) {
         let headers = response.headers_mut();
-        headers.insert(REQUEST_ID.clone(), id);
+        headers.insert(REQUEST_ID, id);
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if self.https {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
@@ -157,3 +188,6 @@ impl RequestIds {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// In place of a time: a request is at work.
+const AT_WORK: u64 = u64::MAX;

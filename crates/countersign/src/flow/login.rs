@@ -23,7 +23,7 @@ use crate::password::{EncodedPassword, Password};
 use crate::session::rotation::Generation;
 use crate::session::{NewSession, SessionId, Transport};
 use crate::throttle::AccountKey;
-use crate::user::{LoginRow, User, UserId, fold};
+use crate::user::{KnownUser, LoginRow, User, UserId, fold};
 
 /// What is sent, as JSON or as a form.
 #[derive(utoipa::ToSchema)]
@@ -43,13 +43,13 @@ pub(crate) struct LoginRequest {
 
 /// What comes back.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct LoginResponse {
+pub(crate) struct LoginResponse<'a> {
     #[serde(flatten)]
     tokens: Tokens,
     /// Native clients: send it with the next login on this device, so that nobody's failures block it.
     #[serde(skip_serializing_if = "Option::is_none")]
     device_token: Option<String>,
-    user: Arc<User>,
+    user: &'a User,
 }
 
 #[utoipa::path(
@@ -184,7 +184,7 @@ async fn begin_session(
     };
     auth.store.create_session(new).await?;
     user.last_login = Some(now);
-    let user = Arc::new(user);
+    let user = Arc::new(KnownUser::new(user));
     auth.users.keep(Arc::clone(&user), moment);
 
     let grant =
@@ -199,7 +199,7 @@ async fn begin_session(
         }
     };
     tracing::info!(user = %user.id, session = %session, ip = %peer.ip, transport = transport.as_str(), "logged in");
-    Ok(answer(LoginResponse { tokens: issued.tokens, device_token, user }, issued.cookies))
+    Ok(answer(LoginResponse { tokens: issued.tokens, device_token, user: &user }, issued.cookies))
 }
 
 fn new_session_id(auth: &Auth) -> SessionId {

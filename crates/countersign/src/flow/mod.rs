@@ -35,23 +35,23 @@ impl Auth {
 
 /// Every endpoint of the contract, under one table.
 fn routes(auth: &Auth) -> Router {
-    let accounts = Router::new()
-        .route("/login", post(login::login))
-        .route("/refresh", post(refresh::refresh))
-        .route("/csrf", get(csrf::csrf))
-        .route("/logout", post(logout::logout))
-        .route("/logout-all", post(logout_all::logout_all))
-        .route("/profile", get(profile::profile).patch(profile::change_profile))
-        .route("/password", post(password::change_password))
-        .route("/sessions", get(sessions::sessions))
-        .route("/sessions/{id}", delete(sessions::end_session))
-        .route("/verify", get(verify::verify))
-        .route("/{*unknown}", axum::routing::any(not_found));
+    // Each path whole: a nested router would take every request's URI apart and put it together again.
+    let path = |rest: &str| format!("{}{rest}", auth.settings.base_path);
     Router::new()
-        .nest(&auth.settings.base_path, accounts)
+        .route(&path("/login"), post(login::login))
+        .route(&path("/refresh"), post(refresh::refresh))
+        .route(&path("/csrf"), get(csrf::csrf))
+        .route(&path("/logout"), post(logout::logout))
+        .route(&path("/logout-all"), post(logout_all::logout_all))
+        .route(&path("/profile"), get(profile::profile).patch(profile::change_profile))
+        .route(&path("/password"), post(password::change_password))
+        .route(&path("/sessions"), get(sessions::sessions))
+        .route(&path("/sessions/{id}"), delete(sessions::end_session))
+        .route(&path("/verify"), get(verify::verify))
+        .route(&path("/{*unknown}"), axum::routing::any(not_found))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/.well-known/revocations", get(revocations::revocations))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(cors::layer(auth))
+        .layer(cors::CorsWhenAsked::new(auth))
         .with_state(auth.clone())
 }

@@ -11,7 +11,7 @@ use countersign_verify::{Claims, TokenError, bearer_token};
 use super::guard;
 use super::problem::{Code, Problem};
 use crate::auth::Auth;
-use crate::user::{User, UserId};
+use crate::user::{KnownUser, UserId};
 
 /// An active user with a live session, and for writes of a cookie session a good origin and CSRF token.
 ///
@@ -19,7 +19,7 @@ use crate::user::{User, UserId};
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     /// The user, as she is now.
-    pub user: Arc<User>,
+    pub user: Arc<KnownUser>,
     /// What the access token says.
     pub claims: Arc<Claims>,
 }
@@ -48,7 +48,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(Some(bearer_token(value.as_bytes())?))
 }
 
-async fn live_user(auth: &Auth, claims: &Claims) -> Result<Arc<User>, Problem> {
+async fn live_user(auth: &Auth, claims: &Claims) -> Result<Arc<KnownUser>, Problem> {
     let id: UserId = claims.sub.parse().map_err(|_| TokenError::Invalid)?;
     let user = auth.user(id).await?.filter(|user| user.is_active).ok_or_else(|| Problem::new(Code::UserInactive))?;
     if auth.revocations.contains(claims.sid) {

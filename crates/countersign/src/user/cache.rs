@@ -1,14 +1,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use quick_cache::sync::Cache;
 
 use super::{User, UserId};
 
 /// Users as they were last read, so that an authenticated request touches no database.
 ///
-/// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others wait on.
+/// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others wait on, and writes nothing that others read.
 pub(crate) struct UserCache {
-    users: Cache<UserId, Arc<User>>,
+    users: Cache<UserId, Arc<KnownUser>>,
     /// Counts the changes, so that a row read before a change is not kept after it.
     changes: Mutex<u64>,
 }
@@ -18,8 +19,8 @@ impl UserCache {
         Self { users: Cache::new(capacity), changes: Mutex::new(0) }
     }
 
-    pub(crate) fn get(&self, id: UserId) -> Option<Arc<User>> {
-        self.users.get(&id)
+    pub(crate) fn get(&self, id: UserId) -> Option<Arc<KnownUser>> {
+        self.users.peek(&id)
     }
 
     /// To be asked before a row is read, and given back to [`keep`](Self::keep) with it.
@@ -28,7 +29,7 @@ impl UserCache {
     }
 
     /// Keeps a row that was read at `moment`, unless something changed since.
-    pub(crate) fn keep(&self, user: Arc<User>, moment: u64) {
+    pub(crate) fn keep(&self, user: Arc<KnownUser>, moment: u64) {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         if *changes == moment {
             self.users.insert(user.id, user);
@@ -52,6 +53,38 @@ impl UserCache {
     }
 }
 
+/// A user as the cache knows her: the row, and her profile as it goes out, written once.
+#[derive(Debug)]
+pub struct KnownUser {
+    user: User,
+    profile: Bytes,
+}
+
+impl KnownUser {
+    pub(crate) fn new(user: User) -> Self {
+        #[derive(serde::Serialize)]
+        struct Profile<'a> {
+            user: &'a User,
+        }
+        // Texts, numbers and JSON values always serialise.
+        let profile = serde_json::to_vec(&Profile { user: &user }).unwrap_or_default().into();
+        Self { user, profile }
+    }
+
+    /// The body of the profile's answer.
+    pub(crate) fn profile(&self) -> Bytes {
+        self.profile.clone()
+    }
+}
+
+impl std::ops::Deref for KnownUser {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        &self.user
+    }
+}
+
 impl std::fmt::Debug for UserCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UserCache").field("len", &self.len()).finish_non_exhaustive()
@@ -65,7 +98,7 @@ mod tests {
     #[test]
     fn a_row_read_before_a_change_is_not_kept_after_it() {
         let cache = UserCache::new(10);
-        let user = Arc::new(User::for_tests(1));
+        let user = Arc::new(KnownUser::new(User::for_tests(1)));
         let before = cache.moment();
         cache.forget(user.id);
         cache.keep(Arc::clone(&user), before);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use cache::KnownUser;
 pub(crate) use cache::UserCache;
 pub use email::{Email, EmailError};
 pub(crate) use username::fold;
