@@ -50,3 +50,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
+
+/// The middle one of the ratios of each pair.
+pub(crate) fn median_ratio(measured: &[f64], baseline: &[f64]) -> f64 {
+    median(measured.iter().zip(baseline).map(|(measured, baseline)| measured / baseline).collect())
+}

@@ -1,1 +1,404 @@
-//! x
+//! Every shape of a bad body, at every endpoint that reads one.
+
+use countersign_e2e::{Native, Request, Response, Wire, World};
+use serde_json::{Value, json};
+
+use crate::{Access, Body, ENDPOINTS, Endpoint, assert_unharmed, world};
+
+#[test]
+fn a_body_that_cannot_be_read_is_refused_and_changes_nothing() {
+    let world = world();
+    let mut wrong = Vec::new();
+    for endpoint in taking_bodies() {
+        let client = fresh(&world);
+        for (name, content_type, body, status, code) in unreadable() {
+            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).raw_body(body);
+            let request = content_type.iter().fold(request, |request, content_type| request.header("Content-Type", content_type));
+            note(&mut wrong, endpoint, &name, &request.send(), status, Some(code));
+        }
+        client.request("GET", "/accounts/profile").send().expect(200);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_unharmed(world);
+}
+
+#[test]
+fn a_body_that_is_not_there_is_missed_where_there_must_be_one() {
+    let world = world();
+    for endpoint in taking_bodies() {
+        for (name, content_type, form) in [
+            ("nothing at all", None, false),
+            ("a type and no body", Some("application/json"), false),
+            ("an empty form", Some("application/x-www-form-urlencoded"), true),
+        ] {
+            let client = fresh(&world);
+            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
+            let request = content_type.into_iter().fold(request, |request, content_type| request.body(content_type, ""));
+            let (status, code) = match (endpoint.body, content_type) {
+                (Body::Required(_), None) => (415, Some("unsupported_media_type")),
+                // A form without fields is a form; JSON without a value is no JSON.
+                (Body::Required(_), Some(_)) if !form => (400, Some("parse_error")),
+                _ => empty_object(endpoint),
+            };
+            let mut wrong = Vec::new();
+            note(&mut wrong, endpoint, name, &request.send(), status, code);
+            assert!(wrong.is_empty(), "{wrong:?}");
+        }
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn sixty_four_kibibytes_are_taken_and_one_byte_more_is_not() {
+    let world = world();
+    let whole = |length: usize| {
+        let around = json!({"x": ""}).to_string().len();
+        let body = json!({"x": "x".repeat(length - around)}).to_string();
+        assert_eq!(body.len(), length);
+        body
+    };
+    for endpoint in taking_bodies() {
+        let send = |body: String| {
+            let client = fresh(&world);
+            credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).body("application/json", body).send()
+        };
+        let mut wrong = Vec::new();
+        let (status, code) = empty_object(endpoint);
+        note(&mut wrong, endpoint, "64 KiB", &send(whole(LIMIT)), status, code);
+        note(&mut wrong, endpoint, "64 KiB and one byte", &send(whole(LIMIT + 1)), 413, Some("payload_too_large"));
+        note(&mut wrong, endpoint, "1 MB", &send(whole(1_000_000)), 413, Some("payload_too_large"));
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn a_body_whose_length_is_not_told_is_counted_as_it_comes() {
+    let world = world();
+    for endpoint in taking_bodies() {
+        let authorization = || match endpoint.access {
+            Access::Bearer => format!("Authorization: Bearer {}\r\n", fresh(&world).access_token),
+            Access::Public | Access::Any => String::new(),
+        };
+        let head = |extra: &str| {
+            let (method, path) = (endpoint.method, endpoint.path);
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{}{extra}\r\n\r\n", authorization())
+        };
+        let chunk = |bytes: &str| format!("{:x}\r\n{bytes}\r\n", bytes.len());
+        let mut wrong = Vec::new();
+        let (status, code) = empty_object(endpoint);
+        let small = Wire::to(world.address()).send(head("Transfer-Encoding: chunked") + &chunk("{") + &chunk("}") + "0\r\n\r\n").answer();
+        note(&mut wrong, endpoint, "two chunks", &small, status, code);
+
+        // Without end: the answer does not wait for one.
+        let mut wire = Wire::to(world.address()).send(head("Transfer-Encoding: chunked") + &chunk("{\"x\":\""));
+        for _ in 0..17 {
+            wire.push(chunk(&"x".repeat(4096)));
+        }
+        note(&mut wrong, endpoint, "chunks over the limit", &wire.answer(), 413, Some("payload_too_large"));
+
+        // Told to be larger than it may be: not even the first byte is waited for.
+        let told = Wire::to(world.address()).send(head("Content-Length: 10000000000")).answer();
+        note(&mut wrong, endpoint, "told to be 10 GB", &told, 413, Some("payload_too_large"));
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn chunks_that_are_no_chunks_end_the_connection_and_nothing_else() {
+    let world = world();
+    for endpoint in taking_bodies().filter(|endpoint| endpoint.access != Access::Bearer) {
+        for chunks in
+            ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}xx0\r\n\r\n", "ffffffffffffffffff\r\n{}", "-2\r\n{}\r\n0\r\n\r\n", "2;\n{}\r\n0\r\n\r\n"]
+        {
+            let head = format!(
+                "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+                endpoint.path
+            );
+            let mut wire = Wire::to(world.address()).send(format!("{head}{chunks}"));
+            let answer = wire.answer();
+            assert_eq!(answer.status, 400, "{}: {chunks:?}: {}", endpoint.path, answer.text());
+            let rest = wire.until_closed();
+            assert!(rest.is_empty(), "{}: {chunks:?}: {}", endpoint.path, String::from_utf8_lossy(&rest));
+        }
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn a_known_field_of_the_wrong_type_or_length_is_told_by_its_name() {
+    let world = world();
+    let mut wrong = Vec::new();
+    for (endpoint, good, name, longest) in fields() {
+        let client = fresh(&world);
+        let values = wrong_values(longest);
+        for (what, value) in values {
+            let mut body = good.clone();
+            body[name] = value;
+            let answer = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).json(&body).send();
+            let message = serde_json::from_slice::<Value>(&answer.body).map(|json| json["errors"][name][0].is_string());
+            if (answer.status, answer.problem_code().as_deref(), message.ok()) == (400, Some("validation_error"), Some(true)) {
+                answer.expect_problem(400, "validation_error");
+            } else {
+                wrong.push(format!("{}: {name}: {what}: {} {}", endpoint.name(), answer.status, answer.text()));
+            }
+        }
+        client.request("GET", "/accounts/profile").send().expect(200);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_unharmed(world);
+}
+
+#[test]
+fn a_field_of_the_greatest_length_is_read() {
+    let world = world();
+    let client = fresh(&world);
+    let change = |name: &str, text: String| client.request("PATCH", "/accounts/profile").json(&json!({name: text})).send();
+    // Counted in characters, whatever their size.
+    for (name, text) in [("first_name", "é".repeat(150)), ("last_name", "🔑".repeat(150)), ("username", "a".repeat(150))] {
+        assert_eq!(change(name, text.clone()).expect(200).json()["user"][name], text, "{name}");
+    }
+    change("username", "alice".to_owned()).expect(200);
+    let login =
+        |password: String| world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": password})).send();
+    // Counted in bytes: the limit is there for the hash.
+    login("a".repeat(1024)).expect_problem(401, "invalid_credentials");
+    login("é".repeat(512)).expect_problem(401, "invalid_credentials");
+    login("é".repeat(513)).expect_problem(400, "validation_error");
+    assert_unharmed(world);
+}
+
+#[test]
+fn a_missing_field_is_told_by_its_name_with_all_that_are_missing() {
+    let world = world();
+    for (endpoint, names) in [("/accounts/login", ["username", "password"]), ("/accounts/password", ["old_password", "new_password"])] {
+        let endpoint = at("POST", endpoint);
+        let client = fresh(&world);
+        let post = |body: Value| credentials(&client, endpoint, world.request("POST", endpoint.path)).json(&body).send();
+        let errors = post(json!({})).expect_problem(400, "validation_error").json()["errors"].clone();
+        assert_eq!(errors.as_object().map(serde_json::Map::len), Some(2), "{}: {errors}", endpoint.path);
+        for (given, missing) in [(names[0], names[1]), (names[1], names[0])] {
+            let answer = post(json!({given: "a perfectly good one"})).expect_problem(400, "validation_error").json();
+            assert!(answer["errors"][missing][0].is_string() && answer["errors"].get(given).is_none(), "{}: {answer}", endpoint.path);
+            let blank = post(json!({given: "a perfectly good one", missing: ""})).expect_problem(400, "validation_error").json();
+            assert!(blank["errors"][missing][0].is_string(), "{}: {blank}", endpoint.path);
+        }
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn unknown_fields_are_ignored_however_odd() {
+    let world = world();
+    for endpoint in taking_bodies() {
+        let (Body::Optional(good) | Body::Required(good)) = endpoint.body else { unreachable!("chosen for its body") };
+        let good: Value = serde_json::from_str(good).expect("JSON");
+        let mut odd = good.clone();
+        for (name, value) in [
+            ("", json!(1)),
+            ("x", json!({"y": [null, {"z": 1.5e300}]})),
+            ("is_staff", json!(true)),
+            ("__proto__", json!({})),
+            ("$ne", json!("\u{0}")),
+            ("id", json!(0)),
+        ] {
+            odd[name] = value;
+        }
+        let send = |body: &Value| {
+            let client = fresh(&world);
+            let answer = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).json(body).send();
+            (answer.status, answer.problem_code())
+        };
+        assert_eq!(send(&odd), send(&good), "{}", endpoint.name());
+    }
+    let client = fresh(&world);
+    let profile = client.request("GET", "/accounts/profile").send().json();
+    assert_eq!((&profile["user"]["is_staff"], &profile["user"]["first_name"]), (&json!(false), &json!("A")));
+    assert_unharmed(world);
+}
+
+fn taking_bodies() -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().filter(|endpoint| endpoint.body != Body::None)
+}
+
+fn at(method: &str, path: &str) -> &'static Endpoint {
+    ENDPOINTS.iter().find(|endpoint| endpoint.method == method && endpoint.path == path).expect("an endpoint")
+}
+
+/// A native client with a session of its own: its requests need nothing but the token.
+pub(crate) fn fresh(world: &World) -> Native {
+    let mut client = world.native();
+    client.login("alice").expect(200);
+    client
+}
+
+pub(crate) fn credentials(client: &Native, endpoint: &Endpoint, request: Request) -> Request {
+    match endpoint.access {
+        Access::Bearer => request.bearer(&client.access_token),
+        Access::Public | Access::Any => request,
+    }
+}
+
+/// What an endpoint answers to a body without a field that it knows.
+fn empty_object(endpoint: &Endpoint) -> (u16, Option<&'static str>) {
+    match endpoint.path {
+        "/accounts/login" | "/accounts/password" => (400, Some("validation_error")),
+        "/accounts/refresh" => (401, Some("refresh_token_missing")),
+        "/accounts/profile" => (200, None),
+        _ => (204, None),
+    }
+}
+
+fn note(wrong: &mut Vec<String>, endpoint: &Endpoint, what: &str, answer: &Response, status: u16, code: Option<&str>) {
+    if (answer.status, answer.problem_code().as_deref()) == (status, code) {
+        if let Some(code) = code {
+            answer.clone().expect_problem(status, code);
+        }
+    } else {
+        wrong.push(format!("{}: {what}: {} {} instead of {status} {code:?}", endpoint.name(), answer.status, answer.text()));
+    }
+}
+
+type Unreadable = (String, Vec<&'static str>, Vec<u8>, u16, &'static str);
+
+fn unreadable() -> Vec<Unreadable> {
+    let mut shapes: Vec<Unreadable> = Vec::new();
+    let json: &[(&str, &[u8])] = &[
+        ("white space", b"  \r\n"),
+        ("one brace", b"{"),
+        ("cut in a name", b"{\"username\":\"alice\",\"passw"),
+        ("cut in a text", b"{\"username\":\"alice\",\"password\":\"x"),
+        ("cut after an escape", b"{\"username\":\"\\"),
+        ("cut before the last brace", b"{\"username\":\"alice\",\"password\":\"x\""),
+        ("an array", b"[]"),
+        ("an array with the object", b"[{\"username\":\"alice\",\"password\":\"x\"}]"),
+        ("a text", b"\"username\""),
+        ("a number", b"1"),
+        ("null", b"null"),
+        ("true", b"true"),
+        ("a form", b"username=alice&password=x"),
+        ("XML", b"<username>alice</username>"),
+        ("two objects", b"{}{}"),
+        ("letters after it", b"{}x"),
+        ("a NUL after it", b"{}\0"),
+        ("a NUL before it", b"\0{}"),
+        ("a NUL in a text", b"{\"x\":\"a\0b\"}"),
+        ("a line feed in a text", b"{\"x\":\"a\nb\"}"),
+        ("a comma too many", b"{\"x\":1,}"),
+        ("a comment", b"{/* */}"),
+        ("single quotes", b"{'x':1}"),
+        ("no quotes", b"{x:1}"),
+        ("NaN", b"{\"x\":NaN}"),
+        ("a leading zero", b"{\"x\":01}"),
+        ("a number beyond all bounds", b"{\"x\":1e400}"),
+        ("a number as a name", b"{1:1}"),
+        ("not UTF-8", b"{\"x\":\"\xff\"}"),
+        ("not UTF-8, in a name", b"{\"\xc3\x28\":1}"),
+        ("overlong UTF-8", b"{\"x\":\"\xc0\xaf\"}"),
+        ("a surrogate in UTF-8", b"{\"x\":\"\xed\xa0\x80\"}"),
+        ("a lone leading surrogate", b"{\"x\":\"\\ud800\"}"),
+        ("a lone trailing surrogate", b"{\"x\":\"\\udc00\"}"),
+        ("surrogates in the wrong order", b"{\"x\":\"\\udc00\\ud800\"}"),
+        ("a lone surrogate in a name", b"{\"\\ud800\":1}"),
+        ("a byte order mark", b"\xef\xbb\xbf{}"),
+        ("UTF-16", b"\xff\xfe{\0}\0"),
+        ("a field twice, equal", b"{\"refresh_token\":\"x\",\"refresh_token\":\"x\"}"),
+        ("a field twice", b"{\"password\":\"a\",\"username\":\"alice\",\"password\":\"b\"}"),
+        ("an unknown field twice", b"{\"x\":1,\"x\":2}"),
+        ("a field twice, once escaped", b"{\"x\":1,\"\\u0078\":2}"),
+    ];
+    for (name, body) in json {
+        shapes.push(((*name).to_owned(), vec!["application/json"], body.to_vec(), 400, "parse_error"));
+    }
+    let deep = |open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(10_000), close.repeat(10_000)).into_bytes();
+    shapes.push(("arrays 10,000 levels deep".to_owned(), vec!["application/json"], deep("[", "]"), 400, "parse_error"));
+    shapes.push(("objects 10,000 levels deep".to_owned(), vec!["application/json"], deep("{\"\":", "}"), 400, "parse_error"));
+    shapes.push(("60,000 brackets".to_owned(), vec!["application/json"], "[".repeat(60_000).into_bytes(), 400, "parse_error"));
+    shapes.push((
+        "a number of 60,000 digits".to_owned(),
+        vec!["application/json"],
+        format!("{{\"x\":{}}}", "9".repeat(60_000)).into_bytes(),
+        400,
+        "parse_error",
+    ));
+    for (name, body) in [
+        ("a form that is not UTF-8", b"username=%ff&password=x".as_slice()),
+        ("a form that is not UTF-8, unescaped", b"username=\xff&password=x"),
+        ("a form with a name that is not UTF-8", b"%c3%28=x"),
+        ("a form with a field twice", b"password=a&username=alice&password=b"),
+        ("a form with a field twice, once escaped", b"password=a&username=alice&p%61ssword=b"),
+    ] {
+        shapes.push((name.to_owned(), vec!["application/x-www-form-urlencoded"], body.to_vec(), 400, "parse_error"));
+    }
+    let types: &[&[&str]] = &[
+        &[],
+        &[""],
+        &["text/plain"],
+        &["text/json"],
+        &["application/jsonp"],
+        &["application/json-patch+json"],
+        &["application/vnd.api+json"],
+        &["application/xml"],
+        &["application/octet-stream"],
+        &["multipart/form-data; boundary=x"],
+        &["application"],
+        &["application/*"],
+        &["*/*"],
+        &[";application/json"],
+        &["application/json, text/plain"],
+        &["text/plain; application/json"],
+        &["text/plain", "application/json"],
+        &["json"],
+    ];
+    for content_type in types {
+        let name = format!("the content type {content_type:?}");
+        shapes.push((name, content_type.to_vec(), b"{\"username\":\"alice\",\"password\":\"x\"}".to_vec(), 415, "unsupported_media_type"));
+    }
+    shapes
+}
+
+type Field = (&'static Endpoint, Value, &'static str, Option<usize>);
+
+/// Every known field: where it is, what stands beside it, and how many characters it may have; a field without such a number is a yes or a no.
+fn fields() -> Vec<Field> {
+    let login = json!({"username": "alice", "password": "x"});
+    let password = json!({"old_password": "x", "new_password": "a perfectly good one"});
+    vec![
+        (at("POST", "/accounts/login"), login.clone(), "username", Some(254)),
+        (at("POST", "/accounts/login"), login.clone(), "password", Some(1024)),
+        (at("POST", "/accounts/login"), login.clone(), "transport", Some(16)),
+        (at("POST", "/accounts/login"), login, "device_token", Some(256)),
+        (at("POST", "/accounts/refresh"), json!({}), "refresh_token", Some(1024)),
+        (at("POST", "/accounts/logout"), json!({}), "refresh_token", Some(1024)),
+        (at("POST", "/accounts/logout-all"), json!({}), "keep_current", None),
+        (at("PATCH", "/accounts/profile"), json!({}), "username", Some(150)),
+        (at("PATCH", "/accounts/profile"), json!({}), "email", Some(254)),
+        (at("PATCH", "/accounts/profile"), json!({}), "first_name", Some(150)),
+        (at("PATCH", "/accounts/profile"), json!({}), "last_name", Some(150)),
+        (at("POST", "/accounts/password"), password.clone(), "old_password", Some(1024)),
+        (at("POST", "/accounts/password"), password, "new_password", Some(1024)),
+    ]
+}
+
+fn wrong_values(longest: Option<usize>) -> Vec<(&'static str, Value)> {
+    let mut values = vec![
+        ("null", json!(null)),
+        ("a number", json!(1)),
+        ("a huge number", json!(1e300)),
+        ("an array", json!(["x"])),
+        ("an object", json!({"$ne": ""})),
+    ];
+    match longest {
+        Some(longest) => values.extend([
+            ("a boolean", json!(true)),
+            ("a NUL", json!("a\u{0}b")),
+            ("too long", json!("a".repeat(longest + 1))),
+            ("far too long", json!("a".repeat(50_000))),
+        ]),
+        None => values.extend([("a text", json!("true")), ("nothing written", json!(""))]),
+    }
+    values
+}
+
+const LIMIT: usize = 64 * 1024;

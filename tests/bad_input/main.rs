@@ -1,10 +1,11 @@
 //! Everything that clients can get wrong, at every endpoint: the exact status and code of the contract, in the one shape of all errors, from a server that goes on.
 
 mod authorization;
+mod bent;
 mod body;
 mod cookies;
-mod methods;
 mod origins;
+mod paths;
 
 use countersign_e2e::{PASSWORD, Request, World, eventually};
 

@@ -9,7 +9,7 @@ use super::{CONNECTIONS, RUNS};
 use crate::load::{Client, header, rate};
 use crate::server::{Hash, Server};
 use crate::stock::{PASSWORD, Stock};
-use crate::table::{Row, median, per_second, percent};
+use crate::table::{Row, median, median_ratio, per_second, percent};
 
 pub(super) fn measure() -> Vec<Row> {
     let stock = Stock::of(10_000, Hash::Default);
@@ -22,14 +22,15 @@ pub(super) fn measure() -> Vec<Row> {
         (measured, clients) = rate(server.address, clients, RUN);
         own.push(measured);
     }
+    let ratio = median_ratio(&own, &raw);
     let (own, raw) = (median(own), median(raw));
     vec![Row {
         what: "`POST /accounts/login`, 64 clients",
         measured: per_second(own),
         baseline: format!("argon2id on every core, nothing else: {}", per_second(raw)),
-        ratio: percent(own / raw),
+        ratio: percent(ratio),
         bar: "≥ 90 %",
-        cleared: own / raw >= 0.9,
+        cleared: ratio >= 0.9,
     }]
 }
 

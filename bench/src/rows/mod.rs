@@ -35,10 +35,10 @@ const ROWS: &[(&str, Measure)] = &[
     ("million", million::measure),
 ];
 
-/// How long each of several runs takes. Two that are compared alternate, since the machine is not always equally fast.
-const RUN: Duration = Duration::from_secs(2);
+/// How long each of several runs takes. Two that are compared alternate, and it is the pairs that are compared, since the machine is not always equally fast.
+const RUN: Duration = Duration::from_secs(1);
 
-const RUNS: usize = 5;
+const RUNS: usize = 11;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 64;

@@ -4,7 +4,7 @@ use super::{CONNECTIONS, RUN, RUNS, TOKENS};
 use crate::load::{Reader, rate};
 use crate::server::{Hash, Server};
 use crate::stock::{Stock, issuer};
-use crate::table::{Row, median, per_second, percent};
+use crate::table::{Row, median, median_ratio, per_second, percent};
 
 pub(super) fn measure() -> Vec<Row> {
     let stock = Stock::of(TOKENS, Hash::Cheap);
@@ -26,14 +26,15 @@ pub(super) fn measure() -> Vec<Row> {
         (measured, ours) = rate(server.address, ours, RUN);
         own.push(measured);
     }
+    let ratio = median_ratio(&own, &base);
     let (own, base) = (median(own), median(base));
     vec![Row {
         what: "authenticated `GET /accounts/profile`, 64 connections, 10,000 tokens and users",
         measured: per_second(own),
         baseline: format!("bare axum route, same bytes: {}", per_second(base)),
-        ratio: percent(own / base),
+        ratio: percent(ratio),
         bar: "≥ 90 %",
-        cleared: own / base >= 0.9,
+        cleared: ratio >= 0.9,
     }]
 }
 

@@ -9,7 +9,7 @@ use super::{CONNECTIONS, RUN, RUNS, TOKENS};
 use crate::load::{Reader, rate};
 use crate::server::{Hash, Server};
 use crate::stock::{Stock, issuer};
-use crate::table::{Row, median, per_second, percent};
+use crate::table::{Row, median, median_ratio, per_second, percent};
 
 pub(super) fn measure() -> Vec<Row> {
     let stock = Stock::of(TOKENS, Hash::Default);
@@ -25,14 +25,15 @@ pub(super) fn measure() -> Vec<Row> {
         (measured, readers) = in_a_storm(&server, &stock, number as u64, &mut logins, |address| rate(address, readers, RUN));
         stormy.push(measured);
     }
+    let ratio = median_ratio(&stormy, &calm);
     let (calm, stormy) = (median(calm), median(stormy));
     vec![Row {
         what: "the same while 64 clients log in without pause",
         measured: format!("{} (and {} logins)", per_second(stormy), per_second(median(logins))),
         baseline: format!("without the storm: {}", per_second(calm)),
-        ratio: percent(stormy / calm),
+        ratio: percent(ratio),
         bar: "≥ 70 %",
-        cleared: stormy / calm >= 0.7,
+        cleared: ratio >= 0.7,
     }]
 }
 

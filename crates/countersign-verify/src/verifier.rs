@@ -3,9 +3,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::{Validation, decode, decode_header};
-use quick_cache::sync::Cache;
 
-use crate::{Claims, KeySet};
+use crate::{Claims, KeySet, Recent};
 
 /// Verifies access tokens, and remembers the ones it has verified.
 ///
@@ -16,7 +15,7 @@ pub struct Verifier {
     audience: Option<String>,
     longest: u64,
     keys: ArcSwap<Generation>,
-    cache: Cache<Box<str>, Remembered>,
+    cache: Recent<Box<str>, Remembered>,
 }
 
 impl Verifier {
@@ -27,7 +26,7 @@ impl Verifier {
             audience,
             longest: u64::MAX,
             keys: ArcSwap::from_pointee(Generation { number: 0, keys }),
-            cache: Cache::new(remembered),
+            cache: Recent::new(remembered),
         }
     }
 
@@ -55,7 +54,7 @@ impl Verifier {
     /// As for [`verify`](Self::verify), without [`TokenError::Expired`].
     pub fn verify_but_expiry(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
         let keys = self.keys.load();
-        if let Some(known) = self.cache.peek(token).filter(|known| known.generation == keys.number && now < known.until) {
+        if let Some(known) = self.cache.get(token).filter(|known| known.generation == keys.number && now < known.until) {
             return Ok(Verified { claims: known.claims, expired: false });
         }
         let (claims, retires_at) = self.check(token, &keys.keys, now)?;

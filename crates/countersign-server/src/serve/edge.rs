@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use tower::Service as _;
 use tracing::Instrument;
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Tally};
 
 /// The application behind its edge.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Edge {
     pub(super) fn connection(&self, peer: SocketAddr) -> Connection {
         let trusts_peer = self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
         let opened = Instant::now();
-        Connection(Arc::new(Own { edge: self.clone(), peer, trusts_peer, opened, waiting_since: AtomicU64::new(0) }))
+        Connection(Arc::new(Own { edge: self.clone(), peer, trusts_peer, opened, waiting_since: AtomicU64::new(0), tally: Tally::new(Arc::clone(&self.0.metrics)) }))
     }
 }
 
@@ -59,6 +59,8 @@ struct Own {
     opened: Instant,
     /// Milliseconds from the opening to when the last request was answered, or [`AT_WORK`].
     waiting_since: AtomicU64,
+    /// What was answered and not yet counted.
+    tally: Tally,
 }
 
 impl Service<Request<Incoming>> for Connection {
@@ -85,7 +87,7 @@ impl Service<Request<Incoming>> for Connection {
             let status = response.status();
             let answered = Instant::now();
             let elapsed = answered.duration_since(started);
-            own.metrics().answered(route, status, elapsed);
+            own.tally.answered(route, status, answered, elapsed);
             if status.is_server_error() {
                 tracing::error!(request_id = ?id, route = own.metrics().route_name(route), status = status.as_u16(), "a request failed");
             } else {

@@ -3,8 +3,8 @@
 //! What the hot path counts is resolved ahead of time: an index into an array, and an atomic addition.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -106,8 +106,7 @@ impl Metrics {
         self.routes.get(route).map_or("", |route| &route.name)
     }
 
-    /// Counts an answer.
-    pub(super) fn answered(&self, route: usize, status: StatusCode, elapsed: Duration) {
+    fn answered(&self, route: usize, status: StatusCode, elapsed: Duration) {
         let Some(route) = self.routes.get(route) else { return };
         if let Some(counter) = route.answered.get(usize::from(status.as_u16() / 100)) {
             counter.inc();
@@ -129,6 +128,52 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+/// The answers of one connection that are not yet counted.
+///
+/// Counters are shared by all threads, and a shared counter costs each of them more than a request's whole bookkeeping otherwise. So answers are counted some at a
+/// time: when there are [`TALLIED`] of them, when the first of them is a second old, and when the connection ends.
+#[derive(Debug)]
+pub(super) struct Tally {
+    metrics: Arc<Metrics>,
+    answers: Mutex<Vec<Answer>>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    route: usize,
+    status: StatusCode,
+    elapsed: Duration,
+    at: Instant,
+}
+
+impl Tally {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, answers: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn answered(&self, route: usize, status: StatusCode, at: Instant, elapsed: Duration) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.push(Answer { route, status, elapsed, at });
+        let is_old = answers.first().is_some_and(|first| at.duration_since(first.at) >= Duration::from_secs(1));
+        if answers.len() >= TALLIED || is_old {
+            self.count(&mut answers);
+        }
+    }
+
+    fn count(&self, answers: &mut Vec<Answer>) {
+        for answer in answers.drain(..) {
+            self.metrics.answered(answer.route, answer.status, answer.elapsed);
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let mut answers = std::mem::take(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        self.count(&mut answers);
     }
 }
 
@@ -162,6 +207,8 @@ fn resident_bytes() -> Option<usize> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib * 1024)
 }
+
+const TALLIED: usize = 32;
 
 const OTHER: usize = 0;
 

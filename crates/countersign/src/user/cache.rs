@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use quick_cache::sync::Cache;
+use countersign_verify::Recent;
 
 use super::{User, UserId};
 
@@ -9,18 +9,18 @@ use super::{User, UserId};
 ///
 /// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others wait on, and writes nothing that others read.
 pub(crate) struct UserCache {
-    users: Cache<UserId, Arc<KnownUser>>,
+    users: Recent<UserId, Arc<KnownUser>>,
     /// Counts the changes, so that a row read before a change is not kept after it.
     changes: Mutex<u64>,
 }
 
 impl UserCache {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { users: Cache::new(capacity), changes: Mutex::new(0) }
+        Self { users: Recent::new(capacity), changes: Mutex::new(0) }
     }
 
     pub(crate) fn get(&self, id: UserId) -> Option<Arc<KnownUser>> {
-        self.users.peek(&id)
+        self.users.get(&id)
     }
 
     /// To be asked before a row is read, and given back to [`keep`](Self::keep) with it.
@@ -57,7 +57,7 @@ impl UserCache {
 #[derive(Debug)]
 pub struct KnownUser {
     user: User,
-    profile: Bytes,
+    profile: Box<[u8]>,
 }
 
 impl KnownUser {
@@ -73,7 +73,8 @@ impl KnownUser {
 
     /// The body of the profile's answer.
     pub(crate) fn profile(&self) -> Bytes {
-        self.profile.clone()
+        // A copy is cheaper than a reference count that every thread writes.
+        Bytes::copy_from_slice(&self.profile)
     }
 }
 

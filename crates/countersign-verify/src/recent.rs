@@ -1,0 +1,128 @@
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use papaya::HashMap;
+
+/// A bounded map of what was seen lately, for the hottest path: asking takes no lock and writes nothing that another thread reads.
+///
+/// It keeps two generations. When the young one is full it becomes the old one, and the old one goes: so it holds between half and all of its capacity, and what
+/// goes is what came first. What matters is that a hit costs next to nothing; what is dropped too early is read again.
+///
+/// ```
+/// use countersign_verify::Recent;
+///
+/// let seen = Recent::new(2);
+/// seen.insert(1, "one");
+/// assert_eq!(seen.get(&1), Some("one"));
+/// seen.insert(2, "two");
+/// seen.insert(3, "three");
+/// assert_eq!(seen.get(&1), None);
+/// ```
+pub struct Recent<K, V> {
+    young: ArcSwap<HashMap<K, V>>,
+    old: ArcSwap<HashMap<K, V>>,
+    inserted: AtomicUsize,
+    half: usize,
+    writer: Mutex<()>,
+}
+
+impl<K: Hash + Eq, V: Clone> Recent<K, V> {
+    /// A map of at most `capacity` entries.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            young: ArcSwap::from_pointee(HashMap::new()),
+            old: ArcSwap::from_pointee(HashMap::new()),
+            inserted: AtomicUsize::new(0),
+            half: (capacity / 2).max(1),
+            writer: Mutex::new(()),
+        }
+    }
+
+    /// What was put in under this key.
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let young = self.young.load();
+        if let Some(value) = young.pin().get(key) {
+            return Some(value.clone());
+        }
+        self.old.load().pin().get(key).cloned()
+    }
+
+    /// Puts in.
+    pub fn insert(&self, key: K, value: V) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.inserted.fetch_add(1, Ordering::Relaxed) >= self.half {
+            self.old.store(self.young.swap(Arc::default()));
+            self.inserted.store(1, Ordering::Relaxed);
+        }
+        self.young.load().pin().insert(key, value);
+    }
+
+    /// Takes out.
+    pub fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.young.load().pin().remove(key);
+        self.old.load().pin().remove(key);
+    }
+
+    /// Takes out everything.
+    pub fn clear(&self) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.young.store(Arc::default());
+        self.old.store(Arc::default());
+        self.inserted.store(0, Ordering::Relaxed);
+    }
+
+    /// How many entries it holds.
+    pub fn len(&self) -> usize {
+        self.young.load().len() + self.old.load().len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<K, V> fmt::Debug for Recent<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recent").field("capacity", &(2 * self.half)).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_holds_more_than_its_capacity_and_keeps_the_newest_half() {
+        let recent = Recent::new(100);
+        for number in 0..1_000 {
+            recent.insert(number, number);
+            assert!(recent.len() <= 100);
+            assert!((0..=number).rev().take(50).all(|newer| recent.get(&newer) == Some(newer)), "at {number}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone_from_both_generations() {
+        let recent = Recent::new(4);
+        for number in 0..4 {
+            recent.insert(number, ());
+        }
+        recent.remove(&0);
+        recent.remove(&3);
+        assert_eq!((0..4).filter(|number| recent.get(number).is_some()).collect::<Vec<_>>(), [1, 2]);
+        recent.clear();
+        assert!(recent.is_empty());
+    }
+}
