@@ -171,9 +171,25 @@ impl World {
     /// # Panics
     /// When it is asleep already, or cannot be asked.
     pub fn stop(&mut self) -> Option<i32> {
-        let mut server = self.server.take().expect("the server is running");
-        let asked = Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().expect("kill");
+        self.ask_to_stop();
+        self.wait()
+    }
+
+    /// Asks the server to stop, and goes on.
+    ///
+    /// # Panics
+    /// When it is asleep already, or cannot be asked.
+    pub fn ask_to_stop(&self) {
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill");
         assert!(asked.success());
+    }
+
+    /// Waits until the server, which was asked to stop, has ended; its exit status.
+    ///
+    /// # Panics
+    /// When it is asleep already.
+    pub fn wait(&mut self) -> Option<i32> {
+        let mut server = self.server.take().expect("the server is running");
         server.process.wait().expect("an exit status").code()
     }
 

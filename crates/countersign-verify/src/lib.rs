@@ -25,4 +25,4 @@ pub use keys::{KeySet, VerifyingKey};
 pub use recent::Recent;
 pub use revocations::Revocations;
 pub use session_id::{InvalidSessionId, SessionId};
-pub use verifier::{ACCESS_TOKEN_TYPE, TokenError, Verified, Verifier};
+pub use verifier::{ACCESS_TOKEN_TYPE, Seen, TokenError, Verified, Verifier};

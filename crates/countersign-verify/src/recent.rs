@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 use papaya::HashMap;
 
 /// A bounded map of what was seen lately, for the hottest path: asking takes no lock and writes nothing that another thread reads.
@@ -23,8 +24,8 @@ use papaya::HashMap;
 /// assert_eq!(seen.get(&1), None);
 /// ```
 pub struct Recent<K, V> {
-    young: ArcSwap<HashMap<K, V>>,
-    old: ArcSwap<HashMap<K, V>>,
+    young: ArcSwap<HashMap<K, V, RandomState>>,
+    old: ArcSwap<HashMap<K, V, RandomState>>,
     inserted: AtomicUsize,
     half: usize,
     writer: Mutex<()>,
@@ -34,8 +35,8 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// A map of at most `capacity` entries.
     pub fn new(capacity: usize) -> Self {
         Self {
-            young: ArcSwap::from_pointee(HashMap::new()),
-            old: ArcSwap::from_pointee(HashMap::new()),
+            young: ArcSwap::default(),
+            old: ArcSwap::default(),
             inserted: AtomicUsize::new(0),
             half: (capacity / 2).max(1),
             writer: Mutex::new(()),

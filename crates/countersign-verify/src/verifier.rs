@@ -6,19 +6,19 @@ use jsonwebtoken::{Validation, decode, decode_header};
 
 use crate::{Claims, KeySet, Recent};
 
-/// Verifies access tokens, and remembers the ones it has verified.
+/// Verifies access tokens, and remembers the ones it has verified, each with something of the caller's own attached.
 ///
-/// A signature check takes tens of microseconds; the same token again is found in a bounded cache by its exact bytes, in well under one. Neither takes a
-/// lock that another request waits on, nor does a hit write anything: tokens die in minutes, so it matters little which of them a full cache drops first. Revocation and the user's state are the caller's to check, each time.
-pub struct Verifier {
+/// A signature check takes tens of microseconds; the same token again is found in a bounded cache by its exact bytes, in well under one. Neither takes a lock
+/// that another request waits on. Revocation and the user's state are the caller's to check, each time.
+pub struct Verifier<T = ()> {
     issuer: String,
     audience: Option<String>,
     longest: u64,
     keys: ArcSwap<Generation>,
-    cache: Recent<Box<str>, Remembered>,
+    cache: Recent<Box<str>, Arc<Seen<T>>>,
 }
 
-impl Verifier {
+impl<T> Verifier<T> {
     /// A verifier of tokens that `issuer` issued, for `audience` where one is given, remembering up to `remembered` tokens.
     pub fn new(issuer: String, audience: Option<String>, keys: KeySet, remembered: usize) -> Self {
         Self {
@@ -37,34 +37,29 @@ impl Verifier {
         self
     }
 
-    /// Checks signature, type, issuer, audience and times. `now` is in whole seconds since 1970.
-    ///
-    /// # Errors
-    /// [`TokenError::Expired`] for a good token whose time is over, with its claims; [`TokenError`]'s other variants for everything that is no token of ours.
-    pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Claims>, TokenError> {
-        match self.verify_but_expiry(token, now)? {
-            Verified { claims, expired: false } => Ok(claims),
-            Verified { expired: true, .. } => Err(TokenError::Expired),
-        }
+    /// The token as it was [remembered](Self::remember), if it still counts at `now`, in whole seconds since 1970.
+    pub fn seen(&self, token: &str, now: u64) -> Option<Arc<Seen<T>>> {
+        let seen = self.cache.get(token)?;
+        (now < seen.until && seen.generation == self.keys.load().number).then_some(seen)
     }
 
-    /// As [`verify`](Self::verify), but hands out the claims of an expired token too: a logout is welcome at any time.
+    /// Checks signature, type, issuer, audience and times, and whether the token's time is over. `now` is in whole seconds since 1970.
     ///
     /// # Errors
-    /// As for [`verify`](Self::verify), without [`TokenError::Expired`].
-    pub fn verify_but_expiry(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+    /// [`TokenError`] for everything that is no token of ours. A token of ours that has expired is none of these: a logout is welcome at any time.
+    pub fn check(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
         let keys = self.keys.load();
-        if let Some(known) = self.cache.get(token).filter(|known| known.generation == keys.number && now < known.until) {
-            return Ok(Verified { claims: known.claims, expired: false });
-        }
-        let (claims, retires_at) = self.check(token, &keys.keys, now)?;
-        let claims = Arc::new(claims);
+        let (claims, retires_at) = self.read(token, &keys.keys, now)?;
         let ends = claims.exp.min(claims.iat.saturating_add(self.longest));
-        let until = ends.min(retires_at);
-        if now < until {
-            self.cache.insert(token.into(), Remembered { claims: Arc::clone(&claims), until, generation: keys.number });
-        }
-        Ok(Verified { expired: now >= ends, claims })
+        Ok(Verified { expired: now >= ends, until: ends.min(retires_at), generation: keys.number, claims })
+    }
+
+    /// Remembers a token that was checked, and what is attached to it; the same token again takes the old one's place.
+    pub fn remember(&self, token: &str, verified: Verified, attached: T) -> Arc<Seen<T>> {
+        let Verified { claims, until, generation, .. } = verified;
+        let seen = Arc::new(Seen { claims, attached, until, generation });
+        self.cache.insert(token.into(), Arc::clone(&seen));
+        seen
     }
 
     /// Takes new keys. Tokens that were verified with the old ones are checked again.
@@ -77,7 +72,7 @@ impl Verifier {
         self.cache.len()
     }
 
-    fn check(&self, token: &str, keys: &KeySet, now: u64) -> Result<(Claims, u64), TokenError> {
+    fn read(&self, token: &str, keys: &KeySet, now: u64) -> Result<(Claims, u64), TokenError> {
         if token.len() > MAX_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -113,7 +108,23 @@ impl Verifier {
     }
 }
 
-impl fmt::Debug for Verifier {
+impl Verifier {
+    /// Checks a token whose time is not over, or finds it among those that were checked before.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`] for a good token whose time is over; [`TokenError`]'s other variants for everything that is no token of ours.
+    pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Seen<()>>, TokenError> {
+        if let Some(seen) = self.seen(token, now) {
+            return Ok(seen);
+        }
+        match self.check(token, now)? {
+            Verified { expired: true, .. } => Err(TokenError::Expired),
+            verified => Ok(self.remember(token, verified, ())),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Verifier<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
     }
@@ -123,9 +134,29 @@ impl fmt::Debug for Verifier {
 #[derive(Debug, Clone)]
 pub struct Verified {
     /// What it says.
-    pub claims: Arc<Claims>,
+    pub claims: Claims,
     /// Whether its time is over.
     pub expired: bool,
+    until: u64,
+    generation: u64,
+}
+
+/// A token that was verified before, and what the caller attached to it.
+#[derive(Debug)]
+pub struct Seen<T> {
+    /// What it says.
+    pub claims: Claims,
+    /// The caller's own.
+    pub attached: T,
+    until: u64,
+    generation: u64,
+}
+
+impl<T> Seen<T> {
+    /// As when it was checked, to be remembered with something else attached.
+    pub fn verified(&self) -> Verified {
+        Verified { claims: self.claims.clone(), expired: false, until: self.until, generation: self.generation }
+    }
 }
 
 /// Why a token is not accepted.
@@ -165,13 +196,6 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 struct Generation {
     number: u64,
     keys: KeySet,
-}
-
-#[derive(Clone)]
-struct Remembered {
-    claims: Arc<Claims>,
-    until: u64,
-    generation: u64,
 }
 
 /// Leaves everything but signature and form to us: the library would read the machine's clock.

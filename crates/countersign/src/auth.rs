@@ -11,6 +11,7 @@ use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::csrf::CsrfTokens;
 use crate::device::DeviceTokens;
 use crate::feed::Feed;
+use crate::http::authenticated::Attached;
 use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::revocation_list::RevocationList;
@@ -54,7 +55,7 @@ pub struct Inner {
     pub(crate) devices: DeviceTokens,
     pub(crate) refresh_tokens: RefreshTokens,
     pub(crate) ring: KeyRing,
-    pub(crate) verifier: Verifier,
+    pub(crate) verifier: Verifier<Attached>,
     pub(crate) revocations: Revocations,
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,

@@ -29,8 +29,12 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
         .route(
             "/docs",
             get(async move || {
-                let headers =
-                    [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300"), (CONTENT_SECURITY_POLICY, POLICY), (REFERRER_POLICY, "no-referrer")];
+                let headers = [
+                    (CONTENT_TYPE, "text/html; charset=utf-8"),
+                    (CACHE_CONTROL, "public, max-age=300"),
+                    (CONTENT_SECURITY_POLICY, POLICY),
+                    (REFERRER_POLICY, "no-referrer"),
+                ];
                 (headers, page).into_response()
             }),
         )

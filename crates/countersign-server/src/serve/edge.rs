@@ -43,7 +43,14 @@ impl Edge {
     pub(super) fn connection(&self, peer: SocketAddr) -> Connection {
         let trusts_peer = self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
         let opened = Instant::now();
-        Connection(Arc::new(Own { edge: self.clone(), peer, trusts_peer, opened, waiting_since: AtomicU64::new(0), tally: Tally::new(Arc::clone(&self.0.metrics)) }))
+        Connection(Arc::new(Own {
+            edge: self.clone(),
+            peer,
+            trusts_peer,
+            opened,
+            waiting_since: AtomicU64::new(0),
+            tally: Tally::new(Arc::clone(&self.0.metrics)),
+        }))
     }
 }
 

@@ -47,9 +47,7 @@ async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
 
     let by_bearer = match bearer(headers) {
         Ok(None) => Ok(None),
-        Ok(Some(token)) => {
-            auth.verifier.verify_but_expiry(token, auth.seconds()).map(|token| Some(token.claims.sid)).map_err(Problem::from)
-        }
+        Ok(Some(token)) => auth.verifier.check(token, auth.seconds()).map(|token| Some(token.claims.sid)).map_err(Problem::from),
         Err(problem) => Err(problem),
     };
     let by_cookie = match cookie(auth, headers)?.map(|token| auth.refresh_tokens.verify_but_expiry(token)) {

@@ -39,10 +39,10 @@ pub(crate) async fn logout_all(State(auth): State<Auth>, who: Authenticated, req
     let keep_current = fields.flag("keep_current").unwrap_or(false);
     fields.done()?;
 
-    let keep = keep_current.then_some(who.claims.sid);
-    let ended = auth.store.revoke_user_sessions(who.user.id, keep, RevokedReason::LogoutAll, auth.clock.now()).await?;
+    let keep = keep_current.then_some(who.claims().sid);
+    let ended = auth.store.revoke_user_sessions(who.user().id, keep, RevokedReason::LogoutAll, auth.clock.now()).await?;
     auth.catch_up().await?;
-    tracing::info!(user = %who.user.id, sessions = ended, "logged out everywhere");
+    tracing::info!(user = %who.user().id, sessions = ended, "logged out everywhere");
     let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear().into() };
     Ok((StatusCode::NO_CONTENT, no_store(cleared)).into_response())
 }

@@ -51,15 +51,15 @@ pub(crate) async fn change_password(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let device = auth.checked.cookies.device_of(request.headers());
-    let device = device.and_then(|token| auth.devices.verify(token, who.user.id, auth.seconds()));
-    let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, &who.user)?;
+    let device = device.and_then(|token| auth.devices.verify(token, who.user().id, auth.seconds()));
+    let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
     let attempt = auth
         .throttle
-        .begin(AccountKey::User(who.user.id), device, peer.ip, auth.clock.now())
+        .begin(AccountKey::User(who.user().id), device, peer.ip, auth.clock.now())
         .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
-    let stored = match auth.store.password_of(who.user.id).await {
+    let stored = match auth.store.password_of(who.user().id).await {
         Ok(stored) => stored,
         Err(error) => {
             auth.throttle.cancelled(attempt);
@@ -79,11 +79,11 @@ pub(crate) async fn change_password(
     auth.throttle.succeeded(attempt);
 
     let encoded = auth.passwords.hash(&new).await?;
-    if !auth.store.change_password(who.user.id, &encoded, Some(who.claims.sid), auth.clock.now()).await? {
+    if !auth.store.change_password(who.user().id, &encoded, Some(who.claims().sid), auth.clock.now()).await? {
         return Err(Problem::new(Code::UserInactive));
     }
     auth.catch_up().await?;
-    tracing::info!(user = %who.user.id, session = %who.claims.sid, "the password was changed");
+    tracing::info!(user = %who.user().id, session = %who.claims().sid, "the password was changed");
     Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
 }
 

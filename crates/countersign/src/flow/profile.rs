@@ -51,7 +51,7 @@ pub(crate) struct ProfileRequest {
 )]
 pub(crate) async fn profile(who: Authenticated) -> Response {
     // Written once for each user, not for each request: this is the hottest path of all.
-    let mut response = Response::new(Body::from(who.user.profile()));
+    let mut response = Response::new(Body::from(who.user().profile()));
     // Room for what the layers above add, so that the map need not grow.
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -76,8 +76,8 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
     security(("bearer" = [])),
 )]
 pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated, request: Request<Body>) -> Result<Response, Problem> {
-    let change = read(Fields::read(request, auth.settings.body_timeout).await?, &who.user)?;
-    let user = auth.store.update_profile(who.user.id, change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
+    let change = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
+    let user = auth.store.update_profile(who.user().id, change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.catch_up().await?;
     Ok(answer(ProfileResponse { user }, []))
 }

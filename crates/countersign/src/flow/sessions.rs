@@ -55,8 +55,8 @@ pub(crate) struct SessionResponse {
     security(("bearer" = [])),
 )]
 pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Result<Response, Problem> {
-    let live = auth.store.user_sessions(who.user.id, auth.clock.now()).await?;
-    let sessions = live.into_iter().map(|session| SessionResponse::new(session, who.claims.sid)).collect();
+    let live = auth.store.user_sessions(who.user().id, auth.clock.now()).await?;
+    let sessions = live.into_iter().map(|session| SessionResponse::new(session, who.claims().sid)).collect();
     Ok(answer(SessionsResponse { sessions }, []))
 }
 
@@ -80,11 +80,11 @@ pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Re
 pub(crate) async fn end_session(State(auth): State<Auth>, who: Authenticated, Path(id): Path<String>) -> Result<Response, Problem> {
     let none = || Problem::new(Code::NotFound).detail("You have no such session.");
     let id: SessionId = id.parse().map_err(|_| none())?;
-    if !auth.store.revoke_session(id, Some(who.user.id), RevokedReason::Logout, auth.clock.now()).await? {
+    if !auth.store.revoke_session(id, Some(who.user().id), RevokedReason::Logout, auth.clock.now()).await? {
         return Err(none());
     }
     auth.catch_up().await?;
-    tracing::info!(user = %who.user.id, session = %id, "a session was ended by its owner");
+    tracing::info!(user = %who.user().id, session = %id, "a session was ended by its owner");
     Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
 }
 

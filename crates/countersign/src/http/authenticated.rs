@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use countersign_verify::{Claims, TokenError, bearer_token};
+use countersign_verify::{Claims, Seen, TokenError, bearer_token};
 
 use super::guard;
 use super::problem::{Code, Problem};
@@ -17,11 +17,25 @@ use crate::user::{KnownUser, UserId};
 ///
 /// A handler that takes this cannot be reached by anybody else. It reads neither the body nor, but for the first request of a user, the database.
 #[derive(Debug, Clone)]
-pub struct Authenticated {
+pub struct Authenticated(Arc<Seen<Attached>>);
+
+impl Authenticated {
     /// The user, as she is now.
-    pub user: Arc<KnownUser>,
+    pub fn user(&self) -> &KnownUser {
+        &self.0.attached.user
+    }
+
     /// What the access token says.
-    pub claims: Arc<Claims>,
+    pub fn claims(&self) -> &Claims {
+        &self.0.claims
+    }
+}
+
+/// What is remembered with a token: its user, as of a moment.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    user: Arc<KnownUser>,
+    moment: u64,
 }
 
 impl FromRequestParts<Auth> for Authenticated {
@@ -29,12 +43,35 @@ impl FromRequestParts<Auth> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
-        let claims = auth.verifier.verify(token, auth.seconds())?;
-        let user = live_user(auth, &claims).await?;
-        if !parts.method.is_safe() {
-            guard::write(auth, &parts.headers, &claims)?;
+        let known = auth.verifier.seen(token, auth.seconds());
+        let who = match known {
+            Some(seen) if seen.attached.moment == auth.users.moment() => Self(seen),
+            known => Self::identify(auth, token, known).await?,
+        };
+        if auth.revocations.contains(who.claims().sid) {
+            return Err(Problem::new(Code::SessionRevoked));
         }
-        Ok(Self { user, claims })
+        if !parts.method.is_safe() {
+            guard::write(auth, &parts.headers, who.claims())?;
+        }
+        Ok(who)
+    }
+}
+
+impl Authenticated {
+    /// Checks the token, unless it is known, and reads its user, whom something may have changed. Only active users are remembered.
+    async fn identify(auth: &Auth, token: &str, known: Option<Arc<Seen<Attached>>>) -> Result<Self, Problem> {
+        let verified = match known {
+            Some(seen) => seen.verified(),
+            None => auth.verifier.check(token, auth.seconds())?,
+        };
+        if verified.expired {
+            return Err(TokenError::Expired.into());
+        }
+        let id: UserId = verified.claims.sub.parse().map_err(|_| TokenError::Invalid)?;
+        let moment = auth.users.moment();
+        let user = auth.user(id).await?.filter(|user| user.is_active).ok_or_else(|| Problem::new(Code::UserInactive))?;
+        Ok(Self(auth.verifier.remember(token, verified, Attached { user, moment })))
     }
 }
 
@@ -46,13 +83,4 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         return Err(Problem::new(Code::TokenInvalid).detail("Send one Authorization header, not several."));
     }
     Ok(Some(bearer_token(value.as_bytes())?))
-}
-
-async fn live_user(auth: &Auth, claims: &Claims) -> Result<Arc<KnownUser>, Problem> {
-    let id: UserId = claims.sub.parse().map_err(|_| TokenError::Invalid)?;
-    let user = auth.user(id).await?.filter(|user| user.is_active).ok_or_else(|| Problem::new(Code::UserInactive))?;
-    if auth.revocations.contains(claims.sid) {
-        return Err(Problem::new(Code::SessionRevoked));
-    }
-    Ok(user)
 }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -11,40 +12,42 @@ use super::{User, UserId};
 pub(crate) struct UserCache {
     users: Recent<UserId, Arc<KnownUser>>,
     /// Counts the changes, so that a row read before a change is not kept after it.
-    changes: Mutex<u64>,
+    changes: AtomicU64,
+    /// Held while the count and the rows must not part.
+    writer: Mutex<()>,
 }
 
 impl UserCache {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { users: Recent::new(capacity), changes: Mutex::new(0) }
+        Self { users: Recent::new(capacity), changes: AtomicU64::new(0), writer: Mutex::new(()) }
     }
 
     pub(crate) fn get(&self, id: UserId) -> Option<Arc<KnownUser>> {
         self.users.get(&id)
     }
 
-    /// To be asked before a row is read, and given back to [`keep`](Self::keep) with it.
+    /// A number that every change of any user makes larger. To be asked before a row is read, and given back to [`keep`](Self::keep) with it.
     pub(crate) fn moment(&self) -> u64 {
-        *self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Keeps a row that was read at `moment`, unless something changed since.
     pub(crate) fn keep(&self, user: Arc<KnownUser>, moment: u64) {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *changes == moment {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.moment() == moment {
             self.users.insert(user.id, user);
         }
     }
 
     pub(crate) fn forget(&self, id: UserId) {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        *changes += 1;
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.users.remove(&id);
     }
 
     pub(crate) fn forget_all(&self) {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        *changes += 1;
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.users.clear();
     }
 

@@ -1,0 +1,106 @@
+//! Deadlines and the bound on connections.
+
+use countersign_e2e::{Wire, World};
+
+use crate::{get, head, wire};
+
+#[test]
+fn a_head_that_does_not_end_is_cut() {
+    let world = World::builder().set("header_timeout", "1s").start();
+    let begun = [
+        "G",
+        "GET /healthz HTTP/1.1\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ",
+    ];
+    for (begun, mut wire) in begun.map(|begun| (begun, wire(&world).send(begun))) {
+        let sent = wire.until_closed();
+        let sent = String::from_utf8_lossy(&sent);
+        assert!(sent.is_empty() || sent.starts_with("HTTP/1.1 408"), "{begun:?}: {sent}");
+    }
+    world.get("/healthz").expect(200);
+}
+
+#[test]
+fn a_connection_that_sends_nothing_is_cut() {
+    let world = World::builder().set("header_timeout", "1s").start();
+    assert!(wire(&world).until_closed().is_empty());
+    let mut idle = wire(&world).send(get("/healthz"));
+    idle.answer().expect(200);
+    assert!(idle.until_closed().is_empty(), "idle after its first answer");
+    world.get("/healthz").expect(200);
+}
+
+#[test]
+fn a_body_that_does_not_end_is_answered_408() {
+    let world = World::builder().set("body_timeout", "1s").start();
+    let begun = |path: &str, rest: &str| head(&[&format!("POST {path} HTTP/1.1"), "Host: a", "Content-Type: application/json", rest]);
+    let mut slow = Vec::new();
+    for path in ["/accounts/login", "/accounts/refresh", "/accounts/logout"] {
+        for (rest, body) in
+            [("Content-Length: 100", ""), ("Content-Length: 100", "{\"username\":"), ("Transfer-Encoding: chunked", "5\r\n{\"x\":\r\n")]
+        {
+            slow.push((path, wire(&world).send(begun(path, rest) + body)));
+        }
+    }
+    for (path, mut wire) in slow {
+        wire.answer().expect_problem(408, "request_timeout");
+        assert!(wire.until_closed().is_empty(), "{path}: the rest of the body is no request");
+    }
+    world.get("/healthz").expect(200);
+}
+
+#[test]
+fn a_client_that_goes_away_halfway_troubles_nobody() {
+    let world = World::start();
+    for begun in [
+        String::new(),
+        "GET /heal".to_owned(),
+        head(&["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 100"]) + "{\"username\":",
+        head(&["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Transfer-Encoding: chunked"]) + "5\r\n{",
+    ] {
+        for _ in 0..20 {
+            drop(wire(&world).send(&begun));
+        }
+        let mut half = wire(&world).send(&begun);
+        half.finish();
+        half.until_closed();
+    }
+    world.get("/healthz").expect(200);
+    assert!(!world.log().contains("panicked"), "{}", world.log());
+}
+
+#[test]
+fn over_the_limit_a_connection_waits_until_another_closes() {
+    let world = World::builder().set("max_connections", "2").start();
+    let open = |served: &mut Wire| {
+        served.push(get("/healthz"));
+        served.answer().expect(200);
+    };
+    let mut first = wire(&world);
+    open(&mut first);
+    let mut second = wire(&world);
+    open(&mut second);
+    let mut third = wire(&world).send(get("/healthz"));
+    let mut fourth = wire(&world).send(get("/healthz"));
+    for _ in 0..200 {
+        open(&mut first);
+        open(&mut second);
+        assert!(third.is_silent() && fourth.is_silent());
+    }
+    drop(first);
+    third.answer().expect(200);
+    open(&mut second);
+    assert!(fourth.is_silent());
+    drop(third);
+    fourth.answer().expect(200);
+    open(&mut second);
+}
+
+#[test]
+fn connections_that_only_take_room_make_room_in_the_end() {
+    let world = World::builder().set("max_connections", "3").set("header_timeout", "1s").start();
+    let idle: Vec<Wire> = (0..9).map(|_| wire(&world).send("GET / HTTP/1.1\r\nX: ")).collect();
+    world.get("/healthz").expect(200);
+    drop(idle);
+}
