@@ -1,7 +1,11 @@
 //! Deadlines and the bound on connections.
 
-use countersign_e2e::{Wire, World};
+use std::time::{Duration, Instant};
 
+use countersign_e2e::{PASSWORD, Wire, World, eventually};
+use serde_json::json;
+
+use crate::database::Lock;
 use crate::{get, head, wire};
 
 #[test]
@@ -19,6 +23,58 @@ fn a_head_that_does_not_end_is_cut() {
         assert!(sent.is_empty() || sent.starts_with("HTTP/1.1 408"), "{begun:?}: {sent}");
     }
     world.get("/healthz").expect(200);
+}
+
+#[test]
+fn a_head_that_trickles_is_cut_like_one_that_stands_still() {
+    let world = World::builder().set("header_timeout", "1s").start();
+    let mut first = wire(&world).send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ");
+    let mut second = wire(&world).send(get("/healthz"));
+    second.answer().expect(200);
+    second.push("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ");
+    eventually("both are cut", || {
+        for trickle in [&mut first, &mut second] {
+            trickle.push("x");
+        }
+        !first.is_silent() && !second.is_silent()
+    });
+}
+
+#[test]
+fn a_busy_connection_outlives_the_deadline_of_a_head() {
+    let world = World::builder().set("header_timeout", "1s").start();
+    let mut busy = wire(&world);
+    let begun = Instant::now();
+    eventually("three times the deadline is over", || {
+        busy.push(get("/healthz"));
+        busy.answer().expect(200);
+        begun.elapsed() > Duration::from_secs(3)
+    });
+}
+
+#[test]
+fn neither_a_slow_body_nor_a_slow_answer_is_taken_for_a_slow_head() {
+    let world = World::builder().set("header_timeout", "1s").set("body_timeout", "3s").start();
+    world.user("alice");
+    let lines = ["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 100"];
+    wire(&world).send(head(&lines)).answer().expect_problem(408, "request_timeout");
+    // A locked database is waited for, for longer than a second.
+    let lock = Lock::of(&world);
+    let login = world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": PASSWORD}));
+    login.send().expect_problem(503, "unavailable");
+    lock.release();
+    login.send().expect(200);
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answers_does_not_keep_its_place() {
+    let world = World::builder().set("header_timeout", "1s").set("max_connections", "1").start();
+    let size = world.get("/openapi.json").expect(200).body.len();
+    // More than any buffer on the way takes.
+    let requests = 100_000_000 / size;
+    let deaf = wire(&world).send(get("/openapi.json").repeat(requests));
+    world.get("/healthz").expect(200);
+    drop(deaf);
 }
 
 #[test]

@@ -96,10 +96,10 @@ fn a_lock_that_is_soon_gone_is_waited_for() {
 }
 
 /// Another process that holds the database's write lock.
-struct Lock(Child);
+pub(crate) struct Lock(Child);
 
 impl Lock {
-    fn of(world: &World) -> Self {
+    pub(crate) fn of(world: &World) -> Self {
         let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)\nc.execute('BEGIN EXCLUSIVE')\nprint('locked', flush=True)\nsys.stdin.read()";
         let mut python = Command::new("python3");
         python.args(["-c", script]).arg(world.data_dir().join("countersign.sqlite3")).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -110,7 +110,7 @@ impl Lock {
         Self(process)
     }
 
-    fn release(mut self) {
+    pub(crate) fn release(mut self) {
         drop(self.0.stdin.take());
         assert!(self.0.wait().expect("an exit status").success());
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{HOST, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{HOST, ORIGIN, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Request, Response, Version};
 use axum::response::IntoResponse;
 use countersign::http::{Code, Problem};
@@ -27,7 +27,7 @@ pub(super) struct Edge(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    app: Router,
+    apps: Apps,
     metrics: Arc<Metrics>,
     trusted_proxies: Vec<IpNet>,
     https: bool,
@@ -35,8 +35,8 @@ struct Shared {
 }
 
 impl Edge {
-    pub(super) fn new(app: Router, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>, https: bool) -> Self {
-        Self(Arc::new(Shared { app, metrics, trusted_proxies, https, request_ids: RequestIds::new() }))
+    pub(super) fn new(apps: Apps, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>, https: bool) -> Self {
+        Self(Arc::new(Shared { apps, metrics, trusted_proxies, https, request_ids: RequestIds::new() }))
     }
 
     /// The service for one connection.
@@ -51,6 +51,20 @@ impl Edge {
             waiting_since: AtomicU64::new(0),
             tally: Tally::new(Arc::clone(&self.0.metrics)),
         }))
+    }
+}
+
+/// The application, once for requests from pages of other origins, and once for all others, which pass one layer less.
+#[derive(Debug, Clone)]
+pub(super) struct Apps {
+    pub(super) same_origin: Router,
+    pub(super) cross_origin: Router,
+}
+
+impl Apps {
+    /// An application that does not care for origins.
+    pub(super) fn alike(app: Router) -> Self {
+        Self { same_origin: app.clone(), cross_origin: app }
     }
 }
 
@@ -134,7 +148,9 @@ impl Own {
         if !request.method().is_safe() {
             request.extensions_mut().insert(ConnectInfo(self.peer));
         }
-        let answer = host_is_good.then(|| self.edge.0.app.clone().call(request));
+        let apps = &self.edge.0.apps;
+        let app = if request.headers().contains_key(ORIGIN) { &apps.cross_origin } else { &apps.same_origin };
+        let answer = host_is_good.then(|| app.clone().call(request));
         async move {
             match answer {
                 Some(answer) => match answer.await {
@@ -161,6 +177,9 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if !headers.contains_key(VARY) {
+            headers.insert(VARY, HeaderValue::from_static("origin"));
+        }
         if self.https {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }

@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 use connections::{Bounds, accept_until};
-use edge::Edge;
+use edge::{Apps, Edge};
 use metrics::Metrics;
 
 /// How to serve.
@@ -81,13 +81,16 @@ pub(crate) async fn serve(auth: Auth, listeners: Listeners, options: Options, st
         Bounds { header_timeout: options.header_timeout, max_connections: options.max_connections, shutdown_grace: options.shutdown_grace };
     let openapi = docs_page::document(&auth);
     let metrics = Arc::new(Metrics::new(auth.clone(), openapi.paths.paths.keys()));
-    let app = routes(&auth, options.docs.then_some(&openapi));
-    let edge = Edge::new(app, Arc::clone(&metrics), options.trusted_proxies, options.https);
+    let apps = Apps {
+        same_origin: routes(&auth, auth.same_origin_routes(), options.docs.then_some(&openapi)),
+        cross_origin: routes(&auth, auth.routes(), options.docs.then_some(&openapi)),
+    };
+    let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
     let (stopping, stopped) = tokio::sync::watch::channel(false);
     if let Some(listener) = listeners.metrics {
         tracing::info!(address = %listener.local_addr()?, "serving /metrics");
-        let edge = Edge::new(metrics::routes(Arc::clone(&metrics)), Arc::clone(&metrics), Vec::new(), false);
+        let edge = Edge::new(Apps::alike(metrics::routes(Arc::clone(&metrics))), Arc::clone(&metrics), Vec::new(), false);
         let mut stopped = stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stopping| *stopping).await;
@@ -100,8 +103,8 @@ pub(crate) async fn serve(auth: Auth, listeners: Listeners, options: Options, st
     Ok(())
 }
 
-fn routes(auth: &Auth, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
-    let app = auth.routes().merge(health::routes(auth.clone()));
+fn routes(auth: &Auth, endpoints: Router, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
+    let app = endpoints.merge(health::routes(auth.clone()));
     let app = match docs {
         Some(openapi) => app.merge(docs_page::routes(openapi)),
         None => app,

@@ -24,6 +24,12 @@ use crate::http::{method_not_allowed, not_found};
 impl Auth {
     /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
     pub fn routes(&self) -> Router {
+        self.same_origin_routes().layer(cors::layer(self))
+    }
+
+    /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin` header goes to [`routes`](Self::routes), and adds `Vary: origin` to
+    /// the answers of these: most requests then pass one layer less.
+    pub fn same_origin_routes(&self) -> Router {
         routes(self)
     }
 
@@ -52,6 +58,5 @@ fn routes(auth: &Auth) -> Router {
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/.well-known/revocations", get(revocations::revocations))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(cors::CorsWhenAsked::new(auth))
         .with_state(auth.clone())
 }
