@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use countersign_e2e::{PASSWORD, Request, Response, World};
+use countersign_e2e::{PASSWORD, World};
 use serde_json::json;
+
+use crate::all_at_once;
 
 #[test]
 fn while_the_database_is_locked_every_write_is_a_503_and_afterwards_everything_goes_on() {
@@ -114,12 +116,4 @@ impl Lock {
         drop(self.0.stdin.take());
         assert!(self.0.wait().expect("an exit status").success());
     }
-}
-
-/// They wait for the lock together, not one after the other.
-fn all_at_once<'a>(requests: &[(&'a str, Request)]) -> Vec<(&'a str, Response)> {
-    thread::scope(|scope| {
-        let sent: Vec<_> = requests.iter().map(|(name, request)| (*name, scope.spawn(|| request.send()))).collect();
-        sent.into_iter().map(|(name, answer)| (name, answer.join().expect("an answer"))).collect()
-    })
 }

@@ -2,11 +2,14 @@
 
 mod connections;
 mod database;
+mod hashing;
 mod heads;
 mod lengths;
 mod shutdown;
 
-use countersign_e2e::{Wire, World};
+use std::thread;
+
+use countersign_e2e::{Request, Response, Wire, World};
 
 /// A head of these lines, with the empty one that ends it.
 pub(crate) fn head(lines: &[&str]) -> String {
@@ -20,4 +23,12 @@ pub(crate) fn get(path: &str) -> String {
 
 pub(crate) fn wire(world: &World) -> Wire {
     Wire::to(world.address())
+}
+
+/// Sends them all before the first is answered; the answers in the same order.
+pub(crate) fn all_at_once<'a>(requests: &[(&'a str, Request)]) -> Vec<(&'a str, Response)> {
+    thread::scope(|scope| {
+        let sent: Vec<_> = requests.iter().map(|(name, request)| (*name, scope.spawn(|| request.send()))).collect();
+        sent.into_iter().map(|(name, answer)| (name, answer.join().expect("an answer"))).collect()
+    })
 }

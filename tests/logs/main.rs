@@ -1,1 +1,12 @@
-//! x
+//! What the log says, and what it never says.
+
+mod lines;
+mod secrets;
+
+use countersign_e2e::World;
+
+/// Everything that the server has logged, once it has stopped.
+pub(crate) fn whole_log(world: &mut World) -> String {
+    assert_eq!(world.stop(), Some(0));
+    world.log()
+}

@@ -36,6 +36,7 @@ pub struct World {
 struct Server {
     process: Child,
     address: SocketAddr,
+    log_reader: thread::JoinHandle<()>,
 }
 
 /// A world about to begin.
@@ -120,7 +121,7 @@ impl World {
         let mut process = command.spawn().expect("the binary can be started");
         let stderr = process.stderr.take().expect("a pipe");
         let log = Arc::clone(&self.log);
-        let reader = thread::spawn(move || {
+        let log_reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut log = log.lock().expect("the log");
                 log.push_str(&line);
@@ -131,12 +132,12 @@ impl World {
         BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut announced).expect("a line");
         match announced.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()) {
             Some(address) => {
-                self.server = Some(Server { process, address });
+                self.server = Some(Server { process, address, log_reader });
                 Ok(())
             }
             None => {
                 process.wait().expect("an exit status");
-                reader.join().expect("the log");
+                log_reader.join().expect("the log");
                 Err(self.log())
             }
         }
@@ -184,13 +185,15 @@ impl World {
         assert!(asked.success());
     }
 
-    /// Waits until the server, which was asked to stop, has ended; its exit status.
+    /// Waits until the server, which was asked to stop, has ended, and its log is complete; its exit status.
     ///
     /// # Panics
     /// When it is asleep already.
     pub fn wait(&mut self) -> Option<i32> {
         let mut server = self.server.take().expect("the server is running");
-        server.process.wait().expect("an exit status").code()
+        let status = server.process.wait().expect("an exit status");
+        server.log_reader.join().expect("the log");
+        status.code()
     }
 
     /// What the server has logged so far.

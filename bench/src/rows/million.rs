@@ -51,7 +51,7 @@ fn compare<C: Client + 'static>(what: &'static str, small: &Side, large: &Side, 
         what,
         measured: per_second(own),
         baseline: format!("with 1,000: {}", per_second(base)),
-        ratio: format!("{:.2} × the time", ratio),
+        ratio: format!("{ratio:.2} × the time"),
         bar: "≤ 1.3 ×",
         cleared: ratio <= 1.3,
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{HOST, ORIGIN, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, HeaderValue, Request, Response, Version};
+use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
 use countersign::http::{Code, Problem};
 use hyper::body::Incoming;
@@ -174,8 +174,13 @@ impl Own {
 
 impl Shared {
     fn add_headers(&self, response: &mut Response<Body>, id: HeaderValue) {
+        let no_content = response.status() == StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
+        if no_content {
+            // RFC 9110, 8.6. The router adds a zero to the answer of a HEAD.
+            headers.remove(CONTENT_LENGTH);
+        }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if !headers.contains_key(VARY) {
             headers.insert(VARY, HeaderValue::from_static("origin"));

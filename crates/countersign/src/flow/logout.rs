@@ -13,7 +13,7 @@ use crate::auth::Auth;
 use crate::http::authenticated::bearer;
 use crate::http::guard;
 use crate::http::problem::{Problem, ProblemSchema};
-use crate::session::{RevokedReason, SessionId};
+use crate::session::{RevokedReason, SessionId, Transport};
 use crate::token::RefreshError;
 
 #[utoipa::path(
@@ -62,11 +62,9 @@ async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
         (Err(_) | Ok(None), Some(session)) => session?.into_iter().collect(),
         (Ok(Some(session)), Some(Ok(Some(other)))) if other != session => vec![session, other],
         (Ok(Some(session)), _) => vec![session],
-        (Ok(None), None) => match token_in_body(auth, request).await?.map(|token| auth.refresh_tokens.verify_but_expiry(&token)) {
+        (Ok(None), None) => match token_in_body(auth, request).await? {
             None => Vec::new(),
-            Some(Ok(claims)) => native.map(|()| vec![claims.sid])?,
-            Some(Err(error @ RefreshError::Invalid)) => return Err(error.into()),
-            Some(Err(_)) => Vec::new(),
+            Some(token) => native.and(session_of(auth, &token).await)?.into_iter().collect(),
         },
     };
     let now = auth.clock.now();
@@ -77,4 +75,13 @@ async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
     }
     auth.catch_up().await?;
     Ok((StatusCode::NO_CONTENT, no_store(auth.checked.cookies.clear())).into_response())
+}
+
+/// The session of a refresh token in the body, which must be of that kind: one out of a cookie would need its CSRF token.
+async fn session_of(auth: &Auth, token: &str) -> Result<Option<SessionId>, Problem> {
+    let session = auth.refresh_tokens.verify_but_expiry(token)?.sid;
+    match auth.store.session(session).await? {
+        Some(session) if session.transport != Transport::Body => Err(RefreshError::Invalid.into()),
+        found => Ok(found.map(|session| session.id)),
+    }
 }

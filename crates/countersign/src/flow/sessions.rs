@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -77,9 +78,13 @@ pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Re
     ),
     security(("bearer" = [])),
 )]
-pub(crate) async fn end_session(State(auth): State<Auth>, who: Authenticated, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn end_session(
+    State(auth): State<Auth>,
+    who: Authenticated,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
     let none = || Problem::new(Code::NotFound).detail("You have no such session.");
-    let id: SessionId = id.parse().map_err(|_| none())?;
+    let id: SessionId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(none)?;
     if !auth.store.revoke_session(id, Some(who.user().id), RevokedReason::Logout, auth.clock.now()).await? {
         return Err(none());
     }

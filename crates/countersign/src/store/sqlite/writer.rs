@@ -97,7 +97,11 @@ fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Job>>)
 }
 
 fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiting: &Receiver<Box<dyn Job>>) -> Result<(), StoreError> {
-    execute(connection, "BEGIN IMMEDIATE")?;
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        // Whoever waited meanwhile is told now, not each after another wait of its own.
+        batch.extend(waiting.try_iter());
+        return Err(error);
+    }
     let mut done = 0;
     while done < batch.len() {
         batch[done].apply(connection);
