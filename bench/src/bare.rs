@@ -1,13 +1,13 @@
-//! The baseline: a bare axum route that returns the same bytes.
+//! The baseline: a bare axum route that returns the same bytes, headers included.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::HeaderName;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::routing::get;
 
 /// Serves the bytes of `file` on a free port, which it prints, until it is killed.
 pub(crate) fn serve(file: &str) {
     let body = axum::body::Bytes::from(std::fs::read(file).expect("the body"));
-    let app = axum::Router::new()
-        .route("/accounts/profile", get(async move || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body.clone())));
+    let app = axum::Router::new().route("/accounts/profile", get(async move || (HEADERS, body.clone())));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -15,3 +15,12 @@ pub(crate) fn serve(file: &str) {
         axum::serve(listener, app).await.expect("serving");
     });
 }
+
+/// What the server under test sends as well; its request ids differ from answer to answer, and these do not.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (CONTENT_TYPE, "application/json"),
+    (CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("x-request-id"), "0123456789abcdef"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (VARY, "origin"),
+];

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{Browser, World, claims_of};
+use countersign_e2e::{Browser, PASSWORD, World, claims_of, eventually};
 use serde_json::json;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -217,8 +217,214 @@ fn a_user_deactivated_in_a_database_shell_gets_no_more_tokens() {
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.sql("UPDATE users SET is_active = 0");
-    countersign_e2e::eventually("the change is felt", || browser.refresh().problem_code().as_deref() == Some("user_inactive"));
+    eventually("the change is felt", || browser.refresh().problem_code().as_deref() == Some("user_inactive"));
     browser.get("/accounts/profile").expect_problem(401, "user_inactive");
     world.sql("UPDATE users SET is_active = 1");
-    countersign_e2e::eventually("the change is felt", || browser.refresh().status == 200);
+    eventually("the change is felt", || browser.refresh().status == 200);
+}
+
+#[test]
+fn an_answer_that_came_late_and_lay_in_the_jar_for_an_hour_is_forgiven() {
+    // Two tabs refresh within a quarter of a minute; the slower answer overwrites the newer cookie, and is next sent an hour later.
+    for (between_mints, code) in [(15, None), (45, Some("refresh_token_reused"))] {
+        let world = World::builder().virtual_time().start();
+        world.user("alice");
+        let mut browser = world.logged_in("alice");
+        let late = {
+            let mut other_tab = browser.clone();
+            other_tab.refresh().expect(200);
+            other_tab
+        };
+        world.clock().advance(Duration::from_secs(between_mints));
+        browser.refresh().expect(200);
+        browser.refresh().expect(200);
+        world.clock().advance(60 * MINUTE);
+        let answer = late.clone().refresh();
+        assert_eq!(answer.problem_code().as_deref(), code, "minted {between_mints} s apart: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_request_is_late_for_as_long_as_the_window_says() {
+    for (window, late_by, code) in [
+        ("30s", 20, None),
+        ("30s", 40, Some("refresh_token_reused")),
+        ("2m", 100, None),
+        ("2m", 140, Some("refresh_token_reused")),
+        ("1s", 10, Some("refresh_token_reused")),
+    ] {
+        let world = World::builder().set("race_window", window).virtual_time().start();
+        world.user("alice");
+        let mut browser = world.logged_in("alice");
+        world.clock().advance(5 * MINUTE);
+        let mut late = browser.clone();
+        browser.refresh().expect(200);
+        // Minted far from the first token, so that only the time of presentation can forgive.
+        world.clock().advance(5 * MINUTE);
+        browser.refresh().expect(200);
+        world.clock().advance(Duration::from_secs(late_by));
+        let answer = late.refresh();
+        assert_eq!(answer.problem_code().as_deref(), code, "{late_by} s late in a window of {window}: {}", answer.text());
+    }
+}
+
+#[test]
+fn after_a_race_both_tabs_are_together_again() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    let mut late = browser.clone();
+    world.clock().advance(5 * MINUTE);
+    browser.refresh().expect(200);
+    let current = claims_of(browser.refresh_token());
+    browser.refresh().expect(200);
+    late.refresh().expect(200);
+    let (fast, slow) = (claims_of(browser.refresh_token()), claims_of(late.refresh_token()));
+    assert_eq!((&slow["par"], &slow["gen"]), (&current["jti"], &json!(2)));
+    assert_eq!((&fast["par"], &fast["gen"]), (&slow["par"], &slow["gen"]));
+}
+
+#[test]
+fn a_row_of_late_tabs_is_one_race() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    let tabs = vec![browser.clone(); 20];
+    world.clock().advance(5 * MINUTE);
+    browser.refresh().expect(200);
+    browser.refresh().expect(200);
+    let before = world.sql("SELECT race_credit FROM sessions").trim().parse::<i64>().unwrap();
+    for mut tab in tabs {
+        tab.refresh().expect(200);
+    }
+    let after = world.sql("SELECT race_credit FROM sessions").trim().parse::<i64>().unwrap();
+    assert_eq!(before - after, 5);
+}
+
+#[test]
+fn a_thief_who_keeps_in_step_with_his_victim_is_found_by_the_eighth_generation() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut victim = world.logged_in("alice");
+    let mut thief = victim.clone();
+    let mut generations = 0;
+    while victim.refresh().status == 200 && thief.refresh().status == 200 {
+        generations += 1;
+        assert!(generations <= 8, "the thief is still in after {generations} generations");
+        world.clock().advance(5 * MINUTE);
+    }
+    assert_eq!(victim.refresh().expect_problem(401, "session_revoked").json()["reason"], "token_theft");
+    assert_eq!(thief.refresh().expect_problem(401, "session_revoked").json()["reason"], "token_theft");
+}
+
+#[test]
+fn a_theft_is_told_once_and_ends_one_session() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    let other = world.logged_in("alice");
+    let thief = browser.clone();
+    for _ in 0..2 {
+        world.clock().advance(MINUTE);
+        browser.refresh().expect(200);
+    }
+    world.clock().advance(MINUTE);
+    let mut codes: Vec<String> = thread::scope(|scope| {
+        let attempts: Vec<_> = (0..20)
+            .map(|_| {
+                let mut thief = thief.clone();
+                scope.spawn(move || thief.refresh().problem_code().unwrap())
+            })
+            .collect();
+        attempts.into_iter().map(|attempt| attempt.join().unwrap()).collect()
+    });
+    codes.sort_unstable();
+    let expected: Vec<&str> = ["refresh_token_reused"].into_iter().chain(["session_revoked"; 19]).collect();
+    assert_eq!(codes, expected);
+    assert_eq!(world.sql("SELECT count(*) FROM audit_events WHERE kind = 'token_theft'").trim(), "1");
+    browser.get("/accounts/profile").expect_problem(401, "session_revoked");
+    other.get("/accounts/profile").expect(200);
+}
+
+#[test]
+fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
+    type End = fn(&World, &Browser);
+    let ways: [(&str, End); 8] = [
+        ("logout", |_, own| {
+            own.request("POST", "/accounts/logout").send().expect(204);
+        }),
+        ("logout", |world, own| {
+            let id = claims_of(&own.access_token)["sid"].as_str().unwrap().to_owned();
+            world.logged_in("alice").request("DELETE", &format!("/accounts/sessions/{id}")).send().expect(204);
+        }),
+        ("logout_all", |world, _| {
+            world.logged_in("alice").request("POST", "/accounts/logout-all").send().expect(204);
+        }),
+        ("password_changed", |world, _| {
+            let change = json!({"old_password": PASSWORD, "new_password": "an entirely new passphrase"});
+            world.logged_in("alice").request("POST", "/accounts/password").json(&change).send().expect(204);
+        }),
+        ("password_changed", |world, _| {
+            let mut change = world.command(&["changepassword", "alice", "--noinput"]);
+            assert!(change.env("COUNTERSIGN_PASSWORD", "an entirely new passphrase").status().unwrap().success());
+        }),
+        ("admin", |world, _| {
+            world.cli(&["session", "revoke", "--user", "alice"]).ok();
+        }),
+        ("user_inactive", |world, _| {
+            world.cli(&["user", "deactivate", "alice"]).ok();
+        }),
+        ("user_inactive", |world, _| {
+            world.cli(&["user", "delete", "alice", "--noinput"]).ok();
+        }),
+    ];
+    for (row, (reason, end)) in ways.into_iter().enumerate() {
+        let world = World::start();
+        world.user("alice");
+        let mut browser = world.logged_in("alice");
+        end(&world, &browser.clone());
+        let refused = browser.refresh();
+        assert_eq!(refused.all("set-cookie").count(), 0, "row {row}, {reason}");
+        assert_eq!(refused.problem_code().as_deref(), Some("session_revoked"), "row {row}, {reason}: {}", refused.text());
+        assert_eq!(refused.json()["reason"], reason, "row {row}");
+        eventually(&format!("the access token is dead too (row {row}, {reason})"), || browser.get("/accounts/profile").status == 401);
+    }
+}
+
+#[test]
+fn no_refresh_token_outlives_its_session() {
+    let world = World::builder().set("session_idle", "7d").set("session_absolute", "10d").virtual_time().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    let end = claims_of(browser.refresh_token())["iat"].as_u64().unwrap() + 10 * 24 * 3600;
+    let max_age_of = |cookie: &str| -> u64 {
+        let (_, rest) = cookie.split_once("Max-Age=").unwrap();
+        rest.split(';').next().unwrap().parse().unwrap()
+    };
+    for day in 0..3 {
+        let answer = browser.refresh().expect(200);
+        let claims = claims_of(browser.refresh_token());
+        let (issued, expires) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+        assert_eq!(expires, end.min(issued + 7 * 24 * 3600), "at turn {day}");
+        for name in ["refreshtoken", "csrftoken"] {
+            assert_eq!(max_age_of(answer.set_cookie(name).unwrap()), expires - issued, "{name} at turn {day}");
+        }
+        world.clock().advance(3 * 24 * 60 * MINUTE);
+    }
+    world.clock().advance(24 * 60 * MINUTE);
+    browser.refresh().expect_problem(401, "refresh_token_expired");
+}
+
+#[test]
+fn one_sessions_hurry_does_not_slow_another() {
+    let world = World::builder().set("throttle_session_refreshes", "3").start();
+    world.user("alice");
+    let (mut hurried, mut calm) = (world.logged_in("alice"), world.logged_in("alice"));
+    for _ in 0..3 {
+        hurried.refresh().expect(200);
+    }
+    let refused = hurried.refresh().expect_problem(429, "throttled");
+    assert_eq!(refused.all("set-cookie").count(), 0);
+    calm.refresh().expect(200);
+    hurried.get("/accounts/profile").expect(200);
 }
