@@ -51,7 +51,7 @@ pub(crate) struct ProfileRequest {
 )]
 pub(crate) async fn profile(who: Authenticated) -> Response {
     // Written once for each user, not for each request: this is the hottest path of all.
-    let mut response = Response::new(Body::from(who.user().profile()));
+    let mut response = Response::new(Body::from(who.profile()));
     // Room for what the layers above add, so that the map need not grow.
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use countersign_verify::Recent;
 
 use super::{User, UserId};
@@ -60,7 +59,7 @@ impl UserCache {
 #[derive(Debug)]
 pub struct KnownUser {
     user: User,
-    profile: Box<[u8]>,
+    profile: Arc<[u8]>,
 }
 
 impl KnownUser {
@@ -75,9 +74,8 @@ impl KnownUser {
     }
 
     /// The body of the profile's answer.
-    pub(crate) fn profile(&self) -> Bytes {
-        // A copy is cheaper than a reference count that every thread writes.
-        Bytes::copy_from_slice(&self.profile)
+    pub(crate) fn profile(&self) -> &Arc<[u8]> {
+        &self.profile
     }
 }
 
