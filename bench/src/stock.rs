@@ -1,6 +1,6 @@
 //! Data directories with as many users and sessions as are wanted, and tokens for them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use countersign::password::{HashSettings, Password, Passwords};
@@ -105,11 +105,6 @@ impl Stock {
 /// The issuer of a server on a free port: its public URL.
 pub(crate) fn issuer(server: &Server) -> String {
     format!("http://localhost:{}", server.address.port())
-}
-
-/// The size of the database, in bytes.
-pub(crate) fn database_size(data: &Path) -> u64 {
-    std::fs::metadata(data.join("countersign.sqlite3")).map(|metadata| metadata.len()).unwrap_or(0)
 }
 
 fn run(command: &mut Command) -> String {

@@ -5,12 +5,11 @@ use super::refresh::Refresher;
 use super::{CONNECTIONS, RUN, RUNS};
 use crate::load::{Client, Reader, rate};
 use crate::server::{Hash, Server};
-use crate::stock::{Stock, database_size, issuer};
-use crate::table::{Row, line, median, median_ratio, per_second};
+use crate::stock::{Stock, issuer};
+use crate::table::{Row, median, median_ratio, per_second};
 
 pub(super) fn measure() -> Vec<Row> {
     let (small, large) = (Side::of(1_000), Side::of(1_000_000));
-    line(&format!("<!-- the large database has {} MB -->", database_size(&large.stock.data()) / 1_000_000));
     let refreshers = |side: &Side| Refresher::logged_in(side.server.address, &side.stock.names(CONNECTIONS as u64, 7));
     let readers = |side: &Side| Reader::shared_out(&side.stock.access_tokens(1_000, &issuer(&side.server)), CONNECTIONS);
     vec![

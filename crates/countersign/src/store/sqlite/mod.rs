@@ -59,6 +59,8 @@ impl SqliteStore {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
         migrations::migrate(&mut connection)?;
         let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>, _>>()?;
         let thread = |error: std::io::Error| StoreError::Failed(format!("cannot start a database thread: {error}"));
@@ -238,6 +240,12 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const READERS: usize = 2;
+
+/// The writer's page cache, in KiB, filled only as far as the database is large: the inner pages of every index of a million users fit.
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
+
+/// How many pages the log may have before they are moved into the database: the more, the more often a page is moved once for many changes. 32 MiB.
+const WAL_PAGES: u32 = 8192;
 
 /// A connection's page cache, in KiB. The operating system caches the file as well.
 const CACHE_KIB: i64 = 4096;
