@@ -247,5 +247,5 @@ const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// How many pages the log may have before they are moved into the database: the more, the more often a page is moved once for many changes. 32 MiB.
 const WAL_PAGES: u32 = 8192;
 
-/// A connection's page cache, in KiB. The operating system caches the file as well.
-const CACHE_KIB: i64 = 4096;
+/// A reader's page cache, in KiB, filled only as far as the database is large.
+const CACHE_KIB: i64 = 16 * 1024;
