@@ -45,6 +45,26 @@ fn another_algorithm_takes_over_and_the_old_tokens_live_on() {
 }
 
 #[test]
+fn the_old_algorithms_tokens_die_of_old_age_and_its_key_with_them() {
+    let mut world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    world.stop();
+    world.try_wake(&["--signing-algorithm", "RS256"]).unwrap();
+    browser.move_to(world.address());
+    world.clock().advance(Duration::from_secs(280));
+    browser.get("/accounts/profile").expect(200);
+    world.clock().advance(Duration::from_secs(40));
+    browser.get("/accounts/profile").expect_problem(401, "token_expired");
+    browser.refresh().expect(200);
+    assert_eq!(header_of(&browser.access_token)["alg"], "RS256");
+    world.clock().advance(Duration::from_secs(120));
+    let keys = world.get("/.well-known/jwks.json").json()["keys"].clone();
+    assert_eq!(keys.as_array().unwrap().iter().map(|key| &key["alg"]).collect::<Vec<_>>(), ["RS256"]);
+    browser.get("/accounts/profile").expect(200);
+}
+
+#[test]
 fn a_shorter_lifetime_holds_for_tokens_that_were_issued_before() {
     let mut world = World::builder().set("access_lifetime", "1h").virtual_time().start();
     world.user("alice");

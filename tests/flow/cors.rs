@@ -69,3 +69,13 @@ fn a_preflight_allows_what_the_contract_needs_and_is_kept() {
     }
     assert!(header("access-control-max-age").parse::<u32>().unwrap() >= 600);
 }
+
+#[test]
+fn a_cache_is_told_that_the_answer_depends_on_the_origin_whoever_asks() {
+    let world = world();
+    for origin in [None, Some("https://evil.example"), Some("https://app.example.com")] {
+        let request = world.request("GET", "/.well-known/jwks.json");
+        let answer = origin.map_or(request.clone(), |origin| request.header("Origin", origin)).send();
+        assert!(answer.all("vary").any(|vary| vary.to_ascii_lowercase().contains("origin")), "{origin:?}");
+    }
+}

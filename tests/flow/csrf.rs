@@ -138,3 +138,53 @@ fn a_reloaded_page_asks_for_the_token_and_gets_its_cookie_again() {
     browser.logout().expect(204);
     ended.bare("GET", "/accounts/csrf").send().expect_problem(401, "session_revoked");
 }
+
+#[test]
+fn a_page_of_an_allowed_origin_writes_everywhere_with_the_token() {
+    let world = World::builder().set("allow_origins", "https://app.example.com,https://*.example.org").start();
+    world.user("alice");
+    let own = format!("http://localhost:{}", world.address().port());
+    let pages = [
+        ("Origin", own.as_str()),
+        ("Origin", "https://app.example.com"),
+        ("Origin", "https://a.example.org"),
+        ("Sec-Fetch-Site", "same-origin"),
+    ];
+    for (header, value) in pages {
+        // Each request gets a session of its own: some of them end it.
+        for row in 0..writes(&world.browser()).len() {
+            let browser = world.logged_in("alice");
+            let (name, request) = writes(&browser).swap_remove(row);
+            let answer = request.header("X-CSRFTOKEN", &browser.csrf_token).header(header, value).send();
+            let expected = match name {
+                "refresh" | "profile" => 200,
+                "logout by cookie" | "logout-all" => 204,
+                "password" => 400,
+                _ => 404,
+            };
+            assert_eq!(answer.status, expected, "{name} with {header}: {value}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn a_refusal_says_which_check_failed() {
+    let world = World::start();
+    world.user("alice");
+    let browser = world.logged_in("alice");
+    let token = browser.csrf_token.as_str();
+    for (headers, words) in [
+        (&[][..], "X-CSRFTOKEN header is missing"),
+        (&[("X-CSRFTOKEN", "wrong")], "not this session's token"),
+        (&[("X-CSRFTOKEN", token), ("X-CSRFTOKEN", token)], "one X-CSRFTOKEN header"),
+        (&[("X-CSRFTOKEN", token), ("Origin", "https://evil.example")], "`https://evil.example` is not allowed"),
+        (&[("X-CSRFTOKEN", token), ("Origin", "null")], "Origin is `null`"),
+        (&[("X-CSRFTOKEN", token), ("Sec-Fetch-Site", "cross-site")], "Sec-Fetch-Site is `cross-site`"),
+    ] {
+        for (name, request) in writes(&browser) {
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+            let detail = request.send().expect_problem(403, "csrf_failed").text_at("detail");
+            assert!(detail.contains(words), "{name} with {headers:?}: {detail}");
+        }
+    }
+}

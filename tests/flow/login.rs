@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign_e2e::{PASSWORD, World};
+use serde_json::Value;
 
 #[test]
 fn a_login_gives_tokens_and_the_user_and_sets_three_cookies() {
@@ -119,4 +120,42 @@ fn tokens_say_what_the_settings_ask_for_and_no_more() {
     assert_eq!(names, ["aud", "auth_time", "csrf", "email", "exp", "groups", "iat", "is_staff", "iss", "sid", "sub", "username"]);
     assert_eq!(claims["aud"], "api");
     browser.get("/accounts/profile").expect(200);
+}
+
+#[test]
+fn the_last_login_is_remembered_and_a_refused_one_is_not_one() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let first = world.browser().login("alice").expect(200).json()["user"]["last_login"].clone();
+    assert!(first.is_string(), "{first}");
+    world.clock().advance(Duration::from_secs(3600));
+    world.browser().login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
+    let mut browser = world.browser();
+    let stored = || world.sql("SELECT last_login FROM users");
+    let before = stored();
+    let second = browser.login("alice").expect(200).json()["user"]["last_login"].clone();
+    assert!(second.as_str() > first.as_str(), "{first}, {second}");
+    assert_ne!(stored(), before);
+    assert_eq!(browser.get("/accounts/profile").json()["user"]["last_login"], second);
+}
+
+#[test]
+fn a_password_that_django_wrote_lets_in_and_is_hashed_anew() {
+    let written: Value = serde_json::from_str(include_str!("../../crates/countersign/tests/data/django_passwords.json")).unwrap();
+    let world = World::start();
+    world.user("alice");
+    let stored = || world.sql("SELECT password FROM users").trim().to_owned();
+    for algorithm in ["pbkdf2_sha256", "pbkdf2_sha1", "bcrypt_sha256", "bcrypt", "scrypt"] {
+        let of_django = |hash: &&Value| hash["algorithm"] == algorithm && hash["cost"] == "cheap" && hash["password"] == PASSWORD;
+        let encoded = written["hashes"].as_array().unwrap().iter().find(of_django).unwrap()["encoded"].as_str().unwrap();
+        world.sql(&format!("UPDATE users SET password = '{encoded}'"));
+        world.browser().login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
+        assert_eq!(stored(), encoded, "{algorithm}: a wrong password changes nothing");
+        let browser = world.logged_in("alice");
+        assert!(stored().starts_with("argon2$argon2id$v=19$m=64,t=1,p=1$"), "{algorithm}: {}", stored());
+        browser.get("/accounts/profile").expect(200);
+        let anew = stored();
+        world.logged_in("alice");
+        assert_eq!(stored(), anew, "{algorithm}: once is enough");
+    }
 }

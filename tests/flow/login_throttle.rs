@@ -133,3 +133,29 @@ fn a_clients_address_is_believed_through_trusted_proxies_only() {
     assert_eq!(statuses, [401, 401, 401, 429], "an IPv6 client has a whole /64");
     assert_eq!(guess(&trusting, "2001:db8:1:2::1"), 401);
 }
+
+#[test]
+fn an_addresss_budget_comes_back_with_the_window() {
+    let world = World::builder().set("throttle_address_attempts", "3").set("throttle_address_window", "10m").virtual_time().start();
+    world.user("alice");
+    for number in 0..3 {
+        attempt(&world, &format!("nobody{number}"), "wrong").expect_problem(401, "invalid_credentials");
+    }
+    let wait = wait_of(&attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled"));
+    assert!(wait <= 600, "{wait}");
+    world.clock().advance(Duration::from_secs(wait));
+    attempt(&world, "alice", PASSWORD).expect(200);
+}
+
+#[test]
+fn an_attempt_that_is_refused_costs_nothing_more() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    for _ in 0..5 {
+        attempt(&world, "alice", "wrong");
+    }
+    let first = wait_of(&attempt(&world, "alice", "wrong").expect_problem(429, "throttled"));
+    for _ in 0..20 {
+        assert!(wait_of(&attempt(&world, "alice", "wrong").expect_problem(429, "throttled")) <= first);
+    }
+}

@@ -76,3 +76,18 @@ fn a_form_of_another_site_clears_no_cookies() {
     assert_eq!(refused.all("set-cookie").count(), 0);
     refused.expect_problem(403, "csrf_failed");
 }
+
+#[test]
+fn a_logout_ends_this_session_and_no_other() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let (mut here, mut there, bob) = (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
+    let mut native = world.native();
+    native.login("alice").expect(200);
+    here.logout().expect(204);
+    there.get("/accounts/profile").expect(200);
+    there.refresh().expect(200);
+    bob.get("/accounts/profile").expect(200);
+    native.refresh().expect(200);
+}

@@ -65,3 +65,25 @@ fn a_page_cannot_ask_for_the_native_kind_unless_its_origin_is_a_packaged_apps() 
     refresh("capacitor://localhost").expect(200);
     login("nonsense").send().expect_problem(400, "validation_error");
 }
+
+#[test]
+fn a_device_token_speaks_for_its_own_user_only_and_a_bad_one_does_no_harm() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let mut native = world.native();
+    native.login("alice").expect(200);
+    assert!(native.device_token.is_some());
+    for name in ["alice", "bob"] {
+        for _ in 0..6 {
+            world.browser().login_with(name, "wrong");
+        }
+    }
+    native.clone().login("bob").expect_problem(429, "throttled");
+    native.clone().login("alice").expect(200);
+    for bad in ["nonsense", "", "AAAA"] {
+        let mut stranger = world.native();
+        stranger.device_token = Some(bad.to_owned());
+        stranger.login("alice").expect_problem(429, "throttled");
+    }
+}

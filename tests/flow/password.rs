@@ -62,3 +62,41 @@ fn a_weak_new_password_is_refused_with_every_reason() {
     }
     world.logged_in("alice");
 }
+
+#[test]
+fn failed_logins_leave_no_guesses_at_the_old_password() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    browser.cookies.remove("devicetoken");
+    for _ in 0..5 {
+        world.browser().login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
+    }
+    let refused = change(&browser, PASSWORD, NEW).expect_problem(429, "throttled");
+    let wait = refused.header("retry-after").unwrap().parse().unwrap();
+    world.clock().advance(std::time::Duration::from_secs(wait));
+    change(&browser, PASSWORD, NEW).expect(204);
+}
+
+#[test]
+fn a_change_that_is_refused_changes_nothing() {
+    let world = World::start();
+    world.user("alice");
+    let (here, there) = (world.logged_in("alice"), world.logged_in("alice"));
+    let before = world.sql("SELECT password FROM users");
+    let long = "x".repeat(1025);
+    for (body, fields) in [
+        (json!({}), &["new_password", "old_password"][..]),
+        (json!({"old_password": PASSWORD}), &["new_password"]),
+        (json!({"old_password": PASSWORD, "new_password": 5}), &["new_password"]),
+        (json!({"old_password": PASSWORD, "new_password": ""}), &["new_password"]),
+        (json!({"old_password": PASSWORD, "new_password": "a nul\u{0} in the middle"}), &["new_password"]),
+        (json!({"old_password": PASSWORD, "new_password": long}), &["new_password"]),
+        (json!({"old_password": "wrong", "new_password": NEW}), &["old_password"]),
+    ] {
+        let refused = here.request("POST", "/accounts/password").json(&body).send().expect_problem(400, "validation_error");
+        assert_eq!(refused.json()["errors"].as_object().unwrap().keys().collect::<Vec<_>>(), fields, "{body}");
+    }
+    assert_eq!(world.sql("SELECT password FROM users"), before);
+    there.get("/accounts/profile").expect(200);
+}

@@ -96,3 +96,20 @@ fn a_change_by_an_operator_is_felt_in_the_next_moment() {
     world.sql("INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, permissions");
     eventually("the permission is known", || browser.get("/accounts/profile").json()["user"]["permissions"] == json!(["blog.add_post"]));
 }
+
+#[test]
+fn a_user_whom_an_operator_turns_out_is_out_in_the_next_moment() {
+    for command in [&["user", "deactivate", "alice"][..], &["user", "delete", "alice", "--noinput"]] {
+        let world = World::start();
+        world.user("alice");
+        world.user("bob");
+        let (browser, bob) = (world.logged_in("alice"), world.logged_in("bob"));
+        browser.get("/accounts/profile").expect(200);
+        world.cli(command).ok();
+        eventually(&format!("{command:?} is felt"), || browser.get("/accounts/profile").status == 401);
+        let code = browser.get("/accounts/profile").problem_code();
+        assert!(matches!(code.as_deref(), Some("session_revoked" | "user_inactive")), "{command:?}: {code:?}");
+        world.browser().login("alice").expect_problem(401, "invalid_credentials");
+        bob.get("/accounts/profile").expect(200);
+    }
+}

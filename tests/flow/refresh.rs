@@ -366,7 +366,7 @@ fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
         }),
         ("password_changed", |world, _| {
             let mut change = world.command(&["changepassword", "alice", "--noinput"]);
-            assert!(change.env("COUNTERSIGN_PASSWORD", "an entirely new passphrase").status().unwrap().success());
+            assert!(change.env("COUNTERSIGN_PASSWORD", "an entirely new passphrase").output().unwrap().status.success());
         }),
         ("admin", |world, _| {
             world.cli(&["session", "revoke", "--user", "alice"]).ok();

@@ -39,3 +39,27 @@ fn a_user_ends_her_own_sessions_and_nobody_elses() {
     end(&sid(&here.access_token)).expect(204);
     here.get("/accounts/profile").expect_problem(401, "session_revoked");
 }
+
+#[test]
+fn each_session_says_what_it_was_born_to() {
+    let world = World::builder().set("trusted_proxies", "127.0.0.1").start();
+    world.user("alice");
+    let login = |agent: &str, address: &str, transport: &str| {
+        let body = serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": transport});
+        let request = world.request("POST", "/accounts/login").header("User-Agent", agent).header("X-Forwarded-For", address);
+        request.json(&body).send().expect(200).text_at("access_token")
+    };
+    login("Phone/1", "2001:db8::7", "body");
+    let token = login("Laptop/2", "192.0.2.7", "cookie");
+    let mut ended = world.logged_in("alice");
+    ended.logout().expect(204);
+    let answer = world.request("GET", "/accounts/sessions").bearer(&token).send().expect(200).json();
+    let mut seen: Vec<String> = answer["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|session| ["user_agent", "ip", "transport", "current"].map(|name| session[name].to_string()).join(" ").replace('"', ""))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, ["Laptop/2 192.0.2.7 cookie true", "Phone/1 2001:db8::7 body false"]);
+}
