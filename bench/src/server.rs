@@ -18,7 +18,7 @@ impl Server {
     pub(crate) fn countersign(data: &Path, hash: Hash) -> Self {
         let mut command = countersign(data);
         command.args(["serve", "--listen", "127.0.0.1:0"]);
-        for (name, value) in [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "warn")] {
+        for (name, value) in [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "error")] {
             command.env(format!("COUNTERSIGN_{name}"), value);
         }
         if hash == Hash::Cheap {

@@ -49,7 +49,7 @@ impl Stock {
                 &format!(
                     "{numbers} INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at,
                          last_used_at, expires_at, transport)
-                     SELECT abs(random()), i, 0, randomblob(16), unixepoch(), unixepoch(), 25, unixepoch() * 1000000, unixepoch() * 1000000,
+                     SELECT ((unixepoch() - (?1 - i) * 2592000 / ?1) << 32) | (abs(random()) >> 31), i, 0, randomblob(16), unixepoch(), unixepoch(), 25, unixepoch() * 1000000, unixepoch() * 1000000,
                          (unixepoch() + 2592000) * 1000000, 'cookie' FROM n"
                 ),
                 [users],

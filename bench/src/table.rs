@@ -19,14 +19,17 @@ pub(crate) struct Row {
     pub(crate) cleared: bool,
 }
 
-/// Prints the rows as they come, in Markdown.
-pub(crate) fn print(rows: impl Iterator<Item = Row>) {
+/// Prints the rows as they come, in Markdown; whether each cleared its bar.
+pub(crate) fn print(rows: impl Iterator<Item = Row>) -> bool {
+    let mut all_cleared = true;
     println!("| what | measured | against | ratio | bar | |");
     println!("|---|---|---|---|---|---|");
     for row in rows {
         let verdict = if row.cleared { "cleared" } else { "**missed**" };
         println!("| {} | {} | {} | {} | {} | {verdict} |", row.what, row.measured, row.baseline, row.ratio, row.bar);
+        all_cleared &= row.cleared;
     }
+    all_cleared
 }
 
 /// Prints a line.

@@ -66,7 +66,7 @@ impl Revocations {
     }
 
     fn part(&self, id: SessionId) -> &ArcSwap<Part> {
-        // Ids are random bits: any six of them spread evenly.
+        // The lower half of an id is random bits: any six of them spread evenly.
         &self.parts[id.get() as usize % PARTS]
     }
 }

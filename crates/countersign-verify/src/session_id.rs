@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A session's id: 64 random bits, never all zero, written as 16 lower-case hexadecimal digits. It names a session; it is no secret.
+/// A session's id: 64 bits, never all zero, written as 16 lower-case hexadecimal digits. It names a session; it is no secret.
 ///
 /// ```
 /// use countersign_verify::SessionId;

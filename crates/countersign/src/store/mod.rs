@@ -66,8 +66,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // Sessions
 
-    /// Begins a session and notes the login on the user's row.
-    async fn create_session(&self, new: NewSession) -> Result<(), StoreError>;
+    /// Begins a session and notes the login on the user's row. `false`, and nothing is done, when another session has the id.
+    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError>;
 
     /// Applies [`decide`](crate::session::rotation::decide) to the session's row, and the decision to the row, as one atomic step.
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError>;

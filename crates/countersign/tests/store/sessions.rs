@@ -34,7 +34,17 @@ fn a_session_comes_back_as_it_was_made_and_marks_the_login() {
         assert_eq!((session.user_agent.as_str(), session.ip, session.revoked), ("a browser", expected.ip, None));
         assert_eq!(store.user_by_id(alice.id).await.unwrap().unwrap().last_login, Some(noon()));
         assert_eq!(store.session(session_id(9)).await.unwrap(), None);
-        assert!(store.create_session(new_session(1, alice.id)).await.is_err(), "an id is given once");
+    });
+}
+
+#[test]
+fn an_id_is_given_once() {
+    on_every_store(async |store| {
+        let (alice, bob) = (make_user(&*store, "alice").await, make_user(&*store, "bob").await);
+        assert!(store.create_session(new_session(1, alice.id)).await.unwrap());
+        assert!(!store.create_session(new_session(1, bob.id)).await.unwrap());
+        assert_eq!(store.session(session_id(1)).await.unwrap().unwrap().user_id, alice.id);
+        assert_eq!(store.user_by_id(bob.id).await.unwrap().unwrap().last_login, None, "nothing is noted of what was not done");
     });
 }
 

@@ -143,7 +143,7 @@ impl Store for SqliteStore {
         self.readers.run(move |c| users::list(c, after, limit)).await
     }
 
-    async fn create_session(&self, new: NewSession) -> Result<(), StoreError> {
+    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
         self.writer.run(move |c| sessions::create(c, &new)).await
     }
 

@@ -9,13 +9,13 @@ use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::user::UserId;
 
-pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<(), StoreError> {
+pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<bool, StoreError> {
     let state = RotationState::new(new.jti, seconds(new.created_at));
-    connection
+    let made = connection
         .prepare_cached(
             "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
                  expires_at, transport, user_agent, ip)
-             VALUES (:id, :user, :generation, :jti, :iat, :since, :credit, :created, :created, :expires, :transport, :agent, :ip)",
+             VALUES (:id, :user, :generation, :jti, :iat, :since, :credit, :created, :created, :expires, :transport, :agent, :ip) ON CONFLICT DO NOTHING",
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
@@ -31,10 +31,13 @@ pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<(), St
             ":agent": new.user_agent,
             ":ip": new.ip.map(|ip| ip.to_string()),
         })?;
+    if made == 0 {
+        return Ok(false);
+    }
     connection
         .prepare_cached("UPDATE users SET last_login = ? WHERE id = ?")?
         .execute(params![super::columns::django_date(new.created_at), new.user_id.get()])?;
-    Ok(())
+    Ok(true)
 }
 
 pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, StoreError> {
