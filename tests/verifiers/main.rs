@@ -1,0 +1,357 @@
+//! The programs of `docs/verify`, run as their pages say: services in other languages that verify access tokens, and nginx in front of an app that knows none.
+
+mod program;
+
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use countersign_e2e::{Browser, Forge, World, claims_of, eventually, python};
+use program::{Program, docs, express_packages, service};
+use serde_json::{Value, json};
+
+#[test]
+fn a_fastapi_service_lets_in_who_is_signed_in_and_nobody_else() {
+    let mut world = World::start();
+    let program = fastapi(&world, "");
+    lets_in_who_is_signed_in(&world, &program);
+    refuses_what_is_no_access_token(&world, &program);
+    asks_cookie_sessions_for_their_csrf_token(&world, &program);
+    takes_the_tokens_of_a_new_key(&world, &program);
+    feels_a_logout(&world, &program);
+    does_without_the_server_for_a_while(&mut world, &program);
+}
+
+#[test]
+fn an_express_service_lets_in_who_is_signed_in_and_nobody_else() {
+    let mut world = World::start();
+    let program = express(&world, "");
+    lets_in_who_is_signed_in(&world, &program);
+    refuses_what_is_no_access_token(&world, &program);
+    asks_cookie_sessions_for_their_csrf_token(&world, &program);
+    takes_the_tokens_of_a_new_key(&world, &program);
+    feels_a_logout(&world, &program);
+    does_without_the_server_for_a_while(&mut world, &program);
+}
+
+#[test]
+fn a_django_service_with_the_authentication_class_lets_in_who_is_signed_in_and_nobody_else() {
+    let mut world = World::start();
+    let program = django(&world, "settings_revocations");
+    lets_in_who_is_signed_in(&world, &program);
+    refuses_what_is_no_access_token(&world, &program);
+    asks_cookie_sessions_for_their_csrf_token(&world, &program);
+    takes_the_tokens_of_a_new_key(&world, &program);
+    feels_a_logout(&world, &program);
+    does_without_the_server_for_a_while(&mut world, &program);
+}
+
+#[test]
+fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
+    let mut world = World::start();
+    let program = django(&world, "settings");
+    // simplejwt looks for an unknown key every half minute at most, so the new one is there before it looks for the first time.
+    world.cli(&["keys", "rotate"]).ok();
+    eventually("both keys are published", || key_ids(&world).len() == 2);
+    lets_in_who_is_signed_in(&world, &program);
+    for (what, token) in bad_tokens(&world) {
+        let answer = program.me(&token);
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+    }
+    let browser = world.logged_in("alice");
+    program.me(&signed_with_the_newest_key(&world, &browser)).expect(200);
+    does_without_the_server_for_a_while(&mut world, &program);
+}
+
+#[test]
+fn every_algorithm_with_a_public_key_is_taken_and_another_services_token_is_not() {
+    for algorithm in ["ES256", "RS256"] {
+        let world = World::builder().set("signing_algorithm", algorithm).set("audience", "shop").start();
+        world.user("alice");
+        let browser = world.logged_in("alice");
+        for start in [fastapi, express] {
+            start(&world, "shop").me(&browser.access_token).expect(200);
+            start(&world, "another shop").me(&browser.access_token).expect(401);
+        }
+    }
+}
+
+#[test]
+fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
+    let mut world = World::start();
+    let id = world.user_with("zoë@x+y", "zoe@example.com");
+    world.user("alice");
+    world.sql("INSERT INTO groups (name) VALUES ('b,c'), ('a d')");
+    world.sql(&format!("INSERT INTO user_groups SELECT {id}, id FROM groups"));
+    let app = Program::start(&world, |address| {
+        let mut command = service(&world, "python3", "nginx");
+        command.args(["app.py", &address.port().to_string()]);
+        command
+    });
+    let prefix = tempfile::tempdir().unwrap();
+    let nginx = nginx(&world, &app, prefix.path());
+    let signed_in = |name: &str| {
+        let mut browser = world.browser();
+        browser.move_to(nginx.address());
+        browser.login(name).expect(200);
+        browser
+    };
+    let as_root = |path: &str| {
+        let claims = [("X-Auth-User-Id", "999"), ("X-Auth-Username", "root"), ("x-auth-groups", "admins"), ("X-Auth-Groups", "staff")];
+        claims.iter().fold(nginx.request("GET", path), |request, (name, value)| request.header(name, value))
+    };
+    let nobody = json!({"user": null, "username": null, "groups": []});
+
+    let mut alice = signed_in("alice");
+    let zoe = signed_in("zoë@x+y");
+    let who_is = |browser: &Browser| as_root("/api/me").bearer(&browser.access_token).send().expect(200).json();
+    assert_eq!(who_is(&zoe), json!({"user": id.to_string(), "username": "zoë@x+y", "groups": ["a d", "b,c"]}));
+    // She has no groups, and those that she sends are not hers.
+    assert_eq!(who_is(&alice), json!({"user": claims_of(&alice.access_token)["sub"], "username": "alice", "groups": []}));
+    assert_eq!(as_root("/").send().expect(200).json(), nobody);
+    assert_eq!(as_root("/").bearer(&alice.access_token).send().expect(200).json(), nobody);
+
+    let refused = as_root("/api/me").send().expect(401);
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+    for (what, token) in bad_tokens(&world) {
+        let answer = as_root("/api/me").bearer(&token).send();
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+        assert!(answer.header("www-authenticate").is_some_and(|challenge| challenge.contains("invalid_token")), "{what}");
+    }
+    as_root("/_verify").bearer(&zoe.access_token).send().expect(404);
+
+    world.cli(&["keys", "rotate"]).ok();
+    eventually("both keys are published", || key_ids(&world).len() == 2);
+    nginx.request("GET", "/api/me").bearer(&signed_with_the_newest_key(&world, &zoe)).send().expect(200);
+
+    let kept = alice.clone();
+    alice.logout().expect(204);
+    kept.get("/api/me").expect(401);
+    zoe.get("/api/me").expect(200);
+
+    world.stop();
+    let unavailable = zoe.get("/api/me").expect(503);
+    assert_eq!(unavailable.header("retry-after"), Some("5"));
+}
+
+#[test]
+fn what_the_pages_show_stands_in_the_programs() {
+    for (page, language) in [("fastapi", "python"), ("django", "python"), ("express", "js"), ("nginx", "nginx")] {
+        let files = std::fs::read_dir(docs(page)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        let program: Vec<String> = files.map(|path| without_margins(&std::fs::read_to_string(path).unwrap())).collect();
+        let text = std::fs::read_to_string(docs(&format!("{page}.md"))).unwrap();
+        let blocks: Vec<&str> = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language)).collect();
+        assert!(!blocks.is_empty(), "{page}");
+        for part in blocks.iter().flat_map(|block| block.split("\n\n")) {
+            let part = without_margins(part);
+            assert!(program.iter().any(|file| file.contains(&part)), "{page}.md shows what is in none of its files: {part}");
+        }
+    }
+}
+
+fn without_margins(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+fn fastapi(world: &World, audience: &str) -> Program {
+    Program::start(world, |address| {
+        let mut command = service(world, python(), "fastapi");
+        command.args(["-m", "uvicorn", "app:app", "--port", &address.port().to_string()]);
+        meant_for(audience, command)
+    })
+}
+
+fn express(world: &World, audience: &str) -> Program {
+    // The program stands beside its packages, wherever these are.
+    let folder = world.scratch().join("express");
+    if !folder.exists() {
+        std::fs::create_dir(&folder).expect("a folder");
+        symlink(express_packages().join("node_modules"), folder.join("node_modules")).expect("a link");
+        std::fs::copy(docs("express/app.mjs"), folder.join("app.mjs")).expect("a copy");
+    }
+    Program::start(world, |address| {
+        let mut command = service(world, "node", "express");
+        command.arg("app.mjs").current_dir(&folder).env("PORT", address.port().to_string());
+        meant_for(audience, command)
+    })
+}
+
+fn meant_for(audience: &str, mut command: Command) -> Command {
+    if audience.is_empty() {
+        command.env_remove("AUTH_AUDIENCE");
+    } else {
+        command.env("AUTH_AUDIENCE", audience);
+    }
+    command
+}
+
+fn django(world: &World, settings: &str) -> Program {
+    Program::start(world, |address| {
+        let mut command = service(world, python(), "django");
+        command.args(["-m", "django", "runserver", "--noreload", "--settings", settings, &address.port().to_string()]);
+        command
+    })
+}
+
+/// An nginx without any rights, that reads the example with the addresses of this test in it.
+fn nginx(world: &World, app: &Program, prefix: &Path) -> Program {
+    let example = std::fs::read_to_string(docs("nginx/nginx.conf.example")).expect("the example");
+    // Debian keeps it where not every user's shell looks.
+    let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+    Program::start(world, |address| {
+        let mut configuration = example.clone();
+        for (theirs, ours) in [("127.0.0.1:8000", world.address()), ("127.0.0.1:9000", app.address()), ("127.0.0.1:8080", address)] {
+            assert_eq!(configuration.matches(theirs).count(), 1, "{theirs} in the example");
+            configuration = configuration.replace(theirs, &format!("127.0.0.1:{}", ours.port()));
+        }
+        std::fs::write(prefix.join("nginx.conf"), configuration).expect("a file");
+        let mut command = service(world, "nginx", "nginx");
+        command.args(["-e", "stderr", "-c", "nginx.conf", "-g", "daemon off;", "-p"]).arg(prefix).env("PATH", &path);
+        if std::fs::metadata(prefix).expect("a folder").uid() == ROOT {
+            chown(prefix, Some(NOBODY), Some(NOBODY)).expect("a folder for nobody");
+            command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        }
+        command
+    })
+}
+
+fn lets_in_who_is_signed_in(world: &World, program: &Program) {
+    world.user("alice");
+    let browser = world.logged_in("alice");
+    let answer = program.me(&browser.access_token).expect(200);
+    assert_eq!(answer.json(), json!({"user": claims_of(&browser.access_token)["sub"]}));
+    let mut native = world.native();
+    native.login("alice").expect(200);
+    program.me(&native.access_token).expect(200);
+    let refused = program.request("GET", "/me").send().expect(401);
+    assert!(refused.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer")));
+}
+
+fn refuses_what_is_no_access_token(world: &World, program: &Program) {
+    let mut bad = bad_tokens(world);
+    let browser = world.logged_in("alice");
+    let (forge, claims) = (Forge::of(world), claims_of(&browser.access_token));
+    let typed = |typ: &str| with(&forge.header(), "typ", &json!(typ)).to_string();
+    bad.push(("another type of token", forge.sign(&typed("JWT"), &claims.to_string())));
+    bad.push(("a list that says whose it is", forge.sign(&typed("rl+jwt"), &claims.to_string())));
+    bad.push(("no session", forge.sign(&forge.header().to_string(), &without(&claims, "sid").to_string())));
+    for (what, token) in bad {
+        let answer = program.me(&token);
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+        assert!(answer.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer")), "{what}");
+    }
+    program.me(&browser.access_token).expect(200);
+}
+
+fn asks_cookie_sessions_for_their_csrf_token(world: &World, program: &Program) {
+    let (browser, other) = (world.logged_in("alice"), world.logged_in("alice"));
+    let write = |token: &str| program.request("POST", "/notes").bearer(token).raw_body("");
+    write(&browser.access_token).send().expect(403);
+    write(&browser.access_token).header("X-CSRFTOKEN", &other.csrf_token).send().expect(403);
+    write(&browser.access_token).header("X-CSRFTOKEN", "zoë").send().expect(403);
+    write(&browser.access_token).header("X-CSRFTOKEN", &browser.csrf_token).send().expect(201);
+    let mut native = world.native();
+    native.login("alice").expect(200);
+    write(&native.access_token).send().expect(201);
+}
+
+fn takes_the_tokens_of_a_new_key(world: &World, program: &Program) {
+    let browser = world.logged_in("alice");
+    world.cli(&["keys", "rotate"]).ok();
+    eventually("both keys are published", || key_ids(world).len() == 2);
+    // The server itself waits for longer before it signs with the new key. The program, which may just have asked for an invented one, asks again after a second.
+    thread::sleep(Duration::from_secs(2));
+    program.me(&signed_with_the_newest_key(world, &browser)).expect(200);
+    program.me(&browser.access_token).expect(200);
+}
+
+fn feels_a_logout(world: &World, program: &Program) {
+    let other = world.logged_in("alice");
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        let mut browser = world.logged_in("alice");
+        program.me(&browser.access_token).expect(200);
+        let kept = browser.access_token.clone();
+        browser.logout().expect(204);
+        eventually("the token is refused", || program.me(&kept).status == 401);
+        program.me(&other.access_token).expect(200);
+        ended.push(kept);
+    }
+    // The lists that come after tell nothing new, and take nothing back.
+    thread::sleep(Duration::from_secs(2));
+    for token in ended {
+        program.me(&token).expect(401);
+    }
+}
+
+fn does_without_the_server_for_a_while(world: &mut World, program: &Program) {
+    let browser = world.logged_in("alice");
+    world.stop();
+    // Longer than it takes to ask for news in vain.
+    thread::sleep(Duration::from_secs(2));
+    program.me(&browser.access_token).expect(200);
+    program.me("nonsense").expect(401);
+}
+
+/// Tokens that no verifier may take, each wrong in one respect.
+fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
+    let stranger = World::start();
+    let browser = world.logged_in("alice");
+    let (forge, claims) = (Forge::of(world), claims_of(&browser.access_token));
+    let (header, payload) = (forge.header().to_string(), claims.to_string());
+    let signed = |claims: &Value| forge.sign(&header, &claims.to_string());
+    let good = signed(&claims);
+    let (message, signature) = good.rsplit_once('.').expect("a signature");
+    let another_user = forge.sign(&header, &with(&claims, "sub", &json!("999")).to_string());
+    let (another_message, _) = another_user.rsplit_once('.').expect("a signature");
+    let an_hour_ago = json!(claims["exp"].as_u64().expect("a time") - 3600);
+    let unsigned = forge.sign(&json!({"typ": "at+jwt", "alg": "none", "kid": forge.kid()}).to_string(), &payload);
+    vec![
+        ("expired", signed(&with(&with(&claims, "iat", &an_hour_ago), "exp", &an_hour_ago))),
+        ("never expiring", signed(&without(&claims, "exp"))),
+        ("of another issuer", signed(&with(&claims, "iss", &json!("https://evil.test")))),
+        ("of no issuer", signed(&without(&claims, "iss"))),
+        ("bent", format!("{another_message}.{signature}")),
+        ("signed with another key", Forge::of(&stranger).sign(&header, &payload)),
+        (
+            "signed with a key that nobody knows",
+            Forge::of(&stranger).sign(&with(&forge.header(), "kid", &json!("0123456789abcdef")).to_string(), &payload),
+        ),
+        ("not signed", format!("{}.", unsigned.rsplit_once('.').expect("a signature").0)),
+        ("cut off", message.to_owned()),
+        ("the public key taken for a secret", forge.hs256(&claims, forge.public_key())),
+        ("a refresh token", browser.refresh_token().to_owned()),
+        ("the list of the ended sessions", world.get("/.well-known/revocations").text()),
+        ("nonsense", "nonsense".to_owned()),
+        ("three empty parts", "..".to_owned()),
+    ]
+}
+
+/// What the server will sign soon: the browser's claims with the newest key.
+fn signed_with_the_newest_key(world: &World, browser: &Browser) -> String {
+    let forge = Forge::of(world);
+    assert_ne!(jsonwebtoken::decode_header(&browser.access_token).expect("a token").kid.as_deref(), Some(forge.kid()));
+    forge.sign(&forge.header().to_string(), &claims_of(&browser.access_token).to_string())
+}
+
+fn key_ids(world: &World) -> Vec<Value> {
+    world.get("/.well-known/jwks.json").json()["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect()
+}
+
+fn with(object: &Value, name: &str, value: &Value) -> Value {
+    let mut object = object.clone();
+    object[name] = value.clone();
+    object
+}
+
+fn without(object: &Value, name: &str) -> Value {
+    let mut object = object.clone();
+    object.as_object_mut().expect("an object").remove(name);
+    object
+}
+
+const ROOT: u32 = 0;
+const NOBODY: u32 = 65534;
