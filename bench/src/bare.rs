@@ -1,15 +1,22 @@
 //! The baseline: a bare axum route that returns the same bytes, headers included.
 
+use axum::Router;
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::routing::get;
 
 /// Serves the bytes of `file` on a free port, which it prints, until it is killed.
 pub(crate) fn serve(file: &str) {
+    serve_with(file, async |route| route);
+}
+
+/// The same, behind whatever `wrap` puts before it.
+pub(crate) fn serve_with(file: &str, wrap: impl AsyncFnOnce(Router) -> Router) {
     let body = axum::body::Bytes::from(std::fs::read(file).expect("the body"));
-    let app = axum::Router::new().route("/accounts/profile", get(async move || (HEADERS, body.clone())));
+    let route = Router::new().route("/accounts/profile", get(async move || (HEADERS, body.clone())));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        let app = wrap(route).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         crate::table::line(&format!("listening on http://{}", listener.local_addr().expect("an address")));
         axum::serve(listener, app).await.expect("serving");

@@ -3,6 +3,7 @@
 //! `scripts/bench` builds and runs it. Every load is bounded in time and goes to the loopback address only.
 
 mod bare;
+mod library;
 mod load;
 mod rows;
 mod server;
@@ -18,6 +19,14 @@ fn main() -> ExitCode {
         // A process of its own, as the server under test is one.
         ["bare", file] => {
             bare::serve(file);
+            ExitCode::SUCCESS
+        }
+        ["protected", data, issuer, file] => {
+            library::serve_protected(data, issuer, file);
+            ExitCode::SUCCESS
+        }
+        ["verified", url, file] => {
+            library::serve_verified(url, file);
             ExitCode::SUCCESS
         }
         [] => said(table::print(rows::all())),

@@ -34,6 +34,13 @@ impl Server {
         Self::start(command)
     }
 
+    /// The same route behind one of the library's layers, in a process of its own.
+    pub(crate) fn library(arguments: &[&std::ffi::OsStr]) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("a path"));
+        command.args(arguments);
+        Self::start(command)
+    }
+
     /// Resident memory, in bytes.
     pub(crate) fn resident(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");

@@ -28,7 +28,7 @@ fn after_a_rotation_the_set_holds_both_keys_and_tokens_of_both_are_good() {
     let keys = || world.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().clone();
     countersign_e2e::eventually("both keys are published", || keys().len() == 2);
     assert_ne!(keys()[0]["kid"], keys()[1]["kid"]);
-    world.clock().advance(std::time::Duration::from_secs(5));
+    world.clock().advance(std::time::Duration::from_secs(121));
     let new = world.logged_in("alice");
     for browser in [&old, &new] {
         let header = jsonwebtoken::decode_header(&browser.access_token).unwrap();

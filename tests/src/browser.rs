@@ -21,7 +21,8 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    /// A browser with an empty cookie jar, in front of the server at this address.
+    pub fn new(address: SocketAddr) -> Self {
         Self { address, cookies: BTreeMap::new(), access_token: String::new(), csrf_token: String::new() }
     }
 

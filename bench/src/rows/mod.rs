@@ -1,5 +1,6 @@
 //! The rows of the table: one file a row.
 
+mod library;
 mod login;
 mod memory;
 mod million;
@@ -27,6 +28,7 @@ type Measure = fn() -> Vec<Row>;
 
 const ROWS: &[(&str, Measure)] = &[
     ("profile", profile::measure),
+    ("library", library::measure),
     ("refresh", refresh::measure),
     ("login", login::measure),
     ("storm", storm::measure),

@@ -13,33 +13,43 @@ pub(super) fn measure() -> Vec<Row> {
     let body = stock.file("body.json");
     std::fs::write(&body, profile_of(&server, &tokens[0])).expect("a file");
     let bare = Server::bare(&body);
+    vec![against(
+        &bare,
+        &server,
+        &tokens,
+        "authenticated `GET /accounts/profile`, 64 connections, 10,000 tokens and users",
+        "bare axum route, same bytes",
+    )]
+}
 
+/// Asks `ours` and the bare route in turns, with all the tokens.
+pub(super) fn against(bare: &Server, ours: &Server, tokens: &[String], what: &'static str, baseline: &str) -> Row {
     // The first pass reads each user once and checks each signature once.
-    let (_, mut ours) = rate(server.address, Reader::shared_out(&tokens, CONNECTIONS), RUN);
-    let mut theirs = Reader::shared_out(&tokens, CONNECTIONS);
+    let (_, mut readers) = rate(ours.address, Reader::shared_out(tokens, CONNECTIONS), RUN);
+    let mut theirs = Reader::shared_out(tokens, CONNECTIONS);
     let (mut own, mut base) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let measured;
         (measured, theirs) = rate(bare.address, theirs, RUN);
         base.push(measured);
         let measured;
-        (measured, ours) = rate(server.address, ours, RUN);
+        (measured, readers) = rate(ours.address, readers, RUN);
         own.push(measured);
     }
     let ratio = median_ratio(&own, &base);
     let (own, base) = (median(own), median(base));
-    vec![Row {
-        what: "authenticated `GET /accounts/profile`, 64 connections, 10,000 tokens and users",
+    Row {
+        what,
         measured: per_second(own),
-        baseline: format!("bare axum route, same bytes: {}", per_second(base)),
+        baseline: format!("{baseline}: {}", per_second(base)),
         ratio: percent(ratio),
         bar: "≥ 90 %",
         cleared: ratio >= 0.9,
-    }]
+    }
 }
 
 /// The body of one answer.
-fn profile_of(server: &Server, token: &str) -> String {
+pub(super) fn profile_of(server: &Server, token: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(server.address).expect("a connection");
     let request =

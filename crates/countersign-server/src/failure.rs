@@ -52,6 +52,7 @@ fails_with!(
     countersign::password::PasswordError,
     countersign::user::UsernameError,
     countersign::user::EmailError,
+    prometheus::Error,
     std::io::Error,
     serde_json::Error,
 );

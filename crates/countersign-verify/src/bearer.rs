@@ -1,4 +1,20 @@
-use crate::TokenError;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::{Code, Problem, TokenError};
+
+/// The bearer token of a request, if it has an `Authorization` header.
+///
+/// # Errors
+/// A 401 for a header that is no bearer token, or for several.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::new(Code::TokenInvalid).detail("Send one Authorization header, not several."));
+    }
+    Ok(Some(bearer_token(value.as_bytes())?))
+}
 
 /// The token in the value of an `Authorization` header: `Bearer`, in any letter case, one or more spaces, and one word (RFC 6750, 2.1).
 ///

@@ -6,6 +6,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+
+use crate::{Code, Problem};
 
 /// The header that carries the CSRF token on everything that writes, in lower case.
 pub const HEADER: &str = "x-csrftoken";
@@ -22,4 +25,35 @@ pub fn claim(csrf_token: &[u8]) -> String {
 /// Whether `header` is the CSRF token whose claim is `claim`, in constant time.
 pub fn matches(claimed: &str, header: &[u8]) -> bool {
     verify_slices_are_equal(claimed.as_bytes(), claim(header).as_bytes()).is_ok()
+}
+
+/// The CSRF token that a request brings.
+///
+/// # Errors
+/// A 403 that says what to send, when there is none, or more than one.
+pub fn sent(headers: &HeaderMap) -> Result<&[u8], Problem> {
+    let mut values = headers.get_all(HEADER).into_iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if !value.is_empty() => Ok(value.as_bytes()),
+        (Some(_), Some(_)) => Err(Problem::new(Code::CsrfFailed).detail("Send one X-CSRFTOKEN header, not several.")),
+        _ => Err(Problem::new(Code::CsrfFailed).detail(
+            "The X-CSRFTOKEN header is missing. Send the `csrf_token` that login, refresh and csrf return; the cookie alone does not count. \
+             With axios, set `withCredentials`, `withXSRFToken`, `xsrfCookieName: 'csrftoken'` and `xsrfHeaderName: 'X-CSRFTOKEN'`.",
+        )),
+    }
+}
+
+/// Refuses a write without the CSRF token whose claim is `claimed`.
+///
+/// # Errors
+/// A 403 that says what to send.
+pub fn check(headers: &HeaderMap, claimed: &str) -> Result<(), Problem> {
+    sent(headers).and_then(|token| if matches(claimed, token) { Ok(()) } else { Err(wrong()) })
+}
+
+/// The 403 for a CSRF token that is not the session's.
+pub fn wrong() -> Problem {
+    Problem::new(Code::CsrfFailed).detail(
+        "The X-CSRFTOKEN header is not this session's token. Send the `csrf_token` of the last login, or ask `GET` on the csrf endpoint for it.",
+    )
 }

@@ -3,115 +3,147 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use countersign_verify::TokenError;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::password::HashError;
-use crate::session::RevokedReason;
-use crate::store::StoreError;
+use crate::TokenError;
 
 /// An error as the client sees it.
 ///
 /// ```
-/// use axum::response::IntoResponse;
-/// use countersign::http::{Code, Problem};
+/// use countersign_verify::{Code, Problem};
 ///
-/// let response = Problem::new(Code::PermissionDenied).detail("Only staff may do this.").into_response();
+/// let response = Problem::new(Code::PermissionDenied).detail("Only staff may do this.").to_http::<Vec<u8>>();
 /// assert_eq!(response.status(), 403);
+/// assert_eq!(response.headers()["content-type"], "application/problem+json");
 /// ```
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Told>);
+
+/// What is told. Boxed, so that a result that may be a problem stays small where there is none.
+#[derive(Debug, Clone)]
+struct Told {
     code: Code,
     detail: Cow<'static, str>,
     errors: BTreeMap<&'static str, Vec<String>>,
-    reason: Option<RevokedReason>,
+    reason: Option<&'static str>,
     retry_after: Option<u32>,
     allow: Option<HeaderValue>,
+    challenge: Option<HeaderValue>,
 }
 
 impl Problem {
     /// A problem with its code's usual detail.
     pub fn new(code: Code) -> Self {
-        Self { code, detail: Cow::Borrowed(code.row().3), errors: BTreeMap::new(), reason: None, retry_after: None, allow: None }
+        Self(Box::new(Told {
+            code,
+            detail: Cow::Borrowed(code.row().3),
+            errors: BTreeMap::new(),
+            reason: None,
+            retry_after: None,
+            allow: None,
+            challenge: None,
+        }))
+    }
+
+    /// The 401 that asks for a login no older than `seconds` (RFC 9470).
+    pub fn recent_login_required(seconds: u64) -> Self {
+        let challenge = format!(
+            "Bearer error=\"insufficient_user_authentication\", error_description=\"a more recent login is required\", max_age={seconds}"
+        );
+        let mut problem = Self::new(Code::RecentLoginRequired);
+        problem.0.challenge = HeaderValue::try_from(challenge).ok();
+        problem
     }
 
     /// Says more exactly what is wrong, and what to do.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = detail.into();
+        self.0.detail = detail.into();
         self
     }
 
     /// Adds a message about a field.
     #[must_use]
     pub fn field(mut self, name: &'static str, message: impl Into<String>) -> Self {
-        self.errors.entry(name).or_default().push(message.into());
+        self.0.errors.entry(name).or_default().push(message.into());
         self
     }
 
-    /// Says why a session was ended.
+    /// Says why a session was ended, in the word of the contract.
     #[must_use]
-    pub fn reason(mut self, reason: RevokedReason) -> Self {
-        self.reason = Some(reason);
+    pub fn reason(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
         self
     }
 
     /// Says when to come back, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = Some(seconds.max(1));
+        self.0.retry_after = Some(seconds.max(1));
         self
     }
 
     /// Says which methods there are.
     #[must_use]
     pub fn allow(mut self, methods: HeaderValue) -> Self {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     /// Its code.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The messages about fields.
     pub fn has_field_errors(&self) -> bool {
-        !self.errors.is_empty()
+        !self.0.errors.is_empty()
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let (status, code, title, _) = self.code.row();
+impl Problem {
+    /// The answer, with any type of body that a buffer of bytes can become.
+    pub fn to_http<B: From<Vec<u8>>>(&self) -> Response<B> {
+        let (status, code, title, _) = self.0.code.row();
         let document = Document {
             r#type: format!("urn:countersign:problem:{code}"),
             title,
             status: status.as_u16(),
-            detail: &self.detail,
+            detail: &self.0.detail,
             code,
-            errors: &self.errors,
-            reason: self.reason,
+            errors: &self.0.errors,
+            reason: self.0.reason,
         };
         // Strings, numbers and a map of strings always serialise.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = (status, body).into_response();
+        let mut response = Response::new(serde_json::to_vec(&document).unwrap_or_default().into());
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.code.challenge() {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(challenge) = self.0.challenge.clone().or_else(|| self.0.code.challenge().map(HeaderValue::from_static)) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(methods) = self.allow {
-            headers.insert(ALLOW, methods);
+        if let Some(methods) = &self.0.allow {
+            headers.insert(ALLOW, methods.clone());
         }
         response
+    }
+
+    /// What is wrong, and what to do.
+    pub fn as_detail(&self) -> &str {
+        &self.0.detail
+    }
+}
+
+#[cfg(feature = "axum")]
+impl axum_core::response::IntoResponse for Problem {
+    fn into_response(self) -> axum_core::response::Response {
+        self.to_http()
     }
 }
 
@@ -124,35 +156,6 @@ impl From<TokenError> for Problem {
     }
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::UsernameTaken => Self::new(Code::ValidationError).field("username", "A user with that name already exists."),
-            StoreError::EmailTaken => Self::new(Code::ValidationError).field("email", "This address is another user's name."),
-            StoreError::Busy | StoreError::Failed(_) => {
-                tracing::error!(%error, "the store did not do as asked");
-                Self::new(Code::Unavailable).retry_after(1)
-            }
-        }
-    }
-}
-
-impl From<HashError> for Problem {
-    fn from(_: HashError) -> Self {
-        Self::new(Code::Unavailable).retry_after(1)
-    }
-}
-
-/// The answer at a path where nothing is: a fallback for any router.
-pub async fn not_found() -> Problem {
-    Problem::new(Code::NotFound)
-}
-
-/// The answer to a method that a path has not: a fallback for any router, which adds `Allow`.
-pub async fn method_not_allowed() -> Problem {
-    Problem::new(Code::MethodNotAllowed)
-}
-
 /// What went wrong, in a word that stays the same for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -163,6 +166,8 @@ pub enum Code {
     TokenInvalid,
     /// An access token whose time is over.
     TokenExpired,
+    /// A login that is too old for what is asked.
+    RecentLoginRequired,
     /// The session was ended.
     SessionRevoked,
     /// The user was deactivated or deleted.
@@ -219,10 +224,11 @@ impl Code {
     }
 
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
+        Self::RecentLoginRequired,
         Self::SessionRevoked,
         Self::UserInactive,
         Self::InvalidCredentials,
@@ -253,6 +259,7 @@ impl Code {
             Self::NotAuthenticated => (S::UNAUTHORIZED, "not_authenticated", "Not authenticated", "Log in, and send the access token as `Authorization: Bearer`."),
             Self::TokenInvalid => (S::UNAUTHORIZED, "token_invalid", "Token invalid", "The access token is not valid."),
             Self::TokenExpired => (S::UNAUTHORIZED, "token_expired", "Token expired", "The access token has expired. Refresh, and try again."),
+            Self::RecentLoginRequired => (S::UNAUTHORIZED, "recent_login_required", "Recent login required", "This needs a fresh login: ask for the password, log in again, and repeat the request with the new token."),
             Self::SessionRevoked => (S::UNAUTHORIZED, "session_revoked", "Session revoked", "This session was ended. Log in again."),
             Self::UserInactive => (S::UNAUTHORIZED, "user_inactive", "User inactive", "This user is not active."),
             Self::InvalidCredentials => (S::UNAUTHORIZED, "invalid_credentials", "Invalid credentials", "No active user with this name and password was found."),
@@ -281,6 +288,7 @@ impl Code {
     const fn challenge(self) -> Option<&'static str> {
         match self {
             Self::NotAuthenticated | Self::RefreshTokenMissing | Self::InvalidCredentials => Some("Bearer"),
+            Self::RecentLoginRequired => Some("Bearer error=\"insufficient_user_authentication\""),
             Self::TokenExpired => Some("Bearer error=\"invalid_token\", error_description=\"the token has expired\""),
             Self::TokenInvalid
             | Self::SessionRevoked
@@ -305,29 +313,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     errors: &'a BTreeMap<&'static str, Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<RevokedReason>,
-}
-
-/// The shape of every error, for the OpenAPI document.
-#[derive(Debug, utoipa::ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "it describes the document and is never built")]
-pub(crate) struct ProblemSchema {
-    /// A URN made of the code.
-    #[schema(example = "urn:countersign:problem:invalid_credentials")]
-    r#type: String,
-    /// The code in words.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What is wrong, and what to do.
-    detail: String,
-    /// The code: stable, for programs.
-    code: String,
-    /// With `validation_error`: messages for each field.
-    errors: Option<BTreeMap<String, Vec<String>>>,
-    /// With `session_revoked`: why the session was ended.
-    reason: Option<RevokedReason>,
+    reason: Option<&'static str>,
 }
 
 #[cfg(test)]
@@ -337,7 +323,7 @@ mod tests {
     #[test]
     fn every_401_says_how_to_authenticate_and_nothing_else_does() {
         for code in Code::ALL {
-            let response = Problem::new(code).into_response();
+            let response = Problem::new(code).to_http::<Vec<u8>>();
             assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), response.status() == 401, "{code:?}");
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         }

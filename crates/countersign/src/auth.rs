@@ -1,5 +1,6 @@
 //! [`Auth`]: everything a flow needs, in one place that is cheap to share.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,45 +8,48 @@ use std::time::Duration;
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
-use crate::clock::{Clock, OsRandom, Random, SystemClock};
+use crate::builder::{AuthBuilder, Parts};
+use crate::clock::{Clock, Random};
 use crate::csrf::CsrfTokens;
 use crate::device::DeviceTokens;
+use crate::events::Events;
 use crate::feed::Feed;
 use crate::http::authenticated::Attached;
 use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::revocation_list::RevocationList;
+use crate::session::RevokedReason;
 use crate::settings::{Checked, Settings, SettingsError};
 use crate::store::{Change, Store, StoreError, What};
 use crate::throttle::{LoginThrottle, RefreshLimit};
-use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets};
-use crate::user::{KnownUser, UserCache, UserId};
+use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
+use crate::user::{Directory, KnownUser, UserCache, UserId};
 
 /// First-party login, ready to be mounted.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use countersign::store::sqlite::SqliteStore;
 /// use countersign::token::Secrets;
-/// use countersign::{Auth, Settings};
+/// use countersign::Auth;
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let directory = tempfile::tempdir().unwrap();
-/// let store = Arc::new(SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap());
+/// let store = SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
 /// let secrets = Secrets::from_text("a secret of at least thirty-two characters").unwrap();
-/// let auth = Auth::start(Settings::default(), secrets, store).await.unwrap();
+/// let auth = Auth::builder(store).secrets(secrets).build().await.unwrap();
 /// let app: axum::Router = axum::Router::new().merge(auth.routes());
 /// # });
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Auth(Arc<Inner>);
 
 /// What [`Auth`] shares. Open to the crate's own rooms only.
-#[derive(Debug)]
 pub struct Inner {
     pub(crate) settings: Settings,
     pub(crate) checked: Checked,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) people: Directory,
+    pub(crate) events: Arc<dyn Events>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) passwords: Passwords,
@@ -64,25 +68,36 @@ pub struct Inner {
 }
 
 impl Auth {
-    /// Checks the settings, makes the first signing key where there is none, reads the feed, and begins to follow it.
+    /// What to build it from. The store keeps the sessions, and the users unless you keep them yourself.
     ///
-    /// # Errors
-    /// [`StartError`] with a sentence that says what to do.
-    pub async fn start(settings: Settings, secrets: Secrets, store: Arc<dyn Store>) -> Result<Self, StartError> {
-        Self::start_with(settings, secrets, store, Arc::new(SystemClock), Arc::new(OsRandom)).await
+    /// ```
+    /// use countersign::store::sqlite::SqliteStore;
+    /// use countersign::token::Secrets;
+    /// use countersign::Auth;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("app.sqlite3");
+    /// let auth = Auth::builder(SqliteStore::open(&path).unwrap())
+    ///     .secrets(Secrets::from_text("a secret of at least thirty-two characters").unwrap())
+    ///     .public_url("https://app.example.com")
+    ///     .build()
+    ///     .await
+    ///     .unwrap();
+    /// let app: axum::Router = auth.routes();
+    /// # });
+    /// ```
+    pub fn builder(store: impl Store) -> AuthBuilder {
+        Self::builder_on(Arc::new(store))
     }
 
-    /// As [`start`](Self::start), with a clock and a source of randomness of your own: for tests.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start).
-    pub async fn start_with(
-        settings: Settings,
-        secrets: Secrets,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Self, StartError> {
+    /// As [`builder`](Self::builder), on a store that others use too.
+    pub fn builder_on(store: Arc<dyn Store>) -> AuthBuilder {
+        AuthBuilder::new(store)
+    }
+
+    pub(crate) async fn start(parts: Parts) -> Result<Self, StartError> {
+        let Parts { settings, secrets, store, users, events, clock, random } = parts;
         let checked = settings.check()?;
         let now = clock.now();
         // Read before the keys and the users, so that whatever changes meanwhile is read again.
@@ -101,6 +116,8 @@ impl Auth {
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor),
             revocation_list: RevocationList::default(),
+            people: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
+            events,
             settings,
             checked,
             store,
@@ -111,7 +128,7 @@ impl Auth {
             secrets,
         }));
         auth.catch_up().await?;
-        auth.passwords.note_kinds(&auth.store.password_kinds().await?);
+        auth.passwords.note_kinds(&auth.people.password_kinds().await?);
         tokio::spawn(keep_house(Arc::downgrade(&auth.0)));
         Ok(auth)
     }
@@ -142,6 +159,26 @@ impl Auth {
             tokens_cached: self.verifier.remembered(),
             sessions_revoked: self.revocations.len(),
         }
+    }
+
+    /// Tells every process that a row of the app's own [`Users`](crate::user::Users) changed: this one at once, the others within a second. A user who became inactive
+    /// is refused from then on; to end the sessions for good, [`end_sessions`](Self::end_sessions) too.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn user_changed(&self, user: UserId) -> Result<(), StoreError> {
+        self.store.note_user_changed(user, self.clock.now()).await?;
+        self.catch_up().await
+    }
+
+    /// Ends all of a user's sessions, at once; how many there were. The clients learn the `reason`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn end_sessions(&self, user: UserId, reason: RevokedReason) -> Result<u64, StoreError> {
+        let ended = self.store.revoke_user_sessions(user, None, reason, self.clock.now()).await?;
+        self.catch_up().await?;
+        Ok(ended)
     }
 
     /// Takes in what has just been changed in the store, so that it holds in this process at once.
@@ -179,7 +216,7 @@ impl Auth {
             return Ok(Some(user));
         }
         let moment = self.users.moment();
-        let user = self.store.user_by_id(id).await?.map(KnownUser::new).map(Arc::new);
+        let user = self.people.by_id(id).await?.map(Arc::new);
         if let Some(user) = &user {
             self.users.keep(Arc::clone(user), moment);
         }
@@ -188,7 +225,12 @@ impl Auth {
 
     /// Sessions that ended before this have no living access token any more.
     pub(crate) fn forgotten_before(&self) -> Timestamp {
-        self.clock.now().saturating_sub(self.settings.access_lifetime + CLOCKS_APART).unwrap_or(Timestamp::MIN)
+        self.clock.now().saturating_sub(self.endings_kept()).unwrap_or(Timestamp::MIN)
+    }
+
+    /// How long an ending is told of.
+    pub(crate) fn endings_kept(&self) -> Duration {
+        self.settings.access_lifetime + CLOCKS_APART
     }
 
     /// Reads the signing keys again.
@@ -208,6 +250,18 @@ impl Deref for Auth {
 
     fn deref(&self) -> &Inner {
         &self.0
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("issuer", &self.checked.issuer).field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
     }
 }
 
@@ -242,6 +296,12 @@ pub enum StartError {
     /// Hashing cannot be done as asked.
     #[error(transparent)]
     Hash(#[from] HashSettingsError),
+    /// No secret was given.
+    #[error("no secret was given: keep at least 32 random characters out of the source, and give them to secrets() or secret_file()")]
+    NoSecret,
+    /// The secret cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -305,7 +365,7 @@ async fn prune(auth: &Auth) -> Result<(), StoreError> {
     let sessions = auth.clock.now().saturating_sub(ENDED_SESSIONS_KEPT).unwrap_or(Timestamp::MIN);
     auth.revocations.forget_before(seconds(revocations));
     auth.feed.forget_before(seconds(revocations));
-    auth.passwords.note_kinds(&auth.store.password_kinds().await?);
+    auth.passwords.note_kinds(&auth.people.password_kinds().await?);
     let gone = auth.store.prune(revocations, sessions, PRUNED_AT_ONCE).await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes and sessions");

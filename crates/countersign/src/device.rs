@@ -10,7 +10,7 @@ use crate::clock::{Random, random_bytes};
 use crate::token::Secrets;
 use crate::user::UserId;
 
-/// Makes and checks device tokens: the user's id, 64 random bits and the time of issue, with their HMAC-SHA256.
+/// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with their HMAC-SHA256.
 pub struct DeviceTokens {
     key: hmac::Key,
 }
@@ -24,10 +24,10 @@ impl DeviceTokens {
     /// A token for a device from which `user` has just logged in: the one it `had` under a fresh date, or a new one. `now` is in whole seconds since 1970.
     pub fn issue(&self, user: UserId, had: Option<DeviceId>, now: u64, random: &dyn Random) -> String {
         let device = had.unwrap_or_else(|| DeviceId(u64::from_be_bytes(random_bytes(random))));
-        let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES);
-        bytes.extend_from_slice(&user.get().to_be_bytes());
+        let mut bytes = Vec::with_capacity(MAX_BYTES);
         bytes.extend_from_slice(&device.0.to_be_bytes());
         bytes.extend_from_slice(&now.to_be_bytes());
+        bytes.extend_from_slice(user.to_string().as_bytes());
         let tag = hmac::sign(&self.key, &bytes);
         bytes.extend_from_slice(tag.as_ref());
         URL_SAFE_NO_PAD.encode(bytes)
@@ -35,15 +35,16 @@ impl DeviceTokens {
 
     /// The device that this token names, if it was issued for this very user within the last year.
     pub fn verify(&self, token: &str, user: UserId, now: u64) -> Option<DeviceId> {
-        if token.len() > 2 * (BODY_BYTES + TAG_BYTES) {
+        if token.len() > 2 * MAX_BYTES {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (body, tag) = bytes.split_at_checked(BODY_BYTES)?;
+        let (body, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
         hmac::verify(&self.key, body, tag).ok()?;
-        let word = |at: usize| body.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_be_bytes);
-        let (owner, device, issued) = (word(0)?, word(8)?, word(16)?);
-        let is_hers = owner == user.get().cast_unsigned() && now.saturating_sub(issued) <= LIFETIME_SECONDS;
+        let (device, rest) = body.split_first_chunk()?;
+        let (issued, owner) = rest.split_first_chunk()?;
+        let (device, issued) = (u64::from_be_bytes(*device), u64::from_be_bytes(*issued));
+        let is_hers = owner == user.to_string().as_bytes() && now.saturating_sub(issued) <= LIFETIME_SECONDS;
         is_hers.then_some(DeviceId(device))
     }
 }
@@ -61,8 +62,8 @@ pub struct DeviceId(pub u64);
 /// How long a device is known after its last login.
 pub const LIFETIME_SECONDS: u64 = 365 * 24 * 60 * 60;
 
-const BODY_BYTES: usize = 24;
 const TAG_BYTES: usize = 32;
+const MAX_BYTES: usize = 16 + UserId::MAX_BYTES + TAG_BYTES;
 
 #[cfg(test)]
 mod tests {
@@ -73,12 +74,13 @@ mod tests {
     fn a_device_is_known_to_its_own_user_for_a_year_and_to_nobody_else() {
         let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
         let others = DeviceTokens::new(&Secrets::from_text(&"e".repeat(32)).unwrap());
-        let (alice, bob) = (UserId::new(1), UserId::new(2));
+        let (alice, bob) = (UserId::new(1), "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap());
         let token = tokens.issue(alice, None, 1_000, &OsRandom);
         let device = tokens.verify(&token, alice, 1_000).unwrap();
         assert_eq!(tokens.verify(&token, alice, 1_000 + LIFETIME_SECONDS), Some(device));
         assert_eq!(tokens.verify(&token, alice, 1_001 + LIFETIME_SECONDS), None);
         assert_eq!(tokens.verify(&token, bob, 1_000), None);
+        assert!(tokens.verify(&tokens.issue(bob, None, 1_000, &OsRandom), bob, 1_000).is_some());
         assert_eq!(others.verify(&token, alice, 1_000), None);
         assert_eq!(tokens.verify(&tokens.issue(alice, Some(device), 2_000, &OsRandom), alice, 2_000), Some(device));
         for broken in ["", "x", &token[1..], &format!("{token}A"), &"A".repeat(5_000)] {

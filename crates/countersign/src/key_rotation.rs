@@ -44,8 +44,8 @@ pub enum RotateError {
     Time(#[from] jiff::Error),
 }
 
-/// A server reads the feed several times a second.
-const PUBLISHED_AHEAD: Duration = Duration::from_secs(2);
+/// A minute for the caches that may keep the key set, and half a minute for verifiers that look for a key they do not know no more often than that (PyJWT, jose), and then some.
+const PUBLISHED_AHEAD: Duration = Duration::from_secs(120);
 
 /// What the clocks of several machines may differ by.
 const RETIRED_LATE: Duration = Duration::from_secs(60);

@@ -1,8 +1,9 @@
 //! The list of sessions that ended lately, signed, for resource servers in any language.
 //!
-//! A JWT of the type `rl+jwt` with `iss`, `iat`, `exp`, `cursor`, `full` and `sids`: base64url of the session ids, 8 bytes each, big-endian.
+//! A JWT of the type `rl+jwt` with `iss`, `iat`, `exp`, `cursor`, `kept`, `full` and `sids`: base64url of the session ids, 8 bytes each, big-endian.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,11 +36,12 @@ impl RevocationList {
         feed: &Feed,
         ring: &KeyRing,
         issuer: &str,
+        kept: Duration,
         since: Option<Cursor>,
         now: Timestamp,
     ) -> Result<Signed, KeyError> {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        let list = List::collect(feed, issuer, since, seconds);
+        let list = List::collect(feed, issuer, kept, since, seconds);
         // A list without news is signed anew now and then, so that its `exp` never runs out.
         let tag = format!("{}.{}.{}", list.cursor, seconds / SIGNED_ANEW_SECONDS, u8::from(list.full));
         let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,12 +64,14 @@ struct List<'a> {
     iat: u64,
     exp: u64,
     cursor: String,
+    /// How many seconds an ending stays on the list.
+    kept: u64,
     full: bool,
     sids: String,
 }
 
 impl<'a> List<'a> {
-    fn collect(feed: &Feed, issuer: &'a str, since: Option<Cursor>, now: u64) -> Self {
+    fn collect(feed: &Feed, issuer: &'a str, kept: Duration, since: Option<Cursor>, now: u64) -> Self {
         let ended = feed.ended();
         let known = since.filter(|since| ended.complete_after <= *since && *since <= ended.newest);
         let news = ended.sessions.iter().filter(|(cursor, ..)| known.is_none_or(|since| *cursor > since));
@@ -77,6 +81,7 @@ impl<'a> List<'a> {
             iat: now,
             exp: now + VALID_SECONDS,
             cursor: ended.newest.0.to_string(),
+            kept: kept.as_secs(),
             full: known.is_none(),
             sids: URL_SAFE_NO_PAD.encode(bytes),
         }

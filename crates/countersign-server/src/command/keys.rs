@@ -122,7 +122,9 @@ async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
         rotate(&*world.store, &secrets, settings.signing_algorithm, settings.access_lifetime, cut_off, &SystemClock, &OsRandom).await?;
     line(match cut_off {
         true => format!("Made the key {id}. The old keys are cut off; clients get new access tokens with their next refresh."),
-        false => format!("Made the key {id}. It signs in two seconds; the old keys verify until their last token has expired."),
+        false => format!(
+            "Made the key {id}. It signs in two minutes, when every verifier knows it; the old keys verify until their last token has expired."
+        ),
     });
     Ok(())
 }

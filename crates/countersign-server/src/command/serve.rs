@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::serve::{Listeners, serve};
+use crate::serve::{Counts, Listeners, serve};
 use crate::world::World;
 
 /// Start everything
@@ -38,7 +38,8 @@ impl Serve {
                 tracing::info!(sessions = ended, %backup, "ended the sessions of the restored backup");
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();
-            let auth = Auth::start(parts.settings.clone(), secrets, world.store.clone()).await?;
+            let counts = Counts::new()?;
+            let auth = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets).events(counts.clone()).build().await?;
             if is_empty {
                 tracing::info!(
                     data_dir = %config.data_dir().display(),
@@ -59,7 +60,7 @@ impl Serve {
                     std::process::exit(130);
                 });
             };
-            serve(auth, listeners, parts.options, stop).await?;
+            serve(auth, &counts, listeners, parts.options, stop).await?;
             tracing::info!("stopped");
             Ok(())
         })

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::counts::Counts;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -44,8 +45,11 @@ struct Route {
 
 impl Metrics {
     /// Figures for these routes; whatever else is asked for is counted as `other`.
-    pub(super) fn new<'a>(auth: Auth, paths: impl Iterator<Item = &'a String>) -> Self {
+    pub(super) fn new<'a>(auth: Auth, counts: &Counts, paths: impl Iterator<Item = &'a String>) -> Self {
         let registry = Registry::new();
+        if let Err(error) = counts.register(&registry) {
+            tracing::error!(%error, "sessions cannot be counted");
+        }
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let requests = register(
             &registry,

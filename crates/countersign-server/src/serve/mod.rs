@@ -1,6 +1,7 @@
 //! Serving: the library's routes and the binary's own behind one edge, on one listener.
 
 mod connections;
+mod counts;
 mod docs_page;
 mod edge;
 mod health;
@@ -16,6 +17,8 @@ use countersign::Auth;
 use countersign::http::{method_not_allowed, not_found};
 use ipnet::IpNet;
 use tokio::net::TcpListener;
+
+pub(crate) use counts::Counts;
 
 use connections::{Bounds, accept_until};
 use edge::{Apps, Edge};
@@ -75,12 +78,18 @@ impl Listeners {
 ///
 /// # Errors
 /// When an address cannot be told.
-pub(crate) async fn serve(auth: Auth, listeners: Listeners, options: Options, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub(crate) async fn serve(
+    auth: Auth,
+    counts: &Counts,
+    listeners: Listeners,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let address = listeners.address()?;
     let bounds =
         Bounds { header_timeout: options.header_timeout, max_connections: options.max_connections, shutdown_grace: options.shutdown_grace };
     let openapi = docs_page::document(&auth);
-    let metrics = Arc::new(Metrics::new(auth.clone(), openapi.paths.paths.keys()));
+    let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
     let apps = Apps {
         same_origin: routes(&auth, auth.same_origin_routes(), options.docs.then_some(&openapi)),
         cross_origin: routes(&auth, auth.routes(), options.docs.then_some(&openapi)),

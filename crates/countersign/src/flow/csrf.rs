@@ -34,7 +34,7 @@ pub(crate) async fn csrf(State(auth): State<Auth>, headers: HeaderMap) -> Result
     let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
     let session = auth.store.session(claims.sid).await?.ok_or_else(|| Problem::new(Code::SessionExpired))?;
     if let Some((_, reason)) = session.revoked {
-        return Err(Problem::new(Code::SessionRevoked).reason(reason));
+        return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()));
     }
     if seconds(session.expires_at) <= auth.seconds() {
         return Err(Problem::new(Code::SessionExpired));

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use countersign_verify::ACCESS_TOKEN_TYPE;
+use countersign_verify::{ACCESS_TOKEN_TYPE, Account};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -16,11 +16,10 @@ use crate::http::problem::{Code, Problem};
 use crate::session::rotation::{Generation, Jti};
 use crate::session::{SessionId, Transport};
 use crate::token::{AccessGrant, RefreshClaims};
-use crate::user::User;
 
 /// The session that tokens are issued for.
 pub(super) struct Grant<'a> {
-    pub(super) user: &'a User,
+    pub(super) user: &'a dyn Account,
     pub(super) session: SessionId,
     pub(super) transport: Transport,
     pub(super) created_at: Timestamp,
@@ -55,6 +54,20 @@ pub(crate) struct Tokens {
     /// For native clients: the refresh token, in place of the cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+}
+
+impl Tokens {
+    pub(super) fn access_token(&self) -> &str {
+        &self.access_token
+    }
+
+    pub(super) fn csrf_token(&self) -> Option<&str> {
+        self.csrf_token.as_deref()
+    }
+
+    pub(super) fn refresh_token(&self) -> Option<&str> {
+        self.refresh_token.as_deref()
+    }
 }
 
 impl Grant<'_> {

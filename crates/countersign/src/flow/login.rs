@@ -2,29 +2,23 @@
 //!
 //! A wrong name, a wrong password and an inactive user get one answer at one cost in time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
-use serde::Serialize;
 
-use super::issue::{Grant, Tokens, answer, internal, new_jti};
-use crate::auth::{Auth, seconds};
-use crate::clock::random_bytes;
-use crate::device::{self, DeviceId};
+use super::begin::begin;
+use crate::auth::Auth;
 use crate::http::fields::Fields;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::password::{EncodedPassword, Password};
-use crate::session::rotation::Generation;
-use crate::session::{NewSession, SessionId, Transport};
+use crate::session::Transport;
 use crate::throttle::AccountKey;
-use crate::user::{KnownUser, LoginRow, User, UserId, fold};
+use crate::user::{Candidate, FoundUser, UserId, fold};
 
 /// What is sent, as JSON or as a form.
 #[derive(utoipa::ToSchema)]
@@ -42,17 +36,6 @@ pub(crate) struct LoginRequest {
     device_token: Option<String>,
 }
 
-/// What comes back.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct LoginResponse<'a> {
-    #[serde(flatten)]
-    tokens: Tokens,
-    /// Native clients: send it with the next login on this device, so that nobody's failures block it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device_token: Option<String>,
-    user: &'a User,
-}
-
 #[utoipa::path(
     post,
     path = "/accounts/login",
@@ -60,7 +43,7 @@ pub(crate) struct LoginResponse<'a> {
     summary = "Log in",
     request_body(content((LoginRequest = "application/json"), (LoginRequest = "application/x-www-form-urlencoded"))),
     responses(
-        (status = 200, description = "The tokens and the user; for browsers the cookies too", body = LoginResponse),
+        (status = 200, description = "The tokens and the user; for browsers the cookies too", body = super::begin::LoginResponse),
         (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 401, description = "invalid_credentials", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
@@ -88,15 +71,17 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
-    let found = auth.store.user_by_login(&asked.username).await?;
+    let found = auth.people.by_login(&asked.username).await?;
     let device_token = asked.device_token.as_deref().or_else(|| auth.checked.cookies.device_of(&headers));
-    let device = found.as_ref().zip(device_token).and_then(|(found, token)| auth.devices.verify(token, found.user.id, auth.seconds()));
-    let attempt = auth
-        .throttle
-        .begin(account(found.as_ref(), &fold(&asked.username)), device, peer.ip, auth.clock.now())
-        .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
+    let device =
+        found.as_ref().zip(device_token).and_then(|(found, token)| auth.devices.verify(token, found.user.account().id(), auth.seconds()));
+    let attempt =
+        auth.throttle.begin(account(found.as_ref(), &fold(&asked.username)), device, peer.ip, auth.clock.now()).map_err(|wait| {
+            auth.events.on_throttled(&peer.event(auth.clock.now(), found.as_ref().map(|found| found.user.account()), None));
+            Problem::new(Code::Throttled).retry_after(wait.seconds())
+        })?;
     // An inactive user is checked as a missing one is: even her right password answers no later and no sooner.
-    let stored = found.as_ref().filter(|found| found.user.is_active).map(|found| &found.password);
+    let stored = found.as_ref().filter(|found| found.user.account().is_active()).map(|found| &found.password);
     let verdict = match auth.passwords.verify(stored, &asked.password).await {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -104,16 +89,21 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
             return Err(error.into());
         }
     };
-    let Some(LoginRow { user, password }) = found.filter(|_| verdict.matches) else {
-        tracing::info!(ip = %peer.ip, "login failed");
-        return Err(Problem::new(Code::InvalidCredentials));
+    let FoundUser { user, password } = match found {
+        Some(found) if verdict.matches => found,
+        found => {
+            tracing::info!(ip = %peer.ip, "login failed");
+            let account = found.as_ref().map(|found| found.user.account());
+            auth.events.on_login_failed(&peer.event(auth.clock.now(), account, None), &asked.username);
+            return Err(Problem::new(Code::InvalidCredentials));
+        }
     };
     auth.throttle.succeeded(attempt);
 
     if verdict.outdated {
-        upgrade(auth, user.id, &password, &asked.password).await;
+        upgrade(auth, user.account().id(), &password, &asked.password).await;
     }
-    begin_session(auth, peer, asked.transport, user, device).await
+    Ok(begin(auth, peer, asked.transport, user, device).await?.into_response())
 }
 
 /// What was asked, parsed.
@@ -146,69 +136,19 @@ impl Asked {
 }
 
 /// Whatever spelling or address named it, an account is counted once.
-fn account<'a>(found: Option<&LoginRow>, folded: &'a str) -> AccountKey<'a> {
-    found.map_or(AccountKey::Unknown(folded), |found| AccountKey::User(found.user.id))
+fn account<'a>(found: Option<&FoundUser<Candidate>>, folded: &'a str) -> AccountKey<'a> {
+    found.map_or(AccountKey::Unknown(folded), |found| AccountKey::User(found.user.account().id()))
 }
 
 /// Encodes the password anew in today's form. A login does not fail for it.
 async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) {
     match auth.passwords.hash(password).await {
-        Ok(new) => match auth.store.upgrade_password(user, old, &new).await {
+        Ok(new) => match auth.people.upgrade_password(user, old, &new).await {
             Ok(()) => tracing::info!(user = %user, "the password's encoding was upgraded"),
             Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
         },
         Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
     }
-}
-
-async fn begin_session(
-    auth: &Auth,
-    peer: &Peer,
-    transport: Transport,
-    mut user: User,
-    device: Option<DeviceId>,
-) -> Result<Response, Problem> {
-    let now = auth.clock.now();
-    let jti = new_jti(auth);
-    let expires_at = now.saturating_add(auth.settings.session_absolute).map_err(internal)?;
-    let moment = auth.users.moment();
-    let mut new = NewSession {
-        id: draw_session_id(auth, now)?,
-        user_id: user.id,
-        jti,
-        created_at: now,
-        expires_at,
-        transport,
-        user_agent: peer.user_agent.clone(),
-        ip: Some(peer.ip),
-    };
-    while !auth.store.create_session(new.clone()).await? {
-        new.id = draw_session_id(auth, now)?;
-    }
-    let session = new.id;
-    user.last_login = Some(now);
-    let user = Arc::new(KnownUser::new(user));
-    auth.users.keep(Arc::clone(&user), moment);
-
-    let grant =
-        Grant { user: &user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
-    let mut issued = grant.issue(auth)?;
-    let device_token = auth.devices.issue(user.id, device, auth.seconds(), &*auth.random);
-    let device_token = match transport {
-        Transport::Body => Some(device_token),
-        Transport::Cookie => {
-            issued.cookies.push(auth.checked.cookies.set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)));
-            None
-        }
-    };
-    tracing::info!(user = %user.id, session = %session, ip = %peer.ip, transport = transport.as_str(), "logged in");
-    Ok(answer(LoginResponse { tokens: issued.tokens, device_token, user: &user }, issued.cookies))
-}
-
-/// The time in seconds, then 32 random bits: sessions that begin together lie together in the store, and a million old ones do not slow a new one down.
-fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
-    let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(&*auth.random)));
-    SessionId::new(bits).ok_or_else(|| internal("the clock shows the year 1970"))
 }
 
 /// An e-mail address may have 254 characters.

@@ -7,11 +7,14 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use countersign_verify::bearer;
+
 use super::issue::no_store;
 use super::refresh::{cookie, token_in_body};
 use crate::auth::Auth;
-use crate::http::authenticated::bearer;
+use crate::events::Event;
 use crate::http::guard;
+use crate::http::peer::Peer;
 use crate::http::problem::{Problem, ProblemSchema};
 use crate::session::{RevokedReason, SessionId, Transport};
 use crate::token::RefreshError;
@@ -30,14 +33,14 @@ use crate::token::RefreshError;
     ),
     security((), ("bearer" = [])),
 )]
-pub(crate) async fn logout(State(auth): State<Auth>, request: Request<Body>) -> Response {
-    match end(&auth, request).await {
+pub(crate) async fn logout(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
+    match end(&auth, &peer, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
+async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
     let headers = request.headers();
     // A form of another site could otherwise clear the cookies, which its browser did not even send.
     let native = guard::native(auth, headers);
@@ -71,6 +74,8 @@ async fn end(auth: &Auth, request: Request<Body>) -> Result<Response, Problem> {
     for session in ended {
         if auth.store.revoke_session(session, None, RevokedReason::Logout, now).await? {
             tracing::info!(session = %session, "logged out");
+            let user = auth.store.session(session).await.ok().flatten().map(|session| session.user_id);
+            auth.events.on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
         }
     }
     auth.catch_up().await?;

@@ -9,6 +9,7 @@ use super::issue::no_store;
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::Fields;
+use crate::http::peer::Peer;
 use crate::http::problem::{Problem, ProblemSchema};
 use crate::session::RevokedReason;
 
@@ -34,15 +35,21 @@ pub(crate) struct LogoutAllRequest {
     ),
     security(("bearer" = [])),
 )]
-pub(crate) async fn logout_all(State(auth): State<Auth>, who: Authenticated, request: Request<Body>) -> Result<Response, Problem> {
+pub(crate) async fn logout_all(
+    State(auth): State<Auth>,
+    who: Authenticated,
+    peer: Peer,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
     let mut fields = Fields::read_if_any(request, auth.settings.body_timeout).await?;
     let keep_current = fields.flag("keep_current").unwrap_or(false);
     fields.done()?;
 
     let keep = keep_current.then_some(who.claims().sid);
-    let ended = auth.store.revoke_user_sessions(who.user().id, keep, RevokedReason::LogoutAll, auth.clock.now()).await?;
+    let ended = auth.store.revoke_user_sessions(who.user().id(), keep, RevokedReason::LogoutAll, auth.clock.now()).await?;
     auth.catch_up().await?;
-    tracing::info!(user = %who.user().id, sessions = ended, "logged out everywhere");
+    tracing::info!(user = %who.user().id(), sessions = ended, "logged out everywhere");
+    auth.events.on_logout_all(&peer.event(auth.clock.now(), Some(who.user()), Some(who.claims().sid)));
     let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear().into() };
     Ok((StatusCode::NO_CONTENT, no_store(cleared)).into_response())
 }

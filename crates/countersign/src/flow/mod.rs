@@ -1,5 +1,6 @@
 //! The flows: one file a feature, each with its route, its request and answer, its policy in the order of the specification, and its errors.
 
+mod begin;
 mod csrf;
 mod issue;
 mod jwks;
@@ -13,6 +14,8 @@ mod refresh;
 mod revocations;
 mod sessions;
 mod verify;
+
+pub use begin::LoggedIn;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -43,13 +46,16 @@ impl Auth {
 fn routes(auth: &Auth) -> Router {
     // Each path whole: a nested router would take every request's URI apart and put it together again.
     let path = |rest: &str| format!("{}{rest}", auth.settings.base_path);
+    let profile = get(profile::profile);
+    // The rows of an app's own table are the app's to change.
+    let profile = if auth.people.owns_profiles() { profile.patch(profile::change_profile) } else { profile };
     Router::new()
         .route(&path("/login"), post(login::login))
         .route(&path("/refresh"), post(refresh::refresh))
         .route(&path("/csrf"), get(csrf::csrf))
         .route(&path("/logout"), post(logout::logout))
         .route(&path("/logout-all"), post(logout_all::logout_all))
-        .route(&path("/profile"), get(profile::profile).patch(profile::change_profile))
+        .route(&path("/profile"), profile)
         .route(&path("/password"), post(password::change_password))
         .route(&path("/sessions"), get(sessions::sessions))
         .route(&path("/sessions/{id}"), delete(sessions::end_session))

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
+use countersign_verify::Account;
 
 use super::issue::no_store;
 use crate::auth::Auth;
@@ -13,7 +14,6 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::password::{Password, UserAttributes, validate};
 use crate::throttle::AccountKey;
-use crate::user::User;
 
 /// What is sent.
 #[derive(utoipa::ToSchema)]
@@ -51,15 +51,15 @@ pub(crate) async fn change_password(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let device = auth.checked.cookies.device_of(request.headers());
-    let device = device.and_then(|token| auth.devices.verify(token, who.user().id, auth.seconds()));
+    let device = device.and_then(|token| auth.devices.verify(token, who.user().id(), auth.seconds()));
     let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
     let attempt = auth
         .throttle
-        .begin(AccountKey::User(who.user().id), device, peer.ip, auth.clock.now())
+        .begin(AccountKey::User(who.user().id()), device, peer.ip, auth.clock.now())
         .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
-    let stored = match auth.store.password_of(who.user().id).await {
+    let stored = match auth.people.password_of(who.user().id()).await {
         Ok(stored) => stored,
         Err(error) => {
             auth.throttle.cancelled(attempt);
@@ -79,19 +79,23 @@ pub(crate) async fn change_password(
     auth.throttle.succeeded(attempt);
 
     let encoded = auth.passwords.hash(&new).await?;
-    if !auth.store.change_password(who.user().id, &encoded, Some(who.claims().sid), auth.clock.now()).await? {
+    let (id, session, now) = (who.user().id(), who.claims().sid, auth.clock.now());
+    let old = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
+    if !auth.people.change_password(&*auth.store, id, &old, &encoded, Some(session), now).await? {
         return Err(Problem::new(Code::UserInactive));
     }
     auth.catch_up().await?;
-    tracing::info!(user = %who.user().id, session = %who.claims().sid, "the password was changed");
+    auth.events.on_password_changed(&peer.event(now, Some(who.user()), Some(session)));
+    tracing::info!(user = %who.user().id(), session = %who.claims().sid, "the password was changed");
     Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
 }
 
-fn read(mut fields: Fields, user: &User) -> Result<(Password, Password), Problem> {
+fn read(mut fields: Fields, user: &dyn Account) -> Result<(Password, Password), Problem> {
     let old = fields.required("old_password", Password::MAX_BYTES);
     let new = fields.required("new_password", Password::MAX_BYTES);
     fields.done()?;
-    let about = UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+    let about =
+        UserAttributes { username: user.username(), email: user.email(), first_name: user.first_name(), last_name: user.last_name() };
     for problem in validate(&new, &about).err().into_iter().flatten() {
         fields.refuse("new_password", problem.to_string());
     }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
+use countersign_verify::Account;
 use serde::Serialize;
 
 use super::issue::answer;
@@ -77,18 +78,18 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
 )]
 pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated, request: Request<Body>) -> Result<Response, Problem> {
     let change = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
-    let user = auth.store.update_profile(who.user().id, change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
+    let user = auth.store.update_profile(who.user().id(), change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.catch_up().await?;
     Ok(answer(ProfileResponse { user }, []))
 }
 
-fn read(mut fields: Fields, user: &User) -> Result<ProfileChange, Problem> {
+fn read(mut fields: Fields, user: &dyn Account) -> Result<ProfileChange, Problem> {
     let mut change = ProfileChange::default();
     // A form that sends the whole profile back must not fail on an imported name that today's rules would refuse.
-    if let Some(text) = fields.text("username", NAME_MAX_CHARS).filter(|text| *text != user.username) {
+    if let Some(text) = fields.text("username", NAME_MAX_CHARS).filter(|text| text != user.username()) {
         change.username = fields.parsed("username", Username::parse(&text).map(Some));
     }
-    if let Some(text) = fields.text("email", 254).filter(|text| *text != user.email) {
+    if let Some(text) = fields.text("email", 254).filter(|text| text != user.email()) {
         change.email =
             if text.is_empty() { Some(None) } else { fields.parsed("email", Email::parse(&text).map(|email| Some(Some(email)))) };
     }

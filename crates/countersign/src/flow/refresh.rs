@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::issue::{Grant, Tokens, answer, new_jti};
 use crate::auth::Auth;
+use crate::events::Event;
 use crate::http::fields::Fields;
 use crate::http::guard;
 use crate::http::peer::Peer;
@@ -80,9 +81,13 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Rotation::Reused { user_id } => {
             tracing::warn!(user = %user_id, session = %session, ip = %peer.ip, event = "token_theft", "two parties held one session; it was ended");
             auth.catch_up().await?;
+            // A user who cannot be read now is warned without her name.
+            let user = auth.user(user_id).await.ok().flatten();
+            let event = Event { user: Some(user_id), ..peer.event(now, user.as_ref().map(|user| &***user), Some(session)) };
+            auth.events.on_theft(&event);
             return Err(Problem::new(Code::RefreshTokenReused));
         }
-        Rotation::Revoked(reason) => return Err(Problem::new(Code::SessionRevoked).reason(reason)),
+        Rotation::Revoked(reason) => return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str())),
         Rotation::Expired | Rotation::Unknown => return Err(Problem::new(Code::SessionExpired)),
         Rotation::WrongTransport => {
             return Err(Problem::new(Code::RefreshTokenInvalid)
@@ -96,10 +101,10 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Some(RotationEvent::Race) => tracing::debug!(session = %session, "a late refresh was forgiven"),
         None => {}
     }
-    let user = auth.user(user_id).await?.filter(|user| user.is_active).ok_or_else(|| Problem::new(Code::UserInactive))?;
+    let user = auth.user(user_id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
 
     let grant = Grant {
-        user: &user,
+        user: &**user,
         session,
         transport,
         created_at,
@@ -110,6 +115,7 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         now,
     };
     let issued = grant.issue(auth)?;
+    auth.events.on_refresh(&peer.event(now, Some(&**user), Some(session)));
     Ok(answer(issued.tokens, issued.cookies))
 }
 

@@ -40,6 +40,9 @@ pub(crate) async fn revocations(
     // A cursor that cannot be read is one that is not known: the answer is everything.
     let since = since.ok().and_then(|Query(since)| since.since).and_then(|cursor| cursor.parse().ok()).map(Cursor);
     auth.feed.forget_before(seconds(auth.forgotten_before()));
-    let list = auth.revocation_list.sign(&auth.feed, &auth.ring, &auth.checked.issuer, since, auth.clock.now()).map_err(internal)?;
+    let list = auth
+        .revocation_list
+        .sign(&auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept(), since, auth.clock.now())
+        .map_err(internal)?;
     Ok(cacheable(&headers, &list.tag, "application/jwt", "public, max-age=1", || list.token.to_string()))
 }

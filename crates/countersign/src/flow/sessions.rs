@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::issue::{answer, no_store};
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
+use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::session::{RevokedReason, Session, SessionId, Transport};
 
@@ -56,7 +57,7 @@ pub(crate) struct SessionResponse {
     security(("bearer" = [])),
 )]
 pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Result<Response, Problem> {
-    let live = auth.store.user_sessions(who.user().id, auth.clock.now()).await?;
+    let live = auth.store.user_sessions(who.user().id(), auth.clock.now()).await?;
     let sessions = live.into_iter().map(|session| SessionResponse::new(session, who.claims().sid)).collect();
     Ok(answer(SessionsResponse { sessions }, []))
 }
@@ -81,15 +82,17 @@ pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Re
 pub(crate) async fn end_session(
     State(auth): State<Auth>,
     who: Authenticated,
+    peer: Peer,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let none = || Problem::new(Code::NotFound).detail("You have no such session.");
     let id: SessionId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(none)?;
-    if !auth.store.revoke_session(id, Some(who.user().id), RevokedReason::Logout, auth.clock.now()).await? {
+    if !auth.store.revoke_session(id, Some(who.user().id()), RevokedReason::Logout, auth.clock.now()).await? {
         return Err(none());
     }
     auth.catch_up().await?;
-    tracing::info!(user = %who.user().id, session = %id, "a session was ended by its owner");
+    tracing::info!(user = %who.user().id(), session = %id, "a session was ended by its owner");
+    auth.events.on_logout(&peer.event(auth.clock.now(), Some(who.user()), Some(id)));
     Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
 }
 

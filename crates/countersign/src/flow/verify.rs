@@ -24,10 +24,10 @@ use crate::http::problem::ProblemSchema;
 )]
 pub(crate) async fn verify(who: Authenticated) -> Response {
     let mut headers = no_store([]);
-    let groups: Vec<_> = who.user().groups.iter().map(|group| encoded(group)).collect();
+    let groups: Vec<_> = who.user().groups().iter().map(|group| encoded(group)).collect();
     for (name, value) in [
-        ("x-auth-user-id", who.user().id.to_string()),
-        ("x-auth-username", encoded(&who.user().username)),
+        ("x-auth-user-id", who.user().id().to_string()),
+        ("x-auth-username", encoded(who.user().username())),
         ("x-auth-groups", groups.join(",")),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {

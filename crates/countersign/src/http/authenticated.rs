@@ -1,29 +1,115 @@
-//! Who is asking: the one way into everything private.
+//! Who is asking: the one way into everything private, for our own routes and for those that the app protects.
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use countersign_verify::{Claims, Seen, TokenError, bearer_token};
+use countersign_verify::{Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen, TokenError, bearer};
 
-use super::guard;
 use super::problem::{Code, Problem};
+use super::{cors, guard};
 use crate::auth::Auth;
-use crate::user::{KnownUser, UserId};
+use crate::user::KnownUser;
+
+impl Auth {
+    /// Makes every route of `router`, its fallback too, private: only users get in, writes of cookie sessions need the CSRF token and a good origin, and front ends on the
+    /// allowed origins get their CORS headers. Handlers take [`CurrentUser`](crate::CurrentUser), [`Claims`](crate::Claims), [`Identity`](crate::Identity) or
+    /// [`Permitted`](crate::Permitted).
+    ///
+    /// Whatever shall be open to everybody is merged in afterwards, and is seen to be.
+    ///
+    /// ```no_run
+    /// use axum::{Router, routing::get};
+    /// use countersign::user::User;
+    /// use countersign::{Auth, CurrentUser};
+    ///
+    /// fn app(auth: &Auth) -> Router {
+    ///     let private = Router::new().route("/me", get(|me: CurrentUser<User>| async move { format!("You are {}.", me.username) }));
+    ///     auth.protect(private).merge(auth.routes()).route("/", get(|| async { "Everybody may read this." }))
+    /// }
+    /// ```
+    pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        router.layer(Protect::new(self.clone())).layer(cors::layer(self))
+    }
+
+    /// As [`protect`](Self::protect), for who has `permission`.
+    ///
+    /// # Panics
+    /// When the parts of the permission contradict each other: at start, with a sentence that says so.
+    pub fn protect_with<S: Clone + Send + Sync + 'static>(&self, permission: impl Permission, router: Router<S>) -> Router<S> {
+        router.layer(Protect::with(self.clone(), permission)).layer(cors::layer(self))
+    }
+
+    /// The CORS headers alone, for routes that are open to everybody, the allowed front ends included.
+    pub fn cors(&self) -> tower_http::cors::CorsLayer {
+        cors::layer(self)
+    }
+
+    /// The user of a token that was seen before, if nothing has changed since.
+    fn at_once(&self, parts: &Parts, now: u64) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
+        let token = match bearer(&parts.headers) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Some(Ok(None)),
+            Err(problem) => return Some(Err(problem)),
+        };
+        let seen = self.verifier.seen(token, now).filter(|seen| seen.attached.moment == self.users.moment())?;
+        Some(self.admit(parts, seen).map(Some))
+    }
+
+    /// The user of a token that must be checked, or whose row must be read again. Only active users are remembered.
+    async fn after_a_look(&self, parts: &Parts, now: u64) -> Result<Option<Arc<Seen<Attached>>>, Problem> {
+        let Some(token) = bearer(&parts.headers)? else { return Ok(None) };
+        let verified = match self.verifier.seen(token, now) {
+            Some(seen) => seen.verified(),
+            None => self.verifier.check(token, now)?,
+        };
+        if verified.expired {
+            return Err(TokenError::Expired.into());
+        }
+        let id = verified.claims.sub.parse().ok().filter(|id| self.people.can_have(*id)).ok_or(TokenError::Invalid)?;
+        let moment = self.users.moment();
+        let user = self.user(id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
+        let seen = self.verifier.remember(token, verified, Attached { profile: Arc::clone(user.profile()), user, moment });
+        self.admit(parts, seen).map(Some)
+    }
+
+    /// What must be looked at each time: the session, and what a write brings.
+    fn admit(&self, parts: &Parts, seen: Arc<Seen<Attached>>) -> Result<Arc<Seen<Attached>>, Problem> {
+        if self.revocations.contains(seen.claims.sid) {
+            return Err(Problem::new(Code::SessionRevoked));
+        }
+        if !parts.method.is_safe() {
+            guard::write(self, &parts.headers, &seen.claims)?;
+        }
+        Ok(seen)
+    }
+}
+
+impl Authenticator for Auth {
+    fn known(&self, request: &Parts) -> Option<Found> {
+        let now = self.seconds();
+        let found = self.at_once(request, now)?;
+        Some(found.map(|seen| seen.map(|seen| Identity::new(seen, now))))
+    }
+
+    async fn identify(&self, request: &Parts) -> Found {
+        let now = self.seconds();
+        Ok(self.after_a_look(request, now).await?.map(|seen| Identity::new(seen, now)))
+    }
+}
 
 /// An active user with a live session, and for writes of a cookie session a good origin and CSRF token.
 ///
 /// A handler that takes this cannot be reached by anybody else. It reads neither the body nor, but for the first request of a user, the database.
 #[derive(Debug, Clone)]
-pub struct Authenticated(Arc<Seen<Attached>>);
+pub(crate) struct Authenticated(Arc<Seen<Attached>>);
 
 impl Authenticated {
     /// The user, as she is now.
-    pub fn user(&self) -> &KnownUser {
-        &self.0.attached.user
+    pub(crate) fn user(&self) -> &dyn Account {
+        self.0.attached.account()
     }
 
     /// The body of the profile's answer. A copy is cheaper than a reference count that every thread writes.
@@ -32,8 +118,21 @@ impl Authenticated {
     }
 
     /// What the access token says.
-    pub fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims {
         &self.0.claims
+    }
+}
+
+impl FromRequestParts<Auth> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Problem> {
+        let now = auth.seconds();
+        let found = match auth.at_once(parts, now) {
+            Some(found) => found,
+            None => auth.after_a_look(parts, now).await,
+        };
+        found?.map(Self).ok_or_else(|| Problem::new(Code::NotAuthenticated))
     }
 }
 
@@ -46,49 +145,8 @@ pub(crate) struct Attached {
     moment: u64,
 }
 
-impl FromRequestParts<Auth> for Authenticated {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
-        let known = auth.verifier.seen(token, auth.seconds());
-        let who = match known {
-            Some(seen) if seen.attached.moment == auth.users.moment() => Self(seen),
-            known => Self::identify(auth, token, known).await?,
-        };
-        if auth.revocations.contains(who.claims().sid) {
-            return Err(Problem::new(Code::SessionRevoked));
-        }
-        if !parts.method.is_safe() {
-            guard::write(auth, &parts.headers, who.claims())?;
-        }
-        Ok(who)
+impl HasAccount for Attached {
+    fn account(&self) -> &dyn Account {
+        &**self.user
     }
-}
-
-impl Authenticated {
-    /// Checks the token, unless it is known, and reads its user, whom something may have changed. Only active users are remembered.
-    async fn identify(auth: &Auth, token: &str, known: Option<Arc<Seen<Attached>>>) -> Result<Self, Problem> {
-        let verified = match known {
-            Some(seen) => seen.verified(),
-            None => auth.verifier.check(token, auth.seconds())?,
-        };
-        if verified.expired {
-            return Err(TokenError::Expired.into());
-        }
-        let id: UserId = verified.claims.sub.parse().map_err(|_| TokenError::Invalid)?;
-        let moment = auth.users.moment();
-        let user = auth.user(id).await?.filter(|user| user.is_active).ok_or_else(|| Problem::new(Code::UserInactive))?;
-        Ok(Self(auth.verifier.remember(token, verified, Attached { profile: Arc::clone(user.profile()), user, moment })))
-    }
-}
-
-/// The bearer token of a request, if it has one.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(AUTHORIZATION).into_iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Problem::new(Code::TokenInvalid).detail("Send one Authorization header, not several."));
-    }
-    Ok(Some(bearer_token(value.as_bytes())?))
 }

@@ -20,32 +20,14 @@ pub(crate) fn native(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Refuses a write of a cookie session without the session's CSRF token; checked with the secret.
 pub(crate) fn countersign(auth: &Auth, headers: &HeaderMap, session: SessionId) -> Result<(), Problem> {
-    header(headers).and_then(|token| if auth.csrf.matches(session, token) { Ok(()) } else { Err(wrong()) })
+    csrf::sent(headers).and_then(|token| if auth.csrf.matches(session, token) { Ok(()) } else { Err(csrf::wrong()) })
 }
 
 /// Both checks for a write that carries an access token, whose claim takes the secret's place. Sessions without a cookie have no such claim and need no check.
 pub(crate) fn write(auth: &Auth, headers: &HeaderMap, claims: &Claims) -> Result<(), Problem> {
     let Some(claim) = &claims.csrf else { return Ok(()) };
     source(auth, headers)?;
-    header(headers).and_then(|token| if csrf::matches(claim, token) { Ok(()) } else { Err(wrong()) })
-}
-
-fn header(headers: &HeaderMap) -> Result<&[u8], Problem> {
-    let mut values = headers.get_all(csrf::HEADER).into_iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) if !value.is_empty() => Ok(value.as_bytes()),
-        (Some(_), Some(_)) => Err(Problem::new(Code::CsrfFailed).detail("Send one X-CSRFTOKEN header, not several.")),
-        _ => Err(Problem::new(Code::CsrfFailed).detail(
-            "The X-CSRFTOKEN header is missing. Send the `csrf_token` that login, refresh and csrf return; the cookie alone does not count. \
-             With axios, set `withCredentials`, `withXSRFToken`, `xsrfCookieName: 'csrftoken'` and `xsrfHeaderName: 'X-CSRFTOKEN'`.",
-        )),
-    }
-}
-
-fn wrong() -> Problem {
-    Problem::new(Code::CsrfFailed).detail(
-        "The X-CSRFTOKEN header is not this session's token. Send the `csrf_token` of the last login, or ask `GET` on the csrf endpoint for it.",
-    )
+    csrf::check(headers, claim)
 }
 
 impl From<SourceRefused> for Problem {

@@ -13,6 +13,6 @@ pub(crate) mod peer;
 pub(crate) mod problem;
 pub mod source;
 
-pub use authenticated::Authenticated;
 pub use fields::BODY_LIMIT;
+pub use peer::Peer;
 pub use problem::{Code, Problem, method_not_allowed, not_found};

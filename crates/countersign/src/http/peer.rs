@@ -7,16 +7,33 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 
+use countersign_verify::Account;
+use jiff::Timestamp;
+
 use super::client_address::client_address;
 use crate::auth::Auth;
+use crate::events::Event;
+use crate::session::SessionId;
 
 /// The client: where it comes from, and what it calls itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer {
+pub struct Peer {
     /// Its address, through trusted proxies only.
-    pub(crate) ip: IpAddr,
+    pub ip: IpAddr,
     /// Its `User-Agent`, cut to 255 characters.
-    pub(crate) user_agent: String,
+    pub user_agent: String,
+}
+
+impl Peer {
+    /// A client on this machine without a name: for tests, and for what no request asked for.
+    pub fn local() -> Self {
+        Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new() }
+    }
+
+    /// What happened to `account`, in a request of this client.
+    pub(crate) fn event<'a>(&'a self, at: Timestamp, account: Option<&'a dyn Account>, session: Option<SessionId>) -> Event<'a> {
+        Event { at, user: account.map(Account::id), account, session, ip: self.ip, user_agent: &self.user_agent }
+    }
 }
 
 impl FromRequestParts<Auth> for Peer {

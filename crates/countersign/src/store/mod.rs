@@ -2,6 +2,7 @@
 //!
 //! Every operation is one statement or one transaction, and durable when it returns. No query builder leaks upward.
 
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -116,6 +117,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The cursor before the first change at or after `since`, where a process that starts now begins to read.
     async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError>;
 
+    /// Tells every process that a user's row changed, where users live in a database of the app's own. Changes of the store's own users tell themselves.
+    async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError>;
+
     // Keeping house
 
     /// Forgets changes before `changes`, and sessions that ended or expired before `sessions`; at most `limit` rows of each. How many went.
@@ -198,6 +202,13 @@ pub enum What {
     AllUsersChanged,
     /// The signing keys changed.
     KeysChanged,
+}
+
+impl StoreError {
+    /// The database of an app's own [`Users`](crate::user::Users) failed. The text is for the log, not for clients.
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 /// Why the store could not do as asked.

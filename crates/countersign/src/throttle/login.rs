@@ -42,7 +42,7 @@ pub struct LoginThrottle {
     names: Table<Key, Failures>,
     devices: Table<Key, Failures>,
     addresses: Table<AddressKey, Owed>,
-    name_hasher: RandomState,
+    hasher: RandomState,
 }
 
 impl LoginThrottle {
@@ -56,7 +56,7 @@ impl LoginThrottle {
             names: Table::new(fade),
             devices: Table::new(fade),
             addresses: Table::new(0),
-            name_hasher: RandomState::new(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -115,9 +115,9 @@ impl LoginThrottle {
     /// Where an attempt is counted, and whether it is from a known device.
     fn place(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> (Place, bool) {
         let (room, key) = match (account, device) {
-            (AccountKey::User(user), Some(device)) => (Room::Devices, (user.get(), device.0)),
-            (AccountKey::User(user), None) => (Room::Users, (user.get(), 0)),
-            (AccountKey::Unknown(name), _) => (Room::Names, (0, self.name_hasher.hash_one(name))),
+            (AccountKey::User(user), Some(device)) => (Room::Devices, (self.hasher.hash_one(user), device.0)),
+            (AccountKey::User(user), None) => (Room::Users, (self.hasher.hash_one(user), 0)),
+            (AccountKey::Unknown(name), _) => (Room::Names, (0, self.hasher.hash_one(name))),
         };
         (Place { room, key }, matches!(room, Room::Devices))
     }
@@ -174,7 +174,7 @@ enum Room {
 }
 
 /// User and device, or zero and the hash of a name, under a key that nobody outside knows.
-type Key = (i64, u64);
+type Key = (u64, u64);
 
 /// An address as it is counted: a household or a host. One IPv6 subscriber has a /64 at least, so anything longer would be free to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

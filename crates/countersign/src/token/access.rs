@@ -1,11 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use countersign_verify::{Audience, Claims};
+use countersign_verify::{Account, Audience, Claims};
 use serde_json::{Map, Value, json};
 
 use crate::session::SessionId;
-use crate::user::User;
 
 /// What an access token is made of.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub struct AccessGrant<'a> {
     /// Whom it is meant for, if anybody in particular.
     pub audience: Option<&'a str>,
     /// Whose it is.
-    pub user: &'a User,
+    pub user: &'a dyn Account,
     /// The session it belongs to.
     pub session: SessionId,
     /// When the session began, in whole seconds since 1970.
@@ -34,10 +33,12 @@ impl AccessGrant<'_> {
     /// The claims.
     pub fn claims(&self) -> Claims {
         let mut claims =
-            Claims::new(self.issuer.to_owned(), self.user.id.to_string(), self.session, self.auth_time, self.issued_at, self.expires_at);
+            Claims::new(self.issuer.to_owned(), self.user.id().to_string(), self.session, self.auth_time, self.issued_at, self.expires_at);
         claims.aud = self.audience.map(|name| Audience::One(name.to_owned()));
         claims.csrf = self.csrf_token.map(|token| countersign_verify::csrf::claim(token.as_bytes()));
-        claims.extra = self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user))).collect::<Map<_, _>>();
+        let of_the_app = self.user.claims().into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()));
+        let configured = self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user)));
+        claims.extra = of_the_app.chain(configured).collect::<Map<_, _>>();
         claims
     }
 }
@@ -79,16 +80,16 @@ impl ExtraClaim {
         }
     }
 
-    fn of(self, user: &User) -> Value {
+    fn of(self, user: &dyn Account) -> Value {
         match self {
-            Self::Username => json!(user.username),
-            Self::Email => json!(user.email),
-            Self::FirstName => json!(user.first_name),
-            Self::LastName => json!(user.last_name),
-            Self::IsStaff => json!(user.is_staff),
-            Self::IsSuperuser => json!(user.is_superuser),
-            Self::Groups => json!(user.groups),
-            Self::Permissions => json!(user.permissions),
+            Self::Username => json!(user.username()),
+            Self::Email => json!(user.email()),
+            Self::FirstName => json!(user.first_name()),
+            Self::LastName => json!(user.last_name()),
+            Self::IsStaff => json!(user.is_staff()),
+            Self::IsSuperuser => json!(user.is_superuser()),
+            Self::Groups => json!(user.groups()),
+            Self::Permissions => json!(user.permissions()),
         }
     }
 }
@@ -111,6 +112,9 @@ impl FromStr for ExtraClaim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("choose among username, email, first_name, last_name, is_staff, is_superuser, groups and permissions")]
 pub struct UnknownClaim;
+
+/// The registered claims of RFC 7519, and our own.
+const RESERVED: [&str; 10] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "csrf"];
 
 const ALL: [ExtraClaim; 8] = [
     ExtraClaim::Username,

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_verify::Recent;
 
-use super::{User, UserId};
+use super::{KnownUser, UserId};
 
 /// Users as they were last read, so that an authenticated request touches no database.
 ///
@@ -34,7 +34,7 @@ impl UserCache {
     pub(crate) fn keep(&self, user: Arc<KnownUser>, moment: u64) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.moment() == moment {
-            self.users.insert(user.id, user);
+            self.users.insert(user.id(), user);
         }
     }
 
@@ -55,38 +55,6 @@ impl UserCache {
     }
 }
 
-/// A user as the cache knows her: the row, and her profile as it goes out, written once.
-#[derive(Debug)]
-pub struct KnownUser {
-    user: User,
-    profile: Arc<[u8]>,
-}
-
-impl KnownUser {
-    pub(crate) fn new(user: User) -> Self {
-        #[derive(serde::Serialize)]
-        struct Profile<'a> {
-            user: &'a User,
-        }
-        // Texts, numbers and JSON values always serialise.
-        let profile = serde_json::to_vec(&Profile { user: &user }).unwrap_or_default().into();
-        Self { user, profile }
-    }
-
-    /// The body of the profile's answer.
-    pub(crate) fn profile(&self) -> &Arc<[u8]> {
-        &self.profile
-    }
-}
-
-impl std::ops::Deref for KnownUser {
-    type Target = User;
-
-    fn deref(&self) -> &User {
-        &self.user
-    }
-}
-
 impl std::fmt::Debug for UserCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UserCache").field("len", &self.len()).finish_non_exhaustive()
@@ -96,18 +64,19 @@ impl std::fmt::Debug for UserCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::user::User;
 
     #[test]
     fn a_row_read_before_a_change_is_not_kept_after_it() {
         let cache = UserCache::new(10);
         let user = Arc::new(KnownUser::new(User::for_tests(1)));
         let before = cache.moment();
-        cache.forget(user.id);
+        cache.forget(user.id());
         cache.keep(Arc::clone(&user), before);
-        assert!(cache.get(user.id).is_none());
+        assert!(cache.get(user.id()).is_none());
         cache.keep(Arc::clone(&user), cache.moment());
-        assert!(cache.get(user.id).is_some());
+        assert!(cache.get(user.id()).is_some());
         cache.forget_all();
-        assert!(cache.get(user.id).is_none());
+        assert!(cache.get(user.id()).is_none());
     }
 }

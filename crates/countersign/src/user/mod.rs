@@ -1,54 +1,32 @@
 //! Users: the Django-shaped row, and the names that are parsed once at the edge.
 
+#[cfg(feature = "axum")]
 mod cache;
+#[cfg(feature = "axum")]
+mod directory;
 mod email;
+#[cfg(feature = "axum")]
+mod known;
 mod username;
 
-use std::fmt;
-use std::str::FromStr;
-
+pub use countersign_verify::{Account, UserId};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use cache::KnownUser;
+#[cfg(feature = "axum")]
 pub(crate) use cache::UserCache;
+#[cfg(feature = "axum")]
+pub(crate) use directory::{AnyUsers, Candidate, Directory};
+#[cfg(feature = "axum")]
+pub use directory::{FoundUser, Users};
 pub use email::{Email, EmailError};
-pub(crate) use username::fold;
+#[cfg(feature = "axum")]
+pub(crate) use known::KnownUser;
+pub use username::fold;
 pub use username::{Username, UsernameError};
 
 use crate::password::EncodedPassword;
-
-/// A user's id: a 64-bit integer, written in decimal in the claim `sub`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct UserId(i64);
-
-impl UserId {
-    /// The id with this number.
-    pub const fn new(id: i64) -> Self {
-        Self(id)
-    }
-
-    /// The number.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for UserId {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
-}
 
 /// A user as the rest of the program sees one: everything but the password.
 ///
@@ -110,10 +88,38 @@ impl User {
             metadata: Map::new(),
         }
     }
+}
 
-    /// Whether the user has the permission `app.codename`: an active superuser has every one, an inactive user none (Django's rule).
-    pub fn has_perm(&self, permission: &str) -> bool {
-        self.is_active && (self.is_superuser || self.permissions.binary_search_by(|own| own.as_str().cmp(permission)).is_ok())
+impl Account for User {
+    fn id(&self) -> UserId {
+        self.id
+    }
+    fn username(&self) -> &str {
+        &self.username
+    }
+    fn email(&self) -> &str {
+        &self.email
+    }
+    fn first_name(&self) -> &str {
+        &self.first_name
+    }
+    fn last_name(&self) -> &str {
+        &self.last_name
+    }
+    fn is_active(&self) -> bool {
+        self.is_active
+    }
+    fn is_staff(&self) -> bool {
+        self.is_staff
+    }
+    fn is_superuser(&self) -> bool {
+        self.is_superuser
+    }
+    fn groups(&self) -> &[String] {
+        &self.groups
+    }
+    fn permissions(&self) -> &[String] {
+        &self.permissions
     }
 }
 

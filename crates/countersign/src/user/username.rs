@@ -58,7 +58,7 @@ impl fmt::Display for Username {
 }
 
 /// NFKC and full case folding (Unicode 3.13, `NFKC_Casefold` but for default-ignorable characters, which user names cannot hold).
-pub(crate) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     caseless::default_case_fold_str(&text.nfkc().collect::<String>()).nfkc().collect()
 }
 

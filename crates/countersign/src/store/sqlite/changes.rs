@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::columns::{at, micros};
+use super::columns::{at, key, micros, read_user_id};
 use crate::session::SessionId;
 use crate::store::{Change, Cursor, StoreError, What};
 use crate::user::UserId;
@@ -48,13 +48,20 @@ pub(super) fn prune(connection: &Connection, changes: Timestamp, sessions: Times
     Ok(gone as u64)
 }
 
+/// A user's row changed in a database of the app's own.
+pub(super) fn note_user_changed(connection: &Connection, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO changes (at, kind, subject) VALUES (?, 'user_changed', ?)")?
+        .execute(params![micros(now), key(user)])?;
+    Ok(())
+}
+
 fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
-    let subject: Option<i64> = row.get("subject")?;
-    let kind = row.get_ref("kind")?;
-    let what = match (kind.as_str().unwrap_or_default(), subject) {
-        ("session_ended", Some(id)) => SessionId::new(id.cast_unsigned()).map(What::SessionEnded),
-        ("user_changed", Some(id)) => Some(What::UserChanged(UserId::new(id))),
-        ("keys_changed", _) => Some(What::KeysChanged),
+    let (kind, subject) = (row.get_ref("kind")?, row.get_ref("subject")?);
+    let what = match kind.as_str().unwrap_or_default() {
+        "session_ended" => subject.as_i64().ok().and_then(|id| SessionId::new(id.cast_unsigned())).map(What::SessionEnded),
+        "user_changed" => read_user_id(subject).ok().map(What::UserChanged),
+        "keys_changed" => Some(What::KeysChanged),
         _ => None,
     };
     // A kind that a newer program writes: to forget what is cached of users is the safe answer.

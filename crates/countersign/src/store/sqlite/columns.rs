@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, Value, ValueRef};
 use rusqlite::{Error, Row};
+
+use crate::user::UserId;
 
 /// Sessions, keys and the feed: microseconds since 1970.
 pub(super) fn micros(at: Timestamp) -> i64 {
@@ -18,6 +20,26 @@ pub(super) fn at(row: &Row<'_>, column: &str) -> Result<Timestamp, Error> {
 
 pub(super) fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// A user's id: an integer or a text, as it is.
+pub(super) fn key(id: UserId) -> Value {
+    match id.as_text() {
+        Some(text) => Value::Text(text.to_owned()),
+        None => id.as_i64().map_or(Value::Null, Value::Integer),
+    }
+}
+
+/// The inverse of [`key`].
+pub(super) fn user_id(row: &Row<'_>, column: &str) -> Result<UserId, Error> {
+    read_user_id(row.get_ref(column)?)
+}
+
+pub(super) fn read_user_id(value: ValueRef<'_>) -> Result<UserId, Error> {
+    match value {
+        ValueRef::Integer(id) => Ok(UserId::new(id)),
+        other => other.as_str().map_err(unreadable)?.parse().map_err(unreadable),
+    }
 }
 
 /// Users: text in UTC, as Django writes it on SQLite (`2026-01-31 12:00:00.000000`).

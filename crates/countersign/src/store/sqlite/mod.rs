@@ -207,6 +207,10 @@ impl Store for SqliteStore {
         self.readers.run(move |c| changes::cursor_at(c, since)).await
     }
 
+    async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |c| changes::note_user_changed(c, user, now)).await
+    }
+
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.run(move |c| changes::prune(c, changes, sessions, limit)).await
     }

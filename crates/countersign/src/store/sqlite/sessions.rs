@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use super::columns::{at, from_micros, micros, unknown_word};
+use super::columns::{at, from_micros, key, micros, unknown_word, user_id};
 use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
 use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
 use crate::store::{Rotate, Rotation, StoreError};
@@ -19,7 +19,7 @@ pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<bool, 
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
-            ":user": new.user_id.get(),
+            ":user": key(new.user_id),
             ":generation": state.generation.0,
             ":jti": state.current_jti.0,
             ":iat": state.current_iat,
@@ -36,7 +36,7 @@ pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<bool, 
     }
     connection
         .prepare_cached("UPDATE users SET last_login = ? WHERE id = ?")?
-        .execute(params![super::columns::django_date(new.created_at), new.user_id.get()])?;
+        .execute(params![super::columns::django_date(new.created_at), new.user_id.as_i64()])?;
     Ok(true)
 }
 
@@ -87,7 +87,7 @@ pub(super) fn of_user(connection: &Connection, user: UserId, now: Timestamp) -> 
     list(
         connection,
         "SELECT * FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id",
-        params![user.get(), micros(now)],
+        params![key(user), micros(now)],
     )
 }
 
@@ -115,7 +115,7 @@ pub(super) fn revoke(
             ":now": micros(now),
             ":reason": reason.as_str(),
             ":id": id.get().cast_signed(),
-            ":owner": owner.map(UserId::get),
+            ":owner": owner.map(key),
         })?;
     Ok(ended == 1)
 }
@@ -135,7 +135,7 @@ pub(super) fn revoke_of_user(
         .execute(named_params! {
             ":now": micros(now),
             ":reason": reason.as_str(),
-            ":user": user.get(),
+            ":user": key(user),
             ":keep": keep.map(|id| id.get().cast_signed()),
         })?;
     Ok(ended as u64)
@@ -159,7 +159,7 @@ impl Live {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let transport = row.get_ref("transport")?.as_str()?;
         Ok(Self {
-            user_id: UserId::new(row.get("user_id")?),
+            user_id: user_id(row, "user_id")?,
             created_at: at(row, "created_at")?,
             expires_at: at(row, "expires_at")?,
             transport: Transport::from_word(transport).ok_or_else(|| unknown_word(transport))?,
@@ -201,7 +201,7 @@ fn note(connection: &Connection, now: Timestamp, kind: &str, user: UserId, sessi
     connection.prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id) VALUES (?, ?, ?, ?)")?.execute(params![
         micros(now),
         kind,
-        user.get(),
+        key(user),
         session
     ])?;
     Ok(())

@@ -1,10 +1,10 @@
-//! Users in SQLite.
+//! Users in SQLite. Their ids are integers: an id that is a text is `NULL` here, which no row equals.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use super::columns::{django_date, from_django_date, unreadable};
+use super::columns::{django_date, from_django_date, unreadable, user_id};
 use super::sessions;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
@@ -13,7 +13,7 @@ use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold};
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
     let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
-    Ok(statement.query_row([id.get()], user).optional()?)
+    Ok(statement.query_row([id.as_i64()], user).optional()?)
 }
 
 pub(super) fn by_login(connection: &Connection, login: &str) -> Result<Option<LoginRow>, StoreError> {
@@ -37,7 +37,7 @@ pub(super) fn by_login(connection: &Connection, login: &str) -> Result<Option<Lo
 
 pub(super) fn password_of(connection: &Connection, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT password FROM users WHERE id = ?")?;
-    Ok(statement.query_row([id.get()], |row| row.get(0).map(EncodedPassword::from_stored)).optional()?)
+    Ok(statement.query_row([id.as_i64()], |row| row.get(0).map(EncodedPassword::from_stored)).optional()?)
 }
 
 pub(super) fn create(connection: &Connection, new: &NewUser, now: Timestamp) -> Result<User, StoreError> {
@@ -59,7 +59,7 @@ pub(super) fn create(connection: &Connection, new: &NewUser, now: Timestamp) -> 
             ":is_staff": new.is_staff,
             ":is_superuser": new.is_superuser,
             ":date_joined": django_date(now),
-            ":metadata": Value::Object(new.metadata.clone()).to_string(),
+            ":metadata": serde_json::Value::Object(new.metadata.clone()).to_string(),
         })?;
     let id = UserId::new(connection.last_insert_rowid());
     by_id(connection, id)?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
@@ -74,17 +74,17 @@ pub(super) fn update_profile(connection: &Connection, id: UserId, change: &Profi
         connection.prepare_cached("UPDATE users SET username = ?, username_folded = ? WHERE id = ?")?.execute(params![
             username.as_str(),
             username.folded(),
-            id.get()
+            id.as_i64()
         ])?;
     }
     if let Some(email) = &change.email {
         let email = email.as_ref().map_or("", |email| email.as_str());
         refuse_email_that_names_another(connection, Some(id), Some(email))?;
-        connection.prepare_cached("UPDATE users SET email = ? WHERE id = ?")?.execute(params![email, id.get()])?;
+        connection.prepare_cached("UPDATE users SET email = ? WHERE id = ?")?.execute(params![email, id.as_i64()])?;
     }
     for (column, value) in [("first_name", &change.first_name), ("last_name", &change.last_name)] {
         if let Some(value) = value {
-            connection.prepare_cached(&format!("UPDATE users SET {column} = ? WHERE id = ?"))?.execute(params![value, id.get()])?;
+            connection.prepare_cached(&format!("UPDATE users SET {column} = ? WHERE id = ?"))?.execute(params![value, id.as_i64()])?;
         }
     }
     by_id(connection, id)
@@ -97,7 +97,8 @@ pub(super) fn change_password(
     keep: Option<SessionId>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let found = connection.prepare_cached("UPDATE users SET password = ? WHERE id = ?")?.execute(params![password.as_str(), id.get()])?;
+    let found =
+        connection.prepare_cached("UPDATE users SET password = ? WHERE id = ?")?.execute(params![password.as_str(), id.as_i64()])?;
     sessions::revoke_of_user(connection, id, keep, RevokedReason::PasswordChanged, now)?;
     Ok(found == 1)
 }
@@ -110,7 +111,7 @@ pub(super) fn upgrade_password(
 ) -> Result<(), StoreError> {
     connection.prepare_cached("UPDATE users SET password = ? WHERE id = ? AND password = ?")?.execute(params![
         new.as_str(),
-        id.get(),
+        id.as_i64(),
         old.as_str()
     ])?;
     Ok(())
@@ -130,7 +131,7 @@ pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, Sto
 }
 
 pub(super) fn set_active(connection: &Connection, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
-    let found = connection.prepare_cached("UPDATE users SET is_active = ? WHERE id = ?")?.execute(params![active, id.get()])?;
+    let found = connection.prepare_cached("UPDATE users SET is_active = ? WHERE id = ?")?.execute(params![active, id.as_i64()])?;
     if !active {
         sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, now)?;
     }
@@ -139,12 +140,12 @@ pub(super) fn set_active(connection: &Connection, id: UserId, active: bool, now:
 
 pub(super) fn delete(connection: &Connection, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
     sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, now)?;
-    Ok(connection.prepare_cached("DELETE FROM users WHERE id = ?")?.execute([id.get()])? == 1)
+    Ok(connection.prepare_cached("DELETE FROM users WHERE id = ?")?.execute([id.as_i64()])? == 1)
 }
 
 pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
     let mut statement = connection.prepare_cached(&select("WHERE id > ? ORDER BY id LIMIT ?"))?;
-    let rows = statement.query_map(params![after.map_or(i64::MIN, UserId::get), limit], user)?;
+    let rows = statement.query_map(params![after.and_then(UserId::as_i64).unwrap_or(i64::MIN), limit], user)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -156,7 +157,7 @@ fn refuse_taken(connection: &Connection, own: Option<UserId>, name: &str, folded
                  OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded AND id IS NOT :own)
                  OR EXISTS (SELECT 1 FROM users WHERE email = :name COLLATE NOCASE AND email <> '' AND id IS NOT :own)",
         )?
-        .query_row(named_params! {":name": name, ":folded": folded, ":own": own.map(UserId::get)}, |row| row.get(0))?;
+        .query_row(named_params! {":name": name, ":folded": folded, ":own": own.and_then(UserId::as_i64)}, |row| row.get(0))?;
     if taken { Err(StoreError::UsernameTaken) } else { Ok(()) }
 }
 
@@ -165,7 +166,7 @@ fn refuse_email_that_names_another(connection: &Connection, own: Option<UserId>,
     let Some(email) = email.filter(|email| !email.is_empty()) else { return Ok(()) };
     let taken: bool = connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE (username = :name OR username_folded = :folded) AND id IS NOT :own)")?
-        .query_row(named_params! {":name": email, ":folded": fold(email), ":own": own.map(UserId::get)}, |row| row.get(0))?;
+        .query_row(named_params! {":name": email, ":folded": fold(email), ":own": own.and_then(UserId::as_i64)}, |row| row.get(0))?;
     if taken { Err(StoreError::EmailTaken) } else { Ok(()) }
 }
 
@@ -176,7 +177,7 @@ fn select(rest: &str) -> String {
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let date = |text: String| from_django_date(&text);
     Ok(User {
-        id: UserId::new(row.get("id")?),
+        id: user_id(row, "id")?,
         username: row.get("username")?,
         email: row.get("email")?,
         first_name: row.get("first_name")?,
@@ -188,7 +189,8 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         last_login: row.get::<_, Option<String>>("last_login")?.map(date).transpose()?,
         groups: names(row, "group_names")?,
         permissions: names(row, "permission_names")?,
-        metadata: serde_json::from_str::<Map<String, Value>>(row.get_ref("metadata")?.as_str().map_err(unreadable)?).map_err(unreadable)?,
+        metadata: serde_json::from_str::<Map<String, serde_json::Value>>(row.get_ref("metadata")?.as_str().map_err(unreadable)?)
+            .map_err(unreadable)?,
     })
 }
 

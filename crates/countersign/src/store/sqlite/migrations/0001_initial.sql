@@ -67,7 +67,8 @@ CREATE INDEX group_permissions_permission ON group_permissions (permission_id);
 -- the deletion of its user until its row is forgotten, so that its end can be told.
 CREATE TABLE sessions (
     id             INTEGER PRIMARY KEY,
-    user_id        INTEGER NOT NULL,
+    -- An integer, or the text of an app that keeps users of its own.
+    user_id        ANY NOT NULL,
     generation     INTEGER NOT NULL,
     current_jti    BLOB NOT NULL,
     current_iat    INTEGER NOT NULL,
@@ -103,7 +104,7 @@ CREATE TABLE audit_events (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     at         INTEGER NOT NULL,
     kind       TEXT NOT NULL,
-    user_id    INTEGER,
+    user_id    ANY,
     session_id INTEGER
 ) STRICT;
 
@@ -112,7 +113,7 @@ CREATE TABLE changes (
     cursor  INTEGER PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,
     kind    TEXT NOT NULL,
-    subject INTEGER
+    subject ANY
 ) STRICT;
 CREATE INDEX changes_at ON changes (at);
 

@@ -1,0 +1,83 @@
+//! What happened to sessions, counted for `/metrics`.
+
+use countersign::events::{Event, Events};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+/// The counters. Copies count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Counts {
+    logins: IntCounterVec,
+    succeeded: IntCounter,
+    failed: IntCounter,
+    throttled: IntCounter,
+    refreshes: IntCounter,
+    logouts: IntCounter,
+    password_changes: IntCounter,
+    thefts: IntCounter,
+}
+
+impl Counts {
+    /// Counters that stand at zero.
+    ///
+    /// # Errors
+    /// None: the names are good.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let logins = IntCounterVec::new(Opts::new("countersign_logins_total", "Logins, by what came of them"), &["result"])?;
+        Ok(Self {
+            succeeded: logins.with_label_values(&["succeeded"]),
+            failed: logins.with_label_values(&["failed"]),
+            throttled: logins.with_label_values(&["throttled"]),
+            logins,
+            refreshes: IntCounter::new("countersign_refreshes_total", "Sessions refreshed")?,
+            logouts: IntCounter::new("countersign_logouts_total", "Sessions ended by their owners; ending all of them counts once")?,
+            password_changes: IntCounter::new("countersign_password_changes_total", "Passwords changed by their owners")?,
+            thefts: IntCounter::new("countersign_thefts_total", "Sessions ended because two parties held their refresh tokens")?,
+        })
+    }
+
+    /// Makes them part of what is shown.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.logins.clone()))?;
+        for counter in [&self.refreshes, &self.logouts, &self.password_changes, &self.thefts] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Events for Counts {
+    fn on_login(&self, _: &Event<'_>) {
+        self.succeeded.inc();
+    }
+
+    fn on_login_failed(&self, _: &Event<'_>, _: &str) {
+        self.failed.inc();
+    }
+
+    fn on_throttled(&self, _: &Event<'_>) {
+        self.throttled.inc();
+    }
+
+    fn on_refresh(&self, _: &Event<'_>) {
+        self.refreshes.inc();
+    }
+
+    fn on_logout(&self, _: &Event<'_>) {
+        self.logouts.inc();
+    }
+
+    fn on_logout_all(&self, _: &Event<'_>) {
+        self.logouts.inc();
+    }
+
+    fn on_theft(&self, _: &Event<'_>) {
+        self.thefts.inc();
+    }
+
+    fn on_password_changed(&self, _: &Event<'_>) {
+        self.password_changes.inc();
+    }
+}

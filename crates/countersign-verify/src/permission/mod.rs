@@ -1,0 +1,205 @@
+//! Permissions: who may do what. Django REST framework's classes, and one trait with one method for your own.
+//!
+//! ```
+//! use countersign_verify::permission::{HasPerm, InGroup, IsStaff, Permission};
+//!
+//! let may_publish = HasPerm("articles.publish").and(InGroup("interns").not()).or(IsStaff);
+//! assert_eq!(format!("{may_publish:?}"), r#"Or(And(HasPerm("articles.publish"), Not(InGroup("interns"))), IsStaff)"#);
+//! ```
+
+mod classes;
+mod contradiction;
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use http::request::Parts;
+
+use crate::{Code, Identity, Problem};
+
+pub use classes::{AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser, RecentLogin};
+pub use contradiction::{Contradiction, Rule, consistent};
+
+/// A condition that a request must meet.
+///
+/// ```
+/// use countersign_verify::permission::{Ask, Denied, Permission};
+///
+/// /// Nobody publishes from a script.
+/// #[derive(Debug, Default)]
+/// struct FromOurApp;
+///
+/// impl Permission for FromOurApp {
+///     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+///         match ask.request.headers.get("x-app") {
+///             Some(app) if app == "ours" => Ok(()),
+///             _ => Err(Denied::new("FromOurApp")),
+///         }
+///     }
+/// }
+/// ```
+pub trait Permission: Debug + Send + Sync + 'static {
+    /// Whether this request meets the condition.
+    ///
+    /// # Errors
+    /// [`Denied`], with the name of the permission that is lacking.
+    fn check(&self, ask: &Ask<'_>) -> Result<(), Denied>;
+
+    /// What the condition is made of, so that one which can never be met is refused when the router is built. A permission of your own is one whole thing.
+    fn rule(&self) -> Rule {
+        Rule::custom(format!("{self:?}"))
+    }
+
+    /// Both this and `other`.
+    fn and<P: Permission>(self, other: P) -> And<Self, P>
+    where
+        Self: Sized,
+    {
+        And(self, other)
+    }
+
+    /// This, or else `other`.
+    fn or<P: Permission>(self, other: P) -> Or<Self, P>
+    where
+        Self: Sized,
+    {
+        Or(self, other)
+    }
+
+    /// Everybody but whom this lets in.
+    fn not(self) -> Not<Self>
+    where
+        Self: Sized,
+    {
+        Not(self)
+    }
+}
+
+/// A condition on an object that was loaded: see [`Identity::may`].
+pub trait ObjectPermission<T: ?Sized> {
+    /// Whether `who` may do this to `object`.
+    ///
+    /// # Errors
+    /// [`Denied`], with the name of the permission that is lacking.
+    fn check(&self, who: &Identity, object: &T) -> Result<(), Denied>;
+}
+
+/// What a permission is asked about.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Ask<'a> {
+    /// The user; `None` when nobody is logged in.
+    pub who: Option<&'a Identity>,
+    /// The request, without its body.
+    pub request: &'a Parts,
+}
+
+impl<'a> Ask<'a> {
+    /// The question whether `who` may send `request`.
+    pub fn new(who: Option<&'a Identity>, request: &'a Parts) -> Self {
+        Self { who, request }
+    }
+}
+
+/// A permission is lacking. As an answer it is a 401 for who is not logged in, and a 403 that names the permission for who is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("permission denied: {permission}")]
+pub struct Denied {
+    permission: Cow<'static, str>,
+    why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Lacking,
+    /// The login must be no older than this, in seconds.
+    LoginTooOld(u64),
+}
+
+impl Denied {
+    /// `permission` is lacking; its name is shown to the client.
+    pub fn new(permission: impl Into<Cow<'static, str>>) -> Self {
+        Self { permission: permission.into(), why: Why::Lacking }
+    }
+
+    /// The user must log in again: the login may be `seconds` old at most.
+    pub fn login_too_old(permission: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
+        Self { permission: permission.into(), why: Why::LoginTooOld(seconds) }
+    }
+
+    /// Which permission is lacking.
+    pub fn permission(&self) -> &str {
+        &self.permission
+    }
+
+    /// The answer to `who`: one rule for 401 and 403. 401: say who you are (again); 403: I know who you are, and no.
+    pub fn to_problem(&self, who: Option<&Identity>) -> Problem {
+        match (who, self.why) {
+            (None, _) => Problem::new(Code::NotAuthenticated),
+            (Some(_), Why::LoginTooOld(seconds)) => Problem::recent_login_required(seconds),
+            (Some(_), Why::Lacking) => Problem::new(Code::PermissionDenied)
+                .detail(format!("You may not do this. The permission that you lack: {}.", self.permission)),
+        }
+    }
+}
+
+/// For handlers that know who is asking: a 403, or the 401 that asks for a fresh login.
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied.why {
+            Why::LoginTooOld(seconds) => Self::recent_login_required(seconds),
+            Why::Lacking => Self::new(Code::PermissionDenied)
+                .detail(format!("You may not do this. The permission that you lack: {}.", denied.permission)),
+        }
+    }
+}
+
+/// Both.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct And<P, Q>(P, Q);
+
+/// One or the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Or<P, Q>(P, Q);
+
+/// Everybody else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Not<P>(P);
+
+impl<P: Permission, Q: Permission> Permission for And<P, Q> {
+    fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+        self.0.check(ask)?;
+        self.1.check(ask)
+    }
+
+    fn rule(&self) -> Rule {
+        Rule::all([self.0.rule(), self.1.rule()])
+    }
+}
+
+impl<P: Permission, Q: Permission> Permission for Or<P, Q> {
+    fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+        let Err(first) = self.0.check(ask) else { return Ok(()) };
+        let Err(second) = self.1.check(ask) else { return Ok(()) };
+        // A fresh login may be all that is lacking.
+        let why = if second.why == Why::Lacking { first.why } else { second.why };
+        Err(Denied { permission: format!("{} or {}", first.permission, second.permission).into(), why })
+    }
+
+    fn rule(&self) -> Rule {
+        Rule::any([self.0.rule(), self.1.rule()])
+    }
+}
+
+impl<P: Permission> Permission for Not<P> {
+    fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+        match self.0.check(ask) {
+            Ok(()) => Err(Denied::new(format!("not {:?}", self.0))),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn rule(&self) -> Rule {
+        self.0.rule().negated()
+    }
+}

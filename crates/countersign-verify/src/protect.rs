@@ -1,0 +1,199 @@
+//! The layer that finds out who is asking, and lets nobody through who may not.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::permission::{Ask, IsAuthenticated, Permission, consistent};
+use crate::require::{Guarded, is_grpc, refusal};
+use crate::{Identity, Problem};
+
+/// Finds out who sends a request, and checks everything about it that does not depend on the route: token, session, user, and the CSRF token of a write.
+pub trait Authenticator: Clone + Send + Sync + 'static {
+    /// The answer, where it is known without waiting; `None` where [`identify`](Self::identify) must be asked.
+    fn known(&self, request: &Parts) -> Option<Found>;
+
+    /// The answer.
+    fn identify(&self, request: &Parts) -> impl Future<Output = Found> + Send;
+}
+
+/// Who is asking: nobody in particular, somebody, or somebody who is refused whatever the route.
+pub type Found = Result<Option<Identity>, Problem>;
+
+/// The layer: private by default.
+///
+/// Who may not pass gets the answer here, and the service inside never sees the request. The service finds the [`Identity`] in the request's extensions.
+#[derive(Debug)]
+pub struct Protect<A, P = IsAuthenticated> {
+    authenticator: A,
+    permission: Arc<P>,
+}
+
+impl<A> Protect<A> {
+    /// A layer that lets only users in.
+    pub fn new(authenticator: A) -> Self {
+        Self { authenticator, permission: Arc::new(IsAuthenticated) }
+    }
+}
+
+impl<A, P: Permission> Protect<A, P> {
+    /// A layer that lets in who has `permission`.
+    ///
+    /// # Panics
+    /// When the parts of the permission contradict each other, as [`require`](crate::require()).
+    pub fn with(authenticator: A, permission: P) -> Self {
+        if let Err(contradiction) = consistent(&permission) {
+            panic!("{contradiction}");
+        }
+        Self { authenticator, permission: Arc::new(permission) }
+    }
+}
+
+impl<A: Clone, P> Clone for Protect<A, P> {
+    fn clone(&self) -> Self {
+        Self { authenticator: self.authenticator.clone(), permission: Arc::clone(&self.permission) }
+    }
+}
+
+impl<A: Clone, P, S> Layer<S> for Protect<A, P> {
+    type Service = Protected<A, P, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Protected { layer: self.clone(), inner }
+    }
+}
+
+/// A service behind [`Protect`].
+#[derive(Debug)]
+pub struct Protected<A, P, S> {
+    layer: Protect<A, P>,
+    inner: S,
+}
+
+impl<A: Clone, P, S: Clone> Clone for Protected<A, P, S> {
+    fn clone(&self) -> Self {
+        Self { layer: self.layer.clone(), inner: self.inner.clone() }
+    }
+}
+
+impl<A, P, S, B, R> Service<Request<B>> for Protected<A, P, S>
+where
+    A: Authenticator,
+    P: Permission,
+    B: Send + 'static,
+    R: 'static,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Guarded<R>>;
+    type Error = S::Error;
+    type Future = Passage<S::Future, R, S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        if let Some(found) = self.layer.authenticator.known(&parts) {
+            return match self.layer.permit(parts, found) {
+                Ok(parts) => Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
+                Err(refused) => Passage::Refused { refused },
+            };
+        }
+        // The one that is ready answers; its copy waits for the next request.
+        let copy = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, copy);
+        let layer = self.layer.clone();
+        let answer = Box::pin(async move {
+            let found = layer.authenticator.identify(&parts).await;
+            match layer.permit(parts, found) {
+                Ok(parts) => Ok(inner.call(Request::from_parts(parts, body)).await?.map(Guarded::Right)),
+                Err(refused) => Ok(refused.answer()),
+            }
+        });
+        Passage::Waiting { answer }
+    }
+}
+
+impl<A, P: Permission> Protect<A, P> {
+    fn permit(&self, mut parts: Parts, found: Found) -> Result<Parts, Box<Refused>> {
+        let problem = match found {
+            Ok(who) => match self.permission.check(&Ask::new(who.as_ref(), &parts)) {
+                Ok(()) => {
+                    // What an outer layer said of who is asking does not count here.
+                    match who {
+                        Some(who) => parts.extensions.insert(who),
+                        None => parts.extensions.remove(),
+                    };
+                    return Ok(parts);
+                }
+                Err(denied) => denied.to_problem(who.as_ref()),
+            },
+            Err(problem) => problem,
+        };
+        Err(Box::new(Refused { problem, is_grpc: is_grpc(&parts.headers) }))
+    }
+}
+
+/// An answer that the inner service has no part in.
+#[derive(Debug)]
+pub struct Refused {
+    problem: Problem,
+    is_grpc: bool,
+}
+
+impl Refused {
+    fn answer<R>(&self) -> Response<Guarded<R>> {
+        refusal(&self.problem, self.is_grpc)
+    }
+}
+
+type Waiting<R, E> = Pin<Box<dyn Future<Output = Result<Response<Guarded<R>>, E>> + Send>>;
+
+pin_project_lite::pin_project! {
+    /// The answer of a protected service.
+    #[project = Projected]
+    #[allow(missing_docs)]
+    pub enum Passage<F, R, E> {
+        /// The inner service's.
+        Passed {
+            #[pin]
+            inner: F,
+        },
+        /// A refusal.
+        Refused {
+            refused: Box<Refused>,
+        },
+        /// Either, once it is known who is asking.
+        Waiting {
+            answer: Waiting<R, E>,
+        },
+    }
+}
+
+impl<F, R, E> Future for Passage<F, R, E>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<Guarded<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Passed { inner } => Poll::Ready(ready!(inner.poll(context)).map(|response| response.map(Guarded::Right))),
+            Projected::Refused { refused } => Poll::Ready(Ok(refused.answer())),
+            Projected::Waiting { answer } => answer.as_mut().poll(context),
+        }
+    }
+}
+
+impl<F, R, E> std::fmt::Debug for Passage<F, R, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Passage(..)")
+    }
+}

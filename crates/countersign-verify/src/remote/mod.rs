@@ -1,0 +1,435 @@
+//! A service that verifies tokens by itself: it fetches the issuer's keys, hears of endings within a second, and asks nobody at a request.
+
+mod fetch;
+mod list;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::Uri;
+use http::request::Parts;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{JwkSet, KeyAlgorithm};
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+use crate::permission::Permission;
+use crate::protect::{Authenticator, Found};
+use crate::{
+    Algorithm, Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified, Verifier, VerifyingKey, bearer, csrf,
+};
+use fetch::{Fetched, Fetcher};
+use list::{List, ListError};
+
+/// A service that verifies Countersign's access tokens: the issuer's keys, the sessions that ended lately, and the layers for axum, tonic or bare tower.
+///
+/// The keys come from `/.well-known/jwks.json`, again every five minutes, and when a token names a key that is not among them, at most every ten seconds. The endings
+/// come from `/.well-known/revocations`, every second. While the issuer cannot be reached, what is known goes on to count for
+/// [`max_staleness`](ResourceServerBuilder::max_staleness); after that every request gets a 503, since nobody could tell a session that has ended.
+///
+/// Cheap to clone. The polling ends with the last clone.
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use countersign_verify::ResourceServer;
+///
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// let auth = ResourceServer::builder("https://auth.example.com").build()?;
+/// let app: Router = Router::new().route("/orders", get(|| async { "yours" })).layer(auth.layer());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ResourceServer(Arc<Shared>);
+
+struct Shared {
+    fetcher: Fetcher,
+    /// The configured issuer; else the first that a list names.
+    issuer: Option<String>,
+    audience: Option<String>,
+    max_staleness: u64,
+    poll_interval: Duration,
+    now: Box<dyn Fn() -> u64 + Send + Sync>,
+    verifier: arc_swap::ArcSwapOption<Verifier<TokenUser>>,
+    revocations: Revocations,
+    /// When keys and endings were last known to be right, in whole seconds since 1970.
+    good_at: AtomicU64,
+    keys: Mutex<Keys>,
+    ready: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Keys {
+    set: KeySet,
+    fetched: Option<Instant>,
+}
+
+impl ResourceServer {
+    /// A service that takes the tokens of the Countersign at `url`, such as `https://auth.example.com`.
+    pub fn builder(url: impl Into<String>) -> ResourceServerBuilder {
+        ResourceServerBuilder {
+            url: url.into(),
+            issuer: None,
+            audience: None,
+            max_staleness: Duration::from_secs(300),
+            poll_interval: Duration::from_secs(1),
+            now: Box::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+        }
+    }
+
+    /// The layer that lets only users in.
+    pub fn layer(&self) -> Protect<Self> {
+        Protect::new(self.clone())
+    }
+
+    /// The layer that lets in who has `permission`.
+    ///
+    /// # Panics
+    /// When the parts of the permission contradict each other.
+    pub fn layer_with<P: Permission>(&self, permission: P) -> Protect<Self, P> {
+        Protect::with(self.clone(), permission)
+    }
+
+    /// Waits until keys and endings have been fetched once. Not needed before serving: until then requests get a 503.
+    pub async fn ready(&self) {
+        let mut ready = self.0.ready.subscribe();
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+
+    /// Whether keys and endings are known, and not staler than they may be.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_fresh()
+    }
+
+    /// Who holds this access token: for a token that did not come in an HTTP header. The CSRF token of a write is the caller's to check, with
+    /// [`csrf::check`](crate::csrf::check).
+    ///
+    /// # Errors
+    /// A 401 for a token that does not count (any more), a 503 while the issuer cannot be reached.
+    pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
+        match self.0.known(token) {
+            Some(known) => known,
+            None => self.0.check(token).await,
+        }
+    }
+}
+
+impl Authenticator for ResourceServer {
+    fn known(&self, request: &Parts) -> Option<Found> {
+        let found = match bearer(&request.headers) {
+            Ok(None) => Ok(None),
+            Ok(Some(token)) => self.0.known(token)?.map(Some),
+            Err(problem) => Err(problem),
+        };
+        Some(found.and_then(|who| guarded(request, who)))
+    }
+
+    async fn identify(&self, request: &Parts) -> Found {
+        let Some(token) = bearer(&request.headers)? else { return Ok(None) };
+        let who = self.verify(token).await?;
+        guarded(request, Some(who))
+    }
+}
+
+/// A write of a cookie session needs the session's CSRF token.
+fn guarded(request: &Parts, who: Option<Identity>) -> Found {
+    if let Some(who) = &who
+        && let Some(claimed) = &who.claims().csrf
+        && !request.method.is_safe()
+    {
+        csrf::check(&request.headers, claimed)?;
+    }
+    Ok(who)
+}
+
+impl Shared {
+    fn is_fresh(&self) -> bool {
+        let good_at = self.good_at.load(Ordering::Acquire);
+        good_at > 0 && (self.now)().saturating_sub(good_at) <= self.max_staleness
+    }
+
+    /// The answer for a token that was verified before.
+    fn known(&self, token: &str) -> Option<Result<Identity, Problem>> {
+        if !self.is_fresh() {
+            return Some(Err(Problem::new(Code::Unavailable)
+                .detail("The login service cannot be reached, so nobody can be let in. Try again soon.")
+                .retry_after(1)));
+        }
+        let now = (self.now)();
+        let seen = self.verifier.load().as_ref()?.seen(token, now)?;
+        if self.revocations.contains(seen.claims.sid) {
+            return Some(Err(Problem::new(Code::SessionRevoked)));
+        }
+        Some(Ok(Identity::new(seen, now)))
+    }
+
+    async fn check(&self, token: &str) -> Result<Identity, Problem> {
+        let unavailable = || Problem::new(Code::Unavailable).retry_after(1);
+        let verifier = self.verifier.load_full().ok_or_else(unavailable)?;
+        let now = (self.now)();
+        let verified = match verifier.check(token, now) {
+            Err(TokenError::UnknownKey) => {
+                self.fetch_keys(KEYS_FLOOR).await;
+                self.verifier.load_full().ok_or_else(unavailable)?.check(token, now)?
+            }
+            other => other?,
+        };
+        if let Verified { expired: true, .. } = verified {
+            return Err(TokenError::Expired.into());
+        }
+        if self.revocations.contains(verified.claims.sid) {
+            return Err(Problem::new(Code::SessionRevoked));
+        }
+        let user = TokenUser::of(&verified.claims).ok_or(TokenError::Invalid)?;
+        Ok(Identity::new(verifier.remember(token, verified, user), now))
+    }
+
+    /// Fetches the keys again, unless they were fetched within `floor`. Many may ask at once; one fetches, the others wait for it.
+    async fn fetch_keys(&self, floor: Duration) -> bool {
+        let mut keys = self.keys.lock().await;
+        if keys.fetched.is_some_and(|fetched| fetched.elapsed() < floor) {
+            return false;
+        }
+        keys.fetched = Some(Instant::now());
+        match self.fetcher.get("/.well-known/jwks.json", None).await {
+            Ok(Fetched { body: Some(body), .. }) => match key_set(&body) {
+                Some(set) => {
+                    keys.set = set.clone();
+                    if let Some(verifier) = &*self.verifier.load() {
+                        verifier.set_keys(&set);
+                    }
+                    true
+                }
+                None => {
+                    tracing::warn!("the issuer's key set cannot be read; the old keys go on");
+                    false
+                }
+            },
+            Ok(_) => false,
+            Err(error) => {
+                tracing::warn!(%error, "the issuer's keys cannot be fetched");
+                false
+            }
+        }
+    }
+
+    /// Takes in what ended since the last time.
+    async fn poll(&self, known: &mut Known) -> Result<(), String> {
+        let path = match &known.list {
+            Some((cursor, _)) => format!("/.well-known/revocations?since={cursor}"),
+            None => "/.well-known/revocations".to_owned(),
+        };
+        let now = (self.now)();
+        // A list whose time is over may be a cache's: then the whole is asked for.
+        let tag = known.tag.as_deref().filter(|_| known.list.as_ref().is_some_and(|(_, exp)| now < *exp));
+        let fetched = self.fetcher.get(&path, tag).await?;
+        let Some(body) = fetched.body else {
+            return if tag.is_some() { Ok(()) } else { Err("the issuer says that nothing changed, and was not asked".to_owned()) };
+        };
+        let list = self.read_list(&body, now).await.map_err(|error| error.to_string())?;
+        for session in list.sessions() {
+            self.revocations.insert(session, now);
+        }
+        let kept = list.kept();
+        self.revocations.forget_before(now.saturating_sub(kept));
+        if self.verifier.load().is_none() {
+            let issuer = self.issuer.clone().unwrap_or_else(|| list.iss.clone());
+            let verifier =
+                Verifier::new(issuer, self.audience.clone(), self.keys.lock().await.set.clone(), TOKENS_REMEMBERED).no_longer_than(kept);
+            self.verifier.store(Some(Arc::new(verifier)));
+        }
+        known.tag = fetched.tag;
+        known.list = Some((list.cursor, list.exp));
+        Ok(())
+    }
+
+    async fn read_list(&self, body: &str, now: u64) -> Result<List, ListError> {
+        let set = self.keys.lock().await.set.clone();
+        match List::read(body, &set, self.issuer.as_deref(), now) {
+            Err(ListError::UnknownKey) => {
+                self.fetch_keys(KEYS_FLOOR).await;
+                let set = self.keys.lock().await.set.clone();
+                List::read(body, &set, self.issuer.as_deref(), now)
+            }
+            other => other,
+        }
+    }
+}
+
+/// What the poller remembers from one time to the next.
+#[derive(Default)]
+struct Known {
+    tag: Option<String>,
+    /// The last list's cursor and `exp`.
+    list: Option<(String, u64)>,
+}
+
+/// Follows the issuer until the last [`ResourceServer`] is gone.
+async fn follow(shared: Weak<Shared>, interval: Duration) {
+    let mut known = Known::default();
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_down = false;
+    loop {
+        ticks.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.fetch_keys(KEYS_EVERY).await;
+        match shared.poll(&mut known).await {
+            Ok(()) => {
+                shared.good_at.store((shared.now)(), Ordering::Release);
+                shared.ready.send_replace(true);
+                if is_down {
+                    tracing::info!("the issuer answers again");
+                }
+                is_down = false;
+            }
+            Err(error) => {
+                // Whatever was known may be the reason: the next list is read from its beginning.
+                known = Known::default();
+                if !is_down {
+                    tracing::warn!(%error, max_staleness = shared.max_staleness, "the issuer's list of ended sessions cannot be had; trying again");
+                }
+                is_down = true;
+            }
+        }
+    }
+}
+
+/// What a [`ResourceServer`] is made of.
+pub struct ResourceServerBuilder {
+    url: String,
+    issuer: Option<String>,
+    audience: Option<String>,
+    max_staleness: Duration,
+    poll_interval: Duration,
+    now: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl ResourceServerBuilder {
+    /// The claim `iss` that tokens must have. Without it, what the issuer's own signed list says, fetched from the URL.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The name that must be in the claim `aud`; none unless chosen.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// How long what is known goes on to count while the issuer cannot be reached: 5 minutes, as long as access tokens live, unless chosen otherwise. A session that
+    /// ends meanwhile is found out that much later.
+    #[must_use]
+    pub fn max_staleness(mut self, staleness: Duration) -> Self {
+        self.max_staleness = staleness;
+        self
+    }
+
+    /// How often the list of endings is asked for: every second unless chosen otherwise.
+    #[must_use]
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval;
+        self
+    }
+
+    /// Another clock than the machine's, in whole seconds since 1970: for tests.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.now = Box::new(now);
+        self
+    }
+
+    /// Begins to follow the issuer, on the current Tokio runtime. The issuer need not be there yet.
+    ///
+    /// # Errors
+    /// [`ResourceServerError`] when a setting cannot stand, with what to do about it.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn build(self) -> Result<ResourceServer, ResourceServerError> {
+        let is_web = self.url.starts_with("https://") || self.url.starts_with("http://");
+        let base: Uri = self.url.trim_end_matches('/').parse().map_err(|_| ResourceServerError::Url(self.url.clone()))?;
+        if !is_web || base.authority().is_none() || base.query().is_some() || base.authority().is_some_and(|who| who.as_str().contains('@'))
+        {
+            return Err(ResourceServerError::Url(self.url));
+        }
+        if self.max_staleness < Duration::from_secs(1) || self.max_staleness < self.poll_interval {
+            return Err(ResourceServerError::Staleness);
+        }
+        if self.poll_interval < Duration::from_millis(50) {
+            return Err(ResourceServerError::PollInterval);
+        }
+        let shared = Arc::new(Shared {
+            fetcher: Fetcher::new(base).map_err(ResourceServerError::Tls)?,
+            issuer: self.issuer,
+            audience: self.audience,
+            max_staleness: self.max_staleness.as_secs(),
+            poll_interval: self.poll_interval,
+            now: self.now,
+            verifier: arc_swap::ArcSwapOption::empty(),
+            revocations: Revocations::default(),
+            good_at: AtomicU64::new(0),
+            keys: Mutex::default(),
+            ready: watch::Sender::new(false),
+        });
+        tokio::spawn(follow(Arc::downgrade(&shared), shared.poll_interval));
+        Ok(ResourceServer(shared))
+    }
+}
+
+/// A setting of a resource server that cannot stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResourceServerError {
+    /// Not a URL.
+    #[error("{0:?} is not where an issuer can be: give its public URL with scheme and host, like https://auth.example.com")]
+    Url(String),
+    /// Nothing would count for long enough to be used.
+    #[error("max_staleness must be at least a second, and at least the poll interval")]
+    Staleness,
+    /// A load for the issuer, and no gain.
+    #[error("the poll interval must be at least 50 ms")]
+    PollInterval,
+    /// The machine's certificates cannot be read.
+    #[error("no certificate authority to trust was found: {0}; install ca-certificates")]
+    Tls(String),
+}
+
+impl fmt::Debug for ResourceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServer").field("issuer", &self.0.issuer).field("is_ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ResourceServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServerBuilder").field("url", &self.url).field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// The keys of a JWK Set that can verify a signature; `None` for a text that is no such set. Keys of an unknown kind are passed over, as RFC 7517 (5) says.
+fn key_set(body: &str) -> Option<KeySet> {
+    let set: JwkSet = serde_json::from_str(body).ok()?;
+    let keys = set.keys.iter().filter_map(|jwk| {
+        let algorithm = match jwk.common.key_algorithm? {
+            KeyAlgorithm::EdDSA => Algorithm::EdDSA,
+            KeyAlgorithm::ES256 => Algorithm::ES256,
+            KeyAlgorithm::RS256 => Algorithm::RS256,
+            _ => return None,
+        };
+        Some(VerifyingKey::new(jwk.common.key_id.clone()?, algorithm, DecodingKey::from_jwk(jwk).ok()?, u64::MAX))
+    });
+    Some(KeySet::new(keys.collect()))
+}
+
+/// So often at most, however many tokens name keys that do not exist.
+const KEYS_FLOOR: Duration = Duration::from_secs(10);
+
+const KEYS_EVERY: Duration = Duration::from_secs(300);
+
+/// About 1 kB each.
+const TOKENS_REMEMBERED: usize = 65_536;

@@ -1,0 +1,150 @@
+//! The layer that asks for a permission.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{Either, Full};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::permission::{Ask, Permission, consistent};
+use crate::{Identity, Problem};
+
+/// A layer that lets only those through who have `permission`; for a route, or for a whole router. It stands inside `protect` or the layer of a resource server, which find
+/// out who is asking; outside of them nobody is logged in.
+///
+/// # Panics
+/// When the parts of the permission contradict each other, with a sentence that says so: at start, as with a route that is given twice, never at a request.
+///
+/// ```
+/// use countersign_verify::permission::{HasPerm, InGroup, Permission};
+/// use countersign_verify::require;
+///
+/// let layer = require(HasPerm("articles.publish").or(InGroup("editors")));
+/// ```
+pub fn require<P: Permission>(permission: P) -> Require<P> {
+    if let Err(contradiction) = consistent(&permission) {
+        panic!("{contradiction}");
+    }
+    Require { permission: Arc::new(permission) }
+}
+
+/// What [`require`] makes.
+#[derive(Debug)]
+pub struct Require<P> {
+    permission: Arc<P>,
+}
+
+impl<P> Clone for Require<P> {
+    fn clone(&self) -> Self {
+        Self { permission: Arc::clone(&self.permission) }
+    }
+}
+
+impl<P, S> Layer<S> for Require<P> {
+    type Service = Required<P, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Required { permission: Arc::clone(&self.permission), inner }
+    }
+}
+
+/// A service behind [`require`].
+#[derive(Debug)]
+pub struct Required<P, S> {
+    permission: Arc<P>,
+    inner: S,
+}
+
+impl<P, S: Clone> Clone for Required<P, S> {
+    fn clone(&self) -> Self {
+        Self { permission: Arc::clone(&self.permission), inner: self.inner.clone() }
+    }
+}
+
+impl<P, S, B, R> Service<Request<B>> for Required<P, S>
+where
+    P: Permission,
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<Guarded<R>>;
+    type Error = S::Error;
+    type Future = Answer<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let who = parts.extensions.get::<Identity>();
+        match self.permission.check(&Ask::new(who, &parts)) {
+            Ok(()) => Answer::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
+            Err(denied) => Answer::Refused { problem: denied.to_problem(who), is_grpc: is_grpc(&parts.headers) },
+        }
+    }
+}
+
+/// The body of an answer that is either the inner service's or a refusal.
+pub type Guarded<R> = Either<Full<Bytes>, R>;
+
+pin_project_lite::pin_project! {
+    /// The answer of a guarded service.
+    #[derive(Debug)]
+    #[project = Projected]
+    #[allow(missing_docs)]
+    pub enum Answer<F> {
+        /// The inner service's.
+        Passed {
+            #[pin]
+            inner: F,
+        },
+        /// A refusal.
+        Refused {
+            problem: Problem,
+            is_grpc: bool,
+        },
+    }
+}
+
+impl<F, R, E> Future for Answer<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<Guarded<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Passed { inner } => Poll::Ready(ready!(inner.poll(context)).map(|response| response.map(Either::Right))),
+            Projected::Refused { problem, is_grpc } => Poll::Ready(Ok(refusal(problem, *is_grpc))),
+        }
+    }
+}
+
+/// The problem as an answer; to a gRPC client as the status that it understands, without a body.
+pub(crate) fn refusal<R>(problem: &Problem, is_grpc: bool) -> Response<Guarded<R>> {
+    if !is_grpc {
+        return problem.to_http::<Vec<u8>>().map(|body| Either::Left(Full::from(body)));
+    }
+    // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+    let status = match problem.code().status().as_u16() {
+        401 => "16",
+        403 => "7",
+        503 => "14",
+        _ => "2",
+    };
+    let mut response = Response::new(Either::Left(Full::default()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static(status));
+    headers.insert("grpc-message", HeaderValue::from_static(problem.code().as_str()));
+    response
+}
+
+pub(crate) fn is_grpc(headers: &http::HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}

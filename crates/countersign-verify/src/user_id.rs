@@ -1,0 +1,118 @@
+use std::fmt;
+use std::str::FromStr;
+
+use arrayvec::ArrayString;
+use serde::{Serialize, Serializer};
+
+/// A user's id: a 64-bit integer, or any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes without control characters, such as a UUID. It is what the claim `sub` says.
+///
+/// A text that is an integer in its usual spelling is that integer, so that an id reads the same wherever it has been.
+///
+/// ```
+/// use countersign_verify::UserId;
+///
+/// assert_eq!("42".parse::<UserId>().unwrap(), UserId::new(42));
+/// let id: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
+/// assert_eq!(id.as_i64(), None);
+/// assert_eq!(id.to_string(), "0194f3a2-5b6c-7d8e-9f01-23456789abcd");
+/// assert!("".parse::<UserId>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(Repr);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Repr {
+    Integer(i64),
+    Text(ArrayString<{ UserId::MAX_BYTES }>),
+}
+
+impl UserId {
+    /// The most bytes that an id may have as text.
+    pub const MAX_BYTES: usize = 62;
+
+    /// The id with this number.
+    pub const fn new(id: i64) -> Self {
+        Self(Repr::Integer(id))
+    }
+
+    /// The number; `None` for a text.
+    pub const fn as_i64(self) -> Option<i64> {
+        match self.0 {
+            Repr::Integer(id) => Some(id),
+            Repr::Text(_) => None,
+        }
+    }
+
+    /// The text; `None` for a number.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Integer(_) => None,
+            Repr::Text(text) => Some(text),
+        }
+    }
+}
+
+impl From<i64> for UserId {
+    fn from(id: i64) -> Self {
+        Self::new(id)
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Integer(id) => id.fmt(f),
+            Repr::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+impl FromStr for UserId {
+    type Err = InvalidUserId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUserId> {
+        if let Ok(number) = text.parse::<i64>()
+            && number.to_string() == text
+        {
+            return Ok(Self::new(number));
+        }
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(InvalidUserId);
+        }
+        ArrayString::from(text).map(|text| Self(Repr::Text(text))).map_err(|_| InvalidUserId)
+    }
+}
+
+/// As a number or as text, as it is.
+impl Serialize for UserId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Repr::Integer(id) => serializer.serialize_i64(*id),
+            Repr::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+/// A text that cannot be a user's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a user's id is a 64-bit integer, or a text of 1 to {} bytes without control characters", UserId::MAX_BYTES)]
+pub struct InvalidUserId;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_the_same_wherever_it_has_been() {
+        for text in ["0", "-7", "9223372036854775807", "alice", "007", "+7", "9223372036854775808", "é", &"x".repeat(62)] {
+            let id: UserId = text.parse().unwrap();
+            assert_eq!(id.to_string(), text);
+            assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!(id.as_i64().is_some(), id.as_text().is_none());
+        }
+        assert_eq!("007".parse::<UserId>().unwrap().as_text(), Some("007"), "no other spelling is the number's");
+        for bad in ["", "a\nb", "a\0", &"x".repeat(63)] {
+            assert_eq!(bad.parse::<UserId>(), Err(InvalidUserId), "{bad:?}");
+        }
+    }
+}

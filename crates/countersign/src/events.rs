@@ -1,0 +1,93 @@
+//! Events: what the app wants to hear of, for its own audit, mail or metrics.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use countersign_verify::{Account, SessionId, UserId};
+use jiff::Timestamp;
+
+/// A hook. Each method does nothing unless you write it.
+///
+/// They are called in the request that they speak of, after what they speak of is on the disk and before the answer goes out: do not block. Send what takes time, such as a
+/// mail, into a channel or a task.
+///
+/// ```
+/// use countersign::events::{Event, Events};
+///
+/// /// Warns a user whose session was stolen.
+/// #[derive(Debug)]
+/// struct Warnings(std::sync::mpsc::Sender<String>);
+///
+/// impl Events for Warnings {
+///     fn on_theft(&self, event: &Event<'_>) {
+///         if let Some(user) = event.account {
+///             let _ = self.0.send(format!("{}: somebody else used your session", user.email()));
+///         }
+///     }
+/// }
+/// ```
+pub trait Events: fmt::Debug + Send + Sync + 'static {
+    /// A user logged in: a session began.
+    fn on_login(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A login failed: the name, the password, or the user is inactive. `login` is what was typed as the name; now and then it is a password in the wrong field.
+    fn on_login_failed(&self, event: &Event<'_>, login: &str) {
+        let _ = (event, login);
+    }
+
+    /// A login was put off: too many had failed.
+    fn on_throttled(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A session was refreshed.
+    fn on_refresh(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A session was ended by its owner.
+    fn on_logout(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A user ended all sessions, or all but this one.
+    fn on_logout_all(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// Two parties held one session's refresh tokens, so it was ended. Tell the user.
+    fn on_theft(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A user changed the password; the other sessions were ended.
+    fn on_password_changed(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+}
+
+/// What happened to whom.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// Whose it is; `None` where a login names nobody.
+    pub user: Option<UserId>,
+    /// The user, where there is one and the flow has read the row.
+    pub account: Option<&'a dyn Account>,
+    /// The session that began, ended, or asked.
+    pub session: Option<SessionId>,
+    /// Where the request came from, through trusted proxies only.
+    pub ip: IpAddr,
+    /// What the client calls itself, at most 255 characters.
+    pub user_agent: &'a str,
+}
+
+/// Nobody wants to hear.
+#[derive(Debug)]
+pub(crate) struct Silence;
+
+impl Events for Silence {}

@@ -1,0 +1,150 @@
+//! A session begins: after a login with a password, or after whatever else an app takes for proof.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::issue::{Grant, Issued, Tokens, answer, internal, new_jti};
+use crate::auth::{Auth, seconds};
+use crate::clock::random_bytes;
+use crate::device::{self, DeviceId};
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem};
+use crate::session::rotation::Generation;
+use crate::session::{NewSession, SessionId, Transport};
+use crate::user::{Candidate, KnownUser, User, UserId};
+
+impl Auth {
+    /// Logs a user in without a password: after a sign-in with another provider, a link in a mail, or in a test. The proof is the caller's affair, and so is throttling.
+    ///
+    /// # Errors
+    /// `user_inactive` for a user who is not there or not active, `unavailable` when the store does not answer.
+    ///
+    /// ```no_run
+    /// use axum::extract::State;
+    /// use countersign::http::{Peer, Problem};
+    /// use countersign::session::Transport;
+    /// use countersign::user::UserId;
+    /// use countersign::{Auth, LoggedIn};
+    ///
+    /// # fn whose_link_was_followed() -> UserId { UserId::new(1) }
+    /// async fn follow_link(State(auth): State<Auth>, peer: Peer) -> Result<LoggedIn, Problem> {
+    ///     auth.log_in(whose_link_was_followed(), Transport::Cookie, &peer).await
+    /// }
+    /// ```
+    pub async fn log_in(&self, user: UserId, transport: Transport, client: &Peer) -> Result<LoggedIn, Problem> {
+        let candidate = self.people.candidate(user).await?.filter(|candidate| candidate.account().is_active());
+        begin(self, client, transport, candidate.ok_or_else(|| Problem::new(Code::UserInactive))?, None).await
+    }
+}
+
+/// A session that has just begun. As an answer it is what login returns, with the cookies.
+pub struct LoggedIn {
+    session: SessionId,
+    issued: Issued,
+    device_token: Option<String>,
+    user: Arc<KnownUser>,
+}
+
+impl LoggedIn {
+    /// Its id.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The access token, for `Authorization: Bearer`.
+    pub fn access_token(&self) -> &str {
+        self.issued.tokens.access_token()
+    }
+
+    /// The CSRF token of a cookie session, for `X-CSRFTOKEN`.
+    pub fn csrf_token(&self) -> Option<&str> {
+        self.issued.tokens.csrf_token()
+    }
+
+    /// The refresh token of a native session. That of a cookie session is in its cookie and nowhere else.
+    pub fn refresh_token(&self) -> Option<&str> {
+        self.issued.tokens.refresh_token()
+    }
+}
+
+impl IntoResponse for LoggedIn {
+    fn into_response(self) -> Response {
+        let Self { issued, device_token, user, .. } = self;
+        answer(LoginResponse { tokens: issued.tokens, device_token, user: user.json() }, issued.cookies)
+    }
+}
+
+impl fmt::Debug for LoggedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoggedIn").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// What comes back.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct LoginResponse<'a> {
+    #[serde(flatten)]
+    tokens: Tokens,
+    /// Native clients: send it with the next login on this device, so that nobody's failures block it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
+    #[schema(value_type = User)]
+    user: &'a RawValue,
+}
+
+pub(super) async fn begin(
+    auth: &Auth,
+    peer: &Peer,
+    transport: Transport,
+    user: Candidate,
+    device: Option<DeviceId>,
+) -> Result<LoggedIn, Problem> {
+    let (id, now) = (user.account().id(), auth.clock.now());
+    let jti = new_jti(auth);
+    let expires_at = now.saturating_add(auth.settings.session_absolute).map_err(internal)?;
+    let moment = auth.users.moment();
+    auth.people.note_login(id, now).await?;
+    let mut new = NewSession {
+        id: draw_session_id(auth, now)?,
+        user_id: id,
+        jti,
+        created_at: now,
+        expires_at,
+        transport,
+        user_agent: peer.user_agent.clone(),
+        ip: Some(peer.ip),
+    };
+    while !auth.store.create_session(new.clone()).await? {
+        new.id = draw_session_id(auth, now)?;
+    }
+    let session = new.id;
+    let user = Arc::new(user.logged_in(now));
+    auth.users.keep(Arc::clone(&user), moment);
+
+    let grant =
+        Grant { user: &**user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
+    let mut issued = grant.issue(auth)?;
+    let device_token = auth.devices.issue(id, device, auth.seconds(), &*auth.random);
+    let device_token = match transport {
+        Transport::Body => Some(device_token),
+        Transport::Cookie => {
+            issued.cookies.push(auth.checked.cookies.set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)));
+            None
+        }
+    };
+    tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), "logged in");
+    auth.events.on_login(&peer.event(now, Some(&**user), Some(session)));
+    Ok(LoggedIn { session, issued, device_token, user })
+}
+
+/// The time in seconds, then 32 random bits: sessions that begin together lie together in the store, and a million old ones do not slow a new one down.
+fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
+    let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(&*auth.random)));
+    SessionId::new(bits).ok_or_else(|| internal("the clock shows the year 1970"))
+}

@@ -1,0 +1,60 @@
+//! Problem details, as the server makes them of its own errors.
+
+use std::collections::BTreeMap;
+
+pub use countersign_verify::{Code, Problem};
+
+use crate::password::HashError;
+use crate::session::RevokedReason;
+use crate::store::StoreError;
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UsernameTaken => Self::new(Code::ValidationError).field("username", "A user with that name already exists."),
+            StoreError::EmailTaken => Self::new(Code::ValidationError).field("email", "This address is another user's name."),
+            StoreError::Busy | StoreError::Failed(_) => {
+                tracing::error!(%error, "the store did not do as asked");
+                Self::new(Code::Unavailable).retry_after(1)
+            }
+        }
+    }
+}
+
+impl From<HashError> for Problem {
+    fn from(_: HashError) -> Self {
+        Self::new(Code::Unavailable).retry_after(1)
+    }
+}
+
+/// The answer at a path where nothing is: a fallback for any router.
+pub async fn not_found() -> Problem {
+    Problem::new(Code::NotFound)
+}
+
+/// The answer to a method that a path has not: a fallback for any router, which adds `Allow`.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed)
+}
+
+/// The shape of every error, for the OpenAPI document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "it describes the document and is never built")]
+pub(crate) struct ProblemSchema {
+    /// A URN made of the code.
+    #[schema(example = "urn:countersign:problem:invalid_credentials")]
+    r#type: String,
+    /// The code in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong, and what to do.
+    detail: String,
+    /// The code: stable, for programs.
+    code: String,
+    /// With `validation_error`: messages for each field.
+    errors: Option<BTreeMap<String, Vec<String>>>,
+    /// With `session_revoked`: why the session was ended.
+    reason: Option<RevokedReason>,
+}

@@ -1,0 +1,280 @@
+//! Where users live: in the store, or in a table of the app's own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_verify::Account;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{KnownUser, User, UserId};
+use crate::password::EncodedPassword;
+use crate::session::{RevokedReason, SessionId};
+use crate::store::{Store, StoreError};
+
+/// Users in a table of the app's own: four questions over it, and everything else stays Countersign's. Sessions, keys and the feed of changes live in the store.
+///
+/// Tell [`Auth::user_changed`](crate::Auth::user_changed) whenever the app changes a row, so that every process forgets what it knew of the user.
+///
+/// `examples/custom-user` is a whole app on a table of its own.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use countersign::password::EncodedPassword;
+/// use countersign::store::StoreError;
+/// use countersign::user::{Account, FoundUser, UserId, Users};
+///
+/// #[derive(Debug, Clone, serde::Serialize)]
+/// struct Member { id: UserId, name: String }
+///
+/// impl Account for Member {
+///     fn id(&self) -> UserId { self.id }
+///     fn username(&self) -> &str { &self.name }
+/// }
+///
+/// #[derive(Debug, Default)]
+/// struct Members(Mutex<HashMap<UserId, (Member, EncodedPassword)>>);
+///
+/// #[async_trait::async_trait]
+/// impl Users for Members {
+///     type User = Member;
+///
+///     async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Member>>, StoreError> {
+///         let members = self.0.lock().unwrap();
+///         let found = members.values().find(|(member, _)| member.name == login);
+///         Ok(found.map(|(user, password)| FoundUser { user: user.clone(), password: password.clone() }))
+///     }
+///
+///     async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<Member>>, StoreError> {
+///         let members = self.0.lock().unwrap();
+///         Ok(members.get(&id).map(|(user, password)| FoundUser { user: user.clone(), password: password.clone() }))
+///     }
+///
+///     async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+///         let mut members = self.0.lock().unwrap();
+///         let Some((_, password)) = members.get_mut(&id).filter(|(_, password)| password.as_str() == old.as_str()) else { return Ok(false) };
+///         *password = new.clone();
+///         Ok(true)
+///     }
+///
+///     async fn note_login(&self, _: UserId, _: jiff::Timestamp) -> Result<(), StoreError> {
+///         Ok(())
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Users: fmt::Debug + Send + Sync + 'static {
+    /// A row of the table. It is what `CurrentUser` extracts, and, as JSON, the `user` of login and profile: leave out what nobody should see.
+    type User: Account + Serialize;
+
+    /// The user whom `login`, as it was typed, names: a user name or an e-mail address, as the app has it. Inactive users too. Several at once are nobody.
+    ///
+    /// # Errors
+    /// When the table cannot be asked: [`StoreError::failed`]. The client then gets a 503, and nothing is counted against it.
+    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Self::User>>, StoreError>;
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// As for [`by_login`](Self::by_login).
+    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<Self::User>>, StoreError>;
+
+    /// Sets an encoded password in the place of `old`: a changed one, or the same one encoded anew. `false` when the user is gone, or the password is not `old` any more.
+    ///
+    /// # Errors
+    /// As for [`by_login`](Self::by_login).
+    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
+
+    /// Notes when the user last signed in.
+    ///
+    /// # Errors
+    /// As for [`by_login`](Self::by_login); the login then fails.
+    async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// The kinds of hash that are in the table: each encoded password's part before the salt, once. A login that finds nobody does the work of the costliest, so that it
+    /// takes no less time. None, where all passwords are of the kind that is configured.
+    ///
+    /// # Errors
+    /// As for [`by_login`](Self::by_login).
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A user, and what a given password is checked against.
+#[derive(Debug, Clone)]
+pub struct FoundUser<U> {
+    /// Who it is.
+    pub user: U,
+    /// The encoded password, in one of Django's encodings.
+    pub password: EncodedPassword,
+}
+
+/// Asks whoever knows the users.
+#[derive(Debug)]
+pub(crate) enum Directory {
+    Own(Arc<dyn Store>),
+    Custom(Box<dyn AnyUsers>),
+}
+
+/// A user who is about to log in.
+#[derive(Debug)]
+pub(crate) enum Candidate {
+    Own(Box<User>),
+    Custom(KnownUser),
+}
+
+impl Directory {
+    /// Whether an id is of the kind that its users have: the store's are integers.
+    pub(crate) fn can_have(&self, id: UserId) -> bool {
+        match self {
+            Self::Own(_) => id.as_i64().is_some(),
+            Self::Custom(_) => true,
+        }
+    }
+
+    pub(crate) async fn by_id(&self, id: UserId) -> Result<Option<KnownUser>, StoreError> {
+        match self {
+            Self::Own(store) => Ok(store.user_by_id(id).await?.map(KnownUser::new)),
+            Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| found.user)),
+        }
+    }
+
+    pub(crate) async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Candidate>>, StoreError> {
+        match self {
+            Self::Own(store) => {
+                let found = store.user_by_login(login).await?;
+                Ok(found.map(|row| FoundUser { user: Candidate::Own(Box::new(row.user)), password: row.password }))
+            }
+            Self::Custom(users) => {
+                let found = users.by_login(login).await?;
+                Ok(found.map(|found| FoundUser { user: Candidate::Custom(found.user), password: found.password }))
+            }
+        }
+    }
+
+    /// The user with this id, as one who is about to log in.
+    pub(crate) async fn candidate(&self, id: UserId) -> Result<Option<Candidate>, StoreError> {
+        match self {
+            Self::Own(store) => Ok(store.user_by_id(id).await?.map(|user| Candidate::Own(Box::new(user)))),
+            Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| Candidate::Custom(found.user))),
+        }
+    }
+
+    pub(crate) async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+        match self {
+            Self::Own(store) => store.password_of(id).await,
+            Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| found.password)),
+        }
+    }
+
+    /// Sets another password and ends the user's sessions, all but `keep`.
+    pub(crate) async fn change_password(
+        &self,
+        store: &dyn Store,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Own(store) => store.change_password(id, new, keep, now).await,
+            Self::Custom(users) => {
+                // Two databases have no transaction in common. Ended first, the sessions are ended whatever fails; ended again, so are those that began meanwhile with
+                // the old password.
+                store.revoke_user_sessions(id, keep, RevokedReason::PasswordChanged, now).await?;
+                let changed = users.set_password(id, old, new).await?;
+                store.revoke_user_sessions(id, keep, RevokedReason::PasswordChanged, now).await?;
+                Ok(changed)
+            }
+        }
+    }
+
+    pub(crate) async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError> {
+        match self {
+            Self::Own(store) => store.upgrade_password(id, old, new).await,
+            Self::Custom(users) => users.set_password(id, old, new).await.map(drop),
+        }
+    }
+
+    /// Notes a login, where the store does not do it together with the session.
+    pub(crate) async fn note_login(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::Own(_) => Ok(()),
+            Self::Custom(users) => users.note_login(id, now).await,
+        }
+    }
+
+    pub(crate) async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Own(store) => store.password_kinds().await,
+            Self::Custom(users) => users.password_kinds().await,
+        }
+    }
+
+    /// Whether users may change their rows through the profile.
+    pub(crate) const fn owns_profiles(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+}
+
+impl Candidate {
+    pub(crate) fn account(&self) -> &dyn Account {
+        match self {
+            Self::Own(user) => &**user,
+            Self::Custom(user) => &**user,
+        }
+    }
+
+    /// The user as she is after the login.
+    pub(crate) fn logged_in(self, now: Timestamp) -> KnownUser {
+        match self {
+            Self::Own(mut user) => {
+                user.last_login = Some(now);
+                KnownUser::new(*user)
+            }
+            Self::Custom(user) => user,
+        }
+    }
+}
+
+/// [`Users`] of any type.
+#[async_trait]
+pub(crate) trait AnyUsers: fmt::Debug + Send + Sync {
+    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<KnownUser>>, StoreError>;
+    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<KnownUser>>, StoreError>;
+    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
+    async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
+}
+
+#[async_trait]
+impl<T: Users> AnyUsers for T {
+    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<KnownUser>>, StoreError> {
+        Ok(Users::by_login(self, login).await?.map(known))
+    }
+
+    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<KnownUser>>, StoreError> {
+        Ok(Users::by_id(self, id).await?.map(known))
+    }
+
+    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+        Users::set_password(self, id, old, new).await
+    }
+
+    async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError> {
+        Users::note_login(self, id, at).await
+    }
+
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+        Users::password_kinds(self).await
+    }
+}
+
+fn known<U: Account + Serialize>(found: FoundUser<U>) -> FoundUser<KnownUser> {
+    FoundUser { user: KnownUser::new(found.user), password: found.password }
+}

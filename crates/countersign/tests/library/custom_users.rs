@@ -1,0 +1,114 @@
+use super::*;
+
+/// An integer, a UUID, a name.
+const IDS: [&str; 3] = ["41", "0194f3a2-5b6c-7d8e-9f01-23456789abcd", "zoë@example.com"];
+
+async fn world() -> (Auth, Router, Members, Arc<ManualClock>, tempfile::TempDir) {
+    let (builder, directory, clock) = builder();
+    let members = Members::with(cheap(), &IDS).await;
+    let auth = builder.users(members.clone()).build().await.unwrap();
+    let private = Router::new().route(
+        "/plan",
+        axum::routing::get(|me: countersign::CurrentUser<Member>| async move { axum::Json(json!({"plan": me.plan, "id": me.id})) }),
+    );
+    let app = auth.protect(private).merge(auth.routes());
+    (auth, app, members, clock, directory)
+}
+
+#[tokio::test]
+async fn ids_of_any_type_log_in_refresh_and_are_extracted_in_full() {
+    let (_, app, members, clock, _directory) = world().await;
+    for id in IDS {
+        let answer = log_in(&app, &format!("nick-{id}")).await;
+        let id: UserId = id.parse().unwrap();
+        assert_eq!(answer["user"], json!({"id": id, "nickname": format!("nick-{id}"), "plan": "gold"}), "the user is the app's own row");
+        assert_eq!(
+            send(&app, with_token("GET", "/plan", text(&answer, "access_token"))).await,
+            (StatusCode::OK, json!({"plan": "gold", "id": id}))
+        );
+        let (status, refreshed) = send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&answer, "refresh_token")}))).await;
+        assert_eq!(status, StatusCode::OK, "{refreshed}");
+        let (_, profile) = send(&app, with_token("GET", "/accounts/profile", text(&refreshed, "access_token"))).await;
+        assert_eq!(profile["user"]["id"], json!(id));
+        let (_, sessions) = send(&app, with_token("GET", "/accounts/sessions", text(&refreshed, "access_token"))).await;
+        assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1);
+        assert!(members.0.lock().unwrap().logins.contains(&(id, countersign::clock::Clock::now(&*clock))));
+    }
+}
+
+#[tokio::test]
+async fn the_apps_own_claims_are_in_the_token_and_cannot_take_the_place_of_ours() {
+    let (_, app, _, _, _directory) = world().await;
+    let answer = log_in(&app, "nick-41").await;
+    let payload = text(&answer, "access_token").split('.').nth(1).unwrap();
+    let claims: Value =
+        serde_json::from_slice(&base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap()).unwrap();
+    assert_eq!((&claims["plan"], &claims["sub"]), (&json!("gold"), &json!("41")));
+    assert!(claims["exp"].as_u64().unwrap() > 1_000_000 && claims["sid"] != "0000000000000001");
+}
+
+#[tokio::test]
+async fn a_changed_row_is_felt_once_it_is_told() {
+    let (auth, app, members, _, _directory) = world().await;
+    let id: UserId = IDS[1].parse().unwrap();
+    let answer = log_in(&app, &format!("nick-{id}")).await;
+    let plan = || send(&app, with_token("GET", "/plan", text(&answer, "access_token")));
+    assert_eq!(plan().await.1["plan"], "gold");
+    members.change(id, |member| member.plan = "lead");
+    auth.user_changed(id).await.unwrap();
+    assert_eq!(plan().await.1["plan"], "lead");
+    members.change(id, |member| member.closed = true);
+    auth.user_changed(id).await.unwrap();
+    assert_eq!(plan().await.1["code"], "user_inactive");
+    let again = post("/accounts/login", &json!({"username": format!("nick-{id}"), "password": PASSWORD}));
+    assert_eq!(send(&app, again).await.1["code"], "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_and_the_old_one_is_none() {
+    let (_, app, members, _, _directory) = world().await;
+    let (mine, other) = (log_in(&app, "nick-41").await, log_in(&app, "nick-41").await);
+    let change = |new: &str| {
+        let mut request = post("/accounts/password", &json!({"old_password": PASSWORD, "new_password": new}));
+        request.headers_mut().insert("authorization", format!("Bearer {}", text(&mine, "access_token")).parse().unwrap());
+        request
+    };
+    assert_eq!(send(&app, change("copper lantern 27")).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await.1["code"], "session_revoked");
+    assert_eq!(send(&app, with_token("GET", "/plan", text(&mine, "access_token"))).await.0, StatusCode::OK);
+    assert_eq!(send(&app, change("copper lantern 28")).await.1["errors"]["old_password"][0], "This is not your password.");
+    assert!(members.0.lock().unwrap().rows[&UserId::new(41)].1.is_usable());
+}
+
+#[tokio::test]
+async fn an_outdated_encoding_is_replaced_at_the_next_login() {
+    let (builder, _directory, _) = builder();
+    let weaker = HashSettings { memory_kib: 32, ..cheap() };
+    let members = Members::with(weaker, &["41"]).await;
+    let auth = builder.users(members.clone()).build().await.unwrap();
+    let line = || members.0.lock().unwrap().rows[&UserId::new(41)].1.as_str().to_owned();
+    assert!(line().contains("m=32"));
+    log_in(&auth.routes(), "nick-41").await;
+    assert!(line().contains("m=64"), "{}", line());
+}
+
+#[tokio::test]
+async fn a_table_that_is_down_is_a_503_and_counts_against_nobody() {
+    let (_, app, members, _, _directory) = world().await;
+    members.0.lock().unwrap().is_down = true;
+    let attempt = || post("/accounts/login", &json!({"username": "nick-41", "password": PASSWORD}));
+    for _ in 0..10 {
+        let (status, problem) = send(&app, attempt()).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    }
+    members.0.lock().unwrap().is_down = false;
+    assert_eq!(send(&app, attempt()).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn rows_of_the_apps_own_table_are_the_apps_to_change() {
+    let (_, app, _, _, _directory) = world().await;
+    let answer = log_in(&app, "nick-41").await;
+    let (status, problem) = send(&app, with_token("PATCH", "/accounts/profile", text(&answer, "access_token"))).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("method_not_allowed")));
+}

@@ -1,0 +1,129 @@
+//! The examples, run as their first lines say.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use countersign_e2e::{Browser, ISSUER, Request, World, claims_of, eventually};
+use serde_json::json;
+
+/// A running example, which ends with the test.
+struct Example {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Example {
+    fn start(binary: &str, directory: &Path, environment: &[(&str, &str)]) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let mut command = Command::new(binary);
+        command.current_dir(directory).env("LISTEN", address.to_string()).envs(environment.iter().copied()).stdin(Stdio::null());
+        let mut example = Self { process: command.spawn().unwrap(), address };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(address).is_err() {
+            assert!(example.process.try_wait().unwrap().is_none(), "the example ended");
+            assert!(Instant::now() < deadline, "the example does not listen");
+            thread::sleep(Duration::from_millis(10));
+        }
+        example
+    }
+
+    fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self.address, method, path)
+    }
+
+    /// Logs in at the example itself.
+    fn log_in(&self, name: &str) -> Browser {
+        let mut browser = Browser::new(self.address);
+        browser.login(name).expect(200);
+        browser
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn minimal_is_at_most_forty_lines_and_greets_who_has_logged_in() {
+    assert!(include_str!("../minimal/main.rs").lines().count() <= 40);
+    let world = World::builder().asleep();
+    let example = Example::start(env!("CARGO_BIN_EXE_minimal"), world.scratch(), &[]);
+    world.user("alice");
+    example.request("GET", "/hello").send().expect_problem(401, "not_authenticated");
+    let mut alice = example.log_in("alice");
+    assert_eq!(alice.get("/hello").expect(200).text(), "Hello, alice.");
+    alice.refresh().expect(200);
+    assert_eq!(alice.get("/accounts/profile").expect(200).json()["user"]["username"], "alice");
+    alice.logout().expect(204);
+    alice.get("/hello").expect_problem(401, "session_revoked");
+    example.request("GET", "/nowhere").send().expect(404);
+}
+
+#[test]
+fn permissions_lets_in_whom_it_names() {
+    let world = World::builder().asleep();
+    let example = Example::start(env!("CARGO_BIN_EXE_permissions"), world.scratch(), &[]);
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {bob}"));
+    world.sql("INSERT INTO permissions (app, codename) VALUES ('articles', 'publish')");
+    world.sql(&format!("INSERT INTO user_permissions SELECT {alice}, id FROM permissions"));
+    let (alice, bob) = (example.log_in("alice"), example.log_in("bob"));
+
+    example.request("GET", "/comments").send().expect(200);
+    example.request("POST", "/comments").send().expect_problem(401, "not_authenticated");
+    assert_eq!(alice.request("POST", "/comments").send().expect(200).text(), "Thank you, alice.");
+    alice.bare("POST", "/comments").bearer(&alice.access_token).send().expect_problem(403, "csrf_failed");
+
+    alice.request("POST", "/articles/7/publish").send().expect(200);
+    let refused = bob.request("POST", "/articles/7/publish").send().expect_problem(403, "permission_denied");
+    assert!(refused.text_at("detail").contains("articles.publish or InGroup(editors)"), "{}", refused.text());
+    bob.get("/reports").expect(200);
+    alice.get("/reports").expect_problem(403, "permission_denied");
+    alice.request("PUT", "/articles/1").send().expect(200);
+    bob.request("PUT", "/articles/1").send().expect_problem(403, "permission_denied");
+    alice.request("PUT", "/articles/0").send().expect_problem(404, "not_found");
+    alice.request("DELETE", "/everything").send().expect_problem(403, "permission_denied");
+    alice.get("/drafts").expect_problem(403, "permission_denied");
+    assert_eq!(alice.request("GET", "/drafts").header("x-office-badge", "7").send().expect(200).text(), "Drafts for alice.");
+}
+
+#[test]
+fn resource_server_verifies_by_itself_and_hears_of_a_logout() {
+    let mut world = World::start();
+    world.user("alice");
+    let url = format!("http://{}", world.address());
+    let service = Example::start(env!("CARGO_BIN_EXE_resource-server"), world.scratch(), &[("AUTH_URL", &url)]);
+    let orders = |token: &str| service.request("GET", "/orders").bearer(token).send();
+    let mut alice = world.logged_in("alice");
+    eventually("the service knows the keys", || orders(&alice.access_token).status == 200);
+    let subject = claims_of(&alice.access_token)["sub"].as_str().unwrap().to_owned();
+    assert_eq!(orders(&alice.access_token).text(), format!("The orders of user {subject}."));
+    service.request("GET", "/orders").send().expect_problem(401, "not_authenticated");
+    orders("bent").expect_problem(401, "token_invalid");
+    orders(alice.refresh_token()).expect_problem(401, "token_invalid");
+    service.request("GET", "/reports").bearer(&alice.access_token).send().expect_problem(403, "permission_denied");
+
+    let order = || service.request("POST", "/orders").bearer(&alice.access_token);
+    order().send().expect_problem(403, "csrf_failed");
+    order().header("x-csrftoken", "wrong").send().expect_problem(403, "csrf_failed");
+    order().header("x-csrftoken", &alice.csrf_token).send().expect(200);
+
+    let other = world.logged_in("alice");
+    alice.logout().expect(204);
+    eventually("the logout is felt", || orders(&alice.access_token).status == 401);
+    orders(&alice.access_token).expect_problem(401, "session_revoked");
+    orders(&other.access_token).expect(200);
+
+    // The issuer may be away for a while.
+    world.kill();
+    orders(&other.access_token).expect(200);
+    assert_eq!(claims_of(&other.access_token)["iss"], json!(ISSUER), "it was learnt from the issuer, whose URL is another");
+}
