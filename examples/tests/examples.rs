@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign_e2e::{Browser, ISSUER, Request, World, claims_of, eventually};
+use countersign_e2e::{Browser, Cluster, ISSUER, PASSWORD, Request, World, claims_of, eventually};
 use serde_json::json;
 
 /// A running example, which ends with the test.
@@ -126,4 +126,30 @@ fn resource_server_verifies_by_itself_and_hears_of_a_logout() {
     world.kill();
     orders(&other.access_token).expect(200);
     assert_eq!(claims_of(&other.access_token)["iss"], json!(ISSUER), "it was learnt from the issuer, whose URL is another");
+}
+
+#[test]
+fn custom_user_logs_in_from_a_table_of_its_own() {
+    let url = Cluster::shared().database();
+    let directory = tempfile::tempdir().unwrap();
+    let example = Example::start(env!("CARGO_BIN_EXE_custom-user"), directory.path(), &[("DATABASE_URL", &url)]);
+    let sign_up =
+        |email: &str, password: &str| example.request("POST", "/signup").json(&json!({"email": email, "password": password})).send();
+    sign_up("ada@example.com", "12345").expect_problem(400, "validation_error");
+    sign_up("ada@example.com", PASSWORD).expect(201);
+    sign_up("ada@example.com", PASSWORD).expect_problem(400, "validation_error");
+
+    let mut ada = example.log_in("ADA@example.com");
+    assert_eq!(ada.get("/plan").expect(200).text(), "ada@example.com has the plan free.");
+    let user = ada.get("/accounts/profile").expect(200).json()["user"].clone();
+    assert_eq!(claims_of(&ada.access_token)["sub"], user["id"], "a UUID");
+    assert_eq!((user["id"].as_str().unwrap().len(), &user["plan"], user.get("password")), (36, &json!("free"), None));
+    ada.refresh().expect(200);
+    let new = json!({"old_password": PASSWORD, "new_password": "copper lantern 27"});
+    ada.request("POST", "/accounts/password").json(&new).send().expect(204);
+
+    ada.request("POST", "/close").send().expect(204);
+    ada.get("/plan").expect_problem(401, "user_inactive");
+    ada.refresh().expect_problem(401, "session_revoked");
+    ada.login_with("ada@example.com", "copper lantern 27").expect_problem(401, "invalid_credentials");
 }

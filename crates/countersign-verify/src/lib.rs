@@ -26,7 +26,7 @@
 //!
 //! # Features
 //!
-//! `axum` (on): the extractors. `client` (on): [`ResourceServer`], with an HTTP client and TLS.
+//! `axum` (on): the extractors. `tonic`: the layers before tonic services. `client` (on): [`ResourceServer`], with an HTTP client and TLS.
 
 #![warn(clippy::unwrap_used)]
 
@@ -45,6 +45,7 @@ mod recent;
 #[cfg(feature = "client")]
 mod remote;
 mod require;
+mod response_body;
 mod revocations;
 mod session_id;
 mod user_id;
@@ -64,7 +65,8 @@ pub use protect::{Authenticator, Found, Passage, Protect, Protected, Refused};
 pub use recent::Recent;
 #[cfg(feature = "client")]
 pub use remote::{ResourceServer, ResourceServerBuilder, ResourceServerError};
-pub use require::{Answer, Guarded, Require, Required, require};
+pub use require::{Answer, Require, Required, require};
+pub use response_body::ResponseBody;
 pub use revocations::Revocations;
 pub use session_id::{InvalidSessionId, SessionId};
 pub use user_id::{InvalidUserId, UserId};

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -10,8 +10,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::permission::{Ask, IsAuthenticated, Permission, consistent};
-use crate::require::{Guarded, is_grpc, refusal};
-use crate::{Identity, Problem};
+use crate::require::{is_grpc, refusal};
+use crate::{Identity, Problem, ResponseBody};
 
 /// Finds out who sends a request, and checks everything about it that does not depend on the route: token, session, user, and the CSRF token of a write.
 pub trait Authenticator: Clone + Send + Sync + 'static {
@@ -29,15 +29,19 @@ pub type Found = Result<Option<Identity>, Problem>;
 ///
 /// Who may not pass gets the answer here, and the service inside never sees the request. The service finds the [`Identity`] in the request's extensions.
 #[derive(Debug)]
-pub struct Protect<A, P = IsAuthenticated> {
+pub struct Protect<A, P = IsAuthenticated>(Arc<Guard<A, P>>);
+
+/// Behind one pointer: a layered service is cloned for each request.
+#[derive(Debug)]
+struct Guard<A, P> {
     authenticator: A,
-    permission: Arc<P>,
+    permission: P,
 }
 
 impl<A> Protect<A> {
     /// A layer that lets only users in.
     pub fn new(authenticator: A) -> Self {
-        Self { authenticator, permission: Arc::new(IsAuthenticated) }
+        Self(Arc::new(Guard { authenticator, permission: IsAuthenticated }))
     }
 }
 
@@ -50,17 +54,17 @@ impl<A, P: Permission> Protect<A, P> {
         if let Err(contradiction) = consistent(&permission) {
             panic!("{contradiction}");
         }
-        Self { authenticator, permission: Arc::new(permission) }
+        Self(Arc::new(Guard { authenticator, permission }))
     }
 }
 
-impl<A: Clone, P> Clone for Protect<A, P> {
+impl<A, P> Clone for Protect<A, P> {
     fn clone(&self) -> Self {
-        Self { authenticator: self.authenticator.clone(), permission: Arc::clone(&self.permission) }
+        Self(Arc::clone(&self.0))
     }
 }
 
-impl<A: Clone, P, S> Layer<S> for Protect<A, P> {
+impl<A, P, S> Layer<S> for Protect<A, P> {
     type Service = Protected<A, P, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -75,7 +79,7 @@ pub struct Protected<A, P, S> {
     inner: S,
 }
 
-impl<A: Clone, P, S: Clone> Clone for Protected<A, P, S> {
+impl<A, P, S: Clone> Clone for Protected<A, P, S> {
     fn clone(&self) -> Self {
         Self { layer: self.layer.clone(), inner: self.inner.clone() }
     }
@@ -86,11 +90,11 @@ where
     A: Authenticator,
     P: Permission,
     B: Send + 'static,
-    R: 'static,
+    R: ResponseBody + 'static,
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
 {
-    type Response = Response<Guarded<R>>;
+    type Response = Response<R>;
     type Error = S::Error;
     type Future = Passage<S::Future, R, S::Error>;
 
@@ -100,7 +104,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        if let Some(found) = self.layer.authenticator.known(&parts) {
+        if let Some(found) = self.layer.0.authenticator.known(&parts) {
             return match self.layer.permit(parts, found) {
                 Ok(parts) => Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
                 Err(refused) => Passage::Refused { refused },
@@ -111,9 +115,9 @@ where
         let mut inner = std::mem::replace(&mut self.inner, copy);
         let layer = self.layer.clone();
         let answer = Box::pin(async move {
-            let found = layer.authenticator.identify(&parts).await;
+            let found = layer.0.authenticator.identify(&parts).await;
             match layer.permit(parts, found) {
-                Ok(parts) => Ok(inner.call(Request::from_parts(parts, body)).await?.map(Guarded::Right)),
+                Ok(parts) => inner.call(Request::from_parts(parts, body)).await,
                 Err(refused) => Ok(refused.answer()),
             }
         });
@@ -124,7 +128,7 @@ where
 impl<A, P: Permission> Protect<A, P> {
     fn permit(&self, mut parts: Parts, found: Found) -> Result<Parts, Box<Refused>> {
         let problem = match found {
-            Ok(who) => match self.permission.check(&Ask::new(who.as_ref(), &parts)) {
+            Ok(who) => match self.0.permission.check(&Ask::new(who.as_ref(), &parts)) {
                 Ok(()) => {
                     // What an outer layer said of who is asking does not count here.
                     match who {
@@ -149,12 +153,12 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn answer<R>(&self) -> Response<Guarded<R>> {
+    fn answer<R: ResponseBody>(&self) -> Response<R> {
         refusal(&self.problem, self.is_grpc)
     }
 }
 
-type Waiting<R, E> = Pin<Box<dyn Future<Output = Result<Response<Guarded<R>>, E>> + Send>>;
+type Waiting<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
 
 pin_project_lite::pin_project! {
     /// The answer of a protected service.
@@ -180,12 +184,13 @@ pin_project_lite::pin_project! {
 impl<F, R, E> Future for Passage<F, R, E>
 where
     F: Future<Output = Result<Response<R>, E>>,
+    R: ResponseBody,
 {
-    type Output = Result<Response<Guarded<R>>, E>;
+    type Output = Result<Response<R>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Passed { inner } => Poll::Ready(ready!(inner.poll(context)).map(|response| response.map(Guarded::Right))),
+            Projected::Passed { inner } => inner.poll(context),
             Projected::Refused { refused } => Poll::Ready(Ok(refused.answer())),
             Projected::Waiting { answer } => answer.as_mut().poll(context),
         }

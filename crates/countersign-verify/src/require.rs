@@ -2,17 +2,15 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
-use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::permission::{Ask, Permission, consistent};
-use crate::{Identity, Problem};
+use crate::{Identity, Problem, ResponseBody};
 
 /// A layer that lets only those through who have `permission`; for a route, or for a whole router. It stands inside `protect` or the layer of a resource server, which find
 /// out who is asking; outside of them nobody is logged in.
@@ -70,8 +68,9 @@ impl<P, S, B, R> Service<Request<B>> for Required<P, S>
 where
     P: Permission,
     S: Service<Request<B>, Response = Response<R>>,
+    R: ResponseBody,
 {
-    type Response = Response<Guarded<R>>;
+    type Response = Response<R>;
     type Error = S::Error;
     type Future = Answer<S::Future>;
 
@@ -88,9 +87,6 @@ where
         }
     }
 }
-
-/// The body of an answer that is either the inner service's or a refusal.
-pub type Guarded<R> = Either<Full<Bytes>, R>;
 
 pin_project_lite::pin_project! {
     /// The answer of a guarded service.
@@ -114,21 +110,22 @@ pin_project_lite::pin_project! {
 impl<F, R, E> Future for Answer<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
+    R: ResponseBody,
 {
-    type Output = Result<Response<Guarded<R>>, E>;
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Passed { inner } => Poll::Ready(ready!(inner.poll(context)).map(|response| response.map(Either::Right))),
+            Projected::Passed { inner } => inner.poll(context),
             Projected::Refused { problem, is_grpc } => Poll::Ready(Ok(refusal(problem, *is_grpc))),
         }
     }
 }
 
 /// The problem as an answer; to a gRPC client as the status that it understands, without a body.
-pub(crate) fn refusal<R>(problem: &Problem, is_grpc: bool) -> Response<Guarded<R>> {
+pub(crate) fn refusal<R: ResponseBody>(problem: &Problem, is_grpc: bool) -> Response<R> {
     if !is_grpc {
-        return problem.to_http::<Vec<u8>>().map(|body| Either::Left(Full::from(body)));
+        return problem.to_http::<Vec<u8>>().map(R::from_bytes);
     }
     // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
     let status = match problem.code().status().as_u16() {
@@ -137,7 +134,7 @@ pub(crate) fn refusal<R>(problem: &Problem, is_grpc: bool) -> Response<Guarded<R
         503 => "14",
         _ => "2",
     };
-    let mut response = Response::new(Either::Left(Full::default()));
+    let mut response = Response::new(R::from_bytes(Vec::new()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from_static(status));

@@ -21,13 +21,13 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use crate::auth::Auth;
-use crate::http::cors;
+use crate::http::cors::Cors;
 use crate::http::{method_not_allowed, not_found};
 
 impl Auth {
     /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
     pub fn routes(&self) -> Router {
-        self.same_origin_routes().layer(cors::layer(self))
+        self.same_origin_routes().layer(Cors::of(self))
     }
 
     /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin` header goes to [`routes`](Self::routes), and adds `Vary: origin` to

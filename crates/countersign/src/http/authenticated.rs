@@ -8,8 +8,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use countersign_verify::{Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen, TokenError, bearer};
 
+use super::cors::Cors;
+use super::guard;
 use super::problem::{Code, Problem};
-use super::{cors, guard};
 use crate::auth::Auth;
 use crate::user::KnownUser;
 
@@ -31,7 +32,7 @@ impl Auth {
     /// }
     /// ```
     pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
-        router.layer(Protect::new(self.clone())).layer(cors::layer(self))
+        router.layer((Cors::of(self), Protect::new(self.clone())))
     }
 
     /// As [`protect`](Self::protect), for who has `permission`.
@@ -39,12 +40,12 @@ impl Auth {
     /// # Panics
     /// When the parts of the permission contradict each other: at start, with a sentence that says so.
     pub fn protect_with<S: Clone + Send + Sync + 'static>(&self, permission: impl Permission, router: Router<S>) -> Router<S> {
-        router.layer(Protect::with(self.clone(), permission)).layer(cors::layer(self))
+        router.layer((Cors::of(self), Protect::with(self.clone(), permission)))
     }
 
     /// The CORS headers alone, for routes that are open to everybody, the allowed front ends included.
-    pub fn cors(&self) -> tower_http::cors::CorsLayer {
-        cors::layer(self)
+    pub fn cors(&self) -> Cors {
+        Cors::of(self)
     }
 
     /// The user of a token that was seen before, if nothing has changed since.

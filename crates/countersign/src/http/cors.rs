@@ -1,25 +1,125 @@
 //! CORS with credentials, for the listed front ends only.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, Method};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use tower_http::cors::{AllowOrigin, CorsLayer, ResponseFuture};
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::auth::Auth;
 
-/// The layer: the same list of origins that the CSRF check knows.
-pub(crate) fn layer(auth: &Auth) -> CorsLayer {
-    let auth = auth.clone();
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, _| {
-            origin.to_str().is_ok_and(|origin| auth.checked.allow_origins.allows(origin) || auth.checked.native_origins.allows(origin))
-        }))
-        .allow_credentials(true)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static(countersign_verify::csrf::HEADER)])
-        .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE, HeaderName::from_static("x-request-id")])
-        .max_age(PREFLIGHT)
+/// The layer: the same list of origins that the CSRF check knows. A request that names no origin passes by with a look at its headers.
+#[derive(Debug, Clone)]
+pub struct Cors(Arc<CorsLayer>);
+
+impl Cors {
+    pub(crate) fn of(auth: &Auth) -> Self {
+        let auth = auth.clone();
+        Self(Arc::new(
+            CorsLayer::new()
+                .allow_origin(AllowOrigin::predicate(move |origin, _| {
+                    origin
+                        .to_str()
+                        .is_ok_and(|origin| auth.checked.allow_origins.allows(origin) || auth.checked.native_origins.allows(origin))
+                }))
+                .allow_credentials(true)
+                .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+                .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static(countersign_verify::csrf::HEADER)])
+                .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE, HeaderName::from_static("x-request-id")])
+                .max_age(PREFLIGHT),
+        ))
+    }
+}
+
+impl<S: Clone> Layer<S> for Cors {
+    type Service = WithCors<S>;
+
+    fn layer(&self, inner: S) -> WithCors<S> {
+        WithCors { cors: self.clone(), inner }
+    }
+}
+
+/// A service with CORS.
+#[derive(Debug, Clone)]
+pub struct WithCors<S> {
+    cors: Cors,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for WithCors<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Answer<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
+        if request.headers().contains_key(ORIGIN) {
+            // The one that is ready answers; its copy waits for the next request.
+            let copy = self.inner.clone();
+            let inner = std::mem::replace(&mut self.inner, copy);
+            Answer::Cors { answer: self.cors.0.layer(inner).call(request) }
+        } else {
+            Answer::Plain { answer: self.inner.call(request) }
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The answer of a service with CORS.
+    #[project = Projected]
+    #[allow(missing_docs)]
+    pub enum Answer<F> {
+        /// To a request from a page of some origin.
+        Cors {
+            #[pin]
+            answer: ResponseFuture<F>,
+        },
+        /// To any other.
+        Plain {
+            #[pin]
+            answer: F,
+        },
+    }
+}
+
+impl<F, R, E> Future for Answer<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Default,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Cors { answer } => answer.poll(context),
+            Projected::Plain { answer } => {
+                let mut answer = ready!(answer.poll(context));
+                if let Ok(response) = &mut answer {
+                    // A cache must not hand this answer to a page that sends an origin.
+                    response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+                }
+                Poll::Ready(answer)
+            }
+        }
+    }
+}
+
+impl<F> std::fmt::Debug for Answer<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer(..)")
+    }
 }
 
 /// How long a browser may keep the answer to a preflight; Chromium keeps none longer.

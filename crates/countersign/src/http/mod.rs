@@ -5,7 +5,7 @@
 pub(crate) mod authenticated;
 pub mod client_address;
 pub mod cookies;
-pub(crate) mod cors;
+pub mod cors;
 pub(crate) mod fields;
 pub(crate) mod guard;
 pub mod origin;

@@ -1,0 +1,292 @@
+//! What a resource server promises, beside an issuer of the test's own on a loopback port.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_verify::{Algorithm, Claims, Code, ResourceServer, ResourceServerBuilder, SessionId};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+
+struct Key {
+    kid: &'static str,
+    private: EncodingKey,
+    public: String,
+}
+
+impl Key {
+    fn new(kid: &'static str) -> Self {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let pkcs8 = pair.to_pkcs8v1().unwrap();
+        Self { kid, private: EncodingKey::from_ed_der(pkcs8.as_ref()), public: URL_SAFE_NO_PAD.encode(pair.public_key()) }
+    }
+
+    fn sign(&self, typ: &str, claims: &Value) -> String {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(self.kid.to_owned());
+        jsonwebtoken::encode(&header, claims, &self.private).unwrap()
+    }
+}
+
+/// An issuer whose keys, list and moods are the test's.
+struct Issuer {
+    keys: Mutex<Vec<Key>>,
+    ended: Mutex<Vec<u64>>,
+    /// What the list says its issuer is.
+    name: &'static str,
+    now: Arc<AtomicU64>,
+    is_down: AtomicBool,
+    /// A cache in front of it that hands out the first list for ever.
+    frozen: Mutex<Option<String>>,
+    key_sets_asked: AtomicUsize,
+    unchanged: AtomicUsize,
+}
+
+impl Issuer {
+    async fn start() -> (Arc<Self>, String) {
+        let issuer = Arc::new(Self {
+            keys: Mutex::new(vec![Key::new("first")]),
+            ended: Mutex::default(),
+            name: "https://issuer.test",
+            now: Arc::new(AtomicU64::new(100_000)),
+            is_down: AtomicBool::new(false),
+            frozen: Mutex::default(),
+            key_sets_asked: AtomicUsize::new(0),
+            unchanged: AtomicUsize::new(0),
+        });
+        let app = Router::new()
+            .route("/.well-known/jwks.json", get(jwks))
+            .route("/.well-known/revocations", get(revocations))
+            .with_state(Arc::clone(&issuer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (issuer, url)
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    fn list(&self) -> Value {
+        let ended = self.ended.lock().unwrap();
+        let bytes: Vec<u8> = ended.iter().flat_map(|id| id.to_be_bytes()).collect();
+        let (cursor, sids) = (ended.len().to_string(), URL_SAFE_NO_PAD.encode(bytes));
+        json!({"iss": self.name, "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": true, "sids": sids})
+    }
+
+    fn token(&self, session: u64) -> String {
+        self.token_by(session, 0)
+    }
+
+    fn token_by(&self, session: u64, key: usize) -> String {
+        let now = self.now();
+        let claims = Claims::new(self.name.to_owned(), "7".to_owned(), SessionId::new(session).unwrap(), now, now, now + 300);
+        self.keys.lock().unwrap()[key].sign("at+jwt", &serde_json::to_value(claims).unwrap())
+    }
+}
+
+async fn jwks(State(issuer): State<Arc<Issuer>>) -> Response {
+    if issuer.is_down.load(Ordering::SeqCst) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    issuer.key_sets_asked.fetch_add(1, Ordering::SeqCst);
+    let keys: Vec<_> = issuer
+        .keys
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|key| json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": key.public}))
+        .chain([json!({"kty": "oct", "alg": "HS256", "kid": "planted", "k": "c2VjcmV0"})])
+        .collect();
+    json!({"keys": keys}).to_string().into_response()
+}
+
+async fn revocations(State(issuer): State<Arc<Issuer>>, headers: HeaderMap) -> Response {
+    if issuer.is_down.load(Ordering::SeqCst) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    if let Some(frozen) = &*issuer.frozen.lock().unwrap() {
+        return frozen.clone().into_response();
+    }
+    let tag = format!("\"{}\"", issuer.ended.lock().unwrap().len());
+    if headers.get("if-none-match").is_some_and(|known| known == tag.as_str()) {
+        issuer.unchanged.fetch_add(1, Ordering::SeqCst);
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    let keys = issuer.keys.lock().unwrap();
+    ([("etag", tag)], keys.last().unwrap().sign("rl+jwt", &issuer.list())).into_response()
+}
+
+fn following(issuer: &Issuer, url: &str) -> ResourceServerBuilder {
+    let now = Arc::clone(&issuer.now);
+    ResourceServer::builder(url).poll_interval(Duration::from_millis(50)).clock(move || now.load(Ordering::SeqCst))
+}
+
+/// Waits for what the poller does in its own time.
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it never came: {what}");
+}
+
+async fn code(server: &ResourceServer, token: &str) -> Option<Code> {
+    server.verify(token).await.err().map(|problem| problem.code())
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_out_and_the_others_are_not() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    let (mine, other) = (issuer.token(1), issuer.token(2));
+    assert_eq!(server.verify(&mine).await.unwrap().account().id().to_string(), "7");
+    issuer.ended.lock().unwrap().push(1);
+    eventually("the ending is felt", async || code(&server, &mine).await == Some(Code::SessionRevoked)).await;
+    assert_eq!(code(&server, &other).await, None);
+    eventually("nothing new is asked for by its tag", async || issuer.unchanged.load(Ordering::SeqCst) > 2).await;
+    assert_eq!(code(&server, &mine).await, Some(Code::SessionRevoked));
+}
+
+#[tokio::test]
+async fn what_is_known_counts_while_the_issuer_is_away_and_no_longer_than_it_may() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).max_staleness(Duration::from_secs(60)).build().unwrap();
+    assert_eq!(code(&server, &issuer.token(1)).await, Some(Code::Unavailable), "before anything is known nobody is let in");
+    server.ready().await;
+    let token = issuer.token(1);
+    assert_eq!(code(&server, &token).await, None);
+    issuer.is_down.store(true, Ordering::SeqCst);
+    // What was under way may still end well.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    issuer.now.fetch_add(60, Ordering::SeqCst);
+    assert_eq!(code(&server, &token).await, None);
+    issuer.now.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(code(&server, &token).await, Some(Code::Unavailable));
+    issuer.ended.lock().unwrap().push(1);
+    issuer.is_down.store(false, Ordering::SeqCst);
+    eventually("it hears what it missed", async || code(&server, &token).await == Some(Code::SessionRevoked)).await;
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_new_key_are_taken_and_invented_keys_make_no_load() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    let asked = issuer.key_sets_asked.load(Ordering::SeqCst);
+    let stranger = Key::new("invented");
+    let claims =
+        serde_json::to_value(Claims::new(issuer.name.to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), 1, 100_000, 100_300)).unwrap();
+    for _ in 0..50 {
+        assert_eq!(code(&server, &stranger.sign("at+jwt", &claims)).await, Some(Code::TokenInvalid));
+    }
+    let asked_for_inventions = issuer.key_sets_asked.load(Ordering::SeqCst) - asked;
+    assert!(asked_for_inventions <= 1, "{asked_for_inventions} key sets for 50 invented keys");
+
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    issuer.keys.lock().unwrap().push(Key::new("second"));
+    let new = issuer.token_by(3, 1);
+    // The floor on the rate is ten seconds of real time, from the first fetch.
+    eventually("the new key is fetched", async || code(&server, &new).await.is_none()).await;
+}
+
+#[tokio::test]
+async fn lists_that_are_stale_forged_or_anothers_are_not_taken() {
+    let (issuer, url) = Issuer::start().await;
+    let stranger = Key::new("first");
+    let list = issuer.list();
+    let mut stale = list.clone();
+    stale["exp"] = json!(issuer.now());
+    let mut others = list.clone();
+    others["iss"] = json!("https://other.test");
+    let mut bent = list.clone();
+    bent["sids"] = json!("AAA");
+    let lists = {
+        let keys = issuer.keys.lock().unwrap();
+        [
+            ("forged", stranger.sign("rl+jwt", &list)),
+            ("an access token", keys[0].sign("at+jwt", &list)),
+            ("stale", keys[0].sign("rl+jwt", &stale)),
+            ("another's", keys[0].sign("rl+jwt", &others)),
+            ("bent", keys[0].sign("rl+jwt", &bent)),
+            ("no token", "hello".to_owned()),
+        ]
+    };
+    for (what, list) in lists {
+        *issuer.frozen.lock().unwrap() = Some(list);
+        let server = following(&issuer, &url).issuer("https://issuer.test").build().unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!server.is_ready(), "{what}");
+    }
+    *issuer.frozen.lock().unwrap() = Some(issuer.keys.lock().unwrap()[0].sign("rl+jwt", &list));
+    let server = following(&issuer, &url).max_staleness(Duration::from_secs(10)).build().unwrap();
+    server.ready().await;
+    issuer.now.fetch_add(131, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!server.is_ready(), "a cache that hands out an old list is found out when the list's time is over");
+}
+
+#[tokio::test]
+async fn a_mistake_is_told_when_it_is_built() {
+    for (builder, wanted) in [
+        (ResourceServer::builder("auth.example.com"), "https://auth.example.com"),
+        (ResourceServer::builder("ftp://auth.example.com"), "https://auth.example.com"),
+        (ResourceServer::builder("https://user:pass@auth.example.com"), "https://auth.example.com"),
+        (ResourceServer::builder("https://auth.example.com").max_staleness(Duration::ZERO), "at least a second"),
+        (ResourceServer::builder("https://auth.example.com").poll_interval(Duration::ZERO), "50 ms"),
+    ] {
+        let said = builder.build().unwrap_err().to_string();
+        assert!(said.contains(wanted), "{said}");
+    }
+}
+
+/// The health service that tonic brings, behind the layer.
+#[cfg(feature = "tonic")]
+#[tokio::test]
+async fn a_tonic_service_stands_behind_the_layer_as_well() {
+    use tonic::metadata::MetadataValue;
+    use tonic::transport::{Channel, Server};
+    use tonic::{Code, Request};
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    let (_, health) = tonic_health::server::health_reporter();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    tokio::spawn(Server::builder().layer(server.layer()).add_service(health).serve(free));
+    let endpoint = Channel::from_shared(format!("http://{free}")).unwrap();
+    let mut channel = None;
+    eventually("the service listens", async || {
+        channel = endpoint.connect().await.ok();
+        channel.is_some()
+    })
+    .await;
+    let mut client = HealthClient::new(channel.unwrap());
+    let mut check = async |token: Option<String>| {
+        let mut request = Request::new(HealthCheckRequest::default());
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", MetadataValue::try_from(format!("Bearer {token}")).unwrap());
+        }
+        client.check(request).await.map(drop).map_err(|status| status.code())
+    };
+    assert_eq!(check(None).await, Err(Code::Unauthenticated));
+    assert_eq!(check(Some("bent".to_owned())).await, Err(Code::Unauthenticated));
+    assert_eq!(check(Some(issuer.token(1))).await, Ok(()));
+}
