@@ -64,6 +64,7 @@ impl Cluster {
     /// # Panics
     /// When it does not answer within half a minute.
     pub fn wake(&mut self) {
+        self.sleep();
         let mut server = format!("exec {} -D {}", self.binaries.join("postgres").display(), self.directory.join("data").display());
         server.push_str(&format!(" -k {} -c listen_addresses=", self.directory.display()));
         for setting in &self.settings {
@@ -71,7 +72,7 @@ impl Cluster {
         }
         // The shell reads until this process closes the line, whether in an orderly way or not.
         let script = format!(
-            "({server}) >>{dir}/log 2>&1 </dev/null & echo $! >{dir}/pid; cat >/dev/null; kill -INT $(cat {dir}/pid) 2>/dev/null; wait; [ ! -e {dir}/gone ] || rm -rf {dir}",
+            "({server}) >>{dir}/log 2>&1 </dev/null & pid=$!; echo $pid >{dir}/pid; cat >/dev/null; kill -INT $pid 2>/dev/null; wait; [ ! -e {dir}/gone ] || rm -rf {dir}",
             dir = self.directory.display()
         );
         let mut command = as_nobody_special(Path::new("/bin/sh"));
@@ -82,6 +83,14 @@ impl Cluster {
         while !self.answers() {
             assert!(Instant::now() < deadline, "PostgreSQL does not start:\n{}", self.log());
             thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops the server, if it runs; connections are cut.
+    pub fn sleep(&mut self) {
+        if let Some(Keeper { mut shell, _line: line }) = self.keeper.take() {
+            drop(line);
+            let _ = shell.wait();
         }
     }
 
@@ -152,10 +161,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.mark_gone();
-        if let Some(Keeper { mut shell, _line: line }) = self.keeper.take() {
-            drop(line);
-            let _ = shell.wait();
-        }
+        self.sleep();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

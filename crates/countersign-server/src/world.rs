@@ -7,11 +7,12 @@ use std::sync::Arc;
 use countersign::clock::OsRandom;
 use countersign::password::Passwords;
 use countersign::store::Store;
+use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::Secrets;
 use countersign::user::User;
 
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::failure::Failure;
 
 /// Opens, and on the first start makes, what lies in the data directory.
@@ -22,12 +23,13 @@ pub(crate) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    /// Opens the database, which must be there unless `make` says to make it: a command on a mistyped directory must not leave an empty one behind.
+    /// Opens the database. A file must be there unless `make` says to make it: a command on a mistyped directory must not leave an empty one behind. A PostgreSQL database must
+    /// be there; its tables are made.
     ///
     /// # Errors
     /// A database that cannot be opened, or is not there.
-    pub(crate) fn open(config: &'a Config, make: bool) -> Result<Self, Failure> {
-        let path = config.database()?;
+    pub(crate) async fn open(config: &'a Config, make: bool) -> Result<Self, Failure> {
+        let database = config.database()?;
         if make {
             let directory = config.data_dir();
             DirBuilder::new()
@@ -35,13 +37,18 @@ impl<'a> World<'a> {
                 .mode(0o700)
                 .create(&directory)
                 .map_err(|error| Failure::new(format!("cannot make the data directory {}: {error}", directory.display())))?;
-        } else if !path.exists() {
-            return Err(Failure::new(format!(
-                "there is no database at {}; start the server once, run `countersign migrate`, or name the right directory with --data-dir",
-                path.display()
-            )));
         }
-        Ok(Self { config, store: Arc::new(SqliteStore::open(&path)?) })
+        let store: Arc<dyn Store> = match database {
+            Database::Sqlite(path) if !make && !path.exists() => {
+                return Err(Failure::new(format!(
+                    "there is no database at {}; start the server once, run `countersign migrate`, or name the right directory with --data-dir",
+                    path.display()
+                )));
+            }
+            Database::Sqlite(path) => Arc::new(SqliteStore::open(&path)?),
+            Database::Postgres { url, connections } => Arc::new(PostgresStore::connect(&url, connections).await?),
+        };
+        Ok(Self { config, store })
     }
 
     /// The secret: the configured one, or the one in its file, which the first start makes.

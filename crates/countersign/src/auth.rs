@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
 use crate::builder::{AuthBuilder, Parts};
-use crate::clock::{Clock, Random};
+use crate::clock::{Clock, Random, random_bytes};
 use crate::csrf::CsrfTokens;
 use crate::device::DeviceTokens;
 use crate::events::Events;
@@ -19,7 +20,7 @@ use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::revocation_list::RevocationList;
 use crate::session::RevokedReason;
-use crate::settings::{Checked, Settings, SettingsError};
+use crate::settings::{Checked, Settings, SettingsError, WhenStale};
 use crate::store::{Change, Store, StoreError, What};
 use crate::throttle::{LoginThrottle, RefreshLimit};
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
@@ -64,6 +65,8 @@ pub struct Inner {
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
+    /// Whether it has been too long since the store told what changed.
+    stale: AtomicBool,
     secrets: Secrets,
 }
 
@@ -114,8 +117,9 @@ impl Auth {
             refresh_tokens: RefreshTokens::new(&secrets),
             revocations: Revocations::default(),
             users: UserCache::new(USERS_REMEMBERED),
-            feed: Feed::starting_at(cursor),
+            feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
+            stale: AtomicBool::new(false),
             people: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
             events,
             settings,
@@ -129,7 +133,7 @@ impl Auth {
         }));
         auth.catch_up().await?;
         auth.passwords.note_kinds(&auth.people.password_kinds().await?);
-        tokio::spawn(keep_house(Arc::downgrade(&auth.0)));
+        tokio::spawn(keep_house(Arc::downgrade(&auth.0), Arc::clone(&auth.store)));
         Ok(auth)
     }
 
@@ -148,7 +152,15 @@ impl Auth {
     /// # Errors
     /// The store's.
     pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.stale.load(Ordering::Relaxed) {
+            return Err(StoreError::Failed("nothing was heard of changes for longer than max_staleness".to_owned()));
+        }
         self.store.ping().await
+    }
+
+    /// Whether nobody may be let in, since sessions may have been ended long ago that this process knows nothing of.
+    pub(crate) fn is_too_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed) && self.settings.when_stale == WhenStale::Refuse
     }
 
     /// Figures for metrics.
@@ -183,15 +195,23 @@ impl Auth {
 
     /// Takes in what has just been changed in the store, so that it holds in this process at once.
     pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
-        let mut position = self.feed.read_on().await;
+        let mut reader = self.feed.read_on().await;
+        let mut limit = FEED_PAGE;
         loop {
-            let changes = self.store.changes(*position, FEED_PAGE).await?;
+            let before = reader.position;
+            let changes = self.store.changes(before, limit).await?;
             for change in &changes {
-                self.take(change).await?;
-                *position = change.cursor;
+                if reader.is_news(change) {
+                    self.take(change).await?;
+                    reader.took(change);
+                }
             }
-            if changes.len() < FEED_PAGE as usize {
+            if changes.len() < limit as usize {
                 return Ok(());
+            }
+            if reader.position == before {
+                // More changes than a page stand behind a transaction that is still open.
+                limit = limit.saturating_mul(2);
             }
         }
     }
@@ -201,7 +221,7 @@ impl Auth {
             What::SessionEnded(id) => {
                 let at = seconds(change.at);
                 self.revocations.insert(id, at);
-                self.feed.note_ended(change.cursor, at, id);
+                self.feed.note_ended(at, id);
             }
             What::UserChanged(id) => self.users.forget(id),
             What::AllUsersChanged => self.users.forget_all(),
@@ -341,22 +361,33 @@ async fn open_ring(
 }
 
 /// Follows the feed, and now and then forgets what nobody needs. Ends with the last [`Auth`].
-async fn keep_house(auth: Weak<Inner>) {
-    let mut ticks = tokio::time::interval(FEED_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut since_pruned = 0;
+async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
+    let (mut heard, mut pruned) = (Instant::now(), Instant::now());
     loop {
-        ticks.tick().await;
-        let Some(auth) = auth.upgrade().map(Auth) else { return };
-        let mut done = auth.catch_up().await;
-        since_pruned += 1;
-        if done.is_ok() && since_pruned >= TICKS_BETWEEN_PRUNES {
-            since_pruned = 0;
-            done = prune(&auth).await;
+        {
+            let Some(auth) = auth.upgrade().map(Auth) else { return };
+            let mut done = auth.catch_up().await;
+            match &done {
+                Ok(()) => {
+                    heard = Instant::now();
+                    if auth.stale.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the store tells again what changed");
+                    }
+                }
+                Err(_) if heard.elapsed() > auth.settings.max_staleness && !auth.stale.swap(true, Ordering::Relaxed) => {
+                    tracing::error!(max_staleness = ?auth.settings.max_staleness, then = ?auth.settings.when_stale, "nothing has been heard of changes for too long");
+                }
+                Err(_) => {}
+            }
+            if done.is_ok() && pruned.elapsed() >= BETWEEN_PRUNES {
+                pruned = Instant::now();
+                done = prune(&auth).await;
+            }
+            if let Err(error) = done {
+                tracing::warn!(%error, "the store does not answer; trying again");
+            }
         }
-        if let Err(error) = done {
-            tracing::warn!(%error, "the store does not answer; trying again");
-        }
+        store.await_changes().await;
     }
 }
 
@@ -376,12 +407,9 @@ async fn prune(auth: &Auth) -> Result<(), StoreError> {
 /// What the clocks of several machines may differ by.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 
-const FEED_INTERVAL: Duration = Duration::from_millis(100);
-
 const FEED_PAGE: u32 = 1000;
 
-/// Half a minute.
-const TICKS_BETWEEN_PRUNES: u32 = 300;
+const BETWEEN_PRUNES: Duration = Duration::from_secs(30);
 
 /// So that "why was I logged out?" can be answered for a while.
 const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);

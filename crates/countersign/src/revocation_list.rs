@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::feed::Feed;
-use crate::store::Cursor;
 use crate::token::{KeyError, KeyRing};
 
 /// Signs the lists, and keeps the last full one: many ask for it, and it changes seldom.
@@ -37,7 +36,7 @@ impl RevocationList {
         ring: &KeyRing,
         issuer: &str,
         kept: Duration,
-        since: Option<Cursor>,
+        since: Option<&str>,
         now: Timestamp,
     ) -> Result<Signed, KeyError> {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
@@ -71,16 +70,16 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    fn collect(feed: &Feed, issuer: &'a str, kept: Duration, since: Option<Cursor>, now: u64) -> Self {
+    fn collect(feed: &Feed, issuer: &'a str, kept: Duration, since: Option<&str>, now: u64) -> Self {
         let ended = feed.ended();
-        let known = since.filter(|since| ended.complete_after <= *since && *since <= ended.newest);
-        let news = ended.sessions.iter().filter(|(cursor, ..)| known.is_none_or(|since| *cursor > since));
+        let known = since.and_then(|place| ended.number(place)).filter(|since| ended.complete_after <= *since && *since <= ended.newest);
+        let news = ended.sessions.iter().filter(|(number, ..)| known.is_none_or(|since| *number > since));
         let bytes: Vec<u8> = news.flat_map(|(_, _, id)| id.get().to_be_bytes()).collect();
         Self {
             iss: issuer,
             iat: now,
             exp: now + VALID_SECONDS,
-            cursor: ended.newest.0.to_string(),
+            cursor: ended.place(ended.newest),
             kept: kept.as_secs(),
             full: known.is_none(),
             sids: URL_SAFE_NO_PAD.encode(bytes),

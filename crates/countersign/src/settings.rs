@@ -44,6 +44,10 @@ pub struct Settings {
     pub extra_claims: Vec<ExtraClaim>,
     /// How long a client may take to send a body: 10 seconds.
     pub body_timeout: Duration,
+    /// How long this process may go on without hearing from the store what changed: 1 minute, at least 1 second.
+    pub max_staleness: Duration,
+    /// What it does after that.
+    pub when_stale: WhenStale,
     /// How failed logins are slowed down.
     pub throttle: ThrottleSettings,
     /// Refreshes of one session in a minute; 0 for no limit.
@@ -70,6 +74,8 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             extra_claims: Vec::new(),
             body_timeout: Duration::from_secs(10),
+            max_staleness: Duration::from_secs(60),
+            when_stale: WhenStale::default(),
             throttle: ThrottleSettings::default(),
             session_refreshes_per_minute: 120,
             hash: HashSettings::default(),
@@ -111,6 +117,7 @@ impl Settings {
             ("session_absolute", self.session_absolute, 60, 400 * DAY),
             ("race_window", self.race_window, 1, 300),
             ("body_timeout", self.body_timeout, 1, 600),
+            ("max_staleness", self.max_staleness, 1, DAY),
         ] {
             if lifetime < Duration::from_secs(least) || lifetime > Duration::from_secs(most) {
                 return Err(SettingsError::Lifetime { name, least, most });
@@ -134,6 +141,40 @@ impl Settings {
         })
     }
 }
+
+/// What a process does when it has not heard from the store for longer than it may: sessions may have been ended that it knows nothing of.
+///
+/// ```
+/// use countersign::settings::WhenStale;
+///
+/// assert_eq!("refuse".parse(), Ok(WhenStale::Refuse));
+/// assert_eq!(WhenStale::default(), WhenStale::Refuse);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenStale {
+    /// Answers every request that needs a user with 503 and `Retry-After`, until it hears again.
+    #[default]
+    Refuse,
+    /// Goes on: access tokens count until they expire.
+    GoOn,
+}
+
+impl std::str::FromStr for WhenStale {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "go-on" => Ok(Self::GoOn),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+/// Not a word of [`WhenStale`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("choose refuse or go-on")]
+pub struct UnknownWord;
 
 /// What the settings come to.
 #[derive(Debug, Clone)]

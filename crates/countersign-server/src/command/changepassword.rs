@@ -26,7 +26,7 @@ impl ChangePassword {
         if !self.noinput {
             prompt::need_terminal("use --noinput, with the password in COUNTERSIGN_PASSWORD")?;
         }
-        let world = World::open(config, false)?;
+        let world = World::open(config, false).await?;
         let user = world.user(&self.user).await?;
         let about =
             UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use clap::Args;
 use countersign::clock::OsRandom;
+use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::{Algorithm, Secrets, SecretsError};
 use jiff::Timestamp;
 
 use super::output::line;
-use crate::config::{Config, Source};
+use crate::config::{Config, Database, Source};
 use crate::failure::Failure;
 use crate::world::World;
 
@@ -113,11 +114,15 @@ impl Report {
             self.warn(&format!("there is no data directory {} yet; the first start makes it", directory.display()));
             return Ok(());
         }
-        let database = config.database()?;
-        let log = |suffix: &str| database.with_file_name(format!("{}{suffix}", database.file_name().unwrap_or_default().to_string_lossy()));
         self.mode(&directory, 0o700);
         self.owner(&directory);
-        for file in [directory.join("secret"), database.clone(), log("-wal"), log("-shm")] {
+        let mut files = vec![directory.join("secret")];
+        if let Database::Sqlite(database) = config.database()? {
+            let log =
+                |suffix: &str| database.with_file_name(format!("{}{suffix}", database.file_name().unwrap_or_default().to_string_lossy()));
+            files.extend([database.clone(), log("-wal"), log("-shm")]);
+        }
+        for file in files {
             if file.exists() {
                 self.mode(&file, 0o600);
             }
@@ -175,12 +180,15 @@ impl Report {
     }
 
     async fn database(&mut self, config: &Config) -> Result<(), Failure> {
-        let path = config.database()?;
-        if !path.exists() {
-            self.warn(&format!("there is no database {} yet; the first start makes it", path.display()));
-            return Ok(());
-        }
-        match SqliteStore::pending_migrations(&path) {
+        let pending = match config.database()? {
+            Database::Sqlite(path) if !path.exists() => {
+                self.warn(&format!("there is no database {} yet; the first start makes it", path.display()));
+                return Ok(());
+            }
+            Database::Sqlite(path) => SqliteStore::pending_migrations(&path),
+            Database::Postgres { url, .. } => PostgresStore::pending_migrations(&url).await,
+        };
+        match pending {
             Ok(pending) if pending.is_empty() => self.ok("database: the schema is up to date"),
             Ok(pending) => {
                 self.fail(&format!("database: {} migrations to do; run `countersign migrate`", pending.len()));
@@ -191,21 +199,27 @@ impl Report {
                 return Ok(());
             }
         }
+        if let Database::Sqlite(path) = config.database()? {
+            self.integrity(&path);
+        }
+        let world = World::open(config, false).await?;
+        match world.store.ping().await {
+            Ok(()) => self.ok("database: can be written"),
+            Err(error) => self.fail(&format!("database: cannot be written: {error}")),
+        }
+        self.keys(&world).await
+    }
+
+    fn integrity(&mut self, path: &Path) {
         let bar = indicatif::ProgressBar::new_spinner().with_message("reading the whole database");
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        let faults = SqliteStore::integrity(&path);
+        let faults = SqliteStore::integrity(path);
         bar.finish_and_clear();
         match faults {
             Ok(faults) if faults.is_empty() => self.ok("database: sound"),
             Ok(faults) => self.fail(&format!("database: {}; restore a backup", faults.join("; "))),
             Err(error) => self.fail(&format!("database: {error}")),
         }
-        let world = World::open(config, false)?;
-        match world.store.ping().await {
-            Ok(()) => self.ok("database: can be written"),
-            Err(error) => self.fail(&format!("database: cannot be written: {error}")),
-        }
-        self.keys(&world).await
     }
 
     async fn keys(&mut self, world: &World<'_>) -> Result<(), Failure> {

@@ -52,9 +52,9 @@ enum Command {
 impl Keys {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.command {
-            Command::List { json } => list(&World::open(config, false)?, json).await,
-            Command::Rotate { now } => rotate_keys(&World::open(config, false)?, now).await,
-            Command::Export { id, private } => export(&World::open(config, false)?, id, private).await,
+            Command::List { json } => list(&World::open(config, false).await?, json).await,
+            Command::Rotate { now } => rotate_keys(&World::open(config, false).await?, now).await,
+            Command::Export { id, private } => export(&World::open(config, false).await?, id, private).await,
         }
     }
 }

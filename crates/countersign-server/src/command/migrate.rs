@@ -1,10 +1,11 @@
 //! `countersign migrate`.
 
 use clap::Args;
+use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 
 use super::output::{line, note};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::failure::Failure;
 use crate::world::World;
 
@@ -18,8 +19,11 @@ pub(super) struct Migrate {
 }
 
 impl Migrate {
-    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
-        let pending = SqliteStore::pending_migrations(&config.database()?)?;
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let pending = match config.database()? {
+            Database::Sqlite(path) => SqliteStore::pending_migrations(&path)?,
+            Database::Postgres { url, .. } => PostgresStore::pending_migrations(&url).await?,
+        };
         if pending.is_empty() {
             line("The schema is up to date.");
             return Ok(());
@@ -36,7 +40,7 @@ impl Migrate {
                 .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
         );
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        World::open(config, true)?;
+        World::open(config, true).await?;
         bar.finish_and_clear();
         for name in &pending {
             note(format!("done: {name}"));

@@ -102,7 +102,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
             command.run(&config)
         }
         Command::Check(command) => on_runtime(command.run(&config)),
-        Command::Migrate(command) => command.run(&config),
+        Command::Migrate(command) => on_runtime(command.run(&config)),
         Command::Createsuperuser(command) => on_runtime(command.run(&config)),
         Command::Changepassword(command) => on_runtime(command.run(&config)),
         Command::User(command) => on_runtime(command.run(&config)),

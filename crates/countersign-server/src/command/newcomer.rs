@@ -5,7 +5,7 @@ use countersign::user::{Email, Username};
 
 use super::output::note;
 use super::prompt;
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::failure::Failure;
 use crate::world::World;
 
@@ -57,10 +57,12 @@ impl Newcomer {
 
 /// Told before the password is asked for. The store has the last word when the user is made.
 async fn is_taken(config: &Config, name: &Username) -> Result<bool, Failure> {
-    if !config.database()?.exists() {
+    if let Database::Sqlite(path) = config.database()?
+        && !path.exists()
+    {
         return Ok(false);
     }
-    Ok(World::open(config, false)?.store.user_by_login(name.as_str()).await?.is_some())
+    Ok(World::open(config, false).await?.store.user_by_login(name.as_str()).await?.is_some())
 }
 
 const TAKEN: &str = "another user has this name; choose another one";

@@ -31,7 +31,7 @@ impl Serve {
             if parts.settings.public_url.port() == Some(0) {
                 let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
             }
-            let world = World::open(config, true)?;
+            let world = World::open(config, true).await?;
             let secrets = world.secrets().await?;
             if let Some(backup) = self.after_restore {
                 let ended = world.store.revoke_sessions_begun_by(backup, Timestamp::now()).await?;

@@ -51,7 +51,7 @@ enum Command {
 
 impl Sessions {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let world = World::open(config, false)?;
+        let world = World::open(config, false).await?;
         match self.command {
             Command::List { user, limit, json } => list(&world, user.as_deref(), limit, json).await,
             Command::Revoke { id: Some(id), .. } => revoke(&world, id).await,

@@ -14,6 +14,19 @@ use url::Url;
 use super::{Config, ConfigError, Source};
 use crate::serve::Options;
 
+/// Where the data is.
+pub(crate) enum Database {
+    /// In a file on this machine.
+    Sqlite(PathBuf),
+    /// In a PostgreSQL database, for any number of nodes.
+    Postgres {
+        /// Its URL, which may have a password in it.
+        url: String,
+        /// How many connections this node keeps at most.
+        connections: usize,
+    },
+}
+
 /// What `serve` needs.
 #[derive(Debug)]
 pub(crate) struct ServeConfig {
@@ -80,6 +93,8 @@ impl Config {
             trusted_proxies: self.list::<Network>("trusted_proxies")?.into_iter().map(|network| network.0).collect(),
             extra_claims: self.list("extra_claims")?,
             body_timeout: self.duration("body_timeout")?,
+            max_staleness: self.duration("max_staleness")?,
+            when_stale: self.required("when_stale")?,
             throttle: ThrottleSettings {
                 account_attempts: self.number("throttle_account_attempts")?,
                 account_max_delay: self.duration("throttle_account_max_delay")?,
@@ -108,15 +123,22 @@ impl Config {
         PathBuf::from(self.text("data_dir").unwrap_or("./data"))
     }
 
-    /// The database file.
+    /// The database.
     ///
     /// # Errors
     /// A URL of another kind.
-    pub(crate) fn database(&self) -> Result<PathBuf, ConfigError> {
-        let Some(url) = self.text("database_url") else { return Ok(self.data_dir().join("countersign.sqlite3")) };
+    pub(crate) fn database(&self) -> Result<Database, ConfigError> {
+        let Some(url) = self.text("database_url") else { return Ok(Database::Sqlite(self.data_dir().join("countersign.sqlite3"))) };
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let connections: usize = self.number("database_connections")?;
+            if !(2..=1000).contains(&connections) {
+                return Err(self.wrong("database_connections", &connections.to_string(), "choose 2 to 1000".to_owned()));
+            }
+            return Ok(Database::Postgres { url: url.to_owned(), connections });
+        }
         match url.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
-            _ => Err(self.wrong("database_url", url, "this version keeps its data in SQLite only; write sqlite:PATH".to_owned())),
+            Some(path) if !path.is_empty() => Ok(Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
+            _ => Err(self.wrong("database_url", url, "write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE".to_owned())),
         }
     }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(crate) use library::Database;
 use table::PREFIX;
 pub(crate) use table::{SETTINGS, Setting};
 use value::duration;
@@ -323,8 +324,8 @@ mod tests {
         let error = load("listen = \"127.0.0.1:1\"\nsecret = \"hunter2\nissuer = \"x\"", &[], &[]).unwrap_err().to_string();
         assert!(error.contains("line 2: ") && !error.contains("hunter2"), "{error}");
         let error =
-            load("", &[("COUNTERSIGN_DATABASE_URL", "postgres://me:hunter2@db/x")], &[]).unwrap().database().unwrap_err().to_string();
-        assert!(error.contains("postgres://me:…@db/x") && error.contains("sqlite:PATH"), "{error}");
+            load("", &[("COUNTERSIGN_DATABASE_URL", "mysql://me:hunter2@db/x")], &[]).unwrap().database().err().unwrap().to_string();
+        assert!(error.contains("mysql://me:…@db/x") && error.contains("sqlite:PATH"), "{error}");
     }
 
     #[test]

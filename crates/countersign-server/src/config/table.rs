@@ -59,7 +59,8 @@ const fn several(name: &'static str, value: &'static str, help: &'static str) ->
 pub(crate) const SETTINGS: &[Setting] = &[
     one("listen", "127.0.0.1:8000", "ADDRESS:PORT", "Where to listen. Port 0 takes a free one."),
     one("data_dir", "./data", "DIRECTORY", "Where the secret and the database are."),
-    one("database_url", "", "URL", "The database: sqlite:PATH. Unless chosen, countersign.sqlite3 in the data directory."),
+    one("database_url", "", "URL", "The database: sqlite:PATH, or postgres://USER:PASSWORD@HOST/DATABASE. Unless chosen, countersign.sqlite3 in the data directory."),
+    one("database_connections", "16", "NUMBER", "Connections to PostgreSQL that this node keeps at most; SQLite needs none."),
     Setting { name: "secret", default: "", value: "TEXT", help: "The secret that all keys are derived from, at least 32 characters. Unless chosen, the file `secret` in the data directory, which the first start makes.", list: false, secret: true },
     one("public_url", "", "URL", "Where clients find this server. Unless chosen, http://localhost and the port of `listen`."),
     several("allow_origins", "ORIGIN", "Front ends on other origins, for CORS and CSRF alike: https://app.example.com, https://*.example.com."),
@@ -79,6 +80,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("device_cookie", "devicetoken", "NAME", "The device cookie's name."),
     one("cookie_domain", "", "DOMAIN", "The cookies' Domain. Unless chosen, none, so that no other host ever gets them."),
     several("trusted_proxies", "NETWORK", "Proxies whose word on the client's address counts: 10.0.0.0/8, 127.0.0.1."),
+    one("max_staleness", "1m", "DURATION", "How long a node may go on without hearing from the database what changed."),
+    one("when_stale", "refuse", "WORD", "What it does after that: refuse (503), or go-on, and then ended sessions count until their access tokens expire."),
     one("throttle_account_attempts", "5", "NUMBER", "Failed logins of one account before delays begin; 0 for no limit."),
     one("throttle_account_max_delay", "15m", "DURATION", "The longest of those delays."),
     one("throttle_address_attempts", "100", "NUMBER", "Failed logins of one client address within the window; 0 for no limit."),

@@ -12,7 +12,6 @@ use super::issue::internal;
 use super::jwks::cacheable;
 use crate::auth::{Auth, seconds};
 use crate::http::problem::Problem;
-use crate::store::Cursor;
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -37,12 +36,12 @@ pub(crate) async fn revocations(
     headers: HeaderMap,
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    // A cursor that cannot be read is one that is not known: the answer is everything.
-    let since = since.ok().and_then(|Query(since)| since.since).and_then(|cursor| cursor.parse().ok()).map(Cursor);
+    // A cursor that cannot be read, or is another node's, is one that is not known: the answer is everything.
+    let since = since.ok().and_then(|Query(since)| since.since);
     auth.feed.forget_before(seconds(auth.forgotten_before()));
     let list = auth
         .revocation_list
-        .sign(&auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept(), since, auth.clock.now())
+        .sign(&auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept(), since.as_deref(), auth.clock.now())
         .map_err(internal)?;
     Ok(cacheable(&headers, &list.tag, "application/jwt", "public, max-age=1", || list.token.to_string()))
 }

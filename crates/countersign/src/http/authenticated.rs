@@ -78,6 +78,9 @@ impl Auth {
 
     /// What must be looked at each time: the session, and what a write brings.
     fn admit(&self, parts: &Parts, seen: Arc<Seen<Attached>>) -> Result<Arc<Seen<Attached>>, Problem> {
+        if self.is_too_stale() {
+            return Err(Problem::new(Code::Unavailable).retry_after(1));
+        }
         if self.revocations.contains(seen.claims.sid) {
             return Err(Problem::new(Code::SessionRevoked));
         }

@@ -13,14 +13,18 @@ use tower_service::Service;
 
 use crate::auth::Auth;
 
-/// The layer: the same list of origins that the CSRF check knows. A request that names no origin passes by with a look at its headers.
+/// The layer: the same list of origins that the CSRF check knows. A request that names no origin passes by with a look at its headers; where the list is empty, every
+/// request passes by, as no page of another origin may read anything.
 #[derive(Debug, Clone)]
-pub struct Cors(Arc<CorsLayer>);
+pub struct Cors(Option<Arc<CorsLayer>>);
 
 impl Cors {
     pub(crate) fn of(auth: &Auth) -> Self {
+        if auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty() {
+            return Self(None);
+        }
         let auth = auth.clone();
-        Self(Arc::new(
+        Self(Some(Arc::new(
             CorsLayer::new()
                 .allow_origin(AllowOrigin::predicate(move |origin, _| {
                     origin
@@ -32,7 +36,7 @@ impl Cors {
                 .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static(countersign_verify::csrf::HEADER)])
                 .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE, HeaderName::from_static("x-request-id")])
                 .max_age(PREFLIGHT),
-        ))
+        )))
     }
 }
 
@@ -65,11 +69,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
+        let Some(cors) = &self.cors.0 else { return Answer::Open { answer: self.inner.call(request) } };
         if request.headers().contains_key(ORIGIN) {
+            let cors = Arc::clone(cors);
             // The one that is ready answers; its copy waits for the next request.
             let copy = self.inner.clone();
             let inner = std::mem::replace(&mut self.inner, copy);
-            Answer::Cors { answer: self.cors.0.layer(inner).call(request) }
+            Answer::Cors { answer: cors.layer(inner).call(request) }
         } else {
             Answer::Plain { answer: self.inner.call(request) }
         }
@@ -85,6 +91,11 @@ pin_project_lite::pin_project! {
         Cors {
             #[pin]
             answer: ResponseFuture<F>,
+        },
+        /// Where no page of another origin may read anything.
+        Open {
+            #[pin]
+            answer: F,
         },
         /// To any other.
         Plain {
@@ -104,6 +115,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             Projected::Cors { answer } => answer.poll(context),
+            Projected::Open { answer } => answer.poll(context),
             Projected::Plain { answer } => {
                 let mut answer = ready!(answer.poll(context));
                 if let Ok(response) = &mut answer {

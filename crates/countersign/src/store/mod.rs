@@ -2,6 +2,8 @@
 //!
 //! Every operation is one statement or one transaction, and durable when it returns. No query builder leaks upward.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -111,7 +113,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // The feed
 
-    /// Up to `limit` changes after `cursor`, in order.
+    /// Some `limit` changes after `cursor`, in order.
     async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError>;
 
     /// The cursor before the first change at or after `since`, where a process that starts now begins to read.
@@ -119,6 +121,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Tells every process that a user's row changed, where users live in a database of the app's own. Changes of the store's own users tell themselves.
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Waits until something may have changed in the store, or for as long as one may wait before looking anyway: a tenth of a second, unless the store hears of changes
+    /// by itself.
+    async fn await_changes(&self) {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 
     // Keeping house
 
@@ -175,15 +183,19 @@ pub enum Rotation {
     WrongTransport,
 }
 
-/// A place in the feed.
+/// A place in the feed. Cursors of one store can be compared; those of two have nothing in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Cursor(pub i64);
 
 /// Something that other processes must feel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Its place in the feed.
+    /// Its own number: the same change has the same, and no other has it.
+    pub number: i64,
+    /// How far a reader has come who has taken this and everything before it.
     pub cursor: Cursor,
+    /// Whether everything before it is known. One that is not settled comes again, in the order in which it became visible, until it is.
+    pub settled: bool,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.

@@ -2,6 +2,7 @@
 
 mod feed;
 mod keys;
+mod postgres;
 mod sessions;
 mod users;
 
@@ -11,8 +12,10 @@ use countersign::password::EncodedPassword;
 use countersign::session::rotation::Jti;
 use countersign::session::{NewSession, SessionId, Transport};
 use countersign::store::Store;
+use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::{Email, NewUser, User, UserId, Username};
+use countersign_e2e::Cluster;
 use jiff::{SignedDuration, Timestamp};
 
 /// Runs a promise against each kind of store.
@@ -21,6 +24,12 @@ fn on_every_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn Store>) -> F)
     let directory = tempfile::tempdir().unwrap();
     let sqlite = SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
     runtime.block_on(promise(Arc::new(sqlite)));
+
+    let url = Cluster::shared().database();
+    runtime.block_on(async {
+        let postgres = PostgresStore::connect(&url, 4).await.unwrap();
+        promise(Arc::new(postgres)).await;
+    });
 }
 
 /// The moment at which every test begins.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{after, make_user, new_session, noon, on_every_store, session_id};
 
-fn token(jti: u8, generation: u64, parent: Option<u8>, issued_at: Timestamp) -> Presented {
+pub(crate) fn token(jti: u8, generation: u64, parent: Option<u8>, issued_at: Timestamp) -> Presented {
     Presented {
         generation: Generation(generation),
         jti: Jti([jti; 16]),
@@ -17,7 +17,7 @@ fn token(jti: u8, generation: u64, parent: Option<u8>, issued_at: Timestamp) -> 
     }
 }
 
-async fn rotate(store: &dyn Store, id: u64, token: Presented, now: Timestamp) -> Rotation {
+pub(crate) async fn rotate(store: &dyn Store, id: u64, token: Presented, now: Timestamp) -> Rotation {
     let rotate = Rotate { session: session_id(id), token, transport: Transport::Cookie, now, window: Duration::from_secs(30) };
     store.rotate_session(rotate).await.unwrap()
 }

@@ -65,5 +65,6 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         _ => None,
     };
     // A kind that a newer program writes: to forget what is cached of users is the safe answer.
-    Ok(Change { cursor: Cursor(row.get("cursor")?), at: at(row, "at")?, what: what.unwrap_or(What::AllUsersChanged) })
+    let number: i64 = row.get("cursor")?;
+    Ok(Change { number, cursor: Cursor(number), settled: true, at: at(row, "at")?, what: what.unwrap_or(What::AllUsersChanged) })
 }

@@ -1,0 +1,223 @@
+//! Connections: the URL with its TLS settings, the pool, and the ear that listens for changes.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::sync::Notify;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{AsyncMessage, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::store::StoreError;
+
+/// Where the database is, and how to speak with it.
+#[derive(Clone)]
+pub(super) struct Address {
+    config: Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Address {
+    /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and `verify-full`, and `sslrootcert`.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        let bad = |error: String| StoreError::Failed(format!("the database URL cannot be used: {error}"));
+        let (rest, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut kept, mut mode, mut roots) = (Vec::new(), "prefer".to_owned(), None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", word)) => word.clone_into(&mut mode),
+                Some(("sslrootcert", path)) => roots = Some(path.replace("%2F", "/").replace("%2f", "/")),
+                _ => kept.push(pair),
+            }
+        }
+        let mut config: Config =
+            format!("{rest}?{}", kept.join("&")).parse().map_err(|error: tokio_postgres::Error| bad(super::told(&error)))?;
+        let verification = match mode.as_str() {
+            "disable" => Verification::None,
+            "prefer" | "require" if roots.is_none() => Verification::None,
+            "prefer" | "require" | "verify-ca" => Verification::Chain,
+            "verify-full" => Verification::Full,
+            other => return Err(bad(format!("there is no sslmode {other:?}; choose disable, prefer, require, verify-ca or verify-full"))),
+        };
+        config.ssl_mode(match mode.as_str() {
+            "disable" => SslMode::Disable,
+            "prefer" => SslMode::Prefer,
+            _ => SslMode::Require,
+        });
+        config.connect_timeout(CONNECT_TIMEOUT).application_name("countersign").keepalives_idle(Duration::from_secs(15));
+        config.tcp_user_timeout(Duration::from_secs(10));
+        if config.get_options().is_none() {
+            config.options("-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000");
+        }
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls(verification, roots.as_deref()).map_err(bad)?) })
+    }
+
+    /// A pool of connections, none of which is opened yet.
+    pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreError> {
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(self.config.clone(), self.tls.clone(), manager);
+        let timeouts = Timeouts { wait: Some(POOL_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
+        Pool::builder(manager)
+            .max_size(size)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// A connection of its own, outside the pool.
+    pub(super) async fn connect(&self) -> Result<tokio_postgres::Client, StoreError> {
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
+        let (client, connection) = connecting.await.map_err(|_| StoreError::Failed("the database does not answer".to_owned()))??;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Listens for changes until the store is gone, and rings at each, and whenever one may have been missed.
+    pub(super) async fn listen(self, bell: Arc<Notify>) {
+        while Arc::strong_count(&bell) > 1 {
+            if let Err(error) = self.listen_once(&bell).await {
+                tracing::debug!(%error, "the database does not announce changes now; they are found by looking every second");
+            }
+            bell.notify_waiters();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn listen_once(&self, bell: &Arc<Notify>) -> Result<(), StoreError> {
+        let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
+        let ring = Arc::clone(bell);
+        let ear = tokio::spawn(async move {
+            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(_) = message {
+                    ring.notify_waiters();
+                }
+            }
+        });
+        client.batch_execute("LISTEN countersign").await?;
+        // What happened before is found by whoever looks now.
+        bell.notify_waiters();
+        while Arc::strong_count(bell) > 2 && !ear.is_finished() {
+            // A connection that was cut without a word is found out by asking.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::timeout(CONNECT_TIMEOUT, client.batch_execute(""))
+                .await
+                .map_err(|_| StoreError::Failed("no answer".to_owned()))??;
+        }
+        ear.abort();
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Verification {
+    /// Encrypted against listeners, not against an impostor, as libpq has it for `prefer` and `require`.
+    None,
+    /// The certificate must come from a trusted authority.
+    Chain,
+    /// And it must name the host.
+    Full,
+}
+
+fn tls(verification: Verification, roots: Option<&str>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let verifier = match verification {
+        Verification::Full => return Ok(builder.with_root_certificates(trusted(roots)?).with_no_client_auth()),
+        Verification::Chain => Some(
+            WebPkiServerVerifier::builder_with_provider(Arc::new(trusted(roots)?), Arc::clone(&provider))
+                .build()
+                .map_err(|error| error.to_string())?,
+        ),
+        Verification::None => None,
+    };
+    let verifier = Arc::new(Lenient { verifier, provider });
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// The authorities of a file, or of the machine.
+fn trusted(roots: Option<&str>) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(path) => {
+            let mut pem = Vec::new();
+            let told = |error: &dyn std::fmt::Display| format!("sslrootcert {path}: {error}");
+            File::open(path).and_then(|file| BufReader::new(file).read_to_end(&mut pem)).map_err(|error| told(&error))?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                store.add(certificate.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
+            }
+            if store.is_empty() {
+                return Err(told(&"there is no certificate in it"));
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(store)
+}
+
+/// Does what `sslmode` below `verify-full` asks for.
+#[derive(Debug)]
+struct Lenient {
+    /// Checks the chain; `None` to check nothing.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+}
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(verifier) = &self.verifier else { return Ok(ServerCertVerified::assertion()) };
+        match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            // The chain is checked before the name.
+            Err(rustls::Error::InvalidCertificate(
+                rustls::CertificateError::NotValidForName | rustls::CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an operation waits for a connection.
+const POOL_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,45 @@
+//! Signing keys in PostgreSQL.
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::columns::{from_micros, get, micros, unknown};
+use crate::store::StoreError;
+use crate::token::{KeyId, SealedKey};
+
+pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
+    let statement = client.prepare_cached("SELECT * FROM signing_keys ORDER BY created_at, number").await?;
+    client.query(&statement, &[]).await?.iter().map(key).collect()
+}
+
+/// The key and the retirement of the others are one statement: both, or neither.
+pub(super) async fn add(client: &Object, key: &SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+    let statement = client
+        .prepare_cached(
+            "WITH retired AS (UPDATE signing_keys SET retires_at = $7 WHERE retires_at IS NULL OR retires_at > $7)
+             INSERT INTO signing_keys (id, algorithm, created_at, activates_at, retires_at, sealed) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .await?;
+    let (id, algorithm) = (key.id.0.as_slice(), key.algorithm.as_str());
+    let (created, activates, retires) = (micros(key.created_at), micros(key.activates_at), key.retires_at.map(micros));
+    client.execute(&statement, &[&id, &algorithm, &created, &activates, &retires, &key.sealed, &micros(retire_others)]).await?;
+    Ok(())
+}
+
+pub(super) async fn retire(client: &Object, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+    let statement = client.prepare_cached("UPDATE signing_keys SET retires_at = $2 WHERE id = $1").await?;
+    Ok(client.execute(&statement, &[&id.0.as_slice(), &micros(at)]).await? == 1)
+}
+
+fn key(row: &Row) -> Result<SealedKey, StoreError> {
+    let (id, algorithm): (&[u8], &str) = (get(row, "id")?, get(row, "algorithm")?);
+    Ok(SealedKey {
+        id: KeyId(id.try_into().map_err(|_| unknown("a key's id"))?),
+        algorithm: algorithm.parse().map_err(|_| unknown(algorithm))?,
+        created_at: from_micros(get(row, "created_at")?),
+        activates_at: from_micros(get(row, "activates_at")?),
+        retires_at: get::<Option<i64>>(row, "retires_at")?.map(from_micros),
+        sealed: get(row, "sealed")?,
+    })
+}

@@ -1,0 +1,318 @@
+//! Rotations that wait together, as one statement over arrays: one round trip and one `fsync` for many.
+//!
+//! The decision is the pure one of [`session::rotation`](crate::session::rotation): rows are read, decided on, and written only where they still are as they were read. A row that
+//! another node has rotated meanwhile is read again.
+
+use std::collections::{HashMap, VecDeque};
+
+use deadpool_postgres::{Object, Pool};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::Row;
+
+use super::columns::{from_micros, get, micros, unknown, user_id};
+use super::sessions::{revoked, signed, transport};
+use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
+use crate::session::{RevokedReason, Transport};
+use crate::store::{Rotate, Rotation, StoreError};
+use crate::user::UserId;
+
+/// Hands rotations to the tasks that do them.
+pub(super) struct Rotations {
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job {
+    rotate: Rotate,
+    answer: oneshot::Sender<Result<Rotation, StoreError>>,
+}
+
+impl Rotations {
+    pub(super) fn start(pool: &Pool) -> Self {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let waiting = std::sync::Arc::new(tokio::sync::Mutex::new(waiting));
+        for _ in 0..TASKS {
+            tokio::spawn(work(pool.clone(), std::sync::Arc::clone(&waiting)));
+        }
+        Self { jobs }
+    }
+
+    pub(super) async fn run(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
+        let (answer, done) = oneshot::channel();
+        self.jobs.try_send(Job { rotate, answer }).map_err(|_| StoreError::Busy)?;
+        done.await.map_err(|_| StoreError::Failed("the database is closed".to_owned()))?
+    }
+}
+
+/// Takes what waits and does it, until nobody can send any more. While one task does, the other takes.
+async fn work(pool: Pool, waiting: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
+    loop {
+        let mut jobs = Vec::new();
+        if waiting.lock().await.recv_many(&mut jobs, BATCH).await == 0 {
+            return;
+        }
+        match pool.get().await {
+            Ok(client) => {
+                // Requests for one session are one after another, each on what the one before left.
+                let mut rest: VecDeque<Job> = jobs.into();
+                while !rest.is_empty() {
+                    let (batch, later) = one_for_each_session(rest);
+                    rest = later;
+                    rotate_together(&client, batch).await;
+                }
+            }
+            Err(error) => {
+                let error = StoreError::from(error);
+                // Whoever waited meanwhile is told now, not each after another wait of its own.
+                while let Ok(job) = waiting.lock().await.try_recv() {
+                    jobs.push(job);
+                }
+                for job in jobs {
+                    let _ = job.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn one_for_each_session(jobs: VecDeque<Job>) -> (Vec<Job>, VecDeque<Job>) {
+    let (mut seen, mut batch, mut later) = (std::collections::HashSet::new(), Vec::new(), VecDeque::new());
+    for job in jobs {
+        if seen.insert(job.rotate.session) { batch.push(job) } else { later.push_back(job) }
+    }
+    (batch, later)
+}
+
+/// Does a batch; what another node got at first is read again.
+async fn rotate_together(client: &Object, mut batch: Vec<Job>) {
+    for _ in 0..ATTEMPTS {
+        match attempt(client, batch).await {
+            Ok(again) if again.is_empty() => return,
+            Ok(again) => batch = again,
+            Err((jobs, error)) => {
+                for job in jobs {
+                    let _ = job.answer.send(Err(error.clone()));
+                }
+                return;
+            }
+        }
+    }
+    for job in batch {
+        let _ = job.answer.send(Err(StoreError::Busy));
+    }
+}
+
+/// A rotation that the row must be written for.
+struct Write {
+    job: Job,
+    granted: Rotation,
+    old: RotationState,
+    new: RotationState,
+}
+
+async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
+    let mut rows = match read(client, &batch).await {
+        Ok(rows) => rows,
+        Err(error) => return Err((batch, error)),
+    };
+    let (mut writes, mut again) = (Vec::new(), Vec::new());
+    let mut jobs = batch.into_iter();
+    while let Some(job) = jobs.next() {
+        let rotate = &job.rotate;
+        let Some(live) = rows.remove(&rotate.session.get().cast_signed()) else {
+            let _ = job.answer.send(Ok(Rotation::Unknown));
+            continue;
+        };
+        if let Some(refusal) = live.refuses(rotate) {
+            let _ = job.answer.send(Ok(refusal));
+            continue;
+        }
+        match decide(&live.state, &rotate.token, seconds(rotate.now), rotate.window) {
+            Decision::Mint { child, state, event, .. } => {
+                let granted =
+                    Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event };
+                match state {
+                    Some(new) => writes.push(Write { job, granted, old: live.state, new }),
+                    None => {
+                        let _ = job.answer.send(Ok(granted));
+                    }
+                }
+            }
+            Decision::Reused => match end(client, rotate, &live).await {
+                Ok(true) => {
+                    let _ = job.answer.send(Ok(Rotation::Reused { user_id: live.user_id }));
+                }
+                Ok(false) => again.push(job),
+                Err(error) => {
+                    let rest = std::iter::once(job).chain(jobs).chain(again).chain(writes.into_iter().map(|write| write.job));
+                    return Err((rest.collect(), error));
+                }
+            },
+        }
+    }
+    if writes.is_empty() {
+        return Ok(again);
+    }
+    let written = match write(client, &writes).await {
+        Ok(written) => written,
+        Err(error) => return Err((again.into_iter().chain(writes.into_iter().map(|write| write.job)).collect(), error)),
+    };
+    for write in writes {
+        if written.contains(&write.job.rotate.session.get().cast_signed()) {
+            let _ = write.job.answer.send(Ok(write.granted));
+        } else {
+            again.push(write.job);
+        }
+    }
+    Ok(again)
+}
+
+struct Live {
+    user_id: UserId,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    transport: Transport,
+    revoked: Option<RevokedReason>,
+    state: RotationState,
+}
+
+impl Live {
+    fn refuses(&self, rotate: &Rotate) -> Option<Rotation> {
+        if self.transport != rotate.transport {
+            return Some(Rotation::WrongTransport);
+        }
+        if let Some(reason) = self.revoked {
+            return Some(Rotation::Revoked(reason));
+        }
+        (self.expires_at <= rotate.now).then_some(Rotation::Expired)
+    }
+
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        let unsigned = |column: &str| Ok::<_, StoreError>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0));
+        let jti: &[u8] = get(row, "current_jti")?;
+        let charged: Option<i64> = get(row, "race_charged")?;
+        Ok(Self {
+            user_id: user_id(get(row, "user_id")?)?,
+            created_at: from_micros(get(row, "created_at")?),
+            expires_at: from_micros(get(row, "expires_at")?),
+            transport: transport(row)?,
+            revoked: revoked(row)?.map(|(_, reason)| reason),
+            state: RotationState {
+                generation: Generation(unsigned("generation")?),
+                current_jti: Jti(jti.try_into().map_err(|_| unknown("a token's id"))?),
+                current_iat: unsigned("current_iat")?,
+                current_since: unsigned("current_since")?,
+                race_credit: u8::try_from(get::<i16>(row, "race_credit")?).unwrap_or(0),
+                race_charged: charged.map(|generation| Generation(u64::try_from(generation).unwrap_or(0))),
+            },
+        })
+    }
+}
+
+async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Live>, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
+                 generation, current_jti, current_iat, current_since, race_credit, race_charged
+             FROM sessions WHERE id = ANY($1)",
+        )
+        .await?;
+    let ids: Vec<i64> = batch.iter().map(|job| job.rotate.session.get().cast_signed()).collect();
+    let rows = client.query(&statement, &[&ids]).await?;
+    rows.iter().map(|row| Ok((get(row, "id")?, Live::of(row)?))).collect()
+}
+
+/// Writes the new states of those rows that are still as they were read; which they were. What an operator should know is noted in the same statement.
+async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError> {
+    // Rows are locked in the order of the array: two nodes that write the same ones in one order cannot lock each other out.
+    let mut writes: Vec<&Write> = writes.iter().collect();
+    writes.sort_by_key(|write| write.job.rotate.session.get().cast_signed());
+    let statement = client
+        .prepare_cached(
+            "WITH wanted AS (
+                 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::smallint[], $6::bigint[],
+                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::boolean[])
+                     AS w (id, old_generation, old_jti, old_since, old_credit, old_charged,
+                         generation, jti, iat, since, credit, charged, used_at, rollback)
+             ), locked AS (
+                 SELECT s.id FROM sessions s JOIN wanted w ON w.id = s.id
+                 WHERE s.revoked_at IS NULL AND s.generation = w.old_generation AND s.current_jti = w.old_jti AND s.current_since = w.old_since
+                     AND s.race_credit = w.old_credit AND s.race_charged IS NOT DISTINCT FROM w.old_charged
+                 ORDER BY s.id FOR UPDATE OF s
+             ), done AS (
+                 UPDATE sessions s SET generation = w.generation, current_jti = w.jti, current_iat = w.iat, current_since = w.since,
+                     race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at
+                 FROM wanted w WHERE w.id = s.id AND s.id IN (SELECT id FROM locked)
+                 RETURNING s.id, s.user_id, w.used_at, w.rollback
+             ), noted AS (
+                 INSERT INTO audit_events (at, kind, user_id, session_id) SELECT used_at, 'state_rollback', user_id, id FROM done WHERE rollback
+             )
+             SELECT id FROM done",
+        )
+        .await?;
+    macro_rules! column {
+        ($of:expr) => {
+            writes.iter().map(|write| $of(*write)).collect::<Vec<_>>()
+        };
+    }
+    let charged = |state: &RotationState| state.race_charged.map(|generation| signed(generation.0));
+    let is_rollback = |write: &Write| matches!(&write.granted, Rotation::Granted { event: Some(RotationEvent::Rollback), .. });
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &column!(|w: &Write| w.job.rotate.session.get().cast_signed()),
+                &column!(|w: &Write| signed(w.old.generation.0)),
+                &column!(|w: &Write| w.old.current_jti.0.to_vec()),
+                &column!(|w: &Write| signed(w.old.current_since)),
+                &column!(|w: &Write| i16::from(w.old.race_credit)),
+                &column!(|w: &Write| charged(&w.old)),
+                &column!(|w: &Write| signed(w.new.generation.0)),
+                &column!(|w: &Write| w.new.current_jti.0.to_vec()),
+                &column!(|w: &Write| signed(w.new.current_iat)),
+                &column!(|w: &Write| signed(w.new.current_since)),
+                &column!(|w: &Write| i16::from(w.new.race_credit)),
+                &column!(|w: &Write| charged(&w.new)),
+                &column!(|w: &Write| micros(w.job.rotate.now)),
+                &column!(is_rollback),
+            ],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Ends a session that two parties hold, if it is still as it was read, and notes it.
+async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "WITH ended AS (
+                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+                 WHERE id = $1 AND revoked_at IS NULL AND generation = $4 AND current_jti = $5 RETURNING id, user_id
+             ), noted AS (
+                 INSERT INTO audit_events (at, kind, user_id, session_id) SELECT $2, $3, user_id, id FROM ended
+             )
+             SELECT count(*) FROM ended",
+        )
+        .await?;
+    let (id, at) = (rotate.session.get().cast_signed(), micros(rotate.now));
+    let reason = RevokedReason::TokenTheft.as_str();
+    let (generation, jti) = (signed(live.state.generation.0), live.state.current_jti.0.as_slice());
+    let ended: i64 = client.query_one(&statement, &[&id, &at, &reason, &generation, &jti]).await?.try_get(0)?;
+    Ok(ended == 1)
+}
+
+fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// Rotations that may wait before callers are told to come back.
+const QUEUE: usize = 4096;
+
+/// Rotations that share a statement at most.
+const BATCH: usize = 256;
+
+/// While the database does one batch, the next one gathers.
+const TASKS: usize = 2;
+
+/// So often another node may get at a row first.
+const ATTEMPTS: usize = 10;

@@ -1,0 +1,143 @@
+//! Sessions in PostgreSQL.
+
+use deadpool_postgres::Object;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
+use crate::session::rotation::RotationState;
+use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::store::StoreError;
+use crate::user::UserId;
+
+pub(super) async fn create(client: &Object, new: &NewSession) -> Result<bool, StoreError> {
+    let state = RotationState::new(new.jti, u64::try_from(new.created_at.as_second()).unwrap_or(0));
+    let statement = client
+        .prepare_cached(
+            "WITH made AS (
+                 INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
+                     expires_at, transport, user_agent, ip)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING id
+             ), noted AS (
+                 UPDATE users SET last_login = $13 WHERE id = $14 AND EXISTS (SELECT 1 FROM made)
+             )
+             SELECT count(*) FROM made",
+        )
+        .await?;
+    let made: i64 = client
+        .query_one(
+            &statement,
+            &[
+                &new.id.get().cast_signed(),
+                &new.user_id.to_string(),
+                &signed(state.generation.0),
+                &state.current_jti.0.as_slice(),
+                &signed(state.current_iat),
+                &signed(state.current_since),
+                &i16::from(state.race_credit),
+                &micros(new.created_at),
+                &micros(new.expires_at),
+                &new.transport.as_str(),
+                &new.user_agent,
+                &new.ip.map(|ip| ip.to_string()),
+                &timestamptz(new.created_at),
+                &new.user_id.as_i64(),
+            ],
+        )
+        .await?
+        .try_get(0)?;
+    Ok(made == 1)
+}
+
+pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Session>, StoreError> {
+    let statement = client.prepare_cached("SELECT * FROM sessions WHERE id = $1").await?;
+    client.query_opt(&statement, &[&id.get().cast_signed()]).await?.as_ref().map(session).transpose()
+}
+
+pub(super) async fn of_user(client: &Object, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT * FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id",
+        )
+        .await?;
+    client.query(&statement, &[&user.to_string(), &micros(now)]).await?.iter().map(session).collect()
+}
+
+pub(super) async fn live(client: &Object, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    let statement = client
+        .prepare_cached("SELECT * FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY created_at DESC LIMIT $2")
+        .await?;
+    client.query(&statement, &[&micros(now), &i64::from(limit)]).await?.iter().map(session).collect()
+}
+
+pub(super) async fn revoke(
+    client: &Object,
+    id: SessionId,
+    owner: Option<UserId>,
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND ($4::text IS NULL OR user_id = $4)",
+        )
+        .await?;
+    let owner = owner.map(|owner| owner.to_string());
+    Ok(client.execute(&statement, &[&id.get().cast_signed(), &micros(now), &reason.as_str(), &owner]).await? == 1)
+}
+
+pub(super) async fn revoke_of_user(
+    client: &Object,
+    user: UserId,
+    keep: Option<SessionId>,
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+             WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS DISTINCT FROM $4",
+        )
+        .await?;
+    let keep = keep.map(|id| id.get().cast_signed());
+    Ok(client.execute(&statement, &[&user.to_string(), &micros(now), &reason.as_str(), &keep]).await?)
+}
+
+pub(super) async fn revoke_begun_by(client: &Object, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached("UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE created_at <= $1 AND revoked_at IS NULL")
+        .await?;
+    Ok(client.execute(&statement, &[&micros(began), &micros(now), &RevokedReason::Admin.as_str()]).await?)
+}
+
+/// PostgreSQL has no unsigned numbers; ours are counts and times that stay far below the limit.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn transport(row: &Row) -> Result<Transport, StoreError> {
+    let word: &str = get(row, "transport")?;
+    Transport::from_word(word).ok_or_else(|| unknown(word))
+}
+
+pub(super) fn revoked(row: &Row) -> Result<Option<(Timestamp, RevokedReason)>, StoreError> {
+    let Some(at) = get::<Option<i64>>(row, "revoked_at")? else { return Ok(None) };
+    let reason: Option<&str> = get(row, "revoked_reason")?;
+    // A session that somebody ended in a database shell has no reason of ours.
+    Ok(Some((from_micros(at), reason.and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin))))
+}
+
+fn session(row: &Row) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: SessionId::new(get::<i64>(row, "id")?.cast_unsigned()).ok_or_else(|| unknown("0"))?,
+        user_id: user_id(get(row, "user_id")?)?,
+        created_at: from_micros(get(row, "created_at")?),
+        last_used_at: from_micros(get(row, "last_used_at")?),
+        expires_at: from_micros(get(row, "expires_at")?),
+        transport: transport(row)?,
+        user_agent: get(row, "user_agent")?,
+        ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),
+        revoked: revoked(row)?,
+    })
+}

@@ -1,0 +1,141 @@
+//! What PostgreSQL alone has to promise: many nodes, and transactions that end out of order.
+
+use std::time::{Duration, Instant};
+
+use countersign::store::postgres::PostgresStore;
+use countersign::store::{Cursor, Store, What};
+use countersign_e2e::Cluster;
+
+use super::*;
+
+fn run<F: Future<Output = ()>>(promise: impl FnOnce(String) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(promise(Cluster::shared().database()));
+}
+
+async fn shell(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+#[test]
+fn a_change_whose_transaction_ends_late_is_neither_skipped_nor_does_it_hold_others_back() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let (early, late) = (make_user(&store, "early").await, make_user(&store, "late").await);
+        let mut cursor = store.cursor_at(after(1_000_000)).await.unwrap();
+        let mut seen = std::collections::HashSet::new();
+        let mut news = async || {
+            let changes = store.changes(cursor, 1000).await.unwrap();
+            cursor = changes.last().map_or(cursor, |change| change.cursor);
+            let fresh: Vec<_> = changes.into_iter().filter(|change| seen.insert(change.number)).map(|change| change.what).collect();
+            fresh
+        };
+        news().await;
+
+        let mut shell = shell(&url).await;
+        let transaction = shell.transaction().await.unwrap();
+        transaction.execute("UPDATE users SET first_name = 'x' WHERE id = $1", &[&late.id.as_i64()]).await.unwrap();
+        store.set_active(early.id, false, after(1)).await.unwrap();
+        assert_eq!(news().await, [What::UserChanged(early.id)], "a logout does not wait for somebody's open transaction");
+        assert_eq!(news().await, [], "and is told once");
+        store.set_active(early.id, true, after(2)).await.unwrap();
+        assert_eq!(news().await, [What::UserChanged(early.id)]);
+        transaction.commit().await.unwrap();
+        assert_eq!(news().await, [What::UserChanged(late.id)], "its number is the smallest, and it became visible last");
+        assert_eq!(news().await, []);
+    });
+}
+
+#[test]
+fn a_cursor_from_before_the_database_went_back_reads_everything_again() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let user = make_user(&store, "alice").await;
+        store.set_active(user.id, false, after(1)).await.unwrap();
+        let changes = store.changes(Cursor(i64::MAX), 1000).await.unwrap();
+        assert!(changes.iter().any(|change| change.what == What::UserChanged(user.id)));
+    });
+}
+
+#[test]
+fn rows_of_another_cluster_are_read_and_do_not_stand_in_the_way() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        shell(&url).await.batch_execute("INSERT INTO changes (xid, at, kind) VALUES (4000000000000, 1, 'keys_changed')").await.unwrap();
+        drop(store);
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let cursor = store.cursor_at(noon()).await.unwrap();
+        let user = make_user(&store, "alice").await;
+        store.set_active(user.id, false, after(1)).await.unwrap();
+        assert!(cursor < Cursor(4_000_000_000_000));
+        assert!(store.changes(cursor, 1000).await.unwrap().iter().any(|change| change.what == What::UserChanged(user.id)));
+    });
+}
+
+#[test]
+fn a_node_hears_of_a_change_that_another_makes() {
+    run(async |url| {
+        let (here, there) = (PostgresStore::connect(&url, 2).await.unwrap(), PostgresStore::connect(&url, 2).await.unwrap());
+        let user = make_user(&here, "alice").await;
+        // The ear rings once when it is ready; from then on only for changes, and after a second in vain.
+        let mut shortest = Duration::MAX;
+        for active in [false, true, false, true, false] {
+            let (begin, hears) = (Instant::now(), here.await_changes());
+            let (done, ()) = tokio::join!(there.set_active(user.id, active, noon()), hears);
+            done.unwrap();
+            shortest = shortest.min(begin.elapsed());
+        }
+        assert!(shortest < Duration::from_millis(900), "it was found by looking, not heard: {shortest:?}");
+    });
+}
+
+#[test]
+fn nodes_that_start_together_make_one_schema() {
+    run(async |url| {
+        assert_eq!(PostgresStore::pending_migrations(&url).await.unwrap(), ["0001_initial"]);
+        let starts = (0..6).map(|_| {
+            tokio::spawn({
+                let url = url.clone();
+                async move { PostgresStore::connect(&url, 2).await.map(drop) }
+            })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            start.await.unwrap().unwrap();
+        }
+        assert!(PostgresStore::pending_migrations(&url).await.unwrap().is_empty());
+        shell(&url).await.batch_execute("INSERT INTO schema_steps VALUES (7, 'of the future'), (8, 'and more')").await.unwrap();
+        let refused = PostgresStore::connect(&url, 2).await.unwrap_err().to_string();
+        assert!(refused.contains("start the newer countersign"), "{refused}");
+    });
+}
+
+#[test]
+fn two_nodes_rotate_one_chain_and_nothing_is_lost() {
+    run(async |url| {
+        let nodes = [PostgresStore::connect(&url, 3).await.unwrap(), PostgresStore::connect(&url, 3).await.unwrap()];
+        let alice = make_user(&nodes[0], "alice").await;
+        nodes[0].create_session(new_session(1, alice.id)).await.unwrap();
+        let nodes = nodes.map(Arc::new);
+        let first = sessions::token(1, 0, None, noon());
+        let mut waiting = Vec::new();
+        for i in 0..60 {
+            let node = Arc::clone(&nodes[i % 2]);
+            waiting.push(tokio::spawn(async move { sessions::rotate(&*node, 1, first, after(1)).await }));
+        }
+        for rotation in waiting {
+            let rotation = rotation.await.unwrap();
+            assert!(matches!(rotation, countersign::store::Rotation::Granted { .. }), "{rotation:?}");
+        }
+    });
+}
+
+#[test]
+fn a_url_that_cannot_be_used_says_why() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let refusal = |url: &str| runtime.block_on(PostgresStore::connect(url, 2)).unwrap_err().to_string();
+    assert!(refusal("postgres://x/y?sslmode=maybe").contains("choose disable, prefer, require, verify-ca or verify-full"));
+    assert!(refusal("postgres://x/y?sslmode=verify-full&sslrootcert=/nowhere.pem").contains("/nowhere.pem"));
+    assert!(refusal("postgres://127.0.0.1:1/y").contains("the store failed"));
+}

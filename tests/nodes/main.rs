@@ -1,0 +1,17 @@
+//! Many nodes on one PostgreSQL database.
+
+mod faults;
+mod together;
+
+use countersign_e2e::{Cluster, World, WorldBuilder};
+
+/// A node on a database; all nodes of a database share the secret.
+fn node(url: &str) -> WorldBuilder {
+    World::builder().set("database_url", url).set("secret", "shared by all nodes, shared by all")
+}
+
+/// Two nodes on a new database.
+fn two_nodes() -> [World; 2] {
+    let url = Cluster::shared().database();
+    [node(&url).start(), node(&url).start()]
+}
