@@ -1,11 +1,12 @@
 //! Asking: what is missing, on a terminal only, and passwords unseen.
 
 use std::env::VarError;
+use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use countersign::password::{Password, UserAttributes, validate};
-use secrecy::ExposeSecret;
-use secrecy::SecretString;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::output::note;
 use crate::failure::Failure;
@@ -34,6 +35,7 @@ pub(super) fn ask<T>(question: &str, accept: impl Fn(&str) -> Result<T, String>)
 
 /// Asks for a new password, twice and unseen, until it is good.
 pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failure> {
+    let _unseen = Unseen::begin()?;
     loop {
         let first = SecretString::from(rpassword::prompt_password("Password: ")?);
         let second = SecretString::from(rpassword::prompt_password("Password (again): ")?);
@@ -55,6 +57,31 @@ pub(super) fn password_from(variable: &str, about: &UserAttributes<'_>) -> Resul
         VarError::NotUnicode(_) => Failure::new(format!("the password in {variable} is not UTF-8; choose one that is")),
     })?;
     new_password(&SecretString::from(text), about)
+}
+
+/// The terminal without its echo, from before the first question to after the last answer: `rpassword` switches it off for each answer only after it has
+/// asked, so that what a quick or pasting hand types in between would be shown.
+struct Unseen {
+    terminal: File,
+    before: Termios,
+}
+
+impl Unseen {
+    fn begin() -> Result<Self, Failure> {
+        let terminal = File::open("/dev/tty")?;
+        let before = tcgetattr(&terminal).map_err(io::Error::from)?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &quiet).map_err(io::Error::from)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no echo.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 fn new_password(text: &SecretString, about: &UserAttributes<'_>) -> Result<Password, Failure> {

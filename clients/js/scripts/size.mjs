@@ -1,0 +1,21 @@
+// Prints how large the main entry is for a browser, minified and compressed, and fails when that is too much.
+// With a file name it also writes the minified module there.
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const LIMIT = 4096;
+
+const { outputFiles } = await build({
+  entryPoints: [fileURLToPath(new URL('../src/index.js', import.meta.url))],
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  write: false,
+});
+const bytes = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+console.log(`main entry: ${bytes} of ${LIMIT} bytes, minified and compressed (${outputFiles[0].contents.length} before compression)`);
+if (process.argv[2]) writeFileSync(process.argv[2], outputFiles[0].contents);
+if (bytes >= LIMIT) process.exit(1);

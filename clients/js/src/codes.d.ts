@@ -1,0 +1,48 @@
+// Made by scripts/codes.mjs from the server's own list. Do not edit.
+
+/** What went wrong, in the server's word. It stays the same for ever. */
+export type Code =
+  | 'not_authenticated'
+  | 'token_invalid'
+  | 'token_expired'
+  | 'recent_login_required'
+  | 'session_revoked'
+  | 'user_inactive'
+  | 'invalid_credentials'
+  | 'session_expired'
+  | 'refresh_token_missing'
+  | 'refresh_token_invalid'
+  | 'refresh_token_expired'
+  | 'refresh_token_reused'
+  | 'permission_denied'
+  | 'csrf_failed'
+  | 'throttled'
+  | 'parse_error'
+  | 'validation_error'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'request_timeout'
+  | 'payload_too_large'
+  | 'unsupported_media_type'
+  | 'bad_request'
+  | 'unavailable'
+  | 'internal_error';
+
+/** The codes that mean the end of a session. */
+export type EndingCode =
+  | 'session_revoked'
+  | 'user_inactive'
+  | 'session_expired'
+  | 'refresh_token_missing'
+  | 'refresh_token_invalid'
+  | 'refresh_token_expired'
+  | 'refresh_token_reused';
+
+/** With the code `session_revoked`: why the session was ended. */
+export type Reason =
+  | 'logout'
+  | 'logout_all'
+  | 'password_changed'
+  | 'admin'
+  | 'user_inactive'
+  | 'token_theft';

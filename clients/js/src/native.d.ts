@@ -1,0 +1,26 @@
+import type { Client, Options } from './index.js';
+
+export { CountersignError } from './index.js';
+export type { Abortable, Change, Client, Code, EndingCode, Environment, Options, Reason, State, User } from './index.js';
+
+/** Where secrets are kept: the key store of the platform. Each function may answer at once or later; an error counts as a fault, and the session stays. */
+export interface SecureStorage {
+  get(name: string): Promise<string | null | undefined> | string | null | undefined;
+  set(name: string, value: string): Promise<unknown> | unknown;
+  remove(name: string): Promise<unknown> | unknown;
+}
+
+/** How to make a native client. */
+export interface NativeOptions extends Options {
+  /** The whole address: there is no page it could be relative to. */
+  baseUrl: string | URL;
+  storage: SecureStorage;
+  /** What the names of the two entries begin with: letters, digits, `.`, `-` and `_` do everywhere. `countersign` unless chosen. */
+  storageName?: string;
+}
+
+/**
+ * Makes a client for React Native, Electron or Node. It does the same as the browser's, without cookies, CSRF tokens and tabs.
+ * A page may use it only if the server lists its origin in `native_origins`.
+ */
+export function createNativeClient(options: NativeOptions): Client;

@@ -1,0 +1,296 @@
+// A world in memory: time that passes when told to, a network that can fail, a server, and a browser with tabs.
+import { createClient } from '../src/index.js';
+
+export const HOST = 'https://api.example.com';
+export const BASE = `${HOST}/accounts`;
+
+/** Makes one. */
+export function world({ lifetime = 300 } = {}) {
+  const clock = makeClock();
+  const server = makeServer(clock, lifetime);
+  const browser = makeBrowser();
+  const clients = [];
+
+  return {
+    clock,
+    server,
+    browser,
+    /** Lets `ms` milliseconds go by, and everything happen that is due in them. */
+    run: (ms = 0) => clock.run(ms),
+    /** Waits for a promise while time goes by. */
+    async settle(promise, limit = 120_000) {
+      let done = false;
+      const seen = promise.then(
+        (value) => ({ value }),
+        (error) => ({ error }),
+      );
+      seen.then(() => (done = true));
+      const end = clock.monotonic + limit;
+      await clock.run(0);
+      while (!done && clock.monotonic < end) await clock.run(10);
+      if (!done) throw new Error('it does not end');
+      const { value, error } = await seen;
+      if (error) throw error;
+      return value;
+    },
+    /** Opens a tab, with a client in it. `env` replaces parts of its surroundings, `real` leaves parts as they are, `options` are the client's. */
+    tab({ env = {}, real = [], options = {}, make = createClient } = {}) {
+      const events = new EventTarget();
+      const tab = { events, visible: true, changes: [], seen: [] };
+      const surroundings = {
+          fetch: (input, init) => {
+            const request = new Request(input, init);
+            tab.seen.push(request);
+            return server.fetch(request, browser.jar, init?.credentials);
+          },
+          monotonic: () => clock.monotonic,
+          wall: () => clock.wall,
+          random: () => 0.5,
+          setTimeout: clock.setTimeout,
+          clearTimeout: clock.clearTimeout,
+          BroadcastChannel: browser.BroadcastChannel,
+          locks: browser.locks,
+          visible: () => tab.visible,
+          events: [events],
+          ...env,
+      };
+      for (const name of real) delete surroundings[name];
+      tab.client = make({ baseUrl: BASE, ...options, env: surroundings });
+      tab.client.onChange((change) => tab.changes.push(change));
+      tab.show = (visible) => {
+        tab.visible = visible;
+        events.dispatchEvent(new Event('visibilitychange'));
+      };
+      clients.push(tab.client);
+      return tab;
+    },
+    /** A tab in which alice has logged in. */
+    async signedIn(how) {
+      const tab = this.tab(how);
+      await this.settle(tab.client.login({ username: 'alice', password: 'right' }));
+      return tab;
+    },
+  };
+}
+
+function makeClock() {
+  const timers = new Map();
+  let last = 0;
+  const breathe = async () => {
+    for (let i = 0; i < 40; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const clock = {
+    monotonic: 1000,
+    wall: Date.UTC(2026, 0, 1),
+    setTimeout: (callback, ms) => {
+      timers.set(++last, { at: clock.monotonic + Math.max(0, ms), callback });
+      return last;
+    },
+    clearTimeout: (id) => timers.delete(id),
+    get pending() {
+      return timers.size;
+    },
+    async run(ms) {
+      const end = clock.monotonic + ms;
+      await breathe();
+      for (;;) {
+        const next = [...timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+        if (!next) break;
+        const [id, { at, callback }] = next;
+        timers.delete(id);
+        clock.pass(Math.max(0, at - clock.monotonic));
+        callback();
+        await breathe();
+      }
+      clock.pass(end - clock.monotonic);
+      await breathe();
+    },
+    /** Time goes by and nothing happens: the page is frozen. */
+    pass(ms) {
+      clock.monotonic += ms;
+      clock.wall += ms;
+      clock.real += ms;
+    },
+    /** The machine sleeps: the monotonic clock stands still meanwhile. */
+    sleep(ms) {
+      clock.wall += ms;
+      clock.real += ms;
+    },
+    /** What the server goes by. */
+    real: 0,
+  };
+  return clock;
+}
+
+/** As much of the server as a client can see. Sessions are named by their CSRF tokens. */
+function makeServer(clock, lifetime) {
+  const sessions = new Map();
+  const tokens = new Map();
+  let serial = 0;
+  const script = [];
+
+  const problem = (status, code, more = {}, headers = {}) =>
+    new Response(JSON.stringify({ status, code, detail: `about ${code}`, ...more }), {
+      status,
+      headers: { 'Content-Type': 'application/problem+json', ...headers },
+    });
+  const json = (body) => new Response(JSON.stringify(body), { headers: { 'Content-Type': 'application/json' } });
+  const user = (name) => ({ id: name.length, username: name, email: `${name}@example.com` });
+  const mint = (session) => {
+    const access = `access-${++serial}`;
+    tokens.set(access, { session, until: clock.real + lifetime * 1000 });
+    return { access_token: access, token_type: 'Bearer', expires_in: lifetime };
+  };
+  const ending = (session) => {
+    if (!session) return problem(401, 'refresh_token_missing');
+    if (session.ended) return problem(401, session.ended.code, session.ended.reason ? { reason: session.ended.reason } : {});
+  };
+  const refused = (request) => {
+    const word = request.headers.get('Authorization')?.replace('Bearer ', '');
+    if (!word) return problem(401, 'not_authenticated');
+    const token = tokens.get(word);
+    if (!token) return problem(401, 'token_invalid');
+    if (token.session.ended) return problem(401, 'session_revoked');
+    if (clock.real >= token.until) return problem(401, 'token_expired');
+    if (!/GET|HEAD/.test(request.method) && token.session.csrf && request.headers.get('X-CSRFTOKEN') !== token.session.csrf) return problem(403, 'csrf_failed');
+  };
+
+  const routes = {
+    async '/accounts/login'(request, jar) {
+      const { username, password, transport, device_token } = await request.json();
+      if (password !== 'right') return problem(401, 'invalid_credentials');
+      const id = `session-${++serial}`;
+      const session = { id, user: user(username), csrf: transport === 'body' ? undefined : `csrf-of-${id}`, device_token };
+      sessions.set(id, session);
+      if (transport === 'body') return json({ ...mint(session), refresh_token: `${id}/${serial}`, device_token: `device-of-${username}`, user: session.user });
+      jar.session = session;
+      return json({ ...mint(session), csrf_token: session.csrf, user: session.user });
+    },
+    async '/accounts/refresh'(request, jar) {
+      const body = await request.text();
+      if (body) {
+        const session = sessions.get(JSON.parse(body).refresh_token.split('/')[0]);
+        return ending(session) ?? json({ ...mint(session), refresh_token: `${session.id}/${serial}` });
+      }
+      const session = jar.session;
+      if (session && request.headers.get('X-CSRFTOKEN') !== session.csrf) return problem(403, 'csrf_failed');
+      return ending(session) ?? json({ ...mint(session), csrf_token: session.csrf });
+    },
+    '/accounts/csrf': (request, jar) => ending(jar.session) ?? json({ csrf_token: jar.session.csrf }),
+    async '/accounts/logout'(request, jar) {
+      const body = await request.text();
+      const session = body ? sessions.get(JSON.parse(body).refresh_token.split('/')[0]) : jar.session;
+      if (session?.csrf && request.headers.get('X-CSRFTOKEN') !== session.csrf) return problem(403, 'csrf_failed');
+      if (session) session.ended ??= { code: 'session_revoked', reason: 'logout' };
+      if (!body) jar.session = undefined;
+      return new Response(null, { status: 204 });
+    },
+    async '/accounts/logout-all'(request, jar) {
+      const no = refused(request);
+      if (no) return no;
+      const mine = tokens.get(request.headers.get('Authorization').slice(7)).session;
+      const { keep_current } = await request.json();
+      for (const session of sessions.values()) if (!keep_current || session !== mine) session.ended ??= { code: 'session_revoked', reason: 'logout_all' };
+      if (!keep_current) jar.session = undefined;
+      return new Response(null, { status: 204 });
+    },
+    '/accounts/profile': (request) => refused(request) ?? json({ user: tokens.get(request.headers.get('Authorization').slice(7)).session.user }),
+  };
+
+  const server = {
+    requests: [],
+    sessions,
+    tokens,
+    problem,
+    json,
+    /** How many requests there were to a path. */
+    count: (path) => server.requests.filter((request) => request.path === path).length,
+    /** What happens to the next requests to a path, instead of what would: one function for each. */
+    next(path, ...steps) {
+      script.push(...steps.map((step) => ({ path, step })));
+    },
+    /** What happens to all requests to a path, until it is taken back by calling the answer. */
+    always(path, step) {
+      const entry = { path, step, stays: true };
+      script.push(entry);
+      return () => script.splice(script.indexOf(entry), 1);
+    },
+    async fetch(request, jar, credentials) {
+      const { pathname: path, origin } = new URL(request.url);
+      const signal = request.signal;
+      signal.throwIfAborted();
+      server.requests.push({ path, origin, method: request.method, headers: request.headers, at: clock.monotonic });
+      const handle = async () => {
+        if (path.startsWith('/accounts/')) return routes[path](request, credentials === 'include' ? jar : {});
+        if (origin !== HOST && !origin.endsWith('.trusted.example')) return new Response('elsewhere');
+        const no = request.headers.has('Authorization') ? refused(request) : problem(401, 'not_authenticated');
+        return no ?? json({ path, body: await request.text() });
+      };
+      // A network is slower than a message between two tabs.
+      for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
+      const entry = script.find((one) => one.path === path);
+      if (entry && !entry.stays) script.splice(script.indexOf(entry), 1);
+      const answer = entry ? entry.step(request, handle) : handle();
+      return new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+        Promise.resolve(answer).then(resolve, reject);
+      });
+    },
+    /** Ends a session as the server would for another reason. */
+    end: (session, code, reason) => (session.ended = { code, reason }),
+  };
+  return server;
+}
+
+function makeBrowser() {
+  const channels = new Set();
+  const queues = new Map();
+  const browser = {
+    jar: {},
+    /** Messages that were sent, as others saw them. */
+    messages: [],
+    BroadcastChannel: class {
+      constructor(name) {
+        this.name = name;
+        this.onmessage = null;
+        channels.add(this);
+      }
+      postMessage(message) {
+        const data = structuredClone(message);
+        browser.messages.push(data);
+        for (const other of channels) {
+          if (other !== this && other.name === this.name) setImmediate(() => channels.has(other) && other.onmessage?.({ data: structuredClone(data) }));
+        }
+      }
+      close() {
+        channels.delete(this);
+      }
+    },
+    locks: {
+      request(name, { signal }, work) {
+        const before = queues.get(name) ?? Promise.resolve();
+        const turn = new Promise((resolve, reject) => {
+          let gone = false;
+          signal.addEventListener('abort', () => {
+            gone = true;
+            reject(signal.reason);
+          });
+          before.then(() => (gone ? undefined : Promise.resolve(work({ name })).then(resolve, reject)));
+        });
+        queues.set(
+          name,
+          turn.then(
+            () => {},
+            () => {},
+          ),
+        );
+        return turn;
+      },
+    },
+    /** A frozen tab that holds the lock for ever. */
+    jam(name) {
+      queues.set(name, new Promise(() => {}));
+    },
+  };
+  return browser;
+}
