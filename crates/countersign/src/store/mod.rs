@@ -2,6 +2,7 @@
 //!
 //! Every operation is one statement or one transaction, and durable when it returns. No query builder leaks upward.
 
+pub mod admin;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]

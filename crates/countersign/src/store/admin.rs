@@ -1,0 +1,573 @@
+//! What an admin site asks of a store: lists that stay fast at a million rows, edits that notice what happened meanwhile, and the audit log.
+//!
+//! A change and the line that tells of it are one transaction. Nothing here changes or removes a line of the audit log but [`forget_audit`](AdminStore::forget_audit), by age.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Store, StoreError};
+use crate::password::EncodedPassword;
+use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::user::{Email, NewUser, User, UserId, Username};
+
+/// The store behind an admin site. Users are the store's own.
+#[async_trait]
+pub trait AdminStore: Store {
+    // Users
+
+    /// A page of users.
+    async fn find_users(&self, asked: &UserSearch) -> Result<Page<User>, StoreError>;
+
+    /// The user with what was given to her alone, and the fingerprint of what an edit form shows.
+    async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError>;
+
+    /// Makes a user, with groups and permissions.
+    async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError>;
+
+    /// Changes a user, unless the row is no longer what `seen` stands for. Ends her sessions when she becomes inactive.
+    ///
+    /// # Errors
+    /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name that is taken.
+    async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError>;
+
+    /// Sets a password, or an unusable one, and ends all of the user's sessions.
+    async fn set_password(&self, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError>;
+
+    /// Does one thing to many users, as one transaction; how many it changed.
+    ///
+    /// # Errors
+    /// [`AdminError::LastSuperuser`] when none would be left; nothing is done then.
+    async fn act_on_users(&self, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError>;
+
+    /// What goes with these users when they are deleted.
+    async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError>;
+
+    // Groups and permissions
+
+    /// Up to `limit` groups whose name begins with `prefix`, after the name `after`, by name.
+    async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError>;
+
+    /// The group with its permissions, and the fingerprint of what its form shows.
+    async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError>;
+
+    /// Makes a group (`id` is `None`) or changes one, unless it is no longer what `seen` stands for; its id.
+    async fn save_group(
+        &self,
+        id: Option<i64>,
+        name: &str,
+        permissions: &[i64],
+        seen: Option<Fingerprint>,
+        by: &Actor,
+    ) -> Result<i64, AdminError>;
+
+    /// Deletes a group. Its members lose what it gave.
+    async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError>;
+
+    /// Every permission, by app and codename; the first 10,000.
+    async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError>;
+
+    /// Makes a permission or changes its text; its id.
+    ///
+    /// # Errors
+    /// [`AdminError::NameTaken`] when there is another `app.codename` like it.
+    async fn save_permission(&self, id: Option<i64>, permission: &PermissionText, by: &Actor) -> Result<i64, AdminError>;
+
+    /// Deletes a permission, from users and groups too.
+    async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError>;
+
+    // Sessions of users
+
+    /// A page of sessions, the last begun first.
+    async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError>;
+
+    /// The last refreshes of a session, the newest first; at most [`STEPS_KEPT`].
+    async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError>;
+
+    /// Ends these sessions with the reason `admin`; how many were live.
+    async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError>;
+
+    // The admin site's own sessions
+
+    /// Begins an admin session. Its token is known by its hash only.
+    async fn begin_admin_session(&self, new: &AdminSession) -> Result<(), StoreError>;
+
+    /// The admin session of this hash, if it is there; its limits are the caller's business.
+    async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError>;
+
+    /// Notes that the session was used, or its password entered again.
+    async fn touch_admin_session(&self, token_hash: [u8; 32], used_at: Timestamp, password_at: Option<Timestamp>)
+    -> Result<(), StoreError>;
+
+    /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no longer staff, gets a new password, is deleted, or logs out everywhere.
+    async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError>;
+
+    // The audit log
+
+    /// Writes lines as one transaction.
+    async fn note(&self, lines: &[AuditLine]) -> Result<(), StoreError>;
+
+    /// A page of the log, the newest first.
+    async fn audit(&self, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError>;
+
+    /// Forgets lines before `before`; at most `limit`. How many went.
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    // The dashboard
+
+    /// Adds to the counts of an hour.
+    async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError>;
+
+    /// The counts of each hour since `since`, in order; hours without any are left out.
+    async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError>;
+
+    /// How large things are. Cheap: estimates where counting would take long.
+    async fn sizes(&self) -> Result<Sizes, StoreError>;
+}
+
+/// Who does it, from where: for the audit log.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The operator.
+    pub user: UserId,
+    /// Where the request came from.
+    pub ip: Option<IpAddr>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Which users, in which order, from where on.
+#[derive(Debug, Clone, Default)]
+pub struct UserSearch {
+    /// What a name or e-mail address begins with, in any case; empty for everybody.
+    pub text: String,
+    /// Only active or only inactive ones.
+    pub active: Option<bool>,
+    /// Only staff or only others.
+    pub staff: Option<bool>,
+    /// Only superusers or only others.
+    pub superuser: Option<bool>,
+    /// Only members of this group.
+    pub group: Option<i64>,
+    /// Only those who joined at or after this.
+    pub joined_since: Option<Timestamp>,
+    /// Only those who signed in at or after this.
+    pub signed_in_since: Option<Timestamp>,
+    /// Only those who did not sign in since this, or never.
+    pub not_signed_in_since: Option<Timestamp>,
+    /// By what.
+    pub order: UserOrder,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+    /// Where the page begins.
+    pub from: Option<Place>,
+    /// How many, at most.
+    pub limit: u32,
+}
+
+/// By what users are sorted. Ties are sorted by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UserOrder {
+    /// By user name.
+    #[default]
+    Username,
+    /// By e-mail address.
+    Email,
+    /// By first name.
+    FirstName,
+    /// By last name.
+    LastName,
+    /// By the time they joined.
+    Joined,
+    /// By their last login; those who never did come first.
+    LastLogin,
+}
+
+/// A place in a sorted list, opaque to a browser: what [`Page::next`] and [`Page::previous`] say. It is checked when it comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The sort key of the row there.
+    pub key: String,
+    /// The id of the row there.
+    pub id: i64,
+    /// Whether the page ends just before it rather than begins just after it.
+    pub backwards: bool,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub rows: Vec<T>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<Place>,
+    /// Where the page before ends, when there is one.
+    pub previous: Option<Place>,
+    /// How many there are on all pages.
+    pub count: Count,
+}
+
+/// How many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// So many.
+    Exactly(u64),
+    /// Some so many: counting would take too long.
+    About(u64),
+    /// More than so many.
+    MoreThan(u64),
+}
+
+/// A user as an edit form shows one.
+#[derive(Debug, Clone)]
+pub struct UserRecord {
+    /// The row, with everything that groups give.
+    pub user: User,
+    /// The groups and what was given to the user alone.
+    pub grants: Grants,
+    /// Whether the password can be used at all.
+    pub has_usable_password: bool,
+    /// The kind of its hash, as in `argon2id` or `pbkdf2_sha256`.
+    pub password_algorithm: String,
+    /// What [`AdminStore::edit_user`] wants back.
+    pub fingerprint: Fingerprint,
+}
+
+/// Groups and permissions by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Groups, sorted.
+    pub groups: Vec<i64>,
+    /// Permissions given to the user alone, sorted.
+    pub permissions: Vec<i64>,
+}
+
+/// What everything that a form shows comes to: equal while nobody changed it. The last login does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// A user as edited: all fields of the form.
+#[derive(Debug, Clone)]
+pub struct UserEdit {
+    /// The login name; `None` leaves it (an imported one need not be one that is allowed today).
+    pub username: Option<Username>,
+    /// The e-mail address, or none.
+    pub email: Option<Email>,
+    /// Up to 150 characters.
+    pub first_name: String,
+    /// Up to 150 characters.
+    pub last_name: String,
+    /// Whether the user may sign in at all.
+    pub is_active: bool,
+    /// Whether the user may enter the admin site.
+    pub is_staff: bool,
+    /// Whether the user has every permission.
+    pub is_superuser: bool,
+    /// Groups and permissions; `None` leaves them.
+    pub grants: Option<Grants>,
+    /// Yours: any JSON object.
+    pub metadata: Map<String, Value>,
+}
+
+/// One thing done to many users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserAct {
+    /// Let them sign in.
+    Activate,
+    /// Let them not, and end their sessions.
+    Deactivate,
+    /// End their sessions.
+    EndSessions,
+    /// Delete them, and end their sessions.
+    Delete,
+}
+
+/// What goes with users who are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WhatGoes {
+    /// The users who are there.
+    pub users: u64,
+    /// Live sessions.
+    pub sessions: u64,
+    /// Memberships in groups.
+    pub memberships: u64,
+    /// Permissions given to them alone.
+    pub permissions: u64,
+}
+
+/// A group in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Its id.
+    pub id: i64,
+    /// Its name, up to 150 characters.
+    pub name: String,
+    /// How many permissions it gives.
+    pub permissions: u64,
+    /// How many members it has, counted up to 1,000.
+    pub members: Count,
+}
+
+/// A group as its form shows it.
+#[derive(Debug, Clone)]
+pub struct GroupRecord {
+    /// Its id.
+    pub id: i64,
+    /// Its name, up to 150 characters.
+    pub name: String,
+    /// Its permissions, sorted.
+    pub permissions: Vec<i64>,
+    /// What [`AdminStore::save_group`] wants back.
+    pub fingerprint: Fingerprint,
+}
+
+/// A permission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionRow {
+    /// Its id.
+    pub id: i64,
+    /// What it says.
+    pub text: PermissionText,
+}
+
+/// What a permission says: `app.codename`, and its name for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionText {
+    /// The app, up to 100 characters.
+    pub app: String,
+    /// The codename, up to 100 characters.
+    pub codename: String,
+    /// For people, up to 255 characters.
+    pub name: String,
+}
+
+/// Which sessions, from where on.
+#[derive(Debug, Clone, Default)]
+pub struct SessionSearch {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Only live ones, or only ended ones.
+    pub live: Option<bool>,
+    /// Only of this kind of client.
+    pub transport: Option<Transport>,
+    /// Only those that ended for this reason.
+    pub reason: Option<RevokedReason>,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// Where the page begins.
+    pub from: Option<Place>,
+    /// How many, at most.
+    pub limit: u32,
+}
+
+/// One refresh of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// When, to the second.
+    pub at: Timestamp,
+    /// What it was.
+    pub kind: StepKind,
+}
+
+/// What a refresh was: the [`Rule`](crate::session::rotation::Rule) that granted it, or theft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// The newest token was turned in for the next.
+    Rotated,
+    /// The parent of the newest token was turned in again: its answer had been lost.
+    Repeated,
+    /// Two tabs, or a request and its repetition, came at the same moment.
+    Race,
+    /// A token that a restored database did not know of; the chain goes on from it.
+    Healed,
+    /// A token that nobody honest holds any more: the session was ended.
+    Theft,
+}
+
+/// A session of the admin site itself.
+#[derive(Debug, Clone)]
+pub struct AdminSession {
+    /// SHA-256 of the token in the cookie.
+    pub token_hash: [u8; 32],
+    /// Whose it is.
+    pub user: UserId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub used_at: Timestamp,
+    /// When the password was last entered.
+    pub password_at: Timestamp,
+    /// Where from.
+    pub ip: Option<IpAddr>,
+    /// What the browser called itself, at most 255 characters.
+    pub user_agent: String,
+}
+
+/// A line about to be written into the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: AuditKind,
+    /// Who did it; `None` for who was not signed in, or for the command line.
+    pub actor: Option<UserId>,
+    /// To whom it happened.
+    pub user: Option<UserId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// From where.
+    pub ip: Option<IpAddr>,
+    /// What else: names of changed fields, a group's name; at most 1,000 characters; never a password or token.
+    pub detail: String,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub id: i64,
+    /// What it says. The kind may be one that a newer program wrote: see `word`.
+    pub line: AuditLine,
+    /// The word for its kind in the database.
+    pub word: String,
+}
+
+/// What the audit log tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditKind {
+    /// A user logged in.
+    Login,
+    /// A login failed.
+    LoginFailed,
+    /// A login was put off, too many having failed.
+    LoginThrottled,
+    /// A session was ended by its owner.
+    Logout,
+    /// A user ended all sessions.
+    LogoutAll,
+    /// Two parties held a session's tokens.
+    TokenTheft,
+    /// A token after a restore was taken.
+    RotationHealed,
+    /// A user changed the own password.
+    PasswordChanged,
+    /// An operator set somebody's password, or made it unusable.
+    PasswordSet,
+    /// Somebody entered the admin site.
+    AdminLogin,
+    /// Somebody failed to.
+    AdminLoginFailed,
+    /// Somebody left it.
+    AdminLogout,
+    /// A user was made.
+    UserAdded,
+    /// A user's fields were changed; the detail names them, with old and new values of flags, groups and permissions.
+    UserChanged,
+    /// A user was activated.
+    UserActivated,
+    /// A user was deactivated.
+    UserDeactivated,
+    /// A user was deleted; the detail has the name.
+    UserDeleted,
+    /// An operator ended sessions.
+    SessionsEnded,
+    /// A group was made, changed or deleted; the detail says which.
+    GroupAdded,
+    /// A group was changed.
+    GroupChanged,
+    /// A group was deleted.
+    GroupDeleted,
+    /// A permission was made.
+    PermissionAdded,
+    /// A permission was changed.
+    PermissionChanged,
+    /// A permission was deleted.
+    PermissionDeleted,
+    /// The signing keys were rotated.
+    KeysRotated,
+    /// A signing key was retired.
+    KeyRetired,
+    /// A kind that this program does not know.
+    Unknown,
+}
+
+/// Which lines of the audit log, from where on.
+#[derive(Debug, Clone, Default)]
+pub struct AuditSearch {
+    /// Only of this kind.
+    pub kind: Option<AuditKind>,
+    /// Only what this user did.
+    pub actor: Option<UserId>,
+    /// Only what happened to this user.
+    pub user: Option<UserId>,
+    /// Only in this session.
+    pub session: Option<SessionId>,
+    /// Only from this address.
+    pub ip: Option<IpAddr>,
+    /// Only at or after this.
+    pub since: Option<Timestamp>,
+    /// Only before this.
+    pub until: Option<Timestamp>,
+    /// Where the page begins.
+    pub from: Option<Place>,
+    /// How many, at most.
+    pub limit: u32,
+}
+
+/// What is counted by the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Counted {
+    /// Logins.
+    Login,
+    /// Logins that failed.
+    LoginFailed,
+    /// Refreshes.
+    Refresh,
+    /// Thefts.
+    Theft,
+    /// Live sessions, once in the hour: the highest that was told counts, rather than the sum.
+    ActiveSessions,
+}
+
+/// How large things are.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Users.
+    pub users: Count,
+    /// Sessions, ended ones too, until they are forgotten.
+    pub sessions: Count,
+    /// Lines of the audit log.
+    pub audit: Count,
+    /// The database on the disk, in bytes.
+    pub bytes: u64,
+}
+
+/// Why a change was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// It was changed meanwhile, and is not overwritten.
+    #[error("it was changed meanwhile")]
+    Stale,
+    /// It is not there any more.
+    #[error("it is not there any more")]
+    Gone,
+    /// Nobody would be left who can do everything.
+    #[error("there must be an active superuser left")]
+    LastSuperuser,
+    /// Another group or permission has this name.
+    #[error("another has this name")]
+    NameTaken,
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How many refreshes of a session are remembered.
+pub const STEPS_KEPT: usize = 8;
