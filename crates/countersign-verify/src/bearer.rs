@@ -16,6 +16,25 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(Some(bearer_token(value.as_bytes())?))
 }
 
+/// What stands after `Bearer` in a request's only `Authorization` header, unread: enough to look it up among the tokens that were verified before, which is most of what a hot path does.
+/// `None` says nothing; then [`bearer`] tells.
+///
+/// ```
+/// use countersign_verify::unread_bearer;
+/// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(unread_bearer(&headers), None);
+/// headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer a.b.c"));
+/// assert_eq!(unread_bearer(&headers), Some(b"a.b.c".as_slice()));
+/// ```
+pub fn unread_bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).into_iter();
+    let (only, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, rest) = only.as_bytes().split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then_some(rest)?.strip_prefix(b" ")
+}
+
 /// The token in the value of an `Authorization` header: `Bearer`, in any letter case, one or more spaces, and one word (RFC 6750, 2.1).
 ///
 /// # Errors

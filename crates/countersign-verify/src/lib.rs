@@ -52,7 +52,7 @@ mod user_id;
 mod verifier;
 
 pub use account::{Account, TokenUser};
-pub use bearer::{bearer, bearer_token};
+pub use bearer::{bearer, bearer_token, unread_bearer};
 pub use claims::{Audience, Claims};
 #[cfg(feature = "axum")]
 pub use extract::{CurrentUser, Permitted};

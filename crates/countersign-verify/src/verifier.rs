@@ -15,7 +15,7 @@ pub struct Verifier<T = ()> {
     audience: Option<String>,
     longest: u64,
     keys: ArcSwap<Generation>,
-    cache: Recent<Box<str>, Arc<Seen<T>>>,
+    cache: Recent<Box<[u8]>, Arc<Seen<T>>>,
 }
 
 impl<T> Verifier<T> {
@@ -38,8 +38,8 @@ impl<T> Verifier<T> {
     }
 
     /// The token as it was [remembered](Self::remember), if it still counts at `now`, in whole seconds since 1970.
-    pub fn seen(&self, token: &str, now: u64) -> Option<Arc<Seen<T>>> {
-        let seen = self.cache.get(token)?;
+    pub fn seen(&self, token: impl AsRef<[u8]>, now: u64) -> Option<Arc<Seen<T>>> {
+        let seen = self.cache.get(token.as_ref())?;
         (now < seen.until && seen.generation == self.keys.load().number).then_some(seen)
     }
 
@@ -58,7 +58,7 @@ impl<T> Verifier<T> {
     pub fn remember(&self, token: &str, verified: Verified, attached: T) -> Arc<Seen<T>> {
         let Verified { claims, until, generation, .. } = verified;
         let seen = Arc::new(Seen { claims, attached, until, generation });
-        self.cache.insert(token.into(), Arc::clone(&seen));
+        self.cache.insert(token.as_bytes().into(), Arc::clone(&seen));
         seen
     }
 

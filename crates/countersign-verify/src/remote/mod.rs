@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use crate::permission::Permission;
 use crate::protect::{Authenticator, Found};
 use crate::{
-    Algorithm, Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified, Verifier, VerifyingKey, bearer, csrf,
+    Algorithm, Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified, Verifier, VerifyingKey, bearer,
+    csrf, unread_bearer,
 };
 use fetch::{Fetched, Fetcher};
 use list::{List, ListError};
@@ -108,7 +109,7 @@ impl ResourceServer {
     /// # Errors
     /// A 401 for a token that does not count (any more), a 503 while the issuer cannot be reached.
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
-        match self.0.known(token) {
+        match self.0.known(token.as_bytes()) {
             Some(known) => known,
             None => self.0.check(token).await,
         }
@@ -117,10 +118,13 @@ impl ResourceServer {
 
 impl Authenticator for ResourceServer {
     fn known(&self, request: &Parts) -> Option<Found> {
-        let found = match bearer(&request.headers) {
-            Ok(None) => Ok(None),
-            Ok(Some(token)) => self.0.known(token)?.map(Some),
-            Err(problem) => Err(problem),
+        let found = match unread_bearer(&request.headers).and_then(|token| self.0.known(token)) {
+            Some(known) => known.map(Some),
+            None => match bearer(&request.headers) {
+                Ok(None) => Ok(None),
+                Ok(Some(_)) => return None,
+                Err(problem) => Err(problem),
+            },
         };
         Some(found.and_then(|who| guarded(request, who)))
     }
@@ -150,7 +154,7 @@ impl Shared {
     }
 
     /// The answer for a token that was verified before.
-    fn known(&self, token: &str) -> Option<Result<Identity, Problem>> {
+    fn known(&self, token: &[u8]) -> Option<Result<Identity, Problem>> {
         if !self.is_fresh() {
             return Some(Err(Problem::new(Code::Unavailable)
                 .detail("The login service cannot be reached, so nobody can be let in. Try again soon.")

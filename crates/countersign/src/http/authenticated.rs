@@ -6,7 +6,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use countersign_verify::{Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen, TokenError, bearer};
+use countersign_verify::{
+    Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen, TokenError, bearer, unread_bearer,
+};
 
 use super::cors::Cors;
 use super::guard;
@@ -32,7 +34,7 @@ impl Auth {
     /// }
     /// ```
     pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
-        router.layer((Cors::of(self), Protect::new(self.clone())))
+        self.before(router, Protect::new(self.clone()))
     }
 
     /// As [`protect`](Self::protect), for who has `permission`.
@@ -40,7 +42,7 @@ impl Auth {
     /// # Panics
     /// When the parts of the permission contradict each other: at start, with a sentence that says so.
     pub fn protect_with<S: Clone + Send + Sync + 'static>(&self, permission: impl Permission, router: Router<S>) -> Router<S> {
-        router.layer((Cors::of(self), Protect::with(self.clone(), permission)))
+        self.before(router, Protect::with(self.clone(), permission))
     }
 
     /// The CORS headers alone, for routes that are open to everybody, the allowed front ends included.
@@ -48,15 +50,22 @@ impl Auth {
         Cors::of(self)
     }
 
+    fn before<S: Clone + Send + Sync + 'static, P: Permission>(&self, router: Router<S>, protect: Protect<Self, P>) -> Router<S> {
+        let cors = Cors::of(self);
+        if cors.is_closed() { router.layer(protect) } else { router.layer((cors, protect)) }
+    }
+
     /// The user of a token that was seen before, if nothing has changed since.
     fn at_once(&self, parts: &Parts, now: u64) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
-        let token = match bearer(&parts.headers) {
-            Ok(Some(token)) => token,
-            Ok(None) => return Some(Ok(None)),
-            Err(problem) => return Some(Err(problem)),
-        };
-        let seen = self.verifier.seen(token, now).filter(|seen| seen.attached.moment == self.users.moment())?;
-        Some(self.admit(parts, seen).map(Some))
+        let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier.seen(token, now));
+        match seen.filter(|seen| seen.attached.moment == self.users.moment()) {
+            Some(seen) => Some(self.admit(parts, seen).map(Some)),
+            None => match bearer(&parts.headers) {
+                Ok(None) => Some(Ok(None)),
+                Ok(Some(_)) => None,
+                Err(problem) => Some(Err(problem)),
+            },
+        }
     }
 
     /// The user of a token that must be checked, or whose row must be read again. Only active users are remembered.

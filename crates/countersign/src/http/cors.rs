@@ -38,6 +38,11 @@ impl Cors {
                 .max_age(PREFLIGHT),
         )))
     }
+
+    /// Whether no origin but the server's own is let in, so that there is nothing to do.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 impl<S: Clone> Layer<S> for Cors {
