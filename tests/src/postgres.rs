@@ -136,6 +136,10 @@ impl Cluster {
     /// When it does not run.
     pub fn signal(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.directory.join("pid")).expect("it runs");
+        if signal == "KILL" {
+            // So that it begins no new process when it sees the others end: one that outlives it would keep the next server from starting.
+            run(Command::new("kill").args(["-STOP", pid.trim()]));
+        }
         if signal == "KILL" || signal == "STOP" || signal == "CONT" {
             let _ = Command::new("pkill").args([&format!("-{signal}"), "-P", pid.trim()]).status();
         }

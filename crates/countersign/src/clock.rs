@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
 
 /// Where the time comes from.
@@ -80,8 +79,8 @@ pub struct OsRandom;
 
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) {
-        // AWS-LC itself aborts when the operating system has no entropy; going on with zeroes is never an option.
-        SystemRandom::new().fill(bytes).expect("the operating system gives random bytes");
+        // AWS-LC's generator would first measure the processor's jitter, for some 40 ms of every start. Going on with zeroes is never an option.
+        getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
 }
 

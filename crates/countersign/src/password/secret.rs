@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
@@ -123,7 +122,7 @@ pub(super) fn random_text(length: usize) -> String {
     let mut bytes = [0u8; 32];
     while text.len() < length {
         #[expect(clippy::expect_used, reason = "aws-lc aborts by itself when the system has no randomness; a peer has no part in it")]
-        rand::fill(&mut bytes).expect("the operating system gives randomness");
+        getrandom::fill(&mut bytes).expect("the operating system gives randomness");
         // 248 is the largest multiple of 62 in a byte: dropping the rest keeps the letters equally likely.
         let letters = bytes.iter().filter(|&&byte| byte < 248).map(|&byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()]));
         text.extend(letters.take(length - text.len()));

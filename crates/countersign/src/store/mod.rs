@@ -124,9 +124,10 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Waits until something may have changed in the store, or for as long as one may wait before looking anyway: a tenth of a second, unless the store hears of changes
-    /// by itself.
-    async fn await_changes(&self) {
+    /// by itself. Whether it did.
+    async fn await_changes(&self) -> bool {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        false
     }
 
     // Keeping house

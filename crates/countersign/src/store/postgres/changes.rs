@@ -6,6 +6,7 @@
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio_postgres::{Client, Row};
 
 use super::columns::{from_micros, get, micros};
@@ -24,32 +25,89 @@ pub(super) async fn adopt(client: &Client) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) async fn after(client: &Object, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
-    // A cursor beyond all transactions is from before the database was restored to an earlier state: everything is read again.
+/// The times between two starts of the server, as this process has met them. Between two of them the database may have gone back to an earlier state (a restored backup, a
+/// failover to a replica that lagged), from where it gives the ids of transactions that this process has seen to other ones. So a cursor is worth something in its own
+/// era only, which is in its upper bits; one of an earlier era reads from the beginning of what is kept, a few minutes.
+#[derive(Debug, Default)]
+pub(super) struct Eras(Mutex<Era>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Era {
+    number: i64,
+    /// When the server started, as it says; unknown before the first look.
+    started: Option<i64>,
+}
+
+impl Eras {
+    fn now(&self) -> Era {
+        *self.0.lock()
+    }
+
+    /// The era of an answer of a server that started then.
+    fn of(&self, started: i64) -> Era {
+        let mut era = self.0.lock();
+        if era.started.is_some_and(|known| known != started) {
+            era.number += 1;
+        }
+        era.started = Some(started);
+        *era
+    }
+}
+
+impl Era {
+    fn cursor(self, xid: i64) -> Cursor {
+        Cursor((self.number << XID_BITS) + xid.clamp(0, MAX_XID))
+    }
+
+    /// The transaction of a cursor, or before all of them for one of another era.
+    fn xid(self, cursor: Cursor) -> i64 {
+        if cursor.0 >> XID_BITS == self.number { cursor.0 & MAX_XID } else { 0 }
+    }
+}
+
+pub(super) async fn after(client: &Object, eras: &Eras, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
+    // A number of the database's own would be given again after it went back, and taken for a change that is known.
     let statement = client
         .prepare_cached(
-            "WITH bounds AS (
+            "WITH server AS (
                  SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled_before,
-                        CASE WHEN $1 > pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN 0 ELSE $1 END AS after
+                        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
+                        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
+             ), bounds AS (
+                 SELECT *, CASE WHEN $1 > newest OR $2 <> started THEN 0 ELSE $1 END AS after FROM server
              )
-             SELECT number, xid, at, kind, subject, settled_before, after FROM changes, bounds
-             WHERE xid > after ORDER BY xid FETCH FIRST ($2::bigint) ROWS WITH TIES",
+             SELECT number AS place, hashtextextended(at || ' ' || kind || ' ' || coalesce(subject, ''), number) AS number,
+                 xid, at, kind, subject, settled_before, after, started
+             FROM changes, bounds WHERE xid > after ORDER BY xid FETCH FIRST ($3::bigint) ROWS WITH TIES",
         )
         .await?;
-    let rows = client.query(&statement, &[&after.0, &i64::from(limit)]).await?;
-    let mut changes = rows.iter().map(change).collect::<Result<Vec<_>, _>>()?;
-    changes.sort_by_key(|change| (change.cursor, change.number));
-    Ok(changes)
+    let known = eras.now();
+    let rows = client.query(&statement, &[&known.xid(after), &known.started, &i64::from(limit)]).await?;
+    let mut changes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        changes.push((get::<i64>(row, "place")?, change(row, eras.of(get(row, "started")?))?));
+    }
+    changes.sort_by_key(|(place, change)| (change.cursor, *place));
+    Ok(changes.into_iter().map(|(_, change)| change).collect())
 }
 
 /// The transactions that may matter begin at `since`; where there is none, at those that may still be open.
-pub(super) async fn cursor_at(client: &Object, since: Timestamp) -> Result<Cursor, StoreError> {
+pub(super) async fn cursor_at(client: &Object, eras: &Eras, since: Timestamp) -> Result<Cursor, StoreError> {
     let statement = client
         .prepare_cached(
-            "SELECT least((SELECT min(xid) FROM changes WHERE at >= $1), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1",
+            "SELECT least((SELECT min(xid) FROM changes WHERE at >= $1), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
+                 (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started",
         )
         .await?;
-    Ok(Cursor(client.query_one(&statement, &[&micros(since)]).await?.try_get(0)?))
+    let row = client.query_one(&statement, &[&micros(since)]).await?;
+    Ok(eras.of(get(&row, "started")?).cursor(get(&row, "xid")?))
+}
+
+/// Writes, and changes nothing.
+pub(super) async fn touch(client: &Object) -> Result<(), StoreError> {
+    let statement = client.prepare_cached("DELETE FROM changes WHERE number = -1").await?;
+    client.execute(&statement, &[]).await?;
+    Ok(())
 }
 
 pub(super) async fn note_user_changed(client: &Object, user: UserId, now: Timestamp) -> Result<(), StoreError> {
@@ -60,10 +118,11 @@ pub(super) async fn note_user_changed(client: &Object, user: UserId, now: Timest
 
 pub(super) async fn prune(client: &Object, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let mut gone = 0;
+    // Two nodes that do this at once do not wait for each other, nor for a refresh.
     for (sql, before) in [
-        ("DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < $1 LIMIT $2)", changes),
-        ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)", sessions),
-        ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < $1 LIMIT $2)", sessions),
+        ("DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", changes),
+        ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", sessions),
+        ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", sessions),
     ] {
         let statement = client.prepare_cached(sql).await?;
         gone += client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?;
@@ -71,7 +130,7 @@ pub(super) async fn prune(client: &Object, changes: Timestamp, sessions: Timesta
     Ok(gone)
 }
 
-fn change(row: &Row) -> Result<Change, StoreError> {
+fn change(row: &Row, era: Era) -> Result<Change, StoreError> {
     let (kind, subject): (&str, Option<&str>) = (get(row, "kind")?, get(row, "subject")?);
     let what = match kind {
         "session_ended" => {
@@ -87,10 +146,15 @@ fn change(row: &Row) -> Result<Change, StoreError> {
     Ok(Change {
         number: get(row, "number")?,
         // As far as the reader may go once it has taken this.
-        cursor: Cursor(if settled { xid } else { after.max(settled_before - 1) }),
+        cursor: era.cursor(if settled { xid } else { after.max(settled_before - 1) }),
         settled,
         at: from_micros(get(row, "at")?),
         // A kind that a newer program writes: to forget what is cached of users is the safe answer.
         what: what.unwrap_or(What::AllUsersChanged),
     })
 }
+
+/// The lower bits of a cursor: more than eight thousand years of a thousand transactions a second.
+const XID_BITS: u32 = 48;
+
+const MAX_XID: i64 = (1 << XID_BITS) - 1;

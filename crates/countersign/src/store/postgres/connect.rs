@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -75,46 +76,53 @@ impl Address {
 
     /// A connection of its own, outside the pool.
     pub(super) async fn connect(&self) -> Result<tokio_postgres::Client, StoreError> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
-        let (client, connection) = connecting.await.map_err(|_| StoreError::Failed("the database does not answer".to_owned()))??;
+        let (client, connection) = in_time(self.config.connect(self.tls.clone())).await?;
         tokio::spawn(connection);
         Ok(client)
     }
 
-    /// Listens for changes until the store is gone, and rings at each, and whenever one may have been missed.
+    /// Listens for changes until the store is gone, and rings at each, and whenever one may have been missed. A ring that nobody waits for is kept for the next who does:
+    /// what is announced while the one before is being read is not found a second later only.
     pub(super) async fn listen(self, bell: Arc<Notify>) {
         while Arc::strong_count(&bell) > 1 {
             if let Err(error) = self.listen_once(&bell).await {
                 tracing::debug!(%error, "the database does not announce changes now; they are found by looking every second");
             }
-            bell.notify_waiters();
+            bell.notify_one();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
     async fn listen_once(&self, bell: &Arc<Notify>) -> Result<(), StoreError> {
-        let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
-        let ring = Arc::clone(bell);
-        let ear = tokio::spawn(async move {
+        let (client, mut connection) = in_time(self.config.connect(self.tls.clone())).await?;
+        let ring = Arc::downgrade(bell);
+        // A set, so that the ear goes with this function, however it ends.
+        let mut ear = JoinSet::new();
+        ear.spawn(async move {
             while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                if let AsyncMessage::Notification(_) = message {
-                    ring.notify_waiters();
+                match (message, ring.upgrade()) {
+                    (AsyncMessage::Notification(_), Some(bell)) => bell.notify_one(),
+                    (_, Some(_)) => {}
+                    (_, None) => return,
                 }
             }
         });
-        client.batch_execute("LISTEN countersign").await?;
+        in_time(client.batch_execute("LISTEN countersign")).await?;
         // What happened before is found by whoever looks now.
-        bell.notify_waiters();
-        while Arc::strong_count(bell) > 2 && !ear.is_finished() {
-            // A connection that was cut without a word is found out by asking.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            tokio::time::timeout(CONNECT_TIMEOUT, client.batch_execute(""))
-                .await
-                .map_err(|_| StoreError::Failed("no answer".to_owned()))??;
+        bell.notify_one();
+        while Arc::strong_count(bell) > 1 {
+            tokio::select! {
+                _ = ear.join_next() => return Err(StoreError::Failed("the connection was cut".to_owned())),
+                // One that was cut without a word is found out by asking.
+                () = tokio::time::sleep(Duration::from_secs(1)) => in_time(client.batch_execute("")).await?,
+            }
         }
-        ear.abort();
         Ok(())
     }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+    Ok(tokio::time::timeout(CONNECT_TIMEOUT, asked).await.map_err(|_| super::no_answer())??)
 }
 
 #[derive(Clone, Copy)]

@@ -9,7 +9,9 @@ use crate::store::StoreError;
 use crate::token::{KeyId, SealedKey};
 
 pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
-    let statement = client.prepare_cached("SELECT * FROM signing_keys ORDER BY created_at, number").await?;
+    let statement = client
+        .prepare_cached("SELECT id, algorithm, created_at, activates_at, retires_at, sealed FROM signing_keys ORDER BY created_at, number")
+        .await?;
     client.query(&statement, &[]).await?.iter().map(key).collect()
 }
 

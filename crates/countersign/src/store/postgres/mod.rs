@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, PoolError};
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
 use super::{Change, Cursor, Rotate, Rotation, Store, StoreError};
@@ -30,6 +31,7 @@ use crate::password::EncodedPassword;
 use crate::session::{NewSession, RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+use changes::Eras;
 use connect::Address;
 use rotations::Rotations;
 
@@ -39,6 +41,7 @@ use rotations::Rotations;
 pub struct PostgresStore {
     pool: Pool,
     rotations: Rotations,
+    eras: Eras,
     bell: Arc<Notify>,
 }
 
@@ -57,7 +60,7 @@ impl PostgresStore {
         let pool = address.pool(connections.max(2))?;
         let bell = Arc::new(Notify::new());
         tokio::spawn(address.clone().listen(Arc::clone(&bell)));
-        Ok(Self { rotations: Rotations::start(&pool), pool, bell })
+        Ok(Self { rotations: Rotations::start(&pool), pool, eras: Eras::default(), bell })
     }
 
     /// The names of the migrations that the database still needs. Changes nothing.
@@ -68,32 +71,59 @@ impl PostgresStore {
         let client = Address::parse(url)?.connect().await?;
         Ok(migrations::pending(&client).await?.iter().map(|(name, _)| *name).collect())
     }
+}
 
-    async fn client(&self) -> Result<Object, StoreError> {
-        Ok(self.pool.get().await?)
-    }
+/// Runs an operation on a connection of the pool: its result, and whether the connection was cut. One that gives no answer in time is closed, not used again.
+macro_rules! once {
+    ($store:ident, $client:ident => $operation:expr) => {{
+        let mut lent = $store.pool.get().await?;
+        let $client = &mut lent;
+        let done = timeout(PATIENCE, $operation).await;
+        match done {
+            Ok(result) => (result, lent.is_closed()),
+            Err(_) => {
+                drop(Object::take(lent));
+                (Err(no_answer()), false)
+            }
+        }
+    }};
+}
+
+/// An operation that changes nothing. Where the server cut the connection, as it does when it is restarted, it is asked once more.
+macro_rules! ask {
+    ($store:ident, $client:ident => $operation:expr) => {{
+        let (result, is_cut) = once!($store, $client => $operation);
+        if is_cut && result.is_err() { once!($store, $client => $operation).0 } else { result }
+    }};
+}
+
+/// An operation that changes something. It is told once: whether one that was cut off has been done cannot be known here.
+macro_rules! tell {
+    ($store:ident, $client:ident => $operation:expr) => {
+        once!($store, $client => $operation).0
+    };
 }
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        users::by_id(&self.client().await?, id).await
+        ask!(self, client => users::by_id(client, id))
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
-        users::by_login(&self.client().await?, login).await
+        ask!(self, client => users::by_login(client, login))
     }
 
     async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
-        users::password_of(&self.client().await?, id).await
+        ask!(self, client => users::password_of(client, id))
     }
 
     async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
-        users::create(&mut self.client().await?, &new, now).await
+        tell!(self, client => users::create(client, &new, now))
     }
 
     async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError> {
-        users::update_profile(&mut self.client().await?, id, &change).await
+        tell!(self, client => users::update_profile(client, id, &change))
     }
 
     async fn change_password(
@@ -103,31 +133,31 @@ impl Store for PostgresStore {
         keep: Option<SessionId>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        users::change_password(&self.client().await?, id, password, keep, now).await
+        tell!(self, client => users::change_password(client, id, password, keep, now))
     }
 
     async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError> {
-        users::upgrade_password(&self.client().await?, id, old, new).await
+        tell!(self, client => users::upgrade_password(client, id, old, new))
     }
 
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
-        users::password_kinds(&self.client().await?).await
+        ask!(self, client => users::password_kinds(client))
     }
 
     async fn set_active(&self, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
-        users::set_active(&self.client().await?, id, active, now).await
+        tell!(self, client => users::set_active(client, id, active, now))
     }
 
     async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
-        users::delete(&self.client().await?, id, now).await
+        tell!(self, client => users::delete(client, id, now))
     }
 
     async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        users::list(&self.client().await?, after, limit).await
+        ask!(self, client => users::list(client, after, limit))
     }
 
     async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
-        sessions::create(&self.client().await?, &new).await
+        tell!(self, client => sessions::create(client, &new))
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
@@ -135,15 +165,15 @@ impl Store for PostgresStore {
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        sessions::by_id(&self.client().await?, id).await
+        ask!(self, client => sessions::by_id(client, id))
     }
 
     async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        sessions::of_user(&self.client().await?, user, now).await
+        ask!(self, client => sessions::of_user(client, user, now))
     }
 
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        sessions::live(&self.client().await?, limit, now).await
+        ask!(self, client => sessions::live(client, limit, now))
     }
 
     async fn revoke_session(
@@ -153,7 +183,7 @@ impl Store for PostgresStore {
         reason: RevokedReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        sessions::revoke(&self.client().await?, id, owner, reason, now).await
+        tell!(self, client => sessions::revoke(client, id, owner, reason, now))
     }
 
     async fn revoke_user_sessions(
@@ -163,48 +193,53 @@ impl Store for PostgresStore {
         reason: RevokedReason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        sessions::revoke_of_user(&self.client().await?, user, keep, reason, now).await
+        tell!(self, client => sessions::revoke_of_user(client, user, keep, reason, now))
     }
 
     async fn revoke_sessions_begun_by(&self, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        sessions::revoke_begun_by(&self.client().await?, began, now).await
+        // Some at a time: of a large database all of them would take longer than a statement may, and would keep refreshes waiting meanwhile.
+        let (mut ended, mut from) = (0, Some(Timestamp::MIN));
+        while let Some(at) = from {
+            let (more, next) = tell!(self, client => sessions::revoke_some_begun_by(client, at, began, now))?;
+            (ended, from) = (ended + more, next);
+        }
+        Ok(ended)
     }
 
     async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        keys::all(&self.client().await?).await
+        ask!(self, client => keys::all(client))
     }
 
     async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
-        keys::add(&self.client().await?, &key, retire_others).await
+        tell!(self, client => keys::add(client, &key, retire_others))
     }
 
     async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
-        keys::retire(&self.client().await?, id, at).await
+        tell!(self, client => keys::retire(client, id, at))
     }
 
     async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
-        changes::after(&self.client().await?, after, limit).await
+        ask!(self, client => changes::after(client, &self.eras, after, limit))
     }
 
     async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError> {
-        changes::cursor_at(&self.client().await?, since).await
+        ask!(self, client => changes::cursor_at(client, &self.eras, since))
     }
 
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-        changes::note_user_changed(&self.client().await?, user, now).await
+        tell!(self, client => changes::note_user_changed(client, user, now))
     }
 
-    async fn await_changes(&self) {
-        let _ = tokio::time::timeout(LOOK_ANYWAY, self.bell.notified()).await;
+    async fn await_changes(&self) -> bool {
+        timeout(LOOK_ANYWAY, self.bell.notified()).await.is_ok()
     }
 
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        changes::prune(&self.client().await?, changes, sessions, limit).await
+        tell!(self, client => changes::prune(client, changes, sessions, limit))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.client().await?.execute("DELETE FROM changes WHERE number = -1", &[]).await?;
-        Ok(())
+        tell!(self, client => changes::touch(client))
     }
 }
 
@@ -221,6 +256,8 @@ impl From<tokio_postgres::Error> for StoreError {
         match error.code() {
             Some(code) if busy.contains(code) => Self::Busy,
             Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Busy,
+            // Another program that writes to the table does not take the locks that ours take.
+            Some(code) if *code == SqlState::UNIQUE_VIOLATION && is_of(&error, "users_username_key") => Self::UsernameTaken,
             _ => Self::Failed(told(&error)),
         }
     }
@@ -236,6 +273,14 @@ impl From<PoolError> for StoreError {
     }
 }
 
+fn is_of(error: &tokio_postgres::Error, constraint: &str) -> bool {
+    error.as_db_error().is_some_and(|error| error.constraint() == Some(constraint))
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Failed("the database gives no answer".to_owned())
+}
+
 /// The driver's errors say little without what caused them. What the server says of the row that it refused (`DETAIL`) stays there: it may be a user's own words.
 fn told(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
@@ -244,6 +289,9 @@ fn told(error: &tokio_postgres::Error) -> String {
         (None, None) => error.to_string(),
     }
 }
+
+/// How long an operation waits for its answers. Longer than a statement may take (5 seconds), so that a server that lives says first that it has not done it.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The net under `LISTEN`.
 const LOOK_ANYWAY: Duration = Duration::from_secs(1);

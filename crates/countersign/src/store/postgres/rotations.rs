@@ -4,14 +4,17 @@
 //! another node has rotated meanwhile is read again.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::sessions::{revoked, signed, transport};
+use super::{PATIENCE, no_answer};
 use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
 use crate::session::{RevokedReason, Transport};
 use crate::store::{Rotate, Rotation, StoreError};
@@ -40,7 +43,8 @@ impl Rotations {
     pub(super) async fn run(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
         let (answer, done) = oneshot::channel();
         self.jobs.try_send(Job { rotate, answer }).map_err(|_| StoreError::Busy)?;
-        done.await.map_err(|_| StoreError::Failed("the database is closed".to_owned()))?
+        // Dropped without an answer: the connection gave none. A refresh that was done all the same may be repeated, as after any answer that was lost.
+        timeout(WAITS, done).await.map_err(|_| StoreError::Busy)?.map_err(|_| no_answer())?
     }
 }
 
@@ -55,10 +59,14 @@ async fn work(pool: Pool, waiting: std::sync::Arc<tokio::sync::Mutex<mpsc::Recei
             Ok(client) => {
                 // Requests for one session are one after another, each on what the one before left.
                 let mut rest: VecDeque<Job> = jobs.into();
+                rest.retain(|job| !job.answer.is_closed());
                 while !rest.is_empty() {
                     let (batch, later) = one_for_each_session(rest);
                     rest = later;
-                    rotate_together(&client, batch).await;
+                    if timeout(PATIENCE, rotate_together(&client, batch)).await.is_err() {
+                        drop(Object::take(client));
+                        break;
+                    }
                 }
             }
             Err(error) => {
@@ -122,6 +130,14 @@ async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>
         let Some(live) = rows.remove(&rotate.session.get().cast_signed()) else {
             let _ = job.answer.send(Ok(Rotation::Unknown));
             continue;
+        };
+        let live = match live {
+            Ok(live) => live,
+            Err(error) => {
+                // A newer program's row: its neighbours in the batch are none of its business.
+                let _ = job.answer.send(Err(error));
+                continue;
+            }
         };
         if let Some(refusal) = live.refuses(rotate) {
             let _ = job.answer.send(Ok(refusal));
@@ -209,7 +225,7 @@ impl Live {
     }
 }
 
-async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Live>, StoreError> {
+async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Result<Live, StoreError>>, StoreError> {
     let statement = client
         .prepare_cached(
             "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
@@ -219,7 +235,7 @@ async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Live>, Stor
         .await?;
     let ids: Vec<i64> = batch.iter().map(|job| job.rotate.session.get().cast_signed()).collect();
     let rows = client.query(&statement, &[&ids]).await?;
-    rows.iter().map(|row| Ok((get(row, "id")?, Live::of(row)?))).collect()
+    rows.iter().map(|row| Ok((get(row, "id")?, Live::of(row)))).collect()
 }
 
 /// Writes the new states of those rows that are still as they were read; which they were. What an operator should know is noted in the same statement.
@@ -304,6 +320,9 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
 fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
 }
+
+/// How long a refresh waits for its turn and its answer.
+const WAITS: Duration = Duration::from_secs(10);
 
 /// Rotations that may wait before callers are told to come back.
 const QUEUE: usize = 4096;

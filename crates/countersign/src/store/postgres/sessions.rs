@@ -50,22 +50,24 @@ pub(super) async fn create(client: &Object, new: &NewSession) -> Result<bool, St
 }
 
 pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Session>, StoreError> {
-    let statement = client.prepare_cached("SELECT * FROM sessions WHERE id = $1").await?;
+    let statement = client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = $1")).await?;
     client.query_opt(&statement, &[&id.get().cast_signed()]).await?.as_ref().map(session).transpose()
 }
 
 pub(super) async fn of_user(client: &Object, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
     let statement = client
-        .prepare_cached(
-            "SELECT * FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id",
-        )
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id"
+        ))
         .await?;
     client.query(&statement, &[&user.to_string(), &micros(now)]).await?.iter().map(session).collect()
 }
 
 pub(super) async fn live(client: &Object, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
     let statement = client
-        .prepare_cached("SELECT * FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY created_at DESC LIMIT $2")
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY created_at DESC LIMIT $2"
+        ))
         .await?;
     client.query(&statement, &[&micros(now), &i64::from(limit)]).await?.iter().map(session).collect()
 }
@@ -87,6 +89,7 @@ pub(super) async fn revoke(
     Ok(client.execute(&statement, &[&id.get().cast_signed(), &micros(now), &reason.as_str(), &owner]).await? == 1)
 }
 
+/// Rows are locked in the order of their ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that the other has.
 pub(super) async fn revoke_of_user(
     client: &Object,
     user: UserId,
@@ -96,19 +99,40 @@ pub(super) async fn revoke_of_user(
 ) -> Result<u64, StoreError> {
     let statement = client
         .prepare_cached(
-            "UPDATE sessions SET revoked_at = $2, revoked_reason = $3
-             WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS DISTINCT FROM $4",
+            "WITH own AS (
+                 SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS DISTINCT FROM $4
+                 ORDER BY id FOR UPDATE
+             )
+             UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own)",
         )
         .await?;
     let keep = keep.map(|id| id.get().cast_signed());
     Ok(client.execute(&statement, &[&user.to_string(), &micros(now), &reason.as_str(), &keep]).await?)
 }
 
-pub(super) async fn revoke_begun_by(client: &Object, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+/// Ends the first of the sessions that began from `from` to `began`: how many, and from where on there may be more.
+pub(super) async fn revoke_some_begun_by(
+    client: &Object,
+    from: Timestamp,
+    began: Timestamp,
+    now: Timestamp,
+) -> Result<(u64, Option<Timestamp>), StoreError> {
     let statement = client
-        .prepare_cached("UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE created_at <= $1 AND revoked_at IS NULL")
+        .prepare_cached(
+            "WITH first AS (
+                 SELECT id, created_at FROM sessions WHERE created_at >= $1 AND created_at <= $2 AND revoked_at IS NULL ORDER BY created_at LIMIT $5
+             ), own AS (
+                 SELECT id FROM sessions WHERE id IN (SELECT id FROM first) AND revoked_at IS NULL ORDER BY id FOR UPDATE
+             ), ended AS (
+                 UPDATE sessions SET revoked_at = $3, revoked_reason = $4 WHERE id IN (SELECT id FROM own) RETURNING id
+             )
+             SELECT (SELECT count(*) FROM ended) AS ended, (SELECT max(created_at) FROM first) AS reached",
+        )
         .await?;
-    Ok(client.execute(&statement, &[&micros(began), &micros(now), &RevokedReason::Admin.as_str()]).await?)
+    let reason = RevokedReason::Admin.as_str();
+    let row = client.query_one(&statement, &[&micros(from), &micros(began), &micros(now), &reason, &ENDED_AT_ONCE]).await?;
+    let ended: i64 = get(&row, "ended")?;
+    Ok((ended.unsigned_abs(), get::<Option<i64>>(&row, "reached")?.map(from_micros)))
 }
 
 /// PostgreSQL has no unsigned numbers; ours are counts and times that stay far below the limit.
@@ -141,3 +165,9 @@ fn session(row: &Row) -> Result<Session, StoreError> {
         revoked: revoked(row)?,
     })
 }
+
+/// By name: a statement that says `*` fails on every running node when a newer one adds a column.
+const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, user_agent, ip, revoked_at, revoked_reason";
+
+/// A few hundredths of a second.
+const ENDED_AT_ONCE: i64 = 1000;

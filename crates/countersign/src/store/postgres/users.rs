@@ -166,10 +166,11 @@ async fn ending_sessions(
     but: &str,
 ) -> Result<bool, StoreError> {
     let sql = format!(
-        "WITH changed AS ({change}), ended AS (
-             UPDATE sessions s SET revoked_at = $3, revoked_reason = $4
-             WHERE s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 {but}
-         )
+        "WITH own AS (
+             SELECT s.id FROM sessions s WHERE s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 {but} ORDER BY s.id FOR UPDATE
+         ), ended AS (
+             UPDATE sessions SET revoked_at = $3, revoked_reason = $4 WHERE id IN (SELECT id FROM own)
+         ), changed AS ({change})
          SELECT count(*) FROM changed"
     );
     let statement = client.prepare_cached(&sql).await?;

@@ -124,14 +124,15 @@ CREATE INDEX changes_at ON changes (at);
 
 CREATE FUNCTION now_micros() RETURNS bigint LANGUAGE sql AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 
-CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Each function looks where this schema is, wherever a database shell looks first.
+CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM pg_notify('countersign', '');
     RETURN NULL;
 END $$;
 CREATE TRIGGER announced AFTER INSERT ON changes FOR EACH STATEMENT EXECUTE FUNCTION announce();
 
-CREATE FUNCTION session_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION session_ended() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO changes (at, kind, subject) VALUES (NEW.revoked_at, 'session_ended', NEW.id::text);
     RETURN NULL;
@@ -140,7 +141,7 @@ CREATE TRIGGER session_ended AFTER UPDATE OF revoked_at ON sessions FOR EACH ROW
 WHEN (NEW.revoked_at IS NOT NULL AND OLD.revoked_at IS NULL) EXECUTE FUNCTION session_ended();
 
 -- The name of the column that holds the user's id is the argument.
-CREATE FUNCTION user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION user_changed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO changes (at, kind, subject)
     VALUES (now_micros(), 'user_changed', CASE WHEN TG_OP = 'INSERT' OR TG_OP = 'UPDATE' THEN to_jsonb(NEW) ELSE to_jsonb(OLD) END ->> TG_ARGV[0]);
@@ -154,7 +155,7 @@ CREATE TRIGGER user_group_changed AFTER INSERT OR DELETE ON user_groups FOR EACH
 CREATE TRIGGER user_permission_changed AFTER INSERT OR DELETE ON user_permissions FOR EACH ROW EXECUTE FUNCTION user_changed('user_id');
 
 -- The kind of change is the argument.
-CREATE FUNCTION something_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION something_changed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO changes (at, kind) VALUES (now_micros(), TG_ARGV[0]);
     RETURN NULL;
