@@ -1,6 +1,7 @@
 //! Many nodes on one PostgreSQL database.
 
 mod faults;
+mod moving;
 mod together;
 
 use countersign_e2e::{Cluster, World, WorldBuilder};

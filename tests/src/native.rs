@@ -24,6 +24,11 @@ impl Native {
         Self { address, access_token: String::new(), refresh_token: String::new(), device_token: None }
     }
 
+    /// Finds the server at another address, after it was started again.
+    pub fn move_to(&mut self, address: SocketAddr) {
+        self.address = address;
+    }
+
     /// Logs in with the password of every test user.
     pub fn login(&mut self, username: &str) -> Response {
         let mut body = json!({"username": username, "password": PASSWORD, "transport": "body"});

@@ -47,6 +47,7 @@ fails_with!(
     countersign::token::SecretsError,
     countersign::token::KeyError,
     countersign::key_rotation::RotateError,
+    countersign::store::transfer::TransferError,
     countersign::password::HashSettingsError,
     countersign::password::HashError,
     countersign::password::PasswordError,

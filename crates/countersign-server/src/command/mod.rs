@@ -6,6 +6,7 @@ mod config;
 mod createsuperuser;
 mod keys;
 mod migrate;
+mod move_store;
 mod newcomer;
 mod output;
 mod prompt;
@@ -46,6 +47,7 @@ enum Command {
     Session(session::Sessions),
     Keys(keys::Keys),
     Migrate(migrate::Migrate),
+    Move(move_store::Move),
     Check(check::Check),
     Config(config::ShowConfig),
     Completions(shell::Completions),
@@ -103,6 +105,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         }
         Command::Check(command) => on_runtime(command.run(&config)),
         Command::Migrate(command) => on_runtime(command.run(&config)),
+        Command::Move(command) => on_runtime(command.run()),
         Command::Createsuperuser(command) => on_runtime(command.run(&config)),
         Command::Changepassword(command) => on_runtime(command.run(&config)),
         Command::User(command) => on_runtime(command.run(&config)),

@@ -15,6 +15,7 @@ pub(crate) use library::Database;
 use table::PREFIX;
 pub(crate) use table::{SETTINGS, Setting};
 use value::duration;
+pub(crate) use value::without_password;
 
 /// The effective settings, and where each came from.
 #[derive(Debug)]
@@ -262,7 +263,7 @@ fn is_service_link(name: &str) -> bool {
 const DEFAULT_FILE: &str = "countersign.toml";
 
 /// Variables with our prefix that are no settings: `--config`'s, and passwords for the command line.
-const NOT_SETTINGS: [&str; 3] = ["CONFIG", "PASSWORD", "SUPERUSER_PASSWORD"];
+const NOT_SETTINGS: [&str; 5] = ["CONFIG", "MOVE_FROM", "MOVE_TO", "PASSWORD", "SUPERUSER_PASSWORD"];
 
 #[cfg(test)]
 mod tests {

@@ -39,7 +39,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
 pub(crate) struct NotADuration;
 
 /// A text in which a URL has no password.
-pub(super) fn without_password(text: &str) -> String {
+pub(crate) fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     match authority.rsplit_once('@') {

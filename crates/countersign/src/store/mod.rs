@@ -7,6 +7,7 @@ pub mod admin;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod transfer;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -13,6 +13,7 @@ mod keys;
 mod migrations;
 mod rotations;
 mod sessions;
+mod transfer;
 mod users;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 use changes::Eras;
 use connect::Address;
 use rotations::Rotations;
+pub use transfer::PostgresTransfer;
 
 /// The store on a PostgreSQL database.
 ///
@@ -55,6 +57,7 @@ impl PostgresStore {
         let address = Address::parse(url)?;
         let mut client = address.connect().await?;
         migrations::migrate(&mut client).await?;
+        transfer::refuse_unfinished(&client).await?;
         changes::adopt(&client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;

@@ -8,6 +8,7 @@ mod keys;
 mod migrations;
 mod readers;
 mod sessions;
+mod transfer;
 mod users;
 mod writer;
 
@@ -25,6 +26,7 @@ use crate::session::{NewSession, RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 use readers::Readers;
+pub use transfer::SqliteTransfer;
 use writer::Writer;
 
 /// The store on one SQLite file.
@@ -49,19 +51,8 @@ impl SqliteStore {
     /// SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
     /// ```
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        // SQLite gives its log the mode of the database file.
-        std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
-        migrations::migrate(&mut connection)?;
+        let connection = open_writer(path)?;
+        super::transfer::refuse_unfinished(transfer::unfinished(&connection)?)?;
         let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>, _>>()?;
         let thread = |error: std::io::Error| StoreError::Failed(format!("cannot start a database thread: {error}"));
         Ok(Self { writer: Writer::start(connection).map_err(thread)?, readers: Readers::start(readers).map_err(thread)? })
@@ -227,6 +218,24 @@ impl From<rusqlite::Error> for StoreError {
             _ => Self::Failed(error.to_string()),
         }
     }
+}
+
+/// Opens the file for writing, makes it where there is none, and brings its schema up to date.
+fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite gives its log the mode of the database file.
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    migrations::migrate(&mut connection)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {

@@ -1,0 +1,181 @@
+//! `countersign move`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use countersign::store::postgres::PostgresTransfer;
+use countersign::store::sqlite::SqliteTransfer;
+use countersign::store::transfer::{self, Compared, Phase, Progress, Source, Target, TransferError};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{line, note, table};
+use crate::config::without_password;
+use crate::failure::Failure;
+
+/// Move everything from one database into another: from SQLite to PostgreSQL, or back
+///
+/// Stop the servers first. Ids, passwords, sessions and keys stay what they are, so nobody is logged out. The source is only read. Killed at any moment, it goes on when it is run
+/// again with the same arguments.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  countersign move --from sqlite:data/countersign.sqlite3 --to 'postgres://countersign:PASSWORD@db.internal/countersign?sslmode=verify-full'"
+)]
+pub(super) struct Move {
+    /// The database to read: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_MOVE_FROM", hide_env_values = true)]
+    from: Place,
+    /// The empty database to fill
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_MOVE_TO", hide_env_values = true)]
+    to: Place,
+    /// Empty the target of the beginning of an earlier move, and begin again
+    #[arg(long)]
+    anew: bool,
+}
+
+impl Move {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (from, to) = (self.from.shown(), self.to.shown());
+        if from == to {
+            return Err(Failure::new("--from and --to are the same database; name two"));
+        }
+        let mut source = self.from.source().await?;
+        let mut target = self.to.target().await?;
+        let mut bar = Bar::new();
+        if transfer::begin(&mut *target, &from, self.anew).await? {
+            note("An earlier run was not finished; it goes on.");
+        }
+        let mut tell = |progress| bar.tell(progress);
+        transfer::copy(&mut *source, &mut *target, &mut tell).await?;
+        let compared = transfer::compare(&mut *source, &mut *target, &mut tell).await?;
+        target.finish().await?;
+        bar.end();
+        report(compared);
+        line(format!("Moved from {from} to {to}; every row is the same on both sides."));
+        line(self.from.about_the_secret());
+        Ok(())
+    }
+}
+
+/// A database as it is named on the command line.
+#[derive(Clone)]
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl Place {
+    /// What it is called in messages, and by the target that remembers where its rows come from: without the password.
+    fn shown(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", absolute(path).display()),
+            Self::Postgres(url) => without_password(url.split('?').next().unwrap_or(url)),
+        }
+    }
+
+    async fn source(&self) -> Result<Box<dyn Source>, TransferError> {
+        Ok(match self {
+            Self::Sqlite(path) => Box::new(SqliteTransfer::source(path)?),
+            Self::Postgres(url) => Box::new(PostgresTransfer::source(url, &self.shown()).await?),
+        })
+    }
+
+    async fn target(&self) -> Result<Box<dyn Target>, TransferError> {
+        Ok(match self {
+            Self::Sqlite(path) => Box::new(SqliteTransfer::target(path)?),
+            Self::Postgres(url) => Box::new(PostgresTransfer::target(url, &self.shown()).await?),
+        })
+    }
+
+    /// The one thing that is not in a database.
+    fn about_the_secret(&self) -> String {
+        let secret = match self {
+            Self::Sqlite(path) => Some(absolute(path).with_file_name("secret")).filter(|secret| secret.exists()),
+            Self::Postgres(_) => None,
+        };
+        let sealed = "The signing keys are sealed under the secret, which is not in the database.";
+        match secret {
+            Some(secret) => format!(
+                "{sealed} Start every server on the target with the same one: set COUNTERSIGN_SECRET to what {} holds, or copy the file.",
+                secret.display()
+            ),
+            None => format!("{sealed} Start every server on the target with the same COUNTERSIGN_SECRET."),
+        }
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
+            _ => Err("write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"),
+        }
+    }
+}
+
+/// A bar for each table on a terminal; elsewhere a line for each tenth of a large one.
+struct Bar {
+    bar: Option<ProgressBar>,
+    current: Option<(Phase, &'static str)>,
+    tenth: u64,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let style = ProgressStyle::with_template("{msg:<28} {bar:40} {human_pos}/{human_len} {per_sec} {eta}");
+        let bar =
+            std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
+        Self { bar, current: None, tenth: 0 }
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        let is_next = self.current.replace((progress.phase, progress.table)) != Some((progress.phase, progress.table));
+        let what = match progress.phase {
+            Phase::Copying => format!("copying {}", progress.table),
+            Phase::Comparing => format!("comparing {}", progress.table),
+        };
+        match &self.bar {
+            Some(bar) => {
+                if is_next {
+                    bar.reset();
+                    bar.set_length(progress.of);
+                    bar.set_message(what);
+                }
+                bar.set_position(progress.done);
+            }
+            None => {
+                let tenth = (progress.done * 10).checked_div(progress.of).unwrap_or(10);
+                if is_next || tenth != self.tenth {
+                    self.tenth = tenth;
+                    note(format!("{what}: {} of {}", progress.done, progress.of));
+                }
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn report(compared: Vec<Compared>) {
+    table(["TABLE", "ROWS", "SHA-256"], compared.into_iter().map(|same| [same.table.to_owned(), same.rows.to_string(), same.checksum]));
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,241 @@
+//! What is moved: the tables, their columns, and rows that no database's types are left in.
+
+use serde_json::Value as Json;
+
+use crate::store::StoreError;
+
+/// A table as it stands in every store. A new one is added to [`TABLES`], or to [`NOT_MOVED`] with the reason.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// How many of the first columns tell its rows apart: integers all. Rows travel in their order.
+    pub key: usize,
+    /// Whether the first column is drawn from a sequence, which must go on behind what it has ever given out.
+    pub numbered: bool,
+    /// Its columns, but for those that the database computes.
+    pub columns: &'static [Column],
+}
+
+/// A column.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its name in SQLite, where that is another.
+    pub in_sqlite: &'static str,
+    /// What stands in it.
+    pub kind: Kind,
+}
+
+/// What stands in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Integer,
+    /// Yes or no: 0 and 1 in SQLite.
+    Boolean,
+    /// A text.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// A date as Django has it: a text in SQLite, `timestamptz` in PostgreSQL; on the way microseconds since 1970.
+    Date,
+    /// A JSON object: a text in SQLite, `jsonb` in PostgreSQL.
+    Json,
+    /// The id of a user, or of something else: an integer where it is one in SQLite, its text everywhere else.
+    Id,
+}
+
+/// What a row has in a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A whole number, or a date in microseconds.
+    Integer(i64),
+    /// Yes or no.
+    Boolean(bool),
+    /// A text, or an id.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// JSON as the database has it.
+    Json(String),
+}
+
+/// The values of a row, one for each of its table's columns.
+pub type Row = Vec<Value>;
+
+impl Table {
+    /// What tells a row apart.
+    pub fn key_of(&self, row: &Row) -> Vec<i64> {
+        row.iter().take(self.key).map(|value| if let Value::Integer(number) = value { *number } else { 0 }).collect()
+    }
+
+    /// A row as bytes that are the same wherever it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] for JSON that is none.
+    pub(super) fn encode(row: &Row, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        let mut bytes = |tag: u8, bytes: &[u8]| {
+            out.push(tag);
+            out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+            out.extend_from_slice(bytes);
+        };
+        for value in row {
+            match value {
+                Value::Null => bytes(0, &[]),
+                Value::Integer(number) => bytes(1, &number.to_be_bytes()),
+                Value::Boolean(truth) => bytes(2, &[u8::from(*truth)]),
+                Value::Text(text) => bytes(3, text.as_bytes()),
+                Value::Bytes(raw) => bytes(4, raw),
+                Value::Json(text) => bytes(5, canonical(text)?.as_bytes()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Column {
+    const fn in_sqlite(self, name: &'static str) -> Self {
+        Self { in_sqlite: name, ..self }
+    }
+}
+
+/// JSON with its keys in order and its numbers in one spelling: PostgreSQL keeps neither as they were written.
+fn canonical(text: &str) -> Result<String, StoreError> {
+    let mut json: Json = serde_json::from_str(text).map_err(|error| StoreError::Failed(format!("metadata that is no JSON: {error}")))?;
+    respell(&mut json);
+    json.sort_all_objects();
+    Ok(json.to_string())
+}
+
+fn respell(json: &mut Json) {
+    match json {
+        Json::Number(number) => {
+            // `1e5`, `100000.0` and `100000` are one number to PostgreSQL.
+            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
+                if (0.0..18_446_744_073_709_551_616.0).contains(&float) {
+                    *number = (float as u64).into();
+                } else if (-9_223_372_036_854_775_808.0..0.0).contains(&float) {
+                    *number = (float as i64).into();
+                }
+            }
+        }
+        Json::Array(entries) => entries.iter_mut().for_each(respell),
+        Json::Object(entries) => entries.values_mut().for_each(respell),
+        Json::Null | Json::Bool(_) | Json::String(_) => {}
+    }
+}
+
+const fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, in_sqlite: name, kind }
+}
+
+/// Every table that is moved: those that others refer to first, the feed last.
+#[rustfmt::skip]
+pub const TABLES: &[Table] = &[
+    Table { name: "users", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("username", Kind::Text),
+        column("username_folded", Kind::Text),
+        column("email", Kind::Text),
+        column("first_name", Kind::Text),
+        column("last_name", Kind::Text),
+        column("password", Kind::Text),
+        column("is_active", Kind::Boolean),
+        column("is_staff", Kind::Boolean),
+        column("is_superuser", Kind::Boolean),
+        column("date_joined", Kind::Date),
+        column("last_login", Kind::Date),
+        column("metadata", Kind::Json),
+    ] },
+    Table { name: "groups", key: 1, numbered: true, columns: &[column("id", Kind::Integer), column("name", Kind::Text)] },
+    Table { name: "permissions", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("app", Kind::Text),
+        column("codename", Kind::Text),
+        column("name", Kind::Text),
+    ] },
+    Table { name: "user_groups", key: 2, numbered: false, columns: &[column("user_id", Kind::Integer), column("group_id", Kind::Integer)] },
+    Table { name: "user_permissions", key: 2, numbered: false, columns: &[column("user_id", Kind::Integer), column("permission_id", Kind::Integer)] },
+    Table { name: "group_permissions", key: 2, numbered: false, columns: &[column("group_id", Kind::Integer), column("permission_id", Kind::Integer)] },
+    Table { name: "sessions", key: 1, numbered: false, columns: &[
+        column("id", Kind::Integer),
+        column("user_id", Kind::Id),
+        column("generation", Kind::Integer),
+        column("current_jti", Kind::Bytes),
+        column("current_iat", Kind::Integer),
+        column("current_since", Kind::Integer),
+        column("race_credit", Kind::Integer),
+        column("race_charged", Kind::Integer),
+        column("created_at", Kind::Integer),
+        column("last_used_at", Kind::Integer),
+        column("expires_at", Kind::Integer),
+        column("transport", Kind::Text),
+        column("user_agent", Kind::Text),
+        column("ip", Kind::Text),
+        column("revoked_at", Kind::Integer),
+        column("revoked_reason", Kind::Text),
+    ] },
+    // By the order in which they were made, which counts where two were made in one moment.
+    Table { name: "signing_keys", key: 1, numbered: true, columns: &[
+        column("number", Kind::Integer).in_sqlite("rowid"),
+        column("id", Kind::Bytes),
+        column("algorithm", Kind::Text),
+        column("created_at", Kind::Integer),
+        column("activates_at", Kind::Integer),
+        column("retires_at", Kind::Integer),
+        column("sealed", Kind::Bytes),
+    ] },
+    Table { name: "audit_events", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("at", Kind::Integer),
+        column("kind", Kind::Text),
+        column("user_id", Kind::Id),
+        column("session_id", Kind::Integer),
+    ] },
+    // The ends of sessions whose access tokens may still be alive: the first node on the target reads them. The last one: triggers write into it while the others come.
+    Table { name: FEED, key: 1, numbered: true, columns: &[
+        column("number", Kind::Integer).in_sqlite("cursor"),
+        column("at", Kind::Integer),
+        column("kind", Kind::Text),
+        column("subject", Kind::Id),
+    ] },
+];
+
+/// The feed of changes.
+pub(crate) const FEED: &str = "changes";
+
+/// Tables that are not moved, and why.
+pub const NOT_MOVED: &[(&str, &str)] = &[
+    ("schema_steps", "each store knows its own steps"),
+    ("sqlite_sequence", "SQLite's own; what it says is moved with the tables"),
+    (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
+];
+
+/// The table of a target that says which move is not finished. A store that has it is not opened.
+pub(crate) const UNFINISHED: &str = "unfinished_move";
+
+/// Columns that are not moved, and why.
+pub const COLUMNS_NOT_MOVED: &[(&str, &str, &str)] =
+    &[("changes", "xid", "the number of a transaction of PostgreSQL, which the rows get anew")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_the_same_however_it_is_spelt() {
+        for (one, other) in [
+            (r#"{"b": 1, "a": [1e5, -0.0]}"#, r#"{"a":[100000,0],"b":1}"#),
+            (r#"{"a": 1e16}"#, r#"{"a": 10000000000000000}"#),
+            (r#"{"a": 0.10, "b": {"d": 1, "c": 2}}"#, r#"{"b": {"c": 2, "d": 1}, "a": 0.1}"#),
+        ] {
+            assert_eq!(canonical(one).unwrap(), canonical(other).unwrap());
+        }
+        assert_ne!(canonical(r#"{"a": 1}"#).unwrap(), canonical(r#"{"a": "1"}"#).unwrap());
+        assert_ne!(canonical(r#"{"a": 1.5}"#).unwrap(), canonical(r#"{"a": 1}"#).unwrap());
+    }
+}

@@ -1,0 +1,151 @@
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use countersign_e2e::{Browser, Cluster, World};
+
+use super::node;
+
+/// The secret of all nodes; the one on SQLite has it too.
+const SECRET: &str = "shared by all nodes, shared by all";
+
+fn on_sqlite() -> World {
+    World::builder().set("secret", SECRET).start()
+}
+
+fn file_of(world: &World) -> String {
+    format!("sqlite:{}", world.data_dir().join("countersign.sqlite3").display())
+}
+
+fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap()
+}
+
+#[test]
+fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
+    let cluster = Cluster::shared();
+    let (url, mut home) = (cluster.database(), on_sqlite());
+    let alice = home.user("alice");
+    let (mut stays, mut ended) = (home.logged_in("alice"), home.logged_in("alice"));
+    let mut native = home.native();
+    native.login("alice").expect(200);
+    stays.refresh().expect(200);
+    // Its last access token would live for minutes yet.
+    let token = ended.access_token.clone();
+    ended.clone().logout().expect(204);
+    let file = file_of(&home);
+    assert!(home.cli(&["move", "--from", &file, "--to", &url]).fails(1).contains("stop every server"), "a server runs on it");
+    home.stop();
+    let said = home.cli(&["move", "--from", &file, "--to", &url]).ok();
+    assert!(said.contains("every row is the same on both sides") && said.contains("same COUNTERSIGN_SECRET"), "{said}");
+
+    let there = node(&url).start();
+    let is_known = |browser: &mut Browser, world: &World| {
+        browser.move_to(world.address());
+        browser.get("/accounts/profile").expect(200);
+        browser.refresh().expect(200);
+        browser.get("/accounts/profile").expect(200);
+    };
+    is_known(&mut stays, &there);
+    native.move_to(there.address());
+    native.refresh().expect(200);
+    there.request("GET", "/accounts/profile").bearer(&token).send().expect_problem(401, "session_revoked");
+    ended.move_to(there.address());
+    ended.refresh().expect_problem(401, "session_revoked");
+    let mut fresh = there.logged_in("alice");
+    let bob = there.user("bob");
+    assert!(bob > alice);
+
+    let mut there = there;
+    there.stop();
+    let mut back = World::builder().set("secret", SECRET).asleep();
+    std::fs::create_dir(back.data_dir()).unwrap();
+    back.cli(&["move", "--from", &url, "--to", &file_of(&back)]).ok();
+    back.wake();
+    is_known(&mut stays, &back);
+    is_known(&mut fresh, &back);
+    back.logged_in("bob");
+    back.request("GET", "/accounts/profile").bearer(&token).send().expect_problem(401, "session_revoked");
+}
+
+#[test]
+fn a_move_that_is_killed_goes_on_and_ends_right() {
+    let cluster = Cluster::shared();
+    let (url, mut home) = (cluster.database(), on_sqlite());
+    home.user("alice");
+    let mut browser = home.logged_in("alice");
+    home.stop();
+    // Enough for twenty pages.
+    home.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+         INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
+         SELECT i, 1, 0, randomblob(16), 1, 1, 25, 1, 1, 9000000000000000, 'cookie' FROM n",
+    );
+    let file = file_of(&home);
+    let arguments = ["move", "--from", &file, "--to", &url];
+    for begins in ["copying sessions: 0 of", "copying sessions: ", "comparing sessions: "] {
+        let mut process = home.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        lines.find(|line| line.as_ref().unwrap().starts_with(begins)).expect("it comes so far").unwrap();
+        process.kill().unwrap();
+        assert_eq!(process.wait().unwrap().code(), None, "it was killed in the middle");
+        let log = node(&url).asleep().try_wake(&[]).unwrap_err();
+        assert!(log.contains("the beginning of a move"), "no server starts on it: {log}");
+    }
+    let finished = home.cli(&arguments);
+    assert!(finished.ok().contains("200001"), "{}", finished.stdout());
+    assert!(finished.stderr().contains("it goes on"), "{}", finished.stderr());
+    assert_eq!(cluster.sql(name_of(&url), "SELECT count(*), count(DISTINCT id) FROM sessions"), "200001|200001");
+    let there = node(&url).start();
+    browser.move_to(there.address());
+    browser.refresh().expect(200);
+    drop(there);
+    let refused = home.cli(&arguments).fails(1);
+    assert!(refused.contains("not empty") && refused.contains("new database"), "{refused}");
+}
+
+#[test]
+fn what_was_changed_in_the_target_meanwhile_is_found_and_can_be_done_anew() {
+    let cluster = Cluster::shared();
+    let (url, mut home) = (cluster.database(), on_sqlite());
+    home.user("alice");
+    home.stop();
+    let file = file_of(&home);
+    let arguments = ["move", "--from", &file, "--to", &url];
+    // A target that has no room for one more session: the move ends when all users are there.
+    home.cli(&["migrate", "--database-url", &url]).ok();
+    home.sql("INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport) VALUES (7, 1, 0, x'00', 1, 1, 25, 1, 1, 9000000000000000, 'body')");
+    cluster.sql(name_of(&url), "ALTER TABLE sessions ADD CONSTRAINT no_room CHECK (false)");
+    assert!(home.cli(&arguments).fails(1).contains("no_room"));
+    cluster.sql(name_of(&url), "ALTER TABLE sessions DROP CONSTRAINT no_room; UPDATE users SET is_superuser = true");
+    let found = home.cli(&arguments).fails(1);
+    assert!(found.contains("users: the row [1] is not the same") && found.contains("--anew"), "{found}");
+    node(&url).asleep().try_wake(&[]).unwrap_err();
+    home.cli(&[&arguments[..], &["--anew"]].concat()).ok();
+    assert_eq!(cluster.sql(name_of(&url), "SELECT is_superuser FROM users"), "f");
+    node(&url).start();
+}
+
+#[test]
+fn a_target_with_another_secret_says_so_and_logs_nobody_out() {
+    let (url, mut home) = (Cluster::shared().database(), World::start());
+    home.user("alice");
+    let mut browser = home.logged_in("alice");
+    home.stop();
+    let secret = home.data_dir().join("secret");
+    let said = home.cli(&["move", "--from", &file_of(&home), "--to", &url]).ok();
+    assert!(said.contains(&format!("{}", secret.display())), "{said}");
+    let log = node(&url).asleep().try_wake(&[]).unwrap_err();
+    assert!(log.contains("another secret"), "{log}");
+    let there = World::builder().set("database_url", &url).set("secret", std::fs::read_to_string(secret).unwrap().trim()).start();
+    browser.move_to(there.address());
+    browser.refresh().expect(200);
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told() {
+    let home = World::builder().asleep();
+    assert!(home.cli(&["move", "--from", "mysql://x", "--to", "sqlite:y"]).fails(2).contains("sqlite:PATH or postgres://"));
+    assert!(home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:./y"]).fails(1).contains("the same database"));
+    assert!(home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:z"]).fails(1).contains("there is no database"));
+    assert!(!home.scratch().join("z").exists(), "and nothing is made");
+}
