@@ -2,6 +2,7 @@
 
 mod faults;
 mod moving;
+mod throttle;
 mod together;
 
 use countersign_e2e::{Cluster, World, WorldBuilder};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
+use crate::attempts::Attempts;
 use crate::builder::{AuthBuilder, Parts};
 use crate::clock::{Clock, Random, random_bytes};
 use crate::csrf::CsrfTokens;
@@ -22,7 +23,7 @@ use crate::revocation_list::RevocationList;
 use crate::session::RevokedReason;
 use crate::settings::{Checked, Settings, SettingsError, WhenStale};
 use crate::store::{Change, Store, StoreError, What};
-use crate::throttle::{LoginThrottle, RefreshLimit};
+use crate::throttle::RefreshLimit;
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Directory, KnownUser, UserCache, UserId};
 
@@ -54,7 +55,7 @@ pub struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) passwords: Passwords,
-    pub(crate) throttle: LoginThrottle,
+    pub(crate) attempts: Attempts,
     pub(crate) refresh_limit: RefreshLimit,
     pub(crate) csrf: CsrfTokens,
     pub(crate) devices: DeviceTokens,
@@ -110,7 +111,7 @@ impl Auth {
             .no_longer_than(settings.access_lifetime.as_secs());
         let auth = Self(Arc::new(Inner {
             passwords: Passwords::new(settings.hash)?,
-            throttle: LoginThrottle::new(settings.throttle),
+            attempts: Attempts::new(settings.throttle, &secrets),
             refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
             csrf: CsrfTokens::new(&secrets),
             devices: DeviceTokens::new(&secrets),

@@ -6,6 +6,8 @@
 #![warn(clippy::unwrap_used)]
 
 #[cfg(feature = "axum")]
+mod attempts;
+#[cfg(feature = "axum")]
 mod auth;
 #[cfg(feature = "axum")]
 mod builder;

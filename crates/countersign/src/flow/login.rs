@@ -10,6 +10,7 @@ use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 
 use super::begin::begin;
+use crate::attempts::Refused;
 use crate::auth::Auth;
 use crate::http::fields::Fields;
 use crate::http::guard;
@@ -75,17 +76,22 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
     let device_token = asked.device_token.as_deref().or_else(|| auth.checked.cookies.device_of(&headers));
     let device =
         found.as_ref().zip(device_token).and_then(|(found, token)| auth.devices.verify(token, found.user.account().id(), auth.seconds()));
-    let attempt =
-        auth.throttle.begin(account(found.as_ref(), &fold(&asked.username)), device, peer.ip, auth.clock.now()).map_err(|wait| {
+    let folded = fold(&asked.username);
+    let counted = account(found.as_ref(), &folded);
+    let attempt = match auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await {
+        Ok(attempt) => attempt,
+        Err(Refused::Wait(wait)) => {
             auth.events.on_throttled(&peer.event(auth.clock.now(), found.as_ref().map(|found| found.user.account()), None));
-            Problem::new(Code::Throttled).retry_after(wait.seconds())
-        })?;
+            return Err(Problem::new(Code::Throttled).retry_after(wait.seconds()));
+        }
+        Err(Refused::Store(error)) => return Err(error.into()),
+    };
     // An inactive user is checked as a missing one is: even her right password answers no later and no sooner.
     let stored = found.as_ref().filter(|found| found.user.account().is_active()).map(|found| &found.password);
     let verdict = match auth.passwords.verify(stored, &asked.password).await {
         Ok(verdict) => verdict,
         Err(error) => {
-            auth.throttle.cancelled(attempt);
+            auth.attempts.cancelled(&*auth.store, attempt).await;
             return Err(error.into());
         }
     };
@@ -98,7 +104,7 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
             return Err(Problem::new(Code::InvalidCredentials));
         }
     };
-    auth.throttle.succeeded(attempt);
+    auth.attempts.succeeded(&*auth.store, attempt).await?;
 
     if verdict.outdated {
         upgrade(auth, user.account().id(), &password, &asked.password).await;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_verify::Account;
 
 use super::issue::no_store;
+use crate::attempts::Refused;
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::Fields;
@@ -55,28 +56,29 @@ pub(crate) async fn change_password(
     let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
-    let attempt = auth
-        .throttle
-        .begin(AccountKey::User(who.user().id()), device, peer.ip, auth.clock.now())
-        .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
+    let counted = AccountKey::User(who.user().id());
+    let attempt = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await.map_err(|refused| match refused {
+        Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
+        Refused::Store(error) => error.into(),
+    })?;
     let stored = match auth.people.password_of(who.user().id()).await {
         Ok(stored) => stored,
         Err(error) => {
-            auth.throttle.cancelled(attempt);
+            auth.attempts.cancelled(&*auth.store, attempt).await;
             return Err(error.into());
         }
     };
     let verdict = match auth.passwords.verify(stored.as_ref(), &old).await {
         Ok(verdict) => verdict,
         Err(error) => {
-            auth.throttle.cancelled(attempt);
+            auth.attempts.cancelled(&*auth.store, attempt).await;
             return Err(error.into());
         }
     };
     if !verdict.matches {
         return Err(Problem::new(Code::ValidationError).field("old_password", "This is not your password."));
     }
-    auth.throttle.succeeded(attempt);
+    auth.attempts.succeeded(&*auth.store, attempt).await?;
 
     let encoded = auth.passwords.hash(&new).await?;
     let (id, session, now) = (who.user().id(), who.claims().sid, auth.clock.now());

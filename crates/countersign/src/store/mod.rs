@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::password::EncodedPassword;
 use crate::session::rotation::{Presented, RotationEvent};
 use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 
@@ -131,6 +132,13 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    // Attempts to log in
+
+    /// Where failed logins are counted for all nodes; `None` where one process uses the store, which then counts for itself.
+    fn shared_attempts(&self) -> Option<&dyn SharedAttempts> {
+        None
+    }
+
     // Keeping house
 
     /// Forgets changes before `changes`, and sessions that ended or expired before `sessions`; at most `limit` rows of each. How many went.
@@ -138,6 +146,19 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Whether the store answers and is writable.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Failed logins by account, or by known device, counted for all nodes by the rules of [`LoginThrottle`](crate::throttle::LoginThrottle).
+#[async_trait]
+pub trait SharedAttempts: Send + Sync {
+    /// Counts an attempt, as one atomic step, unless it has to wait.
+    async fn count_attempt(&self, attempt: &CountAttempt) -> Result<Count, StoreError>;
+
+    /// The attempt was no guess: takes back what it added.
+    async fn uncount_attempt(&self, counted: &CountedAttempt) -> Result<(), StoreError>;
+
+    /// A guess was right: the account, or the device, begins anew.
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<(), StoreError>;
 }
 
 /// What a refresh asks of the store.

@@ -68,12 +68,8 @@ impl LoginThrottle {
     /// # Errors
     /// When the account, the device or the address has to wait; then nothing is counted.
     pub fn begin(&self, account: AccountKey<'_>, device: Option<DeviceId>, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
-        let now = micros(now);
         let (place, is_known_device) = self.place(account, device);
-        let address = match self.pace {
-            Some(pace) if !is_known_device => Some(self.charge_address(pace, AddressKey::new(address), now)?),
-            _ => None,
-        };
+        let Attempt { address, now, .. } = self.begin_of_address(is_known_device, address, now)?;
         let counted = self.delays.map(|delays| {
             let serial = self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
             Ok((place, serial))
@@ -105,6 +101,21 @@ impl LoginThrottle {
             self.table(place).update(place.key, now, |failures| before.restore(failures));
         }
         self.refund_address(address, now);
+    }
+
+    /// As [`begin`](Self::begin), but only by address: the account, or the known device, is counted elsewhere, by [`delays`](Self::delays).
+    ///
+    /// # Errors
+    /// When the address has to wait; then nothing is counted.
+    pub fn begin_of_address(&self, is_known_device: bool, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
+        let now = micros(now);
+        let address = self.pace.filter(|_| !is_known_device).map(|pace| self.charge_address(pace, AddressKey::new(address), now));
+        Ok(Attempt { counted: None, address: address.transpose()?, now })
+    }
+
+    /// How long an account has to wait after how many failures; `None` without a limit.
+    pub const fn delays(&self) -> Option<Delays> {
+        self.delays
     }
 
     /// How many accounts, names, devices and addresses are remembered now: at most 229,376.
@@ -234,19 +245,30 @@ impl Before {
 }
 
 /// How long to wait after how many failures.
-#[derive(Debug, Clone, Copy)]
-struct Delays {
-    free: u32,
-    longest: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    pub(crate) free: u32,
+    /// In microseconds.
+    pub(crate) longest: u64,
     /// Failures are not counted beyond this: there the delay is the longest, and more would only take longer to forgive.
-    most: u32,
+    pub(crate) most: u32,
 }
 
 impl Delays {
-    fn new(settings: &ThrottleSettings) -> Option<Self> {
+    /// As the settings have it; `None` without a limit.
+    pub fn new(settings: &ThrottleSettings) -> Option<Self> {
         let (free, longest) = (settings.account_attempts, span(settings.account_max_delay));
         let doublings = longest.div_ceil(SECOND).next_power_of_two().ilog2();
         (free > 0).then(|| Self { free, longest, most: free.saturating_add(doublings) })
+    }
+
+    /// The failures that are left of so `many`, and how long to wait yet, when the last attempt began at `last` and no later than `now`: microseconds since 1970 all.
+    pub(crate) fn left(self, many: u32, last: u64, now: u64) -> (u32, Option<RetryAfter>) {
+        let passed = now - last;
+        let forgiven = u32::try_from(passed / self.longest).unwrap_or(u32::MAX);
+        let many = many.saturating_sub(forgiven);
+        let wait = self.after(many).saturating_sub(passed);
+        (many, (wait > 0).then(|| RetryAfter::from_micros(wait)))
     }
 
     fn after(self, failures: u32) -> u64 {
@@ -263,12 +285,9 @@ impl Delays {
         };
         // A clock that went back must not make anyone wait longer than the delay.
         found.last = found.last.min(now);
-        let passed = now - found.last;
-        let forgiven = u32::try_from(passed / self.longest).unwrap_or(u32::MAX);
-        let many = found.many.saturating_sub(forgiven);
-        let wait = self.after(many).saturating_sub(passed);
-        if wait > 0 {
-            return Err(RetryAfter::from_micros(wait));
+        let (many, wait) = self.left(found.many, found.last, now);
+        if let Some(wait) = wait {
+            return Err(wait);
         }
         let added = u32::from(many < self.most);
         let before = Before { last: Some(found.last), serial: found.serial.wrapping_add(1), added };

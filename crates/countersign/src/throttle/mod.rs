@@ -1,11 +1,13 @@
 //! Throttling: how many guesses at a password, and how many refreshes, before a client is told to wait.
 //!
 //! Pure mechanism: the time is passed in, nothing is stored outside memory, and that memory is bounded: 8 MB for logins and 1 MB for refreshes when an attack has filled
-//! every table, next to nothing before. Each process counts for itself, and a restart forgets.
+//! every table, next to nothing before. A store that several nodes share counts the failures of accounts for all of them ([`shared`]); everything else each process counts for
+//! itself, and a restart forgets it.
 
 mod login;
 mod pace;
 mod refresh;
+pub mod shared;
 mod table;
 
 use std::num::NonZeroU32;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use login::{AccountKey, Attempt, LoginThrottle};
+pub use login::{AccountKey, Attempt, Delays, LoginThrottle};
 pub use refresh::RefreshLimit;
 
 /// How many logins may fail.

@@ -18,6 +18,7 @@ pub struct Secrets {
     refresh: Key,
     csrf: Key,
     device: Key,
+    attempts: Key,
     sealing: Key,
 }
 
@@ -51,6 +52,7 @@ impl Secrets {
             refresh: derive(b"refresh token v1"),
             csrf: derive(b"csrf token v1"),
             device: derive(b"device cookie v1"),
+            attempts: derive(b"login attempts v1"),
             sealing: derive(b"signing key sealing v1"),
         })
     }
@@ -87,6 +89,10 @@ impl Secrets {
 
     pub(crate) fn device(&self) -> &[u8] {
         self.device.expose_secret()
+    }
+
+    pub(crate) fn attempts(&self) -> &[u8] {
+        self.attempts.expose_secret()
     }
 
     pub(crate) fn sealing(&self) -> &[u8] {

@@ -5,6 +5,7 @@ mod feed;
 mod keys;
 mod postgres;
 mod sessions;
+mod throttle;
 mod transfer;
 mod users;
 

@@ -1,6 +1,6 @@
 //! The schema, step by step. A step that has landed is never edited.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::store::StoreError;
 
@@ -15,34 +15,38 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     transaction
         .batch_execute("CREATE TABLE IF NOT EXISTS schema_steps (number integer PRIMARY KEY, name text NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())")
         .await?;
-    let taken: i64 = transaction.query_one("SELECT count(*) FROM schema_steps", &[]).await?.try_get(0)?;
-    for (number, (name, sql)) in (taken..).zip(rest(taken)?) {
+    for (name, sql) in rest(&transaction.query("SELECT name FROM schema_steps", &[]).await?)? {
         let failed = |error: tokio_postgres::Error| StoreError::Failed(format!("migration {name}: {}", super::told(&error)));
         transaction.batch_execute(sql).await.map_err(failed)?;
-        let number = i32::try_from(number).unwrap_or(i32::MAX);
-        transaction.execute("INSERT INTO schema_steps (number, name) VALUES ($1, $2)", &[&number, name]).await?;
+        transaction
+            .execute("INSERT INTO schema_steps (number, name) SELECT coalesce(max(number) + 1, 0), $1 FROM schema_steps", &[&name])
+            .await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
 /// The steps that have not been taken.
-pub(super) async fn pending(client: &Client) -> Result<&'static [(&'static str, &'static str)], StoreError> {
+pub(super) async fn pending(client: &Client) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
     let there: bool = client.query_one("SELECT to_regclass('schema_steps') IS NOT NULL", &[]).await?.try_get(0)?;
-    let taken = if there { client.query_one("SELECT count(*) FROM schema_steps", &[]).await?.try_get(0)? } else { 0 };
-    rest(taken)
+    rest(&if there { client.query("SELECT name FROM schema_steps", &[]).await? } else { Vec::new() })
 }
 
-fn rest(taken: i64) -> Result<&'static [(&'static str, &'static str)], StoreError> {
-    usize::try_from(taken).ok().and_then(|taken| STEPS.get(taken..)).ok_or_else(|| {
-        StoreError::Failed(format!(
-            "the database has schema {taken}, this program knows up to {}; start the newer countersign",
+/// What is left to do, whatever the order in which the others were done. A step that this program does not know is a newer one's.
+fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
+    let taken = taken.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
+    if taken.iter().any(|name| STEPS.iter().all(|(known, _)| known != name)) {
+        return Err(StoreError::Failed(format!(
+            "the database has schema {}, this program knows up to {}; start the newer countersign",
+            taken.len(),
             STEPS.len()
-        ))
-    })
+        )));
+    }
+    Ok(STEPS.iter().copied().filter(|(name, _)| !taken.contains(name)).collect())
 }
 
-const STEPS: &[(&str, &str)] = &[("0001_initial", include_str!("migrations/0001_initial.sql"))];
+const STEPS: &[(&str, &str)] =
+    &[("0001_initial", include_str!("migrations/0001_initial.sql")), ("0003_throttle", include_str!("migrations/0003_throttle.sql"))];
 
 /// A number that nobody else on this database should have chosen.
 const LOCK: i64 = 0x636f_756e_7465_7273;

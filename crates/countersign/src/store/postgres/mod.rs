@@ -6,6 +6,7 @@
 //! Behind PgBouncer in transaction mode: version 1.21 or newer with `max_prepared_statements` above zero, and `statement_timeout` set for the role instead of the connection
 //! (`?options=` in the URL keeps ours away). Changes are then found by looking, as a pooled connection cannot listen.
 
+mod attempts;
 mod changes;
 mod columns;
 mod connect;
@@ -27,9 +28,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use super::{Change, Cursor, Rotate, Rotation, Store, StoreError};
+use super::{Change, Cursor, Rotate, Rotation, SharedAttempts, Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, RevokedReason, Session, SessionId};
+use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 use changes::Eras;
@@ -237,12 +239,32 @@ impl Store for PostgresStore {
         timeout(LOOK_ANYWAY, self.bell.notified()).await.is_ok()
     }
 
+    fn shared_attempts(&self) -> Option<&dyn SharedAttempts> {
+        Some(self)
+    }
+
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        tell!(self, client => attempts::prune(client, changes))?;
         tell!(self, client => changes::prune(client, changes, sessions, limit))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         tell!(self, client => changes::touch(client))
+    }
+}
+
+#[async_trait]
+impl SharedAttempts for PostgresStore {
+    async fn count_attempt(&self, attempt: &CountAttempt) -> Result<Count, StoreError> {
+        tell!(self, client => attempts::count(client, attempt))
+    }
+
+    async fn uncount_attempt(&self, counted: &CountedAttempt) -> Result<(), StoreError> {
+        tell!(self, client => attempts::uncount(client, counted))
+    }
+
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<(), StoreError> {
+        tell!(self, client => attempts::forget(client, key))
     }
 }
 

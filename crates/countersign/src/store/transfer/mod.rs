@@ -10,8 +10,11 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::StoreError;
+#[cfg(feature = "sqlite")]
+pub(crate) use tables::FEED;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use tables::UNFINISHED;
 pub use tables::{COLUMNS_NOT_MOVED, Column, Kind, NOT_MOVED, Row, TABLES, Table, Value};
-pub(crate) use tables::{FEED, UNFINISHED};
 
 /// A store that is read. Nobody else changes it meanwhile.
 #[async_trait]
@@ -241,6 +244,7 @@ pub enum TransferError {
 }
 
 /// What a store says that holds the beginning of a move.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn refuse_unfinished(from: Option<String>) -> Result<(), StoreError> {
     match from {
         None => Ok(()),

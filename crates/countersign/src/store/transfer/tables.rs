@@ -212,6 +212,7 @@ pub(crate) const FEED: &str = "changes";
 pub const NOT_MOVED: &[(&str, &str)] = &[
     ("schema_steps", "each store knows its own steps"),
     ("sqlite_sequence", "SQLite's own; what it says is moved with the tables"),
+    ("login_attempts", "counts of failed logins, which begin anew"),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];
 
