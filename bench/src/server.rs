@@ -16,7 +16,13 @@ pub(crate) struct Server {
 impl Server {
     /// `countersign serve` on a data directory, with no limit that a load would meet.
     pub(crate) fn countersign(data: &Path, hash: Hash) -> Self {
+        Self::countersign_on(data, hash, None)
+    }
+
+    /// The same with its secret from the data directory, and everything else in this database where one is named.
+    pub(crate) fn countersign_on(data: &Path, hash: Hash, database_url: Option<&str>) -> Self {
         let mut command = countersign(data);
+        command.envs(database_url.map(|url| ("COUNTERSIGN_DATABASE_URL", url)));
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         for (name, value) in [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "error")] {
             command.env(format!("COUNTERSIGN_{name}"), value);

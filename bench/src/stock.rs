@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use countersign::password::{HashSettings, Password, Passwords};
+use countersign_e2e::Cluster;
 use countersign_verify::{Claims, SessionId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use tempfile::TempDir;
@@ -60,6 +61,14 @@ impl Stock {
         // The first start makes the signing key.
         drop(Server::countersign(&stock.data(), hash));
         stock
+    }
+
+    /// The same users and sessions, moved into a new database of a cluster: its URL. What is here stays.
+    pub(crate) fn moved_to(&self, cluster: &Cluster) -> String {
+        let url = cluster.database();
+        let file = format!("sqlite:{}", self.data().join("countersign.sqlite3").display());
+        run(countersign(&self.data()).args(["move", "--from", &file, "--to", &url]));
+        url
     }
 
     /// Where it is.

@@ -1,6 +1,9 @@
 //! A million users and sessions against a thousand.
 
+use countersign_e2e::Cluster;
+
 use super::login::Login;
+use super::postgres::cluster;
 use super::refresh::Refresher;
 use super::{CONNECTIONS, RUN, RUNS};
 use crate::load::{Client, Reader, rate};
@@ -9,13 +12,22 @@ use crate::stock::{Stock, issuer};
 use crate::table::{Row, median, median_ratio, per_second};
 
 pub(super) fn measure() -> Vec<Row> {
-    let (small, large) = (Side::of(1_000), Side::of(1_000_000));
-    let refreshers = |side: &Side| Refresher::logged_in(side.server.address, &side.stock.names(CONNECTIONS as u64, 7));
+    let (small, large) = (Side::of(1_000, None), Side::of(1_000_000, None));
     let readers = |side: &Side| Reader::shared_out(&side.stock.access_tokens(1_000, &issuer(&side.server)), CONNECTIONS);
     vec![
-        compare("1,000,000 users and sessions: refresh", &small, &large, refreshers),
+        compare("1,000,000 users and sessions: refresh", &small, &large, Side::refreshers),
         compare("1,000,000 users and sessions: profile", &small, &large, readers),
-        compare("1,000,000 users and sessions: login less its hash", &small, &large, |side: &Side| Login::spread(&side.stock, 3)),
+        compare("1,000,000 users and sessions: login less its hash", &small, &large, Side::logins),
+    ]
+}
+
+/// The profile needs no database, whichever it is.
+pub(super) fn measure_on_postgres() -> Vec<Row> {
+    let cluster = cluster();
+    let (small, large) = (Side::of(1_000, Some(&cluster)), Side::of(1_000_000, Some(&cluster)));
+    vec![
+        compare("1,000,000 users and sessions on PostgreSQL: refresh", &small, &large, Side::refreshers),
+        compare("1,000,000 users and sessions on PostgreSQL: login less its hash", &small, &large, Side::logins),
     ]
 }
 
@@ -25,10 +37,19 @@ struct Side {
 }
 
 impl Side {
-    fn of(users: u64) -> Self {
+    fn of(users: u64, cluster: Option<&Cluster>) -> Self {
         let stock = Stock::of(users, Hash::Cheap);
-        let server = Server::countersign(&stock.data(), Hash::Cheap);
+        let url = cluster.map(|cluster| stock.moved_to(cluster));
+        let server = Server::countersign_on(&stock.data(), Hash::Cheap, url.as_deref());
         Self { stock, server }
+    }
+
+    fn refreshers(&self) -> Vec<Refresher> {
+        Refresher::logged_in(self.server.address, &self.stock.names(CONNECTIONS as u64, 7))
+    }
+
+    fn logins(&self) -> Vec<Login> {
+        Login::spread(&self.stock, 3)
     }
 }
 

@@ -4,6 +4,8 @@ mod library;
 mod login;
 mod memory;
 mod million;
+mod nodes;
+mod postgres;
 mod profile;
 mod refresh;
 mod start;
@@ -35,6 +37,9 @@ const ROWS: &[(&str, Measure)] = &[
     ("memory", memory::measure),
     ("start", start::measure),
     ("million", million::measure),
+    ("postgres", postgres::measure),
+    ("nodes", nodes::measure),
+    ("postgres-million", million::measure_on_postgres),
 ];
 
 /// How long each of several runs takes. Two that are compared alternate, and it is the pairs that are compared, since the machine is not always equally fast.

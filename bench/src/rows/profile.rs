@@ -24,20 +24,7 @@ pub(super) fn measure() -> Vec<Row> {
 
 /// Asks `ours` and the bare route in turns, with all the tokens.
 pub(super) fn against(bare: &Server, ours: &Server, tokens: &[String], what: &'static str, baseline: &str) -> Row {
-    // The first pass reads each user once and checks each signature once.
-    let (_, mut readers) = rate(ours.address, Reader::shared_out(tokens, CONNECTIONS), RUN);
-    let mut theirs = Reader::shared_out(tokens, CONNECTIONS);
-    let (mut own, mut base) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        let measured;
-        (measured, theirs) = rate(bare.address, theirs, RUN);
-        base.push(measured);
-        let measured;
-        (measured, readers) = rate(ours.address, readers, RUN);
-        own.push(measured);
-    }
-    let ratio = median_ratio(&own, &base);
-    let (own, base) = (median(own), median(base));
+    let (own, base, ratio) = against_a_server((bare, tokens), (ours, tokens));
     Row {
         what,
         measured: per_second(own),
@@ -46,6 +33,24 @@ pub(super) fn against(bare: &Server, ours: &Server, tokens: &[String], what: &'s
         bar: "≥ 90 %",
         cleared: ratio >= 0.9,
     }
+}
+
+/// Asks two servers in turns, each with tokens of its own: the rate of `ours`, that of `theirs`, and their ratio.
+pub(super) fn against_a_server(theirs: (&Server, &[String]), ours: (&Server, &[String])) -> (f64, f64, f64) {
+    // The first pass reads each user once and checks each signature once.
+    let warm = |(server, tokens): (&Server, &[String])| rate(server.address, Reader::shared_out(tokens, CONNECTIONS), RUN).1;
+    let (mut their_readers, mut our_readers) = (warm(theirs), warm(ours));
+    let (mut own, mut base) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let measured;
+        (measured, their_readers) = rate(theirs.0.address, their_readers, RUN);
+        base.push(measured);
+        let measured;
+        (measured, our_readers) = rate(ours.0.address, our_readers, RUN);
+        own.push(measured);
+    }
+    let ratio = median_ratio(&own, &base);
+    (median(own), median(base), ratio)
 }
 
 /// The body of one answer.
