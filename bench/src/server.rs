@@ -16,15 +16,24 @@ pub(crate) struct Server {
 impl Server {
     /// `countersign serve` on a data directory, with no limit that a load would meet.
     pub(crate) fn countersign(data: &Path, hash: Hash) -> Self {
-        Self::countersign_on(data, hash, None)
+        Self::countersign_with(data, hash, &[])
     }
 
-    /// The same with its secret from the data directory, and everything else in this database where one is named.
-    pub(crate) fn countersign_on(data: &Path, hash: Hash, database_url: Option<&str>) -> Self {
+    /// The same on a database elsewhere; the secret is the data directory's.
+    pub(crate) fn countersign_on(data: &Path, hash: Hash, database_url: &str) -> Self {
+        Self::countersign_with(data, hash, &[("DATABASE_URL", database_url)])
+    }
+
+    /// One of several nodes on a database, whose tokens are good on the others.
+    pub(crate) fn node(data: &Path, database_url: &str) -> Self {
+        Self::countersign_with(data, Hash::Cheap, &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost")])
+    }
+
+    fn countersign_with(data: &Path, hash: Hash, more: &[(&str, &str)]) -> Self {
         let mut command = countersign(data);
-        command.envs(database_url.map(|url| ("COUNTERSIGN_DATABASE_URL", url)));
         command.args(["serve", "--listen", "127.0.0.1:0"]);
-        for (name, value) in [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "error")] {
+        let limits = [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "error")];
+        for (name, value) in limits.iter().chain(more) {
             command.env(format!("COUNTERSIGN_{name}"), value);
         }
         if hash == Hash::Cheap {

@@ -39,8 +39,10 @@ struct Side {
 impl Side {
     fn of(users: u64, cluster: Option<&Cluster>) -> Self {
         let stock = Stock::of(users, Hash::Cheap);
-        let url = cluster.map(|cluster| stock.moved_to(cluster));
-        let server = Server::countersign_on(&stock.data(), Hash::Cheap, url.as_deref());
+        let server = match cluster {
+            Some(cluster) => Server::countersign_on(&stock.data(), Hash::Cheap, &stock.moved_to(cluster)),
+            None => Server::countersign(&stock.data(), Hash::Cheap),
+        };
         Self { stock, server }
     }
 

@@ -16,7 +16,7 @@ pub(super) fn measure() -> Vec<Row> {
     let cluster = cluster();
     let stock = Stock::of(1_000, Hash::Cheap);
     let url = stock.moved_to(&cluster);
-    let nodes = [(); 2].map(|()| Server::countersign_on(&stock.data(), Hash::Cheap, Some(&url)));
+    let nodes = [(); 2].map(|()| Server::node(&stock.data(), &url));
     let announced = row("logout on one node to refusal on another: p99 of 400, heard by `NOTIFY`", &nodes, &stock, 400, 1, 0.05);
     // Nobody rings the bell: what is left is the look every second.
     cluster.sql(url.rsplit('/').next().expect("a name"), "ALTER TABLE changes DISABLE TRIGGER announced");
@@ -34,7 +34,7 @@ fn row(what: &'static str, [here, there]: &[Server; 2], stock: &Stock, many: u64
             taken.extend(threads.into_iter().map(|thread| thread.join().expect("a refusal")));
         });
         // So that the waits do not keep step with the looks.
-        thread::sleep(Duration::from_millis(taken.len() as u64 * 37 % 100));
+        thread::sleep(Duration::from_secs_f64(bar / 1.5 * (taken.len() as f64 * 0.618).fract()));
     }
     taken.sort();
     let at = |share: f64| taken[((taken.len() as f64 * share).ceil() as usize).clamp(1, taken.len()) - 1];

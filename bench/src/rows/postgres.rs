@@ -26,7 +26,7 @@ fn refresh(cluster: &Cluster) -> Row {
     let stock = Stock::of(SESSIONS, Hash::Cheap);
     let url = stock.moved_to(cluster);
     let baseline = Baseline::beside(&stock, cluster);
-    let server = Server::countersign_on(&stock.data(), Hash::Cheap, Some(&url));
+    let server = Server::countersign_on(&stock.data(), Hash::Cheap, &url);
     let mut clients = Refresher::logged_in(server.address, &stock.names(CONNECTIONS as u64, 0));
     let (mut own, mut base) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
@@ -54,7 +54,7 @@ fn profile(cluster: &Cluster) -> Row {
     let stock = Stock::of(TOKENS, Hash::Cheap);
     let url = stock.moved_to(cluster);
     let on_sqlite = Server::countersign(&stock.data(), Hash::Cheap);
-    let on_postgres = Server::countersign_on(&stock.data(), Hash::Cheap, Some(&url));
+    let on_postgres = Server::countersign_on(&stock.data(), Hash::Cheap, &url);
     // Issuers differ with the ports, so each server has tokens of its own.
     let tokens = |server: &Server| stock.access_tokens(TOKENS, &issuer(server));
     let (own, base, ratio) = against_a_server((&on_sqlite, &tokens(&on_sqlite)), (&on_postgres, &tokens(&on_postgres)));
