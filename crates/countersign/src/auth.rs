@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -66,8 +66,7 @@ pub struct Inner {
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
-    /// Whether it has been too long since the store told what changed.
-    stale: AtomicBool,
+    heard: Heard,
     secrets: Secrets,
 }
 
@@ -120,7 +119,7 @@ impl Auth {
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
-            stale: AtomicBool::new(false),
+            heard: Heard::now(),
             people: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
             events,
             settings,
@@ -153,7 +152,7 @@ impl Auth {
     /// # Errors
     /// The store's.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        if self.stale.load(Ordering::Relaxed) {
+        if self.is_stale() {
             return Err(StoreError::Failed("nothing was heard of changes for longer than max_staleness".to_owned()));
         }
         self.store.ping().await
@@ -161,7 +160,12 @@ impl Auth {
 
     /// Whether nobody may be let in, since sessions may have been ended long ago that this process knows nothing of.
     pub(crate) fn is_too_stale(&self) -> bool {
-        self.stale.load(Ordering::Relaxed) && self.settings.when_stale == WhenStale::Refuse
+        self.settings.when_stale == WhenStale::Refuse && self.is_stale()
+    }
+
+    /// Whether it has been too long since the store told what changed. Asked at each request, since a process that was frozen must not answer with what it knew before.
+    fn is_stale(&self) -> bool {
+        self.heard.ago() > self.settings.max_staleness
     }
 
     /// Figures for metrics.
@@ -197,6 +201,7 @@ impl Auth {
     /// Takes in what has just been changed in the store, so that it holds in this process at once.
     pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
         let mut reader = self.feed.read_on().await;
+        let asked = self.heard.tick();
         let mut limit = FEED_PAGE;
         loop {
             let before = reader.position;
@@ -208,6 +213,7 @@ impl Auth {
                 }
             }
             if changes.len() < limit as usize {
+                self.heard.all_until(asked);
                 return Ok(());
             }
             if reader.position == before {
@@ -337,6 +343,31 @@ pub enum StartError {
     Clock(#[from] jiff::Error),
 }
 
+/// Until when everything that changed in the store is known here.
+struct Heard {
+    born: Instant,
+    /// Milliseconds after it was born, on a clock that nobody sets and that runs while the process is frozen.
+    until: AtomicU64,
+}
+
+impl Heard {
+    fn now() -> Self {
+        Self { born: Instant::now(), until: AtomicU64::new(0) }
+    }
+
+    fn tick(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn all_until(&self, tick: u64) {
+        self.until.fetch_max(tick, Ordering::Relaxed);
+    }
+
+    fn ago(&self) -> Duration {
+        Duration::from_millis(self.tick().saturating_sub(self.until.load(Ordering::Relaxed)))
+    }
+}
+
 /// Whole seconds since 1970.
 pub(crate) fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
@@ -363,23 +394,20 @@ async fn open_ring(
 
 /// Follows the feed, and now and then forgets what nobody needs. Ends with the last [`Auth`].
 async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
-    let (mut heard, mut pruned) = (Instant::now(), Instant::now());
+    let (mut pruned, mut was_stale) = (Instant::now(), false);
     loop {
         {
             let Some(auth) = auth.upgrade().map(Auth) else { return };
             let mut done = auth.catch_up().await;
-            match &done {
-                Ok(()) => {
-                    heard = Instant::now();
-                    if auth.stale.swap(false, Ordering::Relaxed) {
-                        tracing::info!("the store tells again what changed");
-                    }
-                }
-                Err(_) if heard.elapsed() > auth.settings.max_staleness && !auth.stale.swap(true, Ordering::Relaxed) => {
+            let is_stale = auth.is_stale();
+            match (was_stale, is_stale) {
+                (true, false) => tracing::info!("the store tells again what changed"),
+                (false, true) => {
                     tracing::error!(max_staleness = ?auth.settings.max_staleness, then = ?auth.settings.when_stale, "nothing has been heard of changes for too long");
                 }
-                Err(_) => {}
+                _ => {}
             }
+            was_stale = is_stale;
             if done.is_ok() && pruned.elapsed() >= BETWEEN_PRUNES {
                 pruned = Instant::now();
                 done = prune(&auth).await;
