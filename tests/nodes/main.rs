@@ -1,5 +1,6 @@
 //! Many nodes on one PostgreSQL database.
 
+mod balanced;
 mod faults;
 mod moving;
 mod throttle;

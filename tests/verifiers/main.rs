@@ -2,15 +2,13 @@
 
 mod program;
 
-use std::os::unix::fs::{MetadataExt, chown, symlink};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{Browser, Forge, World, claims_of, eventually, python};
-use program::{Program, docs, express_packages, service};
+use countersign_e2e::{Browser, Forge, Program, World, claims_of, eventually, python};
+use program::{docs, express_packages, service};
 use serde_json::{Value, json};
 
 #[test]
@@ -86,13 +84,14 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
     world.user("alice");
     world.sql("INSERT INTO groups (name) VALUES ('b,c'), ('a d')");
     world.sql(&format!("INSERT INTO user_groups SELECT {id}, id FROM groups"));
-    let app = Program::start(&world, |address| {
+    let app = Program::start(world.scratch(), |address| {
         let mut command = service(&world, "python3", "nginx");
         command.args(["app.py", &address.port().to_string()]);
         command
     });
     let prefix = tempfile::tempdir().unwrap();
-    let nginx = nginx(&world, &app, prefix.path());
+    let addresses = [("127.0.0.1:8000", world.address()), ("127.0.0.1:9000", app.address())];
+    let nginx = Program::nginx(prefix.path(), &docs("nginx/nginx.conf.example"), &addresses);
     let signed_in = |name: &str| {
         let mut browser = world.browser();
         browser.move_to(nginx.address());
@@ -157,7 +156,7 @@ fn without_margins(text: &str) -> String {
 }
 
 fn fastapi(world: &World, audience: &str) -> Program {
-    Program::start(world, |address| {
+    Program::start(world.scratch(), |address| {
         let mut command = service(world, python(), "fastapi");
         command.args(["-m", "uvicorn", "app:app", "--port", &address.port().to_string()]);
         meant_for(audience, command)
@@ -172,7 +171,7 @@ fn express(world: &World, audience: &str) -> Program {
         symlink(express_packages().join("node_modules"), folder.join("node_modules")).expect("a link");
         std::fs::copy(docs("express/app.mjs"), folder.join("app.mjs")).expect("a copy");
     }
-    Program::start(world, |address| {
+    Program::start(world.scratch(), |address| {
         let mut command = service(world, "node", "express");
         command.arg("app.mjs").current_dir(&folder).env("PORT", address.port().to_string());
         meant_for(audience, command)
@@ -189,31 +188,9 @@ fn meant_for(audience: &str, mut command: Command) -> Command {
 }
 
 fn django(world: &World, settings: &str) -> Program {
-    Program::start(world, |address| {
+    Program::start(world.scratch(), |address| {
         let mut command = service(world, python(), "django");
         command.args(["-m", "django", "runserver", "--noreload", "--settings", settings, &address.port().to_string()]);
-        command
-    })
-}
-
-/// An nginx without any rights, that reads the example with the addresses of this test in it.
-fn nginx(world: &World, app: &Program, prefix: &Path) -> Program {
-    let example = std::fs::read_to_string(docs("nginx/nginx.conf.example")).expect("the example");
-    // Debian keeps it where not every user's shell looks.
-    let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
-    Program::start(world, |address| {
-        let mut configuration = example.clone();
-        for (theirs, ours) in [("127.0.0.1:8000", world.address()), ("127.0.0.1:9000", app.address()), ("127.0.0.1:8080", address)] {
-            assert_eq!(configuration.matches(theirs).count(), 1, "{theirs} in the example");
-            configuration = configuration.replace(theirs, &format!("127.0.0.1:{}", ours.port()));
-        }
-        std::fs::write(prefix.join("nginx.conf"), configuration).expect("a file");
-        let mut command = service(world, "nginx", "nginx");
-        command.args(["-e", "stderr", "-c", "nginx.conf", "-g", "daemon off;", "-p"]).arg(prefix).env("PATH", &path);
-        if std::fs::metadata(prefix).expect("a folder").uid() == ROOT {
-            chown(prefix, Some(NOBODY), Some(NOBODY)).expect("a folder for nobody");
-            command.uid(NOBODY).gid(NOBODY).current_dir("/");
-        }
         command
     })
 }
@@ -352,6 +329,3 @@ fn without(object: &Value, name: &str) -> Value {
     object.as_object_mut().expect("an object").remove(name);
     object
 }
-
-const ROOT: u32 = 0;
-const NOBODY: u32 = 65534;

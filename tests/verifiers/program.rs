@@ -1,87 +1,10 @@
-//! A program of `docs/verify`, running.
+//! The programs of `docs/verify`: where they are, and what they need.
 
-use std::fs::File;
-use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use countersign_e2e::{ISSUER, Request, Response, World};
-
-/// A running program, which ends with the test.
-#[derive(Debug)]
-pub(crate) struct Program {
-    process: Child,
-    address: SocketAddr,
-    log: PathBuf,
-}
-
-impl Program {
-    /// Starts what `command` makes for a free port, and waits until it listens there.
-    pub(crate) fn start(world: &World, mut command: impl FnMut(SocketAddr) -> Command) -> Self {
-        // Between the moment that a port is found free and the moment that the program takes it, somebody else may have taken it.
-        for _ in 0..3 {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let address = free.local_addr().expect("an address");
-            drop(free);
-            let log = world.scratch().join(format!("program-{}.log", address.port()));
-            let file = File::create(&log).expect("a file for the log");
-            let mut command = command(address);
-            command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file")).stderr(file);
-            let mut program = Self { process: command.spawn().expect("the program is installed: scripts/test does it"), address, log };
-            let deadline = Instant::now() + START_DEADLINE;
-            while program.process.try_wait().expect("a status").is_none() {
-                if TcpStream::connect(address).is_ok() {
-                    return program;
-                }
-                assert!(Instant::now() < deadline, "the program does not listen");
-                thread::sleep(Duration::from_millis(10));
-            }
-        }
-        panic!("the program does not start");
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// A request to it.
-    pub(crate) fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(self.address, method, path)
-    }
-
-    /// Asks who the bearer of this token is.
-    pub(crate) fn me(&self, token: &str) -> Response {
-        self.request("GET", "/me").bearer(token).send()
-    }
-
-    fn log(&self) -> String {
-        let mut log = String::new();
-        let _ = File::open(&self.log).and_then(|mut file| file.read_to_string(&mut log));
-        log
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Asked first, as nginx has to end its workers.
-        let _ = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if thread::panicking() {
-            #[expect(clippy::print_stderr, reason = "a failed test shows what the program had to say")]
-            let () = eprintln!("--- the program's log ---\n{}", self.log());
-        }
-    }
-}
+use countersign_e2e::{ISSUER, World};
 
 /// A command that finds the world's server, and runs in a folder of `docs/verify`.
 pub(crate) fn service(world: &World, program: impl AsRef<std::ffi::OsStr>, folder: &str) -> Command {
@@ -120,6 +43,3 @@ pub(crate) fn express_packages() -> &'static Path {
         packages
     })
 }
-
-/// Python takes its time on a busy machine.
-const START_DEADLINE: Duration = Duration::from_secs(60);
