@@ -3,6 +3,7 @@
 //! `scripts/bench` builds and runs it. Every load is bounded in time and goes to the loopback address only.
 
 mod bare;
+mod faults;
 mod library;
 mod load;
 mod rows;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             library::serve_verified(url, file);
             ExitCode::SUCCESS
         }
+        ["faults"] => said(faults::print()),
         [] => said(table::print(rows::all())),
         [name] => said(table::print(rows::one(name))),
         _ => ExitCode::from(2),

@@ -29,9 +29,29 @@ impl Server {
         Self::countersign_with(data, Hash::Cheap, &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost")])
     }
 
+    /// The same at an address of one's choice, with a clock that is so many seconds ahead.
+    pub(crate) fn node_at(data: &Path, database_url: &str, listen: &str, ahead: i32) -> Self {
+        let mut command =
+            Self::command(data, Hash::Cheap, &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost"), ("LISTEN", listen)]);
+        if ahead != 0 {
+            command.envs(countersign_e2e::clock_off_by(ahead));
+        }
+        Self::start(command)
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status();
+        assert!(done.expect("kill").success());
+    }
+
     fn countersign_with(data: &Path, hash: Hash, more: &[(&str, &str)]) -> Self {
+        Self::start(Self::command(data, hash, more))
+    }
+
+    fn command(data: &Path, hash: Hash, more: &[(&str, &str)]) -> Command {
         let mut command = countersign(data);
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("serve").env("COUNTERSIGN_LISTEN", "127.0.0.1:0");
         let limits = [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "error")];
         for (name, value) in limits.iter().chain(more) {
             command.env(format!("COUNTERSIGN_{name}"), value);
@@ -39,7 +59,7 @@ impl Server {
         if hash == Hash::Cheap {
             command.env("COUNTERSIGN_HASH_MEMORY_KIB", "64").env("COUNTERSIGN_HASH_PASSES", "1");
         }
-        Self::start(command)
+        command
     }
 
     /// The baseline that returns these bytes.

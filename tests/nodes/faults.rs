@@ -137,7 +137,7 @@ fn a_database_whose_connections_are_all_taken_logs_nobody_out() {
         let _last = Raise(&is_over);
         refresh_on(&mut cluster, &url, |cluster, answers| {
             let (psql, socket) = (cluster.binaries().join("psql"), cluster.socket_directory().to_owned());
-            for _ in 0..15 {
+            let greedy = (0..15).map(|_| {
                 let (psql, socket, is_over) = (psql.clone(), socket.clone(), &is_over);
                 scope.spawn(move || {
                     while !is_over.load(Ordering::Relaxed) {
@@ -145,13 +145,17 @@ fn a_database_whose_connections_are_all_taken_logs_nobody_out() {
                         greedy.args(["-X", "-U", "other", "-d", "postgres", "-c", "SELECT pg_sleep(600)", "-h"]).arg(&socket);
                         let _ = greedy.stdout(Stdio::null()).stderr(Stdio::null()).status();
                     }
-                });
-            }
+                })
+            });
+            let greedy: Vec<_> = greedy.collect();
             let node_has = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
             eventually("the others have every connection", || cluster.sql("postgres", node_has) == "0");
             answers(16);
             is_over.store(true, Ordering::Relaxed);
-            cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'other'");
+            // One may be on its way in.
+            while !greedy.iter().all(thread::ScopedJoinHandle::is_finished) {
+                cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'other'");
+            }
         });
     });
 }

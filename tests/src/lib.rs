@@ -21,7 +21,7 @@ mod wire;
 mod world;
 
 pub use browser::Browser;
-pub use clock::TestClock;
+pub use clock::{TestClock, clock_off_by};
 pub use http::{Request, Response};
 pub use native::Native;
 pub use postgres::Cluster;
