@@ -33,14 +33,16 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Signs `claims` as a JWT of the type `typ` with the newest active key.
+    /// Signs `claims` as a JWT of the type `typ` with the newest active key. When none is active yet, as on a node whose clock is behind that of the node which made the first key, it
+    /// is the one that comes first: everybody who knows any key knows that one.
     ///
     /// # Errors
-    /// [`KeyError::NoneLive`] when no key is active at `now`, [`KeyError::Broken`] when it does not sign.
+    /// [`KeyError::NoneLive`] when no key is live at `now`, [`KeyError::Broken`] when it does not sign.
     pub fn sign<T: Serialize>(&self, typ: &str, claims: &T, now: Timestamp) -> Result<String, KeyError> {
         let keys = self.keys.load();
-        let key =
-            keys.iter().rev().find(|key| key.activates_at <= now && key.retires_at.is_none_or(|at| now < at)).ok_or(KeyError::NoneLive)?;
+        let mut live = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
+        let active = live.clone().rfind(|key| key.activates_at <= now);
+        let key = active.or_else(|| live.next()).ok_or(KeyError::NoneLive)?;
         let mut header = Header::new(key.algorithm.jwt());
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.id.to_string());
