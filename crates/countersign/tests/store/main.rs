@@ -1,5 +1,6 @@
 //! One conformance suite for every store: each test is a promise of the trait, run against a fresh store of each kind.
 
+mod admin;
 mod faults;
 mod feed;
 mod keys;

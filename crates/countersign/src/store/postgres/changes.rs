@@ -123,6 +123,10 @@ pub(super) async fn prune(client: &Object, changes: Timestamp, sessions: Timesta
         ("DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", changes),
         ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", sessions),
         ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", sessions),
+        (
+            "DELETE FROM admin_sessions WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            sessions,
+        ),
     ] {
         let statement = client.prepare_cached(sql).await?;
         gone += client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?;

@@ -45,8 +45,11 @@ fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> 
     Ok(STEPS.iter().copied().filter(|(name, _)| !taken.contains(name)).collect())
 }
 
-const STEPS: &[(&str, &str)] =
-    &[("0001_initial", include_str!("migrations/0001_initial.sql")), ("0003_throttle", include_str!("migrations/0003_throttle.sql"))];
+const STEPS: &[(&str, &str)] = &[
+    ("0001_initial", include_str!("migrations/0001_initial.sql")),
+    ("0002_throttle", include_str!("migrations/0002_throttle.sql")),
+    ("0003_admin", include_str!("migrations/0003_admin.sql")),
+];
 
 /// A number that nobody else on this database should have chosen.
 const LOCK: i64 = 0x636f_756e_7465_7273;

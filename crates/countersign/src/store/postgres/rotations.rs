@@ -17,6 +17,8 @@ use super::sessions::{revoked, signed, transport};
 use super::{PATIENCE, no_answer};
 use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
 use crate::session::{RevokedReason, Transport};
+use crate::store::admin::StepKind;
+use crate::store::admin::steps::stepped;
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::user::UserId;
 
@@ -116,6 +118,8 @@ struct Write {
     granted: Rotation,
     old: RotationState,
     new: RotationState,
+    /// The last refreshes, this one included.
+    steps: Vec<u8>,
 }
 
 async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
@@ -144,11 +148,12 @@ async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>
             continue;
         }
         match decide(&live.state, &rotate.token, seconds(rotate.now), rotate.window) {
-            Decision::Mint { child, state, event, .. } => {
+            Decision::Mint { child, rule, state, event } => {
+                let steps = stepped(&live.steps, StepKind::of(rule), rotate.now);
                 let granted =
                     Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event };
                 match state {
-                    Some(new) => writes.push(Write { job, granted, old: live.state, new }),
+                    Some(new) => writes.push(Write { job, granted, old: live.state, new, steps }),
                     None => {
                         let _ = job.answer.send(Ok(granted));
                     }
@@ -190,6 +195,7 @@ struct Live {
     transport: Transport,
     revoked: Option<RevokedReason>,
     state: RotationState,
+    steps: Vec<u8>,
 }
 
 impl Live {
@@ -221,6 +227,7 @@ impl Live {
                 race_credit: u8::try_from(get::<i16>(row, "race_credit")?).unwrap_or(0),
                 race_charged: charged.map(|generation| Generation(u64::try_from(generation).unwrap_or(0))),
             },
+            steps: get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec(),
         })
     }
 }
@@ -229,7 +236,7 @@ async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Result<Live
     let statement = client
         .prepare_cached(
             "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
-                 generation, current_jti, current_iat, current_since, race_credit, race_charged
+                 generation, current_jti, current_iat, current_since, race_credit, race_charged, steps
              FROM sessions WHERE id = ANY($1)",
         )
         .await?;
@@ -247,9 +254,9 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
         .prepare_cached(
             "WITH wanted AS (
                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::smallint[], $6::bigint[],
-                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::boolean[])
+                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::bytea[])
                      AS w (id, old_generation, old_jti, old_since, old_credit, old_charged,
-                         generation, jti, iat, since, credit, charged, used_at, rollback)
+                         generation, jti, iat, since, credit, charged, used_at, rollback, steps)
              ), locked AS (
                  SELECT s.id FROM sessions s JOIN wanted w ON w.id = s.id
                  WHERE s.revoked_at IS NULL AND s.generation = w.old_generation AND s.current_jti = w.old_jti AND s.current_since = w.old_since
@@ -257,7 +264,7 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
                  ORDER BY s.id FOR UPDATE OF s
              ), done AS (
                  UPDATE sessions s SET generation = w.generation, current_jti = w.jti, current_iat = w.iat, current_since = w.since,
-                     race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at
+                     race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at, steps = w.steps
                  FROM wanted w WHERE w.id = s.id AND s.id IN (SELECT id FROM locked)
                  RETURNING s.id, s.user_id, w.used_at, w.rollback
              ), noted AS (
@@ -291,6 +298,7 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
                 &column!(|w: &Write| charged(&w.new)),
                 &column!(|w: &Write| micros(w.job.rotate.now)),
                 &column!(is_rollback),
+                &column!(|w: &Write| w.steps.clone()),
             ],
         )
         .await?;
@@ -302,7 +310,7 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
     let statement = client
         .prepare_cached(
             "WITH ended AS (
-                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3, steps = $6
                  WHERE id = $1 AND revoked_at IS NULL AND generation = $4 AND current_jti = $5 RETURNING id, user_id
              ), noted AS (
                  INSERT INTO audit_events (at, kind, user_id, session_id) SELECT $2, $3, user_id, id FROM ended
@@ -313,7 +321,8 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
     let (id, at) = (rotate.session.get().cast_signed(), micros(rotate.now));
     let reason = RevokedReason::TokenTheft.as_str();
     let (generation, jti) = (signed(live.state.generation.0), live.state.current_jti.0.as_slice());
-    let ended: i64 = client.query_one(&statement, &[&id, &at, &reason, &generation, &jti]).await?.try_get(0)?;
+    let steps = stepped(&live.steps, StepKind::Theft, rotate.now);
+    let ended: i64 = client.query_one(&statement, &[&id, &at, &reason, &generation, &jti, &steps]).await?.try_get(0)?;
     Ok(ended == 1)
 }
 

@@ -89,7 +89,7 @@ pub(super) async fn revoke(
     Ok(client.execute(&statement, &[&id.get().cast_signed(), &micros(now), &reason.as_str(), &owner]).await? == 1)
 }
 
-/// Rows are locked in the order of their ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that the other has.
+/// Ends the user's sessions, and those of the admin site. Rows are locked in the order of their ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that the other has.
 pub(super) async fn revoke_of_user(
     client: &Object,
     user: UserId,
@@ -102,12 +102,14 @@ pub(super) async fn revoke_of_user(
             "WITH own AS (
                  SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS DISTINCT FROM $4
                  ORDER BY id FOR UPDATE
+             ), operator AS (
+                 DELETE FROM admin_sessions WHERE user_id = $5
              )
              UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own)",
         )
         .await?;
     let keep = keep.map(|id| id.get().cast_signed());
-    Ok(client.execute(&statement, &[&user.to_string(), &micros(now), &reason.as_str(), &keep]).await?)
+    Ok(client.execute(&statement, &[&user.to_string(), &micros(now), &reason.as_str(), &keep, &user.as_i64()]).await?)
 }
 
 /// Ends the first of the sessions that began from `from` to `began`: how many, and from where on there may be more.
@@ -152,7 +154,7 @@ pub(super) fn revoked(row: &Row) -> Result<Option<(Timestamp, RevokedReason)>, S
     Ok(Some((from_micros(at), reason.and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin))))
 }
 
-fn session(row: &Row) -> Result<Session, StoreError> {
+pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
     Ok(Session {
         id: SessionId::new(get::<i64>(row, "id")?.cast_unsigned()).ok_or_else(|| unknown("0"))?,
         user_id: user_id(get(row, "user_id")?)?,
@@ -167,7 +169,7 @@ fn session(row: &Row) -> Result<Session, StoreError> {
 }
 
 /// By name: a statement that says `*` fails on every running node when a newer one adds a column.
-const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, user_agent, ip, revoked_at, revoked_reason";
+pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, user_agent, ip, revoked_at, revoked_reason";
 
 /// A few hundredths of a second.
 const ENDED_AT_ONCE: i64 = 1000;

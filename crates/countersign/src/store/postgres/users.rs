@@ -170,6 +170,8 @@ async fn ending_sessions(
              SELECT s.id FROM sessions s WHERE s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3 {but} ORDER BY s.id FOR UPDATE
          ), ended AS (
              UPDATE sessions SET revoked_at = $3, revoked_reason = $4 WHERE id IN (SELECT id FROM own)
+         ), operator AS (
+             DELETE FROM admin_sessions WHERE user_id = $1
          ), changed AS ({change})
          SELECT count(*) FROM changed"
     );

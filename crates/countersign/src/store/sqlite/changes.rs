@@ -42,6 +42,7 @@ pub(super) fn prune(connection: &Connection, changes: Timestamp, sessions: Times
         ("DELETE FROM changes WHERE cursor IN (SELECT cursor FROM changes WHERE at < ? LIMIT ?)", changes),
         ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? LIMIT ?)", sessions),
         ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < ? LIMIT ?)", sessions),
+        ("DELETE FROM admin_sessions WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at < ? LIMIT ?)", sessions),
     ] {
         gone += connection.prepare_cached(sql)?.execute(params![micros(before), limit])?;
     }

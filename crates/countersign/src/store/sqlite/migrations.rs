@@ -29,4 +29,5 @@ pub(super) fn pending(connection: &Connection) -> Result<&'static [(&'static str
     })
 }
 
-const STEPS: &[(&str, &str)] = &[("0001_initial", include_str!("migrations/0001_initial.sql"))];
+const STEPS: &[(&str, &str)] =
+    &[("0001_initial", include_str!("migrations/0001_initial.sql")), ("0002_admin", include_str!("migrations/0002_admin.sql"))];

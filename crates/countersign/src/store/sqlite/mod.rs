@@ -2,6 +2,7 @@
 //!
 //! Write-ahead log with `synchronous=FULL`: what an operation has answered is on the disk.
 
+mod admin;
 mod changes;
 mod columns;
 mod keys;

@@ -6,6 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use super::columns::{at, from_micros, key, micros, unknown_word, user_id};
 use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
 use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::store::admin::StepKind;
+use crate::store::admin::steps::stepped;
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::user::UserId;
 
@@ -45,12 +47,14 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
     let row = connection
         .prepare_cached(
             "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
-                 generation, current_jti, current_iat, current_since, race_credit, race_charged
+                 generation, current_jti, current_iat, current_since, race_credit, race_charged, steps
              FROM sessions WHERE id = ?",
         )?
-        .query_row([id], |row| Ok((Live::read(row)?, revoked(row)?, state(row)?)))
+        .query_row([id], |row| {
+            Ok((Live::read(row)?, revoked(row)?, state(row)?, row.get::<_, Option<Vec<u8>>>("steps")?.unwrap_or_default()))
+        })
         .optional()?;
-    let Some((live, revoked, state)) = row else { return Ok(Rotation::Unknown) };
+    let Some((live, revoked, state, steps)) = row else { return Ok(Rotation::Unknown) };
     if live.transport != rotate.transport {
         return Ok(Rotation::WrongTransport);
     }
@@ -61,9 +65,9 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         return Ok(Rotation::Expired);
     }
     match decide(&state, &rotate.token, seconds(rotate.now), rotate.window) {
-        Decision::Mint { child, state, event, .. } => {
+        Decision::Mint { child, rule, state, event } => {
             if let Some(state) = state {
-                save(connection, id, &state, rotate.now)?;
+                save(connection, id, &state, &stepped(&steps, StepKind::of(rule), rotate.now), rotate.now)?;
             }
             if event == Some(RotationEvent::Rollback) {
                 note(connection, rotate.now, "state_rollback", live.user_id, id)?;
@@ -72,6 +76,9 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         }
         Decision::Reused => {
             revoke(connection, rotate.session, None, RevokedReason::TokenTheft, rotate.now)?;
+            connection
+                .prepare_cached("UPDATE sessions SET steps = ? WHERE id = ?")?
+                .execute(params![stepped(&steps, StepKind::Theft, rotate.now), id])?;
             note(connection, rotate.now, "token_theft", live.user_id, id)?;
             Ok(Rotation::Reused { user_id: live.user_id })
         }
@@ -138,6 +145,8 @@ pub(super) fn revoke_of_user(
             ":user": key(user),
             ":keep": keep.map(|id| id.get().cast_signed()),
         })?;
+    // Whatever ends all of a user's sessions ends those of the admin site too.
+    connection.prepare_cached("DELETE FROM admin_sessions WHERE user_id = ?")?.execute([user.as_i64()])?;
     Ok(ended as u64)
 }
 
@@ -178,11 +187,11 @@ fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
     })
 }
 
-fn save(connection: &Connection, id: i64, state: &RotationState, now: Timestamp) -> Result<(), StoreError> {
+fn save(connection: &Connection, id: i64, state: &RotationState, steps: &[u8], now: Timestamp) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?, current_since = ?, race_credit = ?, race_charged = ?,
-                 last_used_at = ? WHERE id = ?",
+                 last_used_at = ?, steps = ? WHERE id = ?",
         )?
         .execute(params![
             state.generation.0,
@@ -192,6 +201,7 @@ fn save(connection: &Connection, id: i64, state: &RotationState, now: Timestamp)
             state.race_credit,
             state.race_charged.map(|generation| generation.0),
             micros(now),
+            steps,
             id
         ])?;
     Ok(())
@@ -213,7 +223,7 @@ fn list(connection: &Connection, sql: &str, params: &[&dyn ToSql]) -> Result<Vec
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     let live = Live::read(row)?;
     let id: i64 = row.get("id")?;
     Ok(Session {

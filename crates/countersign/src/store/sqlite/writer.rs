@@ -23,13 +23,14 @@ impl Writer {
     }
 
     /// Applies `operation` in the next transaction. When this returns `Ok`, the change is on disk; when it returns `Err`, nothing of it is.
-    pub(super) async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
+    pub(super) async fn run<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Operation { operation: Some(operation), result: Err(StoreError::Busy), reply });
+        let job = Box::new(Operation { operation: Some(operation), result: Err(StoreError::Busy.into()), reply });
         let jobs = self.jobs.as_ref().ok_or_else(closed)?;
         jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
@@ -53,16 +54,17 @@ trait Job: Send {
     fn finish(self: Box<Self>, committed: &Result<(), StoreError>);
 }
 
-struct Operation<T, F> {
+struct Operation<T, E, F> {
     operation: Option<F>,
-    result: Result<T, StoreError>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    result: Result<T, E>,
+    reply: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T, F> Job for Operation<T, F>
+impl<T, E, F> Job for Operation<T, E, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&Connection) -> Result<T, E> + Send,
 {
     fn apply(&mut self, connection: &Connection) {
         if let Some(operation) = self.operation.take() {
@@ -73,7 +75,7 @@ where
     fn finish(self: Box<Self>, committed: &Result<(), StoreError>) {
         let result = match committed {
             Ok(()) => self.result,
-            Err(error) => Err(error.clone()),
+            Err(error) => Err(error.clone().into()),
         };
         // The caller may have gone away; what it asked for stands.
         let _ = self.reply.send(result);
@@ -114,7 +116,7 @@ fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiti
 }
 
 /// Undoes an operation that fails halfway without touching its neighbours in the transaction.
-fn in_savepoint<T>(connection: &Connection, operation: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+fn in_savepoint<T, E: From<StoreError>>(connection: &Connection, operation: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
     execute(connection, "SAVEPOINT operation")?;
     let result = operation(connection);
     if result.is_err() {

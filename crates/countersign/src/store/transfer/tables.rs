@@ -178,6 +178,7 @@ pub const TABLES: &[Table] = &[
         column("ip", Kind::Text),
         column("revoked_at", Kind::Integer),
         column("revoked_reason", Kind::Text),
+        column("steps", Kind::Bytes),
     ] },
     // By the order in which they were made, which counts where two were made in one moment.
     Table { name: "signing_keys", key: 1, numbered: true, columns: &[
@@ -195,7 +196,11 @@ pub const TABLES: &[Table] = &[
         column("kind", Kind::Text),
         column("user_id", Kind::Id),
         column("session_id", Kind::Integer),
+        column("actor_id", Kind::Id),
+        column("ip", Kind::Text),
+        column("detail", Kind::Text),
     ] },
+    Table { name: "activity", key: 2, numbered: false, columns: &[column("hour", Kind::Integer), column("kind", Kind::Integer), column("n", Kind::Integer)] },
     // The ends of sessions whose access tokens may still be alive: the first node on the target reads them. The last one: triggers write into it while the others come.
     Table { name: FEED, key: 1, numbered: true, columns: &[
         column("number", Kind::Integer).in_sqlite("cursor"),
@@ -212,6 +217,7 @@ pub(crate) const FEED: &str = "changes";
 pub const NOT_MOVED: &[(&str, &str)] = &[
     ("schema_steps", "each store knows its own steps"),
     ("sqlite_sequence", "SQLite's own; what it says is moved with the tables"),
+    ("admin_sessions", "operators sign in again"),
     ("login_attempts", "counts of failed logins, which begin anew"),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];

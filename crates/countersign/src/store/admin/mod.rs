@@ -2,6 +2,17 @@
 //!
 //! A change and the line that tells of it are one transaction. Nothing here changes or removes a line of the audit log but [`forget_audit`](AdminStore::forget_audit), by age.
 
+pub(crate) mod activity;
+mod audit;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod fingerprint;
+pub(crate) mod lists;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod sql;
+pub(crate) mod steps;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod told;
+
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -11,7 +22,13 @@ use serde_json::{Map, Value};
 use super::{Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId, Transport};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::user::ProfileChange;
 use crate::user::{Email, NewUser, User, UserId, Username};
+pub use activity::{Counted, Sizes};
+pub use audit::{AuditKind, AuditLine, AuditRow, AuditSearch};
+pub use lists::{Count, Page, Place};
+pub use steps::{STEPS_KEPT, Step, StepKind};
 
 /// The store behind an admin site. Users are the store's own.
 #[async_trait]
@@ -185,41 +202,6 @@ pub enum UserOrder {
     LastLogin,
 }
 
-/// A place in a sorted list, opaque to a browser: what [`Page::next`] and [`Page::previous`] say. It is checked when it comes back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The sort key of the row there.
-    pub key: String,
-    /// The id of the row there.
-    pub id: i64,
-    /// Whether the page ends just before it rather than begins just after it.
-    pub backwards: bool,
-}
-
-/// A page of a list.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    /// What is on it.
-    pub rows: Vec<T>,
-    /// Where the next page begins, when there is one.
-    pub next: Option<Place>,
-    /// Where the page before ends, when there is one.
-    pub previous: Option<Place>,
-    /// How many there are on all pages.
-    pub count: Count,
-}
-
-/// How many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// So many.
-    Exactly(u64),
-    /// Some so many: counting would take too long.
-    About(u64),
-    /// More than so many.
-    MoreThan(u64),
-}
-
 /// A user as an edit form shows one.
 #[derive(Debug, Clone)]
 pub struct UserRecord {
@@ -229,10 +211,30 @@ pub struct UserRecord {
     pub grants: Grants,
     /// Whether the password can be used at all.
     pub has_usable_password: bool,
-    /// The kind of its hash, as in `argon2id` or `pbkdf2_sha256`.
+    /// The kind of its hash, as in `argon2id` or `pbkdf2_sha256`; empty where there is none.
     pub password_algorithm: String,
     /// What [`AdminStore::edit_user`] wants back.
     pub fingerprint: Fingerprint,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl UserRecord {
+    pub(crate) fn new(user: User, grants: Grants, password: &EncodedPassword) -> Self {
+        // Django writes the kind first, and of Argon2 the variant behind it.
+        let mut parts = password.as_str().split('$');
+        let kind = match (parts.next(), parts.next()) {
+            (Some("argon2"), Some(variant)) => variant,
+            (Some(kind), Some(_)) => kind,
+            _ => "",
+        };
+        Self {
+            fingerprint: fingerprint::of_user(&user, &grants),
+            has_usable_password: password.is_usable(),
+            password_algorithm: kind.to_owned(),
+            user,
+            grants,
+        }
+    }
 }
 
 /// Groups and permissions by their ids.
@@ -269,6 +271,20 @@ pub struct UserEdit {
     pub grants: Option<Grants>,
     /// Yours: any JSON object.
     pub metadata: Map<String, Value>,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl UserEdit {
+    /// What of it differs, of the part that users may change themselves.
+    pub(crate) fn profile(&self, before: &User) -> ProfileChange {
+        let email = self.email.as_ref().map_or("", |email| email.as_str());
+        ProfileChange {
+            username: self.username.clone(),
+            email: (email != before.email).then(|| self.email.clone()),
+            first_name: Some(self.first_name.clone()).filter(|name| *name != before.first_name),
+            last_name: Some(self.last_name.clone()).filter(|name| *name != before.last_name),
+        }
+    }
 }
 
 /// One thing done to many users.
@@ -362,31 +378,6 @@ pub struct SessionSearch {
     pub limit: u32,
 }
 
-/// One refresh of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// When, to the second.
-    pub at: Timestamp,
-    /// What it was.
-    pub kind: StepKind,
-}
-
-/// What a refresh was: the [`Rule`](crate::session::rotation::Rule) that granted it, or theft.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StepKind {
-    /// The newest token was turned in for the next.
-    Rotated,
-    /// The parent of the newest token was turned in again: its answer had been lost.
-    Repeated,
-    /// Two tabs, or a request and its repetition, came at the same moment.
-    Race,
-    /// A token that a restored database did not know of; the chain goes on from it.
-    Healed,
-    /// A token that nobody honest holds any more: the session was ended.
-    Theft,
-}
-
 /// A session of the admin site itself.
 #[derive(Debug, Clone)]
 pub struct AdminSession {
@@ -404,148 +395,6 @@ pub struct AdminSession {
     pub ip: Option<IpAddr>,
     /// What the browser called itself, at most 255 characters.
     pub user_agent: String,
-}
-
-/// A line about to be written into the audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditLine {
-    /// When.
-    pub at: Timestamp,
-    /// What happened.
-    pub kind: AuditKind,
-    /// Who did it; `None` for who was not signed in, or for the command line.
-    pub actor: Option<UserId>,
-    /// To whom it happened.
-    pub user: Option<UserId>,
-    /// In which session.
-    pub session: Option<SessionId>,
-    /// From where.
-    pub ip: Option<IpAddr>,
-    /// What else: names of changed fields, a group's name; at most 1,000 characters; never a password or token.
-    pub detail: String,
-}
-
-/// A line of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRow {
-    /// Its number.
-    pub id: i64,
-    /// What it says. The kind may be one that a newer program wrote: see `word`.
-    pub line: AuditLine,
-    /// The word for its kind in the database.
-    pub word: String,
-}
-
-/// What the audit log tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuditKind {
-    /// A user logged in.
-    Login,
-    /// A login failed.
-    LoginFailed,
-    /// A login was put off, too many having failed.
-    LoginThrottled,
-    /// A session was ended by its owner.
-    Logout,
-    /// A user ended all sessions.
-    LogoutAll,
-    /// Two parties held a session's tokens.
-    TokenTheft,
-    /// A token after a restore was taken.
-    RotationHealed,
-    /// A user changed the own password.
-    PasswordChanged,
-    /// An operator set somebody's password, or made it unusable.
-    PasswordSet,
-    /// Somebody entered the admin site.
-    AdminLogin,
-    /// Somebody failed to.
-    AdminLoginFailed,
-    /// Somebody left it.
-    AdminLogout,
-    /// A user was made.
-    UserAdded,
-    /// A user's fields were changed; the detail names them, with old and new values of flags, groups and permissions.
-    UserChanged,
-    /// A user was activated.
-    UserActivated,
-    /// A user was deactivated.
-    UserDeactivated,
-    /// A user was deleted; the detail has the name.
-    UserDeleted,
-    /// An operator ended sessions.
-    SessionsEnded,
-    /// A group was made, changed or deleted; the detail says which.
-    GroupAdded,
-    /// A group was changed.
-    GroupChanged,
-    /// A group was deleted.
-    GroupDeleted,
-    /// A permission was made.
-    PermissionAdded,
-    /// A permission was changed.
-    PermissionChanged,
-    /// A permission was deleted.
-    PermissionDeleted,
-    /// The signing keys were rotated.
-    KeysRotated,
-    /// A signing key was retired.
-    KeyRetired,
-    /// A kind that this program does not know.
-    Unknown,
-}
-
-/// Which lines of the audit log, from where on.
-#[derive(Debug, Clone, Default)]
-pub struct AuditSearch {
-    /// Only of this kind.
-    pub kind: Option<AuditKind>,
-    /// Only what this user did.
-    pub actor: Option<UserId>,
-    /// Only what happened to this user.
-    pub user: Option<UserId>,
-    /// Only in this session.
-    pub session: Option<SessionId>,
-    /// Only from this address.
-    pub ip: Option<IpAddr>,
-    /// Only at or after this.
-    pub since: Option<Timestamp>,
-    /// Only before this.
-    pub until: Option<Timestamp>,
-    /// Where the page begins.
-    pub from: Option<Place>,
-    /// How many, at most.
-    pub limit: u32,
-}
-
-/// What is counted by the hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Counted {
-    /// Logins.
-    Login,
-    /// Logins that failed.
-    LoginFailed,
-    /// Refreshes.
-    Refresh,
-    /// Thefts.
-    Theft,
-    /// Live sessions, once in the hour: the highest that was told counts, rather than the sum.
-    ActiveSessions,
-}
-
-/// How large things are.
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    /// Users.
-    pub users: Count,
-    /// Sessions, ended ones too, until they are forgotten.
-    pub sessions: Count,
-    /// Lines of the audit log.
-    pub audit: Count,
-    /// The database on the disk, in bytes.
-    pub bytes: u64,
 }
 
 /// Why a change was not made.
@@ -568,6 +417,3 @@ pub enum AdminError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-/// How many refreshes of a session are remembered.
-pub const STEPS_KEPT: usize = 8;

@@ -1,0 +1,68 @@
+//! What the dashboard shows: counts by the hour, and how large things are.
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use jiff::Timestamp;
+
+use super::Count;
+
+/// What is counted by the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Counted {
+    /// Logins.
+    Login,
+    /// Logins that failed.
+    LoginFailed,
+    /// Refreshes.
+    Refresh,
+    /// Thefts.
+    Theft,
+    /// Live sessions, once in the hour: the highest that was told counts, rather than the sum.
+    ActiveSessions,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl Counted {
+    /// The number in the database.
+    pub(crate) const fn code(self) -> i64 {
+        match self {
+            Self::Login => 1,
+            Self::LoginFailed => 2,
+            Self::Refresh => 3,
+            Self::Theft => 4,
+            Self::ActiveSessions => 5,
+        }
+    }
+
+    /// What has this number; `None` for a newer program's.
+    pub(crate) fn from_code(code: i64) -> Option<Self> {
+        [Self::Login, Self::LoginFailed, Self::Refresh, Self::Theft, Self::ActiveSessions]
+            .into_iter()
+            .find(|counted| counted.code() == code)
+    }
+}
+
+/// The hour in which a moment lies, in hours since 1970.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn hour_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(3_600)
+}
+
+/// The inverse of [`hour_of`].
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn hour_began(hour: i64) -> Timestamp {
+    hour.checked_mul(3_600).and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// How large things are.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Users.
+    pub users: Count,
+    /// Sessions, ended ones too, until they are forgotten.
+    pub sessions: Count,
+    /// Lines of the audit log.
+    pub audit: Count,
+    /// The database on the disk, in bytes.
+    pub bytes: u64,
+}

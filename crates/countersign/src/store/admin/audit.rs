@@ -1,0 +1,205 @@
+//! The audit log: its lines, their kinds, and which of them are asked for.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::Place;
+use crate::session::SessionId;
+use crate::user::UserId;
+
+/// A line about to be written into the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: AuditKind,
+    /// Who did it; `None` for who was not signed in, or for the command line.
+    pub actor: Option<UserId>,
+    /// To whom it happened.
+    pub user: Option<UserId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// From where.
+    pub ip: Option<IpAddr>,
+    /// What else: names of changed fields, a group's name; at most 1,000 characters; never a password or token.
+    pub detail: String,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub id: i64,
+    /// What it says. The kind may be one that a newer program wrote: see `word`.
+    pub line: AuditLine,
+    /// The word for its kind in the database.
+    pub word: String,
+}
+
+/// What the audit log tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditKind {
+    /// A user logged in.
+    Login,
+    /// A login failed.
+    LoginFailed,
+    /// A login was put off, too many having failed.
+    LoginThrottled,
+    /// A session was ended by its owner.
+    Logout,
+    /// A user ended all sessions.
+    LogoutAll,
+    /// Two parties held a session's tokens.
+    TokenTheft,
+    /// A token after a restore was taken.
+    RotationHealed,
+    /// A user changed the own password.
+    PasswordChanged,
+    /// An operator set somebody's password, or made it unusable.
+    PasswordSet,
+    /// Somebody entered the admin site.
+    AdminLogin,
+    /// Somebody failed to.
+    AdminLoginFailed,
+    /// Somebody left it.
+    AdminLogout,
+    /// A user was made.
+    UserAdded,
+    /// A user's fields were changed; the detail names them, with old and new values of flags, groups and permissions.
+    UserChanged,
+    /// A user was activated.
+    UserActivated,
+    /// A user was deactivated.
+    UserDeactivated,
+    /// A user was deleted; the detail has the name.
+    UserDeleted,
+    /// An operator ended sessions.
+    SessionsEnded,
+    /// A group was made; the detail says which, as of the kinds below.
+    GroupAdded,
+    /// A group was changed.
+    GroupChanged,
+    /// A group was deleted.
+    GroupDeleted,
+    /// A permission was made.
+    PermissionAdded,
+    /// A permission was changed.
+    PermissionChanged,
+    /// A permission was deleted.
+    PermissionDeleted,
+    /// The signing keys were rotated.
+    KeysRotated,
+    /// A signing key was retired.
+    KeyRetired,
+    /// A kind that this program does not know.
+    Unknown,
+}
+
+impl AuditKind {
+    /// Every kind that this program writes.
+    pub const ALL: [Self; 26] = [
+        Self::Login,
+        Self::LoginFailed,
+        Self::LoginThrottled,
+        Self::Logout,
+        Self::LogoutAll,
+        Self::TokenTheft,
+        Self::RotationHealed,
+        Self::PasswordChanged,
+        Self::PasswordSet,
+        Self::AdminLogin,
+        Self::AdminLoginFailed,
+        Self::AdminLogout,
+        Self::UserAdded,
+        Self::UserChanged,
+        Self::UserActivated,
+        Self::UserDeactivated,
+        Self::UserDeleted,
+        Self::SessionsEnded,
+        Self::GroupAdded,
+        Self::GroupChanged,
+        Self::GroupDeleted,
+        Self::PermissionAdded,
+        Self::PermissionChanged,
+        Self::PermissionDeleted,
+        Self::KeysRotated,
+        Self::KeyRetired,
+    ];
+
+    /// The word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::LoginFailed => "login_failed",
+            Self::LoginThrottled => "login_throttled",
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::TokenTheft => "token_theft",
+            Self::RotationHealed => "state_rollback",
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordSet => "password_set",
+            Self::AdminLogin => "admin_login",
+            Self::AdminLoginFailed => "admin_login_failed",
+            Self::AdminLogout => "admin_logout",
+            Self::UserAdded => "user_added",
+            Self::UserChanged => "user_changed",
+            Self::UserActivated => "user_activated",
+            Self::UserDeactivated => "user_deactivated",
+            Self::UserDeleted => "user_deleted",
+            Self::SessionsEnded => "sessions_ended",
+            Self::GroupAdded => "group_added",
+            Self::GroupChanged => "group_changed",
+            Self::GroupDeleted => "group_deleted",
+            Self::PermissionAdded => "permission_added",
+            Self::PermissionChanged => "permission_changed",
+            Self::PermissionDeleted => "permission_deleted",
+            Self::KeysRotated => "keys_rotated",
+            Self::KeyRetired => "key_retired",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The kind of this word; [`Unknown`](Self::Unknown) for any other.
+    pub fn from_word(word: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Unknown)
+    }
+}
+
+/// Which lines of the audit log, from where on.
+#[derive(Debug, Clone, Default)]
+pub struct AuditSearch {
+    /// Only of this kind.
+    pub kind: Option<AuditKind>,
+    /// Only what this user did.
+    pub actor: Option<UserId>,
+    /// Only what happened to this user.
+    pub user: Option<UserId>,
+    /// Only in this session.
+    pub session: Option<SessionId>,
+    /// Only from this address.
+    pub ip: Option<IpAddr>,
+    /// Only at or after this.
+    pub since: Option<Timestamp>,
+    /// Only before this.
+    pub until: Option<Timestamp>,
+    /// Where the page begins.
+    pub from: Option<Place>,
+    /// How many, at most.
+    pub limit: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_word_of_its_own() {
+        let words: std::collections::HashSet<_> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
+        assert_eq!(words.len(), AuditKind::ALL.len());
+        assert!(AuditKind::ALL.into_iter().all(|kind| AuditKind::from_word(kind.as_str()) == kind));
+        assert_eq!(AuditKind::from_word("of the future"), AuditKind::Unknown);
+    }
+}

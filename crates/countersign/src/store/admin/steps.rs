@@ -1,0 +1,95 @@
+//! The last refreshes of a session, in a column of its row: written by the statement that writes the row anyway.
+
+use jiff::Timestamp;
+
+use crate::session::rotation::Rule;
+
+/// A refresh that changed a session. One that changed nothing writes nothing, here neither: a token turned in again because its answer was lost, or the second of two tabs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// When, to the second.
+    pub at: Timestamp,
+    /// What it was.
+    pub kind: StepKind,
+}
+
+/// What a refresh was: the [`Rule`] that granted it, or theft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// The newest token was turned in for the next.
+    Rotated,
+    /// A token that was no longer the newest came within moments of it: of two tabs, or with a slow answer. It was forgiven.
+    Race,
+    /// A token that a restored database did not know of; the chain goes on from it.
+    Healed,
+    /// A token that nobody honest holds any more: the session was ended.
+    Theft,
+}
+
+impl StepKind {
+    /// What a refresh was that this rule granted, and that changed the row.
+    pub(crate) const fn of(rule: Rule) -> Self {
+        match rule {
+            Rule::Repeated | Rule::Successor => Self::Rotated,
+            Rule::Race => Self::Race,
+            Rule::AheadOfState => Self::Healed,
+        }
+    }
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Rotated => 1,
+            Self::Race => 2,
+            Self::Healed => 3,
+            Self::Theft => 4,
+        }
+    }
+}
+
+/// The column after one more step.
+pub(crate) fn stepped(before: &[u8], kind: StepKind, at: Timestamp) -> Vec<u8> {
+    let seconds = u32::try_from(at.as_second()).unwrap_or(if at.as_second() < 0 { 0 } else { u32::MAX });
+    let kept = before.len().saturating_sub((STEPS_KEPT - 1) * STEP_BYTES);
+    let mut after = Vec::with_capacity(STEPS_KEPT * STEP_BYTES);
+    after.extend_from_slice(&before[kept..]);
+    after.push(kind.code());
+    after.extend_from_slice(&seconds.to_be_bytes());
+    after
+}
+
+/// What the column says, the newest first. A kind that a newer program wrote is left out.
+pub(crate) fn steps_of(column: &[u8]) -> Vec<Step> {
+    let read = |step: &[u8]| -> Option<Step> {
+        let (code, seconds) = step.split_first()?;
+        let kind = [StepKind::Rotated, StepKind::Race, StepKind::Healed, StepKind::Theft].into_iter().find(|kind| kind.code() == *code)?;
+        let seconds = u32::from_be_bytes(seconds.try_into().ok()?);
+        Some(Step { at: Timestamp::from_second(seconds.into()).ok()?, kind })
+    };
+    column.chunks_exact(STEP_BYTES).rev().filter_map(read).collect()
+}
+
+/// How many refreshes of a session are remembered.
+pub const STEPS_KEPT: usize = 8;
+
+/// A byte for the kind, four for the second since 1970: until 2106.
+const STEP_BYTES: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_eight_are_kept_the_newest_first() {
+        let mut column = Vec::new();
+        for second in 0..20 {
+            let kind = if second == 19 { StepKind::Theft } else { StepKind::Rotated };
+            column = stepped(&column, kind, Timestamp::from_second(1_780_000_000 + second).unwrap());
+        }
+        let steps = steps_of(&column);
+        assert_eq!(steps.len(), STEPS_KEPT);
+        assert_eq!(steps[0], Step { at: Timestamp::from_second(1_780_000_019).unwrap(), kind: StepKind::Theft });
+        assert_eq!(steps[7].at.as_second(), 1_780_000_012);
+        assert!(steps_of(b"\xff1234123").is_empty(), "a kind that is not known, and half a step");
+    }
+}

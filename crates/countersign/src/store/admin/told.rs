@@ -1,0 +1,101 @@
+//! What the audit log says of a change.
+
+use std::net::IpAddr;
+
+use super::sql::without_nul;
+use super::{Actor, AuditKind, AuditLine, Grants, UserEdit};
+use crate::session::SessionId;
+use crate::user::{User, UserId};
+
+/// A line about what an operator did.
+pub(crate) fn line(by: &Actor, kind: AuditKind, user: Option<UserId>, session: Option<SessionId>, detail: impl Into<String>) -> AuditLine {
+    AuditLine { at: by.now, kind, actor: Some(by.user), user, session, ip: by.ip, detail: detail.into() }
+}
+
+/// Names of groups and permissions that were given and taken, for a line.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) added: Vec<String>,
+    pub(crate) removed: Vec<String>,
+}
+
+impl Given {
+    pub(crate) fn told(&self, what: &str) -> Option<String> {
+        let mut parts = Vec::new();
+        if !self.added.is_empty() {
+            parts.push(format!("added {}", self.added.join(", ")));
+        }
+        if !self.removed.is_empty() {
+            parts.push(format!("removed {}", self.removed.join(", ")));
+        }
+        (!parts.is_empty()).then(|| format!("{what}: {}", parts.join("; ")))
+    }
+}
+
+/// What is not in `before` and in `after`, and the other way round. Both are sorted.
+pub(crate) fn differences(before: &[i64], after: &[i64]) -> (Vec<i64>, Vec<i64>) {
+    let without = |of: &[i64], those: &[i64]| of.iter().filter(|id| those.binary_search(id).is_err()).copied().collect();
+    (without(after, before), without(before, after))
+}
+
+/// Sorted, each once.
+pub(crate) fn sorted(grants: &Grants) -> Grants {
+    let once = |ids: &[i64]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    Grants { groups: once(&grants.groups), permissions: once(&grants.permissions) }
+}
+
+/// The lines for an edit: one for its fields, and one when the user may sign in now, or may not any more.
+pub(crate) fn edited(before: &User, edit: &UserEdit, groups: &Given, permissions: &Given, by: &Actor) -> Vec<AuditLine> {
+    let mut told = Vec::new();
+    if let Some(name) = edit.username.as_ref().filter(|name| name.as_str() != before.username) {
+        told.push(format!("username: {} to {}", before.username, name.as_str()));
+    }
+    for (field, changed) in [
+        ("email", edit.email.as_ref().map_or("", |email| email.as_str()) != before.email),
+        ("first_name", edit.first_name != before.first_name),
+        ("last_name", edit.last_name != before.last_name),
+        ("metadata", edit.metadata != before.metadata),
+    ] {
+        if changed {
+            told.push(field.to_owned());
+        }
+    }
+    for (flag, was, is) in [("is_staff", before.is_staff, edit.is_staff), ("is_superuser", before.is_superuser, edit.is_superuser)] {
+        if was != is {
+            told.push(format!("{flag}: {was} to {is}"));
+        }
+    }
+    told.extend(groups.told("groups"));
+    told.extend(permissions.told("permissions"));
+    let mut lines = Vec::new();
+    if !told.is_empty() {
+        lines.push(line(by, AuditKind::UserChanged, Some(before.id), None, told.join("; ")));
+    }
+    if before.is_active != edit.is_active {
+        let kind = if edit.is_active { AuditKind::UserActivated } else { AuditKind::UserDeactivated };
+        lines.push(line(by, kind, Some(before.id), None, before.username.clone()));
+    }
+    lines
+}
+
+/// Whether the user could do everything, and enter the site to do it, and could not after the edit.
+pub(crate) fn steps_down(before: &User, edit: &UserEdit) -> bool {
+    before.is_active && before.is_staff && before.is_superuser && !(edit.is_active && edit.is_staff && edit.is_superuser)
+}
+
+/// A detail as it is stored: no more than a thousand characters.
+pub(crate) fn clipped(detail: &str) -> String {
+    without_nul(detail).chars().take(DETAIL_MAX_CHARS).collect()
+}
+
+/// An address as it is stored and searched.
+pub(crate) fn address(ip: Option<IpAddr>) -> Option<String> {
+    ip.map(|ip| ip.to_string())
+}
+
+const DETAIL_MAX_CHARS: usize = 1_000;

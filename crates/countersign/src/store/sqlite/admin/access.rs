@@ -1,0 +1,139 @@
+//! Groups and permissions.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::audit;
+use super::users::{GROUP_NAME, PERMISSION_NAME, named};
+use crate::store::StoreError;
+use crate::store::admin::fingerprint;
+use crate::store::admin::sql::without_nul;
+use crate::store::admin::told::{Given, differences, line};
+use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
+
+pub(super) fn groups(connection: &Connection, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, (SELECT count(*) FROM group_permissions p WHERE p.group_id = g.id) AS permissions,
+             (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id LIMIT 1001)) AS members
+         FROM groups g WHERE name >= ?1 AND name < ?2 AND name > ?3 ORDER BY name LIMIT ?4",
+    )?;
+    // No name is before the empty one, and none is empty.
+    let (prefix, after) = (without_nul(prefix), without_nul(after.unwrap_or_default()));
+    let rows = statement.query_map(params![prefix, format!("{prefix}{}", char::MAX), after, limit], |row| {
+        let members: u64 = row.get("members")?;
+        Ok(GroupRow {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            permissions: row.get("permissions")?,
+            members: if members > 1_000 { Count::MoreThan(1_000) } else { Count::Exactly(members) },
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn group_record(connection: &Connection, id: i64) -> Result<Option<GroupRecord>, StoreError> {
+    let Some(name) = named(connection, GROUP_NAME, id)? else { return Ok(None) };
+    let mut statement =
+        connection.prepare_cached("SELECT permission_id FROM group_permissions WHERE group_id = ? ORDER BY permission_id")?;
+    let permissions = statement.query_map([id], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    Ok(Some(GroupRecord { id, fingerprint: fingerprint::of_group(&name, &permissions), name, permissions }))
+}
+
+pub(super) fn save_group(
+    connection: &Connection,
+    id: Option<i64>,
+    name: &str,
+    permissions: &[i64],
+    seen: Option<Fingerprint>,
+    by: &Actor,
+) -> Result<i64, AdminError> {
+    let before = match id {
+        Some(id) => Some(group_record(connection, id)?.ok_or(AdminError::Gone)?),
+        None => None,
+    };
+    if before.as_ref().is_some_and(|before| seen.is_some_and(|seen| seen != before.fingerprint)) {
+        return Err(AdminError::Stale);
+    }
+    let other: Option<i64> =
+        one(connection, "SELECT id FROM groups WHERE name = ? AND id IS NOT ?", params![name, id]).map_err(AdminError::Store)?;
+    if other.is_some() {
+        return Err(AdminError::NameTaken);
+    }
+    let mut permissions = permissions.to_vec();
+    permissions.sort_unstable();
+    permissions.dedup();
+    let (kind, mut told, had, id) = match before {
+        None => {
+            change(connection, "INSERT INTO groups (name) VALUES (?)", params![name])?;
+            (AuditKind::GroupAdded, vec![name.to_owned()], Vec::new(), connection.last_insert_rowid())
+        }
+        Some(before) if before.name == name => (AuditKind::GroupChanged, vec![name.to_owned()], before.permissions, before.id),
+        Some(before) => {
+            change(connection, "UPDATE groups SET name = ? WHERE id = ?", params![name, before.id])?;
+            (AuditKind::GroupChanged, vec![format!("{} to {name}", before.name)], before.permissions, before.id)
+        }
+    };
+    let (added, removed) = differences(&had, &permissions);
+    let mut given = Given::default();
+    for one in removed {
+        given.removed.extend(named(connection, PERMISSION_NAME, one)?);
+        change(connection, "DELETE FROM group_permissions WHERE group_id = ? AND permission_id = ?", params![id, one])?;
+    }
+    for one in added {
+        given.added.push(named(connection, PERMISSION_NAME, one)?.ok_or(AdminError::Gone)?);
+        change(connection, "INSERT INTO group_permissions (group_id, permission_id) VALUES (?, ?)", params![id, one])?;
+    }
+    told.extend(given.told("permissions"));
+    audit::note(connection, &[line(by, kind, None, None, told.join("; "))])?;
+    Ok(id)
+}
+
+pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Result<(), AdminError> {
+    let name = named(connection, GROUP_NAME, id)?.ok_or(AdminError::Gone)?;
+    change(connection, "DELETE FROM groups WHERE id = ?", params![id])?;
+    Ok(audit::note(connection, &[line(by, AuditKind::GroupDeleted, None, None, name)])?)
+}
+
+pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000")?;
+    let rows = statement.query_map([], |row| {
+        let text = PermissionText { app: row.get("app")?, codename: row.get("codename")?, name: row.get("name")? };
+        Ok(PermissionRow { id: row.get("id")?, text })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
+    let PermissionText { app, codename, name } = text;
+    let sql = "SELECT id FROM permissions WHERE app = ? AND codename = ? AND id IS NOT ?";
+    if one::<i64>(connection, sql, params![app, codename, id])?.is_some() {
+        return Err(AdminError::NameTaken);
+    }
+    let (id, kind, told) = match id {
+        None => {
+            change(connection, "INSERT INTO permissions (app, codename, name) VALUES (?, ?, ?)", params![app, codename, name])?;
+            (connection.last_insert_rowid(), AuditKind::PermissionAdded, format!("{app}.{codename}"))
+        }
+        Some(id) => {
+            let before = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
+            change(connection, "UPDATE permissions SET app = ?, codename = ?, name = ? WHERE id = ?", params![app, codename, name, id])?;
+            let now = format!("{app}.{codename}");
+            (id, AuditKind::PermissionChanged, if before == now { now } else { format!("{before} to {now}") })
+        }
+    };
+    audit::note(connection, &[line(by, kind, None, None, told)])?;
+    Ok(id)
+}
+
+pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Result<(), AdminError> {
+    let name = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
+    change(connection, "DELETE FROM permissions WHERE id = ?", params![id])?;
+    Ok(audit::note(connection, &[line(by, AuditKind::PermissionDeleted, None, None, name)])?)
+}
+
+fn change(connection: &Connection, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<usize, StoreError> {
+    Ok(connection.prepare_cached(sql)?.execute(params)?)
+}
+
+fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
+}

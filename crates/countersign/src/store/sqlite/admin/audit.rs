@@ -1,0 +1,120 @@
+//! The audit log, counts by the hour, and how large things are.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::lists::{self, DIALECT, number};
+use super::{sessions, users};
+use crate::session::SessionId;
+use crate::store::StoreError;
+use crate::store::admin::activity::{hour_began, hour_of};
+use crate::store::admin::lists::{GATHERED, LOOKED_AT};
+use crate::store::admin::sql::{self, Sql};
+use crate::store::admin::told::{address, clipped};
+use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
+use crate::store::sqlite::columns::{at, key, micros, read_user_id};
+use crate::user::UserId;
+
+pub(super) fn note(connection: &Connection, lines: &[AuditLine]) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, ip, detail) VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+    for line in lines {
+        statement.execute(params![
+            micros(line.at),
+            line.kind.as_str(),
+            line.user.map(key),
+            line.session.map(|id| id.get().cast_signed()),
+            line.actor.map(key),
+            address(line.ip),
+            clipped(&line.detail)
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn find(connection: &Connection, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
+    let listing = sql::audit(asked, &DIALECT);
+    let listed = lists::list(connection, &listing)?;
+    let count = match listed.length {
+        Some(_) => Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?),
+        None if listing.filters == 0 => count_all(connection)?,
+        None if listing.filters == 1 => Count::MoreThan(GATHERED.into()),
+        None => Count::MoreThan(listed.rows.len() as u64),
+    };
+    let mut statement =
+        connection.prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, ip, detail FROM audit_events WHERE id = ?")?;
+    let mut rows = Vec::with_capacity(listed.rows.len());
+    for at in &listed.rows {
+        rows.extend(statement.query_row([at.id], row).optional()?);
+    }
+    Ok(Page { rows, next: listed.next, previous: listed.previous, count })
+}
+
+pub(super) fn forget(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let gone = connection
+        .prepare_cached("DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?)")?
+        .execute(params![micros(before), limit])?;
+    Ok(gone as u64)
+}
+
+pub(super) fn count(connection: &Connection, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
+    for (counted, n) in counts {
+        let sum = if *counted == Counted::ActiveSessions { "max(n, excluded.n)" } else { "n + excluded.n" };
+        connection
+            .prepare_cached(&format!(
+                "INSERT INTO activity (hour, kind, n) VALUES (?, ?, ?) ON CONFLICT (hour, kind) DO UPDATE SET n = {sum}"
+            ))?
+            .execute(params![hour_of(hour), counted.code(), n])?;
+    }
+    Ok(())
+}
+
+pub(super) fn counts(connection: &Connection, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= ? ORDER BY hour, kind")?;
+    let rows = statement.query_map([hour_of(since)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut counts = Vec::new();
+    for row in rows {
+        let (hour, code, n) = row?;
+        counts.extend(Counted::from_code(code).map(|counted| (hour_began(hour), counted, n)));
+    }
+    Ok(counts)
+}
+
+pub(super) fn sizes(connection: &Connection) -> Result<Sizes, StoreError> {
+    let pages: u64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let bytes: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    Ok(Sizes {
+        users: users::count_all(connection)?,
+        sessions: sessions::count_all(connection)?,
+        audit: count_all(connection)?,
+        bytes: pages * bytes,
+    })
+}
+
+/// Lines go by age only, so that their numbers have hardly a gap.
+fn count_all(connection: &Connection) -> Result<Count, StoreError> {
+    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM audit_events LIMIT {})", LOOKED_AT + 1)))?;
+    if some <= LOOKED_AT as u64 {
+        return Ok(Count::Exactly(some));
+    }
+    let span = "SELECT (SELECT max(id) FROM audit_events) - (SELECT min(id) FROM audit_events) + 1";
+    Ok(Count::About(number(connection, &Sql::new(span))?))
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    let user = |column: &str| -> rusqlite::Result<Option<UserId>> {
+        // A row that a database shell wrote may name anybody.
+        Ok(read_user_id(row.get_ref(column)?).ok())
+    };
+    let word: String = row.get("kind")?;
+    let line = AuditLine {
+        at: at(row, "at")?,
+        kind: AuditKind::from_word(&word),
+        actor: user("actor_id")?,
+        user: user("user_id")?,
+        session: row.get::<_, Option<i64>>("session_id")?.and_then(|id| SessionId::new(id.cast_unsigned())),
+        ip: row.get::<_, Option<String>>("ip")?.and_then(|ip| ip.parse().ok()),
+        detail: row.get("detail")?,
+    };
+    Ok(AuditRow { id: row.get("id")?, line, word })
+}

@@ -1,0 +1,105 @@
+//! Lists along SQLite's indexes: rows are met one by one, and no more of them than a page needs or a look may pass.
+
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+
+use crate::store::StoreError;
+use crate::store::admin::Place;
+use crate::store::admin::lists::{At, Found, GATHERED, Look};
+use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Sql, Way};
+use crate::store::sqlite::columns::{django_date, key};
+
+/// The rows of a page, in order; where the next and the previous one begin; and on which way they were found, with its length.
+pub(super) struct Listed {
+    pub(super) rows: Vec<At>,
+    pub(super) next: Option<Place>,
+    pub(super) previous: Option<Place>,
+    pub(super) way: Way,
+    /// How many rows are on the way, unless they are more than one gathers.
+    pub(super) length: Option<u64>,
+}
+
+pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Listed, StoreError> {
+    let (way, length) = choose(connection, listing)?;
+    let found = look(connection, listing, &way, &listing.window.first())?;
+    let back = listing.window.back(&found).map(|back| look(connection, listing, &way, &back)).transpose()?;
+    let (rows, next, previous) = listing.window.page(found, back);
+    Ok(Listed { rows, next, previous, way, length })
+}
+
+/// The shortest way; its length is known if it is short enough to be gathered.
+fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, Option<u64>), StoreError> {
+    let mut best: Option<(&Way, u64)> = None;
+    for way in &listing.ways {
+        let length = number(connection, &way.length())?;
+        let is_short = length <= u64::from(GATHERED);
+        if (is_short || !way.is_gathered) && best.is_none_or(|(_, least)| length < least) {
+            best = Some((way, length));
+        }
+    }
+    Ok(match best {
+        Some((way, length)) => (way.clone(), Some(length).filter(|length| *length <= u64::from(GATHERED))),
+        None => (listing.otherwise.clone(), None),
+    })
+}
+
+fn look(connection: &Connection, listing: &Listing, way: &Way, look: &Look) -> Result<Found, StoreError> {
+    let direction = if look.descending { "<" } else { ">" };
+    let behind = look.behind.as_ref().and_then(|at| Some((listing.key_of(&at.key)?, at.id)));
+    // SQLite follows an index on an expression to a place of two parts only part by part: the rest of the rows with the same key, and then those behind them.
+    let parts = match behind {
+        None => vec![Sql::default()],
+        Some((place, id)) => vec![
+            Sql::new(format!("{} = ? AND t.id {direction} ?", listing.key)).with(place.clone()).with(Param::Integer(id)),
+            Sql::new(format!("{} {direction} ?", listing.key)).with(place),
+        ],
+    };
+    let budget = listing.budget(way).unwrap_or(usize::MAX);
+    let (mut found, mut passed) = (Found::default(), 0);
+    for part in parts {
+        let sql = listing.look(way, look, part, listing.key);
+        let mut statement = connection.prepare_cached(&sql.text)?;
+        let mut rows = statement.query(params_from_iter(values(&sql)))?;
+        while let Some(row) = rows.next()? {
+            let place = match row.get_ref("place")? {
+                ValueRef::Integer(number) => number.to_string(),
+                other => other.as_str().unwrap_or_default().to_owned(),
+            };
+            let at = At { key: place, id: row.get("id")? };
+            passed += 1;
+            if row.get::<_, Option<bool>>("fits")?.unwrap_or(false) {
+                found.rows.push(at);
+                if found.rows.len() == look.many {
+                    return Ok(found);
+                }
+            } else if passed >= budget {
+                found.stopped = Some(at);
+                return Ok(found);
+            }
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn number(connection: &Connection, sql: &Sql) -> Result<u64, StoreError> {
+    Ok(connection.prepare_cached(&sql.text)?.query_row(params_from_iter(values(sql)), |row| row.get(0))?)
+}
+
+pub(super) fn values(sql: &Sql) -> Vec<Value> {
+    sql.params
+        .iter()
+        .map(|param| match param {
+            Param::Integer(number) => Value::Integer(*number),
+            Param::Text(text) => Value::Text(text.clone()),
+            Param::Date(at) => Value::Text(django_date(*at)),
+            Param::User(id) => key(*id),
+        })
+        .collect()
+}
+
+pub(super) const DIALECT: Dialect = Dialect {
+    lower: ["lower(email)", "lower(first_name)", "lower(last_name)"],
+    last_login: "coalesce(last_login, '')",
+    date: KeyKind::Text,
+    is_told_the_index: true,
+};

@@ -1,0 +1,61 @@
+//! Sessions of the admin site itself. What ends them with their user is in the schema, and in [`revoke_of_user`](crate::store::sqlite::sessions::revoke_of_user).
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::store::StoreError;
+use crate::store::admin::AdminSession;
+use crate::store::admin::told::address;
+use crate::store::sqlite::columns::{at, micros, user_id};
+
+pub(super) fn begin(connection: &Connection, new: &AdminSession) -> Result<(), StoreError> {
+    // Who was deactivated since the password was checked does not get in.
+    connection
+        .prepare_cached(
+            "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
+             SELECT ?1, id, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?2 AND is_active AND is_staff",
+        )?
+        .execute(params![
+            new.token_hash,
+            new.user.as_i64(),
+            micros(new.created_at),
+            micros(new.used_at),
+            micros(new.password_at),
+            address(new.ip),
+            new.user_agent
+        ])?;
+    Ok(())
+}
+
+pub(super) fn session(connection: &Connection, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT * FROM admin_sessions WHERE token_hash = ?")?;
+    let row = statement.query_row([token_hash], |row| {
+        Ok(AdminSession {
+            token_hash,
+            user: user_id(row, "user_id")?,
+            created_at: at(row, "created_at")?,
+            used_at: at(row, "used_at")?,
+            password_at: at(row, "password_at")?,
+            ip: row.get::<_, Option<String>>("ip")?.and_then(|ip| ip.parse().ok()),
+            user_agent: row.get("user_agent")?,
+        })
+    });
+    Ok(row.optional()?)
+}
+
+pub(super) fn touch(
+    connection: &Connection,
+    token_hash: [u8; 32],
+    used_at: Timestamp,
+    password_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE admin_sessions SET used_at = max(used_at, ?), password_at = coalesce(?, password_at) WHERE token_hash = ?")?
+        .execute(params![micros(used_at), password_at.map(micros), token_hash])?;
+    Ok(())
+}
+
+pub(super) fn end(connection: &Connection, token_hash: [u8; 32]) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM admin_sessions WHERE token_hash = ?")?.execute([token_hash])?;
+    Ok(())
+}

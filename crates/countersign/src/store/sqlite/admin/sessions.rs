@@ -1,0 +1,60 @@
+//! Sessions of users, as the admin site lists and ends them.
+
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::audit;
+use super::lists::{self, DIALECT, number, values};
+use crate::session::{RevokedReason, Session, SessionId};
+use crate::store::StoreError;
+use crate::store::admin::sql::{self, Listing};
+use crate::store::admin::steps::steps_of;
+use crate::store::admin::told::line;
+use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
+use crate::store::sqlite::sessions::{by_id, revoke};
+
+pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
+    let listing = sql::sessions(asked, &DIALECT);
+    let listed = lists::list(connection, &listing)?;
+    let count = match listed.length {
+        Some(_) => Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?),
+        None => estimate(connection, &listing)?,
+    };
+    let mut rows = Vec::with_capacity(listed.rows.len());
+    for at in &listed.rows {
+        rows.extend(SessionId::new(at.id.cast_unsigned()).map(|id| by_id(connection, id)).transpose()?.flatten());
+    }
+    Ok(Page { rows, next: listed.next, previous: listed.previous, count })
+}
+
+/// Every session.
+pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
+    estimate(connection, &sql::sessions(&SessionSearch::default(), &DIALECT))
+}
+
+fn estimate(connection: &Connection, listing: &Listing) -> Result<Count, StoreError> {
+    let sample = listing.sample("sessions");
+    let (many, fitting, reached): (u64, u64, Option<i64>) = connection
+        .prepare_cached(&sample.text)?
+        .query_row(params_from_iter(values(&sample)), |row| Ok((row.get("many")?, row.get("fitting")?, row.get("reached")?)))?;
+    Ok(sql::estimated(many, fitting, reached))
+}
+
+pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>, StoreError> {
+    let column: Option<Option<Vec<u8>>> = connection
+        .prepare_cached("SELECT steps FROM sessions WHERE id = ?")?
+        .query_row([id.get().cast_signed()], |row| row.get(0))
+        .optional()?;
+    Ok(steps_of(&column.flatten().unwrap_or_default()))
+}
+
+pub(super) fn end(connection: &Connection, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
+    let mut lines = Vec::new();
+    for id in ids {
+        let Some(session) = by_id(connection, *id)? else { continue };
+        if revoke(connection, *id, None, RevokedReason::Admin, by.now)? {
+            lines.push(line(by, AuditKind::SessionsEnded, Some(session.user_id), Some(*id), ""));
+        }
+    }
+    audit::note(connection, &lines)?;
+    Ok(lines.len() as u64)
+}

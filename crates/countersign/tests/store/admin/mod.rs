@@ -1,0 +1,83 @@
+//! What the admin site asks of every store.
+
+mod access;
+mod audit;
+mod edits;
+mod lists;
+mod operators;
+mod sessions;
+mod superusers;
+
+use countersign::store::admin::{Actor, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit};
+
+use super::*;
+
+/// Runs a promise against each kind of store.
+fn on_every_admin_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn AdminStore>) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
+    runtime.block_on(promise(Arc::new(sqlite)));
+}
+
+/// The operator, who need not be among the users.
+fn root() -> Actor {
+    Actor { user: UserId::new(900), ip: Some("2001:db8::7".parse().unwrap()), now: after(60) }
+}
+
+/// Makes an active superuser who is staff.
+async fn make_superuser(store: &dyn AdminStore, name: &str) -> User {
+    let new = NewUser { is_staff: true, is_superuser: true, ..new_user(name, "") };
+    store.create_user(new, noon()).await.unwrap()
+}
+
+/// An edit that changes nothing.
+fn as_is(user: &User) -> UserEdit {
+    UserEdit {
+        username: None,
+        email: (!user.email.is_empty()).then(|| Email::parse(&user.email).unwrap()),
+        first_name: user.first_name.clone(),
+        last_name: user.last_name.clone(),
+        is_active: user.is_active,
+        is_staff: user.is_staff,
+        is_superuser: user.is_superuser,
+        grants: None,
+        metadata: user.metadata.clone(),
+    }
+}
+
+/// The whole log, the newest first.
+async fn log(store: &dyn AdminStore) -> Vec<AuditRow> {
+    store.audit(&AuditSearch { limit: 100, ..AuditSearch::default() }).await.unwrap().rows
+}
+
+/// The words and details of the whole log, the newest first.
+async fn told(store: &dyn AdminStore) -> Vec<(String, String)> {
+    log(store).await.into_iter().map(|row| (row.word, row.line.detail)).collect()
+}
+
+fn lines(rows: &[AuditRow]) -> Vec<&AuditLine> {
+    rows.iter().map(|row| &row.line).collect()
+}
+
+/// Goes through a list to its end and back to its beginning: what was met on the way there, and on the way back in the same order.
+async fn walk<T, F: Future<Output = Page<T>>>(page: impl Fn(Option<Place>) -> F) -> (Vec<T>, Vec<T>) {
+    let (mut there, mut from) = (Vec::new(), None);
+    let last = loop {
+        let met = page(from.clone()).await;
+        assert_eq!(met.previous.is_some(), from.is_some(), "there is a page before each but the first");
+        there.extend(met.rows);
+        match met.next {
+            Some(next) => from = Some(next),
+            None => break met.previous,
+        }
+    };
+    let (mut back, mut from) = (page(from).await.rows, last);
+    while let Some(place) = from {
+        let mut met = page(Some(place)).await;
+        assert!(met.next.is_some(), "there is a page behind each but the last");
+        met.rows.append(&mut back);
+        (back, from) = (met.rows, met.previous);
+    }
+    (there, back)
+}

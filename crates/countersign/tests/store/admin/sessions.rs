@@ -1,0 +1,104 @@
+//! Sessions of users.
+
+use countersign::session::RevokedReason;
+use countersign::store::admin::{AuditKind, Count, STEPS_KEPT, SessionSearch, Step, StepKind};
+
+use super::super::sessions::{rotate, token};
+use super::*;
+
+#[test]
+fn each_session_comes_once_there_and_back_and_every_filter_holds() {
+    on_every_admin_store(async |store| {
+        let (alice, bob) = (make_user(&*store, "alice").await, make_user(&*store, "bob").await);
+        let text: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
+        for number in 1..=24_u64 {
+            let user = [alice.id, bob.id, text][(number % 3) as usize];
+            let transport = if number % 4 == 0 { Transport::Body } else { Transport::Cookie };
+            let created_at = after(i64::try_from(number / 5).unwrap());
+            let expires_at = if number % 6 == 0 { after(100) } else { after(1_000) };
+            store.create_session(NewSession { transport, created_at, expires_at, ..new_session(number, user) }).await.unwrap();
+        }
+        store.revoke_session(session_id(3), None, RevokedReason::Logout, after(50)).await.unwrap();
+        store.revoke_session(session_id(4), None, RevokedReason::Admin, after(50)).await.unwrap();
+        let all = SessionSearch { now: after(100), limit: 5, ..SessionSearch::default() };
+        type Filter = (SessionSearch, fn(u64) -> bool);
+        let filters: [Filter; 9] = [
+            (all.clone(), |_| true),
+            (SessionSearch { user: Some(bob.id), ..all.clone() }, |number| number % 3 == 1),
+            (SessionSearch { user: Some(text), ..all.clone() }, |number| number % 3 == 2),
+            (SessionSearch { live: Some(true), ..all.clone() }, |number| number % 6 != 0 && number != 3 && number != 4),
+            (SessionSearch { live: Some(false), ..all.clone() }, |number| number % 6 == 0 || number == 3 || number == 4),
+            (SessionSearch { transport: Some(Transport::Body), ..all.clone() }, |number| number % 4 == 0),
+            (SessionSearch { reason: Some(RevokedReason::Logout), ..all.clone() }, |number| number == 3),
+            (SessionSearch { live: Some(false), transport: Some(Transport::Cookie), ..all.clone() }, |number| [3, 6, 18].contains(&number)),
+            (SessionSearch { live: Some(true), user: Some(alice.id), ..all.clone() }, |number| {
+                number % 3 == 0 && number % 6 != 0 && number != 3
+            }),
+        ];
+        for (asked, passes) in filters {
+            let (there, back) = walk(async |from| store.find_sessions(&SessionSearch { from, ..asked.clone() }).await.unwrap()).await;
+            let mut expected: Vec<u64> = (1..=24).filter(|number| passes(*number)).collect();
+            expected.sort_by_key(|number| std::cmp::Reverse((number / 5, *number)));
+            assert_eq!(there.iter().map(|session| session.id.get()).collect::<Vec<_>>(), expected, "{asked:?}");
+            assert_eq!(there, back);
+            assert_eq!(store.find_sessions(&asked).await.unwrap().count, Count::Exactly(expected.len() as u64), "{asked:?}");
+        }
+        for key in ["", "x", "99999999999999999999", "-1"] {
+            let from = Some(Place { key: key.to_owned(), id: 7, backwards: true });
+            store.find_sessions(&SessionSearch { from, ..all.clone() }).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_last_refreshes_of_a_session_tell_why_it_ended() {
+    on_every_admin_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        store.create_session(new_session(1, alice.id)).await.unwrap();
+        let steps = async || store.session_steps(session_id(1)).await.unwrap();
+        assert_eq!(steps().await, []);
+        assert_eq!(store.session_steps(session_id(99)).await.unwrap(), []);
+        rotate(&*store, 1, token(1, 0, None, noon()), after(1)).await;
+        assert_eq!(steps().await, [], "a refresh that changes nothing writes nothing");
+        for number in 2..=12_u8 {
+            rotate(
+                &*store,
+                1,
+                token(number, u64::from(number) - 1, Some(number - 1), after(i64::from(number))),
+                after(i64::from(number) * 100),
+            )
+            .await;
+        }
+        assert_eq!(steps().await.len(), STEPS_KEPT);
+        assert_eq!(steps().await[0], Step { at: after(1_200), kind: StepKind::Rotated });
+        rotate(&*store, 1, token(11, 10, Some(10), after(11)), after(1_201)).await;
+        rotate(&*store, 1, token(60, 70, Some(59), after(1_300)), after(1_400)).await;
+        rotate(&*store, 1, token(1, 0, None, noon()), after(9_000)).await;
+        let expected = [(9_000, StepKind::Theft), (1_400, StepKind::Healed), (1_201, StepKind::Race), (1_200, StepKind::Rotated)];
+        assert_eq!(steps().await[..4], expected.map(|(at, kind)| Step { at: after(at), kind }));
+        let rows = log(&*store).await;
+        assert_eq!(lines(&rows).iter().map(|line| line.kind).collect::<Vec<_>>(), [AuditKind::TokenTheft, AuditKind::RotationHealed]);
+        assert!(rows.iter().all(|row| row.line.session == Some(session_id(1)) && row.line.user == Some(alice.id)));
+    });
+}
+
+#[test]
+fn an_operator_ends_sessions_and_each_is_told_of_once() {
+    on_every_admin_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        for id in 1..=3 {
+            store.create_session(new_session(id, alice.id)).await.unwrap();
+        }
+        store.revoke_session(session_id(3), None, RevokedReason::Logout, after(1)).await.unwrap();
+        let ids = [3, 2, 99, 1, 2].map(session_id);
+        assert_eq!(store.end_sessions(&ids, &root()).await.unwrap(), 2);
+        assert_eq!(store.end_sessions(&ids, &root()).await.unwrap(), 0);
+        for (id, reason) in [(1, RevokedReason::Admin), (2, RevokedReason::Admin), (3, RevokedReason::Logout)] {
+            assert_eq!(store.session(session_id(id)).await.unwrap().unwrap().revoked.unwrap().1, reason);
+        }
+        let rows = log(&*store).await;
+        let mut told: Vec<_> = lines(&rows).iter().map(|line| (line.kind, line.session.unwrap().get(), line.user)).collect();
+        told.sort_by_key(|(_, id, _)| *id);
+        assert_eq!(told, [(AuditKind::SessionsEnded, 1, Some(alice.id)), (AuditKind::SessionsEnded, 2, Some(alice.id))]);
+    });
+}
