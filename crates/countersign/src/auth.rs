@@ -198,8 +198,12 @@ impl Auth {
         Ok(ended)
     }
 
-    /// Takes in what has just been changed in the store, so that it holds in this process at once.
-    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+    /// Takes in what has just been changed in the store, so that it holds in this process at once. Without it, it holds within a second: for whoever changes the store itself, and
+    /// answers only when it is felt.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
         let mut reader = self.feed.read_on().await;
         let asked = self.heard.tick();
         let mut limit = FEED_PAGE;

@@ -42,6 +42,6 @@ pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
-pub use flow::LoggedIn;
+pub use flow::{LoggedIn, PasswordRefused};
 #[cfg(feature = "axum")]
 pub use settings::{Settings, SettingsError};

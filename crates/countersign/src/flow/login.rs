@@ -10,16 +10,14 @@ use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 
 use super::begin::begin;
-use crate::attempts::Refused;
+use super::check_password::{Checked, Refused, check};
 use crate::auth::Auth;
 use crate::http::fields::Fields;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
-use crate::password::{EncodedPassword, Password};
+use crate::password::Password;
 use crate::session::Transport;
-use crate::throttle::AccountKey;
-use crate::user::{Candidate, FoundUser, UserId, fold};
 
 /// What is sent, as JSON or as a form.
 #[derive(utoipa::ToSchema)]
@@ -72,44 +70,22 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
-    let found = auth.people.by_login(&asked.username).await?;
     let device_token = asked.device_token.as_deref().or_else(|| auth.checked.cookies.device_of(&headers));
-    let device =
-        found.as_ref().zip(device_token).and_then(|(found, token)| auth.devices.verify(token, found.user.account().id(), auth.seconds()));
-    let folded = fold(&asked.username);
-    let counted = account(found.as_ref(), &folded);
-    let attempt = match auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await {
-        Ok(attempt) => attempt,
-        Err(Refused::Wait(wait)) => {
-            auth.events.on_throttled(&peer.event(auth.clock.now(), found.as_ref().map(|found| found.user.account()), None));
-            return Err(Problem::new(Code::Throttled).retry_after(wait.seconds()));
-        }
-        Err(Refused::Store(error)) => return Err(error.into()),
+    let refused = match check(auth, &asked.username, &asked.password, device_token, peer, |_| true).await {
+        Ok(Checked { found, device }) => return Ok(begin(auth, peer, asked.transport, found.user, device).await?.into_response()),
+        Err(refused) => refused,
     };
-    // An inactive user is checked as a missing one is: even her right password answers no later and no sooner.
-    let stored = found.as_ref().filter(|found| found.user.account().is_active()).map(|found| &found.password);
-    let verdict = match auth.passwords.verify(stored, &asked.password).await {
-        Ok(verdict) => verdict,
-        Err(error) => {
-            auth.attempts.cancelled(&*auth.store, attempt).await;
-            return Err(error.into());
-        }
-    };
-    let FoundUser { user, password } = match found {
-        Some(found) if verdict.matches => found,
-        found => {
+    let now = auth.clock.now();
+    match &refused {
+        Refused::Wrong(found) => {
             tracing::info!(ip = %peer.ip, "login failed");
             let account = found.as_ref().map(|found| found.user.account());
-            auth.events.on_login_failed(&peer.event(auth.clock.now(), account, None), &asked.username);
-            return Err(Problem::new(Code::InvalidCredentials));
+            auth.events.on_login_failed(&peer.event(now, account, None), &asked.username);
         }
-    };
-    auth.attempts.succeeded(&*auth.store, attempt).await?;
-
-    if verdict.outdated {
-        upgrade(auth, user.account().id(), &password, &asked.password).await;
+        Refused::Throttled(_, found) => auth.events.on_throttled(&peer.event(now, found.as_ref().map(|found| found.user.account()), None)),
+        Refused::Hash(_) | Refused::Store(_) => {}
     }
-    Ok(begin(auth, peer, asked.transport, user, device).await?.into_response())
+    Err(refused.into())
 }
 
 /// What was asked, parsed.
@@ -138,22 +114,6 @@ impl Asked {
             Ok(password) => Ok(Self { username, password, transport, device_token }),
             Err(error) => Err(Problem::new(Code::ValidationError).field("password", error.to_string())),
         }
-    }
-}
-
-/// Whatever spelling or address named it, an account is counted once.
-fn account<'a>(found: Option<&FoundUser<Candidate>>, folded: &'a str) -> AccountKey<'a> {
-    found.map_or(AccountKey::Unknown(folded), |found| AccountKey::User(found.user.account().id()))
-}
-
-/// Encodes the password anew in today's form. A login does not fail for it.
-async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) {
-    match auth.passwords.hash(password).await {
-        Ok(new) => match auth.people.upgrade_password(user, old, &new).await {
-            Ok(()) => tracing::info!(user = %user, "the password's encoding was upgraded"),
-            Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
-        },
-        Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
     }
 }
 

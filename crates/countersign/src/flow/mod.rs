@@ -1,6 +1,7 @@
 //! The flows: one file a feature, each with its route, its request and answer, its policy in the order of the specification, and its errors.
 
 mod begin;
+mod check_password;
 mod csrf;
 mod issue;
 mod jwks;
@@ -16,6 +17,7 @@ mod sessions;
 mod verify;
 
 pub use begin::LoggedIn;
+pub use check_password::PasswordRefused;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
