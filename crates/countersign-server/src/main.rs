@@ -2,10 +2,12 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod admin;
 mod command;
 mod config;
 mod failure;
 mod logs;
+mod record;
 mod serve;
 mod world;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use countersign::clock::OsRandom;
 use countersign::password::Passwords;
 use countersign::store::Store;
+use countersign::store::admin::AdminStore;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::Secrets;
@@ -20,6 +21,8 @@ use crate::failure::Failure;
 pub(crate) struct World<'a> {
     pub(crate) config: &'a Config,
     pub(crate) store: Arc<dyn Store>,
+    /// The same store, where it can be one behind an admin site.
+    pub(crate) admin: Option<Arc<dyn AdminStore>>,
 }
 
 impl<'a> World<'a> {
@@ -38,17 +41,17 @@ impl<'a> World<'a> {
                 .create(&directory)
                 .map_err(|error| Failure::new(format!("cannot make the data directory {}: {error}", directory.display())))?;
         }
-        let store: Arc<dyn Store> = match database {
+        let (store, admin): (Arc<dyn Store>, Option<Arc<dyn AdminStore>>) = match database {
             Database::Sqlite(path) if !make && !path.exists() => {
                 return Err(Failure::new(format!(
                     "there is no database at {}; start the server once, run `countersign migrate`, or name the right directory with --data-dir",
                     path.display()
                 )));
             }
-            Database::Sqlite(path) => Arc::new(SqliteStore::open(&path)?),
-            Database::Postgres { url, connections } => Arc::new(PostgresStore::connect(&url, connections).await?),
+            Database::Sqlite(path) => (Arc::new(SqliteStore::open(&path)?), None),
+            Database::Postgres { url, connections } => (Arc::new(PostgresStore::connect(&url, connections).await?), None),
         };
-        Ok(Self { config, store })
+        Ok(Self { config, store, admin })
     }
 
     /// The secret: the configured one, or the one in its file, which the first start makes.

@@ -20,12 +20,39 @@ use crate::world::World;
 #[command(after_help = "Example:\n  countersign check --config /etc/countersign.toml")]
 pub(super) struct Check {}
 
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, and could be better.
+    Warn,
+    /// It must be changed.
+    Fail,
+}
+
 /// What was found.
 #[derive(Default)]
 struct Report {
-    failed: usize,
+    /// Whether to wait with what is found, rather than print it at once.
+    is_silent: bool,
+    found: Vec<(Verdict, String)>,
     /// What is wrong with the secret is said once.
     secret_is_bad: bool,
+}
+
+/// What this command would say of a server that runs on this store, without reading the whole database.
+///
+/// # Errors
+/// A database setting that makes no sense, or a store that does not answer.
+pub(crate) async fn look(world: &World<'_>) -> Result<Vec<(Verdict, String)>, Failure> {
+    let mut report = Report { is_silent: true, ..Report::default() };
+    report.configuration(world.config);
+    report.clock();
+    report.files(world.config)?;
+    report.secret(world.config);
+    report.answers(world).await?;
+    Ok(report.found)
 }
 
 impl Check {
@@ -36,7 +63,7 @@ impl Check {
         report.files(config)?;
         report.secret(config);
         report.database(config).await?;
-        match report.failed {
+        match report.found.iter().filter(|(verdict, _)| *verdict == Verdict::Fail).count() {
             0 => Ok(()),
             1 => Err(Failure::new("one thing must be changed; see above")),
             n => Err(Failure::new(format!("{n} things must be changed; see above"))),
@@ -46,21 +73,27 @@ impl Check {
 
 impl Report {
     fn ok(&mut self, what: &str) {
-        self.say("ok", what);
+        self.say(Verdict::Ok, what);
     }
 
     fn warn(&mut self, what: &str) {
-        self.say("warn", what);
+        self.say(Verdict::Warn, what);
     }
 
     fn fail(&mut self, what: &str) {
-        self.failed += 1;
-        self.say("FAIL", what);
+        self.say(Verdict::Fail, what);
     }
 
-    #[expect(clippy::unused_self, reason = "a line belongs to the report")]
-    fn say(&mut self, verdict: &str, what: &str) {
-        line(format!("{verdict:4}  {what}"));
+    fn say(&mut self, verdict: Verdict, what: &str) {
+        if !self.is_silent {
+            let word = match verdict {
+                Verdict::Ok => "ok",
+                Verdict::Warn => "warn",
+                Verdict::Fail => "FAIL",
+            };
+            line(format!("{word:4}  {what}"));
+        }
+        self.found.push((verdict, what.to_owned()));
     }
 
     fn configuration(&mut self, config: &Config) {
@@ -202,12 +235,15 @@ impl Report {
         if let Database::Sqlite(path) = config.database()? {
             self.integrity(&path);
         }
-        let world = World::open(config, false).await?;
+        self.answers(&World::open(config, false).await?).await
+    }
+
+    async fn answers(&mut self, world: &World<'_>) -> Result<(), Failure> {
         match world.store.ping().await {
             Ok(()) => self.ok("database: can be written"),
             Err(error) => self.fail(&format!("database: cannot be written: {error}")),
         }
-        self.keys(&world).await
+        self.keys(world).await
     }
 
     fn integrity(&mut self, path: &Path) {

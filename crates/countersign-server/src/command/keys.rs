@@ -53,7 +53,7 @@ impl Keys {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.command {
             Command::List { json } => list(&World::open(config, false).await?, json).await,
-            Command::Rotate { now } => rotate_keys(&World::open(config, false).await?, now).await,
+            Command::Rotate { now } => rotate_and_tell(&World::open(config, false).await?, now).await,
             Command::Export { id, private } => export(&World::open(config, false).await?, id, private).await,
         }
     }
@@ -71,7 +71,7 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
                 json!({
                     "kid": key.id.to_string(),
                     "algorithm": key.algorithm,
-                    "state": state,
+                    "state": state.word(),
                     "created_at": key.created_at,
                     "activates_at": key.activates_at,
                     "retires_at": key.retires_at,
@@ -86,7 +86,7 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
             [
                 key.id.to_string(),
                 key.algorithm.to_string(),
-                state.to_owned(),
+                state.word().to_owned(),
                 short(key.created_at),
                 key.retires_at.map(short).unwrap_or_default(),
             ]
@@ -95,21 +95,22 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The newest active key signs; those before it verify; those behind it wait.
-fn states(keys: &[SealedKey], now: Timestamp) -> Vec<&'static str> {
-    let signing = keys.iter().rposition(|key| key.is_live(now) && key.activates_at <= now);
-    keys.iter()
-        .enumerate()
-        .map(|(i, key)| match signing {
-            _ if !key.is_live(now) => "retired",
-            Some(signing) if i == signing => "signing",
-            _ if key.activates_at > now => "next",
-            _ => "verifying",
-        })
-        .collect()
+async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
+    let id = rotate_keys(world, cut_off).await?;
+    line(match cut_off {
+        true => format!("Made the key {id}. The old keys are cut off; clients get new access tokens with their next refresh."),
+        false => format!(
+            "Made the key {id}. It signs in two minutes, when every verifier knows it; the old keys verify until their last token has expired."
+        ),
+    });
+    Ok(())
 }
 
-async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
+/// Makes a new key, after a look whether the live ones open with the secret; its id.
+///
+/// # Errors
+/// A live key that does not open, unless the old keys are cut off: the secret would be the wrong one. Otherwise the store's.
+pub(crate) async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<KeyId, Failure> {
     let settings = world.config.settings()?;
     let secrets = world.secrets().await?;
     // What cannot be opened must not be added to: the secret would be the wrong one. Unless it is lost for good, and the old keys are to go.
@@ -118,15 +119,56 @@ async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
             key.open(&secrets)?;
         }
     }
-    let id =
-        rotate(&*world.store, &secrets, settings.signing_algorithm, settings.access_lifetime, cut_off, &SystemClock, &OsRandom).await?;
-    line(match cut_off {
-        true => format!("Made the key {id}. The old keys are cut off; clients get new access tokens with their next refresh."),
-        false => format!(
-            "Made the key {id}. It signs in two minutes, when every verifier knows it; the old keys verify until their last token has expired."
-        ),
-    });
-    Ok(())
+    Ok(rotate(&*world.store, &secrets, settings.signing_algorithm, settings.access_lifetime, cut_off, &SystemClock, &OsRandom).await?)
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// It signs every new token.
+    Signing,
+    /// It verifies what it signed before.
+    Verifying,
+    /// It is published, and signs soon.
+    Next,
+    /// Nothing that it signed counts any more.
+    Retired,
+}
+
+impl KeyState {
+    /// In a word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Verifying => "verifying",
+            Self::Next => "next",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// In a sentence.
+    pub(crate) const fn told(self) -> &'static str {
+        match self {
+            Self::Signing => "Every new access token is signed with it.",
+            Self::Verifying => "What it signed still counts, until it retires.",
+            Self::Next => "It is published, so that verifiers know it, and signs soon.",
+            Self::Retired => "Nothing that it signed counts any more.",
+        }
+    }
+}
+
+/// What each of the keys is for: the newest active one signs; those before it verify; those behind it wait.
+pub(crate) fn states(keys: &[SealedKey], now: Timestamp) -> Vec<KeyState> {
+    let signing = keys.iter().rposition(|key| key.is_live(now) && key.activates_at <= now);
+    keys.iter()
+        .enumerate()
+        .map(|(i, key)| match signing {
+            _ if !key.is_live(now) => KeyState::Retired,
+            Some(signing) if i == signing => KeyState::Signing,
+            _ if key.activates_at > now => KeyState::Next,
+            _ => KeyState::Verifying,
+        })
+        .collect()
 }
 
 async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failure> {

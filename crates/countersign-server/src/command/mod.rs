@@ -1,10 +1,10 @@
 //! The command line: one file a command.
 
 mod changepassword;
-mod check;
+pub(crate) mod check;
 mod config;
 mod createsuperuser;
-mod keys;
+pub(crate) mod keys;
 mod migrate;
 mod move_store;
 mod newcomer;

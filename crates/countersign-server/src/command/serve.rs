@@ -5,8 +5,10 @@ use countersign::Auth;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::{Admin, Limits};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::record::{Both, Recorder};
 use crate::serve::{Counts, Listeners, serve};
 use crate::world::World;
 
@@ -39,7 +41,25 @@ impl Serve {
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();
             let counts = Counts::new()?;
-            let auth = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets).events(counts.clone()).build().await?;
+            let builder = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
+            let mut record = world.admin.clone().map(|store| Recorder::start(store, parts.audit_keep));
+            let builder = match &record {
+                Some((recorder, _)) => builder.events(Both(counts.clone(), recorder.clone())),
+                None => builder.events(counts.clone()),
+            };
+            let auth = builder.build().await?;
+            let admin = match (parts.admin, &world.admin, &record) {
+                (Some(limits), Some(store), Some((recorder, _))) => {
+                    let limits = Limits {
+                        idle: limits.idle,
+                        absolute: limits.absolute,
+                        body: parts.settings.body_timeout,
+                        session_idle: parts.settings.session_idle,
+                    };
+                    Some(Admin::new(auth.clone(), store.clone(), config.clone(), parts.settings.clone(), recorder.clone(), limits).await?)
+                }
+                _ => None,
+            };
             if is_empty {
                 tracing::info!(
                     data_dir = %config.data_dir().display(),
@@ -60,7 +80,10 @@ impl Serve {
                     std::process::exit(130);
                 });
             };
-            serve(auth, &counts, listeners, parts.options, stop).await?;
+            serve(auth, admin, &counts, listeners, parts.options, stop).await?;
+            if let Some((_, writer)) = record.take() {
+                writer.finish().await;
+            }
             tracing::info!("stopped");
             Ok(())
         })

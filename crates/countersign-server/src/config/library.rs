@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use countersign::Settings;
 use countersign::http::cookies::CookieSettings;
@@ -34,6 +35,19 @@ pub(crate) struct ServeConfig {
     pub(crate) settings: Settings,
     /// The listener's.
     pub(crate) options: Options,
+    /// The admin site's, if there is to be one.
+    pub(crate) admin: Option<AdminConfig>,
+    /// How long lines of the audit log are kept; zero for ever.
+    pub(crate) audit_keep: Duration,
+}
+
+/// What the admin site needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdminConfig {
+    /// How long a session lives without a request.
+    pub(crate) idle: Duration,
+    /// How long a session lives at most.
+    pub(crate) absolute: Duration,
 }
 
 impl Config {
@@ -62,7 +76,39 @@ impl Config {
         if !(1..=1_000_000).contains(&options.max_connections) {
             return Err(self.wrong("max_connections", &options.max_connections.to_string(), "choose 1 to 1000000".to_owned()));
         }
-        Ok(ServeConfig { settings, options })
+        let admin = self.admin(&settings)?;
+        Ok(ServeConfig { settings, options, admin, audit_keep: self.audit_keep()? })
+    }
+
+    fn admin(&self, settings: &Settings) -> Result<Option<AdminConfig>, ConfigError> {
+        let (idle, absolute) = (self.duration("admin_idle")?, self.duration("admin_absolute")?);
+        if !(Duration::from_secs(60)..=Duration::from_secs(86_400)).contains(&idle) {
+            return Err(self.wrong("admin_idle", self.text("admin_idle").unwrap_or_default(), "choose 1 minute to 1 day".to_owned()));
+        }
+        if !(idle..=Duration::from_secs(30 * 86_400)).contains(&absolute) {
+            let reason = "choose 30 days at most, and no less than admin_idle".to_owned();
+            return Err(self.wrong("admin_absolute", self.text("admin_absolute").unwrap_or_default(), reason));
+        }
+        if !self.switch("admin")? {
+            return Ok(None);
+        }
+        if settings.base_path == "/admin" || settings.base_path.starts_with("/admin/") {
+            let reason = "the admin site is there; choose another path, or admin = \"off\"".to_owned();
+            return Err(self.wrong("base_path", &settings.base_path, reason));
+        }
+        Ok(Some(AdminConfig { idle, absolute }))
+    }
+
+    fn audit_keep(&self) -> Result<Duration, ConfigError> {
+        let keep = self.duration("audit_keep")?;
+        if !keep.is_zero() && keep < Duration::from_secs(86_400) {
+            return Err(self.wrong(
+                "audit_keep",
+                self.text("audit_keep").unwrap_or_default(),
+                "choose 1 day or more, or 0s for ever".to_owned(),
+            ));
+        }
+        Ok(keep)
     }
 
     /// The library's settings.

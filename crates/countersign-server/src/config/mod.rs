@@ -18,7 +18,7 @@ use value::duration;
 pub(crate) use value::without_password;
 
 /// The effective settings, and where each came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     values: BTreeMap<&'static str, Value>,
 }

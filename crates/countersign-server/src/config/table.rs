@@ -98,6 +98,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("shutdown_grace", "30s", "DURATION", "How long requests that have begun may go on after the signal to stop."),
     one("metrics_listen", "", "ADDRESS:PORT", "Where to serve /metrics for Prometheus. Unless chosen, nowhere."),
     one("docs", "on", "on|off", "Whether to serve /docs and /openapi.json."),
+    one("admin", "on", "on|off", "Whether to serve the admin site at /admin/."),
+    one("admin_idle", "30m", "DURATION", "How long a session of the admin site lives without a request."),
+    one("admin_absolute", "12h", "DURATION", "How long a session of the admin site lives at most."),
+    one("audit_keep", "365d", "DURATION", "How long lines of the audit log are kept; 0s for ever."),
     one("log_format", "auto", "WORD", "text, json, or auto: text on a terminal, JSON elsewhere."),
     one("log_level", "info", "FILTER", "error, warn, info, debug, trace, or a filter such as countersign=debug."),
 ];

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 
 pub(crate) use counts::Counts;
 
+use crate::admin::Admin;
 use connections::{Bounds, accept_until};
 use edge::{Apps, Edge};
 use metrics::Metrics;
@@ -80,6 +81,7 @@ impl Listeners {
 /// When an address cannot be told.
 pub(crate) async fn serve(
     auth: Auth,
+    admin: Option<Admin>,
     counts: &Counts,
     listeners: Listeners,
     options: Options,
@@ -91,8 +93,8 @@ pub(crate) async fn serve(
     let openapi = docs_page::document(&auth);
     let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
     let apps = Apps {
-        same_origin: routes(&auth, auth.same_origin_routes(), options.docs.then_some(&openapi)),
-        cross_origin: routes(&auth, auth.routes(), options.docs.then_some(&openapi)),
+        same_origin: routes(&auth, auth.same_origin_routes(), admin.as_ref(), options.docs.then_some(&openapi)),
+        cross_origin: routes(&auth, auth.routes(), admin.as_ref(), options.docs.then_some(&openapi)),
     };
     let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
@@ -107,13 +109,21 @@ pub(crate) async fn serve(
         tokio::spawn(accept_until(listener, edge, Bounds { max_connections: 16, ..bounds }, Arc::clone(&metrics), stop));
     }
     announce(address)?;
+    if let Some(link) = admin.as_ref().and_then(Admin::first_user_link) {
+        invite(&link);
+    }
     accept_until(listeners.main, edge, bounds, metrics, stop).await;
     let _ = stopping.send(true);
     Ok(())
 }
 
-fn routes(auth: &Auth, endpoints: Router, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
+fn routes(auth: &Auth, endpoints: Router, admin: Option<&Admin>, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
     let app = endpoints.merge(health::routes(auth.clone()));
+    // Beside the endpoints rather than among them: what lets other origins in lies around those alone.
+    let app = match admin {
+        Some(admin) => app.merge(admin.routes()),
+        None => app,
+    };
     let app = match docs {
         Some(openapi) => app.merge(docs_page::routes(openapi)),
         None => app,
@@ -138,4 +148,11 @@ fn announce(address: SocketAddr) -> io::Result<()> {
     use io::Write;
     println!("listening on http://{address}");
     io::stdout().flush()
+}
+
+/// How to make the first superuser, for whoever started the server. Nobody may be there to read it.
+fn invite(link: &str) {
+    use io::Write;
+    let _ = writeln!(io::stdout(), "there is no user yet; make the first superuser at {link}");
+    let _ = io::stdout().flush();
 }

@@ -1,0 +1,182 @@
+//! `/admin/users/ID/access`: a user's groups and permissions, and what they come to, with where each comes from.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use countersign::store::admin::{AdminError, Grants, PermissionRow, UserEdit, UserRecord};
+use countersign::user::{Email, User};
+
+use super::fault::Fault;
+use super::field::Field;
+use super::forms::Form;
+use super::frame::{Frame, page, redirect};
+use super::gate::{Posted, Query, Staff};
+use super::picker::{Pick, Picker};
+use super::rules::{Permit, may_give_group, may_touch, not_to_give};
+use super::user_add::own_password;
+use super::user_edit::{fingerprint, record, seen};
+use super::{Admin, Answer};
+
+pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+    staff.needs(Permit::ViewUser)?;
+    let record = record(&admin, &id).await?;
+    let grants = record.grants.clone();
+    let template = Access::new(&admin, &staff, &query, &record, &grants, None).await?;
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+    let staff = &posted.staff;
+    staff.needs(Permit::ChangeUser)?;
+    let record = record(&admin, &id).await?;
+    if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
+        return Err(Fault::forbidden("This user is staff or a superuser, whom only a superuser may change."));
+    }
+    let wanted = Grants { groups: posted.form.numbers("groups")?, permissions: posted.form.numbers("permissions")? };
+    let permissions = admin.store.permissions().await?;
+    if let Some(id) = wanted.permissions.iter().find(|id| permissions.iter().all(|row| row.id != **id)) {
+        return Err(Fault::gone(&format!("There is no permission {id}, and nothing was changed.")));
+    }
+    if let Some(row) = not_to_give(&staff.user, &record.grants.permissions, &wanted.permissions, &permissions) {
+        return Err(Fault::forbidden(format!("You have not got {} yourself, so you may not give it. Nothing was changed.", name_of(row))));
+    }
+    for id in wanted.groups.iter().filter(|id| !record.grants.groups.contains(id)) {
+        let group = admin.store.group_record(*id).await?;
+        let group = group.ok_or_else(|| Fault::gone("One of the groups is not there any more, and nothing was changed."))?;
+        if !may_give_group(&staff.user, &group.name) {
+            return Err(Fault::forbidden(format!(
+                "You are not in the group {} yourself, so you may not put others into it. Nothing was changed.",
+                group.name
+            )));
+        }
+    }
+    if wanted == record.grants {
+        return Ok(redirect(&format!("/admin/users/{id}/access?said=unchanged")));
+    }
+    posted.confirm(&admin).await?;
+    let edit = with_grants(&record.user, wanted.clone())?;
+    match admin.store.edit_user(record.user.id, &edit, fingerprint(&posted.form)?, &posted.actor(admin.clock.now())).await {
+        Ok(_) => {
+            admin.auth.catch_up().await?;
+            Ok(redirect(&format!("/admin/users/{id}/access?said=access")))
+        }
+        Err(AdminError::Stale) => {
+            let now = admin.store.user_record(record.user.id).await?.ok_or_else(|| Fault::gone("There is no such user any more."))?;
+            Ok(page(StatusCode::CONFLICT, &Access::new(&admin, staff, &Form::default(), &now, &wanted, Some(&now.grants)).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same user with other groups and permissions. The fingerprint sees to it that the rest is what it was.
+fn with_grants(user: &User, grants: Grants) -> Result<UserEdit, Fault> {
+    let email = match user.email.as_str() {
+        "" => None,
+        email => Some(
+            Email::parse(email)
+                .map_err(|_| Fault::conflict("The user's e-mail address would not be taken today. Correct it on the user's page first."))?,
+        ),
+    };
+    Ok(UserEdit {
+        username: None,
+        email,
+        first_name: user.first_name.clone(),
+        last_name: user.last_name.clone(),
+        is_active: user.is_active,
+        is_staff: user.is_staff,
+        is_superuser: user.is_superuser,
+        grants: Some(grants),
+        metadata: user.metadata.clone(),
+    })
+}
+
+/// As it is written: `app.codename`.
+pub(super) fn name_of(row: &PermissionRow) -> String {
+    format!("{}.{}", row.text.app, row.text.codename)
+}
+
+/// Boxes for every permission.
+pub(super) fn permission_picker(operator: &User, all: &[PermissionRow], had: &[i64], ticked: &[i64], find: &str) -> Picker {
+    let picks = all.iter().map(|row| {
+        let locked = !had.contains(&row.id) && not_to_give(operator, had, &[row.id], std::iter::once(row)).is_some();
+        Pick { id: row.id, text: name_of(row), note: row.text.name.clone(), ticked: ticked.contains(&row.id), locked }
+    });
+    Picker::new("permissions", "Permissions", "There is no permission yet. Make one under Permissions.", picks.collect(), find)
+}
+
+#[derive(Template)]
+#[template(path = "admin/access.html")]
+struct Access<'a> {
+    frame: Frame,
+    record: &'a UserRecord,
+    seen: String,
+    find: String,
+    groups: Picker,
+    permissions: Picker,
+    /// What it comes to: the permission, its name, where from.
+    effective: Vec<(String, String, String)>,
+    /// When somebody else was quicker: what is there now, in words.
+    meanwhile: Option<String>,
+    own_password: Option<Field<'a>>,
+    may_change: bool,
+}
+
+impl<'a> Access<'a> {
+    async fn new(
+        admin: &Admin,
+        staff: &Staff,
+        query: &Form,
+        record: &'a UserRecord,
+        ticked: &Grants,
+        meanwhile: Option<&Grants>,
+    ) -> Result<Self, Fault> {
+        let (all, find) = (admin.store.permissions().await?, query.text("find"));
+        let mut groups = BTreeMap::new();
+        for group in admin.store.groups("", None, GROUPS_OFFERED).await? {
+            groups.insert(group.id, group.name);
+        }
+        let mut effective: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for id in &record.grants.permissions {
+            effective.entry(*id).or_default().push("given to the user alone".to_owned());
+        }
+        for id in &record.grants.groups {
+            if let Some(group) = admin.store.group_record(*id).await? {
+                for permission in &group.permissions {
+                    effective.entry(*permission).or_default().push(format!("the group {}", group.name));
+                }
+                groups.insert(group.id, group.name);
+            }
+        }
+        let effective = all.iter().filter_map(|row| Some((name_of(row), row.text.name.clone(), effective.get(&row.id)?.join(" and "))));
+        let mut sorted: Vec<_> = groups.iter().collect();
+        sorted.sort_by_key(|(_, name)| name.to_lowercase());
+        let picks = sorted.into_iter().map(|(id, name)| {
+            let locked = !record.grants.groups.contains(id) && !may_give_group(&staff.user, name);
+            Pick { id: *id, text: name.clone(), note: String::new(), ticked: ticked.groups.contains(id), locked }
+        });
+        let in_words = |grants: &Grants| {
+            let mut names: Vec<String> =
+                grants.groups.iter().filter_map(|id| groups.get(id).map(|name| format!("the group {name}"))).collect();
+            names.extend(all.iter().filter(|row| grants.permissions.contains(&row.id)).map(name_of));
+            if names.is_empty() { "no group and no permission".to_owned() } else { names.join(", ") }
+        };
+        let may_change = may_touch(&staff.user, &record.user, Permit::ChangeUser);
+        Ok(Self {
+            frame: Frame::new(staff, "/admin/users/", format!("Access of {}", record.user.username)).saying(query),
+            record,
+            seen: seen(record.fingerprint),
+            find: find.to_owned(),
+            meanwhile: meanwhile.map(in_words),
+            groups: Picker::new("groups", "Groups", "There is no group yet. Make one under Groups.", picks.collect(), find),
+            permissions: permission_picker(&staff.user, &all, &record.grants.permissions, &ticked.permissions, find),
+            effective: effective.collect(),
+            own_password: (may_change && !staff.is_fresh(admin.clock.now())).then(own_password),
+            may_change,
+        })
+    }
+}
+
+/// More are found by searching.
+const GROUPS_OFFERED: u32 = 1_000;

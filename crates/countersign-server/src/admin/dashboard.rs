@@ -1,0 +1,149 @@
+//! `/admin/`: how it goes. What happened over the last day, week or month; keys, versions and sizes; and what `countersign check` would complain about.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::State;
+use countersign::store::admin::Counted;
+use jiff::{SignedDuration, Timestamp};
+
+use super::chart::{Bar, Chart};
+use super::fault::Fault;
+use super::frame::{Frame, shown, thousands};
+use super::gate::{Query, Staff};
+use super::keys::{Row, rows};
+use super::listing::{counted, unknown_choice};
+use super::rules::{Permit, may};
+use super::{Admin, Answer};
+use crate::command::check::{Verdict, look};
+use crate::command::keys::KeyState;
+use crate::record::hour;
+
+pub(super) async fn dashboard(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+    let word = query.text("span");
+    let span = SPANS.iter().find(|span| span.word == word || word.is_empty()).ok_or_else(unknown_choice)?;
+    let now = admin.clock.now();
+    let sees_counts = may(&staff.user, Permit::ViewSession) || may(&staff.user, Permit::ViewAuditEvent);
+    let charts = if sees_counts { charts(&admin, span, now).await? } else { Vec::new() };
+    let keys = if may(&staff.user, Permit::ViewKey) {
+        rows(&admin.store.keys().await?, now).into_iter().filter(|row| row.state != KeyState::Retired).collect()
+    } else {
+        Vec::new()
+    };
+    // What the disk and the configuration are like is for those who may do everything.
+    let inside = if staff.user.is_superuser { Some(Inside::new(&admin).await?) } else { None };
+    shown(&Dashboard {
+        frame: Frame::new(&staff, "/admin/", "Dashboard").saying(&query),
+        spans: SPANS.iter().map(|own| (own.word, own.text, own.word == span.word)).collect(),
+        charts,
+        keys,
+        inside,
+    })
+}
+
+async fn charts(admin: &Admin, span: &Span, now: Timestamp) -> Result<Vec<Chart>, Fault> {
+    let step = i64::from(span.step_hours) * 3_600;
+    let last = hour(now).as_second();
+    // Bars end with the hour that runs, and a whole number of steps before it they begin.
+    let first = last + 3_600 - step * i64::from(span.bars);
+    let since = Timestamp::from_second(first).unwrap_or(Timestamp::MIN);
+    let mut sums: HashMap<(Counted, i64), u64> = HashMap::new();
+    for (at, what, n) in admin.store.counts(since).await? {
+        let bar = (at.as_second() - first).div_euclid(step);
+        let sum = sums.entry((what, bar)).or_default();
+        *sum = if what == Counted::ActiveSessions { n.max(*sum) } else { sum.saturating_add(n) };
+    }
+    let labels: Vec<String> = (0..i64::from(span.bars))
+        .map(|i| Timestamp::from_second(first + i * step).unwrap_or(Timestamp::MIN).strftime(span.label).to_string())
+        .collect();
+    let chart = |(what, title): (Counted, &'static str)| {
+        let bars: Vec<Bar> =
+            (0..).zip(&labels).map(|(i, label)| Bar { label: label.clone(), value: sums.get(&(what, i)).copied().unwrap_or(0) }).collect();
+        let total = if what == Counted::ActiveSessions {
+            format!("{} at most", thousands(bars.iter().map(|bar| bar.value).max().unwrap_or(0)))
+        } else {
+            thousands(bars.iter().map(|bar| bar.value).sum())
+        };
+        Chart::new(title, total, &bars)
+    };
+    Ok(CHARTS.map(chart).into())
+}
+
+/// A span of time that charts show.
+struct Span {
+    word: &'static str,
+    text: &'static str,
+    bars: u32,
+    step_hours: u32,
+    label: &'static str,
+}
+
+const SPANS: [Span; 3] = [
+    Span { word: "day", text: "Day", bars: 24, step_hours: 1, label: "%d %b %H:00" },
+    Span { word: "week", text: "Week", bars: 28, step_hours: 6, label: "%d %b %H:00" },
+    Span { word: "month", text: "Month", bars: 30, step_hours: 24, label: "%d %b %H:00" },
+];
+
+const CHARTS: [(Counted, &str); 5] = [
+    (Counted::Login, "Sign-ins"),
+    (Counted::LoginFailed, "Failed sign-ins"),
+    (Counted::ActiveSessions, "Live sessions"),
+    (Counted::Refresh, "Refreshes"),
+    (Counted::Theft, "Token thefts"),
+];
+
+/// What is inside the server.
+struct Inside {
+    facts: Vec<(&'static str, String)>,
+    complaints: Vec<(bool, String)>,
+    fine: usize,
+}
+
+impl Inside {
+    async fn new(admin: &Admin) -> Result<Self, Fault> {
+        let (sizes, stats) = (admin.store.sizes().await?, admin.auth.stats());
+        let world = admin.world();
+        let found = match look(&world).await {
+            Ok(found) => found,
+            Err(failure) => vec![(Verdict::Fail, failure.sentence().to_owned())],
+        };
+        let up = admin.clock.now().duration_since(admin.started);
+        let facts = vec![
+            ("Version", env!("CARGO_PKG_VERSION").to_owned()),
+            (
+                "This node runs since",
+                format!("{} ({})", admin.started.strftime("%Y-%m-%d %H:%M:%S"), super::keys::short(up.max(SignedDuration::ZERO))),
+            ),
+            ("Users", counted(sizes.users, "user", "users")),
+            ("Sessions", counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too")),
+            ("Audit log", counted(sizes.audit, "line", "lines")),
+            ("Database", bytes(sizes.bytes)),
+            ("Passwords waiting to be hashed", format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue)),
+            ("Users in the cache", thousands(stats.users_cached as u64)),
+            ("Access tokens in the cache", thousands(stats.tokens_cached as u64)),
+        ];
+        let fine = found.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count();
+        let complaints =
+            found.into_iter().filter(|(verdict, _)| *verdict != Verdict::Ok).map(|(verdict, what)| (verdict == Verdict::Fail, what));
+        Ok(Self { facts, complaints: complaints.collect(), fine })
+    }
+}
+
+fn bytes(n: u64) -> String {
+    match n {
+        0..10_240 => format!("{} bytes", thousands(n)),
+        10_240..10_485_760 => format!("{} KiB", n / 1_024),
+        10_485_760..10_737_418_240 => format!("{} MiB", n / 1_048_576),
+        _ => format!("{} GiB", n / 1_073_741_824),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/dashboard.html")]
+struct Dashboard {
+    frame: Frame,
+    spans: Vec<(&'static str, &'static str, bool)>,
+    charts: Vec<Chart>,
+    keys: Vec<Row>,
+    inside: Option<Inside>,
+}

@@ -1,0 +1,129 @@
+//! What goes wrong on a page: an HTML page that says what to do, with the right status.
+
+use askama::Template;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use countersign::store::StoreError;
+use countersign::store::admin::AdminError;
+
+use super::frame::{page, redirect};
+
+/// Why a page was not made, or a form not taken.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Nobody is signed in. Where to go afterwards.
+    SignedOut(String),
+    /// The request makes no sense.
+    Bad(StatusCode, &'static str, String),
+    /// The store or the hashing threads cannot, at this moment.
+    Unavailable,
+    /// A page that says it better.
+    Page(Box<Response>),
+}
+
+impl Fault {
+    pub(super) fn bad(what: impl Into<String>) -> Self {
+        Self::Bad(StatusCode::BAD_REQUEST, "That did not make sense", what.into())
+    }
+
+    pub(super) fn forbidden(what: impl Into<String>) -> Self {
+        Self::Bad(StatusCode::FORBIDDEN, "You may not do that", what.into())
+    }
+
+    pub(super) fn gone(what: &str) -> Self {
+        Self::Bad(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            format!("{what} Perhaps it was deleted meanwhile; go back to the list and look again."),
+        )
+    }
+
+    pub(super) fn conflict(what: impl Into<String>) -> Self {
+        Self::Bad(StatusCode::CONFLICT, "Nothing was changed", what.into())
+    }
+
+    pub(super) fn page(response: Response) -> Self {
+        Self::Page(Box::new(response))
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UsernameTaken => {
+                Self::conflict("Another user has this name, to the letter or in another case, or as e-mail address. Choose another one.")
+            }
+            StoreError::EmailTaken => Self::conflict("This address is another user's name. Choose another one."),
+            error => {
+                tracing::error!(%error, "the store did not do as asked");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+impl From<AdminError> for Fault {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Stale => Self::conflict(
+                "It was changed meanwhile, and your change was not made. Go back, load the page again and look at what is new.",
+            ),
+            AdminError::Gone => Self::gone("It is not there any more."),
+            AdminError::LastSuperuser => {
+                Self::conflict("Nobody would be left who can do everything: there must be an active superuser. Make another one first.")
+            }
+            AdminError::NameTaken => Self::conflict("Another has this name. Choose another one."),
+            AdminError::Store(error) => error.into(),
+            error => {
+                tracing::error!(%error, "the store did not do as asked");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+impl From<countersign::password::HashError> for Fault {
+    fn from(_: countersign::password::HashError) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignedOut(next) => {
+                let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+                redirect(&format!("/admin/sign-in?{query}"))
+            }
+            Self::Bad(status, title, detail) => page(status, &ErrorPage { status: status.as_u16(), title, detail: &detail }),
+            Self::Unavailable => {
+                let detail = "The database or the password checker has too much to do, or is down. Nothing was changed. Try again in a moment; if it lasts, look at the server's log.";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let mut response = page(status, &ErrorPage { status: status.as_u16(), title: "Not now", detail });
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+            }
+            Self::Page(response) => *response,
+        }
+    }
+}
+
+/// The answer at an address below `/admin/` where nothing is.
+pub(super) async fn not_found() -> Response {
+    Fault::Bad(StatusCode::NOT_FOUND, "Not found", "There is no such page here. Go back, or to the beginning.".to_owned()).into_response()
+}
+
+/// The answer to a method that a page has not; the router adds `Allow`.
+pub(super) async fn method_not_allowed() -> Response {
+    let what = "This address is not for that. Go back to the page and use its buttons.".to_owned();
+    Fault::Bad(StatusCode::METHOD_NOT_ALLOWED, "Not like this", what).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "admin/error.html")]
+struct ErrorPage<'a> {
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+}

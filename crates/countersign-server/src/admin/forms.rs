@@ -1,0 +1,106 @@
+//! What a form or an address sends: names and texts, read once and strictly.
+
+use url::form_urlencoded;
+
+use super::fault::Fault;
+
+/// The fields of a form or of the part of an address behind `?`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads the fields.
+    ///
+    /// # Errors
+    /// A NUL, or a field twice that is no list: no form of ours sends either.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for (name, text) in form_urlencoded::parse(bytes) {
+            if name.contains('\0') || text.contains('\0') {
+                return Err(Fault::bad("A text holds a NUL character. Leave it out and send the form again."));
+            }
+            if !LISTS.contains(&&*name) && fields.iter().any(|(other, _)| *other == name) {
+                return Err(Fault::bad("The same field came twice. Go back to the page and send its form once."));
+            }
+            // A text area's lines end as browsers send them; what is kept ends them as everybody else does.
+            fields.push((name.into_owned(), text.replace("\r\n", "\n")));
+        }
+        Ok(Self(fields))
+    }
+
+    /// The text of a field; empty when it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(own, _)| own == name).map_or("", |(_, text)| text)
+    }
+
+    /// Whether a box is ticked.
+    pub(super) fn ticked(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
+    }
+
+    /// Every text of a list.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, text)| text.as_str())
+    }
+
+    /// The numbers of a list, each once, sorted.
+    ///
+    /// # Errors
+    /// A text that is no number.
+    pub(super) fn numbers(&self, name: &str) -> Result<Vec<i64>, Fault> {
+        let parse = |text: &str| text.parse().map_err(|_| Fault::bad("One of the choices is none that the page offered."));
+        let mut numbers = self.all(name).map(parse).collect::<Result<Vec<i64>, _>>()?;
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(numbers)
+    }
+
+    /// A number, if the field is there and not empty.
+    ///
+    /// # Errors
+    /// A text that is no number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Fault> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| Fault::bad("A number in the address is none.")),
+        }
+    }
+
+    /// All fields, in their order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The same fields as the part of an address behind `?`, with these in place of those of the same name; without the empty ones.
+    pub(super) fn with(&self, changes: &[(&str, &str)]) -> String {
+        let kept = self.fields().filter(|(name, text)| !text.is_empty() && changes.iter().all(|(changed, _)| changed != name));
+        let changed = changes.iter().copied().filter(|(_, text)| !text.is_empty());
+        form_urlencoded::Serializer::for_suffix(String::from("?"), 1).extend_pairs(kept.chain(changed)).finish()
+    }
+}
+
+/// The fields that may come several times: ticked rows and choices.
+const LISTS: [&str; 4] = ["ids", "groups", "permissions", "sessions"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_twice_or_a_nul_is_refused_and_a_list_is_not() {
+        assert!(Form::parse(b"username=a&username=b").is_err());
+        assert!(Form::parse(b"username=a%00b").is_err());
+        assert!(Form::parse(b"a%00=b").is_err());
+        let form = Form::parse(b"ids=3&ids=1&ids=3&username=a+b&bio=1%0D%0A2").unwrap();
+        assert_eq!(form.numbers("ids").unwrap(), [1, 3]);
+        assert_eq!((form.text("username"), form.text("bio"), form.text("none")), ("a b", "1\n2", ""));
+        assert!(Form::parse(b"ids=x").unwrap().numbers("ids").is_err());
+        assert!(Form::parse(b"ids=99999999999999999999").unwrap().numbers("ids").is_err());
+    }
+
+    #[test]
+    fn an_address_keeps_what_is_not_changed() {
+        let query = Form::parse(b"q=a%26b&o=email&page=&from=x").unwrap();
+        assert_eq!(query.with(&[("from", ""), ("o", "joined")]), "?q=a%26b&o=joined");
+    }
+}

@@ -1,0 +1,144 @@
+//! `/admin/keys/`: what access tokens are signed with; rotating and retiring, with what each will do.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use countersign::store::admin::{AuditKind, AuditLine};
+use countersign::token::{KeyId, SealedKey};
+use jiff::{SignedDuration, Timestamp};
+
+use super::fault::Fault;
+use super::field::Field;
+use super::frame::{Frame, When, redirect, shown};
+use super::gate::{Posted, Query, Staff};
+use super::rules::{Permit, may};
+use super::user_add::own_password;
+use super::{Admin, Answer};
+use crate::command::keys::{KeyState, rotate_keys, states};
+use crate::failure::Failure;
+
+pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+    staff.needs(Permit::ViewKey)?;
+    let now = admin.clock.now();
+    let keys = admin.store.keys().await?;
+    let may_change = may(&staff.user, Permit::ChangeKey);
+    let rows: Vec<Row> = rows(&keys, now);
+    shown(&List {
+        frame: Frame::new(&staff, "/admin/keys/", "Keys").saying(&query),
+        can_retire: may_change && rows.iter().any(|row| row.state == KeyState::Verifying),
+        rows,
+        algorithm: admin.settings.signing_algorithm.to_string(),
+        lifetime: short(SignedDuration::try_from(admin.settings.access_lifetime).unwrap_or_default()),
+        may_change,
+        own_password: (may_change && !staff.is_fresh(now)).then(own_password),
+    })
+}
+
+pub(super) async fn rotate(State(admin): State<Admin>, posted: Posted) -> Answer {
+    posted.staff.needs(Permit::ChangeKey)?;
+    let cut_off = match posted.form.text("how") {
+        "gently" => false,
+        "now" => true,
+        _ => return Err(Fault::bad("Choose how the old keys go.")),
+    };
+    posted.confirm(&admin).await?;
+    let world = admin.world();
+    let id = rotate_keys(&world, cut_off).await.map_err(|failure| failed(&failure))?;
+    let detail = format!("made {id}{}", if cut_off { "; the old keys are cut off" } else { "" });
+    note(&admin, &posted, AuditKind::KeysRotated, detail);
+    admin.auth.catch_up().await?;
+    Ok(redirect(if cut_off { "/admin/keys/?said=cut-off" } else { "/admin/keys/?said=rotated" }))
+}
+
+pub(super) async fn retire(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+    posted.staff.needs(Permit::ChangeKey)?;
+    let gone = || Fault::gone("There is no such key.");
+    let id: KeyId = id.parse().map_err(|_| gone())?;
+    let keys = admin.store.keys().await?;
+    let now = admin.clock.now();
+    let state = keys.iter().zip(states(&keys, now)).find(|(key, _)| key.id == id).map(|(_, state)| state).ok_or_else(gone)?;
+    match state {
+        KeyState::Verifying => {}
+        KeyState::Retired => return Err(Fault::conflict("This key is retired already.")),
+        KeyState::Signing => {
+            return Err(Fault::conflict(
+                "This key signs. Without it nobody could sign in: rotate first, and retire it when another one signs.",
+            ));
+        }
+        KeyState::Next => {
+            return Err(Fault::conflict(
+                "This key is the next to sign. Without it nobody could sign in when the others are gone: rotate first.",
+            ));
+        }
+    }
+    posted.confirm(&admin).await?;
+    if !admin.store.retire_key(id, now).await? {
+        return Err(gone());
+    }
+    note(&admin, &posted, AuditKind::KeyRetired, format!("retired {id}"));
+    admin.auth.catch_up().await?;
+    Ok(redirect("/admin/keys/?said=retired"))
+}
+
+fn note(admin: &Admin, posted: &Posted, kind: AuditKind, detail: String) {
+    let by = posted.actor(admin.clock.now());
+    admin.recorder.note(AuditLine { at: by.now, kind, actor: Some(by.user), user: None, session: None, ip: by.ip, detail });
+}
+
+fn failed(failure: &Failure) -> Fault {
+    tracing::error!(error = failure.sentence(), "the keys could not be rotated");
+    Fault::conflict(format!("The keys go on as they were: {}.", failure.sentence()))
+}
+
+/// A key as the page shows it.
+pub(super) struct Row {
+    pub(super) id: KeyId,
+    pub(super) algorithm: String,
+    pub(super) state: KeyState,
+    pub(super) made: When,
+    /// How old it is.
+    pub(super) age: String,
+    pub(super) retires: Option<When>,
+}
+
+/// The keys, the newest first, without those that retired long ago.
+pub(super) fn rows(keys: &[SealedKey], now: Timestamp) -> Vec<Row> {
+    let rows = keys.iter().zip(states(keys, now)).map(|(key, state)| Row {
+        id: key.id,
+        algorithm: key.algorithm.to_string(),
+        state,
+        made: key.created_at.into(),
+        age: short(now.duration_since(key.created_at)),
+        retires: key.retires_at.map(When::from),
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    rows.reverse();
+    rows.truncate(SHOWN);
+    rows
+}
+
+/// A length of time in one unit.
+pub(super) fn short(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let (n, unit) = match seconds {
+        172_800.. => (seconds / 86_400, "day"),
+        7_200.. => (seconds / 3_600, "hour"),
+        120.. => (seconds / 60, "minute"),
+        _ => (seconds.max(0), "second"),
+    };
+    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+}
+
+#[derive(Template)]
+#[template(path = "admin/keys.html")]
+struct List {
+    frame: Frame,
+    rows: Vec<Row>,
+    algorithm: String,
+    lifetime: String,
+    may_change: bool,
+    can_retire: bool,
+    own_password: Option<Field<'static>>,
+}
+
+/// Keys on the page; a rotation a week fills a year.
+const SHOWN: usize = 52;

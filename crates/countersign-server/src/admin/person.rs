@@ -1,0 +1,88 @@
+//! Users where they are mentioned: a name for an id, and an id for what was typed as a name.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use countersign::store::{Store, StoreError};
+use countersign::user::UserId;
+
+use super::Admin;
+use super::fault::Fault;
+use super::forms::Form;
+
+/// The names of some users.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<UserId, Option<String>>);
+
+impl Names {
+    /// Reads the names of these that are not known yet; of those who are gone it is known then that they are.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn read(&mut self, store: &dyn Store, ids: Vec<UserId>) -> Result<(), StoreError> {
+        for id in ids {
+            if let Entry::Vacant(vacant) = self.0.entry(id) {
+                vacant.insert(store.user_by_id(id).await?.map(|user| user.username));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The name of somebody who is still there.
+    pub(super) fn get(&self, id: UserId) -> Option<&str> {
+        self.0.get(&id)?.as_deref()
+    }
+
+    /// The name as HTML, as a link to the user's page where wanted.
+    pub(super) fn link(&self, id: UserId, linked: bool) -> String {
+        match self.get(id) {
+            Some(name) if linked => format!("<a href=\"/admin/users/{id}/\">{}</a>", escape(name)),
+            Some(name) => escape(name),
+            None => format!("<span class=\"none\">user {id}, gone</span>"),
+        }
+    }
+}
+
+/// The user whom a filter names, by user name, e-mail address or id.
+///
+/// # Errors
+/// A page that says that there is none.
+pub(super) async fn asked(admin: &Admin, query: &Form, field: &str) -> Result<Option<UserId>, Fault> {
+    let text = query.text(field).trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let id = text.parse::<UserId>().ok().filter(|id| id.as_i64().is_some());
+    if let Some(id) = id
+        && admin.store.user_by_id(id).await?.is_some()
+    {
+        return Ok(Some(id));
+    }
+    match admin.store.user_by_login(text).await? {
+        Some(found) => Ok(Some(found.user.id)),
+        // Lines stay when a user is gone, and then there is no name to find them by.
+        None if id.is_some() => Ok(id),
+        None => Err(Fault::gone(&format!("Nobody is called {text:?}. Write the whole user name or e-mail address, or the id."))),
+    }
+}
+
+/// As text in HTML.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

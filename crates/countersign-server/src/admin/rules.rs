@@ -1,0 +1,215 @@
+//! Who may do what: pure functions of the operator's row and of what is asked.
+//!
+//! Nobody reaches above himself. Whoever has a permission may use it, but only a superuser touches staff and superusers, and nobody gives away what he has not.
+
+use std::collections::HashSet;
+
+use countersign::store::admin::PermissionRow;
+use countersign::user::Account;
+
+/// What an operator may be given. The words are Django's where Django has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permit {
+    ViewUser,
+    AddUser,
+    ChangeUser,
+    DeleteUser,
+    ViewGroup,
+    AddGroup,
+    ChangeGroup,
+    DeleteGroup,
+    ViewPermission,
+    AddPermission,
+    ChangePermission,
+    DeletePermission,
+    ViewSession,
+    DeleteSession,
+    ViewAuditEvent,
+    ViewKey,
+    ChangeKey,
+}
+
+impl Permit {
+    /// All of them: `app`, `codename`, and the name for people.
+    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 17] = [
+        (Self::ViewUser, "auth", "view_user", "Can view users"),
+        (Self::AddUser, "auth", "add_user", "Can add users"),
+        (Self::ChangeUser, "auth", "change_user", "Can change users"),
+        (Self::DeleteUser, "auth", "delete_user", "Can delete users"),
+        (Self::ViewGroup, "auth", "view_group", "Can view groups"),
+        (Self::AddGroup, "auth", "add_group", "Can add groups"),
+        (Self::ChangeGroup, "auth", "change_group", "Can change groups"),
+        (Self::DeleteGroup, "auth", "delete_group", "Can delete groups"),
+        (Self::ViewPermission, "auth", "view_permission", "Can view permissions"),
+        (Self::AddPermission, "auth", "add_permission", "Can add permissions"),
+        (Self::ChangePermission, "auth", "change_permission", "Can change permissions"),
+        (Self::DeletePermission, "auth", "delete_permission", "Can delete permissions"),
+        (Self::ViewSession, "countersign", "view_session", "Can view sessions"),
+        (Self::DeleteSession, "countersign", "delete_session", "Can end sessions"),
+        (Self::ViewAuditEvent, "countersign", "view_auditevent", "Can view the audit log"),
+        (Self::ViewKey, "countersign", "view_key", "Can view signing keys"),
+        (Self::ChangeKey, "countersign", "change_key", "Can rotate and retire signing keys"),
+    ];
+
+    /// As it is written: `auth.view_user`.
+    pub(crate) fn name(self) -> String {
+        Self::ALL.iter().find(|(permit, ..)| *permit == self).map(|(_, app, codename, _)| format!("{app}.{codename}")).unwrap_or_default()
+    }
+}
+
+/// Whether the operator may do this at all. Who may change may look, as in Django.
+pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
+    use Permit::{
+        ChangeGroup, ChangeKey, ChangePermission, ChangeUser, DeleteSession, ViewGroup, ViewKey, ViewPermission, ViewSession, ViewUser,
+    };
+    let has = |permit: Permit| operator.permissions().contains(&permit.name());
+    let implied = match permit {
+        ViewUser => Some(ChangeUser),
+        ViewGroup => Some(ChangeGroup),
+        ViewPermission => Some(ChangePermission),
+        ViewSession => Some(DeleteSession),
+        ViewKey => Some(ChangeKey),
+        _ => None,
+    };
+    operator.is_active() && operator.is_staff() && (operator.is_superuser() || has(permit) || implied.is_some_and(has))
+}
+
+/// Whether the operator may do this to that user: only a superuser touches staff and superusers, himself included.
+pub(crate) fn may_touch(operator: &dyn Account, target: &dyn Account, permit: Permit) -> bool {
+    may(operator, permit) && (operator.is_superuser() || !(target.is_staff() || target.is_superuser()))
+}
+
+/// Whether the operator may make staff and superusers, or make them something else.
+pub(crate) fn may_raise(operator: &dyn Account) -> bool {
+    operator.is_superuser()
+}
+
+/// The first of these permissions that the operator may not give, having it not himself.
+pub(crate) fn not_to_give<'a>(
+    operator: &dyn Account,
+    had: &[i64],
+    wanted: &[i64],
+    all: impl IntoIterator<Item = &'a PermissionRow>,
+) -> Option<&'a PermissionRow> {
+    let given: HashSet<i64> = wanted.iter().filter(|id| !had.contains(id)).copied().collect();
+    all.into_iter().find(|row| {
+        let name = format!("{}.{}", row.text.app, row.text.codename);
+        given.contains(&row.id) && !operator.is_superuser() && !operator.permissions().contains(&name)
+    })
+}
+
+/// Whether the operator may put somebody into the group of this name: who is in it himself.
+pub(crate) fn may_give_group(operator: &dyn Account, name: &str) -> bool {
+    operator.is_superuser() || operator.groups().iter().any(|own| own == name)
+}
+
+/// Whether the operator may change what a permission is called: with another name it would be another permission in the hands of everybody who has it.
+pub(crate) fn may_rename_permissions(operator: &dyn Account) -> bool {
+    operator.is_superuser() && may(operator, Permit::ChangePermission)
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign::store::admin::PermissionText;
+    use countersign::user::UserId;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Somebody {
+        active: bool,
+        staff: bool,
+        superuser: bool,
+        groups: Vec<String>,
+        permissions: Vec<String>,
+    }
+
+    impl Account for Somebody {
+        fn id(&self) -> UserId {
+            UserId::new(1)
+        }
+        fn username(&self) -> &str {
+            "somebody"
+        }
+        fn is_active(&self) -> bool {
+            self.active
+        }
+        fn is_staff(&self) -> bool {
+            self.staff
+        }
+        fn is_superuser(&self) -> bool {
+            self.superuser
+        }
+        fn groups(&self) -> &[String] {
+            &self.groups
+        }
+        fn permissions(&self) -> &[String] {
+            &self.permissions
+        }
+    }
+
+    fn user(staff: bool, superuser: bool, permissions: &[&str]) -> Somebody {
+        let permissions = permissions.iter().map(|&name| name.to_owned()).collect();
+        Somebody { active: true, staff, superuser, groups: vec!["support".to_owned()], permissions }
+    }
+
+    fn row(id: i64, app: &str, codename: &str) -> PermissionRow {
+        PermissionRow { id, text: PermissionText { app: app.to_owned(), codename: codename.to_owned(), name: String::new() } }
+    }
+
+    #[test]
+    fn staff_may_what_they_were_given_and_nothing_else() {
+        let operator = user(true, false, &["auth.view_user"]);
+        assert!(may(&operator, Permit::ViewUser));
+        for (permit, ..) in Permit::ALL.into_iter().filter(|(permit, ..)| *permit != Permit::ViewUser) {
+            assert!(!may(&operator, permit), "{permit:?}");
+        }
+    }
+
+    #[test]
+    fn a_superuser_may_everything_and_who_is_not_staff_nothing() {
+        for (permit, app, codename, _) in Permit::ALL {
+            assert!(may(&user(true, true, &[]), permit));
+            assert!(!may(&user(false, true, &[]), permit));
+            assert!(!may(&user(false, false, &[&format!("{app}.{codename}")]), permit));
+            let inactive = Somebody { active: false, ..user(true, true, &[]) };
+            assert!(!may(&inactive, permit));
+        }
+    }
+
+    #[test]
+    fn who_may_change_may_look() {
+        assert!(may(&user(true, false, &["auth.change_user"]), Permit::ViewUser));
+        assert!(!may(&user(true, false, &["auth.delete_user"]), Permit::ViewUser));
+    }
+
+    #[test]
+    fn only_a_superuser_touches_staff_and_superusers() {
+        let operator = user(true, false, &["auth.change_user", "auth.delete_user"]);
+        for permit in [Permit::ChangeUser, Permit::DeleteUser] {
+            assert!(may_touch(&operator, &user(false, false, &[]), permit));
+            assert!(!may_touch(&operator, &user(true, false, &[]), permit), "staff");
+            assert!(!may_touch(&operator, &user(false, true, &[]), permit), "a superuser");
+            assert!(may_touch(&user(true, true, &[]), &user(true, true, &[]), permit));
+        }
+        assert!(!may_raise(&operator) && may_raise(&user(true, true, &[])));
+    }
+
+    #[test]
+    fn nobody_gives_what_he_has_not() {
+        let rows = [row(1, "shop", "sell"), row(2, "shop", "refund")];
+        let operator = user(true, false, &["shop.sell"]);
+        assert_eq!(not_to_give(&operator, &[], &[1], &rows), None);
+        assert_eq!(not_to_give(&operator, &[], &[1, 2], &rows), Some(&rows[1]));
+        assert_eq!(not_to_give(&operator, &[2], &[1, 2], &rows), None, "what was there before may stay");
+        assert_eq!(not_to_give(&user(true, true, &[]), &[], &[1, 2], &rows), None);
+        assert!(may_give_group(&operator, "support") && !may_give_group(&operator, "admins"));
+        assert!(may_give_group(&user(true, true, &[]), "admins"));
+    }
+
+    #[test]
+    fn only_a_superuser_renames_a_permission() {
+        assert!(!may_rename_permissions(&user(true, false, &["auth.change_permission"])));
+        assert!(may_rename_permissions(&user(true, true, &[])));
+    }
+}

@@ -1,0 +1,301 @@
+//! `/admin/users/ID/`: a user, to look at and to change. Who edits what somebody else changed meanwhile sees both, and overwrites nothing.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use countersign::store::StoreError;
+use countersign::store::admin::{AdminError, AuditSearch, Fingerprint, UserEdit, UserRecord};
+use countersign::user::{NAME_MAX_CHARS, User, UserId};
+use serde_json::{Map, Value};
+
+use super::audit::{Line, lines};
+use super::fault::Fault;
+use super::field::{Errors, Field};
+use super::forms::Form;
+use super::frame::{Frame, When, page, redirect};
+use super::gate::{Posted, Query, Staff};
+use super::rules::{Permit, may, may_raise, may_touch};
+use super::user_add::{Names, own_password};
+use super::{Admin, Answer};
+
+pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+    staff.needs(Permit::ViewUser)?;
+    let record = record(&admin, &id).await?;
+    let filled = Filled::of(&record.user);
+    let frame = Frame::new(&staff, "/admin/users/", record.user.username.clone()).saying(&query);
+    let none = Errors::default();
+    let template = Edit::new(&admin, &staff, frame, &record, &filled, &none, Vec::new()).await?;
+    Ok(page(StatusCode::OK, &template))
+}
+
+pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+    let staff = &posted.staff;
+    staff.needs(Permit::ChangeUser)?;
+    let record = record(&admin, &id).await?;
+    if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
+        return Err(Fault::forbidden("This user is staff or a superuser, whom only a superuser may change."));
+    }
+    let mut errors = Errors::default();
+    let filled = Filled::read(&posted.form, &record.user, &mut errors);
+    let seen = fingerprint(&posted.form)?;
+    let raised = (filled.is_staff, filled.is_superuser) != (record.user.is_staff, record.user.is_superuser);
+    if raised && !may_raise(&staff.user) {
+        return Err(Fault::forbidden("Only a superuser makes staff and superusers, or makes them something else."));
+    }
+    let edit = filled.edit(&record.user, &mut errors);
+    let (Some(edit), true) = (edit, errors.is_empty()) else {
+        return again(&admin, staff, StatusCode::BAD_REQUEST, &record, &filled, &errors, Vec::new()).await;
+    };
+    if raised {
+        posted.confirm(&admin).await?;
+    }
+    let id = record.user.id;
+    match admin.store.edit_user(id, &edit, seen, &posted.actor(admin.clock.now())).await {
+        Ok(_) => {
+            admin.auth.catch_up().await?;
+            Ok(redirect(&format!("/admin/users/{id}/?said=saved")))
+        }
+        Err(AdminError::Stale) => {
+            let now = admin.store.user_record(id).await?.ok_or_else(|| Fault::gone("There is no such user any more."))?;
+            let differences = filled.differences(&Filled::of(&now.user));
+            again(&admin, staff, StatusCode::CONFLICT, &now, &filled, &errors, differences).await
+        }
+        Err(AdminError::Store(StoreError::UsernameTaken) | AdminError::NameTaken) => {
+            errors.add("username", "Another user has this name, to the letter or in another case, or as e-mail address.");
+            again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
+        }
+        Err(AdminError::Store(StoreError::EmailTaken)) => {
+            errors.add("email", "This address is another user's name.");
+            again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
+        }
+        Err(AdminError::LastSuperuser) => {
+            errors.add(
+                "is_superuser",
+                "Nobody would be left who can do everything: there must be an active superuser who is staff. Make another one first.",
+            );
+            again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The user whom an address names.
+///
+/// # Errors
+/// A page that says that there is none.
+pub(super) async fn record(admin: &Admin, id: &str) -> Result<UserRecord, Fault> {
+    let gone = || Fault::gone("There is no such user.");
+    let id = id.parse::<UserId>().ok().filter(|id| id.as_i64().is_some()).ok_or_else(gone)?;
+    admin.store.user_record(id).await?.ok_or_else(gone)
+}
+
+/// What the form was filled in upon.
+///
+/// # Errors
+/// None, or not one.
+pub(super) fn fingerprint(form: &Form) -> Result<Fingerprint, Fault> {
+    u128::from_str_radix(form.text("seen"), 16)
+        .map(|bits| Fingerprint(bits.to_be_bytes()))
+        .map_err(|_| Fault::bad("The form does not say what it was filled in upon. Load the page again and fill it in once more."))
+}
+
+/// A fingerprint as a form carries it.
+pub(super) fn seen(fingerprint: Fingerprint) -> String {
+    format!("{:032x}", u128::from_be_bytes(fingerprint.0))
+}
+
+async fn again(
+    admin: &Admin,
+    staff: &Staff,
+    status: StatusCode,
+    record: &UserRecord,
+    filled: &Filled,
+    errors: &Errors,
+    differences: Vec<Difference>,
+) -> Answer {
+    let frame = Frame::new(staff, "/admin/users/", record.user.username.clone());
+    Ok(page(status, &Edit::new(admin, staff, frame, record, filled, errors, differences).await?))
+}
+
+/// The form, filled in.
+struct Filled {
+    names: Names,
+    is_active: bool,
+    is_staff: bool,
+    is_superuser: bool,
+    metadata: String,
+}
+
+impl Filled {
+    fn of(user: &User) -> Self {
+        let names = Names {
+            username: user.username.clone(),
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+        };
+        let metadata = serde_json::to_string_pretty(&user.metadata).unwrap_or_default();
+        Self { names, is_active: user.is_active, is_staff: user.is_staff, is_superuser: user.is_superuser, metadata }
+    }
+
+    /// A name or an address that the row has already may stay, even if it would not be taken today.
+    fn read(form: &Form, user: &User, errors: &mut Errors) -> Self {
+        let mut wrong = Errors::default();
+        let names = Names::read(form, &mut wrong);
+        for (name, given, had) in [
+            ("username", &names.username, &user.username),
+            ("email", &names.email, &user.email),
+            ("first_name", &names.first_name, &user.first_name),
+            ("last_name", &names.last_name, &user.last_name),
+        ] {
+            if let Some(what) = wrong.get(name).filter(|_| given != had) {
+                errors.add(name, what);
+            }
+        }
+        Self {
+            names,
+            is_active: form.ticked("is_active"),
+            is_staff: if form.ticked("flags") { form.ticked("is_staff") } else { user.is_staff },
+            is_superuser: if form.ticked("flags") { form.ticked("is_superuser") } else { user.is_superuser },
+            metadata: form.text("metadata").to_owned(),
+        }
+    }
+
+    fn edit(&self, user: &User, errors: &mut Errors) -> Option<UserEdit> {
+        let mut unchanged = Errors::default();
+        let username = if self.names.username == user.username { None } else { self.names.username(errors) };
+        let email = self.names.email(if self.names.email == user.email { &mut unchanged } else { errors });
+        if self.names.email == user.email && email.is_none() && !user.email.is_empty() {
+            errors.add("email", "This address came from elsewhere and would not be taken today. Correct it, or leave it empty.");
+        }
+        let metadata = match serde_json::from_str::<Value>(if self.metadata.trim().is_empty() { "{}" } else { &self.metadata }) {
+            Ok(Value::Object(metadata)) => metadata,
+            Ok(_) => {
+                errors.add("metadata", "This is JSON, but no object. Write { … }.");
+                Map::new()
+            }
+            Err(error) => {
+                errors.add("metadata", format!("This is no JSON: {error}."));
+                Map::new()
+            }
+        };
+        errors.is_empty().then(|| UserEdit {
+            username,
+            email,
+            first_name: self.names.first_name.clone(),
+            last_name: self.names.last_name.clone(),
+            is_active: self.is_active,
+            is_staff: self.is_staff,
+            is_superuser: self.is_superuser,
+            grants: None,
+            metadata,
+        })
+    }
+
+    /// What is there now, beside what was typed.
+    fn differences(&self, now: &Self) -> Vec<Difference> {
+        let yes = |flag| if flag { "yes" } else { "no" }.to_owned();
+        let fields = |filled: &Self| {
+            [
+                ("User name", filled.names.username.clone()),
+                ("E-mail address", filled.names.email.clone()),
+                ("First name", filled.names.first_name.clone()),
+                ("Last name", filled.names.last_name.clone()),
+                ("Active", yes(filled.is_active)),
+                ("Staff", yes(filled.is_staff)),
+                ("Superuser", yes(filled.is_superuser)),
+                ("Metadata", filled.metadata.trim().to_owned()),
+            ]
+        };
+        let pairs = fields(self).into_iter().zip(fields(now));
+        pairs.map(|((field, yours), (_, theirs))| Difference { field, differs: yours != theirs, yours, theirs }).collect()
+    }
+}
+
+/// A field as it was typed and as it is.
+struct Difference {
+    field: &'static str,
+    yours: String,
+    theirs: String,
+    differs: bool,
+}
+
+#[derive(Template)]
+#[template(path = "admin/user_edit.html")]
+struct Edit<'a> {
+    frame: Frame,
+    record: &'a UserRecord,
+    seen: String,
+    joined: When,
+    login: When,
+    personal: Vec<Field<'a>>,
+    active: Field<'a>,
+    flags: Vec<Field<'a>>,
+    metadata: Field<'a>,
+    own_password: Option<Field<'a>>,
+    differences: Vec<Difference>,
+    may_change: bool,
+    may_raise: bool,
+    may_delete: bool,
+    may_see_sessions: bool,
+    may_see_audit: bool,
+    history: Vec<Line>,
+}
+
+impl<'a> Edit<'a> {
+    async fn new(
+        admin: &Admin,
+        staff: &Staff,
+        frame: Frame,
+        record: &'a UserRecord,
+        filled: &'a Filled,
+        errors: &'a Errors,
+        differences: Vec<Difference>,
+    ) -> Result<Self, Fault> {
+        let user = &record.user;
+        let (may_change, raise) = (may_touch(&staff.user, user, Permit::ChangeUser), may_raise(&staff.user));
+        let may_see_audit = may(&staff.user, Permit::ViewAuditEvent);
+        let history = if may_see_audit {
+            let search = AuditSearch { user: Some(user.id), limit: HISTORY, ..AuditSearch::default() };
+            lines(admin, staff, admin.store.audit(&search).await?.rows).await?
+        } else {
+            Vec::new()
+        };
+        let names = &filled.names;
+        let field = |field: Field<'a>| field.disabled(!may_change).wrong(errors);
+        Ok(Self {
+            frame,
+            record,
+            seen: seen(record.fingerprint),
+            joined: user.date_joined.into(),
+            login: When(user.last_login),
+            personal: vec![
+                field(Field::text("username", "User name", &names.username, 150).required()),
+                field(Field { kind: "email", ..Field::text("email", "E-mail address", &names.email, 254) }),
+                field(Field::text("first_name", "First name", &names.first_name, NAME_MAX_CHARS)),
+                field(Field::text("last_name", "Last name", &names.last_name, NAME_MAX_CHARS)),
+            ],
+            active: field(Field::tick("is_active", "Active: may sign in. Without it the sessions end at once", filled.is_active)),
+            flags: vec![
+                Field::tick("is_staff", "Staff: may enter this site", filled.is_staff).disabled(!(may_change && raise)).wrong(errors),
+                Field::tick("is_superuser", "Superuser: has every permission", filled.is_superuser)
+                    .disabled(!(may_change && raise))
+                    .wrong(errors),
+            ],
+            metadata: field(
+                Field::area("metadata", "Metadata", &filled.metadata).hint("A JSON object of your own. Access tokens do not carry it."),
+            ),
+            own_password: (may_change && raise && !staff.is_fresh(admin.clock.now())).then(own_password),
+            differences,
+            may_change,
+            may_raise: may_change && raise,
+            may_delete: may_touch(&staff.user, user, Permit::DeleteUser),
+            may_see_sessions: may(&staff.user, Permit::ViewSession),
+            may_see_audit,
+            history,
+        })
+    }
+}
+
+/// Lines of a user's history on the user's own page.
+const HISTORY: u32 = 12;

@@ -1,0 +1,172 @@
+//! `/admin/users/`: everybody, with search, filters and sorting; fast at a million rows.
+
+use askama::Template;
+use axum::extract::State;
+use countersign::store::admin::{UserOrder, UserSearch};
+use countersign::user::User;
+use jiff::{SignedDuration, Timestamp};
+
+use super::fault::Fault;
+use super::forms::Form;
+use super::frame::{Frame, When, shown};
+use super::gate::{Query, Staff};
+use super::listing::{Choice, PAGE_ROWS, Pager, place, unknown_choice, yes_or_no};
+use super::rules::{Permit, may};
+use super::{Admin, Answer};
+
+pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+    staff.needs(Permit::ViewUser)?;
+    let now = admin.clock.now();
+    let search = search(&query, now)?;
+    let page = admin.store.find_users(&search).await?;
+    let groups = admin.store.groups("", None, GROUPS_OFFERED).await?;
+    let groups =
+        std::iter::once((String::new(), "All".to_owned())).chain(groups.into_iter().map(|group| (group.id.to_string(), group.name)));
+    shown(&List {
+        frame: Frame::new(&staff, "/admin/users/", "Users").saying(&query),
+        pager: Pager::new(&page, &query, "user", "users"),
+        is_filtered: query.fields().any(|(name, text)| !text.is_empty() && !["at", "o", "d", "said"].contains(&name)),
+        text: query.text("q"),
+        order: (query.text("o"), query.text("d")),
+        filters: vec![
+            Choice::yes_or_no(&query, "active", "Active"),
+            Choice::yes_or_no(&query, "staff", "Staff"),
+            Choice::yes_or_no(&query, "superuser", "Superuser"),
+            Choice::new(&query, "group", "Group", groups),
+            Choice::new(
+                &query,
+                "joined",
+                "Joined",
+                [("", "Any time"), ("1", "Past day"), ("7", "Past 7 days"), ("30", "Past 30 days"), ("365", "Past year")],
+            ),
+            Choice::new(
+                &query,
+                "login",
+                "Last login",
+                [
+                    ("", "Any time"),
+                    ("1", "Past day"),
+                    ("7", "Past 7 days"),
+                    ("30", "Past 30 days"),
+                    ("not-30", "Not for 30 days"),
+                    ("not-365", "Not for a year"),
+                ],
+            ),
+        ],
+        columns: COLUMNS.iter().map(|column| Column::new(column, &query)).collect(),
+        rows: page.rows.iter().map(Row::new).collect(),
+        may_add: may(&staff.user, Permit::AddUser),
+        may_change: may(&staff.user, Permit::ChangeUser),
+        may_end: may(&staff.user, Permit::DeleteSession),
+        may_delete: may(&staff.user, Permit::DeleteUser),
+    })
+}
+
+fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> {
+    let order = match COLUMNS.iter().find(|column| column.0 == query.text("o")) {
+        Some(column) => column.2,
+        None if query.text("o").is_empty() => UserOrder::Username,
+        None => return Err(unknown_choice()),
+    };
+    let ago = |text: &str| -> Result<Option<Timestamp>, Fault> {
+        let days: i64 = match text {
+            "1" => 1,
+            "7" => 7,
+            "30" => 30,
+            "365" => 365,
+            _ => return Err(unknown_choice()),
+        };
+        Ok(now.checked_sub(SignedDuration::from_hours(24 * days)).ok())
+    };
+    let (joined, login) = (query.text("joined"), query.text("login"));
+    if query.text("q").chars().count() > SEARCH_MAX_CHARS {
+        return Err(Fault::bad("What you search for is too long. Type the beginning of a name or an address."));
+    }
+    Ok(UserSearch {
+        text: query.text("q").trim().to_owned(),
+        active: yes_or_no(query, "active")?,
+        staff: yes_or_no(query, "staff")?,
+        superuser: yes_or_no(query, "superuser")?,
+        group: query.number("group")?,
+        joined_since: if joined.is_empty() { None } else { ago(joined)? },
+        signed_in_since: if login.is_empty() || login.starts_with("not-") { None } else { ago(login)? },
+        not_signed_in_since: login.strip_prefix("not-").map(ago).transpose()?.flatten(),
+        order,
+        descending: query.ticked("d"),
+        from: place(query)?,
+        limit: PAGE_ROWS,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "admin/users.html")]
+struct List<'a> {
+    frame: Frame,
+    pager: Pager,
+    is_filtered: bool,
+    text: &'a str,
+    order: (&'a str, &'a str),
+    filters: Vec<Choice>,
+    columns: Vec<Column>,
+    rows: Vec<Row<'a>>,
+    may_add: bool,
+    may_change: bool,
+    may_end: bool,
+    may_delete: bool,
+}
+
+impl List<'_> {
+    fn may_act(&self) -> bool {
+        !self.rows.is_empty() && (self.may_change || self.may_end || self.may_delete)
+    }
+}
+
+/// The head of a column, which sorts by it.
+struct Column {
+    text: &'static str,
+    href: String,
+    /// As in `aria-sort`; empty for a column that the list is not sorted by.
+    sorted: &'static str,
+}
+
+impl Column {
+    fn new(&(name, text, _): &(&'static str, &'static str, UserOrder), query: &Form) -> Self {
+        let by = if query.text("o").is_empty() { COLUMNS[0].0 } else { query.text("o") };
+        let (is_by, descending) = (by == name, query.ticked("d"));
+        let sorted = match (is_by, descending) {
+            (false, _) => "",
+            (true, false) => "ascending",
+            (true, true) => "descending",
+        };
+        let turned = if is_by && !descending { "1" } else { "" };
+        Self { text, href: query.with(&[("o", name), ("d", turned), ("at", ""), ("said", "")]), sorted }
+    }
+}
+
+struct Row<'a> {
+    user: &'a User,
+    joined: When,
+    login: When,
+}
+
+impl<'a> Row<'a> {
+    fn new(user: &'a User) -> Self {
+        Self { user, joined: user.date_joined.into(), login: When(user.last_login) }
+    }
+}
+
+/// The columns that sort: the word in the address, the head, the order.
+const COLUMNS: [(&str, &str, UserOrder); 6] = [
+    ("username", "User name", UserOrder::Username),
+    ("email", "E-mail address", UserOrder::Email),
+    ("first", "First name", UserOrder::FirstName),
+    ("last", "Last name", UserOrder::LastName),
+    ("joined", "Joined", UserOrder::Joined),
+    ("login", "Last login", UserOrder::LastLogin),
+];
+
+/// An e-mail address may have 254 characters.
+const SEARCH_MAX_CHARS: usize = 254;
+
+/// More are found by their own pages.
+const GROUPS_OFFERED: u32 = 100;
