@@ -101,10 +101,6 @@ impl Events for Recorder {
         self.count(Counted::Refresh);
     }
 
-    fn on_healed(&self, event: &Event<'_>) {
-        self.line(AuditKind::RotationHealed, event, String::new());
-    }
-
     fn on_logout(&self, event: &Event<'_>) {
         self.line(AuditKind::Logout, event, String::new());
     }
@@ -113,18 +109,9 @@ impl Events for Recorder {
         self.line(AuditKind::LogoutAll, event, String::new());
     }
 
-    fn on_theft(&self, event: &Event<'_>) {
+    fn on_theft(&self, _: &Event<'_>) {
+        // The line itself is in the same transaction as the session's end.
         self.count(Counted::Theft);
-        self.note(AuditLine {
-            at: event.at,
-            kind: AuditKind::TokenTheft,
-            // It may have been the thief.
-            actor: None,
-            user: event.user,
-            session: event.session,
-            ip: Some(event.ip),
-            detail: event.user_agent.to_owned(),
-        });
     }
 
     fn on_password_changed(&self, event: &Event<'_>) {
@@ -152,7 +139,7 @@ macro_rules! both {
     };
 }
 
-both!(on_login, on_throttled, on_refresh, on_healed, on_logout, on_logout_all, on_theft, on_password_changed);
+both!(on_login, on_throttled, on_refresh, on_logout, on_logout_all, on_theft, on_password_changed);
 
 /// What the writing task works with.
 struct Pen {

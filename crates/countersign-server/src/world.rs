@@ -48,7 +48,10 @@ impl<'a> World<'a> {
                     path.display()
                 )));
             }
-            Database::Sqlite(path) => (Arc::new(SqliteStore::open(&path)?), None),
+            Database::Sqlite(path) => {
+                let store = Arc::new(SqliteStore::open(&path)?);
+                (store.clone(), Some(store))
+            }
             Database::Postgres { url, connections } => (Arc::new(PostgresStore::connect(&url, connections).await?), None),
         };
         Ok(Self { config, store, admin })

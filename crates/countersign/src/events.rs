@@ -62,12 +62,6 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A refresh token was newer than the store, which had been restored from a backup or taken over by a copy that lagged; the session went on from there.
-    /// [`on_refresh`](Self::on_refresh) follows.
-    fn on_healed(&self, event: &Event<'_>) {
-        let _ = event;
-    }
-
     /// A user changed the password; the other sessions were ended.
     fn on_password_changed(&self, event: &Event<'_>) {
         let _ = event;

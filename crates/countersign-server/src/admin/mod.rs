@@ -43,7 +43,6 @@ use countersign::clock::{Clock, OsRandom, Random, SystemClock};
 use countersign::http::origin::Origin;
 use countersign::store::StoreError;
 use countersign::store::admin::{Actor, AdminError, AdminStore, PermissionText};
-use countersign::user::UserId;
 use countersign::{Auth, Settings};
 use jiff::Timestamp;
 
@@ -158,7 +157,7 @@ impl Admin {
     /// The permissions that the pages ask for, so that they can be given.
     async fn add_permissions(&self) -> Result<(), StoreError> {
         let there = self.store.permissions().await?;
-        let by = Actor { user: UserId::new(0), ip: None, now: self.clock.now() };
+        let by = Actor { user: person::NOBODY, ip: None, now: self.clock.now() };
         for (_, app, codename, name) in rules::Permit::ALL {
             if there.iter().any(|row| row.text.app == app && row.text.codename == codename) {
                 continue;

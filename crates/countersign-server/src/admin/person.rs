@@ -41,12 +41,16 @@ impl Names {
     /// The name as HTML, as a link to the user's page where wanted.
     pub(super) fn link(&self, id: UserId, linked: bool) -> String {
         match self.get(id) {
+            None if id == NOBODY => "the server itself".to_owned(),
             Some(name) if linked => format!("<a href=\"/admin/users/{id}/\">{}</a>", escape(name)),
             Some(name) => escape(name),
             None => format!("<span class=\"none\">user {id}, gone</span>"),
         }
     }
 }
+
+/// Who stands in the audit log for what the server does by itself: no user has this id.
+pub(super) const NOBODY: UserId = UserId::new(0);
 
 /// The user whom a filter names, by user name, e-mail address or id.
 ///

@@ -64,11 +64,7 @@ pub(super) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
         ],
         State::By(other) => vec![format!("It was ended on {ended} ({other}).")],
     };
-    let times = |kind: StepKind| steps.iter().filter(|step| step.kind == kind).count();
-    if state != State::By(RevokedReason::TokenTheft) && times(StepKind::Repeated) >= MANY {
-        said.push("Many of its last refreshes were repeated, as answers were lost on the way: the client's connection is bad, or it does not store the new token before it goes on.".to_owned());
-    }
-    if times(StepKind::Race) >= MANY {
+    if steps.iter().filter(|step| step.kind == StepKind::Race).count() >= MANY {
         said.push("Many of its last refreshes came two at a time: several tabs or threads of the client refresh without taking turns. It does no harm.".to_owned());
     }
     said
@@ -78,9 +74,6 @@ pub(super) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
 pub(super) fn step_told(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Rotated => "The newest token was turned in for the next, as usual.",
-        StepKind::Repeated => {
-            "The same token came once more: the answer with the next one had been lost on the way. It was answered again."
-        }
         StepKind::Race => {
             "A token came that had just been replaced: two tabs, or a request and its repetition, at the same moment. It was answered."
         }

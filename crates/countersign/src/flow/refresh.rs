@@ -97,7 +97,6 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
     match event {
         Some(RotationEvent::Rollback) => {
             tracing::warn!(user = %user_id, session = %session, event = "state_rollback", "a token was newer than the store: was a backup restored?");
-            auth.events.on_healed(&Event { user: Some(user_id), ..peer.event(now, None, Some(session)) });
         }
         Some(RotationEvent::Race) => tracing::debug!(session = %session, "a late refresh was forgiven"),
         None => {}
