@@ -4,6 +4,7 @@ mod balanced;
 mod faults;
 mod moving;
 mod throttle;
+mod tls;
 mod together;
 
 use countersign_e2e::{Cluster, World, WorldBuilder};

@@ -1,5 +1,6 @@
 //! A PostgreSQL cluster of the tests' own, from the installed binaries, on a private socket.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,6 +15,7 @@ pub struct Cluster {
     directory: PathBuf,
     binaries: PathBuf,
     settings: Vec<String>,
+    port: u16,
     databases: AtomicU32,
     keeper: Option<Keeper>,
 }
@@ -42,6 +44,30 @@ impl Cluster {
     /// # Panics
     /// When PostgreSQL is not installed, or does not start.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_with(settings, DEFAULT_PORT, |_| {})
+    }
+
+    /// A cluster that also listens on `127.0.0.1`, on a [`port`](Self::port) of its own, and there speaks TLS with this certificate and key, which are PEM.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed, or does not start.
+    pub fn with_tls(certificate: &str, key: &str) -> Self {
+        // Below those that the system gives away, so that no other test takes it meanwhile.
+        let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or(0);
+        let port = (first..).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port");
+        let settings = ["fsync=off", "listen_addresses=127.0.0.1", "ssl=on", "ssl_cert_file=server.pem", "ssl_key_file=server.key"];
+        Self::start_with(&settings, port, |data| {
+            for (name, text) in [("server.pem", certificate), ("server.key", key)] {
+                std::fs::write(data.join(name), text).expect("a file");
+                std::fs::set_permissions(data.join(name), std::fs::Permissions::from_mode(0o600)).expect("its mode");
+                if is_root() {
+                    run(Command::new("chown").arg("postgres:").arg(data.join(name)));
+                }
+            }
+        })
+    }
+
+    fn start_with(settings: &[&str], port: u16, furnish: impl FnOnce(&Path)) -> Self {
         let binaries = binaries();
         let directory = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a temporary directory").keep();
         std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -54,7 +80,8 @@ impl Cluster {
             .arg(directory.join("data"));
         run(&mut initdb);
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let mut cluster = Self { directory, binaries, settings, databases: AtomicU32::new(0), keeper: None };
+        furnish(&directory.join("data"));
+        let mut cluster = Self { directory, binaries, settings, port, databases: AtomicU32::new(0), keeper: None };
         cluster.wake();
         cluster
     }
@@ -66,7 +93,7 @@ impl Cluster {
     pub fn wake(&mut self) {
         self.sleep();
         let mut server = format!("exec {} -D {}", self.binaries.join("postgres").display(), self.directory.join("data").display());
-        server.push_str(&format!(" -k {} -c listen_addresses=", self.directory.display()));
+        server.push_str(&format!(" -k {} -p {} -c listen_addresses=", self.directory.display(), self.port));
         for setting in &self.settings {
             server.push_str(&format!(" -c {setting}"));
         }
@@ -110,13 +137,20 @@ impl Cluster {
         format!("postgres://postgres@{host}/{database}")
     }
 
+    /// The port, of the name of its socket too.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Runs a statement in a database, and returns what it prints, without headings.
     ///
     /// # Panics
     /// When it fails.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let mut psql = Command::new(self.binaries.join("psql"));
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]).arg(&self.directory);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+            .arg(&self.directory)
+            .env("PGPORT", self.port.to_string());
         run(psql.args(["-d", database, "-c", statement]))
     }
 
@@ -151,14 +185,21 @@ impl Cluster {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// Lets the directory go when the server has ended.
-    fn mark_gone(&self) {
+    /// Lets the directory go when the server has ended: for a cluster in a `static`, which nobody drops.
+    pub fn mark_gone(&self) {
         let _ = std::fs::File::create(self.directory.join("gone"));
     }
 
     fn answers(&self) -> bool {
         let mut ready = Command::new(self.binaries.join("pg_isready"));
-        ready.arg("-q").arg("-h").arg(&self.directory).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+        ready
+            .arg("-q")
+            .arg("-h")
+            .arg(&self.directory)
+            .env("PGPORT", self.port.to_string())
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 }
 
@@ -199,3 +240,5 @@ fn run(command: &mut Command) -> String {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
+
+const DEFAULT_PORT: u16 = 5432;
