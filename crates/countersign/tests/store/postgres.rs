@@ -119,6 +119,25 @@ fn nodes_that_start_together_make_one_schema() {
 }
 
 #[test]
+fn an_index_that_is_missing_or_was_never_finished_is_made_at_the_next_start() {
+    run(async |url| {
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        let shell = shell(&url).await;
+        let valid = "SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+             WHERE i.indisvalid AND pg_table_is_visible(c.oid) AND c.relname NOT LIKE 'pg_%'";
+        let before: String = shell.query_one(valid, &[]).await.unwrap().get(0);
+        assert!(before.contains("users_by_last_login") && before.contains("audit_ip"), "{before}");
+        shell.batch_execute("DROP INDEX users_by_last_login, sessions_reason").await.unwrap();
+        shell
+            .batch_execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('audit_ip'::regclass, 'users_staff'::regclass)")
+            .await
+            .unwrap();
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        assert_eq!(shell.query_one(valid, &[]).await.unwrap().get::<_, String>(0), before);
+    });
+}
+
+#[test]
 fn two_nodes_rotate_one_chain_and_nothing_is_lost() {
     run(async |url| {
         let nodes = [PostgresStore::connect(&url, 3).await.unwrap(), PostgresStore::connect(&url, 3).await.unwrap()];

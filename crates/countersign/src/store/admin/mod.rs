@@ -6,7 +6,9 @@ pub(crate) mod activity;
 mod audit;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod fingerprint;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod lists;
+mod page;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod sql;
 pub(crate) mod steps;
@@ -27,7 +29,7 @@ use crate::user::ProfileChange;
 use crate::user::{Email, NewUser, User, UserId, Username};
 pub use activity::{Counted, Sizes};
 pub use audit::{AuditKind, AuditLine, AuditRow, AuditSearch};
-pub use lists::{Count, Page, Place};
+pub use page::{Count, Page, Place};
 pub use steps::{STEPS_KEPT, Step, StepKind};
 
 /// The store behind an admin site. Users are the store's own.
@@ -337,6 +339,13 @@ pub struct GroupRecord {
     pub permissions: Vec<i64>,
     /// What [`AdminStore::save_group`] wants back.
     pub fingerprint: Fingerprint,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl GroupRecord {
+    pub(crate) fn new(id: i64, name: String, permissions: Vec<i64>) -> Self {
+        Self { id, fingerprint: fingerprint::of_group(&name, &permissions), name, permissions }
+    }
 }
 
 /// A permission.

@@ -40,6 +40,9 @@ pub(crate) enum Param {
 pub(crate) enum KeyKind {
     Text,
     Integer,
+    /// A date that a [`Place`](super::Place) holds as microseconds since 1970.
+    #[cfg(feature = "postgres")]
+    Date,
 }
 
 /// A list that was asked for.
@@ -64,8 +67,8 @@ pub(crate) struct Listing {
 pub(crate) struct Way {
     from: Sql,
     matches: Sql,
-    /// Whether its rows are gathered and sorted, rather than met in the order of the list.
-    pub(crate) is_gathered: bool,
+    /// The ids of its rows, where those are gathered and sorted, rather than met in the order of the list.
+    ids: Option<Sql>,
 }
 
 impl Sql {
@@ -101,22 +104,35 @@ impl Sql {
 
 impl Way {
     fn along(from: impl Into<String>, matches: Sql) -> Self {
-        Self { from: Sql::new(from), matches, is_gathered: false }
+        Self { from: Sql::new(from), matches, ids: None }
     }
 
     /// Gathers the rows of `table` whose ids, called `found`, the query has.
     fn gather(table: &str, ids: Sql, limit: u32) -> Self {
-        let from = Sql { text: format!("(SELECT found FROM ({}) ids LIMIT {limit}) d CROSS JOIN {table} t", ids.text), params: ids.params };
-        Self { from, matches: Sql::new("t.id = d.found"), is_gathered: true }
+        let ids = Sql { text: format!("SELECT found FROM ({}) ids LIMIT {limit}", ids.text), params: ids.params };
+        let from = Sql { text: format!("({}) d CROSS JOIN {table} t", ids.text), params: ids.params.clone() };
+        Self { from, matches: Sql::new("t.id = d.found"), ids: Some(ids) }
+    }
+
+    /// Whether its rows are gathered and sorted.
+    pub(crate) fn is_gathered(&self) -> bool {
+        self.ids.is_some()
     }
 
     /// How many rows are on it, counted no farther than one can gather.
     pub(crate) fn length(&self) -> Sql {
-        let mut sql = Sql::new("SELECT count(*) FROM (SELECT 1 FROM ");
-        sql.push(self.from.clone());
-        sql.push(Sql::new(" WHERE "));
-        sql.push(self.matches.clone().or_true());
-        sql.push(Sql::new(format!(" LIMIT {}) n", GATHERED + 1)));
+        let mut sql = Sql::new("SELECT count(*) FROM (");
+        match &self.ids {
+            Some(ids) => sql.push(ids.clone()),
+            None => {
+                sql.push(Sql::new("SELECT 1 FROM "));
+                sql.push(self.from.clone());
+                sql.push(Sql::new(" WHERE "));
+                sql.push(self.matches.clone().or_true());
+                sql.push(Sql::new(format!(" LIMIT {}", GATHERED + 1)));
+            }
+        }
+        sql.push(Sql::new(") n"));
         sql
     }
 
@@ -149,7 +165,7 @@ impl Listing {
 
     /// How many rows a look may pass that do not fit.
     pub(crate) fn budget(&self, way: &Way) -> Option<usize> {
-        (!self.fits.text.is_empty() && !way.is_gathered).then_some(LOOKED_AT)
+        (!self.fits.text.is_empty() && !way.is_gathered()).then_some(LOOKED_AT)
     }
 
     /// The key of a place as a parameter; `None` for one that cannot be.
@@ -157,6 +173,11 @@ impl Listing {
         match self.kind {
             KeyKind::Text => (!text.contains('\0')).then(|| Param::Text(text.to_owned())),
             KeyKind::Integer => text.parse().ok().map(Param::Integer),
+            #[cfg(feature = "postgres")]
+            KeyKind::Date => {
+                let micros: i64 = text.parse().ok()?;
+                Timestamp::from_microsecond(micros).ok().map(Param::Date)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::session::rotation::Rule;
 
 /// A refresh that changed a session. One that changed nothing writes nothing, here neither: a token turned in again because its answer was lost, or the second of two tabs.
@@ -13,7 +14,7 @@ pub struct Step {
     pub kind: StepKind,
 }
 
-/// What a refresh was: the [`Rule`] that granted it, or theft.
+/// What a refresh was: the [`Rule`](crate::session::rotation::Rule) that granted it, or theft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepKind {
@@ -27,6 +28,7 @@ pub enum StepKind {
     Theft,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl StepKind {
     /// What a refresh was that this rule granted, and that changed the row.
     pub(crate) const fn of(rule: Rule) -> Self {
@@ -48,6 +50,7 @@ impl StepKind {
 }
 
 /// The column after one more step.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn stepped(before: &[u8], kind: StepKind, at: Timestamp) -> Vec<u8> {
     let seconds = u32::try_from(at.as_second()).unwrap_or(if at.as_second() < 0 { 0 } else { u32::MAX });
     let kept = before.len().saturating_sub((STEPS_KEPT - 1) * STEP_BYTES);
@@ -59,6 +62,7 @@ pub(crate) fn stepped(before: &[u8], kind: StepKind, at: Timestamp) -> Vec<u8> {
 }
 
 /// What the column says, the newest first. A kind that a newer program wrote is left out.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn steps_of(column: &[u8]) -> Vec<Step> {
     let read = |step: &[u8]| -> Option<Step> {
         let (code, seconds) = step.split_first()?;
@@ -73,9 +77,10 @@ pub(crate) fn steps_of(column: &[u8]) -> Vec<Step> {
 pub const STEPS_KEPT: usize = 8;
 
 /// A byte for the kind, four for the second since 1970: until 2106.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 const STEP_BYTES: usize = 5;
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
 mod tests {
     use super::*;
 

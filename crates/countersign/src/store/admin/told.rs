@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::sql::without_nul;
-use super::{Actor, AuditKind, AuditLine, Grants, UserEdit};
+use super::{Actor, AuditKind, AuditLine, Grants, GroupRecord, UserEdit};
 use crate::session::SessionId;
-use crate::user::{User, UserId};
+use crate::user::{NewUser, User, UserId};
 
 /// A line about what an operator did.
 pub(crate) fn line(by: &Actor, kind: AuditKind, user: Option<UserId>, session: Option<SessionId>, detail: impl Into<String>) -> AuditLine {
@@ -47,6 +47,33 @@ pub(crate) fn sorted(grants: &Grants) -> Grants {
         ids
     };
     Grants { groups: once(&grants.groups), permissions: once(&grants.permissions) }
+}
+
+/// What the line says of a user who was made.
+pub(crate) fn added(new: &NewUser, groups: &Given, permissions: &Given) -> String {
+    let mut told = vec![new.username.as_str().to_owned()];
+    for (flag, is) in [("is_staff", new.is_staff), ("is_superuser", new.is_superuser)] {
+        if is {
+            told.push(flag.to_owned());
+        }
+    }
+    told.extend(groups.told("groups"));
+    told.extend(permissions.told("permissions"));
+    told.join("; ")
+}
+
+/// The kind of the line, and what it says, for a group that was made or changed.
+pub(crate) fn group_told(before: Option<&GroupRecord>, name: &str, given: &Given) -> (AuditKind, String) {
+    let (kind, mut told) = match before {
+        None => (AuditKind::GroupAdded, name.to_owned()),
+        Some(before) if before.name == name => (AuditKind::GroupChanged, name.to_owned()),
+        Some(before) => (AuditKind::GroupChanged, format!("{} to {name}", before.name)),
+    };
+    if let Some(given) = given.told("permissions") {
+        told.push_str("; ");
+        told.push_str(&given);
+    }
+    (kind, told)
 }
 
 /// The lines for an edit: one for its fields, and one when the user may sign in now, or may not any more.

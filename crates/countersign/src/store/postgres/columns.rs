@@ -24,6 +24,11 @@ pub(super) fn timestamptz(at: Timestamp) -> SystemTime {
     if micros < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
+/// A moment that PostgreSQL's calendar has too, which ours begins before: from the year 1 on.
+pub(super) fn calendar(at: Timestamp) -> Timestamp {
+    at.max(Timestamp::from_second(YEAR_ONE).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
 /// The inverse of [`timestamptz`].
 pub(super) fn from_timestamptz(at: SystemTime) -> Timestamp {
     Timestamp::try_from(at).ok().and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok()).unwrap_or(Timestamp::MIN)
@@ -43,3 +48,6 @@ pub(super) fn unknown(word: &str) -> StoreError {
 pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, StoreError> {
     Ok(row.try_get(column)?)
 }
+
+/// The beginning of the year 1, in seconds from 1970.
+const YEAR_ONE: i64 = -62_135_596_800;

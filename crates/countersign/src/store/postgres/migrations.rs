@@ -2,28 +2,34 @@
 
 use tokio_postgres::{Client, Row};
 
+use super::indexes;
 use crate::store::StoreError;
 
 /// Brings the schema up to date, under a lock that only migrations take, all steps in one transaction. Two nodes that start at once are safe: the second finds the
 /// work done.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     if pending(client).await?.is_empty() {
-        return Ok(());
+        return indexes::make_missing(client).await;
     }
     let transaction = client.transaction().await?;
     transaction.batch_execute(&format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})")).await?;
     transaction
         .batch_execute("CREATE TABLE IF NOT EXISTS schema_steps (number integer PRIMARY KEY, name text NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())")
         .await?;
-    for (name, sql) in rest(&transaction.query("SELECT name FROM schema_steps", &[]).await?)? {
+    let steps = rest(&transaction.query("SELECT name FROM schema_steps", &[]).await?)?;
+    let is_new = steps.len() == STEPS.len();
+    for (name, sql) in steps {
         let failed = |error: tokio_postgres::Error| StoreError::Failed(format!("migration {name}: {}", super::told(&error)));
         transaction.batch_execute(sql).await.map_err(failed)?;
         transaction
             .execute("INSERT INTO schema_steps (number, name) SELECT coalesce(max(number) + 1, 0), $1 FROM schema_steps", &[&name])
             .await?;
     }
+    if is_new {
+        indexes::make_all(&transaction).await?;
+    }
     transaction.commit().await?;
-    Ok(())
+    indexes::make_missing(client).await
 }
 
 /// The steps that have not been taken.

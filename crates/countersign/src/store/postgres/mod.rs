@@ -6,10 +6,15 @@
 //! Behind PgBouncer in transaction mode: version 1.21 or newer with `max_prepared_statements` above zero, and `statement_timeout` set for the role instead of the connection
 //! (`?options=` in the URL keeps ours away). Changes are then found by looking, as a pooled connection cannot listen.
 
+#[macro_use]
+mod asking;
+
+mod admin;
 mod attempts;
 mod changes;
 mod columns;
 mod connect;
+mod indexes;
 mod keys;
 mod migrations;
 mod rotations;
@@ -22,12 +27,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool, PoolError};
+use deadpool_postgres::{Pool, PoolError};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
+use super::admin::AdminError;
 use super::{Change, Cursor, Rotate, Rotation, SharedAttempts, Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, RevokedReason, Session, SessionId};
@@ -76,37 +82,6 @@ impl PostgresStore {
         let client = Address::parse(url)?.connect().await?;
         Ok(migrations::pending(&client).await?.iter().map(|(name, _)| *name).collect())
     }
-}
-
-/// Runs an operation on a connection of the pool: its result, and whether the connection was cut. One that gives no answer in time is closed, not used again.
-macro_rules! once {
-    ($store:ident, $client:ident => $operation:expr) => {{
-        let mut lent = $store.pool.get().await?;
-        let $client = &mut lent;
-        let done = timeout(PATIENCE, $operation).await;
-        match done {
-            Ok(result) => (result, lent.is_closed()),
-            Err(_) => {
-                drop(Object::take(lent));
-                (Err(no_answer()), false)
-            }
-        }
-    }};
-}
-
-/// An operation that changes nothing. Where the server cut the connection, as it does when it is restarted, it is asked once more.
-macro_rules! ask {
-    ($store:ident, $client:ident => $operation:expr) => {{
-        let (result, is_cut) = once!($store, $client => $operation);
-        if is_cut && result.is_err() { once!($store, $client => $operation).0 } else { result }
-    }};
-}
-
-/// An operation that changes something. It is told once: whether one that was cut off has been done cannot be known here.
-macro_rules! tell {
-    ($store:ident, $client:ident => $operation:expr) => {
-        once!($store, $client => $operation).0
-    };
 }
 
 #[async_trait]
@@ -285,6 +260,12 @@ impl From<tokio_postgres::Error> for StoreError {
             Some(code) if *code == SqlState::UNIQUE_VIOLATION && is_of(&error, "users_username_key") => Self::UsernameTaken,
             _ => Self::Failed(told(&error)),
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for AdminError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        StoreError::from(error).into()
     }
 }
 

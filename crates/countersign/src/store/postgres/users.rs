@@ -1,6 +1,6 @@
 //! Users in PostgreSQL. Their ids are integers: an id that is a text is `NULL` here, which no row equals.
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
@@ -12,7 +12,7 @@ use crate::session::{RevokedReason, SessionId};
 use crate::store::StoreError;
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold};
 
-pub(super) async fn by_id(client: &Object, id: UserId) -> Result<Option<User>, StoreError> {
+pub(super) async fn by_id(client: &impl GenericClient, id: UserId) -> Result<Option<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(user).transpose()
 }
@@ -44,11 +44,18 @@ pub(super) async fn password_of(client: &Object, id: UserId) -> Result<Option<En
 
 pub(super) async fn create(client: &mut Object, new: &NewUser, now: Timestamp) -> Result<User, StoreError> {
     let transaction = client.transaction().await?;
+    let id = insert(&transaction, new, now).await?;
+    transaction.commit().await?;
+    by_id(client, id).await?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
+}
+
+/// Makes a user within a transaction.
+pub(super) async fn insert(transaction: &Transaction<'_>, new: &NewUser, now: Timestamp) -> Result<UserId, StoreError> {
     let email = new.email.as_ref().map_or("", |email| email.as_str());
     let (name, folded) = (new.username.as_str(), new.username.folded());
-    hold_names(&transaction, &[&folded, &fold(email)]).await?;
-    refuse_taken(&transaction, None, name, &folded).await?;
-    refuse_email_that_names_another(&transaction, None, email).await?;
+    hold_names(transaction, &[&folded, &fold(email)]).await?;
+    refuse_taken(transaction, None, name, &folded).await?;
+    refuse_email_that_names_another(transaction, None, email).await?;
     let id: i64 = transaction
         .query_one(
             "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata)
@@ -69,23 +76,34 @@ pub(super) async fn create(client: &mut Object, new: &NewUser, now: Timestamp) -
         )
         .await?
         .try_get(0)?;
-    transaction.commit().await?;
-    by_id(client, UserId::new(id)).await?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
+    Ok(UserId::new(id))
 }
 
 pub(super) async fn update_profile(client: &mut Object, id: UserId, change: &ProfileChange) -> Result<Option<User>, StoreError> {
     let transaction = client.transaction().await?;
     let row = transaction.query_opt("SELECT username FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()]).await?;
     let Some(before) = row.map(|row| row.try_get::<_, String>(0)).transpose()? else { return Ok(None) };
+    change_profile(&transaction, id, &before, change).await?;
+    transaction.commit().await?;
+    by_id(client, id).await
+}
+
+/// Changes a user's own fields within a transaction that holds the row, in which the name is `before`.
+pub(super) async fn change_profile(
+    transaction: &Transaction<'_>,
+    id: UserId,
+    before: &str,
+    change: &ProfileChange,
+) -> Result<(), StoreError> {
     let name = change.username.as_ref().filter(|name| name.as_str() != before);
     let email = change.email.as_ref().map(|email| email.as_ref().map_or("", |email| email.as_str()));
     let folded = name.map(crate::user::Username::folded);
-    hold_names(&transaction, &[folded.as_deref().unwrap_or_default(), &fold(email.unwrap_or_default())]).await?;
+    hold_names(transaction, &[folded.as_deref().unwrap_or_default(), &fold(email.unwrap_or_default())]).await?;
     if let (Some(name), Some(folded)) = (name, &folded) {
-        refuse_taken(&transaction, Some(id), name.as_str(), folded).await?;
+        refuse_taken(transaction, Some(id), name.as_str(), folded).await?;
     }
     if let Some(email) = email {
-        refuse_email_that_names_another(&transaction, Some(id), email).await?;
+        refuse_email_that_names_another(transaction, Some(id), email).await?;
     }
     let name = name.map(crate::user::Username::as_str);
     if name.is_some() || email.is_some() || change.first_name.is_some() || change.last_name.is_some() {
@@ -97,12 +115,11 @@ pub(super) async fn update_profile(client: &mut Object, id: UserId, change: &Pro
             )
             .await?;
     }
-    transaction.commit().await?;
-    by_id(client, id).await
+    Ok(())
 }
 
 pub(super) async fn change_password(
-    client: &Object,
+    client: &impl GenericClient,
     id: UserId,
     password: &EncodedPassword,
     keep: Option<SessionId>,
@@ -157,7 +174,7 @@ pub(super) async fn delete(client: &Object, id: UserId, now: Timestamp) -> Resul
 
 /// A change of a user's row and the end of the user's sessions, as one statement; whether there was such a user. `$1` is the row's id.
 async fn ending_sessions(
-    client: &Object,
+    client: &impl GenericClient,
     change: &str,
     id: UserId,
     reason: RevokedReason,
@@ -181,6 +198,16 @@ async fn ending_sessions(
     parameters.extend(more);
     let changed: i64 = client.query_one(&statement, &parameters).await?.try_get(0)?;
     Ok(changed == 1)
+}
+
+/// The users with these ids, in their order; those who are gone are left out.
+pub(super) async fn by_ids(client: &Object, ids: &[i64]) -> Result<Vec<User>, StoreError> {
+    let statement = client.prepare_cached(&select("WHERE id = ANY($1)")).await?;
+    let mut found = std::collections::HashMap::new();
+    for row in client.query(&statement, &[&ids]).await? {
+        found.insert(get::<i64>(&row, "id")?, user(&row)?);
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
 pub(super) async fn list(client: &Object, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {

@@ -18,6 +18,12 @@ fn on_every_admin_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn AdminSt
     let directory = tempfile::tempdir().unwrap();
     let sqlite = SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
     runtime.block_on(promise(Arc::new(sqlite)));
+
+    let url = Cluster::shared().database();
+    runtime.block_on(async {
+        let postgres = PostgresStore::connect(&url, 4).await.unwrap();
+        promise(Arc::new(postgres)).await;
+    });
 }
 
 /// The operator, who need not be among the users.

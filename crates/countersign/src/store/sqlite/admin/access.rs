@@ -5,9 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::audit;
 use super::users::{GROUP_NAME, PERMISSION_NAME, named};
 use crate::store::StoreError;
-use crate::store::admin::fingerprint;
 use crate::store::admin::sql::without_nul;
-use crate::store::admin::told::{Given, differences, line};
+use crate::store::admin::told::{Given, differences, group_told, line};
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
 
 pub(super) fn groups(connection: &Connection, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
@@ -35,7 +34,7 @@ pub(super) fn group_record(connection: &Connection, id: i64) -> Result<Option<Gr
     let mut statement =
         connection.prepare_cached("SELECT permission_id FROM group_permissions WHERE group_id = ? ORDER BY permission_id")?;
     let permissions = statement.query_map([id], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    Ok(Some(GroupRecord { id, fingerprint: fingerprint::of_group(&name, &permissions), name, permissions }))
+    Ok(Some(GroupRecord::new(id, name, permissions)))
 }
 
 pub(super) fn save_group(
@@ -61,18 +60,19 @@ pub(super) fn save_group(
     let mut permissions = permissions.to_vec();
     permissions.sort_unstable();
     permissions.dedup();
-    let (kind, mut told, had, id) = match before {
+    let id = match &before {
         None => {
             change(connection, "INSERT INTO groups (name) VALUES (?)", params![name])?;
-            (AuditKind::GroupAdded, vec![name.to_owned()], Vec::new(), connection.last_insert_rowid())
+            connection.last_insert_rowid()
         }
-        Some(before) if before.name == name => (AuditKind::GroupChanged, vec![name.to_owned()], before.permissions, before.id),
         Some(before) => {
-            change(connection, "UPDATE groups SET name = ? WHERE id = ?", params![name, before.id])?;
-            (AuditKind::GroupChanged, vec![format!("{} to {name}", before.name)], before.permissions, before.id)
+            if before.name != name {
+                change(connection, "UPDATE groups SET name = ? WHERE id = ?", params![name, before.id])?;
+            }
+            before.id
         }
     };
-    let (added, removed) = differences(&had, &permissions);
+    let (added, removed) = differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
     let mut given = Given::default();
     for one in removed {
         given.removed.extend(named(connection, PERMISSION_NAME, one)?);
@@ -82,8 +82,8 @@ pub(super) fn save_group(
         given.added.push(named(connection, PERMISSION_NAME, one)?.ok_or(AdminError::Gone)?);
         change(connection, "INSERT INTO group_permissions (group_id, permission_id) VALUES (?, ?)", params![id, one])?;
     }
-    told.extend(given.told("permissions"));
-    audit::note(connection, &[line(by, kind, None, None, told.join("; "))])?;
+    let (kind, detail) = group_told(before.as_ref(), name, &given);
+    audit::note(connection, &[line(by, kind, None, None, detail)])?;
     Ok(id)
 }
 

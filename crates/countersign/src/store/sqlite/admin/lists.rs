@@ -33,7 +33,7 @@ fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, Option<u64
     for way in &listing.ways {
         let length = number(connection, &way.length())?;
         let is_short = length <= u64::from(GATHERED);
-        if (is_short || !way.is_gathered) && best.is_none_or(|(_, least)| length < least) {
+        if (is_short || !way.is_gathered()) && best.is_none_or(|(_, least)| length < least) {
             best = Some((way, length));
         }
     }

@@ -10,7 +10,7 @@ use crate::session::RevokedReason;
 use crate::store::StoreError;
 use crate::store::admin::lists::LOOKED_AT;
 use crate::store::admin::sql::{self, Listing, Sql};
-use crate::store::admin::told::{Given, differences, edited, line, sorted, steps_down};
+use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
@@ -45,7 +45,7 @@ fn count(connection: &Connection, listing: &Listing, listed: &Listed) -> Result<
     if listed.length.is_some() {
         return Ok(Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?));
     }
-    if listed.way.is_gathered {
+    if listed.way.is_gathered() {
         return Ok(Count::MoreThan(number(connection, &listed.way.fitting(&listing.fits))?));
     }
     let sample = listing.sample("users");
@@ -65,15 +65,7 @@ pub(super) fn record(connection: &Connection, id: UserId) -> Result<Option<UserR
 pub(super) fn add(connection: &Connection, new: &NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
     let user = users::create(connection, new, by.now)?;
     let (groups, permissions) = grant(connection, user.id, &Grants::default(), &sorted(grants))?;
-    let mut told = vec![user.username.clone()];
-    for (flag, is) in [("is_staff", user.is_staff), ("is_superuser", user.is_superuser)] {
-        if is {
-            told.push(flag.to_owned());
-        }
-    }
-    told.extend(groups.told("groups"));
-    told.extend(permissions.told("permissions"));
-    audit::note(connection, &[line(by, AuditKind::UserAdded, Some(user.id), None, told.join("; "))])?;
+    audit::note(connection, &[line(by, AuditKind::UserAdded, Some(user.id), None, added(new, &groups, &permissions))])?;
     users::by_id(connection, user.id)?.ok_or(AdminError::Gone)
 }
 

@@ -1,0 +1,158 @@
+//! Groups and permissions.
+
+use deadpool_postgres::{GenericClient, Object};
+use tokio_postgres::error::SqlState;
+
+use super::audit;
+use super::users::{GROUP_NAME, PERMISSION_NAME, named};
+use crate::store::StoreError;
+use crate::store::admin::sql::without_nul;
+use crate::store::admin::told::{Given, differences, group_told, line};
+use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
+use crate::store::postgres::columns::get;
+
+pub(super) async fn groups(client: &Object, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT id, name, (SELECT count(*) FROM group_permissions p WHERE p.group_id = g.id) AS permissions,
+                 (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id LIMIT 1001) n) AS members
+             FROM groups g WHERE name >= $1 AND name < $2 AND name > $3 ORDER BY name LIMIT $4",
+        )
+        .await?;
+    // No name is before the empty one, and none is empty.
+    let (prefix, after) = (without_nul(prefix), without_nul(after.unwrap_or_default()));
+    let end = format!("{prefix}{}", char::MAX);
+    let rows = client.query(&statement, &[&prefix, &end, &after, &i64::from(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            let members = get::<i64>(row, "members")?.unsigned_abs();
+            Ok(GroupRow {
+                id: get(row, "id")?,
+                name: get(row, "name")?,
+                permissions: get::<i64>(row, "permissions")?.unsigned_abs(),
+                members: if members > 1_000 { Count::MoreThan(1_000) } else { Count::Exactly(members) },
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn group_record(client: &impl GenericClient, id: i64) -> Result<Option<GroupRecord>, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT name, ARRAY(SELECT permission_id FROM group_permissions WHERE group_id = g.id ORDER BY permission_id) AS permissions
+             FROM groups g WHERE id = $1",
+        )
+        .await?;
+    let Some(row) = client.query_opt(&statement, &[&id]).await? else { return Ok(None) };
+    Ok(Some(GroupRecord::new(id, get(&row, "name")?, get(&row, "permissions")?)))
+}
+
+pub(super) async fn save_group(
+    client: &mut Object,
+    id: Option<i64>,
+    name: &str,
+    permissions: &[i64],
+    seen: Option<Fingerprint>,
+    by: &Actor,
+) -> Result<i64, AdminError> {
+    let transaction = client.transaction().await?;
+    let before = match id {
+        Some(id) => {
+            transaction.execute("SELECT 1 FROM groups WHERE id = $1 FOR UPDATE", &[&id]).await?;
+            Some(group_record(&transaction, id).await?.ok_or(AdminError::Gone)?)
+        }
+        None => None,
+    };
+    if before.as_ref().is_some_and(|before| seen.is_some_and(|seen| seen != before.fingerprint)) {
+        return Err(AdminError::Stale);
+    }
+    let mut permissions = permissions.to_vec();
+    permissions.sort_unstable();
+    permissions.dedup();
+    let id = match &before {
+        None => {
+            let made = transaction.query_one("INSERT INTO groups (name) VALUES ($1) RETURNING id", &[&name]).await;
+            made.map_err(taken)?.try_get(0)?
+        }
+        Some(before) => {
+            if before.name != name {
+                transaction.execute("UPDATE groups SET name = $1 WHERE id = $2", &[&name, &before.id]).await.map_err(taken)?;
+            }
+            before.id
+        }
+    };
+    let (added, removed) = differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
+    let mut given = Given::default();
+    for one in &removed {
+        given.removed.extend(named(&transaction, PERMISSION_NAME, *one).await?);
+    }
+    for one in &added {
+        given.added.push(named(&transaction, PERMISSION_NAME, *one).await?.ok_or(AdminError::Gone)?);
+    }
+    if !removed.is_empty() {
+        let sql = "DELETE FROM group_permissions WHERE group_id = $1 AND permission_id = ANY($2)";
+        transaction.execute(sql, &[&id, &removed]).await?;
+    }
+    if !added.is_empty() {
+        let sql = "INSERT INTO group_permissions (group_id, permission_id) SELECT $1, unnest($2::bigint[])";
+        transaction.execute(sql, &[&id, &added]).await?;
+    }
+    let (kind, detail) = group_told(before.as_ref(), name, &given);
+    audit::note(&transaction, &[line(by, kind, None, None, detail)]).await?;
+    transaction.commit().await?;
+    Ok(id)
+}
+
+pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Result<(), AdminError> {
+    let transaction = client.transaction().await?;
+    let name = named(&transaction, GROUP_NAME, id).await?.ok_or(AdminError::Gone)?;
+    transaction.execute("DELETE FROM groups WHERE id = $1", &[&id]).await?;
+    audit::note(&transaction, &[line(by, AuditKind::GroupDeleted, None, None, name)]).await?;
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, StoreError> {
+    let statement = client.prepare_cached("SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000").await?;
+    let rows = client.query(&statement, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let text = PermissionText { app: get(row, "app")?, codename: get(row, "codename")?, name: get(row, "name")? };
+            Ok(PermissionRow { id: get(row, "id")?, text })
+        })
+        .collect()
+}
+
+pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
+    let transaction = client.transaction().await?;
+    let PermissionText { app, codename, name } = text;
+    let now = format!("{app}.{codename}");
+    let (id, kind, told) = match id {
+        None => {
+            let sql = "INSERT INTO permissions (app, codename, name) VALUES ($1, $2, $3) RETURNING id";
+            let made = transaction.query_one(sql, &[app, codename, name]).await.map_err(taken)?;
+            (made.try_get(0)?, AuditKind::PermissionAdded, now)
+        }
+        Some(id) => {
+            let before = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
+            let sql = "UPDATE permissions SET app = $2, codename = $3, name = $4 WHERE id = $1";
+            transaction.execute(sql, &[&id, app, codename, name]).await.map_err(taken)?;
+            (id, AuditKind::PermissionChanged, if before == now { now } else { format!("{before} to {now}") })
+        }
+    };
+    audit::note(&transaction, &[line(by, kind, None, None, told)]).await?;
+    transaction.commit().await?;
+    Ok(id)
+}
+
+pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) -> Result<(), AdminError> {
+    let transaction = client.transaction().await?;
+    let name = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
+    transaction.execute("DELETE FROM permissions WHERE id = $1", &[&id]).await?;
+    audit::note(&transaction, &[line(by, AuditKind::PermissionDeleted, None, None, name)]).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Another group or permission has the name.
+fn taken(error: tokio_postgres::Error) -> AdminError {
+    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) { AdminError::NameTaken } else { error.into() }
+}

@@ -1,0 +1,149 @@
+//! The audit log, counts by the hour, and how large things are.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::{GenericClient, Object};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::lists::{self, DIALECT, number};
+use super::{sessions, users};
+use crate::session::SessionId;
+use crate::store::StoreError;
+use crate::store::admin::activity::{hour_began, hour_of};
+use crate::store::admin::lists::{GATHERED, LOOKED_AT};
+use crate::store::admin::sql::{self, Sql};
+use crate::store::admin::told::{address, clipped};
+use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
+use crate::store::postgres::columns::{from_micros, get, micros};
+use crate::store::postgres::sessions::signed;
+use crate::user::UserId;
+
+pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Result<(), StoreError> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let statement = client
+        .prepare_cached(
+            "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, ip, detail)
+             SELECT at, kind, user_id, session_id, actor_id, ip, detail
+             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
+                 WITH ORDINALITY AS l (at, kind, user_id, session_id, actor_id, ip, detail, place) ORDER BY place",
+        )
+        .await?;
+    macro_rules! column {
+        ($of:expr) => {
+            lines.iter().map($of).collect::<Vec<_>>()
+        };
+    }
+    let id = |user: Option<UserId>| user.map(|id| id.to_string());
+    client
+        .execute(
+            &statement,
+            &[
+                &column!(|line| micros(line.at)),
+                &column!(|line| line.kind.as_str()),
+                &column!(|line| id(line.user)),
+                &column!(|line| line.session.map(|id| id.get().cast_signed())),
+                &column!(|line| id(line.actor)),
+                &column!(|line| address(line.ip)),
+                &column!(|line| clipped(&line.detail)),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
+    let listing = sql::audit(asked, &DIALECT);
+    let listed = lists::list(client, &listing).await?;
+    let count = match listed.length {
+        Some(_) => Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?),
+        None if listing.filters == 0 => count_all(client).await?,
+        None if listing.filters == 1 => Count::MoreThan(GATHERED.into()),
+        None => Count::MoreThan(listed.ids.len() as u64),
+    };
+    let statement = client
+        .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, ip, detail FROM audit_events WHERE id = ANY($1)")
+        .await?;
+    let mut found = HashMap::new();
+    for row in client.query(&statement, &[&listed.ids]).await? {
+        found.insert(get::<i64>(&row, "id")?, audit_row(&row)?);
+    }
+    let rows = listed.ids.iter().filter_map(|id| found.remove(id)).collect();
+    Ok(Page { rows, next: listed.next, previous: listed.previous, count })
+}
+
+pub(super) async fn forget(client: &Object, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        )
+        .await?;
+    Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
+}
+
+/// Adds in the order of the kinds, so that two nodes cannot each wait for the other.
+pub(super) async fn count(client: &Object, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
+    let mut by_kind: HashMap<i64, i64> = HashMap::new();
+    for (counted, n) in counts {
+        let sum = by_kind.entry(counted.code()).or_default();
+        *sum = if *counted == Counted::ActiveSessions { signed(*n).max(*sum) } else { signed(*n).saturating_add(*sum) };
+    }
+    if by_kind.is_empty() {
+        return Ok(());
+    }
+    let (kinds, numbers): (Vec<i64>, Vec<i64>) = by_kind.into_iter().unzip();
+    let statement = client
+        .prepare_cached(
+            "INSERT INTO activity AS a (hour, kind, n) SELECT $1, kind, n FROM unnest($2::bigint[], $3::bigint[]) AS c (kind, n) ORDER BY kind
+             ON CONFLICT (hour, kind) DO UPDATE SET n = CASE WHEN a.kind = $4 THEN greatest(a.n, excluded.n) ELSE a.n + excluded.n END",
+        )
+        .await?;
+    client.execute(&statement, &[&hour_of(hour), &kinds, &numbers, &Counted::ActiveSessions.code()]).await?;
+    Ok(())
+}
+
+pub(super) async fn counts(client: &Object, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+    let statement = client.prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= $1 ORDER BY hour, kind").await?;
+    let mut counts = Vec::new();
+    for row in client.query(&statement, &[&hour_of(since)]).await? {
+        let (hour, code, n): (i64, i64, i64) = (get(&row, "hour")?, get(&row, "kind")?, get(&row, "n")?);
+        counts.extend(Counted::from_code(code).map(|counted| (hour_began(hour), counted, n.unsigned_abs())));
+    }
+    Ok(counts)
+}
+
+pub(super) async fn sizes(client: &Object) -> Result<Sizes, StoreError> {
+    Ok(Sizes {
+        users: users::count_all(client).await?,
+        sessions: sessions::count_all(client).await?,
+        audit: count_all(client).await?,
+        bytes: number(client, &Sql::new("SELECT pg_database_size(current_database())")).await?,
+    })
+}
+
+/// Lines go by age only, so that their numbers have hardly a gap.
+async fn count_all(client: &Object) -> Result<Count, StoreError> {
+    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM audit_events LIMIT {}) n", LOOKED_AT + 1))).await?;
+    if some <= LOOKED_AT as u64 {
+        return Ok(Count::Exactly(some));
+    }
+    Ok(Count::About(number(client, &Sql::new("SELECT max(id) - min(id) + 1 FROM audit_events")).await?))
+}
+
+fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
+    // A row that a database shell wrote may name anybody.
+    let user = |column: &str| Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.and_then(|id| id.parse().ok()));
+    let word: String = get(row, "kind")?;
+    let line = AuditLine {
+        at: from_micros(get(row, "at")?),
+        kind: AuditKind::from_word(&word),
+        actor: user("actor_id")?,
+        user: user("user_id")?,
+        session: get::<Option<i64>>(row, "session_id")?.and_then(|id| SessionId::new(id.cast_unsigned())),
+        ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),
+        detail: get(row, "detail")?,
+    };
+    Ok(AuditRow { id: get(row, "id")?, line, word })
+}

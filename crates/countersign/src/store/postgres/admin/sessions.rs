@@ -1,0 +1,72 @@
+//! Sessions of users, as the admin site lists and ends them.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Object;
+
+use super::audit;
+use super::lists::{self, DIALECT, number};
+use super::users::sample;
+use crate::session::{RevokedReason, Session, SessionId};
+use crate::store::StoreError;
+use crate::store::admin::sql::{self, Listing};
+use crate::store::admin::steps::steps_of;
+use crate::store::admin::told::line;
+use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
+use crate::store::postgres::columns::{get, micros, user_id};
+use crate::store::postgres::sessions::{COLUMNS, session};
+
+pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
+    let listing = sql::sessions(asked, &DIALECT);
+    let listed = lists::list(client, &listing).await?;
+    let count = match listed.length {
+        Some(_) => Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?),
+        None => estimate(client, &listing).await?,
+    };
+    let statement = client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ANY($1)")).await?;
+    let mut found = HashMap::new();
+    for row in client.query(&statement, &[&listed.ids]).await? {
+        found.insert(get::<i64>(&row, "id")?, session(&row)?);
+    }
+    let rows = listed.ids.iter().filter_map(|id| found.remove(id)).collect();
+    Ok(Page { rows, next: listed.next, previous: listed.previous, count })
+}
+
+/// Every session.
+pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
+    estimate(client, &sql::sessions(&SessionSearch::default(), &DIALECT)).await
+}
+
+async fn estimate(client: &Object, listing: &Listing) -> Result<Count, StoreError> {
+    let (many, fitting, reached) = sample(client, &listing.sample("sessions")).await?;
+    Ok(sql::estimated(many, fitting, reached))
+}
+
+pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, StoreError> {
+    let statement = client.prepare_cached("SELECT steps FROM sessions WHERE id = $1").await?;
+    let row = client.query_opt(&statement, &[&id.get().cast_signed()]).await?;
+    let column: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    Ok(steps_of(&column.unwrap_or_default()))
+}
+
+pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
+    let transaction = client.transaction().await?;
+    let ids: Vec<i64> = ids.iter().map(|id| id.get().cast_signed()).collect();
+    let ended = transaction
+        .query(
+            "WITH own AS (
+                 SELECT id FROM sessions WHERE id = ANY($1) AND revoked_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE
+             )
+             UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own) RETURNING id, user_id",
+            &[&ids, &micros(by.now), &RevokedReason::Admin.as_str()],
+        )
+        .await?;
+    let mut lines = Vec::with_capacity(ended.len());
+    for row in &ended {
+        let session = SessionId::new(get::<i64>(row, "id")?.cast_unsigned());
+        lines.push(line(by, AuditKind::SessionsEnded, Some(user_id(get(row, "user_id")?)?), session, ""));
+    }
+    audit::note(&transaction, &lines).await?;
+    transaction.commit().await?;
+    Ok(lines.len() as u64)
+}

@@ -1,0 +1,277 @@
+//! Users, as the admin site lists and changes them.
+//!
+//! Whatever changes several rows takes its locks in one order: the lock of the superusers, rows of users by their ids, their sessions by their ids.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::types::Json;
+
+use super::audit;
+use super::lists::{self, DIALECT, Listed, number};
+use crate::password::EncodedPassword;
+use crate::session::RevokedReason;
+use crate::store::StoreError;
+use crate::store::admin::lists::LOOKED_AT;
+use crate::store::admin::sql::{self, Listing, Sql};
+use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
+use crate::store::admin::{
+    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
+};
+use crate::store::postgres::columns::{get, micros};
+use crate::store::postgres::users;
+use crate::user::{NewUser, User, UserId};
+
+pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, StoreError> {
+    let listing = sql::users(asked, &DIALECT);
+    let listed = lists::list(client, &listing).await?;
+    let count = count(client, &listing, &listed).await?;
+    Ok(Page { rows: users::by_ids(client, &listed.ids).await?, next: listed.next, previous: listed.previous, count })
+}
+
+/// Every user.
+pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
+    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM users LIMIT {}) n", LOOKED_AT + 1))).await?;
+    if some <= LOOKED_AT as u64 {
+        return Ok(Count::Exactly(some));
+    }
+    let about = number(client, &Sql::new("SELECT reltuples::bigint FROM pg_class WHERE oid = 'users'::regclass")).await?;
+    Ok(if about > LOOKED_AT as u64 { Count::About(about) } else { Count::MoreThan(LOOKED_AT as u64) })
+}
+
+async fn count(client: &Object, listing: &Listing, listed: &Listed) -> Result<Count, StoreError> {
+    if listing.filters == 0 {
+        return count_all(client).await;
+    }
+    if listed.length.is_some() {
+        return Ok(Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?));
+    }
+    if listed.way.is_gathered() {
+        return Ok(Count::MoreThan(number(client, &listed.way.fitting(&listing.fits)).await?));
+    }
+    let (many, fitting, _) = sample(client, &listing.sample("users")).await?;
+    Ok(if many < LOOKED_AT as u64 { Count::Exactly(fitting) } else { Count::MoreThan(fitting) })
+}
+
+/// How many rows a sample has, how many of them fit, and the id where it ends.
+pub(super) async fn sample(client: &Object, sql: &Sql) -> Result<(u64, u64, Option<i64>), StoreError> {
+    let rows = lists::query(client, sql).await?;
+    let Some(row) = rows.first() else { return Ok((0, 0, None)) };
+    let (many, fitting): (i64, i64) = (get(row, "many")?, get(row, "fitting")?);
+    Ok((many.unsigned_abs(), fitting.unsigned_abs(), get(row, "reached")?))
+}
+
+pub(super) async fn record(client: &impl GenericClient, id: UserId) -> Result<Option<UserRecord>, StoreError> {
+    let Some(user) = users::by_id(client, id).await? else { return Ok(None) };
+    let statement = client
+        .prepare_cached(
+            "SELECT password, ARRAY(SELECT group_id FROM user_groups WHERE user_id = u.id ORDER BY group_id) AS groups,
+                 ARRAY(SELECT permission_id FROM user_permissions WHERE user_id = u.id ORDER BY permission_id) AS permissions
+             FROM users u WHERE id = $1",
+        )
+        .await?;
+    let Some(row) = client.query_opt(&statement, &[&id.as_i64()]).await? else { return Ok(None) };
+    let grants = Grants { groups: get(&row, "groups")?, permissions: get(&row, "permissions")? };
+    Ok(Some(UserRecord::new(user, grants, &EncodedPassword::from_stored(get(&row, "password")?))))
+}
+
+pub(super) async fn add(client: &mut Object, new: &NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
+    let transaction = client.transaction().await?;
+    let id = users::insert(&transaction, new, by.now).await?;
+    let (groups, permissions) = grant(&transaction, id, &Grants::default(), &sorted(grants)).await?;
+    audit::note(&transaction, &[line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions))]).await?;
+    transaction.commit().await?;
+    users::by_id(client, id).await?.ok_or(AdminError::Gone)
+}
+
+pub(super) async fn edit(client: &mut Object, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
+    let transaction = client.transaction().await?;
+    if !(edit.is_active && edit.is_staff && edit.is_superuser) {
+        hold_superusers(&transaction).await?;
+    }
+    transaction.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()]).await?;
+    let UserRecord { user: before, grants: had, fingerprint, .. } = record(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    if fingerprint != seen {
+        return Err(AdminError::Stale);
+    }
+    users::change_profile(&transaction, id, &before.username, &edit.profile(&before)).await?;
+    set_rest(&transaction, &before, edit).await?;
+    let after = edit.grants.as_ref().map_or_else(|| had.clone(), sorted);
+    let (groups, permissions) = grant(&transaction, id, &had, &after).await?;
+    if before.is_active && !edit.is_active {
+        end_sessions(&transaction, &[id], RevokedReason::UserInactive, by.now).await?;
+    }
+    if steps_down(&before, edit) {
+        keep_a_superuser(&transaction).await?;
+    }
+    audit::note(&transaction, &edited(&before, edit, &groups, &permissions, by)).await?;
+    transaction.commit().await?;
+    users::by_id(client, id).await?.ok_or(AdminError::Gone)
+}
+
+/// What users may not change themselves.
+async fn set_rest(transaction: &Transaction<'_>, before: &User, edit: &UserEdit) -> Result<(), StoreError> {
+    let flags = (before.is_active, before.is_staff, before.is_superuser) != (edit.is_active, edit.is_staff, edit.is_superuser);
+    if flags || before.metadata != edit.metadata {
+        transaction
+            .execute(
+                "UPDATE users SET is_active = $2, is_staff = $3, is_superuser = $4, metadata = $5 WHERE id = $1",
+                &[&before.id.as_i64(), &edit.is_active, &edit.is_staff, &edit.is_superuser, &Json(&edit.metadata)],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn set_password(client: &mut Object, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
+    let transaction = client.transaction().await?;
+    if !users::change_password(&transaction, id, password, None, by.now).await? {
+        return Err(AdminError::Gone);
+    }
+    let detail = if password.is_usable() { "" } else { "unusable" };
+    audit::note(&transaction, &[line(by, AuditKind::PasswordSet, Some(id), None, detail)]).await?;
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn act(client: &mut Object, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
+    let transaction = client.transaction().await?;
+    let takes_away = matches!(act, UserAct::Deactivate | UserAct::Delete);
+    if takes_away {
+        hold_superusers(&transaction).await?;
+    }
+    let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
+    let held = transaction
+        .query(
+            "SELECT id, username, is_active, is_staff AND is_superuser AS is_all FROM users WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+            &[&rows],
+        )
+        .await?;
+    let mut users = Vec::new();
+    for row in &held {
+        let (id, name, is_active, is_all): (i64, String, bool, bool) =
+            (get(row, "id")?, get(row, "username")?, get(row, "is_active")?, get(row, "is_all")?);
+        users.push((UserId::new(id), name, is_active, is_all));
+    }
+    users.sort_by_key(|(id, ..)| ids.iter().position(|asked| asked == id));
+    let removes_superuser = takes_away && users.iter().any(|(_, _, is_active, is_all)| *is_active && *is_all);
+    let kind = match act {
+        UserAct::Activate => {
+            users.retain(|(_, _, is_active, _)| !is_active);
+            transaction.execute("UPDATE users SET is_active = true WHERE id = ANY($1) AND NOT is_active", &[&rows]).await?;
+            AuditKind::UserActivated
+        }
+        UserAct::Deactivate => {
+            users.retain(|(_, _, is_active, _)| *is_active);
+            transaction.execute("UPDATE users SET is_active = false WHERE id = ANY($1) AND is_active", &[&rows]).await?;
+            end_sessions(&transaction, ids, RevokedReason::UserInactive, by.now).await?;
+            AuditKind::UserDeactivated
+        }
+        UserAct::Delete => {
+            transaction.execute("DELETE FROM users WHERE id = ANY($1)", &[&rows]).await?;
+            end_sessions(&transaction, ids, RevokedReason::UserInactive, by.now).await?;
+            AuditKind::UserDeleted
+        }
+        UserAct::EndSessions => {
+            let ended = end_sessions(&transaction, ids, RevokedReason::Admin, by.now).await?;
+            users.retain(|(id, ..)| ended.contains(&id.to_string()));
+            AuditKind::SessionsEnded
+        }
+    };
+    if removes_superuser {
+        keep_a_superuser(&transaction).await?;
+    }
+    let lines: Vec<_> = users.into_iter().map(|(id, name, ..)| line(by, kind, Some(id), None, name)).collect();
+    audit::note(&transaction, &lines).await?;
+    transaction.commit().await?;
+    Ok(lines.len() as u64)
+}
+
+pub(super) async fn what_goes_with(client: &Object, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM users WHERE id = ANY($1)) AS users,
+                 (SELECT count(*) FROM sessions WHERE user_id = ANY($2) AND revoked_at IS NULL AND expires_at > $3) AS sessions,
+                 (SELECT count(*) FROM user_groups WHERE user_id = ANY($1)) AS memberships,
+                 (SELECT count(*) FROM user_permissions WHERE user_id = ANY($1)) AS permissions",
+        )
+        .await?;
+    let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
+    let texts: Vec<String> = rows.iter().map(i64::to_string).collect();
+    let row = client.query_one(&statement, &[&rows, &texts, &micros(now)]).await?;
+    let number = |column: &str| get::<i64>(&row, column).map(i64::unsigned_abs);
+    Ok(WhatGoes {
+        users: number("users")?,
+        sessions: number("sessions")?,
+        memberships: number("memberships")?,
+        permissions: number("permissions")?,
+    })
+}
+
+/// Ends the sessions of these users, those of the admin site too; the ids of those who had any but these.
+async fn end_sessions(
+    transaction: &Transaction<'_>,
+    ids: &[UserId],
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let texts: Vec<String> = ids.iter().map(UserId::to_string).collect();
+    let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
+    let ended = transaction
+        .query(
+            "WITH own AS (
+                 SELECT id FROM sessions WHERE user_id = ANY($1) AND revoked_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE
+             ), operators AS (
+                 DELETE FROM admin_sessions WHERE user_id = ANY($4)
+             )
+             UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own) RETURNING user_id",
+            &[&texts, &micros(now), &reason.as_str(), &rows],
+        )
+        .await?;
+    ended.iter().map(|row| get(row, "user_id")).collect()
+}
+
+/// Gives and takes what differs, and says what that was by name.
+async fn grant(transaction: &Transaction<'_>, id: UserId, before: &Grants, after: &Grants) -> Result<(Given, Given), AdminError> {
+    let mut given = Vec::new();
+    for (table, column, name, before, after) in [
+        ("user_groups", "group_id", GROUP_NAME, &before.groups, &after.groups),
+        ("user_permissions", "permission_id", PERMISSION_NAME, &before.permissions, &after.permissions),
+    ] {
+        let (added, removed) = differences(before, after);
+        let mut these = Given::default();
+        for one in removed {
+            these.removed.extend(named(transaction, name, one).await?);
+            let sql = format!("DELETE FROM {table} WHERE user_id = $1 AND {column} = $2");
+            transaction.execute(&sql, &[&id.as_i64(), &one]).await?;
+        }
+        for one in added {
+            these.added.push(named(transaction, name, one).await?.ok_or(AdminError::Gone)?);
+            let sql = format!("INSERT INTO {table} (user_id, {column}) VALUES ($1, $2)");
+            transaction.execute(&sql, &[&id.as_i64(), &one]).await?;
+        }
+        given.push(these);
+    }
+    let permissions = given.pop().unwrap_or_default();
+    Ok((given.pop().unwrap_or_default(), permissions))
+}
+
+/// What a group or a permission is called. It is held, so that nobody deletes it before it is given.
+pub(super) async fn named(transaction: &Transaction<'_>, sql: &str, id: i64) -> Result<Option<String>, StoreError> {
+    Ok(transaction.query_opt(sql, &[&id]).await?.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Two who would remove the last two superusers at once go one after the other.
+async fn hold_superusers(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('countersign superusers', 0))", &[]).await?;
+    Ok(())
+}
+
+/// Undoes everything unless somebody is left who can do everything.
+async fn keep_a_superuser(transaction: &Transaction<'_>) -> Result<(), AdminError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
+    let is_left: bool = transaction.query_one(sql, &[]).await?.try_get(0)?;
+    if is_left { Ok(()) } else { Err(AdminError::LastSuperuser) }
+}
+
+pub(super) const GROUP_NAME: &str = "SELECT name FROM groups WHERE id = $1 FOR KEY SHARE";
+
+pub(super) const PERMISSION_NAME: &str = "SELECT app || '.' || codename FROM permissions WHERE id = $1 FOR KEY SHARE";

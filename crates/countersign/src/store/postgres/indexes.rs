@@ -1,0 +1,71 @@
+//! Indexes for the admin site, which are made on a database that nodes write to: one by one, and without holding anybody up.
+
+use tokio_postgres::{Client, Transaction};
+
+use super::told;
+use crate::store::StoreError;
+
+/// Makes all of them in a database that is being made: nobody waits for its tables.
+pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    for (name, on) in INDEXES {
+        transaction.batch_execute(&format!("CREATE INDEX {name} ON {on}")).await?;
+    }
+    Ok(())
+}
+
+/// Makes those that are missing. Lists are slow until they are there, and nothing else is, so one that cannot be made now is left to the next start.
+pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
+    let missing = missing(client).await?;
+    let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database())";
+    if missing.is_empty() || client.query_one(is_somebody_else_at_it, &[]).await?.try_get(0)? {
+        return Ok(());
+    }
+    tracing::info!(indexes = missing.len(), "making indexes; nodes that run go on meanwhile");
+    client.batch_execute("SET statement_timeout = 0").await?;
+    for (name, on) in missing {
+        // One that was not finished is there, and is no good.
+        let made = async {
+            client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await?;
+            client.batch_execute(&format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")).await
+        };
+        if let Err(error) = made.await {
+            tracing::warn!(index = name, error = told(&error), "the index cannot be made now; the next start tries again");
+        }
+    }
+    Ok(client.batch_execute("ANALYZE users, sessions, audit_events").await?)
+}
+
+async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indisvalid AND pg_table_is_visible(c.oid)",
+            &[],
+        )
+        .await?;
+    let there = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    Ok(INDEXES.iter().copied().filter(|(name, _)| there.iter().all(|own| own != name)).collect())
+}
+
+/// Their names, and what they are on. Lists are sorted by the last columns but the id, and then by it. Columns that a refresh changes are in none.
+#[rustfmt::skip]
+const INDEXES: &[(&str, &str)] = &[
+    ("users_by_name", "users (coalesce(username_folded, username), id)"),
+    ("users_by_email", "users (lower(email COLLATE \"C\"), id)"),
+    ("users_by_first_name", "users (lower(first_name COLLATE \"C\"), id)"),
+    ("users_by_last_name", "users (lower(last_name COLLATE \"C\"), id)"),
+    ("users_by_joined", "users (date_joined, id)"),
+    ("users_by_last_login", "users (coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz), id)"),
+    ("users_staff", "users (id) WHERE is_staff"),
+    ("users_superusers", "users (id) WHERE is_superuser"),
+    ("users_inactive", "users (id) WHERE NOT is_active"),
+    ("sessions_made", "sessions (created_at, id)"),
+    ("sessions_of_user", "sessions (user_id, created_at, id)"),
+    ("sessions_transport", "sessions (transport, created_at, id)"),
+    ("sessions_reason", "sessions (revoked_reason, created_at, id) WHERE revoked_at IS NOT NULL"),
+    ("audit_at", "audit_events (at, id)"),
+    ("audit_kind", "audit_events (kind, at, id)"),
+    ("audit_user_id", "audit_events (user_id, at, id) WHERE user_id IS NOT NULL"),
+    ("audit_actor_id", "audit_events (actor_id, at, id) WHERE actor_id IS NOT NULL"),
+    ("audit_session_id", "audit_events (session_id, at, id) WHERE session_id IS NOT NULL"),
+    ("audit_ip", "audit_events (ip, at, id) WHERE ip IS NOT NULL"),
+];
