@@ -44,7 +44,11 @@ fn twenty_power_cuts_during_refreshes_lose_no_acknowledged_one_and_log_nobody_ou
     }
     assert!(acknowledged >= 100, "{acknowledged} refreshes are too few to prove anything");
     assert_eq!(world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NOT NULL").trim(), "0");
-    assert_eq!(world.sql("SELECT count(*) FROM audit_events").trim(), "0", "a healed rollback would mean that a commit was lost");
+    assert_eq!(
+        world.sql("SELECT count(*) FROM audit_events WHERE kind = 'state_rollback'").trim(),
+        "0",
+        "a healed rollback would mean that a commit was lost"
+    );
 }
 
 #[test]

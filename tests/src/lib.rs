@@ -12,6 +12,7 @@
 
 mod browser;
 mod clock;
+mod desk;
 mod http;
 mod native;
 mod postgres;
@@ -22,6 +23,7 @@ mod world;
 
 pub use browser::Browser;
 pub use clock::{TestClock, clock_off_by};
+pub use desk::{Desk, input};
 pub use http::{Request, Response};
 pub use native::Native;
 pub use postgres::Cluster;

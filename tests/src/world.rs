@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::browser::Browser;
 use crate::clock::TestClock;
+use crate::desk::Desk;
 use crate::http::{Request, Response};
 use crate::native::Native;
 
@@ -30,6 +31,7 @@ pub struct World {
     clock: Option<TestClock>,
     server: Option<Server>,
     log: Arc<Mutex<String>>,
+    printed: Arc<Mutex<Vec<String>>>,
 }
 
 #[derive(Debug)]
@@ -80,7 +82,7 @@ impl WorldBuilder {
             .into();
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
-        World { directory, settings, clock, server: None, log: Arc::default() }
+        World { directory, settings, clock, server: None, log: Arc::default(), printed: Arc::default() }
     }
 }
 
@@ -129,7 +131,15 @@ impl World {
             }
         });
         let mut announced = String::new();
-        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut announced).expect("a line");
+        let mut stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut announced).expect("a line");
+        // Whatever it prints after that; nobody waits for its end.
+        let printed = Arc::clone(&self.printed);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                printed.lock().expect("what was printed").push(line);
+            }
+        });
         match announced.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()) {
             Some(address) => {
                 self.server = Some(Server { process, address, log_reader });
@@ -202,6 +212,28 @@ impl World {
     /// Never.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
+    }
+
+    /// The lines that the server has printed so far, after the one that says where it listens.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.lock().expect("what was printed").clone()
+    }
+
+    /// A desk at the admin site, with nobody at it.
+    pub fn desk(&self) -> Desk {
+        Desk::new(self.address())
+    }
+
+    /// Makes a superuser with the usual password.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn superuser(&self, name: &str) {
+        let mut command = self.command(&["createsuperuser", "--noinput", "--username", name, "--email", &format!("{name}@example.com")]);
+        Finished(command.env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD).output().expect("the binary can be started")).ok();
     }
 
     /// The clock of a world in virtual time.

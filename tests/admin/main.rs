@@ -1,0 +1,12 @@
+//! The admin site, as browsers without scripts see it. What needs a real browser is in `browser/`.
+
+mod audit;
+mod escaping;
+mod first_user;
+mod forms;
+mod keys;
+mod office;
+mod rules;
+mod sessions;
+mod sign_in;
+mod site;

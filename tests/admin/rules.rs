@@ -1,0 +1,217 @@
+//! Who may do what: staff what they were given, nobody more than himself, and never without a superuser left.
+
+use countersign_e2e::{Desk, World};
+
+use crate::office::{edit, grant, group, office, operator, permission};
+
+/// Every page with the permission that opens it.
+const PAGES: [(&str, &str); 10] = [
+    ("auth.view_user", "/admin/users/"),
+    ("auth.add_user", "/admin/users/add"),
+    ("auth.view_group", "/admin/groups/"),
+    ("auth.add_group", "/admin/groups/add"),
+    ("auth.view_permission", "/admin/permissions/"),
+    ("countersign.view_session", "/admin/sessions/"),
+    ("countersign.view_auditevent", "/admin/audit/"),
+    ("countersign.view_auditevent", "/admin/audit.csv"),
+    ("countersign.view_key", "/admin/keys/"),
+    ("auth.view_user", "/admin/users/1/"),
+];
+
+/// Every form with the permission that lets it be sent, and what to fill in.
+const FORMS: [(&str, &str, &[(&str, &str)]); 14] = [
+    ("auth.add_user", "/admin/users/add", &[("username", "mallory"), ("unusable", "on")]),
+    ("auth.change_user", "/admin/users/1/", &[("seen", "0"), ("username", "mallory")]),
+    ("auth.change_user", "/admin/users/1/access", &[("seen", "0")]),
+    ("auth.change_user", "/admin/users/1/password", &[("act", "unusable")]),
+    ("auth.change_user", "/admin/users/act", &[("act", "deactivate"), ("ids", "1")]),
+    ("auth.delete_user", "/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")]),
+    ("countersign.delete_session", "/admin/users/act", &[("act", "end"), ("ids", "1")]),
+    ("auth.add_group", "/admin/groups/add", &[("name", "mallory's")]),
+    ("auth.change_group", "/admin/groups/1/", &[("seen", "0"), ("name", "mallory's")]),
+    ("auth.delete_group", "/admin/groups/1/delete", &[]),
+    ("auth.add_permission", "/admin/permissions/", &[("app", "a"), ("codename", "b")]),
+    ("auth.delete_permission", "/admin/permissions/1/delete", &[]),
+    ("countersign.delete_session", "/admin/sessions/end", &[("act", "user"), ("of", "1")]),
+    ("countersign.change_key", "/admin/keys/rotate", &[("how", "now")]),
+];
+
+fn everything(world: &World) -> String {
+    world.sql(
+        "SELECT (SELECT group_concat(id || username || password || is_active || is_staff || is_superuser) FROM users), (SELECT group_concat(id || name) FROM groups), \
+         (SELECT group_concat(id || codename) FROM permissions), (SELECT count(*) FROM signing_keys), (SELECT count(revoked_at) FROM sessions), \
+         (SELECT count(*) FROM user_permissions), (SELECT count(*) FROM user_groups), (SELECT count(*) FROM group_permissions)",
+    )
+}
+
+#[test]
+fn staff_see_and_do_nothing_without_permissions() {
+    let (world, mut root) = office();
+    group(&mut root, "support", &[]);
+    world.native().login("root").expect(200);
+    let mut nobody = operator(&world, &mut root, "nobody", &[]);
+    let before = everything(&world);
+    for (permission, path) in PAGES {
+        nobody.get(path).says(403, permission);
+    }
+    for (permission, path, fields) in FORMS {
+        nobody.post(path, fields).says(403, permission);
+    }
+    assert_eq!(everything(&world), before);
+    let dashboard = nobody.get("/admin/").expect(200).text();
+    assert!(dashboard.contains("ask a superuser for permissions"), "{dashboard}");
+    for hidden in ["/admin/users/", "/admin/keys/", "<svg", "Database", "countersign check"] {
+        assert!(!dashboard.contains(hidden), "{hidden} in {dashboard}");
+    }
+}
+
+#[test]
+fn a_permission_opens_its_own_pages_and_no_others() {
+    let (world, mut root) = office();
+    for (i, given) in [
+        "auth.view_user",
+        "auth.view_group",
+        "auth.view_permission",
+        "countersign.view_session",
+        "countersign.view_auditevent",
+        "countersign.view_key",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut desk = operator(&world, &mut root, &format!("op{i}"), &[given]);
+        for (permission, path) in PAGES {
+            assert_eq!(desk.get(path).status, if permission == given { 200 } else { 403 }, "{path} with {given}");
+        }
+        let before = everything(&world);
+        for (permission, path, fields) in FORMS {
+            desk.post(path, fields).says(403, permission);
+        }
+        assert_eq!(everything(&world), before);
+    }
+}
+
+#[test]
+fn only_a_superuser_touches_staff_and_superusers() {
+    let (world, mut root) = office();
+    let colleague = world.user("colleague");
+    edit(&mut root, colleague, &[("is_staff", "on")]);
+    let all = ["auth.view_user", "auth.change_user", "auth.delete_user", "countersign.delete_session"];
+    let mut desk = operator(&world, &mut root, "operator", &all);
+    let before = everything(&world);
+    for id in ["1", &colleague.to_string(), &world.sql("SELECT id FROM users WHERE username = 'operator'").trim().to_owned()] {
+        desk.get(&format!("/admin/users/{id}/")).says(200, "not change it");
+        for (path, fields) in [
+            (format!("/admin/users/{id}/"), vec![("seen", "0"), ("username", "x")]),
+            (format!("/admin/users/{id}/access"), vec![("seen", "0")]),
+            (format!("/admin/users/{id}/password"), vec![("act", "unusable")]),
+            ("/admin/users/act".to_owned(), vec![("act", "deactivate"), ("ids", id)]),
+            ("/admin/users/act".to_owned(), vec![("act", "delete"), ("ids", id), ("sure", "yes")]),
+        ] {
+            desk.post(&path, &fields).says(403, "only a superuser");
+        }
+        assert_eq!(desk.get(&format!("/admin/users/{id}/password")).status, 403);
+    }
+    assert_eq!(everything(&world), before);
+}
+
+#[test]
+fn nobody_makes_staff_or_superusers_but_a_superuser() {
+    let (world, mut root) = office();
+    let alice = world.user("alice");
+    let mut desk = operator(&world, &mut root, "operator", &["auth.change_user", "auth.add_user"]);
+    let before = everything(&world);
+    for flag in ["is_staff", "is_superuser"] {
+        edit(&mut desk, alice, &[("flags", "1"), (flag, "on")]).says(403, "Only a superuser");
+        desk.get("/admin/users/add").expect(200);
+        desk.post("/admin/users/add", &[("username", "mallory"), ("unusable", "on"), (flag, "on")]).says(400, "Only a superuser");
+    }
+    assert_eq!(everything(&world), before);
+    // Without the field of a superuser's form the boxes count for nothing.
+    edit(&mut desk, alice, &[("is_staff", "on"), ("first_name", "Alice")]).sends_to(&format!("/admin/users/{alice}/?said=saved"));
+    assert_eq!(world.sql(&format!("SELECT is_staff, first_name FROM users WHERE id = {alice}")).trim(), "0|Alice");
+    edit(&mut root, alice, &[("is_staff", "on")]).sends_to(&format!("/admin/users/{alice}/?said=saved"));
+}
+
+#[test]
+fn nobody_gives_what_he_has_not_alone_or_through_a_group() {
+    let (world, mut root) = office();
+    let alice = world.user("alice");
+    let (view, keys) = (permission(&mut root, "auth.view_user"), permission(&mut root, "countersign.change_key"));
+    let (own, other) = (group(&mut root, "own", &[]), group(&mut root, "other", &[keys]));
+    let mine = ["auth.view_user", "auth.change_user", "auth.change_group", "auth.add_group"];
+    let mut desk = operator(&world, &mut root, "operator", &mine);
+    let id: i64 = world.sql("SELECT id FROM users WHERE username = 'operator'").trim().parse().unwrap();
+    let own_ids: Vec<String> = mine.iter().map(|name| permission(&mut root, name).to_string()).collect();
+    let (own_text, other_text, keys_text, view_text) = (own.to_string(), other.to_string(), keys.to_string(), view.to_string());
+    let mut choices: Vec<(&str, &str)> = own_ids.iter().map(|id| ("permissions", id.as_str())).collect();
+    choices.push(("groups", &own_text));
+    grant(&mut root, id, &choices).sends_to(&format!("/admin/users/{id}/access?said=access"));
+
+    let before = everything(&world);
+    grant(&mut desk, alice, &[("permissions", &keys_text)]).says(403, "countersign.change_key");
+    grant(&mut desk, alice, &[("groups", &other_text)]).says(403, "the group other");
+    desk.get("/admin/groups/add").expect(200);
+    desk.post("/admin/groups/add", &[("name", "mine"), ("permissions", &keys_text)]).says(403, "countersign.change_key");
+    let seen = countersign_e2e::input(&desk.get(&format!("/admin/groups/{own}/")).expect(200).text(), "seen").unwrap();
+    desk.post(&format!("/admin/groups/{own}/"), &[("seen", &seen), ("name", "own"), ("permissions", &keys_text)])
+        .says(403, "countersign.change_key");
+    assert_eq!(everything(&world), before);
+    grant(&mut desk, alice, &[("permissions", &view_text), ("groups", &own_text)])
+        .sends_to(&format!("/admin/users/{alice}/access?said=access"));
+    desk.get(&format!("/admin/users/{alice}/access")).says(200, "given to the user alone");
+}
+
+#[test]
+fn only_a_superuser_changes_what_a_permission_is_called() {
+    let (world, mut root) = office();
+    let id = permission(&mut root, "auth.view_user");
+    let mut desk = operator(&world, &mut root, "operator", &["auth.change_permission"]);
+    let path = format!("/admin/permissions/{id}/");
+    desk.post(&path, &[("app", "auth"), ("codename", "nothing"), ("name", "x")]).says(403, "Only a superuser");
+    desk.post(&path, &[("name", "May look at users")]).sends_to("/admin/permissions/?said=permission-saved");
+    let text = || world.sql(&format!("SELECT app || '.' || codename || ' ' || name FROM permissions WHERE id = {id}")).trim().to_owned();
+    assert_eq!(text(), "auth.view_user May look at users");
+    root.post(&path, &[("app", "auth"), ("codename", "see_user"), ("name", "x")]).sends_to("/admin/permissions/?said=permission-saved");
+    assert_eq!(text(), "auth.see_user x");
+}
+
+#[test]
+fn the_last_active_superuser_stays() {
+    let (world, mut root) = office();
+    let other = world.user("other");
+    let tries = |root: &mut Desk| {
+        [
+            edit(root, 1, &[("is_superuser", "")]).status,
+            edit(root, 1, &[("is_active", "")]).status,
+            edit(root, 1, &[("is_staff", "")]).status,
+            root.post("/admin/users/act", &[("act", "deactivate"), ("ids", "1"), ("ids", &other.to_string())]).status,
+            root.post("/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")]).status,
+        ]
+    };
+    assert_eq!(tries(&mut root), [409; 5]);
+    let row = |id: i64| world.sql(&format!("SELECT is_active, is_staff, is_superuser FROM users WHERE id = {id}")).trim().to_owned();
+    assert_eq!((row(1).as_str(), row(other).as_str()), ("1|1|1", "1|0|0"));
+    // One who may not sign in is none to be left.
+    edit(&mut root, other, &[("is_staff", "on"), ("is_superuser", "on"), ("is_active", "")])
+        .sends_to(&format!("/admin/users/{other}/?said=saved"));
+    assert_eq!(tries(&mut root), [409; 5]);
+    edit(&mut root, other, &[("is_active", "on")]).sends_to(&format!("/admin/users/{other}/?said=saved"));
+    edit(&mut root, 1, &[("is_superuser", "")]).sends_to("/admin/users/1/?said=saved");
+    assert_eq!((row(1).as_str(), row(other).as_str()), ("1|1|0", "1|1|1"));
+}
+
+#[test]
+fn what_is_taken_from_an_operator_is_felt_with_the_next_request() {
+    let (world, mut root) = office();
+    let mut desk = operator(&world, &mut root, "operator", &["auth.view_user"]);
+    desk.get("/admin/users/").expect(200);
+    let id: i64 = world.sql("SELECT id FROM users WHERE username = 'operator'").trim().parse().unwrap();
+    grant(&mut root, id, &[]).sends_to(&format!("/admin/users/{id}/access?said=access"));
+    desk.get("/admin/users/").expect(403);
+    desk.get("/admin/").expect(200);
+    edit(&mut root, id, &[("is_staff", "")]).sends_to(&format!("/admin/users/{id}/?said=saved"));
+    desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
+    edit(&mut root, id, &[("is_staff", "on")]).sends_to(&format!("/admin/users/{id}/?said=saved"));
+    desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
+}
