@@ -1,5 +1,6 @@
 //! The rows of the table: one file a row.
 
+mod admin;
 mod library;
 mod login;
 mod memory;
@@ -37,6 +38,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("memory", memory::measure),
     ("start", start::measure),
     ("million", million::measure),
+    ("admin", admin::measure),
     ("postgres", postgres::measure),
     ("nodes", nodes::measure),
     ("postgres-million", million::measure_on_postgres),

@@ -5,6 +5,8 @@
 pub(crate) mod activity;
 mod audit;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod estimate;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod fingerprint;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod lists;

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::estimate::STRETCH;
 use super::lists::{GATHERED, LOOKED_AT, Look, Window};
-use super::{AuditSearch, Count, SessionSearch, UserOrder, UserSearch};
+use super::{AuditSearch, SessionSearch, UserOrder, UserSearch};
 use crate::user::{UserId, fold};
 
 /// How a database writes what lists are sorted by.
@@ -56,6 +57,8 @@ pub(crate) struct Listing {
     pub(crate) fits: Sql,
     /// How many filters that are.
     pub(crate) filters: usize,
+    /// Whether every row on its one way fits.
+    pub(crate) is_sure: bool,
     /// What it is sorted by, then by id.
     pub(crate) key: &'static str,
     pub(crate) kind: KeyKind,
@@ -181,12 +184,12 @@ impl Listing {
         }
     }
 
-    /// The ids of all rows of `table` up to so many, and whether they fit: a sample.
-    pub(crate) fn sample(&self, table: &str) -> Sql {
+    /// Of the first rows of `table` from one id to another: how many they are, how many of them fit, and the last one's id.
+    pub(crate) fn stretch(&self, table: &str, (from, to): (&str, &str)) -> Sql {
         let mut sql =
             Sql::new("SELECT count(*) AS many, count(CASE WHEN fits THEN 1 END) AS fitting, max(id) AS reached FROM (SELECT t.id AS id, (");
         sql.push(self.fits.clone().or_true());
-        sql.push(Sql::new(format!(") AS fits FROM {table} t ORDER BY t.id LIMIT {LOOKED_AT}) s")));
+        sql.push(Sql::new(format!(") AS fits FROM {table} t WHERE t.id >= {from} AND t.id <= {to} ORDER BY t.id LIMIT {STRETCH}) s")));
         sql
     }
 }
@@ -260,10 +263,20 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
         otherwise = Way::gather("users", some, 4 * SEARCHED);
         filters.push((condition, Some(all)));
     }
-    let ways = filters.iter().filter_map(|(_, ids)| ids.clone()).map(|ids| Way::gather("users", ids, GATHERED + 1)).collect();
+    let ways: Vec<_> = filters.iter().filter_map(|(_, ids)| ids.clone()).map(|ids| Way::gather("users", ids, GATHERED + 1)).collect();
     let count = filters.len();
     let fits = filters.into_iter().fold(Sql::default(), |fits, (condition, _)| fits.and(condition));
-    Listing { ways, otherwise, fits, filters: count, key, kind, window: Window::new(asked.from.clone(), asked.descending, asked.limit) }
+    let is_sure = count == 1 && ways.len() == 1;
+    Listing {
+        ways,
+        otherwise,
+        fits,
+        filters: count,
+        is_sure,
+        key,
+        kind,
+        window: Window::new(asked.from.clone(), asked.descending, asked.limit),
+    }
 }
 
 /// Sessions as asked for.
@@ -306,7 +319,8 @@ pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
     }
     let otherwise = Way::along(indexed("sessions_made"), Sql::default());
     let window = Window::new(asked.from.clone(), true, asked.limit);
-    Listing { ways, otherwise, fits, filters, key: "created_at", kind: KeyKind::Integer, window }
+    let is_sure = filters == 1 && asked.live.is_none();
+    Listing { ways, otherwise, fits, filters, is_sure, key: "created_at", kind: KeyKind::Integer, window }
 }
 
 /// Lines of the audit log as asked for.
@@ -338,23 +352,12 @@ pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
         filters += 1;
     }
     let window = Window::new(asked.from.clone(), true, asked.limit);
-    Listing { ways, otherwise: by_time, fits, filters, key: "at", kind: KeyKind::Integer, window }
+    Listing { ways, otherwise: by_time, fits, filters, is_sure: filters == 1, key: "at", kind: KeyKind::Integer, window }
 }
 
 /// A text that PostgreSQL takes too: it has no NUL, and neither has a name.
 pub(crate) fn without_nul(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').collect()
-}
-
-/// How many sessions fit, of a sample: the first so many by id, of which so many fit, up to the id `reached`. Ids are drawn at random, so the first ones are as good a sample
-/// as any, and where they end says how close they lie.
-pub(crate) fn estimated(many: u64, fitting: u64, reached: Option<i64>) -> Count {
-    if many < LOOKED_AT as u64 {
-        return Count::Exactly(fitting);
-    }
-    let part = (reached.unwrap_or(i64::MAX) as f64 - i64::MIN as f64) / (u64::MAX as f64);
-    let all = (fitting as f64 / part).max(fitting as f64);
-    if fitting < SAMPLED { Count::MoreThan(fitting) } else { Count::About(all as u64) }
 }
 
 impl Dialect {
@@ -368,6 +371,3 @@ const NAME: &str = "coalesce(username_folded, username)";
 
 /// How many names, addresses, first and last names a text finds that more begin with than can be gathered.
 const SEARCHED: u32 = 1_000;
-
-/// Fewer of a sample say too little of the rest.
-const SAMPLED: u64 = 30;

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod edits;
+mod large;
 mod lists;
 mod operators;
 mod sessions;

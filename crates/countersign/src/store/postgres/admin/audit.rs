@@ -6,12 +6,11 @@ use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::lists::{self, DIALECT, number};
+use super::lists::{self, DIALECT, few, number};
 use super::{sessions, users};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
-use crate::store::admin::lists::{GATHERED, LOOKED_AT};
 use crate::store::admin::sql::{self, Sql};
 use crate::store::admin::told::{address, clipped};
 use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
@@ -57,11 +56,9 @@ pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Re
 pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
     let listing = sql::audit(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
-    let count = match listed.length {
-        Some(_) => Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?),
-        None if listing.filters == 0 => count_all(client).await?,
-        None if listing.filters == 1 => Count::MoreThan(GATHERED.into()),
-        None => Count::MoreThan(listed.ids.len() as u64),
+    let count = match listing.filters {
+        0 => count_all(client).await?,
+        _ => lists::count(client, &listing, &listed, "audit_events").await?,
     };
     let statement = client
         .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, ip, detail FROM audit_events WHERE id = ANY($1)")
@@ -125,11 +122,10 @@ pub(super) async fn sizes(client: &Object) -> Result<Sizes, StoreError> {
 
 /// Lines go by age only, so that their numbers have hardly a gap.
 async fn count_all(client: &Object) -> Result<Count, StoreError> {
-    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM audit_events LIMIT {}) n", LOOKED_AT + 1))).await?;
-    if some <= LOOKED_AT as u64 {
-        return Ok(Count::Exactly(some));
-    }
-    Ok(Count::About(number(client, &Sql::new("SELECT max(id) - min(id) + 1 FROM audit_events")).await?))
+    Ok(match few(client, "audit_events").await? {
+        Some(few) => Count::Exactly(few),
+        None => Count::About(number(client, &Sql::new("SELECT max(id) - min(id) + 1 FROM audit_events")).await?),
+    })
 }
 
 fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {

@@ -5,9 +5,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::store::StoreError;
-use crate::store::admin::Place;
-use crate::store::admin::lists::{At, Found, GATHERED, Look};
+use crate::store::admin::estimate::{Estimate, stretches};
+use crate::store::admin::lists::{At, Found, GATHERED, LOOKED_AT, Look};
 use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Sql, Way};
+use crate::store::admin::{Count, Place};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
 
 /// The ids of the rows of a page, in order; where the next and the previous one begin; and on which way they were found, with its length.
@@ -73,6 +74,42 @@ async fn look(client: &Object, listing: &Listing, way: &Way, look: &Look) -> Res
 
 fn places(rows: &[Row]) -> Result<Vec<At>, StoreError> {
     rows.iter().map(|row| Ok(At { key: get(row, "place")?, id: get(row, "id")? })).collect()
+}
+
+/// How many rows are on all pages, of a list with filters.
+pub(super) async fn count(client: &Object, listing: &Listing, listed: &Listed, table: &str) -> Result<Count, StoreError> {
+    let is_short = listed.length.is_some();
+    if is_short || listed.way.is_gathered() {
+        let fitting = number(client, &listed.way.fitting(&listing.fits)).await?;
+        return Ok(if is_short { Count::Exactly(fitting) } else { Count::MoreThan(fitting) });
+    }
+    let known = if listing.is_sure { GATHERED.into() } else { listed.ids.len() as u64 };
+    estimate(client, listing, table, known).await
+}
+
+/// How many rows fit, about; `known` at least.
+pub(super) async fn estimate(client: &Object, listing: &Listing, table: &str, known: u64) -> Result<Count, StoreError> {
+    let ends = query(client, &Sql::new(format!("SELECT min(id) AS first, max(id) AS last FROM {table}"))).await?;
+    let mut estimate = Estimate::default();
+    let Some((Some(first), Some(last))) =
+        ends.first().map(|row| Ok::<_, StoreError>((get(row, "first")?, get(row, "last")?))).transpose()?
+    else {
+        return Ok(estimate.count(known));
+    };
+    let bounds: Vec<String> = stretches(first, last).iter().map(|(from, to)| format!("('{from}'::bigint, '{to}'::bigint)")).collect();
+    let Sql { text, params } = listing.stretch(table, ("b.first", "b.last"));
+    let text = format!("SELECT b.first, b.last, s.* FROM (VALUES {}) b (first, last) CROSS JOIN LATERAL ({text}) s", bounds.join(", "));
+    for row in query(client, &Sql { text, params }).await? {
+        let (many, fitting): (i64, i64) = (get(&row, "many")?, get(&row, "fitting")?);
+        estimate.add((get(&row, "first")?, get(&row, "last")?), many.unsigned_abs(), fitting.unsigned_abs(), get(&row, "reached")?);
+    }
+    Ok(estimate.count(known))
+}
+
+/// How many rows a table has, if they are few.
+pub(super) async fn few(client: &Object, table: &str) -> Result<Option<u64>, StoreError> {
+    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {}) n", LOOKED_AT + 1))).await?;
+    Ok(Some(some).filter(|some| *some <= LOOKED_AT as u64))
 }
 
 pub(super) async fn number(client: &Object, sql: &Sql) -> Result<u64, StoreError> {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use deadpool_postgres::Object;
 
 use super::audit;
-use super::lists::{self, DIALECT, number};
-use super::users::sample;
+use super::lists::{self, DIALECT, few};
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
-use crate::store::admin::sql::{self, Listing};
+use crate::store::admin::lists::LOOKED_AT;
+use crate::store::admin::sql;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::told::line;
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
@@ -19,9 +19,9 @@ use crate::store::postgres::sessions::{COLUMNS, session};
 pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
     let listing = sql::sessions(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
-    let count = match listed.length {
-        Some(_) => Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?),
-        None => estimate(client, &listing).await?,
+    let count = match listing.filters {
+        0 => count_all(client).await?,
+        _ => lists::count(client, &listing, &listed, "sessions").await?,
     };
     let statement = client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ANY($1)")).await?;
     let mut found = HashMap::new();
@@ -34,12 +34,10 @@ pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<
 
 /// Every session.
 pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
-    estimate(client, &sql::sessions(&SessionSearch::default(), &DIALECT)).await
-}
-
-async fn estimate(client: &Object, listing: &Listing) -> Result<Count, StoreError> {
-    let (many, fitting, reached) = sample(client, &listing.sample("sessions")).await?;
-    Ok(sql::estimated(many, fitting, reached))
+    match few(client, "sessions").await? {
+        Some(few) => Ok(Count::Exactly(few)),
+        None => lists::estimate(client, &sql::sessions(&SessionSearch::default(), &DIALECT), "sessions", LOOKED_AT as u64).await,
+    }
 }
 
 pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, StoreError> {

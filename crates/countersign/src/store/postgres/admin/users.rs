@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use tokio_postgres::types::Json;
 
 use super::audit;
-use super::lists::{self, DIALECT, Listed, number};
+use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
 use crate::store::admin::lists::LOOKED_AT;
-use crate::store::admin::sql::{self, Listing, Sql};
+use crate::store::admin::sql::{self, Sql};
 use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
@@ -24,40 +24,20 @@ use crate::user::{NewUser, User, UserId};
 pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, StoreError> {
     let listing = sql::users(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
-    let count = count(client, &listing, &listed).await?;
+    let count = match listing.filters {
+        0 => count_all(client).await?,
+        _ => lists::count(client, &listing, &listed, "users").await?,
+    };
     Ok(Page { rows: users::by_ids(client, &listed.ids).await?, next: listed.next, previous: listed.previous, count })
 }
 
 /// Every user.
 pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
-    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM users LIMIT {}) n", LOOKED_AT + 1))).await?;
-    if some <= LOOKED_AT as u64 {
-        return Ok(Count::Exactly(some));
+    if let Some(few) = few(client, "users").await? {
+        return Ok(Count::Exactly(few));
     }
     let about = number(client, &Sql::new("SELECT reltuples::bigint FROM pg_class WHERE oid = 'users'::regclass")).await?;
     Ok(if about > LOOKED_AT as u64 { Count::About(about) } else { Count::MoreThan(LOOKED_AT as u64) })
-}
-
-async fn count(client: &Object, listing: &Listing, listed: &Listed) -> Result<Count, StoreError> {
-    if listing.filters == 0 {
-        return count_all(client).await;
-    }
-    if listed.length.is_some() {
-        return Ok(Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?));
-    }
-    if listed.way.is_gathered() {
-        return Ok(Count::MoreThan(number(client, &listed.way.fitting(&listing.fits)).await?));
-    }
-    let (many, fitting, _) = sample(client, &listing.sample("users")).await?;
-    Ok(if many < LOOKED_AT as u64 { Count::Exactly(fitting) } else { Count::MoreThan(fitting) })
-}
-
-/// How many rows a sample has, how many of them fit, and the id where it ends.
-pub(super) async fn sample(client: &Object, sql: &Sql) -> Result<(u64, u64, Option<i64>), StoreError> {
-    let rows = lists::query(client, sql).await?;
-    let Some(row) = rows.first() else { return Ok((0, 0, None)) };
-    let (many, fitting): (i64, i64) = (get(row, "many")?, get(row, "fitting")?);
-    Ok((many.unsigned_abs(), fitting.unsigned_abs(), get(row, "reached")?))
 }
 
 pub(super) async fn record(client: &impl GenericClient, id: UserId) -> Result<Option<UserRecord>, StoreError> {

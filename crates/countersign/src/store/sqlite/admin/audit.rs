@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::lists::{self, DIALECT, number};
+use super::lists::{self, DIALECT, few, number};
 use super::{sessions, users};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
-use crate::store::admin::lists::{GATHERED, LOOKED_AT};
 use crate::store::admin::sql::{self, Sql};
 use crate::store::admin::told::{address, clipped};
 use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
@@ -35,12 +34,7 @@ pub(super) fn note(connection: &Connection, lines: &[AuditLine]) -> Result<(), S
 pub(super) fn find(connection: &Connection, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
     let listing = sql::audit(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
-    let count = match listed.length {
-        Some(_) => Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?),
-        None if listing.filters == 0 => count_all(connection)?,
-        None if listing.filters == 1 => Count::MoreThan(GATHERED.into()),
-        None => Count::MoreThan(listed.rows.len() as u64),
-    };
+    let count = lists::count(connection, &listing, &listed, "audit_events", count_all)?;
     let mut statement =
         connection.prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, ip, detail FROM audit_events WHERE id = ?")?;
     let mut rows = Vec::with_capacity(listed.rows.len());
@@ -93,12 +87,11 @@ pub(super) fn sizes(connection: &Connection) -> Result<Sizes, StoreError> {
 
 /// Lines go by age only, so that their numbers have hardly a gap.
 fn count_all(connection: &Connection) -> Result<Count, StoreError> {
-    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM audit_events LIMIT {})", LOOKED_AT + 1)))?;
-    if some <= LOOKED_AT as u64 {
-        return Ok(Count::Exactly(some));
-    }
     let span = "SELECT (SELECT max(id) FROM audit_events) - (SELECT min(id) FROM audit_events) + 1";
-    Ok(Count::About(number(connection, &Sql::new(span))?))
+    Ok(match few(connection, "audit_events")? {
+        Some(few) => Count::Exactly(few),
+        None => Count::About(number(connection, &Sql::new(span))?),
+    })
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {

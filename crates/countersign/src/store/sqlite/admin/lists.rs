@@ -4,9 +4,10 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::store::StoreError;
-use crate::store::admin::Place;
-use crate::store::admin::lists::{At, Found, GATHERED, Look};
+use crate::store::admin::estimate::{Estimate, stretches};
+use crate::store::admin::lists::{At, Found, GATHERED, LOOKED_AT, Look};
 use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Sql, Way};
+use crate::store::admin::{Count, Place};
 use crate::store::sqlite::columns::{django_date, key};
 
 /// The rows of a page, in order; where the next and the previous one begin; and on which way they were found, with its length.
@@ -79,6 +80,50 @@ fn look(connection: &Connection, listing: &Listing, way: &Way, look: &Look) -> R
         }
     }
     Ok(found)
+}
+
+/// How many rows are on all pages. `all` counts those of a list without filters.
+pub(super) fn count(
+    connection: &Connection,
+    listing: &Listing,
+    listed: &Listed,
+    table: &str,
+    all: impl FnOnce(&Connection) -> Result<Count, StoreError>,
+) -> Result<Count, StoreError> {
+    if listing.filters == 0 {
+        return all(connection);
+    }
+    let is_short = listed.length.is_some();
+    if is_short || listed.way.is_gathered() {
+        let fitting = number(connection, &listed.way.fitting(&listing.fits))?;
+        return Ok(if is_short { Count::Exactly(fitting) } else { Count::MoreThan(fitting) });
+    }
+    estimate(connection, listing, table, if listing.is_sure { GATHERED.into() } else { listed.rows.len() as u64 })
+}
+
+/// How many rows fit, about; `known` at least.
+pub(super) fn estimate(connection: &Connection, listing: &Listing, table: &str, known: u64) -> Result<Count, StoreError> {
+    let ends = connection
+        .prepare_cached(&format!("SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"))?
+        .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    let mut estimate = Estimate::default();
+    if let (Some(first), Some(last)) = ends {
+        let sql = listing.stretch(table, ("?", "?"));
+        let mut statement = connection.prepare_cached(&sql.text)?;
+        for (from, to) in stretches(first, last) {
+            let params = values(&sql).into_iter().chain([Value::Integer(from), Value::Integer(to)]);
+            let (many, fitting, reached) =
+                statement.query_row(params_from_iter(params), |row| Ok((row.get("many")?, row.get("fitting")?, row.get("reached")?)))?;
+            estimate.add((from, to), many, fitting, reached);
+        }
+    }
+    Ok(estimate.count(known))
+}
+
+/// How many rows a table has, if they are few.
+pub(super) fn few(connection: &Connection, table: &str) -> Result<Option<u64>, StoreError> {
+    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {})", LOOKED_AT + 1)))?;
+    Ok(Some(some).filter(|some| *some <= LOOKED_AT as u64))
 }
 
 pub(super) fn number(connection: &Connection, sql: &Sql) -> Result<u64, StoreError> {

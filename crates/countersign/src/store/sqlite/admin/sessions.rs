@@ -1,12 +1,13 @@
 //! Sessions of users, as the admin site lists and ends them.
 
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::audit;
-use super::lists::{self, DIALECT, number, values};
+use super::lists::{self, DIALECT, few};
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
-use crate::store::admin::sql::{self, Listing};
+use crate::store::admin::lists::LOOKED_AT;
+use crate::store::admin::sql;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::told::line;
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
@@ -15,10 +16,7 @@ use crate::store::sqlite::sessions::{by_id, revoke};
 pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
     let listing = sql::sessions(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
-    let count = match listed.length {
-        Some(_) => Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?),
-        None => estimate(connection, &listing)?,
-    };
+    let count = lists::count(connection, &listing, &listed, "sessions", count_all)?;
     let mut rows = Vec::with_capacity(listed.rows.len());
     for at in &listed.rows {
         rows.extend(SessionId::new(at.id.cast_unsigned()).map(|id| by_id(connection, id)).transpose()?.flatten());
@@ -28,15 +26,10 @@ pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Pag
 
 /// Every session.
 pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
-    estimate(connection, &sql::sessions(&SessionSearch::default(), &DIALECT))
-}
-
-fn estimate(connection: &Connection, listing: &Listing) -> Result<Count, StoreError> {
-    let sample = listing.sample("sessions");
-    let (many, fitting, reached): (u64, u64, Option<i64>) = connection
-        .prepare_cached(&sample.text)?
-        .query_row(params_from_iter(values(&sample)), |row| Ok((row.get("many")?, row.get("fitting")?, row.get("reached")?)))?;
-    Ok(sql::estimated(many, fitting, reached))
+    match few(connection, "sessions")? {
+        Some(few) => Ok(Count::Exactly(few)),
+        None => lists::estimate(connection, &sql::sessions(&SessionSearch::default(), &DIALECT), "sessions", LOOKED_AT as u64),
+    }
 }
 
 pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>, StoreError> {

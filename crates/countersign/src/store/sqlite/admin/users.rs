@@ -1,15 +1,14 @@
 //! Users, as the admin site lists and changes them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
-use super::lists::{self, DIALECT, Listed, number};
+use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
-use crate::store::admin::lists::LOOKED_AT;
-use crate::store::admin::sql::{self, Listing, Sql};
+use crate::store::admin::sql::{self, Sql};
 use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
@@ -21,7 +20,7 @@ use crate::user::{NewUser, User, UserId};
 pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<User>, StoreError> {
     let listing = sql::users(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
-    let count = count(connection, &listing, &listed)?;
+    let count = lists::count(connection, &listing, &listed, "users", count_all)?;
     let mut rows = Vec::with_capacity(listed.rows.len());
     for at in &listed.rows {
         rows.extend(users::by_id(connection, UserId::new(at.id))?);
@@ -29,30 +28,12 @@ pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<U
     Ok(Page { rows, next: listed.next, previous: listed.previous, count })
 }
 
-/// Every user.
+/// Every user. Ids are given one after the other.
 pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
-    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM users LIMIT {})", LOOKED_AT + 1)))?;
-    if some <= LOOKED_AT as u64 {
-        return Ok(Count::Exactly(some));
-    }
-    Ok(Count::About(number(connection, &Sql::new("SELECT max(id) - min(id) + 1 FROM users"))?))
-}
-
-fn count(connection: &Connection, listing: &Listing, listed: &Listed) -> Result<Count, StoreError> {
-    if listing.filters == 0 {
-        return count_all(connection);
-    }
-    if listed.length.is_some() {
-        return Ok(Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?));
-    }
-    if listed.way.is_gathered() {
-        return Ok(Count::MoreThan(number(connection, &listed.way.fitting(&listing.fits))?));
-    }
-    let sample = listing.sample("users");
-    let (many, fitting): (u64, u64) = connection
-        .prepare_cached(&sample.text)?
-        .query_row(params_from_iter(lists::values(&sample)), |row| Ok((row.get("many")?, row.get("fitting")?)))?;
-    Ok(if many < LOOKED_AT as u64 { Count::Exactly(fitting) } else { Count::MoreThan(fitting) })
+    Ok(match few(connection, "users")? {
+        Some(few) => Count::Exactly(few),
+        None => Count::About(number(connection, &Sql::new("SELECT (SELECT max(id) FROM users) - (SELECT min(id) FROM users) + 1"))?),
+    })
 }
 
 pub(super) fn record(connection: &Connection, id: UserId) -> Result<Option<UserRecord>, StoreError> {
