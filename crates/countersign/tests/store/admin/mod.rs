@@ -72,7 +72,8 @@ async fn walk<T, F: Future<Output = Page<T>>>(page: impl Fn(Option<Place>) -> F)
     let (mut there, mut from) = (Vec::new(), None);
     let last = loop {
         let met = page(from.clone()).await;
-        assert_eq!(met.previous.is_some(), from.is_some(), "there is a page before each but the first");
+        // Before pages that are empty, as hardly any row fits, there may be none.
+        assert!(if from.is_none() { met.previous.is_none() } else { met.previous.is_some() || there.is_empty() });
         there.extend(met.rows);
         match met.next {
             Some(next) => from = Some(next),
@@ -82,7 +83,7 @@ async fn walk<T, F: Future<Output = Page<T>>>(page: impl Fn(Option<Place>) -> F)
     let (mut back, mut from) = (page(from).await.rows, last);
     while let Some(place) = from {
         let mut met = page(Some(place)).await;
-        assert!(met.next.is_some(), "there is a page behind each but the last");
+        assert!(met.next.is_some() || back.is_empty(), "there is a page behind each but the last");
         met.rows.append(&mut back);
         (back, from) = (met.rows, met.previous);
     }
