@@ -195,7 +195,7 @@ fn signing_in_leads_on_to_where_one_wanted_and_nowhere_else() {
     let mut desk = world.desk();
     desk.get("/admin/sign-in").expect(200);
     desk.csrf = "AAAA".to_owned();
-    desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)]).says(403, "this session's token");
+    desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)]).says(403, "does not carry this session");
     desk.browser.cookies.clear();
     desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)]).says(403, "Allow cookies");
 }

@@ -94,7 +94,7 @@ fn it_can_be_switched_off_and_its_settings_have_bounds() {
         let log = world.try_wake(&[]).unwrap_err();
         assert!(log.contains(problem), "{name}={value}: {log}");
     }
-    World::builder().set("admin", "off").set("base_path", "/admin").start().get("/admin/csrf").expect(200);
+    World::builder().set("admin", "off").set("base_path", "/admin").start().get("/admin/csrf").expect_problem(401, "refresh_token_missing");
 }
 
 #[test]

@@ -61,6 +61,7 @@ export async function world({ settings = [] } = {}) {
     link,
     log,
     browser,
+    database: join(dir, 'data', 'countersign.sqlite3'),
     async stop() {
       await browser.close();
       if (server.exitCode === null) {
@@ -116,8 +117,9 @@ export async function people(page, url, names = ['alice']) {
     await page.getByRole('button', { name: 'Add the user' }).click();
     user ??= id();
   }
-  let session;
-  for (const name of names) session ??= await logIn(url, name);
+  const sessions = [];
+  for (const name of names) sessions.push(await logIn(url, name));
+  const [session] = sessions;
   return { permission, group, user, session };
 }
 

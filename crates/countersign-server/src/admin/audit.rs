@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::agent::device;
 use super::fault::Fault;
 use super::forms::Form;
 use super::frame::{Frame, When, shown};
@@ -95,7 +96,10 @@ pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> 
         user: row.line.user.map(|id| names.link(id, linked)).unwrap_or_default(),
         ip: row.line.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         session: row.line.session.filter(|_| sessions),
-        detail: row.line.detail,
+        detail: match row.line.kind {
+            AuditKind::Login => device(&row.line.detail),
+            _ => row.line.detail,
+        },
     };
     Ok(rows.into_iter().map(line).collect())
 }

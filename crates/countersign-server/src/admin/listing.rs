@@ -49,6 +49,13 @@ impl Pager {
     }
 }
 
+impl Pager {
+    /// Whether there is more to come: a page may have no rows and yet not be the last, where few of many fit the filters.
+    pub(super) fn goes_on(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
 /// So many, in words.
 pub(super) fn counted(count: Count, one: &str, several: &str) -> String {
     match count {

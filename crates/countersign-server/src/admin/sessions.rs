@@ -36,7 +36,7 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
         user: query.text("user"),
         of: search.user,
         filters: vec![
-            Choice::new(&query, "state", "State", [("", "All"), ("live", "Live"), ("ended", "Ended")]),
+            Choice::new(&query, "state", "State", [("", "All"), ("live", "Live, or left idle"), ("ended", "Ended")]),
             Choice::new(
                 &query,
                 "reason",

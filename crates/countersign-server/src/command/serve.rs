@@ -63,6 +63,7 @@ impl Serve {
             if is_empty {
                 tracing::info!(
                     data_dir = %config.data_dir().display(),
+                    link_on_standard_output = admin.is_some(),
                     "there is no user yet; make one with `countersign createsuperuser` or `countersign user create`, with the same --data-dir"
                 );
             }

@@ -1,0 +1,56 @@
+// Takes the pictures of docs/admin.md: list, edit, session, audit log and dashboard, light and dark, in the real Chromium.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { first, people, signIn, world } from './world.js';
+
+const folder = fileURLToPath(new URL('../../../docs/admin/', import.meta.url));
+const names = ['alice', 'bertha', 'carl', 'dora', 'emil', 'frieda', 'gustav', 'hanna', 'ivan', 'jola', 'karim', 'lena'];
+
+// Days of use, which nobody wants to wait for.
+const ACTIVITY = `
+import math, sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], timeout=10)
+hour = int(time.time()) // 3600
+for h in range(hour - 720, hour):
+    day = 1 + math.sin((h % 24 - 8) / 24 * 2 * math.pi)
+    week = 0.4 if (h // 24 + 3) % 7 > 4 else 1
+    for kind, n in enumerate([60 * day * week, 7 * day + (40 if h == hour - 9 else 0), 2400 * day * week, 1 if h in (hour - 5, hour - 100) else 0, 900 + 300 * day * week]):
+        c.execute('INSERT OR REPLACE INTO activity (hour, kind, n) VALUES (?, ?, ?)', (h, kind + int(sys.argv[2]), int(n)))
+c.commit()
+`;
+
+const w = await world();
+try {
+  const page = await (await w.browser.newContext({ javaScriptEnabled: false })).newPage();
+  await first(page, w.link);
+  const ids = await people(page, w.url, names);
+  await page.goto(`${w.url}/admin/users/${ids.user}/access`);
+  await page.getByLabel('Support').check();
+  await page.getByRole('button', { name: 'Save' }).click();
+  const added = spawnSync('python3', ['-c', ACTIVITY, w.database, '1'], { encoding: 'utf8' });
+  if (added.status !== 0) throw new Error(added.stderr);
+
+  mkdirSync(folder, { recursive: true });
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await (await w.browser.newContext({ javaScriptEnabled: false, colorScheme, viewport: { width: 1280, height: 860 } })).newPage();
+    await signIn(page, w.url);
+    for (const [name, path] of Object.entries({
+      dashboard: '/admin/',
+      users: '/admin/users/',
+      user: `/admin/users/${ids.user}/`,
+      session: `/admin/sessions/${ids.session}/`,
+      audit: '/admin/audit/?user=alice',
+    })) {
+      await page.goto(w.url + path);
+      await page.screenshot({ path: `${folder}${name}-${colorScheme}.png` });
+    }
+    if (colorScheme === 'light') {
+      await page.setViewportSize({ width: 360, height: 740 });
+      await page.goto(`${w.url}/admin/users/`);
+      await page.screenshot({ path: `${folder}users-narrow.png` });
+    }
+  }
+} finally {
+  await w.stop();
+}
