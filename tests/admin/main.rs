@@ -10,3 +10,4 @@ mod rules;
 mod sessions;
 mod sign_in;
 mod site;
+mod stores;

@@ -18,8 +18,10 @@ const PAGES: [(&str, &str); 10] = [
     ("auth.view_user", "/admin/users/1/"),
 ];
 
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Every form with the permission that lets it be sent, and what to fill in.
-const FORMS: [(&str, &str, &[(&str, &str)]); 14] = [
+const FORMS: [(&str, &str, Fields); 14] = [
     ("auth.add_user", "/admin/users/add", &[("username", "mallory"), ("unusable", "on")]),
     ("auth.change_user", "/admin/users/1/", &[("seen", "0"), ("username", "mallory")]),
     ("auth.change_user", "/admin/users/1/access", &[("seen", "0")]),
@@ -99,7 +101,7 @@ fn only_a_superuser_touches_staff_and_superusers() {
     let all = ["auth.view_user", "auth.change_user", "auth.delete_user", "countersign.delete_session"];
     let mut desk = operator(&world, &mut root, "operator", &all);
     let before = everything(&world);
-    for id in ["1", &colleague.to_string(), &world.sql("SELECT id FROM users WHERE username = 'operator'").trim().to_owned()] {
+    for id in ["1", &colleague.to_string(), world.sql("SELECT id FROM users WHERE username = 'operator'").trim()] {
         desk.get(&format!("/admin/users/{id}/")).says(200, "not change it");
         for (path, fields) in [
             (format!("/admin/users/{id}/"), vec![("seen", "0"), ("username", "x")]),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use countersign::clock::OsRandom;
 use countersign::password::Passwords;
-use countersign::store::Store;
 use countersign::store::admin::AdminStore;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
@@ -20,9 +19,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct World<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) store: Arc<dyn Store>,
-    /// The same store, where it can be one behind an admin site.
-    pub(crate) admin: Option<Arc<dyn AdminStore>>,
+    pub(crate) store: Arc<dyn AdminStore>,
 }
 
 impl<'a> World<'a> {
@@ -41,20 +38,17 @@ impl<'a> World<'a> {
                 .create(&directory)
                 .map_err(|error| Failure::new(format!("cannot make the data directory {}: {error}", directory.display())))?;
         }
-        let (store, admin): (Arc<dyn Store>, Option<Arc<dyn AdminStore>>) = match database {
+        let store: Arc<dyn AdminStore> = match database {
             Database::Sqlite(path) if !make && !path.exists() => {
                 return Err(Failure::new(format!(
                     "there is no database at {}; start the server once, run `countersign migrate`, or name the right directory with --data-dir",
                     path.display()
                 )));
             }
-            Database::Sqlite(path) => {
-                let store = Arc::new(SqliteStore::open(&path)?);
-                (store.clone(), Some(store))
-            }
-            Database::Postgres { url, connections } => (Arc::new(PostgresStore::connect(&url, connections).await?), None),
+            Database::Sqlite(path) => Arc::new(SqliteStore::open(&path)?),
+            Database::Postgres { url, connections } => Arc::new(PostgresStore::connect(&url, connections).await?),
         };
-        Ok(Self { config, store, admin })
+        Ok(Self { config, store })
     }
 
     /// The secret: the configured one, or the one in its file, which the first start makes.

@@ -151,7 +151,7 @@ impl Admin {
 
     /// What commands work on.
     fn world(&self) -> World<'_> {
-        World { config: &self.config, store: self.auth.store().clone(), admin: Some(self.store.clone()) }
+        World { config: &self.config, store: self.store.clone() }
     }
 
     /// The permissions that the pages ask for, so that they can be given.

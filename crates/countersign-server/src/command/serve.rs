@@ -41,24 +41,20 @@ impl Serve {
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();
             let counts = Counts::new()?;
+            let (recorder, writer) = Recorder::start(world.store.clone(), parts.audit_keep);
             let builder = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
-            let mut record = world.admin.clone().map(|store| Recorder::start(store, parts.audit_keep));
-            let builder = match &record {
-                Some((recorder, _)) => builder.events(Both(counts.clone(), recorder.clone())),
-                None => builder.events(counts.clone()),
-            };
-            let auth = builder.build().await?;
-            let admin = match (parts.admin, &world.admin, &record) {
-                (Some(limits), Some(store), Some((recorder, _))) => {
+            let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
+            let admin = match parts.admin {
+                Some(limits) => {
                     let limits = Limits {
                         idle: limits.idle,
                         absolute: limits.absolute,
                         body: parts.settings.body_timeout,
                         session_idle: parts.settings.session_idle,
                     };
-                    Some(Admin::new(auth.clone(), store.clone(), config.clone(), parts.settings.clone(), recorder.clone(), limits).await?)
+                    Some(Admin::new(auth.clone(), world.store.clone(), config.clone(), parts.settings.clone(), recorder, limits).await?)
                 }
-                _ => None,
+                None => None,
             };
             if is_empty {
                 tracing::info!(
@@ -82,9 +78,7 @@ impl Serve {
                 });
             };
             serve(auth, admin, &counts, listeners, parts.options, stop).await?;
-            if let Some((_, writer)) = record.take() {
-                writer.finish().await;
-            }
+            writer.finish().await;
             tracing::info!("stopped");
             Ok(())
         })
