@@ -3,6 +3,7 @@
 //! `cargo test -p countersign-examples --bin testing`
 
 use std::error::Error;
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -16,7 +17,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all("data")?;
     let auth = Auth::builder(SqliteStore::open("data/countersign.sqlite3".as_ref())?).secret_file("data/secret").build().await?;
     let address = std::env::var("LISTEN").unwrap_or("127.0.0.1:8000".to_owned());
-    axum::serve(tokio::net::TcpListener::bind(address).await?, app(&auth)).await?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    axum::serve(listener, app(&auth).into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }
 
