@@ -96,6 +96,17 @@ pub trait Account: Any + Debug + Send + Sync {
 /// A user as an access token tells of one, for services that have no database of users.
 ///
 /// A token says no more than its issuer was configured to say (`extra_claims`): without `is_staff`, `groups` and `permissions` in it, nobody is staff, in a group or permitted.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::{Account, TokenUser};
+///
+/// # let claims = world::claims();
+/// // A token whose claims are "sub": "7", "username": "ada", "groups": ["editors"], "permissions": ["articles.publish"]
+/// let ada = TokenUser::of(&claims).unwrap();
+/// assert_eq!(ada.username, "ada");
+/// assert!(ada.has_perm("articles.publish") && !ada.is_staff());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenUser {
@@ -121,6 +132,14 @@ pub struct TokenUser {
 
 impl TokenUser {
     /// The user whom a token tells of; `None` when `sub` is no id.
+    ///
+    /// ```
+    /// use countersign_verify::{Claims, SessionId, TokenUser};
+    ///
+    /// let session = SessionId::new(1).unwrap();
+    /// let claims = Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
+    /// assert_eq!(TokenUser::of(&claims).unwrap().id, 7.into());
+    /// ```
     pub fn of(claims: &Claims) -> Option<Self> {
         let text = |name: &str| claims.extra.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let flag = |name: &str| claims.extra.get(name).and_then(Value::as_bool).unwrap_or(false);

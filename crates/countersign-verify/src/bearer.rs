@@ -7,6 +7,18 @@ use crate::{Code, Problem, TokenError};
 ///
 /// # Errors
 /// A 401 for a header that is no bearer token, or for several.
+///
+/// ```
+/// use countersign_verify::{Code, bearer};
+/// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(bearer(&headers).unwrap(), None);
+/// headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer a.b.c"));
+/// assert_eq!(bearer(&headers).unwrap(), Some("a.b.c"));
+/// headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
+/// assert_eq!(bearer(&headers).unwrap_err().code(), Code::TokenInvalid);
+/// ```
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -39,6 +51,13 @@ pub fn unread_bearer(headers: &HeaderMap) -> Option<&[u8]> {
 ///
 /// # Errors
 /// [`TokenError::Malformed`] for every other value: another scheme, no token, more words, bytes that are no text.
+///
+/// ```
+/// use countersign_verify::{TokenError, bearer_token};
+///
+/// assert_eq!(bearer_token(b"bearer  a.b.c"), Ok("a.b.c"));
+/// assert_eq!(bearer_token(b"Bearer two words"), Err(TokenError::Malformed));
+/// ```
 pub fn bearer_token(value: &[u8]) -> Result<&str, TokenError> {
     let (scheme, rest) = value.split_at_checked(SCHEME.len()).ok_or(TokenError::Malformed)?;
     if !scheme.eq_ignore_ascii_case(SCHEME) {

@@ -6,6 +6,18 @@ use crate::SessionId;
 /// What an access token says. Times are whole seconds since 1970-01-01 UTC (RFC 7519, `NumericDate`).
 ///
 /// Parsing demands every claim that is not optional, each of its own type and each once: a fractional or textual `exp` is no token of ours.
+///
+/// ```
+/// use countersign_verify::Claims;
+///
+/// let claims: Claims = serde_json::from_str(
+///     r#"{"iss": "https://id.example.com", "sub": "7", "iat": 1000, "exp": 1300,
+///         "sid": "00000000000000ff", "auth_time": 1000, "email": "ada@example.com"}"#,
+/// )
+/// .unwrap();
+/// assert_eq!(claims.sid.get(), 255);
+/// assert_eq!(claims.extra["email"], "ada@example.com");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Claims {
@@ -34,12 +46,28 @@ pub struct Claims {
 
 impl Claims {
     /// The claims that every token has; set the optional ones on the result.
+    ///
+    /// ```
+    /// use countersign_verify::{Claims, SessionId};
+    ///
+    /// let session = SessionId::new(255).unwrap();
+    /// let mut claims = Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
+    /// claims.extra.insert("email".into(), "ada@example.com".into());
+    /// assert_eq!(serde_json::to_value(&claims).unwrap()["sid"], "00000000000000ff");
+    /// ```
     pub fn new(iss: String, sub: String, sid: SessionId, auth_time: u64, iat: u64, exp: u64) -> Self {
         Self { iss, sub, iat, exp, sid, auth_time, aud: None, csrf: None, extra: Map::new() }
     }
 }
 
 /// The claim `aud`: one name or several (RFC 7519, 4.1.3).
+///
+/// ```
+/// use countersign_verify::Audience;
+///
+/// assert_eq!(serde_json::from_str::<Audience>(r#""shop""#).unwrap(), Audience::One("shop".into()));
+/// assert_eq!(serde_json::from_str::<Audience>(r#"["shop"]"#).unwrap(), Audience::Many(vec!["shop".into()]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
@@ -51,6 +79,13 @@ pub enum Audience {
 
 impl Audience {
     /// Whether `name` is among them.
+    ///
+    /// ```
+    /// use countersign_verify::Audience;
+    ///
+    /// let audience = Audience::Many(vec!["shop".into(), "forum".into()]);
+    /// assert!(audience.contains("forum") && !audience.contains("for"));
+    /// ```
     pub fn contains(&self, name: &str) -> bool {
         match self {
             Self::One(one) => one == name,

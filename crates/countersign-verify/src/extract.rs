@@ -43,6 +43,21 @@ impl<S: Sync> FromRequestParts<S> for Claims {
 /// The user in full, of the type that the app keeps users in. It dereferences to `U`. `Option<CurrentUser<U>>` where nobody need be logged in.
 ///
 /// A `U` that is not the type of this app's users is a mistake in the program: the answer is a 500, and the log says which type it should be.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use axum::{Router, routing::get};
+/// use countersign_verify::{CurrentUser, TokenUser};
+///
+/// async fn hello(me: CurrentUser<TokenUser>) -> String {
+///     format!("Hello, {}.", me.username)
+/// }
+///
+/// let app = Router::new().route("/hello", get(hello));
+/// # let (alone, app) = (app.clone(), app.layer(world::layer()));
+/// # assert_eq!(world::ask(app, "/hello"), (200, "Hello, ada.".to_owned()));
+/// # assert_eq!(world::ask(alone, "/hello").0, 401);
+/// ```
 pub struct CurrentUser<U> {
     identity: Identity,
     user: PhantomData<fn() -> U>,
@@ -50,6 +65,18 @@ pub struct CurrentUser<U> {
 
 impl<U> CurrentUser<U> {
     /// Who is asking: the token's claims, and the user as permissions see one.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::get};
+    /// use countersign_verify::{CurrentUser, TokenUser};
+    ///
+    /// async fn since(me: CurrentUser<TokenUser>) -> String {
+    ///     format!("{} logged in at {}.", me.username, me.identity().claims().auth_time)
+    /// }
+    /// # let app = Router::new().route("/since", get(since)).layer(world::layer());
+    /// # assert_eq!(world::ask(app, "/since"), (200, "ada logged in at 9400.".to_owned()));
+    /// ```
     pub fn identity(&self) -> &Identity {
         &self.identity
     }

@@ -7,6 +7,18 @@ use crate::{Account, Claims, Denied, ObjectPermission, Seen};
 /// Who is asking: what the access token says, and the user. Cheap to clone.
 ///
 /// `protect` and the layer of a resource server put it into a request's extensions, once everything about the request has been checked.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use axum::{Router, routing::get};
+/// use countersign_verify::Identity;
+///
+/// async fn whoami(who: Identity) -> String {
+///     format!("{} in session {}", who.account().username(), who.claims().sid)
+/// }
+/// # let app = Router::new().route("/", get(whoami)).layer(world::layer());
+/// # assert_eq!(world::ask(app, "/"), (200, "ada in session 0000000000000001".to_owned()));
+/// ```
 #[derive(Clone)]
 pub struct Identity {
     known: Arc<dyn Known>,
@@ -15,27 +27,69 @@ pub struct Identity {
 
 impl Identity {
     /// The identity that a verified token stands for, at `at`, in whole seconds since 1970. The caller has checked the session and the user.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{Identity, TokenUser, Verifier};
+    ///
+    /// # let (verifier, token, now) = (world::verifier(), world::token(), world::NOW);
+    /// let verifier: Verifier<TokenUser> = verifier;
+    /// let verified = verifier.check(&token, now).unwrap();
+    /// let user = TokenUser::of(&verified.claims).unwrap();
+    /// let who = Identity::new(verifier.remember(&token, verified, user), now);
+    /// assert_eq!(who.account().username(), "ada");
+    /// ```
     pub fn new<T: HasAccount>(seen: Arc<Seen<T>>, at: u64) -> Self {
         Self { known: seen, at }
     }
 
     /// What the access token says.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let who = world::ada();
+    /// assert_eq!(who.claims().sub, "7");
+    /// assert_eq!(who.claims().iss, "https://id.example.com");
+    /// ```
     pub fn claims(&self) -> &Claims {
         self.known.claims()
     }
 
     /// The user, as far as permissions need to know.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let who = world::ada();
+    /// assert!(who.account().has_perm("articles.publish"));
+    /// assert!(!who.account().is_staff());
+    /// ```
     pub fn account(&self) -> &dyn Account {
         self.known.account()
     }
 
     /// The user in full, where users are of the type `U`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::TokenUser;
+    ///
+    /// # let who = world::ada();
+    /// let ada: &TokenUser = who.user().unwrap();
+    /// assert_eq!(ada.groups, ["editors"]);
+    /// ```
     pub fn user<U: Account>(&self) -> Option<&U> {
         let account: &dyn Any = self.known.account();
         account.downcast_ref()
     }
 
     /// When the request came, in whole seconds since 1970, by the clock that its token was checked with.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let who = world::ada();
+    /// let logged_in_ago = who.at() - who.claims().auth_time;
+    /// assert_eq!(logged_in_ago, 600);
+    /// ```
     pub fn at(&self) -> u64 {
         self.at
     }
@@ -73,6 +127,24 @@ impl fmt::Debug for Identity {
 }
 
 /// What is attached to a remembered token and leads to its user.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use countersign_verify::{Account, HasAccount, TokenUser};
+///
+/// /// What our service remembers with each token.
+/// struct Remembered {
+///     user: Arc<TokenUser>,
+///     quota: u64,
+/// }
+///
+/// impl HasAccount for Remembered {
+///     fn account(&self) -> &dyn Account {
+///         &*self.user
+///     }
+/// }
+/// ```
 pub trait HasAccount: Send + Sync + 'static {
     /// The user.
     fn account(&self) -> &dyn Account;
