@@ -1,9 +1,9 @@
 //! Verify Countersign access tokens: what a resource server needs, and nothing that needs a database.
 //!
-//! # A service that only verifies
+//! # Mounting
 //!
-//! [`ResourceServer`] fetches the issuer's keys and hears of ended sessions within a second; its layer stands before any tower service, axum and tonic included. Behind it,
-//! handlers take [`CurrentUser`], [`Claims`], [`Identity`] or [`Permitted`], and [`require`] asks for [permissions](permission).
+//! [`ResourceServer`] fetches the issuer's keys and hears of ended sessions within a second; its [layer](ResourceServer::layer) stands before any tower service, axum and tonic included.
+//! What stands behind it is private by default.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -17,6 +17,81 @@
 //!     .route("/reports", get(|| async { "figures" }).layer(require(IsStaff)))
 //!     .layer(auth.layer());
 //! # Ok(()) }
+//! ```
+//!
+//! # Who is asking
+//!
+//! Handlers take [`CurrentUser`], [`Claims`], [`Identity`] or [`Permitted`]; `Option<Identity>` where nobody need be logged in, behind
+//! [`layer_with`](ResourceServer::layer_with)`(AllowAny)`. A [`TokenUser`] knows what the token says, and the token says what its issuer was configured to say (`extra_claims`).
+//!
+//! ```
+//! use countersign_verify::{Claims, Identity};
+//!
+//! async fn session(claims: Claims) -> String {
+//!     format!("Session {} began at {}.", claims.sid, claims.auth_time)
+//! }
+//!
+//! async fn greet(who: Option<Identity>) -> String {
+//!     who.map_or("Hello.".to_owned(), |who| format!("Hello, {}.", who.account().username()))
+//! }
+//! ```
+//!
+//! # Permissions
+//!
+//! [`permission`] has Django REST framework's classes, joined by `and`, `or` and `not`. [`require`](require()) is the layer for a route or a router, [`Permitted`] the extractor, [`Identity::may`] the
+//! question about an object once it is loaded. One of your own is one method.
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use countersign_verify::permission::{HasPerm, InGroup, Permission};
+//! use countersign_verify::require;
+//!
+//! let may_publish = HasPerm("articles.publish").or(InGroup("editors"));
+//! let app: Router = Router::new().route("/publish", post(|| async { "published" }).layer(require(may_publish)));
+//! ```
+//!
+//! # Step-up
+//!
+//! [`RecentLogin`](permission::RecentLogin) keeps dangerous routes for those who have given the password lately. The others get a 401 that says so (RFC 9470).
+//!
+//! ```
+//! use axum::{Router, routing::delete};
+//! use countersign_verify::{permission::RecentLogin, require};
+//!
+//! let app: Router = Router::new().route("/account", delete(|| async { "gone" }).layer(require(RecentLogin(5))));
+//! ```
+//!
+//! # Refusing
+//!
+//! [`Problem`] is the one shape of every refusal (RFC 9457), and yours to use: handlers return it, and [`Denied`] becomes one.
+//!
+//! ```
+//! use countersign_verify::{Code, Problem};
+//!
+//! async fn order() -> Result<&'static str, Problem> {
+//!     Err(Problem::new(Code::NotFound).detail("There is no such order."))
+//! }
+//! ```
+//!
+//! # Testing
+//!
+//! A [`Verifier`] takes the time and the keys that it is given, so a test signs its own tokens and needs no network; [`Protect`] puts any [`Authenticator`] made of it before the
+//! app, in place of the resource server's layer.
+//!
+//! ```
+//! use countersign_verify::{ACCESS_TOKEN_TYPE, Algorithm, Claims, KeySet, SessionId, Verifier, VerifyingKey};
+//! use jsonwebtoken::{DecodingKey, EncodingKey, Header};
+//!
+//! let secret = b"a key of the test's own, thirty-two bytes and more";
+//! let keys = KeySet::new(vec![VerifyingKey::new("k1".into(), Algorithm::HS256, DecodingKey::from_secret(secret), u64::MAX)]);
+//! let verifier: Verifier = Verifier::new("https://auth.example.com".into(), None, keys, 100);
+//!
+//! let mut header = Header::new(Algorithm::HS256);
+//! header.typ = Some(ACCESS_TOKEN_TYPE.into());
+//! header.kid = Some("k1".into());
+//! let claims = Claims::new("https://auth.example.com".into(), "7".into(), SessionId::new(1).unwrap(), 1_000, 1_000, 1_300);
+//! let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap();
+//! assert_eq!(verifier.verify(&token, 1_200).unwrap().claims.sub, "7");
 //! ```
 //!
 //! # The parts

@@ -35,6 +35,12 @@ struct Told {
 
 impl Problem {
     /// A problem with its code's usual detail.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// assert_eq!(Problem::new(Code::SessionRevoked).as_detail(), "This session was ended. Log in again.");
+    /// ```
     pub fn new(code: Code) -> Self {
         Self(Box::new(Told {
             code,
@@ -48,6 +54,16 @@ impl Problem {
     }
 
     /// The 401 that asks for a login no older than `seconds` (RFC 9470).
+    ///
+    /// ```
+    /// use countersign_verify::Problem;
+    ///
+    /// let answer = Problem::recent_login_required(300).to_http::<Vec<u8>>();
+    /// assert_eq!(
+    ///     answer.headers()["www-authenticate"],
+    ///     r#"Bearer error="insufficient_user_authentication", error_description="a more recent login is required", max_age=300"#
+    /// );
+    /// ```
     pub fn recent_login_required(seconds: u64) -> Self {
         let challenge = format!(
             "Bearer error=\"insufficient_user_authentication\", error_description=\"a more recent login is required\", max_age={seconds}"
@@ -58,6 +74,13 @@ impl Problem {
     }
 
     /// Says more exactly what is wrong, and what to do.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::NotFound).detail("There is no such order.");
+    /// assert_eq!(problem.as_detail(), "There is no such order.");
+    /// ```
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = detail.into();
@@ -65,6 +88,14 @@ impl Problem {
     }
 
     /// Adds a message about a field.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::ValidationError).field("amount", "More than is in stock.");
+    /// let answer: serde_json::Value = serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
+    /// assert_eq!(answer["errors"]["amount"][0], "More than is in stock.");
+    /// ```
     #[must_use]
     pub fn field(mut self, name: &'static str, message: impl Into<String>) -> Self {
         self.0.errors.entry(name).or_default().push(message.into());
@@ -72,6 +103,14 @@ impl Problem {
     }
 
     /// Says why a session was ended, in the word of the contract.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::SessionRevoked).reason("password_changed");
+    /// let answer: serde_json::Value = serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
+    /// assert_eq!(answer["reason"], "password_changed");
+    /// ```
     #[must_use]
     pub fn reason(mut self, reason: &'static str) -> Self {
         self.0.reason = Some(reason);
@@ -79,6 +118,13 @@ impl Problem {
     }
 
     /// Says when to come back, in seconds.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let answer = Problem::new(Code::Unavailable).retry_after(2).to_http::<Vec<u8>>();
+    /// assert_eq!(answer.headers()["retry-after"], "2");
+    /// ```
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after = Some(seconds.max(1));
@@ -86,6 +132,14 @@ impl Problem {
     }
 
     /// Says which methods there are.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    /// use http::HeaderValue;
+    ///
+    /// let answer = Problem::new(Code::MethodNotAllowed).allow(HeaderValue::from_static("GET, HEAD")).to_http::<Vec<u8>>();
+    /// assert_eq!(answer.headers()["allow"], "GET, HEAD");
+    /// ```
     #[must_use]
     pub fn allow(mut self, methods: HeaderValue) -> Self {
         self.0.allow = Some(methods);
@@ -93,11 +147,25 @@ impl Problem {
     }
 
     /// Its code.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem, TokenError};
+    ///
+    /// assert_eq!(Problem::from(TokenError::Expired).code(), Code::TokenExpired);
+    /// ```
     pub fn code(&self) -> Code {
         self.0.code
     }
 
     /// The messages about fields.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::ValidationError);
+    /// assert!(!problem.has_field_errors());
+    /// assert!(problem.field("amount", "Too many.").has_field_errors());
+    /// ```
     pub fn has_field_errors(&self) -> bool {
         !self.0.errors.is_empty()
     }
@@ -105,6 +173,16 @@ impl Problem {
 
 impl Problem {
     /// The answer, with any type of body that a buffer of bytes can become.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let answer = Problem::new(Code::NotAuthenticated).to_http::<Vec<u8>>();
+    /// assert_eq!((answer.status().as_u16(), &answer.headers()["www-authenticate"]), (401, &"Bearer".parse().unwrap()));
+    /// let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+    /// assert_eq!(document["type"], "urn:countersign:problem:not_authenticated");
+    /// assert_eq!(document["code"], "not_authenticated");
+    /// ```
     pub fn to_http<B: From<Vec<u8>>>(&self) -> Response<B> {
         let (status, code, title, _) = self.0.code.row();
         let document = Document {
@@ -135,6 +213,12 @@ impl Problem {
     }
 
     /// What is wrong, and what to do.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// assert_eq!(Problem::new(Code::PermissionDenied).as_detail(), "You may not do this.");
+    /// ```
     pub fn as_detail(&self) -> &str {
         &self.0.detail
     }
@@ -157,6 +241,13 @@ impl From<TokenError> for Problem {
 }
 
 /// What went wrong, in a word that stays the same for ever.
+///
+/// ```
+/// use countersign_verify::Code;
+///
+/// assert_eq!(Code::TokenExpired.as_str(), "token_expired");
+/// assert!(Code::ALL.iter().all(|code| code.status().as_u16() >= 400));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {
@@ -214,11 +305,19 @@ pub enum Code {
 
 impl Code {
     /// The word.
+    ///
+    /// ```
+    /// assert_eq!(countersign_verify::Code::CsrfFailed.as_str(), "csrf_failed");
+    /// ```
     pub fn as_str(self) -> &'static str {
         self.row().1
     }
 
     /// The status.
+    ///
+    /// ```
+    /// assert_eq!(countersign_verify::Code::Throttled.status(), 429);
+    /// ```
     pub fn status(self) -> StatusCode {
         self.row().0
     }

@@ -14,6 +14,38 @@ use crate::require::{is_grpc, refusal};
 use crate::{Identity, Problem, ResponseBody};
 
 /// Finds out who sends a request, and checks everything about it that does not depend on the route: token, session, user, and the CSRF token of a write.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use std::sync::Arc;
+///
+/// use countersign_verify::{Authenticator, Found, Identity, Protect, TokenUser, Verifier, bearer};
+/// use http::request::Parts;
+///
+/// #[derive(Clone)]
+/// struct Door(Arc<Verifier<TokenUser>>);
+///
+/// impl Door {
+///     fn find(&self, request: &Parts) -> Found {
+///         let Some(token) = bearer(&request.headers)? else { return Ok(None) };
+///         let now = 10_000; // the clock's
+///         let verified = self.0.check(token, now)?;
+///         let Some(user) = TokenUser::of(&verified.claims) else { return Ok(None) };
+///         Ok(Some(Identity::new(self.0.remember(token, verified, user), now)))
+///     }
+/// }
+///
+/// impl Authenticator for Door {
+///     fn known(&self, _: &Parts) -> Option<Found> {
+///         None
+///     }
+///     async fn identify(&self, request: &Parts) -> Found {
+///         self.find(request)
+///     }
+/// }
+/// # let app = axum::Router::new().route("/", axum::routing::get(|| async { "in" }));
+/// # assert_eq!(world::ask(app.layer(Protect::new(Door(Arc::new(world::verifier())))), "/").0, 200);
+/// ```
 pub trait Authenticator: Clone + Send + Sync + 'static {
     /// The answer, where it is known without waiting; `None` where [`identify`](Self::identify) must be asked.
     fn known(&self, request: &Parts) -> Option<Found>;
@@ -23,11 +55,33 @@ pub trait Authenticator: Clone + Send + Sync + 'static {
 }
 
 /// Who is asking: nobody in particular, somebody, or somebody who is refused whatever the route.
+///
+/// ```
+/// use countersign_verify::{Code, Found, Problem};
+///
+/// let nobody: Found = Ok(None);
+/// let refused: Found = Err(Problem::new(Code::SessionRevoked));
+/// assert!(nobody.is_ok() && refused.is_err());
+/// ```
 pub type Found = Result<Option<Identity>, Problem>;
 
 /// The layer: private by default.
 ///
 /// Who may not pass gets the answer here, and the service inside never sees the request. The service finds the [`Identity`] in the request's extensions.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use axum::{Router, routing::get};
+/// use countersign_verify::Protect;
+///
+/// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
+/// let app = Router::new().route("/hello", get(|| async { "hello" })).layer(Protect::new(authenticator));
+/// # assert_eq!(world::ask(app.clone(), "/hello").0, 200);
+/// let request = axum::extract::Request::get("/hello").body(axum::body::Body::empty()).unwrap();
+/// let answer = tower::ServiceExt::oneshot(app, request);
+/// # let answer = world::block_on(answer).unwrap();
+/// assert_eq!(answer.status(), 401); // no token was sent
+/// ```
 #[derive(Debug)]
 pub struct Protect<A, P = IsAuthenticated>(Arc<Guard<A, P>>);
 
@@ -40,6 +94,14 @@ struct Guard<A, P> {
 
 impl<A> Protect<A> {
     /// A layer that lets only users in.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{Protect, permission::IsAuthenticated};
+    ///
+    /// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
+    /// let layer: Protect<_, IsAuthenticated> = Protect::new(authenticator);
+    /// ```
     pub fn new(authenticator: A) -> Self {
         Self(Arc::new(Guard { authenticator, permission: IsAuthenticated }))
     }
@@ -50,6 +112,18 @@ impl<A, P: Permission> Protect<A, P> {
     ///
     /// # Panics
     /// When the parts of the permission contradict each other, as [`require`](crate::require()).
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::get};
+    /// use countersign_verify::{Protect, permission::IsStaff};
+    ///
+    /// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
+    /// let app = Router::new().route("/reports", get(|| async { "figures" })).layer(Protect::with(authenticator, IsStaff));
+    /// # let (status, body) = world::ask(app, "/reports"); // Ada is an editor
+    /// assert_eq!(status, 403);
+    /// assert!(body.contains("The permission that you lack: IsStaff."));
+    /// ```
     pub fn with(authenticator: A, permission: P) -> Self {
         if let Err(contradiction) = consistent(&permission) {
             panic!("{contradiction}");
@@ -73,6 +147,16 @@ impl<A, P, S> Layer<S> for Protect<A, P> {
 }
 
 /// A service behind [`Protect`].
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::{Protect, Protected};
+/// use tower_layer::Layer;
+///
+/// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
+/// # struct MyService;
+/// let service: Protected<_, _, MyService> = Protect::new(authenticator).layer(MyService);
+/// ```
 #[derive(Debug)]
 pub struct Protected<A, P, S> {
     layer: Protect<A, P>,
@@ -146,6 +230,14 @@ impl<A, P: Permission> Protect<A, P> {
 }
 
 /// An answer that the inner service has no part in.
+///
+/// ```
+/// use countersign_verify::{Passage, Refused};
+///
+/// fn refused<F, R, E>(passage: Passage<F, R, E>) -> Option<Box<Refused>> {
+///     if let Passage::Refused { refused } = passage { Some(refused) } else { None }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Refused {
     problem: Problem,
@@ -162,6 +254,19 @@ type Waiting<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>
 
 pin_project_lite::pin_project! {
     /// The answer of a protected service.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, extract::Request};
+    /// use countersign_verify::{Passage, Protected, ResourceServer, permission::IsAuthenticated};
+    /// use tower_service::Service;
+    ///
+    /// type Answered<S> = <S as Service<Request<Body>>>::Future;
+    ///
+    /// fn is_the_future(of: Answered<Protected<ResourceServer, IsAuthenticated, Router>>) -> impl Future {
+    ///     let passage: Passage<_, _, _> = of;
+    ///     passage
+    /// }
+    /// ```
     #[project = Projected]
     #[allow(missing_docs)]
     pub enum Passage<F, R, E> {

@@ -33,6 +33,11 @@ pub struct Recent<K, V> {
 
 impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// A map of at most `capacity` entries.
+    ///
+    /// ```
+    /// let seen: countersign_verify::Recent<u64, &str> = countersign_verify::Recent::new(1_000);
+    /// assert!(seen.is_empty());
+    /// ```
     pub fn new(capacity: usize) -> Self {
         Self {
             young: ArcSwap::default(),
@@ -44,6 +49,12 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     }
 
     /// What was put in under this key.
+    ///
+    /// ```
+    /// let seen = countersign_verify::Recent::new(10);
+    /// seen.insert("key".to_owned(), 1);
+    /// assert_eq!((seen.get("key"), seen.get("other")), (Some(1), None));
+    /// ```
     pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -56,6 +67,13 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     }
 
     /// Puts in.
+    ///
+    /// ```
+    /// let seen = countersign_verify::Recent::new(10);
+    /// seen.insert("key", 1);
+    /// seen.insert("key", 2);
+    /// assert_eq!(seen.get("key"), Some(2));
+    /// ```
     pub fn insert(&self, key: K, value: V) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.inserted.fetch_add(1, Ordering::Relaxed) >= self.half {
@@ -66,6 +84,13 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     }
 
     /// Takes out.
+    ///
+    /// ```
+    /// let seen = countersign_verify::Recent::new(10);
+    /// seen.insert("key", 1);
+    /// seen.remove("key");
+    /// assert_eq!(seen.get("key"), None);
+    /// ```
     pub fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q)
     where
         K: Borrow<Q>,
@@ -76,6 +101,13 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     }
 
     /// Takes out everything.
+    ///
+    /// ```
+    /// let seen = countersign_verify::Recent::new(10);
+    /// seen.insert("key", 1);
+    /// seen.clear();
+    /// assert_eq!(seen.get("key"), None);
+    /// ```
     pub fn clear(&self) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.young.store(Arc::default());
@@ -84,11 +116,24 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     }
 
     /// How many entries it holds.
+    ///
+    /// ```
+    /// let seen = countersign_verify::Recent::new(10);
+    /// seen.insert("key", 1);
+    /// assert_eq!(seen.len(), 1);
+    /// ```
     pub fn len(&self) -> usize {
         self.young.load().len() + self.old.load().len()
     }
 
     /// Whether it holds none.
+    ///
+    /// ```
+    /// let seen = countersign_verify::Recent::new(10);
+    /// assert!(seen.is_empty());
+    /// seen.insert("key", 1);
+    /// assert!(!seen.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

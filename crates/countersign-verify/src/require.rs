@@ -32,6 +32,14 @@ pub fn require<P: Permission>(permission: P) -> Require<P> {
 }
 
 /// What [`require`] makes.
+///
+/// ```
+/// use countersign_verify::permission::IsStaff;
+/// use countersign_verify::{Require, require};
+///
+/// let layer: Require<IsStaff> = require(IsStaff);
+/// let twice = layer.clone(); // for another route
+/// ```
 #[derive(Debug)]
 pub struct Require<P> {
     permission: Arc<P>,
@@ -52,6 +60,15 @@ impl<P, S> Layer<S> for Require<P> {
 }
 
 /// A service behind [`require`].
+///
+/// ```
+/// use countersign_verify::permission::IsStaff;
+/// use countersign_verify::{Required, require};
+/// use tower_layer::Layer;
+///
+/// # struct MyService;
+/// let service: Required<IsStaff, MyService> = require(IsStaff).layer(MyService);
+/// ```
 #[derive(Debug)]
 pub struct Required<P, S> {
     permission: Arc<P>,
@@ -90,6 +107,18 @@ where
 
 pin_project_lite::pin_project! {
     /// The answer of a guarded service.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, extract::Request};
+    /// use countersign_verify::{Answer, Required, permission::IsStaff};
+    /// use tower_service::Service;
+    ///
+    /// type Answered<S> = <S as Service<Request<Body>>>::Future;
+    ///
+    /// fn is_the_future(of: Answered<Required<IsStaff, Router>>) -> Answer<Answered<Router>> {
+    ///     of
+    /// }
+    /// ```
     #[derive(Debug)]
     #[project = Projected]
     #[allow(missing_docs)]

@@ -3,6 +3,22 @@ use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt, Full};
 
 /// A body that a refusal can be written into. The layers stand before any service whose answers have such a body; implement it for your own.
+///
+/// ```
+/// use countersign_verify::ResponseBody;
+///
+/// /// The body of a service of our own.
+/// enum MyBody {
+///     Bytes(Vec<u8>),
+///     File(std::fs::File),
+/// }
+///
+/// impl ResponseBody for MyBody {
+///     fn from_bytes(bytes: Vec<u8>) -> Self {
+///         Self::Bytes(bytes)
+///     }
+/// }
+/// ```
 pub trait ResponseBody {
     /// The body with these bytes.
     fn from_bytes(bytes: Vec<u8>) -> Self;

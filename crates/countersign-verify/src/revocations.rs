@@ -29,12 +29,26 @@ type Part = HashMap<SessionId, u64>;
 
 impl Revocations {
     /// Whether this session was ended.
+    ///
+    /// ```
+    /// use countersign_verify::{Revocations, SessionId};
+    ///
+    /// assert!(!Revocations::default().contains(SessionId::new(7).unwrap()));
+    /// ```
     pub fn contains(&self, id: SessionId) -> bool {
         let part = self.part(id).load();
         !part.is_empty() && part.contains_key(&id)
     }
 
     /// Notes that a session was ended at `at`, in whole seconds since 1970.
+    ///
+    /// ```
+    /// use countersign_verify::{Revocations, SessionId};
+    ///
+    /// let ended = Revocations::default();
+    /// ended.insert(SessionId::new(7).unwrap(), 1_000);
+    /// assert!(ended.contains(SessionId::new(7).unwrap()));
+    /// ```
     pub fn insert(&self, id: SessionId, at: u64) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let part = self.part(id);
@@ -45,6 +59,16 @@ impl Revocations {
     }
 
     /// Forgets the sessions that were ended before `at`: every access token of theirs has expired.
+    ///
+    /// ```
+    /// use countersign_verify::{Revocations, SessionId};
+    ///
+    /// let ended = Revocations::default();
+    /// ended.insert(SessionId::new(7).unwrap(), 1_000);
+    /// ended.insert(SessionId::new(8).unwrap(), 2_000);
+    /// ended.forget_before(2_000);
+    /// assert_eq!(ended.len(), 1);
+    /// ```
     pub fn forget_before(&self, at: u64) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         for part in &self.parts {
@@ -56,11 +80,19 @@ impl Revocations {
     }
 
     /// How many sessions it holds.
+    ///
+    /// ```
+    /// assert_eq!(countersign_verify::Revocations::default().len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.load().len()).sum()
     }
 
     /// Whether it holds none.
+    ///
+    /// ```
+    /// assert!(countersign_verify::Revocations::default().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| part.load().is_empty())
     }

@@ -18,6 +18,13 @@ pub struct SessionId(NonZeroU64);
 
 impl SessionId {
     /// The id with these bits; `None` for zero.
+    ///
+    /// ```
+    /// use countersign_verify::SessionId;
+    ///
+    /// assert_eq!(SessionId::new(255).unwrap().to_string(), "00000000000000ff");
+    /// assert_eq!(SessionId::new(0), None);
+    /// ```
     pub const fn new(bits: u64) -> Option<Self> {
         match NonZeroU64::new(bits) {
             Some(bits) => Some(Self(bits)),
@@ -26,6 +33,11 @@ impl SessionId {
     }
 
     /// The bits.
+    ///
+    /// ```
+    /// let id: countersign_verify::SessionId = "000000000000000a".parse().unwrap();
+    /// assert_eq!(id.get(), 10);
+    /// ```
     pub const fn get(self) -> u64 {
         self.0.get()
     }
@@ -68,6 +80,12 @@ impl<'de> Deserialize<'de> for SessionId {
 }
 
 /// A text that is not 16 lower-case hexadecimal digits, or all of them zero.
+///
+/// ```
+/// use countersign_verify::{InvalidSessionId, SessionId};
+///
+/// assert_eq!("0000000000000000".parse::<SessionId>(), Err(InvalidSessionId));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a session id is 16 lower-case hexadecimal digits, not all zero")]
 pub struct InvalidSessionId;

@@ -31,11 +31,25 @@ impl UserId {
     pub const MAX_BYTES: usize = 62;
 
     /// The id with this number.
+    ///
+    /// ```
+    /// use countersign_verify::UserId;
+    ///
+    /// const ADMIN: UserId = UserId::new(1);
+    /// assert_eq!(ADMIN, 1.into());
+    /// ```
     pub const fn new(id: i64) -> Self {
         Self(Repr::Integer(id))
     }
 
     /// The number; `None` for a text.
+    ///
+    /// ```
+    /// use countersign_verify::UserId;
+    ///
+    /// assert_eq!(UserId::new(7).as_i64(), Some(7));
+    /// assert_eq!("ada".parse::<UserId>().unwrap().as_i64(), None);
+    /// ```
     pub const fn as_i64(self) -> Option<i64> {
         match self.0 {
             Repr::Integer(id) => Some(id),
@@ -44,6 +58,13 @@ impl UserId {
     }
 
     /// The text; `None` for a number.
+    ///
+    /// ```
+    /// use countersign_verify::UserId;
+    ///
+    /// assert_eq!("ada".parse::<UserId>().unwrap().as_text(), Some("ada"));
+    /// assert_eq!("7".parse::<UserId>().unwrap().as_text(), None);
+    /// ```
     pub fn as_text(&self) -> Option<&str> {
         match &self.0 {
             Repr::Integer(_) => None,
@@ -94,6 +115,12 @@ impl Serialize for UserId {
 }
 
 /// A text that cannot be a user's id.
+///
+/// ```
+/// use countersign_verify::{InvalidUserId, UserId};
+///
+/// assert_eq!("x".repeat(UserId::MAX_BYTES + 1).parse::<UserId>(), Err(InvalidUserId));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a user's id is a 64-bit integer, or a text of 1 to {} bytes without control characters", UserId::MAX_BYTES)]
 pub struct InvalidUserId;

@@ -10,6 +10,17 @@ use crate::{Claims, KeySet, Recent};
 ///
 /// A signature check takes tens of microseconds; the same token again is found in a bounded cache by its exact bytes, in well under one. Neither takes a lock
 /// that another request waits on. Revocation and the user's state are the caller's to check, each time.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::{TokenError, Verifier};
+///
+/// # let (keys, token) = (world::keys(), world::token());
+/// let verifier: Verifier = Verifier::new("https://id.example.com".into(), None, keys, 10_000);
+/// let seen = verifier.verify(&token, 10_299).unwrap(); // a token that ends at 10 300
+/// assert_eq!(seen.claims.sub, "7");
+/// assert_eq!(verifier.verify(&token, 10_300).unwrap_err(), TokenError::Expired);
+/// ```
 pub struct Verifier<T = ()> {
     issuer: String,
     audience: Option<String>,
@@ -20,6 +31,15 @@ pub struct Verifier<T = ()> {
 
 impl<T> Verifier<T> {
     /// A verifier of tokens that `issuer` issued, for `audience` where one is given, remembering up to `remembered` tokens.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{TokenError, Verifier};
+    ///
+    /// # let (keys, token) = (world::keys(), world::token());
+    /// let shop: Verifier = Verifier::new("https://id.example.com".into(), Some("shop".into()), keys, 10_000);
+    /// assert_eq!(shop.verify(&token, 10_000).unwrap_err(), TokenError::WrongAudience); // a token without `aud`
+    /// ```
     pub fn new(issuer: String, audience: Option<String>, keys: KeySet, remembered: usize) -> Self {
         Self {
             issuer,
@@ -31,6 +51,16 @@ impl<T> Verifier<T> {
     }
 
     /// Lets no token live for longer than this after its `iat`, in seconds, whatever it says: revocations are remembered for so long and no longer.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::Verifier;
+    ///
+    /// # let (keys, token) = (world::keys(), world::token());
+    /// let strict: Verifier = Verifier::new("https://id.example.com".into(), None, keys, 10_000).no_longer_than(60);
+    /// assert!(strict.verify(&token, 10_059).is_ok()); // a token issued at 10 000
+    /// assert!(strict.verify(&token, 10_060).is_err());
+    /// ```
     #[must_use]
     pub fn no_longer_than(mut self, seconds: u64) -> Self {
         self.longest = seconds;
@@ -38,6 +68,17 @@ impl<T> Verifier<T> {
     }
 
     /// The token as it was [remembered](Self::remember), if it still counts at `now`, in whole seconds since 1970.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::Verifier;
+    ///
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let verifier: Verifier = verifier;
+    /// assert!(verifier.seen(&token, 10_000).is_none());
+    /// verifier.verify(&token, 10_000).unwrap();
+    /// assert!(verifier.seen(&token, 10_000).is_some());
+    /// ```
     pub fn seen(&self, token: impl AsRef<[u8]>, now: u64) -> Option<Arc<Seen<T>>> {
         let seen = self.cache.get(token.as_ref())?;
         (now < seen.until && seen.generation == self.keys.load().number).then_some(seen)
@@ -47,6 +88,16 @@ impl<T> Verifier<T> {
     ///
     /// # Errors
     /// [`TokenError`] for everything that is no token of ours. A token of ours that has expired is none of these: a logout is welcome at any time.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{TokenError, Verifier};
+    ///
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let verifier: Verifier = verifier;
+    /// assert!(verifier.check(&token, 99_999).unwrap().expired);
+    /// assert_eq!(verifier.check("a.b.c", 10_000).unwrap_err(), TokenError::Malformed);
+    /// ```
     pub fn check(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
         let keys = self.keys.load();
         let (claims, retires_at) = self.read(token, &keys.keys, now)?;
@@ -55,6 +106,18 @@ impl<T> Verifier<T> {
     }
 
     /// Remembers a token that was checked, and what is attached to it; the same token again takes the old one's place.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{TokenUser, Verifier};
+    ///
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let verifier: Verifier<TokenUser> = verifier;
+    /// let verified = verifier.check(&token, 10_000).unwrap();
+    /// let user = TokenUser::of(&verified.claims).unwrap();
+    /// verifier.remember(&token, verified, user);
+    /// assert_eq!(verifier.seen(&token, 10_000).unwrap().attached.username, "ada");
+    /// ```
     pub fn remember(&self, token: &str, verified: Verified, attached: T) -> Arc<Seen<T>> {
         let Verified { claims, until, generation, .. } = verified;
         let seen = Arc::new(Seen { claims, attached, until, generation });
@@ -63,11 +126,30 @@ impl<T> Verifier<T> {
     }
 
     /// Takes new keys. Tokens that were verified with the old ones are checked again.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{KeySet, TokenError, Verifier};
+    ///
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let verifier: Verifier = verifier;
+    /// assert!(verifier.verify(&token, 10_000).is_ok());
+    /// verifier.set_keys(&KeySet::default());
+    /// assert_eq!(verifier.verify(&token, 10_000).unwrap_err(), TokenError::UnknownKey);
+    /// ```
     pub fn set_keys(&self, keys: &KeySet) {
         self.keys.rcu(|old| Generation { number: old.number + 1, keys: keys.clone() });
     }
 
     /// How many tokens it remembers.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (verifier, token) = (world::verifier::<()>(), world::token());
+    /// assert_eq!(verifier.remembered(), 0);
+    /// verifier.verify(&token, 10_000).unwrap();
+    /// assert_eq!(verifier.remembered(), 1);
+    /// ```
     pub fn remembered(&self) -> usize {
         self.cache.len()
     }
@@ -113,6 +195,15 @@ impl Verifier {
     ///
     /// # Errors
     /// [`TokenError::Expired`] for a good token whose time is over; [`TokenError`]'s other variants for everything that is no token of ours.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::TokenError;
+    ///
+    /// # let (verifier, token) = (world::verifier::<()>(), world::token());
+    /// assert_eq!(verifier.verify(&token, 10_000).unwrap().claims.sub, "7");
+    /// assert_eq!(verifier.verify(&token, 10_300).unwrap_err(), TokenError::Expired);
+    /// ```
     pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Seen<()>>, TokenError> {
         if let Some(seen) = self.seen(token, now) {
             return Ok(seen);
@@ -131,6 +222,14 @@ impl<T> fmt::Debug for Verifier<T> {
 }
 
 /// A token whose signature and form are good.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// # let (verifier, token) = (world::verifier::<()>(), world::token());
+/// let verified = verifier.check(&token, 10_000).unwrap();
+/// assert_eq!(verified.claims.exp, 10_300);
+/// assert!(!verified.expired);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Verified {
     /// What it says.
@@ -142,6 +241,14 @@ pub struct Verified {
 }
 
 /// A token that was verified before, and what the caller attached to it.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// # let (verifier, token) = (world::verifier(), world::token());
+/// let verified = verifier.check(&token, 10_000).unwrap();
+/// verifier.remember(&token, verified, "whatever your service knows of this user");
+/// assert_eq!(verifier.seen(&token, 10_001).unwrap().attached, "whatever your service knows of this user");
+/// ```
 #[derive(Debug)]
 pub struct Seen<T> {
     /// What it says.
@@ -154,12 +261,28 @@ pub struct Seen<T> {
 
 impl<T> Seen<T> {
     /// As when it was checked, to be remembered with something else attached.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let seen = verifier.remember(&token, verifier.check(&token, 10_000).unwrap(), "an old name");
+    /// verifier.remember(&token, seen.verified(), "a new name");
+    /// assert_eq!(verifier.seen(&token, 10_001).unwrap().attached, "a new name");
+    /// ```
     pub fn verified(&self) -> Verified {
         Verified { claims: self.claims.clone(), expired: false, until: self.until, generation: self.generation }
     }
 }
 
 /// Why a token is not accepted.
+///
+/// ```
+/// use countersign_verify::{Code, Problem, TokenError};
+///
+/// assert_eq!(TokenError::WrongType.to_string(), "This is not an access token.");
+/// assert_eq!(Problem::from(TokenError::Expired).code(), Code::TokenExpired);
+/// assert_eq!(Problem::from(TokenError::WrongType).code(), Code::TokenInvalid);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {

@@ -5,6 +5,26 @@ use std::collections::BTreeSet;
 use super::Permission;
 
 /// What a permission is made of: facts about a request, joined by and, or, not.
+///
+/// ```
+/// use countersign_verify::permission::{Ask, Denied, Permission, Rule, consistent};
+///
+/// #[derive(Debug)]
+/// struct HasBadge(bool);
+///
+/// impl Permission for HasBadge {
+///     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+///         if ask.request.headers.contains_key("x-badge") == self.0 { Ok(()) } else { Err(Denied::new("HasBadge")) }
+///     }
+///     fn rule(&self) -> Rule {
+///         let badge = Rule::fact("a badge");
+///         if self.0 { badge } else { badge.negated() }
+///     }
+/// }
+///
+/// assert!(consistent(&HasBadge(true)).is_ok());
+/// assert!(consistent(&HasBadge(true).and(HasBadge(false))).is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule(Node);
 
@@ -18,6 +38,13 @@ enum Node {
 
 impl Rule {
     /// Something that is true of some requests. The same words are the same fact.
+    ///
+    /// ```
+    /// use countersign_verify::permission::Rule;
+    ///
+    /// assert_eq!(Rule::fact("a badge"), Rule::fact("a badge"));
+    /// assert_ne!(Rule::fact("a badge"), Rule::fact("a key"));
+    /// ```
     pub fn fact(words: impl Into<String>) -> Self {
         Self(Node::Fact(words.into()))
     }
@@ -28,26 +55,56 @@ impl Rule {
     }
 
     /// True of every request.
+    ///
+    /// ```
+    /// use countersign_verify::permission::{AllowAny, Permission, Rule};
+    ///
+    /// assert_eq!(AllowAny.rule(), Rule::everybody());
+    /// ```
     pub fn everybody() -> Self {
         Self(Node::All(Vec::new()))
     }
 
     /// True of no request.
+    ///
+    /// ```
+    /// use countersign_verify::permission::{Permission, RecentLogin, Rule};
+    ///
+    /// assert_eq!(RecentLogin(0).rule(), Rule::nobody());
+    /// ```
     pub fn nobody() -> Self {
         Self(Node::Any(Vec::new()))
     }
 
     /// True when all of these are.
+    ///
+    /// ```
+    /// use countersign_verify::permission::{IsAuthenticated, IsStaff, Permission, Rule};
+    ///
+    /// assert_eq!(IsStaff.rule(), Rule::all([IsAuthenticated.rule(), Rule::fact("IsStaff")]));
+    /// ```
     pub fn all(rules: impl IntoIterator<Item = Self>) -> Self {
         Self(Node::All(rules.into_iter().collect()))
     }
 
     /// True when one of these is.
+    ///
+    /// ```
+    /// use countersign_verify::permission::{InGroup, IsStaff, Permission, Rule};
+    ///
+    /// assert_eq!(IsStaff.or(InGroup("editors")).rule(), Rule::any([IsStaff.rule(), InGroup("editors").rule()]));
+    /// ```
     pub fn any(rules: impl IntoIterator<Item = Self>) -> Self {
         Self(Node::Any(rules.into_iter().collect()))
     }
 
     /// True when this is not.
+    ///
+    /// ```
+    /// use countersign_verify::permission::{IsStaff, Permission};
+    ///
+    /// assert_eq!(IsStaff.not().rule(), IsStaff.rule().negated());
+    /// ```
     #[must_use]
     pub fn negated(self) -> Self {
         Self(Node::Not(Box::new(self)))
@@ -74,6 +131,15 @@ impl Rule {
 }
 
 /// A permission that contradicts itself.
+///
+/// ```
+/// use countersign_verify::permission::{Contradiction, IsStaff, Permission, consistent};
+///
+/// let nobody = consistent(&IsStaff.and(IsStaff.not())).unwrap_err();
+/// assert_eq!(nobody, Contradiction::Nobody("And(IsStaff, Not(IsStaff))".into()));
+/// let everybody = consistent(&IsStaff.or(IsStaff.not())).unwrap_err();
+/// assert!(everybody.to_string().ends_with("write AllowAny if that is meant"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Contradiction {

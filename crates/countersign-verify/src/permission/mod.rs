@@ -51,6 +51,15 @@ pub trait Permission: Debug + Send + Sync + 'static {
     }
 
     /// Both this and `other`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::permission::{Ask, InGroup, IsStaff, Permission};
+    ///
+    /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
+    /// let both = InGroup("editors").and(IsStaff);
+    /// assert_eq!(both.check(&Ask::new(Some(&ada), &request)).unwrap_err().permission(), "IsStaff");
+    /// ```
     fn and<P: Permission>(self, other: P) -> And<Self, P>
     where
         Self: Sized,
@@ -59,6 +68,16 @@ pub trait Permission: Debug + Send + Sync + 'static {
     }
 
     /// This, or else `other`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::permission::{Ask, InGroup, IsStaff, Permission};
+    ///
+    /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
+    /// let either = IsStaff.or(InGroup("editors"));
+    /// assert!(either.check(&Ask::new(Some(&ada), &request)).is_ok());
+    /// assert_eq!(either.check(&Ask::new(None, &request)).unwrap_err().permission(), "IsStaff or InGroup(editors)");
+    /// ```
     fn or<P: Permission>(self, other: P) -> Or<Self, P>
     where
         Self: Sized,
@@ -67,6 +86,17 @@ pub trait Permission: Debug + Send + Sync + 'static {
     }
 
     /// Everybody but whom this lets in.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::permission::{Ask, InGroup, Permission};
+    ///
+    /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
+    /// let no_interns = InGroup("interns").not();
+    /// assert!(no_interns.check(&Ask::new(Some(&ada), &request)).is_ok());
+    /// // Who is not logged in is no intern: join it with something that asks for a user.
+    /// assert!(no_interns.check(&Ask::new(None, &request)).is_ok());
+    /// ```
     fn not(self) -> Not<Self>
     where
         Self: Sized,
@@ -76,6 +106,27 @@ pub trait Permission: Debug + Send + Sync + 'static {
 }
 
 /// A condition on an object that was loaded: see [`Identity::may`].
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::{Denied, Identity, ObjectPermission, Problem, UserId};
+///
+/// struct Article { author: UserId, title: &'static str }
+///
+/// struct IsAuthor;
+/// impl ObjectPermission<Article> for IsAuthor {
+///     fn check(&self, who: &Identity, article: &Article) -> Result<(), Denied> {
+///         if who.account().id() == article.author { Ok(()) } else { Err(Denied::new("IsAuthor")) }
+///     }
+/// }
+///
+/// async fn rename(who: Identity) -> Result<String, Problem> {
+///     let article = Article { author: UserId::new(8), title: "Bees" }; // as your database has it
+///     who.may(&IsAuthor, &article)?;
+///     Ok(format!("{} has a new title", article.title))
+/// }
+/// # assert_eq!(world::block_on(rename(world::ada())).unwrap_err().code().status(), 403);
+/// ```
 pub trait ObjectPermission<T: ?Sized> {
     /// Whether `who` may do this to `object`.
     ///
@@ -85,6 +136,21 @@ pub trait ObjectPermission<T: ?Sized> {
 }
 
 /// What a permission is asked about.
+///
+/// ```
+/// use countersign_verify::permission::{Ask, Denied, Permission};
+///
+/// /// Our own people may look at everything.
+/// #[derive(Debug)]
+/// struct OursReadOnly;
+///
+/// impl Permission for OursReadOnly {
+///     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+///         let is_ours = ask.who.is_some_and(|who| who.account().email().ends_with("@example.com"));
+///         if is_ours && ask.request.method.is_safe() { Ok(()) } else { Err(Denied::new("OursReadOnly")) }
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Ask<'a> {
@@ -96,12 +162,28 @@ pub struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// The question whether `who` may send `request`.
+    ///
+    /// ```
+    /// use countersign_verify::permission::{Ask, IsAuthenticatedOrReadOnly, Permission};
+    ///
+    /// let (request, ()) = http::Request::get("/articles").body(()).unwrap().into_parts();
+    /// assert!(IsAuthenticatedOrReadOnly.check(&Ask::new(None, &request)).is_ok());
+    /// ```
     pub fn new(who: Option<&'a Identity>, request: &'a Parts) -> Self {
         Self { who, request }
     }
 }
 
 /// A permission is lacking. As an answer it is a 401 for who is not logged in, and a 403 that names the permission for who is.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::{Denied, Problem};
+///
+/// let denied = Denied::new("articles.publish");
+/// assert_eq!(denied.to_string(), "permission denied: articles.publish");
+/// assert_eq!(Problem::from(denied).as_detail(), "You may not do this. The permission that you lack: articles.publish.");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("permission denied: {permission}")]
 pub struct Denied {
@@ -118,21 +200,51 @@ enum Why {
 
 impl Denied {
     /// `permission` is lacking; its name is shown to the client.
+    ///
+    /// ```
+    /// use countersign_verify::Denied;
+    ///
+    /// assert_eq!(Denied::new("IsAuthor").permission(), "IsAuthor");
+    /// ```
     pub fn new(permission: impl Into<Cow<'static, str>>) -> Self {
         Self { permission: permission.into(), why: Why::Lacking }
     }
 
     /// The user must log in again: the login may be `seconds` old at most.
+    ///
+    /// ```
+    /// use countersign_verify::{Denied, Problem};
+    ///
+    /// let answer = Problem::from(Denied::login_too_old("RecentLogin", 300)).to_http::<Vec<u8>>();
+    /// assert_eq!(answer.status(), 401);
+    /// assert!(answer.headers()["www-authenticate"].to_str().unwrap().ends_with("max_age=300"));
+    /// ```
     pub fn login_too_old(permission: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
         Self { permission: permission.into(), why: Why::LoginTooOld(seconds) }
     }
 
     /// Which permission is lacking.
+    ///
+    /// ```
+    /// use countersign_verify::Denied;
+    ///
+    /// assert_eq!(Denied::new(format!("quota of {}", 10)).permission(), "quota of 10");
+    /// ```
     pub fn permission(&self) -> &str {
         &self.permission
     }
 
     /// The answer to `who`: one rule for 401 and 403. 401: say who you are (again); 403: I know who you are, and no.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::Denied;
+    ///
+    /// # let ada = world::ada();
+    /// let denied = Denied::new("IsAuthor");
+    /// assert_eq!(denied.to_problem(None).code().status(), 401);
+    /// assert_eq!(denied.to_problem(Some(&ada)).code().status(), 403);
+    /// ```
     pub fn to_problem(&self, who: Option<&Identity>) -> Problem {
         match (who, self.why) {
             (None, _) => Problem::new(Code::NotAuthenticated),
@@ -155,14 +267,32 @@ impl From<Denied> for Problem {
 }
 
 /// Both.
+///
+/// ```
+/// use countersign_verify::permission::{And, InGroup, IsStaff, Permission};
+///
+/// let both: And<IsStaff, InGroup> = IsStaff.and(InGroup("editors"));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct And<P, Q>(P, Q);
 
 /// One or the other.
+///
+/// ```
+/// use countersign_verify::permission::{InGroup, IsStaff, Or, Permission};
+///
+/// let either: Or<IsStaff, InGroup> = IsStaff.or(InGroup("editors"));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Or<P, Q>(P, Q);
 
 /// Everybody else.
+///
+/// ```
+/// use countersign_verify::permission::{InGroup, Not, Permission};
+///
+/// let others: Not<InGroup> = InGroup("interns").not();
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Not<P>(P);
 

@@ -68,6 +68,14 @@ struct Keys {
 
 impl ResourceServer {
     /// A service that takes the tokens of the Countersign at `url`, such as `https://auth.example.com`.
+    ///
+    /// ```no_run
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let auth = ResourceServer::builder("https://auth.example.com").audience("shop").build()?;
+    /// # Ok(()) }
+    /// ```
     pub fn builder(url: impl Into<String>) -> ResourceServerBuilder {
         ResourceServerBuilder {
             url: url.into(),
@@ -80,6 +88,19 @@ impl ResourceServer {
     }
 
     /// The layer that lets only users in.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::get};
+    /// use countersign_verify::{CurrentUser, ResourceServer, TokenUser};
+    ///
+    /// # world::block_on(async {
+    /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
+    /// let app: Router = Router::new()
+    ///     .route("/orders", get(|me: CurrentUser<TokenUser>| async move { format!("The orders of {}.", me.username) }))
+    ///     .layer(auth.layer());
+    /// # });
+    /// ```
     pub fn layer(&self) -> Protect<Self> {
         Protect::new(self.clone())
     }
@@ -88,17 +109,56 @@ impl ResourceServer {
     ///
     /// # Panics
     /// When the parts of the permission contradict each other.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::get};
+    /// use countersign_verify::{Identity, ResourceServer, permission::IsAuthenticatedOrReadOnly};
+    ///
+    /// # world::block_on(async {
+    /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
+    /// let app: Router = Router::new()
+    ///     .route("/shop", get(|who: Option<Identity>| async move { if who.is_some() { "welcome back" } else { "welcome" } }))
+    ///     .layer(auth.layer_with(IsAuthenticatedOrReadOnly));
+    /// # });
+    /// ```
     pub fn layer_with<P: Permission>(&self, permission: P) -> Protect<Self, P> {
         Protect::with(self.clone(), permission)
     }
 
     /// Waits until keys and endings have been fetched once. Not needed before serving: until then requests get a 503.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let auth = ResourceServer::builder("https://auth.example.com").build()?;
+    /// if tokio::time::timeout(Duration::from_secs(10), auth.ready()).await.is_err() {
+    ///     println!("the issuer is not there yet; every request gets a 503 until it is");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn ready(&self) {
         let mut ready = self.0.ready.subscribe();
         let _ = ready.wait_for(|ready| *ready).await;
     }
 
     /// Whether keys and endings are known, and not staler than they may be.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, http::StatusCode, routing::get};
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// # world::block_on(async {
+    /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
+    /// assert!(!auth.is_ready()); // nothing has been fetched yet
+    /// let health = get(move || async move { if auth.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } });
+    /// let app: Router = Router::new().route("/healthz", health);
+    /// # });
+    /// ```
     pub fn is_ready(&self) -> bool {
         self.0.is_fresh()
     }
@@ -108,6 +168,15 @@ impl ResourceServer {
     ///
     /// # Errors
     /// A 401 for a token that does not count (any more), a 503 while the issuer cannot be reached.
+    ///
+    /// ```no_run
+    /// use countersign_verify::{Identity, Problem, ResourceServer};
+    ///
+    /// /// The first message on a WebSocket is the access token.
+    /// async fn opened(auth: &ResourceServer, first_message: &str) -> Result<Identity, Problem> {
+    ///     auth.verify(first_message).await
+    /// }
+    /// ```
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
         match self.0.known(token.as_bytes()) {
             Some(known) => known,
@@ -301,6 +370,22 @@ async fn follow(shared: Weak<Shared>, interval: Duration) {
 }
 
 /// What a [`ResourceServer`] is made of.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use std::time::Duration;
+///
+/// use countersign_verify::ResourceServer;
+///
+/// # world::block_on(async {
+/// let auth = ResourceServer::builder("http://auth.internal:8000")
+///     .issuer("https://auth.example.com")
+///     .audience("shop")
+///     .max_staleness(Duration::from_secs(60))
+///     .build()
+///     .unwrap();
+/// # });
+/// ```
 pub struct ResourceServerBuilder {
     url: String,
     issuer: Option<String>,
@@ -312,6 +397,13 @@ pub struct ResourceServerBuilder {
 
 impl ResourceServerBuilder {
     /// The claim `iss` that tokens must have. Without it, what the issuer's own signed list says, fetched from the URL.
+    ///
+    /// ```
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// // Fetched within the cluster, issued under the public name.
+    /// let builder = ResourceServer::builder("http://auth.internal:8000").issuer("https://auth.example.com");
+    /// ```
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
@@ -319,6 +411,12 @@ impl ResourceServerBuilder {
     }
 
     /// The name that must be in the claim `aud`; none unless chosen.
+    ///
+    /// ```
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// let builder = ResourceServer::builder("https://auth.example.com").audience("shop");
+    /// ```
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
@@ -327,6 +425,15 @@ impl ResourceServerBuilder {
 
     /// How long what is known goes on to count while the issuer cannot be reached: 5 minutes, as long as access tokens live, unless chosen otherwise. A session that
     /// ends meanwhile is found out that much later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign_verify::{ResourceServer, ResourceServerError};
+    ///
+    /// let builder = ResourceServer::builder("https://auth.example.com").max_staleness(Duration::ZERO);
+    /// assert_eq!(builder.build().unwrap_err(), ResourceServerError::Staleness);
+    /// ```
     #[must_use]
     pub fn max_staleness(mut self, staleness: Duration) -> Self {
         self.max_staleness = staleness;
@@ -334,6 +441,15 @@ impl ResourceServerBuilder {
     }
 
     /// How often the list of endings is asked for: every second unless chosen otherwise.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign_verify::{ResourceServer, ResourceServerError};
+    ///
+    /// let builder = ResourceServer::builder("https://auth.example.com").poll_interval(Duration::from_millis(1));
+    /// assert_eq!(builder.build().unwrap_err(), ResourceServerError::PollInterval);
+    /// ```
     #[must_use]
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
@@ -341,6 +457,18 @@ impl ResourceServerBuilder {
     }
 
     /// Another clock than the machine's, in whole seconds since 1970: for tests.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// let now = Arc::new(AtomicU64::new(1_767_225_600));
+    /// let clock = Arc::clone(&now);
+    /// let builder = ResourceServer::builder("http://127.0.0.1:8000").clock(move || clock.load(Ordering::Relaxed));
+    /// now.fetch_add(300, Ordering::Relaxed); // five minutes later
+    /// ```
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.now = Box::new(now);
@@ -354,6 +482,16 @@ impl ResourceServerBuilder {
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
+    ///
+    /// ```
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// let error = ResourceServer::builder("auth.example.com").build().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     r#""auth.example.com" is not where an issuer can be: give its public URL with scheme and host, like https://auth.example.com"#
+    /// );
+    /// ```
     pub fn build(self) -> Result<ResourceServer, ResourceServerError> {
         let is_web = self.url.starts_with("https://") || self.url.starts_with("http://");
         let base: Uri = self.url.trim_end_matches('/').parse().map_err(|_| ResourceServerError::Url(self.url.clone()))?;
@@ -386,6 +524,13 @@ impl ResourceServerBuilder {
 }
 
 /// A setting of a resource server that cannot stand.
+///
+/// ```
+/// use countersign_verify::{ResourceServer, ResourceServerError};
+///
+/// let error = ResourceServer::builder("ftp://auth.example.com").build().unwrap_err();
+/// assert_eq!(error, ResourceServerError::Url("ftp://auth.example.com".into()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResourceServerError {

@@ -19,7 +19,8 @@ pub fn keys() -> KeySet {
 
 /// What Ada's token says: an editor who may publish articles, and gave her password ten minutes ago.
 pub fn claims() -> Claims {
-    let mut claims = Claims::new("https://id.example.com".to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), NOW - 600, NOW, NOW + 300);
+    let mut claims =
+        Claims::new("https://id.example.com".to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), NOW - 600, NOW, NOW + 300);
     claims.extra.insert("username".to_owned(), json!("ada"));
     claims.extra.insert("groups".to_owned(), json!(["editors"]));
     claims.extra.insert("permissions".to_owned(), json!(["articles.publish"]));
