@@ -398,7 +398,7 @@ async fn open_ring(
 
 /// Follows the feed, and now and then forgets what nobody needs. Ends with the last [`Auth`].
 async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
-    let (mut pruned, mut was_stale) = (Instant::now(), false);
+    let (mut pruned, mut again_after, mut was_stale) = (Instant::now(), BETWEEN_PRUNES, false);
     loop {
         {
             let Some(auth) = auth.upgrade().map(Auth) else { return };
@@ -412,9 +412,12 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
                 _ => {}
             }
             was_stale = is_stale;
-            if done.is_ok() && pruned.elapsed() >= BETWEEN_PRUNES {
+            if done.is_ok() && pruned.elapsed() >= again_after {
                 pruned = Instant::now();
-                done = prune(&auth).await;
+                done = prune(&auth).await.map(|gone| {
+                    // Where more rows come than one round takes, the next one follows soon.
+                    again_after = if gone >= u64::from(PRUNED_AT_ONCE) { Duration::ZERO } else { BETWEEN_PRUNES };
+                });
             }
             if let Err(error) = done {
                 tracing::warn!(%error, "the store does not answer; trying again");
@@ -424,7 +427,8 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
     }
 }
 
-async fn prune(auth: &Auth) -> Result<(), StoreError> {
+/// Forgets what nobody needs, up to a bound; how many rows went.
+async fn prune(auth: &Auth) -> Result<u64, StoreError> {
     let revocations = auth.forgotten_before();
     let sessions = auth.clock.now().saturating_sub(ENDED_SESSIONS_KEPT).unwrap_or(Timestamp::MIN);
     auth.revocations.forget_before(seconds(revocations));
@@ -434,7 +438,7 @@ async fn prune(auth: &Auth) -> Result<(), StoreError> {
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes and sessions");
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// What the clocks of several machines may differ by.
