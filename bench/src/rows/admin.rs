@@ -194,9 +194,9 @@ fn fill(file: &std::path::Path) -> rusqlite::Result<()> {
 
 /// Names of some variety, whose order has nothing to do with that of ids. A fifth of the sessions are ended; half of the log is of one address.
 const FILL: &str = "
-    CREATE TEMP TABLE first (i INTEGER PRIMARY KEY, name TEXT);
+    CREATE TEMP TABLE first (place INTEGER PRIMARY KEY, name TEXT);
     INSERT INTO first (name) VALUES ('Maria'), ('John'), ('Wei'), ('Fatima'), ('Olga'), ('Sam'), ('Zoe'), ('Adam'), ('Élodie'), ('Kofi');
-    CREATE TEMP TABLE last (i INTEGER PRIMARY KEY, name TEXT);
+    CREATE TEMP TABLE last (place INTEGER PRIMARY KEY, name TEXT);
     INSERT INTO last (name) VALUES ('Smith'), ('Jones'), ('Chen'), ('Khan'), ('Ivanova'), ('Okafor'), ('Garcia'), ('Larsen'), ('Tanaka'), ('');
     INSERT INTO groups (id, name) VALUES (1, 'everybody'), (2, 'editors');
 
@@ -207,7 +207,7 @@ const FILL: &str = "
         i % 50 <> 0, i % 20000 = 0, i % 200000 = 0,
         strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - (1000000 - i) * 100, 'unixepoch'),
         CASE WHEN i % 3 = 0 THEN NULL ELSE strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - (i * 7919 % 1000000) * 60, 'unixepoch') END
-    FROM n JOIN first f ON f.i = (i * 7919) % 10 + 1 JOIN last l ON l.i = (i * 104729 / 10) % 10 + 1;
+    FROM n JOIN first f ON f.place = (i * 7919) % 10 + 1 JOIN last l ON l.place = (i * 104729 / 10) % 10 + 1;
     INSERT INTO user_groups (user_id, group_id) SELECT id, 1 FROM users WHERE id % 2 = 0;
     INSERT INTO user_groups (user_id, group_id) SELECT id, 2 FROM users WHERE id % 1000 = 7;
 

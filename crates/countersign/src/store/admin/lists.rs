@@ -20,6 +20,8 @@ pub(crate) struct Look {
     pub(crate) behind: Option<At>,
     /// For how many rows.
     pub(crate) many: usize,
+    /// Past how many that do not fit, at most.
+    pub(crate) passes: usize,
 }
 
 /// What a look found.
@@ -47,7 +49,7 @@ impl Window {
     /// The rows of the page, and one more to know whether there are more.
     pub(crate) fn first(&self) -> Look {
         let behind = self.from.as_ref().map(|place| At { key: place.key.clone(), id: place.id });
-        Look { descending: self.descending != self.is_backwards(), behind, many: self.limit + 1 }
+        Look { descending: self.descending != self.is_backwards(), behind, many: self.limit + 1, passes: LOOKED_AT }
     }
 
     /// The way back, when there may be one: whether anything lies on the other side of the page.
@@ -57,7 +59,7 @@ impl Window {
             Some(row) => row.clone(),
             None => just_before(first.behind.as_ref()?, first.descending),
         };
-        self.from.is_some().then_some(Look { descending: !first.descending, behind: Some(behind), many: 1 })
+        self.from.is_some().then_some(Look { descending: !first.descending, behind: Some(behind), many: 1, passes: GLANCED_AT })
     }
 
     /// The page's rows, and the places of the next and the previous one.
@@ -96,6 +98,9 @@ pub(crate) const GATHERED: u32 = 5_000;
 
 /// How many rows are looked at for a page, at most: one that few rows fit on may have less than it could, and goes on where the look ended.
 pub(crate) const LOOKED_AT: usize = 10_000;
+
+/// How many are looked at to tell whether there is a page on the other side: after so many there may be.
+const GLANCED_AT: usize = 500;
 
 #[cfg(test)]
 mod tests {

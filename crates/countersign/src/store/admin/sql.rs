@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::estimate::STRETCH;
-use super::lists::{GATHERED, LOOKED_AT, Look, Window};
+use super::lists::{GATHERED, Look, Window};
 use super::{AuditSearch, SessionSearch, UserOrder, UserSearch};
 use crate::user::{UserId, fold};
 
@@ -166,9 +166,9 @@ impl Listing {
         sql
     }
 
-    /// How many rows a look may pass that do not fit.
-    pub(crate) fn budget(&self, way: &Way) -> Option<usize> {
-        (!self.fits.text.is_empty() && !way.is_gathered()).then_some(LOOKED_AT)
+    /// Whether a look on this way may pass rows that do not fit, more and more of them.
+    pub(crate) fn may_pass(&self, way: &Way) -> bool {
+        !self.fits.text.is_empty() && !way.is_gathered()
     }
 
     /// The key of a place as a parameter; `None` for one that cannot be.
@@ -197,13 +197,13 @@ impl Listing {
 /// Users as asked for.
 pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     let [email, first_name, last_name] = dialect.lower;
-    let (key, kind) = match asked.order {
-        UserOrder::Username => (NAME, KeyKind::Text),
-        UserOrder::Email => (email, KeyKind::Text),
-        UserOrder::FirstName => (first_name, KeyKind::Text),
-        UserOrder::LastName => (last_name, KeyKind::Text),
-        UserOrder::Joined => ("date_joined", dialect.date),
-        UserOrder::LastLogin => (dialect.last_login, dialect.date),
+    let (key, kind, index) = match asked.order {
+        UserOrder::Username => (NAME, KeyKind::Text, "users_by_name"),
+        UserOrder::Email => (email, KeyKind::Text, "users_by_email"),
+        UserOrder::FirstName => (first_name, KeyKind::Text, "users_by_first_name"),
+        UserOrder::LastName => (last_name, KeyKind::Text, "users_by_last_name"),
+        UserOrder::Joined => ("date_joined", dialect.date, "users_by_joined"),
+        UserOrder::LastLogin => (dialect.last_login, dialect.date, "users_by_last_login"),
     };
     let ids = |condition: &Sql| {
         let mut ids = Sql::new("SELECT id AS found FROM users WHERE ");
@@ -239,7 +239,7 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
         }
         filters.push((condition.clone(), Some(ids(&condition))));
     }
-    let mut otherwise = Way::along("users t", along);
+    let mut otherwise = Way::along(dialect.table("users", index), along);
     let text = without_nul(&asked.text);
     if !text.is_empty() {
         let lower = text.to_ascii_lowercase();

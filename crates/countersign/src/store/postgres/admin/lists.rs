@@ -60,7 +60,7 @@ async fn look(client: &Object, listing: &Listing, way: &Way, look: &Look) -> Res
         KeyKind::Date => format!("(extract(epoch FROM {}) * 1000000)::bigint::text", listing.key),
     };
     let Sql { text, params } = listing.look(way, look, behind, &place);
-    let budget = listing.budget(way);
+    let budget = listing.may_pass(way).then_some(look.passes);
     let passed = budget.map_or_else(String::new, |budget| format!("LIMIT {budget}"));
     let page = Sql { text: format!("SELECT id, place FROM ({text} {passed}) w WHERE fits LIMIT {}", look.many), params: params.clone() };
     let mut found = Found { rows: places(&query(client, &page).await?)?, stopped: None };

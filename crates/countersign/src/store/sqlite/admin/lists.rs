@@ -55,7 +55,7 @@ fn look(connection: &Connection, listing: &Listing, way: &Way, look: &Look) -> R
             Sql::new(format!("{} {direction} ?", listing.key)).with(place),
         ],
     };
-    let budget = listing.budget(way).unwrap_or(usize::MAX);
+    let may_pass = listing.may_pass(way);
     let (mut found, mut passed) = (Found::default(), 0);
     for part in parts {
         let sql = listing.look(way, look, part, listing.key);
@@ -73,7 +73,7 @@ fn look(connection: &Connection, listing: &Listing, way: &Way, look: &Look) -> R
                 if found.rows.len() == look.many {
                     return Ok(found);
                 }
-            } else if passed >= budget {
+            } else if may_pass && passed >= look.passes {
                 found.stopped = Some(at);
                 return Ok(found);
             }
