@@ -97,7 +97,7 @@ pub(crate) const ENDPOINTS: [Endpoint; 18] = [
 
 /// A world in which a thousand bad requests come from one address and about one account, and only their badness shall count.
 pub(crate) fn world() -> World {
-    let world = unthrottled().start();
+    let world = unthrottled().set("demo", "off").start();
     world.user("alice");
     world
 }

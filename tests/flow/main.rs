@@ -3,6 +3,7 @@
 mod algorithms;
 mod cors;
 mod csrf;
+mod demo;
 mod health;
 mod jwks;
 mod login;

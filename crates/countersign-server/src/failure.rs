@@ -53,6 +53,7 @@ fails_with!(
     countersign::password::PasswordError,
     countersign::user::UsernameError,
     countersign::user::EmailError,
+    countersign::http::origin::OriginError,
     prometheus::Error,
     std::io::Error,
     serde_json::Error,

@@ -9,7 +9,7 @@ use crate::admin::{Admin, Limits};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::record::{Both, Recorder};
-use crate::serve::{Counts, Listeners, serve};
+use crate::serve::{Counts, Demo, Listeners, serve};
 use crate::world::World;
 
 /// Start everything
@@ -56,6 +56,7 @@ impl Serve {
                 }
                 None => None,
             };
+            let demo = if parts.demo { Some(Demo::new(auth.clone(), &parts.settings)?) } else { None };
             if is_empty {
                 tracing::info!(
                     data_dir = %config.data_dir().display(),
@@ -77,7 +78,7 @@ impl Serve {
                     std::process::exit(130);
                 });
             };
-            serve(auth, admin, &counts, listeners, parts.options, stop).await?;
+            serve(auth, admin, demo, &counts, listeners, parts.options, stop).await?;
             writer.finish().await;
             tracing::info!("stopped");
             Ok(())

@@ -39,6 +39,8 @@ pub(crate) struct ServeConfig {
     pub(crate) admin: Option<AdminConfig>,
     /// How long lines of the audit log are kept; zero for ever.
     pub(crate) audit_keep: Duration,
+    /// Whether to serve the demo page.
+    pub(crate) demo: bool,
 }
 
 /// What the admin site needs.
@@ -76,8 +78,18 @@ impl Config {
         if !(1..=1_000_000).contains(&options.max_connections) {
             return Err(self.wrong("max_connections", &options.max_connections.to_string(), "choose 1 to 1000000".to_owned()));
         }
-        let admin = self.admin(&settings)?;
-        Ok(ServeConfig { settings, options, admin, audit_keep: self.audit_keep()? })
+        let (admin, demo) = (self.admin(&settings)?, self.demo(&settings)?);
+        Ok(ServeConfig { settings, options, admin, audit_keep: self.audit_keep()?, demo })
+    }
+
+    /// Unless chosen, where the public URL says that this is a developer's machine.
+    fn demo(&self, settings: &Settings) -> Result<bool, ConfigError> {
+        match self.text("demo").unwrap_or("auto") {
+            "auto" => Ok(matches!(settings.public_url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))),
+            "on" | "true" => Ok(true),
+            "off" | "false" => Ok(false),
+            other => Err(self.wrong("demo", other, "choose on, off or auto".to_owned())),
+        }
     }
 
     fn admin(&self, settings: &Settings) -> Result<Option<AdminConfig>, ConfigError> {

@@ -98,6 +98,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("shutdown_grace", "30s", "DURATION", "How long requests that have begun may go on after the signal to stop."),
     one("metrics_listen", "", "ADDRESS:PORT", "Where to serve /metrics for Prometheus. Unless chosen, nowhere."),
     one("docs", "on", "on|off", "Whether to serve /docs and /openapi.json."),
+    one("demo", "auto", "on|off|auto", "Whether to serve the demo page at /. auto: only if public_url is on localhost, 127.0.0.1 or [::1]."),
     one("admin", "on", "on|off", "Whether to serve the admin site at /admin/."),
     one("admin_idle", "30m", "DURATION", "How long a session of the admin site lives without a request."),
     one("admin_absolute", "12h", "DURATION", "How long a session of the admin site lives at most."),

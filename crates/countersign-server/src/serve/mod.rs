@@ -2,6 +2,7 @@
 
 mod connections;
 mod counts;
+mod demo;
 mod docs_page;
 mod edge;
 mod health;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 pub(crate) use counts::Counts;
+pub(crate) use demo::Demo;
 
 use crate::admin::Admin;
 use connections::{Bounds, accept_until};
@@ -82,6 +84,7 @@ impl Listeners {
 pub(crate) async fn serve(
     auth: Auth,
     admin: Option<Admin>,
+    demo: Option<Demo>,
     counts: &Counts,
     listeners: Listeners,
     options: Options,
@@ -92,9 +95,10 @@ pub(crate) async fn serve(
         Bounds { header_timeout: options.header_timeout, max_connections: options.max_connections, shutdown_grace: options.shutdown_grace };
     let openapi = docs_page::document(&auth);
     let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
+    let docs = options.docs.then_some(&openapi);
     let apps = Apps {
-        same_origin: routes(&auth, auth.same_origin_routes(), admin.as_ref(), options.docs.then_some(&openapi)),
-        cross_origin: routes(&auth, auth.routes(), admin.as_ref(), options.docs.then_some(&openapi)),
+        same_origin: routes(&auth, auth.same_origin_routes(), admin.as_ref(), demo.as_ref(), docs),
+        cross_origin: routes(&auth, auth.routes(), admin.as_ref(), demo.as_ref(), docs),
     };
     let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
@@ -117,11 +121,15 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn routes(auth: &Auth, endpoints: Router, admin: Option<&Admin>, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
+fn routes(auth: &Auth, endpoints: Router, admin: Option<&Admin>, demo: Option<&Demo>, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
     let app = endpoints.merge(health::routes(auth.clone()));
     // Beside the endpoints rather than among them: what lets other origins in lies around those alone.
     let app = match admin {
         Some(admin) => app.merge(admin.routes()),
+        None => app,
+    };
+    let app = match demo {
+        Some(demo) => app.merge(demo.routes()),
         None => app,
     };
     let app = match docs {

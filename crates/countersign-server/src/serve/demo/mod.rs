@@ -1,0 +1,85 @@
+//! `GET /` on a developer's machine: a page that shows the client, the tokens and the attacks, live.
+//!
+//! The client is served as its modules are, so that the binary needs no Node to be built. Whatever the page does it does over the public endpoints; the one thing that
+//! no page can do, holding a refresh token, [`theft`] does for it.
+
+mod theft;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use countersign::http::origin::{Origin, OriginError};
+use countersign::{Auth, Settings};
+
+/// The demo page of this server.
+#[derive(Debug, Clone)]
+pub(crate) struct Demo {
+    auth: Auth,
+    origin: Origin,
+    base_path: String,
+    session_idle: u64,
+}
+
+impl Demo {
+    /// The page for these settings.
+    ///
+    /// # Errors
+    /// When the public URL has no origin.
+    pub(crate) fn new(auth: Auth, settings: &Settings) -> Result<Self, OriginError> {
+        let origin = Origin::of(&settings.public_url)?;
+        Ok(Self { auth, origin, base_path: settings.base_path.clone(), session_idle: settings.session_idle.as_secs() })
+    }
+
+    pub(super) fn routes(&self) -> Router {
+        let page = Router::new().route("/", get(page)).route("/demo/theft", post(theft::theft)).with_state(self.clone());
+        FILES.iter().fold(page, |router, &(path, content_type, text)| {
+            router.route(path, get(async move || ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)))
+        })
+    }
+}
+
+async fn page(State(demo): State<Demo>) -> Response {
+    // A database that does not answer is told by the endpoints; the page itself does not need it.
+    let nobody = demo.auth.store().users(None, 1).await.is_ok_and(|users| users.is_empty());
+    let page = Page { origin: demo.origin.as_str(), base_path: &demo.base_path, session_idle: demo.session_idle, nobody };
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        // It says whether there is a user.
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "same-origin"),
+    ];
+    (headers, page.render().unwrap_or_default()).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "demo/index.html")]
+struct Page<'a> {
+    origin: &'a str,
+    base_path: &'a str,
+    session_idle: u64,
+    nobody: bool,
+}
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Where each file is, its type, and what is in it.
+const FILES: &[(&str, &str, &str)] = &[
+    ("/demo/demo.css", "text/css; charset=utf-8", include_str!("../../../templates/demo/demo.css")),
+    ("/demo/icon.svg", "image/svg+xml", include_str!("../../../templates/admin/icon.svg")),
+    ("/demo/demo.js", SCRIPT, include_str!("../../../templates/demo/demo.js")),
+    ("/demo/attacks.js", SCRIPT, include_str!("../../../templates/demo/attacks.js")),
+    ("/demo/requests.js", SCRIPT, include_str!("../../../templates/demo/requests.js")),
+    ("/demo/tokens.js", SCRIPT, include_str!("../../../templates/demo/tokens.js")),
+    ("/demo/client/index.js", SCRIPT, include_str!("../../../../../clients/js/src/index.js")),
+    ("/demo/client/client.js", SCRIPT, include_str!("../../../../../clients/js/src/client.js")),
+    ("/demo/client/clock.js", SCRIPT, include_str!("../../../../../clients/js/src/clock.js")),
+    ("/demo/client/http.js", SCRIPT, include_str!("../../../../../clients/js/src/http.js")),
+    ("/demo/client/turns.js", SCRIPT, include_str!("../../../../../clients/js/src/turns.js")),
+];

@@ -1,0 +1,169 @@
+//! `POST /demo/theft`: a stolen refresh token, from the theft to its end.
+//!
+//! A page cannot have a refresh token, by design: the server refuses it one in the body, and script cannot read the cookie. So the phone that is robbed here, and the
+//! thief, are played by the server itself, over its own endpoints. The page sends a name and a password and gets the story; no token leaves the server.
+
+use axum::Json;
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, response};
+use axum::response::{IntoResponse, Response};
+use countersign::http::origin::Origins;
+use countersign::http::source::check_source;
+use countersign::http::{BODY_LIMIT, Code, Problem};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tower::Service;
+
+use super::Demo;
+
+/// What happened, in its order.
+#[derive(Serialize)]
+struct Story {
+    steps: Vec<Step>,
+}
+
+/// One request and its answer.
+#[derive(Serialize)]
+struct Step {
+    /// `phone` or `thief`.
+    who: &'static str,
+    method: &'static str,
+    path: String,
+    /// Which token went along: `the first refresh token`.
+    token: String,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Logs a phone in with what the body says (`transport` has to be `body`), lets a thief copy its first refresh token, and plays until the server has found out.
+pub(super) async fn theft(State(demo): State<Demo>, request: Request<Body>) -> Response {
+    // As at a login: what a foreign page sends is not even read.
+    if let Err(refused) = check_source(request.headers(), &demo.origin, &Origins::default()) {
+        return Problem::new(Code::CsrfFailed).detail(refused.to_string()).into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let mut stage = Stage::new(demo, &parts.headers, parts.extensions);
+    let answer = stage.login(&parts.headers, body).await;
+    if answer.head.status != StatusCode::OK {
+        // The login's own refusal, as it is.
+        return Response::from_parts(answer.head, Body::from(answer.body));
+    }
+    let (Some(stolen), Some(access)) = (answer.text("refresh_token"), answer.text("access_token")) else {
+        return Problem::new(Code::ValidationError).field("transport", "Choose body.").into_response();
+    };
+    stage.play(stolen, access).await;
+    Json(Story { steps: stage.steps }).into_response()
+}
+
+/// Where it is played.
+struct Stage {
+    endpoints: Router,
+    base_path: String,
+    /// What says where the client is, for the throttle.
+    headers: HeaderMap,
+    extensions: Extensions,
+    steps: Vec<Step>,
+}
+
+impl Stage {
+    fn new(demo: Demo, headers: &HeaderMap, extensions: Extensions) -> Self {
+        let mut headers = headers.clone();
+        for name in [ORIGIN, COOKIE, AUTHORIZATION, CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING, HOST, CONNECTION] {
+            headers.remove(name);
+        }
+        let by_the_browser: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("sec-")).cloned().collect();
+        for name in by_the_browser {
+            headers.remove(name);
+        }
+        headers.insert(USER_AGENT, HeaderValue::from_static("A phone in the demo"));
+        Self { endpoints: demo.auth.same_origin_routes(), base_path: demo.base_path, headers, extensions, steps: Vec::new() }
+    }
+
+    /// The page's own body goes through as it comes, so that the login's limits and deadlines hold for it.
+    async fn login(&mut self, given: &HeaderMap, body: Body) -> Answer {
+        let mut request = self.request(Method::POST, "/login", body);
+        for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+            if let Some(value) = given.get(&name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
+        self.send("phone", "a password", request).await
+    }
+
+    /// The phone goes on as always, and after each of its refreshes the thief comes with the copy. Right after a refresh it might be a slow second request of the
+    /// phone's: that is forgiven as long as there is credit for it.
+    async fn play(&mut self, stolen: String, mut access: String) {
+        let mut own = stolen.clone();
+        for round in 1..=ROUNDS {
+            let token = if round == 1 { "its first refresh token".to_owned() } else { format!("its refresh token no. {round}") };
+            let answer = self.refresh("phone", &token, &own).await;
+            let (Some(next), Some(new)) = (answer.text("refresh_token"), answer.text("access_token")) else { break };
+            (own, access) = (next, new);
+            let answer = self.refresh("thief", "the phone's first refresh token", &stolen).await;
+            if answer.head.status != StatusCode::OK {
+                break;
+            }
+        }
+        let mut request = self.request(Method::GET, "/profile", Body::empty());
+        if let Ok(value) = HeaderValue::from_str(&format!("Bearer {access}")) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        self.send("phone", "its newest access token, not yet expired", request).await;
+        self.refresh("phone", "its newest refresh token", &own).await;
+    }
+
+    async fn refresh(&mut self, who: &'static str, token: &str, refresh_token: &str) -> Answer {
+        let mut request = self.request(Method::POST, "/refresh", Body::from(json!({ "refresh_token": refresh_token }).to_string()));
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.send(who, token, request).await
+    }
+
+    fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        // A base path has no character that a URI could not have.
+        *request.uri_mut() = format!("{}{path}", self.base_path).parse().unwrap_or_default();
+        *request.headers_mut() = self.headers.clone();
+        *request.extensions_mut() = self.extensions.clone();
+        request
+    }
+
+    async fn send(&mut self, who: &'static str, token: &str, request: Request<Body>) -> Answer {
+        let method = if request.method() == Method::GET { "GET" } else { "POST" };
+        let path = request.uri().path().to_owned();
+        let response = match self.endpoints.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let (head, body) = response.into_parts();
+        // The endpoints' answers are small, and made here.
+        let body = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
+        let json = serde_json::from_slice(&body).unwrap_or_default();
+        let answer = Answer { head, body, json };
+        let (status, code, reason) = (answer.head.status.as_u16(), answer.text("code"), answer.text("reason"));
+        self.steps.push(Step { who, method, path, token: token.to_owned(), status, code, reason });
+        answer
+    }
+}
+
+/// What an endpoint said.
+struct Answer {
+    head: response::Parts,
+    body: Bytes,
+    json: Value,
+}
+
+impl Answer {
+    fn text(&self, name: &str) -> Option<String> {
+        self.json[name].as_str().map(str::to_owned)
+    }
+}
+
+/// More than the race credit ever lasts: a thief who follows each refresh is found at the eighth.
+const ROUNDS: usize = 12;

@@ -1,0 +1,169 @@
+//! The demo page at `/`: where it is, what it may do, and the theft that the server plays for it.
+
+use countersign_e2e::{PASSWORD, Request, World};
+use serde_json::{Value, json};
+
+#[test]
+fn the_demo_is_there_by_itself_on_a_developers_machine_and_nowhere_else() {
+    for (public_url, demo, there) in [
+        (None, None, true),
+        (Some("http://localhost:3000"), None, true),
+        (Some("http://127.0.0.1:8000"), None, true),
+        (Some("http://[::1]:8000"), None, true),
+        (Some("https://localhost"), None, true),
+        (None, Some("off"), false),
+        (Some("https://auth.example.com"), None, false),
+        (Some("http://localhost.example.com"), None, false),
+        (Some("http://app.localhost"), None, false),
+        (Some("http://192.168.0.7:8000"), None, false),
+        (Some("https://auth.example.com"), Some("on"), true),
+        (Some("https://auth.example.com"), Some("auto"), false),
+    ] {
+        let mut builder = World::builder();
+        for (name, value) in [("public_url", public_url), ("demo", demo)] {
+            if let Some(value) = value {
+                builder = builder.set(name, value);
+            }
+        }
+        let world = builder.start();
+        for (method, path) in
+            [("GET", "/"), ("HEAD", "/"), ("GET", "/demo/demo.js"), ("GET", "/demo/client/index.js"), ("POST", "/demo/theft")]
+        {
+            let answer = world.request(method, path).send();
+            let found = answer.status != 404;
+            assert_eq!(found, there, "{method} {path} at {public_url:?} with demo = {demo:?}: {}", answer.status);
+        }
+        if !there {
+            world.get("/").expect_problem(404, "not_found");
+        }
+    }
+}
+
+#[test]
+fn a_demo_that_is_neither_on_nor_off_stops_the_start() {
+    let log = World::builder().set("demo", "perhaps").asleep().try_wake(&[]).unwrap_err();
+    assert!(log.contains("choose on, off or auto"), "{log}");
+}
+
+#[test]
+fn the_page_may_load_its_own_files_and_nothing_else() {
+    let world = World::start();
+    let page = world.get("/").expect(200);
+    assert_eq!(
+        page.header("content-security-policy"),
+        Some(
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    );
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    let html = page.text();
+    for never in ["<style", " style=", " onclick=", " onsubmit=", "javascript:"] {
+        assert!(!html.contains(never), "{never}");
+    }
+    let mut wanted: Vec<String> = ["src=\"", "href=\"/demo"].iter().flat_map(|mark| after(&html, mark)).collect();
+    wanted.sort();
+    wanted.dedup();
+    assert!(wanted.iter().any(|path| path.ends_with(".js")) && wanted.iter().any(|path| path.ends_with(".css")), "{wanted:?}");
+    // The modules name the others that they need.
+    let mut seen = 0;
+    while let Some(path) = wanted.get(seen).cloned() {
+        seen += 1;
+        let file = world.get(&path).expect(200);
+        let kind = file.header("content-type").unwrap().to_owned();
+        let is_right = match path.rsplit('.').next() {
+            Some("js") => kind == "text/javascript; charset=utf-8",
+            Some("css") => kind == "text/css; charset=utf-8",
+            _ => kind == "image/svg+xml",
+        };
+        assert!(is_right, "{path}: {kind}");
+        let folder = &path[..path.rfind('/').unwrap()];
+        for module in after(&file.text(), " from '") {
+            let module = format!("{folder}/{}", module.trim_start_matches("./"));
+            if !wanted.contains(&module) {
+                wanted.push(module);
+            }
+        }
+    }
+    assert!(wanted.contains(&"/demo/client/turns.js".to_owned()), "{wanted:?}");
+}
+
+#[test]
+fn the_page_says_how_to_make_the_first_user_until_there_is_one() {
+    let world = World::start();
+    assert!(world.get("/").expect(200).text().contains("countersign createsuperuser"));
+    world.user("alice");
+    assert!(!world.get("/").expect(200).text().contains("countersign createsuperuser"));
+}
+
+#[test]
+fn the_page_knows_where_the_server_is() {
+    let world = World::builder().set("base_path", "/api/auth").set("session_idle", "2h").set("public_url", "http://localhost:8123").start();
+    let html = world.get("/").expect(200).text();
+    assert!(html.contains(r#"data-origin="http://localhost:8123" data-base="/api/auth" data-idle="7200""#), "{html}");
+    world.user("alice");
+    let steps = story(&play(&world, "alice", PASSWORD));
+    assert_eq!(steps.last().unwrap()["path"], "/api/auth/refresh");
+}
+
+#[test]
+fn the_theft_is_found_out_and_ends_the_session_for_both_and_no_token_leaves_the_server() {
+    let world = World::start();
+    world.user("alice");
+    let mut own = world.logged_in("alice");
+    let answer = play(&world, "alice", PASSWORD);
+    assert_eq!(answer.all("set-cookie").count(), 0);
+    assert!(!answer.text().contains("eyJ"), "a token: {}", answer.text());
+    let steps = story(&answer);
+    let thief: Vec<&Value> = steps.iter().filter(|step| step["who"] == "thief").collect();
+    let statuses: Vec<i64> = thief.iter().map(|step| step["status"].as_i64().unwrap()).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 401]);
+    assert_eq!(thief[7]["code"], "refresh_token_reused");
+    let [.., access, refresh] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!((&access["path"], &access["code"]), (&json!("/accounts/profile"), &json!("session_revoked")));
+    assert_eq!((&refresh["code"], &refresh["reason"]), (&json!("session_revoked"), &json!("token_theft")));
+    // The visitor's own session is none of those.
+    own.get("/accounts/profile").expect(200);
+    own.refresh().expect(200);
+    let sessions = own.get("/accounts/sessions").expect(200).json();
+    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_theft_is_no_way_around_anything() {
+    let world = World::builder().set("throttle_account_attempts", "3").start();
+    world.user("alice");
+    // A foreign page is refused before its body is read.
+    for (name, value) in [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
+        theft(&world).header(name, value).body("text/plain", "x").send().expect_problem(403, "csrf_failed");
+    }
+    // The login's rules hold, and its answers come through as they are.
+    theft(&world).send().expect_problem(415, "unsupported_media_type");
+    theft(&world).json(&json!({})).send().expect_problem(400, "validation_error");
+    theft(&world).json(&json!({"username": "alice", "password": PASSWORD})).send().expect_problem(400, "validation_error");
+    theft(&world).body("application/json", vec![b' '; 70_000]).send().expect_problem(413, "payload_too_large");
+    for _ in 0..3 {
+        play(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
+    }
+    play(&world, "alice", "wrong").expect_problem(429, "throttled");
+    world.request("GET", "/demo/theft").send().expect_problem(405, "method_not_allowed");
+}
+
+fn theft(world: &World) -> Request {
+    world.request("POST", "/demo/theft")
+}
+
+fn play(world: &World, username: &str, password: &str) -> countersign_e2e::Response {
+    theft(world).json(&json!({"username": username, "password": password, "transport": "body"})).send()
+}
+
+fn story(answer: &countersign_e2e::Response) -> Vec<Value> {
+    answer.clone().expect(200).json()["steps"].as_array().unwrap().clone()
+}
+
+/// What stands behind each mark, up to the next quotation mark; a mark that is the beginning of a path is part of it.
+fn after(text: &str, mark: &str) -> Vec<String> {
+    let begin = mark.find('/').map_or("", |at| &mark[at..]);
+    text.split(mark).skip(1).map(|rest| format!("{begin}{}", rest.split(['"', '\'']).next().unwrap_or_default())).collect()
+}
