@@ -95,6 +95,21 @@ impl Auth {
     }
 
     /// As [`builder`](Self::builder), on a store that others use too.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use std::sync::Arc;
+    ///
+    /// use countersign::Auth;
+    /// use countersign::store::Store;
+    ///
+    /// # world::block_on(async {
+    /// # let (store, secrets, _directory) = world::place();
+    /// let store: Arc<dyn Store> = Arc::new(store);
+    /// let auth = Auth::builder_on(Arc::clone(&store)).secrets(secrets).build().await.unwrap();
+    /// assert!(store.users(None, 10).await.unwrap().is_empty());
+    /// # });
+    /// ```
     pub fn builder_on(store: Arc<dyn Store>) -> AuthBuilder {
         AuthBuilder::new(store)
     }
@@ -138,11 +153,36 @@ impl Auth {
     }
 
     /// The store.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::EncodedPassword;
+    /// use countersign::user::{NewUser, Username};
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, now) = (world.auth, world::midnight());
+    /// let bob = NewUser::new(Username::parse("bob").unwrap(), None, EncodedPassword::unusable());
+    /// let bob = auth.store().create_user(bob, now).await.unwrap();
+    /// assert_eq!(auth.store().user_by_id(bob.id).await.unwrap(), Some(bob));
+    /// # });
+    /// ```
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
     }
 
     /// The hashing pool.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::Password;
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let password = Password::parse("tin kettle 14".to_owned()).unwrap();
+    /// let stored = auth.passwords().hash(&password).await.unwrap(); // for your own table
+    /// assert!(stored.as_str().starts_with("argon2$argon2id$"));
+    /// # });
+    /// ```
     pub fn passwords(&self) -> &Passwords {
         &self.0.passwords
     }
@@ -151,6 +191,21 @@ impl Auth {
     ///
     /// # Errors
     /// The store's.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, http::StatusCode, routing::get};
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let health = get(move || {
+    ///     let auth = auth.clone();
+    ///     async move { if auth.ready().await.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } }
+    /// });
+    /// let app: Router = Router::new().route("/healthz", health);
+    /// # assert_eq!(world::get(&app, "/healthz", None).await.0, 200);
+    /// # });
+    /// ```
     pub async fn ready(&self) -> Result<(), StoreError> {
         if self.is_stale() {
             return Err(StoreError::Failed("nothing was heard of changes for longer than max_staleness".to_owned()));
@@ -169,6 +224,18 @@ impl Auth {
     }
 
     /// Figures for metrics.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::session::RevokedReason;
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada) = (world.auth, world.ada);
+    /// # world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// auth.end_sessions(ada.id, RevokedReason::Admin).await.unwrap();
+    /// assert_eq!(auth.stats().sessions_revoked, 1);
+    /// # });
+    /// ```
     pub fn stats(&self) -> Stats {
         Stats {
             hash_queue: self.passwords.queue_len(),
@@ -183,6 +250,17 @@ impl Auth {
     ///
     /// # Errors
     /// The store's.
+    ///
+    /// ```
+    /// use countersign::Auth;
+    /// use countersign::store::StoreError;
+    /// use countersign::user::UserId;
+    ///
+    /// async fn promote(auth: &Auth, member: UserId) -> Result<(), StoreError> {
+    ///     // UPDATE members SET is_staff = true WHERE …
+    ///     auth.user_changed(member).await
+    /// }
+    /// ```
     pub async fn user_changed(&self, user: UserId) -> Result<(), StoreError> {
         self.store.note_user_changed(user, self.clock.now()).await?;
         self.catch_up().await
@@ -192,6 +270,18 @@ impl Auth {
     ///
     /// # Errors
     /// The store's.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::session::{RevokedReason, Transport};
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada) = (world.auth, world.ada);
+    /// # for _ in 0..2 { world::log_in(&auth, Transport::Body).await; }
+    /// // Ada is logged in twice.
+    /// assert_eq!(auth.end_sessions(ada.id, RevokedReason::Admin).await.unwrap(), 2);
+    /// # });
+    /// ```
     pub async fn end_sessions(&self, user: UserId, reason: RevokedReason) -> Result<u64, StoreError> {
         let ended = self.store.revoke_user_sessions(user, None, reason, self.clock.now()).await?;
         self.catch_up().await?;
@@ -203,6 +293,15 @@ impl Auth {
     ///
     /// # Errors
     /// The store's.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let (auth, ada, now) = (world.auth, world.ada, world::midnight());
+    /// auth.store().set_active(ada.id, false, now).await.unwrap();
+    /// auth.catch_up().await.unwrap(); // from here on nobody is let in as Ada, in this process
+    /// # });
+    /// ```
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let mut reader = self.feed.read_on().await;
         let asked = self.heard.tick();
@@ -304,6 +403,15 @@ impl Inner {
 }
 
 /// Figures for metrics.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// # world::run(async |world| {
+/// # let auth = world.auth;
+/// let stats = auth.stats();
+/// assert_eq!((stats.hash_queue, stats.tokens_cached, stats.sessions_revoked), (0, 0, 0));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Stats {
@@ -318,6 +426,17 @@ pub struct Stats {
 }
 
 /// Why it does not start.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::Auth;
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// let error = Auth::builder(store).build().await.unwrap_err();
+/// assert!(error.to_string().starts_with("no secret was given: keep at least 32 random characters out of the source"));
+/// # });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {

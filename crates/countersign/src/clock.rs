@@ -1,4 +1,10 @@
 //! Time and randomness, passed in and never reached for.
+//!
+//! ```
+//! use countersign::clock::{Clock, SystemClock};
+//!
+//! assert!(SystemClock.seconds() > 1_767_225_600); // 2026 has begun
+//! ```
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,6 +15,23 @@ use jiff::Timestamp;
 /// Where the time comes from.
 ///
 /// Everything that expires asks the clock it was given, so a test can live through a week in a millisecond.
+///
+/// ```
+/// use countersign::clock::Clock;
+/// use jiff::Timestamp;
+///
+/// /// It is always midnight.
+/// #[derive(Debug)]
+/// struct Midnight;
+///
+/// impl Clock for Midnight {
+///     fn now(&self) -> Timestamp {
+///         "2026-01-01T00:00:00Z".parse().unwrap()
+///     }
+/// }
+///
+/// assert_eq!(Midnight.seconds(), 1_767_225_600);
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Timestamp;
@@ -20,6 +43,13 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The machine's clock, to the microsecond: what the stores keep, so that a time reads the same before and after.
+///
+/// ```
+/// use countersign::clock::{Clock, SystemClock};
+///
+/// let now = SystemClock.now();
+/// assert_eq!(now.as_nanosecond() % 1_000, 0);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -50,11 +80,28 @@ pub struct ManualClock {
 
 impl ManualClock {
     /// A clock that shows `start`, to the microsecond.
+    ///
+    /// ```
+    /// use countersign::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
+    /// assert_eq!(clock.seconds(), 1_767_225_600);
+    /// ```
     pub fn at(start: Timestamp) -> Self {
         Self { microseconds: AtomicI64::new(start.as_microsecond()) }
     }
 
     /// Moves the clock forward.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap());
+    /// clock.advance(Duration::from_secs(7 * 86_400));
+    /// assert_eq!(clock.now().to_string(), "2026-01-08T00:00:00Z");
+    /// ```
     pub fn advance(&self, by: std::time::Duration) {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.microseconds.fetch_add(by, Ordering::SeqCst);
@@ -68,12 +115,34 @@ impl Clock for ManualClock {
 }
 
 /// Where unpredictable bytes come from.
+///
+/// ```
+/// use countersign::clock::Random;
+///
+/// /// For a test that wants the same ids each time; never for anything else.
+/// #[derive(Debug)]
+/// struct Sevens;
+///
+/// impl Random for Sevens {
+///     fn fill(&self, bytes: &mut [u8]) {
+///         bytes.fill(7);
+///     }
+/// }
+/// ```
 pub trait Random: fmt::Debug + Send + Sync + 'static {
     /// Fills `bytes` with unpredictable values.
     fn fill(&self, bytes: &mut [u8]);
 }
 
 /// The operating system's generator, through AWS-LC.
+///
+/// ```
+/// use countersign::clock::{OsRandom, Random};
+///
+/// let mut bytes = [0; 32];
+/// OsRandom.fill(&mut bytes);
+/// assert_ne!(bytes, [0; 32]);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct OsRandom;
 

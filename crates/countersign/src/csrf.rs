@@ -1,4 +1,15 @@
 //! The countersign: a session's CSRF token.
+//!
+//! ```
+//! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+//! use countersign::csrf::CsrfTokens;
+//! use countersign::session::SessionId;
+//!
+//! # let secrets = world::secrets();
+//! let token = CsrfTokens::new(&secrets).token(SessionId::new(1).unwrap());
+//! // What access tokens claim of it, so that any service can check it without the secret:
+//! assert_eq!(countersign_verify::csrf::claim(token.as_bytes()).len(), 43);
+//! ```
 
 use std::fmt;
 
@@ -30,16 +41,47 @@ pub struct CsrfTokens {
 
 impl CsrfTokens {
     /// Tokens under the CSRF key of `secrets`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::csrf::CsrfTokens;
+    ///
+    /// # let secrets = world::secrets();
+    /// let tokens = CsrfTokens::new(&secrets);
+    /// assert_eq!(format!("{tokens:?}"), "CsrfTokens(..)");
+    /// ```
     pub fn new(secrets: &Secrets) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.csrf()) }
     }
 
     /// The session's token: 43 characters, the same for the session's whole life.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::csrf::CsrfTokens;
+    /// use countersign::session::SessionId;
+    ///
+    /// # let tokens = CsrfTokens::new(&world::secrets());
+    /// let session = SessionId::new(1).unwrap();
+    /// assert_eq!(tokens.token(session).len(), 43);
+    /// assert_eq!(tokens.token(session), tokens.token(session));
+    /// ```
     pub fn token(&self, session: SessionId) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, &session.get().to_be_bytes()))
     }
 
     /// Whether `header` is the session's token, in constant time.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::csrf::CsrfTokens;
+    /// use countersign::session::SessionId;
+    ///
+    /// # let tokens = CsrfTokens::new(&world::secrets());
+    /// let session = SessionId::new(1).unwrap();
+    /// assert!(tokens.matches(session, tokens.token(session).as_bytes()));
+    /// assert!(!tokens.matches(session, b""));
+    /// ```
     pub fn matches(&self, session: SessionId, header: &[u8]) -> bool {
         verify_slices_are_equal(self.token(session).as_bytes(), header).is_ok()
     }

@@ -1,4 +1,17 @@
 //! Devices that have logged in before: a signed, long-lived token, so that nobody's failures lock an owner out (OWASP, device cookies).
+//!
+//! ```
+//! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+//! use countersign::clock::OsRandom;
+//! use countersign::device::{DeviceTokens, LIFETIME_SECONDS};
+//! use countersign::user::UserId;
+//!
+//! # let secrets = world::secrets();
+//! let (devices, ada) = (DeviceTokens::new(&secrets), UserId::new(1));
+//! let token = devices.issue(ada, None, 1_000, &OsRandom);
+//! assert!(devices.verify(&token, ada, 1_000 + LIFETIME_SECONDS).is_some());
+//! assert!(devices.verify(&token, UserId::new(2), 1_000).is_none());
+//! ```
 
 use std::fmt;
 
@@ -11,17 +24,47 @@ use crate::token::Secrets;
 use crate::user::UserId;
 
 /// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with their HMAC-SHA256.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::device::DeviceTokens;
+///
+/// # let secrets = world::secrets();
+/// assert_eq!(format!("{:?}", DeviceTokens::new(&secrets)), "DeviceTokens(..)");
+/// ```
 pub struct DeviceTokens {
     key: hmac::Key,
 }
 
 impl DeviceTokens {
     /// Tokens under the device key of `secrets`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::device::DeviceTokens;
+    ///
+    /// # let secrets = world::secrets();
+    /// let devices = DeviceTokens::new(&secrets);
+    /// ```
     pub fn new(secrets: &Secrets) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.device()) }
     }
 
     /// A token for a device from which `user` has just logged in: the one it `had` under a fresh date, or a new one. `now` is in whole seconds since 1970.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::device::DeviceTokens;
+    /// use countersign::user::UserId;
+    ///
+    /// # let devices = DeviceTokens::new(&world::secrets());
+    /// let ada = UserId::new(1);
+    /// let first = devices.issue(ada, None, 1_000, &OsRandom);
+    /// let device = devices.verify(&first, ada, 2_000);
+    /// let renewed = devices.issue(ada, device, 2_000, &OsRandom); // the same device, known for longer
+    /// assert_eq!(devices.verify(&renewed, ada, 2_000), device);
+    /// ```
     pub fn issue(&self, user: UserId, had: Option<DeviceId>, now: u64, random: &dyn Random) -> String {
         let device = had.unwrap_or_else(|| DeviceId(u64::from_be_bytes(random_bytes(random))));
         let mut bytes = Vec::with_capacity(MAX_BYTES);
@@ -34,6 +77,15 @@ impl DeviceTokens {
     }
 
     /// The device that this token names, if it was issued for this very user within the last year.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::device::DeviceTokens;
+    /// use countersign::user::UserId;
+    ///
+    /// # let devices = DeviceTokens::new(&world::secrets());
+    /// assert_eq!(devices.verify("a forgery", UserId::new(1), 1_000), None);
+    /// ```
     pub fn verify(&self, token: &str, user: UserId, now: u64) -> Option<DeviceId> {
         if token.len() > 2 * MAX_BYTES {
             return None;
@@ -56,6 +108,17 @@ impl fmt::Debug for DeviceTokens {
 }
 
 /// A device from which a user has logged in before: 64 random bits.
+///
+/// ```
+/// use countersign::device::DeviceId;
+/// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
+/// use countersign::user::UserId;
+///
+/// let throttle = LoginThrottle::new(ThrottleSettings::default());
+/// let (ada, address, now) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+/// while throttle.begin(ada, None, address, now).is_ok() {} // strangers guess
+/// assert!(throttle.begin(ada, Some(DeviceId(42)), address, now).is_ok()); // she is not locked out
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeviceId(pub u64);
 

@@ -1,4 +1,20 @@
 //! Events: what the app wants to hear of, for its own audit, mail or metrics.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//!
+//! use countersign::events::{Event, Events};
+//!
+//! /// Counts logins, for a dashboard.
+//! #[derive(Debug, Default)]
+//! struct Counter(AtomicU64);
+//!
+//! impl Events for Counter {
+//!     fn on_login(&self, _: &Event<'_>) {
+//!         self.0.fetch_add(1, Ordering::Relaxed);
+//!     }
+//! }
+//! ```
 
 use std::fmt;
 use std::net::IpAddr;
@@ -69,6 +85,20 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What happened to whom.
+///
+/// ```
+/// use countersign::events::{Event, Events};
+///
+/// #[derive(Debug)]
+/// struct Audit;
+///
+/// impl Events for Audit {
+///     fn on_logout(&self, event: &Event<'_>) {
+///         let (at, ip) = (event.at, event.ip);
+///         println!("{at} user {:?} left session {:?} from {ip} ({})", event.user, event.session, event.user_agent);
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Event<'a> {

@@ -44,6 +44,18 @@ impl Auth {
 }
 
 /// A session that has just begun. As an answer it is what login returns, with the cookies.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::Transport;
+///
+/// # world::run(async |world| {
+/// # let (auth, ada, client) = (world.auth, world.ada, countersign::http::Peer::local());
+/// let login = auth.log_in(ada.id, Transport::Cookie, &client).await.unwrap();
+/// let answer = axum::response::IntoResponse::into_response(login);
+/// assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 3); // refresh, CSRF and device
+/// # });
+/// ```
 pub struct LoggedIn {
     session: SessionId,
     issued: Issued,
@@ -53,21 +65,64 @@ pub struct LoggedIn {
 
 impl LoggedIn {
     /// Its id.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// assert!(auth.store().session(login.session()).await.unwrap().is_some());
+    /// # });
+    /// ```
     pub fn session(&self) -> SessionId {
         self.session
     }
 
     /// The access token, for `Authorization: Bearer`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// let header = format!("Bearer {}", login.access_token()); // in a test of your routes
+    /// assert_eq!(header.split('.').count(), 3);
+    /// # });
+    /// ```
     pub fn access_token(&self) -> &str {
         self.issued.tokens.access_token()
     }
 
     /// The CSRF token of a cookie session, for `X-CSRFTOKEN`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::session::Transport;
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada, client) = (world.auth, world.ada, countersign::http::Peer::local());
+    /// let page = auth.log_in(ada.id, Transport::Cookie, &client).await.unwrap();
+    /// let phone = auth.log_in(ada.id, Transport::Body, &client).await.unwrap();
+    /// assert!(page.csrf_token().is_some() && phone.csrf_token().is_none());
+    /// # });
+    /// ```
     pub fn csrf_token(&self) -> Option<&str> {
         self.issued.tokens.csrf_token()
     }
 
     /// The refresh token of a native session. That of a cookie session is in its cookie and nowhere else.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::session::Transport;
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada, client) = (world.auth, world.ada, countersign::http::Peer::local());
+    /// let page = auth.log_in(ada.id, Transport::Cookie, &client).await.unwrap();
+    /// let phone = auth.log_in(ada.id, Transport::Body, &client).await.unwrap();
+    /// assert!(page.refresh_token().is_none() && phone.refresh_token().is_some());
+    /// # });
+    /// ```
     pub fn refresh_token(&self) -> Option<&str> {
         self.issued.tokens.refresh_token()
     }

@@ -52,6 +52,19 @@ impl Auth {
 }
 
 /// Why somebody was not let in by a password.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::PasswordRefused;
+/// use countersign::password::Password;
+///
+/// # world::run(async |world| {
+/// # let (auth, client) = (world.auth, countersign::http::Peer::local());
+/// let guess = Password::parse("tin kettle 14".to_owned()).unwrap();
+/// let refused = auth.check_password("nobody", &guess, &client, |_| true).await.unwrap_err();
+/// assert!(matches!(refused, PasswordRefused::Wrong { user: None }));
+/// # });
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasswordRefused {

@@ -28,17 +28,50 @@ use crate::http::{method_not_allowed, not_found};
 
 impl Auth {
     /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::Router;
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let app: Router = Router::new().merge(auth.routes());
+    /// # let (status, keys) = world::get(&app, "/.well-known/jwks.json", None).await;
+    /// # assert!(status == 200 && keys.contains("Ed25519"));
+    /// # });
+    /// ```
     pub fn routes(&self) -> Router {
         self.same_origin_routes().layer(Cors::of(self))
     }
 
     /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin` header goes to [`routes`](Self::routes), and adds `Vary: origin` to
     /// the answers of these: most requests then pass one layer less.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::Router;
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// // Every page is served from this origin: nobody sends cross-origin requests that should be answered.
+    /// let app: Router = auth.same_origin_routes();
+    /// # assert_eq!(world::get(&app, "/accounts/profile", None).await.0, 401);
+    /// # });
+    /// ```
     pub fn same_origin_routes(&self) -> Router {
         routes(self)
     }
 
     /// The OpenAPI document of [`routes`](Self::routes).
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let document = auth.openapi();
+    /// assert!(document.paths.paths.contains_key("/accounts/login"));
+    /// # });
+    /// ```
     pub fn openapi(&self) -> utoipa::openapi::OpenApi {
         openapi::openapi(self)
     }

@@ -41,11 +41,38 @@ impl Auth {
     ///
     /// # Panics
     /// When the parts of the permission contradict each other: at start, with a sentence that says so.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::get};
+    /// use countersign::permission::IsStaff;
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let reports = Router::new().route("/reports", get(|| async { "figures" }));
+    /// let app: Router = auth.protect_with(IsStaff, reports).merge(auth.routes());
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await; // Ada is no staff
+    /// # let (status, body) = world::get(&app, "/reports", Some(&login)).await;
+    /// assert_eq!(status, 403);
+    /// assert!(body.contains("The permission that you lack: IsStaff."));
+    /// # });
+    /// ```
     pub fn protect_with<S: Clone + Send + Sync + 'static>(&self, permission: impl Permission, router: Router<S>) -> Router<S> {
         self.before(router, Protect::with(self.clone(), permission))
     }
 
     /// The CORS headers alone, for routes that are open to everybody, the allowed front ends included.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::get};
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let public: Router = Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors());
+    /// # assert_eq!(world::get(&public, "/prices", None).await, (200, "17.50".to_owned()));
+    /// # });
+    /// ```
     pub fn cors(&self) -> Cors {
         Cors::of(self)
     }
