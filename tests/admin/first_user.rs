@@ -48,6 +48,19 @@ fn without_any_user_the_link_makes_a_superuser_once() {
 }
 
 #[test]
+fn a_used_link_stays_closed_when_everybody_is_gone_again() {
+    let world = World::start();
+    let link = link(&world);
+    let mut desk = world.desk();
+    desk.get(&link).expect(200);
+    let mut late = desk.clone();
+    desk.post(&link, &FORM).sends_to("/admin/?said=welcome");
+    world.sql("DELETE FROM users");
+    late.post(&link, &FORM).says(404, "leads nowhere");
+    world.desk().get(&link).says(404, "leads nowhere");
+}
+
+#[test]
 fn the_link_is_closed_to_everybody_else_and_when_there_is_a_user() {
     let world = World::start();
     let link = link(&world);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock, SystemClock};
 use countersign::events::{Event, Events};
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Count, Counted, SessionSearch};
+use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted};
 use countersign::user::UserId;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +23,15 @@ use crate::serve::Counts;
 /// Takes in what happens. Copies take it in together.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder(Arc<Inner>);
+
+/// How long things last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lasting {
+    /// Lines of the audit log; zero for ever.
+    pub(crate) audit_keep: Duration,
+    /// A session without a refresh.
+    pub(crate) session_idle: Duration,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -39,14 +48,14 @@ pub(crate) struct Writer {
 }
 
 impl Recorder {
-    /// A recorder that writes into this store, and forgets lines that are older than `keep`; zero keeps them for ever.
-    pub(crate) fn start(store: Arc<dyn AdminStore>, keep: Duration) -> (Self, Writer) {
+    /// A recorder that writes into this store, and forgets what is too old.
+    pub(crate) fn start(store: Arc<dyn AdminStore>, lasting: Lasting) -> (Self, Writer) {
         let (lines, received) = mpsc::channel(QUEUE);
         let recorder = Self(Arc::new(Inner { lines, dropped: AtomicU64::new(0), counted: Default::default() }));
         let (stop, stopped) = oneshot::channel();
         let pen = Pen { store: Arc::clone(&store), recorder: recorder.clone(), put_off: PutOff::default() };
         let task = tokio::spawn(write(pen, received, stopped));
-        tokio::spawn(keep_house(Arc::downgrade(&recorder.0), store, keep));
+        tokio::spawn(keep_house(Arc::downgrade(&recorder.0), store, lasting));
         (recorder, Writer { stop, task })
     }
 
@@ -233,7 +242,7 @@ impl PutOff {
 }
 
 /// Tells how many sessions are live, and forgets lines that are too old, in small steps.
-async fn keep_house(recorder: std::sync::Weak<Inner>, store: Arc<dyn AdminStore>, keep: Duration) {
+async fn keep_house(recorder: std::sync::Weak<Inner>, store: Arc<dyn AdminStore>, lasting: Lasting) {
     let mut ticks = tokio::time::interval(KEEP_HOUSE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -242,18 +251,18 @@ async fn keep_house(recorder: std::sync::Weak<Inner>, store: Arc<dyn AdminStore>
             return;
         }
         let now = SystemClock.now();
-        if let Err(error) = count_live(&*store, now).await {
+        if let Err(error) = count_live(&*store, lasting.session_idle, now).await {
             tracing::warn!(%error, "live sessions could not be counted");
         }
-        if let Err(error) = forget(&*store, keep, now).await {
+        if let Err(error) = forget(&*store, lasting.audit_keep, now).await {
             tracing::warn!(%error, "old lines of the audit log could not be forgotten");
         }
     }
 }
 
-async fn count_live(store: &dyn AdminStore, now: Timestamp) -> Result<(), StoreError> {
-    let search = SessionSearch { live: Some(true), now, limit: 1, ..SessionSearch::default() };
-    let (Count::Exactly(live) | Count::About(live) | Count::MoreThan(live)) = store.find_sessions(&search).await?.count;
+async fn count_live(store: &dyn AdminStore, idle: Duration, now: Timestamp) -> Result<(), StoreError> {
+    let used_since = SignedDuration::try_from(idle).ok().and_then(|idle| now.checked_sub(idle).ok()).unwrap_or(Timestamp::MIN);
+    let live = store.count_live_sessions(used_since, now).await?;
     store.count(hour(now), &[(Counted::ActiveSessions, live)]).await
 }
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{Admin, Limits};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::record::{Both, Recorder};
+use crate::record::{Both, Lasting, Recorder};
 use crate::serve::{Counts, Demo, Listeners, serve};
 use crate::world::World;
 
@@ -41,7 +41,7 @@ impl Serve {
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();
             let counts = Counts::new()?;
-            let (recorder, writer) = Recorder::start(world.store.clone(), parts.audit_keep);
+            let (recorder, writer) = Recorder::start(world.store.clone(), Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle });
             let builder = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
             let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
             let admin = match parts.admin {

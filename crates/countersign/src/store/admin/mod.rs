@@ -104,6 +104,9 @@ pub trait AdminStore: Store {
     /// A page of sessions, the last begun first.
     async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError>;
 
+    /// How many sessions have not ended by `now` and were begun or refreshed after `used_since`. Reads every session: for now and then.
+    async fn count_live_sessions(&self, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
     /// The last refreshes of a session, the newest first; at most [`STEPS_KEPT`].
     async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError>;
 

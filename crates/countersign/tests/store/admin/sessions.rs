@@ -51,6 +51,23 @@ fn each_session_comes_once_there_and_back_and_every_filter_holds() {
 }
 
 #[test]
+fn sessions_that_ended_or_were_left_idle_are_not_counted_as_live() {
+    on_every_admin_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        for number in 1..=8_u64 {
+            let created_at = after(i64::try_from(number).unwrap());
+            let expires_at = if number == 8 { after(100) } else { after(1_000) };
+            store.create_session(NewSession { created_at, expires_at, ..new_session(number, alice.id) }).await.unwrap();
+        }
+        store.revoke_session(session_id(7), None, RevokedReason::Logout, after(50)).await.unwrap();
+        assert_eq!(store.count_live_sessions(after(0), after(99)).await.unwrap(), 7);
+        assert_eq!(store.count_live_sessions(after(0), after(100)).await.unwrap(), 6);
+        assert_eq!(store.count_live_sessions(after(4), after(100)).await.unwrap(), 2);
+        assert_eq!(store.count_live_sessions(after(8), after(100)).await.unwrap(), 0);
+    });
+}
+
+#[test]
 fn the_last_refreshes_of_a_session_tell_why_it_ended() {
     on_every_admin_store(async |store| {
         let alice = make_user(&*store, "alice").await;

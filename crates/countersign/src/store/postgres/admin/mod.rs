@@ -89,6 +89,10 @@ impl AdminStore for PostgresStore {
         ask!(self, client => sessions::find(client, asked))
     }
 
+    async fn count_live_sessions(&self, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        ask!(self, client => sessions::count_live(client, used_since, now))
+    }
+
     async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError> {
         ask!(self, client => sessions::steps(client, id))
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::Object;
+use jiff::Timestamp;
 
 use super::audit;
 use super::lists::{self, DIALECT, few};
@@ -38,6 +39,13 @@ pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
         Some(few) => Ok(Count::Exactly(few)),
         None => lists::estimate(client, &sql::sessions(&SessionSearch::default(), &DIALECT), "sessions", LOOKED_AT as u64).await,
     }
+}
+
+pub(super) async fn count_live(client: &Object, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let statement =
+        client.prepare_cached("SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 AND last_used_at > $2").await?;
+    let row = client.query_one(&statement, &[&micros(now), &micros(used_since)]).await?;
+    Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }
 
 pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, StoreError> {

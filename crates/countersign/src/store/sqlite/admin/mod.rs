@@ -101,6 +101,10 @@ impl AdminStore for SqliteStore {
         self.readers.run(move |c| sessions::find(c, &asked)).await
     }
 
+    async fn count_live_sessions(&self, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.readers.run(move |c| sessions::count_live(c, used_since, now)).await
+    }
+
     async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError> {
         self.readers.run(move |c| sessions::steps(c, id)).await
     }

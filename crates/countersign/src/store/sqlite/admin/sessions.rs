@@ -1,6 +1,7 @@
 //! Sessions of users, as the admin site lists and ends them.
 
-use rusqlite::{Connection, OptionalExtension};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
 use super::lists::{self, DIALECT, few};
@@ -11,6 +12,7 @@ use crate::store::admin::sql;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::told::line;
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
+use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::sessions::{by_id, revoke};
 
 pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
@@ -30,6 +32,12 @@ pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
         Some(few) => Ok(Count::Exactly(few)),
         None => lists::estimate(connection, &sql::sessions(&SessionSearch::default(), &DIALECT), "sessions", LOOKED_AT as u64),
     }
+}
+
+pub(super) fn count_live(connection: &Connection, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > ? AND last_used_at > ?")?;
+    Ok(statement.query_row(params![micros(now), micros(used_since)], |row| row.get(0))?)
 }
 
 pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>, StoreError> {
