@@ -14,12 +14,13 @@ export const PASSWORD = 'tin kettle 14';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Starts everything. `cross` puts the API on a host of its own, beside the pages' one. `settings` are the server's flags.
+ * Starts everything. `cross` puts the API on a host of its own, beside the pages' one. `alone` leaves the server its own address, `w.own`, with nothing before it.
+ * `users` are there from the start; `settings` are the server's flags.
  *
  * Hosts below `localhost` lead to this machine by themselves, and behave like others: `app.example.localhost` and `api.example.localhost` are one site
  * and two origins, `evil.localhost` is another site.
  */
-export async function world({ cross = false, settings = [] } = {}) {
+export async function world({ cross = false, alone = false, users = ['alice', 'bertha'], settings = [] } = {}) {
   const bin = process.env.COUNTERSIGN_BIN;
   if (!bin) throw new Error('set COUNTERSIGN_BIN to the server: target/release/countersign');
   const dir = mkdtempSync(join(tmpdir(), 'countersign-browser-'));
@@ -53,9 +54,8 @@ export async function world({ cross = false, settings = [] } = {}) {
       const made = spawnSync(bin, args, { env: { COUNTERSIGN_PASSWORD: PASSWORD }, encoding: 'utf8' });
       if (made.status !== 0) throw new Error(made.stderr);
     };
-    make('alice');
-    make('bertha');
-    const args = ['serve', '--listen', '127.0.0.1:0', '--public-url', api, ...data, ...(cross ? ['--allow-origin', app] : []), ...settings];
+    users.forEach(make);
+    const args = ['serve', '--listen', '127.0.0.1:0', ...(alone ? [] : ['--public-url', api]), ...data, ...(cross ? ['--allow-origin', app] : []), ...settings];
     server = spawn(bin, args, { env: {}, stdio: ['ignore', 'pipe', 'ignore'] });
     const said = [];
     const lines = createInterface({ input: server.stdout });
@@ -81,6 +81,7 @@ export async function world({ cross = false, settings = [] } = {}) {
       evil: origin('evil.localhost'),
       sibling: origin('other.example.localhost'),
       direct: `http://127.0.0.1:${front.backend}`,
+      own: `http://localhost:${front.backend}`,
       /** A browser of somebody, with nothing in it. */
       async visitor() {
         const context = await browser.newContext();
