@@ -1,4 +1,4 @@
-// Bundles the app and serves it on http://localhost:3000; a reload shows what was changed.
+// Bundles the app and serves it on http://localhost:3000; a reload shows what was changed. With `--build` it only bundles.
 import { context } from 'esbuild';
 
 const app = await context({
@@ -11,5 +11,10 @@ const app = await context({
   preserveSymlinks: true,
   define: { 'process.env.NODE_ENV': '"production"' },
 });
-const { port } = await app.serve({ host: '127.0.0.1', port: 3000, servedir: 'public' });
-console.log(`http://localhost:${port}`);
+if (process.argv.includes('--build')) {
+  await app.rebuild();
+  await app.dispose();
+} else {
+  const { port } = await app.serve({ host: '127.0.0.1', port: 3000, servedir: 'public' });
+  console.log(`http://localhost:${port}`);
+}
