@@ -1,4 +1,22 @@
 //! Rotating the signing keys: the new one is known to everybody before it signs, the old ones verify until their last token has expired.
+//!
+//! ```
+//! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+//! use std::time::Duration;
+//!
+//! use countersign::clock::{OsRandom, SystemClock};
+//! use countersign::key_rotation::rotate;
+//! use countersign::store::Store;
+//! use countersign::token::Algorithm;
+//!
+//! # world::block_on(async {
+//! # let (store, secrets, _directory) = world::place();
+//! // A key leaked: what it signed counts for nothing from now on.
+//! let at_once = true;
+//! rotate(&store, &secrets, Algorithm::EdDsa, Duration::from_secs(300), at_once, &SystemClock, &OsRandom).await.unwrap();
+//! assert_eq!(store.keys().await.unwrap().iter().filter(|key| key.retires_at.is_none()).count(), 1);
+//! # });
+//! ```
 
 use std::time::Duration;
 
@@ -12,6 +30,23 @@ use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 ///
 /// # Errors
 /// [`RotateError`] when the key cannot be made or stored; the old keys then go on.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use std::time::Duration;
+///
+/// use countersign::clock::{OsRandom, SystemClock};
+/// use countersign::key_rotation::rotate;
+/// use countersign::store::Store;
+/// use countersign::token::Algorithm;
+///
+/// # world::block_on(async {
+/// # let (store, secrets, _directory) = world::place();
+/// let lifetime = Duration::from_secs(300); // of access tokens
+/// let id = rotate(&store, &secrets, Algorithm::EdDsa, lifetime, false, &SystemClock, &OsRandom).await.unwrap();
+/// assert_eq!(store.keys().await.unwrap().last().unwrap().id, id);
+/// # });
+/// ```
 pub async fn rotate(
     store: &dyn Store,
     secrets: &Secrets,
@@ -31,6 +66,13 @@ pub async fn rotate(
 }
 
 /// Why the keys were not rotated.
+///
+/// ```
+/// use countersign::key_rotation::RotateError;
+/// use countersign::store::StoreError;
+///
+/// assert_eq!(RotateError::from(StoreError::Busy).to_string(), "the store is busy");
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RotateError {
     /// The key could not be made.

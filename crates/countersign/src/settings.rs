@@ -1,4 +1,11 @@
 //! Settings: plain data with the defaults of the binary, checked once before anything starts.
+//!
+//! ```
+//! use countersign::Settings;
+//!
+//! let settings = Settings { public_url: "https://app.example.com".parse().unwrap(), ..Settings::default() };
+//! assert_eq!(settings.check().unwrap().issuer, "https://app.example.com");
+//! ```
 
 use std::time::Duration;
 
@@ -12,6 +19,16 @@ use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
 
 /// What can be chosen. [`Default`] is what the binary does without configuration.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use countersign::Settings;
+///
+/// let settings = Settings::default();
+/// assert_eq!((settings.base_path.as_str(), settings.access_lifetime), ("/accounts", Duration::from_secs(300)));
+/// assert_eq!(settings.session_idle, Duration::from_secs(7 * 86_400));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where clients find this server: decides the issuer, the names of cookies and whether they are `Secure`.
@@ -172,11 +189,26 @@ impl std::str::FromStr for WhenStale {
 }
 
 /// Not a word of [`WhenStale`].
+///
+/// ```
+/// use countersign::settings::{UnknownWord, WhenStale};
+///
+/// assert_eq!("wait".parse::<WhenStale>(), Err(UnknownWord));
+/// assert_eq!(UnknownWord.to_string(), "choose refuse or go-on");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("choose refuse or go-on")]
 pub struct UnknownWord;
 
 /// What the settings come to.
+///
+/// ```
+/// use countersign::Settings;
+///
+/// let checked = Settings::default().check().unwrap();
+/// assert_eq!(checked.issuer, "http://localhost:8000");
+/// assert_eq!(checked.cookies.refresh_name(), "refreshtoken");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Checked {
     /// The claim `iss`.
@@ -192,6 +224,13 @@ pub struct Checked {
 }
 
 /// A setting that cannot stand.
+///
+/// ```
+/// use countersign::{Settings, SettingsError};
+///
+/// let settings = Settings { base_path: "accounts".to_owned(), ..Settings::default() };
+/// assert_eq!(settings.check().unwrap_err(), SettingsError::BasePath);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {

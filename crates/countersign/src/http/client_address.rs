@@ -2,6 +2,15 @@
 //!
 //! Anyone can send `X-Forwarded-For` and `Forwarded`. What a trusted proxy adds at their right end is true; what stands left of the first untrusted address is whatever
 //! that client liked to write. So the headers are read from the right, only when the connection comes from a trusted proxy, and only as far as trust reaches.
+//!
+//! ```
+//! use axum::http::HeaderMap;
+//! use countersign::http::client_address::client_address;
+//!
+//! let forged = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "127.0.0.1".parse().unwrap())]);
+//! let stranger = "203.0.113.9".parse().unwrap();
+//! assert_eq!(client_address(stranger, &forged, &[]), stranger);
+//! ```
 
 use std::net::{IpAddr, Ipv6Addr};
 

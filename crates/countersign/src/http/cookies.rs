@@ -1,4 +1,16 @@
 //! Cookies: their names, their attributes, and how they are read.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use countersign::http::cookies::{CookieSettings, Cookies};
+//!
+//! let cookies = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+//! assert_eq!(
+//!     cookies.set_refresh("a.b.c", Duration::from_secs(3600)),
+//!     "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
+//! );
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +22,13 @@ use serde::Serialize;
 use url::Url;
 
 /// What can be chosen about cookies.
+///
+/// ```
+/// use countersign::http::cookies::{CookieSettings, SameSite};
+///
+/// let strict = CookieSettings { same_site: SameSite::Strict, ..CookieSettings::default() };
+/// assert_eq!((strict.csrf.as_str(), strict.domain), ("csrftoken", None));
+/// ```
 #[derive(Debug, Clone)]
 pub struct CookieSettings {
     /// The cookies' `SameSite`.
@@ -31,6 +50,13 @@ impl Default for CookieSettings {
 }
 
 /// Builds the `Set-Cookie` values, and reads the cookies of a request.
+///
+/// ```
+/// use countersign::http::cookies::{CookieSettings, Cookies};
+///
+/// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+/// assert_eq!((cookies.refresh_name(), cookies.csrf_name()), ("refreshtoken", "csrftoken"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Cookies {
     refresh: String,
@@ -45,6 +71,18 @@ impl Cookies {
     ///
     /// # Errors
     /// [`CookieError`] for names and combinations that browsers refuse or that are not safe.
+    ///
+    /// ```
+    /// use countersign::http::cookies::{CookieError, CookieSettings, Cookies};
+    ///
+    /// let settings = CookieSettings {
+    ///     refresh: Some("__Host-refreshtoken".to_owned()),
+    ///     domain: Some("example.com".to_owned()),
+    ///     ..CookieSettings::default()
+    /// };
+    /// let error = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings).unwrap_err();
+    /// assert_eq!(error, CookieError::HostWithDomain("__Host-refreshtoken".to_owned()));
+    /// ```
     pub fn new(public_url: &Url, base_path: &str, settings: &CookieSettings) -> Result<Self, CookieError> {
         let secure = public_url.scheme() == "https";
         let default_name = if secure && settings.domain.is_none() { "__Host-refreshtoken" } else { "refreshtoken" };
@@ -86,31 +124,83 @@ impl Cookies {
     }
 
     /// The refresh cookie's name.
+    ///
+    /// ```
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// assert_eq!(cookies.refresh_name(), "__Host-refreshtoken");
+    /// ```
     pub fn refresh_name(&self) -> &str {
         &self.refresh
     }
 
     /// The CSRF cookie's name.
+    ///
+    /// ```
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let settings = CookieSettings { csrf: "xsrf".to_owned(), ..CookieSettings::default() };
+    /// let cookies = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings).unwrap();
+    /// assert_eq!(cookies.csrf_name(), "xsrf");
+    /// ```
     pub fn csrf_name(&self) -> &str {
         &self.csrf
     }
 
     /// Sets the refresh cookie: `HttpOnly`, so that script cannot read it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let line = cookies.set_refresh("a.b.c", Duration::from_secs(60));
+    /// assert_eq!(line, "refreshtoken=a.b.c; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+    /// ```
     pub fn set_refresh(&self, token: &str, lifetime: Duration) -> HeaderValue {
         value(format!("{}={token}; Path=/; Max-Age={}; HttpOnly{}", self.refresh, lifetime.as_secs(), self.attributes))
     }
 
     /// Sets the CSRF cookie, which script must be able to read.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// assert_eq!(cookies.set_csrf("abc", Duration::from_secs(60)), "csrftoken=abc; Path=/; Max-Age=60; SameSite=Lax");
+    /// ```
     pub fn set_csrf(&self, token: &str, lifetime: Duration) -> HeaderValue {
         value(format!("{}={token}; Path=/; Max-Age={}{}", self.csrf, lifetime.as_secs(), self.attributes))
     }
 
     /// Sets the device cookie, which only the endpoints get to see.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let line = cookies.set_device("abc", Duration::from_secs(60));
+    /// assert_eq!(line, "devicetoken=abc; Path=/accounts; Max-Age=60; HttpOnly; SameSite=Lax");
+    /// ```
     pub fn set_device(&self, token: &str, lifetime: Duration) -> HeaderValue {
         value(format!("{}={token}; Path={}; Max-Age={}; HttpOnly{}", self.device, self.device_path, lifetime.as_secs(), self.attributes))
     }
 
     /// Removes the refresh and the CSRF cookie. The device stays known.
+    ///
+    /// ```
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let [refresh, csrf] = cookies.clear();
+    /// assert_eq!(csrf, "csrftoken=; Path=/; Max-Age=0; SameSite=Lax");
+    /// ```
     pub fn clear(&self) -> [HeaderValue; 2] {
         [self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)]
     }
@@ -119,6 +209,18 @@ impl Cookies {
     ///
     /// # Errors
     /// [`TwoCookies`] when there are two: one of them was planted, and guessing which is not safe.
+    ///
+    /// ```
+    /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
+    /// use countersign::http::cookies::{CookieSettings, Cookies, TwoCookies};
+    ///
+    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let mut headers = HeaderMap::new();
+    /// headers.append(COOKIE, HeaderValue::from_static("theme=dark; refreshtoken=a.b.c"));
+    /// assert_eq!(cookies.refresh_of(&headers), Ok(Some("a.b.c")));
+    /// headers.append(COOKIE, HeaderValue::from_static("refreshtoken=planted"));
+    /// assert_eq!(cookies.refresh_of(&headers), Err(TwoCookies));
+    /// ```
     pub fn refresh_of<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>, TwoCookies> {
         let mut found = values(headers, &self.refresh);
         match (found.next(), found.next()) {
@@ -128,12 +230,28 @@ impl Cookies {
     }
 
     /// The device token of a request; of several, the first.
+    ///
+    /// ```
+    /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("devicetoken=abc"))]);
+    /// assert_eq!(cookies.device_of(&headers), Some("abc"));
+    /// ```
     pub fn device_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         values(headers, &self.device).next()
     }
 }
 
 /// When a cookie travels with requests from other sites.
+///
+/// ```
+/// use countersign::http::cookies::SameSite;
+///
+/// assert_eq!("lax".parse(), Ok(SameSite::Lax));
+/// assert_eq!(SameSite::default().to_string(), "Lax");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SameSite {
@@ -165,16 +283,37 @@ impl FromStr for SameSite {
 }
 
 /// Not a value of `SameSite`.
+///
+/// ```
+/// use countersign::http::cookies::{SameSite, UnknownSameSite};
+///
+/// assert_eq!("loose".parse::<SameSite>(), Err(UnknownSameSite));
+/// assert_eq!(UnknownSameSite.to_string(), "choose lax, strict or none");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("choose lax, strict or none")]
 pub struct UnknownSameSite;
 
 /// A request with two refresh cookies.
+///
+/// ```
+/// use countersign::http::cookies::TwoCookies;
+///
+/// assert!(TwoCookies.to_string().starts_with("the request carries two refresh cookies"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the request carries two refresh cookies; delete the cookies of this site and its parent domains, and log in again")]
 pub struct TwoCookies;
 
 /// Cookies that browsers would refuse, or that would not be safe.
+///
+/// ```
+/// use countersign::http::cookies::{CookieError, CookieSettings, Cookies, SameSite};
+///
+/// let settings = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
+/// let error = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &settings).unwrap_err();
+/// assert_eq!(error, CookieError::NoneWithoutHttps);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CookieError {

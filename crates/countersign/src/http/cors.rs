@@ -1,4 +1,14 @@
 //! CORS with credentials, for the listed front ends only.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use countersign::Auth;
+//!
+//! /// `protect` and `routes` have it already; a public route that other front ends read needs it, too.
+//! fn public(auth: &Auth) -> Router {
+//!     Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors())
+//! }
+//! ```
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +25,21 @@ use crate::auth::Auth;
 
 /// The layer: the same list of origins that the CSRF check knows. A request that names no origin passes by with a look at its headers; where the list is empty, every
 /// request passes by, as no page of another origin may read anything.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use axum::{Router, routing::get};
+/// use countersign::Auth;
+///
+/// # world::block_on(async {
+/// # let (store, secrets, _directory) = world::place();
+/// let auth = Auth::builder(store).secrets(secrets).allow_origins(["https://app.example.com"]).build().await.unwrap();
+/// let public: Router = Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors());
+/// let request = axum::extract::Request::get("/prices").header("origin", "https://app.example.com");
+/// let answer = tower::ServiceExt::oneshot(public, request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+/// assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example.com");
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Cors(Option<Arc<CorsLayer>>);
 
@@ -54,6 +79,16 @@ impl<S: Clone> Layer<S> for Cors {
 }
 
 /// A service with CORS.
+///
+/// ```
+/// use countersign::Auth;
+/// use countersign::http::cors::WithCors;
+/// use tower_layer::Layer;
+///
+/// fn readable<S: Clone>(auth: &Auth, service: S) -> WithCors<S> {
+///     auth.cors().layer(service)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct WithCors<S> {
     cors: Cors,
@@ -89,6 +124,18 @@ where
 
 pin_project_lite::pin_project! {
     /// The answer of a service with CORS.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, extract::Request};
+    /// use countersign::http::cors::{Answer, WithCors};
+    /// use tower_service::Service;
+    ///
+    /// type Answered<S> = <S as Service<Request<Body>>>::Future;
+    ///
+    /// fn is_the_future(of: Answered<WithCors<Router>>) -> Answer<Answered<Router>> {
+    ///     of
+    /// }
+    /// ```
     #[project = Projected]
     #[allow(missing_docs)]
     pub enum Answer<F> {

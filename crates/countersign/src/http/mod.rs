@@ -1,6 +1,17 @@
 //! What every flow shares on the wire: problem details, cookies, who is asking and from where.
 //!
 //! This room alone knows status codes and header names.
+//!
+//! ```
+//! use axum::Router;
+//! use countersign::http::{Code, Peer, Problem, method_not_allowed, not_found};
+//!
+//! async fn order(client: Peer) -> Result<String, Problem> {
+//!     Err(Problem::new(Code::NotFound).detail(format!("There is no such order for {}.", client.ip)))
+//! }
+//!
+//! let app: Router = Router::new().fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+//! ```
 
 pub(crate) mod authenticated;
 pub mod client_address;

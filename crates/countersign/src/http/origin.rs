@@ -2,6 +2,14 @@
 //!
 //! One list serves CORS and CSRF. Its entries are written by people and are normalised once, at the start. The `Origin` header is written by browsers, which always send
 //! the normal form (RFC 6454, 6.2), so a request's origin is compared byte for byte: there is nothing to parse, and no look-alike to be fooled by.
+//!
+//! ```
+//! use countersign::http::origin::Origins;
+//!
+//! let origins = Origins::parse(["https://app.example.com"]).unwrap();
+//! assert!(origins.allows("https://app.example.com"));
+//! assert!(!origins.allows("https://app.example.com:8443") && !origins.allows("null"));
+//! ```
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,16 +39,37 @@ impl Origins {
     ///
     /// # Errors
     /// The first entry that is none.
+    ///
+    /// ```
+    /// use countersign::http::origin::Origins;
+    ///
+    /// let error = Origins::parse(["https://app.example.com", "*"]).unwrap_err();
+    /// assert!(error.to_string().starts_with("the origin `*` "));
+    /// ```
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, OriginError> {
         entries.into_iter().map(str::parse).collect::<Result<_, _>>()
     }
 
     /// Whether this value of an `Origin` header is on the list. `null` never is.
+    ///
+    /// ```
+    /// use countersign::http::origin::Origins;
+    ///
+    /// let origins = Origins::parse(["https://*.example.com"]).unwrap();
+    /// assert!(origins.allows("https://app.example.com"));
+    /// assert!(!origins.allows("http://app.example.com"));
+    /// ```
     pub fn allows(&self, origin: &str) -> bool {
         origin.len() <= MAX_BYTES && (self.exact.contains(origin) || self.below.iter().any(|below| below.matches(origin)))
     }
 
     /// Whether nothing is on the list.
+    ///
+    /// ```
+    /// use countersign::http::origin::Origins;
+    ///
+    /// assert!(Origins::default().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.below.is_empty()
     }
@@ -62,6 +91,14 @@ impl FromIterator<OriginPattern> for Origins {
 }
 
 /// An entry of the list: one origin, or all below a domain, as `https://*.example.com`: one or more labels, and never `https://example.com` itself.
+///
+/// ```
+/// use countersign::http::origin::OriginPattern;
+///
+/// assert!(matches!("https://app.example.com".parse(), Ok(OriginPattern::Exact(_))));
+/// assert!(matches!("https://*.example.com".parse(), Ok(OriginPattern::Below(_))));
+/// assert!("https://*.com".parse::<OriginPattern>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginPattern {
     /// One origin.
@@ -82,6 +119,14 @@ impl FromStr for OriginPattern {
 }
 
 /// Every origin below a domain, with one scheme and port.
+///
+/// ```
+/// use countersign::http::origin::{OriginPattern, Origins};
+///
+/// let Ok(OriginPattern::Below(below)) = "https://*.example.com".parse() else { unreachable!() };
+/// let origins: Origins = [OriginPattern::Below(below)].into_iter().collect();
+/// assert!(origins.allows("https://a.b.example.com"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Below {
     /// `https://`
@@ -126,11 +171,24 @@ impl Origin {
     ///
     /// # Errors
     /// When the URL has no host.
+    ///
+    /// ```
+    /// use countersign::http::origin::Origin;
+    ///
+    /// let origin = Origin::of(&"https://app.example.com:443/accounts?next=/".parse().unwrap()).unwrap();
+    /// assert_eq!(origin.as_str(), "https://app.example.com");
+    /// ```
     pub fn of(url: &Url) -> Result<Self, OriginError> {
         url[..url::Position::BeforePath].parse()
     }
 
     /// The normal form, as in an `Origin` header.
+    ///
+    /// ```
+    /// use countersign::http::origin::Origin;
+    ///
+    /// assert_eq!("http://LOCALHOST:5173/".parse::<Origin>().unwrap().as_str(), "http://localhost:5173");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -164,6 +222,13 @@ impl std::borrow::Borrow<str> for Origin {
 }
 
 /// An entry that is no origin and no pattern, with a sentence that says what to write.
+///
+/// ```
+/// use countersign::http::origin::Origin;
+///
+/// let error = "app.example.com".parse::<Origin>().unwrap_err();
+/// assert_eq!(error.to_string(), "the origin `app.example.com` has no scheme: write `https://app.example.com`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the origin `{entry}` {fault}")]
 pub struct OriginError {

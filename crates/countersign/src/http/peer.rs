@@ -16,6 +16,20 @@ use crate::events::Event;
 use crate::session::SessionId;
 
 /// The client: where it comes from, and what it calls itself.
+///
+/// ```
+/// use axum::{Router, extract::State, routing::get};
+/// use countersign::Auth;
+/// use countersign::http::Peer;
+///
+/// async fn whence(client: Peer) -> String {
+///     format!("{} with {}", client.ip, client.user_agent)
+/// }
+///
+/// fn app(auth: Auth) -> Router {
+///     Router::new().route("/whence", get(whence)).with_state(auth)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address, through trusted proxies only.
@@ -26,6 +40,12 @@ pub struct Peer {
 
 impl Peer {
     /// A client on this machine without a name: for tests, and for what no request asked for.
+    ///
+    /// ```
+    /// use countersign::http::Peer;
+    ///
+    /// assert!(Peer::local().ip.is_loopback());
+    /// ```
     pub fn local() -> Self {
         Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new() }
     }

@@ -28,11 +28,33 @@ impl From<HashError> for Problem {
 }
 
 /// The answer at a path where nothing is: a fallback for any router.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use axum::Router;
+/// use countersign::http::not_found;
+///
+/// let app: Router = Router::new().fallback(not_found);
+/// # let (status, body) = world::block_on(world::get(&app, "/nowhere", None));
+/// assert_eq!(status, 404);
+/// assert!(body.contains(r#""code":"not_found""#));
+/// ```
 pub async fn not_found() -> Problem {
     Problem::new(Code::NotFound)
 }
 
 /// The answer to a method that a path has not: a fallback for any router, which adds `Allow`.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use axum::{Router, routing::post};
+/// use countersign::http::method_not_allowed;
+///
+/// let app: Router = Router::new().route("/orders", post(|| async {})).method_not_allowed_fallback(method_not_allowed);
+/// # let (status, body) = world::block_on(world::get(&app, "/orders", None)); // GET /orders
+/// assert_eq!(status, 405);
+/// assert!(body.contains(r#""code":"method_not_allowed""#));
+/// ```
 pub async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed)
 }

@@ -1,4 +1,15 @@
 //! Where a request comes from: the first half of the CSRF check, and who may have a refresh token in the body.
+//!
+//! ```
+//! use axum::http::HeaderMap;
+//! use countersign::http::origin::Origins;
+//! use countersign::http::source::check_source;
+//!
+//! let own = "https://app.example.com".parse().unwrap();
+//! let from = |origin: &str| HeaderMap::from_iter([("origin".parse().unwrap(), origin.parse().unwrap())]);
+//! assert!(check_source(&from("https://app.example.com"), &own, &Origins::default()).is_ok());
+//! assert!(check_source(&from("https://evil.example"), &own, &Origins::default()).is_err());
+//! ```
 
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, ORIGIN};
@@ -10,6 +21,18 @@ use super::origin::{Origin, Origins};
 ///
 /// # Errors
 /// Which check failed and what to send instead.
+///
+/// ```
+/// use axum::http::{HeaderMap, HeaderValue};
+/// use countersign::http::origin::Origins;
+/// use countersign::http::source::{SourceRefused, check_source};
+///
+/// let own = "https://app.example.com".parse().unwrap();
+/// let mut headers = HeaderMap::new();
+/// assert!(check_source(&headers, &own, &Origins::default()).is_ok()); // no browser
+/// headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+/// assert_eq!(check_source(&headers, &own, &Origins::default()), Err(SourceRefused::CrossSite));
+/// ```
 pub fn check_source(headers: &HeaderMap, own: &Origin, allowed: &Origins) -> Result<(), SourceRefused> {
     match Source::of(headers)? {
         Source::Origin(origin) if origin == own.as_str() || allowed.allows(origin) => Ok(()),
@@ -24,6 +47,19 @@ pub fn check_source(headers: &HeaderMap, own: &Origin, allowed: &Origins) -> Res
 ///
 /// # Errors
 /// Which check failed and what to send instead.
+///
+/// ```
+/// use axum::http::{HeaderMap, HeaderValue};
+/// use countersign::http::origin::Origins;
+/// use countersign::http::source::{SourceRefused, check_native_source};
+///
+/// let native = Origins::parse(["capacitor://localhost"]).unwrap();
+/// let mut headers = HeaderMap::new();
+/// headers.insert("origin", HeaderValue::from_static("capacitor://localhost"));
+/// assert!(check_native_source(&headers, &native).is_ok());
+/// headers.insert("origin", HeaderValue::from_static("https://app.example.com"));
+/// assert_eq!(check_native_source(&headers, &native), Err(SourceRefused::NotNative));
+/// ```
 pub fn check_native_source(headers: &HeaderMap, native: &Origins) -> Result<(), SourceRefused> {
     match Source::of(headers)? {
         Source::Origin(origin) if native.allows(origin) => Ok(()),
@@ -33,6 +69,17 @@ pub fn check_native_source(headers: &HeaderMap, native: &Origins) -> Result<(), 
 }
 
 /// Why a request's source is refused. The text is for the `detail` of a 403: it names the check, and says what to send.
+///
+/// ```
+/// use axum::http::{HeaderMap, HeaderValue};
+/// use countersign::http::origin::Origins;
+/// use countersign::http::source::{SourceRefused, check_source};
+///
+/// let headers = HeaderMap::from_iter([("origin".parse().unwrap(), HeaderValue::from_static("null"))]);
+/// let refused = check_source(&headers, &"https://app.example.com".parse().unwrap(), &Origins::default()).unwrap_err();
+/// assert_eq!(refused, SourceRefused::Null);
+/// assert!(refused.to_string().starts_with("origin check failed: the Origin is `null`"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceRefused {

@@ -6,6 +6,15 @@
 //!
 //! Start reading here, then: `secret` (the texts), `algorithm` (the hash functions and their bounds), `cost` (one price),
 //! `pool` (the threads), `validators` (what a new password must not be).
+//!
+//! ```
+//! use countersign::password::{UserAttributes, validate};
+//!
+//! let about = UserAttributes { username: "ada", ..UserAttributes::default() };
+//! let problems = validate("12345", &about).unwrap_err();
+//! let codes: Vec<&str> = problems.iter().map(|problem| problem.code()).collect();
+//! assert_eq!(codes, ["password_too_short", "password_too_common", "password_entirely_numeric"]);
+//! ```
 
 mod algorithm;
 mod common;
@@ -61,6 +70,13 @@ impl Passwords {
     ///
     /// # Errors
     /// [`HashSettingsError`], with a sentence that says what to set.
+    ///
+    /// ```
+    /// use countersign::password::{HashSettings, Passwords};
+    ///
+    /// let error = Passwords::new(HashSettings { threads: 0, ..HashSettings::default() }).unwrap_err();
+    /// assert_eq!(error.to_string(), "hash_threads is 0; set it to the number of cores, between 1 and 256");
+    /// ```
     pub fn new(settings: HashSettings) -> Result<Self, HashSettingsError> {
         settings.validate()?;
         let HashSettings { threads, queue, memory_kib, passes, lanes } = settings;
@@ -80,6 +96,18 @@ impl Passwords {
     ///
     /// # Errors
     /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when hashing failed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::{HashSettings, Password, Passwords};
+    ///
+    /// # world::block_on(async {
+    /// let passwords = Passwords::new(HashSettings::default()).unwrap();
+    /// let password = Password::parse("tin kettle 14".to_owned()).unwrap();
+    /// let (one, other) = (passwords.hash(&password).await.unwrap(), passwords.hash(&password).await.unwrap());
+    /// assert_ne!(one.as_str(), other.as_str()); // each has a salt of its own
+    /// # });
+    /// ```
     pub async fn hash(&self, new: &Password) -> Result<EncodedPassword, HashError> {
         let (kind, text) = (self.preferred, new.composed());
         let line = self.pool.run(move |scratch| {
@@ -97,6 +125,21 @@ impl Passwords {
     ///
     /// # Errors
     /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when checking failed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::{EncodedPassword, HashSettings, Password, Passwords};
+    ///
+    /// # world::block_on(async {
+    /// let passwords = Passwords::new(HashSettings::default()).unwrap();
+    /// // A row that Django wrote.
+    /// let stored = "pbkdf2_sha256$1$salt$qDiTyufiIKGsYFSpLYMY0b+YdsC/5w2e/psNOPGGMvg=";
+    /// let stored = EncodedPassword::from_stored(stored.to_owned());
+    /// let given = Password::parse("tin kettle 14".to_owned()).unwrap();
+    /// let verdict = passwords.verify(Some(&stored), &given).await.unwrap();
+    /// assert!(verdict.matches && verdict.outdated); // hash it anew, and store that
+    /// # });
+    /// ```
     pub async fn verify(&self, stored: Option<&EncodedPassword>, given: &Password) -> Result<Verdict, HashError> {
         let (preferred, costs) = (Kind::Argon2(self.preferred), Arc::clone(&self.costs));
         let (row, forms) = (stored.and_then(readable), given.forms());
@@ -108,17 +151,36 @@ impl Passwords {
     ///
     /// Call it at the start and now and then. A kind that is met in a row is noted by itself. Unknown kinds and kinds out of
     /// bounds are left out: they are never hashed with.
+    ///
+    /// ```
+    /// use countersign::password::{HashSettings, Passwords};
+    ///
+    /// let passwords = Passwords::new(HashSettings::default()).unwrap();
+    /// passwords.note_kinds(&["pbkdf2_sha256$870000".to_owned()]); // a check of nobody now costs as much
+    /// ```
     pub fn note_kinds(&self, kinds: &[String]) {
         self.costs.set_live(kinds.iter().filter_map(|prefix| Kind::parse(prefix).ok()));
     }
 
     /// How many hashes and checks wait for a thread.
+    ///
+    /// ```
+    /// use countersign::password::{HashSettings, Passwords};
+    ///
+    /// assert_eq!(Passwords::new(HashSettings::default()).unwrap().queue_len(), 0);
+    /// ```
     #[must_use]
     pub fn queue_len(&self) -> usize {
         self.pool.queued()
     }
 
     /// How many threads are hashing now.
+    ///
+    /// ```
+    /// use countersign::password::{HashSettings, Passwords};
+    ///
+    /// assert_eq!(Passwords::new(HashSettings::default()).unwrap().working(), 0);
+    /// ```
     #[must_use]
     pub fn working(&self) -> usize {
         self.pool.working()
@@ -132,6 +194,18 @@ impl fmt::Debug for Passwords {
 }
 
 /// What came of comparing a password with the store.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::password::{HashSettings, Password, Passwords, Verdict};
+///
+/// # world::block_on(async {
+/// let passwords = Passwords::new(HashSettings::default()).unwrap();
+/// let given = Password::parse("tin kettle 14".to_owned()).unwrap();
+/// let verdict = passwords.verify(None, &given).await.unwrap();
+/// assert_eq!(verdict, Verdict { matches: false, outdated: false });
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verdict {
@@ -143,6 +217,13 @@ pub struct Verdict {
 }
 
 /// Why a password was neither hashed nor compared.
+///
+/// ```
+/// use countersign::http::{Code, Problem};
+/// use countersign::password::HashError;
+///
+/// assert_eq!(Problem::from(HashError::Busy).code(), Code::Unavailable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// The queue of the hashing threads is full.

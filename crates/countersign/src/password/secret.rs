@@ -27,6 +27,13 @@ impl Password {
     /// # Errors
     /// [`PasswordError::TooLong`] above [`Password::MAX_BYTES`] bytes; [`PasswordError::Nul`] if the text holds a NUL, at which
     /// some hash functions would stop reading.
+    ///
+    /// ```
+    /// use countersign::password::{Password, PasswordError};
+    ///
+    /// assert!(Password::parse("tin kettle 14".to_owned()).is_ok());
+    /// assert_eq!(Password::parse("x".repeat(1025)).unwrap_err(), PasswordError::TooLong);
+    /// ```
     pub fn parse(text: String) -> Result<Self, PasswordError> {
         let text = SecretString::from(text);
         if text.expose_secret().len() > Self::MAX_BYTES {
@@ -39,6 +46,13 @@ impl Password {
     }
 
     /// The text, for [`validate`](super::validate). Do not keep it.
+    ///
+    /// ```
+    /// use countersign::password::{Password, UserAttributes, validate};
+    ///
+    /// let password = Password::parse("tin kettle 14".to_owned()).unwrap();
+    /// assert!(validate(password.expose(), &UserAttributes::default()).is_ok());
+    /// ```
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -65,6 +79,12 @@ impl fmt::Debug for Password {
 }
 
 /// Why a text is no password.
+///
+/// ```
+/// use countersign::password::{Password, PasswordError};
+///
+/// assert_eq!(Password::parse("tin\0kettle".to_owned()).unwrap_err(), PasswordError::Nul);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// More than [`Password::MAX_BYTES`] bytes.
@@ -78,29 +98,62 @@ pub enum PasswordError {
 /// A hash with its algorithm, parameters and salt in one line, as Django's column `password` holds it.
 ///
 /// Not checked when it is read: a row that makes no sense is a wrong password, at the price of one.
+///
+/// ```
+/// use countersign::password::EncodedPassword;
+///
+/// let stored = EncodedPassword::from_stored("pbkdf2_sha256$870000$salt$hash".to_owned());
+/// assert_eq!(format!("{stored:?}"), "EncodedPassword(…)");
+/// ```
 #[derive(Clone)]
 pub struct EncodedPassword(SecretString);
 
 impl EncodedPassword {
     /// Takes a line from the store.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// let column = "argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned();
+    /// assert!(EncodedPassword::from_stored(column).is_usable());
+    /// ```
     #[must_use]
     pub fn from_stored(line: String) -> Self {
         Self(SecretString::from(line))
     }
 
     /// A line that no password matches, for a user who may not log in by password: Django's `!` and 40 random characters.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// let nobody_knows_it = EncodedPassword::unusable();
+    /// assert!(nobody_knows_it.as_str().starts_with('!'));
+    /// ```
     #[must_use]
     pub fn unusable() -> Self {
         Self::from_stored(format!("{UNUSABLE}{}", random_text(UNUSABLE_RANDOM)))
     }
 
     /// Whether a password could match; false for [`unusable`](Self::unusable) lines.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// assert!(!EncodedPassword::unusable().is_usable());
+    /// ```
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.as_str().starts_with(UNUSABLE)
     }
 
     /// The line, for the store.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// assert_eq!(EncodedPassword::unusable().as_str().len(), 41);
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.expose_secret()

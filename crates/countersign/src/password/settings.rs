@@ -32,6 +32,13 @@ impl HashSettings {
     ///
     /// # Errors
     /// The first bound that is broken, with a sentence that says what to set.
+    ///
+    /// ```
+    /// use countersign::password::{HashSettings, HashSettingsError};
+    ///
+    /// let starved = HashSettings { memory_kib: 4, ..HashSettings::default() };
+    /// assert!(matches!(starved.validate(), Err(HashSettingsError::Argon2 { memory_kib: 4, .. })));
+    /// ```
     pub fn validate(&self) -> Result<(), HashSettingsError> {
         if !(1..=MAX_THREADS).contains(&self.threads) {
             return Err(HashSettingsError::Threads(self.threads));
@@ -70,6 +77,13 @@ impl Default for HashSettings {
 }
 
 /// Why hashing could not start.
+///
+/// ```
+/// use countersign::password::HashSettings;
+///
+/// let error = HashSettings { queue: 0, ..HashSettings::default() }.validate().unwrap_err();
+/// assert_eq!(error.to_string(), "hash_queue is 0; set it between 1 and 65536 (256 suits most)");
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum HashSettingsError {
     /// `threads` out of bounds.

@@ -7,6 +7,13 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use super::{common::is_common, digits::is_digit};
 
 /// What is known of the user whose password it is to be. Empty means unknown.
+///
+/// ```
+/// use countersign::password::{PasswordProblem, UserAttributes, validate};
+///
+/// let about = UserAttributes { username: "ada", last_name: "Lovelace", ..UserAttributes::default() };
+/// assert_eq!(validate("lovelace1", &about), Err(vec![PasswordProblem::TooSimilar("last name")]));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UserAttributes<'a> {
     /// The login name.
@@ -54,6 +61,12 @@ pub fn validate(new: &str, about: &UserAttributes<'_>) -> Result<(), Vec<Passwor
 /// One thing that is wrong with a new password.
 ///
 /// Its `Display` is a sentence for the person who chooses it; it does not repeat the password.
+///
+/// ```
+/// use countersign::password::{PasswordProblem, UserAttributes, validate};
+///
+/// assert_eq!(validate("dragon", &UserAttributes::default()), Err(vec![PasswordProblem::TooShort, PasswordProblem::TooCommon]));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordProblem {
     /// Nearly the same letters as the attribute named here.
@@ -68,6 +81,12 @@ pub enum PasswordProblem {
 
 impl PasswordProblem {
     /// Django's code of the problem, for programs.
+    ///
+    /// ```
+    /// use countersign::password::PasswordProblem;
+    ///
+    /// assert_eq!(PasswordProblem::TooCommon.code(), "password_too_common");
+    /// ```
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,4 +1,11 @@
 //! Sessions: what one is, how it ends, and the decision that every refresh asks for.
+//!
+//! ```
+//! use countersign::session::{RevokedReason, Transport};
+//!
+//! assert_eq!(Transport::Cookie.as_str(), "cookie");
+//! assert_eq!(RevokedReason::TokenTheft.to_string(), "token_theft");
+//! ```
 
 pub mod rotation;
 
@@ -14,6 +21,28 @@ use crate::user::UserId;
 use rotation::Jti;
 
 /// A session about to begin.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::rotation::Jti;
+/// use countersign::session::{NewSession, SessionId, Transport};
+/// use countersign::store::Store;
+///
+/// # world::run(async |world| {
+/// # let (store, ada, now) = (world.auth.store(), world.ada, world::midnight());
+/// let session = NewSession {
+///     id: SessionId::new(7).unwrap(),
+///     user_id: ada.id,
+///     jti: Jti([1; 16]),
+///     created_at: now,
+///     expires_at: now + std::time::Duration::from_secs(3600),
+///     transport: Transport::Body,
+///     user_agent: "an import".to_owned(),
+///     ip: None,
+/// };
+/// assert!(store.create_session(session).await.unwrap());
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct NewSession {
     /// Its id, freshly drawn.
@@ -35,6 +64,18 @@ pub struct NewSession {
 }
 
 /// A session as its owner and an operator see it.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// # world::run(async |world| {
+/// # let (auth, ada, now) = (world.auth, world.ada, world::midnight());
+/// # world::log_in(&auth, countersign::session::Transport::Body).await;
+/// for session in auth.store().user_sessions(ada.id, now).await.unwrap() {
+///     println!("{} since {} from {:?} ({})", session.id, session.created_at, session.ip, session.user_agent);
+///     assert_eq!(session.revoked, None);
+/// }
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Session {
@@ -59,6 +100,12 @@ pub struct Session {
 }
 
 /// How a session's refresh token travels. A session is born as one kind and stays it.
+///
+/// ```
+/// use countersign::session::Transport;
+///
+/// assert_eq!(serde_json::to_value(Transport::Body).unwrap(), "body");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
@@ -70,6 +117,10 @@ pub enum Transport {
 
 impl Transport {
     /// The word in the database and on the wire.
+    ///
+    /// ```
+    /// assert_eq!(countersign::session::Transport::Cookie.as_str(), "cookie");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cookie => "cookie",
@@ -78,12 +129,25 @@ impl Transport {
     }
 
     /// The transport of this word.
+    ///
+    /// ```
+    /// use countersign::session::Transport;
+    ///
+    /// assert_eq!(Transport::from_word("body"), Some(Transport::Body));
+    /// assert_eq!(Transport::from_word("pigeon"), None);
+    /// ```
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Cookie, Self::Body].into_iter().find(|transport| transport.as_str() == word)
     }
 }
 
 /// Why a session was ended before its time.
+///
+/// ```
+/// use countersign::session::RevokedReason;
+///
+/// assert_eq!(serde_json::to_value(RevokedReason::PasswordChanged).unwrap(), "password_changed");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -104,6 +168,10 @@ pub enum RevokedReason {
 
 impl RevokedReason {
     /// The word in the database and in the member `reason` of a problem document.
+    ///
+    /// ```
+    /// assert_eq!(countersign::session::RevokedReason::LogoutAll.as_str(), "logout_all");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
@@ -116,6 +184,12 @@ impl RevokedReason {
     }
 
     /// The reason of this word.
+    ///
+    /// ```
+    /// use countersign::session::RevokedReason;
+    ///
+    /// assert_eq!(RevokedReason::from_word("admin"), Some(RevokedReason::Admin));
+    /// ```
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Logout, Self::LogoutAll, Self::PasswordChanged, Self::Admin, Self::UserInactive, Self::TokenTheft]
             .into_iter()

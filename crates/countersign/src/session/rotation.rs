@@ -9,6 +9,17 @@
 //!
 //! All times are whole seconds since 1970-01-01 UTC, as a token's `iat` is. Seconds are enough: rounding both ends of a span down never makes a span of at most `n`
 //! seconds longer than `n`, so nobody honest loses by it, and a thief gains less than a second of a window that his credit bounds anyway.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState, decide};
+//!
+//! // An answer that was lost for an hour does not log anybody out.
+//! let state = RotationState::new(Jti([1; 16]), 1_000);
+//! let token = Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
+//! assert!(matches!(decide(&state, &token, 4_600, Duration::from_secs(30)), Decision::Mint { .. }));
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -66,6 +77,17 @@ pub fn decide(state: &RotationState, token: &Presented, now: u64, window: Durati
 }
 
 /// What a refresh leads to.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState, Rule, decide};
+///
+/// let state = RotationState::new(Jti([1; 16]), 1_000);
+/// let child = Presented { generation: Generation(1), jti: Jti([2; 16]), parent: Some(Jti([1; 16])), issued_at: 1_100 };
+/// let Decision::Mint { rule, state: Some(state), event: None, .. } = decide(&state, &child, 1_200, Duration::from_secs(30)) else { unreachable!() };
+/// assert_eq!((rule, state.current_jti), (Rule::Successor, Jti([2; 16])));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Sign and send a new refresh token.
@@ -84,6 +106,17 @@ pub enum Decision {
 }
 
 /// The place of a token that is to be minted. Its `jti` is the caller's to draw, its `iat` the time of the decision.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use countersign::session::rotation::{Child, Decision, Generation, Jti, Presented, RotationState, decide};
+///
+/// let state = RotationState::new(Jti([1; 16]), 1_000);
+/// let token = Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
+/// let Decision::Mint { child, .. } = decide(&state, &token, 1_100, Duration::from_secs(30)) else { unreachable!() };
+/// assert_eq!(child, Child { parent: Jti([1; 16]), generation: Generation(1) });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Child {
     /// The token it descends from: the one presented, or after a race the current one.
@@ -93,6 +126,12 @@ pub struct Child {
 }
 
 /// The rule that allowed a refresh, numbered as in the protocol.
+///
+/// ```
+/// use countersign::session::rotation::Rule;
+///
+/// assert_eq!([Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race].map(Rule::number), [2, 3, 4, 5]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// Rule 2: the current token once more.
@@ -107,6 +146,10 @@ pub enum Rule {
 
 impl Rule {
     /// Its number in the protocol.
+    ///
+    /// ```
+    /// assert_eq!(countersign::session::rotation::Rule::Successor.number(), 3);
+    /// ```
     pub const fn number(self) -> u8 {
         match self {
             Self::Repeated => 2,
@@ -118,6 +161,18 @@ impl Rule {
 }
 
 /// What an operator should know about a refresh that was allowed.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationEvent, RotationState, decide};
+///
+/// // The row comes from a backup; the token is newer.
+/// let state = RotationState::new(Jti([1; 16]), 1_000);
+/// let token = Presented { generation: Generation(9), jti: Jti([9; 16]), parent: Some(Jti([8; 16])), issued_at: 9_000 };
+/// let decision = decide(&state, &token, 9_100, Duration::from_secs(30));
+/// assert!(matches!(decision, Decision::Mint { event: Some(RotationEvent::Rollback), .. }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RotationEvent {
     /// A slow request or answer was forgiven.
@@ -127,6 +182,13 @@ pub enum RotationEvent {
 }
 
 /// A refresh token as a client presented it, signature, type and expiry verified.
+///
+/// ```
+/// use countersign::session::rotation::{Generation, Jti, Presented};
+///
+/// // The first refresh token of a session that began at 1 000.
+/// let first = Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Presented {
     /// The claim `gen`.
@@ -140,6 +202,13 @@ pub struct Presented {
 }
 
 /// The rotation state of a session: six columns of its row.
+///
+/// ```
+/// use countersign::session::rotation::{Jti, RACE_CREDIT, RotationState};
+///
+/// let state = RotationState::new(Jti([1; 16]), 1_000);
+/// assert_eq!((state.current_since, state.race_credit, state.race_charged), (1_000, RACE_CREDIT, None));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RotationState {
     /// The current token's generation.
@@ -158,6 +227,13 @@ pub struct RotationState {
 
 impl RotationState {
     /// The state of a session that begins at `now` with `first` as its first refresh token, which counts as presented.
+    ///
+    /// ```
+    /// use countersign::session::rotation::{Generation, Jti, RotationState};
+    ///
+    /// let state = RotationState::new(Jti([1; 16]), 1_000);
+    /// assert_eq!((state.generation, state.current_jti), (Generation::FIRST, Jti([1; 16])));
+    /// ```
     pub const fn new(first: Jti, now: u64) -> Self {
         Self {
             generation: Generation::FIRST,
@@ -213,6 +289,12 @@ impl RotationState {
 }
 
 /// How many refreshes lie between a token and the session's first.
+///
+/// ```
+/// use countersign::session::rotation::Generation;
+///
+/// assert!(Generation::FIRST < Generation(1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Generation(pub u64);
 
@@ -275,6 +357,12 @@ impl<'de> Deserialize<'de> for Jti {
 }
 
 /// A text that is not 128 bits in base64url.
+///
+/// ```
+/// use countersign::session::rotation::{InvalidJti, Jti};
+///
+/// assert_eq!("too short".parse::<Jti>(), Err(InvalidJti));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a token id is 22 characters of base64url")]
 pub struct InvalidJti;

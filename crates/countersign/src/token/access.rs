@@ -7,6 +7,28 @@ use serde_json::{Map, Value, json};
 use crate::session::SessionId;
 
 /// What an access token is made of.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::SessionId;
+/// use countersign::token::{AccessGrant, ExtraClaim};
+///
+/// # world::run(async |world| {
+/// # let ada = world.ada;
+/// let grant = AccessGrant {
+///     issuer: "https://id.example.com",
+///     audience: None,
+///     user: &ada,
+///     session: SessionId::new(7).unwrap(),
+///     auth_time: 1_000,
+///     csrf_token: None,
+///     extra: &[ExtraClaim::Email],
+///     issued_at: 1_000,
+///     expires_at: 1_300,
+/// };
+/// assert_eq!(grant.claims().extra["email"], "ada@example.com");
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct AccessGrant<'a> {
     /// Who issues it.
@@ -31,6 +53,23 @@ pub struct AccessGrant<'a> {
 
 impl AccessGrant<'_> {
     /// The claims.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::session::SessionId;
+    /// use countersign::token::AccessGrant;
+    ///
+    /// # world::run(async |world| {
+    /// # let (ada, issuer, session) = (world.ada, "https://id.example.com", SessionId::new(7).unwrap());
+    /// let grant = AccessGrant {
+    ///     csrf_token: Some("the session's token"),
+    /// #   issuer, audience: None, user: &ada, session, auth_time: 1_000, extra: &[], issued_at: 1_000, expires_at: 1_300,
+    ///     // and the rest
+    /// };
+    /// // The claim is a hash: it gives the token away to nobody.
+    /// assert_eq!(grant.claims().csrf, Some(countersign_verify::csrf::claim(b"the session's token")));
+    /// # });
+    /// ```
     pub fn claims(&self) -> Claims {
         let mut claims =
             Claims::new(self.issuer.to_owned(), self.user.id().to_string(), self.session, self.auth_time, self.issued_at, self.expires_at);
@@ -44,6 +83,13 @@ impl AccessGrant<'_> {
 }
 
 /// A claim beyond the usual ones, by configuration.
+///
+/// ```
+/// use countersign::token::ExtraClaim;
+///
+/// assert_eq!("groups".parse(), Ok(ExtraClaim::Groups));
+/// assert_eq!(ExtraClaim::IsStaff.to_string(), "is_staff");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtraClaim {
@@ -67,6 +113,10 @@ pub enum ExtraClaim {
 
 impl ExtraClaim {
     /// The claim's name.
+    ///
+    /// ```
+    /// assert_eq!(countersign::token::ExtraClaim::FirstName.as_str(), "first_name");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Username => "username",
@@ -109,6 +159,12 @@ impl FromStr for ExtraClaim {
 }
 
 /// The name of no claim that can be added.
+///
+/// ```
+/// use countersign::token::{ExtraClaim, UnknownClaim};
+///
+/// assert_eq!("password".parse::<ExtraClaim>(), Err(UnknownClaim));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("choose among username, email, first_name, last_name, is_staff, is_superuser, groups and permissions")]
 pub struct UnknownClaim;

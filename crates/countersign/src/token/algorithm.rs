@@ -4,6 +4,13 @@ use std::str::FromStr;
 use serde::Serialize;
 
 /// What access tokens are signed with (RFC 7518, RFC 8037).
+///
+/// ```
+/// use countersign::token::Algorithm;
+///
+/// assert_eq!("es256".parse(), Ok(Algorithm::Es256));
+/// assert_eq!(Algorithm::default().to_string(), "EdDSA");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -24,6 +31,10 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// The name in the header `alg`.
+    ///
+    /// ```
+    /// assert_eq!(countersign::token::Algorithm::Rs256.as_str(), "RS256");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EdDsa => "EdDSA",
@@ -61,6 +72,12 @@ impl FromStr for Algorithm {
 }
 
 /// The name of no algorithm that tokens can be signed with.
+///
+/// ```
+/// use countersign::token::{Algorithm, UnknownAlgorithm};
+///
+/// assert_eq!("none".parse::<Algorithm>(), Err(UnknownAlgorithm));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("choose EdDSA, ES256, RS256 or HS256")]
 pub struct UnknownAlgorithm;

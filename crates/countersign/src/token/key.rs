@@ -18,6 +18,18 @@ use super::{Algorithm, Secrets};
 use crate::clock::{Random, random_bytes};
 
 /// A signing key as the store keeps it: its public half in the open, its private half sealed (AES-256-GCM under a key derived from the secret).
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::clock::OsRandom;
+/// use countersign::token::{Algorithm, KeyError, SealedKey, Secrets};
+///
+/// # let (secrets, now) = (world::secrets(), world::midnight());
+/// let key = SealedKey::generate(Algorithm::EdDsa, &secrets, now, now, &OsRandom).unwrap();
+/// let another = Secrets::from_text("a secret that has sealed none of these keys").unwrap();
+/// assert!(key.open(&secrets).is_ok());
+/// assert_eq!(key.open(&another).unwrap_err(), KeyError::Sealed);
+/// ```
 #[derive(Debug, Clone)]
 pub struct SealedKey {
     /// Its id: the header `kid`.
@@ -39,6 +51,17 @@ impl SealedKey {
     ///
     /// # Errors
     /// [`KeyError::Generate`] when the cryptographic library cannot make one.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::token::{Algorithm, SealedKey};
+    ///
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// let soon = now + std::time::Duration::from_secs(120);
+    /// let key = SealedKey::generate(Algorithm::Es256, &secrets, now, soon, &OsRandom).unwrap();
+    /// assert_eq!((key.activates_at, key.retires_at), (soon, None));
+    /// ```
     pub fn generate(
         algorithm: Algorithm,
         secrets: &Secrets,
@@ -56,6 +79,14 @@ impl SealedKey {
     ///
     /// # Errors
     /// [`KeyError::Sealed`] when it was sealed under another secret.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// let private = key.open(&secrets).unwrap();
+    /// assert!(private.public_pem().unwrap().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
+    /// ```
     pub fn open(&self, secrets: &Secrets) -> Result<PrivateKey, KeyError> {
         let (nonce, sealed) = self.sealed.split_at_checked(NONCE_BYTES).ok_or(KeyError::Sealed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| KeyError::Sealed)?;
@@ -65,12 +96,29 @@ impl SealedKey {
     }
 
     /// Whether it signs or verifies at `now`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let mut key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// assert!(key.is_live(now));
+    /// key.retires_at = Some(now);
+    /// assert!(!key.is_live(now));
+    /// ```
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.retires_at.is_none_or(|at| now < at)
     }
 }
 
 /// A key's id: 64 random bits, as 16 hexadecimal digits in the header `kid`.
+///
+/// ```
+/// use countersign::token::KeyId;
+///
+/// let id: KeyId = "0b5c86a9f4dd496a".parse().unwrap();
+/// assert_eq!(id.to_string(), "0b5c86a9f4dd496a");
+/// assert!("0b5c".parse::<KeyId>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -90,6 +138,14 @@ impl FromStr for KeyId {
 }
 
 /// The private half of a signing key: PKCS#8, or the bare secret for HS256.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// # let (secrets, now) = (world::secrets(), world::midnight());
+/// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+/// let private = sealed.open(&secrets).unwrap();
+/// assert_eq!(format!("{private:?}"), "PrivateKey { algorithm: EdDsa, .. }");
+/// ```
 pub struct PrivateKey {
     algorithm: Algorithm,
     bytes: SecretSlice<u8>,
@@ -116,6 +172,16 @@ impl PrivateKey {
     }
 
     /// The private key as PEM (PKCS#8), for a move to other software; for HS256 the secret as base64url.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use secrecy::ExposeSecret;
+    ///
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// let pem = sealed.open(&secrets).unwrap().to_pem();
+    /// assert!(pem.expose_secret().starts_with("-----BEGIN PRIVATE KEY-----"));
+    /// ```
     pub fn to_pem(&self) -> SecretString {
         let bytes = self.bytes.expose_secret();
         match self.algorithm {
@@ -128,6 +194,17 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`KeyError::Broken`] when the private key is none.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::token::{Algorithm, SealedKey};
+    ///
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let generate = |algorithm| SealedKey::generate(algorithm, &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let (shared, pair) = (generate(Algorithm::Hs256), generate(Algorithm::Es256));
+    /// assert!(pair.open(&secrets).unwrap().public_pem().unwrap().is_some()); // ES256
+    /// assert!(shared.open(&secrets).unwrap().public_pem().unwrap().is_none()); // HS256
+    /// ```
     pub fn public_pem(&self) -> Result<Option<String>, KeyError> {
         use aws_lc_rs::encoding::PublicKeyX509Der;
         let broken = |_| KeyError::Broken;
@@ -144,6 +221,14 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`KeyError::Broken`] when the private key is none.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// let jwk = sealed.open(&secrets).unwrap().public_jwk(sealed.id).unwrap().unwrap();
+    /// assert_eq!((&jwk["kty"], &jwk["alg"], &jwk["use"]), (&"OKP".into(), &"EdDSA".into(), &"sig".into()));
+    /// ```
     pub fn public_jwk(&self, id: KeyId) -> Result<Option<Value>, KeyError> {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match self.pair()? {
@@ -221,6 +306,12 @@ impl fmt::Debug for PrivateKey {
 }
 
 /// Why a key cannot be used.
+///
+/// ```
+/// use countersign::token::{KeyError, KeyId};
+///
+/// assert_eq!("not hexadecimal!".parse::<KeyId>(), Err(KeyError::Id));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {

@@ -10,6 +10,18 @@ use serde_json::{Value, json};
 use super::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 
 /// The live signing keys: the newest that is active signs, all of them verify.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::clock::OsRandom;
+/// use countersign::token::{Algorithm, KeyRing, SealedKey};
+///
+/// # let (secrets, now) = (world::secrets(), world::midnight());
+/// let key = SealedKey::generate(Algorithm::EdDsa, &secrets, now, now, &OsRandom).unwrap();
+/// let ring = KeyRing::new(&[key], &secrets, now).unwrap();
+/// let token = ring.sign("at+jwt", &serde_json::json!({"sub": "7"}), now).unwrap();
+/// assert_eq!(token.split('.').count(), 3);
+/// ```
 #[derive(Debug)]
 pub struct KeyRing {
     keys: ArcSwap<Vec<Key>>,
@@ -20,6 +32,15 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyError`] when a live key cannot be opened.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::token::{KeyError, KeyRing};
+    ///
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// let empty = KeyRing::new(&[], &secrets, now).unwrap();
+    /// assert_eq!(empty.sign("at+jwt", &"", now), Err(KeyError::NoneLive));
+    /// ```
     pub fn new(keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<Self, KeyError> {
         Ok(Self { keys: ArcSwap::from_pointee(open(keys, secrets, now)?) })
     }
@@ -28,6 +49,18 @@ impl KeyRing {
     ///
     /// # Errors
     /// As for [`new`](Self::new); the ring then keeps the keys it had.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::token::{Algorithm, KeyRing, SealedKey};
+    ///
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// let ring = KeyRing::new(&[], &secrets, now).unwrap();
+    /// let key = SealedKey::generate(Algorithm::Es256, &secrets, now, now, &OsRandom).unwrap();
+    /// ring.replace(&[key], &secrets, now).unwrap();
+    /// assert_eq!(ring.newest_algorithm(), Some(Algorithm::Es256));
+    /// ```
     pub fn replace(&self, keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<(), KeyError> {
         self.keys.store(open(keys, secrets, now)?.into());
         Ok(())
@@ -38,6 +71,16 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyError::NoneLive`] when no key is live at `now`, [`KeyError::Broken`] when it does not sign.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
+    /// // A token of a type of the app's own, which nobody can take for an access token.
+    /// let invitation = ring.sign("invitation+jwt", &serde_json::json!({"to": "bob@example.com"}), now).unwrap();
+    /// # assert!(!invitation.is_empty());
+    /// ```
     pub fn sign<T: Serialize>(&self, typ: &str, claims: &T, now: Timestamp) -> Result<String, KeyError> {
         let keys = self.keys.load();
         let mut live = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
@@ -50,6 +93,17 @@ impl KeyRing {
     }
 
     /// What verifies the ring's tokens.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let id = key.id.to_string();
+    /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
+    /// let verifier: countersign_verify::Verifier =
+    ///     countersign_verify::Verifier::new("https://id.example.com".to_owned(), None, ring.key_set(), 1_000);
+    /// # assert!(ring.key_set().get(&id).is_some());
+    /// ```
     pub fn key_set(&self) -> KeySet {
         let verifying = |key: &Key| {
             let retires_at = key.retires_at.map_or(u64::MAX, |at| u64::try_from(at.as_second()).unwrap_or(0));
@@ -59,6 +113,16 @@ impl KeyRing {
     }
 
     /// The public keys as a JWK Set (RFC 7517, 5), the ones to come included, so that verifiers know them before their first token.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
+    /// let jwks = ring.jwks(now);
+    /// assert_eq!(jwks["keys"][0]["alg"], "EdDSA");
+    /// assert_eq!(jwks["keys"][0].get("d"), None); // the public half alone
+    /// ```
     pub fn jwks(&self, now: Timestamp) -> Value {
         let keys = self.keys.load();
         let live = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
@@ -66,6 +130,14 @@ impl KeyRing {
     }
 
     /// What the newest key signs with.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::token::KeyRing;
+    ///
+    /// # let (secrets, now) = (world::secrets(), world::midnight());
+    /// assert_eq!(KeyRing::new(&[], &secrets, now).unwrap().newest_algorithm(), None);
+    /// ```
     pub fn newest_algorithm(&self) -> Option<Algorithm> {
         self.keys.load().last().map(|key| key.algorithm)
     }

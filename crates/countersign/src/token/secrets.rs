@@ -14,6 +14,13 @@ use crate::clock::{Random, random_bytes};
 /// The keys that never leave the server, each derived for one purpose from one secret (HKDF-SHA256, RFC 5869).
 ///
 /// Refresh tokens, CSRF tokens, device cookies and the sealing of signing keys never share a key, so that none can be passed off as another.
+///
+/// ```
+/// use countersign::token::Secrets;
+///
+/// let secrets = Secrets::from_text("0123456789abcdef0123456789abcdef").unwrap();
+/// assert_eq!(format!("{secrets:?}"), "Secrets(..)");
+/// ```
 pub struct Secrets {
     refresh: Key,
     csrf: Key,
@@ -61,6 +68,17 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretsError::File`] when the file can be neither read nor made, [`SecretsError::Readable`] when others may read it.
+    ///
+    /// ```
+    /// use countersign::clock::OsRandom;
+    /// use countersign::token::Secrets;
+    ///
+    /// let directory = tempfile::tempdir().unwrap();
+    /// let path = directory.path().join("secret");
+    /// Secrets::load_or_create(&path, &OsRandom).unwrap(); // made
+    /// Secrets::load_or_create(&path, &OsRandom).unwrap(); // read
+    /// assert_eq!(std::fs::read_to_string(&path).unwrap().trim().len(), 43);
+    /// ```
     pub fn load_or_create(path: &Path, random: &dyn Random) -> Result<Self, SecretsError> {
         let file = |error: io::Error| SecretsError::File { path: path.display().to_string(), error: error.to_string() };
         match std::fs::metadata(path) {
@@ -107,6 +125,12 @@ impl fmt::Debug for Secrets {
 }
 
 /// Why there are no keys.
+///
+/// ```
+/// use countersign::token::{Secrets, SecretsError};
+///
+/// assert_eq!(Secrets::from_text("hunter2").unwrap_err(), SecretsError::TooShort);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
     /// Too easy to guess.

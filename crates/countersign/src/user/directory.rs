@@ -105,6 +105,15 @@ pub trait Users: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A user, and what a given password is checked against.
+///
+/// ```
+/// use countersign::password::EncodedPassword;
+/// use countersign::user::{Account, FoundUser};
+///
+/// fn found<U: Account>(row: U, column: String) -> FoundUser<U> {
+///     FoundUser { user: row, password: EncodedPassword::from_stored(column) }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct FoundUser<U> {
     /// Who it is.

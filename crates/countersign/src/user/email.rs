@@ -23,6 +23,13 @@ impl Email {
     ///
     /// # Errors
     /// [`EmailError`] when the text is too long or has not the shape of an address.
+    ///
+    /// ```
+    /// use countersign::user::{Email, EmailError};
+    ///
+    /// assert!(Email::parse("ada@example.com").is_ok());
+    /// assert_eq!(Email::parse("ada@example@com"), Err(EmailError::Shape));
+    /// ```
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         if text.len() > MAX_BYTES {
             return Err(EmailError::TooLong);
@@ -50,6 +57,10 @@ impl Email {
     }
 
     /// The address.
+    ///
+    /// ```
+    /// assert_eq!(countersign::user::Email::parse("Ada@EXAMPLE.com").unwrap().as_str(), "Ada@example.com");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,6 +73,12 @@ impl fmt::Display for Email {
 }
 
 /// Why a text is no e-mail address.
+///
+/// ```
+/// use countersign::user::{Email, EmailError};
+///
+/// assert_eq!(Email::parse(&format!("{}@example.com", "a".repeat(250))), Err(EmailError::TooLong));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
     /// More than 254 bytes.

@@ -1,4 +1,11 @@
 //! Users: the Django-shaped row, and the names that are parsed once at the edge.
+//!
+//! ```
+//! use countersign::user::{Email, Username, fold};
+//!
+//! assert_eq!(Username::parse("Ada").unwrap().folded(), fold("ADA"));
+//! assert_eq!(Email::parse("ada@EXAMPLE.com").unwrap().as_str(), "ada@example.com");
+//! ```
 
 #[cfg(feature = "axum")]
 mod cache;
@@ -31,6 +38,18 @@ use crate::password::EncodedPassword;
 /// A user as the rest of the program sees one: everything but the password.
 ///
 /// Field and column names are Django's (`AbstractUser`), so that rows can move both ways. It serialises as the `user` object of the HTTP contract.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::user::Account;
+///
+/// # world::run(async |world| {
+/// # let ada = world.ada;
+/// assert!(ada.is_active && !ada.is_staff && !ada.has_perm("articles.publish"));
+/// let json = serde_json::to_value(&ada).unwrap(); // the `user` of login and profile
+/// assert_eq!((&json["username"], &json["date_joined"]), (&"ada".into(), &"2026-01-01T00:00:00Z".into()));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[non_exhaustive]
 pub struct User {
@@ -124,6 +143,18 @@ impl Account for User {
 }
 
 /// A row found by what was typed into a login form.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::Store;
+///
+/// # world::run(async |world| {
+/// # let store = world.auth.store();
+/// let row = store.user_by_login("ADA").await.unwrap().unwrap();
+/// assert_eq!(row.user.username, "ada");
+/// assert!(!row.password.is_usable()); // Ada cannot log in by password
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct LoginRow {
     /// Who it is.
@@ -133,6 +164,20 @@ pub struct LoginRow {
 }
 
 /// A user about to be made.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::password::EncodedPassword;
+/// use countersign::user::{Email, NewUser, Username};
+///
+/// # world::run(async |world| {
+/// # let (auth, now) = (world.auth, world::midnight());
+/// let email = Email::parse("grace@example.com").unwrap();
+/// let new = NewUser::new(Username::parse("grace").unwrap(), Some(email), EncodedPassword::unusable());
+/// let grace = auth.store().create_user(NewUser { is_staff: true, ..new }, now).await.unwrap();
+/// assert!(grace.is_staff);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// The login name.
@@ -157,6 +202,14 @@ pub struct NewUser {
 
 impl NewUser {
     /// An active user without any rights.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    /// use countersign::user::{NewUser, Username};
+    ///
+    /// let grace = NewUser::new(Username::parse("grace").unwrap(), None, EncodedPassword::unusable());
+    /// assert!(grace.is_active && !grace.is_staff && !grace.is_superuser);
+    /// ```
     pub fn new(username: Username, email: Option<Email>, password: EncodedPassword) -> Self {
         Self {
             username,
@@ -173,6 +226,18 @@ impl NewUser {
 }
 
 /// What a user may change of her own row. `None` leaves a field as it is.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::user::ProfileChange;
+///
+/// # world::run(async |world| {
+/// # let (store, ada) = (world.auth.store(), world.ada);
+/// let change = ProfileChange { email: Some(None), first_name: Some("Augusta Ada".to_owned()), ..ProfileChange::default() };
+/// let ada = store.update_profile(ada.id, change).await.unwrap().unwrap();
+/// assert_eq!((ada.first_name.as_str(), ada.email.as_str()), ("Augusta Ada", ""));
+/// # });
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ProfileChange {
     /// A new login name.

@@ -22,6 +22,13 @@ impl Username {
     ///
     /// # Errors
     /// [`UsernameError`] says which rule was broken.
+    ///
+    /// ```
+    /// use countersign::user::{Username, UsernameError};
+    ///
+    /// assert!(Username::parse("ada@example.com").is_ok());
+    /// assert_eq!(Username::parse("ada lovelace"), Err(UsernameError::Characters));
+    /// ```
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         // NFKC can lengthen a text eighteen-fold; what is too long before is too long after.
         if text.len() > 4 * MAX_CHARS {
@@ -41,11 +48,19 @@ impl Username {
     }
 
     /// The name.
+    ///
+    /// ```
+    /// assert_eq!(countersign::user::Username::parse("Ada").unwrap().as_str(), "Ada");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// What two names that differ only in case, or in the form of their characters, have in common.
+    ///
+    /// ```
+    /// assert_eq!(countersign::user::Username::parse("Straße").unwrap().folded(), "strasse");
+    /// ```
     pub fn folded(&self) -> String {
         fold(&self.0)
     }
@@ -58,11 +73,23 @@ impl fmt::Display for Username {
 }
 
 /// NFKC and full case folding (Unicode 3.13, `NFKC_Casefold` but for default-ignorable characters, which user names cannot hold).
+///
+/// ```
+/// use countersign::user::fold;
+///
+/// assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
+/// ```
 pub fn fold(text: &str) -> String {
     caseless::default_case_fold_str(&text.nfkc().collect::<String>()).nfkc().collect()
 }
 
 /// Why a text is no user name.
+///
+/// ```
+/// use countersign::user::{Username, UsernameError};
+///
+/// assert_eq!(Username::parse(""), Err(UsernameError::Empty));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UsernameError {
     /// Nothing was given.
