@@ -1,6 +1,19 @@
 //! The store: what the domain asks of a database, in the domain's own words.
 //!
 //! Every operation is one statement or one transaction, and durable when it returns. No query builder leaks upward.
+//!
+//! ```
+//! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+//! use countersign::session::RevokedReason;
+//!
+//! # world::run(async |world| {
+//! # let (store, ada, now) = (world.auth.store(), world.ada, world::midnight());
+//! # world::log_in(&world.auth, countersign::session::Transport::Body).await;
+//! // An operator's script: end every session of a user.
+//! let ended = store.revoke_user_sessions(ada.id, None, RevokedReason::Admin, now).await.unwrap();
+//! assert_eq!(ended, 1);
+//! # });
+//! ```
 
 pub mod admin;
 #[cfg(feature = "postgres")]
@@ -20,6 +33,25 @@ use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 
 /// Users, sessions, signing keys and the feed of changes.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::password::EncodedPassword;
+/// use countersign::store::Store;
+/// use countersign::user::{NewUser, Username};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let now = world::midnight();
+/// let ada = NewUser::new(Username::parse("Ada").unwrap(), None, EncodedPassword::unusable());
+/// let ada = store.create_user(ada, now).await.unwrap();
+/// assert_eq!(store.user_by_login("ada").await.unwrap().unwrap().user.id, ada.id);
+/// assert!(store.set_active(ada.id, false, now).await.unwrap());
+/// assert!(store.user_sessions(ada.id, now).await.unwrap().is_empty());
+/// assert!(store.delete_user(ada.id, now).await.unwrap());
+/// assert_eq!(store.user_by_id(ada.id).await.unwrap(), None);
+/// # });
+/// ```
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     // Users
@@ -149,6 +181,21 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// Failed logins by account, or by known device, counted for all nodes by the rules of [`LoginThrottle`](crate::throttle::LoginThrottle).
+///
+/// ```
+/// use countersign::store::{SharedAttempts, StoreError};
+/// use countersign::throttle::shared::{Count, CountAttempt};
+///
+/// async fn may_begin(attempts: &dyn SharedAttempts, attempt: &CountAttempt) -> Result<bool, StoreError> {
+///     match attempts.count_attempt(attempt).await? {
+///         Count::Counted(counted) => {
+///             attempts.uncount_attempt(&counted).await?; // it was no guess
+///             Ok(true)
+///         }
+///         Count::Wait(_) => Ok(false),
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait SharedAttempts: Send + Sync {
     /// Counts an attempt, as one atomic step, unless it has to wait.
@@ -162,6 +209,26 @@ pub trait SharedAttempts: Send + Sync {
 }
 
 /// What a refresh asks of the store.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::rotation::{Generation, Jti, Presented};
+/// use countersign::session::{SessionId, Transport};
+/// use countersign::store::{Rotate, Rotation, Store};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let now = world::midnight();
+/// let rotate = Rotate {
+///     session: SessionId::new(7).unwrap(),
+///     token: Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 },
+///     transport: Transport::Body,
+///     now,
+///     window: std::time::Duration::from_secs(30),
+/// };
+/// assert_eq!(store.rotate_session(rotate).await.unwrap(), Rotation::Unknown); // there is no such session
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Rotate {
     /// Which session.
@@ -177,6 +244,22 @@ pub struct Rotate {
 }
 
 /// What became of a refresh.
+///
+/// ```
+/// use countersign::http::Code;
+/// use countersign::store::Rotation;
+///
+/// /// What a client is told of a refresh that is not granted.
+/// fn refused(rotation: &Rotation) -> Option<Code> {
+///     match rotation {
+///         Rotation::Granted { .. } => None,
+///         Rotation::Reused { .. } => Some(Code::RefreshTokenReused),
+///         Rotation::Revoked(_) => Some(Code::SessionRevoked),
+///         Rotation::Expired => Some(Code::SessionExpired),
+///         Rotation::Unknown | Rotation::WrongTransport => Some(Code::RefreshTokenInvalid),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
     /// Mint a child.
@@ -208,10 +291,34 @@ pub enum Rotation {
 }
 
 /// A place in the feed. Cursors of one store can be compared; those of two have nothing in common.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::{Cursor, Store};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// let from_the_beginning = Cursor::default();
+/// assert!(store.changes(from_the_beginning, 100).await.unwrap().is_empty());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Cursor(pub i64);
 
 /// Something that other processes must feel.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::{Cursor, What};
+///
+/// # world::run(async |world| {
+/// # let (store, ada, now) = (world.auth.store(), world.ada, world::midnight());
+/// store.note_user_changed(ada.id, now).await.unwrap();
+/// let changes = store.changes(Cursor::default(), 100).await.unwrap();
+/// let last = changes.last().unwrap();
+/// assert_eq!((last.what, last.at), (What::UserChanged(ada.id), now));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// Its own number: the same change has the same, and no other has it.
@@ -227,6 +334,15 @@ pub struct Change {
 }
 
 /// What happened.
+///
+/// ```
+/// use countersign::session::SessionId;
+/// use countersign::store::What;
+///
+/// fn ended(what: What) -> Option<SessionId> {
+///     if let What::SessionEnded(session) = what { Some(session) } else { None }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
@@ -242,12 +358,27 @@ pub enum What {
 
 impl StoreError {
     /// The database of an app's own [`Users`](crate::user::Users) failed. The text is for the log, not for clients.
+    ///
+    /// ```
+    /// use countersign::store::StoreError;
+    ///
+    /// let error = StoreError::failed("the members' table is locked");
+    /// assert_eq!(error.to_string(), "the store failed: the members' table is locked");
+    /// ```
     pub fn failed(error: impl std::fmt::Display) -> Self {
         Self::Failed(error.to_string())
     }
 }
 
 /// Why the store could not do as asked.
+///
+/// ```
+/// use countersign::http::{Code, Problem};
+/// use countersign::store::StoreError;
+///
+/// assert_eq!(Problem::from(StoreError::Busy).code(), Code::Unavailable);
+/// assert_eq!(Problem::from(StoreError::UsernameTaken).code(), Code::ValidationError);
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

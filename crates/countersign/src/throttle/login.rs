@@ -47,6 +47,13 @@ pub struct LoginThrottle {
 
 impl LoginThrottle {
     /// A throttle that has counted nothing yet.
+    ///
+    /// ```
+    /// use countersign::throttle::{LoginThrottle, ThrottleSettings};
+    ///
+    /// let throttle = LoginThrottle::new(ThrottleSettings::default());
+    /// assert_eq!(throttle.remembered(), 0);
+    /// ```
     pub fn new(settings: ThrottleSettings) -> Self {
         let fade = span(settings.account_max_delay);
         Self {
@@ -67,6 +74,15 @@ impl LoginThrottle {
     ///
     /// # Errors
     /// When the account, the device or the address has to wait; then nothing is counted.
+    ///
+    /// ```
+    /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
+    ///
+    /// let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 1, ..ThrottleSettings::default() });
+    /// let (nobody, address, now) = (AccountKey::Unknown("nobody"), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// drop(throttle.begin(nobody, None, address, now).unwrap()); // a wrong password
+    /// assert_eq!(throttle.begin(nobody, None, address, now).unwrap_err().seconds(), 1);
+    /// ```
     pub fn begin(&self, account: AccountKey<'_>, device: Option<DeviceId>, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
         let (place, is_known_device) = self.place(account, device);
         let Attempt { address, now, .. } = self.begin_of_address(is_known_device, address, now)?;
@@ -84,6 +100,17 @@ impl LoginThrottle {
     }
 
     /// The password was right: the account, or the known device, begins anew, and the address gets its attempt back.
+    ///
+    /// ```
+    /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
+    /// use countersign::user::UserId;
+    ///
+    /// let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 1, ..ThrottleSettings::default() });
+    /// let (ada, address, now) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// for _right_password in 0..10 {
+    ///     throttle.succeeded(throttle.begin(ada, None, address, now).unwrap());
+    /// }
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn succeeded(&self, attempt: Attempt) {
         let Attempt { counted, address, now } = attempt;
@@ -94,6 +121,17 @@ impl LoginThrottle {
     }
 
     /// The password was never checked, because the hashing queue was full or the store was down: it was no guess, and everything is as before.
+    ///
+    /// ```
+    /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
+    /// use countersign::user::UserId;
+    ///
+    /// let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 1, ..ThrottleSettings::default() });
+    /// let (ada, address, now) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// for _full_queue in 0..10 {
+    ///     throttle.cancelled(throttle.begin(ada, None, address, now).unwrap());
+    /// }
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn cancelled(&self, attempt: Attempt) {
         let Attempt { counted, address, now } = attempt;
@@ -107,6 +145,16 @@ impl LoginThrottle {
     ///
     /// # Errors
     /// When the address has to wait; then nothing is counted.
+    ///
+    /// ```
+    /// use countersign::throttle::{LoginThrottle, ThrottleSettings};
+    ///
+    /// let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 1, ..ThrottleSettings::default() });
+    /// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// drop(throttle.begin_of_address(false, address, now).unwrap()); // a wrong password
+    /// assert!(throttle.begin_of_address(false, address, now).is_err());
+    /// assert!(throttle.begin_of_address(true, address, now).is_ok()); // a known device
+    /// ```
     pub fn begin_of_address(&self, is_known_device: bool, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
         let now = micros(now);
         let address = self.pace.filter(|_| !is_known_device).map(|pace| self.charge_address(pace, AddressKey::new(address), now));
@@ -114,11 +162,27 @@ impl LoginThrottle {
     }
 
     /// How long an account has to wait after how many failures; `None` without a limit.
+    ///
+    /// ```
+    /// use countersign::throttle::{LoginThrottle, ThrottleSettings};
+    ///
+    /// let unlimited = ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() };
+    /// assert_eq!(LoginThrottle::new(unlimited).delays(), None);
+    /// ```
     pub const fn delays(&self) -> Option<Delays> {
         self.delays
     }
 
     /// How many accounts, names, devices and addresses are remembered now: at most 229,376.
+    ///
+    /// ```
+    /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
+    ///
+    /// let throttle = LoginThrottle::new(ThrottleSettings::default());
+    /// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// drop(throttle.begin(AccountKey::Unknown("nobody"), None, address, now).unwrap());
+    /// assert_eq!(throttle.remembered(), 2); // the name and the address
+    /// ```
     pub fn remembered(&self) -> usize {
         self.users.len() + self.names.len() + self.devices.len() + self.addresses.len()
     }
@@ -154,6 +218,15 @@ impl LoginThrottle {
 }
 
 /// Whose password is tried.
+///
+/// ```
+/// use countersign::throttle::AccountKey;
+/// use countersign::user::{UserId, fold};
+///
+/// let typed = fold("NoBody");
+/// assert_eq!(AccountKey::Unknown(&typed), AccountKey::Unknown("nobody"));
+/// assert_ne!(AccountKey::User(UserId::new(1)), AccountKey::Unknown("1"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountKey<'a> {
     /// A user's, whatever spelling or e-mail address named her.
@@ -163,6 +236,15 @@ pub enum AccountKey<'a> {
 }
 
 /// A counted attempt whose end is not known yet. Dropped, it is a failure.
+///
+/// ```
+/// use countersign::throttle::{AccountKey, Attempt, LoginThrottle, ThrottleSettings};
+///
+/// let throttle = LoginThrottle::new(ThrottleSettings::default());
+/// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+/// let attempt: Attempt = throttle.begin(AccountKey::Unknown("nobody"), None, address, now).unwrap();
+/// drop(attempt); // a failure
+/// ```
 #[derive(Debug)]
 #[must_use = "a right password must be told, or it counts as a failure"]
 pub struct Attempt {
@@ -245,6 +327,13 @@ impl Before {
 }
 
 /// How long to wait after how many failures.
+///
+/// ```
+/// use countersign::throttle::{Delays, LoginThrottle, ThrottleSettings};
+///
+/// let settings = ThrottleSettings::default();
+/// assert_eq!(LoginThrottle::new(settings).delays(), Delays::new(&settings));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delays {
     pub(crate) free: u32,
@@ -256,6 +345,13 @@ pub struct Delays {
 
 impl Delays {
     /// As the settings have it; `None` without a limit.
+    ///
+    /// ```
+    /// use countersign::throttle::{Delays, ThrottleSettings};
+    ///
+    /// assert!(Delays::new(&ThrottleSettings::default()).is_some());
+    /// assert_eq!(Delays::new(&ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() }), None);
+    /// ```
     pub fn new(settings: &ThrottleSettings) -> Option<Self> {
         let (free, longest) = (settings.account_attempts, span(settings.account_max_delay));
         let doublings = longest.div_ceil(SECOND).next_power_of_two().ilog2();

@@ -3,6 +3,16 @@
 //! Pure mechanism: the time is passed in, nothing is stored outside memory, and that memory is bounded: 8 MB for logins and 1 MB for refreshes when an attack has filled
 //! every table, next to nothing before. A store that several nodes share counts the failures of accounts for all of them ([`shared`]); everything else each process counts for
 //! itself, and a restart forgets it.
+//!
+//! ```
+//! use countersign::session::SessionId;
+//! use countersign::throttle::{LoginThrottle, RefreshLimit, ThrottleSettings};
+//!
+//! let (logins, refreshes) = (LoginThrottle::new(ThrottleSettings::default()), RefreshLimit::new(120));
+//! let now = "2026-01-01T00:00:00Z".parse().unwrap();
+//! assert!(refreshes.check(SessionId::new(7).unwrap(), now).is_ok());
+//! assert_eq!(logins.remembered(), 0);
+//! ```
 
 mod login;
 mod pace;
@@ -50,12 +60,30 @@ impl Default for ThrottleSettings {
 }
 
 /// Too many attempts: how long to wait, for the header `Retry-After`.
+///
+/// ```
+/// use countersign::session::SessionId;
+/// use countersign::throttle::RefreshLimit;
+///
+/// let (limit, session, now) = (RefreshLimit::new(1), SessionId::new(7).unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+/// assert!(limit.check(session, now).is_ok());
+/// assert_eq!(limit.check(session, now).unwrap_err().to_string(), "too many attempts; try again in 60 s");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("too many attempts; try again in {0} s")]
 pub struct RetryAfter(NonZeroU32);
 
 impl RetryAfter {
     /// In whole seconds, rounded up, at least 1.
+    ///
+    /// ```
+    /// use countersign::http::{Code, Problem};
+    /// use countersign::throttle::RetryAfter;
+    ///
+    /// fn told(wait: RetryAfter) -> Problem {
+    ///     Problem::new(Code::Throttled).retry_after(wait.seconds())
+    /// }
+    /// ```
     pub const fn seconds(self) -> u32 {
         self.0.get()
     }

@@ -27,6 +27,15 @@ pub struct RefreshLimit {
 
 impl RefreshLimit {
     /// So many a minute; 0: no limit.
+    ///
+    /// ```
+    /// use countersign::session::SessionId;
+    /// use countersign::throttle::RefreshLimit;
+    ///
+    /// let no_limit = RefreshLimit::new(0);
+    /// let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    /// assert!((0..1_000).all(|_| no_limit.check(SessionId::new(7).unwrap(), now).is_ok()));
+    /// ```
     pub fn new(per_minute: u32) -> Self {
         Self { pace: Pace::new(per_minute, Duration::from_secs(60)), sessions: Table::new(0) }
     }
@@ -35,6 +44,16 @@ impl RefreshLimit {
     ///
     /// # Errors
     /// When the session has had its share; then nothing is counted.
+    ///
+    /// ```
+    /// use countersign::session::SessionId;
+    /// use countersign::throttle::RefreshLimit;
+    ///
+    /// let (limit, now) = (RefreshLimit::new(1), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// assert!(limit.check(SessionId::new(7).unwrap(), now).is_ok());
+    /// assert!(limit.check(SessionId::new(7).unwrap(), now).is_err());
+    /// assert!(limit.check(SessionId::new(8).unwrap(), now).is_ok()); // another session
+    /// ```
     pub fn check(&self, session: SessionId, now: Timestamp) -> Result<(), RetryAfter> {
         let Some(pace) = self.pace else { return Ok(()) };
         let now = micros(now);

@@ -1,4 +1,15 @@
 //! Counts of failed logins that all nodes of a database share: what a store needs to know to keep them.
+//!
+//! ```
+//! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+//! use countersign::throttle::AccountKey;
+//! use countersign::throttle::shared::AttemptKeys;
+//!
+//! # let secrets = world::secrets();
+//! // Two nodes with one secret name an account alike; nobody else can tell whose row it is.
+//! let (one, other) = (AttemptKeys::new(&secrets), AttemptKeys::new(&secrets));
+//! assert_eq!(one.of(AccountKey::Unknown("ada"), None), other.of(AccountKey::Unknown("ada"), None));
+//! ```
 
 use std::fmt;
 
@@ -11,17 +22,44 @@ use crate::device::DeviceId;
 use crate::token::Secrets;
 
 /// Names accounts for a table that others may read: their HMAC-SHA256, cut to 128 bits.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::throttle::shared::AttemptKeys;
+///
+/// # let secrets = world::secrets();
+/// assert_eq!(format!("{:?}", AttemptKeys::new(&secrets)), "AttemptKeys(..)");
+/// ```
 pub struct AttemptKeys {
     key: hmac::Key,
 }
 
 impl AttemptKeys {
     /// Keys under a key of `secrets`, so that all nodes name an account alike.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::throttle::shared::AttemptKeys;
+    ///
+    /// # let secrets = world::secrets();
+    /// let keys = AttemptKeys::new(&secrets);
+    /// ```
     pub fn new(secrets: &Secrets) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.attempts()) }
     }
 
     /// The key of an account, or of a known device with it.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::device::DeviceId;
+    /// use countersign::throttle::{AccountKey, shared::AttemptKeys};
+    /// use countersign::user::UserId;
+    ///
+    /// # let keys = AttemptKeys::new(&world::secrets());
+    /// let ada = AccountKey::User(UserId::new(1));
+    /// assert_ne!(keys.of(ada, None), keys.of(ada, Some(DeviceId(42))));
+    /// ```
     pub fn of(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> AttemptKey {
         let mut named = hmac::Context::with_key(&self.key);
         match (account, device) {
@@ -52,10 +90,24 @@ impl fmt::Debug for AttemptKeys {
 }
 
 /// What an account, or a known device with it, is called where attempts are counted.
+///
+/// ```
+/// use countersign::throttle::shared::AttemptKey;
+///
+/// assert_eq!(AttemptKey([7; 16]).0.len(), 16);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptKey(pub [u8; 16]);
 
 /// An attempt to be counted.
+///
+/// ```
+/// use countersign::throttle::shared::{AttemptKey, CountAttempt};
+/// use countersign::throttle::{Delays, ThrottleSettings};
+///
+/// let delays = Delays::new(&ThrottleSettings::default()).unwrap();
+/// let attempt = CountAttempt { key: AttemptKey([7; 16]), delays, now: "2026-01-01T00:00:00Z".parse().unwrap() };
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct CountAttempt {
     /// Whose.
@@ -67,6 +119,14 @@ pub struct CountAttempt {
 }
 
 /// What a store makes of an attempt.
+///
+/// ```
+/// use countersign::throttle::shared::Count;
+///
+/// fn waits(count: &Count) -> Option<u32> {
+///     if let Count::Wait(wait) = count { Some(wait.seconds()) } else { None }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Count {
     /// It is counted.
@@ -76,6 +136,13 @@ pub enum Count {
 }
 
 /// What counting an attempt found and changed.
+///
+/// ```
+/// use countersign::throttle::shared::{AttemptKey, CountedAttempt};
+///
+/// // The first failure of an account.
+/// let counted = CountedAttempt { key: AttemptKey([7; 16]), serial: 0, previous: None, added: 1 };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountedAttempt {
     /// Whose.

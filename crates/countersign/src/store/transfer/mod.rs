@@ -1,6 +1,26 @@
 //! From one store into another: rows by table, in pages, in the order of their keys, then compared.
 //!
 //! What is in the target says how far a move has come, so one that was killed goes on where it was. Until it is finished, the target is marked, and no server starts on it.
+//!
+//! ```
+//! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+//! use countersign::store::sqlite::SqliteTransfer;
+//! use countersign::store::transfer::{begin, compare, copy};
+//!
+//! # world::block_on(async {
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let (old, new) = (directory.path().join("old.sqlite3"), directory.path().join("new.sqlite3"));
+//! # countersign::store::sqlite::SqliteStore::open(&old).unwrap();
+//! use countersign::store::transfer::Target;
+//!
+//! let (mut source, mut target) = (SqliteTransfer::source(&old).unwrap(), SqliteTransfer::target(&new).unwrap());
+//! begin(&mut target, "old.sqlite3", false).await.unwrap();
+//! copy(&mut source, &mut target, &mut |_| ()).await.unwrap();
+//! let same = compare(&mut source, &mut target, &mut |_| ()).await.unwrap();
+//! target.finish().await.unwrap(); // from here on a server may start on it
+//! assert!(!same.is_empty());
+//! # });
+//! ```
 
 mod tables;
 
@@ -17,6 +37,19 @@ pub(crate) use tables::UNFINISHED;
 pub use tables::{COLUMNS_NOT_MOVED, Column, Kind, NOT_MOVED, Row, TABLES, Table, Value};
 
 /// A store that is read. Nobody else changes it meanwhile.
+///
+/// ```
+/// use countersign::store::StoreError;
+/// use countersign::store::transfer::{Source, TABLES};
+///
+/// async fn rows(source: &mut dyn Source) -> Result<u64, StoreError> {
+///     let mut rows = 0;
+///     for table in TABLES {
+///         rows += source.count(table).await?;
+///     }
+///     Ok(rows)
+/// }
+/// ```
 #[async_trait]
 pub trait Source: Send {
     /// How many rows a table has.
@@ -30,6 +63,19 @@ pub trait Source: Send {
 }
 
 /// A store that is filled. Nobody else uses it meanwhile.
+///
+/// ```
+/// use countersign::store::StoreError;
+/// use countersign::store::transfer::Target;
+///
+/// async fn give_up(target: &mut dyn Target) -> Result<(), StoreError> {
+///     if target.unfinished().await?.is_some() {
+///         target.clear().await?;
+///         target.finish().await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[async_trait]
 pub trait Target: Source {
     /// The key of a table's last row.
@@ -55,6 +101,13 @@ pub trait Target: Source {
 }
 
 /// How far a move has come.
+///
+/// ```
+/// use countersign::store::transfer::{Phase, Progress};
+///
+/// let progress = Progress { phase: Phase::Copying, table: "users", done: 10_000, of: 1_000_000 };
+/// assert_eq!(100 * progress.done / progress.of, 1);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// What it does.
@@ -68,6 +121,12 @@ pub struct Progress {
 }
 
 /// What a move does.
+///
+/// ```
+/// use countersign::store::transfer::Phase;
+///
+/// assert_eq!(format!("{:?}", Phase::Comparing), "Comparing");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Rows are copied.
@@ -77,6 +136,14 @@ pub enum Phase {
 }
 
 /// A table that is the same on both sides.
+///
+/// ```
+/// use countersign::store::transfer::Compared;
+///
+/// fn line(same: &Compared) -> String {
+///     format!("{:<24} {:>10} rows  {}", same.table, same.rows, &same.checksum[..16])
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
     /// Its name.
@@ -92,6 +159,18 @@ pub struct Compared {
 ///
 /// # Errors
 /// [`TransferError::NotEmpty`], [`TransferError::AnotherMove`], and the store's.
+///
+/// ```
+/// use countersign::store::transfer::{Target, TransferError, begin};
+///
+/// /// Goes on with a move that was cut off; begins it where there was none.
+/// async fn go_on(target: &mut dyn Target) -> Result<(), TransferError> {
+///     if begin(target, "sqlite:old.sqlite3", false).await? {
+///         println!("some rows are there already");
+///     }
+///     Ok(())
+/// }
+/// ```
 pub async fn begin(target: &mut dyn Target, from: &str, anew: bool) -> Result<bool, TransferError> {
     match target.unfinished().await? {
         Some(_) if anew => target.clear().await?,
@@ -113,6 +192,14 @@ pub async fn begin(target: &mut dyn Target, from: &str, anew: bool) -> Result<bo
 ///
 /// # Errors
 /// The stores'.
+///
+/// ```
+/// use countersign::store::transfer::{Source, Target, TransferError, copy};
+///
+/// async fn copy_aloud(source: &mut dyn Source, target: &mut dyn Target) -> Result<(), TransferError> {
+///     copy(source, target, &mut |progress| println!("{}: {} of {}", progress.table, progress.done, progress.of)).await
+/// }
+/// ```
 pub async fn copy(source: &mut dyn Source, target: &mut dyn Target, told: &mut (dyn FnMut(Progress) + Send)) -> Result<(), TransferError> {
     for table in TABLES {
         let (of, mut done, after) = (source.count(table).await?, target.count(table).await?, target.last_key(table).await?);
@@ -139,6 +226,15 @@ pub async fn copy(source: &mut dyn Source, target: &mut dyn Target, told: &mut (
 ///
 /// # Errors
 /// [`TransferError::Differs`] at the first row that is not the same, and the stores'.
+///
+/// ```
+/// use countersign::store::transfer::{Source, Target, TransferError, compare};
+///
+/// async fn proved(source: &mut dyn Source, target: &mut dyn Target) -> Result<u64, TransferError> {
+///     let same = compare(source, target, &mut |_| ()).await?;
+///     Ok(same.iter().map(|table| table.rows).sum())
+/// }
+/// ```
 pub async fn compare(
     source: &mut dyn Source,
     target: &mut dyn Target,
@@ -191,6 +287,16 @@ fn same(table: &'static Table, wanted: &[Row], found: &[Row], sum: &mut Context)
 }
 
 /// Why a move cannot be made.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::sqlite::SqliteTransfer;
+/// use countersign::store::transfer::TransferError;
+///
+/// let error = SqliteTransfer::source("nowhere.sqlite3".as_ref()).unwrap_err();
+/// assert!(matches!(error, TransferError::Missing { .. }));
+/// assert_eq!(error.to_string(), "there is no database at nowhere.sqlite3");
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {

@@ -5,6 +5,14 @@ use serde_json::Value as Json;
 use crate::store::StoreError;
 
 /// A table as it stands in every store. A new one is added to [`TABLES`], or to [`NOT_MOVED`] with the reason.
+///
+/// ```
+/// use countersign::store::transfer::TABLES;
+///
+/// for table in TABLES {
+///     assert!(table.key >= 1 && table.key <= table.columns.len());
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Table {
     /// Its name.
@@ -18,6 +26,13 @@ pub struct Table {
 }
 
 /// A column.
+///
+/// ```
+/// use countersign::store::transfer::TABLES;
+///
+/// let names: Vec<&str> = TABLES[0].columns.iter().map(|column| column.name).collect();
+/// assert_eq!(names[0], "id");
+/// ```
 #[derive(Debug)]
 pub struct Column {
     /// Its name.
@@ -29,6 +44,12 @@ pub struct Column {
 }
 
 /// What stands in a column.
+///
+/// ```
+/// use countersign::store::transfer::{Kind, TABLES};
+///
+/// assert!(TABLES.iter().flat_map(|table| table.columns).any(|column| column.kind == Kind::Date));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A whole number.
@@ -48,6 +69,13 @@ pub enum Kind {
 }
 
 /// What a row has in a column.
+///
+/// ```
+/// use countersign::store::transfer::{Row, Value};
+///
+/// let row: Row = vec![Value::Integer(7), Value::Text("ada".to_owned()), Value::Boolean(true), Value::Null];
+/// assert_eq!(row[1], Value::Text("ada".to_owned()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Nothing.
@@ -65,10 +93,25 @@ pub enum Value {
 }
 
 /// The values of a row, one for each of its table's columns.
+///
+/// ```
+/// use countersign::store::transfer::{Row, TABLES, Value};
+///
+/// let row: Row = vec![Value::Null; TABLES[0].columns.len()];
+/// ```
 pub type Row = Vec<Value>;
 
 impl Table {
     /// What tells a row apart.
+    ///
+    /// ```
+    /// use countersign::store::transfer::{TABLES, Value};
+    ///
+    /// let table = TABLES.iter().find(|table| table.key == 1).unwrap();
+    /// let mut row = vec![Value::Null; table.columns.len()];
+    /// row[0] = Value::Integer(7);
+    /// assert_eq!(table.key_of(&row), [7]);
+    /// ```
     pub fn key_of(&self, row: &Row) -> Vec<i64> {
         row.iter().take(self.key).map(|value| if let Value::Integer(number) = value { *number } else { 0 }).collect()
     }
