@@ -1,6 +1,9 @@
 //! Pages of sorted lists, by the key of their first or last row: the last page costs what the first does.
 
+use std::cmp::Ordering;
+
 use super::Place;
+use super::sql::KeyKind;
 
 /// A row's place in the order of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,34 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<At>,
     /// The last row that was looked at, when the look ended with it rather than with the list.
     pub(crate) stopped: Option<At>,
+}
+
+impl Found {
+    /// What a look would find among these rows, which are all there are, in ascending order.
+    pub(crate) fn among(all: &[At], kind: KeyKind, look: &Look) -> Self {
+        let place = look.behind.as_ref();
+        let is_behind = |at: &&At| {
+            place.is_none_or(|place| {
+                let order = at.compare(place, kind);
+                if look.descending { order.is_lt() } else { order.is_gt() }
+            })
+        };
+        let rows: Vec<At> = if look.descending {
+            all.iter().rev().filter(is_behind).take(look.many).cloned().collect()
+        } else {
+            all.iter().filter(is_behind).take(look.many).cloned().collect()
+        };
+        Self { rows, stopped: None }
+    }
+}
+
+impl At {
+    /// As the databases have it: texts by their bytes.
+    fn compare(&self, other: &Self, kind: KeyKind) -> Ordering {
+        let number = |at: &Self| at.key.parse::<i64>().ok();
+        let by_key = if kind == KeyKind::Text { self.key.cmp(&other.key) } else { number(self).cmp(&number(other)) };
+        by_key.then(self.id.cmp(&other.id))
+    }
 }
 
 /// Turns a page into looks along a list, and what they found into a page.
@@ -94,10 +125,13 @@ fn just_before(at: &At, descending: bool) -> At {
 const PAGE_MAX: u32 = 1_000;
 
 /// How many rows are sorted, or counted, at most. Where a filter leaves no more, the count is exact.
-pub(crate) const GATHERED: u32 = 5_000;
+pub(crate) const GATHERED: u32 = 4_000;
 
 /// How many rows are looked at for a page, at most: one that few rows fit on may have less than it could, and goes on where the look ended.
-pub(crate) const LOOKED_AT: usize = 10_000;
+const LOOKED_AT: usize = 5_000;
+
+/// Up to how many the rows of a table are counted one by one.
+pub(crate) const COUNTED: u64 = 10_000;
 
 /// How many are looked at to tell whether there is a page on the other side: after so many there may be.
 const GLANCED_AT: usize = 500;

@@ -12,6 +12,8 @@ pub(crate) mod fingerprint;
 pub(crate) mod lists;
 mod page;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod searches;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod sql;
 pub(crate) mod steps;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

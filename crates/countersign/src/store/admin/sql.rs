@@ -1,11 +1,10 @@
-//! The lists as SQL that both databases speak. What tells them apart is in a [`Dialect`].
+//! Lists as SQL that both databases speak. What tells them apart is in a [`Dialect`]; which lists there are, in [`searches`](super::searches).
 
 use jiff::Timestamp;
 
 use super::estimate::STRETCH;
-use super::lists::{GATHERED, Look, Window};
-use super::{AuditSearch, SessionSearch, UserOrder, UserSearch};
-use crate::user::{UserId, fold};
+use super::lists::{GATHERED, Window};
+use crate::user::UserId;
 
 /// How a database writes what lists are sorted by.
 #[derive(Debug)]
@@ -70,8 +69,22 @@ pub(crate) struct Listing {
 pub(crate) struct Way {
     from: Sql,
     matches: Sql,
-    /// The ids of its rows, where those are gathered and sorted, rather than met in the order of the list.
-    ids: Option<Sql>,
+    /// From where on the list's key lies on the way, and up to where.
+    range: [Sql; 2],
+    /// The ids of its rows, where those are gathered and sorted, rather than met in the order of the list; and the same with some of them twice, which takes less time to count.
+    ids: Option<[Sql; 2]>,
+}
+
+/// A part of a way.
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// What is behind a place with its key and id.
+    Behind(Param, i64),
+    /// Of that the rows with the same key.
+    SameKey(Param, i64),
+    /// And those with another.
+    OtherKey(Param),
 }
 
 impl Sql {
@@ -84,12 +97,12 @@ impl Sql {
         self
     }
 
-    fn push(&mut self, other: Self) {
+    pub(super) fn push(&mut self, other: Self) {
         self.text.push_str(&other.text);
         self.params.extend(other.params);
     }
 
-    fn and(mut self, other: Self) -> Self {
+    pub(super) fn and(mut self, other: Self) -> Self {
         if !self.text.is_empty() && !other.text.is_empty() {
             self.text.push_str(" AND ");
         }
@@ -106,15 +119,26 @@ impl Sql {
 }
 
 impl Way {
-    fn along(from: impl Into<String>, matches: Sql) -> Self {
-        Self { from: Sql::new(from), matches, ids: None }
+    /// The rows that match, in the order of the list, between two bounds of its key.
+    pub(super) fn along(from: impl Into<String>, matches: Sql, range: [Sql; 2]) -> Self {
+        Self { from: Sql::new(from), matches, range, ids: None }
     }
 
-    /// Gathers the rows of `table` whose ids, called `found`, the query has.
-    fn gather(table: &str, ids: Sql, limit: u32) -> Self {
-        let ids = Sql { text: format!("SELECT found FROM ({}) ids LIMIT {limit}", ids.text), params: ids.params };
-        let from = Sql { text: format!("({}) d CROSS JOIN {table} t", ids.text), params: ids.params.clone() };
-        Self { from, matches: Sql::new("t.id = d.found"), ids: Some(ids) }
+    /// Gathers the rows of `table` whose ids, called `found`, the queries have: as sets, each at most so large.
+    pub(super) fn gather(table: &str, sets: &[Sql], limit: u32) -> Self {
+        let union = |word: &str| {
+            let mut union = Sql::default();
+            for (number, set) in sets.iter().enumerate() {
+                union.push(Sql::new(if number > 0 { word } else { "" }));
+                union.push(Sql::new("SELECT found FROM ("));
+                union.push(set.clone());
+                union.push(Sql::new(format!(" LIMIT {limit}) s{number}")));
+            }
+            union
+        };
+        let [set, list] = [union(" UNION "), union(" UNION ALL ")];
+        let from = Sql { text: format!("({}) d CROSS JOIN {table} t", set.text), params: set.params.clone() };
+        Self { from, matches: Sql::new("t.id = d.found"), range: Default::default(), ids: Some([set, list]) }
     }
 
     /// Whether its rows are gathered and sorted.
@@ -122,53 +146,77 @@ impl Way {
         self.ids.is_some()
     }
 
-    /// How many rows are on it, counted no farther than one can gather.
+    /// How many rows are on it, or a few more, counted no farther than one can gather.
     pub(crate) fn length(&self) -> Sql {
-        let mut sql = Sql::new("SELECT count(*) FROM (");
+        let mut sql = Sql::new("SELECT count(*) FROM (SELECT 1 FROM ");
         match &self.ids {
-            Some(ids) => sql.push(ids.clone()),
+            Some([_, list]) => {
+                sql.push(Sql::new("("));
+                sql.push(list.clone());
+                sql.push(Sql::new(") l"));
+            }
             None => {
-                sql.push(Sql::new("SELECT 1 FROM "));
                 sql.push(self.from.clone());
                 sql.push(Sql::new(" WHERE "));
-                sql.push(self.matches.clone().or_true());
-                sql.push(Sql::new(format!(" LIMIT {}", GATHERED + 1)));
+                sql.push(self.whole());
             }
         }
-        sql.push(Sql::new(") n"));
+        sql.push(Sql::new(format!(" LIMIT {}) n", GATHERED + 1)));
         sql
     }
 
-    /// How many of its rows fit. It must be one that can be gathered.
+    /// How many of its rows fit. It must be short.
     pub(crate) fn fitting(&self, fits: &Sql) -> Sql {
         let mut sql = Sql::new("SELECT count(*) FROM ");
         sql.push(self.from.clone());
         sql.push(Sql::new(" WHERE "));
-        sql.push(self.matches.clone().and(fits.clone()).or_true());
+        sql.push(self.whole().and(fits.clone()));
         sql
+    }
+
+    fn whole(&self) -> Sql {
+        let [least, most] = self.range.clone();
+        self.matches.clone().and(least).and(most).or_true()
     }
 }
 
 impl Listing {
-    /// The looks' SQL: `id`, `place` (the key as text) and `fits` of each row on the way, in order.
-    ///
-    /// `behind` is the condition that the look begins with, of [`Listing::behind`].
-    pub(crate) fn look(&self, way: &Way, look: &Look, behind: Sql, place: &str) -> Sql {
-        let direction = if look.descending { "DESC" } else { "ASC" };
+    /// The SQL of a look: `id`, `place` (the key as text) and `fits` of each row on a part of a way, in order.
+    pub(crate) fn look(&self, way: &Way, descending: bool, part: Part, place: &str) -> Sql {
+        let (direction, sign) = if descending { ("DESC", "<") } else { ("ASC", ">") };
         let key = self.key;
+        let by_key = format!("{key} {direction}, t.id {direction}");
+        // A bound that the place goes beyond would only keep the database from seeking the place: rows out of the range do not fit.
+        let [least, most] = way.range.clone();
+        let other_bound = if descending { least } else { most };
+        let matches = way.matches.clone();
+        let (matches, order) = match part {
+            Part::Whole => (way.whole(), by_key),
+            Part::Behind(at, id) => {
+                let behind = Sql::new(format!("({key}, t.id) {sign} (?, ?)")).with(at).with(Param::Integer(id));
+                (matches.and(other_bound).and(behind), by_key)
+            }
+            // By the id alone: SQLite would sort by an expression that is always the same.
+            Part::SameKey(at, id) => {
+                let same = Sql::new(format!("{key} = ? AND t.id {sign} ?")).with(at).with(Param::Integer(id));
+                (matches.and(same), format!("t.id {direction}"))
+            }
+            Part::OtherKey(at) => (matches.and(other_bound).and(Sql::new(format!("{key} {sign} ?")).with(at)), by_key),
+        };
         let mut sql = Sql::new(format!("SELECT t.id AS id, {place} AS place, ("));
         sql.push(self.fits.clone().or_true());
         sql.push(Sql::new(") AS fits FROM "));
         sql.push(way.from.clone());
         sql.push(Sql::new(" WHERE "));
-        sql.push(way.matches.clone().and(behind).or_true());
-        sql.push(Sql::new(format!(" ORDER BY {key} {direction}, t.id {direction}")));
+        sql.push(matches);
+        sql.push(Sql::new(format!(" ORDER BY {order}")));
         sql
     }
 
-    /// Whether a look on this way may pass rows that do not fit, more and more of them.
-    pub(crate) fn may_pass(&self, way: &Way) -> bool {
-        !self.fits.text.is_empty() && !way.is_gathered()
+    /// Whether a look may pass rows that do not fit.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn may_pass(&self) -> bool {
+        !self.fits.text.is_empty()
     }
 
     /// The key of a place as a parameter; `None` for one that cannot be.
@@ -194,180 +242,7 @@ impl Listing {
     }
 }
 
-/// Users as asked for.
-pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
-    let [email, first_name, last_name] = dialect.lower;
-    let (key, kind, index) = match asked.order {
-        UserOrder::Username => (NAME, KeyKind::Text, "users_by_name"),
-        UserOrder::Email => (email, KeyKind::Text, "users_by_email"),
-        UserOrder::FirstName => (first_name, KeyKind::Text, "users_by_first_name"),
-        UserOrder::LastName => (last_name, KeyKind::Text, "users_by_last_name"),
-        UserOrder::Joined => ("date_joined", dialect.date, "users_by_joined"),
-        UserOrder::LastLogin => (dialect.last_login, dialect.date, "users_by_last_login"),
-    };
-    let ids = |condition: &Sql| {
-        let mut ids = Sql::new("SELECT id AS found FROM users WHERE ");
-        ids.push(condition.clone());
-        ids
-    };
-    // Each filter, and the ids that pass it where an index has them.
-    let mut filters: Vec<(Sql, Option<Sql>)> = Vec::new();
-    let mut flag = |wanted: Option<bool>, column: &str, rare: bool| {
-        if let Some(wanted) = wanted {
-            let condition = Sql::new(if wanted { column.to_owned() } else { format!("NOT {column}") });
-            filters.push((condition.clone(), (wanted == rare).then(|| ids(&condition))));
-        }
-    };
-    flag(asked.superuser, "is_superuser", true);
-    flag(asked.staff, "is_staff", true);
-    flag(asked.active, "is_active", false);
-    if let Some(group) = asked.group {
-        let is_member = "EXISTS (SELECT 1 FROM user_groups m WHERE m.user_id = t.id AND m.group_id = ?)";
-        let members = "SELECT user_id AS found FROM user_groups WHERE group_id = ?";
-        filters.push((Sql::new(is_member).with(Param::Integer(group)), Some(Sql::new(members).with(Param::Integer(group)))));
-    }
-    let mut along = Sql::default();
-    for (column, order, condition, at) in [
-        ("date_joined", UserOrder::Joined, ">= ?", asked.joined_since),
-        (dialect.last_login, UserOrder::LastLogin, ">= ?", asked.signed_in_since),
-        (dialect.last_login, UserOrder::LastLogin, "< ?", asked.not_signed_in_since),
-    ] {
-        let Some(at) = at else { continue };
-        let condition = Sql::new(format!("{column} {condition}")).with(Param::Date(at));
-        if asked.order == order {
-            along = along.and(condition.clone());
-        }
-        filters.push((condition.clone(), Some(ids(&condition))));
-    }
-    let mut otherwise = Way::along(dialect.table("users", index), along);
-    let text = without_nul(&asked.text);
-    if !text.is_empty() {
-        let lower = text.to_ascii_lowercase();
-        let ranges = [(NAME, fold(&text)), (email, lower.clone()), (first_name, lower.clone()), (last_name, lower)];
-        let (mut condition, mut all, mut some) = (Sql::new("("), Sql::default(), Sql::default());
-        for (number, (column, begins)) in ranges.into_iter().enumerate() {
-            let range = Sql::new(format!("({column} >= ? AND {column} < ?)"));
-            let range = range.with(Param::Text(begins.clone())).with(Param::Text(format!("{begins}{}", char::MAX)));
-            for (union, limit) in [(&mut all, GATHERED + 1), (&mut some, SEARCHED)] {
-                if number > 0 {
-                    union.push(Sql::new(" UNION "));
-                }
-                union.push(Sql::new("SELECT found FROM ("));
-                union.push(ids(&range));
-                union.push(Sql::new(format!(" ORDER BY {column} LIMIT {limit}) r{number}")));
-            }
-            condition.push(Sql::new(if number > 0 { " OR " } else { "" }));
-            condition.push(range);
-        }
-        condition.push(Sql::new(")"));
-        otherwise = Way::gather("users", some, 4 * SEARCHED);
-        filters.push((condition, Some(all)));
-    }
-    let ways: Vec<_> = filters.iter().filter_map(|(_, ids)| ids.clone()).map(|ids| Way::gather("users", ids, GATHERED + 1)).collect();
-    let count = filters.len();
-    let fits = filters.into_iter().fold(Sql::default(), |fits, (condition, _)| fits.and(condition));
-    let is_sure = count == 1 && ways.len() == 1;
-    Listing {
-        ways,
-        otherwise,
-        fits,
-        filters: count,
-        is_sure,
-        key,
-        kind,
-        window: Window::new(asked.from.clone(), asked.descending, asked.limit),
-    }
-}
-
-/// Sessions as asked for.
-pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
-    let indexed = |index: &str| dialect.table("sessions", index);
-    let now = || Param::Integer(asked.now.as_microsecond());
-    let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
-    let mut filter = |way: Way, condition: Sql| {
-        ways.push(way);
-        fits = std::mem::take(&mut fits).and(condition);
-        filters += 1;
-    };
-    if let Some(user) = asked.user {
-        let condition = Sql::new("user_id = ?").with(Param::User(user));
-        filter(Way::along(indexed("sessions_of_user"), condition.clone()), condition);
-    }
-    if let Some(reason) = asked.reason {
-        let condition = Sql::new("revoked_at IS NOT NULL AND revoked_reason = ?").with(Param::Text(reason.as_str().to_owned()));
-        filter(Way::along(indexed("sessions_reason"), condition.clone()), condition);
-    }
-    if let Some(transport) = asked.transport {
-        let condition = Sql::new("transport = ?").with(Param::Text(transport.as_str().to_owned()));
-        filter(Way::along(indexed("sessions_transport"), condition.clone()), condition);
-    }
-    match asked.live {
-        Some(true) => {
-            let condition = Sql::new("revoked_at IS NULL AND expires_at > ?").with(now());
-            filter(Way::along(indexed("sessions_begun"), Sql::new("revoked_at IS NULL")), condition);
-        }
-        Some(false) => {
-            let condition = Sql::new("(revoked_at IS NOT NULL OR expires_at <= ?)").with(now());
-            let limit = GATHERED + 1;
-            let ids = format!(
-                "SELECT found FROM (SELECT id AS found FROM sessions WHERE revoked_at IS NOT NULL LIMIT {limit}) a UNION
-                 SELECT found FROM (SELECT id AS found FROM sessions WHERE expires_at <= ? LIMIT {limit}) b"
-            );
-            filter(Way::gather("sessions", Sql::new(ids).with(now()), limit), condition);
-        }
-        None => {}
-    }
-    let otherwise = Way::along(indexed("sessions_made"), Sql::default());
-    let window = Window::new(asked.from.clone(), true, asked.limit);
-    let is_sure = filters == 1 && asked.live.is_none();
-    Listing { ways, otherwise, fits, filters, is_sure, key: "created_at", kind: KeyKind::Integer, window }
-}
-
-/// Lines of the audit log as asked for.
-pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
-    let mut time = Sql::default();
-    for (condition, at) in [("at >= ?", asked.since), ("at < ?", asked.until)] {
-        if let Some(at) = at {
-            time = time.and(Sql::new(condition).with(Param::Integer(at.as_microsecond())));
-        }
-    }
-    let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
-    for (column, param) in [
-        ("session_id", asked.session.map(|id| Param::Integer(id.get().cast_signed()))),
-        ("user_id", asked.user.map(Param::User)),
-        ("actor_id", asked.actor.map(Param::User)),
-        ("ip", asked.ip.map(|ip| Param::Text(ip.to_string()))),
-        ("kind", asked.kind.map(|kind| Param::Text(kind.as_str().to_owned()))),
-    ] {
-        let Some(param) = param else { continue };
-        let condition = Sql::new(format!("{column} = ?")).with(param);
-        ways.push(Way::along(dialect.table("audit_events", &format!("audit_{column}")), condition.clone().and(time.clone())));
-        fits = fits.and(condition);
-        filters += 1;
-    }
-    let by_time = Way::along(dialect.table("audit_events", "audit_at"), time.clone());
-    if !time.text.is_empty() {
-        ways.push(by_time.clone());
-        fits = fits.and(time);
-        filters += 1;
-    }
-    let window = Window::new(asked.from.clone(), true, asked.limit);
-    Listing { ways, otherwise: by_time, fits, filters, is_sure: filters == 1, key: "at", kind: KeyKind::Integer, window }
-}
-
 /// A text that PostgreSQL takes too: it has no NUL, and neither has a name.
 pub(crate) fn without_nul(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').collect()
 }
-
-impl Dialect {
-    fn table(&self, table: &str, index: &str) -> String {
-        if self.is_told_the_index { format!("{table} t INDEXED BY {index}") } else { format!("{table} t") }
-    }
-}
-
-/// A user's name as it is sorted and searched: in any case, and as it is where nobody folded it.
-const NAME: &str = "coalesce(username_folded, username)";
-
-/// How many names, addresses, first and last names a text finds that more begin with than can be gathered.
-const SEARCHED: u32 = 1_000;

@@ -11,7 +11,8 @@ use super::{sessions, users};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
-use crate::store::admin::sql::{self, Sql};
+use crate::store::admin::searches;
+use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{address, clipped};
 use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
 use crate::store::postgres::columns::{from_micros, get, micros};
@@ -54,7 +55,7 @@ pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Re
 }
 
 pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
-    let listing = sql::audit(asked, &DIALECT);
+    let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
         0 => count_all(client).await?,

@@ -6,34 +6,44 @@ use tokio_postgres::types::ToSql;
 
 use crate::store::StoreError;
 use crate::store::admin::estimate::{Estimate, stretches};
-use crate::store::admin::lists::{At, Found, GATHERED, LOOKED_AT, Look};
-use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Sql, Way};
+use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, Look};
+use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Part, Sql, Way};
 use crate::store::admin::{Count, Place};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
 
-/// The ids of the rows of a page, in order; where the next and the previous one begin; and on which way they were found, with its length.
+/// The ids of the rows of a page, in order; where the next and the previous one begin; and on which way they were found.
 pub(super) struct Listed {
     pub(super) ids: Vec<i64>,
     pub(super) next: Option<Place>,
     pub(super) previous: Option<Place>,
-    pub(super) way: Way,
-    /// How many rows are on the way, unless they are more than one gathers.
-    pub(super) length: Option<u64>,
+    way: Way,
+    is_short: bool,
+    /// How many rows fit, where all were gathered.
+    gathered: Option<u64>,
 }
 
 pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, StoreError> {
-    let (way, length) = choose(client, listing).await?;
-    let found = look(client, listing, &way, &listing.window.first()).await?;
-    let back = match listing.window.back(&found) {
-        Some(back) => Some(look(client, listing, &way, &back).await?),
-        None => None,
+    let (way, is_short) = choose(client, listing).await?;
+    let window = &listing.window;
+    let (found, back, gathered) = if way.is_gathered() {
+        let all = gather(client, listing, &way).await?;
+        let found = Found::among(&all, listing.kind, &window.first());
+        let back = window.back(&found).map(|back| Found::among(&all, listing.kind, &back));
+        (found, back, Some(all.len() as u64))
+    } else {
+        let found = look(client, listing, &way, &window.first()).await?;
+        let back = match window.back(&found) {
+            Some(back) => Some(look(client, listing, &way, &back).await?),
+            None => None,
+        };
+        (found, back, None)
     };
-    let (rows, next, previous) = listing.window.page(found, back);
-    Ok(Listed { ids: rows.into_iter().map(|at| at.id).collect(), next, previous, way, length })
+    let (rows, next, previous) = window.page(found, back);
+    Ok(Listed { ids: rows.into_iter().map(|at| at.id).collect(), next, previous, way, is_short, gathered })
 }
 
-/// The shortest way; its length is known if it is short enough to be gathered.
-async fn choose(client: &Object, listing: &Listing) -> Result<(Way, Option<u64>), StoreError> {
+/// The shortest way, and whether it is short enough to be gathered.
+async fn choose(client: &Object, listing: &Listing) -> Result<(Way, bool), StoreError> {
     let mut best: Option<(&Way, u64)> = None;
     for way in &listing.ways {
         let length = number(client, &way.length()).await?;
@@ -42,25 +52,13 @@ async fn choose(client: &Object, listing: &Listing) -> Result<(Way, Option<u64>)
             best = Some((way, length));
         }
     }
-    Ok(match best {
-        Some((way, length)) => (way.clone(), Some(length).filter(|length| *length <= u64::from(GATHERED))),
-        None => (listing.otherwise.clone(), None),
-    })
+    Ok(best.map_or_else(|| (listing.otherwise.clone(), false), |(way, length)| (way.clone(), length <= u64::from(GATHERED))))
 }
 
 async fn look(client: &Object, listing: &Listing, way: &Way, look: &Look) -> Result<Found, StoreError> {
-    let direction = if look.descending { "<" } else { ">" };
-    let behind = look.behind.as_ref().and_then(|at| Some((listing.key_of(&at.key)?, at.id)));
-    let behind = behind.map_or_else(Sql::default, |(place, id)| {
-        Sql::new(format!("({}, t.id) {direction} (?, ?)", listing.key)).with(place).with(Param::Integer(id))
-    });
-    let place = match listing.kind {
-        KeyKind::Text => listing.key.to_owned(),
-        KeyKind::Integer => format!("{}::text", listing.key),
-        KeyKind::Date => format!("(extract(epoch FROM {}) * 1000000)::bigint::text", listing.key),
-    };
-    let Sql { text, params } = listing.look(way, look, behind, &place);
-    let budget = listing.may_pass(way).then_some(look.passes);
+    let behind = look.behind.as_ref().and_then(|at| Some(Part::Behind(listing.key_of(&at.key)?, at.id)));
+    let Sql { text, params } = listing.look(way, look.descending, behind.unwrap_or(Part::Whole), &place(listing));
+    let budget = listing.may_pass().then_some(look.passes);
     let passed = budget.map_or_else(String::new, |budget| format!("LIMIT {budget}"));
     let page = Sql { text: format!("SELECT id, place FROM ({text} {passed}) w WHERE fits LIMIT {}", look.many), params: params.clone() };
     let mut found = Found { rows: places(&query(client, &page).await?)?, stopped: None };
@@ -72,16 +70,32 @@ async fn look(client: &Object, listing: &Listing, way: &Way, look: &Look) -> Res
     Ok(found)
 }
 
+/// Every row of a short way that fits, in ascending order.
+async fn gather(client: &Object, listing: &Listing, way: &Way) -> Result<Vec<At>, StoreError> {
+    let Sql { text, params } = listing.look(way, false, Part::Whole, &place(listing));
+    places(&query(client, &Sql { text: format!("SELECT id, place FROM ({text}) w WHERE fits"), params }).await?)
+}
+
+/// The key as a text.
+fn place(listing: &Listing) -> String {
+    match listing.kind {
+        KeyKind::Text => listing.key.to_owned(),
+        KeyKind::Integer => format!("{}::text", listing.key),
+        KeyKind::Date => format!("(extract(epoch FROM {}) * 1000000)::bigint::text", listing.key),
+    }
+}
+
 fn places(rows: &[Row]) -> Result<Vec<At>, StoreError> {
     rows.iter().map(|row| Ok(At { key: get(row, "place")?, id: get(row, "id")? })).collect()
 }
 
 /// How many rows are on all pages, of a list with filters.
 pub(super) async fn count(client: &Object, listing: &Listing, listed: &Listed, table: &str) -> Result<Count, StoreError> {
-    let is_short = listed.length.is_some();
-    if is_short || listed.way.is_gathered() {
-        let fitting = number(client, &listed.way.fitting(&listing.fits)).await?;
-        return Ok(if is_short { Count::Exactly(fitting) } else { Count::MoreThan(fitting) });
+    if let Some(gathered) = listed.gathered {
+        return Ok(if listed.is_short { Count::Exactly(gathered) } else { Count::MoreThan(gathered) });
+    }
+    if listed.is_short {
+        return Ok(Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?));
     }
     let known = if listing.is_sure { GATHERED.into() } else { listed.ids.len() as u64 };
     estimate(client, listing, table, known).await
@@ -108,8 +122,8 @@ pub(super) async fn estimate(client: &Object, listing: &Listing, table: &str, kn
 
 /// How many rows a table has, if they are few.
 pub(super) async fn few(client: &Object, table: &str) -> Result<Option<u64>, StoreError> {
-    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {}) n", LOOKED_AT + 1))).await?;
-    Ok(Some(some).filter(|some| *some <= LOOKED_AT as u64))
+    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {}) n", COUNTED + 1))).await?;
+    Ok(Some(some).filter(|some| *some <= COUNTED))
 }
 
 pub(super) async fn number(client: &Object, sql: &Sql) -> Result<u64, StoreError> {

@@ -9,8 +9,8 @@ use super::audit;
 use super::lists::{self, DIALECT, few};
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
-use crate::store::admin::lists::LOOKED_AT;
-use crate::store::admin::sql;
+use crate::store::admin::lists::COUNTED;
+use crate::store::admin::searches;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::told::line;
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
@@ -18,7 +18,7 @@ use crate::store::postgres::columns::{get, micros, user_id};
 use crate::store::postgres::sessions::{COLUMNS, session};
 
 pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
-    let listing = sql::sessions(asked, &DIALECT);
+    let listing = searches::sessions(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
         0 => count_all(client).await?,
@@ -37,7 +37,7 @@ pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<
 pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
     match few(client, "sessions").await? {
         Some(few) => Ok(Count::Exactly(few)),
-        None => lists::estimate(client, &sql::sessions(&SessionSearch::default(), &DIALECT), "sessions", LOOKED_AT as u64).await,
+        None => lists::estimate(client, &searches::sessions(&SessionSearch::default(), &DIALECT), "sessions", COUNTED).await,
     }
 }
 

@@ -11,8 +11,9 @@ use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
-use crate::store::admin::lists::LOOKED_AT;
-use crate::store::admin::sql::{self, Sql};
+use crate::store::admin::lists::COUNTED;
+use crate::store::admin::searches;
+use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
@@ -22,7 +23,7 @@ use crate::store::postgres::users;
 use crate::user::{NewUser, User, UserId};
 
 pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, StoreError> {
-    let listing = sql::users(asked, &DIALECT);
+    let listing = searches::users(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
         0 => count_all(client).await?,
@@ -37,7 +38,7 @@ pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
         return Ok(Count::Exactly(few));
     }
     let about = number(client, &Sql::new("SELECT reltuples::bigint FROM pg_class WHERE oid = 'users'::regclass")).await?;
-    Ok(if about > LOOKED_AT as u64 { Count::About(about) } else { Count::MoreThan(LOOKED_AT as u64) })
+    Ok(if about > COUNTED { Count::About(about) } else { Count::MoreThan(COUNTED) })
 }
 
 pub(super) async fn record(client: &impl GenericClient, id: UserId) -> Result<Option<UserRecord>, StoreError> {

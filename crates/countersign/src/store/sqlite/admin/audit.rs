@@ -8,7 +8,8 @@ use super::{sessions, users};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
-use crate::store::admin::sql::{self, Sql};
+use crate::store::admin::searches;
+use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{address, clipped};
 use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
 use crate::store::sqlite::columns::{at, key, micros, read_user_id};
@@ -32,7 +33,7 @@ pub(super) fn note(connection: &Connection, lines: &[AuditLine]) -> Result<(), S
 }
 
 pub(super) fn find(connection: &Connection, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
-    let listing = sql::audit(asked, &DIALECT);
+    let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "audit_events", count_all)?;
     let mut statement =

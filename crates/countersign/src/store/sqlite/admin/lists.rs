@@ -1,35 +1,45 @@
 //! Lists along SQLite's indexes: rows are met one by one, and no more of them than a page needs or a look may pass.
 
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::store::StoreError;
 use crate::store::admin::estimate::{Estimate, stretches};
-use crate::store::admin::lists::{At, Found, GATHERED, LOOKED_AT, Look};
-use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Sql, Way};
+use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, Look};
+use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Part, Sql, Way};
 use crate::store::admin::{Count, Place};
 use crate::store::sqlite::columns::{django_date, key};
 
-/// The rows of a page, in order; where the next and the previous one begin; and on which way they were found, with its length.
+/// The rows of a page, in order; where the next and the previous one begin; and on which way they were found.
 pub(super) struct Listed {
     pub(super) rows: Vec<At>,
     pub(super) next: Option<Place>,
     pub(super) previous: Option<Place>,
-    pub(super) way: Way,
-    /// How many rows are on the way, unless they are more than one gathers.
-    pub(super) length: Option<u64>,
+    way: Way,
+    is_short: bool,
+    /// How many rows fit, where all were gathered.
+    gathered: Option<u64>,
 }
 
 pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Listed, StoreError> {
-    let (way, length) = choose(connection, listing)?;
-    let found = look(connection, listing, &way, &listing.window.first())?;
-    let back = listing.window.back(&found).map(|back| look(connection, listing, &way, &back)).transpose()?;
-    let (rows, next, previous) = listing.window.page(found, back);
-    Ok(Listed { rows, next, previous, way, length })
+    let (way, is_short) = choose(connection, listing)?;
+    let window = &listing.window;
+    let (found, back, gathered) = if way.is_gathered() {
+        let all = gather(connection, listing, &way)?;
+        let found = Found::among(&all, listing.kind, &window.first());
+        let back = window.back(&found).map(|back| Found::among(&all, listing.kind, &back));
+        (found, back, Some(all.len() as u64))
+    } else {
+        let found = look(connection, listing, &way, &window.first())?;
+        let back = window.back(&found).map(|back| look(connection, listing, &way, &back)).transpose()?;
+        (found, back, None)
+    };
+    let (rows, next, previous) = window.page(found, back);
+    Ok(Listed { rows, next, previous, way, is_short, gathered })
 }
 
-/// The shortest way; its length is known if it is short enough to be gathered.
-fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, Option<u64>), StoreError> {
+/// The shortest way, and whether it is short enough to be gathered.
+fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, bool), StoreError> {
     let mut best: Option<(&Way, u64)> = None;
     for way in &listing.ways {
         let length = number(connection, &way.length())?;
@@ -38,48 +48,61 @@ fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, Option<u64
             best = Some((way, length));
         }
     }
-    Ok(match best {
-        Some((way, length)) => (way.clone(), Some(length).filter(|length| *length <= u64::from(GATHERED))),
-        None => (listing.otherwise.clone(), None),
-    })
+    Ok(best.map_or_else(|| (listing.otherwise.clone(), false), |(way, length)| (way.clone(), length <= u64::from(GATHERED))))
 }
 
 fn look(connection: &Connection, listing: &Listing, way: &Way, look: &Look) -> Result<Found, StoreError> {
-    let direction = if look.descending { "<" } else { ">" };
     let behind = look.behind.as_ref().and_then(|at| Some((listing.key_of(&at.key)?, at.id)));
-    // SQLite follows an index on an expression to a place of two parts only part by part: the rest of the rows with the same key, and then those behind them.
+    // SQLite follows an index on an expression to a place of two parts only part by part.
     let parts = match behind {
-        None => vec![Sql::default()],
-        Some((place, id)) => vec![
-            Sql::new(format!("{} = ? AND t.id {direction} ?", listing.key)).with(place.clone()).with(Param::Integer(id)),
-            Sql::new(format!("{} {direction} ?", listing.key)).with(place),
-        ],
+        None => vec![Part::Whole],
+        Some((key, id)) => vec![Part::SameKey(key.clone(), id), Part::OtherKey(key)],
     };
-    let may_pass = listing.may_pass(way);
     let (mut found, mut passed) = (Found::default(), 0);
     for part in parts {
-        let sql = listing.look(way, look, part, listing.key);
+        let sql = listing.look(way, look.descending, part, listing.key);
         let mut statement = connection.prepare_cached(&sql.text)?;
         let mut rows = statement.query(params_from_iter(values(&sql)))?;
         while let Some(row) = rows.next()? {
-            let place = match row.get_ref("place")? {
-                ValueRef::Integer(number) => number.to_string(),
-                other => other.as_str().unwrap_or_default().to_owned(),
-            };
-            let at = At { key: place, id: row.get("id")? };
             passed += 1;
-            if row.get::<_, Option<bool>>("fits")?.unwrap_or(false) {
-                found.rows.push(at);
+            if fits(row)? {
+                found.rows.push(place(row)?);
                 if found.rows.len() == look.many {
                     return Ok(found);
                 }
-            } else if may_pass && passed >= look.passes {
-                found.stopped = Some(at);
+            } else if passed >= look.passes {
+                found.stopped = Some(place(row)?);
                 return Ok(found);
             }
         }
     }
     Ok(found)
+}
+
+/// Every row of a short way that fits, in ascending order.
+fn gather(connection: &Connection, listing: &Listing, way: &Way) -> Result<Vec<At>, StoreError> {
+    let sql = listing.look(way, false, Part::Whole, listing.key);
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let mut rows = statement.query(params_from_iter(values(&sql)))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        if fits(row)? {
+            all.push(place(row)?);
+        }
+    }
+    Ok(all)
+}
+
+fn fits(row: &Row<'_>) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, Option<bool>>("fits")?.unwrap_or(false))
+}
+
+fn place(row: &Row<'_>) -> rusqlite::Result<At> {
+    let key = match row.get_ref("place")? {
+        ValueRef::Integer(number) => number.to_string(),
+        other => other.as_str().unwrap_or_default().to_owned(),
+    };
+    Ok(At { key, id: row.get("id")? })
 }
 
 /// How many rows are on all pages. `all` counts those of a list without filters.
@@ -93,10 +116,11 @@ pub(super) fn count(
     if listing.filters == 0 {
         return all(connection);
     }
-    let is_short = listed.length.is_some();
-    if is_short || listed.way.is_gathered() {
-        let fitting = number(connection, &listed.way.fitting(&listing.fits))?;
-        return Ok(if is_short { Count::Exactly(fitting) } else { Count::MoreThan(fitting) });
+    if let Some(gathered) = listed.gathered {
+        return Ok(if listed.is_short { Count::Exactly(gathered) } else { Count::MoreThan(gathered) });
+    }
+    if listed.is_short {
+        return Ok(Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?));
     }
     estimate(connection, listing, table, if listing.is_sure { GATHERED.into() } else { listed.rows.len() as u64 })
 }
@@ -122,8 +146,8 @@ pub(super) fn estimate(connection: &Connection, listing: &Listing, table: &str, 
 
 /// How many rows a table has, if they are few.
 pub(super) fn few(connection: &Connection, table: &str) -> Result<Option<u64>, StoreError> {
-    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {})", LOOKED_AT + 1)))?;
-    Ok(Some(some).filter(|some| *some <= LOOKED_AT as u64))
+    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {})", COUNTED + 1)))?;
+    Ok(Some(some).filter(|some| *some <= COUNTED))
 }
 
 pub(super) fn number(connection: &Connection, sql: &Sql) -> Result<u64, StoreError> {

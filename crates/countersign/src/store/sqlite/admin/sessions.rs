@@ -7,8 +7,8 @@ use super::audit;
 use super::lists::{self, DIALECT, few};
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
-use crate::store::admin::lists::LOOKED_AT;
-use crate::store::admin::sql;
+use crate::store::admin::lists::COUNTED;
+use crate::store::admin::searches;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::told::line;
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
@@ -16,7 +16,7 @@ use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::sessions::{by_id, revoke};
 
 pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
-    let listing = sql::sessions(asked, &DIALECT);
+    let listing = searches::sessions(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "sessions", count_all)?;
     let mut rows = Vec::with_capacity(listed.rows.len());
@@ -30,7 +30,7 @@ pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Pag
 pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
     match few(connection, "sessions")? {
         Some(few) => Ok(Count::Exactly(few)),
-        None => lists::estimate(connection, &sql::sessions(&SessionSearch::default(), &DIALECT), "sessions", LOOKED_AT as u64),
+        None => lists::estimate(connection, &searches::sessions(&SessionSearch::default(), &DIALECT), "sessions", COUNTED),
     }
 }
 

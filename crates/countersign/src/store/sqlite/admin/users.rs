@@ -8,7 +8,8 @@ use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
-use crate::store::admin::sql::{self, Sql};
+use crate::store::admin::searches;
+use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
@@ -18,7 +19,7 @@ use crate::store::sqlite::{sessions, users};
 use crate::user::{NewUser, User, UserId};
 
 pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<User>, StoreError> {
-    let listing = sql::users(asked, &DIALECT);
+    let listing = searches::users(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "users", count_all)?;
     let mut rows = Vec::with_capacity(listed.rows.len());

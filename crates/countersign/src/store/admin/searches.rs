@@ -1,0 +1,172 @@
+//! Which rows the lists of the admin site have, and on which ways they are found.
+
+use jiff::Timestamp;
+
+use super::lists::{GATHERED, Window};
+use super::sql::{Dialect, KeyKind, Listing, Param, Sql, Way, without_nul};
+use super::{AuditSearch, SessionSearch, UserOrder, UserSearch};
+use crate::user::fold;
+
+/// Users as asked for.
+pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
+    let [email, first_name, last_name] = dialect.lower;
+    let (key, kind, index) = match asked.order {
+        UserOrder::Username => (NAME, KeyKind::Text, "users_by_name"),
+        UserOrder::Email => (email, KeyKind::Text, "users_by_email"),
+        UserOrder::FirstName => (first_name, KeyKind::Text, "users_by_first_name"),
+        UserOrder::LastName => (last_name, KeyKind::Text, "users_by_last_name"),
+        UserOrder::Joined => ("date_joined", dialect.date, "users_by_joined"),
+        UserOrder::LastLogin => (dialect.last_login, dialect.date, "users_by_last_login"),
+    };
+    let ids = |condition: &Sql| {
+        let mut ids = Sql::new("SELECT id AS found FROM users WHERE ");
+        ids.push(condition.clone());
+        ids
+    };
+    // Each filter, and sets of the ids that pass it where an index has them.
+    let mut filters: Vec<(Sql, Vec<Sql>)> = Vec::new();
+    let mut flag = |wanted: Option<bool>, column: &str, rare: bool| {
+        if let Some(wanted) = wanted {
+            let condition = Sql::new(if wanted { column.to_owned() } else { format!("NOT {column}") });
+            filters.push((condition.clone(), if wanted == rare { vec![ids(&condition)] } else { Vec::new() }));
+        }
+    };
+    flag(asked.superuser, "is_superuser", true);
+    flag(asked.staff, "is_staff", true);
+    flag(asked.active, "is_active", false);
+    if let Some(group) = asked.group {
+        let is_member = "EXISTS (SELECT 1 FROM user_groups m WHERE m.user_id = t.id AND m.group_id = ?)";
+        let members = "SELECT user_id AS found FROM user_groups WHERE group_id = ?";
+        filters.push((Sql::new(is_member).with(Param::Integer(group)), vec![Sql::new(members).with(Param::Integer(group))]));
+    }
+    let mut range = <[Sql; 2]>::default();
+    for (column, order, condition, bound, at) in [
+        ("date_joined", UserOrder::Joined, ">= ?", 0, asked.joined_since),
+        (dialect.last_login, UserOrder::LastLogin, ">= ?", 0, asked.signed_in_since),
+        (dialect.last_login, UserOrder::LastLogin, "< ?", 1, asked.not_signed_in_since),
+    ] {
+        let Some(at) = at else { continue };
+        let condition = Sql::new(format!("{column} {condition}")).with(Param::Date(at));
+        if asked.order == order {
+            range[bound] = condition.clone();
+        }
+        filters.push((condition.clone(), vec![ids(&condition)]));
+    }
+    let mut otherwise = Way::along(dialect.table("users", index), Sql::default(), range);
+    let text = without_nul(&asked.text);
+    if !text.is_empty() {
+        let lower = text.to_ascii_lowercase();
+        let (mut condition, mut sets) = (Sql::new("("), Vec::new());
+        for (column, begins) in [(NAME, fold(&text)), (email, lower.clone()), (first_name, lower.clone()), (last_name, lower)] {
+            let range = Sql::new(format!("({column} >= ? AND {column} < ?)"));
+            let range = range.with(Param::Text(begins.clone())).with(Param::Text(format!("{begins}{}", char::MAX)));
+            condition.push(Sql::new(if sets.is_empty() { "" } else { " OR " }));
+            condition.push(range.clone());
+            let mut set = ids(&range);
+            set.push(Sql::new(format!(" ORDER BY {column}")));
+            sets.push(set);
+        }
+        condition.push(Sql::new(")"));
+        otherwise = Way::gather("users", &sets, SEARCHED);
+        filters.push((condition, sets));
+    }
+    let ways: Vec<_> =
+        filters.iter().filter(|(_, sets)| !sets.is_empty()).map(|(_, sets)| Way::gather("users", sets, GATHERED + 1)).collect();
+    let count = filters.len();
+    let fits = filters.into_iter().fold(Sql::default(), |fits, (condition, _)| fits.and(condition));
+    let is_sure = count == 1 && ways.len() == 1;
+    Listing {
+        ways,
+        otherwise,
+        fits,
+        filters: count,
+        is_sure,
+        key,
+        kind,
+        window: Window::new(asked.from.clone(), asked.descending, asked.limit),
+    }
+}
+
+/// Sessions as asked for.
+pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
+    let indexed = |index: &str| dialect.table("sessions", index);
+    let now = || Param::Integer(asked.now.as_microsecond());
+    let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
+    let mut filter = |way: Way, condition: Sql| {
+        ways.push(way);
+        fits = std::mem::take(&mut fits).and(condition);
+        filters += 1;
+    };
+    if let Some(user) = asked.user {
+        let condition = Sql::new("user_id = ?").with(Param::User(user));
+        filter(Way::along(indexed("sessions_of_user"), condition.clone(), Default::default()), condition);
+    }
+    if let Some(reason) = asked.reason {
+        let condition = Sql::new("revoked_at IS NOT NULL AND revoked_reason = ?").with(Param::Text(reason.as_str().to_owned()));
+        filter(Way::along(indexed("sessions_reason"), condition.clone(), Default::default()), condition);
+    }
+    if let Some(transport) = asked.transport {
+        let condition = Sql::new("transport = ?").with(Param::Text(transport.as_str().to_owned()));
+        filter(Way::along(indexed("sessions_transport"), condition.clone(), Default::default()), condition);
+    }
+    match asked.live {
+        Some(true) => {
+            let condition = Sql::new("revoked_at IS NULL AND expires_at > ?").with(now());
+            filter(Way::along(indexed("sessions_begun"), Sql::new("revoked_at IS NULL"), Default::default()), condition);
+        }
+        Some(false) => {
+            let condition = Sql::new("(revoked_at IS NOT NULL OR expires_at <= ?)").with(now());
+            let revoked = Sql::new("SELECT id AS found FROM sessions WHERE revoked_at IS NOT NULL");
+            let expired = Sql::new("SELECT id AS found FROM sessions WHERE expires_at <= ?").with(now());
+            filter(Way::gather("sessions", &[revoked, expired], GATHERED + 1), condition);
+        }
+        None => {}
+    }
+    let otherwise = Way::along(indexed("sessions_made"), Sql::default(), Default::default());
+    let window = Window::new(asked.from.clone(), true, asked.limit);
+    let is_sure = filters == 1 && asked.live.is_none();
+    Listing { ways, otherwise, fits, filters, is_sure, key: "created_at", kind: KeyKind::Integer, window }
+}
+
+/// Lines of the audit log as asked for.
+pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
+    let bound = |condition: &str, at: Option<Timestamp>| {
+        at.map_or_else(Sql::default, |at| Sql::new(condition).with(Param::Integer(at.as_microsecond())))
+    };
+    let range = [bound("at >= ?", asked.since), bound("at < ?", asked.until)];
+    let time = range[0].clone().and(range[1].clone());
+    let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
+    for (column, param) in [
+        ("session_id", asked.session.map(|id| Param::Integer(id.get().cast_signed()))),
+        ("user_id", asked.user.map(Param::User)),
+        ("actor_id", asked.actor.map(Param::User)),
+        ("ip", asked.ip.map(|ip| Param::Text(ip.to_string()))),
+        ("kind", asked.kind.map(|kind| Param::Text(kind.as_str().to_owned()))),
+    ] {
+        let Some(param) = param else { continue };
+        let condition = Sql::new(format!("{column} = ?")).with(param);
+        ways.push(Way::along(dialect.table("audit_events", &format!("audit_{column}")), condition.clone(), range.clone()));
+        fits = fits.and(condition);
+        filters += 1;
+    }
+    let by_time = Way::along(dialect.table("audit_events", "audit_at"), Sql::default(), range.clone());
+    if !time.text.is_empty() {
+        ways.push(by_time.clone());
+        fits = fits.and(time);
+        filters += 1;
+    }
+    let window = Window::new(asked.from.clone(), true, asked.limit);
+    Listing { ways, otherwise: by_time, fits, filters, is_sure: filters == 1, key: "at", kind: KeyKind::Integer, window }
+}
+
+impl Dialect {
+    fn table(&self, table: &str, index: &str) -> String {
+        if self.is_told_the_index { format!("{table} t INDEXED BY {index}") } else { format!("{table} t") }
+    }
+}
+
+/// A user's name as it is sorted and searched: in any case, and as it is where nobody folded it.
+const NAME: &str = "coalesce(username_folded, username)";
+
+/// How many names, addresses, first and last names a text finds that more begin with than can be gathered.
+const SEARCHED: u32 = 1_000;
