@@ -1,6 +1,7 @@
 //! The rows of the table: one file a row.
 
 mod admin;
+mod audit;
 mod library;
 mod login;
 mod memory;
@@ -39,6 +40,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("start", start::measure),
     ("million", million::measure),
     ("admin", admin::measure),
+    ("audit", audit::measure),
     ("postgres", postgres::measure),
     ("nodes", nodes::measure),
     ("postgres-million", million::measure_on_postgres),

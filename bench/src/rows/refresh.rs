@@ -106,17 +106,25 @@ impl Client for Refresher {
 
 /// Rotations a second without HTTP, signatures and load generator: 64 tasks on the same store.
 fn store_alone(duration: Duration) -> f64 {
+    store_beside(duration, |_| async {})
+}
+
+/// The same, with something else going on beside it on the same store.
+pub(super) fn store_beside<F: Future<Output = ()> + Send + 'static>(duration: Duration, beside: impl FnOnce(Arc<SqliteStore>) -> F) -> f64 {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let store = Arc::new(SqliteStore::open(&directory.path().join("countersign.sqlite3")).expect("a store"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        let beside = tokio::spawn(beside(Arc::clone(&store)));
         let begin = Instant::now();
         let tasks: Vec<_> = (1..=CONNECTIONS as u64).map(|id| tokio::spawn(rotate_on(Arc::clone(&store), id, begin + duration))).collect();
         let mut rotated = 0;
         for task in tasks {
             rotated += task.await.expect("rotations");
         }
-        rotated as f64 / begin.elapsed().as_secs_f64()
+        let rotated = rotated as f64 / begin.elapsed().as_secs_f64();
+        beside.abort();
+        rotated
     })
 }
 

@@ -80,10 +80,13 @@ pub(crate) enum Part {
     /// All of it.
     Whole,
     /// What is behind a place with its key and id.
+    #[cfg(feature = "postgres")]
     Behind(Param, i64),
     /// Of that the rows with the same key.
+    #[cfg(feature = "sqlite")]
     SameKey(Param, i64),
     /// And those with another.
+    #[cfg(feature = "sqlite")]
     OtherKey(Param),
 }
 
@@ -192,15 +195,18 @@ impl Listing {
         let matches = way.matches.clone();
         let (matches, order) = match part {
             Part::Whole => (way.whole(), by_key),
+            #[cfg(feature = "postgres")]
             Part::Behind(at, id) => {
                 let behind = Sql::new(format!("({key}, t.id) {sign} (?, ?)")).with(at).with(Param::Integer(id));
                 (matches.and(other_bound).and(behind), by_key)
             }
             // By the id alone: SQLite would sort by an expression that is always the same.
+            #[cfg(feature = "sqlite")]
             Part::SameKey(at, id) => {
                 let same = Sql::new(format!("{key} = ? AND t.id {sign} ?")).with(at).with(Param::Integer(id));
                 (matches.and(same), format!("t.id {direction}"))
             }
+            #[cfg(feature = "sqlite")]
             Part::OtherKey(at) => (matches.and(other_bound).and(Sql::new(format!("{key} {sign} ?")).with(at)), by_key),
         };
         let mut sql = Sql::new(format!("SELECT t.id AS id, {place} AS place, ("));
