@@ -85,7 +85,7 @@ pub(super) struct Line {
 /// The store's.
 pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> Result<Vec<Line>, Fault> {
     let mut names = Names::default();
-    names.read(&**admin.auth.store(), users_in(&rows)).await?;
+    names.read(&*admin.store, users_in(&rows)).await?;
     let linked = may(&staff.user, Permit::ViewUser);
     let sessions = may(&staff.user, Permit::ViewSession);
     let line = |row: AuditRow| Line {

@@ -54,7 +54,7 @@ async fn write(admin: Admin, mut search: AuditSearch, mut sender: Sender<Bytes, 
 
 async fn page(admin: &Admin, search: &AuditSearch, names: &mut Names) -> Result<countersign::store::admin::Page<AuditRow>, StoreError> {
     let page = admin.store.audit(search).await?;
-    names.read(&**admin.auth.store(), users_in(&page.rows)).await?;
+    names.read(&*admin.store, users_in(&page.rows)).await?;
     Ok(page)
 }
 

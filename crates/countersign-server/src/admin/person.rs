@@ -1,9 +1,9 @@
 //! Users where they are mentioned: a name for an id, and an id for what was typed as a name.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
-use countersign::store::{Store, StoreError};
+use countersign::store::StoreError;
+use countersign::store::admin::AdminStore;
 use countersign::user::UserId;
 
 use super::Admin;
@@ -19,12 +19,16 @@ impl Names {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn read(&mut self, store: &dyn Store, ids: Vec<UserId>) -> Result<(), StoreError> {
-        for id in ids {
-            if let Entry::Vacant(vacant) = self.0.entry(id) {
-                vacant.insert(store.user_by_id(id).await?.map(|user| user.username));
-            }
+    pub(super) async fn read(&mut self, store: &dyn AdminStore, mut ids: Vec<UserId>) -> Result<(), StoreError> {
+        ids.retain(|id| !self.0.contains_key(id));
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(());
         }
+        let there = store.usernames(&ids).await?;
+        self.0.extend(ids.into_iter().map(|id| (id, None)));
+        self.0.extend(there.into_iter().map(|(id, name)| (id, Some(name))));
         Ok(())
     }
 

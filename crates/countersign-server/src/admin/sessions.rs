@@ -27,7 +27,7 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     let search = search(&admin, &query, now).await?;
     let page = admin.store.find_sessions(&search).await?;
     let mut names = Names::default();
-    names.read(&**admin.auth.store(), page.rows.iter().map(|session| session.user_id).collect()).await?;
+    names.read(&*admin.store, page.rows.iter().map(|session| session.user_id).collect()).await?;
     let linked = may(&staff.user, Permit::ViewUser);
     let may_end_all = staff.user.is_superuser;
     shown(&List {
@@ -79,7 +79,7 @@ pub(super) async fn show(State(admin): State<Admin>, staff: Staff, Query(query):
     let session = admin.store.session(id).await?.ok_or_else(gone)?;
     let steps = admin.store.session_steps(id).await?;
     let mut names = Names::default();
-    names.read(&**admin.auth.store(), vec![session.user_id]).await?;
+    names.read(&*admin.store, vec![session.user_id]).await?;
     let now = admin.clock.now();
     let lines = if may(&staff.user, Permit::ViewAuditEvent) {
         let search = AuditSearch { session: Some(id), limit: HISTORY, ..AuditSearch::default() };

@@ -44,6 +44,9 @@ pub trait AdminStore: Store {
     /// A page of users.
     async fn find_users(&self, asked: &UserSearch) -> Result<Page<User>, StoreError>;
 
+    /// The names of those of these users who are still there, in no order.
+    async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
+
     /// The user with what was given to her alone, and the fingerprint of what an edit form shows.
     async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError>;
 

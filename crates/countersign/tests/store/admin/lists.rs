@@ -27,6 +27,20 @@ async fn people(store: &dyn AdminStore) -> Vec<User> {
     store.users(None, 100).await.unwrap()
 }
 
+#[test]
+fn the_names_of_those_who_are_there_are_told_and_of_no_others() {
+    on_every_admin_store(async |store| {
+        let (alice, bob) = (make_user(&*store, "alice").await, make_user(&*store, "bob").await);
+        let gone = make_user(&*store, "gone").await;
+        store.delete_user(gone.id, noon()).await.unwrap();
+        let text: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
+        let mut names = store.usernames(&[gone.id, bob.id, text, UserId::new(-1), alice.id]).await.unwrap();
+        names.sort();
+        assert_eq!(names, [(alice.id, "alice".to_owned()), (bob.id, "bob".to_owned())]);
+        assert_eq!(store.usernames(&[]).await.unwrap(), []);
+    });
+}
+
 fn key(user: &User, order: UserOrder) -> String {
     match order {
         UserOrder::Username => user.username.to_lowercase(),

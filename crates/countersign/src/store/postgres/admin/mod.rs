@@ -26,6 +26,10 @@ impl AdminStore for PostgresStore {
         ask!(self, client => users::find(client, asked))
     }
 
+    async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        ask!(self, client => users::names(client, ids))
+    }
+
     async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
         ask!(self, client => users::record(client, id))
     }

@@ -41,6 +41,13 @@ pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
     Ok(if about > COUNTED { Count::About(about) } else { Count::MoreThan(COUNTED) })
 }
 
+pub(super) async fn names(client: &Object, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+    let ids: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
+    let statement = client.prepare_cached("SELECT id, username FROM users WHERE id = ANY($1)").await?;
+    let rows = client.query(&statement, &[&ids]).await?;
+    rows.iter().map(|row| Ok((UserId::new(get(row, "id")?), get(row, "username")?))).collect()
+}
+
 pub(super) async fn record(client: &impl GenericClient, id: UserId) -> Result<Option<UserRecord>, StoreError> {
     let Some(user) = users::by_id(client, id).await? else { return Ok(None) };
     let statement = client

@@ -27,6 +27,11 @@ impl AdminStore for SqliteStore {
         self.readers.run(move |c| users::find(c, &asked)).await
     }
 
+    async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.run(move |c| users::names(c, &ids)).await
+    }
+
     async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
         self.readers.run(move |c| users::record(c, id)).await
     }

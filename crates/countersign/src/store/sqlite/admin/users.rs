@@ -37,6 +37,15 @@ pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
     })
 }
 
+pub(super) fn names(connection: &Connection, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT username FROM users WHERE id = ?")?;
+    let mut names = Vec::with_capacity(ids.len());
+    for id in ids {
+        names.extend(statement.query_row([id.as_i64()], |row| row.get(0)).optional()?.map(|name| (*id, name)));
+    }
+    Ok(names)
+}
+
 pub(super) fn record(connection: &Connection, id: UserId) -> Result<Option<UserRecord>, StoreError> {
     let Some(user) = users::by_id(connection, id)? else { return Ok(None) };
     let grants = grants(connection, id)?;
