@@ -179,6 +179,24 @@ fn only_a_superuser_changes_what_a_permission_is_called() {
 }
 
 #[test]
+fn only_a_superuser_renames_a_group_since_programs_may_know_it() {
+    let (world, mut root) = office();
+    let view = permission(&mut root, "auth.view_user").to_string();
+    let team = group(&mut root, "team", &[]);
+    let path = format!("/admin/groups/{team}/");
+    let mut desk = operator(&world, &mut root, "operator", &["auth.change_group", "auth.view_user"]);
+    let seen = countersign_e2e::input(&desk.get(&path).expect(200).text(), "seen").unwrap();
+    desk.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)]).says(403, "Only a superuser renames a group");
+    let there = || world.sql("SELECT name, (SELECT count(*) FROM group_permissions) FROM groups").trim().to_owned();
+    assert_eq!(there(), "team|0");
+    desk.post(&path, &[("seen", &seen), ("permissions", &view)]).sends_to(&format!("{path}?said=group-saved"));
+    assert_eq!(there(), "team|1");
+    let seen = countersign_e2e::input(&root.get(&path).expect(200).text(), "seen").unwrap();
+    root.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)]).sends_to(&format!("{path}?said=group-saved"));
+    assert_eq!(there(), "managers|1");
+}
+
+#[test]
 fn the_last_active_superuser_stays() {
     let (world, mut root) = office();
     let other = world.user("other");

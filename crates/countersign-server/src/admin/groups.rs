@@ -13,7 +13,7 @@ use super::frame::{Frame, page, redirect, shown};
 use super::gate::{Posted, Query, Staff};
 use super::listing::{PAGE_ROWS, counted};
 use super::picker::Picker;
-use super::rules::{Permit, may, not_to_give};
+use super::rules::{Permit, may, may_rename_groups, not_to_give};
 use super::user_add::own_password;
 use super::user_edit::{fingerprint, seen};
 use super::{Admin, Answer};
@@ -71,7 +71,17 @@ pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, p
 async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> Answer {
     let staff = &posted.staff;
     let mut errors = Errors::default();
-    let name = errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS);
+    let name = match record {
+        Some(record) if !may_rename_groups(&staff.user) => {
+            if !["", record.name.as_str()].contains(&posted.form.text("name").trim()) {
+                return Err(Fault::forbidden(
+                    "Only a superuser renames a group: programs may know it by its name, and with another one its members would be somebody else to them.",
+                ));
+            }
+            record.name.clone()
+        }
+        _ => errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS),
+    };
     if name.is_empty() {
         errors.add("name", "Give the group a name.");
     }
@@ -174,13 +184,14 @@ impl<'a> Group<'a> {
         let all = admin.store.permissions().await?;
         let had = record.map_or(&[][..], |record| &record.permissions);
         let may_change = may(&staff.user, if record.is_some() { Permit::ChangeGroup } else { Permit::AddGroup });
+        let may_name = may_change && (record.is_none() || may_rename_groups(&staff.user));
         let title = record.map_or_else(|| "Add a group".to_owned(), |record| record.name.clone());
         Ok(Self {
             frame: Frame::new(staff, "/admin/groups/", title).saying(query),
             id: record.map(|record| record.id),
             seen: record.map(|record| seen(record.fingerprint)).unwrap_or_default(),
             find: query.text("find").to_owned(),
-            name: Field::text("name", "Name", &filled.name, NAME_MAX_CHARS).required().disabled(!may_change).wrong(errors),
+            name: Field::text("name", "Name", &filled.name, NAME_MAX_CHARS).required().disabled(!may_name).wrong(errors),
             permissions: permission_picker(&staff.user, &all, had, &filled.permissions, query.text("find")),
             meanwhile,
             own_password: (may_change && !staff.is_fresh(admin.clock.now())).then(own_password),

@@ -108,6 +108,11 @@ pub(crate) fn may_rename_permissions(operator: &dyn Account) -> bool {
     operator.is_superuser() && may(operator, Permit::ChangePermission)
 }
 
+/// Whether the operator may rename a group: programs may ask for its name, and its members, he perhaps among them, would be in another group to them.
+pub(crate) fn may_rename_groups(operator: &dyn Account) -> bool {
+    operator.is_superuser() && may(operator, Permit::ChangeGroup)
+}
+
 #[cfg(test)]
 mod tests {
     use countersign::store::admin::PermissionText;
@@ -208,7 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_superuser_renames_a_permission() {
+    fn only_a_superuser_renames_a_permission_or_a_group() {
+        assert!(!may_rename_groups(&user(true, false, &["auth.change_group"])));
+        assert!(may_rename_groups(&user(true, true, &[])));
         assert!(!may_rename_permissions(&user(true, false, &["auth.change_permission"])));
         assert!(may_rename_permissions(&user(true, true, &[])));
     }
