@@ -86,7 +86,8 @@ fn a_head_of_too_many_headers_or_bytes_is_a_431() {
 
 #[test]
 fn a_target_with_an_address_is_taken_by_its_path() {
-    let world = World::start();
+    // Without the demo there is nothing at `/`, which is the path of an address without one.
+    let world = World::builder().set("demo", "off").start();
     world.user("alice");
     let browser = world.logged_in("alice");
     for target in
