@@ -142,6 +142,7 @@ fn the_theft_is_no_way_around_anything() {
     theft(&world).send().expect_problem(415, "unsupported_media_type");
     theft(&world).json(&json!({})).send().expect_problem(400, "validation_error");
     theft(&world).json(&json!({"username": "alice", "password": PASSWORD})).send().expect_problem(400, "validation_error");
+    assert_eq!(world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(), "0", "a session was left behind");
     theft(&world).body("application/json", vec![b' '; 70_000]).send().expect_problem(413, "payload_too_large");
     for _ in 0..3 {
         play(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
-use axum::http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, response};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, response};
 use axum::response::{IntoResponse, Response};
 use countersign::http::origin::Origins;
 use countersign::http::source::check_source;
@@ -54,7 +54,9 @@ pub(super) async fn theft(State(demo): State<Demo>, request: Request<Body>) -> R
         // The login's own refusal, as it is.
         return Response::from_parts(answer.head, Body::from(answer.body));
     }
-    let (Some(stolen), Some(access)) = (answer.text("refresh_token"), answer.text("access_token")) else {
+    let Some(access) = answer.text("access_token") else { return Problem::new(Code::Unavailable).retry_after(1).into_response() };
+    let Some(stolen) = answer.text("refresh_token") else {
+        stage.log_out(&access, &answer.text("csrf_token").unwrap_or_default()).await;
         return Problem::new(Code::ValidationError).field("transport", "Choose body.").into_response();
     };
     stage.play(stolen, access).await;
@@ -94,6 +96,17 @@ impl Stage {
             }
         }
         self.send("phone", "a password", request).await
+    }
+
+    /// Ends a session that was begun by mistake, with a cookie that nobody gets.
+    async fn log_out(&mut self, access: &str, csrf: &str) {
+        let mut request = self.request(Method::POST, "/logout", Body::empty());
+        for (name, value) in [(AUTHORIZATION, format!("Bearer {access}")), (CSRF, csrf.to_owned())] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                request.headers_mut().insert(name, value);
+            }
+        }
+        self.send("phone", "its access token", request).await;
     }
 
     /// The phone goes on as always, and after each of its refreshes the thief comes with the copy. Right after a refresh it might be a slow second request of the
@@ -164,6 +177,8 @@ impl Answer {
         self.json[name].as_str().map(str::to_owned)
     }
 }
+
+const CSRF: HeaderName = HeaderName::from_static("x-csrftoken");
 
 /// More than the race credit ever lasts: a thief who follows each refresh is found at the eighth.
 const ROUNDS: usize = 12;
