@@ -89,7 +89,7 @@ impl Cluster {
     /// Starts the server, or starts it again.
     ///
     /// # Panics
-    /// When it does not answer within half a minute.
+    /// When it does not answer within two minutes.
     pub fn wake(&mut self) {
         self.sleep();
         let mut server = format!("exec {} -D {}", self.binaries.join("postgres").display(), self.directory.join("data").display());
@@ -106,7 +106,7 @@ impl Cluster {
         let mut shell = command.args(["-c", &script]).stdin(Stdio::piped()).spawn().expect("a shell");
         let line = shell.stdin.take().expect("a pipe");
         self.keeper = Some(Keeper { shell, _line: line });
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + START_DEADLINE;
         while !self.answers() {
             assert!(Instant::now() < deadline, "PostgreSQL does not start:\n{}", self.log());
             thread::sleep(Duration::from_millis(20));
@@ -242,3 +242,6 @@ fn run(command: &mut Command) -> String {
 }
 
 const DEFAULT_PORT: u16 = 5432;
+
+/// After a kill it reads its log first, and a busy disk takes its time.
+const START_DEADLINE: Duration = Duration::from_secs(120);
