@@ -11,6 +11,7 @@ use countersign::clock::{Clock, ManualClock};
 use countersign::http::Peer;
 use countersign::password::EncodedPassword;
 use countersign::session::Transport;
+use countersign::store::Store;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::Secrets;
 use countersign::user::{Email, NewUser, User, UserId, Username};
@@ -54,12 +55,17 @@ pub fn midnight() -> jiff::Timestamp {
 
 /// Ada, who is made where she is not there yet.
 pub async fn ada_of(auth: &Auth) -> User {
-    if let Some(found) = auth.store().user_by_login("ada").await.unwrap() {
+    ada_in(&**auth.store()).await
+}
+
+/// The same in a store.
+pub async fn ada_in(store: &dyn Store) -> User {
+    if let Some(found) = store.user_by_login("ada").await.unwrap() {
         return found.user;
     }
     let email = Email::parse("ada@example.com").unwrap();
     let ada = NewUser::new(Username::parse("ada").unwrap(), Some(email), EncodedPassword::unusable());
-    auth.store().create_user(ada, midnight()).await.unwrap()
+    store.create_user(ada, midnight()).await.unwrap()
 }
 
 /// A session of Ada's.

@@ -6,6 +6,19 @@ use jiff::Timestamp;
 use super::Count;
 
 /// What is counted by the hour.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, Counted};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// store.count(now, &[(Counted::Login, 2)]).await.unwrap();
+/// store.count(now, &[(Counted::Login, 1)]).await.unwrap();
+/// assert_eq!(store.counts(now).await.unwrap(), [(now, Counted::Login, 3)]);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Counted {
@@ -55,6 +68,19 @@ pub(crate) fn hour_began(hour: i64) -> Timestamp {
 }
 
 /// How large things are.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, Count};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let sizes = store.sizes().await.unwrap();
+/// assert_eq!(sizes.users, Count::Exactly(1));
+/// assert!(sizes.bytes > 0);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
     /// Users.

@@ -9,6 +9,18 @@ use crate::session::SessionId;
 use crate::user::UserId;
 
 /// A line about to be written into the audit log.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(ada.id), user: Some(ada.id), session: None, ip: None, detail: String::new() };
+/// store.note(&[line]).await.unwrap();
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditLine {
     /// When.
@@ -28,6 +40,20 @@ pub struct AuditLine {
 }
 
 /// A line of the audit log.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine, AuditSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(ada.id), user: Some(ada.id), session: None, ip: None, detail: String::new() };
+/// # store.note(&[line]).await.unwrap();
+/// let page = store.audit(&AuditSearch { limit: 10, ..AuditSearch::default() }).await.unwrap();
+/// assert_eq!((page.rows[0].line.kind, page.rows[0].word.as_str()), (AuditKind::Login, "login"));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
     /// Its number.
@@ -39,6 +65,12 @@ pub struct AuditRow {
 }
 
 /// What the audit log tells of.
+///
+/// ```
+/// use countersign::store::admin::AuditKind;
+///
+/// assert!(AuditKind::ALL.contains(&AuditKind::TokenTheft));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuditKind {
@@ -130,6 +162,12 @@ impl AuditKind {
     ];
 
     /// The word in the database.
+    ///
+    /// ```
+    /// use countersign::store::admin::AuditKind;
+    ///
+    /// assert_eq!(AuditKind::TokenTheft.as_str(), "token_theft");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -163,12 +201,31 @@ impl AuditKind {
     }
 
     /// The kind of this word; [`Unknown`](Self::Unknown) for any other.
+    ///
+    /// ```
+    /// use countersign::store::admin::AuditKind;
+    ///
+    /// assert_eq!(AuditKind::from_word("token_theft"), AuditKind::TokenTheft);
+    /// assert_eq!(AuditKind::from_word("of-tomorrow"), AuditKind::Unknown);
+    /// ```
     pub fn from_word(word: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Unknown)
     }
 }
 
 /// Which lines of the audit log, from where on.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, AuditSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let asked = AuditSearch { user: Some(ada.id), since: Some(now), limit: 50, ..AuditSearch::default() };
+/// assert!(store.audit(&asked).await.unwrap().rows.is_empty());
+/// # });
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct AuditSearch {
     /// Only of this kind.

@@ -37,6 +37,24 @@ pub use page::{Count, Page, Place};
 pub use steps::{STEPS_KEPT, Step, StepKind};
 
 /// The store behind an admin site. Users are the store's own.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore, AuditKind, AuditSearch, UserAct, UserSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let by = Actor { user: ada.id, ip: None, now };
+/// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
+/// let inactive = store.find_users(&UserSearch { active: Some(false), limit: 10, ..UserSearch::default() }).await.unwrap();
+/// assert_eq!(inactive.rows[0].username, "ada");
+///
+/// // The change and the line that tells of it are one transaction.
+/// let asked = AuditSearch { kind: Some(AuditKind::UserDeactivated), limit: 10, ..AuditSearch::default() };
+/// assert_eq!(store.audit(&asked).await.unwrap().rows[0].line.user, Some(ada.id));
+/// # });
+/// ```
 #[async_trait]
 pub trait AdminStore: Store {
     // Users
@@ -157,6 +175,18 @@ pub trait AdminStore: Store {
 }
 
 /// Who does it, from where: for the audit log.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore, UserAct};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let by = Actor { user: ada.id, ip: Some([192, 0, 2, 7].into()), now };
+/// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The operator.
@@ -168,6 +198,18 @@ pub struct Actor {
 }
 
 /// Which users, in which order, from where on.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, UserOrder, UserSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let asked = UserSearch { text: "ad".to_owned(), order: UserOrder::Joined, descending: true, limit: 50, ..UserSearch::default() };
+/// assert_eq!(store.find_users(&asked).await.unwrap().rows.len(), 1);
+/// # });
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct UserSearch {
     /// What a name or e-mail address begins with, in any case; empty for everybody.
@@ -197,6 +239,12 @@ pub struct UserSearch {
 }
 
 /// By what users are sorted. Ties are sorted by id.
+///
+/// ```
+/// use countersign::store::admin::UserOrder;
+///
+/// assert_eq!(UserOrder::default(), UserOrder::Username);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UserOrder {
     /// By user name.
@@ -215,6 +263,18 @@ pub enum UserOrder {
 }
 
 /// A user as an edit form shows one.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::AdminStore;
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let record = store.user_record(ada.id).await.unwrap().unwrap();
+/// assert!(!record.has_usable_password && record.grants.groups.is_empty());
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct UserRecord {
     /// The row, with everything that groups give.
@@ -250,6 +310,23 @@ impl UserRecord {
 }
 
 /// Groups and permissions by their ids.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore, Grants};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # use countersign::password::EncodedPassword;
+/// # use countersign::user::{NewUser, Username};
+/// let by = Actor { user: ada.id, ip: None, now };
+/// let editors = store.save_group(None, "editors", &[], None, &by).await.unwrap();
+/// let bob = NewUser::new(Username::parse("bob").unwrap(), None, EncodedPassword::unusable());
+/// let bob = store.add_user(bob, &Grants { groups: vec![editors], permissions: vec![] }, &by).await.unwrap();
+/// assert_eq!(bob.groups, ["editors"]);
+/// # });
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// Groups, sorted.
@@ -259,10 +336,44 @@ pub struct Grants {
 }
 
 /// What everything that a form shows comes to: equal while nobody changed it. The last login does not count.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminError, AdminStore, Fingerprint, UserEdit};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # let user = ada.clone();
+/// # let edit = UserEdit { username: None, email: None, first_name: "Ada".to_owned(), last_name: user.last_name, is_active: true, is_staff: false, is_superuser: false, grants: None, metadata: user.metadata };
+/// let by = Actor { user: ada.id, ip: None, now };
+/// let seen = store.user_record(ada.id).await.unwrap().unwrap().fingerprint;
+/// store.edit_user(ada.id, &edit, seen, &by).await.unwrap();
+/// // Whoever still has the old form overwrites nothing.
+/// assert!(matches!(store.edit_user(ada.id, &edit, seen, &by).await, Err(AdminError::Stale)));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 16]);
 
 /// A user as edited: all fields of the form.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore, UserEdit};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let seen = store.user_record(ada.id).await.unwrap().unwrap().fingerprint;
+/// let edit = UserEdit {
+///     username: None, email: None, first_name: "Ada".to_owned(), last_name: "Lovelace".to_owned(),
+///     is_active: true, is_staff: true, is_superuser: false, grants: None, metadata: ada.metadata,
+/// };
+/// let by = Actor { user: ada.id, ip: None, now };
+/// assert!(store.edit_user(ada.id, &edit, seen, &by).await.unwrap().is_staff);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct UserEdit {
     /// The login name; `None` leaves it (an imported one need not be one that is allowed today).
@@ -300,6 +411,18 @@ impl UserEdit {
 }
 
 /// One thing done to many users.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore, UserAct};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let by = Actor { user: ada.id, ip: None, now };
+/// assert_eq!(store.act_on_users(&[ada.id], UserAct::Delete, &by).await.unwrap(), 1);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserAct {
     /// Let them sign in.
@@ -313,6 +436,18 @@ pub enum UserAct {
 }
 
 /// What goes with users who are deleted.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, WhatGoes};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let goes = store.what_goes_with(&[ada.id], now).await.unwrap();
+/// assert_eq!(goes, WhatGoes { users: 1, ..WhatGoes::default() });
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WhatGoes {
     /// The users who are there.
@@ -326,6 +461,20 @@ pub struct WhatGoes {
 }
 
 /// A group in a list.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let by = Actor { user: ada.id, ip: None, now };
+/// store.save_group(None, "editors", &[], None, &by).await.unwrap();
+/// let groups = store.groups("ed", None, 10).await.unwrap();
+/// assert_eq!((groups[0].name.as_str(), groups[0].permissions), ("editors", 0));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRow {
     /// Its id.
@@ -339,6 +488,20 @@ pub struct GroupRow {
 }
 
 /// A group as its form shows it.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let by = Actor { user: ada.id, ip: None, now };
+/// let id = store.save_group(None, "editors", &[], None, &by).await.unwrap();
+/// let group = store.group_record(id).await.unwrap().unwrap();
+/// store.save_group(Some(id), "authors", &[], Some(group.fingerprint), &by).await.unwrap();
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct GroupRecord {
     /// Its id.
@@ -359,6 +522,19 @@ impl GroupRecord {
 }
 
 /// A permission.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, AdminStore, PermissionText};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let text = PermissionText { app: "blog".to_owned(), codename: "publish".to_owned(), name: "Can publish".to_owned() };
+/// let id = store.save_permission(None, &text, &Actor { user: ada.id, ip: None, now }).await.unwrap();
+/// assert_eq!(store.permissions().await.unwrap()[0].id, id);
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionRow {
     /// Its id.
@@ -368,6 +544,13 @@ pub struct PermissionRow {
 }
 
 /// What a permission says: `app.codename`, and its name for people.
+///
+/// ```
+/// use countersign::store::admin::PermissionText;
+///
+/// let text = PermissionText { app: "blog".to_owned(), codename: "publish".to_owned(), name: "Can publish".to_owned() };
+/// assert_eq!(format!("{}.{}", text.app, text.codename), "blog.publish");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionText {
     /// The app, up to 100 characters.
@@ -379,6 +562,18 @@ pub struct PermissionText {
 }
 
 /// Which sessions, from where on.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, SessionSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let asked = SessionSearch { user: Some(ada.id), live: Some(true), now, limit: 50, ..SessionSearch::default() };
+/// assert!(store.find_sessions(&asked).await.unwrap().rows.is_empty());
+/// # });
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct SessionSearch {
     /// Only this user's.
@@ -398,6 +593,26 @@ pub struct SessionSearch {
 }
 
 /// A session of the admin site itself.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// # use countersign::password::EncodedPassword;
+/// # use countersign::store::Store;
+/// # use countersign::user::{NewUser, Username};
+/// use countersign::store::admin::{AdminSession, AdminStore};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # let robin = NewUser { is_staff: true, ..NewUser::new(Username::parse("robin").unwrap(), None, EncodedPassword::unusable()) };
+/// # let robin = store.create_user(robin, now).await.unwrap();
+/// let token_hash = [7; 32];
+/// let session = AdminSession { token_hash, user: robin.id, created_at: now, used_at: now, password_at: now, ip: None, user_agent: String::new() };
+/// store.begin_admin_session(&session).await.unwrap();
+/// assert_eq!(store.admin_session(token_hash).await.unwrap().unwrap().user, robin.id);
+/// store.end_admin_session(token_hash).await.unwrap();
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct AdminSession {
     /// SHA-256 of the token in the cookie.
@@ -417,6 +632,12 @@ pub struct AdminSession {
 }
 
 /// Why a change was not made.
+///
+/// ```
+/// use countersign::store::admin::AdminError;
+///
+/// assert_eq!(AdminError::LastSuperuser.to_string(), "there must be an active superuser left");
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {

@@ -1,6 +1,20 @@
 //! A page of a list, and how one gets to the others.
 
 /// A place in a sorted list, opaque to a browser: what [`Page::next`] and [`Page::previous`] say. It is checked when it comes back.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, Place, UserSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// // From the end of the list backwards.
+/// let end = Place { key: "\u{10FFFF}".to_owned(), id: i64::MAX, backwards: true };
+/// let page = store.find_users(&UserSearch { from: Some(end), limit: 10, ..UserSearch::default() }).await.unwrap();
+/// assert_eq!(page.rows.last().unwrap().id, ada.id);
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The sort key of the row there.
@@ -12,6 +26,19 @@ pub struct Place {
 }
 
 /// A page of a list.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AdminStore, Count, UserSearch};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let page = store.find_users(&UserSearch { limit: 10, ..UserSearch::default() }).await.unwrap();
+/// assert_eq!((page.rows.len(), page.count), (1, Count::Exactly(1)));
+/// assert!(page.next.is_none() && page.previous.is_none());
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// What is on it.
@@ -25,6 +52,17 @@ pub struct Page<T> {
 }
 
 /// How many.
+///
+/// ```
+/// use countersign::store::admin::Count;
+///
+/// let text = match Count::About(1_000_000) {
+///     Count::Exactly(n) => n.to_string(),
+///     Count::About(n) => format!("about {n}"),
+///     Count::MoreThan(n) => format!("more than {n}"),
+/// };
+/// assert_eq!(text, "about 1000000");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
     /// So many.

@@ -6,6 +6,19 @@ use jiff::Timestamp;
 use crate::session::rotation::Rule;
 
 /// A refresh that changed a session. One that changed nothing writes nothing, here neither: a token turned in again because its answer was lost, or the second of two tabs.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::AdminStore;
+/// use countersign::session::SessionId;
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let nobody = SessionId::new(7).unwrap();
+/// assert!(store.session_steps(nobody).await.unwrap().is_empty());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// When, to the second.
@@ -15,6 +28,17 @@ pub struct Step {
 }
 
 /// What a refresh was: the [`Rule`](crate::session::rotation::Rule) that granted it, or theft.
+///
+/// ```
+/// use countersign::store::admin::StepKind;
+///
+/// let told = |kind| match kind {
+///     StepKind::Race => "two tabs at once, or a slow answer",
+///     StepKind::Theft => "somebody else had the token",
+///     _ => "as always",
+/// };
+/// assert_eq!(told(StepKind::Rotated), "as always");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepKind {

@@ -48,6 +48,17 @@ pub use transfer::PostgresTransfer;
 /// The store on a PostgreSQL database.
 ///
 /// Any number of nodes may use the database at the same time.
+///
+/// ```no_run
+/// use countersign::Auth;
+/// use countersign::store::postgres::PostgresStore;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = PostgresStore::connect("postgres://countersign@localhost/countersign", 16).await?;
+/// let auth = Auth::builder(store).build().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresStore {
     pool: Pool,
     rotations: Rotations,
@@ -61,6 +72,15 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError::Failed`] for a URL that cannot be used, a database that does not answer, or one whose schema is a newer program's.
+    ///
+    /// ```no_run
+    /// use countersign::store::postgres::PostgresStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::connect("postgres://countersign@db.internal/countersign?sslmode=verify-full", 16).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(url: &str, connections: usize) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         let mut client = address.connect().await?;
@@ -78,6 +98,16 @@ impl PostgresStore {
     ///
     /// # Errors
     /// As for [`connect`](Self::connect).
+    ///
+    /// ```no_run
+    /// use countersign::store::postgres::PostgresStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pending = PostgresStore::pending_migrations("postgres://countersign@localhost/countersign").await?;
+    /// println!("{} to go", pending.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn pending_migrations(url: &str) -> Result<Vec<&'static str>, StoreError> {
         let client = Address::parse(url)?.connect().await?;
         Ok(migrations::pending(&client).await?.iter().map(|(name, _)| *name).collect())

@@ -16,6 +16,15 @@ use crate::store::StoreError;
 use crate::store::transfer::{Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value};
 
 /// A PostgreSQL database that is moved, or moved into.
+///
+/// ```no_run
+/// use countersign::store::postgres::PostgresTransfer;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let target = PostgresTransfer::target("postgres://countersign@localhost/countersign", "the new database").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct PostgresTransfer {
     client: Client,
@@ -26,6 +35,15 @@ impl PostgresTransfer {
     ///
     /// # Errors
     /// [`TransferError::InUse`], [`TransferError::Outdated`], and the database's.
+    ///
+    /// ```no_run
+    /// use countersign::store::postgres::PostgresTransfer;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let source = PostgresTransfer::source("postgres://countersign@localhost/countersign", "the old database").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn source(url: &str, place: &str) -> Result<Self, TransferError> {
         let side = Self::open(url, place).await?;
         if !migrations::pending(&side.client).await?.is_empty() {
@@ -43,6 +61,15 @@ impl PostgresTransfer {
     ///
     /// # Errors
     /// [`TransferError::InUse`], and the database's.
+    ///
+    /// ```no_run
+    /// use countersign::store::postgres::PostgresTransfer;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let target = PostgresTransfer::target("postgres://countersign@localhost/countersign", "the new database").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn target(url: &str, place: &str) -> Result<Self, TransferError> {
         let mut side = Self::open(url, place).await?;
         migrations::migrate(&mut side.client).await?;

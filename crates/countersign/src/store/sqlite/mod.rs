@@ -33,6 +33,19 @@ use writer::Writer;
 /// The store on one SQLite file.
 ///
 /// Other processes may use the file at the same time; the command line does.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::Auth;
+/// use countersign::store::sqlite::SqliteStore;
+///
+/// # world::block_on(async {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let file = directory.path().join("countersign.sqlite3");
+/// let store = SqliteStore::open(&file).unwrap();
+/// let auth = Auth::builder(store).secrets(world::secrets()).build().await.unwrap();
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Writer,
@@ -63,6 +76,16 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError::Failed`] when the file cannot be read or comes from a newer program.
+    ///
+    /// ```
+    /// use countersign::store::sqlite::SqliteStore;
+    ///
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// let file = directory.path().join("countersign.sqlite3");
+    /// assert!(!SqliteStore::pending_migrations(&file).unwrap().is_empty());
+    /// SqliteStore::open(&file).unwrap();
+    /// assert!(SqliteStore::pending_migrations(&file).unwrap().is_empty());
+    /// ```
     pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>, StoreError> {
         let connection = if path.exists() { connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)? } else { Connection::open_in_memory()? };
         Ok(migrations::pending(&connection)?.iter().map(|(name, _)| *name).collect())
@@ -72,6 +95,15 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError::Failed`] when the file cannot be read.
+    ///
+    /// ```
+    /// use countersign::store::sqlite::SqliteStore;
+    ///
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// let file = directory.path().join("countersign.sqlite3");
+    /// SqliteStore::open(&file).unwrap();
+    /// assert!(SqliteStore::integrity(&file).unwrap().is_empty());
+    /// ```
     pub fn integrity(path: &Path) -> Result<Vec<String>, StoreError> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let mut statement = connection.prepare("PRAGMA quick_check(10)")?;

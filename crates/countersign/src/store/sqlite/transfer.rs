@@ -16,6 +16,16 @@ use crate::store::transfer::{FEED, Kind, Row, Source, TABLES, Table, Target, Tra
 use crate::user::UserId;
 
 /// A SQLite file that is moved, or moved into.
+///
+/// ```
+/// use countersign::store::sqlite::{SqliteStore, SqliteTransfer};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// let file = directory.path().join("countersign.sqlite3");
+/// drop(SqliteStore::open(&file).unwrap());
+/// let source = SqliteTransfer::source(&file).unwrap();
+/// let target = SqliteTransfer::target(&directory.path().join("moved.sqlite3")).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct SqliteTransfer {
     thread: Readers,
@@ -26,6 +36,12 @@ impl SqliteTransfer {
     ///
     /// # Errors
     /// [`TransferError::Missing`], [`TransferError::InUse`], [`TransferError::Outdated`], and SQLite's.
+    ///
+    /// ```
+    /// use countersign::store::sqlite::SqliteTransfer;
+    ///
+    /// assert!(SqliteTransfer::source("nowhere.sqlite3".as_ref()).is_err());
+    /// ```
     pub fn source(path: &Path) -> Result<Self, TransferError> {
         if !path.exists() {
             return Err(TransferError::Missing { place: path.display().to_string() });
@@ -44,6 +60,13 @@ impl SqliteTransfer {
     ///
     /// # Errors
     /// [`TransferError::InUse`], and SQLite's.
+    ///
+    /// ```
+    /// use countersign::store::sqlite::SqliteTransfer;
+    ///
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// let target = SqliteTransfer::target(&directory.path().join("new.sqlite3")).unwrap();
+    /// ```
     pub fn target(path: &Path) -> Result<Self, TransferError> {
         let connection = open_writer(path)?;
         hold(&connection, path)?;
