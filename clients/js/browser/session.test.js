@@ -89,7 +89,16 @@ test('five_tabs_that_all_refresh_at_once_stay_in', async () => {
     const before = w.front.count(REFRESH);
     const rounds = 4;
     for (let i = 0; i < rounds; i++) {
-      const tokens = await Promise.all(tabs.map((tab) => tab.evaluate(() => client.refresh())));
+      let release;
+      if (env === '{}') w.front.next(REFRESH, () => new Promise((resolve) => (release = resolve)));
+      const all = Promise.all(tabs.map((tab) => tab.evaluate(() => client.refresh())));
+      if (env === '{}') {
+        // At once is at once on a busy machine too: the first one's answer waits until the others stand in line.
+        while (!release) await sleep(10);
+        await until(first, async () => (await navigator.locks.query()).pending.length === 4);
+        release();
+      }
+      const tokens = await all;
       assert.ok(tokens.every(Boolean));
     }
     const requests = w.front.count(REFRESH) - before;
