@@ -35,7 +35,8 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     flag(asked.staff, "is_staff", true);
     flag(asked.active, "is_active", false);
     if let Some(group) = asked.group {
-        let is_member = "EXISTS (SELECT 1 FROM user_groups m WHERE m.user_id = t.id AND m.group_id = ?)";
+        // Written as EXISTS, PostgreSQL would read the whole group for a page of it.
+        let is_member = "(SELECT m.group_id FROM user_groups m WHERE m.user_id = t.id AND m.group_id = ?) IS NOT NULL";
         let members = "SELECT user_id AS found FROM user_groups WHERE group_id = ?";
         filters.push((Sql::new(is_member).with(Param::Integer(group)), vec![Sql::new(members).with(Param::Integer(group))]));
     }
