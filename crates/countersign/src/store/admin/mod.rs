@@ -71,7 +71,8 @@ pub trait AdminStore: Store {
     /// Makes a user, with groups and permissions.
     async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError>;
 
-    /// Changes a user, unless the row is no longer what `seen` stands for. Ends her sessions when she becomes inactive.
+    /// Changes a user, unless the row is no longer what `seen` stands for. Ends her sessions when she becomes inactive. A superuser is one who can do everything as long as
+    /// she is active and staff: of those the last one stays.
     ///
     /// # Errors
     /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name that is taken.
@@ -148,7 +149,8 @@ pub trait AdminStore: Store {
     async fn touch_admin_session(&self, token_hash: [u8; 32], used_at: Timestamp, password_at: Option<Timestamp>)
     -> Result<(), StoreError>;
 
-    /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no longer staff, gets a new password, is deleted, or logs out everywhere.
+    /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no longer staff, gets a new password, is deleted, logs out everywhere,
+    /// or when an operator ends all of the user's sessions.
     async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError>;
 
     // The audit log
@@ -212,7 +214,8 @@ pub struct Actor {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct UserSearch {
-    /// What a name or e-mail address begins with, in any case; empty for everybody.
+    /// What a user name, an e-mail address, a first or a last name begins with, in any case (first and last names: of ASCII letters); empty for everybody. Of a text that
+    /// thousands begin with the first thousand of each are found.
     pub text: String,
     /// Only active or only inactive ones.
     pub active: Option<bool>,

@@ -41,7 +41,7 @@ pub struct Place {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// What is on it.
+    /// What is on it. Fewer than were asked for, even none, where a filter lets few through: a page looks at some thousand rows, and the next one goes on from there.
     pub rows: Vec<T>,
     /// Where the next page begins, when there is one.
     pub next: Option<Place>,
