@@ -39,6 +39,8 @@ export function build(options = {}, vault) {
   let left = over;
   // Rises when a session begins, ends or is refreshed, here or in another tab. Whoever waited for something looks whether it is still wanted.
   let version = 0;
+  // Called when it does.
+  let risen = nothing;
   // When a server last made us replace a token that should have been good.
   let replaced = over;
   let due = never;
@@ -83,7 +85,7 @@ export function build(options = {}, vault) {
   /** A session begins or goes on. */
   function enter(/** @type {any} */ session, /** @type {any} */ type) {
     ({ access, csrf, left } = session);
-    version++;
+    rise();
     failures = 0;
     pause = replaced = over;
     const life = left();
@@ -107,8 +109,13 @@ export function build(options = {}, vault) {
     access = csrf = undefined;
     left = pause = over;
     due = never;
-    version++;
+    rise();
     env.clearTimeout(timer);
+  }
+
+  function rise() {
+    version++;
+    risen();
   }
 
   function change(/** @type {import('./index.js').State} */ next, /** @type {any} */ event) {
@@ -162,7 +169,8 @@ export function build(options = {}, vault) {
       const same = csrf === data.csrf;
       if (data.type === 'user') {
         if (same) change({ ...state, user: data.user }, { type: 'user', user: data.user });
-      } else if (same ? data.access !== access && theirs() >= left() : data.type !== 'answer' || left() <= 0) {
+      } else if (same ? (data.type !== 'answer' || data.access !== access) && theirs() >= left() : data.type !== 'answer' || left() <= 0) {
+        // Two tokens of one second may be the same text: a refresh counts all the same, an answer that says nothing new does not.
         enter({ ...data, left: theirs }, same && state.status === 'signed_in' ? 'refreshed' : 'signed_in');
       }
     }
@@ -194,7 +202,12 @@ export function build(options = {}, vault) {
 
   async function refreshOnce(/** @type {number} */ asked, /** @type {boolean | undefined} */ waited) {
     // The tab that had the lock has told us what it got; its message may be a moment behind.
-    if (waited && channel) await new Promise((resolve) => env.setTimeout(/** @type {any} */ (resolve), 50));
+    if (waited && channel && version === asked) {
+      await new Promise((/** @type {any} */ resolve) => {
+        risen = resolve;
+        env.setTimeout(resolve, MESSAGE);
+      });
+    }
     if (version !== asked) return;
     let answer, sent, user;
     try {
@@ -425,6 +438,9 @@ const SECOND = 1000;
 
 /** Whoever asks for a token waits this many milliseconds for the next try, and is told of the fault if it is further off. */
 const PATIENCE = 2_000;
+
+/** How many milliseconds the message of another tab may be behind its lock. */
+const MESSAGE = 200;
 
 /** After a new token has been refused as well, how many milliseconds go by before a refusal is taken seriously again. */
 const IN_VAIN = 30_000;

@@ -103,6 +103,51 @@ test('five_tabs_that_wake_up_at_once_cost_one_refresh', async () => {
   assert.equal(w.server.count(REFRESH), 1);
 });
 
+test('a_refresh_that_brings_the_same_text_again_serves_the_waiting_tabs_too', async () => {
+  const w = world();
+  const tabs = [await w.signedIn()];
+  for (let i = 0; i < 4; i++) {
+    tabs.push(w.tab());
+    await w.settle(tabs.at(-1).client.restore());
+  }
+  const held = await tabs[0].client.accessToken();
+  const csrf = tabs[0].client.csrfToken;
+  // Two tokens that are signed in one second differ in nothing.
+  for (let i = 0; i < tabs.length; i++) {
+    w.server.next(REFRESH, async () => {
+      await new Promise((resolve) => w.clock.setTimeout(resolve, 200));
+      return new Response(JSON.stringify({ access_token: held, csrf_token: csrf, expires_in: 300 }), { headers: { 'Content-Type': 'application/json' } });
+    });
+  }
+  const tokens = await w.settle(Promise.all(tabs.map(({ client }) => client.refresh())));
+  assert.deepEqual(tokens, Array(5).fill(held));
+  assert.equal(w.server.count(REFRESH), 1);
+});
+
+test('a_message_that_comes_a_moment_after_the_lock_is_waited_for', async () => {
+  for (const [late, requests] of [[190, 1], [210, 2]]) {
+    const w = world();
+    let behind = 0;
+    class Late extends w.browser.BroadcastChannel {
+      postMessage(message) {
+        if (!behind) super.postMessage(message);
+        else w.clock.setTimeout(() => super.postMessage(message), behind);
+      }
+    }
+    const env = { BroadcastChannel: Late };
+    const tabs = [await w.signedIn({ env }), w.tab({ env })];
+    await w.settle(tabs[1].client.restore());
+    behind = late;
+    w.server.next(REFRESH, async (request, handle) => {
+      await new Promise((resolve) => w.clock.setTimeout(resolve, 200));
+      return handle();
+    });
+    const before = w.server.count(REFRESH);
+    await w.settle(Promise.all(tabs.map(({ client }) => client.refresh())));
+    assert.equal(w.server.count(REFRESH) - before, requests, `${late} ms late`);
+  }
+});
+
 test('without_locks_and_channels_five_tabs_are_all_right_as_well', async () => {
   const w = world();
   const env = { locks: undefined, BroadcastChannel: undefined };
