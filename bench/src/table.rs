@@ -1,6 +1,6 @@
 //! The table: what was measured, against what, and whether it clears its bar.
 
-#![expect(clippy::print_stdout, reason = "the table is the output")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the output, and what explains it goes beside it")]
 
 /// One row.
 #[derive(Debug, Clone)]
@@ -35,6 +35,11 @@ pub(crate) fn print(rows: impl Iterator<Item = Row>) -> bool {
 /// Prints a line.
 pub(crate) fn line(text: &str) {
     println!("{text}");
+}
+
+/// Prints a line that is not for the table.
+pub(crate) fn aside(text: &str) {
+    eprintln!("{text}");
 }
 
 /// A rate.

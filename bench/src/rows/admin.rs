@@ -9,7 +9,7 @@ use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::table::{Row, line, median};
+use crate::table::{Row, aside, median};
 
 pub(super) fn measure() -> Vec<Row> {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -57,7 +57,7 @@ impl Times {
     fn row(mut self, what: &'static str) -> Row {
         self.0.sort_by(|(_, one), (_, other)| other.total_cmp(one));
         for (what, time) in self.0.iter().take(8) {
-            line(&format!("<!-- {time:.1} ms: {what} -->"));
+            aside(&format!("{time:.1} ms: {what}"));
         }
         let (slowest, time) = self.0.first().cloned().unwrap_or_default();
         Row {

@@ -29,5 +29,8 @@ pub(super) fn pending(connection: &Connection) -> Result<&'static [(&'static str
     })
 }
 
-const STEPS: &[(&str, &str)] =
-    &[("0001_initial", include_str!("migrations/0001_initial.sql")), ("0002_admin", include_str!("migrations/0002_admin.sql"))];
+const STEPS: &[(&str, &str)] = &[
+    ("0001_initial", include_str!("migrations/0001_initial.sql")),
+    ("0002_admin", include_str!("migrations/0002_admin.sql")),
+    ("0003_one_index_less", include_str!("migrations/0003_one_index_less.sql")),
+];

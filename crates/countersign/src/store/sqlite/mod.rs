@@ -290,8 +290,8 @@ const READERS: usize = 2;
 /// The writer's page cache, in KiB, filled only as far as the database is large: the inner pages of every index of a million users fit.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
-/// How many pages the log may have before they are moved into the database: the more, the more often a page is moved once for many changes. 32 MiB.
-const WAL_PAGES: u32 = 8192;
+/// How many pages the log may have before they are moved into the database: the more, the more often a page is moved once for many changes. 64 MiB.
+const WAL_PAGES: u32 = 16384;
 
 /// A reader's page cache, in KiB, filled only as far as the database is large.
 const CACHE_KIB: i64 = 16 * 1024;
