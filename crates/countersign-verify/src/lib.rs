@@ -112,6 +112,8 @@ pub mod csrf;
 #[cfg(feature = "axum")]
 mod extract;
 mod identity;
+#[doc(hidden)]
+pub mod jws;
 mod keys;
 pub mod permission;
 mod problem;

@@ -23,8 +23,10 @@ pub(super) struct Fetched {
 
 impl Fetcher {
     pub(super) fn new(base: Uri) -> Result<Self, String> {
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots().map_err(|error| error.to_string())?.https_or_http().enable_http1().build();
+        // Named, because an app that turns on another provider of rustls has no default one.
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider).map_err(|error| error.to_string())?;
+        let connector = builder.https_or_http().enable_http1().build();
         Ok(Self { base, client: Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector) })
     }
 

@@ -1,9 +1,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Validation, decode, decode_header};
+use jsonwebtoken::decode_header;
 use serde::Deserialize;
 
-use crate::{KeySet, SessionId};
+use crate::{KeySet, SessionId, jws};
 
 /// The list of sessions that ended lately, as the issuer signed it.
 #[derive(Debug, Deserialize)]
@@ -24,11 +24,7 @@ impl List {
             return Err(ListError::Malformed);
         }
         let key = header.kid.as_deref().and_then(|kid| keys.get(kid)).ok_or(ListError::UnknownKey)?;
-        let mut validation = Validation::new(key.algorithm());
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        let list = decode::<Self>(token, key.decoding_key(), &validation).map_err(|_| ListError::Malformed)?.claims;
+        let (_, list) = jws::decode::<Self>(token, key.decoding_key(), key.algorithm()).map_err(|_| ListError::Malformed)?;
         if issuer.is_some_and(|issuer| list.iss != issuer) {
             return Err(ListError::OtherIssuer(list.iss));
         }

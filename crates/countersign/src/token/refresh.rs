@@ -1,6 +1,8 @@
 use std::fmt;
 
-use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use aws_lc_rs::hmac;
+use countersign_verify::{Algorithm, jws};
+use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
 use super::Secrets;
@@ -55,7 +57,8 @@ pub struct RefreshTokens {
     header: Header,
     signing: EncodingKey,
     verifying: DecodingKey,
-    validation: Validation,
+    /// What tokens without an instance's name are verified with, where they are good too.
+    nameless: Option<DecodingKey>,
 }
 
 impl RefreshTokens {
@@ -69,19 +72,39 @@ impl RefreshTokens {
     /// assert_eq!(format!("{:?}", RefreshTokens::new(&secrets)), "RefreshTokens(..)");
     /// ```
     pub fn new(secrets: &Secrets) -> Self {
-        let mut header = Header::new(jsonwebtoken::Algorithm::HS256);
+        Self::under(secrets.refresh())
+    }
+
+    /// Tokens of one of several instances that share a secret: each has a key of its own, derived from the refresh key and its name, so that none takes another's tokens.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::token::RefreshTokens;
+    ///
+    /// # use countersign::session::{SessionId, rotation::Jti};
+    /// # use countersign::token::RefreshClaims;
+    /// # let secrets = world::secrets();
+    /// # let claims = RefreshClaims { sid: SessionId::new(7).unwrap(), generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 };
+    /// let (acme, other) = (RefreshTokens::of_instance(&secrets, "acme"), RefreshTokens::of_instance(&secrets, "other"));
+    /// let token = acme.sign(&claims).unwrap();
+    /// assert!(acme.verify(&token, 1_000).is_ok());
+    /// assert!(other.verify(&token, 1_000).is_err());
+    /// ```
+    pub fn of_instance(secrets: &Secrets, name: &str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secrets.refresh());
+        Self::under(hmac::sign(&key, format!("instance v1 {name}").as_bytes()).as_ref())
+    }
+
+    /// Takes tokens without an instance's name too, as versions before there were names issued them.
+    pub(crate) fn or_nameless(mut self, secrets: &Secrets) -> Self {
+        self.nameless = Some(DecodingKey::from_secret(secrets.refresh()));
+        self
+    }
+
+    fn under(key: &[u8]) -> Self {
+        let mut header = Header::new(ALGORITHM);
         header.typ = Some(TYPE.to_owned());
-        let mut validation = Validation::new(jsonwebtoken::Algorithm::HS256);
-        // Times are compared with our own clock.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        Self {
-            header,
-            signing: EncodingKey::from_secret(secrets.refresh()),
-            verifying: DecodingKey::from_secret(secrets.refresh()),
-            validation,
-        }
+        Self { header, signing: EncodingKey::from_secret(key), verifying: DecodingKey::from_secret(key), nameless: None }
     }
 
     /// Signs a token.
@@ -99,7 +122,7 @@ impl RefreshTokens {
     /// assert_eq!(token.split('.').count(), 3);
     /// ```
     pub fn sign(&self, claims: &RefreshClaims) -> Result<String, RefreshError> {
-        jsonwebtoken::encode(&self.header, claims, &self.signing).map_err(|_| RefreshError::Sign)
+        jws::encode(&self.header, claims, &self.signing).map_err(|_| RefreshError::Sign)
     }
 
     /// Checks form, type, signature and time: a forgery costs no database read. `now` is in whole seconds since 1970.
@@ -141,9 +164,10 @@ impl RefreshTokens {
         if token.len() > MAX_BYTES {
             return Err(RefreshError::Invalid);
         }
-        let data = jsonwebtoken::decode::<RefreshClaims>(token, &self.verifying, &self.validation).map_err(|_| RefreshError::Invalid)?;
-        let is_ours = data.header.typ.as_deref() == Some(TYPE) && data.header.crit.is_none();
-        if is_ours { Ok(data.claims) } else { Err(RefreshError::Invalid) }
+        let read = |key| jws::decode::<RefreshClaims>(token, key, ALGORITHM).ok();
+        let (header, claims) = read(&self.verifying).or_else(|| self.nameless.as_ref().and_then(read)).ok_or(RefreshError::Invalid)?;
+        let is_ours = header.typ.as_deref() == Some(TYPE) && header.crit.is_none();
+        if is_ours { Ok(claims) } else { Err(RefreshError::Invalid) }
     }
 }
 
@@ -174,6 +198,8 @@ pub enum RefreshError {
 }
 
 const TYPE: &str = "rt+jwt";
+
+const ALGORITHM: Algorithm = Algorithm::HS256;
 
 /// Ours have about 300 bytes.
 const MAX_BYTES: usize = 1024;

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use arc_swap::ArcSwap;
-use countersign_verify::{KeySet, VerifyingKey};
+use countersign_verify::{KeySet, VerifyingKey, jws};
 use jiff::Timestamp;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::Serialize;
@@ -89,7 +89,7 @@ impl KeyRing {
         let mut header = Header::new(key.algorithm.jwt());
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.id.to_string());
-        jsonwebtoken::encode(&header, claims, &key.signing).map_err(|_| KeyError::Broken)
+        jws::encode(&header, claims, &key.signing).map_err(|_| KeyError::Broken)
     }
 
     /// What verifies the ring's tokens.

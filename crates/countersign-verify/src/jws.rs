@@ -1,0 +1,41 @@
+//! Compact JWS (RFC 7515, 3.1) by aws-lc-rs, named here and nowhere else.
+//!
+//! The functions of `jsonwebtoken` ask for a provider of the whole process. Where another crate of the app turns on a second one, there is none, and they panic; where the app
+//! installs one of its own, it would sign our tokens. So neither is asked.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, decode_header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Signs `claims` with the header's algorithm.
+pub fn encode<T: Serialize>(header: &Header, claims: &T, key: &EncodingKey) -> Result<String, Error> {
+    let signer = (DEFAULT_PROVIDER.signer_factory)(&header.alg, key)?;
+    let mut token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header)?);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims)?, &mut token);
+    let signature = signer.try_sign(token.as_bytes()).map_err(|_| ErrorKind::InvalidKeyFormat)?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
+}
+
+/// Checks the signature, by this algorithm and no other, and reads header and claims. Times, types and names are the caller's to check.
+pub fn decode<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<(Header, T), Error> {
+    let header = decode_header(token)?;
+    if header.alg != algorithm {
+        return Err(ErrorKind::InvalidAlgorithm.into());
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or(ErrorKind::InvalidToken)?;
+    let claims = message.split_once('.').ok_or(ErrorKind::InvalidToken)?.1;
+    let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key)?;
+    verifier.verify(message.as_bytes(), &bytes(signature)?).map_err(|_| ErrorKind::InvalidSignature)?;
+    Ok((header, serde_json::from_slice(&bytes(claims)?)?))
+}
+
+fn bytes(part: &str) -> Result<Vec<u8>, Error> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| ErrorKind::InvalidToken.into())
+}
