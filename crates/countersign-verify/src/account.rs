@@ -1,5 +1,5 @@
-use std::any::Any;
-use std::fmt::Debug;
+use std::any::{Any, type_name};
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,6 @@ use crate::{Claims, UserId};
 /// ```
 /// use countersign_verify::{Account, UserId};
 ///
-/// #[derive(Debug)]
 /// struct Member {
 ///     number: i64,
 ///     nickname: String,
@@ -34,7 +33,7 @@ use crate::{Claims, UserId};
 /// let ada = Member { number: 1, nickname: "ada".into(), is_editor: true };
 /// assert!(ada.has_perm("articles.publish") && !ada.is_staff());
 /// ```
-pub trait Account: Any + Debug + Send + Sync {
+pub trait Account: Any + Send + Sync {
     /// The id: the claim `sub`.
     fn id(&self) -> UserId;
 
@@ -90,6 +89,19 @@ pub trait Account: Any + Debug + Send + Sync {
     /// (`iss sub aud exp nbf iat jti sid auth_time csrf`) are left out.
     fn claims(&self) -> Map<String, Value> {
         Map::new()
+    }
+
+    /// The row's type, for a developer who asked for another.
+    #[doc(hidden)]
+    fn type_name(&self) -> &'static str {
+        type_name::<Self>()
+    }
+}
+
+/// The id, and nothing else: a row may hold what no log should see, the encoded password above all, and its own `Debug` would print it.
+impl fmt::Debug for dyn Account + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 

@@ -92,7 +92,8 @@ impl<U: Account> Deref for CurrentUser<U> {
 
 impl<U: Account> fmt::Debug for CurrentUser<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+        // Not the row: it may hold what no log should see.
+        f.debug_struct("CurrentUser").field("id", &self.identity.account().id()).finish_non_exhaustive()
     }
 }
 
@@ -115,7 +116,8 @@ impl<U: Account, S: Sync> OptionalFromRequestParts<S> for CurrentUser<U> {
 impl<U: Account> CurrentUser<U> {
     fn of(identity: Identity) -> Result<Self, Problem> {
         if identity.user::<U>().is_none() {
-            tracing::error!(asked = type_name::<U>(), user = ?identity.account(), "a handler takes a CurrentUser of a type that this app's users are not of");
+            let users = identity.account().type_name();
+            tracing::error!(asked = type_name::<U>(), users, "a handler takes a CurrentUser of a type that this app's users are not of");
             return Err(Problem::new(Code::InternalError));
         }
         Ok(Self { identity, user: PhantomData })

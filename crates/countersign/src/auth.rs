@@ -123,13 +123,14 @@ impl Auth {
         let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
         let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), TOKENS_REMEMBERED)
             .no_longer_than(settings.access_lifetime.as_secs());
+        let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
         let auth = Self(Arc::new(Inner {
             passwords: Passwords::new(settings.hash)?,
             attempts: Attempts::new(settings.throttle, &secrets),
             refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
             csrf: CsrfTokens::new(&secrets),
             devices: DeviceTokens::new(&secrets),
-            refresh_tokens: RefreshTokens::new(&secrets),
+            refresh_tokens,
             revocations: Revocations::default(),
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
@@ -340,17 +341,52 @@ impl Auth {
         Ok(())
     }
 
-    /// The user with this id, from the cache if it is there.
+    /// The user with this id, from the cache if it is there and not old.
     pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
-        if let Some(user) = self.users.get(id) {
-            return Ok(Some(user));
+        let known = self.users.get(id);
+        let age = known.as_ref().map_or(u64::MAX, |user| user.age(self.seconds()));
+        if age < self.read_again_after() {
+            return Ok(known);
         }
-        let moment = self.users.moment();
-        let user = self.people.by_id(id).await?.map(Arc::new);
-        if let Some(user) = &user {
-            self.users.keep(Arc::clone(user), moment);
+        match self.user_as_is(id).await {
+            // Nobody is turned away before the row is too old, nor after it by those who were told to go on.
+            Err(error) if known.is_some() && (age < self.row_lifetime() || self.settings.when_stale == WhenStale::GoOn) => {
+                tracing::debug!(%error, user = %id, "a user's row could not be read again; the one from before goes on");
+                Ok(known)
+            }
+            read => read,
+        }
+    }
+
+    /// The user with this id as the row is now; what was known before is forgotten.
+    async fn user_as_is(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
+        let (moment, now) = (self.users.moment(), self.seconds());
+        let user = self.people.by_id(id).await?.map(|user| Arc::new(user.dated(now)));
+        let before = self.users.get(id);
+        match (&user, before) {
+            // Whoever changed the row did not say so. Tokens that remember the old one forget it too.
+            (None, Some(_)) => self.users.forget(id),
+            (Some(user), Some(before)) if !before.has_rights_of(user) => self.users.forget(id),
+            (Some(user), _) => self.users.keep(Arc::clone(user), moment),
+            (None, None) => {}
         }
         Ok(user)
+    }
+
+    /// The user whose session is refreshed. Changes of the store's own rows tell themselves, whoever makes them; an app's own row is read, since a writer that knows nothing of
+    /// us says nothing.
+    pub(crate) async fn user_at_refresh(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
+        if self.people.tells_of_changes() { self.user(id).await } else { self.user_as_is(id).await }
+    }
+
+    /// For how many seconds a row counts at most: as long as an access token, which says the same for as long.
+    pub(crate) fn row_lifetime(&self) -> u64 {
+        self.settings.access_lifetime.as_secs()
+    }
+
+    /// The age in seconds from which on a row is read again, by one request while the others go on with it.
+    pub(crate) fn read_again_after(&self) -> u64 {
+        self.row_lifetime() - self.row_lifetime() / 4
     }
 
     /// Sessions that ended before this have no living access token any more.
@@ -494,6 +530,18 @@ impl Heard {
 /// Whole seconds since 1970.
 pub(crate) fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// The refresh tokens of this instance.
+fn refresh_tokens(settings: &Settings, checked: &Checked, secrets: &Secrets) -> RefreshTokens {
+    match settings.instance.as_deref() {
+        Some("") => RefreshTokens::new(secrets),
+        Some(name) => RefreshTokens::of_instance(secrets, name),
+        None => {
+            let name = settings.audience.iter().fold(checked.issuer.clone(), |name, audience| name + " " + audience);
+            RefreshTokens::of_instance(secrets, &name).or_nameless(secrets)
+        }
+    }
 }
 
 async fn open_ring(

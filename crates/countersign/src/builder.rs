@@ -216,6 +216,31 @@ impl AuthBuilder {
         self
     }
 
+    /// Which of several [`Auth`] on one store this is, so that none takes the refresh tokens of another. The issuer, with the audience, unless chosen.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use std::sync::Arc;
+    ///
+    /// use countersign::Auth;
+    /// use countersign::store::Store;
+    ///
+    /// # world::block_on(async {
+    /// # let (store, _, _directory) = world::place();
+    /// # let secrets = world::secrets;
+    /// let store: Arc<dyn Store> = Arc::new(store);
+    /// let acme = Auth::builder_on(Arc::clone(&store)).secrets(secrets()).instance("acme").issuer("https://acme.example.com");
+    /// let other = Auth::builder_on(store).secrets(secrets()).instance("other").issuer("https://other.example.com");
+    /// # acme.build().await.unwrap();
+    /// # other.build().await.unwrap();
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.settings.instance = Some(name.into());
+        self
+    }
+
     /// What access tokens are signed with.
     ///
     /// ```

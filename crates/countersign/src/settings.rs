@@ -39,6 +39,11 @@ pub struct Settings {
     pub issuer: Option<String>,
     /// The claim `aud`; none unless chosen, so that verifiers need no setting.
     pub audience: Option<String>,
+    /// Which of several `Auth` on one store this is: a refresh token is good at the one that issued it, and at no other.
+    ///
+    /// The issuer, with the audience if there is one, unless chosen; refresh tokens that an earlier version issued are then good too. Empty for the only `Auth` of its store, whose
+    /// tokens are then good whatever its issuer becomes: so the binary has it. A changed name ends nothing, but clients have to log in again.
+    pub instance: Option<String>,
     /// What access tokens are signed with.
     pub signing_algorithm: Algorithm,
     /// How long an access token lives: 5 minutes, at least 1 second and at most 1 day.
@@ -80,6 +85,7 @@ impl Default for Settings {
             base_path: "/accounts".to_owned(),
             issuer: None,
             audience: None,
+            instance: None,
             signing_algorithm: Algorithm::default(),
             access_lifetime: Duration::from_secs(5 * 60),
             session_idle: Duration::from_secs(7 * DAY),

@@ -134,6 +134,8 @@ impl Config {
             base_path: self.required("base_path")?,
             issuer: self.optional("issuer")?,
             audience: self.optional("audience")?,
+            // One server has one store for itself: whatever becomes of its issuer, nobody is logged out.
+            instance: Some(String::new()),
             signing_algorithm: self.required("signing_algorithm")?,
             access_lifetime: self.duration("access_lifetime")?,
             session_idle: self.duration("session_idle")?,

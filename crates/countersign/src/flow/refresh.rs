@@ -101,7 +101,7 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Some(RotationEvent::Race) => tracing::debug!(session = %session, "a late refresh was forgiven"),
         None => {}
     }
-    let user = auth.user(user_id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
+    let user = auth.user_at_refresh(user_id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
 
     let grant = Grant {
         user: &**user,

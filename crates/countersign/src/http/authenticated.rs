@@ -85,7 +85,7 @@ impl Auth {
     /// The user of a token that was seen before, if nothing has changed since.
     fn at_once(&self, parts: &Parts, now: u64) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
         let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier.seen(token, now));
-        match seen.filter(|seen| seen.attached.moment == self.users.moment()) {
+        match seen.filter(|seen| seen.attached.moment == self.users.moment() && !self.is_due(&seen.attached, now)) {
             Some(seen) => Some(self.admit(parts, seen).map(Some)),
             None => match bearer(&parts.headers) {
                 Ok(None) => Some(Ok(None)),
@@ -93,6 +93,12 @@ impl Auth {
                 Err(problem) => Some(Err(problem)),
             },
         }
+    }
+
+    /// Whether the row must be read again: by everybody when it is too old, by one request a little before.
+    fn is_due(&self, attached: &Attached, now: u64) -> bool {
+        let age = now.abs_diff(attached.read_at);
+        age >= self.read_again_after() && (age >= self.row_lifetime() || attached.user.is_taken_up(now))
     }
 
     /// The user of a token that must be checked, or whose row must be read again. Only active users are remembered.
@@ -108,7 +114,8 @@ impl Auth {
         let id = verified.claims.sub.parse().ok().filter(|id| self.people.can_have(*id)).ok_or(TokenError::Invalid)?;
         let moment = self.users.moment();
         let user = self.user(id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
-        let seen = self.verifier.remember(token, verified, Attached { profile: Arc::clone(user.profile()), user, moment });
+        let attached = Attached { profile: Arc::clone(user.profile()), read_at: user.read_at(), user, moment };
+        let seen = self.verifier.remember(token, verified, attached);
         self.admit(parts, seen).map(Some)
     }
 
@@ -183,6 +190,8 @@ pub(crate) struct Attached {
     /// Her profile, without the detour by way of the row.
     profile: Arc<[u8]>,
     moment: u64,
+    /// When the row was read, in seconds since 1970.
+    read_at: u64,
 }
 
 impl HasAccount for Attached {

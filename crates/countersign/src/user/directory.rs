@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{KnownUser, User, UserId};
+use crate::auth::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
 use crate::store::{Store, StoreError};
@@ -114,12 +115,19 @@ pub trait Users: fmt::Debug + Send + Sync + 'static {
 ///     FoundUser { user: row, password: EncodedPassword::from_stored(column) }
 /// }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FoundUser<U> {
     /// Who it is.
     pub user: U,
     /// The encoded password, in one of Django's encodings.
     pub password: EncodedPassword,
+}
+
+/// Without the row, which may hold the encoded password in a column of its own.
+impl<U> fmt::Debug for FoundUser<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FoundUser").field("password", &self.password).finish_non_exhaustive()
+    }
 }
 
 /// Asks whoever knows the users.
@@ -225,6 +233,11 @@ impl Directory {
         }
     }
 
+    /// Whether every change of a row is in the feed, whoever makes it: the store's triggers see to its own.
+    pub(crate) const fn tells_of_changes(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// Whether users may change their rows through the profile.
     pub(crate) const fn owns_profiles(&self) -> bool {
         matches!(self, Self::Own(_))
@@ -241,13 +254,14 @@ impl Candidate {
 
     /// The user as she is after the login.
     pub(crate) fn logged_in(self, now: Timestamp) -> KnownUser {
-        match self {
+        let user = match self {
             Self::Own(mut user) => {
                 user.last_login = Some(now);
                 KnownUser::new(*user)
             }
             Self::Custom(user) => user,
-        }
+        };
+        user.dated(seconds(now))
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign_verify::Account;
 use serde::Serialize;
@@ -11,6 +12,10 @@ pub(crate) struct KnownUser {
     account: Box<dyn Account>,
     json: Box<RawValue>,
     profile: Arc<[u8]>,
+    /// When the row was read, in seconds since 1970. Long ago, unless somebody says.
+    read_at: u64,
+    /// In which second a request last took it upon itself to read the row again.
+    taken_up: AtomicU64,
 }
 
 impl KnownUser {
@@ -20,7 +25,38 @@ impl KnownUser {
             RawValue::NULL.to_owned()
         });
         let profile = format!("{{\"user\":{json}}}").into_bytes().into();
-        Self { account: Box::new(user), json, profile }
+        Self { account: Box::new(user), json, profile, read_at: 0, taken_up: AtomicU64::new(0) }
+    }
+
+    /// The row as it was at `now`, in seconds since 1970.
+    pub(crate) fn dated(mut self, now: u64) -> Self {
+        self.read_at = now;
+        self
+    }
+
+    /// When the row was read, in seconds since 1970.
+    pub(crate) fn read_at(&self) -> u64 {
+        self.read_at
+    }
+
+    /// How long ago the row was read, in seconds. A clock that was set back makes it old, not new for ever.
+    pub(crate) fn age(&self, now: u64) -> u64 {
+        now.abs_diff(self.read_at)
+    }
+
+    /// Whether this request is the one that reads the row again, before it is too old for everybody: one in a second.
+    pub(crate) fn is_taken_up(&self, now: u64) -> bool {
+        let last = self.taken_up.load(Ordering::Relaxed);
+        last != now && self.taken_up.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether both may do the same.
+    pub(crate) fn has_rights_of(&self, other: &Self) -> bool {
+        self.is_active() == other.is_active()
+            && self.is_staff() == other.is_staff()
+            && self.is_superuser() == other.is_superuser()
+            && self.groups() == other.groups()
+            && self.permissions() == other.permissions()
     }
 
     /// The user object of the HTTP contract.
@@ -44,6 +80,6 @@ impl Deref for KnownUser {
 
 impl fmt::Debug for KnownUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.account.fmt(f)
+        fmt::Debug::fmt(&*self.account, f)
     }
 }

@@ -65,6 +65,78 @@ async fn a_changed_row_is_felt_once_it_is_told() {
 }
 
 #[tokio::test]
+async fn a_row_that_a_foreign_writer_changed_is_felt_at_the_next_refresh() {
+    let (_, app, members, _, _directory) = world().await;
+    let id: UserId = "41".parse().unwrap();
+    let (mine, other) = (log_in(&app, "nick-41").await, log_in(&app, "nick-41").await);
+    let refresh = |token: &str| {
+        let request = post("/accounts/refresh", &json!({"refresh_token": token}));
+        let app = app.clone();
+        async move { send(&app, request).await }
+    };
+    assert_eq!(send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await.0, StatusCode::OK);
+    members.change(id, |member| member.plan = "lead");
+    let (_, refreshed) = refresh(text(&mine, "refresh_token")).await;
+    assert_eq!(send(&app, with_token("GET", "/plan", text(&refreshed, "access_token"))).await.1["plan"], "lead");
+    members.change(id, |member| member.closed = true);
+    assert_eq!(refresh(text(&refreshed, "refresh_token")).await.1["code"], "user_inactive");
+    let again = send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await;
+    assert_eq!(again.1["code"], "user_inactive", "from then on this process lets no other token of theirs in either");
+}
+
+#[tokio::test]
+async fn a_row_that_a_foreign_writer_changed_is_felt_within_an_access_tokens_lifetime_without_a_refresh() {
+    let (_, app, members, clock, _directory) = world().await;
+    let id: UserId = "41".parse().unwrap();
+    let old = log_in(&app, "nick-41").await;
+    clock.advance(4 * MINUTE);
+    // Read before the change by a token that lives for longer than what was read may count.
+    let young = log_in(&app, "nick-41").await;
+    let plan = |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
+    assert_eq!(plan(&young).await.0, StatusCode::OK);
+    members.change(id, |member| member.closed = true);
+    assert_eq!((plan(&young).await.0, plan(&old).await.0), (StatusCode::OK, StatusCode::OK), "nobody said so");
+    clock.advance(5 * MINUTE - Duration::from_secs(1));
+    assert_eq!(plan(&young).await.1["code"], "user_inactive", "the token has a second left, the row has none");
+}
+
+#[tokio::test]
+async fn a_row_that_many_ask_for_is_read_again_by_one_of_them_before_it_is_too_old() {
+    let (_, app, members, clock, _directory) = world().await;
+    let answer = log_in(&app, "nick-41").await;
+    let many = async || {
+        for _ in 0..10 {
+            assert_eq!(send(&app, with_token("GET", "/plan", text(&answer, "access_token"))).await.0, StatusCode::OK);
+        }
+        std::mem::take(&mut members.0.lock().unwrap().reads)
+    };
+    assert_eq!(many().await, 0, "the login has read it");
+    clock.advance(3 * MINUTE);
+    assert_eq!(many().await, 0);
+    clock.advance(MINUTE);
+    assert_eq!(many().await, 1, "it is four minutes old, and counts for five");
+    members.0.lock().unwrap().is_down = true;
+    clock.advance(Duration::from_secs(59));
+    assert_eq!(many().await, 0, "a minute later it is new");
+}
+
+#[tokio::test]
+async fn a_table_that_is_down_turns_nobody_away_before_what_was_read_is_too_old() {
+    let (_, app, members, clock, _directory) = world().await;
+    let (first, answer) = (log_in(&app, "nick-41").await, {
+        clock.advance(Duration::from_secs(1));
+        log_in(&app, "nick-41").await
+    });
+    let plan = |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
+    assert_eq!(plan(&first).await.0, StatusCode::OK);
+    members.0.lock().unwrap().is_down = true;
+    clock.advance(4 * MINUTE);
+    assert_eq!(plan(&answer).await.0, StatusCode::OK);
+    assert_eq!(members.0.lock().unwrap().reads, 1, "it was asked for all the same");
+    assert_eq!(plan(&answer).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_new_password_ends_the_other_sessions_and_the_old_one_is_none() {
     let (_, app, members, _, _directory) = world().await;
     let (mine, other) = (log_in(&app, "nick-41").await, log_in(&app, "nick-41").await);

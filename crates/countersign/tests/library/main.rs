@@ -3,6 +3,8 @@
 mod builder;
 mod custom_users;
 mod events;
+mod instances;
+mod log;
 mod protect;
 
 use std::collections::HashMap;
@@ -74,6 +76,8 @@ struct Members(Arc<Mutex<Table>>);
 struct Table {
     rows: HashMap<UserId, (Member, EncodedPassword)>,
     logins: Vec<(UserId, Timestamp)>,
+    /// How often a row was asked for by its id.
+    reads: usize,
     is_down: bool,
 }
 
@@ -113,6 +117,7 @@ impl Users for Members {
     }
 
     async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<Member>>, StoreError> {
+        self.0.lock().unwrap().reads += 1;
         self.find(|member| member.id == id)
     }
 
@@ -133,6 +138,12 @@ impl Users for Members {
 
 async fn send(app: &Router, request: Request<Body>) -> (StatusCode, Value) {
     read(app.clone().oneshot(request).await.unwrap()).await
+}
+
+/// As [`send`], with the request for its own.
+fn send_owned(app: &Router, request: Request<Body>) -> impl Future<Output = (StatusCode, Value)> + use<> {
+    let app = app.clone();
+    async move { send(&app, request).await }
 }
 
 async fn read(response: Response<Body>) -> (StatusCode, Value) {

@@ -3,6 +3,7 @@
 mod admin;
 mod faults;
 mod feed;
+mod foreign_writers;
 mod keys;
 mod postgres;
 mod sessions;
