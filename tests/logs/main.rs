@@ -2,6 +2,7 @@
 
 mod lines;
 mod secrets;
+mod unwritable;
 
 use countersign_e2e::World;
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +29,7 @@ pub struct World {
     directory: TempDir,
     settings: Vec<(String, String)>,
     clock: Option<TestClock>,
+    disk_can_fail: bool,
     server: Option<Server>,
     log: Arc<Mutex<String>>,
     printed: Arc<Mutex<Vec<String>>>,
@@ -46,6 +47,7 @@ struct Server {
 pub struct WorldBuilder {
     settings: Vec<(String, String)>,
     virtual_time: bool,
+    disk_can_fail: bool,
 }
 
 impl WorldBuilder {
@@ -60,6 +62,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn virtual_time(mut self) -> Self {
         self.virtual_time = true;
+        self
+    }
+
+    /// Puts the server on a disk that can be made to fail: see [`World::disk_fails`].
+    #[must_use]
+    pub fn disk_can_fail(mut self) -> Self {
+        self.disk_can_fail = true;
         self
     }
 
@@ -82,7 +91,7 @@ impl WorldBuilder {
             .into();
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
-        World { directory, settings, clock, server: None, log: Arc::default(), printed: Arc::default() }
+        World { directory, settings, clock, disk_can_fail: self.disk_can_fail, server: None, log: Arc::default(), printed: Arc::default() }
     }
 }
 
@@ -115,12 +124,7 @@ impl World {
     /// # Panics
     /// When it cannot even be spawned.
     pub fn try_wake(&mut self, arguments: &[&str]) -> Result<(), String> {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(clock) = &self.clock {
-            command.envs(clock.environment());
-        }
-        let mut process = command.spawn().expect("the binary can be started");
+        let (mut process, address) = self.spawn(arguments, Stdio::piped());
         let stderr = process.stderr.take().expect("a pipe");
         let log = Arc::clone(&self.log);
         let log_reader = thread::spawn(move || {
@@ -130,17 +134,7 @@ impl World {
                 log.push('\n');
             }
         });
-        let mut announced = String::new();
-        let mut stdout = BufReader::new(process.stdout.take().expect("a pipe"));
-        stdout.read_line(&mut announced).expect("a line");
-        // Whatever it prints after that; nobody waits for its end.
-        let printed = Arc::clone(&self.printed);
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                printed.lock().expect("what was printed").push(line);
-            }
-        });
-        match announced.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()) {
+        match address {
             Some(address) => {
                 self.server = Some(Server { process, address, log_reader });
                 Ok(())
@@ -151,6 +145,49 @@ impl World {
                 Err(self.log())
             }
         }
+    }
+
+    /// Starts the server with its log where the test wants it; the log's other end, where that is a pipe.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn wake_logging_to(&mut self, log: impl Into<Stdio>) -> Option<ChildStderr> {
+        let (mut process, address) = self.spawn(&[], log.into());
+        let stderr = process.stderr.take();
+        let address = address.expect("the server starts");
+        self.server = Some(Server { process, address, log_reader: thread::spawn(|| {}) });
+        stderr
+    }
+
+    /// A server, and where it listens if it does.
+    fn spawn(&self, arguments: &[&str], log: Stdio) -> (Child, Option<SocketAddr>) {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments).stdout(Stdio::piped()).stderr(log);
+        if let Some(clock) = &self.clock {
+            command.envs(clock.environment());
+        }
+        let mut process = command.spawn().expect("the binary can be started");
+        let mut announced = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut announced).expect("a line");
+        // Whatever it prints after that; nobody waits for its end.
+        let printed = Arc::clone(&self.printed);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                printed.lock().expect("what was printed").push(line);
+            }
+        });
+        (process, announced.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()))
+    }
+
+    /// Lets every write of the running server to a file fail, or no more. The world was built with
+    /// [`disk_can_fail`](WorldBuilder::disk_can_fail).
+    ///
+    /// # Panics
+    /// When it is asleep.
+    pub fn disk_fails(&self, fails: bool) {
+        let limit = if fails { "--fsize=0:" } else { "--fsize=unlimited:" };
+        assert!(Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]).status().expect("prlimit").success());
     }
 
     /// Where the server listens.
@@ -310,7 +347,14 @@ impl World {
 
     /// A command in the world, to be changed before it runs. In virtual time it lives by the world's clock.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = if self.disk_can_fail {
+            // The limit that stands for the disk would else end the process with a signal.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary());
+            shell
+        } else {
+            Command::new(binary())
+        };
         command.args(arguments).stdin(Stdio::null()).current_dir(self.directory.path());
         // Nothing of the tester's own settings may leak in.
         for (name, _) in std::env::vars_os() {

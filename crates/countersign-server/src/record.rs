@@ -4,6 +4,7 @@
 //! no line: it is counted, and the server's log says so.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use countersign::events::{Event, Events};
 use countersign::store::StoreError;
 use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted};
 use countersign::user::UserId;
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -164,7 +166,7 @@ async fn write(mut pen: Pen, mut received: mpsc::Receiver<AuditLine>, mut stoppe
     loop {
         tokio::select! {
             _ = received.recv_many(&mut batch, BATCH) => pen.lines(&mut batch).await,
-            _ = ticks.tick() => pen.counts().await,
+            _ = ticks.tick() => { survives("counting what happened", pen.counts()).await; }
             _ = &mut stopped => break,
         }
     }
@@ -172,11 +174,27 @@ async fn write(mut pen: Pen, mut received: mpsc::Receiver<AuditLine>, mut stoppe
     while received.recv_many(&mut batch, BATCH).await > 0 {
         pen.lines(&mut batch).await;
     }
-    pen.counts().await;
+    survives("counting what happened", pen.counts()).await;
+}
+
+/// Whether the job came to its end. A panic fails the job, and the task that did it goes on.
+async fn survives(what: &'static str, job: impl Future<Output = ()>) -> bool {
+    let survived = AssertUnwindSafe(job).catch_unwind().await.is_ok();
+    if !survived {
+        tracing::error!(what, "a job of the record panicked; it failed, and the next one is done");
+    }
+    survived
 }
 
 impl Pen {
     async fn lines(&mut self, batch: &mut Vec<AuditLine>) {
+        if !survives("writing the audit log", self.write_lines(batch)).await {
+            tracing::error!(lines = batch.len(), "the audit log could not be written; lines are missing");
+            batch.clear();
+        }
+    }
+
+    async fn write_lines(&mut self, batch: &mut Vec<AuditLine>) {
         batch.retain(|line| self.put_off.is_news(line));
         let dropped = self.recorder.0.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
@@ -250,13 +268,17 @@ async fn keep_house(recorder: std::sync::Weak<Inner>, store: Arc<dyn AdminStore>
         if recorder.strong_count() == 0 {
             return;
         }
-        let now = SystemClock.now();
-        if let Err(error) = count_live(&*store, lasting.session_idle, now).await {
-            tracing::warn!(%error, "live sessions could not be counted");
-        }
-        if let Err(error) = forget(&*store, lasting.audit_keep, now).await {
-            tracing::warn!(%error, "old lines of the audit log could not be forgotten");
-        }
+        survives("keeping the record's house", tidy(&*store, lasting)).await;
+    }
+}
+
+async fn tidy(store: &dyn AdminStore, lasting: Lasting) {
+    let now = SystemClock.now();
+    if let Err(error) = count_live(store, lasting.session_idle, now).await {
+        tracing::warn!(%error, "live sessions could not be counted");
+    }
+    if let Err(error) = forget(store, lasting.audit_keep, now).await {
+        tracing::warn!(%error, "old lines of the audit log could not be forgotten");
     }
 }
 

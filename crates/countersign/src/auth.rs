@@ -23,6 +23,7 @@ use crate::revocation_list::RevocationList;
 use crate::session::RevokedReason;
 use crate::settings::{Checked, Settings, SettingsError, WhenStale};
 use crate::store::{Change, Store, StoreError, What};
+use crate::supervise::kept_up;
 use crate::throttle::RefreshLimit;
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Directory, KnownUser, UserCache, UserId};
@@ -149,7 +150,8 @@ impl Auth {
         }));
         auth.catch_up().await?;
         auth.passwords.note_kinds(&auth.people.password_kinds().await?);
-        tokio::spawn(keep_house(Arc::downgrade(&auth.0), Arc::clone(&auth.store)));
+        let (inner, store) = (Arc::downgrade(&auth.0), Arc::clone(&auth.store));
+        tokio::spawn(async move { kept_up("keeping house", || keep_house(inner.clone(), Arc::clone(&store))).await });
         Ok(auth)
     }
 

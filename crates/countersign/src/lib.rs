@@ -217,6 +217,8 @@ pub mod session;
 #[cfg(feature = "axum")]
 pub mod settings;
 pub mod store;
+#[cfg(any(feature = "axum", feature = "sqlite", feature = "postgres"))]
+mod supervise;
 pub mod throttle;
 pub mod token;
 pub mod user;

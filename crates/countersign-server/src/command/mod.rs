@@ -22,7 +22,7 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, S
 
 use crate::config::{Config, ConfigError, SETTINGS};
 use crate::failure::Failure;
-use crate::logs;
+use crate::logs::Log;
 
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
 #[derive(Debug, Parser)]
@@ -100,8 +100,10 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match cli.command {
         Command::Config(command) => command.run(&config),
         Command::Serve(command) => {
-            logs::start(&config)?;
-            command.run(&config)
+            let log = Log::start(&config)?;
+            let ended = command.run(&config, &log);
+            log.flush();
+            ended
         }
         Command::Check(command) => on_runtime(command.run(&config)),
         Command::Migrate(command) => on_runtime(command.run(&config)),

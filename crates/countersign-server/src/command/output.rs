@@ -1,7 +1,5 @@
 //! What commands print: results on standard output, one sentence of failure on standard error.
 
-#![expect(clippy::print_stderr, reason = "this is where the command line prints")]
-
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -26,12 +24,17 @@ pub(super) fn text(text: &str) {
 
 /// A line that is not the result: progress, advice.
 pub(super) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    tell(text.as_ref());
 }
 
 /// The sentence of a failure.
 pub(super) fn error(sentence: &str) {
-    eprintln!("error: {sentence}");
+    tell(&format!("error: {sentence}"));
+}
+
+/// Whoever read standard error may be gone: that changes nothing of what a command does.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// A result for scripts.

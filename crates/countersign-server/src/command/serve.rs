@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{Admin, Limits};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::logs::Log;
 use crate::record::{Both, Lasting, Recorder};
 use crate::serve::{Counts, Demo, Listeners, serve};
 use crate::world::World;
@@ -24,7 +25,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<(), Failure> {
         let mut parts = config.serve()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -40,7 +41,7 @@ impl Serve {
                 tracing::info!(sessions = ended, %backup, "ended the sessions of the restored backup");
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();
-            let counts = Counts::new()?;
+            let counts = Counts::new(&log.fate())?;
             let (recorder, writer) = Recorder::start(world.store.clone(), Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle });
             let builder = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
             let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
@@ -70,11 +71,13 @@ impl Serve {
             }
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
+            let log = log.clone();
             let stop = async move {
                 tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
                 // A second signal is a wish not to wait.
                 tokio::spawn(async move {
                     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                    log.flush();
                     std::process::exit(130);
                 });
             };

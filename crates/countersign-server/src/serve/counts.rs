@@ -1,5 +1,6 @@
 //! What happened to sessions, counted for `/metrics`.
 
+use crate::logs::Fate;
 use countersign::events::{Event, Events};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
@@ -14,14 +15,16 @@ pub(crate) struct Counts {
     logouts: IntCounter,
     password_changes: IntCounter,
     thefts: IntCounter,
+    log_lines_lost: IntCounter,
+    panics: IntCounter,
 }
 
 impl Counts {
-    /// Counters that stand at zero.
+    /// Counters that stand at zero, and those of the log.
     ///
     /// # Errors
     /// None: the names are good.
-    pub(crate) fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new(log: &Fate) -> prometheus::Result<Self> {
         let logins = IntCounterVec::new(Opts::new("countersign_logins_total", "Logins, by what came of them"), &["result"])?;
         Ok(Self {
             succeeded: logins.with_label_values(&["succeeded"]),
@@ -32,7 +35,14 @@ impl Counts {
             logouts: IntCounter::new("countersign_logouts_total", "Sessions ended by their owners; ending all of them counts once")?,
             password_changes: IntCounter::new("countersign_password_changes_total", "Passwords changed by their owners")?,
             thefts: IntCounter::new("countersign_thefts_total", "Sessions ended because two parties held their refresh tokens")?,
+            log_lines_lost: log.lost.clone(),
+            panics: log.panics.clone(),
         })
+    }
+
+    /// Jobs that ended in a panic.
+    pub(super) fn panics(&self) -> u64 {
+        self.panics.get()
     }
 
     /// Makes them part of what is shown.
@@ -41,7 +51,7 @@ impl Counts {
     /// When a name is taken.
     pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.logins.clone()))?;
-        for counter in [&self.refreshes, &self.logouts, &self.password_changes, &self.thefts] {
+        for counter in [&self.refreshes, &self.logouts, &self.password_changes, &self.thefts, &self.log_lines_lost, &self.panics] {
             registry.register(Box::new(counter.clone()))?;
         }
         Ok(())

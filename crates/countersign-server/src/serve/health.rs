@@ -8,8 +8,10 @@ use axum::routing::get;
 use countersign::Auth;
 use countersign::http::Problem;
 
-pub(super) fn routes(auth: Auth) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(auth)
+use super::Counts;
+
+pub(super) fn routes(auth: Auth, counts: Counts) -> Router {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state((auth, counts))
 }
 
 #[utoipa::path(
@@ -33,7 +35,12 @@ pub(super) async fn healthz() -> Response {
         (status = 503, description = "unavailable: the store does not answer", content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn readyz(State(auth): State<Auth>) -> Result<Response, Problem> {
+pub(super) async fn readyz(State((auth, counts)): State<(Auth, Counts)>) -> Result<Response, Problem> {
     auth.ready().await?;
-    Ok(([(CACHE_CONTROL, "no-store")], "ok\n").into_response())
+    let text = match counts.panics() {
+        0 => "ok\n".to_owned(),
+        // It failed alone: no reason to take no more requests, but one to look.
+        n => format!("ok, but jobs have panicked since the start: {n}; the log says where\n"),
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], text).into_response())
 }

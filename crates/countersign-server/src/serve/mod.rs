@@ -97,8 +97,8 @@ pub(crate) async fn serve(
     let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
     let docs = options.docs.then_some(&openapi);
     let apps = Apps {
-        same_origin: routes(&auth, auth.same_origin_routes(), admin.as_ref(), demo.as_ref(), docs),
-        cross_origin: routes(&auth, auth.routes(), admin.as_ref(), demo.as_ref(), docs),
+        same_origin: routes(&auth, counts, auth.same_origin_routes(), admin.as_ref(), demo.as_ref(), docs),
+        cross_origin: routes(&auth, counts, auth.routes(), admin.as_ref(), demo.as_ref(), docs),
     };
     let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
@@ -112,7 +112,7 @@ pub(crate) async fn serve(
         };
         tokio::spawn(accept_until(listener, edge, Bounds { max_connections: 16, ..bounds }, Arc::clone(&metrics), stop));
     }
-    announce(address)?;
+    announce(address);
     if let Some(link) = admin.as_ref().and_then(Admin::first_user_link) {
         invite(&link);
     }
@@ -121,8 +121,15 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn routes(auth: &Auth, endpoints: Router, admin: Option<&Admin>, demo: Option<&Demo>, docs: Option<&utoipa::openapi::OpenApi>) -> Router {
-    let app = endpoints.merge(health::routes(auth.clone()));
+fn routes(
+    auth: &Auth,
+    counts: &Counts,
+    endpoints: Router,
+    admin: Option<&Admin>,
+    demo: Option<&Demo>,
+    docs: Option<&utoipa::openapi::OpenApi>,
+) -> Router {
+    let app = endpoints.merge(health::routes(auth.clone(), counts.clone()));
     // Beside the endpoints rather than among them: what lets other origins in lies around those alone.
     let app = match admin {
         Some(admin) => app.merge(admin.routes()),
@@ -150,12 +157,12 @@ async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     })
 }
 
-/// The one line on standard output, for people and for scripts that start the server on a free port.
-#[expect(clippy::print_stdout, reason = "it is the command's output")]
-fn announce(address: SocketAddr) -> io::Result<()> {
+/// The one line on standard output, for people and for scripts that start the server on a free port. Nobody may
+/// be there to read it.
+fn announce(address: SocketAddr) {
     use io::Write;
-    println!("listening on http://{address}");
-    io::stdout().flush()
+    let _ = writeln!(io::stdout(), "listening on http://{address}");
+    let _ = io::stdout().flush();
 }
 
 /// How to make the first superuser, for whoever started the server. Nobody may be there to read it.

@@ -18,6 +18,7 @@ use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::store::StoreError;
+use crate::supervise::caught_async;
 
 /// Where the database is, and how to speak with it.
 #[derive(Clone)]
@@ -85,7 +86,7 @@ impl Address {
     /// what is announced while the one before is being read is not found a second later only.
     pub(super) async fn listen(self, bell: Arc<Notify>) {
         while Arc::strong_count(&bell) > 1 {
-            if let Err(error) = self.listen_once(&bell).await {
+            if let Ok(Err(error)) = caught_async(self.listen_once(&bell)).await {
                 tracing::debug!(%error, "the database does not announce changes now; they are found by looking every second");
             }
             bell.notify_one();

@@ -20,6 +20,7 @@ use crate::session::{RevokedReason, Transport};
 use crate::store::admin::StepKind;
 use crate::store::admin::steps::stepped;
 use crate::store::{Rotate, Rotation, StoreError};
+use crate::supervise::caught_async;
 use crate::user::UserId;
 
 /// Hands rotations to the tasks that do them.
@@ -65,7 +66,9 @@ async fn work(pool: Pool, waiting: std::sync::Arc<tokio::sync::Mutex<mpsc::Recei
                 while !rest.is_empty() {
                     let (batch, later) = one_for_each_session(rest);
                     rest = later;
-                    if timeout(PATIENCE, rotate_together(&client, batch)).await.is_err() {
+                    // A panic leaves the connection in the middle of something, as silence does.
+                    let done = caught_async(timeout(PATIENCE, rotate_together(&client, batch))).await;
+                    if !matches!(done, Ok(Ok(()))) {
                         drop(Object::take(client));
                         break;
                     }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::store::StoreError;
+use crate::supervise::{Panicked, caught};
 
 /// Hands questions to the reading threads, which end when it is dropped.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ impl Readers {
             let waiting = waiting.clone();
             thread::Builder::new().name("sqlite-reader".to_owned()).spawn(move || {
                 while let Ok(question) = waiting.recv() {
-                    question(&connection);
+                    // One that panics takes its answer with it, not the thread.
+                    let _ = caught(|| question(&connection));
                 }
             })?;
         }
@@ -46,9 +48,22 @@ impl Readers {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => StoreError::Failed("the database is closed".to_owned()),
         })?;
-        answer.await.map_err(|_| StoreError::Failed("a reading thread ended".to_owned()))?
+        answer.await.map_err(|_| StoreError::from(Panicked))?
     }
 }
 
 /// Questions that may wait before callers are told to come back.
 const QUEUE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_that_panics_fails_alone_and_its_thread_goes_on() {
+        let readers = Readers::start(vec![Connection::open_in_memory().unwrap()]).unwrap();
+        let bad: Result<(), _> = readers.run(|_| panic!("on purpose")).await;
+        assert!(matches!(bad, Err(StoreError::Failed(_))), "{bad:?}");
+        assert_eq!(readers.run(|c| Ok(c.query_row("SELECT 7", [], |row| row.get::<_, i64>(0))?)).await.unwrap(), 7);
+    }
+}

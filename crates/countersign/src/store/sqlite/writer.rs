@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::store::StoreError;
+use crate::supervise::caught;
 
 /// Hands operations to the writing thread. Dropping it waits for the work begun.
 #[derive(Debug)]
@@ -50,7 +51,8 @@ impl Drop for Writer {
 }
 
 trait Job: Send {
-    fn apply(&mut self, connection: &Connection);
+    /// The error is the whole transaction's.
+    fn apply(&mut self, connection: &Connection) -> Result<(), StoreError>;
     fn finish(self: Box<Self>, committed: &Result<(), StoreError>);
 }
 
@@ -66,10 +68,11 @@ where
     E: From<StoreError> + Send,
     F: FnOnce(&Connection) -> Result<T, E> + Send,
 {
-    fn apply(&mut self, connection: &Connection) {
+    fn apply(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if let Some(operation) = self.operation.take() {
-            self.result = in_savepoint(connection, operation);
+            self.result = in_savepoint(connection, operation)?;
         }
+        Ok(())
     }
 
     fn finish(self: Box<Self>, committed: &Result<(), StoreError>) {
@@ -85,15 +88,18 @@ where
 fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = waiting.recv() {
         let mut batch = vec![first];
-        let committed = commit_together(connection, &mut batch, waiting);
-        if let Err(error) = &committed {
-            tracing::error!(%error, operations = batch.len(), "a transaction failed; nothing of it was written");
-            if !connection.is_autocommit() {
-                let _ = connection.execute_batch("ROLLBACK");
-            }
+        // Whatever panics must not cost the server its only writer.
+        let committed = caught(|| commit_together(connection, &mut batch, waiting)).unwrap_or_else(|panicked| Err(panicked.into()));
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
         }
+        let operations = batch.len();
         for job in batch {
             job.finish(&committed);
+        }
+        // Told last: who waits for an answer does not wait for the log.
+        if let Err(error) = &committed {
+            let _ = caught(|| tracing::error!(%error, operations, "a transaction failed; nothing of it was written"));
         }
     }
 }
@@ -106,7 +112,7 @@ fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiti
     }
     let mut done = 0;
     while done < batch.len() {
-        batch[done].apply(connection);
+        batch[done].apply(connection)?;
         done += 1;
         if done == batch.len() && done < BATCH {
             batch.extend(waiting.try_recv());
@@ -115,15 +121,25 @@ fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiti
     execute(connection, "COMMIT")
 }
 
-/// Undoes an operation that fails halfway without touching its neighbours in the transaction.
-fn in_savepoint<T, E: From<StoreError>>(connection: &Connection, operation: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+/// Undoes an operation that fails halfway, or panics, without touching its neighbours in the transaction.
+///
+/// # Errors
+/// When the transaction is lost with all that is in it: SQLite undoes the whole of it where the disk is full or
+/// fails, and what came after would be written outside of any.
+fn in_savepoint<T, E: From<StoreError>>(
+    connection: &Connection,
+    operation: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<Result<T, E>, StoreError> {
     execute(connection, "SAVEPOINT operation")?;
-    let result = operation(connection);
+    let result = caught(|| operation(connection)).unwrap_or_else(|panicked| Err(StoreError::from(panicked).into()));
+    if connection.is_autocommit() {
+        return Err(StoreError::Failed("the transaction was undone: the disk is full or fails".to_owned()));
+    }
     if result.is_err() {
         execute(connection, "ROLLBACK TO operation")?;
     }
     execute(connection, "RELEASE operation")?;
-    result
+    Ok(result)
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
@@ -140,3 +156,66 @@ const QUEUE: usize = 4096;
 
 /// Operations that share a transaction at most: about ten milliseconds of work.
 const BATCH: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(directory: &tempfile::TempDir) -> Writer {
+        let connection = Connection::open(directory.path().join("database")).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE lines (line TEXT)").unwrap();
+        Writer::start(connection).unwrap()
+    }
+
+    fn insert(connection: &Connection, line: &str) -> Result<(), StoreError> {
+        connection.execute("INSERT INTO lines VALUES (?)", [line])?;
+        Ok(())
+    }
+
+    async fn lines(writer: &Writer) -> String {
+        let all = |c: &Connection| Ok::<_, StoreError>(c.query_row("SELECT group_concat(line) FROM lines", [], |row| row.get(0))?);
+        writer.run(all).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_panics_fails_alone_and_the_writer_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(&directory);
+        let (hold, held) = bounded::<()>(0);
+        // All of one transaction: the first waits until the others are there.
+        let first = writer.run(move |c| {
+            let _ = held.recv();
+            insert(c, "first")
+        });
+        let bad = writer.run(|c| {
+            insert(c, "half done")?;
+            if c.is_autocommit() { Ok(()) } else { panic!("on purpose") }
+        });
+        let last = writer.run(|c| insert(c, "last"));
+        let release = async move { drop(hold) };
+        let (first, bad, last, ()) = tokio::join!(first, bad, last, release);
+        assert!(first.is_ok() && last.is_ok(), "{first:?}, {last:?}");
+        assert!(matches!(bad, Err(StoreError::Failed(_))), "{bad:?}");
+        assert_eq!(lines(&writer).await, "first,last");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_undoes_takes_everything_with_it_and_the_answers_say_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(&directory);
+        let (hold, held) = bounded::<()>(0);
+        let first = writer.run(move |c| {
+            let _ = held.recv();
+            insert(c, "first")
+        });
+        // What SQLite does by itself where the disk is full.
+        let full = writer.run(|c| Ok::<_, StoreError>(c.execute_batch("ROLLBACK")?));
+        let last = writer.run(|c| insert(c, "last"));
+        let release = async move { drop(hold) };
+        let (first, full, last, ()) = tokio::join!(first, full, last, release);
+        assert!(first.is_err() && full.is_err(), "{first:?}, {full:?}");
+        // It waited for the next transaction.
+        last.unwrap();
+        assert_eq!(lines(&writer).await, "last");
+    }
+}

@@ -1,0 +1,78 @@
+//! Logs: for people on a terminal, JSON lines elsewhere; always on standard error, never with a token, a cookie or a password.
+//!
+//! Nobody waits for the log. Lines go through a bounded queue to a thread of their own; what cannot be written
+//! is counted, and told when writing works again.
+
+mod queue;
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use queue::Fate;
+use queue::Queue;
+
+use crate::config::{Config, ConfigError};
+
+/// The log of this process, begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    queue: Queue,
+    fate: Arc<Fate>,
+}
+
+impl Log {
+    /// Begins to log as configured.
+    ///
+    /// # Errors
+    /// A format or a filter that there is not.
+    pub(crate) fn start(config: &Config) -> Result<Self, ConfigError> {
+        let level = config.text("log_level").unwrap_or("info");
+        let filter = EnvFilter::try_new(level).map_err(|error| config.wrong("log_level", level, error.to_string()))?;
+        let json = match config.text("log_format").unwrap_or("auto") {
+            "json" => true,
+            "text" => false,
+            "auto" => !io::stderr().is_terminal(),
+            other => return Err(config.wrong("log_format", other, "choose text, json or auto".to_owned())),
+        };
+        let fate = Arc::new(Fate::default());
+        let queue = Queue::start(io::stderr(), Arc::clone(&fate));
+        let writer = queue.clone();
+        // What it cannot write it would tell on standard error, and panic where nobody reads that.
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
+        if json {
+            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        } else {
+            builder.with_ansi(io::stderr().is_terminal()).with_target(false).init();
+        }
+        let log = Self { queue, fate };
+        log.take_panics();
+        Ok(log)
+    }
+
+    /// What became of the lines, and how many panics there were.
+    pub(crate) fn fate(&self) -> Arc<Fate> {
+        Arc::clone(&self.fate)
+    }
+
+    /// Waits until what was logged is written, but not for a reader that stands still.
+    pub(crate) fn flush(&self) {
+        self.queue.flush(FLUSH_WITHIN);
+    }
+
+    /// A panic is told in the log, by its place alone: its message may quote what a client sent.
+    fn take_panics(&self) {
+        let fate = Arc::clone(&self.fate);
+        std::panic::set_hook(Box::new(move |panic| {
+            fate.panics.inc();
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let thread = std::thread::current();
+            tracing::error!(place, thread = thread.name().unwrap_or_default(), "a job panicked; it failed, and the server goes on");
+        }));
+    }
+}
+
+/// How long the end waits for the log.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,60 @@
+//! A panic in one job fails that job, and no other: whoever works for many goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use crate::store::StoreError;
+
+/// A job ended in a panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Panicked;
+
+impl From<Panicked> for StoreError {
+    fn from(_: Panicked) -> Self {
+        Self::Failed("the operation panicked".to_owned())
+    }
+}
+
+/// Does a job. What it worked on must be in order after a panic too.
+pub(crate) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|_| Panicked)
+}
+
+/// As [`caught`], for a job that waits.
+pub(crate) async fn caught_async<T>(job: impl Future<Output = T>) -> Result<T, Panicked> {
+    AssertUnwindSafe(job).catch_unwind().await.map_err(|_| Panicked)
+}
+
+/// Does work that never ends by itself, and begins it again where it panicked.
+pub(crate) async fn kept_up<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
+    begun_again(name, BEGIN_AGAIN_AFTER, work).await;
+}
+
+async fn begun_again<F: Future<Output = ()>>(name: &'static str, after: Duration, work: impl Fn() -> F) {
+    while caught_async(work()).await.is_err() {
+        let _ = caught(|| tracing::error!(task = name, "a task panicked; it begins again"));
+        tokio::time::sleep(after).await;
+    }
+}
+
+/// So that one that panics at once does not keep a core busy.
+const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_begins_again_until_it_ends() {
+        let begun = AtomicU8::new(0);
+        begun_again("test", Duration::ZERO, || async {
+            assert!(begun.fetch_add(1, Ordering::Relaxed) >= 2, "on purpose");
+        })
+        .await;
+        assert_eq!(begun.into_inner(), 3);
+    }
+}
