@@ -84,6 +84,27 @@ fn guessing_is_slowed_down_here_and_in_the_apps_together() {
 }
 
 #[test]
+fn strangers_keep_no_operator_out_of_the_browser_in_which_they_signed_in_before() {
+    let (world, mut root) = furnish(World::builder().virtual_time().start());
+    root.post("/admin/sign-out", &[]).sends_to("/admin/sign-in");
+    let guess = || world.desk().sign_in_with("root", "wrong").status;
+    assert_eq!([(); 6].map(|()| guess()), [403, 403, 403, 403, 403, 429]);
+    let refused = world.desk().sign_in("root");
+    refused.says(429, "Too many attempts");
+    assert!(refused.set_cookie("devicetoken").is_none());
+    let signed_in = root.sign_in("root");
+    signed_in.sends_to("/admin/");
+    let cookie = signed_in.set_cookie("devicetoken").unwrap();
+    assert!(cookie.contains("; Path=/admin;") && cookie.contains("; HttpOnly"), "{cookie}");
+    // Nor from what is dangerous, where the password is asked for again.
+    world.clock().advance(11 * MINUTE);
+    for _ in 0..6 {
+        guess();
+    }
+    root.post("/admin/groups/add", &[("name", "team"), ("own_password", PASSWORD)]).expect(303);
+}
+
+#[test]
 fn a_session_ends_when_it_is_idle_when_it_is_old_and_when_its_owner_says_so() {
     let (world, mut root) = furnish(World::builder().virtual_time().start());
     for _ in 0..3 {

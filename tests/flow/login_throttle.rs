@@ -49,14 +49,37 @@ fn parallel_guesses_do_not_slip_through() {
 }
 
 #[test]
-fn an_account_is_counted_once_whatever_names_it() {
+fn a_name_is_counted_once_however_it_is_spelt() {
     let world = World::start();
     world.user("alice");
-    for name in ["alice", "ALICE", "alice@example.com", "ａlice", "Alice@Example.com"] {
-        attempt(&world, name, "wrong").expect_problem(401, "invalid_credentials");
+    for spellings in [
+        ["alice", "ALICE", "ａlice", "Alice", "aLiCe"],
+        ["alice@example.com", "Alice@Example.com", "ALICE@EXAMPLE.COM", "alice@Example.com", "aLICE@example.com"],
+    ] {
+        for name in spellings {
+            attempt(&world, name, "wrong").expect_problem(401, "invalid_credentials");
+        }
+        for name in spellings {
+            attempt(&world, name, PASSWORD).expect_problem(429, "throttled");
+        }
     }
-    attempt(&world, "alice", "wrong").expect_problem(429, "throttled");
-    attempt(&world, "alice@example.com", PASSWORD).expect_problem(429, "throttled");
+}
+
+#[test]
+fn throttling_does_not_tell_which_name_and_which_address_are_one_users() {
+    // The first pair is one user's, the second two users', the third nobody's.
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    world.user("carol");
+    let answers =
+        [("alice", "alice@example.com"), ("bob", "carol@example.com"), ("nobody", "nobody@example.com")].map(|(name, address)| {
+            [name, name, name, name, name, name, address, address, address, address, address, address, name]
+                .map(|text| attempt(&world, text, "wrong").status)
+        });
+    assert_eq!(answers[0], [401, 401, 401, 401, 401, 429, 401, 401, 401, 401, 401, 429, 429]);
+    assert_eq!(answers[1], answers[0]);
+    assert_eq!(answers[2], answers[0]);
 }
 
 #[test]
@@ -93,6 +116,45 @@ fn nobody_locks_an_owner_out_of_a_device_that_she_has_used() {
         owner.login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
     }
     owner.login("alice").expect_problem(429, "throttled");
+}
+
+#[test]
+fn many_device_tokens_of_an_account_are_no_more_guesses() {
+    let world = World::builder().set("hash_memory_kib", "64").set("hash_passes", "1").start();
+    world.user("alice");
+    let tokens: Vec<String> = (0..60)
+        .map(|_| {
+            let mut native = world.native();
+            native.login("alice").expect(200);
+            native.device_token.unwrap()
+        })
+        .collect();
+    let guess = |token: &String, username: &str| {
+        let body = json!({"username": username, "password": "wrong", "transport": "body", "device_token": token});
+        world.request("POST", "/accounts/login").json(&body).send().status
+    };
+    let guesses = tokens.iter().flat_map(|token| [token; 5]).filter(|token| guess(token, "alice") == 401).count();
+    assert_eq!(guesses, 20);
+    // Elsewhere they are nobody's, and count as a stranger's.
+    world.user("bob");
+    assert_eq!(tokens.iter().filter(|token| guess(token, "bob") == 401).count(), 5);
+}
+
+#[test]
+fn a_device_token_dies_with_the_password_but_not_for_the_device_that_changed_it() {
+    let world = World::start();
+    world.user("alice");
+    let (mut here, mut there) = (world.logged_in("alice"), world.logged_in("alice"));
+    let change = here.request("POST", "/accounts/password").json(&json!({"old_password": PASSWORD, "new_password": "other kettle 15"}));
+    here.send(&change).expect(204);
+    for _ in 0..5 {
+        attempt(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
+    }
+    there.login_with("alice", "other kettle 15").expect_problem(429, "throttled");
+    here.login_with("alice", "other kettle 15").expect(200);
+    for _ in 0..6 {
+        there.login_with("alice", PASSWORD).expect_problem(429, "throttled");
+    }
 }
 
 #[test]

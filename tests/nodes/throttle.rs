@@ -21,7 +21,34 @@ fn failures_on_all_nodes_count_together() {
         }
     }
     attempt(&there, "ALICE", PASSWORD).expect_problem(429, "throttled");
-    attempt(&there, "alice@example.com", PASSWORD).expect_problem(429, "throttled");
+}
+
+#[test]
+fn what_the_nodes_count_does_not_tell_which_name_and_which_address_are_one_users() {
+    let [here, there] = two_nodes();
+    here.user("alice");
+    for address in ["alice@example.com", "nobody@example.com"] {
+        let answers: Vec<u16> =
+            (0..6).map(|turn| attempt([&here, &there][turn % 2], address.split('@').next().unwrap(), "wrong").status).collect();
+        assert_eq!(answers, [401, 401, 401, 401, 401, 429], "{address}");
+        let answers: Vec<u16> = (0..6).map(|turn| attempt([&here, &there][turn % 2], address, "wrong").status).collect();
+        assert_eq!(answers, [401, 401, 401, 401, 401, 429], "{address}");
+    }
+}
+
+#[test]
+fn many_device_tokens_of_an_account_are_no_more_guesses_on_two_nodes() {
+    let [here, there] = two_nodes();
+    here.user("alice");
+    let owners: Vec<_> = (0..6).map(|_| here.logged_in("alice")).collect();
+    let mut guesses = 0;
+    for mut owner in owners {
+        for turn in 0..5 {
+            owner.move_to([&here, &there][turn % 2].address());
+            guesses += usize::from(owner.login_with("alice", "wrong").status == 401);
+        }
+    }
+    assert_eq!(guesses, 20);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::device::DeviceId;
-use crate::store::{Store, StoreError};
+use crate::store::{SharedAttempts, Store, StoreError};
 use crate::throttle::shared::{AttemptKeys, Count, CountAttempt, CountedAttempt};
 use crate::throttle::{AccountKey, Attempt, LoginThrottle, RetryAfter, ThrottleSettings};
 use crate::token::Secrets;
@@ -35,18 +35,30 @@ impl Attempts {
         now: Timestamp,
     ) -> Result<Begun, Refused> {
         let (Some(delays), Some(shared)) = (self.here.delays(), store.shared_attempts()) else {
-            return Ok(Begun { here: self.here.begin(account, device, address, now)?, shared: None });
+            return Ok(Begun { here: self.here.begin(account, device, address, now)?, shared: None, of_all_devices: None });
         };
-        let is_known_device = device.is_some() && matches!(account, AccountKey::User(_));
+        let known = account.user().filter(|_| device.is_some());
         // The address first: what may not try any more asks nothing of the store.
-        let here = self.here.begin_of_address(is_known_device, address, now)?;
-        let refused = match shared.count_attempt(&CountAttempt { key: self.keys.of(account, device), delays, now }).await {
-            Ok(Count::Counted(counted)) => return Ok(Begun { here, shared: Some(counted) }),
-            Ok(Count::Wait(wait)) => wait.into(),
-            Err(error) => error.into(),
+        let here = self.here.begin_of_address(known.is_some(), address, now)?;
+        let mut begun = Begun { here, shared: None, of_all_devices: None };
+        let own = CountAttempt { key: self.keys.of(account, device), delays, now };
+        let counted = match count(shared, &own, &mut begun.shared).await {
+            Ok(()) => match known.map(|user| self.keys.of_all_devices(user)) {
+                Some(key) => {
+                    let all = CountAttempt { key, delays: delays.of_all_devices(), now };
+                    count(shared, &all, &mut begun.of_all_devices).await
+                }
+                None => Ok(()),
+            },
+            refused => refused,
         };
-        self.here.cancelled(here);
-        Err(refused)
+        match counted {
+            Ok(()) => Ok(begun),
+            Err(refused) => {
+                self.cancelled(store, begun).await;
+                Err(refused)
+            }
+        }
     }
 
     /// The password was right.
@@ -55,20 +67,35 @@ impl Attempts {
     /// The store's; then the attempt stands as a failure.
     pub(crate) async fn succeeded(&self, store: &dyn Store, begun: Begun) -> Result<(), StoreError> {
         self.here.succeeded(begun.here);
-        match begun.shared.zip(store.shared_attempts()) {
-            Some((counted, shared)) => shared.forget_attempts(counted.key).await,
-            None => Ok(()),
+        let Some(shared) = store.shared_attempts() else { return Ok(()) };
+        if let Some(counted) = begun.shared {
+            shared.forget_attempts(counted.key).await?;
         }
+        if let Some(counted) = begun.of_all_devices {
+            shared.uncount_attempt(&counted).await?;
+        }
+        Ok(())
     }
 
     /// The password was never checked: it was no guess.
     pub(crate) async fn cancelled(&self, store: &dyn Store, begun: Begun) {
         self.here.cancelled(begun.here);
-        if let Some((counted, shared)) = begun.shared.zip(store.shared_attempts())
-            && let Err(error) = shared.uncount_attempt(&counted).await
-        {
-            tracing::warn!(%error, "an attempt that was no guess stays counted");
+        let Some(shared) = store.shared_attempts() else { return };
+        for counted in [begun.shared, begun.of_all_devices].into_iter().flatten() {
+            if let Err(error) = shared.uncount_attempt(&counted).await {
+                tracing::warn!(%error, "an attempt that was no guess stays counted");
+            }
         }
+    }
+}
+
+async fn count(shared: &dyn SharedAttempts, attempt: &CountAttempt, counted: &mut Option<CountedAttempt>) -> Result<(), Refused> {
+    match shared.count_attempt(attempt).await? {
+        Count::Counted(done) => {
+            *counted = Some(done);
+            Ok(())
+        }
+        Count::Wait(wait) => Err(wait.into()),
     }
 }
 
@@ -78,6 +105,7 @@ impl Attempts {
 pub(crate) struct Begun {
     here: Attempt,
     shared: Option<CountedAttempt>,
+    of_all_devices: Option<CountedAttempt>,
 }
 
 /// Why an attempt may not be made now.

@@ -1,29 +1,34 @@
 //! Devices that have logged in before: a signed, long-lived token, so that nobody's failures lock an owner out (OWASP, device cookies).
 //!
+//! A token belongs to the user's encoded password as it was at the login, and dies with it: whoever knew a former password is a stranger.
+//!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 //! use countersign::clock::OsRandom;
 //! use countersign::device::{DeviceTokens, LIFETIME_SECONDS};
+//! use countersign::password::EncodedPassword;
 //! use countersign::user::UserId;
 //!
 //! # let secrets = world::secrets();
-//! let (devices, ada) = (DeviceTokens::new(&secrets), UserId::new(1));
-//! let token = devices.issue(ada, None, 1_000, &OsRandom);
-//! assert!(devices.verify(&token, ada, 1_000 + LIFETIME_SECONDS).is_some());
-//! assert!(devices.verify(&token, UserId::new(2), 1_000).is_none());
+//! let (devices, ada, password) = (DeviceTokens::new(&secrets), UserId::new(1), EncodedPassword::unusable());
+//! let token = devices.issue(ada, &password, None, 1_000, &OsRandom);
+//! assert!(devices.verify(&token, ada, &password, 1_000 + LIFETIME_SECONDS).is_some());
+//! assert!(devices.verify(&token, UserId::new(2), &password, 1_000).is_none());
+//! assert!(devices.verify(&token, ada, &EncodedPassword::unusable(), 1_000).is_none()); // another password
 //! ```
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::{Random, random_bytes};
+use crate::password::EncodedPassword;
 use crate::token::Secrets;
 use crate::user::UserId;
 
-/// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with their HMAC-SHA256.
+/// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with the HMAC-SHA256 of these and of the encoded password.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -50,49 +55,52 @@ impl DeviceTokens {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.device()) }
     }
 
-    /// A token for a device from which `user` has just logged in: the one it `had` under a fresh date, or a new one. `now` is in whole seconds since 1970.
+    /// A token for a device from which `user` has just logged in, whose encoded password is `password` from now on: the device it `had` under a fresh date, or a new one.
+    /// `now` is in whole seconds since 1970.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign::clock::OsRandom;
     /// use countersign::device::DeviceTokens;
+    /// use countersign::password::EncodedPassword;
     /// use countersign::user::UserId;
     ///
     /// # let devices = DeviceTokens::new(&world::secrets());
-    /// let ada = UserId::new(1);
-    /// let first = devices.issue(ada, None, 1_000, &OsRandom);
-    /// let device = devices.verify(&first, ada, 2_000);
-    /// let renewed = devices.issue(ada, device, 2_000, &OsRandom); // the same device, known for longer
-    /// assert_eq!(devices.verify(&renewed, ada, 2_000), device);
+    /// let (ada, password) = (UserId::new(1), EncodedPassword::unusable());
+    /// let first = devices.issue(ada, &password, None, 1_000, &OsRandom);
+    /// let device = devices.verify(&first, ada, &password, 2_000);
+    /// let renewed = devices.issue(ada, &password, device, 2_000, &OsRandom); // the same device, known for longer
+    /// assert_eq!(devices.verify(&renewed, ada, &password, 2_000), device);
     /// ```
-    pub fn issue(&self, user: UserId, had: Option<DeviceId>, now: u64, random: &dyn Random) -> String {
+    pub fn issue(&self, user: UserId, password: &EncodedPassword, had: Option<DeviceId>, now: u64, random: &dyn Random) -> String {
         let device = had.unwrap_or_else(|| DeviceId(u64::from_be_bytes(random_bytes(random))));
         let mut bytes = Vec::with_capacity(MAX_BYTES);
         bytes.extend_from_slice(&device.0.to_be_bytes());
         bytes.extend_from_slice(&now.to_be_bytes());
         bytes.extend_from_slice(user.to_string().as_bytes());
-        let tag = hmac::sign(&self.key, &bytes);
+        let tag = hmac::sign(&self.key, &signed(&bytes, password));
         bytes.extend_from_slice(tag.as_ref());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The device that this token names, if it was issued for this very user within the last year.
+    /// The device that this token names, if it was issued for this very user and this very encoded password within the last year.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign::device::DeviceTokens;
+    /// use countersign::password::EncodedPassword;
     /// use countersign::user::UserId;
     ///
     /// # let devices = DeviceTokens::new(&world::secrets());
-    /// assert_eq!(devices.verify("a forgery", UserId::new(1), 1_000), None);
+    /// assert_eq!(devices.verify("a forgery", UserId::new(1), &EncodedPassword::unusable(), 1_000), None);
     /// ```
-    pub fn verify(&self, token: &str, user: UserId, now: u64) -> Option<DeviceId> {
+    pub fn verify(&self, token: &str, user: UserId, password: &EncodedPassword, now: u64) -> Option<DeviceId> {
         if token.len() > 2 * MAX_BYTES {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (body, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-        hmac::verify(&self.key, body, tag).ok()?;
+        hmac::verify(&self.key, &signed(body, password), tag).ok()?;
         let (device, rest) = body.split_first_chunk()?;
         let (issued, owner) = rest.split_first_chunk()?;
         let (device, issued) = (u64::from_be_bytes(*device), u64::from_be_bytes(*issued));
@@ -105,6 +113,11 @@ impl fmt::Debug for DeviceTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DeviceTokens(..)")
     }
+}
+
+/// What is signed: the token's body, then the encoded password's digest, which is not in the token.
+fn signed(body: &[u8], password: &EncodedPassword) -> Vec<u8> {
+    [body, digest::digest(&digest::SHA256, password.as_str().as_bytes()).as_ref()].concat()
 }
 
 /// A device from which a user has logged in before: 64 random bits.
@@ -138,16 +151,28 @@ mod tests {
         let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
         let others = DeviceTokens::new(&Secrets::from_text(&"e".repeat(32)).unwrap());
         let (alice, bob) = (UserId::new(1), "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap());
-        let token = tokens.issue(alice, None, 1_000, &OsRandom);
-        let device = tokens.verify(&token, alice, 1_000).unwrap();
-        assert_eq!(tokens.verify(&token, alice, 1_000 + LIFETIME_SECONDS), Some(device));
-        assert_eq!(tokens.verify(&token, alice, 1_001 + LIFETIME_SECONDS), None);
-        assert_eq!(tokens.verify(&token, bob, 1_000), None);
-        assert!(tokens.verify(&tokens.issue(bob, None, 1_000, &OsRandom), bob, 1_000).is_some());
-        assert_eq!(others.verify(&token, alice, 1_000), None);
-        assert_eq!(tokens.verify(&tokens.issue(alice, Some(device), 2_000, &OsRandom), alice, 2_000), Some(device));
+        let password = EncodedPassword::unusable();
+        let token = tokens.issue(alice, &password, None, 1_000, &OsRandom);
+        let device = tokens.verify(&token, alice, &password, 1_000).unwrap();
+        assert_eq!(tokens.verify(&token, alice, &password, 1_000 + LIFETIME_SECONDS), Some(device));
+        assert_eq!(tokens.verify(&token, alice, &password, 1_001 + LIFETIME_SECONDS), None);
+        assert_eq!(tokens.verify(&token, bob, &password, 1_000), None);
+        let of_bob = tokens.issue(bob, &password, None, 1_000, &OsRandom);
+        assert!(tokens.verify(&of_bob, bob, &password, 1_000).is_some());
+        assert_eq!(others.verify(&token, alice, &password, 1_000), None);
+        let renewed = tokens.issue(alice, &password, Some(device), 2_000, &OsRandom);
+        assert_eq!(tokens.verify(&renewed, alice, &password, 2_000), Some(device));
         for broken in ["", "x", &token[1..], &format!("{token}A"), &"A".repeat(5_000)] {
-            assert_eq!(tokens.verify(broken, alice, 1_000), None, "{broken:?}");
+            assert_eq!(tokens.verify(broken, alice, &password, 1_000), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn a_device_is_a_stranger_under_another_password() {
+        let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
+        let [old, new] = ["argon2$one", "argon2$other"].map(|line| EncodedPassword::from_stored(line.to_owned()));
+        let token = tokens.issue(UserId::new(1), &old, None, 1_000, &OsRandom);
+        assert!(tokens.verify(&token, UserId::new(1), &old, 1_000).is_some());
+        assert_eq!(tokens.verify(&token, UserId::new(1), &new, 1_000), None);
     }
 }

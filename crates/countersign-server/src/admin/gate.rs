@@ -269,7 +269,7 @@ pub(super) fn knock_cookie(admin: &Admin, token: &Token) -> HeaderValue {
 
 fn cookie(admin: &Admin, name: &str, value: &str, more: &str) -> HeaderValue {
     let secure = if admin.https { "; Secure" } else { "" };
-    let line = format!("{name}={value}; Path=/admin; HttpOnly; SameSite=Strict{secure}{more}");
+    let line = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict{secure}{more}");
     HeaderValue::from_str(&line).unwrap_or(HeaderValue::from_static(""))
 }
 
@@ -330,6 +330,8 @@ fn is_older(then: Timestamp, now: Timestamp, most: Duration) -> bool {
     now.duration_since(then) > jiff::SignedDuration::try_from(most).unwrap_or(jiff::SignedDuration::MAX)
 }
 
+/// Where this site's cookies go.
+pub(super) const PATH: &str = "/admin";
 const SESSION_COOKIE: &str = "countersign_admin";
 const KNOCK_COOKIE: &str = "countersign_admin_form";
 

@@ -14,7 +14,7 @@ use countersign::user::{Account, UserId};
 use super::fault::Fault;
 use super::field::{Errors, Field};
 use super::frame::{Frame, page, redirect};
-use super::gate::{Knock, Posted, Query, Staff, Token, knock_cookie, no_session_cookie, session_cookie};
+use super::gate::{Knock, PATH, Posted, Query, Staff, Token, knock_cookie, no_session_cookie, session_cookie};
 use super::{Admin, Answer, with_cookie};
 
 pub(super) async fn form(State(admin): State<Admin>, Query(query): Query, staff: Result<Staff, Fault>, headers: HeaderMap) -> Answer {
@@ -75,7 +75,9 @@ pub(super) async fn enter(admin: &Admin, user: UserId, peer: &Peer, next: &str) 
     };
     admin.store.begin_admin_session(&session).await?;
     note(admin, AuditKind::AdminLogin, Some(user), peer);
-    Ok(with_cookie(redirect(next), session_cookie(admin, &token)))
+    // Strangers' guesses keep no operator out of the browser in which they signed in before.
+    let known = admin.auth.remember_device(user, peer, PATH).await?;
+    Ok(with_cookie(with_cookie(redirect(next), session_cookie(admin, &token)), known))
 }
 
 /// The page that asks for the password before something dangerous, and brings what was filled in back with it. Passwords are not brought back.

@@ -17,7 +17,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::session::rotation::Generation;
 use crate::session::{NewSession, SessionId, Transport};
-use crate::user::{Candidate, KnownUser, User, UserId};
+use crate::user::{Candidate, FoundUser, KnownUser, User, UserId};
 
 impl Auth {
     /// Logs a user in without a password: after a sign-in with another provider, a link in a mail, or in a test. The proof is the caller's affair, and so is throttling.
@@ -38,7 +38,7 @@ impl Auth {
     /// }
     /// ```
     pub async fn log_in(&self, user: UserId, transport: Transport, client: &Peer) -> Result<LoggedIn, Problem> {
-        let candidate = self.people.candidate(user).await?.filter(|candidate| candidate.account().is_active());
+        let candidate = self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
         begin(self, client, transport, candidate.ok_or_else(|| Problem::new(Code::UserInactive))?, None).await
     }
 }
@@ -157,9 +157,10 @@ pub(super) async fn begin(
     auth: &Auth,
     peer: &Peer,
     transport: Transport,
-    user: Candidate,
+    found: FoundUser<Candidate>,
     device: Option<DeviceId>,
 ) -> Result<LoggedIn, Problem> {
+    let FoundUser { user, password } = found;
     let (id, now) = (user.account().id(), auth.clock.now());
     let jti = new_jti(auth);
     let expires_at = now.saturating_add(auth.settings.session_absolute).map_err(internal)?;
@@ -185,7 +186,7 @@ pub(super) async fn begin(
     let grant =
         Grant { user: &**user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
     let mut issued = grant.issue(auth)?;
-    let device_token = auth.devices.issue(id, device, auth.seconds(), &*auth.random);
+    let device_token = auth.devices.issue(id, &password, device, auth.seconds(), &*auth.random);
     let device_token = match transport {
         Transport::Body => Some(device_token),
         Transport::Cookie => {

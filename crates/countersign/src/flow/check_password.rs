@@ -2,11 +2,14 @@
 //!
 //! A wrong name, a wrong password and a user who may not enter get one answer at one cost in time, and count alike against the throttle.
 
+use std::time::Duration;
+
+use axum::http::HeaderValue;
 use countersign_verify::Account;
 
 use crate::attempts;
 use crate::auth::Auth;
-use crate::device::DeviceId;
+use crate::device::{self, DeviceId};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::{EncodedPassword, HashError, Password};
@@ -17,7 +20,8 @@ use crate::user::{Candidate, FoundUser, UserId, fold};
 impl Auth {
     /// Whether this is the password of an active user for whom `may` holds, under the throttle and at the cost of a login: who it is. No session begins.
     ///
-    /// For pages of an app's own that are behind the same passwords, such as an admin site. `login` is a user name or an e-mail address, as it was typed.
+    /// For pages of an app's own that are behind the same passwords, such as an admin site. `login` is a user name or an e-mail address, as it was typed. A browser that
+    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do.
     ///
     /// # Errors
     /// [`PasswordRefused`]. Say nothing more to the client than that the name or the password is wrong.
@@ -48,6 +52,31 @@ impl Auth {
             Err(Refused::Hash(error)) => Err(error.into()),
             Err(Refused::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// The `Set-Cookie` that makes a browser known to [`check_password`](Self::check_password) as one of this user's, on pages under `path`: add it to the answer when the
+    /// password was right. It lasts for a year, or until the password changes. The endpoints under the base path have a cookie of their own.
+    ///
+    /// # Errors
+    /// The store's.
+    ///
+    /// ```no_run
+    /// use axum::http::HeaderValue;
+    /// use countersign::http::Peer;
+    /// use countersign::password::Password;
+    /// use countersign::{Auth, PasswordRefused};
+    ///
+    /// # async fn enter(auth: Auth, name: &str, password: Password, client: Peer) -> Result<HeaderValue, PasswordRefused> {
+    /// let who = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
+    /// let set_cookie = auth.remember_device(who, &client, "/office").await?;
+    /// # Ok(set_cookie)
+    /// # }
+    /// ```
+    pub async fn remember_device(&self, user: UserId, client: &Peer, path: &str) -> Result<HeaderValue, StoreError> {
+        let password = self.people.password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
+        let had = known_device(self, client.device_tokens.iter().map(String::as_str), user, &password);
+        let token = self.devices.issue(user, &password, had, self.seconds(), &*self.random);
+        Ok(self.checked.cookies.set_device_at(path, &token, Duration::from_secs(device::LIFETIME_SECONDS)))
     }
 }
 
@@ -114,10 +143,13 @@ pub(super) async fn check(
     may: impl Fn(&dyn Account) -> bool + Send,
 ) -> Result<Checked, Refused> {
     let found = auth.people.by_login(login).await?;
-    let device =
-        found.as_ref().zip(device_token).and_then(|(found, token)| auth.devices.verify(token, found.user.account().id(), auth.seconds()));
+    let device = found.as_ref().and_then(|found| {
+        let tokens = device_token.into_iter().chain(peer.device_tokens.iter().map(String::as_str));
+        known_device(auth, tokens, found.user.account().id(), &found.password)
+    });
     let folded = fold(login);
-    let begun = auth.attempts.begin(&*auth.store, account(found.as_ref(), &folded), device, peer.ip, auth.clock.now()).await;
+    let counted = found.as_ref().map_or(AccountKey::Unknown(&folded), |found| account_key(found.user.account(), &folded));
+    let begun = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await;
     let attempt = match begun {
         Ok(attempt) => attempt,
         Err(attempts::Refused::Wait(wait)) => return Err(Refused::Throttled(wait, found)),
@@ -133,10 +165,12 @@ pub(super) async fn check(
         }
     };
     match found {
-        Some(found) if verdict.matches => {
+        Some(mut found) if verdict.matches => {
             auth.attempts.succeeded(&*auth.store, attempt).await?;
-            if verdict.outdated {
-                upgrade(auth, found.user.account().id(), &found.password, password).await;
+            if verdict.outdated
+                && let Some(new) = upgrade(auth, found.user.account().id(), &found.password, password).await
+            {
+                found.password = new;
             }
             Ok(Checked { found, device })
         }
@@ -161,18 +195,40 @@ impl From<Refused> for Problem {
     }
 }
 
-/// Whatever spelling or address named it, an account is counted once.
-fn account<'a>(found: Option<&FoundUser<Candidate>>, folded: &'a str) -> AccountKey<'a> {
-    found.map_or(AccountKey::Unknown(folded), |found| AccountKey::User(found.user.account().id()))
+/// The first of these devices that this user has logged in from with this password.
+pub(super) fn known_device<'a>(
+    auth: &Auth,
+    tokens: impl IntoIterator<Item = &'a str>,
+    user: UserId,
+    password: &EncodedPassword,
+) -> Option<DeviceId> {
+    tokens.into_iter().find_map(|token| auth.devices.verify(token, user, password, auth.seconds()))
 }
 
-/// Encodes the password anew in today's form. A login does not fail for it.
-async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) {
-    match auth.passwords.hash(password).await {
-        Ok(new) => match auth.people.upgrade_password(user, old, &new).await {
-            Ok(()) => tracing::info!(user = %user, "the password's encoding was upgraded"),
-            Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
-        },
-        Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
+/// A user's name and their address are counted apart, as the texts that they are: two that name nobody are. All else that an app lets name a user is counted once.
+pub(super) fn account_key<'a>(account: &dyn Account, folded: &'a str) -> AccountKey<'a> {
+    let user = account.id();
+    let is_theirs = [account.username(), account.email()].iter().any(|text| fold(text) == folded);
+    if is_theirs { AccountKey::Named { user, by: folded } } else { AccountKey::User(user) }
+}
+
+/// Encodes the password anew in today's form; what is stored now. A login does not fail for it.
+async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) -> Option<EncodedPassword> {
+    let new = match auth.passwords.hash(password).await {
+        Ok(new) => new,
+        Err(error) => {
+            tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
+            return None;
+        }
+    };
+    match auth.people.upgrade_password(user, old, &new).await {
+        Ok(()) => {
+            tracing::info!(user = %user, "the password's encoding was upgraded");
+            Some(new)
+        }
+        Err(error) => {
+            tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
+            None
+        }
     }
 }

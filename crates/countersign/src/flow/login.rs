@@ -70,9 +70,8 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
-    let device_token = asked.device_token.as_deref().or_else(|| auth.checked.cookies.device_of(&headers));
-    let refused = match check(auth, &asked.username, &asked.password, device_token, peer, |_| true).await {
-        Ok(Checked { found, device }) => return Ok(begin(auth, peer, asked.transport, found.user, device).await?.into_response()),
+    let refused = match check(auth, &asked.username, &asked.password, asked.device_token.as_deref(), peer, |_| true).await {
+        Ok(Checked { found, device }) => return Ok(begin(auth, peer, asked.transport, found, device).await?.into_response()),
         Err(refused) => refused,
     };
     let now = auth.clock.now();

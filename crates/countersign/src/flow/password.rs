@@ -1,20 +1,25 @@
 //! `POST /accounts/password`: a new password, for who knows the old one. Ends the user's other sessions.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use countersign_verify::Account;
 
+use super::check_password::known_device;
 use super::issue::no_store;
 use crate::attempts::Refused;
 use crate::auth::Auth;
+use crate::device;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::Fields;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::password::{Password, UserAttributes, validate};
 use crate::throttle::AccountKey;
+use crate::user::fold;
 
 /// What is sent.
 #[derive(utoipa::ToSchema)]
@@ -51,23 +56,17 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let device = auth.checked.cookies.device_of(request.headers());
-    let device = device.and_then(|token| auth.devices.verify(token, who.user().id(), auth.seconds()));
     let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
-    let counted = AccountKey::User(who.user().id());
+    let stored = auth.people.password_of(who.user().id()).await?;
+    let tokens = peer.device_tokens.iter().map(String::as_str);
+    let device = stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
+    let counted = AccountKey::Named { user: who.user().id(), by: &fold(who.user().username()) };
     let attempt = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await.map_err(|refused| match refused {
         Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
         Refused::Store(error) => error.into(),
     })?;
-    let stored = match auth.people.password_of(who.user().id()).await {
-        Ok(stored) => stored,
-        Err(error) => {
-            auth.attempts.cancelled(&*auth.store, attempt).await;
-            return Err(error.into());
-        }
-    };
     let verdict = match auth.passwords.verify(stored.as_ref(), &old).await {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -89,7 +88,13 @@ pub(crate) async fn change_password(
     auth.catch_up().await?;
     auth.events.on_password_changed(&peer.event(now, Some(who.user()), Some(session)));
     tracing::info!(user = %who.user().id(), session = %who.claims().sid, "the password was changed");
-    Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
+    // What the device was known by died with the old password.
+    let mut cookies = Vec::new();
+    if who.claims().csrf.is_some() {
+        let token = auth.devices.issue(id, &encoded, device, auth.seconds(), &*auth.random);
+        cookies.push(auth.checked.cookies.set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)));
+    }
+    Ok((StatusCode::NO_CONTENT, no_store(cookies)).into_response())
 }
 
 fn read(mut fields: Fields, user: &dyn Account) -> Result<(Password, Password), Problem> {

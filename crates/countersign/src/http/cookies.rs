@@ -189,7 +189,12 @@ impl Cookies {
     /// assert_eq!(line, "devicetoken=abc; Path=/accounts; Max-Age=60; HttpOnly; SameSite=Lax");
     /// ```
     pub fn set_device(&self, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!("{}={token}; Path={}; Max-Age={}; HttpOnly{}", self.device, self.device_path, lifetime.as_secs(), self.attributes))
+        self.set_device_at(&self.device_path, token, lifetime)
+    }
+
+    /// Sets a device cookie for pages elsewhere.
+    pub(crate) fn set_device_at(&self, path: &str, token: &str, lifetime: Duration) -> HeaderValue {
+        value(format!("{}={token}; Path={path}; Max-Age={}; HttpOnly{}", self.device, lifetime.as_secs(), self.attributes))
     }
 
     /// Removes the refresh and the CSRF cookie. The device stays known.
@@ -240,7 +245,12 @@ impl Cookies {
     /// assert_eq!(cookies.device_of(&headers), Some("abc"));
     /// ```
     pub fn device_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        values(headers, &self.device).next()
+        self.devices_of(headers).next()
+    }
+
+    /// The device tokens of a request: there may be one for each path.
+    pub(crate) fn devices_of<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
+        values(headers, &self.device)
     }
 }
 

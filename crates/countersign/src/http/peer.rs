@@ -36,6 +36,8 @@ pub struct Peer {
     pub ip: IpAddr,
     /// Its `User-Agent`, cut to 255 characters.
     pub user_agent: String,
+    /// The device tokens that came along, by which a [password check](Auth::check_password) knows a device from which its owner has logged in before. At most four.
+    pub device_tokens: Vec<String>,
 }
 
 impl Peer {
@@ -47,7 +49,7 @@ impl Peer {
     /// assert!(Peer::local().ip.is_loopback());
     /// ```
     pub fn local() -> Self {
-        Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new() }
+        Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new(), device_tokens: Vec::new() }
     }
 
     /// What happened to `account`, in a request of this client.
@@ -66,8 +68,11 @@ impl FromRequestParts<Auth> for Peer {
         Ok(Self {
             ip: client_address(connection, &parts.headers, &auth.settings.trusted_proxies),
             user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS).collect()).unwrap_or_default(),
+            device_tokens: auth.checked.cookies.devices_of(&parts.headers).take(DEVICE_TOKENS).map(str::to_owned).collect(),
         })
     }
 }
 
 const USER_AGENT_CHARS: usize = 255;
+/// One of the app's pages, one of these endpoints, and what former settings left.
+const DEVICE_TOKENS: usize = 4;

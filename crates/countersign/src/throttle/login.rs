@@ -14,11 +14,13 @@ use crate::user::UserId;
 /// An attempt is counted when it **begins**, before the password is hashed, so that parallel guesses do not slip through. A right password takes its count back.
 ///
 /// - **Account**: the first failures are free (5 by default); after that the next attempt has to wait 1 s, 2 s, 4 s and so on up to the longest delay. One failure is
-///   forgiven for each longest delay (15 minutes) that passes without an attempt, which is no faster than guessing on at the pace of the delays. A name that nobody has
-///   is counted alike, in a table of its own, so that throttling does not tell who exists and invented names push out nobody's count.
-/// - **Known device** (OWASP, "device cookies"): a login from a device that has logged in to this very account before is counted by account *and* device, and by nothing
-///   else: neither what strangers do to the account nor what they do from the same address can lock the owner out. Its own failures can.
-/// - **Address**: failures of all accounts together (100 in 10 minutes by default), evenly given back.
+///   forgiven for each longest delay (15 minutes) that passes without an attempt, which is no faster than guessing on at the pace of the delays. What is counted is the text
+///   that was typed, so a user's name and their address are counted apart, as two texts are that name nobody: throttling tells neither who exists nor which name and
+///   which address are one user's. A name that nobody has is in a table of its own, so that invented names push out nobody's count.
+/// - **Known device** (OWASP, "device cookies"): a login from a device that has logged in to this very account before is counted apart from strangers' guesses: by account *and*
+///   device, by all known devices of the account together (four times as many are free), and by address among known devices. What strangers do to the account, or from the
+///   same address, does not lock the owner out. Their own failures can.
+/// - **Address**: failures of all accounts together (100 in 10 minutes by default), evenly given back; those of known devices by themselves.
 ///
 /// An attempt that is refused is not counted: hammering at a closed door does not keep it closed.
 ///
@@ -84,22 +86,25 @@ impl LoginThrottle {
     /// assert_eq!(throttle.begin(nobody, None, address, now).unwrap_err().seconds(), 1);
     /// ```
     pub fn begin(&self, account: AccountKey<'_>, device: Option<DeviceId>, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
-        let (place, is_known_device) = self.place(account, device);
-        let Attempt { address, now, .. } = self.begin_of_address(is_known_device, address, now)?;
-        let counted = self.delays.map(|delays| {
-            let serial = self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
-            Ok((place, serial))
+        let known = account.user().filter(|_| device.is_some());
+        let mut attempt = self.begin_of_address(known.is_some(), address, now)?;
+        let Some(delays) = self.delays else { return Ok(attempt) };
+        let counted = self.count(self.place(account, device), delays, attempt.now).and_then(|counted| {
+            attempt.counted = Some(counted);
+            let Some(user) = known else { return Ok(()) };
+            attempt.of_all_devices = Some(self.count(self.place_of_devices(user), delays.of_all_devices(), attempt.now)?);
+            Ok(())
         });
-        match counted.transpose() {
-            Ok(counted) => Ok(Attempt { counted, address, now }),
+        match counted {
+            Ok(()) => Ok(attempt),
             Err(wait) => {
-                self.refund_address(address, now);
+                self.cancelled(attempt);
                 Err(wait)
             }
         }
     }
 
-    /// The password was right: the account, or the known device, begins anew, and the address gets its attempt back.
+    /// The password was right: the account, or the known device, begins anew. The address, and the account's known devices together, get their attempt back.
     ///
     /// ```
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
@@ -113,10 +118,11 @@ impl LoginThrottle {
     /// ```
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn succeeded(&self, attempt: Attempt) {
-        let Attempt { counted, address, now } = attempt;
+        let Attempt { counted, of_all_devices, address, now } = attempt;
         if let Some((place, _)) = counted {
             self.table(place).update(place.key, now, |failures| *failures = None);
         }
+        self.uncount(of_all_devices, now);
         self.refund_address(address, now);
     }
 
@@ -134,10 +140,9 @@ impl LoginThrottle {
     /// ```
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn cancelled(&self, attempt: Attempt) {
-        let Attempt { counted, address, now } = attempt;
-        if let Some((place, before)) = counted {
-            self.table(place).update(place.key, now, |failures| before.restore(failures));
-        }
+        let Attempt { counted, of_all_devices, address, now } = attempt;
+        self.uncount(counted, now);
+        self.uncount(of_all_devices, now);
         self.refund_address(address, now);
     }
 
@@ -153,12 +158,12 @@ impl LoginThrottle {
     /// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
     /// drop(throttle.begin_of_address(false, address, now).unwrap()); // a wrong password
     /// assert!(throttle.begin_of_address(false, address, now).is_err());
-    /// assert!(throttle.begin_of_address(true, address, now).is_ok()); // a known device
+    /// assert!(throttle.begin_of_address(true, address, now).is_ok()); // known devices are counted by themselves
     /// ```
     pub fn begin_of_address(&self, is_known_device: bool, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
         let now = micros(now);
-        let address = self.pace.filter(|_| !is_known_device).map(|pace| self.charge_address(pace, AddressKey::new(address), now));
-        Ok(Attempt { counted: None, address: address.transpose()?, now })
+        let address = self.pace.map(|pace| self.charge_address(pace, AddressKey::new(is_known_device, address), now));
+        Ok(Attempt { counted: None, of_all_devices: None, address: address.transpose()?, now })
     }
 
     /// How long an account has to wait after how many failures; `None` without a limit.
@@ -187,14 +192,33 @@ impl LoginThrottle {
         self.users.len() + self.names.len() + self.devices.len() + self.addresses.len()
     }
 
-    /// Where an attempt is counted, and whether it is from a known device.
-    fn place(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> (Place, bool) {
+    fn count(&self, place: Place, delays: Delays, now: u64) -> Result<(Place, Before), RetryAfter> {
+        let before = self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
+        Ok((place, before))
+    }
+
+    fn uncount(&self, counted: Option<(Place, Before)>, now: u64) {
+        if let Some((place, before)) = counted {
+            self.table(place).update(place.key, now, |failures| before.restore(failures));
+        }
+    }
+
+    /// Where an attempt is counted.
+    fn place(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> Place {
         let (room, key) = match (account, device) {
-            (AccountKey::User(user), Some(device)) => (Room::Devices, (self.hasher.hash_one(user), device.0)),
+            (AccountKey::User(user) | AccountKey::Named { user, .. }, Some(device)) => {
+                (Room::Devices, (self.hasher.hash_one(user), device.0))
+            }
             (AccountKey::User(user), None) => (Room::Users, (self.hasher.hash_one(user), 0)),
+            (AccountKey::Named { by, .. }, None) => (Room::Users, (0, self.hasher.hash_one(by))),
             (AccountKey::Unknown(name), _) => (Room::Names, (0, self.hasher.hash_one(name))),
         };
-        (Place { room, key }, matches!(room, Room::Devices))
+        Place { room, key }
+    }
+
+    /// Where the attempts from all known devices of a user are counted.
+    fn place_of_devices(&self, user: UserId) -> Place {
+        Place { room: Room::Devices, key: (0, self.hasher.hash_one(user)) }
     }
 
     const fn table(&self, place: Place) -> &Table<Key, Failures> {
@@ -223,16 +247,39 @@ impl LoginThrottle {
 /// use countersign::throttle::AccountKey;
 /// use countersign::user::{UserId, fold};
 ///
-/// let typed = fold("NoBody");
-/// assert_eq!(AccountKey::Unknown(&typed), AccountKey::Unknown("nobody"));
-/// assert_ne!(AccountKey::User(UserId::new(1)), AccountKey::Unknown("1"));
+/// let (ada, typed) = (UserId::new(1), fold("Ada"));
+/// assert_eq!(AccountKey::Unknown(&typed), AccountKey::Unknown("ada"));
+/// assert_eq!(AccountKey::Named { user: ada, by: &typed }.user(), Some(ada));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountKey<'a> {
-    /// A user's, whatever spelling or e-mail address named her.
+    /// A user's, named by their user name or e-mail address, folded: counted by this text, as if it named nobody.
+    Named {
+        /// Who it is.
+        user: UserId,
+        /// The folded text.
+        by: &'a str,
+    },
+    /// A user's, named by anything else; counted once, however many spellings an app knows.
     User(UserId),
-    /// A name that nobody has, after normalisation.
+    /// A name that nobody has, folded.
     Unknown(&'a str),
+}
+
+impl AccountKey<'_> {
+    /// The user, if it is one.
+    ///
+    /// ```
+    /// use countersign::throttle::AccountKey;
+    ///
+    /// assert_eq!(AccountKey::Unknown("nobody").user(), None);
+    /// ```
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            Self::Named { user, .. } | Self::User(user) => Some(user),
+            Self::Unknown(_) => None,
+        }
+    }
 }
 
 /// A counted attempt whose end is not known yet. Dropped, it is a failure.
@@ -249,6 +296,7 @@ pub enum AccountKey<'a> {
 #[must_use = "a right password must be told, or it counts as a failure"]
 pub struct Attempt {
     counted: Option<(Place, Before)>,
+    of_all_devices: Option<(Place, Before)>,
     address: Option<AddressKey>,
     now: u64,
 }
@@ -266,25 +314,33 @@ enum Room {
     Devices,
 }
 
-/// User and device, or zero and the hash of a name, under a key that nobody outside knows.
+/// User and device, or zero and the hash of a name (of the user, for all their devices), under a key that nobody outside knows.
 type Key = (u64, u64);
 
-/// An address as it is counted: a household or a host. One IPv6 subscriber has a /64 at least, so anything longer would be free to change.
+/// An address as it is counted, for strangers and for known devices apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum AddressKey {
+struct AddressKey {
+    is_known_device: bool,
+    network: Network,
+}
+
+/// A household or a host. One IPv6 subscriber has a /64 at least, so anything longer would be free to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Network {
     V4([u8; 4]),
     V6([u8; 8]),
 }
 
 impl AddressKey {
-    fn new(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4.octets()),
+    fn new(is_known_device: bool, address: IpAddr) -> Self {
+        let network = match address.to_canonical() {
+            IpAddr::V4(v4) => Network::V4(v4.octets()),
             IpAddr::V6(v6) => {
                 let [a, b, c, d, e, f, g, h, ..] = v6.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
+                Network::V6([a, b, c, d, e, f, g, h])
             }
-        }
+        };
+        Self { is_known_device, network }
     }
 }
 
@@ -356,6 +412,12 @@ impl Delays {
         let (free, longest) = (settings.account_attempts, span(settings.account_max_delay));
         let doublings = longest.div_ceil(SECOND).next_power_of_two().ilog2();
         (free > 0).then(|| Self { free, longest, most: free.saturating_add(doublings) })
+    }
+
+    /// For all known devices of an account together: one that was stolen, and guesses as fast as it may, does not lock out the others.
+    pub(crate) const fn of_all_devices(self) -> Self {
+        let free = self.free.saturating_mul(4);
+        Self { free, longest: self.longest, most: free.saturating_add(self.most - self.free) }
     }
 
     /// The failures that are left of so `many`, and how long to wait yet, when the last attempt began at `last` and no later than `now`: microseconds since 1970 all.

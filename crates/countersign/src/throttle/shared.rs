@@ -20,6 +20,7 @@ use super::login::Delays;
 use super::{AccountKey, RetryAfter};
 use crate::device::DeviceId;
 use crate::token::Secrets;
+use crate::user::UserId;
 
 /// Names accounts for a table that others may read: their HMAC-SHA256, cut to 128 bits.
 ///
@@ -48,7 +49,7 @@ impl AttemptKeys {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.attempts()) }
     }
 
-    /// The key of an account, or of a known device with it.
+    /// The key of an account, or of a known device with it. A text that names a user is called as one that names nobody.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -63,7 +64,7 @@ impl AttemptKeys {
     pub fn of(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> AttemptKey {
         let mut named = hmac::Context::with_key(&self.key);
         match (account, device) {
-            (AccountKey::Unknown(name), _) => {
+            (AccountKey::Unknown(name) | AccountKey::Named { by: name, .. }, None) | (AccountKey::Unknown(name), Some(_)) => {
                 named.update(b"n");
                 named.update(name.as_bytes());
             }
@@ -71,15 +72,32 @@ impl AttemptKeys {
                 named.update(b"u");
                 named.update(user.to_string().as_bytes());
             }
-            (AccountKey::User(user), Some(device)) => {
+            (AccountKey::User(user) | AccountKey::Named { user, .. }, Some(device)) => {
                 named.update(b"d");
                 named.update(&device.0.to_be_bytes());
                 named.update(user.to_string().as_bytes());
             }
         }
-        let mut key = [0; 16];
-        key.copy_from_slice(&named.sign().as_ref()[..16]);
-        AttemptKey(key)
+        AttemptKey::cut(&named.sign())
+    }
+
+    /// The key of all known devices of a user together.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::device::DeviceId;
+    /// use countersign::throttle::{AccountKey, shared::AttemptKeys};
+    /// use countersign::user::UserId;
+    ///
+    /// # let keys = AttemptKeys::new(&world::secrets());
+    /// let ada = UserId::new(1);
+    /// assert_ne!(keys.of_all_devices(ada), keys.of(AccountKey::User(ada), Some(DeviceId(42))));
+    /// ```
+    pub fn of_all_devices(&self, user: UserId) -> AttemptKey {
+        let mut named = hmac::Context::with_key(&self.key);
+        named.update(b"a");
+        named.update(user.to_string().as_bytes());
+        AttemptKey::cut(&named.sign())
     }
 }
 
@@ -98,6 +116,14 @@ impl fmt::Debug for AttemptKeys {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptKey(pub [u8; 16]);
+
+impl AttemptKey {
+    fn cut(tag: &hmac::Tag) -> Self {
+        let mut key = [0; 16];
+        key.copy_from_slice(&tag.as_ref()[..16]);
+        Self(key)
+    }
+}
 
 /// An attempt to be counted.
 ///

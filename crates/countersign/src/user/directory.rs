@@ -174,10 +174,17 @@ impl Directory {
     }
 
     /// The user with this id, as one who is about to log in.
-    pub(crate) async fn candidate(&self, id: UserId) -> Result<Option<Candidate>, StoreError> {
+    pub(crate) async fn candidate(&self, id: UserId) -> Result<Option<FoundUser<Candidate>>, StoreError> {
         match self {
-            Self::Own(store) => Ok(store.user_by_id(id).await?.map(|user| Candidate::Own(Box::new(user)))),
-            Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| Candidate::Custom(found.user))),
+            Self::Own(store) => {
+                // The password first: a session begins on a row that is no older than it.
+                let Some(password) = store.password_of(id).await? else { return Ok(None) };
+                Ok(store.user_by_id(id).await?.map(|user| FoundUser { user: Candidate::Own(Box::new(user)), password }))
+            }
+            Self::Custom(users) => {
+                let found = users.by_id(id).await?;
+                Ok(found.map(|found| FoundUser { user: Candidate::Custom(found.user), password: found.password }))
+            }
         }
     }
 

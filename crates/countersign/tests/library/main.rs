@@ -1,6 +1,7 @@
 //! What the library promises an app that mounts it: users of its own, events, protection, and mistakes that are told at the start.
 
 mod builder;
+mod check_password;
 mod custom_users;
 mod events;
 mod instances;
