@@ -1,6 +1,7 @@
 //! Many nodes on one PostgreSQL database.
 
 mod balanced;
+mod failover;
 mod faults;
 mod moving;
 mod throttle;

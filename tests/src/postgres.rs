@@ -68,12 +68,7 @@ impl Cluster {
     }
 
     fn start_with(settings: &[&str], port: u16, furnish: impl FnOnce(&Path)) -> Self {
-        let binaries = binaries();
-        let directory = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a temporary directory").keep();
-        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("its mode");
-        if is_root() {
-            run(Command::new("chown").arg("postgres:").arg(&directory));
-        }
+        let (binaries, directory) = (binaries(), new_directory());
         let mut initdb = as_nobody_special(&binaries.join("initdb"));
         initdb
             .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"])
@@ -84,6 +79,29 @@ impl Cluster {
         let mut cluster = Self { directory, binaries, settings, port, databases: AtomicU32::new(0), keeper: None };
         cluster.wake();
         cluster
+    }
+
+    /// A standby that follows this cluster until it is [promoted](Self::promote).
+    ///
+    /// # Panics
+    /// When it cannot be made, or does not start.
+    pub fn standby(&self) -> Self {
+        let directory = new_directory();
+        let mut copy = as_nobody_special(&self.binaries.join("pg_basebackup"));
+        copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync", "--write-recovery-conf", "-h"]).arg(&self.directory);
+        run(copy.args(["-p", &self.port.to_string(), "-D"]).arg(directory.join("data")));
+        let (binaries, settings) = (self.binaries.clone(), self.settings.clone());
+        let mut standby = Self { directory, binaries, settings, port: self.port, databases: AtomicU32::new(0), keeper: None };
+        standby.wake();
+        standby
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    /// When it does not become that within a minute.
+    pub fn promote(&self) {
+        assert_eq!(self.sql("postgres", "SELECT pg_promote()"), "t", "{}", self.log());
     }
 
     /// Starts the server, or starts it again.
@@ -154,6 +172,11 @@ impl Cluster {
         run(psql.args(["-d", database, "-c", statement]))
     }
 
+    /// The file of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join(format!(".s.PGSQL.{}", self.port))
+    }
+
     /// The directory of its socket, for programs that take one in place of a host.
     pub fn socket_directory(&self) -> &Path {
         &self.directory
@@ -174,10 +197,26 @@ impl Cluster {
             // So that it begins no new process when it sees the others end: one that outlives it would keep the next server from starting.
             run(Command::new("kill").args(["-STOP", pid.trim()]));
         }
+        let children = Command::new("pgrep").args(["-P", pid.trim()]).output().map(|output| output.stdout).unwrap_or_default();
         if signal == "KILL" || signal == "STOP" || signal == "CONT" {
             let _ = Command::new("pkill").args([&format!("-{signal}"), "-P", pid.trim()]).status();
         }
         run(Command::new("kill").args([&format!("-{signal}"), pid.trim()]));
+        if signal == "KILL" {
+            // On a busy machine they take their time to die, and hold the memory until then.
+            let deadline = Instant::now() + START_DEADLINE;
+            for child in String::from_utf8_lossy(&children).lines().chain([pid.trim()]) {
+                let lives = || std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+                while lives() && Instant::now() < deadline {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+    }
+
+    /// Whether its first process is there, frozen or not.
+    pub fn is_awake(&self) -> bool {
+        std::fs::read_to_string(self.directory.join("pid")).is_ok_and(|pid| Path::new("/proc").join(pid.trim()).exists())
     }
 
     /// What the server has logged.
@@ -209,6 +248,16 @@ impl Drop for Cluster {
         self.sleep();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A folder in which the server may work, whoever it runs as.
+fn new_directory() -> PathBuf {
+    let directory = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a temporary directory").keep();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    if is_root() {
+        run(Command::new("chown").arg("postgres:").arg(&directory));
+    }
+    directory
 }
 
 /// Where Debian, or the path, has PostgreSQL's programs.

@@ -165,3 +165,54 @@ fn a_url_that_cannot_be_used_says_why() {
     assert!(refusal("postgres://x/y?sslmode=verify-full&sslrootcert=/nowhere.pem").contains("/nowhere.pem"));
     assert!(refusal("postgres://127.0.0.1:1/y").contains("the store failed"));
 }
+
+#[test]
+fn a_database_whose_feed_does_not_tell_of_a_logout_is_refused() {
+    // Triggers that are switched off, and triggers that run on another machine, whose transactions have numbers of their own.
+    let elsewhere =
+        "CREATE FUNCTION elsewhere() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.xid := NEW.xid + 1000000; RETURN NEW; END $$;
+         CREATE TRIGGER elsewhere BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION elsewhere()";
+    let broken = [
+        ("ALTER TABLE sessions DISABLE TRIGGER session_ended", "session_ended"),
+        ("ALTER TABLE users DISABLE TRIGGER ALL", "user_changed"),
+        ("ALTER TABLE groups DISABLE TRIGGER ALL", "all_users_changed"),
+        ("ALTER TABLE signing_keys DISABLE TRIGGER ALL", "keys_changed"),
+        (elsewhere, "session_ended, user_changed, all_users_changed, keys_changed"),
+    ];
+    for (how, what) in broken {
+        run(async |url| {
+            drop(PostgresStore::connect(&url, 2).await.unwrap());
+            let shell = shell(&url).await;
+            shell.batch_execute(how).await.unwrap();
+            let refused = PostgresStore::connect(&url, 2).await.unwrap_err().to_string();
+            assert!(refused.contains(&format!("nothing is told of: {what})")), "{how}: {refused}");
+        });
+    }
+}
+
+#[test]
+fn trying_the_feed_leaves_nothing_behind_and_wakes_nobody() {
+    run(async |url| {
+        let here = PostgresStore::connect(&url, 2).await.unwrap();
+        until_it_is_quiet(&here).await;
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        assert!(!here.await_changes().await, "it is told to nobody");
+        let rows = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM changes)";
+        assert_eq!(shell(&url).await.query_one(rows, &[]).await.unwrap().get::<_, i64>(0), 0);
+    });
+}
+
+#[test]
+fn a_database_that_cannot_hold_every_name_is_refused_before_anything_is_made() {
+    run(async |url| {
+        let (server, name) = url.rsplit_once('/').unwrap();
+        let latin = format!("{name}_latin1");
+        let create = format!("CREATE DATABASE {latin} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+        shell(&url).await.batch_execute(&create).await.unwrap();
+        let refused = PostgresStore::connect(&format!("{server}/{latin}"), 2).await.unwrap_err().to_string();
+        assert!(refused.contains("encoded in LATIN1") && refused.contains("ENCODING 'UTF8'"), "{refused}");
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        let there = shell(&format!("{server}/{latin}")).await;
+        assert_eq!(there.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
+    });
+}

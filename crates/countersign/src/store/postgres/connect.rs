@@ -2,20 +2,23 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{AsyncMessage, Config};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::{AsyncMessage, Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::hosts::{Hosts, Reached};
 
 use crate::store::StoreError;
 use crate::supervise::caught_async;
@@ -23,12 +26,11 @@ use crate::supervise::caught_async;
 /// Where the database is, and how to speak with it.
 #[derive(Clone)]
 pub(super) struct Address {
-    config: Config,
-    tls: MakeRustlsConnect,
+    hosts: Arc<Hosts>,
 }
 
 impl Address {
-    /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and `verify-full`, and `sslrootcert`.
+    /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and `verify-full`, and `sslrootcert`. `connect_timeout` is for each host, as libpq has it.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let bad = |error: String| StoreError::Failed(format!("the database URL cannot be used: {error}"));
         let (rest, query) = url.split_once('?').unwrap_or((url, ""));
@@ -54,19 +56,41 @@ impl Address {
             "prefer" => SslMode::Prefer,
             _ => SslMode::Require,
         });
-        config.connect_timeout(CONNECT_TIMEOUT).application_name("countersign").keepalives_idle(Duration::from_secs(15));
-        config.tcp_user_timeout(Duration::from_secs(10));
+        let says = |name: &str| query.split('&').any(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name));
+        config.application_name("countersign");
+        if !says("target_session_attrs") {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        } else if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
+            return Err(bad("every login writes, so target_session_attrs cannot be read-only; leave it out".to_owned()));
+        }
+        // A machine that is lost is noticed although it says nothing.
+        if !says("keepalives_idle") {
+            config.keepalives_idle(Duration::from_secs(5));
+        }
+        if !says("keepalives_interval") {
+            config.keepalives_interval(Duration::from_secs(2));
+        }
+        if !says("keepalives_retries") {
+            config.keepalives_retries(3);
+        }
+        if !says("tcp_user_timeout") {
+            config.tcp_user_timeout(Duration::from_secs(10));
+        }
         if config.get_options().is_none() {
             config.options("-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000");
         }
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls(verification, roots.as_deref()).map_err(bad)?) })
+        let wants_any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
+        let tls = MakeRustlsConnect::new(tls(verification, roots.as_deref()).map_err(bad)?);
+        Ok(Self { hosts: Arc::new(Hosts::new(&config, tls, wants_any)) })
     }
 
     /// A pool of connections, none of which is opened yet.
     pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreError> {
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(self.config.clone(), self.tls.clone(), manager);
-        let timeouts = Timeouts { wait: Some(POOL_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
+        // The settings are in `hosts`, one for each.
+        let manager = Manager::from_connect(Config::new(), self.clone(), manager);
+        let create = self.hosts.longest() + Duration::from_millis(100);
+        let timeouts = Timeouts { wait: Some(POOL_TIMEOUT), create: Some(create), recycle: Some(create) };
         Pool::builder(manager)
             .max_size(size)
             .timeouts(timeouts)
@@ -76,10 +100,12 @@ impl Address {
     }
 
     /// A connection of its own, outside the pool.
-    pub(super) async fn connect(&self) -> Result<tokio_postgres::Client, StoreError> {
-        let (client, connection) = in_time(self.config.connect(self.tls.clone())).await?;
-        tokio::spawn(connection);
-        Ok(client)
+    pub(super) async fn connect(&self) -> Result<Client, StoreError> {
+        Ok(self.reach().await?.drive().0)
+    }
+
+    async fn reach(&self) -> Result<Reached, StoreError> {
+        self.hosts.reach().await.map_err(|error| error.map_or_else(super::no_answer, StoreError::from))
     }
 
     /// Listens for changes until the store is gone, and rings at each, and whenever one may have been missed. A ring that nobody waits for is kept for the next who does:
@@ -95,7 +121,7 @@ impl Address {
     }
 
     async fn listen_once(&self, bell: &Arc<Notify>) -> Result<(), StoreError> {
-        let (client, mut connection) = in_time(self.config.connect(self.tls.clone())).await?;
+        let Reached { client, line: mut connection, server } = self.reach().await?;
         let ring = Arc::downgrade(bell);
         // A set, so that the ear goes with this function, however it ends.
         let mut ear = JoinSet::new();
@@ -111,10 +137,12 @@ impl Address {
         in_time(client.batch_execute("LISTEN countersign")).await?;
         // What happened before is found by whoever looks now.
         bell.notify_one();
+        let mut replaced = pin!(server.until_replaced());
         while Arc::strong_count(bell) > 1 {
             tokio::select! {
                 _ = ear.join_next() => return Err(StoreError::Failed("the connection was cut".to_owned())),
-                // One that was cut without a word is found out by asking.
+                () = &mut replaced => return Err(StoreError::Failed("another server answers now".to_owned())),
+                // One that was cut without a word is found out by asking, and so is a server that froze: then another may be in its place, which is found by connecting anew.
                 () = tokio::time::sleep(Duration::from_secs(1)) => in_time(client.batch_execute("")).await?,
             }
         }
@@ -122,8 +150,21 @@ impl Address {
     }
 }
 
+impl Connect for Address {
+    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>> {
+        Box::pin(async {
+            match self.hosts.reach().await {
+                Ok(reached) => Ok(reached.drive()),
+                Err(Some(error)) => Err(error),
+                // The driver's errors cannot be made: the pool says that it took too long.
+                Err(None) => std::future::pending().await,
+            }
+        })
+    }
+}
+
 async fn in_time<T>(asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
-    Ok(tokio::time::timeout(CONNECT_TIMEOUT, asked).await.map_err(|_| super::no_answer())??)
+    Ok(tokio::time::timeout(EAR_PATIENCE, asked).await.map_err(|_| super::no_answer())??)
 }
 
 #[derive(Clone, Copy)]
@@ -226,7 +267,8 @@ impl ServerCertVerifier for Lenient {
     }
 }
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the ear waits for an answer to nothing.
+const EAR_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long an operation waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,7 +1,12 @@
-//! The store on PostgreSQL: each operation one statement, keyed by session or user, on prepared statements; so it also runs on a distributed PostgreSQL.
+//! The store on PostgreSQL: each operation one statement, keyed by session or user, on prepared statements.
 //!
 //! Rotations that wait together go as one statement over arrays, as SQLite's writer commits them together. What changed is heard by `LISTEN`, and found by looking every second
-//! where `LISTEN` is not to be had: behind a pooler, or on a distributed PostgreSQL without it.
+//! where `LISTEN` is not to be had, behind a pooler.
+//!
+//! It needs the order of transactions of one cluster. A distributed PostgreSQL has none that would do (Citus with distributed tables, YugabyteDB, CockroachDB): each start
+//! tries whether the feed of changes works, and refuses otherwise. Citus with these tables local to the coordinator works.
+//!
+//! Several hosts may stand in the URL (`postgres://user@one,two/database`); the one that takes writes is found, and found again after a failover.
 //!
 //! Behind PgBouncer in transaction mode: version 1.21 or newer with `max_prepared_statements` above zero, and `statement_timeout` set for the role instead of the connection
 //! (`?options=` in the URL keeps ours away). Changes are then found by looking, as a pooled connection cannot listen.
@@ -14,9 +19,11 @@ mod attempts;
 mod changes;
 mod columns;
 mod connect;
+mod hosts;
 mod indexes;
 mod keys;
 mod migrations;
+mod proof;
 mod rotations;
 mod sessions;
 mod transfer;
@@ -71,7 +78,8 @@ impl PostgresStore {
     /// keeps up to `connections` connections, two at least. TLS is as `sslmode` says: `disable`, `prefer` (unless chosen), `require`, `verify-ca`, `verify-full`.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] for a URL that cannot be used, a database that does not answer, or one whose schema is a newer program's.
+    /// [`StoreError::Failed`] for a URL that cannot be used, a database that does not answer, is not encoded in UTF-8, whose schema is a newer program's, or whose feed of
+    /// changes does not work, as on a distributed PostgreSQL.
     ///
     /// ```no_run
     /// use countersign::store::postgres::PostgresStore;
@@ -84,9 +92,11 @@ impl PostgresStore {
     pub async fn connect(url: &str, connections: usize) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         let mut client = address.connect().await?;
+        proof::speaks_unicode(&client).await?;
         migrations::migrate(&mut client).await?;
         transfer::refuse_unfinished(&client).await?;
         changes::adopt(&client).await?;
+        proof::feed_works(&mut client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;
         let bell = Arc::new(Notify::new());
