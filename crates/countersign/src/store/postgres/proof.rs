@@ -37,13 +37,14 @@ pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
     )))
 }
 
-/// A session that ends, a user who is deactivated, and, without touching a row, a group and a key. `0` is no session's id.
+/// A session that ends, a user who is deactivated, and, without touching a row, a group and a key. The ids are this transaction's own, and not drawn from where those of users come from.
 const CHANGES: &str = "
     INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
-        VALUES (0, '', 0, '', 0, 0, 0, 0, 0, 0, 'body');
-    UPDATE sessions SET revoked_at = 0, revoked_reason = 'admin' WHERE id = 0;
-    INSERT INTO users (username, password, date_joined) VALUES ('proof of the feed ' || pg_current_xact_id()::text, '!', now());
-    UPDATE users SET is_active = false WHERE username = 'proof of the feed ' || pg_current_xact_id()::text;
+        VALUES (-pg_current_xact_id()::text::bigint, '', 0, '', 0, 0, 0, 0, 0, 0, 'body');
+    UPDATE sessions SET revoked_at = 0, revoked_reason = 'admin' WHERE id = -pg_current_xact_id()::text::bigint;
+    INSERT INTO users (id, username, password, date_joined)
+        VALUES (-pg_current_xact_id()::text::bigint, 'proof of the feed ' || pg_current_xact_id()::text, '!', now());
+    UPDATE users SET is_active = false WHERE id = -pg_current_xact_id()::text::bigint;
     UPDATE groups SET name = name WHERE false;
     UPDATE signing_keys SET algorithm = algorithm WHERE false;";
 
