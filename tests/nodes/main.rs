@@ -7,6 +7,7 @@ mod moving;
 mod throttle;
 mod tls;
 mod together;
+mod under_way;
 
 use countersign_e2e::{Cluster, World, WorldBuilder};
 

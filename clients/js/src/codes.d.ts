@@ -19,6 +19,7 @@ export type Code =
   | 'throttled'
   | 'parse_error'
   | 'validation_error'
+  | 'conflict'
   | 'not_found'
   | 'method_not_allowed'
   | 'request_timeout'

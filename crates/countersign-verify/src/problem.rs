@@ -285,6 +285,8 @@ pub enum Code {
     ParseError,
     /// A body whose fields are missing, too long or of the wrong type.
     ValidationError,
+    /// What the request is about was changed meanwhile.
+    Conflict,
     /// No such path.
     NotFound,
     /// No such method on this path.
@@ -323,7 +325,7 @@ impl Code {
     }
 
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -341,6 +343,7 @@ impl Code {
         Self::Throttled,
         Self::ParseError,
         Self::ValidationError,
+        Self::Conflict,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -372,6 +375,7 @@ impl Code {
             Self::Throttled => (S::TOO_MANY_REQUESTS, "throttled", "Too many attempts", "Too many attempts. Wait as long as `Retry-After` says, and try again."),
             Self::ParseError => (S::BAD_REQUEST, "parse_error", "Parse error", "The body could not be read."),
             Self::ValidationError => (S::BAD_REQUEST, "validation_error", "Validation error", "Some fields are not valid; see `errors`."),
+            Self::Conflict => (S::CONFLICT, "conflict", "Conflict", "It was changed meanwhile, and nothing was done. Look at what is there now, and try again."),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Not found", "There is nothing at this path."),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", "This path has no such method; see `Allow`."),
             Self::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "Request timeout", "The body took too long to arrive."),

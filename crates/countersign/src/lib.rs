@@ -231,6 +231,6 @@ pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
-pub use flow::{LoggedIn, PasswordRefused};
+pub use flow::{LoggedIn, PasswordChecked, PasswordRefused};
 #[cfg(feature = "axum")]
 pub use settings::{Settings, SettingsError};

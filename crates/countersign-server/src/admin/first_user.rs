@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::fault::Fault;
 use super::field::{Errors, Field};
-use super::frame::page;
+use super::frame::{page, redirect};
 use super::gate::{Knock, Token, knock_cookie};
 use super::sign_in::enter;
 use super::user_add::{Names, PASSWORD_HINT, new_password};
@@ -72,8 +72,8 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
     let encoded = admin.auth.passwords().hash(&password).await?;
     let email = names.email(&mut errors);
     let now = admin.clock.now();
-    let user =
-        admin.store.create_user(NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded) }, now).await?;
+    let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded.clone()) };
+    let user = admin.store.create_user(new, now).await?;
     *token = None;
     drop(token);
     tracing::info!(user = %user.id, ip = %knock.peer.ip, "the first superuser was made");
@@ -87,7 +87,8 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
         ip: Some(knock.peer.ip),
         detail,
     });
-    enter(&admin, user.id, &knock.peer, "/admin/?said=welcome").await
+    let entered = enter(&admin, user.id, &encoded, &knock.peer, "/admin/?said=welcome").await?;
+    Ok(entered.unwrap_or_else(|| redirect("/admin/sign-in")))
 }
 
 fn closed() -> Fault {

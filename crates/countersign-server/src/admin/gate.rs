@@ -134,7 +134,9 @@ impl Posted {
             return again(StatusCode::FORBIDDEN, "This is not your password.");
         };
         match admin.auth.check_password(&self.staff.user.username, &password, &self.peer, |user| user.is_staff() && user.id() == id).await {
-            Ok(_) => Ok(admin.store.touch_admin_session(self.staff.session.token_hash, now, Some(now)).await?),
+            Ok(_) if admin.store.touch_admin_session(self.staff.session.token_hash, now, Some(now)).await? => Ok(()),
+            // It ended while the password was checked.
+            Ok(_) => Err(Fault::SignedOut(self.path.clone())),
             Err(PasswordRefused::Wrong { .. }) => again(StatusCode::FORBIDDEN, "This is not your password."),
             Err(PasswordRefused::Throttled { .. }) => {
                 again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts have failed. Wait a while and try again.")
@@ -150,9 +152,10 @@ impl FromRequest<Admin> for Posted {
     async fn from_request(request: Request<Body>, admin: &Admin) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         own_page(admin, &parts.headers)?;
-        let staff = Staff::from_request_parts(&mut parts, admin).await?;
         let Ok(peer) = Peer::from_request_parts(&mut parts, &admin.auth).await;
         let form = read(admin, &parts.headers, body).await?;
+        // Asked when the form is there: one that comes slowly is not taken from a session that has ended meanwhile.
+        let staff = Staff::from_request_parts(&mut parts, admin).await?;
         staff.token.check(&form)?;
         Ok(Self { staff, form, peer, path: parts.uri.path().to_owned() })
     }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use countersign::PasswordRefused;
 use countersign::http::Peer;
-use countersign::password::Password;
+use countersign::password::{EncodedPassword, Password};
 use countersign::store::admin::{AdminSession, AuditKind, AuditLine};
 use countersign::user::{Account, UserId};
 
@@ -39,20 +39,27 @@ pub(super) async fn sign_in(State(admin): State<Admin>, knock: Knock) -> Answer 
     if login.is_empty() || login.chars().count() > LOGIN_MAX_CHARS || password.expose().is_empty() {
         return wrong();
     }
-    match admin.auth.check_password(login, &password, &knock.peer, Account::is_staff).await {
-        Ok(user) => enter(&admin, user, &knock.peer, next).await,
-        Err(PasswordRefused::Wrong { user }) => {
-            note(&admin, AuditKind::AdminLoginFailed, user, &knock.peer);
-            wrong()
+    for _ in 0..TRIES {
+        match admin.auth.check_password(login, &password, &knock.peer, Account::is_staff).await {
+            // Where the row changed meanwhile, whether they may enter is another question.
+            Ok(checked) => match enter(&admin, checked.user, &checked.password, &knock.peer, next).await? {
+                Some(entered) => return Ok(entered),
+                None => continue,
+            },
+            Err(PasswordRefused::Wrong { user }) => {
+                note(&admin, AuditKind::AdminLoginFailed, user, &knock.peer);
+                return wrong();
+            }
+            Err(PasswordRefused::Throttled { user, wait }) => {
+                note(&admin, AuditKind::LoginThrottled, user, &knock.peer);
+                let mut response = again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts have failed. Wait a while and try again.");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
+                return Ok(response);
+            }
+            Err(_) => return Err(Fault::Unavailable),
         }
-        Err(PasswordRefused::Throttled { user, wait }) => {
-            note(&admin, AuditKind::LoginThrottled, user, &knock.peer);
-            let mut response = again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts have failed. Wait a while and try again.");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
-            Ok(response)
-        }
-        Err(_) => Err(Fault::Unavailable),
     }
+    Err(Fault::Unavailable)
 }
 
 pub(super) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> Answer {
@@ -61,8 +68,14 @@ pub(super) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> Answ
     Ok(with_cookie(redirect("/admin/sign-in"), no_session_cookie(&admin)))
 }
 
-/// Begins a session and goes on.
-pub(super) async fn enter(admin: &Admin, user: UserId, peer: &Peer, next: &str) -> Answer {
+/// Begins a session and goes on. `None` when the user's row is no longer as it was checked: then nothing has begun.
+pub(super) async fn enter(
+    admin: &Admin,
+    user: UserId,
+    checked: &EncodedPassword,
+    peer: &Peer,
+    next: &str,
+) -> Result<Option<Response>, Fault> {
     let (token, now) = (Token::draw(&*admin.random), admin.clock.now());
     let session = AdminSession {
         token_hash: token.hash(),
@@ -73,11 +86,13 @@ pub(super) async fn enter(admin: &Admin, user: UserId, peer: &Peer, next: &str) 
         ip: Some(peer.ip),
         user_agent: peer.user_agent.clone(),
     };
-    admin.store.begin_admin_session(&session).await?;
+    if !admin.store.begin_admin_session(&session, checked).await? {
+        return Ok(None);
+    }
     note(admin, AuditKind::AdminLogin, Some(user), peer);
     // Strangers' guesses keep no operator out of the browser in which they signed in before.
     let known = admin.auth.remember_device(user, peer, PATH).await?;
-    Ok(with_cookie(with_cookie(redirect(next), session_cookie(admin, &token)), known))
+    Ok(Some(with_cookie(with_cookie(redirect(next), session_cookie(admin, &token)), known)))
 }
 
 /// The page that asks for the password before something dangerous, and brings what was filled in back with it. Passwords are not brought back.
@@ -132,6 +147,9 @@ struct Confirm<'a> {
     kept: Vec<(&'a str, &'a str)>,
     password: Field<'a>,
 }
+
+/// How often a row may change under somebody who is signing in before they are told to come back.
+const TRIES: usize = 3;
 
 /// An e-mail address may have 254 characters.
 const LOGIN_MAX_CHARS: usize = 254;

@@ -36,7 +36,7 @@ impl ChangePassword {
         let password = if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
 
         let encoded = world.passwords()?.hash(&password).await?;
-        if !world.store.change_password(user.id, &encoded, None, Timestamp::now()).await? {
+        if !world.store.reset_password(user.id, &encoded, Timestamp::now()).await? {
             return Err(Failure::new("the user was deleted meanwhile"));
         }
         line(format!("Changed the password of {} and ended all sessions of this user.", user.username));

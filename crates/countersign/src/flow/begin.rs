@@ -9,15 +9,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::check_password::Checked;
 use super::issue::{Grant, Issued, Tokens, answer, internal, new_jti};
 use crate::auth::{Auth, seconds};
 use crate::clock::random_bytes;
-use crate::device::{self, DeviceId};
+use crate::device;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
+use crate::password::EncodedPassword;
 use crate::session::rotation::Generation;
-use crate::session::{NewSession, SessionId, Transport};
-use crate::user::{Candidate, FoundUser, KnownUser, User, UserId};
+use crate::session::{NewSession, RevokedReason, SessionId, Transport};
+use crate::store::{Begin, Begun};
+use crate::user::{FoundUser, KnownUser, User, UserId};
 
 impl Auth {
     /// Logs a user in without a password: after a sign-in with another provider, a link in a mail, or in a test. The proof is the caller's affair, and so is throttling.
@@ -38,8 +41,15 @@ impl Auth {
     /// }
     /// ```
     pub async fn log_in(&self, user: UserId, transport: Transport, client: &Peer) -> Result<LoggedIn, Problem> {
-        let candidate = self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
-        begin(self, client, transport, candidate.ok_or_else(|| Problem::new(Code::UserInactive))?, None).await
+        for _ in 0..TRIES {
+            let moment = self.users.moment();
+            let found = self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
+            let found = found.ok_or_else(|| Problem::new(Code::UserInactive))?;
+            if let Some(login) = begin(self, client, transport, Checked { found, moment, device: None }).await? {
+                return Ok(login);
+            }
+        }
+        Err(Problem::new(Code::Unavailable).retry_after(1))
     }
 }
 
@@ -153,35 +163,44 @@ pub(crate) struct LoginResponse<'a> {
     user: &'a RawValue,
 }
 
-pub(super) async fn begin(
-    auth: &Auth,
-    peer: &Peer,
-    transport: Transport,
-    found: FoundUser<Candidate>,
-    device: Option<DeviceId>,
-) -> Result<LoggedIn, Problem> {
-    let FoundUser { user, password } = found;
+/// Begins a session on the user's row as it was checked. `None` when that has changed meanwhile: then nothing has begun, and it is to be checked again.
+pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checked: Checked) -> Result<Option<LoggedIn>, Problem> {
+    let Checked { found: FoundUser { user, password }, moment, device } = checked;
     let (id, now) = (user.account().id(), auth.clock.now());
     let jti = new_jti(auth);
     let expires_at = now.saturating_add(auth.settings.session_absolute).map_err(internal)?;
-    let moment = auth.users.moment();
-    auth.people.note_login(id, now).await?;
-    let mut new = NewSession {
-        id: draw_session_id(auth, now)?,
-        user_id: id,
-        jti,
-        created_at: now,
-        expires_at,
-        transport,
-        user_agent: peer.user_agent.clone(),
-        ip: Some(peer.ip),
+    let is_in_the_store = user.is_in_the_store();
+    let mut begin = Begin {
+        checked: is_in_the_store.then(|| password.clone()),
+        ..Begin::unchecked(NewSession {
+            id: draw_session_id(auth, now)?,
+            user_id: id,
+            jti,
+            created_at: now,
+            expires_at,
+            transport,
+            user_agent: peer.user_agent.clone(),
+            ip: Some(peer.ip),
+        })
     };
-    while !auth.store.create_session(new.clone()).await? {
-        new.id = draw_session_id(auth, now)?;
+    loop {
+        match auth.store.begin_session(begin.clone()).await? {
+            Begun::Done { .. } => break,
+            Begun::IdTaken => begin.session.id = draw_session_id(auth, now)?,
+            Begun::UserChanged => return Ok(None),
+        }
     }
-    let session = new.id;
-    let user = Arc::new(user.logged_in(now));
-    auth.users.keep(Arc::clone(&user), moment);
+    let session = begin.session.id;
+    let user = if is_in_the_store {
+        let user = Arc::new(user.logged_in(now));
+        auth.users.keep(Arc::clone(&user), moment);
+        user
+    } else {
+        match look_again(auth, id, &password, session).await? {
+            Some(user) => user,
+            None => return Ok(None),
+        }
+    };
 
     let grant =
         Grant { user: &**user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
@@ -196,7 +215,29 @@ pub(super) async fn begin(
     };
     tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), "logged in");
     auth.events.on_login(&peer.event(now, Some(&**user), Some(session)));
-    Ok(LoggedIn { session, issued, device_token, user })
+    Ok(Some(LoggedIn { session, issued, device_token, user }))
+}
+
+/// The row of a user who lives in a table of the app's own, read again after the session began: whoever changes such a row ends the user's sessions after that, and so either
+/// the ending sees the session or this sees the change. Where it does, the session is ended, and nobody has been told of it.
+async fn look_again(auth: &Auth, id: UserId, checked: &EncodedPassword, session: SessionId) -> Result<Option<Arc<KnownUser>>, Problem> {
+    let now = auth.clock.now();
+    auth.people.note_login(id, now).await?;
+    let moment = auth.users.moment();
+    let found = auth.people.candidate(id).await?.filter(|found| found.user.account().is_active());
+    match found {
+        Some(found) if found.password.as_str() == checked.as_str() => {
+            let user = Arc::new(found.user.logged_in(now));
+            auth.users.keep(Arc::clone(&user), moment);
+            Ok(Some(user))
+        }
+        found => {
+            let reason = if found.is_some() { RevokedReason::PasswordChanged } else { RevokedReason::UserInactive };
+            auth.store.revoke_session(session, Some(id), reason, now).await?;
+            auth.catch_up().await?;
+            Ok(None)
+        }
+    }
 }
 
 /// The time in seconds, then 32 random bits: sessions that begin together lie together in the store, and a million old ones do not slow a new one down.
@@ -204,3 +245,6 @@ fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
     let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(&*auth.random)));
     SessionId::new(bits).ok_or_else(|| internal("the clock shows the year 1970"))
 }
+
+/// How often a row may change under somebody who is logging in before they are told to come back.
+pub(super) const TRIES: usize = 3;

@@ -21,7 +21,8 @@ impl Auth {
     /// Whether this is the password of an active user for whom `may` holds, under the throttle and at the cost of a login: who it is. No session begins.
     ///
     /// For pages of an app's own that are behind the same passwords, such as an admin site. `login` is a user name or an e-mail address, as it was typed. A browser that
-    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do.
+    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do. Let whatever begins on it begin only while the row is still
+    /// [as it was checked](PasswordChecked).
     ///
     /// # Errors
     /// [`PasswordRefused`]. Say nothing more to the client than that the name or the password is wrong.
@@ -32,8 +33,8 @@ impl Auth {
     /// use countersign::{Auth, PasswordRefused};
     ///
     /// # async fn enter(auth: Auth, name: &str, password: Password, client: Peer) -> Result<(), PasswordRefused> {
-    /// let who = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
-    /// println!("{who} may enter");
+    /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
+    /// println!("{} may enter", checked.user);
     /// # Ok(())
     /// # }
     /// ```
@@ -43,10 +44,10 @@ impl Auth {
         password: &Password,
         client: &Peer,
         may: impl Fn(&dyn Account) -> bool + Send,
-    ) -> Result<UserId, PasswordRefused> {
+    ) -> Result<PasswordChecked, PasswordRefused> {
         let user = |found: Option<FoundUser<Candidate>>| found.map(|found| found.user.account().id());
         match check(self, login, password, None, client, may).await {
-            Ok(Checked { found, .. }) => Ok(found.user.account().id()),
+            Ok(Checked { found, .. }) => Ok(PasswordChecked { user: found.user.account().id(), password: found.password }),
             Err(Refused::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
             Err(Refused::Throttled(wait, found)) => Err(PasswordRefused::Throttled { user: user(found), wait }),
             Err(Refused::Hash(error)) => Err(error.into()),
@@ -67,8 +68,8 @@ impl Auth {
     /// use countersign::{Auth, PasswordRefused};
     ///
     /// # async fn enter(auth: Auth, name: &str, password: Password, client: Peer) -> Result<HeaderValue, PasswordRefused> {
-    /// let who = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
-    /// let set_cookie = auth.remember_device(who, &client, "/office").await?;
+    /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
+    /// let set_cookie = auth.remember_device(checked.user, &client, "/office").await?;
     /// # Ok(set_cookie)
     /// # }
     /// ```
@@ -78,6 +79,27 @@ impl Auth {
         let token = self.devices.issue(user, &password, had, self.seconds(), &*self.random);
         Ok(self.checked.cookies.set_device_at(path, &token, Duration::from_secs(device::LIFETIME_SECONDS)))
     }
+}
+
+/// Who gave the right password, and what it was right for.
+///
+/// ```
+/// use countersign::PasswordChecked;
+/// use countersign::store::StoreError;
+/// use countersign::store::admin::{AdminSession, AdminStore};
+///
+/// /// Begins nothing when the password was changed, or the user deactivated, since it was checked.
+/// async fn enter(store: &dyn AdminStore, session: &AdminSession, checked: &PasswordChecked) -> Result<bool, StoreError> {
+///     store.begin_admin_session(session, &checked.password).await
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PasswordChecked {
+    /// Who it is.
+    pub user: UserId,
+    /// The encoded password as it is stored.
+    pub password: EncodedPassword,
 }
 
 /// Why somebody was not let in by a password.
@@ -121,7 +143,10 @@ pub enum PasswordRefused {
 
 /// A user who gave the right password.
 pub(super) struct Checked {
+    /// As the row was; its password is the one that was checked, encoded anew where that was done.
     pub(super) found: FoundUser<Candidate>,
+    /// When the row was read, in the reckoning of the cache.
+    pub(super) moment: u64,
     /// The known device that the token named.
     pub(super) device: Option<DeviceId>,
 }
@@ -142,6 +167,7 @@ pub(super) async fn check(
     peer: &Peer,
     may: impl Fn(&dyn Account) -> bool + Send,
 ) -> Result<Checked, Refused> {
+    let moment = auth.users.moment();
     let found = auth.people.by_login(login).await?;
     let device = found.as_ref().and_then(|found| {
         let tokens = device_token.into_iter().chain(peer.device_tokens.iter().map(String::as_str));
@@ -172,7 +198,7 @@ pub(super) async fn check(
             {
                 found.password = new;
             }
-            Ok(Checked { found, device })
+            Ok(Checked { found, moment, device })
         }
         found => Err(Refused::Wrong(found)),
     }
@@ -212,23 +238,18 @@ pub(super) fn account_key<'a>(account: &dyn Account, folded: &'a str) -> Account
     if is_theirs { AccountKey::Named { user, by: folded } } else { AccountKey::User(user) }
 }
 
-/// Encodes the password anew in today's form; what is stored now. A login does not fail for it.
+/// Encodes the password anew in today's form: what is stored now, if that is it. A login does not fail for it.
 async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) -> Option<EncodedPassword> {
-    let new = match auth.passwords.hash(password).await {
-        Ok(new) => new,
-        Err(error) => {
-            tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
-            return None;
-        }
-    };
-    match auth.people.upgrade_password(user, old, &new).await {
-        Ok(()) => {
-            tracing::info!(user = %user, "the password's encoding was upgraded");
-            Some(new)
-        }
-        Err(error) => {
-            tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
-            None
-        }
+    match auth.passwords.hash(password).await {
+        Ok(new) => match auth.people.upgrade_password(user, old, &new).await {
+            Ok(true) => {
+                tracing::info!(user = %user, "the password's encoding was upgraded");
+                return Some(new);
+            }
+            Ok(false) => {}
+            Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
+        },
+        Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
     }
+    None
 }

@@ -9,8 +9,8 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 
-use super::begin::begin;
-use super::check_password::{Checked, Refused, check};
+use super::begin::{TRIES, begin};
+use super::check_password::{Refused, check};
 use crate::auth::Auth;
 use crate::http::fields::Fields;
 use crate::http::guard;
@@ -70,21 +70,32 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
-    let refused = match check(auth, &asked.username, &asked.password, asked.device_token.as_deref(), peer, |_| true).await {
-        Ok(Checked { found, device }) => return Ok(begin(auth, peer, asked.transport, found, device).await?.into_response()),
-        Err(refused) => refused,
-    };
+    for _ in 0..TRIES {
+        let checked = match check(auth, &asked.username, &asked.password, asked.device_token.as_deref(), peer, |_| true).await {
+            Ok(checked) => checked,
+            Err(refused) => return Err(told(auth, peer, &asked.username, refused)),
+        };
+        // Where the row changed meanwhile, whether the password is right is another question.
+        if let Some(login) = begin(auth, peer, asked.transport, checked).await? {
+            return Ok(login.into_response());
+        }
+    }
+    Err(Problem::new(Code::Unavailable).retry_after(1))
+}
+
+/// What the client is told of a login that failed, once whoever keeps account has been.
+fn told(auth: &Auth, peer: &Peer, login: &str, refused: Refused) -> Problem {
     let now = auth.clock.now();
     match &refused {
         Refused::Wrong(found) => {
             tracing::info!(ip = %peer.ip, "login failed");
             let account = found.as_ref().map(|found| found.user.account());
-            auth.events.on_login_failed(&peer.event(now, account, None), &asked.username);
+            auth.events.on_login_failed(&peer.event(now, account, None), login);
         }
         Refused::Throttled(_, found) => auth.events.on_throttled(&peer.event(now, found.as_ref().map(|found| found.user.account()), None)),
         Refused::Hash(_) | Refused::Store(_) => {}
     }
-    Err(refused.into())
+    refused.into()
 }
 
 /// What was asked, parsed.

@@ -44,6 +44,7 @@ pub(crate) async fn logout_all(
     let mut fields = Fields::read_if_any(request, auth.settings.body_timeout).await?;
     let keep_current = fields.flag("keep_current").unwrap_or(false);
     fields.done()?;
+    who.still(&auth)?;
 
     let keep = keep_current.then_some(who.claims().sid);
     let ended = auth.store.revoke_user_sessions(who.user().id(), keep, RevokedReason::LogoutAll, auth.clock.now()).await?;

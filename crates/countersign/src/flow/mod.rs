@@ -17,7 +17,7 @@ mod sessions;
 mod verify;
 
 pub use begin::LoggedIn;
-pub use check_password::PasswordRefused;
+pub use check_password::{PasswordChecked, PasswordRefused};
 
 use axum::Router;
 use axum::routing::{delete, get, post};

@@ -18,6 +18,7 @@ use crate::http::fields::Fields;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::password::{Password, UserAttributes, validate};
+use crate::store::PasswordChange;
 use crate::throttle::AccountKey;
 use crate::user::fold;
 
@@ -45,6 +46,7 @@ pub(crate) struct PasswordRequest {
         (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "conflict: the password was changed meanwhile", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
     ),
@@ -82,8 +84,13 @@ pub(crate) async fn change_password(
     let encoded = auth.passwords.hash(&new).await?;
     let (id, session, now) = (who.user().id(), who.claims().sid, auth.clock.now());
     let old = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
-    if !auth.people.change_password(&*auth.store, id, &old, &encoded, Some(session), now).await? {
-        return Err(Problem::new(Code::UserInactive));
+    match auth.people.change_password(&*auth.store, id, (&old, &encoded), session, now).await? {
+        PasswordChange::Done => {}
+        PasswordChange::Stale => {
+            let detail = "The password was changed meanwhile, and not by this request. Try again with the password as it is now.";
+            return Err(Problem::new(Code::Conflict).detail(detail));
+        }
+        PasswordChange::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     }
     auth.catch_up().await?;
     auth.events.on_password_changed(&peer.event(now, Some(who.user()), Some(session)));

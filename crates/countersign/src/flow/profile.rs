@@ -78,6 +78,7 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
 )]
 pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated, request: Request<Body>) -> Result<Response, Problem> {
     let change = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
+    who.still(&auth)?;
     let user = auth.store.update_profile(who.user().id(), change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.catch_up().await?;
     Ok(answer(ProfileResponse { user }, []))

@@ -168,6 +168,11 @@ impl Authenticated {
     pub(crate) fn claims(&self) -> &Claims {
         &self.0.claims
     }
+
+    /// Refuses whose session has ended since: a body may take its time, and what it asks for must not be done after the ending.
+    pub(crate) fn still(&self, auth: &Auth) -> Result<(), Problem> {
+        if auth.revocations.contains(self.claims().sid) { Err(Problem::new(Code::SessionRevoked)) } else { Ok(()) }
+    }
 }
 
 impl FromRequestParts<Auth> for Authenticated {

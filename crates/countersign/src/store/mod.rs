@@ -16,6 +16,7 @@
 //! ```
 
 pub mod admin;
+mod begin;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -31,6 +32,7 @@ use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+pub use begin::{Begin, Begun, PasswordChange};
 
 /// Users, sessions, signing keys and the feed of changes.
 ///
@@ -78,17 +80,21 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::UsernameTaken`] as for [`create_user`](Self::create_user).
     async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError>;
 
-    /// Sets a new password and ends the user's sessions, all but `keep`. `false` when the user is gone.
+    /// Sets a user's own new password in the place of `old`, which was checked, while the `session` that asks lives. Ends the user's other sessions.
     async fn change_password(
         &self,
         id: UserId,
-        password: &EncodedPassword,
-        keep: Option<SessionId>,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+        session: SessionId,
         now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<PasswordChange, StoreError>;
 
-    /// Replaces an outdated encoding of the same password, unless the password was changed meanwhile. Ends nothing.
-    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError>;
+    /// Sets a password in the place of any, as an operator does, and ends all of the user's sessions. `false` when the user is gone.
+    async fn reset_password(&self, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Replaces an outdated encoding of the same password. Ends nothing. `false`, and nothing is done, when the password is not `old` any more.
+    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
 
     /// The kinds of hash that are live: each encoded password's part before the salt, once.
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
@@ -104,8 +110,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // Sessions
 
-    /// Begins a session and notes the login on the user's row. `false`, and nothing is done, when another session has the id.
-    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError>;
+    /// Begins a session on the user's row as it was checked, and notes the login there, as one atomic step. Whoever changes the row, and ends the user's sessions, comes
+    /// before it, and then nothing begins, or after it, and then it is ended.
+    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError>;
+
+    /// Begins a session whatever the user's row says: for an import. `false`, and nothing is done, when another session has the id.
+    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
+        Ok(self.begin_session(Begin::unchecked(new)).await? != Begun::IdTaken)
+    }
 
     /// Applies [`decide`](crate::session::rotation::decide) to the session's row, and the decision to the row, as one atomic step.
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError>;

@@ -40,14 +40,15 @@ impl UserCache {
 
     pub(crate) fn forget(&self, id: UserId) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        // Gone before it is counted: whoever still found it asked for the moment before that, and what hangs on that moment counts no more.
         self.users.remove(&id);
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn forget_all(&self) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changes.fetch_add(1, Ordering::AcqRel);
         self.users.clear();
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use super::{KnownUser, User, UserId};
 use crate::auth::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{Store, StoreError};
+use crate::store::{PasswordChange, Store, StoreError};
 
 /// Users in a table of the app's own: four questions over it, and everything else stays Countersign's. Sessions, keys and the feed of changes live in the store.
 ///
@@ -195,33 +195,40 @@ impl Directory {
         }
     }
 
-    /// Sets another password and ends the user's sessions, all but `keep`.
+    /// Sets a user's own new password in the place of the one that was checked, while the session that asks lives, and ends the user's other sessions.
     pub(crate) async fn change_password(
         &self,
         store: &dyn Store,
         id: UserId,
-        old: &EncodedPassword,
-        new: &EncodedPassword,
-        keep: Option<SessionId>,
+        (old, new): (&EncodedPassword, &EncodedPassword),
+        session: SessionId,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<PasswordChange, StoreError> {
         match self {
-            Self::Own(store) => store.change_password(id, new, keep, now).await,
+            Self::Own(store) => store.change_password(id, old, new, session, now).await,
             Self::Custom(users) => {
                 // Two databases have no transaction in common. Ended first, the sessions are ended whatever fails; ended again, so are those that began meanwhile with
-                // the old password.
-                store.revoke_user_sessions(id, keep, RevokedReason::PasswordChanged, now).await?;
+                // the old password. One that begins later reads the row again, and is ended by itself.
+                let lives = store.session(session).await?.is_some_and(|s| s.user_id == id && s.revoked.is_none() && s.expires_at > now);
+                if !lives {
+                    return Ok(PasswordChange::SessionEnded);
+                }
+                if users.by_id(id).await?.is_none_or(|found| found.password.as_str() != old.as_str()) {
+                    return Ok(PasswordChange::Stale);
+                }
+                store.revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now).await?;
                 let changed = users.set_password(id, old, new).await?;
-                store.revoke_user_sessions(id, keep, RevokedReason::PasswordChanged, now).await?;
-                Ok(changed)
+                store.revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now).await?;
+                Ok(if changed { PasswordChange::Done } else { PasswordChange::Stale })
             }
         }
     }
 
-    pub(crate) async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError> {
+    /// Whether the encoding was replaced; not where the password is another by now.
+    pub(crate) async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
         match self {
             Self::Own(store) => store.upgrade_password(id, old, new).await,
-            Self::Custom(users) => users.set_password(id, old, new).await.map(drop),
+            Self::Custom(users) => users.set_password(id, old, new).await,
         }
     }
 
@@ -269,6 +276,11 @@ impl Candidate {
             Self::Custom(user) => user,
         };
         user.dated(seconds(now))
+    }
+
+    /// Whether the store has the row, and can ask for it in the transaction in which the session begins.
+    pub(crate) const fn is_in_the_store(&self) -> bool {
+        matches!(self, Self::Own(_))
     }
 }
 

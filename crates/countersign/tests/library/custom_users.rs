@@ -104,6 +104,7 @@ async fn a_row_that_a_foreign_writer_changed_is_felt_within_an_access_tokens_lif
 async fn a_row_that_many_ask_for_is_read_again_by_one_of_them_before_it_is_too_old() {
     let (_, app, members, clock, _directory) = world().await;
     let answer = log_in(&app, "nick-41").await;
+    members.0.lock().unwrap().reads = 0;
     let many = async || {
         for _ in 0..10 {
             assert_eq!(send(&app, with_token("GET", "/plan", text(&answer, "access_token"))).await.0, StatusCode::OK);
@@ -129,10 +130,12 @@ async fn a_table_that_is_down_turns_nobody_away_before_what_was_read_is_too_old(
     });
     let plan = |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
     assert_eq!(plan(&first).await.0, StatusCode::OK);
+    let reads = |members: &Members| std::mem::take(&mut members.0.lock().unwrap().reads);
+    assert_eq!(reads(&members), 2, "each login has read it once more");
     members.0.lock().unwrap().is_down = true;
     clock.advance(4 * MINUTE);
     assert_eq!(plan(&answer).await.0, StatusCode::OK);
-    assert_eq!(members.0.lock().unwrap().reads, 1, "it was asked for all the same");
+    assert_eq!(reads(&members), 1, "it was asked for all the same");
     assert_eq!(plan(&answer).await.0, StatusCode::OK);
 }
 
@@ -183,4 +186,45 @@ async fn rows_of_the_apps_own_table_are_the_apps_to_change() {
     let answer = log_in(&app, "nick-41").await;
     let (status, problem) = send(&app, with_token("PATCH", "/accounts/profile", text(&answer, "access_token"))).await;
     assert_eq!((status, &problem["code"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("method_not_allowed")));
+}
+
+#[tokio::test]
+async fn a_login_that_was_under_way_does_not_outlive_what_the_app_does_to_the_row() {
+    let acts: [fn(&mut (Member, EncodedPassword)); 2] =
+        [|(member, _)| member.closed = true, |(_, password)| *password = EncodedPassword::unusable()];
+    for act in acts {
+        let (auth, app, members, clock, _directory) = world().await;
+        let id = UserId::new(41);
+        members.0.lock().unwrap().meanwhile = Some(act);
+        let login = post("/accounts/login", &json!({"username": "nick-41", "password": PASSWORD}));
+        let (status, problem) = send(&app, login).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("invalid_credentials")));
+        let now = countersign::clock::Clock::now(&*clock);
+        assert!(auth.store().user_sessions(id, now).await.unwrap().is_empty());
+
+        members.0.lock().unwrap().meanwhile = Some(|(member, _)| member.closed = true);
+        let by_link = auth.log_in(id, countersign::session::Transport::Body, &countersign::http::Peer::local()).await;
+        assert_eq!(by_link.unwrap_err().code(), countersign::http::Code::UserInactive);
+        assert!(auth.store().user_sessions(id, now).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_changes_while_somebody_logs_in_and_lets_them_in_still_does_not_stop_them() {
+    let (_, app, members, _, _directory) = world().await;
+    members.0.lock().unwrap().meanwhile = Some(|(member, _)| member.plan = "lead");
+    assert_eq!(log_in(&app, "nick-41").await["user"]["plan"], "lead", "the row is read again");
+}
+
+#[tokio::test]
+async fn a_password_that_was_set_while_the_user_changes_it_is_a_conflict_and_no_ending() {
+    let (_, app, members, _, _directory) = world().await;
+    let mine = log_in(&app, "nick-41").await;
+    members.0.lock().unwrap().meanwhile = Some(|(_, password)| *password = EncodedPassword::unusable());
+    let mut request = post("/accounts/password", &json!({"old_password": PASSWORD, "new_password": "copper lantern 27"}));
+    request.headers_mut().insert("authorization", format!("Bearer {}", text(&mine, "access_token")).parse().unwrap());
+    let (status, problem) = send(&app, request).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("conflict")));
+    assert!(!members.0.lock().unwrap().rows[&UserId::new(41)].1.is_usable(), "what the operator set stays");
+    assert_eq!(send(&app, with_token("GET", "/plan", text(&mine, "access_token"))).await.0, StatusCode::OK);
 }

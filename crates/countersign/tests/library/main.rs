@@ -80,6 +80,16 @@ struct Table {
     /// How often a row was asked for by its id.
     reads: usize,
     is_down: bool,
+    /// What the app does to every row, once, while a login or a change of the password is under way.
+    meanwhile: Option<fn(&mut (Member, EncodedPassword))>,
+}
+
+impl Table {
+    fn happens(&mut self) {
+        if let Some(meanwhile) = self.meanwhile.take() {
+            self.rows.values_mut().for_each(meanwhile);
+        }
+    }
 }
 
 impl Members {
@@ -124,6 +134,7 @@ impl Users for Members {
 
     async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
         let mut table = self.0.lock().unwrap();
+        table.happens();
         let Some((_, password)) = table.rows.get_mut(&id).filter(|(_, password)| password.as_str() == old.as_str()) else {
             return Ok(false);
         };
@@ -132,7 +143,9 @@ impl Users for Members {
     }
 
     async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError> {
-        self.0.lock().unwrap().logins.push((id, at));
+        let mut table = self.0.lock().unwrap();
+        table.happens();
+        table.logins.push((id, at));
         Ok(())
     }
 }

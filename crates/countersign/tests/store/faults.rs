@@ -189,7 +189,7 @@ fn whoever_ends_many_sessions_locks_them_in_one_order() {
                         "deactivate" => store.set_active(user.id, false, after(1)).await.map(drop),
                         "password" => {
                             let password = EncodedPassword::from_stored("!".to_owned());
-                            store.change_password(user.id, &password, None, after(1)).await.map(drop)
+                            store.reset_password(user.id, &password, after(1)).await.map(drop)
                         }
                         "delete" => store.delete_user(user.id, after(1)).await.map(drop),
                         _ => store.revoke_sessions_begun_by(noon(), after(1)).await.map(drop),

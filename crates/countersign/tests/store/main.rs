@@ -1,6 +1,7 @@
 //! One conformance suite for every store: each test is a promise of the trait, run against a fresh store of each kind.
 
 mod admin;
+mod begin;
 mod faults;
 mod feed;
 mod foreign_writers;

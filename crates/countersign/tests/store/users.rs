@@ -1,6 +1,6 @@
 use countersign::password::EncodedPassword;
 use countersign::session::RevokedReason;
-use countersign::store::StoreError;
+use countersign::store::{PasswordChange, StoreError};
 use countersign::user::{Email, ProfileChange, UserId, Username};
 
 use super::{after, make_user, new_session, new_user, noon, on_every_store, session_id};
@@ -84,19 +84,29 @@ fn a_new_password_ends_the_other_sessions_and_an_upgrade_ends_none() {
         }
         let old = store.password_of(alice.id).await.unwrap().unwrap();
         let new = EncodedPassword::from_stored("argon2$new".to_owned());
-        store.upgrade_password(alice.id, &old, &new).await.unwrap();
+        assert!(store.upgrade_password(alice.id, &old, &new).await.unwrap());
         assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), "argon2$new");
         assert_eq!(store.user_sessions(alice.id, after(1)).await.unwrap().len(), 3);
         let late = EncodedPassword::from_stored("argon2$late".to_owned());
-        store.upgrade_password(alice.id, &old, &late).await.unwrap();
+        assert!(!store.upgrade_password(alice.id, &old, &late).await.unwrap());
         assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), "argon2$new", "a late upgrade undoes nothing");
 
-        assert!(store.change_password(alice.id, &late, Some(session_id(2)), after(1)).await.unwrap());
+        let change = async |old, session| store.change_password(alice.id, old, &late, session_id(session), after(1)).await.unwrap();
+        assert_eq!(change(&old, 2).await, PasswordChange::Stale);
+        assert_eq!(change(&new, 9).await, PasswordChange::SessionEnded);
+        assert_eq!(store.user_sessions(alice.id, after(1)).await.unwrap().len(), 3, "what is refused ends nothing");
+        assert_eq!(change(&new, 2).await, PasswordChange::Done);
         let live = store.user_sessions(alice.id, after(2)).await.unwrap();
         assert_eq!(live.iter().map(|session| session.id).collect::<Vec<_>>(), [session_id(2)]);
         let ended = store.session(session_id(1)).await.unwrap().unwrap();
         assert_eq!(ended.revoked, Some((after(1), RevokedReason::PasswordChanged)));
-        assert!(!store.change_password(UserId::new(99), &late, None, after(1)).await.unwrap());
+        assert_eq!(change(&late, 1).await, PasswordChange::SessionEnded);
+        let nobody = store.change_password(UserId::new(99), &late, &new, session_id(2), after(1)).await.unwrap();
+        assert_eq!(nobody, PasswordChange::SessionEnded, "a session of somebody else");
+
+        assert!(store.reset_password(alice.id, &new, after(3)).await.unwrap());
+        assert!(store.user_sessions(alice.id, after(4)).await.unwrap().is_empty());
+        assert!(!store.reset_password(UserId::new(99), &late, after(3)).await.unwrap());
     });
 }
 

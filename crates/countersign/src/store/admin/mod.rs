@@ -139,15 +139,20 @@ pub trait AdminStore: Store {
 
     // The admin site's own sessions
 
-    /// Begins an admin session. Its token is known by its hash only.
-    async fn begin_admin_session(&self, new: &AdminSession) -> Result<(), StoreError>;
+    /// Begins an admin session, while the user is active and staff and `checked` is the user's encoded password: `false`, and nothing is done, where that changed since it was
+    /// checked. Its token is known by its hash only.
+    async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError>;
 
     /// The admin session of this hash, if it is there; its limits are the caller's business.
     async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError>;
 
-    /// Notes that the session was used, or its password entered again.
-    async fn touch_admin_session(&self, token_hash: [u8; 32], used_at: Timestamp, password_at: Option<Timestamp>)
-    -> Result<(), StoreError>;
+    /// Notes that the session was used, or its password entered again. `false` where it has ended meanwhile.
+    async fn touch_admin_session(
+        &self,
+        token_hash: [u8; 32],
+        used_at: Timestamp,
+        password_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError>;
 
     /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no longer staff, gets a new password, is deleted, logs out everywhere,
     /// or when an operator ends all of the user's sessions.
@@ -611,7 +616,8 @@ pub struct SessionSearch {
 /// # let robin = store.create_user(robin, now).await.unwrap();
 /// let token_hash = [7; 32];
 /// let session = AdminSession { token_hash, user: robin.id, created_at: now, used_at: now, password_at: now, ip: None, user_agent: String::new() };
-/// store.begin_admin_session(&session).await.unwrap();
+/// let checked = store.password_of(robin.id).await.unwrap().unwrap();
+/// assert!(store.begin_admin_session(&session, &checked).await.unwrap());
 /// assert_eq!(store.admin_session(token_hash).await.unwrap().unwrap().user, robin.id);
 /// store.end_admin_session(token_hash).await.unwrap();
 /// # });

@@ -41,9 +41,9 @@ use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
 use super::admin::AdminError;
-use super::{Change, Cursor, Rotate, Rotation, SharedAttempts, Store, StoreError};
+use super::{Begin, Begun, Change, Cursor, PasswordChange, Rotate, Rotation, SharedAttempts, Store, StoreError};
 use crate::password::EncodedPassword;
-use crate::session::{NewSession, RevokedReason, Session, SessionId};
+use crate::session::{RevokedReason, Session, SessionId};
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
@@ -149,14 +149,19 @@ impl Store for PostgresStore {
     async fn change_password(
         &self,
         id: UserId,
-        password: &EncodedPassword,
-        keep: Option<SessionId>,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+        session: SessionId,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        tell!(self, client => users::change_password(client, id, password, keep, now))
+    ) -> Result<PasswordChange, StoreError> {
+        tell!(self, client => users::change_password(client, id, (old, new), session, now))
     }
 
-    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError> {
+    async fn reset_password(&self, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError> {
+        tell!(self, client => users::reset_password(client, id, new, now))
+    }
+
+    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
         tell!(self, client => users::upgrade_password(client, id, old, new))
     }
 
@@ -176,8 +181,8 @@ impl Store for PostgresStore {
         ask!(self, client => users::list(client, after, limit))
     }
 
-    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
-        tell!(self, client => sessions::create(client, &new))
+    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
+        tell!(self, client => sessions::begin(client, &begin))
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {

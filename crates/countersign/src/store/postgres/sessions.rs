@@ -5,26 +5,33 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
+use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
-use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
-use crate::store::StoreError;
+use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::store::{Begin, Begun, StoreError};
 use crate::user::UserId;
 
-pub(super) async fn create(client: &Object, new: &NewSession) -> Result<bool, StoreError> {
+/// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it holds it first: what comes between is seen by the one or by the other.
+pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, StoreError> {
+    let new = &begin.session;
     let state = RotationState::new(new.jti, u64::try_from(new.created_at.as_second()).unwrap_or(0));
     let statement = client
         .prepare_cached(
-            "WITH made AS (
+            "WITH held AS MATERIALIZED (
+                 SELECT id FROM users WHERE id = $14 AND is_active AND password = $15 FOR NO KEY UPDATE
+             ), made AS (
                  INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
                      expires_at, transport, user_agent, ip)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING id
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12 WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
+                 ON CONFLICT DO NOTHING RETURNING id
              ), noted AS (
                  UPDATE users SET last_login = $13 WHERE id = $14 AND EXISTS (SELECT 1 FROM made)
              )
-             SELECT count(*) FROM made",
+             SELECT (SELECT count(*) FROM made) AS made, (SELECT count(*) FROM held) AS held",
         )
         .await?;
-    let made: i64 = client
+    let checked = begin.checked.as_ref().map(EncodedPassword::as_str);
+    let row = client
         .query_one(
             &statement,
             &[
@@ -42,11 +49,15 @@ pub(super) async fn create(client: &Object, new: &NewSession) -> Result<bool, St
                 &new.ip.map(|ip| ip.to_string()),
                 &timestamptz(new.created_at),
                 &new.user_id.as_i64(),
+                &checked,
             ],
         )
-        .await?
-        .try_get(0)?;
-    Ok(made == 1)
+        .await?;
+    Ok(match (get::<i64>(&row, "made")?, get::<i64>(&row, "held")?) {
+        (1.., _) => Begun::Done { ended: 0 },
+        (_, 0) if checked.is_some() => Begun::UserChanged,
+        _ => Begun::IdTaken,
+    })
 }
 
 pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Session>, StoreError> {

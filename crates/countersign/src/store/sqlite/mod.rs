@@ -21,9 +21,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Change, Cursor, Rotate, Rotation, Store, StoreError};
+use super::{Begin, Begun, Change, Cursor, PasswordChange, Rotate, Rotation, Store, StoreError};
 use crate::password::EncodedPassword;
-use crate::session::{NewSession, RevokedReason, Session, SessionId};
+use crate::session::{RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 use readers::Readers;
@@ -138,15 +138,21 @@ impl Store for SqliteStore {
     async fn change_password(
         &self,
         id: UserId,
-        password: &EncodedPassword,
-        keep: Option<SessionId>,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+        session: SessionId,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let password = password.clone();
-        self.writer.run(move |c| users::change_password(c, id, &password, keep, now)).await
+    ) -> Result<PasswordChange, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.writer.run(move |c| users::change_password(c, id, (&old, &new), session, now)).await
     }
 
-    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<(), StoreError> {
+    async fn reset_password(&self, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError> {
+        let new = new.clone();
+        self.writer.run(move |c| users::reset_password(c, id, &new, now)).await
+    }
+
+    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
         let (old, new) = (old.clone(), new.clone());
         self.writer.run(move |c| users::upgrade_password(c, id, &old, &new)).await
     }
@@ -167,8 +173,8 @@ impl Store for SqliteStore {
         self.readers.run(move |c| users::list(c, after, limit)).await
     }
 
-    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
-        self.writer.run(move |c| sessions::create(c, &new)).await
+    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
+        self.writer.run(move |c| sessions::begin(c, &begin)).await
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {

@@ -8,10 +8,30 @@ use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, Rotatio
 use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
 use crate::store::admin::StepKind;
 use crate::store::admin::steps::stepped;
-use crate::store::{Rotate, Rotation, StoreError};
+use crate::store::{Begin, Begun, Rotate, Rotation, StoreError};
 use crate::user::UserId;
 
-pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<bool, StoreError> {
+/// Begins a session, if the row is as it was checked. One writes at a time, so that nothing comes between.
+pub(super) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, StoreError> {
+    let new = &begin.session;
+    if let Some(checked) = &begin.checked {
+        let is_as_checked = connection
+            .prepare_cached("SELECT 1 FROM users WHERE id = ? AND is_active AND password = ?")?
+            .exists(params![new.user_id.as_i64(), checked.as_str()])?;
+        if !is_as_checked {
+            return Ok(Begun::UserChanged);
+        }
+    }
+    if !insert(connection, new)? {
+        return Ok(Begun::IdTaken);
+    }
+    connection
+        .prepare_cached("UPDATE users SET last_login = ? WHERE id = ?")?
+        .execute(params![super::columns::django_date(new.created_at), new.user_id.as_i64()])?;
+    Ok(Begun::Done { ended: 0 })
+}
+
+fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError> {
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let made = connection
         .prepare_cached(
@@ -33,13 +53,7 @@ pub(super) fn create(connection: &Connection, new: &NewSession) -> Result<bool, 
             ":agent": new.user_agent,
             ":ip": new.ip.map(|ip| ip.to_string()),
         })?;
-    if made == 0 {
-        return Ok(false);
-    }
-    connection
-        .prepare_cached("UPDATE users SET last_login = ? WHERE id = ?")?
-        .execute(params![super::columns::django_date(new.created_at), new.user_id.as_i64()])?;
-    Ok(true)
+    Ok(made == 1)
 }
 
 pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, StoreError> {
@@ -88,6 +102,13 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
 pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM sessions WHERE id = ?")?;
     Ok(statement.query_row([id.get().cast_signed()], session).optional()?)
+}
+
+/// Whether the user has this session, and it has not ended.
+pub(super) fn is_live(connection: &Connection, id: SessionId, owner: UserId, now: Timestamp) -> Result<bool, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?")?;
+    Ok(statement.exists(params![id.get().cast_signed(), key(owner), micros(now)])?)
 }
 
 pub(super) fn of_user(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {

@@ -8,7 +8,7 @@ use super::columns::{django_date, from_django_date, unreadable, user_id};
 use super::sessions;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::StoreError;
+use crate::store::{PasswordChange, StoreError};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold};
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
@@ -93,13 +93,23 @@ pub(super) fn update_profile(connection: &Connection, id: UserId, change: &Profi
 pub(super) fn change_password(
     connection: &Connection,
     id: UserId,
-    password: &EncodedPassword,
-    keep: Option<SessionId>,
+    (old, new): (&EncodedPassword, &EncodedPassword),
+    session: SessionId,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    let found =
-        connection.prepare_cached("UPDATE users SET password = ? WHERE id = ?")?.execute(params![password.as_str(), id.as_i64()])?;
-    sessions::revoke_of_user(connection, id, keep, RevokedReason::PasswordChanged, now)?;
+) -> Result<PasswordChange, StoreError> {
+    if !sessions::is_live(connection, session, id, now)? {
+        return Ok(PasswordChange::SessionEnded);
+    }
+    if !upgrade_password(connection, id, old, new)? {
+        return Ok(PasswordChange::Stale);
+    }
+    sessions::revoke_of_user(connection, id, Some(session), RevokedReason::PasswordChanged, now)?;
+    Ok(PasswordChange::Done)
+}
+
+pub(super) fn reset_password(connection: &Connection, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError> {
+    let found = connection.prepare_cached("UPDATE users SET password = ? WHERE id = ?")?.execute(params![new.as_str(), id.as_i64()])?;
+    sessions::revoke_of_user(connection, id, None, RevokedReason::PasswordChanged, now)?;
     Ok(found == 1)
 }
 
@@ -108,13 +118,9 @@ pub(super) fn upgrade_password(
     id: UserId,
     old: &EncodedPassword,
     new: &EncodedPassword,
-) -> Result<(), StoreError> {
-    connection.prepare_cached("UPDATE users SET password = ? WHERE id = ? AND password = ?")?.execute(params![
-        new.as_str(),
-        id.as_i64(),
-        old.as_str()
-    ])?;
-    Ok(())
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("UPDATE users SET password = ? WHERE id = ? AND password = ?")?;
+    Ok(statement.execute(params![new.as_str(), id.as_i64(), old.as_str()])? == 1)
 }
 
 /// A step along the index for each kind, however many users share it.

@@ -9,7 +9,7 @@ mod operators;
 mod sessions;
 mod superusers;
 
-use countersign::store::admin::{Actor, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit};
+use countersign::store::admin::{Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit};
 
 use super::*;
 
@@ -33,13 +33,13 @@ fn root() -> Actor {
 }
 
 /// Makes an active superuser who is staff.
-async fn make_superuser(store: &dyn AdminStore, name: &str) -> User {
+pub(super) async fn make_superuser(store: &dyn AdminStore, name: &str) -> User {
     let new = NewUser { is_staff: true, is_superuser: true, ..new_user(name, "") };
     store.create_user(new, noon()).await.unwrap()
 }
 
 /// An edit that changes nothing.
-fn as_is(user: &User) -> UserEdit {
+pub(super) fn as_is(user: &User) -> UserEdit {
     UserEdit {
         username: None,
         email: (!user.email.is_empty()).then(|| Email::parse(&user.email).unwrap()),
@@ -51,6 +51,12 @@ fn as_is(user: &User) -> UserEdit {
         grants: None,
         metadata: user.metadata.clone(),
     }
+}
+
+/// Begins a session of the site, on the operator's row as it is.
+async fn begin(store: &dyn AdminStore, session: &AdminSession) -> bool {
+    let checked = store.password_of(session.user).await.unwrap().unwrap();
+    store.begin_admin_session(session, &checked).await.unwrap()
 }
 
 /// The whole log, the newest first.

@@ -1,7 +1,7 @@
 //! Sessions of the admin site itself.
 
 use countersign::session::RevokedReason;
-use countersign::store::admin::{AdminSession, UserAct};
+use countersign::store::admin::UserAct;
 
 use super::*;
 
@@ -21,12 +21,13 @@ fn session_of(user: UserId, number: u8) -> AdminSession {
 fn a_session_is_begun_used_and_ended() {
     on_every_admin_store(async |store| {
         let operator = make_superuser(&*store, "root").await;
-        store.begin_admin_session(&session_of(operator.id, 1)).await.unwrap();
+        assert!(begin(&*store, &session_of(operator.id, 1)).await);
         let session = store.admin_session([1; 32]).await.unwrap().unwrap();
         assert_eq!(format!("{session:?}"), format!("{:?}", session_of(operator.id, 1)));
         store.touch_admin_session([1; 32], after(5), None).await.unwrap();
         store.touch_admin_session([1; 32], after(9), Some(after(9))).await.unwrap();
-        store.touch_admin_session([1; 32], after(7), None).await.unwrap();
+        assert!(store.touch_admin_session([1; 32], after(7), None).await.unwrap());
+        assert!(!store.touch_admin_session([2; 32], after(7), None).await.unwrap());
         let session = store.admin_session([1; 32]).await.unwrap().unwrap();
         assert_eq!((session.created_at, session.used_at, session.password_at), (noon(), after(9), after(9)));
         assert!(store.admin_session([2; 32]).await.unwrap().is_none());
@@ -41,7 +42,7 @@ fn it_ends_with_whatever_ends_the_operators_power() {
         make_superuser(&*store, "another").await;
         for number in 0..10_u8 {
             let operator = make_superuser(&*store, &format!("root{number}")).await;
-            store.begin_admin_session(&session_of(operator.id, number)).await.unwrap();
+            assert!(begin(&*store, &session_of(operator.id, number)).await);
             let id = operator.id;
             let edit = async |edit: UserEdit| {
                 let seen = store.user_record(id).await.unwrap().unwrap().fingerprint;
@@ -54,7 +55,7 @@ fn it_ends_with_whatever_ends_the_operators_power() {
                 0 => edit(UserEdit { is_active: false, ..as_is(&operator) }).await,
                 1 => edit(UserEdit { is_staff: false, ..as_is(&operator) }).await,
                 2 => store.set_password(id, &EncodedPassword::unusable(), &root()).await.unwrap(),
-                3 => drop(store.change_password(id, &EncodedPassword::unusable(), Some(session_id(1)), after(1)).await.unwrap()),
+                3 => drop(store.reset_password(id, &EncodedPassword::unusable(), after(1)).await.unwrap()),
                 4 => drop(store.act_on_users(&[id], UserAct::Delete, &root()).await.unwrap()),
                 5 => drop(store.delete_user(id, after(1)).await.unwrap()),
                 6 => drop(store.set_active(id, false, after(1)).await.unwrap()),
@@ -71,7 +72,7 @@ fn it_ends_with_whatever_ends_the_operators_power() {
 fn nobody_begins_one_who_may_not_enter() {
     on_every_admin_store(async |store| {
         let user = make_user(&*store, "alice").await;
-        store.begin_admin_session(&session_of(user.id, 1)).await.unwrap();
+        assert!(!begin(&*store, &session_of(user.id, 1)).await);
         assert!(store.admin_session([1; 32]).await.unwrap().is_none());
     });
 }
@@ -80,7 +81,7 @@ fn nobody_begins_one_who_may_not_enter() {
 fn a_better_encoding_of_the_same_password_ends_nothing_and_old_ones_are_forgotten() {
     on_every_admin_store(async |store| {
         let operator = make_superuser(&*store, "root").await;
-        store.begin_admin_session(&session_of(operator.id, 1)).await.unwrap();
+        assert!(begin(&*store, &session_of(operator.id, 1)).await);
         let old = store.password_of(operator.id).await.unwrap().unwrap();
         store.upgrade_password(operator.id, &old, &EncodedPassword::from_stored("argon2$better$x$y".to_owned())).await.unwrap();
         assert!(store.admin_session([1; 32]).await.unwrap().is_some());

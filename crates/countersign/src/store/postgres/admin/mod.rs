@@ -105,8 +105,8 @@ impl AdminStore for PostgresStore {
         tell!(self, client => sessions::end(client, ids, by))
     }
 
-    async fn begin_admin_session(&self, new: &AdminSession) -> Result<(), StoreError> {
-        tell!(self, client => operators::begin(client, new))
+    async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+        tell!(self, client => operators::begin(client, new, checked))
     }
 
     async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
@@ -118,7 +118,7 @@ impl AdminStore for PostgresStore {
         token_hash: [u8; 32],
         used_at: Timestamp,
         password_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         tell!(self, client => operators::touch(client, token_hash, used_at, password_at))
     }
 

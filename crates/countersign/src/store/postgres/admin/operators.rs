@@ -3,24 +3,25 @@
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
+use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::admin::AdminSession;
 use crate::store::admin::told::address;
 use crate::store::postgres::columns::{from_micros, get, micros};
 use crate::user::UserId;
 
-pub(super) async fn begin(client: &Object, new: &AdminSession) -> Result<(), StoreError> {
-    // Who was deactivated since the password was checked does not get in.
+/// Begins one, if the row is as it was checked. It is held, as whoever changes it holds it first.
+pub(super) async fn begin(client: &Object, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
             "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
-             SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND is_active AND is_staff FOR SHARE",
+             SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND is_active AND is_staff AND password = $8 FOR SHARE",
         )
         .await?;
     let (created, used, password) = (micros(new.created_at), micros(new.used_at), micros(new.password_at));
     let (hash, user, ip) = (new.token_hash.as_slice(), new.user.as_i64(), address(new.ip));
-    client.execute(&statement, &[&hash, &user, &created, &used, &password, &ip, &new.user_agent]).await?;
-    Ok(())
+    let begun = client.execute(&statement, &[&hash, &user, &created, &used, &password, &ip, &new.user_agent, &checked.as_str()]).await?;
+    Ok(begun == 1)
 }
 
 pub(super) async fn session(client: &Object, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
@@ -44,14 +45,13 @@ pub(super) async fn touch(
     token_hash: [u8; 32],
     used_at: Timestamp,
     password_at: Option<Timestamp>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
             "UPDATE admin_sessions SET used_at = greatest(used_at, $2), password_at = coalesce($3, password_at) WHERE token_hash = $1",
         )
         .await?;
-    client.execute(&statement, &[&token_hash.as_slice(), &micros(used_at), &password_at.map(micros)]).await?;
-    Ok(())
+    Ok(client.execute(&statement, &[&token_hash.as_slice(), &micros(used_at), &password_at.map(micros)]).await? == 1)
 }
 
 pub(super) async fn end(client: &Object, token_hash: [u8; 32]) -> Result<(), StoreError> {

@@ -112,7 +112,7 @@ async fn set_rest(transaction: &Transaction<'_>, before: &User, edit: &UserEdit)
 
 pub(super) async fn set_password(client: &mut Object, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
     let transaction = client.transaction().await?;
-    if !users::change_password(&transaction, id, password, None, by.now).await? {
+    if !users::reset_within(&transaction, id, password, by.now).await? {
         return Err(AdminError::Gone);
     }
     let detail = if password.is_usable() { "" } else { "unusable" };

@@ -119,9 +119,9 @@ impl AdminStore for SqliteStore {
         self.writer.run(move |c| sessions::end(c, &ids, &by)).await
     }
 
-    async fn begin_admin_session(&self, new: &AdminSession) -> Result<(), StoreError> {
-        let new = new.clone();
-        self.writer.run(move |c| operators::begin(c, &new)).await
+    async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+        let (new, checked) = (new.clone(), checked.clone());
+        self.writer.run(move |c| operators::begin(c, &new, &checked)).await
     }
 
     async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
@@ -133,7 +133,7 @@ impl AdminStore for SqliteStore {
         token_hash: [u8; 32],
         used_at: Timestamp,
         password_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.writer.run(move |c| operators::touch(c, token_hash, used_at, password_at)).await
     }
 

@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::admin::AdminSession;
 use crate::store::admin::told::address;
 use crate::store::sqlite::columns::{at, micros, user_id};
 
-pub(super) fn begin(connection: &Connection, new: &AdminSession) -> Result<(), StoreError> {
-    // Who was deactivated since the password was checked does not get in.
-    connection
+pub(super) fn begin(connection: &Connection, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+    let begun = connection
         .prepare_cached(
             "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
-             SELECT ?1, id, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?2 AND is_active AND is_staff",
+             SELECT ?1, id, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?2 AND is_active AND is_staff AND password = ?8",
         )?
         .execute(params![
             new.token_hash,
@@ -22,9 +22,10 @@ pub(super) fn begin(connection: &Connection, new: &AdminSession) -> Result<(), S
             micros(new.used_at),
             micros(new.password_at),
             address(new.ip),
-            new.user_agent
+            new.user_agent,
+            checked.as_str()
         ])?;
-    Ok(())
+    Ok(begun == 1)
 }
 
 pub(super) fn session(connection: &Connection, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
@@ -48,11 +49,11 @@ pub(super) fn touch(
     token_hash: [u8; 32],
     used_at: Timestamp,
     password_at: Option<Timestamp>,
-) -> Result<(), StoreError> {
-    connection
+) -> Result<bool, StoreError> {
+    let found = connection
         .prepare_cached("UPDATE admin_sessions SET used_at = max(used_at, ?), password_at = coalesce(?, password_at) WHERE token_hash = ?")?
         .execute(params![micros(used_at), password_at.map(micros), token_hash])?;
-    Ok(())
+    Ok(found == 1)
 }
 
 pub(super) fn end(connection: &Connection, token_hash: [u8; 32]) -> Result<(), StoreError> {

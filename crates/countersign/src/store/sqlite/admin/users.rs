@@ -98,7 +98,7 @@ fn set_rest(connection: &Connection, before: &User, edit: &UserEdit) -> Result<(
 }
 
 pub(super) fn set_password(connection: &Connection, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
-    if !users::change_password(connection, id, password, None, by.now)? {
+    if !users::reset_password(connection, id, password, by.now)? {
         return Err(AdminError::Gone);
     }
     let detail = if password.is_usable() { "" } else { "unusable" };

@@ -1,0 +1,102 @@
+//! What a session begins on, and what a new password takes the place of: both only where the row is
+//! still as it was checked.
+
+use crate::password::EncodedPassword;
+use crate::session::NewSession;
+
+/// A session to begin, and the row on which it may.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::password::EncodedPassword;
+/// use countersign::session::rotation::Jti;
+/// use countersign::session::{NewSession, SessionId, Transport};
+/// use countersign::store::{Begin, Begun, Store};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # let session = NewSession {
+/// #     id: SessionId::new(7).unwrap(), user_id: ada.id, jti: Jti([1; 16]), created_at: now,
+/// #     expires_at: now + std::time::Duration::from_secs(3600), transport: Transport::Body,
+/// #     user_agent: String::new(), ip: None,
+/// # };
+/// let checked = store.password_of(ada.id).await.unwrap();
+/// // Meanwhile an operator sets another password.
+/// store.reset_password(ada.id, &EncodedPassword::unusable(), now).await.unwrap();
+/// let begin = Begin { checked, ..Begin::unchecked(session) };
+/// assert_eq!(store.begin_session(begin).await.unwrap(), Begun::UserChanged);
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// The session.
+    pub session: NewSession,
+    /// The encoded password that was checked: the session begins only while it is the user's and the
+    /// user is active. `None` asks nothing of the store's row, where users live elsewhere.
+    pub checked: Option<EncodedPassword>,
+}
+
+impl Begin {
+    /// Begins whatever the user's row says: for an import, and for users who live elsewhere.
+    ///
+    /// ```
+    /// use countersign::session::NewSession;
+    /// use countersign::store::{Begin, Begun, Store, StoreError};
+    ///
+    /// async fn import(store: &dyn Store, session: NewSession) -> Result<bool, StoreError> {
+    ///     Ok(matches!(store.begin_session(Begin::unchecked(session)).await?, Begun::Done { .. }))
+    /// }
+    /// ```
+    pub fn unchecked(session: NewSession) -> Self {
+        Self { session, checked: None }
+    }
+}
+
+/// Whether a session began.
+///
+/// ```
+/// use countersign::store::Begun;
+///
+/// fn is_in(begun: Begun) -> bool {
+///     matches!(begun, Begun::Done { .. })
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Begun {
+    /// It did.
+    Done {
+        /// How many others ended with it.
+        ended: u64,
+    },
+    /// Another session has the id. Nothing was done.
+    IdTaken,
+    /// The user is gone, is not active, or has another password by now. Nothing was done.
+    UserChanged,
+}
+
+/// What became of a change of a user's own password.
+///
+/// ```
+/// use countersign::http::Code;
+/// use countersign::store::PasswordChange;
+///
+/// fn refused(change: PasswordChange) -> Option<Code> {
+///     match change {
+///         PasswordChange::Done => None,
+///         PasswordChange::SessionEnded => Some(Code::SessionRevoked),
+///         _ => Some(Code::Conflict),
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PasswordChange {
+    /// It is set, and the user's other sessions are ended.
+    Done,
+    /// The password is not the one that was checked any more. Nothing was done.
+    Stale,
+    /// The session that asks has ended meanwhile. Nothing was done.
+    SessionEnded,
+}

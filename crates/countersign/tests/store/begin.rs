@@ -1,0 +1,231 @@
+//! What begins a session does so on the user's row as it was checked: whatever is under way while an
+//! operator acts, on any node, is over when the act is done.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign::store::admin::{Actor, AdminSession, AdminStore, UserAct, UserEdit};
+use countersign::store::{Begin, Begun, PasswordChange};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// Runs a promise against two nodes, or processes, on one database, of each kind.
+fn on_two_nodes<F: Future<Output = ()>>(promise: impl Fn([Arc<dyn AdminStore>; 2]) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("countersign.sqlite3");
+    let sqlite = || -> Arc<dyn AdminStore> { Arc::new(SqliteStore::open(&file).unwrap()) };
+    runtime.block_on(promise([sqlite(), sqlite()]));
+
+    let url = Cluster::shared().database();
+    runtime.block_on(async {
+        let here = PostgresStore::connect(&url, 8).await.unwrap();
+        let there = PostgresStore::connect(&url, 8).await.unwrap();
+        promise([Arc::new(here), Arc::new(there)]).await;
+    });
+}
+
+/// What an operator, or the command line, may do to a user.
+const ACTS: [&str; 8] = ["deactivate", "delete", "reset", "set", "edit", "act: deactivate", "act: delete", "demote"];
+
+async fn act(store: &dyn AdminStore, what: &str, user: &User) {
+    let by = Actor { user: UserId::new(900), ip: None, now: after(2) };
+    let unusable = EncodedPassword::unusable();
+    let edit = async |edit: fn(&mut UserEdit)| {
+        let record = store.user_record(user.id).await.unwrap().unwrap();
+        let mut edited = admin::as_is(&record.user);
+        edit(&mut edited);
+        store.edit_user(user.id, &edited, record.fingerprint, &by).await.unwrap();
+    };
+    match what {
+        "deactivate" => assert!(store.set_active(user.id, false, after(2)).await.unwrap()),
+        "delete" => assert!(store.delete_user(user.id, after(2)).await.unwrap()),
+        "reset" => assert!(store.reset_password(user.id, &unusable, after(2)).await.unwrap()),
+        "set" => store.set_password(user.id, &unusable, &by).await.unwrap(),
+        "edit" => edit(|edit| edit.is_active = false).await,
+        "demote" => edit(|edit| edit.is_staff = false).await,
+        "act: deactivate" => assert_eq!(store.act_on_users(&[user.id], UserAct::Deactivate, &by).await.unwrap(), 1),
+        _ => assert_eq!(store.act_on_users(&[user.id], UserAct::Delete, &by).await.unwrap(), 1),
+    }
+}
+
+/// Logins that go on and on with the password that was checked, on both nodes, until the store refuses them. Tells when the first few have begun.
+fn logins(
+    nodes: &[Arc<dyn AdminStore>; 2],
+    user: UserId,
+    checked: &EncodedPassword,
+    ids: &Arc<AtomicU64>,
+    under_way: &Arc<Notify>,
+) -> JoinSet<()> {
+    let mut logins = JoinSet::new();
+    for number in 0..12 {
+        let (node, checked) = (Arc::clone(&nodes[number % 2]), checked.clone());
+        let (ids, under_way) = (Arc::clone(ids), Arc::clone(under_way));
+        logins.spawn(async move {
+            for _ in 0..BY_NOW_REFUSED {
+                let id = ids.fetch_add(1, Ordering::Relaxed);
+                let session = NewSession { id: session_id(id), ..new_session(1, user) };
+                match node.begin_session(Begin { checked: Some(checked.clone()), ..Begin::unchecked(session) }).await.unwrap() {
+                    Begun::Done { .. } => under_way.notify_one(),
+                    Begun::UserChanged => return,
+                    other => panic!("{other:?}"),
+                }
+            }
+            panic!("after the act a session begins still");
+        });
+    }
+    logins
+}
+
+#[test]
+fn no_login_that_was_under_way_outlives_what_an_operator_does() {
+    on_two_nodes(async |nodes| {
+        let ids = Arc::new(AtomicU64::new(1));
+        admin::make_superuser(&*nodes[0], "root").await;
+        for what in ACTS.iter().filter(|what| **what != "demote") {
+            for round in 0..4 {
+                let user = make_user(&*nodes[0], &format!("user{}", ids.load(Ordering::Relaxed))).await;
+                let checked = nodes[0].password_of(user.id).await.unwrap().unwrap();
+                let under_way = Arc::new(Notify::new());
+                let logins = logins(&nodes, user.id, &checked, &ids, &under_way);
+                under_way.notified().await;
+                act(&*nodes[round % 2], what, &user).await;
+                let done = nodes[0].user_sessions(user.id, after(3)).await.unwrap();
+                assert!(done.is_empty(), "{what}: {} live on when it is done", done.len());
+                logins.join_all().await;
+                let late = nodes[0].user_sessions(user.id, after(3)).await.unwrap();
+                assert!(late.is_empty(), "{what}: {} began after it was done", late.len());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_login_under_way_with_the_old_password_does_not_outlive_the_users_own_change() {
+    on_two_nodes(async |nodes| {
+        let ids = Arc::new(AtomicU64::new(1));
+        for round in 0..8 {
+            let user = make_user(&*nodes[0], &format!("user{round}")).await;
+            let checked = nodes[0].password_of(user.id).await.unwrap().unwrap();
+            let own = session_id(1_000_000 + round);
+            assert!(nodes[0].create_session(NewSession { id: own, ..new_session(1, user.id) }).await.unwrap());
+            let under_way = Arc::new(Notify::new());
+            let logins = logins(&nodes, user.id, &checked, &ids, &under_way);
+            under_way.notified().await;
+            let new = EncodedPassword::unusable();
+            assert_eq!(nodes[1].change_password(user.id, &checked, &new, own, after(2)).await.unwrap(), PasswordChange::Done);
+            logins.join_all().await;
+            let live = nodes[0].user_sessions(user.id, after(3)).await.unwrap();
+            assert_eq!(live.iter().map(|session| session.id).collect::<Vec<_>>(), [own]);
+        }
+    });
+}
+
+#[test]
+fn no_sign_in_to_the_admin_site_that_was_under_way_outlives_what_ends_the_operators_power() {
+    on_two_nodes(async |nodes| {
+        let numbers = Arc::new(AtomicU64::new(1));
+        admin::make_superuser(&*nodes[0], "root").await;
+        for what in ACTS {
+            for round in 0..4 {
+                let operator = admin::make_superuser(&*nodes[0], &format!("op{}", numbers.load(Ordering::Relaxed))).await;
+                let checked = nodes[0].password_of(operator.id).await.unwrap().unwrap();
+                let under_way = Arc::new(Notify::new());
+                let mut logins = JoinSet::new();
+                for number in 0..12 {
+                    let (node, checked) = (Arc::clone(&nodes[number % 2]), checked.clone());
+                    let (numbers, under_way) = (Arc::clone(&numbers), Arc::clone(&under_way));
+                    logins.spawn(async move {
+                        let mut begun = Vec::new();
+                        for _ in 0..BY_NOW_REFUSED {
+                            let token_hash = hash(numbers.fetch_add(1, Ordering::Relaxed));
+                            let session = AdminSession { token_hash, ..admin_session(operator.id) };
+                            if !node.begin_admin_session(&session, &checked).await.unwrap() {
+                                return begun;
+                            }
+                            begun.push(token_hash);
+                            under_way.notify_one();
+                        }
+                        panic!("after the act a session begins still");
+                    });
+                }
+                under_way.notified().await;
+                act(&*nodes[round % 2], what, &operator).await;
+                for token_hash in logins.join_all().await.into_iter().flatten() {
+                    assert!(nodes[0].admin_session(token_hash).await.unwrap().is_none(), "{what}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_thief_who_sets_the_password_in_a_loop_does_not_undo_what_an_operator_sets() {
+    on_two_nodes(async |nodes| {
+        for round in 0..10 {
+            let user = make_user(&*nodes[0], &format!("user{round}")).await;
+            let stolen = session_id(100 + round);
+            assert!(nodes[0].create_session(NewSession { id: stolen, ..new_session(1, user.id) }).await.unwrap());
+            let mut known = nodes[0].password_of(user.id).await.unwrap().unwrap();
+            let (node, under_way) = (Arc::clone(&nodes[0]), Arc::new(Notify::new()));
+            let told = Arc::clone(&under_way);
+            let thief = tokio::spawn(async move {
+                for number in 0..BY_NOW_REFUSED {
+                    let new = EncodedPassword::from_stored(format!("argon2$thief$x${number}"));
+                    if node.change_password(user.id, &known, &new, stolen, after(1)).await.unwrap() != PasswordChange::Done {
+                        return;
+                    }
+                    known = new;
+                    told.notify_one();
+                }
+                panic!("after the operator's act the thief still sets passwords");
+            });
+            under_way.notified().await;
+            let operators = EncodedPassword::from_stored("argon2$operator$x$y".to_owned());
+            assert!(nodes[1].reset_password(user.id, &operators, after(2)).await.unwrap());
+            thief.await.unwrap();
+            assert_eq!(nodes[0].password_of(user.id).await.unwrap().unwrap().as_str(), operators.as_str());
+            assert!(nodes[0].user_sessions(user.id, after(3)).await.unwrap().is_empty());
+        }
+    });
+}
+
+#[test]
+fn two_logins_at_once_both_begin() {
+    on_two_nodes(async |nodes| {
+        let user = make_user(&*nodes[0], "alice").await;
+        let checked = nodes[0].password_of(user.id).await.unwrap().unwrap();
+        let mut logins = JoinSet::new();
+        for number in 0..12_u8 {
+            let (node, checked) = (Arc::clone(&nodes[usize::from(number % 2)]), checked.clone());
+            let session = new_session(1 + u64::from(number), user.id);
+            logins.spawn(async move { node.begin_session(Begin { checked: Some(checked), ..Begin::unchecked(session) }).await.unwrap() });
+        }
+        assert!(logins.join_all().await.into_iter().all(|begun| begun == Begun::Done { ended: 0 }));
+        assert_eq!(nodes[1].user_sessions(user.id, after(1)).await.unwrap().len(), 12);
+        let again = Begin { checked: Some(checked), ..Begin::unchecked(new_session(1, user.id)) };
+        assert_eq!(nodes[1].begin_session(again).await.unwrap(), Begun::IdTaken);
+    });
+}
+
+fn admin_session(user: UserId) -> AdminSession {
+    AdminSession {
+        token_hash: [0; 32],
+        user,
+        created_at: noon(),
+        used_at: noon(),
+        password_at: noon(),
+        ip: None,
+        user_agent: String::new(),
+    }
+}
+
+fn hash(number: u64) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    hash
+}
+
+/// More than a login can be tried while an operator acts.
+const BY_NOW_REFUSED: usize = 20_000;
