@@ -61,3 +61,26 @@ fn metrics_are_served_where_they_were_asked_for_and_nowhere_else() {
     }
     Request::new(free, "GET", "/accounts/profile").send().expect_problem(404, "not_found");
 }
+
+#[test]
+fn where_nothing_can_be_written_readyz_and_check_say_so_and_nothing_was_done() {
+    let mut world = World::builder().disk_can_fail().start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    world.get("/readyz").expect(200);
+    world.disk_fails(true);
+    let refused = world.browser().login("alice");
+    assert!(refused.text().contains("Nothing was done"), "{}", refused.text());
+    refused.expect_problem(503, "unavailable");
+    eventually("the server is not ready", || world.get("/readyz").status == 503);
+    let sessions = || world.sql("SELECT count(*) FROM sessions").trim().to_owned();
+    assert_eq!(sessions(), "1");
+    assert!(world.cli_on_failing_disk(&["check"]).fails(1).contains("see above"));
+    assert!(world.cli_on_failing_disk(&["check"]).stdout().contains("FAIL  database: cannot be written"));
+    world.disk_fails(false);
+    world.get("/readyz").expect(200);
+    browser.logout().expect(204);
+    world.browser().login("alice").expect(200);
+    assert!(world.cli(&["check"]).ok().contains("ok    database: can be written"));
+    assert_eq!(world.stop(), Some(0));
+}

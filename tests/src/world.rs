@@ -345,6 +345,28 @@ impl World {
         Finished(self.command(arguments).output().expect("the binary can be started"))
     }
 
+    /// As [`cli`](Self::cli), where no file can be written.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn cli_on_failing_disk(&self, arguments: &[&str]) -> Finished {
+        let command = self.command(arguments);
+        let mut limited = Command::new("prlimit");
+        limited
+            .arg("--fsize=0")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::null())
+            .current_dir(self.directory.path());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        Finished(limited.output().expect("prlimit"))
+    }
+
     /// A command in the world, to be changed before it runs. In virtual time it lives by the world's clock.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = if self.disk_can_fail {

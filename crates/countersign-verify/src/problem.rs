@@ -382,7 +382,7 @@ impl Code {
             Self::PayloadTooLarge => (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large", "The body is larger than 64 KiB."),
             Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", "Send the body as `application/json` or `application/x-www-form-urlencoded`, and say so in `Content-Type`."),
             Self::BadRequest => (S::BAD_REQUEST, "bad_request", "Bad request", "The request is not valid HTTP."),
-            Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", "The server is busy. Nothing was lost; try again after `Retry-After` seconds."),
+            Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", "The server cannot do this now. Nothing was done; try again after `Retry-After` seconds."),
             Self::InternalError => (S::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", "The server made a mistake. Its log tells more."),
         }
     }

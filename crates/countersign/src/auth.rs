@@ -68,6 +68,7 @@ pub struct Inner {
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
     heard: Heard,
+    pulse: Pulse,
     secrets: Secrets,
 }
 
@@ -137,6 +138,7 @@ impl Auth {
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
             heard: Heard::now(),
+            pulse: Pulse::default(),
             people: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
             events,
             settings,
@@ -190,7 +192,8 @@ impl Auth {
         &self.0.passwords
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers and can be written. It is written for this once a second at most, however often it is
+    /// asked; whoever asks meanwhile shares the answer.
     ///
     /// # Errors
     /// The store's.
@@ -213,7 +216,10 @@ impl Auth {
         if self.is_stale() {
             return Err(StoreError::Failed("nothing was heard of changes for longer than max_staleness".to_owned()));
         }
-        self.store.ping().await
+        if let Some(trouble) = self.store.trouble() {
+            return Err(trouble);
+        }
+        self.pulse.feel(&*self.store).await
     }
 
     /// Whether nobody may be let in, since sessions may have been ended long ago that this process knows nothing of.
@@ -295,7 +301,7 @@ impl Auth {
     /// answers only when it is felt.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's, as [`StoreError::Unknown`]: what was changed before stands, and here it is felt later.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -306,6 +312,11 @@ impl Auth {
     /// # });
     /// ```
     pub async fn catch_up(&self) -> Result<(), StoreError> {
+        // What was changed before stands, whatever goes wrong here.
+        self.read_on().await.map_err(StoreError::unknown)
+    }
+
+    async fn read_on(&self) -> Result<(), StoreError> {
         let mut reader = self.feed.read_on().await;
         let asked = self.heard.tick();
         let mut limit = FEED_PAGE;
@@ -529,6 +540,30 @@ impl Heard {
     }
 }
 
+/// Whether the store could be written when last it was tried.
+#[derive(Default)]
+struct Pulse(tokio::sync::Mutex<Option<Beat>>);
+
+struct Beat {
+    at: Instant,
+    fate: Result<(), StoreError>,
+}
+
+impl Pulse {
+    async fn feel(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        let mut last = self.0.lock().await;
+        if let Some(beat) = &*last
+            && (beat.at >= asked || (beat.fate.is_ok() && beat.at.elapsed() < BETWEEN_BEATS))
+        {
+            return beat.fate.clone();
+        }
+        let fate = store.ping().await;
+        *last = Some(Beat { at: Instant::now(), fate: fate.clone() });
+        fate
+    }
+}
+
 /// Whole seconds since 1970.
 pub(crate) fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
@@ -612,6 +647,9 @@ async fn prune(auth: &Auth) -> Result<u64, StoreError> {
 
 /// What the clocks of several machines may differ by.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
+
+/// Who asks whether the store can be written must not become a load on it.
+const BETWEEN_BEATS: Duration = Duration::from_secs(1);
 
 const FEED_PAGE: u32 = 1000;
 

@@ -18,6 +18,8 @@ pub(super) enum Fault {
     Bad(StatusCode, &'static str, String),
     /// The store or the hashing threads cannot, at this moment.
     Unavailable,
+    /// The store did not say what it did.
+    Unknown,
     /// A page that says it better.
     Page(Box<Response>),
 }
@@ -55,6 +57,10 @@ impl From<StoreError> for Fault {
                 Self::conflict("Another user has this name, to the letter or in another case, or as e-mail address. Choose another one.")
             }
             StoreError::EmailTaken => Self::conflict("This address is another user's name. Choose another one."),
+            StoreError::Unknown(_) => {
+                tracing::error!(%error, "the store did not say what it did");
+                Self::Unknown
+            }
             error => {
                 tracing::error!(%error, "the store did not do as asked");
                 Self::Unavailable
@@ -97,16 +103,24 @@ impl IntoResponse for Fault {
                 redirect(&format!("/admin/sign-in?{query}"))
             }
             Self::Bad(status, title, detail) => page(status, &ErrorPage { status: status.as_u16(), title, detail: &detail }),
-            Self::Unavailable => {
-                let detail = "The database or the password checker has too much to do, or is down. Nothing was changed. Try again in a moment; if it lasts, look at the server's log.";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                let mut response = page(status, &ErrorPage { status: status.as_u16(), title: "Not now", detail });
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                response
-            }
+            Self::Unavailable => not_now(
+                "Not now",
+                "The database or the password checker has too much to do, or is down. Nothing was changed. Try again in a moment; if it lasts, look at the server's log.",
+            ),
+            Self::Unknown => not_now(
+                "Perhaps it was done",
+                "The database gave no answer, so it is not known whether this was done. Look at the page again in a moment, and do again what is missing; if it lasts, look at the server's log.",
+            ),
             Self::Page(response) => *response,
         }
     }
+}
+
+fn not_now(title: &str, detail: &str) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut response = page(status, &ErrorPage { status: status.as_u16(), title, detail });
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// The answer at an address below `/admin/` where nothing is.

@@ -47,7 +47,7 @@ pub(crate) struct LoginRequest {
         (status = 401, description = "invalid_credentials", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn login(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {

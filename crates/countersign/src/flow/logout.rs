@@ -30,6 +30,7 @@ use crate::token::RefreshError;
         (status = 204, description = "The session is ended; the cookies are cleared"),
         (status = 401, description = "token_invalid", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security((), ("bearer" = [])),
 )]
@@ -71,8 +72,10 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
         },
     };
     let now = auth.clock.now();
-    for session in ended {
-        if auth.store.revoke_session(session, None, RevokedReason::Logout, now).await? {
+    for (i, session) in ended.into_iter().enumerate() {
+        let revoked = auth.store.revoke_session(session, None, RevokedReason::Logout, now).await;
+        // Of two, the first may have been ended.
+        if revoked.map_err(|error| if i == 0 { error } else { error.unknown() })? {
             tracing::info!(session = %session, "logged out");
             let user = auth.store.session(session).await.ok().flatten().map(|session| session.user_id);
             auth.events.on_logout(&Event { user, ..peer.event(now, None, Some(session)) });

@@ -32,6 +32,7 @@ pub(crate) struct LogoutAllRequest {
         (status = 204, description = "The sessions are ended"),
         (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]

@@ -48,7 +48,7 @@ pub(crate) struct PasswordRequest {
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 409, description = "conflict: the password was changed meanwhile", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]

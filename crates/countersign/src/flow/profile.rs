@@ -73,6 +73,7 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
         (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]

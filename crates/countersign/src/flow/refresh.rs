@@ -17,7 +17,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::session::Transport;
 use crate::session::rotation::{Generation, Presented, RotationEvent};
-use crate::store::{Rotate, Rotation};
+use crate::store::{Rotate, Rotation, StoreError};
 use crate::token::{RefreshClaims, RefreshError};
 
 /// What native clients send. Browsers send the cookie and `X-CSRFTOKEN`, and no body.
@@ -40,7 +40,7 @@ pub(crate) struct RefreshRequest {
         (status = 401, description = "refresh_token_missing, refresh_token_invalid, refresh_token_expired, session_expired, session_revoked, refresh_token_reused, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn refresh(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
@@ -101,7 +101,12 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Some(RotationEvent::Race) => tracing::debug!(session = %session, "a late refresh was forgiven"),
         None => {}
     }
-    let user = auth.user_at_refresh(user_id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
+    let user = auth
+        .user_at_refresh(user_id)
+        .await
+        .map_err(StoreError::unknown)?
+        .filter(|user| user.is_active())
+        .ok_or_else(|| Problem::new(Code::UserInactive))?;
 
     let grant = Grant {
         user: &**user,

@@ -75,6 +75,7 @@ pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Re
         (status = 204, description = "The session is ended"),
         (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 404, description = "not_found: the user has no such live session", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),

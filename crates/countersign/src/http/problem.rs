@@ -17,6 +17,10 @@ impl From<StoreError> for Problem {
                 tracing::error!(%error, "the store did not do as asked");
                 Self::new(Code::Unavailable).retry_after(1)
             }
+            StoreError::Unknown(_) => {
+                tracing::error!(%error, "the store did not say what it did");
+                Self::new(Code::Unavailable).detail(NOT_KNOWN).retry_after(1)
+            }
         }
     }
 }
@@ -26,6 +30,10 @@ impl From<HashError> for Problem {
         Self::new(Code::Unavailable).retry_after(1)
     }
 }
+
+/// What is said of something that may have been done. Of what was not done, the code's own sentence says so.
+const NOT_KNOWN: &str =
+    "Whether this was done is not known: the database gave no answer. To do it again is safe; try after `Retry-After` seconds.";
 
 /// The answer at a path where nothing is: a fallback for any router.
 ///
@@ -79,4 +87,25 @@ pub(crate) struct ProblemSchema {
     errors: Option<BTreeMap<String, Vec<String>>>,
     /// With `session_revoked`: why the session was ended.
     reason: Option<RevokedReason>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(error: StoreError) -> String {
+        let answer = Problem::from(error).to_http::<Vec<u8>>();
+        let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!((answer.status().as_u16(), &body["code"]), (503, &"unavailable".into()));
+        body["detail"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_503_says_that_nothing_was_done_or_that_it_is_not_known() {
+        for error in [StoreError::Busy, StoreError::failed("the disk is full")] {
+            assert!(detail(error.clone()).contains("Nothing was done"), "{error}");
+            let after_an_act = detail(error.unknown());
+            assert!(after_an_act.contains("not known") && after_an_act.contains("again is safe"), "{after_an_act}");
+        }
+    }
 }

@@ -188,8 +188,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Forgets changes before `changes`, and sessions that ended or expired before `sessions`; at most `limit` rows of each. How many went.
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
-    /// Whether the store answers and is writable.
+    /// Whether the store answers and can be written: writes something small, as durably as everything else.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What keeps the store from its work, as far as it knows without trying: the disk was full when last it wrote, or
+    /// the database's files are gone.
+    fn trouble(&self) -> Option<StoreError> {
+        None
+    }
 }
 
 /// Failed logins by account, or by known device, counted for all nodes by the rules of [`LoginThrottle`](crate::throttle::LoginThrottle).
@@ -380,6 +386,25 @@ impl StoreError {
     pub fn failed(error: impl std::fmt::Display) -> Self {
         Self::Failed(error.to_string())
     }
+
+    /// The same error of something that changes nothing.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn undone(self) -> Self {
+        match self {
+            Self::Unknown(why) => Self::Failed(why),
+            other => other,
+        }
+    }
+
+    /// The same error after something has been done, or may have been.
+    #[cfg(feature = "axum")]
+    pub(crate) fn unknown(self) -> Self {
+        match self {
+            Self::Busy => Self::Unknown("the store is busy".to_owned()),
+            Self::Failed(why) => Self::Unknown(why),
+            other => other,
+        }
+    }
 }
 
 /// Why the store could not do as asked.
@@ -406,4 +431,7 @@ pub enum StoreError {
     /// The store failed: the disk is full, the file is gone, the connection is cut. Nothing was done.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The store gave no answer to something that was under way: it may have been done, or not. To do it again is safe.
+    #[error("whether it was done is not known: {0}")]
+    Unknown(String),
 }

@@ -317,3 +317,56 @@ fn an_ending_is_in_the_feed_whatever_schema_a_database_shell_looks_at_first() {
         assert!(changes.iter().any(|change| change.what == What::SessionEnded(session_id(1))));
     });
 }
+
+#[test]
+fn what_was_under_way_when_the_connection_was_cut_is_not_known_and_what_was_never_sent_was_not_done() {
+    let cluster = Cluster::start(&["fsync=off"]);
+    let url = cluster.database();
+    on(async {
+        let store = Arc::new(PostgresStore::connect(&url, 4).await.unwrap());
+        let alice = make_user(&*store, "alice").await;
+        let (mut client, other) = (shell(&url).await, shell(&url).await);
+        let lock = client.transaction().await.unwrap();
+        lock.execute("SELECT * FROM users FOR UPDATE", &[]).await.unwrap();
+        let setting = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.set_active(alice.id, false, noon()).await }
+        });
+        until_somebody_waits(&other).await;
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        other.execute(cut, &[]).await.unwrap();
+        let cut_off = setting.await.unwrap();
+        assert!(matches!(cut_off, Err(StoreError::Unknown(_))), "{cut_off:?}");
+        drop(lock);
+        assert!(store.set_active(alice.id, false, noon()).await.unwrap(), "to do it again is safe");
+
+        // Nobody is there to be told.
+        cluster.signal("KILL");
+        let _ = store.user_by_id(alice.id).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let nobody = PostgresStore::connect(&url, 4).await.map(drop);
+        assert!(matches!(nobody, Err(StoreError::Failed(_))), "{nobody:?}");
+        let question = store.user_by_id(alice.id).await;
+        assert!(matches!(question, Err(StoreError::Failed(_))), "a question changes nothing: {question:?}");
+    });
+}
+
+#[test]
+fn a_database_without_room_for_sessions_is_in_trouble_although_a_small_write_works() {
+    let url = Cluster::shared().database();
+    on(async {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let alice = make_user(&store, "alice").await;
+        assert!(store.trouble().is_none());
+        // What PostgreSQL says where a table cannot grow.
+        let no_room = "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE 'no space left' USING ERRCODE = '53100'; END $$;
+            CREATE TRIGGER no_room BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION no_room()";
+        shell(&url).await.batch_execute(no_room).await.unwrap();
+        let refused = store.create_session(new_session(1, alice.id)).await;
+        assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
+        store.ping().await.unwrap();
+        let trouble = store.trouble().expect("the last write found no room").to_string();
+        assert!(trouble.contains("no space left"), "{trouble}");
+    });
+}

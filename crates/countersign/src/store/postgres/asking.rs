@@ -7,7 +7,14 @@ macro_rules! once {
         let $client = &mut lent;
         let done = tokio::time::timeout(crate::store::postgres::PATIENCE, $operation).await;
         match done {
-            Ok(result) => (result, lent.is_closed()),
+            Ok(result) => {
+                let is_cut = lent.is_closed();
+                // One on which the server had its last word may look alive for a moment: nobody is to meet it in the pool.
+                if crate::store::postgres::health::is_unknown(&result) {
+                    drop(deadpool_postgres::Object::take(lent));
+                }
+                (result, is_cut)
+            }
             Err(_) => {
                 drop(deadpool_postgres::Object::take(lent));
                 (Err(crate::store::postgres::no_answer().into()), false)
@@ -20,13 +27,16 @@ macro_rules! once {
 macro_rules! ask {
     ($store:ident, $client:ident => $operation:expr) => {{
         let (result, is_cut) = once!($store, $client => $operation);
-        if is_cut && result.is_err() { once!($store, $client => $operation).0 } else { result }
+        let result = if is_cut && result.is_err() { once!($store, $client => $operation).0 } else { result };
+        result.map_err(crate::store::postgres::Verdict::undone)
     }};
 }
 
 /// An operation that changes something. It is told once: whether one that was cut off has been done cannot be known here.
 macro_rules! tell {
-    ($store:ident, $client:ident => $operation:expr) => {
-        once!($store, $client => $operation).0
-    };
+    ($store:ident, $client:ident => $operation:expr) => {{
+        let result = once!($store, $client => $operation).0;
+        $store.health.note(&result);
+        result
+    }};
 }

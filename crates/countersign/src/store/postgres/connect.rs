@@ -105,7 +105,7 @@ impl Address {
     }
 
     async fn reach(&self) -> Result<Reached, StoreError> {
-        self.hosts.reach().await.map_err(|error| error.map_or_else(super::no_answer, StoreError::from))
+        self.hosts.reach().await.map_err(|error| error.map_or_else(super::no_answer, StoreError::from).undone())
     }
 
     /// Listens for changes until the store is gone, and rings at each, and whenever one may have been missed. A ring that nobody waits for is kept for the next who does:
@@ -164,7 +164,8 @@ impl Connect for Address {
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
-    Ok(tokio::time::timeout(EAR_PATIENCE, asked).await.map_err(|_| super::no_answer())??)
+    let answer = tokio::time::timeout(EAR_PATIENCE, asked).await.map_err(|_| super::no_answer().undone())?;
+    answer.map_err(|error| StoreError::from(error).undone())
 }
 
 #[derive(Clone, Copy)]

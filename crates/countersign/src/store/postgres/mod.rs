@@ -19,6 +19,7 @@ mod attempts;
 mod changes;
 mod columns;
 mod connect;
+mod health;
 mod hosts;
 mod indexes;
 mod keys;
@@ -38,7 +39,7 @@ use deadpool_postgres::{Pool, PoolError};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use super::admin::AdminError;
 use super::{Begin, Begun, Change, Cursor, PasswordChange, Rotate, Rotation, SharedAttempts, Store, StoreError};
@@ -49,6 +50,7 @@ use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 use changes::Eras;
 use connect::Address;
+use health::{Health, Verdict};
 use rotations::Rotations;
 pub use transfer::PostgresTransfer;
 
@@ -71,6 +73,7 @@ pub struct PostgresStore {
     rotations: Rotations,
     eras: Eras,
     bell: Arc<Notify>,
+    health: Arc<Health>,
 }
 
 impl PostgresStore {
@@ -101,7 +104,8 @@ impl PostgresStore {
         let pool = address.pool(connections.max(2))?;
         let bell = Arc::new(Notify::new());
         tokio::spawn(address.clone().listen(Arc::clone(&bell)));
-        Ok(Self { rotations: Rotations::start(&pool), pool, eras: Eras::default(), bell })
+        let health = Arc::new(Health::default());
+        Ok(Self { rotations: Rotations::start(&pool, &health), health, pool, eras: Eras::default(), bell })
     }
 
     /// The names of the migrations that the database still needs. Changes nothing.
@@ -271,6 +275,10 @@ impl Store for PostgresStore {
     async fn ping(&self) -> Result<(), StoreError> {
         tell!(self, client => changes::touch(client))
     }
+
+    fn trouble(&self) -> Option<StoreError> {
+        self.health.trouble()
+    }
 }
 
 #[async_trait]
@@ -303,9 +311,16 @@ impl From<tokio_postgres::Error> for StoreError {
             Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Busy,
             // Another program that writes to the table does not take the locks that ours take.
             Some(code) if *code == SqlState::UNIQUE_VIOLATION && is_of(&error, "users_username_key") => Self::UsernameTaken,
-            _ => Self::Failed(told(&error)),
+            // The server has said no, and goes on: nothing was done.
+            Some(_) if error.as_db_error().is_some_and(|error| !is_last_word(error)) => Self::Failed(told(&error)),
+            _ => Self::Unknown(told(&error)),
         }
     }
+}
+
+/// Whether the server ends the connection with this. It may have done before what it was asked.
+fn is_last_word(error: &tokio_postgres::error::DbError) -> bool {
+    !matches!(error.parsed_severity(), Some(Severity::Error))
 }
 
 impl From<tokio_postgres::Error> for AdminError {
@@ -318,7 +333,7 @@ impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Timeout(_) => Self::Busy,
-            PoolError::Backend(error) => error.into(),
+            PoolError::Backend(error) => Self::from(error).undone(),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -329,13 +344,13 @@ fn is_of(error: &tokio_postgres::Error, constraint: &str) -> bool {
 }
 
 fn no_answer() -> StoreError {
-    StoreError::Failed("the database gives no answer".to_owned())
+    StoreError::Unknown("the database gives no answer".to_owned())
 }
 
 /// The driver's errors say little without what caused them. What the server says of the row that it refused (`DETAIL`) stays there: it may be a user's own words.
 fn told(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(refused), _) => format!("{}: {}", refused.severity(), refused.message()),
+        (Some(refused), _) => format!("{}: {} ({})", refused.severity(), refused.message(), refused.code().code()),
         (None, Some(cause)) => format!("{error}: {cause}"),
         (None, None) => error.to_string(),
     }

@@ -4,6 +4,7 @@
 //! another node has rotated meanwhile is read again.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, unknown, user_id};
+use super::health::Health;
 use super::sessions::{revoked, signed, transport};
 use super::{PATIENCE, no_answer};
 use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
@@ -34,11 +36,11 @@ struct Job {
 }
 
 impl Rotations {
-    pub(super) fn start(pool: &Pool) -> Self {
+    pub(super) fn start(pool: &Pool, health: &Arc<Health>) -> Self {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let waiting = std::sync::Arc::new(tokio::sync::Mutex::new(waiting));
+        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         for _ in 0..TASKS {
-            tokio::spawn(work(pool.clone(), std::sync::Arc::clone(&waiting)));
+            tokio::spawn(work(pool.clone(), Arc::clone(health), Arc::clone(&waiting)));
         }
         Self { jobs }
     }
@@ -47,12 +49,12 @@ impl Rotations {
         let (answer, done) = oneshot::channel();
         self.jobs.try_send(Job { rotate, answer }).map_err(|_| StoreError::Busy)?;
         // Dropped without an answer: the connection gave none. A refresh that was done all the same may be repeated, as after any answer that was lost.
-        timeout(WAITS, done).await.map_err(|_| StoreError::Busy)?.map_err(|_| no_answer())?
+        timeout(WAITS, done).await.map_err(|_| no_answer())?.map_err(|_| no_answer())?
     }
 }
 
 /// Takes what waits and does it, until nobody can send any more. While one task does, the other takes.
-async fn work(pool: Pool, waiting: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
+async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
     loop {
         let mut jobs = Vec::new();
         if waiting.lock().await.recv_many(&mut jobs, BATCH).await == 0 {
@@ -67,7 +69,7 @@ async fn work(pool: Pool, waiting: std::sync::Arc<tokio::sync::Mutex<mpsc::Recei
                     let (batch, later) = one_for_each_session(rest);
                     rest = later;
                     // A panic leaves the connection in the middle of something, as silence does.
-                    let done = caught_async(timeout(PATIENCE, rotate_together(&client, batch))).await;
+                    let done = caught_async(timeout(PATIENCE, rotate_together(&client, &health, batch))).await;
                     if !matches!(done, Ok(Ok(()))) {
                         drop(Object::take(client));
                         break;
@@ -97,12 +99,13 @@ fn one_for_each_session(jobs: VecDeque<Job>) -> (Vec<Job>, VecDeque<Job>) {
 }
 
 /// Does a batch; what another node got at first is read again.
-async fn rotate_together(client: &Object, mut batch: Vec<Job>) {
+async fn rotate_together(client: &Object, health: &Health, mut batch: Vec<Job>) {
     for _ in 0..ATTEMPTS {
         match attempt(client, batch).await {
             Ok(again) if again.is_empty() => return,
             Ok(again) => batch = again,
             Err((jobs, error)) => {
+                health.note(&Err::<(), _>(error.clone()));
                 for job in jobs {
                     let _ = job.answer.send(Err(error.clone()));
                 }
@@ -128,7 +131,7 @@ struct Write {
 async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
     let mut rows = match read(client, &batch).await {
         Ok(rows) => rows,
-        Err(error) => return Err((batch, error)),
+        Err(error) => return Err((batch, error.undone())),
     };
     let (mut writes, mut again) = (Vec::new(), Vec::new());
     let mut jobs = batch.into_iter();

@@ -246,7 +246,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.writer.run(|c| Ok(c.prepare_cached("UPDATE changes SET kind = kind WHERE cursor = -1")?.execute([]).map(drop)?)).await
+        self.writer.run(migrations::touch).await
     }
 }
 

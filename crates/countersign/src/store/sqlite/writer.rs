@@ -23,7 +23,8 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Applies `operation` in the next transaction. When this returns `Ok`, the change is on disk; when it returns `Err`, nothing of it is.
+    /// Applies `operation` in the next transaction. When this returns `Ok`, the change is on disk; when it returns `Err`, nothing of it is,
+    /// but for [`StoreError::Unknown`].
     pub(super) async fn run<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -37,7 +38,7 @@ impl Writer {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => closed(),
         })?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| StoreError::Unknown("the database was closed meanwhile".to_owned()))?
     }
 }
 
@@ -89,7 +90,7 @@ fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Job>>)
     while let Ok(first) = waiting.recv() {
         let mut batch = vec![first];
         // Whatever panics must not cost the server its only writer.
-        let committed = caught(|| commit_together(connection, &mut batch, waiting)).unwrap_or_else(|panicked| Err(panicked.into()));
+        let committed = caught(|| commit_together(connection, &mut batch, waiting)).unwrap_or_else(|_| Err(after_panic(connection)));
         if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
@@ -99,7 +100,7 @@ fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Job>>)
         }
         // Told last: who waits for an answer does not wait for the log.
         if let Err(error) = &committed {
-            let _ = caught(|| tracing::error!(%error, operations, "a transaction failed; nothing of it was written"));
+            let _ = caught(|| tracing::error!(%error, operations, "a transaction failed"));
         }
     }
 }
@@ -118,7 +119,23 @@ fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiti
             batch.extend(waiting.try_recv());
         }
     }
-    execute(connection, "COMMIT")
+    connection.prepare_cached("COMMIT")?.execute([]).map(drop).map_err(not_committed)
+}
+
+/// Why a transaction was not committed. Where the disk said no to the write itself, its last page is not there, and nothing
+/// of it is. Where it said no to making it last, it may be there after the next start, or not.
+fn not_committed(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly};
+    match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked | DiskFull | ReadOnly) => error.into(),
+        _ if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE) => error.into(),
+        _ => StoreError::Unknown(error.to_string()),
+    }
+}
+
+fn after_panic(connection: &Connection) -> StoreError {
+    let what = "the writer panicked".to_owned();
+    if connection.is_autocommit() { StoreError::Unknown(what) } else { StoreError::Failed(what) }
 }
 
 /// Undoes an operation that fails halfway, or panics, without touching its neighbours in the transaction.
@@ -217,5 +234,15 @@ mod tests {
         // It waited for the next transaction.
         last.unwrap();
         assert_eq!(lines(&writer).await, "last");
+    }
+
+    #[test]
+    fn a_commit_that_the_disk_refused_was_not_done_and_one_that_it_did_not_keep_is_not_known() {
+        use rusqlite::ffi::{self, Error};
+        let commit = |code| not_committed(rusqlite::Error::SqliteFailure(Error::new(code), None));
+        assert!(matches!(commit(ffi::SQLITE_FULL), StoreError::Failed(_)));
+        assert!(matches!(commit(ffi::SQLITE_IOERR_WRITE), StoreError::Failed(_)));
+        assert!(matches!(commit(ffi::SQLITE_BUSY), StoreError::Busy));
+        assert!(matches!(commit(ffi::SQLITE_IOERR_FSYNC), StoreError::Unknown(_)));
     }
 }
