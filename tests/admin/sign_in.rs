@@ -63,9 +63,40 @@ fn the_cookie_is_this_sites_alone() {
         desk.browser.cookies.insert("countersign_admin".to_owned(), forged.to_owned());
         desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
     }
-    let https = World::builder().set("public_url", "https://auth.example.com").start();
-    let knock = https.desk().get("/admin/sign-in").expect(200);
-    assert!(knock.set_cookie("countersign_admin_form").unwrap().contains("; Secure"));
+}
+
+#[test]
+fn a_neighbours_cookie_in_any_encoding_signs_nobody_out() {
+    let (_world, desk) = office();
+    let own = format!("countersign_admin={}", desk.browser.cookies["countersign_admin"]);
+    for neighbour in ["greeting=Olá; ".as_bytes(), b"greeting=Ol\xe1; ", b"\xff; "] {
+        let mut bare = desk.browser.clone();
+        bare.cookies.clear();
+        bare.bare("GET", "/admin/").header("Cookie", [neighbour, own.as_bytes()].concat()).send().expect(200);
+    }
+}
+
+#[test]
+fn over_https_no_sibling_can_plant_the_sites_cookies() {
+    let world = World::builder().set("public_url", "https://auth.example.com").start();
+    world.superuser("root");
+    let mut desk = world.desk();
+    let knock = desk.get("/admin/sign-in").expect(200);
+    let form = format!("csrf={}&username=root&password={}&next=%2Fadmin%2F", desk.csrf, PASSWORD.replace(' ', "+"));
+    let entering = desk.browser.bare("POST", "/admin/sign-in").header("Origin", "https://auth.example.com");
+    let entered = entering.body("application/x-www-form-urlencoded", form).send().expect(303);
+    for (answer, name) in [(&knock, "__Host-countersign_admin_form"), (&entered, "__Host-countersign_admin")] {
+        let line = answer.set_cookie(name).unwrap();
+        for attribute in ["; Path=/;", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
+            assert!(line.contains(attribute), "a browser takes the prefix with `Path=/` and `Secure` only: {line}");
+        }
+        assert!(!line.contains("Domain"));
+    }
+    let token = entered.cookie("__Host-countersign_admin").unwrap();
+    let asks = |cookies: String| world.request("GET", "/admin/").header("Cookie", cookies).send();
+    asks(format!("__Host-countersign_admin={token}")).expect(200);
+    asks(format!("countersign_admin=planted; __Host-countersign_admin={token}")).expect(200);
+    asks(format!("countersign_admin={token}")).sends_to("/admin/sign-in?next=%2Fadmin%2F");
 }
 
 #[test]

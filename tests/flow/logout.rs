@@ -20,6 +20,20 @@ fn a_logout_kills_both_tokens_at_once_and_clears_the_cookies() {
 }
 
 #[test]
+fn a_logout_clears_the_cookies_in_every_form_that_other_settings_may_have_left() {
+    let world = World::builder().set("public_url", "https://id.example.com").start();
+    let answer = world.request("POST", "/accounts/logout").send().expect(204);
+    for form in [
+        "__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+        "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+        "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure; Domain=example.com",
+        "csrftoken=; Path=/; Max-Age=0; SameSite=Lax; Secure; Domain=id.example.com",
+    ] {
+        assert!(answer.all("set-cookie").any(|line| line == form), "{form}");
+    }
+}
+
+#[test]
 fn either_token_is_enough_even_when_it_has_expired() {
     let world = World::builder().virtual_time().start();
     world.user("alice");

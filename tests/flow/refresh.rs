@@ -183,21 +183,6 @@ fn an_authorization_header_of_any_kind_does_not_block_a_refresh() {
 }
 
 #[test]
-fn two_refresh_cookies_are_refused_and_not_guessed_between() {
-    let world = World::start();
-    world.user("alice");
-    let browser = world.logged_in("alice");
-    let token = browser.refresh_token();
-    let pair = |value: &str| format!("refreshtoken={value}");
-    let request = || world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
-    for other in [token, "planted"] {
-        request().header("Cookie", format!("{}; {}", pair(token), pair(other))).send().expect_problem(401, "refresh_token_invalid");
-        request().header("Cookie", pair(token)).header("Cookie", pair(other)).send().expect_problem(401, "refresh_token_invalid");
-    }
-    request().header("Cookie", pair(token)).send().expect(200);
-}
-
-#[test]
 fn a_session_that_refreshes_too_often_waits_and_lives_on() {
     let world = World::builder().set("throttle_session_refreshes", "3").virtual_time().start();
     world.user("alice");

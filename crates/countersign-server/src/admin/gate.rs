@@ -8,13 +8,14 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, hmac};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::PasswordRefused;
 use countersign::clock::Random;
+use countersign::http::cookies::values;
 use countersign::http::origin::Origins;
 use countersign::http::source::check_source;
 use countersign::http::{BODY_LIMIT, Peer};
@@ -72,7 +73,7 @@ impl FromRequestParts<Admin> for Staff {
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Fault> {
         let here = parts.uri.path_and_query().map_or("/admin/", |here| here.as_str());
         let next = if parts.method.is_safe() { here } else { parts.uri.path() };
-        let Some(token) = Token::of(&parts.headers, SESSION_COOKIE) else { return Err(Fault::SignedOut(next.to_owned())) };
+        let Some(token) = Token::of(admin, &parts.headers, SESSION_COOKIE) else { return Err(Fault::SignedOut(next.to_owned())) };
         let Some(session) = admin.store.admin_session(token.hash()).await? else { return Err(Fault::SignedOut(next.to_owned())) };
         let now = admin.clock.now();
         let user = admin.store.user_by_id(session.user).await?.filter(|user| user.is_active && user.is_staff);
@@ -177,7 +178,7 @@ impl FromRequest<Admin> for Knock {
         own_page(admin, &parts.headers)?;
         let Ok(peer) = Peer::from_request_parts(&mut parts, &admin.auth).await;
         let form = read(admin, &parts.headers, body).await?;
-        let token = Token::of(&parts.headers, KNOCK_COOKIE)
+        let token = Token::of(admin, &parts.headers, KNOCK_COOKIE)
             .ok_or_else(|| Fault::forbidden("Your browser did not send the cookie that the page set. Allow cookies for this site, go back, load the page again and try once more."))?;
         token.check(&form)?;
         Ok(Self { form, peer, token })
@@ -196,19 +197,28 @@ impl Token {
     }
 
     /// The one before sign-in that the browser has already, so that several tabs get along, or a fresh one.
-    pub(super) fn knock(headers: &HeaderMap, random: &dyn Random) -> Self {
-        Self::of(headers, KNOCK_COOKIE).unwrap_or_else(|| Self::draw(random))
+    pub(super) fn knock(admin: &Admin, headers: &HeaderMap) -> Self {
+        Self::of(admin, headers, KNOCK_COOKIE).unwrap_or_else(|| Self::draw(&*admin.random))
     }
 
     /// Where the cookie stands alone: two of one name are none, since one of them was planted.
-    fn of(headers: &HeaderMap, name: &str) -> Option<Self> {
-        let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-        let mut found =
-            lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).filter(|(own, _)| *own == name);
+    fn of(admin: &Admin, headers: &HeaderMap, name: &str) -> Option<Self> {
+        let name = format!("{}{name}", prefix(admin));
+        let mut found = values(headers, &name);
         match (found.next(), found.next()) {
-            (Some((_, text)), None) => Self::parse(text),
+            (Some(text), None) => Self::parse(text),
             _ => None,
         }
+    }
+
+    /// From its bytes.
+    pub(super) fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, for the store.
+    pub(super) fn bytes(&self) -> [u8; 32] {
+        self.0
     }
 
     /// From its text.
@@ -271,9 +281,15 @@ pub(super) fn knock_cookie(admin: &Admin, token: &Token) -> HeaderValue {
 }
 
 fn cookie(admin: &Admin, name: &str, value: &str, more: &str) -> HeaderValue {
-    let secure = if admin.https { "; Secure" } else { "" };
-    let line = format!("{name}={value}; Path={PATH}; HttpOnly; SameSite=Strict{secure}{more}");
+    let attributes = if admin.https { "; Path=/; Secure".to_owned() } else { format!("; Path={PATH}") };
+    let line = format!("{}{name}={value}{attributes}; HttpOnly; SameSite=Strict{more}", prefix(admin));
     HeaderValue::from_str(&line).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Over https no other host can set a cookie of this prefix, a sibling subdomain neither (RFC 6265bis, 4.1.3.2). It demands the path `/`; that only this site reads the cookie, and
+/// that no other site's page sends it, is the name's and `SameSite`'s affair.
+fn prefix(admin: &Admin) -> &'static str {
+    if admin.https { "__Host-" } else { "" }
 }
 
 /// The first half of the CSRF check: the form was sent by a page of this site, as far as the browser says.

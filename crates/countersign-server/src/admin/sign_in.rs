@@ -24,7 +24,7 @@ pub(super) async fn form(State(admin): State<Admin>, Query(query): Query, staff:
         Err(Fault::SignedOut(_)) => {}
         Err(fault) => return Err(fault),
     }
-    let token = Token::knock(&headers, &*admin.random);
+    let token = Token::knock(&admin, &headers);
     // The session's cookie does not come along from another site: whoever followed a link from there may be signed in all the same.
     let from_elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
     let template = SignIn::new(&token, "", next, "", from_elsewhere);

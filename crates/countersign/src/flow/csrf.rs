@@ -7,9 +7,9 @@ use serde::Serialize;
 use std::time::Duration;
 
 use super::issue::answer;
-use super::refresh::cookie;
 use crate::auth::{Auth, seconds};
 use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
 use crate::session::Transport;
 
 /// What comes back.
@@ -30,7 +30,11 @@ pub(crate) struct CsrfResponse {
     )
 )]
 pub(crate) async fn csrf(State(auth): State<Auth>, headers: HeaderMap) -> Result<Response, Problem> {
-    let token = cookie(&auth, &headers)?.ok_or_else(|| Problem::new(Code::RefreshTokenMissing))?;
+    let token = match refresh_cookie(&auth, &headers).await? {
+        Sent::Nothing => return Err(Problem::new(Code::RefreshTokenMissing)),
+        Sent::One(token) => token,
+        Sent::Unclear => return Ok(unclear(&auth)),
+    };
     let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
     let session = auth.store.session(claims.sid).await?.ok_or_else(|| Problem::new(Code::SessionExpired))?;
     if let Some((_, reason)) = session.revoked {

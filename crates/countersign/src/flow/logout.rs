@@ -4,18 +4,19 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use countersign_verify::bearer;
 
 use super::issue::no_store;
-use super::refresh::{cookie, token_in_body};
+use super::refresh::token_in_body;
 use crate::auth::Auth;
 use crate::events::Event;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Problem, ProblemSchema};
+use crate::http::refresh_cookie::sessions_of;
 use crate::session::{RevokedReason, SessionId, Transport};
 use crate::token::RefreshError;
 
@@ -54,18 +55,18 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
         Ok(Some(token)) => auth.verifier.check(token, auth.seconds()).map(|token| Some(token.claims.sid)).map_err(Problem::from),
         Err(problem) => Err(problem),
     };
-    let by_cookie = match cookie(auth, headers)?.map(|token| auth.refresh_tokens.verify_but_expiry(token)) {
-        None => None,
-        Some(Ok(claims)) => Some(guard::countersign(auth, headers, claims.sid).map(|()| Some(claims.sid))),
-        // It opens nothing; clearing it is all that can be done.
-        Some(Err(_)) => Some(Ok(None)),
+    let by_cookie = match auth.checked.cookies.refresh_of(headers).as_slice() {
+        [] => None,
+        tokens => Some(by_countersign(auth, headers, sessions_of(auth, tokens))),
     };
     let ended: Vec<SessionId> = match (by_bearer, by_cookie) {
         (Err(problem), None) => return Err(problem),
         // An interceptor may add a stale header to every call: the cookie's session is what counts.
-        (Err(_) | Ok(None), Some(session)) => session?.into_iter().collect(),
-        (Ok(Some(session)), Some(Ok(Some(other)))) if other != session => vec![session, other],
-        (Ok(Some(session)), _) => vec![session],
+        (Err(_) | Ok(None), Some(sessions)) => sessions?,
+        (Ok(Some(session)), others) => {
+            let others = others.and_then(Result::ok).unwrap_or_default();
+            std::iter::once(session).chain(others.into_iter().filter(|other| *other != session)).collect()
+        }
         (Ok(None), None) => match token_in_body(auth, request).await? {
             None => Vec::new(),
             Some(token) => native.and(session_of(auth, &token).await)?.into_iter().collect(),
@@ -83,6 +84,17 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
     }
     auth.catch_up().await?;
     Ok((StatusCode::NO_CONTENT, no_store(auth.checked.cookies.clear())).into_response())
+}
+
+/// Those of the cookies' sessions that the CSRF token is of. A cookie that does not verify opens nothing; clearing it is all that can be done.
+fn by_countersign(auth: &Auth, headers: &HeaderMap, sessions: Vec<SessionId>) -> Result<Vec<SessionId>, Problem> {
+    let mut refused = None;
+    let mut ended = sessions;
+    ended.retain(|session| guard::countersign(auth, headers, *session).map_err(|problem| refused = Some(problem)).is_ok());
+    match refused {
+        Some(problem) if ended.is_empty() => Err(problem),
+        _ => Ok(ended),
+    }
 }
 
 /// The session of a refresh token in the body, which must be of that kind: one out of a cookie would need its CSRF token.

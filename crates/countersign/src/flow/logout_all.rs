@@ -52,6 +52,6 @@ pub(crate) async fn logout_all(
     auth.catch_up().await?;
     tracing::info!(user = %who.user().id(), sessions = ended, "logged out everywhere");
     auth.events.on_logout_all(&peer.event(auth.clock.now(), Some(who.user()), Some(who.claims().sid)));
-    let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear().into() };
+    let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear() };
     Ok((StatusCode::NO_CONTENT, no_store(cleared)).into_response())
 }

@@ -1,11 +1,11 @@
 //! `POST /accounts/refresh`: a refresh token becomes a new one and a new access token.
 //!
 //! What a token leads to is decided by [`decide`](crate::session::rotation::decide). A refusal that ends the session leaves the cookies alone: another tab
-//! may have logged in meanwhile, and a late answer must not take its cookies away.
+//! may have logged in meanwhile, and a late answer must not take its cookies away. Only where several cookies contradict each other are all of them removed.
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request};
+use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 
 use super::issue::{Grant, Tokens, answer, new_jti};
@@ -15,6 +15,7 @@ use crate::http::fields::Fields;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
 use crate::session::Transport;
 use crate::session::rotation::{Generation, Presented, RotationEvent};
 use crate::store::{Rotate, Rotation, StoreError};
@@ -53,14 +54,17 @@ pub(crate) async fn refresh(State(auth): State<Auth>, peer: Peer, request: Reque
 async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
     let now = auth.clock.now();
     let headers = request.headers();
-    let (claims, transport) = match cookie(auth, headers)? {
-        Some(token) => {
-            guard::source(auth, headers)?;
+    if !auth.checked.cookies.refresh_of(headers).is_empty() {
+        guard::source(auth, headers)?;
+    }
+    let (claims, transport) = match refresh_cookie(auth, headers).await? {
+        Sent::Unclear => return Ok(unclear(auth)),
+        Sent::One(token) => {
             let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
             guard::countersign(auth, headers, claims.sid)?;
             (claims, Transport::Cookie)
         }
-        None => {
+        Sent::Nothing => {
             let native = guard::native(auth, headers);
             if native.is_err() {
                 guard::source(auth, headers)?;
@@ -122,11 +126,6 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
     let issued = grant.issue(auth)?;
     auth.events.on_refresh(&peer.event(now, Some(&**user), Some(session)));
     Ok(answer(issued.tokens, issued.cookies))
-}
-
-/// The refresh token in the cookie.
-pub(super) fn cookie<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
-    auth.checked.cookies.refresh_of(headers).map_err(|two| Problem::new(Code::RefreshTokenInvalid).detail(two.to_string()))
 }
 
 /// The refresh token in the body.

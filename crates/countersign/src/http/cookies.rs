@@ -64,6 +64,8 @@ pub struct Cookies {
     device: String,
     device_path: String,
     attributes: String,
+    /// What removes them in every form.
+    cleared: Vec<HeaderValue>,
 }
 
 impl Cookies {
@@ -119,8 +121,42 @@ impl Cookies {
             }
             None => String::new(),
         };
-        let attributes = format!("; SameSite={}{}{domain}", settings.same_site, if secure { "; Secure" } else { "" });
-        Ok(Self { refresh, csrf: settings.csrf.clone(), device: settings.device.clone(), device_path: base_path.to_owned(), attributes })
+        let common = format!("; SameSite={}{}", settings.same_site, if secure { "; Secure" } else { "" });
+        let attributes = format!("{common}{domain}");
+        let (csrf, device, device_path) = (settings.csrf.clone(), settings.device.clone(), base_path.to_owned());
+        let mut cookies = Self { refresh, csrf, device, device_path, attributes, cleared: Vec::new() };
+        cookies.cleared = cookies.every_form(public_url, base_path, &common);
+        Ok(cookies)
+    }
+
+    /// `Set-Cookie` values that remove the refresh and the CSRF cookie, those of these settings first.
+    fn every_form(&self, public_url: &Url, base_path: &str, common: &str) -> Vec<HeaderValue> {
+        let mut forms = vec![self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)];
+        let mut add = |form: HeaderValue| {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        };
+        let mut refresh_names = vec![self.refresh.as_str(), "refreshtoken"];
+        if public_url.scheme() == "https" {
+            // A cookie of this name has no domain and no other path.
+            add(value(format!("__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly{common}")));
+        }
+        refresh_names.retain(|name| !name.starts_with("__Host-"));
+        let mut domains = vec![String::new()];
+        if let Some(url::Host::Domain(host)) = public_url.host() {
+            let parents = std::iter::successors(Some(host), |name| name.split_once('.').map(|(_, parent)| parent));
+            domains.extend(parents.filter(|name| name.contains('.')).take(MOST_PARENTS).map(|name| format!("; Domain={name}")));
+        }
+        for domain in &domains {
+            for path in ["/", base_path] {
+                for name in &refresh_names {
+                    add(value(format!("{name}=; Path={path}; Max-Age=0; HttpOnly{common}{domain}")));
+                }
+                add(value(format!("{}=; Path={path}; Max-Age=0{common}{domain}", self.csrf)));
+            }
+        }
+        forms
     }
 
     /// The refresh cookie's name.
@@ -197,41 +233,42 @@ impl Cookies {
         value(format!("{}={token}; Path={path}; Max-Age={}; HttpOnly{}", self.device, lifetime.as_secs(), self.attributes))
     }
 
-    /// Removes the refresh and the CSRF cookie. The device stays known.
+    /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in: under other settings, or from an installation above, they have other names, domains
+    /// and paths, and come along all the same. The device stays known.
     ///
     /// ```
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
-    /// let [refresh, csrf] = cookies.clear();
-    /// assert_eq!(csrf, "csrftoken=; Path=/; Max-Age=0; SameSite=Lax");
+    /// let cleared = cookies.clear();
+    /// assert_eq!(cleared[0], "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    /// assert_eq!(cleared[1], "csrftoken=; Path=/; Max-Age=0; SameSite=Lax");
     /// ```
-    pub fn clear(&self) -> [HeaderValue; 2] {
-        [self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)]
+    pub fn clear(&self) -> Vec<HeaderValue> {
+        self.cleared.clone()
     }
 
-    /// The refresh token of a request.
-    ///
-    /// # Errors
-    /// [`TwoCookies`] when there are two: one of them was planted, and guessing which is not safe.
+    /// The refresh tokens of a request, each once. Of several one was planted, or set under other settings, or by an installation above: which counts is not known from their names.
     ///
     /// ```
     /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
-    /// use countersign::http::cookies::{CookieSettings, Cookies, TwoCookies};
+    /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
     /// let mut headers = HeaderMap::new();
     /// headers.append(COOKIE, HeaderValue::from_static("theme=dark; refreshtoken=a.b.c"));
-    /// assert_eq!(cookies.refresh_of(&headers), Ok(Some("a.b.c")));
-    /// headers.append(COOKIE, HeaderValue::from_static("refreshtoken=planted"));
-    /// assert_eq!(cookies.refresh_of(&headers), Err(TwoCookies));
+    /// assert_eq!(cookies.refresh_of(&headers), ["a.b.c"]);
+    /// headers.append(COOKIE, HeaderValue::from_static("refreshtoken=planted; refreshtoken=a.b.c"));
+    /// assert_eq!(cookies.refresh_of(&headers), ["a.b.c", "planted"]);
     /// ```
-    pub fn refresh_of<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>, TwoCookies> {
-        let mut found = values(headers, &self.refresh);
-        match (found.next(), found.next()) {
-            (_, Some(_)) => Err(TwoCookies),
-            (first, None) => Ok(first.filter(|token| !token.is_empty())),
+    pub fn refresh_of<'a>(&self, headers: &'a HeaderMap) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        for token in values(headers, &self.refresh).filter(|token| !token.is_empty()) {
+            if found.len() < MOST_TOKENS && !found.contains(&token) {
+                found.push(token);
+            }
         }
+        found
     }
 
     /// The device token of a request; of several, the first.
@@ -304,17 +341,6 @@ impl FromStr for SameSite {
 #[error("choose lax, strict or none")]
 pub struct UnknownSameSite;
 
-/// A request with two refresh cookies.
-///
-/// ```
-/// use countersign::http::cookies::TwoCookies;
-///
-/// assert!(TwoCookies.to_string().starts_with("the request carries two refresh cookies"));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the request carries two refresh cookies; delete the cookies of this site and its parent domains, and log in again")]
-pub struct TwoCookies;
-
 /// Cookies that browsers would refuse, or that would not be safe.
 ///
 /// ```
@@ -358,21 +384,36 @@ pub enum CookieError {
 }
 
 /// Every value of the cookie `name`, over all `Cookie` headers, without the quotes that RFC 6265 allows.
-fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(COOKIE)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(move |(key, _)| *key == name)
-        .map(|(_, value)| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+///
+/// The headers are split as bytes: what a neighbour keeps in its own cookies, in whatever encoding, is nobody else's affair.
+///
+/// ```
+/// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
+/// use countersign::http::cookies::values;
+///
+/// let line = HeaderValue::from_bytes(b"greeting=Ol\xe1; id=\"7\"").unwrap();
+/// let headers = HeaderMap::from_iter([(COOKIE, line)]);
+/// assert_eq!(values(&headers, "id").collect::<Vec<_>>(), ["7"]);
+/// ```
+pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    headers.get_all(COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(move |pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+        // A value of ours is ASCII. What is no text is no token, but it is there.
+        Some(str::from_utf8(value).unwrap_or("\u{fffd}"))
+    })
 }
 
 fn value(text: String) -> HeaderValue {
     // Names are checked, attributes are ours, and tokens are base64url and dots.
     HeaderValue::try_from(text).expect("a cookie of visible ASCII characters")
 }
+
+/// Tokens of one request that are looked at.
+const MOST_TOKENS: usize = 32;
+
+/// A host has fewer parents that may set cookies for it.
+const MOST_PARENTS: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -416,14 +457,49 @@ mod tests {
     }
 
     #[test]
-    fn two_refresh_cookies_are_refused_wherever_they_stand() {
+    fn refresh_cookies_are_found_wherever_they_stand_whatever_stands_beside_them() {
         let cookies = cookies(HTTP, &CookieSettings::default()).unwrap();
-        let headers = |lines: &[&'static str]| lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect::<HeaderMap>();
-        assert_eq!(cookies.refresh_of(&headers(&["a=b; refreshtoken=x; c"])), Ok(Some("x")));
-        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=\"x\""])), Ok(Some("x")));
-        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken="])), Ok(None));
-        assert_eq!(cookies.refresh_of(&headers(&["xrefreshtoken=x"])), Ok(None));
-        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=x; refreshtoken=x"])), Err(TwoCookies));
-        assert_eq!(cookies.refresh_of(&headers(&["refreshtoken=x", "refreshtoken=y"])), Err(TwoCookies));
+        let headers =
+            |lines: &[&'static [u8]]| lines.iter().map(|line| (COOKIE, HeaderValue::from_bytes(line).unwrap())).collect::<HeaderMap>();
+        let no_text: &[u8] = b"refreshtoken=\xff";
+        for (lines, found) in [
+            (&[b"a=b; refreshtoken=x; c".as_slice()] as &[&'static [u8]], &["x"] as &[&str]),
+            (&[b"refreshtoken=\"x\""], &["x"]),
+            (&[b"refreshtoken="], &[]),
+            (&[b"xrefreshtoken=x; refreshtoken =x; refreshtoken"], &[]),
+            (&[b"refreshtoken=x; refreshtoken=x"], &["x"]),
+            (&[b"refreshtoken=x", b"refreshtoken=y"], &["x", "y"]),
+            (&["greeting=Olá; refreshtoken=x".as_bytes()], &["x"]),
+            (&[b"greeting=Ol\xe1; refreshtoken=x; \xff\xfe=\x80"], &["x"]),
+            (&[no_text], &["\u{fffd}"]),
+        ] {
+            assert_eq!(cookies.refresh_of(&headers(lines)), found, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_form_is_removed_that_other_settings_or_an_installation_above_may_have_left() {
+        let cleared = |url: &str, settings: &CookieSettings| {
+            cookies(url, settings).unwrap().clear().iter().map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let plain = cleared(HTTP, &CookieSettings::default());
+        assert_eq!(plain.len(), 4, "{plain:?}");
+        assert!(plain.contains(&"refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax".to_owned()));
+        let domain = CookieSettings { domain: Some("example.com".to_owned()), ..CookieSettings::default() };
+        for settings in [CookieSettings::default(), domain] {
+            let forms = cleared(HTTPS, &settings);
+            for form in [
+                "__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+                "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+                "refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax; Secure; Domain=id.example.com",
+                "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure; Domain=example.com",
+                "csrftoken=; Path=/; Max-Age=0; SameSite=Lax; Secure; Domain=example.com",
+            ] {
+                assert!(forms.iter().any(|line| line == form), "{form} is not in {forms:#?}");
+            }
+            assert!(forms.iter().all(|line| !line.ends_with("Domain=com")));
+            assert!(forms.iter().map(String::len).sum::<usize>() < 2048, "a proxy has room for so much of a head");
+        }
+        assert_eq!(cleared("http://127.0.0.1:8000", &CookieSettings::default()).len(), 4, "an address has no parents");
     }
 }

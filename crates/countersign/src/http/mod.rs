@@ -22,6 +22,7 @@ pub(crate) mod guard;
 pub mod origin;
 pub(crate) mod peer;
 pub(crate) mod problem;
+pub(crate) mod refresh_cookie;
 pub mod source;
 
 pub use fields::BODY_LIMIT;

@@ -1,0 +1,84 @@
+//! Which of a browser's refresh cookies counts, when there are several of one name: the settings changed, or a sibling or an installation above set one.
+
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Code, Problem};
+use crate::auth::{Auth, seconds};
+use crate::session::{SessionId, Transport};
+use crate::store::StoreError;
+use crate::token::RefreshClaims;
+
+/// What the cookies of a request come to.
+pub(crate) enum Sent<'a> {
+    /// There is none.
+    Nothing,
+    /// One token.
+    One(&'a str),
+    /// Several, and nobody can say whose browser it is.
+    Unclear,
+}
+
+/// The refresh token that counts: the only one, or the only one whose signature and session are good. Of two of one session it is the younger.
+pub(crate) async fn refresh_cookie<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Sent<'a>, StoreError> {
+    let tokens = auth.checked.cookies.refresh_of(headers);
+    match tokens.as_slice() {
+        [] => return Ok(Sent::Nothing),
+        [only] => return Ok(Sent::One(only)),
+        _ => {}
+    }
+    let mut good: Vec<(&'a str, RefreshClaims)> = Vec::new();
+    for token in tokens {
+        let Ok(claims) = auth.refresh_tokens.verify(token, auth.seconds()) else { continue };
+        match good.iter_mut().find(|(_, known)| known.sid == claims.sid) {
+            Some(known) if known.1.generation < claims.generation => *known = (token, claims),
+            Some(_) => {}
+            None => good.push((token, claims)),
+        }
+    }
+    if good.len() > 1 {
+        let mut live = Vec::new();
+        for (token, claims) in good.into_iter().take(MOST_SESSIONS) {
+            if is_live(auth, claims.sid).await? {
+                live.push((token, claims));
+            }
+        }
+        good = live;
+    }
+    Ok(if let [(only, _)] = good.as_slice() { Sent::One(only) } else { Sent::Unclear })
+}
+
+/// The sessions of all tokens that verify, whatever the time: for a logout.
+pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
+    let mut sessions = Vec::new();
+    for claims in tokens.iter().filter_map(|token| auth.refresh_tokens.verify_but_expiry(token).ok()) {
+        if !sessions.contains(&claims.sid) {
+            sessions.push(claims.sid);
+        }
+    }
+    sessions
+}
+
+/// Refuses, and removes the cookies in every form, so that the next login finds a clean slate and nobody is stuck.
+pub(crate) fn unclear(auth: &Auth) -> Response {
+    let problem = Problem::new(Code::RefreshTokenInvalid).detail(
+        "The request carries several refresh cookies, and none of them alone is good. They have been removed; log in again.".to_owned(),
+    );
+    let mut response = problem.into_response();
+    response.headers_mut().insert(CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
+    for cookie in auth.checked.cookies.clear() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn is_live(auth: &Auth, session: SessionId) -> Result<bool, StoreError> {
+    let found = auth.store.session(session).await?;
+    Ok(found.is_some_and(|session| {
+        session.transport == Transport::Cookie && session.revoked.is_none() && auth.seconds() < seconds(session.expires_at)
+    }))
+}
+
+/// A browser that shows more is not one that lost its way between two settings.
+const MOST_SESSIONS: usize = 4;
