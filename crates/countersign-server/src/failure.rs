@@ -24,7 +24,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UsernameTaken => Self::new("another user has this name; choose another one"),
-            StoreError::EmailTaken => Self::new("this address is another user's name; choose another one"),
+            StoreError::EmailTaken => Self::new("another user has this address, or is called so; choose another one"),
             StoreError::Busy => Self::new("the database is busy; try again in a moment"),
             other => Self::new(other.to_string()),
         }

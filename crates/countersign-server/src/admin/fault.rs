@@ -56,7 +56,7 @@ impl From<StoreError> for Fault {
             StoreError::UsernameTaken => {
                 Self::conflict("Another user has this name, to the letter or in another case, or as e-mail address. Choose another one.")
             }
-            StoreError::EmailTaken => Self::conflict("This address is another user's name. Choose another one."),
+            StoreError::EmailTaken => Self::conflict("Another user has this address, or is called so. Choose another one."),
             StoreError::Unknown(_) => {
                 tracing::error!(%error, "the store did not say what it did");
                 Self::Unknown

@@ -116,7 +116,7 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
             again(&errors)
         }
         Err(AdminError::Store(StoreError::EmailTaken)) => {
-            errors.add("email", "This address is another user's name.");
+            errors.add("email", "Another user has this address, or is called so.");
             again(&errors)
         }
         Err(error) => Err(error.into()),

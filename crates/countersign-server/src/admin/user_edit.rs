@@ -65,7 +65,7 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
             again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
         }
         Err(AdminError::Store(StoreError::EmailTaken)) => {
-            errors.add("email", "This address is another user's name.");
+            errors.add("email", "Another user has this address, or is called so.");
             again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
         }
         Err(AdminError::LastSuperuser) => {

@@ -12,7 +12,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UsernameTaken => Self::new(Code::ValidationError).field("username", "A user with that name already exists."),
-            StoreError::EmailTaken => Self::new(Code::ValidationError).field("email", "This address is another user's name."),
+            StoreError::EmailTaken => Self::new(Code::ValidationError).field("email", "Another user has this address."),
             StoreError::Busy | StoreError::Failed(_) => {
                 tracing::error!(%error, "the store did not do as asked");
                 Self::new(Code::Unavailable).retry_after(1)

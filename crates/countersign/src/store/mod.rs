@@ -15,6 +15,8 @@
 //! # });
 //! ```
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod addresses;
 pub mod admin;
 mod begin;
 #[cfg(feature = "postgres")]
@@ -62,7 +64,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
     /// The user whom `login` names: the user name to the letter, else the only one that equals it after NFKC and case folding, else the only
-    /// user with that e-mail address. A name shared by several finds nobody.
+    /// active user with that e-mail address, after [`fold_address`](crate::user::fold_address). A name shared by several finds nobody.
     async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError>;
 
     /// The encoded password of a user.
@@ -71,13 +73,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Makes a user.
     ///
     /// # Errors
-    /// [`StoreError::UsernameTaken`] when another user has the name after case folding, or as e-mail address.
+    /// [`StoreError::UsernameTaken`] when another user has the name after case folding, or as e-mail address; [`StoreError::EmailTaken`] when the address is another user's name,
+    /// or that of another active user.
     async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError>;
 
     /// Changes a user's own fields; `None` when the user is gone.
     ///
     /// # Errors
-    /// [`StoreError::UsernameTaken`] as for [`create_user`](Self::create_user).
+    /// As for [`create_user`](Self::create_user).
     async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError>;
 
     /// Sets a user's own new password in the place of `old`, which was checked, while the `session` that asks lives. Ends the user's other sessions.
@@ -422,8 +425,8 @@ pub enum StoreError {
     /// Another user has this name, to the letter or after case folding, or as e-mail address.
     #[error("another user has this name")]
     UsernameTaken,
-    /// The address is another user's name.
-    #[error("another user has this address as name")]
+    /// The address is another user's name, or that of another active user.
+    #[error("another user has this address")]
     EmailTaken,
     /// The store cannot take more work now. Try again soon; nothing was done.
     #[error("the store is busy")]

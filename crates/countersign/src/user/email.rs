@@ -1,10 +1,13 @@
-//! E-mail addresses, kept as their owner writes them but for the domain's case.
+//! E-mail addresses, kept as their owner writes them but for the form of the domain.
 
 use std::fmt;
 
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
-/// An e-mail address of at most 254 bytes (RFC 5321, 4.5.3.1.3), its domain in lower case (Django's `normalize_email`).
+use super::username::fold;
+
+/// An e-mail address of at most 254 bytes (RFC 5321, 4.5.3.1.3), without blanks around it, in NFC, its domain in lower case and in the form that name servers know (IDNA).
 ///
 /// The check is for slips of the pen, not for existence: one `@` with something before it, and a domain of labels behind it.
 ///
@@ -12,6 +15,7 @@ use serde::Serialize;
 /// use countersign::user::Email;
 ///
 /// assert_eq!(Email::parse("Alice@Example.COM").unwrap().as_str(), "Alice@example.com");
+/// assert_eq!(Email::parse(" alice@bücher.example ").unwrap().as_str(), "alice@xn--bcher-kva.example");
 /// assert!(Email::parse("alice").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -19,7 +23,7 @@ use serde::Serialize;
 pub struct Email(String);
 
 impl Email {
-    /// Checks the shape and lowers the domain.
+    /// Checks the shape and normalises.
     ///
     /// # Errors
     /// [`EmailError`] when the text is too long or has not the shape of an address.
@@ -31,10 +35,13 @@ impl Email {
     /// assert_eq!(Email::parse("ada@example@com"), Err(EmailError::Shape));
     /// ```
     pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let text = text.trim();
         if text.len() > MAX_BYTES {
             return Err(EmailError::TooLong);
         }
+        let text: String = text.nfc().collect();
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError::Shape)?;
+        let domain = idna::domain_to_ascii(domain).map_err(|_| EmailError::Shape)?;
         let local_is_good = !local.is_empty()
             && local.len() <= 64
             && !local.starts_with('.')
@@ -52,7 +59,7 @@ impl Email {
         if !local_is_good || !domain_is_good {
             return Err(EmailError::Shape);
         }
-        let address = format!("{local}@{}", domain.to_lowercase());
+        let address = format!("{local}@{domain}");
         if address.len() > MAX_BYTES { Err(EmailError::TooLong) } else { Ok(Self(address)) }
     }
 
@@ -70,6 +77,29 @@ impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// What two addresses have in common that name one mailbox as far as anybody can say: both are compared by it, wherever addresses are compared. The domain is in the form that name
+/// servers know, in whichever the address is written; the rest is folded like a user name.
+///
+/// ```
+/// use countersign::user::fold_address;
+///
+/// assert_eq!(fold_address("STRASSE@bücher.example"), fold_address("straße@XN--BCHER-KVA.example"));
+/// ```
+pub fn fold_address(text: &str) -> String {
+    match text.rsplit_once('@').filter(|_| text.len() <= 4 * MAX_BYTES) {
+        Some((local, domain)) => {
+            format!("{}@{}", fold(local), idna::domain_to_ascii(domain).unwrap_or_else(|_| fold(domain)))
+        }
+        None => fold(text),
+    }
+}
+
+/// The foldings that a user name has if it reads as this address: with the domain as name servers know it, and as people write it.
+pub(crate) fn names_like(address: &str) -> [String; 2] {
+    let written = address.rsplit_once('@').map(|(local, domain)| format!("{local}@{}", idna::domain_to_unicode(domain).0));
+    [fold(address), fold(written.as_deref().unwrap_or(address))]
 }
 
 /// Why a text is no e-mail address.
@@ -97,18 +127,38 @@ mod tests {
 
     #[test]
     fn slips_of_the_pen_are_refused() {
-        for bad in ["", "a", "@b.com", "a@", "a@b", "a@@b.com", "a b@c.com", "a@b..com", "a@-b.com", ".a@b.com", "a\0@b.com", "a@b.com "] {
+        for bad in ["", "a", "@b.com", "a@", "a@b", "a@@b.com", "a b@c.com", "a@b..com", "a@-b.com", ".a@b.com", "a\0@b.com", "a@b .com"] {
             assert_eq!(Email::parse(bad), Err(EmailError::Shape), "{bad:?}");
         }
         assert_eq!(Email::parse(&format!("a@{}.com", "b".repeat(260))), Err(EmailError::TooLong));
     }
 
     #[test]
-    fn only_the_domain_is_lowered() {
-        for (given, kept) in
-            [("Al.Ice+x@EXAMPLE.com", "Al.Ice+x@example.com"), ("é@bücher.example", "é@bücher.example"), ("a@localhost", "a@localhost")]
-        {
+    fn an_address_keeps_its_own_part_and_gets_the_domain_that_name_servers_know() {
+        for (given, kept) in [
+            ("Al.Ice+x@EXAMPLE.com", "Al.Ice+x@example.com"),
+            ("é@bücher.example", "é@xn--bcher-kva.example"),
+            ("e\u{301}@B\u{75}\u{308}CHER.example", "é@xn--bcher-kva.example"),
+            ("a@faß.example", "a@xn--fa-hia.example"),
+            (" \t\u{a0}a@b.com\n", "a@b.com"),
+            ("a@localhost", "a@localhost"),
+        ] {
             assert_eq!(Email::parse(given).map(|email| email.0), Ok(kept.to_owned()));
         }
+    }
+
+    #[test]
+    fn addresses_of_one_mailbox_fold_to_one() {
+        for (one, other) in [
+            ("Alice@Example.com", "aLICE@eXAMPLE.COM"),
+            ("STRASSE@example.com", "straße@example.com"),
+            ("a@bücher.example", "A@xn--bcher-kva.example"),
+            ("ａ@example.com", "a@ｅxample.com"),
+        ] {
+            assert_eq!(fold_address(one), fold_address(other));
+        }
+        assert_ne!(fold_address("a@example.com"), fold_address("b@example.com"));
+        assert_ne!(fold_address("a@fass.example"), fold_address("a@faß.example"), "two domains, and two owners (UTS 46)");
+        assert_eq!(fold_address("STRASSE"), "strasse");
     }
 }

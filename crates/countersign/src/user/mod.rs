@@ -27,7 +27,9 @@ pub(crate) use cache::UserCache;
 pub(crate) use directory::{AnyUsers, Candidate, Directory};
 #[cfg(feature = "axum")]
 pub use directory::{FoundUser, Users};
-pub use email::{Email, EmailError};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use email::names_like;
+pub use email::{Email, EmailError, fold_address};
 #[cfg(feature = "axum")]
 pub(crate) use known::KnownUser;
 pub use username::fold;
@@ -59,7 +61,7 @@ pub struct User {
     /// The login name: up to 150 characters. Imported rows keep whatever they had.
     #[schema(example = "alice")]
     pub username: String,
-    /// The e-mail address, or empty. Not unique.
+    /// The e-mail address, or empty. No two active users have one, but for rows that were imported.
     #[schema(example = "alice@example.com")]
     pub email: String,
     /// Up to 150 characters.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
@@ -43,6 +45,10 @@ impl Username {
         }
         if !name.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c)) {
             return Err(UsernameError::Characters);
+        }
+        // Letters that nobody sees, like U+3164, would make two names look like one.
+        if name.chars().any(|c| CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)) {
+            return Err(UsernameError::Invisible);
         }
         Ok(Self(name))
     }
@@ -101,6 +107,9 @@ pub enum UsernameError {
     /// A character that Django's validator refuses too.
     #[error("A user name may hold letters, digits and @ . + - _ only.")]
     Characters,
+    /// A character that Unicode counts among those that are not shown (`Default_Ignorable_Code_Point`).
+    #[error("A user name may hold no letter that nobody can see.")]
+    Invisible,
 }
 
 const MAX_CHARS: usize = 150;
@@ -112,6 +121,19 @@ mod tests {
     #[test]
     fn a_name_in_compatibility_characters_becomes_the_plain_name() {
         assert_eq!(Username::parse("\u{ff41}lice").map(|name| name.0), Ok("alice".to_owned()));
+    }
+
+    #[test]
+    fn a_name_with_letters_that_nobody_sees_is_refused() {
+        for invisible in ['\u{3164}', '\u{115f}', '\u{1160}', '\u{ffa0}'] {
+            assert!(invisible.is_alphanumeric(), "it would pass for a letter");
+            for name in [format!("al{invisible}ice"), invisible.to_string(), format!("alice{invisible}")] {
+                assert_eq!(Username::parse(&name), Err(UsernameError::Invisible), "{name:?}");
+            }
+        }
+        for other in ['\u{ad}', '\u{200b}', '\u{200d}', '\u{2060}', '\u{fe0f}', '\u{e0041}', '\u{17b4}'] {
+            assert!(Username::parse(&format!("al{other}ice")).is_err(), "{other:?}");
+        }
     }
 
     #[test]

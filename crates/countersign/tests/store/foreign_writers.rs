@@ -61,3 +61,44 @@ async fn on_sqlite_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_fee
     shell.execute_batch("UPDATE members SET closed = 1; DELETE FROM members").unwrap();
     assert_eq!(told(&store, Default::default()).await, [What::UserChanged(alice.id), member, member, member], "by the triggers");
 }
+
+/// Addresses that somebody wrote into the table without us, and what signs their owners in after the next start.
+const IMPORTED: &str = "INSERT INTO users (username, email, password, date_joined) VALUES
+    ('one', 'Straße@example.com', '!', '2026-01-01 00:00:00'), ('two', 'TWO@Example.com', '!', '2026-01-01 00:00:00')";
+const CHANGED: &str = "UPDATE users SET email = 'ÉVA@example.com' WHERE username = 'one'";
+
+async fn signs_in(store: &dyn Store, address: &str) -> Option<String> {
+    store.user_by_login(address).await.unwrap().map(|row| row.user.username)
+}
+
+#[test]
+fn on_postgresql_addresses_that_were_imported_are_compared_by_their_folding_after_the_next_start() {
+    run(async |url| {
+        PostgresStore::connect(&url, 2).await.unwrap();
+        let shell = shell(&url).await;
+        shell.batch_execute(IMPORTED).await.unwrap();
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        assert_eq!(signs_in(&store, "STRASSE@EXAMPLE.COM").await.as_deref(), Some("one"));
+        assert_eq!(signs_in(&store, "two@example.com").await.as_deref(), Some("two"));
+        shell.batch_execute(CHANGED).await.unwrap();
+        assert_eq!(signs_in(&store, "strasse@example.com").await, None, "the address that is gone names nobody");
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        assert_eq!(signs_in(&store, "éva@example.com").await.as_deref(), Some("one"));
+    });
+}
+
+#[tokio::test]
+async fn on_sqlite_addresses_that_were_imported_are_compared_by_their_folding_after_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countersign.sqlite3");
+    drop(SqliteStore::open(&path).unwrap());
+    let shell = rusqlite::Connection::open(&path).unwrap();
+    shell.execute_batch(IMPORTED).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(signs_in(&store, "STRASSE@EXAMPLE.COM").await.as_deref(), Some("one"));
+    assert_eq!(signs_in(&store, "two@example.com").await.as_deref(), Some("two"));
+    shell.execute_batch(CHANGED).unwrap();
+    assert_eq!(signs_in(&store, "strasse@example.com").await, None, "the address that is gone names nobody");
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(signs_in(&store, "éva@example.com").await.as_deref(), Some("one"));
+}

@@ -1,7 +1,7 @@
 use countersign::password::EncodedPassword;
 use countersign::session::RevokedReason;
 use countersign::store::{PasswordChange, StoreError};
-use countersign::user::{Email, ProfileChange, UserId, Username};
+use countersign::user::{Email, NewUser, ProfileChange, UserId, Username};
 
 use super::{after, make_user, new_session, new_user, noon, on_every_store, session_id};
 
@@ -32,9 +32,6 @@ fn a_login_finds_the_exact_name_then_the_folded_one_then_the_only_address() {
         for login in ["", "alic", "alice@example.org", "%", "alice@"] {
             assert_eq!(found(login).await, None, "{login}");
         }
-        store.create_user(new_user("bob", "alice@example.com"), noon()).await.unwrap();
-        assert_eq!(found("alice@example.com").await, None, "a shared address signs nobody in");
-        assert!(found("bob").await.is_some());
     });
 }
 
@@ -49,6 +46,79 @@ fn a_name_is_taken_by_its_folding_and_by_another_users_address() {
         create("carol@example.com", "carol@example.com").await.unwrap();
         assert!(matches!(create("dave", "carol@example.com").await, Err(StoreError::EmailTaken)));
         assert_eq!(store.users(None, 10).await.unwrap().len(), 2, "a refused user leaves nothing behind");
+    });
+}
+
+#[test]
+fn nobody_takes_an_address_that_another_active_user_has_in_whatever_form() {
+    on_every_store(async |store| {
+        let victim = store.create_user(new_user("victim", "straße@bücher.example"), noon()).await.unwrap();
+        let plain = store.create_user(new_user("plain", "strasse@example.com"), noon()).await.unwrap();
+        let mallory = make_user(&*store, "mallory").await;
+        let mine = [
+            ("straße@bücher.example", victim.id),
+            ("STRASSE@bücher.example", victim.id),
+            ("Strasse@XN--BCHER-KVA.EXAMPLE", victim.id),
+            ("strasse@example.com", plain.id),
+            ("STRASSE@EXAMPLE.com", plain.id),
+            ("straße@example.com", plain.id),
+        ];
+        for (address, owner) in mine {
+            let email = Some(Some(Email::parse(address).unwrap()));
+            let change = ProfileChange { email, ..ProfileChange::default() };
+            assert!(matches!(store.update_profile(mallory.id, change).await, Err(StoreError::EmailTaken)), "{address}");
+            let new = store.create_user(new_user("other", address), noon()).await;
+            assert!(matches!(new, Err(StoreError::EmailTaken)), "{address}");
+            let inactive = store.create_user(NewUser { is_active: false, ..new_user("other", address) }, noon()).await;
+            assert!(matches!(inactive, Err(StoreError::EmailTaken)), "{address}");
+            if let Ok(name) = Username::parse(address) {
+                let change = ProfileChange { username: Some(name.clone()), ..ProfileChange::default() };
+                assert!(matches!(store.update_profile(mallory.id, change).await, Err(StoreError::UsernameTaken)), "{address}");
+                let new = NewUser { username: name, ..new_user("other", "") };
+                assert!(matches!(store.create_user(new, noon()).await, Err(StoreError::UsernameTaken)), "{address}");
+            }
+            let found = store.user_by_login(address).await.unwrap().map(|row| row.user.id);
+            assert_eq!(found, Some(owner), "{address} still signs its owner in");
+        }
+        let again = ProfileChange { email: Some(Some(Email::parse("STRASSE@bücher.example").unwrap())), ..ProfileChange::default() };
+        let changed = store.update_profile(victim.id, again).await.unwrap().unwrap();
+        assert_eq!(changed.email, "STRASSE@xn--bcher-kva.example", "one's own may be written in another way");
+        assert!(store.user_by_login("straße@bücher.example").await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn an_address_that_is_a_name_in_another_form_is_refused() {
+    on_every_store(async |store| {
+        for (number, name) in ["straße@example.com", "ada@bücher.example", "zoe@xn--bcher-kva.example"].into_iter().enumerate() {
+            let new = NewUser { username: Username::parse(name).unwrap(), ..new_user(&format!("n{number}"), "") };
+            store.create_user(new, noon()).await.unwrap();
+        }
+        for address in ["STRASSE@example.com", "Ada@bücher.example", "ADA@xn--bcher-kva.example", "zoe@BÜCHER.example"] {
+            let new = store.create_user(new_user("mallory", address), noon()).await;
+            assert!(matches!(new, Err(StoreError::EmailTaken)), "{address}");
+        }
+    });
+}
+
+#[test]
+fn an_address_that_several_have_signs_in_the_only_active_one_or_nobody() {
+    on_every_store(async |store| {
+        let first = store.create_user(new_user("first", "shared@example.com"), noon()).await.unwrap();
+        store.set_active(first.id, false, after(1)).await.unwrap();
+        let second = store.create_user(new_user("second", "SHARED@example.com"), noon()).await.unwrap();
+        let found = async || store.user_by_login("shared@EXAMPLE.com").await.unwrap().map(|row| row.user.id);
+        assert_eq!(found().await, Some(second.id), "an inactive user's address is free, and names its new owner");
+        // As an import may have left it.
+        store.set_active(first.id, true, after(2)).await.unwrap();
+        assert_eq!(found().await, None, "nobody knows whose mailbox it is");
+        let profile = ProfileChange {
+            first_name: Some("F".to_owned()),
+            email: Some(Some(Email::parse("shared@example.com").unwrap())),
+            ..ProfileChange::default()
+        };
+        assert_eq!(store.update_profile(first.id, profile).await.unwrap().unwrap().first_name, "F", "what one has already one may keep");
+        assert!(store.user_by_login("first").await.unwrap().is_some() && store.user_by_login("second").await.unwrap().is_some());
     });
 }
 

@@ -90,6 +90,20 @@ pub trait AdminStore: Store {
     /// What goes with these users when they are deleted.
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError>;
 
+    // The first superuser
+
+    /// The token of the link that makes the first superuser, while there is nobody: one for all processes. `fresh` becomes it where there is none, or where the last one was used.
+    async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError>;
+
+    /// The token of the link that makes the first superuser, if it has not been used and there is nobody.
+    async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError>;
+
+    /// Makes the first user and closes the link, as one transaction. `None`, and nothing is done, when it is not this link's token, when it was used, or when there is somebody.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError>;
+
     // Groups and permissions
 
     /// Up to `limit` groups whose name begins with `prefix`, after the name `after`, by name.

@@ -51,6 +51,7 @@ async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, S
 const INDEXES: &[(&str, &str)] = &[
     ("users_by_name", "users (coalesce(username_folded, username), id)"),
     ("users_by_email", "users (lower(email COLLATE \"C\"), id)"),
+    ("users_email_beyond_ascii", "users (id) WHERE octet_length(email) <> length(email)"),
     ("users_by_first_name", "users (lower(first_name COLLATE \"C\"), id)"),
     ("users_by_last_name", "users (lower(last_name COLLATE \"C\"), id)"),
     ("users_by_joined", "users (date_joined, id)"),

@@ -55,6 +55,8 @@ const STEPS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("migrations/0001_initial.sql")),
     ("0002_throttle", include_str!("migrations/0002_throttle.sql")),
     ("0003_admin", include_str!("migrations/0003_admin.sql")),
+    ("0004_addresses", include_str!("migrations/0004_addresses.sql")),
+    ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

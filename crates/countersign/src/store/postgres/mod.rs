@@ -100,6 +100,7 @@ impl PostgresStore {
         transfer::refuse_unfinished(&client).await?;
         changes::adopt(&client).await?;
         proof::feed_works(&mut client).await?;
+        users::fold_addresses(&client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;
         let bell = Arc::new(Notify::new());

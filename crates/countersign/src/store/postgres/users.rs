@@ -3,14 +3,15 @@
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::{Client, Row};
 
 use super::columns::{from_timestamptz, get, micros, timestamptz, unknown};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
+use crate::store::addresses::{folding, only_owner};
 use crate::store::{PasswordChange, StoreError};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold};
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
 
 pub(super) async fn by_id(client: &impl GenericClient, id: UserId) -> Result<Option<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
@@ -18,11 +19,7 @@ pub(super) async fn by_id(client: &impl GenericClient, id: UserId) -> Result<Opt
 }
 
 pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<LoginRow>, StoreError> {
-    let mut rules = vec![("username = $1", login.to_owned()), ("username_folded = $1", fold(login))];
-    if login.contains('@') {
-        rules.push((SAME_EMAIL, login.to_owned()));
-    }
-    for (condition, value) in rules {
+    for (condition, value) in [("username = $1", login.to_owned()), ("username_folded = $1", fold(login))] {
         // PostgreSQL's texts have no NUL; neither has anybody's name.
         if value.contains('\0') {
             continue;
@@ -30,10 +27,53 @@ pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<Logi
         // Two are enough to know that the name is shared.
         let statement = client.prepare_cached(&select(&format!("WHERE {condition} LIMIT 2"))).await?;
         if let [only] = client.query(&statement, &[&value]).await?.as_slice() {
-            return Ok(Some(LoginRow { user: user(only)?, password: EncodedPassword::from_stored(get(only, "password")?) }));
+            return Ok(Some(login_row(only)?));
         }
     }
-    Ok(None)
+    let Some(id) = only_owner(&owners_of_address(client, login).await?) else { return Ok(None) };
+    let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
+    client.query_opt(&statement, &[&id]).await?.as_ref().map(login_row).transpose()
+}
+
+fn login_row(row: &Row) -> Result<LoginRow, StoreError> {
+    Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(get(row, "password")?) })
+}
+
+/// The users who have an address that folds to the same, and whether each is active; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their folding but
+/// for the case; others have it in a column of its own, and are compared again, since a foreign writer may have changed the address alone.
+async fn owners_of_address(client: &impl GenericClient, address: &str) -> Result<Vec<(i64, bool)>, StoreError> {
+    if !address.contains('@') || address.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let folded = fold_address(address);
+    let statement = client
+        .prepare_cached(
+            "SELECT id, is_active, email FROM users WHERE id IN (
+                 SELECT id FROM users WHERE lower(email COLLATE \"C\") = lower($1::text COLLATE \"C\") AND email <> ''
+                 UNION SELECT id FROM users WHERE lower(email COLLATE \"C\") = lower($2::text COLLATE \"C\") AND email <> ''
+                 UNION SELECT id FROM users WHERE email_folded = $1
+             ) LIMIT 20",
+        )
+        .await?;
+    let mut owners = Vec::new();
+    for row in client.query(&statement, &[&folded, &address]).await? {
+        if fold_address(row.try_get(2)?) == folded {
+            owners.push((row.try_get(0)?, row.try_get(1)?));
+        }
+    }
+    Ok(owners)
+}
+
+/// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign writers.
+pub(super) async fn fold_addresses(client: &Client) -> Result<(), StoreError> {
+    let rows = client.query("SELECT id, email, email_folded FROM users WHERE octet_length(email) <> length(email)", &[]).await?;
+    for row in rows {
+        let (id, email, kept): (i64, String, Option<String>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if folding(&email) != kept {
+            client.execute("UPDATE users SET email_folded = $2 WHERE id = $1 AND email = $3", &[&id, &folding(&email), &email]).await?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn password_of(client: &Object, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
@@ -53,13 +93,14 @@ pub(super) async fn create(client: &mut Object, new: &NewUser, now: Timestamp) -
 pub(super) async fn insert(transaction: &Transaction<'_>, new: &NewUser, now: Timestamp) -> Result<UserId, StoreError> {
     let email = new.email.as_ref().map_or("", |email| email.as_str());
     let (name, folded) = (new.username.as_str(), new.username.folded());
-    hold_names(transaction, &[&folded, &fold(email)]).await?;
+    hold_names(transaction, &[&folded, &fold_address(name), &fold(email), &fold_address(email)]).await?;
     refuse_taken(transaction, None, name, &folded).await?;
-    refuse_email_that_names_another(transaction, None, email).await?;
+    refuse_taken_address(transaction, None, email).await?;
     let id: i64 = transaction
         .query_one(
-            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
+            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata,
+                 email_folded)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
             &[
                 &name,
                 &folded,
@@ -72,6 +113,7 @@ pub(super) async fn insert(transaction: &Transaction<'_>, new: &NewUser, now: Ti
                 &new.is_superuser,
                 &timestamptz(now),
                 &Json(&new.metadata),
+                &folding(email),
             ],
         )
         .await?
@@ -98,20 +140,25 @@ pub(super) async fn change_profile(
     let name = change.username.as_ref().filter(|name| name.as_str() != before);
     let email = change.email.as_ref().map(|email| email.as_ref().map_or("", |email| email.as_str()));
     let folded = name.map(crate::user::Username::folded);
-    hold_names(transaction, &[folded.as_deref().unwrap_or_default(), &fold(email.unwrap_or_default())]).await?;
+    let (new_name, new_email) = (name.map_or("", crate::user::Username::as_str), email.unwrap_or_default());
+    hold_names(transaction, &[folded.as_deref().unwrap_or_default(), &fold_address(new_name), &fold(new_email), &fold_address(new_email)])
+        .await?;
     if let (Some(name), Some(folded)) = (name, &folded) {
         refuse_taken(transaction, Some(id), name.as_str(), folded).await?;
     }
     if let Some(email) = email {
-        refuse_email_that_names_another(transaction, Some(id), email).await?;
+        let before: String = transaction.query_one("SELECT email FROM users WHERE id = $1", &[&id.as_i64()]).await?.try_get(0)?;
+        if fold_address(email) != fold_address(&before) {
+            refuse_taken_address(transaction, Some(id), email).await?;
+        }
     }
     let name = name.map(crate::user::Username::as_str);
     if name.is_some() || email.is_some() || change.first_name.is_some() || change.last_name.is_some() {
         transaction
             .execute(
                 "UPDATE users SET username = coalesce($2, username), username_folded = coalesce($3, username_folded), email = coalesce($4, email),
-                     first_name = coalesce($5, first_name), last_name = coalesce($6, last_name) WHERE id = $1",
-                &[&id.as_i64(), &name, &folded, &email, &change.first_name, &change.last_name],
+                     email_folded = CASE WHEN $4::text IS NULL THEN email_folded ELSE $7 END, first_name = coalesce($5, first_name), last_name = coalesce($6, last_name) WHERE id = $1",
+                &[&id.as_i64(), &name, &folded, &email, &change.first_name, &change.last_name, &email.and_then(folding)],
             )
             .await?;
     }
@@ -283,30 +330,31 @@ async fn hold_names(transaction: &Transaction<'_>, names: &[&str]) -> Result<(),
 async fn refuse_taken(transaction: &Transaction<'_>, own: Option<UserId>, name: &str, folded: &str) -> Result<(), StoreError> {
     let taken: bool = transaction
         .query_one(
-            &format!(
-                "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded = $2) AND id IS DISTINCT FROM $3)
-                     OR EXISTS (SELECT 1 FROM users WHERE {SAME_EMAIL} AND id IS DISTINCT FROM $3)"
-            ),
+            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded = $2) AND id IS DISTINCT FROM $3)",
             &[&name, &folded, &own.and_then(UserId::as_i64)],
         )
         .await?
         .try_get(0)?;
-    if taken { Err(StoreError::UsernameTaken) } else { Ok(()) }
+    let is_address = owners_of_address(transaction, name).await?.iter().any(|(id, _)| own.and_then(UserId::as_i64) != Some(*id));
+    if taken || is_address { Err(StoreError::UsernameTaken) } else { Ok(()) }
 }
 
-/// The same rule from the other side: an address that is another user's name.
-async fn refuse_email_that_names_another(transaction: &Transaction<'_>, own: Option<UserId>, email: &str) -> Result<(), StoreError> {
-    if email.is_empty() {
+/// The same rule from the other side: an address is taken when it is another user's name, or when another active user has it.
+async fn refuse_taken_address(transaction: &Transaction<'_>, own: Option<UserId>, address: &str) -> Result<(), StoreError> {
+    if address.is_empty() {
         return Ok(());
     }
-    let taken: bool = transaction
+    let own = own.and_then(UserId::as_i64);
+    let [folded, written] = names_like(address);
+    let is_name: bool = transaction
         .query_one(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded = $2) AND id IS DISTINCT FROM $3)",
-            &[&email, &fold(email), &own.and_then(UserId::as_i64)],
+            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded IN ($2, $3)) AND id IS DISTINCT FROM $4)",
+            &[&address, &folded, &written, &own],
         )
         .await?
         .try_get(0)?;
-    if taken { Err(StoreError::EmailTaken) } else { Ok(()) }
+    let is_taken = owners_of_address(transaction, address).await?.iter().any(|(id, is_active)| *is_active && own != Some(*id));
+    if is_name || is_taken { Err(StoreError::EmailTaken) } else { Ok(()) }
 }
 
 fn select(rest: &str) -> String {
@@ -342,9 +390,6 @@ fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
     names.dedup();
     Ok(names)
 }
-
-/// ASCII letters only, as SQLite's NOCASE.
-const SAME_EMAIL: &str = "lower(email COLLATE \"C\") = lower($1::text COLLATE \"C\") AND email <> ''";
 
 const COLUMNS: &str =
     "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,

@@ -39,4 +39,6 @@ const STEPS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("migrations/0001_initial.sql")),
     ("0002_admin", include_str!("migrations/0002_admin.sql")),
     ("0003_one_index_less", include_str!("migrations/0003_one_index_less.sql")),
+    ("0004_addresses", include_str!("migrations/0004_addresses.sql")),
+    ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
 ];

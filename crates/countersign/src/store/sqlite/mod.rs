@@ -274,6 +274,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     migrations::migrate(&mut connection)?;
+    users::fold_addresses(&connection)?;
     Ok(connection)
 }
 

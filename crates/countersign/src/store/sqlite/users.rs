@@ -8,8 +8,9 @@ use super::columns::{django_date, from_django_date, unreadable, user_id};
 use super::sessions;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
+use crate::store::addresses::{folding, only_owner};
 use crate::store::{PasswordChange, StoreError};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold};
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
     let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
@@ -29,10 +30,48 @@ pub(super) fn by_login(connection: &Connection, login: &str) -> Result<Option<Lo
     if let Some(row) = unique("username_folded = ?", &fold(login))? {
         return Ok(Some(row));
     }
-    if !login.contains('@') {
-        return Ok(None);
+    match only_owner(&owners_of_address(connection, login)?) {
+        Some(id) => Ok(connection.prepare_cached(&select("WHERE id = ?"))?.query_row([id], login_row).optional()?),
+        None => Ok(None),
     }
-    unique("email = ? COLLATE NOCASE AND email <> ''", login)
+}
+
+/// The users who have an address that folds to the same, and whether each is active; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their folding but
+/// for the case; others have it in a column of its own, and are compared again, since a foreign writer may have changed the address alone.
+fn owners_of_address(connection: &Connection, address: &str) -> Result<Vec<(i64, bool)>, StoreError> {
+    if !address.contains('@') {
+        return Ok(Vec::new());
+    }
+    let folded = fold_address(address);
+    let mut statement = connection.prepare_cached(
+        "SELECT id, is_active, email FROM users WHERE id IN (
+             SELECT id FROM users WHERE email = ?1 COLLATE NOCASE AND email <> ''
+             UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE AND email <> ''
+             UNION SELECT id FROM users WHERE email_folded = ?1
+         ) LIMIT 20",
+    )?;
+    let rows = statement.query_map(params![folded, address], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))?;
+    let mut owners = Vec::new();
+    for row in rows {
+        let (id, is_active, email) = row?;
+        if fold_address(&email) == folded {
+            owners.push((id, is_active));
+        }
+    }
+    Ok(owners)
+}
+
+/// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign writers.
+pub(super) fn fold_addresses(connection: &Connection) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare("SELECT id, email, email_folded FROM users WHERE length(CAST(email AS BLOB)) <> length(email)")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?)))?;
+    let outdated: Vec<_> =
+        rows.filter(|row| row.as_ref().is_ok_and(|(_, email, kept)| folding(email) != *kept)).collect::<Result<_, _>>()?;
+    for (id, email, _) in outdated {
+        connection.execute("UPDATE users SET email_folded = ? WHERE id = ?", params![folding(&email), id])?;
+    }
+    Ok(())
 }
 
 pub(super) fn password_of(connection: &Connection, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
@@ -42,11 +81,11 @@ pub(super) fn password_of(connection: &Connection, id: UserId) -> Result<Option<
 
 pub(super) fn create(connection: &Connection, new: &NewUser, now: Timestamp) -> Result<User, StoreError> {
     refuse_taken(connection, None, new.username.as_str(), &new.username.folded())?;
-    refuse_email_that_names_another(connection, None, new.email.as_ref().map(crate::user::Email::as_str))?;
+    refuse_taken_address(connection, None, new.email.as_ref().map_or("", |email| email.as_str()))?;
     connection
         .prepare_cached(
-            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata)
-             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active, :is_staff, :is_superuser, :date_joined, :metadata)",
+            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata, email_folded)
+             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active, :is_staff, :is_superuser, :date_joined, :metadata, :email_folded)",
         )?
         .execute(named_params! {
             ":username": new.username.as_str(),
@@ -60,6 +99,7 @@ pub(super) fn create(connection: &Connection, new: &NewUser, now: Timestamp) -> 
             ":is_superuser": new.is_superuser,
             ":date_joined": django_date(now),
             ":metadata": serde_json::Value::Object(new.metadata.clone()).to_string(),
+            ":email_folded": new.email.as_ref().and_then(|email| folding(email.as_str())),
         })?;
     let id = UserId::new(connection.last_insert_rowid());
     by_id(connection, id)?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
@@ -79,8 +119,14 @@ pub(super) fn update_profile(connection: &Connection, id: UserId, change: &Profi
     }
     if let Some(email) = &change.email {
         let email = email.as_ref().map_or("", |email| email.as_str());
-        refuse_email_that_names_another(connection, Some(id), Some(email))?;
-        connection.prepare_cached("UPDATE users SET email = ? WHERE id = ?")?.execute(params![email, id.as_i64()])?;
+        if fold_address(email) != fold_address(&before.email) {
+            refuse_taken_address(connection, Some(id), email)?;
+        }
+        connection.prepare_cached("UPDATE users SET email = ?, email_folded = ? WHERE id = ?")?.execute(params![
+            email,
+            folding(email),
+            id.as_i64()
+        ])?;
     }
     for (column, value) in [("first_name", &change.first_name), ("last_name", &change.last_name)] {
         if let Some(value) = value {
@@ -160,20 +206,28 @@ fn refuse_taken(connection: &Connection, own: Option<UserId>, name: &str, folded
     let taken: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM users WHERE username = :name AND id IS NOT :own)
-                 OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded AND id IS NOT :own)
-                 OR EXISTS (SELECT 1 FROM users WHERE email = :name COLLATE NOCASE AND email <> '' AND id IS NOT :own)",
+                 OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded AND id IS NOT :own)",
         )?
         .query_row(named_params! {":name": name, ":folded": folded, ":own": own.and_then(UserId::as_i64)}, |row| row.get(0))?;
-    if taken { Err(StoreError::UsernameTaken) } else { Ok(()) }
+    let is_address = owners_of_address(connection, name)?.iter().any(|(id, _)| own.and_then(UserId::as_i64) != Some(*id));
+    if taken || is_address { Err(StoreError::UsernameTaken) } else { Ok(()) }
 }
 
-/// The same rule from the other side: an address that is another user's name.
-fn refuse_email_that_names_another(connection: &Connection, own: Option<UserId>, email: Option<&str>) -> Result<(), StoreError> {
-    let Some(email) = email.filter(|email| !email.is_empty()) else { return Ok(()) };
-    let taken: bool = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE (username = :name OR username_folded = :folded) AND id IS NOT :own)")?
-        .query_row(named_params! {":name": email, ":folded": fold(email), ":own": own.and_then(UserId::as_i64)}, |row| row.get(0))?;
-    if taken { Err(StoreError::EmailTaken) } else { Ok(()) }
+/// The same rule from the other side: an address is taken when it is another user's name, or when another active user has it.
+fn refuse_taken_address(connection: &Connection, own: Option<UserId>, address: &str) -> Result<(), StoreError> {
+    if address.is_empty() {
+        return Ok(());
+    }
+    let own = own.and_then(UserId::as_i64);
+    let [folded, written] = names_like(address);
+    let is_name: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE username = ?1 AND id IS NOT ?4)
+                 OR EXISTS (SELECT 1 FROM users WHERE username_folded IN (?2, ?3) AND id IS NOT ?4)",
+        )?
+        .query_row(params![address, folded, written, own], |row| row.get(0))?;
+    let is_taken = owners_of_address(connection, address)?.iter().any(|(id, is_active)| *is_active && own != Some(*id));
+    if is_name || is_taken { Err(StoreError::EmailTaken) } else { Ok(()) }
 }
 
 fn select(rest: &str) -> String {

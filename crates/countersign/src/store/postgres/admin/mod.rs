@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod first_link;
 mod lists;
 mod operators;
 mod sessions;
@@ -52,6 +53,18 @@ impl AdminStore for PostgresStore {
 
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
         ask!(self, client => users::what_goes_with(client, ids, now))
+    }
+
+    async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+        tell!(self, client => first_link::make(client, fresh))
+    }
+
+    async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        ask!(self, client => first_link::open(client))
+    }
+
+    async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
+        tell!(self, client => first_link::take(client, token, &new, now))
     }
 
     async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod first_link;
 mod lists;
 mod operators;
 mod sessions;
@@ -59,6 +60,18 @@ impl AdminStore for SqliteStore {
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
         let ids = ids.to_vec();
         self.readers.run(move |c| users::what_goes_with(c, &ids, now)).await
+    }
+
+    async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+        self.writer.run(move |c| first_link::make(c, fresh)).await
+    }
+
+    async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        self.readers.run(first_link::open).await
+    }
+
+    async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
+        self.writer.run(move |c| first_link::take(c, token, &new, now)).await
     }
 
     async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {

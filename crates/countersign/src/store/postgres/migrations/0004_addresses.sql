@@ -1,0 +1,3 @@
+-- The folding of addresses with letters beyond ASCII; NULL in all others, whose own lower case it is, and in rows that somebody wrote without it, until the next start.
+ALTER TABLE users ADD COLUMN email_folded text COLLATE "C";
+CREATE INDEX users_email_folded ON users (email_folded) WHERE email_folded IS NOT NULL;
