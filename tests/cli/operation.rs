@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use countersign_e2e::World;
+use countersign_e2e::{World, eventually};
 
 #[test]
 fn the_first_start_makes_everything_and_lets_nobody_else_in() {
@@ -14,7 +14,7 @@ fn the_first_start_makes_everything_and_lets_nobody_else_in() {
     for file in files {
         assert_eq!(mode(&file), 0o600, "{file:?}");
     }
-    assert!(world.log().contains("createsuperuser"), "what to do next is said: {}", world.log());
+    eventually("what to do next is said", || world.log().contains("createsuperuser"));
 }
 
 #[test]

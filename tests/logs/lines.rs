@@ -75,6 +75,15 @@ fn an_answers_request_id_leads_to_its_lines() {
 }
 
 #[test]
+fn a_request_id_stands_in_its_line_as_it_stands_in_the_answer() {
+    let mut world = World::builder().set("log_level", "debug").start();
+    let id = world.get("/accounts/profile").expect(401).header("x-request-id").expect("an id").to_owned();
+    let log = whole_log(&mut world);
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    assert!(lines.into_iter().any(|line| line["message"] == "answered" && line["request_id"] == id.as_str()), "{id} in\n{log}");
+}
+
+#[test]
 fn a_login_and_its_end_can_be_read_from_the_log_by_user_and_session() {
     let mut world = World::start();
     let id = world.user("alice");

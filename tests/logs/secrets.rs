@@ -238,7 +238,7 @@ fn misbehave(world: &World, seen: &mut Seen) {
         world.request("POST", "/accounts/logout").header("Authorization", &authorization).send().expect(401);
     }
     for cookies in
-        [format!("refreshtoken={refresh}; refreshtoken={refresh}"), format!("refreshtoken={refresh}x"), format!("refreshtoken={token}")]
+        [format!("refreshtoken={refresh}x; refreshtoken={token}"), format!("refreshtoken={refresh}x"), format!("refreshtoken={token}")]
     {
         world.request("POST", "/accounts/refresh").header("Cookie", cookies).send().expect(401);
     }

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use countersign_e2e::{Cluster, claims_of, eventually};
+use countersign_e2e::{Cluster, PASSWORD, World, claims_of, eventually};
 use serde_json::json;
 
 use super::{node, two_nodes};
@@ -24,6 +24,38 @@ fn a_session_lives_on_all_nodes_and_ends_on_all() {
     eventually("the logout is felt on the other node", || browser.get("/accounts/profile").status == 401);
     browser.get("/accounts/profile").expect_problem(401, "session_revoked");
     browser.refresh().expect_problem(401, "session_revoked");
+}
+
+#[test]
+fn the_link_that_makes_the_first_superuser_is_one_for_all_nodes_and_is_used_once() {
+    let [here, there] = two_nodes();
+    let link = |world: &World| {
+        let told = || world.printed().iter().find_map(|line| line.split_once("/admin/first/").map(|(_, token)| token.to_owned()));
+        eventually("the link is printed", || told().is_some());
+        format!("/admin/first/{}", told().unwrap())
+    };
+    let path = link(&here);
+    assert_eq!(path, link(&there));
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let tries: Vec<_> = (0..8)
+            .map(|i| {
+                let (mut desk, path) = (if i % 2 == 0 { here.desk() } else { there.desk() }, &path);
+                scope.spawn(move || {
+                    if desk.get(path).status != 200 {
+                        return 404;
+                    }
+                    let name = format!("root{i}");
+                    desk.post(path, &[("username", &name), ("email", ""), ("password1", PASSWORD), ("password2", PASSWORD)]).status
+                })
+            })
+            .collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [303, 404].contains(status)), "{statuses:?}");
+    for world in [&here, &there] {
+        assert_eq!(world.desk().get(&path).status, 404);
+    }
 }
 
 #[test]

@@ -1,13 +1,12 @@
-//! `/admin/first/TOKEN`: makes the first superuser, while there is no user at all. The link is told once, at the start, and lives in memory only.
+//! `/admin/first/TOKEN`: makes the first superuser, while there is no user at all. The link is told at the start.
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use countersign::clock::Random;
+use countersign::store::StoreError;
 use countersign::store::admin::{AdminStore, AuditKind, AuditLine};
-use countersign::store::{Store, StoreError};
 use countersign::user::NewUser;
-use tokio::sync::Mutex;
 
 use super::fault::Fault;
 use super::field::{Errors, Field};
@@ -17,52 +16,46 @@ use super::sign_in::enter;
 use super::user_add::{Names, PASSWORD_HINT, new_password};
 use super::{Admin, Answer, with_cookie};
 
-/// The token, until it is used or there is a user.
+/// Where the first superuser can be made. The token is in the store, so that there is one link for all nodes, and it is used once.
 pub(super) struct FirstUser {
-    token: Mutex<Option<Token>>,
     path: Option<String>,
 }
 
 impl FirstUser {
-    /// A token, when there is nobody.
+    /// The link, when there is nobody.
     pub(super) async fn new(store: &dyn AdminStore, random: &dyn Random) -> Result<Self, StoreError> {
-        let token = store.users(None, 1).await?.is_empty().then(|| Token::draw(random));
-        let path = token.as_ref().map(|token| format!("/admin/first/{}", token.text()));
-        Ok(Self { token: Mutex::new(token), path })
+        if !store.users(None, 1).await?.is_empty() {
+            return Ok(Self { path: None });
+        }
+        let token = store.make_first_link(Token::draw(random).bytes()).await?;
+        Ok(Self { path: token.map(|token| format!("/admin/first/{}", Token::of_bytes(token).text())) })
     }
 
     /// Where the page was at the start.
     pub(super) fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
+}
 
-    /// Whether this is the link, and there is still nobody.
-    async fn is_open(&self, store: &dyn Store, given: &str) -> Result<bool, StoreError> {
-        let is_it = {
-            let token = self.token.lock().await;
-            token.as_ref().zip(Token::parse(given)).is_some_and(|(token, given)| token.is(&given))
-        };
-        Ok(is_it && store.users(None, 1).await?.is_empty())
-    }
+/// The link's token, if this is the link, and there is still nobody.
+async fn open_link(admin: &Admin, given: &str) -> Result<Option<Token>, StoreError> {
+    let Some(given) = Token::parse(given) else { return Ok(None) };
+    let open = admin.store.first_link().await?.map(Token::of_bytes);
+    Ok(open.filter(|token| token.is(&given)))
 }
 
 pub(super) async fn form(State(admin): State<Admin>, Path(given): Path<String>, headers: HeaderMap) -> Answer {
-    if !admin.first_user.is_open(&**admin.auth.store(), &given).await? {
+    if open_link(&admin, &given).await?.is_none() {
         return Err(closed());
     }
-    let token = Token::knock(&headers, &*admin.random);
+    let token = Token::knock(&admin, &headers);
     let (names, errors) = (Names::default(), Errors::default());
     let template = First::new(&token, &names, &errors);
     Ok(with_cookie(page(StatusCode::OK, &template), knock_cookie(&admin, &token)))
 }
 
 pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, knock: Knock) -> Answer {
-    // One at a time: of two who come at once with the link, the second finds a user there.
-    let mut token = admin.first_user.token.lock().await;
-    let is_it = token.as_ref().zip(Token::parse(&given)).is_some_and(|(token, given)| token.is(&given));
-    if !is_it || !admin.store.users(None, 1).await?.is_empty() {
-        return Err(closed());
-    }
+    let Some(token) = open_link(&admin, &given).await? else { return Err(closed()) };
     let mut errors = Errors::default();
     let names = Names::read(&knock.form, &mut errors);
     let password = new_password(&knock.form, &names, &mut errors);
@@ -73,9 +66,8 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
     let email = names.email(&mut errors);
     let now = admin.clock.now();
     let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded.clone()) };
-    let user = admin.store.create_user(new, now).await?;
-    *token = None;
-    drop(token);
+    // Of two who come at once with the link, on whichever nodes, the second finds it used.
+    let Some(user) = admin.store.use_first_link(token.bytes(), new, now).await? else { return Err(closed()) };
     tracing::info!(user = %user.id, ip = %knock.peer.ip, "the first superuser was made");
     let detail = format!("{}, the first superuser", user.username);
     admin.recorder.note(AuditLine {
@@ -92,7 +84,7 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
 }
 
 fn closed() -> Fault {
-    let what = "This link has been used, or there is a user already, or the server was started again since it was shown. Sign in, or make a superuser with `countersign createsuperuser`.";
+    let what = "This link has been used, or there is a user already. Sign in, or make a superuser with `countersign createsuperuser`.";
     Fault::Bad(StatusCode::NOT_FOUND, "This link leads nowhere", what.to_owned())
 }
 

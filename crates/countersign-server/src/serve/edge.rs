@@ -110,9 +110,20 @@ impl Service<Request<Incoming>> for Connection {
             let elapsed = answered.duration_since(started);
             own.tally.answered(route, status, answered, elapsed);
             if status.is_server_error() {
-                tracing::error!(request_id = ?id, route = own.metrics().route_name(route), status = status.as_u16(), "a request failed");
+                tracing::error!(
+                    request_id = id.to_str().unwrap_or_default(),
+                    route = own.metrics().route_name(route),
+                    status = status.as_u16(),
+                    "a request failed"
+                );
             } else {
-                tracing::debug!(request_id = ?id, route = own.metrics().route_name(route), status = status.as_u16(), ?elapsed, "answered");
+                tracing::debug!(
+                    request_id = id.to_str().unwrap_or_default(),
+                    route = own.metrics().route_name(route),
+                    status = status.as_u16(),
+                    ?elapsed,
+                    "answered"
+                );
             }
             own.edge.0.add_headers(&mut response, id);
             own.wait_from(answered);
