@@ -114,9 +114,7 @@ fn a_user_who_is_deactivated_on_one_node_is_out_on_the_other() {
 fn a_reader_of_the_revocation_list_may_ask_any_node() {
     let [here, there] = two_nodes();
     here.user("alice");
-    let list = |world: &countersign_e2e::World, since: &str| {
-        claims_of(&world.get(&format!("/.well-known/revocations?since={since}")).expect(200).text())
-    };
+    let list = |world: &World, since: &str| claims_of(&world.get(&format!("/.well-known/revocations?since={since}")).expect(200).text());
     let known = list(&here, "")["cursor"].as_str().unwrap().to_owned();
     assert_eq!(list(&here, &known)["full"], json!(false));
     assert_eq!(list(&there, &known)["full"], json!(true), "another node's place is not known here: the answer is everything");
@@ -129,7 +127,7 @@ fn a_reader_of_the_revocation_list_may_ask_any_node() {
 fn a_node_with_another_secret_does_not_start() {
     let url = Cluster::shared().database();
     let _here = node(&url).start();
-    let mut other = countersign_e2e::World::builder().set("database_url", &url).set("secret", "not the one that all nodes share").asleep();
+    let mut other = World::builder().set("database_url", &url).set("secret", "not the one that all nodes share").asleep();
     let log = other.try_wake(&[]).unwrap_err();
     assert!(log.contains("another secret"), "{log}");
 }
