@@ -233,8 +233,9 @@ pub struct Actor {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct UserSearch {
-    /// What a user name, an e-mail address, a first or a last name begins with, in any case (first and last names: of ASCII letters); empty for everybody. Of a text that
-    /// thousands begin with the first thousand of each are found.
+    /// Words, parted by blanks, each of which is inside a user name, an e-mail address, a first or a
+    /// last name, in any case (addresses, first and last names: of ASCII letters), or is the id.
+    /// Empty for everybody. Of many words the first 16 count.
     pub text: String,
     /// Only active or only inactive ones.
     pub active: Option<bool>,

@@ -17,6 +17,11 @@ pub(crate) struct Dialect {
     pub(crate) date: KeyKind,
     /// Whether a table may be told which index to use.
     pub(crate) is_told_the_index: bool,
+    /// Whether a column, folded, holds a text.
+    pub(crate) inside: fn(&str, &str) -> Sql,
+    /// Queries of the ids of the users who may hold all these words, where an index has them. The
+    /// query that reads every row is given.
+    pub(crate) holding: fn(&[&str], Sql) -> Vec<Sql>,
 }
 
 /// A piece of SQL, with a `?` for each parameter.

@@ -7,7 +7,7 @@ use crate::store::StoreError;
 
 /// Makes all of them in a database that is being made: nobody waits for its tables.
 pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    for (name, on) in INDEXES {
+    for (name, on) in INDEXES.iter().filter(|(name, _)| *name != TRIGRAMS) {
         transaction.batch_execute(&format!("CREATE INDEX {name} ON {on}")).await?;
     }
     Ok(())
@@ -15,7 +15,16 @@ pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreE
 
 /// Makes those that are missing. Lists are slow until they are there, and nothing else is, so one that cannot be made now is left to the next start.
 pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
-    let missing = missing(client).await?;
+    let mut missing = missing(client).await?;
+    if missing.iter().any(|(name, _)| *name == TRIGRAMS)
+        && let Err(error) = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_trgm").await
+    {
+        tracing::warn!(
+            error = told(&error),
+            "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the database, and start again"
+        );
+        missing.retain(|(name, _)| *name != TRIGRAMS);
+    }
     let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database())";
     if missing.is_empty() || client.query_one(is_somebody_else_at_it, &[]).await?.try_get(0)? {
         return Ok(());
@@ -69,4 +78,8 @@ const INDEXES: &[(&str, &str)] = &[
     ("audit_actor_id", "audit_events (actor_id, at, id) WHERE actor_id IS NOT NULL"),
     ("audit_session_id", "audit_events (session_id, at, id) WHERE session_id IS NOT NULL"),
     ("audit_ip", "audit_events (ip, at, id) WHERE ip IS NOT NULL"),
+    (TRIGRAMS, "users USING gin (coalesce(username_folded, username) gin_trgm_ops, lower(email COLLATE \"C\") gin_trgm_ops, lower(first_name COLLATE \"C\") gin_trgm_ops, lower(last_name COLLATE \"C\") gin_trgm_ops)"),
 ];
+
+/// What the search asks, by the extension `pg_trgm`.
+const TRIGRAMS: &str = "users_text";

@@ -41,4 +41,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0003_one_index_less", include_str!("migrations/0003_one_index_less.sql")),
     ("0004_addresses", include_str!("migrations/0004_addresses.sql")),
     ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
+    ("0006_search", include_str!("migrations/0006_search.sql")),
 ];

@@ -116,7 +116,7 @@ fn every_filter_lets_through_whom_it_names_and_counts_them() {
 }
 
 #[test]
-fn a_text_finds_what_begins_with_it_in_any_case_and_takes_nothing_else_for_it() {
+fn words_are_found_inside_names_and_addresses_in_any_case_and_nothing_else_is() {
     on_every_admin_store(async |store| {
         people(&*store).await;
         let mut special = new_user("Straße", "Straw@example.com");
@@ -133,11 +133,63 @@ fn a_text_finds_what_begins_with_it_in_any_case_and_takes_nothing_else_for_it() 
         for text in ["STRASSE", "straw@", "100%_'", "100%_'\\"] {
             assert_eq!(found(text).await, ["Straße"], "{text}");
         }
-        for text in ["ser0", "%", "_", "user0%", "'", "\\", "\u{10FFFF}", "x' OR '1'='1", &"a".repeat(100_000)] {
+        for text in ["%", "_", "'", "\\", "100%", "%_", "_'\\"] {
+            assert_eq!(found(text).await, ["Straße"], "{text}");
+        }
+        let long = "a".repeat(100_000);
+        for text in ["user0%", "us_r07", "\u{10FFFF}", "x' OR '1'='1", "user\" OR", "07user", &long] {
             assert_eq!(found(text).await, [""; 0], "{text}");
         }
+        assert_eq!(found("ser0").await.len(), 10, "inside a name");
+        assert_eq!(found("r07").await, ["user07"]);
+        assert_eq!(found("@EXAMPLE.com").await.len(), 21, "a domain");
+        assert_eq!(found("tras").await, ["Straße"]);
+        assert_eq!(found("traß").await, ["Straße"]);
+        assert_eq!(found("00% straw").await, ["Straße"], "two words, in different columns");
+        assert_eq!(found("straw 00%").await, ["Straße"], "in any order");
+        assert_eq!(found("  user07\tl0 ").await, ["user07"]);
+        assert_eq!(found("user07 l1").await, [""; 0], "each word must fit");
+        assert_eq!(found("user07 x").await, ["user07"], "a short word is compared too");
+        assert_eq!(found("user07 q").await, [""; 0]);
         assert_eq!(found("us\0er07").await, ["user07"]);
         assert_eq!(found("\0").await.len(), 31);
+        assert_eq!(found(&"user07 ".repeat(1_000)).await, ["user07"]);
+    });
+}
+
+#[test]
+fn a_number_finds_the_user_with_that_id_and_what_holds_its_digits() {
+    on_every_admin_store(async |store| {
+        let people = people(&*store).await;
+        let mut other = new_user("other", "");
+        other.last_name = format!("x{}x", people[11].id);
+        let other = store.create_user(other, noon()).await.unwrap();
+        let found = async |text: String| {
+            let asked = UserSearch { text, limit: 100, ..UserSearch::default() };
+            let page = store.find_users(&asked).await.unwrap();
+            page.rows.into_iter().map(|user| user.id).collect::<Vec<_>>()
+        };
+        let by_id = found(people[11].id.to_string()).await;
+        assert!(by_id.contains(&people[11].id) && by_id.contains(&other.id), "{by_id:?}");
+        assert_eq!(found(format!("{} {}", people[11].id, people[11].username)).await, [people[11].id]);
+        assert_eq!(found("99999999999999999999999".to_owned()).await, []);
+    });
+}
+
+#[test]
+fn what_is_changed_is_found_by_what_it_is_and_no_more_by_what_it_was() {
+    on_every_admin_store(async |store| {
+        let user = make_user(&*store, "before").await;
+        let found = async |text: &str| {
+            let asked = UserSearch { text: text.to_owned(), limit: 9, ..UserSearch::default() };
+            store.find_users(&asked).await.unwrap().rows.len()
+        };
+        let record = store.user_record(user.id).await.unwrap().unwrap();
+        let edit = UserEdit { username: Some(Username::parse("afterwards").unwrap()), email: None, ..as_is(&user) };
+        store.edit_user(user.id, &edit, record.fingerprint, &root()).await.unwrap();
+        assert_eq!((found("efor").await, found("terward").await), (0, 1));
+        store.delete_user(user.id, noon()).await.unwrap();
+        assert_eq!(found("terward").await, 0);
     });
 }
 

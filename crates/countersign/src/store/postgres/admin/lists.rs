@@ -162,4 +162,23 @@ pub(super) const DIALECT: Dialect = Dialect {
     last_login: "coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz)",
     date: KeyKind::Date,
     is_told_the_index: false,
+    inside: |column, text| {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        Sql::new(format!("{column} LIKE ?")).with(Param::Text(format!("%{escaped}%")))
+    },
+    // The planner knows which words are rare enough for the index of trigrams.
+    holding: |words, reading| {
+        let is_indexed = words.iter().any(|word| word.chars().count() >= 3);
+        if is_indexed { vec![reading] } else { Vec::new() }
+    },
 };
+
+/// The dialect of a database without the index of trigrams.
+pub(super) const WITHOUT_TRIGRAMS: Dialect = Dialect { holding: |_, _| Vec::new(), ..DIALECT };
+
+/// Whether the index of trigrams is there: its extension is not everybody's to make.
+pub(super) async fn has_trigrams(client: &Object) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+               WHERE i.indisvalid AND c.relname = 'users_text' AND pg_table_is_visible(c.oid)";
+    Ok(number(client, &Sql::new(sql)).await? > 0)
+}

@@ -23,7 +23,9 @@ use crate::store::postgres::users;
 use crate::user::{NewUser, User, UserId};
 
 pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, StoreError> {
-    let listing = searches::users(asked, &DIALECT);
+    let is_indexed = asked.text.is_empty() || lists::has_trigrams(client).await?;
+    let dialect = if is_indexed { &DIALECT } else { &lists::WITHOUT_TRIGRAMS };
+    let listing = searches::users(asked, dialect);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
         0 => count_all(client).await?,

@@ -9,6 +9,7 @@ use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, Look};
 use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Part, Sql, Way};
 use crate::store::admin::{Count, Place};
 use crate::store::sqlite::columns::{django_date, key};
+use crate::user::fold;
 
 /// The rows of a page, in order; where the next and the previous one begin; and on which way they were found.
 pub(super) struct Listed {
@@ -171,4 +172,50 @@ pub(super) const DIALECT: Dialect = Dialect {
     last_login: "coalesce(last_login, '')",
     date: KeyKind::Text,
     is_told_the_index: true,
+    inside: |column, text| {
+        Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned()))
+    },
+    holding,
 };
+
+/// Asks the index of trigrams, which knows every three characters of a row, but not in which order
+/// they stand there. Shorter words are in no index.
+fn holding(words: &[&str], _: Sql) -> Vec<Sql> {
+    let mut wanted = Vec::new();
+    for word in words {
+        let (folded, lower) = (trigrams(&fold(word)), trigrams(&word.to_ascii_lowercase()));
+        match (folded.is_empty(), lower.is_empty()) {
+            (true, _) | (_, true) => {}
+            _ if folded == lower => wanted.push(all_of(&folded)),
+            _ => wanted.push(format!("({} OR {})", all_of(&folded), all_of(&lower))),
+        }
+    }
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let text = Sql::new("SELECT rowid AS found FROM users_text WHERE users_text MATCH ?");
+    let mut sets = vec![text.with(Param::Text(wanted.join(" AND ")))];
+    if let [word] = words
+        && let Ok(id) = word.parse()
+    {
+        sets.push(Sql::new("SELECT id AS found FROM users WHERE id = ?").with(Param::Integer(id)));
+    }
+    sets
+}
+
+/// Every three characters of a word, each once; of a long word the first.
+fn trigrams(word: &str) -> Vec<String> {
+    let chars: Vec<char> = word.chars().take(TRIGRAMS + 2).collect();
+    let mut trigrams: Vec<String> = chars.windows(3).map(|three| three.iter().collect()).collect();
+    trigrams.sort_unstable();
+    trigrams.dedup();
+    trigrams
+}
+
+fn all_of(trigrams: &[String]) -> String {
+    let quoted = |three: &String| format!("\"{}\"", three.replace('"', "\"\""));
+    format!("({})", trigrams.iter().map(quoted).collect::<Vec<_>>().join(" AND "))
+}
+
+/// More say little more about where a word stands.
+const TRIGRAMS: usize = 24;
