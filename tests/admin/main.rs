@@ -5,6 +5,7 @@ mod escaping;
 mod first_user;
 mod forms;
 mod keys;
+mod lists;
 mod office;
 mod rules;
 mod sessions;

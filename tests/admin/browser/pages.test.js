@@ -39,7 +39,7 @@ test('the_whole_site_works_without_a_script', async () => {
   await page.said('Groups and permissions were saved');
   await page.getByRole('row', { name: /shop\.refund_order.*the group Support/ }).waitFor();
   await page.getByRole('link', { name: 'Users', exact: true }).click();
-  await page.getByLabel('Name or e-mail begins with').fill('ALI');
+  await page.getByLabel('Name, e-mail or id').fill('ALI');
   await page.getByLabel('Group').selectOption('Support');
   await page.press('Search');
   await page.getByText('1 user', { exact: true }).waitFor();
@@ -84,7 +84,7 @@ test('the_whole_site_works_without_a_script', async () => {
   // Bertha goes, after a look at what goes with her.
   await page.getByRole('link', { name: 'Users', exact: true }).click();
   await page.getByLabel('Choose bertha').check();
-  await page.getByLabel('With those that are chosen').selectOption('delete');
+  await page.getByLabel('What to do').selectOption('delete');
   await page.press('Go');
   await page.getByText('1 live session, which ends at once').waitFor();
   await page.press('Delete this user');

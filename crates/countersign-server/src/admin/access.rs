@@ -52,6 +52,12 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
             )));
         }
     }
+    if posted.form.ticked("look") {
+        // Nothing is saved, and what was seen stays what it was.
+        let mut found = Access::new(&admin, staff, &posted.form, &record, &wanted, None).await?;
+        found.seen = seen(fingerprint(&posted.form)?);
+        return Ok(page(StatusCode::OK, &found));
+    }
     if wanted == record.grants {
         return Ok(redirect(&format!("/admin/users/{id}/access?said=unchanged")));
     }

@@ -1,17 +1,20 @@
-//! `/admin/users/act`: one thing done to many users; before deleting it shows what goes.
+//! `/admin/users/act`: one thing done to many users, to those that are ticked or to all that a search
+//! finds. Before the second, and before deleting, it shows whom it would be done to, and what goes.
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use countersign::store::admin::{UserAct, WhatGoes};
+use countersign::store::admin::{UserAct, UserSearch, WhatGoes};
 use countersign::user::{User, UserId};
 
 use super::fault::Fault;
 use super::field::Field;
+use super::forms::Form;
 use super::frame::{Frame, page, redirect, thousands};
-use super::gate::Posted;
+use super::gate::{Posted, Staff};
 use super::rules::{Permit, may_touch};
 use super::user_add::own_password;
+use super::users::search;
 use super::{Admin, Answer};
 
 pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
@@ -24,13 +27,11 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
         _ => return Err(Fault::bad("Choose what to do with the users that you ticked.")),
     };
     staff.needs(permit)?;
-    let ids: Vec<UserId> = posted.form.numbers("ids")?.into_iter().map(UserId::new).collect();
-    if ids.is_empty() {
-        return Err(Fault::bad("No user is ticked. Go back and tick those that you mean."));
-    }
-    if ids.len() > AT_ONCE {
-        return Err(Fault::bad(format!("At most {AT_ONCE} users at once, please.")));
-    }
+    let whom = Whom::asked(&posted.form)?;
+    let ids = match &whom {
+        Whom::Ticked(ids) => ids.clone(),
+        Whom::Matching(query) => matching(&admin, staff, query).await?,
+    };
     let mut users = Vec::with_capacity(ids.len());
     for id in &ids {
         let user = admin.store.user_by_id(*id).await?;
@@ -45,18 +46,81 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
             above.username
         )));
     }
-    if act == UserAct::Delete {
-        if !posted.form.ticked("sure") {
-            let goes = admin.store.what_goes_with(&ids, admin.clock.now()).await?;
-            let own_password = (!staff.is_fresh(admin.clock.now())).then(own_password);
-            let frame = Frame::new(staff, "/admin/users/", "Delete these users?");
-            return Ok(page(StatusCode::OK, &Sure { frame, users, goes: told(goes), own_password }));
+    if act == UserAct::Delete || matches!(whom, Whom::Matching(_)) {
+        // Whoever began to match meanwhile has not been seen: the page that asks comes again.
+        let is_sure = posted.form.ticked("sure")
+            && (matches!(whom, Whom::Ticked(_)) || posted.form.text("many") == ids.len().to_string());
+        if !is_sure {
+            let sure = Sure::new(&admin, &posted, act, &whom, users).await?;
+            return Ok(page(StatusCode::OK, &sure));
         }
+    }
+    if act == UserAct::Delete {
         posted.confirm(&admin).await?;
     }
-    admin.store.act_on_users(&ids, act, &posted.actor(admin.clock.now())).await?;
+    for (done, some) in (0..).step_by(TOGETHER).zip(ids.chunks(TOGETHER)) {
+        match admin.store.act_on_users(some, act, &posted.actor(admin.clock.now())).await {
+            Ok(_) => {}
+            Err(error) if done == 0 => return Err(error.into()),
+            Err(error) => {
+                admin.auth.catch_up().await?;
+                return Err(Fault::broke_off(format!(
+                    "It was done to the first {} of {} users, and then stopped: {error}. Those who still match are on the list.",
+                    thousands(done),
+                    thousands(ids.len() as u64),
+                )));
+            }
+        }
+    }
     admin.auth.catch_up().await?;
-    Ok(redirect(&format!("/admin/users/?said={said}")))
+    let query = if let Whom::Matching(query) = &whom { query.clone() } else { Form::default() };
+    Ok(redirect(&format!("/admin/users/{}", query.with(&[("said", said), ("at", "")]))))
+}
+
+/// With whom something is to be done.
+enum Whom {
+    /// With those that are ticked.
+    Ticked(Vec<UserId>),
+    /// With all that a search finds.
+    Matching(Form),
+}
+
+impl Whom {
+    fn asked(form: &Form) -> Result<Self, Fault> {
+        if form.text("whom") == "matching" {
+            return Ok(Self::Matching(Form::parse(form.text("search").as_bytes())?));
+        }
+        let ids: Vec<UserId> = form.numbers("ids")?.into_iter().map(UserId::new).collect();
+        if ids.is_empty() {
+            return Err(Fault::bad("No user is ticked. Go back and tick those that you mean."));
+        }
+        if ids.len() > AT_ONCE {
+            return Err(Fault::bad(format!("At most {AT_ONCE} ticked users at once, please.")));
+        }
+        Ok(Self::Ticked(ids))
+    }
+}
+
+/// The ids of all that a search finds.
+async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<UserId>, Fault> {
+    staff.needs(Permit::ViewUser)?;
+    let mut search = UserSearch { from: None, limit: READ_AT_ONCE, ..search(query, admin.clock.now())? };
+    let mut ids = Vec::new();
+    loop {
+        let found = admin.store.find_users(&search).await?;
+        ids.extend(found.rows.iter().map(|user| user.id));
+        if ids.len() > MATCHING_AT_ONCE {
+            return Err(Fault::bad(format!(
+                "More than {} users match, which is the most that one act takes. Narrow the search. Nothing was done.",
+                thousands(MATCHING_AT_ONCE as u64)
+            )));
+        }
+        match found.next {
+            Some(next) => search.from = Some(next),
+            None if ids.is_empty() => return Err(Fault::bad("Nobody matches the search any more, and nothing was done.")),
+            None => return Ok(ids),
+        }
+    }
 }
 
 /// What goes with them, in words.
@@ -70,14 +134,61 @@ fn told(goes: WhatGoes) -> Vec<String> {
     ]
 }
 
+/// The page that asks before something is done to many, or for good.
 #[derive(Template)]
-#[template(path = "admin/users_delete.html")]
+#[template(path = "admin/users_sure.html")]
 struct Sure {
     frame: Frame,
+    word: String,
+    is_delete: bool,
+    /// The search, when all that it finds are meant.
+    matching: Option<String>,
+    many: usize,
     users: Vec<User>,
+    more: usize,
     goes: Vec<String>,
     own_password: Option<Field<'static>>,
 }
 
-/// Two pages of the list.
+impl Sure {
+    async fn new(admin: &Admin, posted: &Posted, act: UserAct, whom: &Whom, users: Vec<User>) -> Result<Self, Fault> {
+        let (staff, now, many) = (&posted.staff, admin.clock.now(), users.len());
+        let is_delete = act == UserAct::Delete;
+        let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+        let goes = if is_delete { told(admin.store.what_goes_with(&ids, now).await?) } else { Vec::new() };
+        let title = match act {
+            UserAct::Activate => "Activate these users?",
+            UserAct::Deactivate => "Deactivate these users, and end their sessions?",
+            UserAct::EndSessions => "End the sessions of these users?",
+            UserAct::Delete => "Delete these users?",
+        };
+        let matching = if let Whom::Matching(query) = whom { Some(query.with(&[])) } else { None };
+        let shown = if matching.is_some() { NAMED } else { many };
+        Ok(Self {
+            frame: Frame::new(staff, "/admin/users/", title),
+            word: posted.form.text("act").to_owned(),
+            is_delete,
+            matching: matching.map(|query| query.trim_start_matches('?').to_owned()),
+            many,
+            users: users.into_iter().take(shown).collect(),
+            more: many.saturating_sub(shown),
+            goes,
+            own_password: (is_delete && !staff.is_fresh(now)).then(own_password),
+        })
+    }
+}
+
+/// A page of the list.
 const AT_ONCE: usize = 100;
+
+/// Whom a search may find for one act.
+const MATCHING_AT_ONCE: usize = 10_000;
+
+/// Rows that are read together.
+const READ_AT_ONCE: u32 = 1_000;
+
+/// Users who are changed in one transaction: others who write wait for no more than that.
+const TOGETHER: usize = 500;
+
+/// Names on the page that asks.
+const NAMED: usize = 50;

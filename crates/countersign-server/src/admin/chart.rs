@@ -10,6 +10,8 @@ pub(super) struct Chart {
     pub(super) title: &'static str,
     /// What all bars come to, in words.
     pub(super) total: String,
+    /// Where the things are that it counts.
+    pub(super) href: Option<&'static str>,
     /// The picture, as HTML.
     pub(super) svg: String,
 }
@@ -24,7 +26,13 @@ pub(super) struct Bar {
 impl Chart {
     /// A chart of these bars, of at least one.
     pub(super) fn new(title: &'static str, total: String, bars: &[Bar]) -> Self {
-        Self { title, svg: svg(title, &total, bars), total }
+        Self { title, svg: svg(title, &total, bars), total, href: None }
+    }
+
+    /// With the way to what it counts, for who may go there.
+    pub(super) fn linked(mut self, href: Option<&'static str>) -> Self {
+        self.href = href;
+        self
     }
 }
 

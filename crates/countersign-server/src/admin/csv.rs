@@ -1,84 +1,62 @@
-//! `GET /admin/audit.csv`: the audit log as the filters show it, all of it, streamed; RFC 4180, and no cell of it is a formula.
+//! Lists as CSV: all of what the filters show, streamed; RFC 4180, and no cell of it is a formula.
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use countersign::store::StoreError;
-use countersign::store::admin::{AuditRow, AuditSearch};
 use http_body_util::channel::{Channel, Sender};
 
-use super::audit::{search, told, users_in};
-use super::gate::{Query, Staff};
-use super::person::Names;
-use super::rules::Permit;
-use super::{Admin, Answer};
+/// Reads a list page by page.
+pub(super) trait Pages: Send + 'static {
+    /// The names of the columns.
+    const COLUMNS: &'static [&'static str];
 
-pub(super) async fn export(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
-    staff.needs(Permit::ViewAuditEvent)?;
-    let search = AuditSearch { limit: ROWS_AT_ONCE, ..search(&admin, &query).await? };
-    let (sender, body) = Channel::<Bytes, StoreError>::new(2);
-    tokio::spawn(write(admin, search, sender));
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, Body::new(body)).into_response())
+    /// The lines of the next page, each of its cells by [`push_line`], and whether there is another.
+    fn next(&mut self, text: &mut String) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// Writes page after page, no faster than it is read. Where the store fails, the answer breaks off rather than end, so that nobody takes a part for the whole.
-async fn write(admin: Admin, mut search: AuditSearch, mut sender: Sender<Bytes, StoreError>) {
-    let mut names = Names::default();
-    let mut text = String::from(HEAD);
+/// An answer that is written while it is read.
+pub(super) fn download<P: Pages>(name: &str, pages: P) -> Response {
+    let (sender, body) = Channel::<Bytes, StoreError>::new(2);
+    tokio::spawn(write(pages, sender));
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (headers, Body::new(body)).into_response()
+}
+
+/// Writes page after page, no faster than it is read. Where the store fails, the answer breaks off
+/// rather than end, so that nobody takes a part for the whole.
+async fn write<P: Pages>(mut pages: P, mut sender: Sender<Bytes, StoreError>) {
+    let mut text = String::new();
+    push_line(&mut text, P::COLUMNS);
     loop {
-        let page = match page(&admin, &search, &mut names).await {
-            Ok(page) => page,
+        let goes_on = match pages.next(&mut text).await {
+            Ok(goes_on) => goes_on,
             Err(error) => {
-                tracing::error!(%error, "the audit log could not be exported whole");
+                tracing::error!(%error, "a list could not be exported whole");
                 return sender.abort(error);
             }
         };
-        for row in &page.rows {
-            push_line(&mut text, row, &names);
-        }
-        if sender.send_data(Bytes::from(std::mem::take(&mut text))).await.is_err() || page.next.is_none() {
+        let sent = sender.send_data(Bytes::from(std::mem::take(&mut text))).await;
+        if sent.is_err() || !goes_on {
             return;
-        }
-        search.from = page.next;
-        if names.len() > NAMES_KEPT {
-            names = Names::default();
         }
     }
 }
 
-async fn page(admin: &Admin, search: &AuditSearch, names: &mut Names) -> Result<countersign::store::admin::Page<AuditRow>, StoreError> {
-    let page = admin.store.audit(search).await?;
-    names.read(&*admin.store, users_in(&page.rows)).await?;
-    Ok(page)
-}
+/// Rows that are read together.
+pub(super) const ROWS_AT_ONCE: u32 = 500;
 
-fn push_line(text: &mut String, row: &AuditRow, names: &Names) {
-    let line = &row.line;
-    let id = |id: Option<countersign::user::UserId>| id.map(|id| id.to_string()).unwrap_or_default();
-    let name = |id: Option<countersign::user::UserId>| id.and_then(|id| names.get(id)).unwrap_or_default().to_owned();
-    let cells = [
-        row.id.to_string(),
-        line.at.to_string(),
-        told(line.kind, &row.word),
-        id(line.actor),
-        name(line.actor),
-        id(line.user),
-        name(line.user),
-        line.session.map(|session| session.to_string()).unwrap_or_default(),
-        line.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-        line.detail.clone(),
-    ];
+/// A line of these cells.
+pub(super) fn push_line(text: &mut String, cells: &[impl AsRef<str>]) {
     for (i, cell) in cells.iter().enumerate() {
         if i > 0 {
             text.push(',');
         }
-        push_cell(text, cell);
+        push_cell(text, cell.as_ref());
     }
     text.push_str("\r\n");
 }
@@ -97,13 +75,6 @@ fn push_cell(text: &mut String, cell: &str) {
     }
     text.push('"');
 }
-
-const HEAD: &str = "\"line\",\"at\",\"what\",\"by_id\",\"by\",\"user_id\",\"user\",\"session\",\"ip\",\"detail\"\r\n";
-
-const ROWS_AT_ONCE: u32 = 500;
-
-/// Names of users that an export remembers.
-const NAMES_KEPT: usize = 20_000;
 
 #[cfg(test)]
 mod tests {

@@ -24,7 +24,7 @@ pub(super) async fn dashboard(State(admin): State<Admin>, staff: Staff, Query(qu
     let span = SPANS.iter().find(|span| span.word == word || word.is_empty()).ok_or_else(unknown_choice)?;
     let now = admin.clock.now();
     let sees_counts = may(&staff.user, Permit::ViewSession) || may(&staff.user, Permit::ViewAuditEvent);
-    let charts = if sees_counts { charts(&admin, span, now).await? } else { Vec::new() };
+    let charts = if sees_counts { charts(&admin, &staff, span, now).await? } else { Vec::new() };
     let keys = if may(&staff.user, Permit::ViewKey) {
         rows(&admin.store.keys().await?, now).into_iter().filter(|row| row.state != KeyState::Retired).collect()
     } else {
@@ -41,7 +41,7 @@ pub(super) async fn dashboard(State(admin): State<Admin>, staff: Staff, Query(qu
     })
 }
 
-async fn charts(admin: &Admin, span: &Span, now: Timestamp) -> Result<Vec<Chart>, Fault> {
+async fn charts(admin: &Admin, staff: &Staff, span: &Span, now: Timestamp) -> Result<Vec<Chart>, Fault> {
     let step = i64::from(span.step_hours) * 3_600;
     let last = hour(now).as_second();
     // Bars end with the hour that runs, and a whole number of steps before it they begin.
@@ -56,7 +56,7 @@ async fn charts(admin: &Admin, span: &Span, now: Timestamp) -> Result<Vec<Chart>
     let labels: Vec<String> = (0..i64::from(span.bars))
         .map(|i| Timestamp::from_second(first + i * step).unwrap_or(Timestamp::MIN).strftime(span.label).to_string())
         .collect();
-    let chart = |(what, title): (Counted, &'static str)| {
+    let chart = |(what, title, permit, href): (Counted, &'static str, Permit, &'static str)| {
         let bars: Vec<Bar> =
             (0..).zip(&labels).map(|(i, label)| Bar { label: label.clone(), value: sums.get(&(what, i)).copied().unwrap_or(0) }).collect();
         let total = if what == Counted::ActiveSessions {
@@ -64,7 +64,7 @@ async fn charts(admin: &Admin, span: &Span, now: Timestamp) -> Result<Vec<Chart>
         } else {
             thousands(bars.iter().map(|bar| bar.value).sum())
         };
-        Chart::new(title, total, &bars)
+        Chart::new(title, total, &bars).linked(may(&staff.user, permit).then_some(href))
     };
     Ok(CHARTS.map(chart).into())
 }
@@ -84,17 +84,19 @@ const SPANS: [Span; 3] = [
     Span { word: "month", text: "Month", bars: 30, step_hours: 24, label: "%d %b %H:00" },
 ];
 
-const CHARTS: [(Counted, &str); 5] = [
-    (Counted::Login, "Sign-ins"),
-    (Counted::LoginFailed, "Failed sign-ins"),
-    (Counted::ActiveSessions, "Live sessions"),
-    (Counted::Refresh, "Refreshes"),
-    (Counted::Theft, "Token thefts"),
+/// What is counted, and where the things themselves are.
+const CHARTS: [(Counted, &str, Permit, &str); 5] = [
+    (Counted::Login, "Sign-ins", Permit::ViewAuditEvent, "/admin/audit/?kind=login"),
+    (Counted::LoginFailed, "Failed sign-ins", Permit::ViewAuditEvent, "/admin/audit/?kind=login-failed"),
+    (Counted::ActiveSessions, "Live sessions", Permit::ViewSession, "/admin/sessions/?state=live"),
+    (Counted::Refresh, "Refreshes", Permit::ViewSession, "/admin/sessions/"),
+    (Counted::Theft, "Token thefts", Permit::ViewAuditEvent, "/admin/audit/?kind=theft"),
 ];
 
 /// What is inside the server.
 struct Inside {
-    facts: Vec<(&'static str, String)>,
+    /// A name, what it is, and the way to it.
+    facts: Vec<(&'static str, String, Option<&'static str>)>,
     complaints: Vec<(bool, String)>,
     fine: usize,
 }
@@ -109,18 +111,23 @@ impl Inside {
         };
         let up = admin.clock.now().duration_since(admin.started);
         let facts = vec![
-            ("Version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("Version", env!("CARGO_PKG_VERSION").to_owned(), None),
             (
                 "This node runs since",
                 format!("{} ({})", admin.started.strftime("%Y-%m-%d %H:%M:%S"), super::keys::short(up.max(SignedDuration::ZERO))),
+                None,
             ),
-            ("Users", counted(sizes.users, "user", "users")),
-            ("Sessions", counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too")),
-            ("Audit log", counted(sizes.audit, "line", "lines")),
-            ("Database", bytes(sizes.bytes)),
-            ("Passwords waiting to be hashed", format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue)),
-            ("Users in the cache", thousands(stats.users_cached as u64)),
-            ("Access tokens in the cache", thousands(stats.tokens_cached as u64)),
+            ("Users", counted(sizes.users, "user", "users"), Some("/admin/users/")),
+            (
+                "Sessions",
+                counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too"),
+                Some("/admin/sessions/"),
+            ),
+            ("Audit log", counted(sizes.audit, "line", "lines"), Some("/admin/audit/")),
+            ("Database", bytes(sizes.bytes), None),
+            ("Passwords waiting to be hashed", format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue), None),
+            ("Users in the cache", thousands(stats.users_cached as u64), None),
+            ("Access tokens in the cache", thousands(stats.tokens_cached as u64), None),
         ];
         let fine = found.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count();
         let complaints =

@@ -45,6 +45,11 @@ impl Fault {
         Self::Bad(StatusCode::CONFLICT, "Nothing was changed", what.into())
     }
 
+    /// Some of it was done.
+    pub(super) fn broke_off(what: impl Into<String>) -> Self {
+        Self::Bad(StatusCode::CONFLICT, "Only a part was done", what.into())
+    }
+
     pub(super) fn page(response: Response) -> Self {
         Self::Page(Box::new(response))
     }

@@ -82,10 +82,19 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         }
         _ => errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS),
     };
-    if name.is_empty() {
+    let filled = Filled { name, permissions: posted.form.numbers("permissions")? };
+    if posted.form.ticked("look") {
+        // Nothing is saved, and what was seen stays what it was.
+        let no_errors = Errors::default();
+        let mut group = Group::new(admin, staff, &posted.form, record, &filled, &no_errors, None).await?;
+        if record.is_some() {
+            group.seen = seen(fingerprint(&posted.form)?);
+        }
+        return Ok(page(StatusCode::OK, &group));
+    }
+    if filled.name.is_empty() {
         errors.add("name", "Give the group a name.");
     }
-    let filled = Filled { name, permissions: posted.form.numbers("permissions")? };
     let all = admin.store.permissions().await?;
     let had = record.map_or(&[][..], |record| &record.permissions);
     if let Some(id) = filled.permissions.iter().find(|id| all.iter().all(|row| row.id != **id)) {

@@ -10,7 +10,7 @@ use super::forms::Form;
 use super::frame::thousands;
 
 /// Rows on a page.
-pub(super) const PAGE_ROWS: u32 = 50;
+pub(super) const PAGE_ROWS: u32 = 100;
 
 /// Where the page begins that the address asks for.
 ///

@@ -5,6 +5,7 @@
 mod access;
 mod agent;
 mod audit;
+mod audit_csv;
 mod bulk;
 mod chart;
 mod csv;
@@ -29,6 +30,7 @@ mod user_add;
 mod user_edit;
 mod user_password;
 mod users;
+mod users_csv;
 mod why;
 
 use std::fmt;
@@ -124,6 +126,7 @@ impl Admin {
             .route("/admin/sign-out", post(sign_in::sign_out))
             .route("/admin/first/{token}", get(first_user::form).post(first_user::make))
             .route("/admin/users/", get(users::list))
+            .route("/admin/users.csv", get(users_csv::export))
             .route("/admin/users/act", post(bulk::act))
             .route("/admin/users/add", get(user_add::form).post(user_add::add))
             .route("/admin/users/{id}/", get(user_edit::form).post(user_edit::save))
@@ -140,10 +143,17 @@ impl Admin {
             .route("/admin/sessions/end", post(sessions::end))
             .route("/admin/sessions/{id}/", get(sessions::show))
             .route("/admin/audit/", get(audit::list))
-            .route("/admin/audit.csv", get(csv::export))
+            .route("/admin/audit.csv", get(audit_csv::export))
             .route("/admin/keys/", get(keys::list))
             .route("/admin/keys/rotate", post(keys::rotate))
             .route("/admin/keys/{id}/retire", post(keys::retire))
+            // The way that people type.
+            .route("/admin/users", get(async || Redirect::permanent("/admin/users/")))
+            .route("/admin/groups", get(async || Redirect::permanent("/admin/groups/")))
+            .route("/admin/permissions", get(async || Redirect::permanent("/admin/permissions/")))
+            .route("/admin/sessions", get(async || Redirect::permanent("/admin/sessions/")))
+            .route("/admin/audit", get(async || Redirect::permanent("/admin/audit/")))
+            .route("/admin/keys", get(async || Redirect::permanent("/admin/keys/")))
             .route("/admin/{*rest}", any(fault::not_found))
             .method_not_allowed_fallback(fault::method_not_allowed)
             .with_state(self.clone())

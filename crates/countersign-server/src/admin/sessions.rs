@@ -251,5 +251,5 @@ const REASONS: [(RevokedReason, &str); 6] = [
 /// Lines of the audit log on a session's own page.
 const HISTORY: u32 = 12;
 
-/// Two pages of the list.
+/// A page of the list.
 const AT_ONCE: usize = 100;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use countersign::store::admin::{UserOrder, UserSearch};
+use countersign::store::admin::{Count, UserOrder, UserSearch};
 use countersign::user::User;
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::forms::Form;
 use super::frame::{Frame, When, shown};
 use super::gate::{Query, Staff};
-use super::listing::{Choice, PAGE_ROWS, Pager, place, unknown_choice, yes_or_no};
+use super::listing::{Choice, PAGE_ROWS, Pager, counted, place, unknown_choice, yes_or_no};
 use super::rules::{Permit, may};
 use super::{Admin, Answer};
 
@@ -25,8 +25,13 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     shown(&List {
         frame: Frame::new(&staff, "/admin/users/", "Users").saying(&query),
         pager: Pager::new(&page, &query, "user", "users"),
-        is_filtered: query.fields().any(|(name, text)| !text.is_empty() && !["at", "o", "d", "said"].contains(&name)),
+        is_filtered: query.fields().any(|(name, text)| !text.is_empty() && !["at", "o", "d", "said", "all"].contains(&name)),
         text: query.text("q"),
+        all_ticked: query.ticked("all"),
+        tick: query.with(&[("all", if query.ticked("all") { "" } else { "1" }), ("said", "")]),
+        search: query.with(&[("at", ""), ("said", ""), ("all", "")]).trim_start_matches('?').to_owned(),
+        count: counted(page.count, "user", "users"),
+        may_match: matches!(page.count, Count::Exactly(n) if n > page.rows.len() as u64) || !matches!(page.count, Count::Exactly(_)),
         order: (query.text("o"), query.text("d")),
         filters: vec![
             Choice::yes_or_no(&query, "active", "Active"),
@@ -62,7 +67,11 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     })
 }
 
-fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> {
+/// What the address asks for.
+///
+/// # Errors
+/// A choice that no page offers, or a text that is too long.
+pub(super) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> {
     let order = match COLUMNS.iter().find(|column| column.0 == query.text("o")) {
         Some(column) => column.2,
         None if query.text("o").is_empty() => UserOrder::Username,
@@ -80,7 +89,7 @@ fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> {
     };
     let (joined, login) = (query.text("joined"), query.text("login"));
     if query.text("q").chars().count() > SEARCH_MAX_CHARS {
-        return Err(Fault::bad("What you search for is too long. Type the beginning of a name or an address."));
+        return Err(Fault::bad("What you search for is too long. Type a part of a name or an address."));
     }
     Ok(UserSearch {
         text: query.text("q").trim().to_owned(),
@@ -105,6 +114,14 @@ struct List<'a> {
     pager: Pager,
     is_filtered: bool,
     text: &'a str,
+    /// Whether every box of the page is ticked, and the way to the page where they are, or are not.
+    all_ticked: bool,
+    tick: String,
+    /// The search, as the part of an address behind `?`.
+    search: String,
+    count: String,
+    /// Whether more match than are on the page.
+    may_match: bool,
     order: (&'a str, &'a str),
     filters: Vec<Choice>,
     columns: Vec<Column>,
