@@ -49,8 +49,7 @@ fn an_act_on_all_that_match_asks_first_and_reaches_those_on_other_pages() {
     assert!(sure.contains("all 230 that the search finds"), "{sure}");
     assert_eq!(inactive(&world), "0", "asked, and not done");
     let many = input(&sure, "many").unwrap();
-    let fields =
-        [("act", "deactivate"), ("whom", "matching"), ("search", "q=crowd"), ("many", many.as_str()), ("sure", "yes")];
+    let fields = [("act", "deactivate"), ("whom", "matching"), ("search", "q=crowd"), ("many", many.as_str()), ("sure", "yes")];
     root.post("/admin/users/act", &fields).sends_to("/admin/users/?q=crowd&said=deactivated");
     assert_eq!(inactive(&world), "230");
     let lines = world.sql("SELECT count(*) FROM audit_events WHERE kind = 'user_deactivated'");
@@ -140,8 +139,7 @@ fn finding_among_the_boxes_keeps_what_was_typed_and_ticked_and_saves_nothing() {
     let path = format!("/admin/groups/{team}/");
     let seen = input(&root.get(&path).expect(200).text(), "seen").unwrap();
     let view = view.to_string();
-    let fields =
-        [("seen", seen.as_str()), ("name", "crew"), ("permissions", view.as_str()), ("find", "key"), ("look", "1")];
+    let fields = [("seen", seen.as_str()), ("name", "crew"), ("permissions", view.as_str()), ("find", "key"), ("look", "1")];
     let page = root.post(&path, &fields).expect(200).text();
     assert!(page.contains("value=\"crew\""), "{page}");
     assert!(page.contains(&format!("value=\"{view}\" checked")), "{page}");

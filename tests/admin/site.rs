@@ -108,9 +108,8 @@ fn the_dashboard_counts_what_happened_and_says_what_to_change() {
     }
     eventually("the counts are there", || {
         let page = root.get("/admin/").expect(200).text();
-        let total = |title: &str| {
-            page.split_once(&format!(">{title}</a> <span>")).and_then(|(_, rest)| rest.split('<').next().map(str::to_owned))
-        };
+        let total =
+            |title: &str| page.split_once(&format!(">{title}</a> <span>")).and_then(|(_, rest)| rest.split('<').next().map(str::to_owned));
         total("Sign-ins") == Some("1".to_owned())
             && total("Failed sign-ins") == Some("1".to_owned())
             && total("Refreshes") == Some("3".to_owned())

@@ -25,8 +25,7 @@ struct Log {
 }
 
 impl Pages for Log {
-    const COLUMNS: &'static [&'static str] =
-        &["line", "at", "what", "by_id", "by", "user_id", "user", "session", "ip", "detail"];
+    const COLUMNS: &'static [&'static str] = &["line", "at", "what", "by_id", "by", "user_id", "user", "session", "ip", "detail"];
 
     async fn next(&mut self, text: &mut String) -> Result<bool, StoreError> {
         let page = self.admin.store.audit(&self.search).await?;

@@ -48,8 +48,7 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     }
     if act == UserAct::Delete || matches!(whom, Whom::Matching(_)) {
         // Whoever began to match meanwhile has not been seen: the page that asks comes again.
-        let is_sure = posted.form.ticked("sure")
-            && (matches!(whom, Whom::Ticked(_)) || posted.form.text("many") == ids.len().to_string());
+        let is_sure = posted.form.ticked("sure") && (matches!(whom, Whom::Ticked(_)) || posted.form.text("many") == ids.len().to_string());
         if !is_sure {
             let sure = Sure::new(&admin, &posted, act, &whom, users).await?;
             return Ok(page(StatusCode::OK, &sure));

@@ -118,11 +118,7 @@ impl Inside {
                 None,
             ),
             ("Users", counted(sizes.users, "user", "users"), Some("/admin/users/")),
-            (
-                "Sessions",
-                counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too"),
-                Some("/admin/sessions/"),
-            ),
+            ("Sessions", counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too"), Some("/admin/sessions/")),
             ("Audit log", counted(sizes.audit, "line", "lines"), Some("/admin/audit/")),
             ("Database", bytes(sizes.bytes), None),
             ("Passwords waiting to be hashed", format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue), None),

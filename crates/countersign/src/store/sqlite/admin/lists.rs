@@ -172,9 +172,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     last_login: "coalesce(last_login, '')",
     date: KeyKind::Text,
     is_told_the_index: true,
-    inside: |column, text| {
-        Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned()))
-    },
+    inside: |column, text| Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned())),
     holding,
 };
 
