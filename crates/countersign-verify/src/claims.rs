@@ -36,6 +36,9 @@ pub struct Claims {
     /// Whom it is meant for, when the issuer was configured to say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
+    /// Before when it does not count (RFC 7519, 4.1.5); Countersign does not set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
     /// For sessions that live in a cookie: the hash of the CSRF token, see [`csrf`](crate::csrf).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csrf: Option<String>,
@@ -56,7 +59,7 @@ impl Claims {
     /// assert_eq!(serde_json::to_value(&claims).unwrap()["sid"], "00000000000000ff");
     /// ```
     pub fn new(iss: String, sub: String, sid: SessionId, auth_time: u64, iat: u64, exp: u64) -> Self {
-        Self { iss, sub, iat, exp, sid, auth_time, aud: None, csrf: None, extra: Map::new() }
+        Self { iss, sub, iat, exp, sid, auth_time, aud: None, nbf: None, csrf: None, extra: Map::new() }
     }
 }
 

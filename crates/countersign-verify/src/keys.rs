@@ -1,6 +1,6 @@
 use std::fmt;
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 
 /// The public keys that an issuer's tokens may be signed with.
 ///
@@ -18,7 +18,8 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// A set of these keys.
+    /// A set of these keys, less those that cannot serve: a key of another kind than its algorithm's, an HMAC secret of less than 32 bytes (RFC 7518, 3.2), an RSA modulus of
+    /// less than 2048 bits (3.3). The log names them.
     ///
     /// ```
     /// use countersign_verify::KeySet;
@@ -27,6 +28,10 @@ impl KeySet {
     /// assert!(KeySet::new(Vec::new()).get("k1").is_none());
     /// ```
     pub fn new(keys: Vec<VerifyingKey>) -> Self {
+        let (keys, unfit): (Vec<_>, Vec<_>) = keys.into_iter().partition(VerifyingKey::is_fit);
+        for key in unfit {
+            tracing::warn!(kid = key.id, algorithm = ?key.algorithm, "a key is too short for its algorithm, or of another kind, and is left out");
+        }
         Self { keys }
     }
 
@@ -101,6 +106,24 @@ impl VerifyingKey {
         self.retires_at
     }
 
+    /// Whether the key is of its algorithm's kind, and long enough.
+    fn is_fit(&self) -> bool {
+        let bits = match self.key.kind() {
+            DecodingKeyKind::SecretOrDer(bytes) => bytes.len() * 8,
+            DecodingKeyKind::RsaModulusExponent { n, .. } => bits(n),
+        };
+        let (family, least) = match self.algorithm {
+            Algorithm::HS256 => (AlgorithmFamily::Hmac, 256),
+            Algorithm::HS384 => (AlgorithmFamily::Hmac, 384),
+            Algorithm::HS512 => (AlgorithmFamily::Hmac, 512),
+            Algorithm::ES256 => (AlgorithmFamily::Ec, 256),
+            Algorithm::ES384 => (AlgorithmFamily::Ec, 384),
+            Algorithm::EdDSA => (AlgorithmFamily::Ed, 256),
+            _ => (AlgorithmFamily::Rsa, 2048),
+        };
+        self.key.family() == family && bits >= least
+    }
+
     /// The key, as the JWT library takes it.
     ///
     /// ```
@@ -117,6 +140,12 @@ impl VerifyingKey {
     pub fn decoding_key(&self) -> &DecodingKey {
         &self.key
     }
+}
+
+/// How long a big-endian number is, in bits.
+fn bits(number: &[u8]) -> usize {
+    let significant = number.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &number[first..]);
+    significant.first().map_or(0, |first| significant.len() * 8 - first.leading_zeros() as usize)
 }
 
 impl fmt::Debug for VerifyingKey {

@@ -112,6 +112,7 @@ pub mod csrf;
 #[cfg(feature = "axum")]
 mod extract;
 mod identity;
+mod jwk_set;
 #[doc(hidden)]
 pub mod jws;
 mod keys;
@@ -127,6 +128,7 @@ mod revocations;
 mod session_id;
 mod user_id;
 mod verifier;
+mod weight;
 
 pub use account::{Account, TokenUser};
 pub use bearer::{bearer, bearer_token, unread_bearer};
@@ -135,6 +137,7 @@ pub use claims::{Audience, Claims};
 pub use extract::{CurrentUser, Permitted};
 pub use identity::{HasAccount, Identity};
 pub use jsonwebtoken::Algorithm;
+pub use jwk_set::NotAKeySet;
 pub use keys::{KeySet, VerifyingKey};
 pub use permission::{Denied, ObjectPermission, Permission};
 pub use problem::{Code, Problem};
@@ -147,4 +150,4 @@ pub use response_body::ResponseBody;
 pub use revocations::Revocations;
 pub use session_id::{InvalidSessionId, SessionId};
 pub use user_id::{InvalidUserId, UserId};
-pub use verifier::{ACCESS_TOKEN_TYPE, Seen, TokenError, Verified, Verifier};
+pub use verifier::{ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES, Seen, TokenError, Verified, Verifier};

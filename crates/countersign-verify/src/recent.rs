@@ -11,7 +11,8 @@ use papaya::HashMap;
 /// A bounded map of what was seen lately, for the hottest path: asking takes no lock and writes nothing that another thread reads.
 ///
 /// It keeps two generations. When the young one is full it becomes the old one, and the old one goes: so it holds between half and all of its capacity, and what
-/// goes is what came first. What matters is that a hit costs next to nothing; what is dropped too early is read again.
+/// goes is what came first. What matters is that a hit costs next to nothing; what is dropped too early is read again. The capacity is a number of entries, or what
+/// they [weigh](Self::weighing).
 ///
 /// ```
 /// use countersign_verify::Recent;
@@ -26,8 +27,10 @@ use papaya::HashMap;
 pub struct Recent<K, V> {
     young: ArcSwap<HashMap<K, V, RandomState>>,
     old: ArcSwap<HashMap<K, V, RandomState>>,
+    /// What was put into the young generation weighs so much.
     inserted: AtomicUsize,
     half: usize,
+    weigh: fn(&K, &V) -> usize,
     writer: Mutex<()>,
 }
 
@@ -39,11 +42,27 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// assert!(seen.is_empty());
     /// ```
     pub fn new(capacity: usize) -> Self {
+        Self::weighing(capacity.max(2), |_, _| 1)
+    }
+
+    /// A map whose entries weigh at most `most` together, by `weigh`: bytes, say. One that weighs more than half of that is not kept.
+    ///
+    /// ```
+    /// let pages = countersign_verify::Recent::weighing(10, |_: &u32, text: &String| text.len());
+    /// pages.insert(1, "12345".to_owned());
+    /// pages.insert(2, "123".to_owned());
+    /// pages.insert(3, "123456".to_owned()); // more than half
+    /// assert!(pages.get(&1).is_some() && pages.get(&2).is_some() && pages.get(&3).is_none());
+    /// pages.insert(4, "1234".to_owned());
+    /// assert!(pages.get(&1).is_none() && pages.get(&4).is_some());
+    /// ```
+    pub fn weighing(most: usize, weigh: fn(&K, &V) -> usize) -> Self {
         Self {
             young: ArcSwap::default(),
             old: ArcSwap::default(),
             inserted: AtomicUsize::new(0),
-            half: (capacity / 2).max(1),
+            half: most / 2,
+            weigh,
             writer: Mutex::new(()),
         }
     }
@@ -75,11 +94,17 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// assert_eq!(seen.get("key"), Some(2));
     /// ```
     pub fn insert(&self, key: K, value: V) {
-        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.inserted.fetch_add(1, Ordering::Relaxed) >= self.half {
-            self.old.store(self.young.swap(Arc::default()));
-            self.inserted.store(1, Ordering::Relaxed);
+        let weight = (self.weigh)(&key, &value);
+        if weight > self.half {
+            return;
         }
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let inserted = self.inserted.load(Ordering::Relaxed).saturating_add(weight);
+        let is_full = inserted > self.half;
+        if is_full {
+            self.old.store(self.young.swap(Arc::default()));
+        }
+        self.inserted.store(if is_full { weight } else { inserted }, Ordering::Relaxed);
         self.young.load().pin().insert(key, value);
     }
 
@@ -157,6 +182,19 @@ mod tests {
             assert!(recent.len() <= 100);
             assert!((0..=number).rev().take(50).all(|newer| recent.get(&newer) == Some(newer)), "at {number}");
         }
+    }
+
+    #[test]
+    fn it_never_weighs_more_than_it_may_and_a_giant_pushes_nothing_out() {
+        let recent = Recent::weighing(1_000, |_: &usize, bytes: &usize| *bytes);
+        for number in 0..10_000 {
+            recent.insert(number, 10 + number % 40);
+            let weighs: usize = (0..=number).rev().take(200).filter_map(|number| recent.get(&number)).sum();
+            assert!(weighs <= 1_000, "{weighs} at {number}");
+        }
+        let before = recent.len();
+        recent.insert(10_000, 501);
+        assert_eq!((recent.get(&10_000), recent.len()), (None, before));
     }
 
     #[test]

@@ -79,6 +79,27 @@ impl Revocations {
         }
     }
 
+    /// What is said to have been ended after `now` was ended now: the clock that said so was ahead, and its sessions need not be remembered until then.
+    ///
+    /// ```
+    /// use countersign_verify::{Revocations, SessionId};
+    ///
+    /// let ended = Revocations::default();
+    /// ended.insert(SessionId::new(7).unwrap(), 99_000);
+    /// ended.nothing_after(1_000);
+    /// ended.forget_before(1_001);
+    /// assert!(ended.is_empty());
+    /// ```
+    pub fn nothing_after(&self, now: u64) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        for part in &self.parts {
+            let old = part.load();
+            if old.values().any(|ended| *ended > now) {
+                part.store(Arc::new(old.iter().map(|(id, ended)| (*id, now.min(*ended))).collect()));
+            }
+        }
+    }
+
     /// How many sessions it holds.
     ///
     /// ```

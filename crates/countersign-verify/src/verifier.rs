@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jsonwebtoken::decode_header;
 
-use crate::{Claims, KeySet, Recent, jws};
+use crate::{Claims, KeySet, Recent, jws, weight};
 
 /// Verifies access tokens, and remembers the ones it has verified, each with something of the caller's own attached.
 ///
@@ -26,6 +26,7 @@ pub struct Verifier<T = ()> {
     audience: Option<String>,
     longest: u64,
     keys: ArcSwap<Generation>,
+    of_attached: fn(&T) -> usize,
     cache: Recent<Box<[u8]>, Arc<Seen<T>>>,
 }
 
@@ -46,8 +47,28 @@ impl<T> Verifier<T> {
             audience,
             longest: u64::MAX,
             keys: ArcSwap::from_pointee(Generation { number: 0, keys }),
+            of_attached: |_| 0,
             cache: Recent::new(remembered),
         }
+    }
+
+    /// Remembers tokens in at most so many `bytes`, their claims and what it takes to find them included, in place of a number of tokens. `of_attached` says how many
+    /// bytes what is attached to a token takes beyond its own size: what its boxes, texts and lists hold, and nobody else keeps.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::Verifier;
+    ///
+    /// # let (keys, token) = (world::keys(), world::token());
+    /// let verifier: Verifier = Verifier::new("https://id.example.com".into(), None, keys, 0).within(64 * 1024 * 1024, |()| 0);
+    /// verifier.verify(&token, 10_000).unwrap();
+    /// assert_eq!(verifier.remembered(), 1);
+    /// ```
+    #[must_use]
+    pub fn within(mut self, bytes: usize, of_attached: fn(&T) -> usize) -> Self {
+        self.of_attached = of_attached;
+        self.cache = Recent::weighing(bytes, |token, seen| token.len() + seen.weight);
+        self
     }
 
     /// Lets no token live for longer than this after its `iat`, in seconds, whatever it says: revocations are remembered for so long and no longer.
@@ -86,6 +107,8 @@ impl<T> Verifier<T> {
 
     /// Checks signature, type, issuer, audience and times, and whether the token's time is over. `now` is in whole seconds since 1970.
     ///
+    /// `iat`, and `nbf` where there is one (RFC 7519, 4.1.5), may lie a minute in the future: so far apart may the clocks be.
+    ///
     /// # Errors
     /// [`TokenError`] for everything that is no token of ours. A token of ours that has expired is none of these: a logout is welcome at any time.
     ///
@@ -120,7 +143,8 @@ impl<T> Verifier<T> {
     /// ```
     pub fn remember(&self, token: &str, verified: Verified, attached: T) -> Arc<Seen<T>> {
         let Verified { claims, until, generation, .. } = verified;
-        let seen = Arc::new(Seen { claims, attached, until, generation });
+        let weight = size_of::<Seen<T>>() + weight::of_claims(&claims) + (self.of_attached)(&attached) + weight::ENTRY;
+        let seen = Arc::new(Seen { claims, attached, until, generation, weight });
         self.cache.insert(token.as_bytes().into(), Arc::clone(&seen));
         seen
     }
@@ -155,7 +179,7 @@ impl<T> Verifier<T> {
     }
 
     fn read(&self, token: &str, keys: &KeySet, now: u64) -> Result<(Claims, u64), TokenError> {
-        if token.len() > MAX_BYTES {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
@@ -185,6 +209,11 @@ impl<T> Verifier<T> {
         }
         if claims.exp > LATEST || claims.iat > claims.exp {
             return Err(TokenError::Invalid);
+        }
+        // A token out of the future would outlive the memory of its session's end.
+        let soon = now.saturating_add(CLOCKS_APART);
+        if claims.iat > soon || claims.nbf.is_some_and(|nbf| nbf > soon) {
+            return Err(TokenError::NotYet);
         }
         Ok((claims, key.retires_at()))
     }
@@ -257,6 +286,8 @@ pub struct Seen<T> {
     pub attached: T,
     until: u64,
     generation: u64,
+    /// In bytes, without the token itself.
+    weight: usize,
 }
 
 impl<T> Seen<T> {
@@ -290,7 +321,7 @@ pub enum TokenError {
     #[error("Send `Authorization: Bearer` and the access token as login or refresh returned it.")]
     Malformed,
     /// Longer than any token we issue.
-    #[error("The access token is longer than {MAX_BYTES} bytes.")]
+    #[error("The access token is longer than {MAX_TOKEN_BYTES} bytes.")]
     TooLong,
     /// A refresh token, or another JWT that is no access token.
     #[error("This is not an access token.")]
@@ -307,10 +338,16 @@ pub enum TokenError {
     /// Meant for somebody else.
     #[error("The access token is meant for another audience.")]
     WrongAudience,
+    /// A token whose time has not come: `iat` or `nbf` is more than a minute away.
+    #[error("The access token's time has not come. Are the clocks more than a minute apart?")]
+    NotYet,
     /// A good token whose time is over.
     #[error("The access token has expired. Refresh, and try again.")]
     Expired,
 }
+
+/// The longest access token that counts, in bytes: servers and proxies take no longer header either.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The header `typ` of an access token (RFC 9068, 2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -321,7 +358,8 @@ struct Generation {
     keys: KeySet,
 }
 
-const MAX_BYTES: usize = 8 * 1024;
+/// What the clocks of two machines may differ by, in seconds.
+pub(crate) const CLOCKS_APART: u64 = 60;
 
 /// The last second of the year 9999: a later `exp` is an attempt to overflow somebody.
 const LATEST: u64 = 253_402_300_799;

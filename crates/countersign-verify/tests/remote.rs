@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -42,7 +42,7 @@ struct Issuer {
     keys: Mutex<Vec<Key>>,
     ended: Mutex<Vec<u64>>,
     /// What the list says its issuer is.
-    name: &'static str,
+    name: Mutex<&'static str>,
     now: Arc<AtomicU64>,
     is_down: AtomicBool,
     /// A cache in front of it that hands out the first list for ever.
@@ -56,7 +56,7 @@ impl Issuer {
         let issuer = Arc::new(Self {
             keys: Mutex::new(vec![Key::new("first")]),
             ended: Mutex::default(),
-            name: "https://issuer.test",
+            name: Mutex::new("https://issuer.test"),
             now: Arc::new(AtomicU64::new(100_000)),
             is_down: AtomicBool::new(false),
             frozen: Mutex::default(),
@@ -77,11 +77,15 @@ impl Issuer {
         self.now.load(Ordering::SeqCst)
     }
 
-    fn list(&self) -> Value {
+    fn name(&self) -> &'static str {
+        *self.name.lock().unwrap()
+    }
+
+    fn list(&self, since: Option<usize>) -> Value {
         let ended = self.ended.lock().unwrap();
-        let bytes: Vec<u8> = ended.iter().flat_map(|id| id.to_be_bytes()).collect();
+        let bytes: Vec<u8> = ended.iter().skip(since.unwrap_or(0)).flat_map(|id| id.to_be_bytes()).collect();
         let (cursor, sids) = (ended.len().to_string(), URL_SAFE_NO_PAD.encode(bytes));
-        json!({"iss": self.name, "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": true, "sids": sids})
+        json!({"iss": self.name(), "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": since.is_none(), "sids": sids})
     }
 
     fn token(&self, session: u64) -> String {
@@ -90,7 +94,7 @@ impl Issuer {
 
     fn token_by(&self, session: u64, key: usize) -> String {
         let now = self.now();
-        let claims = Claims::new(self.name.to_owned(), "7".to_owned(), SessionId::new(session).unwrap(), now, now, now + 300);
+        let claims = Claims::new(self.name().to_owned(), "7".to_owned(), SessionId::new(session).unwrap(), now, now, now + 300);
         self.keys.lock().unwrap()[key].sign("at+jwt", &serde_json::to_value(claims).unwrap())
     }
 }
@@ -111,20 +115,22 @@ async fn jwks(State(issuer): State<Arc<Issuer>>) -> Response {
     json!({"keys": keys}).to_string().into_response()
 }
 
-async fn revocations(State(issuer): State<Arc<Issuer>>, headers: HeaderMap) -> Response {
+async fn revocations(State(issuer): State<Arc<Issuer>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     if issuer.is_down.load(Ordering::SeqCst) {
         return StatusCode::BAD_GATEWAY.into_response();
     }
     if let Some(frozen) = &*issuer.frozen.lock().unwrap() {
         return frozen.clone().into_response();
     }
-    let tag = format!("\"{}\"", issuer.ended.lock().unwrap().len());
+    let signer = issuer.keys.lock().unwrap().last().unwrap().kid;
+    let tag = format!("\"{}.{}.{signer}\"", issuer.ended.lock().unwrap().len(), issuer.name());
     if headers.get("if-none-match").is_some_and(|known| known == tag.as_str()) {
         issuer.unchanged.fetch_add(1, Ordering::SeqCst);
         return StatusCode::NOT_MODIFIED.into_response();
     }
+    let since = query.and_then(|query| query.strip_prefix("since=")?.parse().ok());
     let keys = issuer.keys.lock().unwrap();
-    ([("etag", tag)], keys.last().unwrap().sign("rl+jwt", &issuer.list())).into_response()
+    ([("etag", tag)], keys.last().unwrap().sign("rl+jwt", &issuer.list(since))).into_response()
 }
 
 fn following(issuer: &Issuer, url: &str) -> ResourceServerBuilder {
@@ -189,7 +195,8 @@ async fn the_tokens_of_a_new_key_are_taken_and_invented_keys_make_no_load() {
     let asked = issuer.key_sets_asked.load(Ordering::SeqCst);
     let stranger = Key::new("invented");
     let claims =
-        serde_json::to_value(Claims::new(issuer.name.to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), 1, 100_000, 100_300)).unwrap();
+        serde_json::to_value(Claims::new(issuer.name().to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), 1, 100_000, 100_300))
+            .unwrap();
     for _ in 0..50 {
         assert_eq!(code(&server, &stranger.sign("at+jwt", &claims)).await, Some(Code::TokenInvalid));
     }
@@ -206,12 +213,79 @@ async fn the_tokens_of_a_new_key_are_taken_and_invented_keys_make_no_load() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_cut_off_counts_for_seconds_and_one_that_retired_for_a_minute() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    let of_the_old = issuer.token(1);
+    assert_eq!(code(&server, &of_the_old).await, None);
+    // `keys rotate --now`: the list is signed with the new key from here on, and no clock moves.
+    *issuer.keys.lock().unwrap() = vec![Key::new("second")];
+    eventually("the old key is gone", async || code(&server, &of_the_old).await == Some(Code::TokenInvalid)).await;
+    assert_eq!(code(&server, &issuer.token(1)).await, None);
+
+    // A key that retires when its last token has expired: the list has long been signed with the next one.
+    issuer.keys.lock().unwrap().push(Key::new("third"));
+    eventually("the third is known", async || code(&server, &issuer.token_by(1, 1)).await.is_none()).await;
+    let (of_the_second, asked) = (issuer.token(1), issuer.key_sets_asked.load(Ordering::SeqCst));
+    issuer.keys.lock().unwrap().remove(0);
+    issuer.now.fetch_add(59, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(issuer.key_sets_asked.load(Ordering::SeqCst), asked, "the minute is not over");
+    issuer.now.fetch_add(1, Ordering::SeqCst);
+    eventually("the second key is gone", async || code(&server, &of_the_second).await == Some(Code::TokenInvalid)).await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_gets_another_name_is_followed_unless_one_was_named() {
+    let (issuer, url) = Issuer::start().await;
+    let follows = following(&issuer, &url).build().unwrap();
+    let strict = following(&issuer, &url).issuer("https://issuer.test").build().unwrap();
+    follows.ready().await;
+    strict.ready().await;
+    let old = issuer.token(1);
+    assert_eq!((code(&follows, &old).await, code(&strict, &old).await), (None, None));
+    *issuer.name.lock().unwrap() = "https://login.test";
+    let new = issuer.token(1);
+    eventually("the new name counts", async || code(&follows, &new).await.is_none()).await;
+    assert_eq!(code(&follows, &old).await, Some(Code::TokenInvalid), "and the old one does not");
+    assert_eq!(code(&strict, &new).await, Some(Code::TokenInvalid));
+}
+
+#[tokio::test]
+async fn a_clock_that_ran_ahead_and_came_back_brings_nobody_back() {
+    let (issuer, url) = Issuer::start().await;
+    // Its own clock: the issuer's is right all the time.
+    let ahead = Arc::new(AtomicU64::new(0));
+    let (now, mine) = (Arc::clone(&issuer.now), Arc::clone(&ahead));
+    let server = ResourceServer::builder(&url)
+        .poll_interval(Duration::from_millis(50))
+        .clock(move || now.load(Ordering::SeqCst) + mine.load(Ordering::SeqCst))
+        .build()
+        .unwrap();
+    server.ready().await;
+    let token = issuer.token(1);
+    issuer.ended.lock().unwrap().push(1);
+    eventually("the logout is felt", async || code(&server, &token).await == Some(Code::SessionRevoked)).await;
+    issuer.now.fetch_add(250, Ordering::SeqCst);
+    ahead.store(115, Ordering::SeqCst);
+    let other = issuer.token(2);
+    issuer.ended.lock().unwrap().push(2);
+    eventually("the first is forgotten", async || code(&server, &other).await == Some(Code::SessionRevoked)).await;
+    assert_eq!(code(&server, &token).await, Some(Code::TokenExpired));
+    ahead.store(0, Ordering::SeqCst);
+    eventually("what ended is read again", async || code(&server, &token).await == Some(Code::SessionRevoked)).await;
+}
+
+#[tokio::test]
 async fn lists_that_are_stale_forged_or_anothers_are_not_taken() {
     let (issuer, url) = Issuer::start().await;
     let stranger = Key::new("first");
-    let list = issuer.list();
+    let list = issuer.list(None);
     let mut stale = list.clone();
     stale["exp"] = json!(issuer.now());
+    let mut future = list.clone();
+    (future["iat"], future["exp"]) = (json!(issuer.now() + 61), json!(issuer.now() + 181));
     let mut others = list.clone();
     others["iss"] = json!("https://other.test");
     let mut bent = list.clone();
@@ -222,6 +296,7 @@ async fn lists_that_are_stale_forged_or_anothers_are_not_taken() {
             ("forged", stranger.sign("rl+jwt", &list)),
             ("an access token", keys[0].sign("at+jwt", &list)),
             ("stale", keys[0].sign("rl+jwt", &stale)),
+            ("out of the future", keys[0].sign("rl+jwt", &future)),
             ("another's", keys[0].sign("rl+jwt", &others)),
             ("bent", keys[0].sign("rl+jwt", &bent)),
             ("no token", "hello".to_owned()),
@@ -239,6 +314,21 @@ async fn lists_that_are_stale_forged_or_anothers_are_not_taken() {
     issuer.now.fetch_add(131, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!server.is_ready(), "a cache that hands out an old list is found out when the list's time is over");
+}
+
+#[tokio::test]
+async fn a_group_in_the_token_stands_for_what_its_members_may() {
+    let (issuer, url) = Issuer::start().await;
+    let server =
+        following(&issuer, &url).group("editors", ["articles.add", "articles.publish"]).group("staff", ["orders.view"]).build().unwrap();
+    server.ready().await;
+    let now = issuer.now();
+    let mut claims = Claims::new(issuer.name().to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), now, now, now + 300);
+    claims.extra.insert("groups".to_owned(), json!(["editors", "readers"]));
+    claims.extra.insert("permissions".to_owned(), json!(["articles.add", "polls.vote"]));
+    let token = issuer.keys.lock().unwrap()[0].sign("at+jwt", &serde_json::to_value(claims).unwrap());
+    let ada = server.verify(&token).await.unwrap();
+    assert_eq!(ada.account().permissions(), ["articles.add", "polls.vote", "articles.publish"]);
 }
 
 #[tokio::test]

@@ -79,6 +79,9 @@ fn what_is_not_exactly_an_access_token_of_this_issuer_is_refused() {
         ("exp", json!(-1), TokenError::Invalid),
         ("exp", json!(u64::MAX), TokenError::Invalid),
         ("iat", json!(2_000), TokenError::Invalid),
+        ("nbf", json!("1000"), TokenError::Invalid),
+        ("nbf", json!(1_000.5), TokenError::Invalid),
+        ("nbf", json!(1_161), TokenError::NotYet),
         ("sid", json!("0"), TokenError::Invalid),
         ("sub", json!(1), TokenError::Invalid),
     ] {
@@ -95,6 +98,22 @@ fn what_is_not_exactly_an_access_token_of_this_issuer_is_refused() {
     for broken in ["", ".", "..", "a.b", "a.b.c.d", "é"] {
         assert_eq!(verifier.verify(broken, 1_100).map(drop), Err(TokenError::Malformed), "{broken:?}");
     }
+}
+
+#[test]
+fn a_token_out_of_the_future_is_refused_until_its_time_has_come() {
+    let verifier = verifier(None);
+    let at = |iat: u64, nbf: Option<u64>| {
+        let mut claims = Claims::new(ISSUER.to_owned(), "1".to_owned(), SessionId::new(7).unwrap(), iat, iat, iat + 300);
+        claims.nbf = nbf;
+        sign("at+jwt", "k1", &serde_json::to_value(claims).unwrap())
+    };
+    for (token, from) in [(at(2_000, None), 1_940), (at(1_000, Some(1_200)), 1_140)] {
+        assert_eq!(verifier.verify(&token, from - 1).map(drop), Err(TokenError::NotYet));
+        assert_eq!(verifier.check(&token, from - 1).map(drop), Err(TokenError::NotYet));
+        assert!(verifier.verify(&token, from).is_ok(), "the clocks may be a minute apart");
+    }
+    assert!(verifier.verify(&at(1_000, Some(1_000)), 1_000).is_ok());
 }
 
 #[test]

@@ -3,12 +3,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::decode_header;
 use serde::Deserialize;
 
+use crate::verifier::CLOCKS_APART;
 use crate::{KeySet, SessionId, jws};
 
 /// The list of sessions that ended lately, as the issuer signed it.
 #[derive(Debug, Deserialize)]
 pub(super) struct List {
     pub(super) iss: String,
+    iat: u64,
     pub(super) exp: u64,
     pub(super) cursor: String,
     /// How many seconds an ending stays on the list: the longest life of an access token, and what clocks may differ by.
@@ -30,6 +32,9 @@ impl List {
         }
         if now >= list.exp {
             return Err(ListError::Stale);
+        }
+        if list.iat > now.saturating_add(CLOCKS_APART) {
+            return Err(ListError::NotYet);
         }
         let cursor_is_good = !list.cursor.is_empty() && list.cursor.len() <= 64 && list.cursor.bytes().all(|b| b.is_ascii_alphanumeric());
         let sids_are_good = URL_SAFE_NO_PAD.decode(&list.sids).is_ok_and(|bytes| bytes.len() % 8 == 0);
@@ -60,6 +65,8 @@ pub(super) enum ListError {
     OtherIssuer(String),
     #[error("its time is over: a cache, or a clock that is wrong")]
     Stale,
+    #[error("its time has not come: the issuer's clock and this machine's are more than a minute apart")]
+    NotYet,
 }
 
 const TYPE: &str = "rl+jwt";

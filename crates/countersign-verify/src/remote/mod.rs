@@ -3,6 +3,7 @@
 mod fetch;
 mod list;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,23 +11,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Uri;
 use http::request::Parts;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{JwkSet, KeyAlgorithm};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::permission::Permission;
 use crate::protect::{Authenticator, Found};
 use crate::{
-    Algorithm, Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified, Verifier, VerifyingKey, bearer,
-    csrf, unread_bearer,
+    Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified, Verifier, bearer, csrf, unread_bearer, weight,
 };
-use fetch::{Fetched, Fetcher};
+use fetch::Fetcher;
 use list::{List, ListError};
 
 /// A service that verifies Countersign's access tokens: the issuer's keys, the sessions that ended lately, and the layers for axum, tonic or bare tower.
 ///
-/// The keys come from `/.well-known/jwks.json`, again every five minutes, and when a token names a key that is not among them, at most every ten seconds. The endings
+/// The keys come from `/.well-known/jwks.json`, again every minute, when the issuer's list of endings is signed with a key that is not among them, and when a token names
+/// such a key, at most every ten seconds. So a key that was cut off counts for some seconds, and one that retired for a minute. The endings
 /// come from `/.well-known/revocations`, every second. While the issuer cannot be reached, what is known goes on to count for
 /// [`max_staleness`](ResourceServerBuilder::max_staleness); after that every request gets a 503, since nobody could tell a session that has ended.
 ///
@@ -46,13 +45,16 @@ pub struct ResourceServer(Arc<Shared>);
 
 struct Shared {
     fetcher: Fetcher,
-    /// The configured issuer; else the first that a list names.
+    /// The configured issuer; else the one that the newest list names.
     issuer: Option<String>,
     audience: Option<String>,
     max_staleness: u64,
     poll_interval: Duration,
+    token_cache_bytes: usize,
+    /// What the members of a group may, beyond what their tokens say.
+    groups: HashMap<String, Vec<String>>,
     now: Box<dyn Fn() -> u64 + Send + Sync>,
-    verifier: arc_swap::ArcSwapOption<Verifier<TokenUser>>,
+    taken: arc_swap::ArcSwapOption<Taken>,
     revocations: Revocations,
     /// When keys and endings were last known to be right, in whole seconds since 1970.
     good_at: AtomicU64,
@@ -60,10 +62,20 @@ struct Shared {
     ready: watch::Sender<bool>,
 }
 
+/// What verifies tokens, and what the issuer's list said of them.
+struct Taken {
+    issuer: String,
+    kept: u64,
+    verifier: Verifier<TokenUser>,
+}
+
 #[derive(Default)]
 struct Keys {
     set: KeySet,
-    fetched: Option<Instant>,
+    /// When they were last asked for.
+    asked: Option<Instant>,
+    /// When they were last had: on a clock that nobody sets, and on the one that tokens expire by.
+    had: Option<(Instant, u64)>,
 }
 
 impl ResourceServer {
@@ -83,6 +95,8 @@ impl ResourceServer {
             audience: None,
             max_staleness: Duration::from_secs(300),
             poll_interval: Duration::from_secs(1),
+            token_cache_bytes: TOKEN_CACHE_BYTES,
+            groups: HashMap::new(),
             now: Box::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
         }
     }
@@ -219,7 +233,8 @@ fn guarded(request: &Parts, who: Option<Identity>) -> Found {
 impl Shared {
     fn is_fresh(&self) -> bool {
         let good_at = self.good_at.load(Ordering::Acquire);
-        good_at > 0 && (self.now)().saturating_sub(good_at) <= self.max_staleness
+        // A clock that went back by more is as good as one that went on.
+        good_at > 0 && (self.now)().abs_diff(good_at) <= self.max_staleness
     }
 
     /// The answer for a token that was verified before.
@@ -230,7 +245,7 @@ impl Shared {
                 .retry_after(1)));
         }
         let now = (self.now)();
-        let seen = self.verifier.load().as_ref()?.seen(token, now)?;
+        let seen = self.taken.load().as_ref()?.verifier.seen(token, now)?;
         if self.revocations.contains(seen.claims.sid) {
             return Some(Err(Problem::new(Code::SessionRevoked)));
         }
@@ -239,12 +254,13 @@ impl Shared {
 
     async fn check(&self, token: &str) -> Result<Identity, Problem> {
         let unavailable = || Problem::new(Code::Unavailable).retry_after(1);
-        let verifier = self.verifier.load_full().ok_or_else(unavailable)?;
+        let mut taken = self.taken.load_full().ok_or_else(unavailable)?;
         let now = (self.now)();
-        let verified = match verifier.check(token, now) {
+        let verified = match taken.verifier.check(token, now) {
             Err(TokenError::UnknownKey) => {
                 self.fetch_keys(KEYS_FLOOR).await;
-                self.verifier.load_full().ok_or_else(unavailable)?.check(token, now)?
+                taken = self.taken.load_full().ok_or_else(unavailable)?;
+                taken.verifier.check(token, now)?
             }
             other => other?,
         };
@@ -254,46 +270,59 @@ impl Shared {
         if self.revocations.contains(verified.claims.sid) {
             return Err(Problem::new(Code::SessionRevoked));
         }
-        let user = TokenUser::of(&verified.claims).ok_or(TokenError::Invalid)?;
-        Ok(Identity::new(verifier.remember(token, verified, user), now))
+        let mut user = TokenUser::of(&verified.claims).ok_or(TokenError::Invalid)?;
+        let by_group = user.groups.iter().filter_map(|group| self.groups.get(group)).flatten();
+        let more: Vec<String> = by_group.filter(|permission| !user.permissions.contains(permission)).cloned().collect();
+        user.permissions.extend(more);
+        Ok(Identity::new(taken.verifier.remember(token, verified, user), now))
     }
 
-    /// Fetches the keys again, unless they were fetched within `floor`. Many may ask at once; one fetches, the others wait for it.
-    async fn fetch_keys(&self, floor: Duration) -> bool {
+    /// Fetches the keys again, unless they were asked for within `floor`. Many may ask at once; one fetches, the others wait for it.
+    async fn fetch_keys(&self, floor: Duration) {
         let mut keys = self.keys.lock().await;
-        if keys.fetched.is_some_and(|fetched| fetched.elapsed() < floor) {
-            return false;
+        if keys.asked.is_none_or(|asked| asked.elapsed() >= floor)
+            && let Err(error) = self.fetch_into(&mut keys).await
+        {
+            tracing::warn!(%error, "the issuer's keys cannot be had; the old ones go on");
         }
-        keys.fetched = Some(Instant::now());
-        match self.fetcher.get("/.well-known/jwks.json", None).await {
-            Ok(Fetched { body: Some(body), .. }) => match key_set(&body) {
-                Some(set) => {
-                    keys.set = set.clone();
-                    if let Some(verifier) = &*self.verifier.load() {
-                        verifier.set_keys(&set);
-                    }
-                    true
-                }
-                None => {
-                    tracing::warn!("the issuer's key set cannot be read; the old keys go on");
-                    false
-                }
-            },
-            Ok(_) => false,
-            Err(error) => {
-                tracing::warn!(%error, "the issuer's keys cannot be fetched");
-                false
-            }
+    }
+
+    /// Fetches the keys again when they are a minute old: a key that retired goes.
+    async fn renew_keys(&self) -> Result<(), String> {
+        let mut keys = self.keys.lock().await;
+        let now = (self.now)();
+        if keys.had.is_some_and(|(had, at)| had.elapsed() < KEYS_EVERY && now.abs_diff(at) < KEYS_EVERY.as_secs()) {
+            return Ok(());
         }
+        self.fetch_into(&mut keys).await.map_err(|error| format!("the keys: {error}"))
+    }
+
+    async fn fetch_into(&self, keys: &mut Keys) -> Result<(), String> {
+        keys.asked = Some(Instant::now());
+        let now = (self.now)();
+        let body =
+            self.fetcher.get("/.well-known/jwks.json", None).await?.body.ok_or("they were not asked about, and are said to be the same")?;
+        keys.set = KeySet::from_jwk_set(&body).map_err(|error| error.to_string())?;
+        keys.had = Some((Instant::now(), now));
+        if let Some(taken) = &*self.taken.load() {
+            taken.verifier.set_keys(&keys.set);
+        }
+        Ok(())
     }
 
     /// Takes in what ended since the last time.
     async fn poll(&self, known: &mut Known) -> Result<(), String> {
+        let now = (self.now)();
+        if now < known.at {
+            // What was forgotten while the clock was ahead is read again.
+            *known = Known::default();
+            self.revocations.nothing_after(now);
+        }
         let path = match &known.list {
             Some((cursor, _)) => format!("/.well-known/revocations?since={cursor}"),
             None => "/.well-known/revocations".to_owned(),
         };
-        let now = (self.now)();
+        known.at = now;
         // A list whose time is over may be a cache's: then the whole is asked for.
         let tag = known.tag.as_deref().filter(|_| known.list.as_ref().is_some_and(|(_, exp)| now < *exp));
         let fetched = self.fetcher.get(&path, tag).await?;
@@ -306,22 +335,40 @@ impl Shared {
         }
         let kept = list.kept();
         self.revocations.forget_before(now.saturating_sub(kept));
-        if self.verifier.load().is_none() {
-            let issuer = self.issuer.clone().unwrap_or_else(|| list.iss.clone());
-            let verifier =
-                Verifier::new(issuer, self.audience.clone(), self.keys.lock().await.set.clone(), TOKENS_REMEMBERED).no_longer_than(kept);
-            self.verifier.store(Some(Arc::new(verifier)));
-        }
+        self.take(list.iss.clone(), kept).await;
         known.tag = fetched.tag;
         known.list = Some((list.cursor, list.exp));
         Ok(())
+    }
+
+    /// Verifies by what the newest list says: another issuer's tokens, and longer ones, do not count from here on.
+    async fn take(&self, listed: String, kept: u64) {
+        let issuer = self.issuer.clone().unwrap_or(listed);
+        // No other keys may come between.
+        let keys = self.keys.lock().await;
+        let old = self.taken.load_full();
+        if old.as_ref().is_some_and(|old| old.issuer == issuer && old.kept == kept) {
+            return;
+        }
+        if let Some(old) = old.filter(|old| old.issuer != issuer) {
+            tracing::warn!(
+                before = old.issuer,
+                now = issuer,
+                "the issuer has another name; set `issuer` to take no other than the one you expect"
+            );
+        }
+        let verifier = Verifier::new(issuer.clone(), self.audience.clone(), keys.set.clone(), 0)
+            .within(self.token_cache_bytes, weight::of_user)
+            .no_longer_than(kept);
+        self.taken.store(Some(Arc::new(Taken { issuer, kept, verifier })));
     }
 
     async fn read_list(&self, body: &str, now: u64) -> Result<List, ListError> {
         let set = self.keys.lock().await.set.clone();
         match List::read(body, &set, self.issuer.as_deref(), now) {
             Err(ListError::UnknownKey) => {
-                self.fetch_keys(KEYS_FLOOR).await;
+                // The list comes from the issuer itself, so this is no stranger's invention: the keys were rotated at once.
+                self.fetch_keys(LIST_FLOOR).await;
                 let set = self.keys.lock().await.set.clone();
                 List::read(body, &set, self.issuer.as_deref(), now)
             }
@@ -333,6 +380,8 @@ impl Shared {
 /// What the poller remembers from one time to the next.
 #[derive(Default)]
 struct Known {
+    /// When it was last asked for.
+    at: u64,
     tag: Option<String>,
     /// The last list's cursor and `exp`.
     list: Option<(String, u64)>,
@@ -347,8 +396,13 @@ async fn follow(shared: Weak<Shared>, interval: Duration) {
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
-        shared.fetch_keys(KEYS_EVERY).await;
-        match shared.poll(&mut known).await {
+        let keys = shared.renew_keys().await;
+        let list = shared.poll(&mut known).await;
+        if list.is_err() {
+            // Whatever was known may be the reason: the next list is read from its beginning.
+            known = Known::default();
+        }
+        match keys.and(list) {
             Ok(()) => {
                 shared.good_at.store((shared.now)(), Ordering::Release);
                 shared.ready.send_replace(true);
@@ -358,10 +412,8 @@ async fn follow(shared: Weak<Shared>, interval: Duration) {
                 is_down = false;
             }
             Err(error) => {
-                // Whatever was known may be the reason: the next list is read from its beginning.
-                known = Known::default();
                 if !is_down {
-                    tracing::warn!(%error, max_staleness = shared.max_staleness, "the issuer's list of ended sessions cannot be had; trying again");
+                    tracing::warn!(%error, max_staleness = shared.max_staleness, "the issuer's keys, or its list of ended sessions, cannot be had; trying again");
                 }
                 is_down = true;
             }
@@ -392,11 +444,14 @@ pub struct ResourceServerBuilder {
     audience: Option<String>,
     max_staleness: Duration,
     poll_interval: Duration,
+    token_cache_bytes: usize,
+    groups: HashMap<String, Vec<String>>,
     now: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl ResourceServerBuilder {
-    /// The claim `iss` that tokens must have. Without it, what the issuer's own signed list says, fetched from the URL.
+    /// The claim `iss` that tokens must have. Without it, what the issuer's own signed list says, fetched from the URL: the newest one, so that an issuer which gets another name is
+    /// followed, with a warning in the log.
     ///
     /// ```
     /// use countersign_verify::ResourceServer;
@@ -456,6 +511,36 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// How many bytes the tokens that were verified may take in memory: 64 MiB unless chosen otherwise. A token that is not remembered is verified again, for some tens of
+    /// microseconds.
+    ///
+    /// ```
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// let builder = ResourceServer::builder("https://auth.example.com").token_cache_bytes(8 * 1024 * 1024);
+    /// ```
+    #[must_use]
+    pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
+        self.token_cache_bytes = bytes;
+        self
+    }
+
+    /// What the members of a group may, in this service. So a token names a few groups (`extra_claims = ["groups"]`) in place of hundreds of permissions, which find no room in
+    /// its 8 KiB.
+    ///
+    /// ```
+    /// use countersign_verify::ResourceServer;
+    ///
+    /// let builder = ResourceServer::builder("https://auth.example.com")
+    ///     .group("editors", ["articles.add", "articles.publish"])
+    ///     .group("support", ["orders.view"]);
+    /// ```
+    #[must_use]
+    pub fn group<T: Into<String>>(mut self, name: impl Into<String>, permissions: impl IntoIterator<Item = T>) -> Self {
+        self.groups.entry(name.into()).or_default().extend(permissions.into_iter().map(Into::into));
+        self
+    }
+
     /// Another clock than the machine's, in whole seconds since 1970: for tests.
     ///
     /// ```
@@ -511,8 +596,10 @@ impl ResourceServerBuilder {
             audience: self.audience,
             max_staleness: self.max_staleness.as_secs(),
             poll_interval: self.poll_interval,
+            token_cache_bytes: self.token_cache_bytes,
+            groups: self.groups,
             now: self.now,
-            verifier: arc_swap::ArcSwapOption::empty(),
+            taken: arc_swap::ArcSwapOption::empty(),
             revocations: Revocations::default(),
             good_at: AtomicU64::new(0),
             keys: Mutex::default(),
@@ -560,25 +647,14 @@ impl fmt::Debug for ResourceServerBuilder {
     }
 }
 
-/// The keys of a JWK Set that can verify a signature; `None` for a text that is no such set. Keys of an unknown kind are passed over, as RFC 7517 (5) says.
-fn key_set(body: &str) -> Option<KeySet> {
-    let set: JwkSet = serde_json::from_str(body).ok()?;
-    let keys = set.keys.iter().filter_map(|jwk| {
-        let algorithm = match jwk.common.key_algorithm? {
-            KeyAlgorithm::EdDSA => Algorithm::EdDSA,
-            KeyAlgorithm::ES256 => Algorithm::ES256,
-            KeyAlgorithm::RS256 => Algorithm::RS256,
-            _ => return None,
-        };
-        Some(VerifyingKey::new(jwk.common.key_id.clone()?, algorithm, DecodingKey::from_jwk(jwk).ok()?, u64::MAX))
-    });
-    Some(KeySet::new(keys.collect()))
-}
-
 /// So often at most, however many tokens name keys that do not exist.
 const KEYS_FLOOR: Duration = Duration::from_secs(10);
 
-const KEYS_EVERY: Duration = Duration::from_secs(300);
+/// As often when the issuer's own list is signed with a key that is not known.
+const LIST_FLOOR: Duration = Duration::from_secs(1);
 
-/// About 1 kB each.
-const TOKENS_REMEMBERED: usize = 65_536;
+/// As long as the issuer lets caches keep its keys.
+const KEYS_EVERY: Duration = Duration::from_secs(60);
+
+/// Some 40,000 tokens without extra claims.
+const TOKEN_CACHE_BYTES: usize = 64 * 1024 * 1024;
