@@ -238,6 +238,15 @@ fn zero_switches_a_limit_off() {
 }
 
 #[test]
+fn a_clock_that_goes_back_by_the_whole_window_refuses_no_address() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    drop(throttle.begin(AccountKey::Unknown("nobody"), None, HOME, start()).unwrap());
+    let earlier = start() - 10.minutes();
+    let begun = (0..200).filter(|name| throttle.begin(AccountKey::Unknown(&name.to_string()), None, HOME, earlier).is_ok()).count();
+    assert_eq!(begun, 99, "of a hundred one was spent before");
+}
+
+#[test]
 fn a_clock_that_goes_back_costs_the_delay_at_most() {
     let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
     for _ in 0..5 {

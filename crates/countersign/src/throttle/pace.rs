@@ -22,26 +22,36 @@ impl Pace {
 
     /// Spends one, if there is one.
     pub(super) fn take(self, owed: &mut Option<Owed>, now: u64) -> Result<(), RetryAfter> {
-        // A clock that went back must not make anyone wait longer than a window.
-        let until = owed.map_or(now, |Owed(until)| until.clamp(now, now.saturating_add(self.window)));
+        let until = owed.map_or(now, |owed| owed.by(now).until.clamp(now, now.saturating_add(self.window)));
         let next = until.saturating_add(self.interval);
         let excess = (next - now).saturating_sub(self.window);
-        *owed = Some(Owed(if excess > 0 { until } else { next }));
+        *owed = Some(Owed { until: if excess > 0 { until } else { next }, at: now });
         if excess > 0 { Err(RetryAfter::from_micros(excess)) } else { Ok(()) }
     }
 
     /// Gives one back.
-    pub(super) const fn give_back(self, Owed(until): Owed) -> Owed {
-        Owed(until.saturating_sub(self.interval))
+    pub(super) const fn give_back(self, owed: Owed) -> Owed {
+        Owed { until: owed.until.saturating_sub(self.interval), at: owed.at }
     }
 }
 
-/// When all that was spent will have been given back.
+/// When all that was spent will have been given back, as of when the clock was last looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owed(u64);
+pub(super) struct Owed {
+    until: u64,
+    at: u64,
+}
+
+impl Owed {
+    /// The same debt by a clock that went back: it must not make anyone wait longer.
+    const fn by(self, now: u64) -> Self {
+        let back = self.at.saturating_sub(now);
+        Self { until: self.until.saturating_sub(back), at: self.at - back }
+    }
+}
 
 impl Fades for Owed {
     fn fades_at(&self, _: u64) -> u64 {
-        self.0
+        self.until
     }
 }

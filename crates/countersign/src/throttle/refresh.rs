@@ -89,6 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_goes_back_takes_no_share_away() {
+        let limit = RefreshLimit::new(120);
+        let session = SessionId::new(1).unwrap();
+        let start = Timestamp::UNIX_EPOCH + 1_000.hours();
+        assert!(limit.check(session, start).is_ok());
+        let granted = (0..200).filter(|_| limit.check(session, start - 10.minutes()).is_ok()).count();
+        assert_eq!(granted, 119, "one was spent before");
+        // And back again, as when a clock is set right: what was spent is still spent.
+        assert!(limit.check(session, start - 10.minutes()).is_err());
+    }
+
+    #[test]
     fn zero_is_no_limit() {
         let limit = RefreshLimit::new(0);
         assert!((0..10_000).all(|_| limit.check(SessionId::new(1).unwrap(), Timestamp::UNIX_EPOCH).is_ok()));
