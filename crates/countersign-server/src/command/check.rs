@@ -205,8 +205,16 @@ impl Report {
             Ok(metadata) => metadata.permissions().mode() & 0o777,
             Err(error) => return self.fail(&format!("{}: {error}", path.display())),
         };
+        let around = if path.is_dir() { Some(path) } else { path.parent() };
+        let keeps_others_out = |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 == 0);
         if mode & !most == 0 {
             self.ok(&format!("{}: mode {mode:04o}", path.display()));
+        } else if keeps_others_out(path) && around.is_some_and(keeps_others_out) {
+            // As in a volume of Kubernetes with `fsGroup`, where no `chmod` lasts.
+            self.warn(&format!(
+                "{0}: mode {mode:04o} lets its group in; `chmod {most:04o} {0}` where the volume keeps modes",
+                path.display()
+            ));
         } else {
             self.fail(&format!("{0}: mode {mode:04o} lets others in; run `chmod {most:04o} {0}`", path.display()));
         }

@@ -65,7 +65,7 @@ impl Config {
         }
         for (variable, text) in environment {
             let Some(name) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else { continue };
-            if NOT_SETTINGS.contains(&name) || is_service_link(name) {
+            if NOT_SETTINGS.contains(&name) || is_service_link(name, &text.to_string_lossy()) {
                 continue;
             }
             let variable = format!("{PREFIX}{name}");
@@ -253,11 +253,24 @@ fn split(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether Kubernetes made the variable: in the pods beside a service named `countersign` it sets `COUNTERSIGN_SERVICE_HOST`, `COUNTERSIGN_PORT_8000_TCP`
-/// and the like, which nobody chose and which must not stop the start.
-fn is_service_link(name: &str) -> bool {
-    let port_is_numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-    name == "PORT" || name == "SERVICE_HOST" || name.starts_with("SERVICE_PORT") || name.strip_prefix("PORT_").is_some_and(port_is_numbered)
+/// Whether Kubernetes made the variable: in the pods beside a service named `countersign`, or `countersign-postgres`, it sets `COUNTERSIGN_SERVICE_HOST`,
+/// `COUNTERSIGN_POSTGRES_PORT=tcp://10.0.0.7:5432`, `COUNTERSIGN_POSTGRES_PORT_5432_TCP_ADDR` and the like, which nobody chose and which must not stop the start. What is
+/// a setting is none of them, and a misspelt setting looks like none.
+fn is_service_link(name: &str, text: &str) -> bool {
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let ends_as = |suffix: &str| name.strip_suffix(suffix).is_some_and(|service| service.is_empty() || service.ends_with('_'));
+    let port_is_numbered = |(_, rest): (&str, &str)| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        digits > 0 && ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| rest[digits..].starts_with(protocol))
+    };
+    name == "PORT"
+        || ends_as("SERVICE_HOST")
+        || ends_as("SERVICE_PORT")
+        || name.starts_with("SERVICE_PORT_")
+        || name.contains("_SERVICE_PORT_")
+        || (ends_as("PORT") && is_url)
+        || name.strip_prefix("PORT_").map(|rest| ("", rest)).is_some_and(port_is_numbered)
+        || name.split_once("_PORT_").is_some_and(port_is_numbered)
 }
 
 const DEFAULT_FILE: &str = "countersign.toml";
@@ -343,10 +356,29 @@ mod tests {
 
     #[test]
     fn variables_that_kubernetes_sets_do_not_stop_the_start() {
-        let links = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"];
-        for link in links {
-            let config = load("", &[(&format!("COUNTERSIGN_{link}"), "tcp://10.0.0.1:8000")], &[]).unwrap();
+        for (link, text) in [
+            ("SERVICE_HOST", "10.0.0.1"),
+            ("SERVICE_PORT", "8000"),
+            ("SERVICE_PORT_HTTP", "8000"),
+            ("PORT", "tcp://10.0.0.1:8000"),
+            ("PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+            ("PORT_8000_TCP_ADDR", "10.0.0.1"),
+            // Services named countersign-postgres and countersign-admin-ui.
+            ("POSTGRES_PORT", "tcp://10.0.0.7:5432"),
+            ("POSTGRES_SERVICE_HOST", "10.0.0.7"),
+            ("POSTGRES_SERVICE_PORT", "5432"),
+            ("POSTGRES_SERVICE_PORT_POSTGRESQL", "5432"),
+            ("POSTGRES_PORT_5432_TCP", "tcp://10.0.0.7:5432"),
+            ("POSTGRES_PORT_5432_TCP_PROTO", "tcp"),
+            ("POSTGRES_PORT_5432_TCP_PORT", "5432"),
+            ("ADMIN_UI_PORT", "udp://10.0.0.8:80"),
+            ("ADMIN_UI_PORT_53_UDP_ADDR", "10.0.0.8"),
+        ] {
+            let config = load("", &[(&format!("COUNTERSIGN_{link}"), text)], &[]).unwrap_or_else(|error| panic!("{link}: {error}"));
             assert!(config.values().all(|(_, value)| value.source == Source::Default), "{link}");
+        }
+        for mistake in ["METRICS_PORT", "POSTGRES_PORT", "DATABASE_PORTS", "PORT_8000", "PORT_TCP"] {
+            assert!(load("", &[(&format!("COUNTERSIGN_{mistake}"), "5432")], &[]).is_err(), "{mistake}");
         }
         assert!(load("", &[("COUNTERSIGN_PORTS", "1")], &[]).is_err());
     }

@@ -67,7 +67,8 @@ impl Secrets {
     /// Reads the secret from the file `path`, or makes the file (mode 0600) with 256 fresh random bits.
     ///
     /// # Errors
-    /// [`SecretsError::File`] when the file can be neither read nor made, [`SecretsError::Readable`] when others may read it.
+    /// [`SecretsError::File`] when the file can be neither read nor made, [`SecretsError::Readable`] when others may read it. Its group may, with a warning, where nobody else
+    /// can enter the directory: a volume of Kubernetes with `fsGroup` leaves no choice.
     ///
     /// ```
     /// use countersign::clock::OsRandom;
@@ -82,10 +83,14 @@ impl Secrets {
     pub fn load_or_create(path: &Path, random: &dyn Random) -> Result<Self, SecretsError> {
         let file = |error: io::Error| SecretsError::File { path: path.display().to_string(), error: error.to_string() };
         match std::fs::metadata(path) {
-            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
-                return Err(SecretsError::Readable { path: path.display().to_string() });
-            }
-            Ok(_) => {}
+            Ok(metadata) => match metadata.permissions().mode() & 0o777 {
+                mode if mode & 0o077 == 0 => {}
+                // A volume gives its group to every file in it, as Kubernetes does for `fsGroup`, and no `chmod` lasts.
+                mode if mode & 0o007 == 0 && keeps_others_out(path) => {
+                    tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "the secret's file is open to its group; nobody else can enter its directory");
+                }
+                _ => return Err(SecretsError::Readable { path: path.display().to_string() }),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path, random) {
                 // Another process that starts now was first; its secret is ours too.
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(file(error)),
@@ -137,7 +142,10 @@ pub enum SecretsError {
     #[error("the secret has fewer than {MIN_CHARS} characters; make one with `openssl rand -base64 32`")]
     TooShort,
     /// Others may read the file.
-    #[error("{path} can be read by others; run `chmod 600 {path}`, and think of whether anybody did")]
+    #[error(
+        "{path} can be read by others; run `chmod 600 {path}`, and think of whether anybody did. \
+         Where a volume sets the mode, as with fsGroup of Kubernetes, give the secret in COUNTERSIGN_SECRET, or run `chmod 770` on the directory"
+    )]
     Readable {
         /// The file.
         path: String,
@@ -150,6 +158,12 @@ pub enum SecretsError {
         /// What the operating system says.
         error: String,
     },
+}
+
+/// Whether only the owner and the group of a file's directory can enter it.
+fn keeps_others_out(path: &Path) -> bool {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(directory).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 == 0)
 }
 
 /// Written whole under another name and then linked, so that no process ever reads half a secret.
@@ -197,8 +211,25 @@ mod tests {
     fn a_file_that_others_may_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
-        Secrets::load_or_create(&path, &OsRandom).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(Secrets::load_or_create(&path, &OsRandom), Err(SecretsError::Readable { .. })));
+        let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let first = Secrets::load_or_create(&path, &OsRandom).unwrap();
+        for (of_directory, of_file, is_taken) in [
+            (0o700, 0o660, true),
+            (0o2770, 0o640, true),
+            (0o755, 0o660, false),
+            (0o771, 0o660, false),
+            (0o700, 0o664, false),
+            (0o700, 0o604, false),
+            (0o755, 0o600, true),
+        ] {
+            set(directory.path(), of_directory);
+            set(&path, of_file);
+            let read = Secrets::load_or_create(&path, &OsRandom);
+            assert_eq!(read.as_ref().is_ok_and(|read| read.refresh() == first.refresh()), is_taken, "{of_directory:o} {of_file:o}");
+            if let Err(error) = read {
+                assert!(matches!(error, SecretsError::Readable { .. }));
+                assert!(error.to_string().contains("COUNTERSIGN_SECRET"), "{error}");
+            }
+        }
     }
 }
