@@ -1,5 +1,7 @@
 //! What a form or an address sends: names and texts, read once and strictly.
 
+use std::collections::HashSet;
+
 use url::form_urlencoded;
 
 use super::fault::Fault;
@@ -12,15 +14,22 @@ impl Form {
     /// Reads the fields.
     ///
     /// # Errors
-    /// A NUL, or a field twice that is no list: no form of ours sends either.
+    /// A NUL, a field twice that is no list, or more than [`NAMES_MOST`] names: no form of ours sends any.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let mut fields: Vec<(String, String)> = Vec::new();
+        // Looked up by hash: a stranger may send thousands of names.
+        let mut seen = HashSet::new();
         for (name, text) in form_urlencoded::parse(bytes) {
             if name.contains('\0') || text.contains('\0') {
                 return Err(Fault::bad("A text holds a NUL character. Leave it out and send the form again."));
             }
-            if !LISTS.contains(&&*name) && fields.iter().any(|(other, _)| *other == name) {
-                return Err(Fault::bad("The same field came twice. Go back to the page and send its form once."));
+            if !LISTS.contains(&&*name) {
+                if seen.len() == NAMES_MOST {
+                    return Err(Fault::bad("These are more fields than any form of this site has. Go back to the page and send its form."));
+                }
+                if !seen.insert(name.clone()) {
+                    return Err(Fault::bad("The same field came twice. Go back to the page and send its form once."));
+                }
             }
             // A text area's lines end as browsers send them; what is kept ends them as everybody else does.
             fields.push((name.into_owned(), text.replace("\r\n", "\n")));
@@ -82,6 +91,9 @@ impl Form {
 /// The fields that may come several times: ticked rows and choices.
 const LISTS: [&str; 4] = ["ids", "groups", "permissions", "sessions"];
 
+/// How many names a form may have beside its lists: ten times what any of ours has.
+const NAMES_MOST: usize = 300;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +108,14 @@ mod tests {
         assert_eq!((form.text("username"), form.text("bio"), form.text("none")), ("a b", "1\n2", ""));
         assert!(Form::parse(b"ids=x").unwrap().numbers("ids").is_err());
         assert!(Form::parse(b"ids=99999999999999999999").unwrap().numbers("ids").is_err());
+    }
+
+    #[test]
+    fn as_many_names_as_a_form_can_have_are_read_and_no_more() {
+        let many = |count: usize| (0..count).map(|n| format!("f{n}=&")).collect::<String>();
+        assert_eq!(Form::parse(many(NAMES_MOST).as_bytes()).unwrap().fields().count(), NAMES_MOST);
+        assert!(Form::parse(many(NAMES_MOST + 1).as_bytes()).is_err());
+        assert!(Form::parse("ids=1&".repeat(3000).as_bytes()).is_ok(), "ticked rows");
     }
 
     #[test]
