@@ -127,6 +127,51 @@ fn chunks_that_are_no_chunks_end_the_connection_and_nothing_else() {
 }
 
 #[test]
+fn a_body_in_utf_8_may_say_so_and_a_compressed_one_is_a_415() {
+    let world = world();
+    let login = r#"{"username":"alice","password":"correct horse battery staple"}"#;
+    for charset in ["utf-8", "UTF-8", "\"utf-8\"", "utf8"] {
+        world.request("POST", "/accounts/login").body(&format!("application/json; charset={charset}"), login).send().expect(200);
+    }
+    for endpoint in taking_bodies() {
+        let client = fresh(&world);
+        let with = |encoding: &str| {
+            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
+            request.header("Content-Encoding", encoding).body("application/json", login).send()
+        };
+        for encoding in ["gzip", "deflate", "br", "zstd", "identity, gzip", "nothing"] {
+            with(encoding).expect_problem(415, "unsupported_media_type");
+        }
+        assert_ne!(with("Identity").status, 415, "{}", endpoint.name());
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn no_answer_repeats_a_body_that_cannot_be_read() {
+    let world = world();
+    for endpoint in taking_bodies() {
+        let client = fresh(&world);
+        for body in [
+            r#""hunter2""#,
+            r#"["hunter2"]"#,
+            r#"{"password": "hunter2""#,
+            r#"{"hunter2": 1, "hunter2": 2}"#,
+            r#"{"password": hunter2}"#,
+            r#"{hunter2: 1}"#,
+            "hunter2",
+        ] {
+            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
+            let answer = request.body("application/json", body).send().expect_problem(400, "parse_error");
+            assert!(!answer.text().contains("hunter"), "{}: {}", endpoint.name(), answer.text());
+            assert!(answer.text_at("detail").contains("line 1, column"), "{}", answer.text());
+        }
+    }
+    assert!(!world.log().contains("hunter"));
+    assert_unharmed(world);
+}
+
+#[test]
 fn a_known_field_of_the_wrong_type_or_length_is_told_by_its_name() {
     let world = world();
     let mut wrong = Vec::new();
@@ -350,6 +395,9 @@ fn unreadable() -> Vec<Unreadable> {
         &["text/plain; application/json"],
         &["text/plain", "application/json"],
         &["json"],
+        &["application/json; charset=latin1"],
+        &["application/json;charset=\"UTF-16\""],
+        &["application/x-www-form-urlencoded; version=1; charset=iso-8859-1"],
     ];
     for content_type in types {
         let name = format!("the content type {content_type:?}");

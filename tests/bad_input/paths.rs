@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use countersign_e2e::Response;
 
 use crate::body::{credentials, fresh};
-use crate::{Body, ENDPOINTS, assert_unharmed, world};
+use crate::{Access, Body, ENDPOINTS, assert_unharmed, world};
 
 #[test]
 fn a_method_that_a_path_has_not_is_told_those_that_it_has() {
     let world = world();
+    let client = fresh(&world);
     let paths: BTreeSet<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     let mut wrong = Vec::new();
     for path in paths {
@@ -18,7 +19,7 @@ fn a_method_that_a_path_has_not_is_told_those_that_it_has() {
             has.insert("HEAD");
         }
         for method in METHODS.iter().filter(|method| !has.contains(*method)) {
-            let answer = world.request(method, path).bearer("x").body("application/json", "{").send();
+            let answer = world.request(method, path).bearer(&client.access_token).body("application/json", "{").send();
             let allow: BTreeSet<&str> = answer.header("allow").unwrap_or_default().split(',').map(str::trim).collect();
             if answer.status != 405 || allow != has || !is_problem(&answer, method, "method_not_allowed") {
                 wrong.push(format!("{method} {path}: {} {allow:?} {}", answer.status, answer.text()));
@@ -26,6 +27,36 @@ fn a_method_that_a_path_has_not_is_told_those_that_it_has() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_unharmed(world);
+}
+
+#[test]
+fn a_private_path_asks_who_is_there_before_it_tells_its_methods() {
+    let world = world();
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.access == Access::Bearer) {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+            world.request(method, endpoint.path).send().expect_problem(401, "not_authenticated");
+            world.request(method, endpoint.path).bearer("x").send().expect_problem(401, "token_invalid");
+        }
+    }
+    assert_unharmed(world);
+}
+
+#[test]
+fn every_endpoint_takes_a_trailing_slash() {
+    let world = world();
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.path.contains('?')) {
+        let client = fresh(&world);
+        let request = world.request(endpoint.method, &format!("{}/", endpoint.path));
+        let request = credentials(&client, endpoint, request);
+        let answer = match endpoint.body {
+            Body::None => request.send(),
+            Body::Optional(json) | Body::Required(json) => request.body("application/json", json).send(),
+        };
+        assert_eq!(answer.status, endpoint.good, "{}/: {}", endpoint.name(), answer.text());
+        let twice = credentials(&client, endpoint, world.request(endpoint.method, &format!("{}//", endpoint.path))).send();
+        assert!([401, 404, 405].contains(&twice.status), "{}//: {}", endpoint.name(), twice.status);
+    }
     assert_unharmed(world);
 }
 
@@ -46,8 +77,6 @@ fn a_path_where_nothing_is_is_a_404_for_every_method() {
         "/accounts",
         "/accounts/",
         "/accounts/nothing",
-        "/accounts/login/",
-        "/accounts/profile/",
         "/accounts/login/x",
         "/accounts/LOGIN",
         "/Accounts/login",
@@ -57,8 +86,6 @@ fn a_path_where_nothing_is_is_a_404_for_every_method() {
         "/accounts/%ff",
         "/accounts/..",
         "/accounts/../accounts/login",
-        "/accounts/sessions/",
-        "/accounts/sessions/0000000000000001/",
         "/accounts/sessions/a/b",
         "/.well-known",
         "/.well-known/",
@@ -66,7 +93,6 @@ fn a_path_where_nothing_is_is_a_404_for_every_method() {
         "/.well-known/openid-configuration",
         "/.git/config",
         "/.env",
-        "/docs/",
         "/docs/../etc/passwd",
         "/..%2f..%2fetc/passwd",
         "/%",

@@ -44,9 +44,35 @@ fn other_origins_may_read_nothing() {
             let answer =
                 world.request(method, "/accounts/profile").header("Origin", origin).header("Access-Control-Request-Method", "GET").send();
             assert_eq!(allowed(&answer), None, "{method} from {origin}");
+            let told = answer.headers.iter().filter(|(name, _)| name.starts_with("access-control-")).count();
+            assert_eq!(told, 0, "{method} from {origin}: {answer:?}");
         }
     }
-    assert_eq!(allowed(&world.get("/.well-known/jwks.json")), None);
+}
+
+#[test]
+fn what_is_public_any_page_may_read() {
+    for world in [world(), World::start()] {
+        for path in ["/.well-known/jwks.json", "/.well-known/revocations"] {
+            let answer = world.request("GET", path).header("Origin", "https://any.example").send().expect(200);
+            assert_eq!((allowed(&answer), answer.header("access-control-allow-credentials")), (Some("*"), None), "{path}");
+            let tag = answer.header("etag").unwrap().to_owned();
+            let unchanged = world.request("GET", path).header("Origin", "https://any.example").header("If-None-Match", tag).send();
+            assert_eq!((unchanged.status, allowed(&unchanged)), (304, Some("*")), "{path}");
+            assert_eq!(allowed(&world.get(path)), Some("*"), "for a cache, too");
+        }
+    }
+}
+
+#[test]
+fn an_options_request_that_is_no_preflight_is_a_method_like_another() {
+    let world = world();
+    let options = |path: &str| world.request("OPTIONS", path).header("Origin", "https://app.example.com");
+    let answer = options("/accounts/login").send().expect_problem(405, "method_not_allowed");
+    assert_eq!((allowed(&answer), answer.header("allow")), (Some("https://app.example.com"), Some("POST")));
+    assert_eq!(answer.header("access-control-allow-methods"), None);
+    options("/accounts/profile").send().expect_problem(401, "not_authenticated");
+    options("/accounts/profile").header("Access-Control-Request-Method", "GET").send().expect(200);
 }
 
 #[test]

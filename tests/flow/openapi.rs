@@ -39,6 +39,24 @@ fn the_document_names_every_endpoint_and_no_other() {
 }
 
 #[test]
+fn the_document_says_how_a_body_can_be_refused() {
+    let document = World::start().get("/openapi.json").expect(200).json();
+    let mut bodies = 0;
+    for (path, method) in ENDPOINTS {
+        let operation = &document["paths"][path][method];
+        if operation.get("requestBody").is_none() {
+            continue;
+        }
+        bodies += 1;
+        for status in ["400", "408", "413", "415"] {
+            let content = &operation["responses"][status]["content"]["application/problem+json"];
+            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}: {status}");
+        }
+    }
+    assert_eq!(bodies, 6);
+}
+
+#[test]
 fn the_page_needs_no_script_and_nothing_from_the_network() {
     let world = World::start();
     let page = world.get("/docs").expect(200);

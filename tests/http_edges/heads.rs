@@ -74,7 +74,7 @@ fn a_head_of_too_many_headers_or_bytes_is_a_431() {
         let answer = with_headers(count).send();
         assert_eq!((answer.status, answer.body.len()), (431, 0), "{count} headers");
     }
-    world.request("GET", "/healthz").header("X", "x".repeat(100_000)).send().expect(200);
+    world.request("GET", "/healthz").header("X", "x".repeat(60_000)).send().expect(200);
     let mut long = wire(&world).send(format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000)));
     assert_eq!(long.answer().status, 431);
     let endless = wire(&world).send(format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(200_000))).answer();
@@ -119,7 +119,6 @@ fn a_path_has_one_spelling() {
         "//accounts/profile",
         "/accounts//profile",
         "///accounts/profile",
-        "/accounts/profile/",
         "/accounts/profile/.",
         "/accounts/./profile",
         "/./accounts/profile",
@@ -214,6 +213,9 @@ fn every_answer_says_what_browsers_must_not_do() {
             world.request("POST", "/accounts/logout").send().expect(204),
         ] {
             assert_eq!(answer.all("x-content-type-options").collect::<Vec<_>>(), ["nosniff"], "{answer:?}");
+            let policies: Vec<_> = answer.all("content-security-policy").collect();
+            assert!(policies.len() == 1 && policies[0].contains("frame-ancestors 'none'"), "{answer:?}");
+            assert_eq!(answer.all("referrer-policy").count(), 1, "{answer:?}");
             assert_eq!(answer.all("x-request-id").count(), 1, "{answer:?}");
             let strict = answer.header("strict-transport-security");
             assert_eq!(strict.is_some(), hsts, "{public_url}: {answer:?}");

@@ -48,6 +48,11 @@ impl Desk {
         self.browser.bare("POST", path).header("Origin", format!("http://{}", self.address)).header("Sec-Fetch-Site", "same-origin")
     }
 
+    /// A request without a form, to be changed before it is sent.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        self.browser.bare(method, path)
+    }
+
     /// Asks with any method, without a form.
     pub fn request_of(&self, method: &str, path: &str) -> Response {
         self.browser.bare(method, path).send()

@@ -89,7 +89,8 @@ impl Program {
         self.request("GET", "/me").bearer(token).send()
     }
 
-    fn log(&self) -> String {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
         let mut log = String::new();
         let _ = File::open(&self.log).and_then(|mut file| file.read_to_string(&mut log));
         log

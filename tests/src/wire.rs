@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::http::Response;
 
 /// An open connection.
@@ -16,7 +18,21 @@ impl Wire {
     /// # Panics
     /// When nobody listens.
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a listening server");
+        Self::over(TcpStream::connect(address).expect("a listening server"))
+    }
+
+    /// Connects from an address of this machine.
+    ///
+    /// # Panics
+    /// When nobody listens.
+    pub fn from_address(own: [u8; 4], address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((own, 0)).into()).expect("an address of this machine");
+        socket.connect(&address.into()).expect("a listening server");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
         stream.set_write_timeout(Some(DEADLINE)).expect("a deadline");
         stream.set_nodelay(true).expect("packets sent at once");
@@ -86,6 +102,17 @@ impl Wire {
                 Err(error) => panic!("the connection stays open: {error}"),
             }
         }
+    }
+
+    /// Reads so many bytes at most, as a slow reader takes them.
+    ///
+    /// # Errors
+    /// When the connection was reset, or nothing comes for long.
+    pub fn sip(&mut self, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut read = vec![0; bytes];
+        let many = self.0.read(&mut read)?;
+        read.truncate(many);
+        Ok(read)
     }
 
     /// Whether there is nothing to read now.

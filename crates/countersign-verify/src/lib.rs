@@ -109,6 +109,7 @@ mod account;
 mod bearer;
 mod claims;
 pub mod csrf;
+mod drain;
 #[cfg(feature = "axum")]
 mod extract;
 mod identity;
@@ -133,6 +134,7 @@ mod weight;
 pub use account::{Account, TokenUser};
 pub use bearer::{bearer, bearer_token, unread_bearer};
 pub use claims::{Audience, Claims};
+pub use drain::Drained;
 #[cfg(feature = "axum")]
 pub use extract::{CurrentUser, Permitted};
 pub use identity::{HasAccount, Identity};

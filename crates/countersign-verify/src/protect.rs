@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::drain::drain;
 use crate::permission::{Ask, IsAuthenticated, Permission, consistent};
 use crate::require::{is_grpc, refusal};
 use crate::{Identity, Problem, ResponseBody};
@@ -173,7 +175,7 @@ impl<A, P, S, B, R> Service<Request<B>> for Protected<A, P, S>
 where
     A: Authenticator,
     P: Permission,
-    B: Send + 'static,
+    B: Body<Data: Send, Error: Send> + Send + 'static,
     R: ResponseBody + 'static,
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
@@ -191,7 +193,10 @@ where
         if let Some(found) = self.layer.0.authenticator.known(&parts) {
             return match self.layer.permit(parts, found) {
                 Ok(parts) => Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
-                Err(refused) => Passage::Refused { refused },
+                Err(refused) => {
+                    drain(body);
+                    Passage::Refused { refused }
+                }
             };
         }
         // The one that is ready answers; its copy waits for the next request.
@@ -202,7 +207,10 @@ where
             let found = layer.0.authenticator.identify(&parts).await;
             match layer.permit(parts, found) {
                 Ok(parts) => inner.call(Request::from_parts(parts, body)).await,
-                Err(refused) => Ok(refused.answer()),
+                Err(refused) => {
+                    drain(body);
+                    Ok(refused.answer())
+                }
             }
         });
         Passage::Waiting { answer }

@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::drain::drain;
 use crate::permission::{Ask, Permission, consistent};
 use crate::{Identity, Problem, ResponseBody};
 
@@ -84,6 +86,7 @@ impl<P, S: Clone> Clone for Required<P, S> {
 impl<P, S, B, R> Service<Request<B>> for Required<P, S>
 where
     P: Permission,
+    B: Body<Data: Send, Error: Send> + Send + 'static,
     S: Service<Request<B>, Response = Response<R>>,
     R: ResponseBody,
 {
@@ -100,7 +103,10 @@ where
         let who = parts.extensions.get::<Identity>();
         match self.permission.check(&Ask::new(who, &parts)) {
             Ok(()) => Answer::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
-            Err(denied) => Answer::Refused { problem: denied.to_problem(who), is_grpc: is_grpc(&parts.headers) },
+            Err(denied) => {
+                drain(body);
+                Answer::Refused { problem: denied.to_problem(who), is_grpc: is_grpc(&parts.headers) }
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use countersign::clock::Random;
 use countersign::http::cookies::values;
 use countersign::http::origin::Origins;
 use countersign::http::source::check_source;
-use countersign::http::{BODY_LIMIT, Peer};
+use countersign::http::{BODY_LIMIT, Peer, is_no_other_charset, is_plain};
 use countersign::password::Password;
 use countersign::store::admin::{Actor, AdminSession};
 use countersign::user::User;
@@ -323,12 +323,7 @@ async fn read(admin: &Admin, headers: &HeaderMap, body: Body) -> Result<Form, Fa
         let what = format!("A form may have {} KiB. Leave something out.", BODY_LIMIT / 1024);
         Fault::Bad(StatusCode::PAYLOAD_TOO_LARGE, "Too much", what)
     };
-    let content_type = headers.get(CONTENT_TYPE).and_then(|content_type| content_type.to_str().ok()).unwrap_or_default();
-    if !content_type
-        .split(';')
-        .next()
-        .is_some_and(|content_type| content_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
-    {
+    if !is_plain_form(headers) {
         let what = "This is not what a form sends (application/x-www-form-urlencoded).".to_owned();
         return Err(Fault::Bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not a form", what));
     }
@@ -342,6 +337,15 @@ async fn read(admin: &Admin, headers: &HeaderMap, body: Body) -> Result<Form, Fa
         Ok(Err(_)) => Err(Fault::bad("The form did not arrive whole. Send it again.")),
         Err(_) => Err(Fault::Bad(StatusCode::REQUEST_TIMEOUT, "Too slow", "The form did not arrive in time. Send it again.".to_owned())),
     }
+}
+
+/// Whether the body is a form as browsers send ours: in UTF-8, and not compressed.
+fn is_plain_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|content_type| content_type.to_str().ok()).unwrap_or_default();
+    let mut parts = content_type.split(';').map(str::trim);
+    parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+        && parts.all(is_no_other_charset)
+        && is_plain(headers)
 }
 
 /// Whether more than `most` lies between them.

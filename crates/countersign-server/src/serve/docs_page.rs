@@ -24,20 +24,17 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
     let json = serde_json::to_value(document).unwrap_or_default();
     let page = Page::new(&json).render().unwrap_or_default();
     let json = json.to_string();
-    Router::new()
-        .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], json)))
-        .route(
-            "/docs",
-            get(async move || {
-                let headers = [
-                    (CONTENT_TYPE, "text/html; charset=utf-8"),
-                    (CACHE_CONTROL, "public, max-age=300"),
-                    (CONTENT_SECURITY_POLICY, POLICY),
-                    (REFERRER_POLICY, "no-referrer"),
-                ];
-                (headers, page).into_response()
-            }),
-        )
+    let json = get(async move || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], json));
+    let page = get(async move || {
+        let headers = [
+            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CACHE_CONTROL, "public, max-age=300"),
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (REFERRER_POLICY, "no-referrer"),
+        ];
+        (headers, page).into_response()
+    });
+    Router::new().route("/openapi.json", json.clone()).route("/openapi.json/", json).route("/docs", page.clone()).route("/docs/", page)
 }
 
 #[derive(OpenApi)]

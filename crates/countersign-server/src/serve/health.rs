@@ -11,7 +11,13 @@ use countersign::http::Problem;
 use super::Counts;
 
 pub(super) fn routes(auth: Auth, counts: Counts) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state((auth, counts))
+    let (health, ready) = (get(healthz), get(readyz));
+    Router::new()
+        .route("/healthz", health.clone())
+        .route("/healthz/", health)
+        .route("/readyz", ready.clone())
+        .route("/readyz/", ready)
+        .with_state((auth, counts))
 }
 
 #[utoipa::path(

@@ -100,6 +100,10 @@ impl Metrics {
         if let Some(route) = self.by_path.get(path) {
             return *route;
         }
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if let Some(route) = self.by_path.get(path) {
+            return *route;
+        }
         let with_parameter =
             |(prefix, _): &&(String, usize)| path.strip_prefix(prefix.as_str()).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
         self.by_prefix.iter().find(with_parameter).map_or(OTHER, |(_, route)| *route)

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -39,6 +39,8 @@ pub(super) fn cacheable(
     let unchanged = known.map(|value| value.trim().trim_start_matches("W/")).any(|value| value == tag || value == "*");
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cached));
+    // Public, and for who verifies tokens in a page too. Where the page's origin is listed, CORS says so instead.
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // Tags are made of base64url, digits and dots.
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(ETAG, tag);

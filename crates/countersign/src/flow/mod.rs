@@ -20,11 +20,16 @@ pub use begin::LoggedIn;
 pub use check_password::{PasswordChecked, PasswordRefused};
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::EXPECT;
+use axum::middleware::map_request;
+use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::auth::Auth;
+use crate::http::authenticated::Authenticated;
 use crate::http::cors::Cors;
-use crate::http::{method_not_allowed, not_found};
+use crate::http::{Code, Drained, Problem, method_not_allowed, not_found};
 
 impl Auth {
     /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
@@ -41,11 +46,11 @@ impl Auth {
     /// # });
     /// ```
     pub fn routes(&self) -> Router {
-        self.same_origin_routes().layer(Cors::of(self))
+        self.same_origin_routes().layer((map_request(read_on), Cors::of(self)))
     }
 
     /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin` header goes to [`routes`](Self::routes), and adds `Vary: origin` to
-    /// the answers of these: most requests then pass one layer less.
+    /// the answers of these: most requests then pass two layers less. The second is [`Drained`](crate::http::Drained): put it around bodies yourself.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -77,27 +82,47 @@ impl Auth {
     }
 }
 
-/// Every endpoint of the contract, under one table.
+/// A refusal is lost where its request's body lies unread.
+async fn read_on(request: Request) -> Request {
+    if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
+        return request;
+    }
+    request.map(|body| Body::new(Drained::new(body)))
+}
+
+/// Every endpoint of the contract, under one table. Each takes a trailing slash, as Django's clients send it.
 fn routes(auth: &Auth) -> Router {
     // Each path whole: a nested router would take every request's URI apart and put it together again.
     let path = |rest: &str| format!("{}{rest}", auth.settings.base_path);
     let profile = get(profile::profile);
     // The rows of an app's own table are the app's to change.
     let profile = if auth.people.owns_profiles() { profile.patch(profile::change_profile) } else { profile };
-    Router::new()
-        .route(&path("/login"), post(login::login))
-        .route(&path("/refresh"), post(refresh::refresh))
-        .route(&path("/csrf"), get(csrf::csrf))
-        .route(&path("/logout"), post(logout::logout))
-        .route(&path("/logout-all"), post(logout_all::logout_all))
-        .route(&path("/profile"), profile)
-        .route(&path("/password"), post(password::change_password))
-        .route(&path("/sessions"), get(sessions::sessions))
-        .route(&path("/sessions/{id}"), delete(sessions::end_session))
-        .route(&path("/verify"), get(verify::verify))
+    let private = |route: MethodRouter<Auth>| route.fallback(no_such_method);
+    let table = [
+        (path("/login"), post(login::login)),
+        (path("/refresh"), post(refresh::refresh)),
+        (path("/csrf"), get(csrf::csrf)),
+        (path("/logout"), post(logout::logout)),
+        (path("/logout-all"), private(post(logout_all::logout_all))),
+        (path("/profile"), private(profile)),
+        (path("/password"), private(post(password::change_password))),
+        (path("/sessions"), private(get(sessions::sessions))),
+        (path("/sessions/{id}"), private(delete(sessions::end_session))),
+        (path("/verify"), private(get(verify::verify))),
+        ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
+        ("/.well-known/revocations".to_owned(), get(revocations::revocations)),
+    ];
+    let routes = table.into_iter().fold(Router::new(), |routes, (path, route)| {
+        let with_slash = format!("{path}/");
+        routes.route(&path, route.clone()).route(&with_slash, route)
+    });
+    routes
         .route(&path("/{*unknown}"), axum::routing::any(not_found))
-        .route("/.well-known/jwks.json", get(jwks::jwks))
-        .route("/.well-known/revocations", get(revocations::revocations))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(auth.clone())
+}
+
+/// The answer to a method that a private path has not: who asks is asked first, as in Django REST framework.
+async fn no_such_method(_: Authenticated) -> Problem {
+    Problem::new(Code::MethodNotAllowed)
 }

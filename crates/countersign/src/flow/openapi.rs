@@ -1,7 +1,9 @@
 //! The OpenAPI document, made of what stands beside each handler.
 
 use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
 use crate::auth::Auth;
 
@@ -10,6 +12,11 @@ pub(crate) fn openapi(auth: &Auth) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     document.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.post, &mut item.patch].into_iter().flatten() {
+            with_what_a_body_may_be_answered(operation);
+        }
+    }
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths
         .into_iter()
@@ -19,6 +26,23 @@ pub(crate) fn openapi(auth: &Auth) -> utoipa::openapi::OpenApi {
         })
         .collect();
     document
+}
+
+/// What `Fields` answers, wherever a body is read.
+fn with_what_a_body_may_be_answered(operation: &mut Operation) {
+    if operation.request_body.is_none() {
+        return;
+    }
+    for (status, description) in [
+        ("400", "parse_error, validation_error"),
+        ("408", "request_timeout: the body took too long to arrive"),
+        ("413", "payload_too_large: the body is larger than 64 KiB"),
+        ("415", "unsupported_media_type: neither JSON nor a form, not in UTF-8, or encoded"),
+    ] {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new().description(description).content("application/problem+json", content).build();
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
+    }
 }
 
 #[derive(OpenApi)]

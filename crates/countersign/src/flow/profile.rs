@@ -93,7 +93,7 @@ fn read(mut fields: Fields, user: &dyn Account) -> Result<ProfileChange, Problem
     }
     if let Some(text) = fields.text("email", 254).filter(|text| text != user.email()) {
         change.email =
-            if text.is_empty() { Some(None) } else { fields.parsed("email", Email::parse(&text).map(|email| Some(Some(email)))) };
+            if text.trim().is_empty() { Some(None) } else { fields.parsed("email", Email::parse(&text).map(|email| Some(Some(email)))) };
     }
     change.first_name = fields.text("first_name", NAME_MAX_CHARS);
     change.last_name = fields.text("last_name", NAME_MAX_CHARS);

@@ -11,13 +11,13 @@
 //! ```
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
-use tower_http::cors::{AllowOrigin, CorsLayer, ResponseFuture};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -41,32 +41,25 @@ use crate::auth::Auth;
 /// # });
 /// ```
 #[derive(Debug, Clone)]
-pub struct Cors(Option<Arc<CorsLayer>>);
+pub struct Cors(Option<Auth>);
 
 impl Cors {
     pub(crate) fn of(auth: &Auth) -> Self {
-        if auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty() {
-            return Self(None);
-        }
-        let auth = auth.clone();
-        Self(Some(Arc::new(
-            CorsLayer::new()
-                .allow_origin(AllowOrigin::predicate(move |origin, _| {
-                    origin
-                        .to_str()
-                        .is_ok_and(|origin| auth.checked.allow_origins.allows(origin) || auth.checked.native_origins.allows(origin))
-                }))
-                .allow_credentials(true)
-                .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-                .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static(countersign_verify::csrf::HEADER)])
-                .expose_headers([RETRY_AFTER, WWW_AUTHENTICATE, HeaderName::from_static("x-request-id")])
-                .max_age(PREFLIGHT),
-        )))
+        let is_closed = auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty();
+        Self((!is_closed).then(|| auth.clone()))
     }
 
     /// Whether no origin but the server's own is let in, so that there is nothing to do.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// The origin of a page that may read the answer.
+    fn listed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let checked = &self.0.as_ref()?.checked;
+        let origin = headers.get(ORIGIN)?;
+        let text = origin.to_str().ok()?;
+        (checked.allow_origins.allows(text) || checked.native_origins.allows(text)).then(|| origin.clone())
     }
 }
 
@@ -109,16 +102,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
-        let Some(cors) = &self.cors.0 else { return Answer::Open { answer: self.inner.call(request) } };
-        if request.headers().contains_key(ORIGIN) {
-            let cors = Arc::clone(cors);
-            // The one that is ready answers; its copy waits for the next request.
-            let copy = self.inner.clone();
-            let inner = std::mem::replace(&mut self.inner, copy);
-            Answer::Cors { answer: cors.layer(inner).call(request) }
-        } else {
-            Answer::Plain { answer: self.inner.call(request) }
+        if self.cors.is_closed() {
+            return Answer::Open { answer: self.inner.call(request) };
         }
+        let Some(origin) = self.cors.listed(request.headers()) else { return Answer::Plain { answer: self.inner.call(request) } };
+        // Any other `OPTIONS` is a method like another (Fetch, 3.2.2).
+        if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return Answer::Preflight { origin };
+        }
+        Answer::Cors { origin, answer: self.inner.call(request) }
     }
 }
 
@@ -139,17 +131,22 @@ pin_project_lite::pin_project! {
     #[project = Projected]
     #[allow(missing_docs)]
     pub enum Answer<F> {
-        /// To a request from a page of some origin.
+        /// To a request from a page of a listed origin.
         Cors {
+            origin: HeaderValue,
             #[pin]
-            answer: ResponseFuture<F>,
+            answer: F,
+        },
+        /// To such a page's question whether it may send a request.
+        Preflight {
+            origin: HeaderValue,
         },
         /// Where no page of another origin may read anything.
         Open {
             #[pin]
             answer: F,
         },
-        /// To any other.
+        /// To any other: a page of an unlisted origin reads nothing, and is told nothing.
         Plain {
             #[pin]
             answer: F,
@@ -166,7 +163,24 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Cors { answer } => answer.poll(context),
+            Projected::Cors { origin, answer } => {
+                let mut answer = ready!(answer.poll(context));
+                if let Ok(response) = &mut answer {
+                    let headers = response.headers_mut();
+                    allow(headers, origin);
+                    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+                }
+                Poll::Ready(answer)
+            }
+            Projected::Preflight { origin } => {
+                let mut response = Response::new(R::default());
+                let headers = response.headers_mut();
+                allow(headers, origin);
+                headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"));
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type, x-csrftoken"));
+                headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
+                Poll::Ready(Ok(response))
+            }
             Projected::Open { answer } => answer.poll(context),
             Projected::Plain { answer } => {
                 let mut answer = ready!(answer.poll(context));
@@ -180,11 +194,21 @@ where
     }
 }
 
+/// What every answer to a listed origin says. A cache must not hand it to a page of another one.
+fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.append(VARY, HeaderValue::from_static("origin"));
+}
+
 impl<F> std::fmt::Debug for Answer<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Answer(..)")
     }
 }
 
+/// What a page may read of an answer beside its body.
+const EXPOSED: &str = "retry-after, www-authenticate, x-request-id";
+
 /// How long a browser may keep the answer to a preflight; Chromium keeps none longer.
-const PREFLIGHT: Duration = Duration::from_secs(7200);
+const PREFLIGHT_SECONDS: &str = "7200";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -105,6 +105,9 @@ impl Fields {
     }
 
     async fn read_optional(request: Request<Body>, deadline: Duration, required: bool) -> Result<Self, Problem> {
+        if !is_plain(request.headers()) {
+            return Err(Problem::new(Code::UnsupportedMediaType).detail("Send the body as it is, without a Content-Encoding."));
+        }
         let kind = Kind::of(request.headers());
         let length =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<u64>().ok());
@@ -127,8 +130,7 @@ impl Fields {
         }
         match kind {
             Some(Kind::Json) => {
-                let Unique(values) = serde_json::from_slice(&bytes)
-                    .map_err(|error| Problem::new(Code::ParseError).detail(format!("Not a JSON object: {error}.")))?;
+                let Unique(values) = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
                 Ok(Self::of(values, false))
             }
             Some(Kind::Form) => Ok(Self::of(form(&bytes)?, true)),
@@ -150,7 +152,11 @@ enum Kind {
 impl Kind {
     fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        let essence = value.split(';').next().unwrap_or_default().trim();
+        let mut parts = value.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        if !parts.all(is_no_other_charset) {
+            return None;
+        }
         if essence.eq_ignore_ascii_case("application/json") {
             Some(Self::Json)
         } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -159,6 +165,42 @@ impl Kind {
             None
         }
     }
+}
+
+/// Whether a parameter of a content type leaves the body in UTF-8: JSON is nothing else (RFC 8259, 8.1), and other forms are not decoded.
+///
+/// ```
+/// use countersign::http::is_no_other_charset;
+///
+/// assert!(is_no_other_charset("charset=UTF-8") && is_no_other_charset("boundary=x"));
+/// assert!(!is_no_other_charset("charset=latin1"));
+/// ```
+pub fn is_no_other_charset(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value.trim().trim_matches('"');
+    !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+}
+
+/// Whether the body comes as it is. What is compressed cannot be bounded by its length.
+///
+/// ```
+/// use axum::http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
+/// use countersign::http::is_plain;
+///
+/// let mut headers = HeaderMap::new();
+/// assert!(is_plain(&headers));
+/// headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+/// assert!(!is_plain(&headers));
+/// ```
+pub fn is_plain(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().all(|encoding| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Says where the body cannot be read, and nothing of what it says: it may be a password.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let what = if error.to_string().starts_with(TWICE) { TWICE } else { "not a JSON object" };
+    Problem::new(Code::ParseError).detail(format!("The body cannot be read at {place}: {what}."))
 }
 
 /// A JSON object whose names are all different: with two passwords in one body, whoever reads it next may take the other one.
@@ -179,7 +221,7 @@ impl<'de> Deserialize<'de> for Unique {
                 let mut values = Map::new();
                 while let Some((name, value)) = access.next_entry::<String, Value>()? {
                     if values.contains_key(&name) {
-                        return Err(A::Error::custom("a field is given twice"));
+                        return Err(A::Error::custom(TWICE));
                     }
                     values.insert(name, value);
                 }
@@ -190,6 +232,8 @@ impl<'de> Deserialize<'de> for Unique {
         deserializer.deserialize_map(Object)
     }
 }
+
+const TWICE: &str = "a field is given twice";
 
 fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     let mut values = Map::new();

@@ -25,6 +25,7 @@ pub(crate) mod problem;
 pub(crate) mod refresh_cookie;
 pub mod source;
 
-pub use fields::BODY_LIMIT;
+pub use countersign_verify::Drained;
+pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain};
 pub use peer::Peer;
 pub use problem::{Code, Problem, method_not_allowed, not_found};

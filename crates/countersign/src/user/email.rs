@@ -1,6 +1,7 @@
 //! E-mail addresses, kept as their owner writes them but for the form of the domain.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
@@ -9,7 +10,7 @@ use super::username::fold;
 
 /// An e-mail address of at most 254 bytes (RFC 5321, 4.5.3.1.3), without blanks around it, in NFC, its domain in lower case and in the form that name servers know (IDNA).
 ///
-/// The check is for slips of the pen, not for existence: one `@` with something before it, and a domain of labels behind it.
+/// The rules are those of Django's `EmailValidator`, so that neither side refuses what the other has taken; beside them, letters of any script may stand before the `@`.
 ///
 /// ```
 /// use countersign::user::Email;
@@ -41,22 +42,8 @@ impl Email {
         }
         let text: String = text.nfc().collect();
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError::Shape)?;
-        let domain = idna::domain_to_ascii(domain).map_err(|_| EmailError::Shape)?;
-        let local_is_good = !local.is_empty()
-            && local.len() <= 64
-            && !local.starts_with('.')
-            && !local.ends_with('.')
-            && !local.contains("..")
-            && !local.contains(|c: char| c.is_whitespace() || c.is_control() || "()<>[]:;@\\,\"".contains(c));
-        let label_is_good = |label: &str| {
-            !label.is_empty()
-                && label.len() <= 63
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-        };
-        let domain_is_good = domain == "localhost" || (domain.contains('.') && domain.split('.').all(label_is_good));
-        if !local_is_good || !domain_is_good {
+        let domain = known_domain(domain).ok_or(EmailError::Shape)?;
+        if !(is_dotted(local) || is_quoted(local)) {
             return Err(EmailError::Shape);
         }
         let address = format!("{local}@{domain}");
@@ -71,6 +58,44 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Words with dots between them (`dot-atom`, RFC 5322, 3.2.3; letters of any script, RFC 6531, 3.3).
+fn is_dotted(local: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c));
+    local.split('.').all(is_word)
+}
+
+/// A text in quotation marks, with backslashes before what could not stand there (`quoted-string`, RFC 5322, 3.2.4), without blanks: as Django reads it.
+fn is_quoted(local: &str) -> bool {
+    let Some(text) = local.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return false };
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_good = match byte {
+            b'\\' => bytes.next().is_some_and(|next| matches!(next, 1..=9 | 11 | 12 | 14..=127)),
+            _ => matches!(byte, 1..=8 | 11 | 12 | 14..=31 | b'!' | b'#'..=b'[' | b']'..=127),
+        };
+        if !is_good {
+            return false;
+        }
+    }
+    true
+}
+
+/// The domain as name servers know it: `localhost`, a name of several labels, in any script, or an address in brackets.
+fn known_domain(text: &str) -> Option<String> {
+    if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return address.parse::<IpAddr>().ok().map(|_| text.to_lowercase());
+    }
+    idna::domain_to_ascii(text).ok().filter(|domain| domain == "localhost" || is_name(domain))
+}
+
+fn is_name(domain: &str) -> bool {
+    let is_made_of_letters = |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !label.ends_with('-');
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && is_made_of_letters(label) && !label.starts_with('-');
+    domain
+        .rsplit_once('.')
+        .is_some_and(|(before, last)| (2..=63).contains(&last.len()) && is_made_of_letters(last) && before.split('.').all(is_label))
 }
 
 impl fmt::Display for Email {
@@ -131,6 +156,58 @@ mod tests {
             assert_eq!(Email::parse(bad), Err(EmailError::Shape), "{bad:?}");
         }
         assert_eq!(Email::parse(&format!("a@{}.com", "b".repeat(260))), Err(EmailError::TooLong));
+    }
+
+    /// The addresses of Django's own tests (`tests/validators/tests.py`), as far as they are no longer than ours may be.
+    #[test]
+    fn an_address_is_one_where_django_says_so() {
+        for good in [
+            "email@here.com",
+            "weirder-email@here.and.there.com",
+            "email@[127.0.0.1]",
+            "email@[2001:dB8::1]",
+            "email@[2001:dB8:0:0:0:0:0:1]",
+            "email@[::fffF:127.0.0.1]",
+            "example@valid-----hyphens.com",
+            "example@valid-with-hyphens.com",
+            "test@domain.with.idn.tld.उदाहरण.परीक्षा",
+            "email@localhost",
+            "\"test@test\"@example.com",
+            "example@atm.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "example@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.atm",
+            "\"\\\u{b}\"@here.com",
+        ] {
+            assert!(Email::parse(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            "abc",
+            "abc@",
+            "abc@bar",
+            "a @x.cz",
+            "abc@.com",
+            "something@@somewhere.com",
+            "email@127.0.0.1",
+            "email@[127.0.0.256]",
+            "email@[2001:db8::12345]",
+            "email@[2001:db8:0:0:0:0:1]",
+            "email@[::ffff:127.0.0.256]",
+            "email@[2001:dg8::1]",
+            "email@[2001:dG8:0:0:0:0:0:1]",
+            "email@[::fTzF:127.0.0.1]",
+            "example@invalid-.com",
+            "example@-invalid.com",
+            "example@invalid.com-",
+            "example@inv-.alid-.com",
+            "example@inv-.-alid.com",
+            "test@example.com\n\n<script src=\"x.js\">",
+            "\"\\\u{b}\"@here.com\\",
+            "\"\\\n\"@here.com",
+            "trailingdot@shouldfail.com.",
+            "a@b.com\n, c@d.com",
+            "\"test@test\"\n@example.com",
+        ] {
+            assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
