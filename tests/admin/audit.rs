@@ -1,8 +1,9 @@
 //! The audit log: everything that it should tell is in it, nothing that it should not, and all of it comes out.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use countersign_e2e::{Desk, World, eventually};
+use countersign_e2e::{Desk, Wire, World, eventually};
 use serde_json::json;
 
 use crate::office::{edit, furnish, group, office};
@@ -116,6 +117,34 @@ fn the_export_has_every_line_and_only_those_of_the_filters() {
         path = format!("/admin/audit/{}", before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&").replace("&amp;", "&"));
     }
     assert_eq!(seen, 1500);
+}
+
+#[test]
+fn a_download_is_not_cut_off_however_long_its_reader_takes() {
+    let (world, root) = furnish(World::builder().set("header_timeout", "1s").start());
+    world.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) \
+         INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000, 'login', 1, '192.0.2.9', hex(zeroblob(300)) FROM n",
+    );
+    let mut slow = Wire::to(world.address()).send(root.request("GET", "/admin/audit.csv?ip=192.0.2.9").to_bytes());
+    let begun = Instant::now();
+    let mut read = Vec::new();
+    loop {
+        // Some 28 MB in some 4 seconds: more than any buffer on the way takes, and four times the deadline.
+        let pace = begun.elapsed().as_millis() * 7_000;
+        if (read.len() as u128) < pace {
+            let sip = slow.sip(65_536).expect("the rest");
+            if sip.is_empty() {
+                break;
+            }
+            read.extend(sip);
+        } else {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    let text = String::from_utf8_lossy(&read);
+    assert!(text.ends_with("\r\n0\r\n\r\n"), "cut off after {} bytes", read.len());
+    assert!(text.contains("1970-01-01T11:06:40Z"), "the last row");
 }
 
 #[test]

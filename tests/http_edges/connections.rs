@@ -128,29 +128,75 @@ fn a_client_that_goes_away_halfway_troubles_nobody() {
 
 #[test]
 fn over_the_limit_a_connection_waits_until_another_closes() {
-    let world = World::builder().set("max_connections", "2").start();
-    let open = |served: &mut Wire| {
-        served.push(get("/healthz"));
-        served.answer().expect(200);
-    };
-    let mut first = wire(&world);
-    open(&mut first);
-    let mut second = wire(&world);
-    open(&mut second);
+    let world = World::builder().set("max_connections", "2").set("body_timeout", "10m").start();
+    let mut first = at_work(&world);
+    let second = at_work(&world);
     let mut third = wire(&world).send(get("/healthz"));
     let mut fourth = wire(&world).send(get("/healthz"));
+    // Others are served in the meantime, on the connections that are there.
+    first.push("{");
     for _ in 0..200 {
-        open(&mut first);
-        open(&mut second);
         assert!(third.is_silent() && fourth.is_silent());
     }
     drop(first);
     third.answer().expect(200);
-    open(&mut second);
-    assert!(fourth.is_silent());
-    drop(third);
+    // An idle one makes room for the next.
     fourth.answer().expect(200);
-    open(&mut second);
+    drop(second);
+}
+
+#[test]
+fn over_the_limit_connections_that_wait_for_their_client_go_first() {
+    let world = World::builder().set("max_connections", "3").set("body_timeout", "10m").start();
+    let mut busy = at_work(&world);
+    let mut older = wire(&world).send(get("/healthz"));
+    older.answer().expect(200);
+    let mut younger = wire(&world).send(get("/healthz"));
+    younger.answer().expect(200);
+    let mut next = wire(&world).send(get("/healthz"));
+    next.answer().expect(200);
+    assert!(older.until_closed().is_empty(), "the one that has waited longest");
+    younger.push(get("/healthz"));
+    younger.answer().expect(200);
+    busy.push("{}");
+    busy.answer().expect_problem(400, "validation_error");
+}
+
+#[test]
+fn one_address_does_not_take_every_connection() {
+    let world =
+        World::builder().set("max_connections_per_address", "2").set("trusted_proxies", "127.0.0.2").set("body_timeout", "10m").start();
+    let (first, _second) = (at_work(&world), at_work(&world));
+    assert!(wire(&world).send(get("/healthz")).until_closed().is_empty());
+    // A trusted proxy brings everybody.
+    let mut others: Vec<Wire> = (0..5).map(|_| Wire::from_address([127, 0, 0, 2], world.address()).send(get("/healthz"))).collect();
+    for other in &mut others {
+        other.answer().expect(200);
+    }
+    let mut stranger = Wire::from_address([127, 0, 0, 3], world.address()).send(get("/healthz"));
+    stranger.answer().expect(200);
+    assert!(world.log().contains("max_connections_per_address"), "{}", world.log());
+    drop(first);
+    eventually("there is room again", || wire(&world).send(get("/healthz")).try_answer().is_ok());
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_bounds_the_connections() {
+    let world = World::start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", world.pid())).unwrap();
+    let row: Vec<&str> = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    assert_eq!(row[3], row[4], "{limits}");
+    let told = world.cli(&["check", "--max-connections", "1000000"]);
+    let room_is_short = row[4].parse::<u64>().is_ok_and(|most| most < 1_000_000);
+    assert_eq!(told.stdout().contains("limit of open files"), room_is_short, "{}", told.stdout());
+}
+
+/// A connection with a request whose body is on its way.
+fn at_work(world: &World) -> Wire {
+    let lines = ["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Expect: 100-continue", "Content-Length: 2"];
+    let mut wire = wire(world).send(head(&lines));
+    assert_eq!(wire.answer().status, 100);
+    wire
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! HTTP itself: heads, lengths and connections that no well-behaved client sends, deadlines, and an end in peace.
 
+mod closing;
 mod connections;
 mod database;
 mod hashing;

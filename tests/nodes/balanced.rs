@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use countersign_e2e::{Browser, Program, World, eventually};
 
@@ -49,7 +49,11 @@ fn a_refresh_at_a_node_that_died_is_asked_again_of_the_other() {
 }
 
 /// The example of `docs/nodes`, before these nodes.
-fn balancer(nodes: &[World; 2], prefix: &Path) -> Program {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/nodes/nginx.conf.example");
-    Program::nginx(prefix, &example, &[("127.0.0.1:8001", nodes[0].address()), ("127.0.0.1:8002", nodes[1].address())])
+pub(crate) fn balancer(nodes: &[World; 2], prefix: &Path) -> Program {
+    Program::nginx(prefix, &example(), &[("127.0.0.1:8001", nodes[0].address()), ("127.0.0.1:8002", nodes[1].address())])
+}
+
+/// Where the example is.
+pub(crate) fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/nodes/nginx.conf.example")
 }

@@ -4,6 +4,7 @@ mod balanced;
 mod failover;
 mod faults;
 mod moving;
+mod refused;
 mod throttle;
 mod tls;
 mod together;

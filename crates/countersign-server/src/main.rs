@@ -5,6 +5,7 @@
 mod admin;
 mod command;
 mod config;
+mod descriptors;
 mod failure;
 mod logs;
 mod record;

@@ -112,6 +112,14 @@ impl Report {
         if !parts.options.https && local && !(parts.settings.trusted_proxies.is_empty() && parts.options.listen.ip().is_loopback()) {
             self.warn("public_url is http://localhost, but listen or trusted_proxies says that clients come from elsewhere; set public_url to the https:// address that they use");
         }
+        let room = config.database_descriptors().ok().and_then(crate::descriptors::room);
+        match room.filter(|room| *room < parts.options.max_connections) {
+            Some(room) => self.warn(&format!(
+                "max_connections is {}, but the limit of open files here has room for {room}, and the server takes no more; raise the limit (LimitNOFILE= in a unit, ulimit -Hn in a shell), or lower max_connections",
+                parts.options.max_connections
+            )),
+            None => self.ok(&format!("max_connections: there is room for {}", parts.options.max_connections)),
+        }
         if parts.settings.signing_algorithm == Algorithm::Hs256 {
             self.warn("signing_algorithm is HS256: nobody else can verify access tokens, and the JWKS is empty; EdDSA, ES256 and RS256 have public keys");
         }

@@ -27,6 +27,15 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<(), Failure> {
         let mut parts = config.serve()?;
+        crate::descriptors::raise();
+        if let Some(room) = crate::descriptors::room(config.database_descriptors()?).filter(|room| *room < parts.options.max_connections) {
+            tracing::warn!(
+                max_connections = parts.options.max_connections,
+                room,
+                "the limit of open files has room for fewer connections than max_connections; taking as many as there is room for. Raise the limit (LimitNOFILE= in a unit, ulimit -Hn in a shell), or lower max_connections"
+            );
+            parts.options.max_connections = room;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             // First of all: where the port is taken, nothing is made.

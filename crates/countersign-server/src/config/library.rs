@@ -67,6 +67,7 @@ impl Config {
             metrics_listen: self.optional::<Address>("metrics_listen")?.map(|address| address.0),
             header_timeout: self.duration("header_timeout")?,
             max_connections: self.number("max_connections")?,
+            max_connections_per_address: self.number("max_connections_per_address")?,
             shutdown_grace: self.duration("shutdown_grace")?,
             trusted_proxies: settings.trusted_proxies.clone(),
             https: settings.public_url.scheme() == "https",
@@ -202,6 +203,17 @@ impl Config {
         }
     }
 
+    /// How many file descriptors the database takes at most.
+    ///
+    /// # Errors
+    /// As [`database`](Self::database).
+    pub(crate) fn database_descriptors(&self) -> Result<usize, ConfigError> {
+        Ok(match self.database()? {
+            Database::Sqlite(_) => SQLITE_DESCRIPTORS,
+            Database::Postgres { connections, .. } => connections,
+        })
+    }
+
     /// The secret, if it is configured rather than in its file.
     ///
     /// # Errors
@@ -224,6 +236,9 @@ impl Config {
         Ok(self.required::<Address>("listen")?.0)
     }
 }
+
+/// Three for each connection to the database's file.
+const SQLITE_DESCRIPTORS: usize = 100;
 
 /// An address and a port.
 struct Address(SocketAddr);

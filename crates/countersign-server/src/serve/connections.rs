@@ -1,83 +1,163 @@
-//! Connections: accepted within a bound, with deadlines, and finished in peace.
+//! Connections: accepted within bounds, with deadlines, and finished in peace.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use super::edge::{Connection, Edge};
 use super::metrics::Metrics;
+use super::places::{Client, Place, Places};
+use super::stream::Stream;
 
 /// What a peer may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) header_timeout: Duration,
     pub(super) max_connections: usize,
+    /// Of one client; zero for no limit.
+    pub(super) max_connections_per_address: usize,
     pub(super) shutdown_grace: Duration,
 }
 
-/// Accepts connections until `stop` comes; then waits for the requests that have begun, but no longer than the grace.
+/// Accepts connections until `stop` comes; then answers what has arrived by then, and waits for the requests that have begun, but no longer than the grace.
 pub(super) async fn accept_until(listener: TcpListener, edge: Edge, bounds: Bounds, metrics: Arc<Metrics>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
-    let places = Arc::new(Semaphore::new(bounds.max_connections));
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(false);
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
+    let places = Places::new(bounds.max_connections, bounds.max_connections_per_address);
+    let server = Server { http, edge, header_timeout: bounds.header_timeout, metrics, places, stopped };
+    let mut last = None;
     loop {
         let accepted = tokio::select! {
+            biased;
             () = &mut stop => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let Some((stream, place)) = accepted else { continue };
-        let Ok(peer) = stream.peer_addr() else { continue };
+        let Some(arrived) = accepted.and_then(|stream| server.arrived(stream)) else { continue };
+        tokio::select! {
+            biased;
+            () = &mut stop => {
+                last = Some(arrived);
+                break;
+            }
+            place = server.places.take(arrived.client, arrived.service.activity()) => {
+                if let Some(place) = place {
+                    server.serve(arrived, place);
+                }
+            }
+        }
+    }
+    // A client whose connection the operating system has taken believes that it is served.
+    for arrived in last.into_iter().chain(backlog(listener).filter_map(|stream| server.arrived(stream))) {
+        if let Some(place) = server.places.take_now(arrived.client, arrived.service.activity()) {
+            server.serve(arrived, place);
+        }
+    }
+    server.edge.stop();
+    let _ = stopping.send(true);
+    tracing::info!(connections = server.places.taken(), "stopping; requests that have begun are finished");
+    if tokio::time::timeout(bounds.shutdown_grace, server.places.empty()).await.is_err() {
+        tracing::warn!("some requests did not finish within shutdown_grace and were cut off");
+    }
+}
+
+/// What every connection needs.
+struct Server {
+    http: http1::Builder,
+    edge: Edge,
+    header_timeout: Duration,
+    metrics: Arc<Metrics>,
+    places: Arc<Places>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// A connection without a place yet.
+struct Arrived {
+    stream: TcpStream,
+    peer: SocketAddr,
+    client: Option<Client>,
+    service: Connection,
+}
+
+impl Server {
+    fn arrived(&self, stream: TcpStream) -> Option<Arrived> {
+        let peer = stream.peer_addr().ok()?;
         // Answers are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let service = edge.connection(peer);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
-        let metrics = Arc::clone(&metrics);
+        let service = self.edge.connection(peer);
+        // Behind a proxy are many clients.
+        let client = (!service.trusts_peer()).then(|| Client::of(peer.ip()));
+        Some(Arrived { stream, peer, client, service })
+    }
+
+    fn serve(&self, arrived: Arrived, place: Place) {
+        let Arrived { stream, peer, service, .. } = arrived;
+        let activity = Arc::clone(service.activity());
+        let connection = self.http.serve_connection(Stream::new(stream, Arc::clone(&activity)), service.clone());
+        let (metrics, header_timeout, mut stopped) = (Arc::clone(&self.metrics), self.header_timeout, self.stopped.clone());
         tokio::spawn(async move {
             metrics.connections.inc();
-            tokio::select! {
-                biased;
-                ended = connection => if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "a connection ended early");
-                },
-                () = too_long_without_a_head(&service, bounds.header_timeout) => tracing::debug!(%peer, "a connection waited too long for a request"),
+            let mut connection = std::pin::pin!(connection);
+            let mut too_long = std::pin::pin!(too_long_without_the_client(&service, header_timeout));
+            let mut last_call = std::pin::pin!(async {
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+                // What was sent before the client could know is answered too.
+                tokio::time::sleep(LAST_CALL).await;
+            });
+            let mut is_last = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    ended = &mut connection => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%peer, %error, "a connection ended early");
+                        }
+                        break;
+                    }
+                    () = &mut too_long => {
+                        tracing::debug!(%peer, "a connection waited too long for its client");
+                        break;
+                    }
+                    () = place.needed() => {
+                        tracing::debug!(%peer, "a connection that waited for its client made room for another");
+                        break;
+                    }
+                    () = &mut last_call, if !is_last => {
+                        is_last = true;
+                        activity.hurries();
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
             }
             metrics.connections.dec();
             drop(place);
         });
     }
-    drop(listener);
-    tracing::info!(connections = graceful.count(), "stopping; requests that have begun are finished");
-    if tokio::time::timeout(bounds.shutdown_grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish within shutdown_grace and were cut off");
-    }
 }
 
-/// Ends when the connection has waited for a request's head for as long as it may.
+/// Ends when the connection has waited for a request's head, or for the client to read, for as long as it may.
 ///
 /// The clock is looked at as seldom as that: a timer set and cleared for each request, as the HTTP library's own is, costs a tenth of a request's time.
-async fn too_long_without_a_head(service: &Connection, header_timeout: Duration) {
+async fn too_long_without_the_client(service: &Connection, header_timeout: Duration) {
     loop {
-        match service.waiting() {
-            Some(waiting) if waiting >= header_timeout => return,
-            Some(waiting) => tokio::time::sleep(header_timeout - waiting).await,
+        match service.activity().idle() {
+            Some(idle) if idle >= header_timeout => return,
+            Some(idle) => tokio::time::sleep(header_timeout - idle).await,
             None => tokio::time::sleep(header_timeout).await,
         }
     }
 }
 
-/// The next connection, once there is a place for it. `None` when accepting failed: the listener itself lives on.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+/// The next connection. `None` when accepting failed: the listener itself lives on.
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => Some(stream),
         Err(error) if is_peers_fault(&error) => None,
         Err(error) => {
             // Out of file descriptors or memory: a pause lets others finish.
@@ -88,11 +168,24 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
     }
 }
 
+/// The connections that the operating system has taken already. Nobody listens after that.
+fn backlog(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        let (stream, _) = listener.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    })
+}
+
 fn is_peers_fault(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
-/// The largest head of a request that is read; a larger one is answered with 431.
-const MAX_HEAD_BYTES: usize = 128 * 1024;
+/// The largest head of a request that is read; a larger one is answered with 431. It bounds what a connection takes in memory.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 const MAX_HEADERS: usize = 100;
+
+/// How long a connection that waits is listened to after the signal to stop.
+const LAST_CALL: Duration = Duration::from_millis(100);

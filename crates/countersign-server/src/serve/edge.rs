@@ -3,22 +3,27 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, EXPECT, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
-use countersign::http::{Code, Problem};
-use hyper::body::Incoming;
+use countersign::http::{Code, Drained, Problem};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use ipnet::IpNet;
 use tower::Service as _;
 use tracing::Instrument;
 
+use super::activity::Activity;
 use super::metrics::{Metrics, Tally};
 
 /// The application behind its edge.
@@ -32,25 +37,31 @@ struct Shared {
     trusted_proxies: Vec<IpNet>,
     https: bool,
     request_ids: RequestIds,
+    stopping: AtomicBool,
 }
 
 impl Edge {
     pub(super) fn new(apps: Apps, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>, https: bool) -> Self {
-        Self(Arc::new(Shared { apps, metrics, trusted_proxies, https, request_ids: RequestIds::new() }))
+        Self(Arc::new(Shared { apps, metrics, trusted_proxies, https, request_ids: RequestIds::new(), stopping: AtomicBool::new(false) }))
     }
 
     /// The service for one connection.
     pub(super) fn connection(&self, peer: SocketAddr) -> Connection {
         let trusts_peer = self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
-        let opened = Instant::now();
         Connection(Arc::new(Own {
             edge: self.clone(),
             peer,
             trusts_peer,
-            opened,
-            waiting_since: AtomicU64::new(0),
+            activity: Arc::new(Activity::new()),
             tally: Tally::new(Arc::clone(&self.0.metrics)),
         }))
+    }
+}
+
+impl Edge {
+    /// From now on each answer says that it is the connection's last.
+    pub(super) fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
     }
 }
 
@@ -77,9 +88,7 @@ struct Own {
     edge: Edge,
     peer: SocketAddr,
     trusts_peer: bool,
-    opened: Instant,
-    /// Milliseconds from the opening to when the last request was answered, or [`AT_WORK`].
-    waiting_since: AtomicU64,
+    activity: Arc<Activity>,
     /// What was answered and not yet counted.
     tally: Tally,
 }
@@ -91,7 +100,7 @@ impl Service<Request<Incoming>> for Connection {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let own = Arc::clone(&self.0);
-        own.waiting_since.store(AT_WORK, Ordering::Relaxed);
+        own.activity.works();
         let started = Instant::now();
         let route = own.metrics().route_of(request.uri().path());
         let id = own.request_id(&request);
@@ -126,19 +135,26 @@ impl Service<Request<Incoming>> for Connection {
                 );
             }
             own.edge.0.add_headers(&mut response, id);
-            own.wait_from(answered);
-            Ok(response)
+            if response.body().size_hint().exact().is_some() {
+                own.activity.waits_from(answered);
+                Ok(response)
+            } else {
+                // How long it takes is seen when it is over.
+                Ok(response.map(|body| Body::new(Streamed { body, activity: Arc::clone(&own.activity) })))
+            }
         })
     }
 }
 
 impl Connection {
-    /// How long the connection has been waiting for a request's head; `None` while a request is at work.
-    pub(super) fn waiting(&self) -> Option<Duration> {
-        match self.0.waiting_since.load(Ordering::Relaxed) {
-            AT_WORK => None,
-            since => Some(self.0.opened.elapsed().saturating_sub(Duration::from_millis(since))),
-        }
+    /// What the connection is doing.
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.0.activity
+    }
+
+    /// Whether it comes from a trusted proxy.
+    pub(super) fn trusts_peer(&self) -> bool {
+        self.0.trusts_peer
     }
 }
 
@@ -147,14 +163,13 @@ impl Own {
         &self.edge.0.metrics
     }
 
-    fn wait_from(&self, moment: Instant) {
-        let since = u64::try_from(moment.duration_since(self.opened).as_millis()).unwrap_or(0);
-        self.waiting_since.store(since, Ordering::Relaxed);
-    }
-
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static {
         let host_is_good = has_one_host(&request);
         let mut request = request.map(Body::new);
+        // Who waits to be told to go on has not sent the body, and is not asked for it when the answer is no.
+        if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
+            request = request.map(|body| Body::new(Drained::new(body)));
+        }
         // Reads do not ask where they come from.
         if !request.method().is_safe() {
             request.extensions_mut().insert(ConnectInfo(self.peer));
@@ -193,12 +208,51 @@ impl Shared {
             headers.remove(CONTENT_LENGTH);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // Pages have their own.
+        if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+        }
+        if !headers.contains_key(REFERRER_POLICY) {
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        }
+        if self.stopping.load(Ordering::Relaxed) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if !headers.contains_key(VARY) {
             headers.insert(VARY, HeaderValue::from_static("origin"));
         }
         if self.https {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
+    }
+}
+
+/// A body that is made while it is sent. The connection waits for its client's next request when that is over.
+struct Streamed {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl hyper::body::Body for Streamed {
+    type Data = axum::body::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.activity.waits_from(Instant::now());
     }
 }
 
@@ -232,6 +286,3 @@ impl RequestIds {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// In place of a time: a request is at work.
-const AT_WORK: u64 = u64::MAX;

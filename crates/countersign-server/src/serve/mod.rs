@@ -1,5 +1,6 @@
 //! Serving: the library's routes and the binary's own behind one edge, on one listener.
 
+mod activity;
 mod connections;
 mod counts;
 mod demo;
@@ -7,6 +8,8 @@ mod docs_page;
 mod edge;
 mod health;
 mod metrics;
+mod places;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) header_timeout: Duration,
     /// Connections at a time; the next ones wait to be accepted.
     pub(crate) max_connections: usize,
+    /// Connections of one client address at a time; zero for no limit.
+    pub(crate) max_connections_per_address: usize,
     /// How long requests that have begun may go on after the signal to stop.
     pub(crate) shutdown_grace: Duration,
     /// The proxies whose request ids count.
@@ -91,8 +96,12 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = listeners.address()?;
-    let bounds =
-        Bounds { header_timeout: options.header_timeout, max_connections: options.max_connections, shutdown_grace: options.shutdown_grace };
+    let bounds = Bounds {
+        header_timeout: options.header_timeout,
+        max_connections: options.max_connections,
+        max_connections_per_address: options.max_connections_per_address,
+        shutdown_grace: options.shutdown_grace,
+    };
     let openapi = docs_page::document(&auth);
     let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
     let docs = options.docs.then_some(&openapi);
@@ -110,7 +119,13 @@ pub(crate) async fn serve(
         let stop = async move {
             let _ = stopped.wait_for(|stopping| *stopping).await;
         };
-        tokio::spawn(accept_until(listener, edge, Bounds { max_connections: 16, ..bounds }, Arc::clone(&metrics), stop));
+        tokio::spawn(accept_until(
+            listener,
+            edge,
+            Bounds { max_connections: 16, max_connections_per_address: 0, ..bounds },
+            Arc::clone(&metrics),
+            stop,
+        ));
     }
     announce(address);
     if let Some(link) = admin.as_ref().and_then(Admin::first_user_link) {
