@@ -8,12 +8,13 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::DecodingKey;
 use pem::{EncodeConfig, LineEnding, Pem};
 use secrecy::zeroize::{Zeroize, Zeroizing};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::{Value, json};
 
+use super::signer::Signer;
 use super::{Algorithm, Secrets};
 use crate::clock::{Random, random_bytes};
 
@@ -255,15 +256,14 @@ impl PrivateKey {
         Ok(Some(jwk))
     }
 
-    pub(super) fn encoding_key(&self) -> Result<EncodingKey, KeyError> {
-        let pem = Zeroizing::new(self.to_pem().expose_secret().to_owned());
-        let key = match self.algorithm {
-            Algorithm::EdDsa => EncodingKey::from_ed_pem(pem.as_bytes()),
-            Algorithm::Es256 => EncodingKey::from_ec_pem(pem.as_bytes()),
-            Algorithm::Rs256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
-            Algorithm::Hs256 => Ok(EncodingKey::from_secret(self.bytes.expose_secret())),
-        };
-        key.map_err(|_| KeyError::Broken)
+    /// What signs with it.
+    pub(super) fn signer(&self) -> Result<Signer, KeyError> {
+        Ok(match self.pair()? {
+            Pair::Ed(pair) => Signer::Ed(pair),
+            Pair::Ec(pair) => Signer::Ec(pair),
+            Pair::Rsa(pair) => Signer::Rsa(pair),
+            Pair::None => Signer::hmac(self.bytes.expose_secret()),
+        })
     }
 
     pub(super) fn decoding_key(&self) -> Result<DecodingKey, KeyError> {
@@ -353,6 +353,8 @@ const NONCE_BYTES: usize = 12;
 
 #[cfg(test)]
 mod tests {
+    use countersign_verify::jws;
+
     use super::*;
     use crate::clock::OsRandom;
 
@@ -375,8 +377,8 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256, Algorithm::Hs256] {
             let private = SealedKey::generate(algorithm, &secrets, now, now, &OsRandom).unwrap().open(&secrets).unwrap();
-            let header = jsonwebtoken::Header::new(algorithm.jwt());
-            let token = jsonwebtoken::encode(&header, &json!({"sub": "1"}), &private.encoding_key().unwrap()).unwrap();
+            let (header, signer) = (jsonwebtoken::Header::new(algorithm.jwt()), private.signer().unwrap());
+            let token = jws::encode(&header, &json!({"sub": "1"}), |message| signer.sign(message)).unwrap();
             let mut validation = jsonwebtoken::Validation::new(algorithm.jwt());
             validation.required_spec_claims.clear();
             let claims = jsonwebtoken::decode::<Value>(&token, &private.decoding_key().unwrap(), &validation).unwrap().claims;

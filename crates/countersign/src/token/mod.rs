@@ -16,6 +16,7 @@ mod key;
 mod refresh;
 mod ring;
 mod secrets;
+mod signer;
 
 pub use access::{AccessGrant, ExtraClaim, UnknownClaim};
 pub use algorithm::{Algorithm, UnknownAlgorithm};

@@ -2,10 +2,11 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use countersign_verify::{Algorithm, jws};
-use jsonwebtoken::{DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{DecodingKey, Header};
 use serde::{Deserialize, Serialize};
 
 use super::Secrets;
+use super::signer::{Signer, Unsigned};
 use crate::session::SessionId;
 use crate::session::rotation::Jti;
 
@@ -55,7 +56,7 @@ pub struct RefreshClaims {
 /// ```
 pub struct RefreshTokens {
     header: Header,
-    signing: EncodingKey,
+    signer: Signer,
     verifying: DecodingKey,
     /// What tokens without an instance's name are verified with, where they are good too.
     nameless: Option<DecodingKey>,
@@ -104,7 +105,7 @@ impl RefreshTokens {
     fn under(key: &[u8]) -> Self {
         let mut header = Header::new(ALGORITHM);
         header.typ = Some(TYPE.to_owned());
-        Self { header, signing: EncodingKey::from_secret(key), verifying: DecodingKey::from_secret(key), nameless: None }
+        Self { header, signer: Signer::hmac(key), verifying: DecodingKey::from_secret(key), nameless: None }
     }
 
     /// Signs a token.
@@ -122,7 +123,7 @@ impl RefreshTokens {
     /// assert_eq!(token.split('.').count(), 3);
     /// ```
     pub fn sign(&self, claims: &RefreshClaims) -> Result<String, RefreshError> {
-        jws::encode(&self.header, claims, &self.signing).map_err(|_| RefreshError::Sign)
+        jws::encode(&self.header, claims, |message| self.signer.sign(message)).map_err(|Unsigned| RefreshError::Sign)
     }
 
     /// Checks form, type, signature and time: a forgery costs no database read. `now` is in whole seconds since 1970.

@@ -3,10 +3,11 @@ use std::fmt;
 use arc_swap::ArcSwap;
 use countersign_verify::{KeySet, VerifyingKey, jws};
 use jiff::Timestamp;
-use jsonwebtoken::{DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{DecodingKey, Header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::signer::{Signer, Unsigned};
 use super::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 
 /// The live signing keys: the newest that is active signs, all of them verify.
@@ -89,7 +90,7 @@ impl KeyRing {
         let mut header = Header::new(key.algorithm.jwt());
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.id.to_string());
-        jws::encode(&header, claims, &key.signing).map_err(|_| KeyError::Broken)
+        jws::encode(&header, claims, |message| key.signer.sign(message)).map_err(|Unsigned| KeyError::Broken)
     }
 
     /// What verifies the ring's tokens.
@@ -148,7 +149,7 @@ struct Key {
     algorithm: Algorithm,
     activates_at: Timestamp,
     retires_at: Option<Timestamp>,
-    signing: EncodingKey,
+    signer: Signer,
     verifying: DecodingKey,
     jwk: Option<Value>,
 }
@@ -169,7 +170,7 @@ fn open(keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<Vec<Key
                 algorithm: key.algorithm,
                 activates_at: key.activates_at,
                 retires_at: key.retires_at,
-                signing: private.encoding_key()?,
+                signer: private.signer()?,
                 verifying: private.decoding_key()?,
                 jwk: private.public_jwk(key.id)?,
             })
