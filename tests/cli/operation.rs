@@ -1,15 +1,16 @@
 //! `serve`, `migrate` and `check` as an operator meets them.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{Cluster, PASSWORD, World, eventually};
 
 #[test]
 fn the_first_start_makes_everything_and_lets_nobody_else_in() {
     let world = World::start();
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&world.data_dir()), 0o700);
-    let files: Vec<_> = std::fs::read_dir(world.data_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> = fs::read_dir(world.data_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= 2, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{file:?}");
@@ -35,11 +36,11 @@ fn check_finds_nothing_wrong_with_a_fresh_installation_and_names_what_was_loosen
     let report = world.cli(&["check"]).ok();
     assert!(!report.contains("FAIL") && report.contains("sound") && report.contains("1 live"), "{report}");
     let secret = world.data_dir().join("secret");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
     let report = world.cli(&["check"]);
     report.fails(1);
     assert!(report.stdout().contains("chmod 0600"), "{}", report.stdout());
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let report = world.cli(&["check", "--trusted-proxies", "0.0.0.0/0"]);
     report.fails(1);
     assert!(report.stdout().contains("trusts everybody"), "{}", report.stdout());
@@ -49,7 +50,7 @@ fn check_finds_nothing_wrong_with_a_fresh_installation_and_names_what_was_loosen
 fn a_secret_that_others_may_read_stops_the_start() {
     let mut world = World::start();
     world.stop();
-    std::fs::set_permissions(world.data_dir().join("secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(world.data_dir().join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(world.try_wake(&[]).unwrap_err().contains("chmod 600"));
 }
 
@@ -72,4 +73,117 @@ fn a_port_that_is_taken_is_told_with_what_to_do() {
     let other = World::builder().asleep();
     let said = other.cli(&["serve", "--listen", &world.address().to_string()]).fails(1);
     assert!(said.contains("another program listens there"), "{said}");
+}
+
+/// How many users a copy of the database file alone has.
+fn users_in_a_copy(world: &World) -> String {
+    let copy = World::builder().asleep();
+    fs::create_dir(copy.data_dir()).unwrap();
+    fs::copy(world.data_dir().join("countersign.sqlite3"), copy.data_dir().join("countersign.sqlite3")).unwrap();
+    copy.sql("SELECT count(*) FROM users").trim().to_owned()
+}
+
+fn log_bytes(world: &World) -> u64 {
+    fs::metadata(world.data_dir().join("countersign.sqlite3-wal")).map_or(0, |metadata| metadata.len())
+}
+
+#[test]
+fn after_an_orderly_stop_the_database_file_alone_is_everything() {
+    let mut world = World::start();
+    world.user("alice");
+    world.logged_in("alice");
+    assert_eq!(world.stop(), Some(0));
+    assert_eq!(log_bytes(&world), 0);
+    assert_eq!(users_in_a_copy(&world), "1");
+}
+
+#[test]
+fn a_server_with_nothing_to_do_empties_the_log_of_its_database() {
+    let world = World::start();
+    world.user("alice");
+    eventually("the log is empty", || log_bytes(&world) == 0);
+    assert_eq!(users_in_a_copy(&world), "1");
+    // It is used again as before.
+    world.logged_in("alice").get("/accounts/profile").expect(200);
+}
+
+#[test]
+fn a_database_that_is_lost_or_empty_beside_its_secret_is_not_begun_anew_without_a_word() {
+    let mut world = World::start();
+    world.user("alice");
+    assert_eq!(world.stop(), Some(0));
+    let database = world.data_dir().join("countersign.sqlite3");
+    let away = world.scratch().join("away");
+    fs::rename(&database, &away).unwrap();
+    let said = world.try_wake(&[]).unwrap_err();
+    assert!(said.contains("is not there") && said.contains("restore a backup") && said.contains("serve --new"), "{said}");
+    assert!(!database.exists(), "nothing was made");
+    for command in [["migrate"].as_slice(), &["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"]] {
+        let mut command = world.command(command);
+        let said = command.env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD).output().unwrap();
+        assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("is not there"), "{said:?}");
+    }
+    fs::write(&database, "").unwrap();
+    assert!(world.try_wake(&[]).unwrap_err().contains("is empty"));
+    fs::rename(&away, &database).unwrap();
+    world.wake();
+    world.logged_in("alice");
+    assert_eq!(world.stop(), Some(0));
+    fs::remove_file(&database).unwrap();
+    world.try_wake(&["--new"]).unwrap();
+    world.browser().login("alice").expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn files_that_are_taken_away_under_a_running_server_are_noticed_and_nothing_is_acknowledged_in_vain() {
+    let world = World::start();
+    world.user("alice");
+    let away = world.scratch().join("away");
+    let database = world.data_dir().join("countersign.sqlite3");
+    for (from, to) in [(world.data_dir(), away.clone()), (database.clone(), away.clone())] {
+        fs::rename(&from, &to).unwrap();
+        let refused = world.browser().login("alice");
+        assert!(refused.text().contains("Nothing was done"), "{}", refused.text());
+        refused.expect_problem(503, "unavailable");
+        world.get("/readyz").expect_problem(503, "unavailable");
+        eventually("the log says so", || world.log().contains("is gone from under the running server"));
+        fs::rename(&to, &from).unwrap();
+        world.get("/readyz").expect(200);
+        world.browser().login("alice").expect(200);
+    }
+    // Another file in its place is not this one.
+    fs::copy(&database, &away).unwrap();
+    fs::rename(&away, &database).unwrap();
+    world.browser().login("alice").expect_problem(503, "unavailable");
+    eventually("the log says what to do", || world.log().contains("start the server again"));
+}
+
+#[test]
+fn a_server_that_is_asked_nothing_notices_by_itself_that_its_files_are_gone() {
+    let world = World::start();
+    fs::remove_dir_all(world.data_dir()).unwrap();
+    eventually("the log says so", || world.log().contains("is gone from under the running server"));
+}
+
+#[test]
+fn a_command_of_a_newer_program_does_not_change_the_schema_under_an_older_server() {
+    let world = World::start();
+    let version = || world.sql("PRAGMA user_version").trim().to_owned();
+    let newest = version();
+    world.sql("PRAGMA user_version = 1");
+    let said = world.cli(&["user", "list"]).fails(1);
+    assert!(said.contains("older countersign") && said.contains("`countersign migrate`"), "{said}");
+    assert_eq!(version(), "1", "nothing was changed");
+    world.sql(&format!("PRAGMA user_version = {newest}"));
+    world.cli(&["user", "list"]).ok();
+
+    let url = Cluster::shared().database();
+    let world = World::builder().set("database_url", &url).asleep();
+    world.cli(&["migrate"]).ok();
+    let run = |sql: &str| std::process::Command::new("psql").args([&url, "-c", sql]).output().unwrap();
+    assert!(run("DELETE FROM schema_steps WHERE name = '0003_admin'").status.success());
+    assert!(world.cli(&["user", "list"]).fails(1).contains("older countersign"));
+    let count =
+        String::from_utf8_lossy(&run("SELECT 'steps:' || count(*) FROM schema_steps WHERE name = '0003_admin'").stdout).into_owned();
+    assert!(count.contains("steps:0"), "nothing was changed: {count}");
 }

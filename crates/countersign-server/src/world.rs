@@ -15,6 +15,17 @@ use countersign::user::User;
 use crate::config::{Config, Database};
 use crate::failure::Failure;
 
+/// Which database will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// One that is there.
+    There,
+    /// The same, or a new one: for commands that may come before the first start.
+    ThereOrNew,
+    /// The same, or one of an older program, which is brought up to date; `anew`: a new one also where there was one before.
+    UpToDate { anew: bool },
+}
+
 /// Opens, and on the first start makes, what lies in the data directory.
 #[derive(Debug)]
 pub(crate) struct World<'a> {
@@ -23,13 +34,19 @@ pub(crate) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    /// Opens the database. A file must be there unless `make` says to make it: a command on a mistyped directory must not leave an empty one behind. A PostgreSQL database must
-    /// be there; its tables are made.
+    /// Opens the database. A file must be there unless it is to be made: a command on a mistyped directory must not leave
+    /// an empty one behind. A PostgreSQL database must be there; its tables are made.
     ///
     /// # Errors
-    /// A database that cannot be opened, or is not there.
-    pub(crate) async fn open(config: &'a Config, make: bool) -> Result<Self, Failure> {
+    /// A database that cannot be opened, or is not there; one of an older program, which a command does not change under
+    /// a server that may run on it; an empty one where there was one before.
+    pub(crate) async fn open(config: &'a Config, wanted: Wanted) -> Result<Self, Failure> {
         let database = config.database()?;
+        let make = wanted != Wanted::There;
+        refuse_lost(config, &database, wanted)?;
+        if !matches!(wanted, Wanted::UpToDate { .. }) {
+            refuse_older(&database).await?;
+        }
         if make {
             let directory = config.data_dir();
             DirBuilder::new()
@@ -93,4 +110,42 @@ impl<'a> World<'a> {
         };
         by_id.ok_or_else(|| Failure::new(format!("there is no user {named:?}; `countersign user list` shows them all")))
     }
+}
+
+/// A secret without its database: the file was lost, or another directory was meant. An empty one in its place would look
+/// as if all users were gone, and SQLite would throw away what the log beside it still holds.
+fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(), Failure> {
+    let (Database::Sqlite(path), secret) = (database, config.data_dir().join("secret")) else { return Ok(()) };
+    if matches!(wanted, Wanted::There | Wanted::UpToDate { anew: true }) || config.secret()?.is_some() || !secret.exists() {
+        return Ok(());
+    }
+    if path.exists() && !is_new(&SqliteStore::pending_migrations(path)?) {
+        return Ok(());
+    }
+    let what = if path.exists() { "is empty" } else { "is not there" };
+    Err(Failure::new(format!(
+        "the database {} {what}, but there is a secret of an installation beside it, {}; put the database back, with its -wal file if there is one, or restore a backup; to begin with an empty database and this secret, run `countersign serve --new`",
+        path.display(),
+        secret.display()
+    )))
+}
+
+async fn refuse_older(database: &Database) -> Result<(), Failure> {
+    let pending = match database {
+        Database::Sqlite(path) if !path.exists() => return Ok(()),
+        Database::Sqlite(path) => SqliteStore::pending_migrations(path)?,
+        Database::Postgres { url, .. } => PostgresStore::pending_migrations(url).await?,
+    };
+    if pending.is_empty() || is_new(&pending) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the database was made by an older countersign, and needs {} first; a server of the older version may be running on it: stop it, run `countersign migrate`, and start the new one",
+        pending.join(", ")
+    )))
+}
+
+/// Whether no step has been taken yet.
+fn is_new(pending: &[&str]) -> bool {
+    pending.contains(&"0001_initial")
 }

@@ -222,6 +222,21 @@ impl Auth {
         self.pulse.feel(&*self.store).await
     }
 
+    /// The last thing before the process ends: brings everything into the database's own file, where the store keeps a log
+    /// beside it. A copy of that file is then whole.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// // axum::serve(listener, app).with_graceful_shutdown(signal).await
+    /// auth.close().await;
+    /// # });
+    /// ```
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     /// Whether nobody may be let in, since sessions may have been ended long ago that this process knows nothing of.
     pub(crate) fn is_too_stale(&self) -> bool {
         self.settings.when_stale == WhenStale::Refuse && self.is_stale()

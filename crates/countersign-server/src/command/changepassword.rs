@@ -8,7 +8,7 @@ use super::output::{line, note};
 use super::prompt;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// Set a user's password, and end the user's sessions
 #[derive(Debug, Args)]
@@ -26,7 +26,7 @@ impl ChangePassword {
         if !self.noinput {
             prompt::need_terminal("use --noinput, with the password in COUNTERSIGN_PASSWORD")?;
         }
-        let world = World::open(config, false).await?;
+        let world = World::open(config, Wanted::There).await?;
         let user = world.user(&self.user).await?;
         let about =
             UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::output::line;
 use crate::config::{Config, Database, Source};
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to change
 #[derive(Debug, Args)]
@@ -251,7 +251,7 @@ impl Report {
         if let Database::Sqlite(path) = config.database()? {
             self.integrity(&path);
         }
-        self.answers(&World::open(config, false).await?).await
+        self.answers(&World::open(config, Wanted::There).await?).await
     }
 
     async fn answers(&mut self, world: &World<'_>) -> Result<(), Failure> {

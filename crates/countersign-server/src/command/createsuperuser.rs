@@ -10,7 +10,7 @@ use super::output::line;
 use super::prompt;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// Make a superuser
 ///
@@ -38,7 +38,7 @@ impl CreateSuperuser {
         let password =
             if self.noinput { prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
 
-        let world = World::open(config, true).await?;
+        let world = World::open(config, Wanted::ThereOrNew).await?;
         let encoded = world.passwords()?.hash(&password).await?;
         let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded) };
         let user = world.store.create_user(new, Timestamp::now()).await?;

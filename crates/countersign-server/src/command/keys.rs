@@ -11,7 +11,7 @@ use serde_json::json;
 use super::output::{self, line, note, short, table, text};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// List, rotate and export the keys that access tokens are signed with
 #[derive(Debug, Args)]
@@ -52,9 +52,9 @@ enum Command {
 impl Keys {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.command {
-            Command::List { json } => list(&World::open(config, false).await?, json).await,
-            Command::Rotate { now } => rotate_and_tell(&World::open(config, false).await?, now).await,
-            Command::Export { id, private } => export(&World::open(config, false).await?, id, private).await,
+            Command::List { json } => list(&World::open(config, Wanted::There).await?, json).await,
+            Command::Rotate { now } => rotate_and_tell(&World::open(config, Wanted::There).await?, now).await,
+            Command::Export { id, private } => export(&World::open(config, Wanted::There).await?, id, private).await,
         }
     }
 }

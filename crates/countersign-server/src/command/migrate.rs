@@ -7,7 +7,7 @@ use countersign::store::sqlite::SqliteStore;
 use super::output::{line, note};
 use crate::config::{Config, Database};
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// Bring the database's schema up to date; `serve` does it by itself
 #[derive(Debug, Args)]
@@ -40,10 +40,13 @@ impl Migrate {
                 .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
         );
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        World::open(config, true).await?;
+        World::open(config, Wanted::UpToDate { anew: false }).await?;
         bar.finish_and_clear();
         for name in &pending {
             note(format!("done: {name}"));
+        }
+        if !pending.contains(&"0001_initial") {
+            note("A server of an older version that still runs on this database must be stopped now, and the new one started.");
         }
         line("The schema is up to date.");
         Ok(())

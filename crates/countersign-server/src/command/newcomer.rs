@@ -7,7 +7,7 @@ use super::output::note;
 use super::prompt;
 use crate::config::{Config, Database};
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// The answers that may be given as flags.
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ async fn is_taken(config: &Config, name: &Username) -> Result<bool, Failure> {
     {
         return Ok(false);
     }
-    Ok(World::open(config, false).await?.store.user_by_login(name.as_str()).await?.is_some())
+    Ok(World::open(config, Wanted::There).await?.store.user_by_login(name.as_str()).await?.is_some())
 }
 
 const TAKEN: &str = "another user has this name; choose another one";

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::logs::Log;
 use crate::record::{Both, Lasting, Recorder};
 use crate::serve::{Counts, Demo, Listeners, serve};
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// Start everything
 ///
@@ -22,6 +22,9 @@ pub(super) struct Serve {
     /// After restoring a backup: end every session that began by the time of the backup, as some of them may have been ended since
     #[arg(long, value_name = "TIME")]
     after_restore: Option<Timestamp>,
+    /// Begin with an empty database although the data directory has a secret, which says that there was one before
+    #[arg(long)]
+    new: bool,
 }
 
 impl Serve {
@@ -43,7 +46,7 @@ impl Serve {
             if parts.settings.public_url.port() == Some(0) {
                 let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
             }
-            let world = World::open(config, true).await?;
+            let world = World::open(config, Wanted::UpToDate { anew: self.new }).await?;
             let secrets = world.secrets().await?;
             if let Some(backup) = self.after_restore {
                 let ended = world.store.revoke_sessions_begun_by(backup, Timestamp::now()).await?;
@@ -92,8 +95,14 @@ impl Serve {
             };
             serve(auth, admin, demo, &counts, listeners, parts.options, stop).await?;
             writer.finish().await;
+            if tokio::time::timeout(CLOSE_WITHIN, world.store.close()).await.is_err() {
+                tracing::warn!("the database's log could not be emptied in time; the next start finds everything in it");
+            }
             tracing::info!("stopped");
             Ok(())
         })
     }
 }
+
+/// How long the end waits for the database's log to be emptied.
+const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);

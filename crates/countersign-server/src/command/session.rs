@@ -12,7 +12,7 @@ use serde_json::json;
 use super::output::{self, line, note, short, table};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// List and end sessions; a running server feels it at once
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ enum Command {
 
 impl Sessions {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let world = World::open(config, false).await?;
+        let world = World::open(config, Wanted::There).await?;
         match self.command {
             Command::List { user, limit, json } => list(&world, user.as_deref(), limit, json).await,
             Command::Revoke { id: Some(id), .. } => revoke(&world, id).await,

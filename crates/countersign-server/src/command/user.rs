@@ -10,7 +10,7 @@ use super::output::{JsonList, json, line, short, table};
 use super::prompt;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::world::World;
+use crate::world::{Wanted, World};
 
 /// Make, list, show, activate, deactivate and delete users
 #[derive(Debug, Args)]
@@ -93,11 +93,11 @@ impl Users {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.command {
             Command::Create(create) => create.run(config).await,
-            Command::List { json } => list(&World::open(config, false).await?, json).await,
-            Command::Show { user, json } => show(&World::open(config, false).await?, &user, json).await,
-            Command::Activate { user } => set_active(&World::open(config, false).await?, &user, true).await,
-            Command::Deactivate { user } => set_active(&World::open(config, false).await?, &user, false).await,
-            Command::Delete { user, noinput } => delete(&World::open(config, false).await?, &user, noinput).await,
+            Command::List { json } => list(&World::open(config, Wanted::There).await?, json).await,
+            Command::Show { user, json } => show(&World::open(config, Wanted::There).await?, &user, json).await,
+            Command::Activate { user } => set_active(&World::open(config, Wanted::There).await?, &user, true).await,
+            Command::Deactivate { user } => set_active(&World::open(config, Wanted::There).await?, &user, false).await,
+            Command::Delete { user, noinput } => delete(&World::open(config, Wanted::There).await?, &user, noinput).await,
         }
     }
 }
@@ -125,7 +125,7 @@ impl Create {
             (false, false) => Some(prompt::ask_password(&about)?),
         };
 
-        let world = World::open(config, true).await?;
+        let world = World::open(config, Wanted::ThereOrNew).await?;
         let encoded = match &password {
             Some(password) => world.passwords()?.hash(password).await?,
             None => EncodedPassword::unusable(),

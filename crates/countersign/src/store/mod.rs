@@ -194,6 +194,10 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Whether the store answers and can be written: writes something small, as durably as everything else.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// Brings everything into the database's own file, where some of it lies beside it: the last thing to ask of a store
+    /// before the process ends. What is asked of it afterwards is done all the same.
+    async fn close(&self) {}
+
     /// What keeps the store from its work, as far as it knows without trying: the disk was full when last it wrote, or
     /// the database's files are gone.
     fn trouble(&self) -> Option<StoreError> {
@@ -400,7 +404,7 @@ impl StoreError {
     }
 
     /// The same error after something has been done, or may have been.
-    #[cfg(feature = "axum")]
+    #[cfg(any(feature = "axum", feature = "sqlite"))]
     pub(crate) fn unknown(self) -> Self {
         match self {
             Self::Busy => Self::Unknown("the store is busy".to_owned()),

@@ -4,6 +4,7 @@ mod admin;
 mod begin;
 mod faults;
 mod feed;
+mod files;
 mod foreign_writers;
 mod keys;
 mod postgres;

@@ -5,6 +5,7 @@
 mod admin;
 mod changes;
 mod columns;
+mod files;
 mod keys;
 mod migrations;
 mod readers;
@@ -15,6 +16,7 @@ mod writer;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +28,7 @@ use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+use files::Files;
 use readers::Readers;
 pub use transfer::SqliteTransfer;
 use writer::Writer;
@@ -50,6 +53,7 @@ use writer::Writer;
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    files: Arc<Files>,
 }
 
 impl SqliteStore {
@@ -69,7 +73,13 @@ impl SqliteStore {
         super::transfer::refuse_unfinished(transfer::unfinished(&connection)?)?;
         let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>, _>>()?;
         let thread = |error: std::io::Error| StoreError::Failed(format!("cannot start a database thread: {error}"));
-        Ok(Self { writer: Writer::start(connection).map_err(thread)?, readers: Readers::start(readers).map_err(thread)? })
+        let files = Files::of(path).map_err(|error| StoreError::Failed(format!("cannot look at {}: {error}", path.display())))?;
+        let files = Arc::new(files);
+        Ok(Self {
+            writer: Writer::start(connection, Arc::clone(&files)).map_err(thread)?,
+            readers: Readers::start(readers, Some(Arc::clone(&files))).map_err(thread)?,
+            files,
+        })
     }
 
     /// The names of the migrations that the file still needs; all of them where there is no file. Changes nothing.
@@ -248,6 +258,14 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.writer.run(migrations::touch).await
     }
+
+    fn trouble(&self) -> Option<StoreError> {
+        self.files.trouble()
+    }
+
+    async fn close(&self) {
+        self.writer.empty_log().await;
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -272,7 +290,6 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     migrations::migrate(&mut connection)?;
     users::fold_addresses(&connection)?;
     Ok(connection)
@@ -296,9 +313,6 @@ const READERS: usize = 2;
 
 /// The writer's page cache, in KiB, filled only as far as the database is large: the inner pages of every index of a million users fit.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
-
-/// How many pages the log may have before they are moved into the database: the more, the more often a page is moved once for many changes. 64 MiB.
-const WAL_PAGES: u32 = 16384;
 
 /// A reader's page cache, in KiB, filled only as far as the database is large.
 const CACHE_KIB: i64 = 16 * 1024;

@@ -1,11 +1,13 @@
 //! A few threads that read, each with a connection of its own: a read may wait for the disk and must not hold up an async thread.
 
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::files::Files;
 use crate::store::StoreError;
 use crate::supervise::{Panicked, caught};
 
@@ -13,12 +15,14 @@ use crate::supervise::{Panicked, caught};
 #[derive(Debug)]
 pub(super) struct Readers {
     questions: Sender<Question>,
+    files: Option<Arc<Files>>,
 }
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
 impl Readers {
-    pub(super) fn start(connections: Vec<Connection>) -> std::io::Result<Self> {
+    /// Threads that read for as long as these files are where they were.
+    pub(super) fn start(connections: Vec<Connection>, files: Option<Arc<Files>>) -> std::io::Result<Self> {
         let (questions, waiting) = bounded::<Question>(QUEUE);
         for connection in connections {
             let waiting = waiting.clone();
@@ -29,7 +33,7 @@ impl Readers {
                 }
             })?;
         }
-        Ok(Self { questions })
+        Ok(Self { questions, files })
     }
 
     pub(super) async fn run<T, F>(&self, question: F) -> Result<T, StoreError>
@@ -38,6 +42,11 @@ impl Readers {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let files = self.files.clone();
+        let question = move |connection: &Connection| match files.and_then(|files| files.trouble()) {
+            Some(trouble) => Err(trouble),
+            None => question(connection),
+        };
         let question: Question = Box::new(move |connection| {
             // Nobody waits any more: leave the disk to others.
             if !reply.is_closed() {
@@ -61,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_that_panics_fails_alone_and_its_thread_goes_on() {
-        let readers = Readers::start(vec![Connection::open_in_memory().unwrap()]).unwrap();
+        let readers = Readers::start(vec![Connection::open_in_memory().unwrap()], None).unwrap();
         let bad: Result<(), _> = readers.run(|_| panic!("on purpose")).await;
         assert!(matches!(bad, Err(StoreError::Failed(_))), "{bad:?}");
         assert_eq!(readers.run(|c| Ok(c.query_row("SELECT 7", [], |row| row.get::<_, i64>(0))?)).await.unwrap(), 7);

@@ -74,7 +74,7 @@ impl SqliteTransfer {
     }
 
     fn on(connection: Connection) -> Result<Self, TransferError> {
-        let thread = Readers::start(vec![connection]).map_err(StoreError::failed)?;
+        let thread = Readers::start(vec![connection], None).map_err(StoreError::failed)?;
         Ok(Self { thread })
     }
 }

@@ -1,11 +1,15 @@
 //! The one thread that writes: it commits whatever is waiting as one transaction (group commit), so that many callers share one `fsync`.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::BUSY_TIMEOUT;
+use super::files::Files;
 use crate::store::StoreError;
 use crate::supervise::caught;
 
@@ -14,13 +18,26 @@ use crate::supervise::caught;
 pub(super) struct Writer {
     jobs: Option<Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    /// Who waits until everything is in the database's own file.
+    closing: Arc<Mutex<Vec<oneshot::Sender<()>>>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    /// A thread that writes for as long as these files are where they were.
+    pub(super) fn start(connection: Connection, files: Arc<Files>) -> std::io::Result<Self> {
         let (jobs, waiting) = bounded(QUEUE);
-        let thread = thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || write_until_closed(&connection, &waiting))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let closing = Arc::new(Mutex::new(Vec::new()));
+        let pen = Pen { connection, files, waiting, closing: Arc::clone(&closing) };
+        let thread = thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || pen.write_until_closed())?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), closing })
+    }
+
+    /// Waits until everything has been moved out of SQLite's log, if that can be.
+    pub(super) async fn empty_log(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        let _ = self.run(|_| Ok::<_, StoreError>(())).await;
+        let _ = is_done.await;
     }
 
     /// Applies `operation` in the next transaction. When this returns `Ok`, the change is on disk; when it returns `Err`, nothing of it is,
@@ -86,14 +103,61 @@ where
     }
 }
 
-fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = waiting.recv() {
+/// What the thread works with.
+struct Pen {
+    connection: Connection,
+    files: Arc<Files>,
+    waiting: Receiver<Box<dyn Job>>,
+    closing: Arc<Mutex<Vec<oneshot::Sender<()>>>>,
+}
+
+impl Pen {
+    fn write_until_closed(self) {
+        self.bound_log();
+        // What an earlier process left in the log is moved too.
+        let mut log_is_empty = false;
+        loop {
+            let first = if log_is_empty {
+                self.waiting.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.waiting.recv_timeout(IDLE)
+            };
+            match first {
+                Ok(first) => {
+                    self.write(first);
+                    log_is_empty = false;
+                }
+                // Who reads meanwhile is not waited for, and comes to an end some time.
+                Err(RecvTimeoutError::Timeout) => log_is_empty = self.empty_log(Duration::ZERO),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let closing = std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
+            if !closing.is_empty() {
+                log_is_empty = self.empty_log(BUSY_TIMEOUT);
+                for done in closing {
+                    let _ = done.send(());
+                }
+            }
+        }
+        self.empty_log(Duration::ZERO);
+    }
+
+    fn write(&self, first: Box<dyn Job>) {
+        let connection = &self.connection;
         let mut batch = vec![first];
         // Whatever panics must not cost the server its only writer.
-        let committed = caught(|| commit_together(connection, &mut batch, waiting)).unwrap_or_else(|_| Err(after_panic(connection)));
+        let committed = match self.files.trouble() {
+            Some(trouble) => {
+                batch.extend(self.waiting.try_iter());
+                Err(trouble)
+            }
+            None => caught(|| commit_together(connection, &mut batch, &self.waiting)).unwrap_or_else(|_| Err(after_panic(connection))),
+        };
         if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
+        // Into files that are gone meanwhile it has been written in vain.
+        let committed = committed.and_then(|()| self.files.trouble().map_or(Ok(()), |trouble| Err(trouble.unknown())));
         let operations = batch.len();
         for job in batch {
             job.finish(&committed);
@@ -102,6 +166,25 @@ fn write_until_closed(connection: &Connection, waiting: &Receiver<Box<dyn Job>>)
         if let Err(error) = &committed {
             let _ = caught(|| tracing::error!(%error, operations, "a transaction failed"));
         }
+    }
+
+    /// Moves everything out of SQLite's log into the database's own file; whether it could.
+    fn empty_log(&self, patience: Duration) -> bool {
+        let moved = || -> rusqlite::Result<bool> {
+            self.connection.busy_timeout(patience)?;
+            let is_kept_from_it: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            Ok(is_kept_from_it == 0)
+        };
+        let moved = self.files.trouble().is_none() && caught(|| moved().unwrap_or(false)).unwrap_or(false);
+        let _ = self.connection.busy_timeout(BUSY_TIMEOUT);
+        self.bound_log();
+        moved
+    }
+
+    /// Bounds the log by what the disk has room for now.
+    fn bound_log(&self) {
+        let pages = self.files.log_pages();
+        let _ = self.connection.pragma_update(None, "wal_autocheckpoint", pages);
     }
 }
 
@@ -171,6 +254,9 @@ fn closed() -> StoreError {
 /// Operations that may wait before callers are told to come back.
 const QUEUE: usize = 4096;
 
+/// Without an operation for so long, SQLite's log is emptied.
+const IDLE: Duration = Duration::from_millis(500);
+
 /// Operations that share a transaction at most: about ten milliseconds of work.
 const BATCH: usize = 512;
 
@@ -179,9 +265,10 @@ mod tests {
     use super::*;
 
     fn writer(directory: &tempfile::TempDir) -> Writer {
-        let connection = Connection::open(directory.path().join("database")).unwrap();
+        let path = directory.path().join("database");
+        let connection = Connection::open(&path).unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE lines (line TEXT)").unwrap();
-        Writer::start(connection).unwrap()
+        Writer::start(connection, Arc::new(Files::of(&path).unwrap())).unwrap()
     }
 
     fn insert(connection: &Connection, line: &str) -> Result<(), StoreError> {
