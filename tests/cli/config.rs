@@ -86,3 +86,41 @@ fn a_usage_error_is_exit_status_2_and_every_command_has_an_example() {
     assert!(world.cli(&["completions", "bash"]).ok().contains("createsuperuser"));
     assert!(world.cli(&["man"]).ok().starts_with(".ie"), "a manual page");
 }
+
+#[test]
+fn the_manual_page_names_no_page_that_is_not_there_and_completions_know_what_a_setting_may_be() {
+    let world = World::builder().asleep();
+    let page = world.cli(&["man"]).ok();
+    assert!(page.contains("countersign createsuperuser") && !page.contains("serve(1)"), "{page}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.cli(&["completions", shell]).ok();
+        for word in ["strict", "go-on", "HS256", "json"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    // Read, a switch takes what it took before.
+    world.cli(&["config", "--docs", "true"]).ok();
+}
+
+#[test]
+fn what_is_wrong_is_told_with_the_setting_and_the_file_that_it_stands_in() {
+    let world = World::start();
+    let mut other = World::builder().set("metrics_listen", &world.address().to_string()).asleep();
+    let said = other.try_wake(&[]).unwrap_err();
+    assert!(said.contains("metrics_listen = ") && said.contains("another program listens there"), "{said}");
+
+    let said = World::builder().asleep().cli(&["serve", "--after-restore", "yesterday"]).fails(2);
+    assert!(said.contains("such as 2026-11-23T18:18:57Z"), "{said}");
+
+    let world = World::builder().asleep();
+    std::fs::write(world.scratch().join("countersign.toml"), "acces_lifetime = \"5m\"\n").unwrap();
+    let said = world.cli(&["config"]).fails(1);
+    assert!(said.contains("countersign.toml: there is no setting acces_lifetime; did you mean access_lifetime?"), "{said}");
+
+    let mut world = World::builder().asleep();
+    std::fs::create_dir(world.data_dir()).unwrap();
+    std::fs::write(world.data_dir().join("countersign.sqlite3"), "not a database, but a long enough text. ".repeat(100)).unwrap();
+    for said in [world.try_wake(&[]).unwrap_err(), world.cli(&["user", "list"]).fails(1), world.cli(&["check"]).stdout()] {
+        assert!(said.contains("countersign.sqlite3 is no SQLite database") && said.contains("data_dir"), "{said}");
+    }
+}

@@ -6,4 +6,5 @@ mod keys;
 mod operation;
 mod password;
 mod session;
+mod terminal;
 mod user;

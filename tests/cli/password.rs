@@ -1,4 +1,6 @@
-use countersign_e2e::{Finished, World, eventually};
+use countersign_e2e::{Finished, PASSWORD, World, eventually};
+
+use crate::terminal::{interrupt_at, on_a_terminal};
 
 #[test]
 fn a_changed_password_is_the_only_one_that_signs_in_and_the_sessions_are_ended() {
@@ -25,4 +27,23 @@ fn an_unknown_user_a_weak_password_and_a_missing_terminal_are_refused() {
     assert!(change("bob", "an entirely new one", &["--noinput"]).contains("there is no user"));
     assert!(change("alice", "alice1234", &["--noinput"]).contains("user"));
     assert!(change("alice", "an entirely new one", &[]).contains("--noinput"));
+}
+
+#[test]
+fn after_three_attempts_nothing_is_changed() {
+    let world = World::start();
+    world.user("alice");
+    let differ = [("Password: ", "an entirely new one"), ("again", "another one")];
+    let answers = [differ, differ, differ].concat();
+    let asked = on_a_terminal(&world, &["changepassword", "alice"], &[], &answers);
+    assert!(!asked.0.status.success() && asked.stdout().contains("nothing was changed"), "{}{}", asked.stdout(), asked.stderr());
+    world.browser().login_with("alice", PASSWORD).expect(200);
+}
+
+#[test]
+fn ctrl_c_at_a_password_gives_the_terminal_its_echo_back() {
+    let world = World::start();
+    world.user("alice");
+    let (status, echoes) = interrupt_at(&world, &["changepassword", "alice"], "Password: ");
+    assert_eq!((status, echoes), (130, true));
 }

@@ -5,7 +5,7 @@ use countersign::password::UserAttributes;
 use jiff::Timestamp;
 
 use super::output::{line, note};
-use super::prompt;
+use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::world::{Wanted, World};
@@ -30,10 +30,12 @@ impl ChangePassword {
         let user = world.user(&self.user).await?;
         let about =
             UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+        let asking = Asking { times: 3, may_be_weak: config.is_on_localhost()? };
         if !self.noinput {
             note(format!("A new password for {} (id {}):", user.username, user.id));
         }
-        let password = if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
+        let password =
+            if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about, asking)? };
 
         let encoded = world.passwords()?.hash(&password).await?;
         if !world.store.reset_password(user.id, &encoded, Timestamp::now()).await? {

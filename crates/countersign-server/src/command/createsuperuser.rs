@@ -5,9 +5,9 @@ use countersign::password::UserAttributes;
 use countersign::user::{Email, NewUser};
 use jiff::Timestamp;
 
-use super::newcomer::Newcomer;
+use super::newcomer::{Newcomer, Whose};
 use super::output::line;
-use super::prompt;
+use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::world::{Wanted, World};
@@ -30,13 +30,17 @@ pub(super) struct CreateSuperuser {
 impl CreateSuperuser {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         if !self.noinput {
-            prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_SUPERUSER_PASSWORD")?;
+            prompt::need_terminal("use --noinput --username NAME --email ADDRESS, with the password in COUNTERSIGN_SUPERUSER_PASSWORD")?;
         }
-        let (username, email) = self.newcomer.names(config, self.noinput).await?;
+        let (username, email) = self.newcomer.names(config, self.noinput, Whose::Superuser).await?;
+        let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
         let about =
             UserAttributes { username: username.as_str(), email: email.as_ref().map_or("", Email::as_str), ..UserAttributes::default() };
-        let password =
-            if self.noinput { prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)? } else { prompt::ask_password(&about)? };
+        let password = if self.noinput {
+            prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)?
+        } else {
+            prompt::ask_password(&about, asking)?
+        };
 
         let world = World::open(config, Wanted::ThereOrNew).await?;
         let encoded = world.passwords()?.hash(&password).await?;

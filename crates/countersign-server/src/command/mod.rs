@@ -18,7 +18,7 @@ mod user;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 use crate::config::{Config, ConfigError, SETTINGS};
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ use crate::logs::Log;
 )]
 struct Cli {
     /// The configuration file; countersign.toml in the working directory unless chosen
-    #[arg(long, value_name = "FILE", global = true, env = "COUNTERSIGN_CONFIG")]
+    #[arg(long, value_name = "FILE", global = true, env = "COUNTERSIGN_CONFIG", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

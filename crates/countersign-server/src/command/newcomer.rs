@@ -24,8 +24,12 @@ impl Newcomer {
     /// The name and the address; unless `noinput`, what is missing is asked for.
     ///
     /// # Errors
-    /// A name or address that will not do, or a missing name that may not be asked for.
-    pub(super) async fn names(&self, config: &Config, noinput: bool) -> Result<(Username, Option<Email>), Failure> {
+    /// A name or address that will not do, or a missing one that may not be asked for.
+    pub(super) async fn names(&self, config: &Config, noinput: bool, whose: Whose) -> Result<(Username, Option<Email>), Failure> {
+        // As Django has it: a superuser can be written to.
+        if noinput && whose == Whose::Superuser && self.username.is_some() && self.email.as_deref().is_none_or(str::is_empty) {
+            return Err(Failure::new("--noinput needs --email ADDRESS"));
+        }
         let email_given = self.email.as_deref().map(Email::parse).transpose()?;
         let username = match (&self.username, noinput) {
             (Some(name), _) => {
@@ -36,13 +40,23 @@ impl Newcomer {
                 name
             }
             (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
-            (None, false) => loop {
-                let name = prompt::ask("User name", |name| Username::parse(name).map_err(|error| error.to_string()))?;
-                if !is_taken(config, &name).await? {
-                    break name;
+            (None, false) => {
+                let offered = if whose == Whose::Superuser { own_name(config).await? } else { None };
+                let question = match &offered {
+                    Some(name) => format!("User name (leave blank to use '{name}')"),
+                    None => "User name".to_owned(),
+                };
+                loop {
+                    let name = prompt::ask(&question, |name| match (name, &offered) {
+                        ("", Some(offered)) => Ok(offered.clone()),
+                        (name, _) => Username::parse(name).map_err(|error| error.to_string()),
+                    })?;
+                    if !is_taken(config, &name).await? {
+                        break name;
+                    }
+                    note(TAKEN);
                 }
-                note(TAKEN);
-            },
+            }
         };
         let email = match (email_given, noinput) {
             (None, false) => prompt::ask("E-mail address (may be left empty)", |address| match address {
@@ -53,6 +67,22 @@ impl Newcomer {
         };
         Ok((username, email))
     }
+}
+
+/// Whom the command makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Anybody.
+    User,
+    /// Who runs the installation: perhaps who types.
+    Superuser,
+}
+
+/// The name of who types, if it will do and nobody has it.
+async fn own_name(config: &Config) -> Result<Option<Username>, Failure> {
+    let name = ["LOGNAME", "USER"].iter().find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let Some(name) = name.and_then(|name| Username::parse(&name).ok()) else { return Ok(None) };
+    Ok(if is_taken(config, &name).await? { None } else { Some(name) })
 }
 
 /// Told before the password is asked for. The store has the last word when the user is made.

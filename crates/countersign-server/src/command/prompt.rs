@@ -7,6 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use countersign::password::{Password, UserAttributes, validate};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::note;
 use crate::failure::Failure;
@@ -33,10 +34,22 @@ pub(super) fn ask<T>(question: &str, accept: impl Fn(&str) -> Result<T, String>)
     }
 }
 
+/// How a new password is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking {
+    /// How often, before it is given up.
+    pub(super) times: u32,
+    /// Whether a weak one may be taken all the same: on a developer's machine, where Django lets it too.
+    pub(super) may_be_weak: bool,
+}
+
 /// Asks for a new password, twice and unseen, until it is good.
-pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failure> {
+///
+/// # Errors
+/// When it was not good so many times.
+pub(super) fn ask_password(about: &UserAttributes<'_>, asking: Asking) -> Result<Password, Failure> {
     let _unseen = Unseen::begin()?;
-    loop {
+    for _ in 0..asking.times {
         let first = SecretString::from(rpassword::prompt_password("Password: ")?);
         let second = SecretString::from(rpassword::prompt_password("Password (again): ")?);
         if first.expose_secret() != second.expose_secret() {
@@ -47,7 +60,15 @@ pub(super) fn ask_password(about: &UserAttributes<'_>) -> Result<Password, Failu
             Ok(password) => return Ok(password),
             Err(failure) => note(failure.sentence()),
         }
+        // What can be no password at all is none here either.
+        if asking.may_be_weak
+            && let Ok(password) = Password::parse(first.expose_secret().to_owned())
+            && rpassword::prompt_password("Bypass this check, on this machine only? [y/N] ")?.trim().eq_ignore_ascii_case("y")
+        {
+            return Ok(password);
+        }
     }
+    Err(Failure::new(format!("{} attempts are enough; nothing was changed", asking.times)))
 }
 
 /// The new password in an environment variable, which must be good.
@@ -72,9 +93,37 @@ impl Unseen {
         let before = tcgetattr(&terminal).map_err(io::Error::from)?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
+        restore_when_interrupted(&terminal, &before)?;
         tcsetattr(&terminal, OptionalActions::Now, &quiet).map_err(io::Error::from)?;
         Ok(Self { terminal, before })
     }
+}
+
+/// Ctrl-C ends the command, and not every shell gives the terminal its echo back. Returns when the signals are waited for.
+fn restore_when_interrupted(terminal: &File, before: &Termios) -> Result<(), Failure> {
+    let (terminal, before) = (terminal.try_clone()?, before.clone());
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    // The command's own runtime waits with the question.
+    std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
+        let wait = || -> io::Result<i32> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut interrupt = signal(SignalKind::interrupt())?;
+                let mut terminate = signal(SignalKind::terminate())?;
+                let mut hangup = signal(SignalKind::hangup())?;
+                let _ = ready.send(());
+                Ok(tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143, _ = hangup.recv() => 129 })
+            })
+        };
+        if let Ok(status) = wait() {
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+            let _ = writeln!(io::stderr());
+            std::process::exit(status);
+        }
+    })?;
+    // Without the signals the question is asked all the same.
+    let _ = is_ready.recv();
+    Ok(())
 }
 
 impl Drop for Unseen {

@@ -20,7 +20,7 @@ use crate::world::{Wanted, World};
 #[command(after_help = "Example:\n  countersign serve --listen 127.0.0.1:8000 --data-dir ./data --allow-origin https://app.example.com")]
 pub(super) struct Serve {
     /// After restoring a backup: end every session that began by the time of the backup, as some of them may have been ended since
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     after_restore: Option<Timestamp>,
     /// Begin with an empty database although the data directory has a secret, which says that there was one before
     #[arg(long)]
@@ -106,3 +106,8 @@ impl Serve {
 
 /// How long the end waits for the database's log to be emptied.
 const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The parser's own words are for programmers.
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "write the time of the backup with its zone, such as 2026-11-23T18:18:57Z".to_owned())
+}

@@ -1,10 +1,14 @@
 //! `countersign completions` and `countersign man`.
 
-use clap::Args;
+use std::io::Write;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueHint};
 use clap_complete::Shell;
 
 use super::command_line;
 use super::output::text;
+use crate::config::SETTINGS;
 use crate::failure::Failure;
 
 /// Print a script that completes this command line in a shell
@@ -18,10 +22,22 @@ pub(super) struct Completions {
 impl Completions {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command_line(), "countersign", &mut script);
+        clap_complete::generate(self.shell, &mut with_values(command_line()), "countersign", &mut script);
         text(&String::from_utf8_lossy(&script));
         Ok(())
     }
+}
+
+/// The command line with what its settings may be, for whoever completes it. Read, they take other spellings too.
+fn with_values(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let value = SETTINGS.iter().find(|setting| setting.name == arg.get_id().as_str()).map(|setting| setting.value);
+        match value {
+            Some(words) if words.contains('|') => arg.value_parser(PossibleValuesParser::new(words.split('|'))),
+            Some("DIRECTORY") => arg.value_hint(ValueHint::DirPath),
+            _ => arg,
+        }
+    })
 }
 
 /// Print the manual page
@@ -32,7 +48,14 @@ pub(super) struct Man {}
 impl Man {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut page = Vec::new();
-        clap_mangen::Man::new(command_line()).render(&mut page)?;
+        let command = command_line();
+        // Its own list names a page for each command.
+        clap_mangen::Man::new(command.clone().mut_subcommands(|command| command.hide(true))).render(&mut page)?;
+        writeln!(page, ".SH COMMANDS\nEach tells more with \\fB\\-\\-help\\fR.")?;
+        for command in command.get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            writeln!(page, ".TP\n\\fBcountersign {}\\fR\n{}", command.get_name(), about.replace('-', "\\-"))?;
+        }
         text(&String::from_utf8_lossy(&page));
         Ok(())
     }

@@ -5,9 +5,9 @@ use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
 use jiff::Timestamp;
 
-use super::newcomer::Newcomer;
+use super::newcomer::{Newcomer, Whose};
 use super::output::{JsonList, json, line, short, table};
-use super::prompt;
+use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::world::{Wanted, World};
@@ -107,7 +107,8 @@ impl Create {
         if !self.noinput {
             prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD")?;
         }
-        let (username, email) = self.newcomer.names(config, self.noinput).await?;
+        let (username, email) = self.newcomer.names(config, self.noinput, Whose::User).await?;
+        let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
         for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
             if name.chars().count() > NAME_MAX_CHARS {
                 return Err(Failure::new(format!("a {what} name has at most {NAME_MAX_CHARS} characters")));
@@ -122,7 +123,7 @@ impl Create {
         let password = match (self.unusable_password, self.noinput) {
             (true, _) => None,
             (false, true) => Some(prompt::password_from("COUNTERSIGN_PASSWORD", &about)?),
-            (false, false) => Some(prompt::ask_password(&about)?),
+            (false, false) => Some(prompt::ask_password(&about, asking)?),
         };
 
         let world = World::open(config, Wanted::ThereOrNew).await?;

@@ -86,7 +86,7 @@ impl Config {
     /// Unless chosen, where the public URL says that this is a developer's machine.
     fn demo(&self, settings: &Settings) -> Result<bool, ConfigError> {
         match self.text("demo").unwrap_or("auto") {
-            "auto" => Ok(matches!(settings.public_url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))),
+            "auto" => Ok(is_local(&settings.public_url)),
             "on" | "true" => Ok(true),
             "off" | "false" => Ok(false),
             other => Err(self.wrong("demo", other, "choose on, off or auto".to_owned())),
@@ -232,9 +232,21 @@ impl Config {
         url.parse().map_err(|error: url::ParseError| self.wrong("public_url", &url, format!("{error}; {how}")))
     }
 
+    /// Whether clients are on this machine: a developer's.
+    ///
+    /// # Errors
+    /// A public URL that cannot be read.
+    pub(crate) fn is_on_localhost(&self) -> Result<bool, ConfigError> {
+        Ok(is_local(&self.public_url()?))
+    }
+
     fn listen(&self) -> Result<SocketAddr, ConfigError> {
         Ok(self.required::<Address>("listen")?.0)
     }
+}
+
+fn is_local(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// Three for each connection to the database's file.

@@ -160,7 +160,7 @@ impl Config {
         })?;
         let mut seen = BTreeSet::new();
         for (name, value) in value::flatten(table) {
-            let setting = find(&name).ok_or_else(|| unknown(&name, |setting| setting.name.to_owned()))?;
+            let setting = find(&name).ok_or_else(|| error(unknown(&name, |setting| setting.name.to_owned()).to_string()))?;
             if !seen.insert(setting.name) {
                 return Err(error(format!("{name} is given twice, alone and in a table; leave one of them out")));
             }
@@ -192,6 +192,11 @@ impl fmt::Display for Source {
 pub(crate) fn example() -> String {
     let mut text = String::from("# Settings of Countersign. What is commented out is the default.\n");
     for setting in SETTINGS {
+        if setting.secret {
+            // There is no secret that everybody may have, and an empty one is a mistake.
+            text.push_str(&format!("\n# {} Better in {} than here.\n", setting.help, setting.variable()));
+            continue;
+        }
         let value = match setting.default {
             _ if setting.list => "[]".to_owned(),
             number if number.parse::<u64>().is_ok() => number.to_owned(),
@@ -305,12 +310,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_told_its_nearest_neighbour() {
-        let error = load("acces_lifetime = \"5m\"", &[], &[]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no setting acces_lifetime; did you mean access_lifetime?");
+        let error = load("acces_lifetime = \"5m\"", &[], &[]).unwrap_err().to_string();
+        assert!(error.ends_with("countersign.toml: there is no setting acces_lifetime; did you mean access_lifetime?"), "{error}");
         let error = load("", &[("COUNTERSIGN_PUBLIC_URI", "x")], &[]).unwrap_err();
         assert_eq!(error.to_string(), "there is no setting COUNTERSIGN_PUBLIC_URI; did you mean COUNTERSIGN_PUBLIC_URL?");
-        let error = load("zzz = 1", &[], &[]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no setting zzz");
+        let error = load("zzz = 1", &[], &[]).unwrap_err().to_string();
+        assert!(error.ends_with("countersign.toml: there is no setting zzz"), "{error}");
     }
 
     #[test]
@@ -398,13 +403,24 @@ mod tests {
     }
 
     #[test]
+    fn each_line_of_the_example_starts_by_itself() {
+        let example = example();
+        let lines: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ")).collect();
+        assert_eq!(lines.len(), SETTINGS.len() - 1, "all but the secret");
+        for line in lines {
+            let started = load(line, &[], &[]).and_then(|config| config.serve().map(drop));
+            assert!(started.is_ok(), "{line}: {started:?}");
+        }
+    }
+
+    #[test]
     fn the_example_is_a_file_of_the_defaults() {
         let example: String = example()
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(""))
             .fold(String::new(), |text, line| text + line + "\n");
         let config = load(&example, &[], &[]).unwrap();
-        for (setting, value) in config.values() {
+        for (setting, value) in config.values().filter(|(setting, _)| !setting.secret) {
             let default: Vec<_> = Some(setting.default).filter(|text| !text.is_empty()).into_iter().collect();
             assert_eq!(value.texts.iter().filter(|text| !text.is_empty()).collect::<Vec<_>>(), default, "{}", setting.name);
             assert!(matches!(value.source, Source::File(_)), "{}", setting.name);

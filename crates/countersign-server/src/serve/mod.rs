@@ -67,10 +67,10 @@ impl Listeners {
     /// When an address cannot be listened on.
     pub(crate) async fn bind(options: &Options) -> io::Result<Self> {
         let metrics = match options.metrics_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(bind(address, "metrics_listen").await?),
             None => None,
         };
-        Ok(Self { main: bind(options.listen).await?, metrics })
+        Ok(Self { main: bind(options.listen, "listen").await?, metrics })
     }
 
     /// Where the main one listens.
@@ -161,14 +161,15 @@ fn routes(
     app.fallback(not_found).method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another address with --listen",
+            io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another address",
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address: choose another one",
             io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one and put a proxy before it",
             _ => "",
         };
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{hint}"))
+        io::Error::new(error.kind(), format!("{setting} = \"{address}\": cannot listen there: {error}{hint}"))
     })
 }
 

@@ -98,6 +98,8 @@ impl SqliteStore {
     /// ```
     pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>, StoreError> {
         let connection = if path.exists() { connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)? } else { Connection::open_in_memory()? };
+        // The first question is the first look at the file.
+        connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(|error| at(path, &error))?;
         Ok(migrations::pending(&connection)?.iter().map(|(name, _)| *name).collect())
     }
 
@@ -287,7 +289,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         .open(path)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| at(path, &error))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     migrations::migrate(&mut connection)?;
@@ -297,13 +299,27 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    open().map_err(|error| at(path, &error))
+}
+
+/// Why the file at `path` cannot be used.
+fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Failed(format!(
+            "{} is no SQLite database; is data_dir or database_url the right one? Otherwise restore a backup",
+            path.display()
+        )),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => StoreError::Busy,
+        _ => StoreError::Failed(format!("cannot open {}: {error}", path.display())),
+    }
 }
 
 /// How long one process waits for another that writes.
