@@ -59,6 +59,20 @@ test('a_reload_keeps_you_in', async () => {
   assert.equal(await page.evaluate(() => client.restore()), null);
 });
 
+test('a_neighbours_cookie_beyond_ascii_changes_nothing', async () => {
+  const me = await w.visitor();
+  const page = await me.tab();
+  await me.login(page);
+  await page.evaluate(() => (document.cookie = 'greeting=Olá 🍪; path=/'));
+  await page.reload();
+  await me.client(page);
+  assert.equal((await page.evaluate(() => client.restore())).username, 'alice');
+  assert.equal(await profile(page), 200);
+  await page.evaluate(() => client.logout());
+  assert.equal(await me.cookie('refreshtoken'), undefined);
+  assert.deepEqual(await ending(page), ['session_revoked', 'logout']);
+});
+
 test('a_new_tab_needs_no_request_and_what_one_tab_does_all_see', async () => {
   const me = await w.visitor();
   const one = await me.tab();
