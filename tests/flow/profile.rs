@@ -34,6 +34,27 @@ fn the_profile_has_the_fields_of_djangos_user() {
 }
 
 #[test]
+fn a_superusers_profile_lists_every_permission_there_is_and_the_token_what_was_given() {
+    let world = World::builder().set("extra_claims", "permissions,is_superuser").start();
+    world.superuser("root");
+    world.user("alice");
+    let every: Vec<String> = world.sql("SELECT app || '.' || codename FROM permissions ORDER BY 1").lines().map(str::to_owned).collect();
+    assert!(every.contains(&"auth.change_user".to_owned()), "{every:?}");
+    let mut browser = world.browser();
+    let login = browser.login("root").expect(200).json();
+    let profile = browser.get("/accounts/profile").expect(200).json();
+    let patched = browser.request("PATCH", "/accounts/profile").json(&json!({"first_name": "R"})).send().expect(200).json();
+    let again = browser.get("/accounts/profile").expect(200).json();
+    for shown in [&login, &profile, &patched, &again] {
+        assert_eq!(shown["user"]["permissions"], json!(every));
+    }
+    let claims = countersign_e2e::claims_of(&browser.access_token);
+    assert_eq!((&claims["permissions"], &claims["is_superuser"]), (&json!([]), &json!(true)));
+    let alice = world.logged_in("alice").get("/accounts/profile").expect(200).json();
+    assert_eq!(alice["user"]["permissions"], json!([]));
+}
+
+#[test]
 fn own_fields_change_and_others_never() {
     let world = World::start();
     world.user("alice");

@@ -192,7 +192,7 @@ pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checke
     }
     let session = begin.session.id;
     let user = if is_in_the_store {
-        let user = Arc::new(user.logged_in(now));
+        let user = Arc::new(auth.people.logged_in(user, now).await?);
         auth.users.keep(Arc::clone(&user), moment);
         user
     } else {
@@ -227,7 +227,7 @@ async fn look_again(auth: &Auth, id: UserId, checked: &EncodedPassword, session:
     let found = auth.people.candidate(id).await?.filter(|found| found.user.account().is_active());
     match found {
         Some(found) if found.password.as_str() == checked.as_str() => {
-            let user = Arc::new(found.user.logged_in(now));
+            let user = Arc::new(auth.people.logged_in(found.user, now).await?);
             auth.users.keep(Arc::clone(&user), moment);
             Ok(Some(user))
         }

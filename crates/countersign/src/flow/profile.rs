@@ -82,6 +82,7 @@ pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated,
     who.still(&auth)?;
     let user = auth.store.update_profile(who.user().id(), change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.catch_up().await?;
+    let user = auth.people.shown(user).await?;
     Ok(answer(ProfileResponse { user }, []))
 }
 

@@ -99,6 +99,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Replaces an outdated encoding of the same password. Ends nothing. `false`, and nothing is done, when the password is not `old` any more.
     async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
 
+    /// Every permission as `app.codename`, sorted; the first 10,000.
+    async fn permission_names(&self) -> Result<Vec<String>, StoreError>;
+
     /// The kinds of hash that are live: each encoded password's part before the salt, once.
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
 

@@ -155,7 +155,10 @@ impl Directory {
 
     pub(crate) async fn by_id(&self, id: UserId) -> Result<Option<KnownUser>, StoreError> {
         match self {
-            Self::Own(store) => Ok(store.user_by_id(id).await?.map(KnownUser::new)),
+            Self::Own(store) => match store.user_by_id(id).await? {
+                Some(user) => Ok(Some(self.known(user).await?)),
+                None => Ok(None),
+            },
             Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| found.user)),
         }
     }
@@ -171,6 +174,35 @@ impl Directory {
                 Ok(found.map(|found| FoundUser { user: Candidate::Custom(found.user), password: found.password }))
             }
         }
+    }
+
+    /// A row of the store's as profile and login show it: of an active superuser every permission there is, since that is what they have. Tokens say what was given, as ever: they
+    /// have little room, and `is_superuser` says the rest.
+    pub(crate) async fn shown(&self, user: User) -> Result<User, StoreError> {
+        match self {
+            Self::Own(store) if user.is_superuser && user.is_active => Ok(User { permissions: store.permission_names().await?, ..user }),
+            _ => Ok(user),
+        }
+    }
+
+    async fn known(&self, user: User) -> Result<KnownUser, StoreError> {
+        if !user.is_superuser {
+            return Ok(KnownUser::new(user));
+        }
+        let shown = self.shown(user.clone()).await?;
+        Ok(KnownUser::shown_as(user, &shown))
+    }
+
+    /// The user as they are after the login.
+    pub(crate) async fn logged_in(&self, user: Candidate, now: Timestamp) -> Result<KnownUser, StoreError> {
+        let user = match user {
+            Candidate::Own(mut user) => {
+                user.last_login = Some(now);
+                self.known(*user).await?
+            }
+            Candidate::Custom(user) => user,
+        };
+        Ok(user.dated(seconds(now)))
     }
 
     /// The user with this id, as one who is about to log in.
@@ -264,18 +296,6 @@ impl Candidate {
             Self::Own(user) => &**user,
             Self::Custom(user) => &**user,
         }
-    }
-
-    /// The user as she is after the login.
-    pub(crate) fn logged_in(self, now: Timestamp) -> KnownUser {
-        let user = match self {
-            Self::Own(mut user) => {
-                user.last_login = Some(now);
-                KnownUser::new(*user)
-            }
-            Self::Custom(user) => user,
-        };
-        user.dated(seconds(now))
     }
 
     /// Whether the store has the row, and can ask for it in the transaction in which the session begins.

@@ -7,6 +7,8 @@ use countersign_verify::Account;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::User;
+
 /// A user as the cache knows her: of whatever type, and her profile as it goes out, written once.
 pub(crate) struct KnownUser {
     account: Box<dyn Account>,
@@ -20,10 +22,17 @@ pub(crate) struct KnownUser {
 
 impl KnownUser {
     pub(crate) fn new<U: Account + Serialize>(user: U) -> Self {
-        let json = serde_json::value::to_raw_value(&user).unwrap_or_else(|error| {
-            tracing::error!(%error, user = %user.id(), "this user cannot be written as JSON; the profile is empty");
-            RawValue::NULL.to_owned()
-        });
+        let json = json_of(&user, &user);
+        Self::with_json(user, json)
+    }
+
+    /// A user whose profile shows another row.
+    pub(crate) fn shown_as(user: User, shown: &User) -> Self {
+        let json = json_of(&user, shown);
+        Self::with_json(user, json)
+    }
+
+    fn with_json(user: impl Account, json: Box<RawValue>) -> Self {
         let profile = format!("{{\"user\":{json}}}").into_bytes().into();
         Self { account: Box::new(user), json, profile, read_at: 0, taken_up: AtomicU64::new(0) }
     }
@@ -68,6 +77,13 @@ impl KnownUser {
     pub(crate) fn profile(&self) -> &Arc<[u8]> {
         &self.profile
     }
+}
+
+fn json_of(user: &dyn Account, shown: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(shown).unwrap_or_else(|error| {
+        tracing::error!(%error, user = %user.id(), "this user cannot be written as JSON; the profile is empty");
+        RawValue::NULL.to_owned()
+    })
 }
 
 impl Deref for KnownUser {

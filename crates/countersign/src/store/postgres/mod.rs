@@ -170,6 +170,10 @@ impl Store for PostgresStore {
         tell!(self, client => users::upgrade_password(client, id, old, new))
     }
 
+    async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
+        ask!(self, client => users::permission_names(client))
+    }
+
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
         ask!(self, client => users::password_kinds(client))
     }

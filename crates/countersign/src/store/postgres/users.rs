@@ -245,6 +245,11 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
     client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, StoreError> {
+    let statement = client.prepare_cached("SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000").await?;
+    client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 pub(super) async fn set_active(client: &mut Object, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
     if active {
         let statement = client.prepare_cached("UPDATE users SET is_active = true WHERE id = $1").await?;

@@ -169,6 +169,10 @@ impl Store for SqliteStore {
         self.writer.run(move |c| users::upgrade_password(c, id, &old, &new)).await
     }
 
+    async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.run(users::permission_names).await
+    }
+
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
         self.readers.run(users::password_kinds).await
     }

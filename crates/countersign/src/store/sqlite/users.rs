@@ -182,6 +182,11 @@ pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, Sto
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
+pub(super) fn permission_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000")?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn set_active(connection: &Connection, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
     let found = connection.prepare_cached("UPDATE users SET is_active = ? WHERE id = ?")?.execute(params![active, id.as_i64()])?;
     if !active {
