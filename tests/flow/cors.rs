@@ -1,6 +1,9 @@
 //! CORS with credentials, for the listed front ends only.
 
-use countersign_e2e::{Response, World};
+use std::time::Duration;
+
+use countersign_e2e::{PASSWORD, Response, World, eventually};
+use serde_json::json;
 
 fn world() -> World {
     World::builder()
@@ -62,6 +65,46 @@ fn what_is_public_any_page_may_read() {
             assert_eq!(allowed(&world.get(path)), Some("*"), "for a cache, too");
         }
     }
+}
+
+#[test]
+fn a_developers_page_on_the_same_machine_can_read_why_it_is_refused_and_nothing_else() {
+    let world = World::builder().set("public_url", "http://localhost:8000").start();
+    world.user("alice");
+    for origin in ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:8080"] {
+        let asked = world.request("OPTIONS", "/accounts/login").header("Origin", origin).header("Access-Control-Request-Method", "POST");
+        assert_eq!(allowed(&asked.send()), Some(origin));
+        let login = world.request("POST", "/accounts/login").header("Origin", origin);
+        let refused = login.json(&json!({"username": "alice", "password": PASSWORD})).send().expect_problem(403, "csrf_failed");
+        assert_eq!((allowed(&refused), refused.header("access-control-allow-credentials")), (Some(origin), Some("true")));
+        assert!(refused.text_at("detail").contains("allow_origins"));
+        for path in ["/accounts/profile", "/accounts/csrf"] {
+            assert_eq!(allowed(&world.request("GET", path).header("Origin", origin).send()), None, "{path}");
+        }
+    }
+    for origin in ["https://evil.example", "http://localhost.evil.example", "http://evil.example:8000", "null"] {
+        let refused = world.request("POST", "/accounts/login").header("Origin", origin).send().expect_problem(403, "csrf_failed");
+        assert_eq!(allowed(&refused), None, "{origin}");
+    }
+    let abroad = World::builder().set("public_url", "https://id.example.com").start();
+    let refused = abroad.request("POST", "/accounts/login").header("Origin", "http://localhost:5173").send().expect(403);
+    assert_eq!(allowed(&refused), None);
+}
+
+#[test]
+fn a_refused_origin_leaves_one_warning_that_names_the_setting() {
+    let world = World::builder().virtual_time().start();
+    let warnings = || world.log().matches("add the origin to allow_origins").count();
+    for _ in 0..20 {
+        let refused = world.request("POST", "/accounts/login").header("Origin", "https://app.example.com").send();
+        refused.expect_problem(403, "csrf_failed");
+    }
+    eventually("there is a warning", || warnings() > 0);
+    assert!(world.log().contains("https://app.example.com"));
+    world.clock().advance(Duration::from_secs(120));
+    world.request("POST", "/accounts/refresh").header("Origin", "https://other.example").send().expect_problem(403, "csrf_failed");
+    eventually("there is another", || world.log().contains("https://other.example"));
+    assert_eq!(warnings(), 2);
 }
 
 #[test]

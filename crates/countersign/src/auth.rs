@@ -17,6 +17,7 @@ use crate::device::DeviceTokens;
 use crate::events::Events;
 use crate::feed::Feed;
 use crate::http::authenticated::Attached;
+use crate::http::guard::RefusedOrigins;
 use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::revocation_list::RevocationList;
@@ -67,6 +68,7 @@ pub struct Inner {
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
+    pub(crate) refused_origins: RefusedOrigins,
     heard: Heard,
     pulse: Pulse,
     secrets: Secrets,
@@ -137,6 +139,7 @@ impl Auth {
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
+            refused_origins: RefusedOrigins::default(),
             heard: Heard::now(),
             pulse: Pulse::default(),
             people: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),

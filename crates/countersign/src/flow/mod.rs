@@ -46,7 +46,7 @@ impl Auth {
     /// # });
     /// ```
     pub fn routes(&self) -> Router {
-        self.same_origin_routes().layer((map_request(read_on), Cors::of(self)))
+        self.same_origin_routes().layer((map_request(read_on), Cors::of_endpoints(self)))
     }
 
     /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin` header goes to [`routes`](Self::routes), and adds `Vary: origin` to

@@ -17,7 +17,7 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -41,26 +41,53 @@ use crate::auth::Auth;
 /// # });
 /// ```
 #[derive(Debug, Clone)]
-pub struct Cors(Option<Auth>);
+pub struct Cors {
+    /// Nothing where no page of another origin may read anything.
+    auth: Option<Auth>,
+    /// Whether pages of this machine may read why they are refused.
+    tells_developers: bool,
+}
 
 impl Cors {
     pub(crate) fn of(auth: &Auth) -> Self {
         let is_closed = auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty();
-        Self((!is_closed).then(|| auth.clone()))
+        Self { auth: (!is_closed).then(|| auth.clone()), tells_developers: false }
+    }
+
+    /// For the endpoints. Where the public URL is on this machine, whoever develops a page on another port reads in the refusal which setting is missing, rather than nothing.
+    pub(crate) fn of_endpoints(auth: &Auth) -> Self {
+        let tells_developers = is_here(auth.checked.public_origin.as_str());
+        let auth = if tells_developers { Some(auth.clone()) } else { Self::of(auth).auth };
+        Self { auth, tells_developers }
     }
 
     /// Whether no origin but the server's own is let in, so that there is nothing to do.
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.is_none()
+        self.auth.is_none()
     }
 
     /// The origin of a page that may read the answer.
     fn listed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let checked = &self.0.as_ref()?.checked;
+        let checked = &self.auth.as_ref()?.checked;
         let origin = headers.get(ORIGIN)?;
         let text = origin.to_str().ok()?;
         (checked.allow_origins.allows(text) || checked.native_origins.allows(text)).then(|| origin.clone())
     }
+
+    /// The origin of a page on this machine, where such pages are told why they are refused.
+    fn developers(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let own = self.auth.as_ref()?.checked.public_origin.as_str();
+        let origin = headers.get(ORIGIN).filter(|_| self.tells_developers)?;
+        origin.to_str().ok().filter(|text| *text != own && is_here(text))?;
+        Some(origin.clone())
+    }
+}
+
+/// Whether an origin is on this machine.
+fn is_here(origin: &str) -> bool {
+    let Some((_, host)) = origin.split_once("://") else { return false };
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 impl<S: Clone> Layer<S> for Cors {
@@ -105,12 +132,15 @@ where
         if self.cors.is_closed() {
             return Answer::Open { answer: self.inner.call(request) };
         }
-        let Some(origin) = self.cors.listed(request.headers()) else { return Answer::Plain { answer: self.inner.call(request) } };
+        let listed = self.cors.listed(request.headers());
+        let Some(origin) = listed.clone().or_else(|| self.cors.developers(request.headers())) else {
+            return Answer::Plain { answer: self.inner.call(request) };
+        };
         // Any other `OPTIONS` is a method like another (Fetch, 3.2.2).
         if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return Answer::Preflight { origin };
         }
-        Answer::Cors { origin, answer: self.inner.call(request) }
+        Answer::Cors { origin, only_refusals: listed.is_none(), answer: self.inner.call(request) }
     }
 }
 
@@ -131,9 +161,10 @@ pin_project_lite::pin_project! {
     #[project = Projected]
     #[allow(missing_docs)]
     pub enum Answer<F> {
-        /// To a request from a page of a listed origin.
+        /// To a request from a page of a listed origin; or of another one on this machine, which may read refusals only.
         Cors {
             origin: HeaderValue,
+            only_refusals: bool,
             #[pin]
             answer: F,
         },
@@ -163,10 +194,15 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Cors { origin, answer } => {
+            Projected::Cors { origin, only_refusals, answer } => {
                 let mut answer = ready!(answer.poll(context));
                 if let Ok(response) = &mut answer {
+                    let is_hidden = *only_refusals && response.status() != StatusCode::FORBIDDEN;
                     let headers = response.headers_mut();
+                    if is_hidden {
+                        headers.append(VARY, HeaderValue::from_static("origin"));
+                        return Poll::Ready(answer);
+                    }
                     allow(headers, origin);
                     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
                 }
