@@ -51,6 +51,7 @@ fn metrics_are_served_where_they_were_asked_for_and_nowhere_else() {
         "countersign_requests_total{route=\"/accounts/profile\",status=\"2xx\"} 1",
         "countersign_requests_total{route=\"/accounts/login\",status=\"2xx\"} 1",
         "countersign_logins_total{result=\"succeeded\"} 1",
+        "countersign_races_total 0",
         "countersign_thefts_total 0",
         "countersign_requests_total{route=\"other\",status=\"4xx\"} 2",
         "countersign_request_seconds_count{route=\"/accounts/profile\"} 1",

@@ -152,7 +152,7 @@ async fn rotate_on(store: Arc<SqliteStore>, id: u64, end: Instant) -> u64 {
             parent: Some(jti(number - 1)),
             issued_at: now.as_second().unsigned_abs(),
         };
-        let rotate = Rotate { session, token, transport: Transport::Cookie, now, window: Duration::from_secs(30) };
+        let rotate = Rotate { session, token, transport: Transport::Cookie, now, window: Duration::from_secs(30), ip: None };
         assert!(matches!(store.rotate_session(rotate).await, Ok(Rotation::Granted { .. })));
     }
     number

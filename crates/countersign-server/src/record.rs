@@ -150,7 +150,7 @@ macro_rules! both {
     };
 }
 
-both!(on_login, on_throttled, on_refresh, on_logout, on_logout_all, on_theft, on_password_changed);
+both!(on_login, on_throttled, on_refresh, on_race, on_logout, on_logout_all, on_theft, on_password_changed);
 
 /// What the writing task works with.
 struct Pen {

@@ -63,6 +63,12 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
+    /// A stale refresh token was forgiven, at a price: of two tabs at once, of a client that died, or of a
+    /// thief who keeps in step with somebody. Now and then is nothing; one after another is worth a look.
+    fn on_race(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
     /// A session was ended by its owner.
     fn on_logout(&self, event: &Event<'_>) {
         let _ = event;

@@ -146,13 +146,14 @@ struct List<'a> {
 }
 
 /// Every kind: the word in an address, the words for people, whether somebody should look at it.
-const KINDS: [(AuditKind, &str, &str, bool); 26] = [
+const KINDS: [(AuditKind, &str, &str, bool); 27] = [
     (AuditKind::Login, "login", "Signed in", false),
     (AuditKind::LoginFailed, "login-failed", "Sign-in failed", false),
     (AuditKind::LoginThrottled, "login-throttled", "Sign-in put off", false),
     (AuditKind::Logout, "logout", "Signed out", false),
     (AuditKind::LogoutAll, "logout-all", "Signed out everywhere", false),
     (AuditKind::TokenTheft, "theft", "Token theft", true),
+    (AuditKind::RaceRepeated, "race", "Stale token forgiven again", false),
     (AuditKind::RotationHealed, "healed", "Went on after a restore", false),
     (AuditKind::PasswordChanged, "password-changed", "Changed the own password", false),
     (AuditKind::PasswordSet, "password-set", "Set a password", false),

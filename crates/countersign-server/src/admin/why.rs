@@ -64,8 +64,14 @@ pub(super) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
         ],
         State::By(other) => vec![format!("It was ended on {ended} ({other}).")],
     };
-    if steps.iter().filter(|step| step.kind == StepKind::Race).count() >= MANY {
-        said.push("Many of its last refreshes came two at a time: several tabs or threads of the client refresh without taking turns. It does no harm.".to_owned());
+    if steps.iter().filter(|step| matches!(step.kind, StepKind::Race | StepKind::Restart)).count() >= MANY {
+        said.push(
+            "Many of its last refreshes came with a token that had just been replaced. Mostly several tabs or threads of the \
+             client refresh without taking turns, and that does no harm. But somebody who copied the refresh token, and \
+             keeps in step with the client, looks just the same, until the session's credit for it is used up. If the \
+             client does take turns, or if the addresses in the audit log are not all the user's, end the session."
+                .to_owned(),
+        );
     }
     said
 }
@@ -75,7 +81,10 @@ pub(super) fn step_told(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Rotated => "The newest token was turned in for the next, as usual.",
         StepKind::Race => {
-            "A token came that had just been replaced: two tabs, or a request and its repetition, at the same moment. It was answered."
+            "A token came that had just been replaced: two tabs, or a request and its repetition, at the same moment; or a copied cookie that acts in step. It was answered."
+        }
+        StepKind::Restart => {
+            "A token came that had been replaced within half a minute: of a browser that died before it wrote its cookies down, or of somebody with a copy. It was answered."
         }
         StepKind::Healed => {
             "A token came that the database did not know yet: it had been restored from a backup, or taken over by a copy that lagged. The session went on from there."

@@ -17,6 +17,7 @@ pub(crate) struct Counts {
     thefts: IntCounter,
     log_lines_lost: IntCounter,
     panics: IntCounter,
+    races: IntCounter,
 }
 
 impl Counts {
@@ -34,6 +35,7 @@ impl Counts {
             refreshes: IntCounter::new("countersign_refreshes_total", "Sessions refreshed")?,
             logouts: IntCounter::new("countersign_logouts_total", "Sessions ended by their owners; ending all of them counts once")?,
             password_changes: IntCounter::new("countersign_password_changes_total", "Passwords changed by their owners")?,
+            races: IntCounter::new("countersign_races_total", "Stale refresh tokens forgiven, once a generation of a session")?,
             thefts: IntCounter::new("countersign_thefts_total", "Sessions ended because two parties held their refresh tokens")?,
             log_lines_lost: log.lost.clone(),
             panics: log.panics.clone(),
@@ -51,7 +53,9 @@ impl Counts {
     /// When a name is taken.
     pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.logins.clone()))?;
-        for counter in [&self.refreshes, &self.logouts, &self.password_changes, &self.thefts, &self.log_lines_lost, &self.panics] {
+        for counter in
+            [&self.refreshes, &self.logouts, &self.password_changes, &self.races, &self.thefts, &self.log_lines_lost, &self.panics]
+        {
             registry.register(Box::new(counter.clone()))?;
         }
         Ok(())
@@ -73,6 +77,10 @@ impl Events for Counts {
 
     fn on_refresh(&self, _: &Event<'_>) {
         self.refreshes.inc();
+    }
+
+    fn on_race(&self, _: &Event<'_>) {
+        self.races.inc();
     }
 
     fn on_logout(&self, _: &Event<'_>) {

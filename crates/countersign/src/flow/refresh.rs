@@ -79,7 +79,7 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
     auth.refresh_limit.check(claims.sid, now).map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
 
     let session = claims.sid;
-    let rotate = Rotate { session, token: presented(&claims), transport, now, window: auth.settings.race_window };
+    let rotate = Rotate { session, token: presented(&claims), transport, now, window: auth.settings.race_window, ip: Some(peer.ip) };
     let (user_id, created_at, expires_at, child, event) = match auth.store.rotate_session(rotate).await? {
         Rotation::Granted { user_id, created_at, expires_at, child, event } => (user_id, created_at, expires_at, child, event),
         Rotation::Reused { user_id } => {
@@ -102,7 +102,10 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Some(RotationEvent::Rollback) => {
             tracing::warn!(user = %user_id, session = %session, event = "state_rollback", "a token was newer than the store: was a backup restored?");
         }
-        Some(RotationEvent::Race) => tracing::debug!(session = %session, "a late refresh was forgiven"),
+        Some(RotationEvent::Race { is_repeated: true, .. }) => {
+            tracing::info!(user = %user_id, session = %session, ip = %peer.ip, event = "race_repeated", "a stale refresh token was forgiven again");
+        }
+        Some(RotationEvent::Race { .. }) => tracing::debug!(session = %session, "a stale refresh token was forgiven"),
         None => {}
     }
     let user = auth
@@ -124,7 +127,11 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         now,
     };
     let issued = grant.issue(auth)?;
-    auth.events.on_refresh(&peer.event(now, Some(&**user), Some(session)));
+    let told = peer.event(now, Some(&**user), Some(session));
+    auth.events.on_refresh(&told);
+    if matches!(event, Some(RotationEvent::Race { price: 1.., .. })) {
+        auth.events.on_race(&told);
+    }
     Ok(answer(issued.tokens, issued.cookies))
 }
 

@@ -7,8 +7,17 @@
 //! minted and never came back is not remembered at all: its signature proves it, its parent places it. So a lost answer costs nothing, and two parties with one
 //! lineage show themselves, because only one child of the current token can be the next current token.
 //!
-//! All times are whole seconds since 1970-01-01 UTC, as a token's `iat` is. Seconds are enough: rounding both ends of a span down never makes a span of at most `n`
-//! seconds longer than `n`, so nobody honest loses by it, and a thief gains less than a second of a window that his credit bounds anyway.
+//! The row also remembers two *marks*: how far the lineage had come when the present bucket of half a
+//! window began, and the one before. They tell when the lineage *first* moved past a stale token. So
+//! somebody who makes generation after generation does not make an old token look as if it had been
+//! replaced just now; and race credit comes back by buckets in which something happened, not by
+//! generations, so that nobody can earn it by hurrying.
+//!
+//! All times are whole seconds since 1970-01-01 UTC, as a token's `iat` is. Seconds are enough: rounding
+//! both ends of a span down never makes a span of at most `n` seconds longer than `n`, so nobody honest
+//! loses by it. A request that took half a window comes at most that long after the step past its token,
+//! which came at most half a window after its bucket began, each in whole seconds: the sum is the window.
+//! A thief gains less than a second of a window that his credit bounds anyway.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,8 +40,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Decides what `token`, presented at `now` to a live session in `state`, leads to.
 ///
-/// `token` must have been verified: the decision believes what it says. `window` is how far apart, in whole seconds, two requests of one honest client may be
-/// (30 s by default). A clock that goes back forgives for that while: it never logs anyone out by itself.
+/// `token` must have been verified: the decision believes what it says. `window` is how far apart, in
+/// whole seconds, two requests of one honest client may be (30 s by default): a request and an answer
+/// may each take half of it, and a browser may be that late in writing its cookies down. A clock that
+/// goes back forgives for that while: it never logs anyone out by itself.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,9 +59,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///     assert!(matches!(decide(&state, &token, now, window), Decision::Mint { state: None, .. }));
 /// }
 ///
-/// // Its child takes over; a stranger with the first token is too late by an hour.
+/// // Its child takes over, and the child's child; a stranger with the first token is too late.
 /// let child = Presented { generation: Generation(1), jti: Jti([2; 16]), parent: Some(first), issued_at: 4_900 };
+/// let next = Presented { generation: Generation(2), jti: Jti([3; 16]), parent: Some(child.jti), issued_at: 5_200 };
 /// let Decision::Mint { state: Some(state), .. } = decide(&state, &child, 5_200, window) else { unreachable!() };
+/// let Decision::Mint { state: Some(state), .. } = decide(&state, &next, 5_500, window) else { unreachable!() };
 /// assert_eq!(decide(&state, &token, 8_800, window), Decision::Reused);
 /// ```
 pub fn decide(state: &RotationState, token: &Presented, now: u64, window: Duration) -> Decision {
@@ -60,15 +73,15 @@ pub fn decide(state: &RotationState, token: &Presented, now: u64, window: Durati
     }
     // 3. The normal case: the answer arrived, and is used for the first time.
     if token.parent == Some(state.current_jti) {
-        return state.advanced_to(token, now).mint_and_keep(Rule::Successor, None);
+        return state.advanced_to(token, now, window).mint_and_keep(Rule::Successor, None);
     }
     // 4. A token one generation ahead is always a child of the current one, unless our own state went back. The signature proves that we minted it.
     if token.generation > state.generation {
-        return state.advanced_to(token, now).mint_and_keep(Rule::AheadOfState, Some(RotationEvent::Rollback));
+        return state.advanced_to(token, now, window).mint_and_keep(Rule::AheadOfState, Some(RotationEvent::Rollback));
     }
-    // 5. A stale relative within the window, while credit lasts.
-    if state.is_race(token, now, window)
-        && let Some(decision) = state.race()
+    // 5. A stale relative that an honest client may hold, while credit lasts.
+    if let Some(rule) = state.forgives(token, now, window)
+        && let Some(decision) = state.forgiven(rule)
     {
         return decision;
     }
@@ -130,7 +143,8 @@ pub struct Child {
 /// ```
 /// use countersign::session::rotation::Rule;
 ///
-/// assert_eq!([Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race].map(Rule::number), [2, 3, 4, 5]);
+/// let rules = [Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race, Rule::Restart];
+/// assert_eq!(rules.map(Rule::number), [2, 3, 4, 5, 5]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
@@ -142,6 +156,8 @@ pub enum Rule {
     AheadOfState,
     /// Rule 5: a stale relative whose request or answer was slow.
     Race,
+    /// Rule 5: a stale relative from the disk of a browser that died before it wrote its newest cookies.
+    Restart,
 }
 
 impl Rule {
@@ -155,7 +171,16 @@ impl Rule {
             Self::Repeated => 2,
             Self::Successor => 3,
             Self::AheadOfState => 4,
-            Self::Race => 5,
+            Self::Race | Self::Restart => 5,
+        }
+    }
+
+    /// What it costs, once a generation.
+    const fn price(self) -> u8 {
+        match self {
+            Self::Repeated | Self::Successor | Self::AheadOfState => 0,
+            Self::Race => RACE_COST,
+            Self::Restart => RESTART_COST,
         }
     }
 }
@@ -175,8 +200,16 @@ impl Rule {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RotationEvent {
-    /// A slow request or answer was forgiven.
-    Race,
+    /// A stale token was forgiven by rule 5.
+    Race {
+        /// What it cost of [`RACE_CREDIT`]; 0 when this generation's had been paid already.
+        price: u8,
+        /// It was paid, and an earlier one had not been earned back yet: the second in a row, or a later
+        /// one. Two tabs do that now and then; a thief who keeps in step does it all the time.
+        is_repeated: bool,
+        /// What is left of the credit.
+        credit: u8,
+    },
     /// The row was older than the token: a restored backup, or a failover to a replica that lagged.
     Rollback,
 }
@@ -201,7 +234,7 @@ pub struct Presented {
     pub issued_at: u64,
 }
 
-/// The rotation state of a session: six columns of its row.
+/// The rotation state of a session: ten columns of its row.
 ///
 /// ```
 /// use countersign::session::rotation::{Jti, RACE_CREDIT, RotationState};
@@ -215,7 +248,8 @@ pub struct RotationState {
     pub generation: Generation,
     /// The current token: the newest that a client has presented.
     pub current_jti: Jti,
-    /// When it was minted, in whole seconds since 1970.
+    /// When it was minted, in whole seconds since 1970. No rule asks for it any more; nodes of the first
+    /// version do, which may run on the same database.
     pub current_iat: u64,
     /// When it was first presented, in whole seconds since 1970.
     pub current_since: u64,
@@ -223,6 +257,33 @@ pub struct RotationState {
     pub race_credit: u8,
     /// The generation for which a race has been paid. Others of the same generation are free: a row of tabs is one race.
     pub race_charged: Option<Generation>,
+    /// How far the lineage had come when the present bucket of half a window began.
+    pub mark: Mark,
+    /// The same of the bucket before.
+    pub earlier_mark: Mark,
+}
+
+/// How far the lineage had come a little earlier: a token of this generation or a newer one was moved
+/// past at this time or later.
+///
+/// ```
+/// use countersign::session::rotation::{Generation, Jti, Mark, RotationState};
+///
+/// let state = RotationState::new(Jti([1; 16]), 1_000);
+/// assert_eq!(state.mark, Mark { generation: Generation::FIRST, since: 1_000 });
+/// assert_eq!(state.earlier_mark, Mark::LONG_AGO);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// The generation that was current just before.
+    pub generation: Generation,
+    /// When its first successor was presented, in whole seconds since 1970.
+    pub since: u64,
+}
+
+impl Mark {
+    /// What a new session has for the bucket before its first.
+    pub const LONG_AGO: Self = Self { generation: Generation::FIRST, since: 0 };
 }
 
 impl RotationState {
@@ -242,37 +303,82 @@ impl RotationState {
             current_since: now,
             race_credit: RACE_CREDIT,
             race_charged: None,
+            mark: Mark { generation: Generation::FIRST, since: now },
+            earlier_mark: Mark::LONG_AGO,
         }
     }
 
-    fn advanced_to(&self, token: &Presented, now: u64) -> Self {
+    /// The marks of a row that has none, because a program of the first version wrote it: the current
+    /// token took over from the last few generations when it was first presented.
+    ///
+    /// Which of them were moved past in its half minute, such a row does not say. It is read in favour
+    /// of the client, and for one refresh only: the next one sets a true mark.
+    ///
+    /// ```
+    /// use countersign::session::rotation::{Generation, Mark, RotationState};
+    ///
+    /// let mark = RotationState::mark_of_old_row(Generation(9), 5_000);
+    /// assert_eq!(mark, Mark { generation: Generation(7), since: 5_000 });
+    /// ```
+    pub const fn mark_of_old_row(generation: Generation, current_since: u64) -> Mark {
+        Mark { generation: Generation(generation.0.saturating_sub(OLD_ROW_GENERATIONS)), since: current_since }
+    }
+
+    fn advanced_to(&self, token: &Presented, now: u64, window: Duration) -> Self {
+        let begins_bucket = Duration::from_secs(now.saturating_sub(self.mark.since)) > window / 2;
+        // A mark in the future means that our clock went back. It would stand for as long as the clock
+        // was ahead; time that did not pass earns no credit.
+        let clock_went_back = Duration::from_secs(self.mark.since.saturating_sub(now)) > window;
+        let (mark, earlier_mark) = if begins_bucket || clock_went_back {
+            (Mark { generation: self.generation, since: now }, self.mark)
+        } else {
+            (self.mark, self.earlier_mark)
+        };
+        let earned = if begins_bucket { RACE_RESTORED } else { 0 };
         Self {
             generation: token.generation,
             current_jti: token.jti,
             current_iat: token.issued_at,
             current_since: now,
-            race_credit: self.race_credit.saturating_add(RACE_RESTORED).min(RACE_CREDIT),
+            race_credit: self.race_credit.saturating_add(earned).min(RACE_CREDIT),
             race_charged: self.race_charged,
+            mark,
+            earlier_mark,
         }
     }
 
-    /// Its request was slow, so that another tab's came first; or its answer was slow, and overwrote a newer cookie. The second shows only in the times of
-    /// *minting*: a late answer can lie in the cookie jar for hours before that cookie is next sent.
-    fn is_race(&self, token: &Presented, now: u64, window: Duration) -> bool {
-        // A time of presentation that lies in the future means that our clock went back: then it tells nothing against the client.
-        let since_presented = Duration::from_secs(now.saturating_sub(self.current_since));
-        let between_mints = Duration::from_secs(self.current_iat.abs_diff(token.issued_at));
-        since_presented <= window || between_mints <= window
+    /// Which case of rule 5 the token is. It counts from the *first* step past it: somebody who makes
+    /// many steps himself does not make the token look fresh.
+    fn forgives(&self, token: &Presented, now: u64, window: Duration) -> Option<Rule> {
+        // A time that lies in the future means that our clock went back: then it tells nothing against the client.
+        let within = |from: u64, to: u64| Duration::from_secs(to.saturating_sub(from)) <= window;
+        let in_this_bucket = token.generation >= self.mark.generation;
+        let in_the_last = token.generation >= self.earlier_mark.generation;
+        let is_slow_request = match (in_this_bucket, in_the_last) {
+            (true, _) => within(self.mark.since, now),
+            (false, true) => within(self.earlier_mark.since, now),
+            (false, false) => false,
+        };
+        // An answer was slow, and overwrote a newer cookie. It may have lain in the jar for hours since:
+        // only the times of minting and of taking over tell.
+        let is_late_answer = within(token.issued_at, self.current_since);
+        if is_slow_request || is_late_answer {
+            return Some(Rule::Race);
+        }
+        let all_within_the_window = in_this_bucket || (in_the_last && within(self.earlier_mark.since, self.current_since));
+        all_within_the_window.then_some(Rule::Restart)
     }
 
-    /// Forgives a race, if it can be paid. The child descends from the current token, so that both parties of the race meet again.
-    fn race(&self) -> Option<Decision> {
+    /// Forgives, if it can be paid. The child descends from the current token, so that both parties of the race meet again.
+    fn forgiven(&self, rule: Rule) -> Option<Decision> {
         if self.race_charged == Some(self.generation) {
-            return Some(self.mint(Rule::Race, Some(RotationEvent::Race)));
+            return Some(self.mint(rule, Some(RotationEvent::Race { price: 0, is_repeated: false, credit: self.race_credit })));
         }
-        let race_credit = self.race_credit.checked_sub(RACE_COST)?;
+        let price = rule.price();
+        let race_credit = self.race_credit.checked_sub(price)?;
+        let is_repeated = self.race_credit < RACE_CREDIT;
         let charged = Self { race_credit, race_charged: Some(self.generation), ..*self };
-        Some(charged.mint_and_keep(Rule::Race, Some(RotationEvent::Race)))
+        Some(charged.mint_and_keep(rule, Some(RotationEvent::Race { price, is_repeated, credit: race_credit })))
     }
 
     fn mint(&self, rule: Rule, event: Option<RotationEvent>) -> Decision {
@@ -370,11 +476,18 @@ pub struct InvalidJti;
 /// The credit of a new session, and the most that it can have: five races in a row.
 pub const RACE_CREDIT: u8 = 25;
 
-/// What a race costs, once a generation.
+/// What a slow request or a late answer costs, once a generation.
 pub const RACE_COST: u8 = 5;
 
-/// What each new generation gives back.
+/// What a browser costs that died before its cookies were on the disk, once a generation.
+pub const RESTART_COST: u8 = 12;
+
+/// What a bucket of half a window gives back in which the lineage moved.
 pub const RACE_RESTORED: u8 = 1;
+
+/// How many generations behind the current one a row of the first version may have been when its
+/// current token took over.
+const OLD_ROW_GENERATIONS: u64 = 2;
 
 const JTI_TEXT_BYTES: usize = 22;
 
@@ -389,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_takes_over_and_gives_credit_back_up_to_the_full() {
+    fn a_child_takes_over_begins_a_bucket_and_gives_credit_back_up_to_the_full() {
         let state = RotationState { race_credit: 24, ..RotationState::new(jti(0), 100) };
         let next = RotationState {
             generation: Generation(1),
@@ -397,12 +510,33 @@ mod tests {
             current_iat: 200,
             current_since: 900,
             race_credit: 25,
+            mark: mark(0, 900),
+            earlier_mark: mark(0, 100),
             ..state
         };
         assert_eq!(decide(&state, &token(1, 1, Some(0), 200), 900, WINDOW), next.mint_and_keep(Rule::Successor, None));
-        let Decision::Mint { state: Some(later), child, .. } = decide(&next, &token(2, 2, Some(1), 900), 1_200, WINDOW) else { panic!() };
-        assert_eq!(later.race_credit, RACE_CREDIT);
-        assert_eq!(child, Child { parent: jti(2), generation: Generation(3) });
+        let later = after(&next, &token(2, 2, Some(1), 900), 1_200);
+        assert_eq!((later.race_credit, later.mark, later.earlier_mark), (RACE_CREDIT, mark(1, 1_200), mark(0, 900)));
+        assert_eq!(later.child(), Child { parent: jti(2), generation: Generation(3) });
+    }
+
+    #[test]
+    fn a_bucket_lasts_for_half_a_window_and_gives_one_credit_however_much_happens_in_it() {
+        let begun = RotationState { race_credit: 10, ..at_second_generation() };
+        let busy = (3..=18)
+            .fold(begun, |state, number| after(&state, &token(number, number.into(), Some(number - 1), 600), 597 + u64::from(number)));
+        assert_eq!((busy.generation, busy.current_since), (Generation(18), 615));
+        assert_eq!((busy.race_credit, busy.mark, busy.earlier_mark), (10, begun.mark, begun.earlier_mark));
+        let next = after(&busy, &token(19, 19, Some(18), 615), 616);
+        assert_eq!((next.race_credit, next.mark, next.earlier_mark), (11, mark(18, 616), begun.mark));
+    }
+
+    #[test]
+    fn half_of_an_odd_window_is_not_rounded() {
+        for (window, at, begins) in [(31, 615, false), (31, 616, true), (1, 600, false), (1, 601, true)] {
+            let decision = decide(&at_second_generation(), &token(3, 3, Some(2), 600), at, Duration::from_secs(window));
+            assert!(matches!(decision, Decision::Mint { state: Some(state), .. } if (state.mark.since == at) == begins), "{window} {at}");
+        }
     }
 
     #[test]
@@ -420,28 +554,80 @@ mod tests {
         let state = RotationState { race_credit: 5, ..at_second_generation() };
         let sibling = token(22, 2, Some(1), 300);
         let charged = RotationState { race_credit: 0, race_charged: Some(Generation(2)), ..state };
-        assert_eq!(decide(&state, &sibling, 9_000, WINDOW), charged.mint_and_keep(Rule::Race, Some(RotationEvent::Race)));
-        assert_eq!(decide(&charged, &sibling, 9_000, WINDOW), charged.mint(Rule::Race, Some(RotationEvent::Race)));
-        assert_eq!(decide(&RotationState { race_credit: 4, ..state }, &sibling, 9_000, WINDOW), Decision::Reused);
+        let race = |price, is_repeated| Some(RotationEvent::Race { price, is_repeated, credit: 0 });
+        assert_eq!(decide(&state, &sibling, 620, WINDOW), charged.mint_and_keep(Rule::Race, race(5, true)));
+        assert_eq!(decide(&charged, &sibling, 625, WINDOW), charged.mint(Rule::Race, race(0, false)));
+        assert_eq!(decide(&charged, &sibling, 9_000, WINDOW), charged.mint(Rule::Restart, race(0, false)), "whatever it was paid for");
+        assert_eq!(decide(&RotationState { race_credit: 4, ..state }, &sibling, 620, WINDOW), Decision::Reused);
+        let dear = RotationState { race_credit: 12, ..state };
+        assert_eq!(decide(&dear, &sibling, 9_000, WINDOW), charged.mint_and_keep(Rule::Restart, race(12, true)));
+        assert_eq!(decide(&RotationState { race_credit: 11, ..state }, &sibling, 9_000, WINDOW), Decision::Reused);
     }
 
     #[test]
-    fn the_window_is_inclusive_and_either_half_is_enough() {
+    fn the_second_race_is_a_repeated_one_until_the_first_is_earned_back() {
         let state = at_second_generation();
-        let (siblings, old) = (token(22, 2, Some(1), 330), token(1, 1, Some(0), 100));
-        let is_race = |token, now| matches!(decide(&state, &token, now, WINDOW), Decision::Mint { rule: Rule::Race, .. });
-        assert!(is_race(siblings, 1_000_000), "minted 30 s apart");
-        assert!(!is_race(token(22, 2, Some(1), 331), 1_000_000));
-        assert!(is_race(token(22, 2, Some(1), 270), 1_000_000), "minted earlier, by 30 s");
-        assert!(is_race(old, 630), "presented 30 s after the current one");
-        assert!(!is_race(old, 631));
+        let event = |state: &RotationState| match decide(state, &token(22, 2, Some(1), 300), 620, WINDOW) {
+            Decision::Mint { event: Some(RotationEvent::Race { is_repeated, .. }), .. } => is_repeated,
+            other => panic!("{other:?}"),
+        };
+        assert!(!event(&state));
+        assert!(event(&RotationState { race_credit: RACE_CREDIT - 1, ..state }));
     }
 
     #[test]
-    fn a_clock_that_goes_back_logs_nobody_out() {
+    fn a_request_may_be_as_late_as_the_window_after_the_first_step_past_its_token() {
+        let state = RotationState { mark: mark(1, 600), earlier_mark: mark(0, 580), ..at_second_generation() };
+        let rule = |number, generation, now| rule(&state, &token(number, generation, None, 0), now);
+        assert_eq!(rule(22, 2, 630), Some(Rule::Race));
+        assert_eq!(rule(1, 1, 630), Some(Rule::Race));
+        assert_eq!(rule(1, 1, 631), Some(Rule::Restart));
+        assert_eq!(rule(9, 0, 610), Some(Rule::Race), "moved past in the bucket before");
+        assert_eq!(rule(9, 0, 611), Some(Rule::Restart));
+    }
+
+    #[test]
+    fn an_answer_may_be_as_late_as_the_window_however_long_it_lies_in_the_jar() {
+        let state = RotationState { mark: mark(2, 500), earlier_mark: mark(2, 400), ..at_second_generation() };
+        let rule = |issued_at| rule(&state, &token(22, 1, Some(0), issued_at), 1_000_000);
+        assert_eq!(rule(570), Some(Rule::Race));
+        assert_eq!(rule(569), None);
+        assert_eq!(rule(700), Some(Rule::Race), "a clock that went back");
+    }
+
+    #[test]
+    fn a_browser_that_died_is_forgiven_when_all_that_moved_past_it_did_so_within_the_window() {
+        let state = |earlier| RotationState { mark: mark(1, 600), earlier_mark: mark(0, earlier), ..at_second_generation() };
+        let rule = |earlier, generation| rule(&state(earlier), &token(9, generation, None, 0), 1_000_000);
+        assert_eq!(rule(570, 0), Some(Rule::Restart));
+        assert_eq!(rule(569, 0), None);
+        assert_eq!(rule(569, 1), Some(Rule::Restart));
+    }
+
+    #[test]
+    fn who_makes_the_generations_does_not_make_her_token_look_fresh() {
+        let stolen = at_second_generation();
+        let hers = token(33, 3, Some(2), 600);
+        let his = (3..=17).fold(stolen, |state, number| {
+            after(&state, &token(number, number.into(), Some(number - 1), 600), 300 + 20 * u64::from(number) + 300)
+        });
+        assert_eq!(his.race_credit, RACE_CREDIT);
+        assert_eq!(his.current_since, 940);
+        assert_eq!(decide(&his, &hers, 941, WINDOW), Decision::Reused);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_logs_nobody_out_and_its_marks_do_not_stay() {
         let state = at_second_generation();
-        assert!(matches!(decide(&state, &token(1, 1, Some(0), 100), 0, WINDOW), Decision::Mint { rule: Rule::Race, .. }));
-        assert!(matches!(decide(&state, &token(3, 3, Some(2), 0), 0, WINDOW), Decision::Mint { rule: Rule::Successor, .. }));
+        assert_eq!(rule(&state, &token(1, 1, Some(0), 100), 0), Some(Rule::Race));
+        assert_eq!(rule(&state, &token(3, 3, Some(2), 0), 0), Some(Rule::Successor));
+        let future = RotationState { race_credit: 7, mark: mark(1, 1_000_000), ..state };
+        let back = after(&future, &token(3, 3, Some(2), 700), 700);
+        assert_eq!((back.race_credit, back.mark, back.earlier_mark), (7, mark(2, 700), mark(1, 1_000_000)));
+        let again = after(&back, &token(4, 4, Some(3), 700), 1_000);
+        assert_eq!((again.race_credit, again.mark, again.earlier_mark), (8, mark(3, 1_000), mark(2, 700)));
+        let hardly = RotationState { race_credit: 7, mark: mark(1, 730), ..state };
+        assert_eq!(after(&hardly, &token(3, 3, Some(2), 700), 700).mark, mark(1, 730), "two clocks differ by seconds");
     }
 
     #[test]
@@ -479,8 +665,28 @@ mod tests {
             current_jti: jti(2),
             current_iat: 300,
             current_since: 600,
+            mark: mark(1, 600),
+            earlier_mark: mark(0, 300),
             ..RotationState::new(jti(0), 0)
         }
+    }
+
+    fn after(state: &RotationState, token: &Presented, now: u64) -> RotationState {
+        match decide(state, token, now, WINDOW) {
+            Decision::Mint { state: Some(state), .. } => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn rule(state: &RotationState, token: &Presented, now: u64) -> Option<Rule> {
+        match decide(state, token, now, WINDOW) {
+            Decision::Mint { rule, .. } => Some(rule),
+            Decision::Reused => None,
+        }
+    }
+
+    const fn mark(generation: u64, since: u64) -> Mark {
+        Mark { generation: Generation(generation), since }
     }
 
     fn token(number: u8, generation: u64, parent: Option<u8>, issued_at: u64) -> Presented {

@@ -191,7 +191,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // Keeping house
 
-    /// Forgets changes before `changes`, and sessions that ended or expired before `sessions`; at most `limit` rows of each. How many went.
+    /// Forgets changes before `changes`, sessions that ended or expired before `sessions`, and counts of
+    /// hours that lie 335 days before that; at most `limit` rows of each. How many went.
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Whether the store answers and can be written: writes something small, as durably as everything else.
@@ -253,6 +254,7 @@ pub trait SharedAttempts: Send + Sync {
 ///     transport: Transport::Body,
 ///     now,
 ///     window: std::time::Duration::from_secs(30),
+///     ip: None,
 /// };
 /// assert_eq!(store.rotate_session(rotate).await.unwrap(), Rotation::Unknown); // there is no such session
 /// # });
@@ -269,6 +271,8 @@ pub struct Rotate {
     pub now: Timestamp,
     /// How far apart two requests of one honest client may be.
     pub window: std::time::Duration,
+    /// Where the request came from, for the audit log.
+    pub ip: Option<std::net::IpAddr>,
 }
 
 /// What became of a refresh.

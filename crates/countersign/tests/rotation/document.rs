@@ -2,27 +2,29 @@
 
 use countersign::session::rotation::decide;
 
+use crate::adversary::{PLANS, VICTIMS, search};
 use crate::comparison::{self, CLIENTS, Row};
-use crate::promises::{BEYOND, Found, HONEST, NEVER, PATIENT, RUNS, STEPS, THIEVES, Tally};
+use crate::promises::{Found, HONEST, NEVER, RUNS, STEPS, THEFTS, Tally};
+use crate::thieves::{BUSY, PATIENT, PERIODS};
 
 #[test]
 fn the_page_on_rotation_shows_what_is_measured() {
-    let missing: Vec<String> = [honest(), thieves(), algorithms()].into_iter().filter(|table| !PAGE.contains(table)).collect();
+    let missing: Vec<String> = [honest(), thieves(), searched(), algorithms()].into_iter().filter(|table| !PAGE.contains(table)).collect();
     assert!(missing.is_empty(), "docs/rotation.md should have:\n\n{}", missing.join("\n"));
 }
 
 fn honest() -> String {
     let mut table = format!(
-        "| honest browser, {} lives of {STEPS} steps | each way up to | overlapping | lost | doubled | rollbacks | refused | races per 100 refreshes |\n|---|---|---|---|---|---|---|---|\n",
+        "| honest browser, {} lives of {STEPS} steps | each way up to | overlapping | lost | doubled | rollbacks | dies | refused | races per 100 refreshes |\n|---|---|---|---|---|---|---|---|---|\n",
         thousands(RUNS)
     );
-    for schedule in HONEST.iter().chain([&BEYOND]) {
+    for schedule in &HONEST {
         let tally = Tally::of(decide, schedule, RUNS);
         let [delay, races] = [schedule.delay as f64 / 1_000.0, 100.0 * tally.races as f64 / tally.generations as f64];
-        let [busy, lost, doubled, rollback] =
-            [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback].map(|per_mille| per_mille / 10);
+        let [busy, lost, doubled, rollback, dies] =
+            [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback, schedule.dies].map(|per_mille| per_mille / 10);
         table += &format!(
-            "| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {} | {races:.2} |\n",
+            "| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {dies} % | {} | {races:.2} |\n",
             schedule.name, tally.refused
         );
     }
@@ -30,11 +32,28 @@ fn honest() -> String {
 }
 
 fn thieves() -> String {
-    let mut table = format!("| thief, {} thefts | found | at generation: median | at most |\n|---|---|---|---|\n", thousands(RUNS));
-    for thief in THIEVES.iter().chain(&PATIENT) {
-        let Found { runs, median, last } = Found::of(decide, thief, RUNS);
-        let [median, last] = [median, last].map(|generation| if generation == NEVER { "never".to_owned() } else { generation.to_string() });
-        table += &format!("| {} | {} | {median} | {last} |\n", thief.name, thousands(runs));
+    let mut table = format!(
+        "| thief, {THEFTS} thefts each; found at refresh: median, at most | she refreshes every 65 s | every 5 min | every hour |\n|---|---|---|---|\n"
+    );
+    for thief in BUSY.iter().chain(&PATIENT) {
+        let cells = PERIODS.map(|period| match Found::of(decide, thief, period, THEFTS) {
+            Found { last: NEVER, .. } => "never".to_owned(),
+            Found { runs, .. } if runs < THEFTS => format!("{runs} found"),
+            Found { median, last, .. } => format!("{median}, {last}"),
+        });
+        table += &format!("| {} | {} |\n", thief.name, cells.join(" | "));
+    }
+    table
+}
+
+fn searched() -> String {
+    let mut table = format!(
+        "| the longest-lived of {} plans, she refreshes every | he acts at each refresh of hers | at every second or third |\n|---|---|---|\n",
+        thousands(PLANS)
+    );
+    for (period, _) in VICTIMS {
+        let [each, rests] = search(decide, period, PLANS).life;
+        table += &format!("| {} s | {each} | {rests} |\n", thousands(period as u32));
     }
     table
 }

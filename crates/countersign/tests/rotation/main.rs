@@ -1,5 +1,6 @@
 //! The evidence for the rotation protocol: random schedules, an exhaustive model, mutants that must be caught, and the tables of `docs/rotation.md`.
 
+mod adversary;
 mod comparison;
 mod document;
 mod model;
@@ -10,3 +11,4 @@ mod reference;
 mod rng;
 mod schedules;
 mod server;
+mod thieves;

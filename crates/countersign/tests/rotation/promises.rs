@@ -3,41 +3,32 @@
 use countersign::session::rotation::decide;
 
 use crate::rng::Rng;
-use crate::schedules::{Honest, Life, Thief};
+use crate::schedules::{Honest, Life};
 use crate::server::Decide;
+use crate::thieves::{BUSY, PATIENT, PERIODS, Thief};
 
 #[test]
-fn an_honest_browser_is_never_refused() {
+fn an_honest_browser_is_not_refused() {
     for schedule in &HONEST {
         let tally = Tally::of(decide, schedule, RUNS);
-        assert_eq!(tally.refused, 0, "{schedule:?}");
+        assert!(schedule.is_kept(tally.refused, RUNS), "{}: {tally:?}", schedule.name);
         assert_eq!(
             tally.rollbacks_seen > 0,
             schedule.rollback > 0,
-            "a rollback is reported when there was one, and only then: {schedule:?}"
+            "a rollback is reported when there was one, and only then: {}",
+            schedule.name
         );
     }
 }
 
 #[test]
-fn delays_beyond_the_window_are_the_limit() {
-    let tally = Tally::of(decide, &BEYOND, RUNS);
-    assert!((1..=RUNS / 50).contains(&tally.refused), "about one in a hundred, not none and not many: {tally:?}");
-}
-
-#[test]
-fn a_thief_is_always_found() {
-    for thief in &THIEVES {
-        let found = Found::of(decide, thief, RUNS);
-        assert!(found.keeps(thief, RUNS), "{thief:?}: {found:?}");
+fn a_thief_is_found_however_often_and_whenever_he_acts() {
+    for thief in BUSY.iter().chain(&PATIENT) {
+        for period in PERIODS {
+            let found = Found::of(decide, thief, period, THEFTS);
+            assert!(found.runs == THEFTS && found.last <= thief.most, "{}, every {period} ms: {found:?}", thief.name);
+        }
     }
-}
-
-/// Credit is given back at every generation, so a thief who comes within the window of the victim's own refresh, but not at each, lives longer: at every fifth, for ever.
-#[test]
-fn a_thief_in_step_who_holds_back_is_the_limit() {
-    let lasts = PATIENT.map(|thief| Found::of(decide, &thief, RUNS)).map(|found| (found.runs, found.last));
-    assert_eq!(lasts, [(RUNS, 16), (RUNS, 36), (RUNS, 88), (0, NEVER)]);
 }
 
 /// The promises that a decision breaks, by name.
@@ -45,19 +36,30 @@ pub(crate) fn broken<D: Decide>(decide: D, runs: u32) -> Vec<&'static str> {
     let mut broken = Vec::new();
     for schedule in &HONEST {
         let tally = Tally::of(decide, schedule, runs);
-        if tally.refused > 0 {
+        if !schedule.is_kept(tally.refused, runs) {
             broken.push(schedule.name);
         }
         if (tally.rollbacks_seen > 0) != (schedule.rollback > 0) {
             broken.push("false report of a rollback");
         }
     }
-    for thief in &THIEVES {
-        if !Found::of(decide, thief, runs).keeps(thief, runs) {
+    for thief in BUSY.iter().chain(&PATIENT) {
+        let is_kept = PERIODS.iter().all(|&period| {
+            let found = Found::of(decide, thief, period, 20);
+            found.runs == 20 && found.last <= thief.most
+        });
+        if !is_kept {
             broken.push(thief.name);
         }
     }
     broken
+}
+
+impl Honest {
+    /// Of a few runs one more may be chance.
+    fn is_kept(&self, refused: u32, runs: u32) -> bool {
+        refused <= if self.refused == 0 { 0 } else { self.refused * runs / 1_000 + u32::from(runs < 1_000) }
+    }
 }
 
 #[derive(Debug)]
@@ -92,58 +94,34 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn of<D: Decide>(decide: D, thief: &Thief, runs: u32) -> Self {
+    pub(crate) fn of<D: Decide>(decide: D, thief: &Thief, period: u64, runs: u32) -> Self {
         let mut rng = Rng::new(3);
-        let mut lives: Vec<u64> = (0..runs).filter_map(|_| thief.steal(decide, &mut rng)).collect();
+        let mut lives: Vec<u64> = (0..runs).filter_map(|_| thief.steal(decide, period, &mut rng)).collect();
         lives.sort_unstable();
         let median = lives.get(lives.len() / 2).copied().unwrap_or(NEVER);
         Self { runs: lives.len() as u32, median, last: lives.last().copied().unwrap_or(NEVER) }
     }
-
-    /// All found, within eight generations; usually at the second when the thief is not in step, and always then when out of step.
-    fn keeps(&self, thief: &Thief, runs: u32) -> bool {
-        let (median, last) = match thief.step {
-            (31.., _) => (2, 2),
-            (_, 31..) => (2, GENERATIONS),
-            _ => (GENERATIONS, GENERATIONS),
-        };
-        self.runs == runs && self.median <= median && self.last <= last
-    }
 }
 
 /// Each way up to 15 s, so that a round trip stays within the window of 30 s.
-pub(crate) const HONEST: [Honest; 7] = [
-    Honest { name: "usual", delay: 500, busy: 100, lost: 10, doubled: 0, rollback: 0 },
-    Honest { name: "poor network", delay: 5_000, busy: 200, lost: 100, doubled: 20, rollback: 0 },
-    Honest { name: "train ride", delay: 15_000, busy: 200, lost: 500, doubled: 0, rollback: 0 },
-    Honest { name: "at the window", delay: 15_000, busy: 200, lost: 100, doubled: 0, rollback: 0 },
-    Honest { name: "requests doubled", delay: 15_000, busy: 200, lost: 100, doubled: 200, rollback: 0 },
-    Honest { name: "with rollbacks", delay: 2_000, busy: 200, lost: 50, doubled: 0, rollback: 10 },
-    Honest { name: "storm of reloads", delay: 15_000, busy: 800, lost: 100, doubled: 0, rollback: 0 },
+#[rustfmt::skip]
+pub(crate) const HONEST: [Honest; 12] = [
+    Honest { name: "usual", delay: 500, busy: 100, lost: 10, ..Honest::CALM },
+    Honest { name: "poor network", delay: 5_000, busy: 200, lost: 100, doubled: 20, ..Honest::CALM },
+    Honest { name: "train ride", delay: 15_000, busy: 200, lost: 500, ..Honest::CALM },
+    Honest { name: "at the window", delay: 15_000, busy: 200, lost: 100, ..Honest::CALM },
+    Honest { name: "requests doubled", delay: 15_000, busy: 200, lost: 100, doubled: 200, ..Honest::CALM },
+    Honest { name: "with rollbacks", delay: 2_000, busy: 200, lost: 50, rollback: 10, ..Honest::CALM },
+    Honest { name: "beyond the window", delay: 30_000, busy: 200, lost: 100, refused: 10, ..Honest::CALM },
+    Honest { name: "storm of reloads", delay: 15_000, busy: 800, lost: 100, refused: 2, ..Honest::CALM },
+    Honest { name: "reloads all day", delay: 2_000, busy: 800, lost: 50, pauses: &[200, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000], refused: 20, ..Honest::CALM },
+    Honest { name: "beside an old node", delay: 15_000, busy: 200, lost: 100, forgets: 20, refused: 2, ..Honest::CALM },
+    Honest { name: "dies", delay: 2_000, busy: 200, lost: 50, dies: 20, refused: 10, ..Honest::CALM },
+    Honest { name: "reloads, then dies", delay: 2_000, busy: 500, lost: 50, dies: 20, pauses: &[200, 1_000, 3_000, 5_000, 300_000], refused: 300, ..Honest::CALM },
 ];
 
-pub(crate) const BEYOND: Honest = Honest { name: "beyond the window", delay: 30_000, busy: 200, lost: 100, doubled: 0, rollback: 0 };
-
-pub(crate) const THIEVES: [Thief; 6] = [
-    Thief { name: "out of step", step: (40, 100), either_side: true, every: 1, past: 5 },
-    Thief { name: "at irregular times", step: (20, 220), either_side: false, every: 1, past: 5 },
-    Thief { name: "in step, within 2 s", step: (0, 2), either_side: false, every: 1, past: 5 },
-    Thief { name: "in step, 10 s before to 10 s after", step: (-10, 10), either_side: false, every: 1, past: 5 },
-    Thief { name: "in step, within 30 s", step: (0, 30), either_side: false, every: 1, past: 5 },
-    Thief { name: "in step, in an old session", step: (0, 30), either_side: false, every: 1, past: 400 },
-];
-
-pub(crate) const PATIENT: [Thief; 4] = [
-    Thief { name: "in step, every second time", step: (0, 30), either_side: false, every: 2, past: 5 },
-    Thief { name: "in step, every third time", step: (0, 30), either_side: false, every: 3, past: 5 },
-    Thief { name: "in step, every fourth time", step: (0, 30), either_side: false, every: 4, past: 5 },
-    Thief { name: "in step, every fifth time", step: (0, 30), either_side: false, every: 5, past: 5 },
-];
-
-pub(crate) const RUNS: u32 = 2_000;
+pub(crate) const RUNS: u32 = 1_000;
+pub(crate) const THEFTS: u32 = 200;
 pub(crate) const STEPS: u32 = 700;
-
-/// What a thief in step at every refresh is given at most.
-const GENERATIONS: u64 = 8;
 
 pub(crate) const NEVER: u64 = u64::MAX;

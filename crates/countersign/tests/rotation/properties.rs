@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::session::rotation::{Generation, Presented, RACE_COST, RACE_CREDIT, RotationState, decide};
+use countersign::session::rotation::{Generation, Mark, Presented, RACE_COST, RACE_CREDIT, RotationState, decide};
 use proptest::prelude::*;
 
 use crate::reference::Rules;
@@ -59,7 +59,7 @@ proptest! {
             prop_assert!(after.race_credit <= RACE_CREDIT);
             prop_assert_eq!(child.parent, after.current_jti, "a child is always the current token's");
             prop_assert_eq!(child.generation, Generation(after.generation.0 + 1));
-            prop_assert_eq!(after.current_jti == row.current_jti, matches!(rule, Rule::Repeated | Rule::Race));
+            prop_assert_eq!(after.current_jti == row.current_jti, matches!(rule, Rule::Repeated | Rule::Race | Rule::Restart));
         }
     }
 }
@@ -81,16 +81,22 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn row() -> impl Strategy<Value = RotationState> {
-    (0..4_u64, 0..6_u64, near(), near(), 0..=RACE_CREDIT, prop::option::of(0..4_u64)).prop_map(
-        |(generation, current, current_iat, current_since, race_credit, charged)| RotationState {
+    (0..4_u64, 0..6_u64, near(), near(), 0..=RACE_CREDIT, prop::option::of(0..4_u64), mark(), mark()).prop_map(
+        |(generation, current, current_iat, current_since, race_credit, charged, mark, earlier_mark)| RotationState {
             generation: Generation(generation),
             current_jti: jti(current),
             current_iat,
             current_since,
             race_credit,
             race_charged: charged.map(Generation),
+            mark,
+            earlier_mark,
         },
     )
+}
+
+fn mark() -> impl Strategy<Value = Mark> {
+    (0..4_u64, near()).prop_map(|(generation, since)| Mark { generation: Generation(generation), since })
 }
 
 /// A row and a token that is presented to it. A token has one generation only, so the current one has the row's.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::session::rotation::{Child, Decision, Generation, Presented, RotationEvent, RotationState, Rule};
+use countersign::session::rotation::{Child, Decision, Generation, Mark, Presented, RotationEvent, RotationState, Rule};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
@@ -12,31 +12,51 @@ pub(crate) struct Rules {
     pub(crate) successor: bool,
     /// Rule 4.
     pub(crate) ahead: bool,
-    /// Rule 5: by the time of presentation.
-    pub(crate) by_presentation: bool,
-    /// Rule 5: by the time of minting.
-    pub(crate) by_minting: Minting,
-    /// Rule 5: it costs.
-    pub(crate) costs: bool,
+    /// Rule 5: a slow request, counted from which step past the token.
+    pub(crate) slow: Past,
+    /// Rule 5: a late answer.
+    pub(crate) late: Late,
+    /// Rule 5: a browser that died.
+    pub(crate) died: Died,
+    /// Rule 5: what the first two cases cost, and the third.
+    pub(crate) costs: [u8; 2],
     /// Rule 5: once a generation, and in each.
     pub(crate) once: Once,
     /// Rule 5: the child is the current token's, not the stale one's.
     pub(crate) joins: bool,
-    /// Rule 3: it gives credit back.
-    pub(crate) gives_back: bool,
-    /// Rule 3: up to the full credit.
+    /// Advance: what gives credit back.
+    pub(crate) gives_back: Earned,
+    /// Advance: up to the full credit.
     pub(crate) capped: bool,
-    /// Rule 3: the time of presentation is noted.
-    pub(crate) notes_time: bool,
+    /// Advance: a mark becomes the earlier one.
+    pub(crate) remembers: bool,
+    /// Advance: a mark from a clock that went back is put aside.
+    pub(crate) clock_heals: bool,
     /// Rule 6.
     pub(crate) refuses: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Minting {
-    Near,
-    NearOrLater,
-    NearOrEarlier,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Past {
+    First,
+    Last,
+    Ignored,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Late {
+    /// The lineage came no further than the window after the token was minted.
+    ByTakingOver,
+    /// As in the first version: both minted near each other.
+    ByMinting,
+    Ignored,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Died {
+    WithinTheWindow,
+    WithinTheBucket,
+    Always,
     Ignored,
 }
 
@@ -47,77 +67,119 @@ pub(crate) enum Once {
     Session,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Earned {
+    ByTime,
+    ByGeneration,
+    Never,
+}
+
 impl Rules {
     pub(crate) const ALL: Self = Self {
         repeated: true,
         successor: true,
         ahead: true,
-        by_presentation: true,
-        by_minting: Minting::Near,
-        costs: true,
+        slow: Past::First,
+        late: Late::ByTakingOver,
+        died: Died::WithinTheWindow,
+        costs: [5, 12],
         once: Once::Generation,
         joins: true,
-        gives_back: true,
+        gives_back: Earned::ByTime,
         capped: true,
-        notes_time: true,
+        remembers: true,
+        clock_heals: true,
         refuses: true,
     };
 
+    /// What rule 5 was in the first version.
+    pub(crate) const FIRST: Self =
+        Self { slow: Past::Last, late: Late::ByMinting, died: Died::Ignored, gives_back: Earned::ByGeneration, ..Self::ALL };
+
     pub(crate) fn decide(self, row: &RotationState, token: &Presented, now: u64, window: Duration) -> Decision {
+        let window = i128::from(window.as_secs());
         if self.repeated && token.jti == row.current_jti {
             return mint(token, Rule::Repeated, None, None);
         }
         if self.successor && token.parent == Some(row.current_jti) {
-            return mint(token, Rule::Successor, Some(self.advance(row, token, now)), None);
+            return mint(token, Rule::Successor, Some(self.advance(row, token, now, window)), None);
         }
         if self.ahead && token.generation > row.generation {
-            return mint(token, Rule::AheadOfState, Some(self.advance(row, token, now)), Some(RotationEvent::Rollback));
+            let event = Some(RotationEvent::Rollback);
+            return mint(token, Rule::AheadOfState, Some(self.advance(row, token, now, window)), event);
         }
-        let window = i128::from(window.as_secs());
-        let since = i128::from(now) - i128::from(row.current_since);
-        let later = i128::from(row.current_iat) - i128::from(token.issued_at);
-        let minted_near = match self.by_minting {
-            Minting::Near => later.abs() <= window,
-            Minting::NearOrLater => later <= window,
-            Minting::NearOrEarlier => -later <= window,
-            Minting::Ignored => false,
-        };
-        let is_race = (self.by_presentation && since <= window) || minted_near;
-        if is_race && let Some(decision) = self.race(row, token) {
+        if let Some((rule, cost)) = self.case(row, token, now, window)
+            && let Some(decision) = self.race(row, token, rule, cost)
+        {
             return decision;
         }
-        if self.refuses { Decision::Reused } else { mint_from(row, Rule::Race, None) }
+        if self.refuses { Decision::Reused } else { mint_from(row, Rule::Race, None, None) }
     }
 
-    fn advance(self, row: &RotationState, token: &Presented, now: u64) -> RotationState {
-        let race_credit = row.race_credit.saturating_add(u8::from(self.gives_back));
+    fn case(self, row: &RotationState, token: &Presented, now: u64, window: i128) -> Option<(Rule, u8)> {
+        let [now, since, iat, ciat, marked, earlier] =
+            [now, row.current_since, token.issued_at, row.current_iat, row.mark.since, row.earlier_mark.since].map(i128::from);
+        let (in_bucket, in_last) = (token.generation >= row.mark.generation, token.generation >= row.earlier_mark.generation);
+        let past = match self.slow {
+            Past::First if in_bucket => Some(marked),
+            Past::First if in_last => Some(earlier),
+            Past::First | Past::Ignored => None,
+            Past::Last => Some(since),
+        };
+        let is_late = match self.late {
+            Late::ByTakingOver => since - iat <= window,
+            Late::ByMinting => (ciat - iat).abs() <= window,
+            Late::Ignored => false,
+        };
+        if past.is_some_and(|past| now - past <= window) || is_late {
+            return Some((Rule::Race, self.costs[0]));
+        }
+        let died = match self.died {
+            Died::WithinTheWindow => in_bucket || in_last && since - earlier <= window,
+            Died::WithinTheBucket => in_bucket,
+            Died::Always => true,
+            Died::Ignored => false,
+        };
+        died.then_some((Rule::Restart, self.costs[1]))
+    }
+
+    fn advance(self, row: &RotationState, token: &Presented, now: u64, window: i128) -> RotationState {
+        let age = i128::from(now) - i128::from(row.mark.since);
+        let (is_new, is_future) = (2 * age > window, self.clock_heals && -age > window);
+        let earned = match self.gives_back {
+            Earned::ByTime => is_new,
+            Earned::ByGeneration => true,
+            Earned::Never => false,
+        };
+        let race_credit = row.race_credit.saturating_add(u8::from(earned));
+        let mark = Mark { generation: row.generation, since: now };
         RotationState {
             generation: token.generation,
             current_jti: token.jti,
             current_iat: token.issued_at,
-            current_since: if self.notes_time { now } else { row.current_since },
+            current_since: now,
             race_credit: if self.capped { race_credit.min(25) } else { race_credit },
             race_charged: row.race_charged,
+            mark: if is_new || is_future { mark } else { row.mark },
+            earlier_mark: if (is_new || is_future) && self.remembers { row.mark } else { row.earlier_mark },
         }
     }
 
-    fn race(self, row: &RotationState, token: &Presented) -> Option<Decision> {
+    fn race(self, row: &RotationState, token: &Presented, rule: Rule, cost: u8) -> Option<Decision> {
         let is_paid = match self.once {
             Once::Generation => row.race_charged == Some(row.generation),
             Once::Race => false,
             Once::Session => row.race_charged.is_some(),
         };
-        let state = match (is_paid, self.costs) {
-            (true, _) => None,
-            (false, false) => Some(*row),
-            (false, true) => {
-                Some(RotationState { race_credit: row.race_credit.checked_sub(5)?, race_charged: Some(row.generation), ..*row })
-            }
+        let (price, state) = if is_paid {
+            (0, None)
+        } else {
+            let race_credit = row.race_credit.checked_sub(cost)?;
+            (cost, Some(RotationState { race_credit, race_charged: Some(row.generation), ..*row }))
         };
-        if self.joins {
-            return Some(mint_from(row, Rule::Race, state));
-        }
-        Some(mint(token, Rule::Race, state, Some(RotationEvent::Race)))
+        let credit = state.map_or(row.race_credit, |state| state.race_credit);
+        let event = RotationEvent::Race { price, is_repeated: state.is_some() && row.race_credit < 25, credit };
+        Some(if self.joins { mint_from(row, rule, state, Some(event)) } else { mint(token, rule, state, Some(event)) })
     }
 }
 
@@ -125,7 +187,7 @@ fn mint(parent: &Presented, rule: Rule, state: Option<RotationState>, event: Opt
     Decision::Mint { child: Child { parent: parent.jti, generation: Generation(parent.generation.0 + 1) }, rule, state, event }
 }
 
-fn mint_from(row: &RotationState, rule: Rule, state: Option<RotationState>) -> Decision {
+fn mint_from(row: &RotationState, rule: Rule, state: Option<RotationState>, event: Option<RotationEvent>) -> Decision {
     let child = Child { parent: row.current_jti, generation: Generation(row.generation.0 + 1) };
-    Decision::Mint { child, rule, state, event: Some(RotationEvent::Race) }
+    Decision::Mint { child, rule, state, event }
 }

@@ -1,4 +1,4 @@
-//! Random histories of one session: an honest browser with a bad network, and a thief who copied its cookie.
+//! Random histories of one session with an honest browser and a bad network.
 
 use countersign::session::rotation::{Presented, RotationState};
 
@@ -19,6 +19,31 @@ pub(crate) struct Honest {
     pub(crate) doubled: u64,
     /// Per mille of steps: the row is copied, or put back to its copy.
     pub(crate) rollback: u64,
+    /// Per mille of steps: the browser dies, and goes on with the cookies that were on its disk, which
+    /// are up to half a minute old.
+    pub(crate) dies: u64,
+    /// Per mille of steps: a program of the first version writes the row, which has no marks then.
+    pub(crate) forgets: u64,
+    /// Between its steps, in milliseconds.
+    pub(crate) pauses: &'static [u64],
+    /// Lives of a thousand that may be refused.
+    pub(crate) refused: u32,
+}
+
+impl Honest {
+    /// Nothing goes wrong.
+    pub(crate) const CALM: Self = Self {
+        name: "",
+        delay: 0,
+        busy: 0,
+        lost: 0,
+        doubled: 0,
+        rollback: 0,
+        dies: 0,
+        forgets: 0,
+        pauses: &[50, 500, 2_000, 5_000, 9_000, 60_000, 300_000, 300_000, 300_000, 7_200_000],
+        refused: 0,
+    };
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,15 +55,26 @@ pub(crate) struct Life {
 }
 
 impl Honest {
-    /// Lives through `steps` pauses of 50 ms to 2 hours.
+    /// Lives through so many pauses.
     pub(crate) fn live<D: Decide>(&self, decide: D, steps: u32, rng: &mut Rng) -> Life {
         let mut world = World::new(decide);
         let mut copy: Option<RotationState> = None;
+        let (mut disk, mut written) = (world.jar, world.now);
         for _ in 0..steps {
-            let until = world.now + rng.pick(&[50, 500, 2_000, 5_000, 9_000, 60_000, 300_000, 300_000, 300_000, 7_200_000]);
+            let until = world.now + rng.pick(self.pauses);
             world.run(until, |rng| (!rng.chance(self.lost)).then(|| rng.between(0, self.delay)), rng);
             if world.server.is_dead {
                 break;
+            }
+            if world.now - written >= COOKIES_WRITTEN_EVERY {
+                (disk, written) = (world.jar, world.now);
+            }
+            if rng.chance(self.dies) {
+                world.die(disk);
+                world.now += rng.pick(&[20_000, 300_000, 7_200_000, 90_000_000]);
+            }
+            if rng.chance(self.forgets) {
+                world.server.forget_marks();
             }
             if rng.chance(self.rollback) {
                 copy = Some(world.server.row);
@@ -83,6 +119,13 @@ impl<D: Decide> World<D> {
         self.requests.push((self.now + delay, self.jar));
     }
 
+    /// The browser dies: what is under way is cut, and its jar is what the disk has.
+    pub(crate) fn die(&mut self, disk: Presented) {
+        self.jar = disk;
+        self.requests.clear();
+        self.answers.clear();
+    }
+
     /// Lets messages arrive up to `until`. An answer takes as long as `answer` says, or is lost. Stops when a request is refused.
     pub(crate) fn run<C>(&mut self, until: u64, mut answer: impl FnMut(&mut C) -> Option<u64>, context: &mut C) {
         while !self.server.is_dead {
@@ -107,47 +150,5 @@ impl<D: Decide> World<D> {
     }
 }
 
-/// A thief who copies the cookie once, and then refreshes so many seconds after each refresh of the victim.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Thief {
-    pub(crate) name: &'static str,
-    /// The earliest and the latest, in seconds; negative is before the victim.
-    pub(crate) step: (i64, i64),
-    /// Each time as likely so many seconds before as after the victim.
-    pub(crate) either_side: bool,
-    /// The thief refreshes at each refresh of the victim, or at every second, third …
-    pub(crate) every: u64,
-    /// How many refreshes the victim has had before, at most.
-    pub(crate) past: u64,
-}
-
-impl Thief {
-    /// How many generations the thief has before the session dies; `None` when it outlives 100.
-    pub(crate) fn steal<D: Decide>(&self, decide: D, rng: &mut Rng) -> Option<u64> {
-        let mut now = 1_700_000_000_000;
-        let (mut server, mut victim) = Server::new(decide, now);
-        for _ in 0..rng.between(1, self.past) {
-            now += 300_000;
-            victim = server.refresh(&victim, now)?;
-        }
-        let mut thief = victim;
-        for generation in 1..=100 {
-            now += rng.between(240_000, 360_000);
-            let (low, high) = (self.step.0 * 1_000, self.step.1 * 1_000);
-            let step = low + rng.between(0, high.abs_diff(low)).cast_signed();
-            let step = if self.either_side && rng.chance(500) { -step } else { step };
-            let mut turns = vec![(now, &mut victim)];
-            if generation % self.every == 0 {
-                turns.push((now.saturating_add_signed(step), &mut thief));
-            }
-            turns.sort_by_key(|&(at, _)| at);
-            for (at, holder) in turns {
-                match server.refresh(holder, at) {
-                    Some(child) => *holder = child,
-                    None => return Some(generation),
-                }
-            }
-        }
-        None
-    }
-}
+/// How often a browser writes its cookies down, in milliseconds: Chromium's and Firefox's are within half a minute.
+const COOKIES_WRITTEN_EVERY: u64 = 30_000;

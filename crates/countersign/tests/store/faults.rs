@@ -50,6 +50,7 @@ fn a_server_that_freezes_keeps_nobody_waiting_for_ever_and_is_used_again_when_it
                         transport: Transport::Cookie,
                         now: after(1),
                         window: Duration::from_secs(30),
+                        ip: None,
                     };
                     store.rotate_session(rotate).await.map(drop)
                 })
@@ -275,6 +276,7 @@ fn a_row_that_cannot_be_read_fails_its_own_session_alone() {
             transport: Transport::Cookie,
             now: after(1),
             window: Duration::from_secs(30),
+            ip: None,
         };
         let (newer, known) = tokio::join!(store.rotate_session(rotate(1)), store.rotate_session(rotate(2)));
         assert!(newer.is_err());

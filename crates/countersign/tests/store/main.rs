@@ -7,6 +7,7 @@ mod feed;
 mod files;
 mod foreign_writers;
 mod keys;
+mod migrations;
 mod postgres;
 mod sessions;
 mod throttle;

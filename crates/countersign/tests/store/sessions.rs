@@ -18,7 +18,8 @@ pub(crate) fn token(jti: u8, generation: u64, parent: Option<u8>, issued_at: Tim
 }
 
 pub(crate) async fn rotate(store: &dyn Store, id: u64, token: Presented, now: Timestamp) -> Rotation {
-    let rotate = Rotate { session: session_id(id), token, transport: Transport::Cookie, now, window: Duration::from_secs(30) };
+    let ip = Some("198.51.100.7".parse().unwrap());
+    let rotate = Rotate { session: session_id(id), token, transport: Transport::Cookie, now, window: Duration::from_secs(30), ip };
     store.rotate_session(rotate).await.unwrap()
 }
 
@@ -76,9 +77,46 @@ fn a_refresh_applies_the_decision_and_keeps_its_state() {
         );
         assert_eq!(store.session(session_id(1)).await.unwrap().unwrap().last_used_at, after(600));
         let stale = rotate(&*store, 1, token(1, 0, None, noon()), after(610)).await;
-        assert!(matches!(stale, Rotation::Granted { event: Some(RotationEvent::Race), child, .. } if child.parent == Jti([2; 16])));
-        assert_eq!(rotate(&*store, 1, token(1, 0, None, noon()), after(900)).await, Rotation::Reused { user_id: alice.id });
-        assert_eq!(rotate(&*store, 1, second, after(901)).await, Rotation::Revoked(RevokedReason::TokenTheft));
+        let race = RotationEvent::Race { price: 5, is_repeated: false, credit: 20 };
+        assert!(matches!(stale, Rotation::Granted { event: Some(event), child, .. } if event == race && child.parent == Jti([2; 16])));
+        rotate(&*store, 1, token(3, 2, Some(2), after(610)), after(900)).await;
+        assert_eq!(rotate(&*store, 1, token(1, 0, None, noon()), after(1_200)).await, Rotation::Reused { user_id: alice.id });
+        assert_eq!(rotate(&*store, 1, second, after(1_201)).await, Rotation::Revoked(RevokedReason::TokenTheft));
+    });
+}
+
+#[test]
+fn the_marks_are_kept_a_bucket_and_the_one_before_it() {
+    on_every_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        store.create_session(new_session(1, alice.id)).await.unwrap();
+        // Four page loads within half a minute, in two buckets; the last one begins the second.
+        for (number, at) in [(2, 600), (3, 605), (4, 610), (5, 620)] {
+            rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 1)), after(at)).await;
+        }
+        let died = rotate(&*store, 1, token(1, 0, None, noon()), after(9_000)).await;
+        let event = RotationEvent::Race { price: 12, is_repeated: false, credit: 13 };
+        assert!(matches!(died, Rotation::Granted { event: Some(told), .. } if told == event), "{died:?}");
+        // Two refreshes later all of that is long ago.
+        for (number, at) in [(6, 9_300), (7, 9_600)] {
+            rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 300)), after(at)).await;
+        }
+        assert_eq!(rotate(&*store, 1, token(5, 4, Some(4), after(619)), after(9_700)).await, Rotation::Reused { user_id: alice.id });
+    });
+}
+
+#[test]
+fn who_refreshes_all_the_time_does_not_hide_behind_the_generations() {
+    on_every_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        store.create_session(new_session(1, alice.id)).await.unwrap();
+        for number in 2..=16_u8 {
+            let at = i64::from(number) * 20;
+            let his = rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 20)), after(at)).await;
+            assert!(matches!(his, Rotation::Granted { .. }), "{his:?}");
+        }
+        let hers = token(99, 1, Some(1), noon());
+        assert_eq!(rotate(&*store, 1, hers, after(321)).await, Rotation::Reused { user_id: alice.id });
     });
 }
 
@@ -101,8 +139,14 @@ fn each_refusal_has_its_own_reason() {
         store.create_session(new_session(1, alice.id)).await.unwrap();
         assert_eq!(rotate(&*store, 9, first(9), after(1)).await, Rotation::Unknown);
         assert_eq!(rotate(&*store, 1, first(1), after(30 * 24 * 60 * 60)).await, Rotation::Expired);
-        let other_path =
-            Rotate { session: session_id(1), token: first(1), transport: Transport::Body, now: after(1), window: Duration::from_secs(30) };
+        let other_path = Rotate {
+            session: session_id(1),
+            token: first(1),
+            transport: Transport::Body,
+            now: after(1),
+            window: Duration::from_secs(30),
+            ip: None,
+        };
         assert_eq!(store.rotate_session(other_path).await.unwrap(), Rotation::WrongTransport);
         for (id, reason) in [(2, RevokedReason::Logout), (3, RevokedReason::Admin)] {
             store.create_session(new_session(id, alice.id)).await.unwrap();

@@ -180,5 +180,5 @@ impl Answer {
 
 const CSRF: HeaderName = HeaderName::from_static("x-csrftoken");
 
-/// More than the race credit ever lasts: a thief who follows each refresh is found at the eighth.
+/// More than the race credit ever lasts: a thief who follows each refresh at once is found at the seventh.
 const ROUNDS: usize = 12;

@@ -61,6 +61,17 @@ pub(crate) fn hour_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(3_600)
 }
 
+/// Counts of hours before this one go, where ended sessions from before `sessions` go. Charts show a month;
+/// a year is kept for who asks the table itself.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn first_hour_kept(sessions: Timestamp) -> i64 {
+    hour_of(sessions) - HOURS_KEPT_LONGER
+}
+
+/// Than ended sessions, which are kept for thirty days.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+const HOURS_KEPT_LONGER: i64 = 335 * 24;
+
 /// The inverse of [`hour_of`].
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn hour_began(hour: i64) -> Timestamp {

@@ -86,6 +86,9 @@ pub enum AuditKind {
     LogoutAll,
     /// Two parties held a session's tokens.
     TokenTheft,
+    /// A stale token of a session was forgiven again, soon after the last: two tabs, or a thief who keeps
+    /// in step.
+    RaceRepeated,
     /// A token after a restore was taken.
     RotationHealed,
     /// A user changed the own password.
@@ -132,13 +135,14 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
         Self::Logout,
         Self::LogoutAll,
         Self::TokenTheft,
+        Self::RaceRepeated,
         Self::RotationHealed,
         Self::PasswordChanged,
         Self::PasswordSet,
@@ -176,6 +180,7 @@ impl AuditKind {
             Self::Logout => "logout",
             Self::LogoutAll => "logout_all",
             Self::TokenTheft => "token_theft",
+            Self::RaceRepeated => "race_repeated",
             Self::RotationHealed => "state_rollback",
             Self::PasswordChanged => "password_changed",
             Self::PasswordSet => "password_set",

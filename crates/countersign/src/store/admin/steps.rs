@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::session::rotation::Rule;
+use super::AuditKind;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::session::rotation::{RACE_CREDIT, RotationEvent, Rule};
 
 /// A refresh that changed a session. One that changed nothing writes nothing, here neither: a token turned in again because its answer was lost, or the second of two tabs.
 ///
@@ -44,8 +46,12 @@ pub struct Step {
 pub enum StepKind {
     /// The newest token was turned in for the next.
     Rotated,
-    /// A token that was no longer the newest came within moments of it: of two tabs, or with a slow answer. It was forgiven.
+    /// A token that was no longer the newest came within moments of it: of two tabs, or with a slow
+    /// answer, or from somebody who keeps in step with the client. It was forgiven.
     Race,
+    /// A token that had been replaced within half a minute: of a client that died before it had kept
+    /// the newest. It was forgiven.
+    Restart,
     /// A token that a restored database did not know of; the chain goes on from it.
     Healed,
     /// A token that nobody honest holds any more: the session was ended.
@@ -54,11 +60,14 @@ pub enum StepKind {
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl StepKind {
+    const ALL: [Self; 5] = [Self::Rotated, Self::Race, Self::Restart, Self::Healed, Self::Theft];
+
     /// What a refresh was that this rule granted, and that changed the row.
     pub(crate) const fn of(rule: Rule) -> Self {
         match rule {
             Rule::Repeated | Rule::Successor => Self::Rotated,
             Rule::Race => Self::Race,
+            Rule::Restart => Self::Restart,
             Rule::AheadOfState => Self::Healed,
         }
     }
@@ -69,7 +78,21 @@ impl StepKind {
             Self::Race => 2,
             Self::Healed => 3,
             Self::Theft => 4,
+            Self::Restart => 5,
         }
+    }
+}
+
+/// What the audit log is told of a refresh that was granted, and the detail; `None` when it was as usual.
+/// One race is nothing to tell; who keeps in step with somebody else has one after another.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn told(event: RotationEvent) -> Option<(AuditKind, String)> {
+    match event {
+        RotationEvent::Rollback => Some((AuditKind::RotationHealed, String::new())),
+        RotationEvent::Race { price, is_repeated: true, credit } => {
+            Some((AuditKind::RaceRepeated, format!("price {price}, credit left {credit} of {RACE_CREDIT}")))
+        }
+        RotationEvent::Race { is_repeated: false, .. } => None,
     }
 }
 
@@ -90,7 +113,7 @@ pub(crate) fn stepped(before: &[u8], kind: StepKind, at: Timestamp) -> Vec<u8> {
 pub(crate) fn steps_of(column: &[u8]) -> Vec<Step> {
     let read = |step: &[u8]| -> Option<Step> {
         let (code, seconds) = step.split_first()?;
-        let kind = [StepKind::Rotated, StepKind::Race, StepKind::Healed, StepKind::Theft].into_iter().find(|kind| kind.code() == *code)?;
+        let kind = StepKind::ALL.into_iter().find(|kind| kind.code() == *code)?;
         let seconds = u32::from_be_bytes(seconds.try_into().ok()?);
         Some(Step { at: Timestamp::from_second(seconds.into()).ok()?, kind })
     };

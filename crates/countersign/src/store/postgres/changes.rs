@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Row};
 
 use super::columns::{from_micros, get, micros};
 use crate::session::SessionId;
+use crate::store::admin::activity::first_hour_kept;
 use crate::store::{Change, Cursor, StoreError, What};
 use crate::user::UserId;
 
@@ -132,6 +133,13 @@ pub(super) async fn prune(client: &Object, changes: Timestamp, sessions: Timesta
         let statement = client.prepare_cached(sql).await?;
         gone += client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?;
     }
+    let counts = client
+        .prepare_cached(
+            "DELETE FROM activity WHERE (hour, kind) IN
+                 (SELECT hour, kind FROM activity WHERE hour < $1 ORDER BY hour LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        )
+        .await?;
+    gone += client.execute(&counts, &[&first_hour_kept(sessions), &i64::from(limit)]).await?;
     Ok(gone)
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn pending(client: &Client) -> Result<Vec<(&'static str, &'stat
 
 /// What is left to do, whatever the order in which the others were done. A step that this program does not know is a newer one's.
 fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
-    let taken = taken.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
+    let taken = taken.iter().map(|row| row.try_get(0).map(known_as)).collect::<Result<Vec<&str>, _>>()?;
     if taken.iter().any(|name| STEPS.iter().all(|(known, _)| known != name)) {
         return Err(StoreError::Failed(format!(
             "the database has schema {}, this program knows up to {}; start the newer countersign",
@@ -51,12 +51,22 @@ fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> 
     Ok(STEPS.iter().copied().filter(|(name, _)| !taken.contains(name)).collect())
 }
 
+/// What a step is called now.
+fn known_as(name: &str) -> &str {
+    RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
+}
+
+/// Steps that had another name in an earlier program, and are the same: the databases of that program have
+/// the old one.
+const RENAMED: &[(&str, &str)] = &[("0003_throttle", "0002_throttle")];
+
 const STEPS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("migrations/0001_initial.sql")),
     ("0002_throttle", include_str!("migrations/0002_throttle.sql")),
     ("0003_admin", include_str!("migrations/0003_admin.sql")),
     ("0004_addresses", include_str!("migrations/0004_addresses.sql")),
     ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
+    ("0006_marks", include_str!("migrations/0006_marks.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -17,10 +17,11 @@ use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::health::Health;
 use super::sessions::{revoked, signed, transport};
 use super::{PATIENCE, no_answer};
-use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
+use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState, decide};
 use crate::session::{RevokedReason, Transport};
-use crate::store::admin::StepKind;
-use crate::store::admin::steps::stepped;
+use crate::store::admin::steps::{stepped, told};
+use crate::store::admin::told::address;
+use crate::store::admin::{AuditKind, StepKind};
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::supervise::caught_async;
 use crate::user::UserId;
@@ -126,6 +127,8 @@ struct Write {
     new: RotationState,
     /// The last refreshes, this one included.
     steps: Vec<u8>,
+    /// What the audit log is told.
+    told: Option<(AuditKind, String)>,
 }
 
 async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
@@ -159,7 +162,7 @@ async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>
                 let granted =
                     Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event };
                 match state {
-                    Some(new) => writes.push(Write { job, granted, old: live.state, new, steps }),
+                    Some(new) => writes.push(Write { job, granted, old: live.state, new, steps, told: event.and_then(told) }),
                     None => {
                         let _ = job.answer.send(Ok(granted));
                     }
@@ -219,6 +222,14 @@ impl Live {
         let unsigned = |column: &str| Ok::<_, StoreError>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0));
         let jti: &[u8] = get(row, "current_jti")?;
         let charged: Option<i64> = get(row, "race_charged")?;
+        let mark = |generation: &str, since: &str| -> Result<Option<Mark>, StoreError> {
+            let (generation, since): (Option<i64>, Option<i64>) = (get(row, generation)?, get(row, since)?);
+            let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
+            Ok(generation
+                .zip(since)
+                .map(|(generation, since)| Mark { generation: Generation(unsigned(generation)), since: unsigned(since) }))
+        };
+        let (generation, current_since) = (Generation(unsigned("generation")?), unsigned("current_since")?);
         Ok(Self {
             user_id: user_id(get(row, "user_id")?)?,
             created_at: from_micros(get(row, "created_at")?),
@@ -226,12 +237,14 @@ impl Live {
             transport: transport(row)?,
             revoked: revoked(row)?.map(|(_, reason)| reason),
             state: RotationState {
-                generation: Generation(unsigned("generation")?),
+                generation,
                 current_jti: Jti(jti.try_into().map_err(|_| unknown("a token's id"))?),
                 current_iat: unsigned("current_iat")?,
-                current_since: unsigned("current_since")?,
+                current_since,
                 race_credit: u8::try_from(get::<i16>(row, "race_credit")?).unwrap_or(0),
                 race_charged: charged.map(|generation| Generation(u64::try_from(generation).unwrap_or(0))),
+                mark: mark("mark_generation", "mark_since")?.unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
+                earlier_mark: mark("earlier_mark_generation", "earlier_mark_since")?.unwrap_or(Mark::LONG_AGO),
             },
             steps: get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec(),
         })
@@ -242,7 +255,8 @@ async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Result<Live
     let statement = client
         .prepare_cached(
             "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
-                 generation, current_jti, current_iat, current_since, race_credit, race_charged, steps
+                 generation, current_jti, current_iat, current_since, race_credit, race_charged,
+                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps
              FROM sessions WHERE id = ANY($1)",
         )
         .await?;
@@ -260,9 +274,11 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
         .prepare_cached(
             "WITH wanted AS (
                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::smallint[], $6::bigint[],
-                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::boolean[], $15::bytea[])
+                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::bytea[],
+                     $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::text[])
                      AS w (id, old_generation, old_jti, old_since, old_credit, old_charged,
-                         generation, jti, iat, since, credit, charged, used_at, rollback, steps)
+                         generation, jti, iat, since, credit, charged, used_at, steps,
+                         mark_generation, mark_since, earlier_generation, earlier_since, told, ip, detail)
              ), locked AS (
                  SELECT s.id FROM sessions s JOIN wanted w ON w.id = s.id
                  WHERE s.revoked_at IS NULL AND s.generation = w.old_generation AND s.current_jti = w.old_jti AND s.current_since = w.old_since
@@ -270,11 +286,14 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
                  ORDER BY s.id FOR UPDATE OF s
              ), done AS (
                  UPDATE sessions s SET generation = w.generation, current_jti = w.jti, current_iat = w.iat, current_since = w.since,
-                     race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at, steps = w.steps
+                     race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at, steps = w.steps,
+                     mark_generation = w.mark_generation, mark_since = w.mark_since,
+                     earlier_mark_generation = w.earlier_generation, earlier_mark_since = w.earlier_since
                  FROM wanted w WHERE w.id = s.id AND s.id IN (SELECT id FROM locked)
-                 RETURNING s.id, s.user_id, w.used_at, w.rollback
+                 RETURNING s.id, s.user_id, w.used_at, w.told, w.ip, w.detail
              ), noted AS (
-                 INSERT INTO audit_events (at, kind, user_id, session_id) SELECT used_at, 'state_rollback', user_id, id FROM done WHERE rollback
+                 INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail)
+                 SELECT used_at, told, user_id, id, ip, detail FROM done WHERE told IS NOT NULL
              )
              SELECT id FROM done",
         )
@@ -285,7 +304,6 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
         };
     }
     let charged = |state: &RotationState| state.race_charged.map(|generation| signed(generation.0));
-    let is_rollback = |write: &Write| matches!(&write.granted, Rotation::Granted { event: Some(RotationEvent::Rollback), .. });
     let rows = client
         .query(
             &statement,
@@ -303,8 +321,14 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
                 &column!(|w: &Write| i16::from(w.new.race_credit)),
                 &column!(|w: &Write| charged(&w.new)),
                 &column!(|w: &Write| micros(w.job.rotate.now)),
-                &column!(is_rollback),
                 &column!(|w: &Write| w.steps.clone()),
+                &column!(|w: &Write| signed(w.new.mark.generation.0)),
+                &column!(|w: &Write| signed(w.new.mark.since)),
+                &column!(|w: &Write| signed(w.new.earlier_mark.generation.0)),
+                &column!(|w: &Write| signed(w.new.earlier_mark.since)),
+                &column!(|w: &Write| w.told.as_ref().map(|(kind, _)| kind.as_str())),
+                &column!(|w: &Write| w.told.as_ref().and_then(|_| address(w.job.rotate.ip))),
+                &column!(|w: &Write| w.told.as_ref().map_or_else(String::new, |(_, detail)| detail.clone())),
             ],
         )
         .await?;
@@ -319,7 +343,7 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
                  UPDATE sessions SET revoked_at = $2, revoked_reason = $3, steps = $6
                  WHERE id = $1 AND revoked_at IS NULL AND generation = $4 AND current_jti = $5 RETURNING id, user_id
              ), noted AS (
-                 INSERT INTO audit_events (at, kind, user_id, session_id) SELECT $2, $3, user_id, id FROM ended
+                 INSERT INTO audit_events (at, kind, user_id, session_id, ip) SELECT $2, $3, user_id, id, $7 FROM ended
              )
              SELECT count(*) FROM ended",
         )
@@ -328,7 +352,8 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
     let reason = RevokedReason::TokenTheft.as_str();
     let (generation, jti) = (signed(live.state.generation.0), live.state.current_jti.0.as_slice());
     let steps = stepped(&live.steps, StepKind::Theft, rotate.now);
-    let ended: i64 = client.query_one(&statement, &[&id, &at, &reason, &generation, &jti, &steps]).await?.try_get(0)?;
+    let ip = address(rotate.ip);
+    let ended: i64 = client.query_one(&statement, &[&id, &at, &reason, &generation, &jti, &steps, &ip]).await?.try_get(0)?;
     Ok(ended == 1)
 }
 

@@ -21,8 +21,9 @@ pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, Store
                  SELECT id FROM users WHERE id = $14 AND is_active AND password = $15 FOR NO KEY UPDATE
              ), made AS (
                  INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
-                     expires_at, transport, user_agent, ip)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12 WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
+                     expires_at, transport, user_agent, ip, mark_generation, mark_since, earlier_mark_generation, earlier_mark_since)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19
+                 WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
                  ON CONFLICT DO NOTHING RETURNING id
              ), noted AS (
                  UPDATE users SET last_login = $13 WHERE id = $14 AND EXISTS (SELECT 1 FROM made)
@@ -50,6 +51,10 @@ pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, Store
                 &timestamptz(new.created_at),
                 &new.user_id.as_i64(),
                 &checked,
+                &signed(state.mark.generation.0),
+                &signed(state.mark.since),
+                &signed(state.earlier_mark.generation.0),
+                &signed(state.earlier_mark.since),
             ],
         )
         .await?;

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{at, key, micros, read_user_id};
 use crate::session::SessionId;
+use crate::store::admin::activity::first_hour_kept;
 use crate::store::{Change, Cursor, StoreError, What};
 use crate::user::UserId;
 
@@ -46,6 +47,11 @@ pub(super) fn prune(connection: &Connection, changes: Timestamp, sessions: Times
     ] {
         gone += connection.prepare_cached(sql)?.execute(params![micros(before), limit])?;
     }
+    gone += connection
+        .prepare_cached(
+            "DELETE FROM activity WHERE (hour, kind) IN (SELECT hour, kind FROM activity WHERE hour < ? ORDER BY hour LIMIT ?)",
+        )?
+        .execute(params![first_hour_kept(sessions), limit])?;
     Ok(gone as u64)
 }
 

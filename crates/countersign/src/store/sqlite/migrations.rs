@@ -42,4 +42,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0004_addresses", include_str!("migrations/0004_addresses.sql")),
     ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
     ("0006_search", include_str!("migrations/0006_search.sql")),
+    ("0007_marks", include_str!("migrations/0007_marks.sql")),
 ];

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
 use super::columns::{at, from_micros, key, micros, unknown_word, user_id};
-use crate::session::rotation::{Decision, Generation, Jti, RotationEvent, RotationState, decide};
+use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState, decide};
 use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
-use crate::store::admin::StepKind;
-use crate::store::admin::steps::stepped;
+use crate::store::admin::steps::{stepped, told};
+use crate::store::admin::told::address;
+use crate::store::admin::{AuditKind, StepKind};
 use crate::store::{Begin, Begun, Rotate, Rotation, StoreError};
 use crate::user::UserId;
 
@@ -35,9 +36,12 @@ fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError>
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let made = connection
         .prepare_cached(
-            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
+            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit,
+                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, created_at, last_used_at,
                  expires_at, transport, user_agent, ip)
-             VALUES (:id, :user, :generation, :jti, :iat, :since, :credit, :created, :created, :expires, :transport, :agent, :ip) ON CONFLICT DO NOTHING",
+             VALUES (:id, :user, :generation, :jti, :iat, :since, :credit,
+                 :mark_generation, :mark_since, :earlier_generation, :earlier_since, :created, :created,
+                 :expires, :transport, :agent, :ip) ON CONFLICT DO NOTHING",
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
@@ -47,6 +51,10 @@ fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError>
             ":iat": state.current_iat,
             ":since": state.current_since,
             ":credit": state.race_credit,
+            ":mark_generation": state.mark.generation.0,
+            ":mark_since": state.mark.since,
+            ":earlier_generation": state.earlier_mark.generation.0,
+            ":earlier_since": state.earlier_mark.since,
             ":created": micros(new.created_at),
             ":expires": micros(new.expires_at),
             ":transport": new.transport.as_str(),
@@ -61,7 +69,8 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
     let row = connection
         .prepare_cached(
             "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
-                 generation, current_jti, current_iat, current_since, race_credit, race_charged, steps
+                 generation, current_jti, current_iat, current_since, race_credit, race_charged,
+                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps
              FROM sessions WHERE id = ?",
         )?
         .query_row([id], |row| {
@@ -83,8 +92,8 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
             if let Some(state) = state {
                 save(connection, id, &state, &stepped(&steps, StepKind::of(rule), rotate.now), rotate.now)?;
             }
-            if event == Some(RotationEvent::Rollback) {
-                note(connection, rotate.now, "state_rollback", live.user_id, id)?;
+            if let Some((kind, detail)) = event.and_then(told) {
+                note(connection, rotate, kind, live.user_id, &detail)?;
             }
             Ok(Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event })
         }
@@ -93,7 +102,7 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
             connection
                 .prepare_cached("UPDATE sessions SET steps = ? WHERE id = ?")?
                 .execute(params![stepped(&steps, StepKind::Theft, rotate.now), id])?;
-            note(connection, rotate.now, "token_theft", live.user_id, id)?;
+            note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")?;
             Ok(Rotation::Reused { user_id: live.user_id })
         }
     }
@@ -198,13 +207,20 @@ impl Live {
 }
 
 fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
+    let mark = |generation: &str, since: &str| -> rusqlite::Result<Option<Mark>> {
+        let (generation, since): (Option<u64>, Option<u64>) = (row.get(generation)?, row.get(since)?);
+        Ok(generation.zip(since).map(|(generation, since)| Mark { generation: Generation(generation), since }))
+    };
+    let (generation, current_since) = (Generation(row.get("generation")?), row.get("current_since")?);
     Ok(RotationState {
-        generation: Generation(row.get("generation")?),
+        generation,
         current_jti: Jti(row.get("current_jti")?),
         current_iat: row.get("current_iat")?,
-        current_since: row.get("current_since")?,
+        current_since,
         race_credit: row.get("race_credit")?,
         race_charged: row.get::<_, Option<u64>>("race_charged")?.map(Generation),
+        mark: mark("mark_generation", "mark_since")?.unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
+        earlier_mark: mark("earlier_mark_generation", "earlier_mark_since")?.unwrap_or(Mark::LONG_AGO),
     })
 }
 
@@ -212,6 +228,7 @@ fn save(connection: &Connection, id: i64, state: &RotationState, steps: &[u8], n
     connection
         .prepare_cached(
             "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?, current_since = ?, race_credit = ?, race_charged = ?,
+                 mark_generation = ?, mark_since = ?, earlier_mark_generation = ?, earlier_mark_since = ?,
                  last_used_at = ?, steps = ? WHERE id = ?",
         )?
         .execute(params![
@@ -221,6 +238,10 @@ fn save(connection: &Connection, id: i64, state: &RotationState, steps: &[u8], n
             state.current_since,
             state.race_credit,
             state.race_charged.map(|generation| generation.0),
+            state.mark.generation.0,
+            state.mark.since,
+            state.earlier_mark.generation.0,
+            state.earlier_mark.since,
             micros(now),
             steps,
             id
@@ -228,13 +249,11 @@ fn save(connection: &Connection, id: i64, state: &RotationState, steps: &[u8], n
     Ok(())
 }
 
-fn note(connection: &Connection, now: Timestamp, kind: &str, user: UserId, session: i64) -> Result<(), StoreError> {
-    connection.prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id) VALUES (?, ?, ?, ?)")?.execute(params![
-        micros(now),
-        kind,
-        key(user),
-        session
-    ])?;
+/// Tells of a refresh, in the transaction that does it.
+fn note(connection: &Connection, rotate: &Rotate, kind: AuditKind, user: UserId, detail: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail) VALUES (?, ?, ?, ?, ?, ?)")?
+        .execute(params![micros(rotate.now), kind.as_str(), key(user), rotate.session.get().cast_signed(), address(rotate.ip), detail])?;
     Ok(())
 }
 

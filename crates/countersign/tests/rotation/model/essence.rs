@@ -6,7 +6,7 @@ use crate::server::{WINDOW, jti};
 pub(super) fn forget(rows: &mut [&mut RotationState], tokens: &mut [&mut Presented], times: &mut [&mut u64]) {
     let names =
         distinct(rows.iter().map(|row| row.current_jti).chain(tokens.iter().flat_map(|token| [Some(token.jti), token.parent]).flatten()));
-    let mut moments: Vec<u64> = rows.iter().flat_map(|row| [row.current_iat, row.current_since]).collect();
+    let mut moments: Vec<u64> = rows.iter().flat_map(|row| [row.current_since, row.mark.since, row.earlier_mark.since]).collect();
     moments.extend(tokens.iter().map(|token| token.issued_at).chain(times.iter().map(|time| **time)));
     moments.sort_unstable();
     moments.dedup();
@@ -21,8 +21,14 @@ pub(super) fn forget(rows: &mut [&mut RotationState], tokens: &mut [&mut Present
         // A race that was paid for an older generation is as none.
         row.race_charged = row.race_charged.filter(|&charged| charged == row.generation).map(|charged| Generation(charged.0 - oldest.0));
         row.generation.0 -= oldest.0;
+        for mark in [&mut row.mark, &mut row.earlier_mark] {
+            // How much older a mark is than every token cannot be seen.
+            mark.generation.0 = mark.generation.0.saturating_sub(oldest.0);
+            retime(&mut mark.since);
+        }
         rename(&mut row.current_jti);
-        retime(&mut row.current_iat);
+        // No rule asks when the current token was minted.
+        row.current_iat = 0;
         retime(&mut row.current_since);
     }
     for token in tokens {

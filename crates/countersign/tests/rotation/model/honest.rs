@@ -1,10 +1,11 @@
-//! Two tabs with one cookie jar, and a network and a server that do their worst: messages late by up to 15 s each way, reordered, lost, doubled; a crash; a rollback.
+//! Two tabs with one cookie jar, and a network and a server that do their worst: messages late by up to 15 s each way, reordered, lost, doubled; a crash; a rollback;
+//! and the browser dies, with cookies on its disk that are up to 15 s old.
 
 use countersign::session::rotation::{Decision, Generation, Presented, RotationState, decide};
 use stateright::{Checker, Model, Property};
 
 use super::essence::{FRESH, forget};
-use crate::reference::{Minting, Rules};
+use crate::reference::{Died, Late, Past, Rules};
 use crate::server::{Decide, WINDOW, jti};
 
 #[test]
@@ -15,14 +16,21 @@ fn no_history_of_an_honest_client_ends_in_a_refusal() {
 }
 
 #[test]
+fn no_history_of_a_browser_that_dies_ends_in_a_refusal() {
+    let checker = Honest { decide, left: DYING }.checker().threads(2).spawn_bfs().join();
+    checker.assert_no_discovery(NEVER_REFUSED);
+    assert!(checker.unique_state_count() > 10_000, "{} states", checker.unique_state_count());
+}
+
+#[test]
 fn the_model_finds_what_is_wrong_with_each_mutant() {
-    for rules in [
-        Rules { ahead: false, ..Rules::ALL },
-        Rules { by_presentation: false, ..Rules::ALL },
-        Rules { by_minting: Minting::Ignored, ..Rules::ALL },
+    for (rules, left) in [
+        (Rules { slow: Past::Ignored, died: Died::Ignored, ..Rules::ALL }, LEFT),
+        (Rules { late: Late::Ignored, died: Died::Ignored, ..Rules::ALL }, LEFT),
+        (Rules { died: Died::Ignored, ..Rules::ALL }, DYING),
     ] {
         let mutant =
-            Honest { decide: move |row: &RotationState, token: &Presented, now, window| rules.decide(row, token, now, window), left: LEFT };
+            Honest { decide: move |row: &RotationState, token: &Presented, now, window| rules.decide(row, token, now, window), left };
         let checker = mutant.checker().threads(2).spawn_bfs().join();
         assert!(checker.discovery(NEVER_REFUSED).is_some(), "{rules:?}");
     }
@@ -40,6 +48,8 @@ struct State {
     row: RotationState,
     copy: Option<RotationState>,
     jar: Presented,
+    /// What was in the jar until when, at most 15 s ago: it may still be all that the disk has.
+    lately: Vec<(u64, Presented)>,
     /// Under way, each with the last moment at which it can arrive; in order, so that equal worlds are equal.
     requests: Vec<(u64, Presented)>,
     answers: Vec<(u64, Presented)>,
@@ -55,6 +65,7 @@ struct Left {
     doubles: u8,
     crashes: u8,
     rollbacks: u8,
+    deaths: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +79,8 @@ enum Action {
     Crash,
     Copy,
     Rollback,
+    /// The browser falls over, and goes on with this one of the tokens that it had lately.
+    Die(usize),
     Wait(u64),
 }
 
@@ -82,6 +95,7 @@ impl<D: Decide> Model for Honest<D> {
             row: RotationState::new(jar.jti, START),
             copy: None,
             jar,
+            lately: Vec::new(),
             requests: Vec::new(),
             answers: Vec::new(),
             left: self.left,
@@ -99,10 +113,12 @@ impl<D: Decide> Model for Honest<D> {
                 actions.push(action);
             }
         };
-        offer(left.sends > 0 && under_way < TABS, Action::Send);
+        // What a browser that died sends twice, or from two tabs, may be refused when it is late.
+        let has_died = left.deaths < self.left.deaths;
+        offer(left.sends > 0 && under_way < if has_died { 1 } else { TABS }, Action::Send);
         for request in 0..state.requests.len() {
             offer(true, Action::Arrive(request));
-            offer(left.doubles > 0, Action::ArriveTwice(request));
+            offer(left.doubles > 0 && !has_died, Action::ArriveTwice(request));
         }
         for answer in 0..state.answers.len() {
             offer(true, Action::Answer(answer));
@@ -111,6 +127,9 @@ impl<D: Decide> Model for Honest<D> {
         offer(left.crashes > 0 && under_way > 0, Action::Crash);
         offer(left.rollbacks > 0 && state.copy.is_none(), Action::Copy);
         offer(left.rollbacks > 0 && state.copy.is_some(), Action::Rollback);
+        for token in 0..state.lately.len() {
+            offer(left.deaths > 0, Action::Die(token));
+        }
         let in_time = |wait| state.requests.iter().chain(&state.answers).all(|&(latest, _)| latest >= state.now + wait);
         offer(left.sends > 0 && in_time(DELAY), Action::Wait(DELAY));
         offer(left.sends > 0 && under_way == 0, Action::Wait(HOUR));
@@ -132,7 +151,10 @@ impl<D: Decide> Model for Honest<D> {
                 let (_, token) = state.requests[request];
                 self.refresh(&mut state, &token);
             }
-            Action::Answer(answer) => state.jar = state.answers.remove(answer).1,
+            Action::Answer(answer) => {
+                state.lately.push((state.now, state.jar));
+                state.jar = state.answers.remove(answer).1;
+            }
             Action::Lose(answer) => {
                 state.left.losses -= 1;
                 state.answers.remove(answer);
@@ -147,7 +169,18 @@ impl<D: Decide> Model for Honest<D> {
                 state.left.rollbacks -= 1;
                 state.row = state.copy.take()?;
             }
-            Action::Wait(seconds) => state.now += seconds,
+            Action::Die(token) => {
+                state.left.deaths -= 1;
+                state.jar = state.lately[token].1;
+                state.requests.clear();
+                state.answers.clear();
+                state.lately.clear();
+            }
+            Action::Wait(seconds) => {
+                state.now += seconds;
+                let now = state.now;
+                state.lately.retain(|&(until, _)| until + DELAY >= now);
+            }
         }
         state.forget();
         Some(state)
@@ -166,10 +199,15 @@ impl<D: Decide> Model for Honest<D> {
 
 impl State {
     fn forget(&mut self) {
-        let Self { now, row, copy, jar, requests, answers, .. } = self;
+        // What can no longer be turned to is not remembered.
+        if self.left.deaths == 0 {
+            self.lately.clear();
+        }
+        self.lately.dedup();
+        let Self { now, row, copy, jar, lately, requests, answers, .. } = self;
         let mut times = vec![now];
         let mut tokens = vec![jar];
-        for messages in [requests, answers] {
+        for messages in [lately, requests, answers] {
             messages.sort_by_key(|&(latest, token)| (latest, token.generation, token.issued_at, token.jti));
             for (latest, token) in messages {
                 times.push(latest);
@@ -195,7 +233,8 @@ impl<D: Decide> Honest<D> {
 }
 
 const NEVER_REFUSED: &str = "an honest client is never refused";
-const LEFT: Left = Left { sends: 4, losses: 1, doubles: 1, crashes: 1, rollbacks: 1 };
+const LEFT: Left = Left { sends: 4, losses: 1, doubles: 1, crashes: 1, rollbacks: 1, deaths: 0 };
+const DYING: Left = Left { sends: 4, losses: 1, doubles: 0, crashes: 0, rollbacks: 0, deaths: 1 };
 const TABS: usize = 2;
 const START: u64 = 1_000_000;
 /// The longest that a message is under way: twice this is the window.

@@ -1,131 +1,217 @@
-//! A victim and a thief with the same cookie, who both refresh once a round, in either order, at any distance from each other.
+//! A victim who refreshes at a steady pace, and a thief with a copy of her cookie: he acts as often as he
+//! likes, at any of the moments that the rules can tell apart, and shows any of the tokens that he ever got.
+//!
+//! He never shows what is sure to betray him. He may rest for a while, but a thief whose tokens all have
+//! become worthless is out.
 
-use countersign::session::rotation::{Decision, Generation, Presented, RotationState, decide};
+use countersign::session::rotation::{Decision, Generation, Presented, RACE_CREDIT, RotationState};
 use stateright::{Checker, Model, Property};
 
 use super::essence::{FRESH, forget};
-use crate::reference::{Minting, Rules};
+use crate::reference::Rules;
 use crate::server::{Decide, WINDOW, jti};
 
 #[test]
-fn no_thief_outlives_eight_generations_and_none_out_of_step_two() {
-    let checker = Theft { decide }.checker().threads(2).spawn_bfs().join();
-    checker.assert_properties();
-}
-
-#[test]
-fn the_model_finds_what_is_wrong_with_each_mutant() {
-    for (rules, broken) in [
-        (Rules { costs: false, ..Rules::ALL }, WITHIN_EIGHT),
-        (Rules { refuses: false, ..Rules::ALL }, WITHIN_EIGHT),
-        (Rules { by_minting: Minting::NearOrLater, ..Rules::ALL }, OUT_OF_STEP_WITHIN_TWO),
-        (Rules { by_minting: Minting::NearOrEarlier, ..Rules::ALL }, OUT_OF_STEP_WITHIN_TWO),
-    ] {
-        let mutant = Theft { decide: move |row: &RotationState, token: &Presented, now, window| rules.decide(row, token, now, window) };
-        let checker = mutant.checker().threads(2).spawn_bfs().join();
-        assert!(checker.discovery(broken).is_some(), "{rules:?}");
-    }
+fn the_model_finds_the_thieves_of_the_first_version() {
+    let rules = Rules::FIRST;
+    let decide = move |row: &RotationState, token: &Presented, now, window| rules.decide(row, token, now, window);
+    let checker = Theft { decide, moments: &[0, 285, 300], rests: 0, most: 12 }.checker().threads(2).spawn_dfs().join();
+    assert!(checker.discovery(FOUND).is_some());
 }
 
 #[derive(Clone)]
 struct Theft<D> {
     decide: D,
+    /// When he may act, in seconds after her last refresh; the last one is her next.
+    moments: &'static [u64],
+    /// In so many of her cycles in a row he may do nothing.
+    rests: u8,
+    /// The promise.
+    most: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct State {
     now: u64,
     row: RotationState,
-    /// The victim's token and the thief's.
-    held: [Presented; 2],
-    /// Who has refreshed in this round.
-    done: [bool; 2],
-    /// New generations since the theft.
-    generations: u64,
-    /// Whole rounds since the theft in which every refresh was out of step with the one before; `None` once one was not so.
-    rounds_out_of_step: Option<u8>,
-    found: bool,
+    victim: Presented,
+    /// Whatever the thief has that is worth something, in order.
+    thief: Vec<Presented>,
+    /// Which of the moments it is.
+    moment: usize,
+    has_acted: bool,
+    rested: u8,
+    /// Refreshes of hers since the theft.
+    refreshes: u8,
+    end: Option<End>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum End {
+    Found,
+    Out,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Refresh {
-    who: usize,
-    /// Seconds after the last.
-    after: u64,
+enum Action {
+    /// The thief shows a token.
+    Show { token: usize, moment: usize },
+    /// The victim refreshes.
+    Refresh,
 }
 
 impl<D: Decide> Model for Theft<D> {
     type State = State;
-    type Action = Refresh;
+    type Action = Action;
 
-    /// The cookie that was stolen is the current one, or a child of it that nobody has used yet; the credit is whatever the past has left.
+    /// The cookie is stolen right after a refresh of hers. The credit is whole.
     fn init_states(&self) -> Vec<State> {
-        let row = RotationState::new(jti(0), START);
-        let current = Presented { generation: row.generation, jti: row.current_jti, parent: None, issued_at: START };
-        let child = Presented { generation: Generation(1), jti: jti(1), parent: Some(row.current_jti), issued_at: START };
-        let state = |token| State {
+        let first = Presented { generation: Generation::FIRST, jti: jti(0), parent: None, issued_at: START };
+        let mut state = State {
             now: START,
-            row,
-            held: [token; 2],
-            done: [false; 2],
-            generations: 0,
-            rounds_out_of_step: Some(0),
-            found: false,
+            row: RotationState::new(first.jti, START),
+            victim: first,
+            thief: vec![first],
+            moment: 0,
+            has_acted: false,
+            rested: 0,
+            refreshes: 0,
+            end: None,
         };
-        vec![state(current), state(child)]
+        for number in 1..=3 {
+            state.now += HOUR;
+            if let Some(child) = self.refresh(&mut state.row, &state.victim.clone(), state.now) {
+                state.victim = Presented { jti: jti(number), ..child };
+            }
+        }
+        state.thief = vec![state.victim];
+        self.tidy(&mut state);
+        vec![state]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Refresh>) {
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         // Beyond the promise there is nothing to see.
-        if state.found || state.generations > 8 {
+        if state.end.is_some() || state.refreshes >= self.most {
             return;
         }
-        for who in (0..2).filter(|&who| !state.done[who]) {
-            actions.extend([0, 30, 31].map(|after| Refresh { who, after }));
+        for moment in state.moment..self.moments.len() {
+            let now = state.now + self.moments[moment] - self.moments[state.moment];
+            for (token, shown) in state.thief.iter().enumerate() {
+                if (self.decide)(&state.row, shown, now, WINDOW) != Decision::Reused {
+                    actions.push(Action::Show { token, moment });
+                }
+            }
+        }
+        if state.has_acted || state.rested < self.rests {
+            actions.push(Action::Refresh);
         }
     }
 
-    fn next_state(&self, last: &State, Refresh { who, after }: Refresh) -> Option<State> {
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
-        state.now += after;
-        let Decision::Mint { child, state: row, .. } = (self.decide)(&state.row, &state.held[who], state.now, WINDOW) else {
-            state.found = true;
-            return Some(state);
-        };
-        let before = state.row.generation;
-        state.row = row.unwrap_or(state.row);
-        state.generations += state.row.generation.0 - before.0;
-        state.held[who] = Presented { generation: child.generation, jti: jti(FRESH), parent: Some(child.parent), issued_at: state.now };
-        state.done[who] = true;
-        if after <= WINDOW.as_secs() {
-            state.rounds_out_of_step = None;
+        match action {
+            Action::Show { token, moment } => {
+                state.now += self.moments[moment] - self.moments[state.moment];
+                state.moment = moment;
+                state.has_acted = true;
+                let shown = state.thief[token];
+                let child = self.refresh(&mut state.row, &shown, state.now)?;
+                state.thief.push(child);
+            }
+            Action::Refresh => {
+                state.now += self.moments.last()? - self.moments[state.moment];
+                state.rested = if state.has_acted { 0 } else { state.rested + 1 };
+                (state.moment, state.has_acted) = (0, false);
+                match self.refresh(&mut state.row, &state.victim.clone(), state.now) {
+                    Some(child) => {
+                        state.victim = child;
+                        state.refreshes += 1;
+                    }
+                    None => state.end = Some(End::Found),
+                }
+            }
         }
-        if state.done == [true; 2] {
-            state.done = [false; 2];
-            state.rounds_out_of_step = state.rounds_out_of_step.map(|rounds| rounds + 1);
-        }
-        state.forget();
+        self.tidy(&mut state);
         Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always(WITHIN_EIGHT, |_, state: &State| state.found || state.generations <= 8),
-            Property::always(OUT_OF_STEP_WITHIN_TWO, |_, state: &State| {
-                state.found || state.rounds_out_of_step.is_none_or(|rounds| rounds < 2)
-            }),
-            Property::sometimes("a thief in step lives for seven", |_, state: &State| !state.found && state.generations == 7),
-        ]
+        vec![Property::always(FOUND, |model: &Self, state: &State| state.end.is_some() || state.refreshes < model.most)]
     }
 }
 
-impl State {
-    fn forget(&mut self) {
-        let [victim, thief] = &mut self.held;
-        forget(&mut [&mut self.row], &mut [victim, thief], &mut [&mut self.now]);
+impl<D: Decide> Theft<D> {
+    fn refresh(&self, row: &mut RotationState, token: &Presented, now: u64) -> Option<Presented> {
+        let Decision::Mint { child, state, .. } = (self.decide)(row, token, now, WINDOW) else { return None };
+        *row = state.unwrap_or(*row);
+        Some(Presented { generation: child.generation, jti: jti(FRESH), parent: Some(child.parent), issued_at: now })
+    }
+
+    /// Forgets what cannot matter. A token that the rules would not forgive with all the credit there is
+    /// will never be forgiven. Of two stale tokens, or of two children of the current one, the later one is
+    /// as good in everything; but a child that is the victim's own is another thing than its sister.
+    fn tidy(&self, state: &mut State) {
+        let rich = RotationState { race_credit: RACE_CREDIT, race_charged: None, ..state.row };
+        state.thief.retain(|token| (self.decide)(&rich, token, state.now, WINDOW) != Decision::Reused);
+        let (current, hers) = (state.row.current_jti, state.victim.jti);
+        let is_stale = |token: &Presented| token.jti != current && token.parent != Some(current);
+        let is_hers = |token: &Presented| !is_stale(token) && token.jti == hers;
+        // The best first: of stale ones that is the newest generation, whatever else they are.
+        let rank = |token: &Presented| {
+            (is_stale(token), token.jti == current, is_hers(token), std::cmp::Reverse((token.generation, token.issued_at)))
+        };
+        state.thief.sort_by_key(rank);
+        let mut kept: Vec<Presented> = Vec::new();
+        for token in state.thief.drain(..) {
+            let is_as_good = |other: &Presented| {
+                is_stale(other) == is_stale(&token)
+                    && (other.jti == current) == (token.jti == current)
+                    && (is_hers(other) || !is_hers(&token))
+                    && (is_hers(&token) || !is_hers(other))
+                    && other.generation >= token.generation
+                    && other.issued_at >= token.issued_at
+            };
+            if !kept.iter().any(is_as_good) {
+                kept.push(token);
+            }
+        }
+        state.thief = kept;
+        if state.thief.is_empty() && state.end.is_none() {
+            state.end = Some(End::Out);
+        }
+        let parents = |token: &mut Presented| {
+            if token.parent != Some(current) {
+                token.parent = None;
+            }
+        };
+        parents(&mut state.victim);
+        state.thief.iter_mut().for_each(parents);
+        let State { now, row, victim, thief, .. } = state;
+        let mut tokens: Vec<&mut Presented> = [victim].into_iter().chain(thief).collect();
+        narrow(row, &mut tokens);
+        forget(&mut [row], &mut tokens, &mut [now]);
     }
 }
 
-const WITHIN_EIGHT: &str = "found within eight generations";
-const OUT_OF_STEP_WITHIN_TWO: &str = "out of step, found within two";
+/// How many generations lie between two is seen only where it is one: a child is one ahead.
+fn narrow(row: &mut RotationState, tokens: &mut [&mut Presented]) {
+    row.race_charged = row.race_charged.filter(|&charged| charged == row.generation);
+    let mut all = vec![row.generation, row.mark.generation, row.earlier_mark.generation];
+    all.extend(tokens.iter().map(|token| token.generation));
+    all.sort_unstable();
+    all.dedup();
+    let narrowed = |generation: &mut Generation| {
+        let gaps = all.windows(2).take_while(|pair| pair[1] <= *generation).map(|pair| (pair[1].0 - pair[0].0).min(2));
+        generation.0 = gaps.sum();
+    };
+    row.race_charged.iter_mut().for_each(narrowed);
+    for generation in [&mut row.generation, &mut row.mark.generation, &mut row.earlier_mark.generation] {
+        narrowed(generation);
+    }
+    tokens.iter_mut().for_each(|token| narrowed(&mut token.generation));
+}
+
+const FOUND: &str = "found within the bound";
+
 const START: u64 = 1_000;
+const HOUR: u64 = 3_600;

@@ -1,7 +1,7 @@
 //! Sessions of users.
 
 use countersign::session::RevokedReason;
-use countersign::store::admin::{AuditKind, Count, STEPS_KEPT, SessionSearch, Step, StepKind};
+use countersign::store::admin::{AuditKind, Count, Counted, STEPS_KEPT, SessionSearch, Step, StepKind};
 
 use super::super::sessions::{rotate, token};
 use super::*;
@@ -96,6 +96,55 @@ fn the_last_refreshes_of_a_session_tell_why_it_ended() {
         let rows = log(&*store).await;
         assert_eq!(lines(&rows).iter().map(|line| line.kind).collect::<Vec<_>>(), [AuditKind::TokenTheft, AuditKind::RotationHealed]);
         assert!(rows.iter().all(|row| row.line.session == Some(session_id(1)) && row.line.user == Some(alice.id)));
+        let ip = Some("198.51.100.7".parse().unwrap());
+        assert!(rows.iter().all(|row| row.line.ip == ip), "each line says from where: {rows:?}");
+    });
+}
+
+#[test]
+fn races_are_told_of_from_the_second_in_a_row_and_say_from_where() {
+    on_every_admin_store(async |store| {
+        let alice = make_user(&*store, "alice").await;
+        store.create_session(new_session(1, alice.id)).await.unwrap();
+        let refresh = async |number: u8, at: i64| {
+            rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 1)), after(at)).await;
+        };
+        let race = async |number: u8, at: i64| {
+            rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(0)), after(at)).await;
+        };
+        refresh(2, 300).await;
+        race(1, 301).await;
+        assert_eq!(log(&*store).await, [], "one is nothing");
+        refresh(3, 600).await;
+        race(2, 601).await;
+        race(2, 602).await;
+        let rows = log(&*store).await;
+        assert_eq!(lines(&rows).iter().map(|line| line.kind).collect::<Vec<_>>(), [AuditKind::RaceRepeated], "told once a generation");
+        let line = &rows[0].line;
+        assert_eq!((line.session, line.user, line.ip), (Some(session_id(1)), Some(alice.id), Some("198.51.100.7".parse().unwrap())));
+        assert_eq!(line.detail, "price 5, credit left 16 of 25");
+        // Five calm refreshes earn each of them back.
+        for number in 4..=13 {
+            refresh(number, i64::from(number) * 300).await;
+        }
+        race(12, 13 * 300 + 1).await;
+        assert_eq!(log(&*store).await.len(), 1);
+    });
+}
+
+#[test]
+fn counts_of_hours_are_forgotten_after_a_year() {
+    on_every_admin_store(async |store| {
+        let day = 24 * 60 * 60;
+        for days in [0, 30, 364, 366, 800] {
+            store.count(after(-days * day), &[(Counted::Login, 1), (Counted::Refresh, 2)]).await.unwrap();
+        }
+        let counts = async || store.counts(after(-2_000 * day)).await.unwrap().len();
+        assert_eq!(counts().await, 10);
+        let prune = async |limit| store.prune(after(-day), after(-30 * day), limit).await.unwrap();
+        assert_eq!(prune(3).await, 3, "no more than the limit");
+        assert_eq!(prune(100).await, 1);
+        assert_eq!(counts().await, 6);
     });
 }
 
