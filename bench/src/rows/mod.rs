@@ -7,6 +7,7 @@ mod login;
 mod memory;
 mod million;
 mod nodes;
+mod parsers;
 mod postgres;
 mod profile;
 mod refresh;
@@ -38,6 +39,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("storm", storm::measure),
     ("memory", memory::measure),
     ("start", start::measure),
+    ("parsers", parsers::measure),
     ("million", million::measure),
     ("admin", admin::measure),
     ("audit", audit::measure),
