@@ -6,6 +6,7 @@ mod bare;
 mod faults;
 mod library;
 mod load;
+mod open;
 mod rows;
 mod server;
 mod stock;

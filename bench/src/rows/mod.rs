@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod guesses;
 mod library;
 mod login;
 mod memory;
@@ -37,6 +38,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("refresh", refresh::measure),
     ("login", login::measure),
     ("storm", storm::measure),
+    ("guesses", guesses::measure),
     ("memory", memory::measure),
     ("start", start::measure),
     ("parsers", parsers::measure),

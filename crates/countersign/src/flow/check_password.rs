@@ -12,7 +12,7 @@ use crate::auth::Auth;
 use crate::device::{self, DeviceId};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::password::{EncodedPassword, HashError, Password};
+use crate::password::{EncodedPassword, HashError, Lane, Password};
 use crate::store::StoreError;
 use crate::throttle::{AccountKey, RetryAfter};
 use crate::user::{Candidate, FoundUser, UserId, fold};
@@ -183,7 +183,8 @@ pub(super) async fn check(
     };
     // Who may not enter is checked as nobody is: even the right password answers no later and no sooner.
     let stored = found.as_ref().filter(|found| found.user.account().is_active() && may(found.user.account())).map(|found| &found.password);
-    let verdict = match auth.passwords.verify(stored, password).await {
+    let lane = if device.is_some() { Lane::Known } else { Lane::Guesses };
+    let verdict = match auth.passwords.verify_in(lane, stored, password).await {
         Ok(verdict) => verdict,
         Err(error) => {
             auth.attempts.cancelled(&*auth.store, attempt).await;

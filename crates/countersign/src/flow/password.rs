@@ -17,7 +17,7 @@ use crate::http::authenticated::Authenticated;
 use crate::http::fields::Fields;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
-use crate::password::{Password, UserAttributes, validate};
+use crate::password::{Lane, Password, UserAttributes, validate};
 use crate::store::PasswordChange;
 use crate::throttle::AccountKey;
 use crate::user::fold;
@@ -69,7 +69,7 @@ pub(crate) async fn change_password(
         Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
         Refused::Store(error) => error.into(),
     })?;
-    let verdict = match auth.passwords.verify(stored.as_ref(), &old).await {
+    let verdict = match auth.passwords.verify_in(Lane::Known, stored.as_ref(), &old).await {
         Ok(verdict) => verdict,
         Err(error) => {
             auth.attempts.cancelled(&*auth.store, attempt).await;

@@ -5,7 +5,7 @@
 //! should be hashed anew. The work is done by a [`Passwords`], which owns its threads.
 //!
 //! Start reading here, then: `secret` (the texts), `algorithm` (the hash functions and their bounds), `cost` (one price),
-//! `pool` (the threads), `validators` (what a new password must not be).
+//! `pool` and `priority` (the threads), `validators` (what a new password must not be).
 //!
 //! ```
 //! use countersign::password::{UserAttributes, validate};
@@ -21,6 +21,7 @@ mod common;
 mod cost;
 mod digits;
 mod pool;
+mod priority;
 mod secret;
 mod settings;
 #[cfg(test)]
@@ -31,9 +32,10 @@ use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub(crate) use self::pool::Lane;
 use self::{
-    algorithm::{Kind, Row, Scratch, argon2},
-    cost::Costs,
+    algorithm::{Kind, Row, Scratch, argon2, work_until},
+    cost::{Costs, Rest},
     pool::Pool,
 };
 pub use self::{
@@ -110,7 +112,7 @@ impl Passwords {
     /// ```
     pub async fn hash(&self, new: &Password) -> Result<EncodedPassword, HashError> {
         let (kind, text) = (self.preferred, new.composed());
-        let line = self.pool.run(move |scratch| {
+        let line = self.pool.run(Lane::Known, move |scratch| {
             // 22 letters and digits are the 128 bits that Django asks of a salt; it would rehash a shorter one.
             kind.encode(text.expose_secret().as_bytes(), &secret::random_text(SALT_LETTERS), scratch)
         });
@@ -119,7 +121,7 @@ impl Passwords {
 
     /// Compares a password with what the store has, or with nothing when there is no such user.
     ///
-    /// Every answer of *no* takes the same work, whatever the reason: no row, a row that no password matches, a row that makes no sense or
+    /// Every answer of *no* costs the same, that of the costliest kind of hash that is live, whatever the reason: no row, a row that no password matches, a row that makes no sense or
     /// is too costly (those two are logged, without the row), a wrong password. So for
     /// **an inactive user pass `None`**: her right password must not be told from a wrong one. An answer of *yes* is not made up.
     ///
@@ -141,16 +143,21 @@ impl Passwords {
     /// # });
     /// ```
     pub async fn verify(&self, stored: Option<&EncodedPassword>, given: &Password) -> Result<Verdict, HashError> {
+        self.verify_in(Lane::Guesses, stored, given).await
+    }
+
+    /// The same, for one who may be known.
+    pub(crate) async fn verify_in(&self, lane: Lane, stored: Option<&EncodedPassword>, given: &Password) -> Result<Verdict, HashError> {
         let (preferred, costs) = (Kind::Argon2(self.preferred), Arc::clone(&self.costs));
         let (row, forms) = (stored.and_then(readable), given.forms());
-        self.pool.run(move |scratch| check(row.as_ref(), &forms, preferred, &costs, scratch)).await
+        self.pool.run(lane, move |scratch| check(row.as_ref(), &forms, preferred, &costs, scratch)).await
     }
 
     /// Tells which kinds of hash the store holds, so that a check of nobody costs what a check of any of them costs: the part of an encoded
     /// password before its salt, such as `pbkdf2_sha256$870000`; more of the line does no harm. Replaces what was noted before.
     ///
     /// Call it at the start and now and then. A kind that is met in a row is noted by itself. Unknown kinds and kinds out of
-    /// bounds are left out: they are never hashed with.
+    /// bounds are left out: they are never hashed with. Where there are several, one hash of each that is new is made in the background, to know how long it takes here.
     ///
     /// ```
     /// use countersign::password::{HashSettings, Passwords};
@@ -160,6 +167,18 @@ impl Passwords {
     /// ```
     pub fn note_kinds(&self, kinds: &[String]) {
         self.costs.set_live(kinds.iter().filter_map(|prefix| Kind::parse(prefix).ok()));
+        for kind in self.costs.unmeasured() {
+            let costs = Arc::clone(&self.costs);
+            let measured = self.pool.submit(Lane::Guesses, move |scratch| {
+                let begin = scratch.spent();
+                std::hint::black_box(Row::decoy(kind).matches(b"nobody's password", scratch));
+                costs.note(&kind, scratch.spent().saturating_sub(begin));
+            });
+            if measured.is_err() {
+                // The next time tells.
+                return;
+            }
+        }
     }
 
     /// How many hashes and checks wait for a thread.
@@ -246,21 +265,28 @@ fn readable(stored: &EncodedPassword) -> Option<Row> {
         .ok()
 }
 
+/// The kind of an encoded password that can be checked, as [`Passwords::note_kinds`] takes it; nothing for one that no password matches.
+pub(crate) fn live_kind(encoded: &str) -> Option<String> {
+    Row::parse(encoded).ok().and_then(|_| Kind::prefix(encoded))
+}
+
 /// Tries each form of the text; each that does not match costs the same, whatever the row.
 fn check(row: Option<&Row>, forms: &[SecretString], preferred: Kind, costs: &Costs, scratch: &mut Scratch) -> Verdict {
-    let plan = costs.plan(row.map(|row| row.kind));
     for (tried, form) in forms.iter().enumerate() {
         let text = form.expose_secret().as_bytes();
-        if let (Some(row), Some(top)) = (row, &plan.own) {
-            if row.matches(text, scratch) {
-                // Matching only as given means that the hash was made of a form that is no longer hashed.
-                let outdated = row.kind != preferred || !row.is_full_length() || tried > 0;
-                return Verdict { matches: true, outdated };
-            }
-            row.kind.make_up(top);
+        let decoy = Row::decoy(costs.plan(row.map(|row| row.kind)).decoy);
+        let hashed = row.unwrap_or(&decoy);
+        let begin = scratch.spent();
+        let matches = hashed.matches(text, scratch);
+        costs.note(&hashed.kind, scratch.spent().saturating_sub(begin));
+        if let (Some(row), true) = (row, matches) {
+            // Matching only as given means that the hash was made of a form that is no longer hashed.
+            let outdated = row.kind != preferred || !row.is_full_length() || tried > 0;
+            return Verdict { matches: true, outdated };
         }
-        for kind in &plan.others {
-            std::hint::black_box(Row::decoy(*kind).matches(text, scratch));
+        match costs.plan(row.map(|row| row.kind)).rest {
+            Rest::MakeUp(top) => hashed.kind.make_up(&top, scratch),
+            Rest::WorkUntil(price) => work_until(begin + price, scratch),
         }
     }
     Verdict { matches: false, outdated: false }

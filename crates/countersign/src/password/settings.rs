@@ -6,7 +6,7 @@ use super::algorithm::argon2;
 
 /// How new passwords are hashed, and how much of the machine hashing may take.
 ///
-/// The memory of a login storm is `threads × memory_kib`, more when the store holds imported hashes that need more.
+/// The memory of a login storm is `threads × memory_kib`, more when the store holds imported hashes that need more; as much again while known devices log in besides.
 ///
 /// ```
 /// # use countersign::password::HashSettings;
@@ -15,9 +15,9 @@ use super::algorithm::argon2;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashSettings {
-    /// Threads that hash, 1 to 256; as many as cores by default.
+    /// Threads that hash, 1 to 256; as many as cores by default. Known devices have as many of their own.
     pub threads: usize,
-    /// Checks and hashes that may wait for a thread, 1 to 65,536; above that callers are told [`Busy`](super::HashError::Busy).
+    /// Checks and hashes that may wait for a thread, 1 to 65,536 each for known devices and for everybody else; above that callers are told [`Busy`](super::HashError::Busy).
     pub queue: usize,
     /// Memory of one argon2id hash, in KiB: at least 8 a lane, at most 262,144 (256 MiB).
     pub memory_kib: u32,

@@ -102,7 +102,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Every permission as `app.codename`, sorted; the first 10,000.
     async fn permission_names(&self) -> Result<Vec<String>, StoreError>;
 
-    /// The kinds of hash that are live: each encoded password's part before the salt, once.
+    /// The kinds of hash that are live, each once: the part before the salt (scrypt's block size and parallelism too) of encoded passwords that belong to active users and
+    /// that a password can match.
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
 
     /// Activates a user, or deactivates her and ends her sessions. `false` when the user is gone.
@@ -208,6 +209,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 }
+
+/// So many rows of a kind are looked at for one that a password can match.
+pub(crate) const KIND_ROWS: u32 = 50;
 
 /// Failed logins by account, or by known device, counted for all nodes by the rules of [`LoginThrottle`](crate::throttle::LoginThrottle).
 ///

@@ -95,8 +95,8 @@ pub trait Users: fmt::Debug + Send + Sync + 'static {
     /// As for [`by_login`](Self::by_login); the login then fails.
     async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
 
-    /// The kinds of hash that are in the table: each encoded password's part before the salt, once. A login that finds nobody does the work of the costliest, so that it
-    /// takes no less time. None, where all passwords are of the kind that is configured.
+    /// The kinds of hash of active users that are in the table: each encoded password's part before the salt, once. A failed login costs what the costliest does, so that
+    /// it does not tell who exists. None, where all passwords are of the kind that is configured.
     ///
     /// # Errors
     /// As for [`by_login`](Self::by_login).

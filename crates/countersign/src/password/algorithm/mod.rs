@@ -8,6 +8,8 @@ mod bcrypt;
 mod pbkdf2;
 mod scrypt;
 
+use std::time::Duration;
+
 use ::argon2::Block;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
@@ -47,6 +49,7 @@ impl Row {
     pub(super) fn matches(&self, text: &[u8], scratch: &mut Scratch) -> bool {
         let mut found = vec![0u8; self.hash.len()];
         let hashed = self.kind.derive(text, &self.salt, &mut found, scratch);
+        scratch.worked(self.kind.modelled_nanos());
         let equal = verify_slices_are_equal(&found, &self.hash).is_ok();
         hashed && equal
     }
@@ -104,11 +107,24 @@ impl Kind {
     }
 
     /// Does the work that one hash of `top` needs beyond one of this kind; nothing unless they are of one family.
-    pub(super) fn make_up(&self, top: &Self) {
+    pub(super) fn make_up(&self, top: &Self, scratch: &mut Scratch) {
         match (self, top) {
             (Self::Pbkdf2(own), Self::Pbkdf2(top)) => own.make_up(top),
             (Self::Bcrypt(own), Self::Bcrypt(top)) => own.make_up(top),
-            _ => {}
+            _ => return,
+        }
+        scratch.worked((top.modelled_nanos() - self.modelled_nanos()).max(0.0));
+    }
+
+    /// The part of an encoded password, which [`Row::parse`] takes, that tells its kind: what stands before the salt, and scrypt's other two numbers.
+    pub(super) fn prefix(encoded: &str) -> Option<String> {
+        let parts: Vec<&str> = encoded.split('$').collect();
+        match parts[..] {
+            ["argon2", .., _, _] => Some(parts[..parts.len() - 2].join("$")),
+            ["pbkdf2_sha256" | "pbkdf2_sha1", ..] => Some(parts[..2].join("$")),
+            ["bcrypt" | "bcrypt_sha256", _, _, _, _] => Some(parts[..4].join("$")),
+            ["scrypt", n, _, r, p, _] => Some(format!("scrypt${n}$${r}${p}$")),
+            _ => None,
         }
     }
 
@@ -143,13 +159,56 @@ pub(super) enum RowError {
     OutOfBounds,
 }
 
-/// The memory of argon2, kept by a thread from one hash to the next.
+/// Works until the thread has spent so much processor time, to within some microseconds.
+pub(super) fn work_until(spent: Duration, scratch: &mut Scratch) {
+    loop {
+        let left = spent.saturating_sub(scratch.spent());
+        if left < CLOSE_ENOUGH {
+            return;
+        }
+        // Whatever a round costs here, a step is a part of what is left.
+        let rounds = u32::try_from(left.as_nanos() / STEP_NANOS_A_ROUND).unwrap_or(MAX_ROUNDS).clamp(1, MAX_ROUNDS);
+        let step = pbkdf2::Kind::work(rounds);
+        let mut out = [0u8; 32];
+        step.derive(b"nobody's password", DECOY_SALT, &mut out);
+        std::hint::black_box(&out);
+        scratch.worked(step.modelled_nanos());
+    }
+}
+
+/// What a hashing thread keeps from one hash to the next: the memory of argon2, and the clock of its work.
 #[derive(Default)]
 pub(super) struct Scratch {
     blocks: Vec<Block>,
+    #[cfg(test)]
+    modelled: Option<f64>,
 }
 
 impl Scratch {
+    /// For tests: work takes as long as the model says.
+    #[cfg(test)]
+    pub(super) fn modelled() -> Self {
+        Self { blocks: Vec::new(), modelled: Some(0.0) }
+    }
+
+    /// The processor time that this thread has spent. Whatever else the machine does meanwhile is not in it.
+    pub(super) fn spent(&self) -> Duration {
+        #[cfg(test)]
+        if let Some(nanos) = self.modelled {
+            return Duration::from_nanos(nanos as u64);
+        }
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "tests have a clock that work advances"))]
+    fn worked(&mut self, _nanos: f64) {
+        #[cfg(test)]
+        if let Some(nanos) = &mut self.modelled {
+            *nanos += _nanos;
+        }
+    }
+
     /// At least so many blocks of 1 KiB. Their content is what the last hash left.
     pub(super) fn blocks(&mut self, count: usize) -> &mut [Block] {
         if self.blocks.capacity() < count {
@@ -184,6 +243,10 @@ fn decimal(text: &str) -> Result<u32, RowError> {
 const MAX_LINE: usize = 512;
 const FULL_SALT: usize = 16;
 const DECOY_SALT: &[u8; 16] = b"a salt for decoy";
+const CLOSE_ENOUGH: Duration = Duration::from_micros(20);
+/// No machine takes as long for a round of PBKDF2.
+const STEP_NANOS_A_ROUND: u128 = 2_000;
+const MAX_ROUNDS: u32 = 20_000;
 /// glibc maps every allocation above 32 MiB on its own and returns it to the system when it is freed; a smaller one may stay in
 /// the heap for good. Pages that are never touched cost nothing, so asking for more than needed keeps an idle server small.
 const ALWAYS_MAPPED_KIB: usize = 33 * 1024;

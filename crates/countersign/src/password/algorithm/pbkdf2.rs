@@ -21,6 +21,15 @@ enum Digest {
 }
 
 impl Kind {
+    /// So many rounds of SHA-256.
+    pub(super) const fn work(rounds: u32) -> Self {
+        let iterations = match NonZeroU32::new(rounds) {
+            Some(rounds) => rounds,
+            None => NonZeroU32::MIN,
+        };
+        Self { digest: Digest::Sha256, iterations }
+    }
+
     pub(super) fn derive(&self, text: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
         let algorithm = match self.digest {
             Digest::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,

@@ -67,6 +67,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("users_by_last_login", "users (coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz), id)"),
     ("users_staff", "users (id) WHERE is_staff"),
     ("users_superusers", "users (id) WHERE is_superuser"),
+    ("users_live_kind", "users (password_kind) WHERE is_active"),
     ("users_inactive", "users (id) WHERE NOT is_active"),
     ("sessions_made", "sessions (created_at, id)"),
     ("sessions_of_user", "sessions (user_id, created_at, id)"),

@@ -67,6 +67,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0004_addresses", include_str!("migrations/0004_addresses.sql")),
     ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
     ("0006_marks", include_str!("migrations/0006_marks.sql")),
+    ("0007_live_kinds", include_str!("migrations/0007_live_kinds.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

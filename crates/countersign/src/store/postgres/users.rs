@@ -7,10 +7,10 @@ use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, Row};
 
 use super::columns::{from_timestamptz, get, micros, timestamptz, unknown};
-use crate::password::EncodedPassword;
+use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::addresses::{folding, only_owner};
-use crate::store::{PasswordChange, StoreError};
+use crate::store::{KIND_ROWS, PasswordChange, StoreError};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
 
 pub(super) async fn by_id(client: &impl GenericClient, id: UserId) -> Result<Option<User>, StoreError> {
@@ -235,14 +235,20 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
     let statement = client
         .prepare_cached(
             "WITH RECURSIVE kinds (kind) AS (
-                 SELECT min(password_kind) FROM users
+                 SELECT min(password_kind) FROM users WHERE is_active
                  UNION ALL
-                 SELECT (SELECT min(password_kind) FROM users WHERE password_kind > kind) FROM kinds WHERE kind IS NOT NULL
+                 SELECT (SELECT min(password_kind) FROM users WHERE is_active AND password_kind > kind) FROM kinds WHERE kind IS NOT NULL
              )
-             SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT 1000",
+             SELECT found.password FROM (SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT 1000) AS kinds
+             CROSS JOIN LATERAL (SELECT password FROM users WHERE is_active AND password_kind = kinds.kind LIMIT $1) AS found",
         )
         .await?;
-    client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    let rows = client.query(&statement, &[&i64::from(KIND_ROWS)]).await?;
+    let encoded = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    let mut live: Vec<String> = encoded.iter().filter_map(|encoded| live_kind(encoded)).collect();
+    live.sort_unstable();
+    live.dedup();
+    Ok(live)
 }
 
 pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, StoreError> {

@@ -6,10 +6,10 @@ use serde_json::Map;
 
 use super::columns::{django_date, from_django_date, unreadable, user_id};
 use super::sessions;
-use crate::password::EncodedPassword;
+use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::addresses::{folding, only_owner};
-use crate::store::{PasswordChange, StoreError};
+use crate::store::{KIND_ROWS, PasswordChange, StoreError};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
@@ -173,13 +173,23 @@ pub(super) fn upgrade_password(
 pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "WITH RECURSIVE kinds (kind) AS (
-             SELECT min(password_kind) FROM users
+             SELECT min(password_kind) FROM users WHERE is_active
              UNION ALL
-             SELECT (SELECT min(password_kind) FROM users WHERE password_kind > kind) FROM kinds WHERE kind IS NOT NULL
+             SELECT (SELECT min(password_kind) FROM users WHERE is_active AND password_kind > kind) FROM kinds WHERE kind IS NOT NULL
          )
          SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT 1000",
     )?;
-    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    let kinds = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT password FROM users WHERE is_active AND password_kind = ? LIMIT {KIND_ROWS}"))?;
+    let mut live = Vec::new();
+    for kind in kinds {
+        let rows = statement.query_map([kind], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        live.extend(rows.iter().filter_map(|encoded| live_kind(encoded)));
+    }
+    live.sort_unstable();
+    live.dedup();
+    Ok(live)
 }
 
 pub(super) fn permission_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
