@@ -15,7 +15,7 @@ use crate::http::problem::{Code, Problem};
 use crate::password::{EncodedPassword, HashError, Lane, Password};
 use crate::store::StoreError;
 use crate::throttle::{AccountKey, RetryAfter};
-use crate::user::{Candidate, FoundUser, UserId, fold};
+use crate::user::{Candidate, FoundUser, UserId, fold_address};
 
 impl Auth {
     /// Whether this is the password of an active user for whom `may` holds, under the throttle and at the cost of a login: who it is. No session begins.
@@ -173,7 +173,7 @@ pub(super) async fn check(
         let tokens = device_token.into_iter().chain(peer.device_tokens.iter().map(String::as_str));
         known_device(auth, tokens, found.user.account().id(), &found.password)
     });
-    let folded = fold(login);
+    let folded = fold_address(login);
     let counted = found.as_ref().map_or(AccountKey::Unknown(&folded), |found| account_key(found.user.account(), &folded));
     let begun = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await;
     let attempt = match begun {
@@ -235,7 +235,7 @@ pub(super) fn known_device<'a>(
 /// A user's name and their address are counted apart, as the texts that they are: two that name nobody are. All else that an app lets name a user is counted once.
 pub(super) fn account_key<'a>(account: &dyn Account, folded: &'a str) -> AccountKey<'a> {
     let user = account.id();
-    let is_theirs = [account.username(), account.email()].iter().any(|text| fold(text) == folded);
+    let is_theirs = [account.username(), account.email()].iter().any(|text| fold_address(text) == folded);
     if is_theirs { AccountKey::Named { user, by: folded } } else { AccountKey::User(user) }
 }
 

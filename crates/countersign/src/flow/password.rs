@@ -20,7 +20,7 @@ use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::password::{Lane, Password, UserAttributes, validate};
 use crate::store::PasswordChange;
 use crate::throttle::AccountKey;
-use crate::user::fold;
+use crate::user::fold_address;
 
 /// What is sent.
 #[derive(utoipa::ToSchema)]
@@ -64,7 +64,7 @@ pub(crate) async fn change_password(
     let stored = auth.people.password_of(who.user().id()).await?;
     let tokens = peer.device_tokens.iter().map(String::as_str);
     let device = stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
-    let counted = AccountKey::Named { user: who.user().id(), by: &fold(who.user().username()) };
+    let counted = AccountKey::Named { user: who.user().id(), by: &fold_address(who.user().username()) };
     let attempt = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await.map_err(|refused| match refused {
         Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
         Refused::Store(error) => error.into(),
