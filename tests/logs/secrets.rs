@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use countersign_e2e::{Forge, PASSWORD, Response, Wire, World, claims_of};
+use countersign_e2e::{Cluster, Forge, PASSWORD, Response, Wire, World, claims_of};
 use serde_json::{Value, json};
 
 use crate::whole_log;
@@ -33,6 +33,30 @@ fn the_whole_flow_leaves_no_secret_in_the_log_at_any_level() {
         assert!(seen.0.len() > 60, "{} secrets are too few to have seen everything", seen.0.len());
         for (secret, what) in seen.0 {
             assert!(!log.contains(&secret), "{what} is in the {format} log: {secret}");
+        }
+    }
+}
+
+#[test]
+fn on_postgresql_no_filter_shows_what_a_statement_carries() {
+    for level in ["trace", "debug", "info", "tokio_postgres=trace,info", "tokio_postgres::query=debug", "[request]=trace"] {
+        let cluster = Cluster::shared();
+        let url = cluster.database();
+        let settings = [("database_url", url.as_str()), ("secret", SECRET), ("log_level", level), ("throttle_account_attempts", "0")];
+        let mut world = settings.iter().fold(World::builder(), |builder, (name, value)| builder.set(name, value)).start();
+        let mut seen = Seen::default();
+        seen.note("the secret", SECRET);
+        live(&world, &mut seen);
+        world.browser().login_with("typed where the name goes", PASSWORD).expect(401);
+        seen.note("what was typed as a name", "typed where the name goes");
+        let encoded = cluster.sql(url.rsplit('/').next().expect("a name"), "SELECT password FROM users");
+        seen.note("the encoded password", &encoded);
+        seen.note("the password's digest", encoded.rsplit('$').next().expect("a digest"));
+        let log = whole_log(&mut world);
+        let is_witness = if level == "tokio_postgres::query=debug" { log.is_empty() } else { log.contains("logged in") };
+        assert!(is_witness, "{level}:\n{log}");
+        for (secret, what) in seen.0 {
+            assert!(!log.contains(&secret), "{what} is in the log at {level}: {secret}");
         }
     }
 }
@@ -288,5 +312,7 @@ fn operate(world: &World, seen: &mut Seen) {
     let digest = encoded.trim().rsplit('$').next().expect("a digest").to_owned();
     seen.note("the password's digest", &digest);
 }
+
+const SECRET: &str = "a secret of many nodes, of all of them";
 
 const NEW: &str = "a phrase that nobody has guessed";

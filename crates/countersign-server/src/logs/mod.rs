@@ -9,6 +9,9 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
+use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use queue::Fate;
@@ -42,11 +45,14 @@ impl Log {
         let writer = queue.clone();
         // What it cannot write it would tell on standard error, and panic where nobody reads that.
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
-        if json {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+        let subscriber: Dispatch = if json {
+            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().into()
         } else {
-            builder.with_ansi(io::stderr().is_terminal()).with_target(false).init();
-        }
+            builder.with_ansi(io::stderr().is_terminal()).with_target(false).finish().into()
+        };
+        // It is the first of this process.
+        let _ = tracing::dispatcher::set_global_default(subscriber);
+        take_lines_of_libraries();
         let log = Self { queue, fate };
         log.take_panics();
         Ok(log)
@@ -72,6 +78,13 @@ impl Log {
             tracing::error!(place, thread = thread.name().unwrap_or_default(), "a job panicked; it failed, and the server goes on");
         }));
     }
+}
+
+/// Takes in what libraries say by way of `log`, but for the driver of PostgreSQL: at `debug` it says which values a statement carries, and those are hashes, and whatever was
+/// typed as a name. No filter lets it through, since one may name a span and so let everything through that happens in it.
+fn take_lines_of_libraries() {
+    let most = LevelFilter::current().as_log();
+    let _ = LogTracer::builder().with_max_level(most).ignore_crate("tokio_postgres").init();
 }
 
 /// How long the end waits for the log.
