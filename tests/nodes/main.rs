@@ -3,6 +3,7 @@
 mod balanced;
 mod failover;
 mod faults;
+mod floods;
 mod moving;
 mod refused;
 mod throttle;

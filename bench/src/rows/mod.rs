@@ -5,6 +5,7 @@ mod audit;
 mod guesses;
 mod library;
 mod login;
+mod logout;
 mod memory;
 mod million;
 mod nodes;
@@ -46,6 +47,8 @@ const ROWS: &[(&str, Measure)] = &[
     ("admin", admin::measure),
     ("audit", audit::measure),
     ("postgres", postgres::measure),
+    ("logout", logout::measure),
+    ("flood", logout::measure_flood),
     ("nodes", nodes::measure),
     ("postgres-million", million::measure_on_postgres),
 ];

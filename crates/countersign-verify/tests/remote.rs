@@ -41,6 +41,8 @@ impl Key {
 struct Issuer {
     keys: Mutex<Vec<Key>>,
     ended: Mutex<Vec<u64>>,
+    /// When more ended than is listed.
+    uncounted: Mutex<Option<u64>>,
     /// What the list says its issuer is.
     name: Mutex<&'static str>,
     now: Arc<AtomicU64>,
@@ -56,6 +58,7 @@ impl Issuer {
         let issuer = Arc::new(Self {
             keys: Mutex::new(vec![Key::new("first")]),
             ended: Mutex::default(),
+            uncounted: Mutex::default(),
             name: Mutex::new("https://issuer.test"),
             now: Arc::new(AtomicU64::new(100_000)),
             is_down: AtomicBool::new(false),
@@ -85,7 +88,11 @@ impl Issuer {
         let ended = self.ended.lock().unwrap();
         let bytes: Vec<u8> = ended.iter().skip(since.unwrap_or(0)).flat_map(|id| id.to_be_bytes()).collect();
         let (cursor, sids) = (ended.len().to_string(), URL_SAFE_NO_PAD.encode(bytes));
-        json!({"iss": self.name(), "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": since.is_none(), "sids": sids})
+        let mut list = json!({"iss": self.name(), "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": since.is_none(), "sids": sids});
+        if let Some(at) = *self.uncounted.lock().unwrap() {
+            list["issued_after"] = json!(at);
+        }
+        list
     }
 
     fn token(&self, session: u64) -> String {
@@ -165,6 +172,22 @@ async fn a_session_that_ends_is_out_and_the_others_are_not() {
     assert_eq!(code(&server, &other).await, None);
     eventually("nothing new is asked for by its tag", async || issuer.unchanged.load(Ordering::SeqCst) > 2).await;
     assert_eq!(code(&server, &mine).await, Some(Code::SessionRevoked));
+}
+
+#[tokio::test]
+async fn when_more_ended_than_a_list_can_name_older_tokens_are_renewed_and_newer_ones_are_good() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    let (seen, unseen) = (issuer.token(1), issuer.token(2));
+    assert_eq!(code(&server, &seen).await, None);
+    *issuer.uncounted.lock().unwrap() = Some(issuer.now());
+    // The list's tag is how many are on it.
+    issuer.ended.lock().unwrap().push(99);
+    eventually("it is felt", async || code(&server, &seen).await == Some(Code::TokenExpired)).await;
+    assert_eq!(code(&server, &unseen).await, Some(Code::TokenExpired));
+    issuer.now.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(code(&server, &issuer.token(1)).await, None);
 }
 
 #[tokio::test]

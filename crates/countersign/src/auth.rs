@@ -14,6 +14,7 @@ use crate::builder::{AuthBuilder, Parts};
 use crate::clock::{Clock, Random, random_bytes};
 use crate::csrf::CsrfTokens;
 use crate::device::DeviceTokens;
+use crate::doubt::Doubt;
 use crate::events::Events;
 use crate::feed::Feed;
 use crate::http::authenticated::Attached;
@@ -21,9 +22,9 @@ use crate::http::guard::RefusedOrigins;
 use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::revocation_list::RevocationList;
-use crate::session::RevokedReason;
+use crate::session::{RevokedReason, SessionId};
 use crate::settings::{Checked, Settings, SettingsError, WhenStale};
-use crate::store::{Change, Store, StoreError, What};
+use crate::store::{Change, Cursor, Store, StoreError, What};
 use crate::supervise::kept_up;
 use crate::throttle::RefreshLimit;
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
@@ -65,6 +66,7 @@ pub struct Inner {
     pub(crate) ring: KeyRing,
     pub(crate) verifier: Verifier<Attached>,
     pub(crate) revocations: Revocations,
+    pub(crate) doubt: Doubt,
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
@@ -123,7 +125,11 @@ impl Auth {
         let checked = settings.check()?;
         let now = clock.now();
         // Read before the keys and the users, so that whatever changes meanwhile is read again.
-        let cursor = store.cursor_at(now.saturating_sub(settings.access_lifetime + CLOCKS_APART)?).await?;
+        let since = now.saturating_sub(settings.access_lifetime + CLOCKS_APART)?;
+        let (cursor, is_doubtful) = match store.cursor_at(since, READ_AT_ONCE).await? {
+            Some(cursor) => (cursor, false),
+            None => (store.cursor_now().await?, true),
+        };
         let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
         let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), TOKENS_REMEMBERED)
             .no_longer_than(settings.access_lifetime.as_secs());
@@ -136,6 +142,7 @@ impl Auth {
             devices: DeviceTokens::new(&secrets),
             refresh_tokens,
             revocations: Revocations::default(),
+            doubt: Doubt::default(),
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
@@ -153,6 +160,9 @@ impl Auth {
             verifier,
             secrets,
         }));
+        if is_doubtful {
+            auth.doubt_what_is_known();
+        }
         auth.catch_up().await?;
         auth.passwords.note_kinds(&auth.people.password_kinds().await?);
         let (inner, store) = (Arc::downgrade(&auth.0), Arc::clone(&auth.store));
@@ -290,7 +300,8 @@ impl Auth {
     /// ```
     pub async fn user_changed(&self, user: UserId) -> Result<(), StoreError> {
         self.store.note_user_changed(user, self.clock.now()).await?;
-        self.catch_up().await
+        self.users.forget(user);
+        Ok(())
     }
 
     /// Ends all of a user's sessions, at once; how many there were. The clients learn the `reason`.
@@ -331,45 +342,82 @@ impl Auth {
     /// ```
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         // What was changed before stands, whatever goes wrong here.
-        self.read_on().await.map_err(StoreError::unknown)
+        self.feed.read(async |position| self.read_on(position).await).await.map_err(StoreError::unknown)
     }
 
-    async fn read_on(&self) -> Result<(), StoreError> {
-        let mut reader = self.feed.read_on().await;
+    /// Reads the feed to its end, a page at a time; where that is too far, skips the rest and doubts what is known. What is read twice does no harm.
+    async fn read_on(&self, position: &mut Cursor) -> Result<(), StoreError> {
         let asked = self.heard.tick();
-        let mut limit = FEED_PAGE;
+        let mut read = 0;
         loop {
-            let before = reader.position;
-            let changes = self.store.changes(before, limit).await?;
-            for change in &changes {
-                if reader.is_news(change) {
-                    self.take(change).await?;
-                    reader.took(change);
-                }
+            let page = self.store.changes(position, FEED_PAGE).await?;
+            if page.went_back {
+                self.users.forget_all();
+                self.load_keys().await?;
             }
-            if changes.len() < limit as usize {
-                self.heard.all_until(asked);
-                return Ok(());
+            self.take(&page.changes).await?;
+            *position = page.cursor;
+            read += page.changes.len();
+            if !page.more {
+                break;
             }
-            if reader.position == before {
-                // More changes than a page stand behind a transaction that is still open.
-                limit = limit.saturating_mul(2);
+            if read >= READ_AT_ONCE as usize {
+                let end = self.store.cursor_now().await?;
+                self.doubt_what_is_known();
+                self.load_keys().await?;
+                *position = end;
+                break;
             }
         }
+        self.heard.all_until(asked);
+        Ok(())
     }
 
-    async fn take(&self, change: &Change) -> Result<(), StoreError> {
-        match change.what {
-            What::SessionEnded(id) => {
-                let at = seconds(change.at);
-                self.revocations.insert(id, at);
-                self.feed.note_ended(at, id);
+    async fn take(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let ended = changes.iter().filter_map(|change| match change.what {
+            What::SessionEnded(id) => Some((id, seconds(change.at))),
+            _ => None,
+        });
+        self.feed.note_ended(&self.revocations, ended);
+        for change in changes {
+            if let What::UserChanged(id) = change.what {
+                self.users.forget(id);
             }
-            What::UserChanged(id) => self.users.forget(id),
-            What::AllUsersChanged => self.users.forget_all(),
-            What::KeysChanged => self.load_keys().await?,
+        }
+        if changes.iter().any(|change| change.what == What::AllUsersChanged) {
+            self.users.forget_all();
+        }
+        if changes.iter().any(|change| change.what == What::KeysChanged) {
+            self.load_keys().await?;
         }
         Ok(())
+    }
+
+    /// More has changed than is read one by one: forgets what is remembered of users, and asks the store about the sessions of tokens that were issued by now.
+    fn doubt_what_is_known(&self) {
+        let now = self.seconds();
+        tracing::warn!("more changed at once than is read one by one; what was remembered is read anew");
+        // Another node's clock may be ahead.
+        self.doubt.begin(now + CLOCKS_APART.as_secs());
+        self.feed.note_uncounted(now);
+        self.users.forget_all();
+    }
+
+    /// Takes in at once, in this process, that a session ended at `at`: for whoever ended it. The others hear of it by the feed.
+    pub(crate) fn session_ended(&self, session: SessionId, at: Timestamp) {
+        self.feed.note_ended(&self.revocations, [(session, seconds(at))]);
+    }
+
+    /// Whether a session lives, as the store says now; for tokens in [`Doubt`].
+    pub(crate) async fn lives(&self, session: SessionId) -> Result<bool, StoreError> {
+        let (moment, now) = (self.doubt.moment(), self.clock.now());
+        let lives = self.store.session(session).await?.is_some_and(|session| session.revoked.is_none() && session.expires_at > now);
+        if lives {
+            self.doubt.lives(session, moment);
+        } else {
+            self.session_ended(session, now);
+        }
+        Ok(lives)
     }
 
     /// The user with this id, from the cache if it is there and not old.
@@ -669,7 +717,11 @@ const CLOCKS_APART: Duration = Duration::from_secs(60);
 /// Who asks whether the store can be written must not become a load on it.
 const BETWEEN_BEATS: Duration = Duration::from_secs(1);
 
-const FEED_PAGE: u32 = 1000;
+/// A few megabytes, and a few hundredths of a second.
+const FEED_PAGE: u32 = 10_000;
+
+/// How many changes are read one by one: a second, and 10 MB of sessions that ended.
+const READ_AT_ONCE: u32 = 100_000;
 
 const BETWEEN_PRUNES: Duration = Duration::from_secs(30);
 

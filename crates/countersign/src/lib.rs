@@ -202,6 +202,8 @@ pub mod clock;
 pub mod csrf;
 pub mod device;
 #[cfg(feature = "axum")]
+mod doubt;
+#[cfg(feature = "axum")]
 pub mod events;
 #[cfg(feature = "axum")]
 mod feed;

@@ -67,6 +67,9 @@ struct List<'a> {
     kept: u64,
     full: bool,
     sids: String,
+    /// Only access tokens issued after this are good: so many sessions ended at once that they are not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_after: Option<u64>,
 }
 
 impl<'a> List<'a> {
@@ -83,6 +86,7 @@ impl<'a> List<'a> {
             kept: kept.as_secs(),
             full: known.is_none(),
             sids: URL_SAFE_NO_PAD.encode(bytes),
+            issued_after: ended.uncounted,
         }
     }
 }

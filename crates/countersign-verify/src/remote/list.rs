@@ -16,6 +16,8 @@ pub(super) struct List {
     /// How many seconds an ending stays on the list: the longest life of an access token, and what clocks may differ by.
     kept: u64,
     sids: String,
+    /// Only access tokens issued after this are good: more sessions ended by then than a list can name.
+    pub(super) issued_after: Option<u64>,
 }
 
 impl List {

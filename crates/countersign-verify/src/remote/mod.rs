@@ -56,6 +56,8 @@ struct Shared {
     now: Box<dyn Fn() -> u64 + Send + Sync>,
     taken: arc_swap::ArcSwapOption<Taken>,
     revocations: Revocations,
+    /// Tokens issued at or before this, in whole seconds since 1970, are asked to be renewed: more sessions had ended than the issuer's list names.
+    issued_after: AtomicU64,
     /// When keys and endings were last known to be right, in whole seconds since 1970.
     good_at: AtomicU64,
     keys: Mutex<Keys>,
@@ -249,6 +251,9 @@ impl Shared {
         if self.revocations.contains(seen.claims.sid) {
             return Some(Err(Problem::new(Code::SessionRevoked)));
         }
+        if seen.claims.iat <= self.issued_after.load(Ordering::Acquire) {
+            return Some(Err(TokenError::Expired.into()));
+        }
         Some(Ok(Identity::new(seen, now)))
     }
 
@@ -269,6 +274,9 @@ impl Shared {
         }
         if self.revocations.contains(verified.claims.sid) {
             return Err(Problem::new(Code::SessionRevoked));
+        }
+        if verified.claims.iat <= self.issued_after.load(Ordering::Acquire) {
+            return Err(TokenError::Expired.into());
         }
         let mut user = TokenUser::of(&verified.claims).ok_or(TokenError::Invalid)?;
         let by_group = user.groups.iter().filter_map(|group| self.groups.get(group)).flatten();
@@ -330,8 +338,9 @@ impl Shared {
             return if tag.is_some() { Ok(()) } else { Err("the issuer says that nothing changed, and was not asked".to_owned()) };
         };
         let list = self.read_list(&body, now).await.map_err(|error| error.to_string())?;
-        for session in list.sessions() {
-            self.revocations.insert(session, now);
+        self.revocations.insert_all(list.sessions().map(|session| (session, now)));
+        if let Some(before) = list.issued_after {
+            self.issued_after.fetch_max(before, Ordering::AcqRel);
         }
         let kept = list.kept();
         self.revocations.forget_before(now.saturating_sub(kept));
@@ -601,6 +610,7 @@ impl ResourceServerBuilder {
             now: self.now,
             taken: arc_swap::ArcSwapOption::empty(),
             revocations: Revocations::default(),
+            issued_after: AtomicU64::new(0),
             good_at: AtomicU64::new(0),
             keys: Mutex::default(),
             ready: watch::Sender::new(false),

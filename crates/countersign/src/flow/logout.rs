@@ -74,15 +74,17 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
     };
     let now = auth.clock.now();
     for (i, session) in ended.into_iter().enumerate() {
-        let revoked = auth.store.revoke_session(session, None, RevokedReason::Logout, now).await;
+        let was_live = auth.store.revoke_session(session, None, RevokedReason::Logout, now).await;
         // Of two, the first may have been ended.
-        if revoked.map_err(|error| if i == 0 { error } else { error.unknown() })? {
+        let was_live = was_live.map_err(|error| if i == 0 { error } else { error.unknown() })?;
+        // Whoever ended it: it is ended.
+        auth.session_ended(session, now);
+        if was_live {
             tracing::info!(session = %session, "logged out");
             let user = auth.store.session(session).await.ok().flatten().map(|session| session.user_id);
             auth.events.on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
         }
     }
-    auth.catch_up().await?;
     Ok((StatusCode::NO_CONTENT, no_store(auth.checked.cookies.clear())).into_response())
 }
 

@@ -81,7 +81,7 @@ pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated,
     let change = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
     who.still(&auth)?;
     let user = auth.store.update_profile(who.user().id(), change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
-    auth.catch_up().await?;
+    auth.users.forget(who.user().id());
     let user = auth.people.shown(user).await?;
     Ok(answer(ProfileResponse { user }, []))
 }

@@ -84,7 +84,7 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Rotation::Granted { user_id, created_at, expires_at, child, event } => (user_id, created_at, expires_at, child, event),
         Rotation::Reused { user_id } => {
             tracing::warn!(user = %user_id, session = %session, ip = %peer.ip, event = "token_theft", "two parties held one session; it was ended");
-            auth.catch_up().await?;
+            auth.session_ended(session, now);
             // A user who cannot be read now is warned without her name.
             let user = auth.user(user_id).await.ok().flatten();
             let event = Event { user: Some(user_id), ..peer.event(now, user.as_ref().map(|user| &***user), Some(session)) };

@@ -88,10 +88,11 @@ pub(crate) async fn end_session(
 ) -> Result<Response, Problem> {
     let none = || Problem::new(Code::NotFound).detail("You have no such session.");
     let id: SessionId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(none)?;
-    if !auth.store.revoke_session(id, Some(who.user().id()), RevokedReason::Logout, auth.clock.now()).await? {
+    let now = auth.clock.now();
+    if !auth.store.revoke_session(id, Some(who.user().id()), RevokedReason::Logout, now).await? {
         return Err(none());
     }
-    auth.catch_up().await?;
+    auth.session_ended(id, now);
     tracing::info!(user = %who.user().id(), session = %id, "a session was ended by its owner");
     auth.events.on_logout(&peer.event(auth.clock.now(), Some(who.user()), Some(id)));
     Ok((StatusCode::NO_CONTENT, no_store([])).into_response())

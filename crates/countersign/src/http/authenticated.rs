@@ -85,7 +85,11 @@ impl Auth {
     /// The user of a token that was seen before, if nothing has changed since.
     fn at_once(&self, parts: &Parts, now: u64) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
         let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier.seen(token, now));
-        match seen.filter(|seen| seen.attached.moment == self.users.moment() && !self.is_due(&seen.attached, now)) {
+        let is_known = |seen: &Arc<Seen<Attached>>| {
+            let is_fresh = seen.attached.moment == self.users.moment() && !self.is_due(&seen.attached, now);
+            is_fresh && !self.doubt.is_in(seen.claims.sid, seen.claims.iat)
+        };
+        match seen.filter(is_known) {
             Some(seen) => Some(self.admit(parts, seen).map(Some)),
             None => match bearer(&parts.headers) {
                 Ok(None) => Some(Ok(None)),
@@ -110,6 +114,9 @@ impl Auth {
         };
         if verified.expired {
             return Err(TokenError::Expired.into());
+        }
+        if self.doubt.is_in(verified.claims.sid, verified.claims.iat) && !self.lives(verified.claims.sid).await? {
+            return Err(Problem::new(Code::SessionRevoked));
         }
         let id = verified.claims.sub.parse().ok().filter(|id| self.people.can_have(*id)).ok_or(TokenError::Invalid)?;
         let moment = self.users.moment();

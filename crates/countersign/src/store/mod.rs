@@ -167,11 +167,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // The feed
 
-    /// Some `limit` changes after `cursor`, in order.
-    async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError>;
+    /// Some `limit` changes after a cursor, up to twice as many, and how far they reach. Each comes once, but for changes of a store that went back to an earlier state.
+    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError>;
 
-    /// The cursor before the first change at or after `since`, where a process that starts now begins to read.
-    async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError>;
+    /// The cursor before the first change at or after `since`, where a process that starts now begins to read. `None` where more than `limit` changes have happened since.
+    /// Takes no longer the more there are.
+    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError>;
+
+    /// The cursor after everything that has changed by now.
+    async fn cursor_now(&self) -> Result<Cursor, StoreError>;
 
     /// Tells every process that a user's row changed, where users live in a database of the app's own. Changes of the store's own users tell themselves.
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError>;
@@ -326,7 +330,7 @@ pub enum Rotation {
     WrongTransport,
 }
 
-/// A place in the feed. Cursors of one store can be compared; those of two have nothing in common.
+/// A place in the feed: numbers that mean something to the store that gave them. The default is the beginning.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -335,11 +339,39 @@ pub enum Rotation {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// let from_the_beginning = Cursor::default();
-/// assert!(store.changes(from_the_beginning, 100).await.unwrap().is_empty());
+/// assert!(store.changes(&from_the_beginning, 100).await.unwrap().changes.is_empty());
 /// # });
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
-pub struct Cursor(pub i64);
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Cursor(pub Box<[i64]>);
+
+/// A page of the feed.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::Store;
+///
+/// # world::run(async |world| {
+/// # let (store, ada, now) = (world.auth.store(), world.ada, world::midnight());
+/// let before = store.cursor_now().await.unwrap();
+/// store.note_user_changed(ada.id, now).await.unwrap();
+/// let page = store.changes(&before, 100).await.unwrap();
+/// assert_eq!((page.changes.len(), page.more, page.went_back), (1, false, false));
+/// assert!(store.changes(&page.cursor, 100).await.unwrap().changes.is_empty());
+/// # });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// How far a reader has come who has taken them.
+    pub cursor: Cursor,
+    /// Whether there is more to read now.
+    pub more: bool,
+    /// Whether the store may have gone back to an earlier state since the cursor was given: it was restored, restarted, or a standby is in its place. Then the page is the
+    /// first of all that is kept, and what was read of users and keys may not be so any more.
+    pub went_back: bool,
+}
 
 /// Something that other processes must feel.
 ///
@@ -350,19 +382,13 @@ pub struct Cursor(pub i64);
 /// # world::run(async |world| {
 /// # let (store, ada, now) = (world.auth.store(), world.ada, world::midnight());
 /// store.note_user_changed(ada.id, now).await.unwrap();
-/// let changes = store.changes(Cursor::default(), 100).await.unwrap();
-/// let last = changes.last().unwrap();
+/// let page = store.changes(&Cursor::default(), 100).await.unwrap();
+/// let last = page.changes.last().unwrap();
 /// assert_eq!((last.what, last.at), (What::UserChanged(ada.id), now));
 /// # });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Its own number: the same change has the same, and no other has it.
-    pub number: i64,
-    /// How far a reader has come who has taken this and everything before it.
-    pub cursor: Cursor,
-    /// Whether everything before it is known. One that is not settled comes again, in the order in which it became visible, until it is.
-    pub settled: bool,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.

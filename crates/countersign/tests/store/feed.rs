@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use countersign::session::{RevokedReason, SessionId};
 use countersign::store::{Cursor, Store, What};
 use countersign::user::{ProfileChange, UserId};
@@ -8,22 +6,20 @@ use jiff::Timestamp;
 
 use super::{after, make_user, new_session, noon, on_every_store, session_id};
 
-/// Somebody who reads the feed: a change that comes again, because it is not settled, is told by its number.
+/// Somebody who reads the feed.
 #[derive(Default)]
-struct Reader {
-    cursor: Cursor,
-    seen: HashSet<i64>,
-}
+struct Reader(Cursor);
 
 impl Reader {
     async fn from(store: &dyn Store, since: Timestamp) -> Self {
-        Self { cursor: store.cursor_at(since).await.unwrap(), seen: HashSet::new() }
+        Self(store.cursor_at(since, 1000).await.unwrap().unwrap())
     }
 
     async fn news(&mut self, store: &dyn Store) -> Vec<What> {
-        let changes = store.changes(self.cursor, 1000).await.unwrap();
-        self.cursor = changes.last().map_or(self.cursor, |change| change.cursor);
-        changes.into_iter().filter(|change| self.seen.insert(change.number)).map(|change| change.what).collect()
+        let page = store.changes(&self.0, 1000).await.unwrap();
+        assert!(!page.more && !page.went_back);
+        self.0 = page.cursor;
+        page.changes.into_iter().map(|change| change.what).collect()
     }
 }
 
@@ -77,5 +73,50 @@ fn a_process_that_starts_reads_from_the_first_change_that_may_matter() {
         store.create_session(new_session(4, UserId::new(1))).await.unwrap();
         store.revoke_session(session_id(4), None, RevokedReason::Logout, after(400)).await.unwrap();
         assert_eq!(reader.news(&*store).await, ended([4]), "numbers are not given twice, even when all rows are forgotten");
+    });
+}
+
+#[test]
+fn pages_go_on_where_the_last_one_ended_and_tell_everything_once() {
+    on_every_store(async |store| {
+        let before = store.cursor_now().await.unwrap();
+        for id in 1..=9 {
+            store.create_session(new_session(id, UserId::new(1))).await.unwrap();
+        }
+        // One transaction, and some after it.
+        store.revoke_user_sessions(UserId::new(1), Some(session_id(9)), RevokedReason::Admin, after(1)).await.unwrap();
+        store.revoke_session(session_id(9), None, RevokedReason::Logout, after(2)).await.unwrap();
+        for limit in [1, 2, 3, 8, 100] {
+            let (mut cursor, mut told) = (before.clone(), Vec::new());
+            loop {
+                let page = store.changes(&cursor, limit).await.unwrap();
+                assert!(page.changes.len() <= 2 * limit as usize);
+                assert!(!page.more || page.cursor != cursor, "a page advances");
+                told.extend(page.changes.iter().map(|change| change.what));
+                cursor = page.cursor;
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(told[8..], ended([9]), "{limit}");
+            assert!(told.len() == 9 && ended(1..=8).iter().all(|one| told.contains(one)), "{limit}: {told:?}");
+        }
+    });
+}
+
+#[test]
+fn a_start_does_not_depend_on_how_much_has_changed() {
+    on_every_store(async |store| {
+        for id in 1..=5 {
+            store.create_session(new_session(id, UserId::new(1))).await.unwrap();
+        }
+        store.revoke_user_sessions(UserId::new(1), None, RevokedReason::Admin, after(1)).await.unwrap();
+        assert!(store.cursor_at(noon(), 5).await.unwrap().is_some());
+        assert_eq!(store.cursor_at(noon(), 4).await.unwrap(), None);
+        let mut reader = Reader(store.cursor_now().await.unwrap());
+        assert_eq!(reader.news(&*store).await, []);
+        store.create_session(new_session(6, UserId::new(1))).await.unwrap();
+        store.revoke_session(session_id(6), None, RevokedReason::Logout, after(2)).await.unwrap();
+        assert_eq!(reader.news(&*store).await, ended([6]));
     });
 }

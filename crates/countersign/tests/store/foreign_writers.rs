@@ -17,7 +17,7 @@ fn sql_of_the_page(n: usize) -> &'static str {
 }
 
 async fn told(store: &dyn Store, before: countersign::store::Cursor) -> Vec<What> {
-    store.changes(before, 1000).await.unwrap().into_iter().map(|change| change.what).collect()
+    store.changes(&before, 1000).await.unwrap().changes.into_iter().map(|change| change.what).collect()
 }
 
 #[test]

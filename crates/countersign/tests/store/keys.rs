@@ -21,7 +21,7 @@ fn keys_come_back_in_their_order_and_a_new_one_retires_the_others() {
         assert!(keys[2].open(&secrets).is_ok());
         assert!(store.retire_key(third.id, after(600)).await.unwrap());
         assert!(!store.retire_key(KeyId([0; 8]), after(600)).await.unwrap());
-        let news = store.changes(countersign::store::Cursor(0), 100).await.unwrap();
+        let news = store.changes(&countersign::store::Cursor::default(), 100).await.unwrap().changes;
         assert!(news.iter().any(|change| change.what == What::KeysChanged));
     });
 }

@@ -1,5 +1,6 @@
 //! What PostgreSQL alone has to promise: many nodes, and transactions that end out of order.
 
+use countersign::session::RevokedReason;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::{Cursor, Store, What};
 use countersign_e2e::Cluster;
@@ -22,13 +23,11 @@ fn a_change_whose_transaction_ends_late_is_neither_skipped_nor_does_it_hold_othe
     run(async |url| {
         let store = PostgresStore::connect(&url, 4).await.unwrap();
         let (early, late) = (make_user(&store, "early").await, make_user(&store, "late").await);
-        let mut cursor = store.cursor_at(after(1_000_000)).await.unwrap();
-        let mut seen = std::collections::HashSet::new();
+        let mut cursor = store.cursor_now().await.unwrap();
         let mut news = async || {
-            let changes = store.changes(cursor, 1000).await.unwrap();
-            cursor = changes.last().map_or(cursor, |change| change.cursor);
-            let fresh: Vec<_> = changes.into_iter().filter(|change| seen.insert(change.number)).map(|change| change.what).collect();
-            fresh
+            let page = store.changes(&cursor, 1000).await.unwrap();
+            cursor = page.cursor;
+            page.changes.into_iter().map(|change| change.what).collect::<Vec<_>>()
         };
         news().await;
 
@@ -47,13 +46,54 @@ fn a_change_whose_transaction_ends_late_is_neither_skipped_nor_does_it_hold_othe
 }
 
 #[test]
+fn what_stands_behind_an_open_transaction_is_told_once_and_not_read_again() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let (alice, bob) = (make_user(&store, "alice").await, make_user(&store, "bob").await);
+        let mut shell = shell(&url).await;
+        let open = shell.transaction().await.unwrap();
+        open.execute("UPDATE users SET first_name = 'x' WHERE id = $1", &[&bob.id.as_i64()]).await.unwrap();
+        let ended = async |ids: std::ops::Range<u64>| {
+            for id in ids {
+                store.create_session(new_session(id, alice.id)).await.unwrap();
+                store.revoke_session(session_id(id), None, RevokedReason::Logout, after(1)).await.unwrap();
+            }
+        };
+        let before = store.cursor_now().await.unwrap();
+        ended(1..30).await;
+        let first = store.changes(&before, 1000).await.unwrap();
+        assert_eq!(first.changes.len(), 29);
+        ended(30..32).await;
+        let second = store.changes(&first.cursor, 1000).await.unwrap();
+        assert_eq!(second.changes.len(), 2, "only what is new");
+        open.commit().await.unwrap();
+        assert_eq!(store.changes(&second.cursor, 1000).await.unwrap().changes[0].what, What::UserChanged(bob.id));
+        // A page that ends before the transaction does.
+        let (mut cursor, mut told) = (before, 0);
+        for _ in 0..20 {
+            let page = store.changes(&cursor, 3).await.unwrap();
+            (cursor, told) = (page.cursor, told + page.changes.len());
+        }
+        assert_eq!(told, 32);
+    });
+}
+
+#[test]
 fn a_cursor_from_before_the_database_went_back_reads_everything_again() {
     run(async |url| {
         let store = PostgresStore::connect(&url, 4).await.unwrap();
         let user = make_user(&store, "alice").await;
         store.set_active(user.id, false, after(1)).await.unwrap();
-        let changes = store.changes(Cursor(i64::MAX), 1000).await.unwrap();
-        assert!(changes.iter().any(|change| change.what == What::UserChanged(user.id)));
+        let now = store.cursor_now().await.unwrap();
+        assert!(!store.changes(&now, 1000).await.unwrap().went_back);
+        // Of a transaction that has not begun yet, and of another server.
+        for (place, number) in [(1, i64::MAX - 1), (0, 1)] {
+            let mut numbers = now.0.clone();
+            numbers[place] = number;
+            let page = store.changes(&Cursor(numbers), 1000).await.unwrap();
+            assert!(page.went_back && page.changes.iter().any(|change| change.what == What::UserChanged(user.id)));
+            assert!(!store.changes(&page.cursor, 1000).await.unwrap().went_back);
+        }
     });
 }
 
@@ -64,11 +104,10 @@ fn rows_of_another_cluster_are_read_and_do_not_stand_in_the_way() {
         shell(&url).await.batch_execute("INSERT INTO changes (xid, at, kind) VALUES (4000000000000, 1, 'keys_changed')").await.unwrap();
         drop(store);
         let store = PostgresStore::connect(&url, 4).await.unwrap();
-        let cursor = store.cursor_at(noon()).await.unwrap();
+        let cursor = store.cursor_now().await.unwrap();
         let user = make_user(&store, "alice").await;
         store.set_active(user.id, false, after(1)).await.unwrap();
-        assert!(cursor < Cursor(4_000_000_000_000));
-        assert!(store.changes(cursor, 1000).await.unwrap().iter().any(|change| change.what == What::UserChanged(user.id)));
+        assert!(store.changes(&cursor, 1000).await.unwrap().changes.iter().any(|change| change.what == What::UserChanged(user.id)));
     });
 }
 

@@ -74,8 +74,8 @@ fn everything_is_the_same_there_and_back_again() {
         for store in [&on_postgres as &dyn Store, &on_sqlite] {
             assert_eq!(store.users(None, 10).await.unwrap(), on_sqlite.users(None, 10).await.unwrap());
             assert_eq!(store.session(session_id(1 << 63 | 5)).await.unwrap(), on_sqlite.session(session_id(1 << 63 | 5)).await.unwrap());
-            let since = store.cursor_at(noon()).await.unwrap();
-            let ended = store.changes(since, 100).await.unwrap();
+            let since = store.cursor_at(noon(), 100).await.unwrap().unwrap();
+            let ended = store.changes(&since, 100).await.unwrap().changes;
             assert!(ended.iter().any(|change| change.what == countersign::store::What::SessionEnded(session_id(2))), "{ended:?}");
             let newcomer = make_user(store, "newcomer").await;
             assert_eq!(newcomer.id, UserId::new(5), "the id of a user who is gone is given to nobody else");

@@ -1,18 +1,18 @@
 //! The feed in PostgreSQL, and keeping house.
 //!
-//! A cursor is a transaction's id. Ids are drawn before transactions end, so one that is smaller may become visible later. A row is *settled* when no transaction with
-//! an id up to its own can still be open (it lies below the snapshot's `xmin`). The reader takes rows that are not settled at once, as a logout must not wait for somebody's
-//! long transaction, but does not move its cursor past them: it sees them again until they are settled, and tells them by their numbers.
+//! A cursor is what a reader has seen: everything up to a row, in the order of transactions' ids, but for transactions that were open then. Ids are drawn before transactions
+//! end, so one that is smaller may become visible later; the snapshot of the reading statement says which those are. So a change comes once, a logout does not wait for
+//! somebody's long transaction, and what stands behind that transaction is not read again.
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::columns::{from_micros, get, micros};
+use super::columns::{from_micros, get, micros, unknown};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
-use crate::store::{Change, Cursor, StoreError, What};
+use crate::store::{Change, Changes, Cursor, StoreError, What};
 use crate::user::UserId;
 
 /// Rows out of another cluster, brought here by a restored dump, have ids that this one has not reached: they count as written now.
@@ -26,82 +26,157 @@ pub(super) async fn adopt(client: &Client) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The times between two starts of the server, as this process has met them. Between two of them the database may have gone back to an earlier state (a restored backup, a
-/// failover to a replica that lagged), from where it gives the ids of transactions that this process has seen to other ones. So a cursor is worth something in its own
-/// era only, which is in its upper bits; one of an earlier era reads from the beginning of what is kept, a few minutes.
-#[derive(Debug, Default)]
-pub(super) struct Eras(Mutex<Era>);
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Era {
-    number: i64,
-    /// When the server started, as it says; unknown before the first look.
-    started: Option<i64>,
+/// What a reader has seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Seen {
+    /// When the server was started. Between two starts the database may have gone back to an earlier state (a restored backup, a failover to a replica that lagged), from where it
+    /// gives the ids of transactions that this process has seen to other ones; so a cursor is worth something on its own server only.
+    started: i64,
+    /// Everything up to this transaction and row of it,
+    upto: (i64, i64),
+    /// but for these, which were open: each up to this row.
+    open: Vec<(i64, i64)>,
 }
 
-impl Eras {
-    fn now(&self) -> Era {
-        *self.0.lock()
-    }
-
-    /// The era of an answer of a server that started then.
-    fn of(&self, started: i64) -> Era {
-        let mut era = self.0.lock();
-        if era.started.is_some_and(|known| known != started) {
-            era.number += 1;
+impl Seen {
+    fn of(cursor: &Cursor) -> Self {
+        let pairs = |numbers: &[i64]| numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>();
+        match &*cursor.0 {
+            [started, upto @ ..] if upto.len() >= 2 => {
+                let mut pairs = pairs(upto);
+                Self { started: *started, upto: pairs.remove(0), open: pairs }
+            }
+            _ => Self::default(),
         }
-        era.started = Some(started);
-        *era
+    }
+
+    fn cursor(&self) -> Cursor {
+        let pairs = std::iter::once(&self.upto).chain(&self.open).flat_map(|(xid, number)| [*xid, *number]);
+        Cursor(std::iter::once(self.started).chain(pairs).collect())
+    }
+
+    /// What is seen by whoever reads the first rows that are news: those of transactions that were open, `late`, and those behind the cursor, `next`. A page that is full may
+    /// not be all.
+    fn and(&self, server: &Server, late: &[(i64, i64)], next: &[(i64, i64)], limit: usize) -> Self {
+        let is_open = |xid: &i64| server.open.contains(xid);
+        let late_to = (late.len() >= limit).then(|| late.last().copied()).flatten();
+        let mut open: Vec<(i64, i64)> = self
+            .open
+            .iter()
+            .filter_map(|&(xid, number)| match late_to {
+                Some((last, row)) if xid == last => Some((xid, row)),
+                Some((last, _)) if xid > last => Some((xid, number)),
+                _ => is_open(&xid).then_some((xid, number)),
+            })
+            .collect();
+        let upto = match next.last() {
+            Some(&last) if next.len() >= limit => last,
+            _ => (server.ends - 1, i64::MAX),
+        };
+        open.extend(server.open.iter().filter(|xid| **xid > self.upto.0 && **xid < upto.0.saturating_add(1)).map(|xid| (*xid, 0)));
+        Self { started: server.started, upto, open }
     }
 }
 
-impl Era {
-    fn cursor(self, xid: i64) -> Cursor {
-        Cursor((self.number << XID_BITS) + xid.clamp(0, MAX_XID))
+/// What a statement's snapshot says.
+struct Server {
+    started: i64,
+    /// The first transaction that cannot be seen, as all after it.
+    ends: i64,
+    /// The ones before it that are open.
+    open: Vec<i64>,
+}
+
+impl Server {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { started: get(row, "started")?, ends: get(row, "ends")?, open: get(row, "open")? })
     }
 
-    /// The transaction of a cursor, or before all of them for one of another era.
-    fn xid(self, cursor: Cursor) -> i64 {
-        if cursor.0 >> XID_BITS == self.number { cursor.0 & MAX_XID } else { 0 }
+    /// Everything that can be seen now.
+    fn all(&self) -> Seen {
+        Seen::default().and(self, &[], &[], 1)
     }
 }
 
-pub(super) async fn after(client: &Object, eras: &Eras, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
-    // A number of the database's own would be given again after it went back, and taken for a change that is known.
-    let statement = client
-        .prepare_cached(
-            "WITH server AS (
-                 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled_before,
-                        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
-                        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
-             ), bounds AS (
-                 SELECT *, CASE WHEN $1 > newest OR $2 <> started THEN 0 ELSE $1 END AS after FROM server
-             )
-             SELECT number AS place, hashtextextended(at || ' ' || kind || ' ' || coalesce(subject, ''), number) AS number,
-                 xid, at, kind, subject, settled_before, after, started
-             FROM changes, bounds WHERE xid > after ORDER BY xid FETCH FIRST ($3::bigint) ROWS WITH TIES",
+pub(super) async fn after(client: &Object, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+    let seen = Seen::of(after);
+    let (server, page) = read(client, &seen, limit).await?;
+    let is_new = seen == Seen::default();
+    if is_new || (server.started == seen.started && seen.upto.0 < server.ends) {
+        return page.taken(&seen, &server, limit, false);
+    }
+    let (server, page) = read(client, &Seen::default(), limit).await?;
+    page.taken(&Seen::default(), &server, limit, true)
+}
+
+struct Page {
+    late: Vec<Row>,
+    next: Vec<Row>,
+}
+
+impl Page {
+    fn taken(self, seen: &Seen, server: &Server, limit: u32, went_back: bool) -> Result<Changes, StoreError> {
+        let places =
+            |rows: &[Row]| rows.iter().map(|row| Ok((get(row, "xid")?, get(row, "number")?))).collect::<Result<Vec<_>, StoreError>>();
+        let limit = limit as usize;
+        let cursor = seen.and(server, &places(&self.late)?, &places(&self.next)?, limit).cursor();
+        let more = self.late.len() >= limit || self.next.len() >= limit;
+        Ok(Changes { changes: self.late.iter().chain(&self.next).map(change).collect::<Result<_, _>>()?, cursor, more, went_back })
+    }
+}
+
+/// One statement, so that the rows and what the snapshot says belong together. It is planned each time: a plan that was made when the table was empty would read the whole of
+/// it when it is large.
+async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page), StoreError> {
+    let statement = "SELECT NULL::integer AS part, NULL::bigint AS xid, NULL::bigint AS number, NULL::bigint AS at, NULL::text AS kind, NULL::text AS subject,
+             pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ends,
+             ARRAY(SELECT open::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS open) AS open,
+             (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
+         UNION ALL
+         (SELECT 0, c.xid, c.number, c.at, c.kind, c.subject, NULL, NULL, NULL
+          FROM unnest($4::bigint[], $5::bigint[]) AS o (xid, number) JOIN changes c ON c.xid = o.xid AND c.number > o.number ORDER BY c.xid, c.number LIMIT $3)
+         UNION ALL
+         (SELECT 1, xid, number, at, kind, subject, NULL, NULL, NULL FROM changes WHERE (xid, number) > ($1, $2) ORDER BY xid, number LIMIT $3)";
+    let (xids, numbers): (Vec<i64>, Vec<i64>) = seen.open.iter().copied().unzip();
+    let limit = i64::from(limit);
+    let rows = client
+        .query_typed(
+            statement,
+            &[
+                (&seen.upto.0, Type::INT8),
+                (&seen.upto.1, Type::INT8),
+                (&limit, Type::INT8),
+                (&xids, Type::INT8_ARRAY),
+                (&numbers, Type::INT8_ARRAY),
+            ],
         )
         .await?;
-    let known = eras.now();
-    let rows = client.query(&statement, &[&known.xid(after), &known.started, &i64::from(limit)]).await?;
-    let mut changes = Vec::with_capacity(rows.len());
-    for row in &rows {
-        changes.push((get::<i64>(row, "place")?, change(row, eras.of(get(row, "started")?))?));
+    let (mut server, mut page) = (None, Page { late: Vec::new(), next: Vec::new() });
+    for row in rows {
+        match get::<Option<i32>>(&row, "part")? {
+            None => server = Some(Server::of(&row)?),
+            Some(0) => page.late.push(row),
+            Some(_) => page.next.push(row),
+        }
     }
-    changes.sort_by_key(|(place, change)| (change.cursor, *place));
-    Ok(changes.into_iter().map(|(_, change)| change).collect())
+    Ok((server.ok_or_else(|| unknown("a snapshot"))?, page))
 }
 
 /// The transactions that may matter begin at `since`; where there is none, at those that may still be open.
-pub(super) async fn cursor_at(client: &Object, eras: &Eras, since: Timestamp) -> Result<Cursor, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT least((SELECT min(xid) FROM changes WHERE at >= $1), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
-                 (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started",
-        )
-        .await?;
-    let row = client.query_one(&statement, &[&micros(since)]).await?;
-    Ok(eras.of(get(&row, "started")?).cursor(get(&row, "xid")?))
+pub(super) async fn cursor_at(client: &Object, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
+    let statement = "SELECT least((SELECT min(xid) FROM recent), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
+             (SELECT count(*) FROM recent) AS count, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started";
+    let statement = format!("WITH recent AS MATERIALIZED (SELECT xid FROM changes WHERE at >= $1 LIMIT $2) {statement}");
+    let most = i64::from(limit) + 1;
+    let rows = client.query_typed(&statement, &[(&micros(since), Type::INT8), (&most, Type::INT8)]).await?;
+    let row = rows.first().ok_or_else(|| unknown("a snapshot"))?;
+    let seen = Seen { started: get(row, "started")?, upto: (get(row, "xid")?, i64::MAX), open: Vec::new() };
+    Ok((get::<i64>(row, "count")? < most).then(|| seen.cursor()))
+}
+
+pub(super) async fn cursor_now(client: &Object) -> Result<Cursor, StoreError> {
+    let end = Seen { upto: (i64::MAX, i64::MAX), ..Seen::default() };
+    Ok(read(client, &end, 0).await?.0.all().cursor())
 }
 
 /// Writes, and changes nothing.
@@ -143,7 +218,7 @@ pub(super) async fn prune(client: &Object, changes: Timestamp, sessions: Timesta
     Ok(gone)
 }
 
-fn change(row: &Row, era: Era) -> Result<Change, StoreError> {
+fn change(row: &Row) -> Result<Change, StoreError> {
     let (kind, subject): (&str, Option<&str>) = (get(row, "kind")?, get(row, "subject")?);
     let what = match kind {
         "session_ended" => {
@@ -154,20 +229,41 @@ fn change(row: &Row, era: Era) -> Result<Change, StoreError> {
         "keys_changed" => Some(What::KeysChanged),
         _ => None,
     };
-    let (xid, settled_before, after): (i64, i64, i64) = (get(row, "xid")?, get(row, "settled_before")?, get(row, "after")?);
-    let settled = xid < settled_before;
-    Ok(Change {
-        number: get(row, "number")?,
-        // As far as the reader may go once it has taken this.
-        cursor: era.cursor(if settled { xid } else { after.max(settled_before - 1) }),
-        settled,
-        at: from_micros(get(row, "at")?),
-        // A kind that a newer program writes: to forget what is cached of users is the safe answer.
-        what: what.unwrap_or(What::AllUsersChanged),
-    })
+    // A kind that a newer program writes: to forget what is cached of users is the safe answer.
+    Ok(Change { at: from_micros(get(row, "at")?), what: what.unwrap_or(What::AllUsersChanged) })
 }
 
-/// The lower bits of a cursor: more than eight thousand years of a thousand transactions a second.
-const XID_BITS: u32 = 48;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-const MAX_XID: i64 = (1 << XID_BITS) - 1;
+    fn server(ends: i64, open: &[i64]) -> Server {
+        Server { started: 7, ends, open: open.to_vec() }
+    }
+
+    #[test]
+    fn a_cursor_says_what_was_seen_and_nothing_else() {
+        let first = Seen::default().and(&server(20, &[12, 15]), &[], &[(10, 1), (13, 2)], 10);
+        assert_eq!((first.upto, &first.open[..]), ((19, i64::MAX), &[(12, 0), (15, 0)][..]));
+        assert_eq!(Seen::of(&first.cursor()), first);
+        // One of the two has ended; another began and is open.
+        let second = first.and(&server(30, &[15, 22]), &[(12, 3)], &[(25, 4)], 10);
+        assert_eq!((second.upto, &second.open[..]), ((29, i64::MAX), &[(15, 0), (22, 0)][..]));
+        let last = second.and(&server(30, &[]), &[(15, 5)], &[], 10);
+        assert_eq!((last.upto, &last.open[..]), ((29, i64::MAX), &[][..]));
+        assert_eq!(Seen::of(&Cursor::default()), Seen::default());
+        assert_eq!(Seen::of(&Cursor([4].into())), Seen::default(), "another store's");
+    }
+
+    #[test]
+    fn a_full_page_ends_within_a_transaction_and_goes_on_there() {
+        let begun = Seen::default().and(&server(20, &[12, 14, 16]), &[], &[(13, 1), (13, 2)], 2);
+        assert_eq!((begun.upto, &begun.open[..]), ((13, 2), &[(12, 0)][..]), "what lies behind the page is read by itself");
+        // A large transaction that was open ends: it is read in pages too, beside what is new.
+        let large = Seen { started: 7, upto: (19, i64::MAX), open: vec![(12, 0), (14, 0), (16, 0)] };
+        let part = large.and(&server(30, &[16]), &[(12, 1), (14, 7)], &[(21, 9)], 2);
+        assert_eq!((part.upto, &part.open[..]), ((29, i64::MAX), &[(14, 7), (16, 0)][..]));
+        let rest = part.and(&server(30, &[16]), &[(14, 8)], &[], 2);
+        assert_eq!((rest.upto, &rest.open[..]), ((29, i64::MAX), &[(16, 0)][..]));
+    }
+}

@@ -42,13 +42,12 @@ use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 
 use super::admin::AdminError;
-use super::{Begin, Begun, Change, Cursor, PasswordChange, Rotate, Rotation, SharedAttempts, Store, StoreError};
+use super::{Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SharedAttempts, Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
-use changes::Eras;
 use connect::Address;
 use health::{Health, Verdict};
 use rotations::Rotations;
@@ -71,7 +70,6 @@ pub use transfer::PostgresTransfer;
 pub struct PostgresStore {
     pool: Pool,
     rotations: Rotations,
-    eras: Eras,
     bell: Arc<Notify>,
     health: Arc<Health>,
 }
@@ -106,7 +104,7 @@ impl PostgresStore {
         let bell = Arc::new(Notify::new());
         tokio::spawn(address.clone().listen(Arc::clone(&bell)));
         let health = Arc::new(Health::default());
-        Ok(Self { rotations: Rotations::start(&pool, &health), health, pool, eras: Eras::default(), bell })
+        Ok(Self { rotations: Rotations::start(&pool, &health), health, pool, bell })
     }
 
     /// The names of the migrations that the database still needs. Changes nothing.
@@ -252,12 +250,16 @@ impl Store for PostgresStore {
         tell!(self, client => keys::retire(client, id, at))
     }
 
-    async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
-        ask!(self, client => changes::after(client, &self.eras, after, limit))
+    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+        ask!(self, client => changes::after(client, after, limit))
     }
 
-    async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError> {
-        ask!(self, client => changes::cursor_at(client, &self.eras, since))
+    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
+        ask!(self, client => changes::cursor_at(client, since, limit))
+    }
+
+    async fn cursor_now(&self) -> Result<Cursor, StoreError> {
+        ask!(self, client => changes::cursor_now(client))
     }
 
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {

@@ -6,35 +6,41 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::columns::{at, key, micros, read_user_id};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
-use crate::store::{Change, Cursor, StoreError, What};
+use crate::store::{Change, Changes, Cursor, StoreError, What};
 use crate::user::UserId;
 
-pub(super) fn after(connection: &Connection, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
+pub(super) fn after(connection: &Connection, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+    let after = after.0.first().copied().unwrap_or(0);
     let mut statement =
         connection.prepare_cached("SELECT cursor, at, kind, subject FROM changes WHERE cursor > ? ORDER BY cursor LIMIT ?")?;
-    let rows = statement.query_map(params![after.0, limit], change)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rows = statement.query_map(params![after, limit], |row| Ok((row.get("cursor")?, change(row)?)))?;
+    let rows: Vec<(i64, Change)> = rows.collect::<Result<_, _>>()?;
+    let cursor = cursor(rows.last().map_or(after, |(cursor, _)| *cursor));
+    let more = rows.len() >= limit as usize;
+    Ok(Changes { changes: rows.into_iter().map(|(_, change)| change).collect(), cursor, more, went_back: false })
 }
 
-pub(super) fn cursor_at(connection: &Connection, since: Timestamp) -> Result<Cursor, StoreError> {
+pub(super) fn cursor_at(connection: &Connection, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
     // Feed rows of one moment may stand in any order of `at`; the first place at or after it is the safe one.
-    let first: Option<i64> = connection
-        .prepare_cached("SELECT min(cursor) FROM changes WHERE at >= ?")?
-        .query_row([micros(since)], |row| row.get(0))
-        .optional()?
-        .flatten();
-    let newest = || -> Result<i64, StoreError> {
-        // Rows are forgotten, numbers are not.
-        let newest = connection
-            .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        Ok(newest.unwrap_or(0))
-    };
-    Ok(Cursor(match first {
-        Some(first) => first - 1,
-        None => newest()?,
-    }))
+    let (first, count): (Option<i64>, u32) = connection
+        .prepare_cached("SELECT min(cursor), count(*) FROM (SELECT cursor FROM changes WHERE at >= ? LIMIT ?)")?
+        .query_row(params![micros(since), limit.saturating_add(1)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    match first {
+        _ if count > limit => Ok(None),
+        Some(first) => Ok(Some(cursor(first - 1))),
+        None => cursor_now(connection).map(Some),
+    }
+}
+
+/// Rows are forgotten, numbers are not.
+pub(super) fn cursor_now(connection: &Connection) -> Result<Cursor, StoreError> {
+    let newest =
+        connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?.query_row([], |row| row.get(0)).optional()?;
+    Ok(cursor(newest.unwrap_or(0)))
+}
+
+fn cursor(number: i64) -> Cursor {
+    Cursor([number].into())
 }
 
 pub(super) fn prune(connection: &Connection, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -72,6 +78,5 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         _ => None,
     };
     // A kind that a newer program writes: to forget what is cached of users is the safe answer.
-    let number: i64 = row.get("cursor")?;
-    Ok(Change { number, cursor: Cursor(number), settled: true, at: at(row, "at")?, what: what.unwrap_or(What::AllUsersChanged) })
+    Ok(Change { at: at(row, "at")?, what: what.unwrap_or(What::AllUsersChanged) })
 }

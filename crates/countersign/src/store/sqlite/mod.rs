@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Begin, Begun, Change, Cursor, PasswordChange, Rotate, Rotation, Store, StoreError};
+use super::{Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
@@ -245,12 +245,17 @@ impl Store for SqliteStore {
         self.writer.run(move |c| keys::retire(c, id, at)).await
     }
 
-    async fn changes(&self, after: Cursor, limit: u32) -> Result<Vec<Change>, StoreError> {
-        self.readers.run(move |c| changes::after(c, after, limit)).await
+    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+        let after = after.clone();
+        self.readers.run(move |c| changes::after(c, &after, limit)).await
     }
 
-    async fn cursor_at(&self, since: Timestamp) -> Result<Cursor, StoreError> {
-        self.readers.run(move |c| changes::cursor_at(c, since)).await
+    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
+        self.readers.run(move |c| changes::cursor_at(c, since, limit)).await
+    }
+
+    async fn cursor_now(&self) -> Result<Cursor, StoreError> {
+        self.readers.run(changes::cursor_now).await
     }
 
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {

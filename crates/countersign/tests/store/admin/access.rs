@@ -44,11 +44,11 @@ fn a_group_is_made_changed_and_deleted_and_its_members_feel_it() {
         let alice = store.add_user(new_user("alice", ""), &Grants { groups: vec![group], permissions: vec![] }, &root()).await.unwrap();
         let before = store.group_record(group).await.unwrap().unwrap();
         assert_eq!((before.name.as_str(), &before.permissions), ("editors", &vec![write]));
-        let cursor = store.cursor_at(Timestamp::MAX).await.unwrap();
+        let cursor = store.cursor_now().await.unwrap();
         assert_eq!(store.save_group(Some(group), "writers", &[read], Some(before.fingerprint), &root()).await.unwrap(), group);
         let alice = store.user_by_id(alice.id).await.unwrap().unwrap();
         assert_eq!((alice.groups, alice.permissions), (vec!["writers".to_owned()], vec!["news.read".to_owned()]));
-        let news = store.changes(cursor, 100).await.unwrap();
+        let news = store.changes(&cursor, 100).await.unwrap().changes;
         assert!(news.iter().any(|change| change.what == countersign::store::What::AllUsersChanged), "{news:?}");
         assert_eq!(log(&*store).await[0].line.detail, "editors to writers; permissions: added news.read; removed news.write");
 

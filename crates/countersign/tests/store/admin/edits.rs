@@ -61,12 +61,12 @@ fn an_edit_changes_what_it_says_and_every_cache_hears_of_it() {
             metadata: serde_json::json!({"plan": "gold"}).as_object().unwrap().clone(),
             ..as_is(&alice)
         };
-        let cursor = store.cursor_at(Timestamp::MAX).await.unwrap();
+        let cursor = store.cursor_now().await.unwrap();
         let changed = store.edit_user(alice.id, &edit, seen, &root()).await.unwrap();
         assert_eq!((changed.username.as_str(), changed.email.as_str(), changed.first_name.as_str()), ("alicia", "", "A"));
         assert_eq!((changed.is_staff, &changed.metadata, &changed.permissions), (true, &edit.metadata, &vec!["news.write".to_owned()]));
         assert!(store.user_by_login("ALICIA").await.unwrap().is_some());
-        let news = store.changes(cursor, 100).await.unwrap();
+        let news = store.changes(&cursor, 100).await.unwrap().changes;
         assert!(news.iter().any(|change| change.what == What::UserChanged(alice.id)), "{news:?}");
         let line = log(&*store).await.remove(0).line;
         assert_eq!((line.kind, line.user), (AuditKind::UserChanged, Some(alice.id)));
