@@ -12,12 +12,12 @@ fn link(world: &World) -> String {
 const FORM: [(&str, &str); 4] = [("username", "root"), ("email", "root@example.com"), ("password1", PASSWORD), ("password2", PASSWORD)];
 
 #[test]
-fn without_any_user_the_link_makes_a_superuser_once() {
+fn without_a_superuser_the_link_makes_one_once() {
     let mut world = World::start();
     let link = link(&world);
     assert!(world.printed()[0].contains(&format!("http://localhost:{}/admin/first/", world.address().port())), "{:?}", world.printed());
     let mut desk = world.desk();
-    desk.get(&link).says(200, "There is nobody yet");
+    desk.get(&link).says(200, "There is no superuser yet");
     for (field, value, problem) in [
         ("password2", "other", "not the same"),
         ("password1", "82736455190", "only digits"),
@@ -39,12 +39,48 @@ fn without_any_user_the_link_makes_a_superuser_once() {
     assert_eq!(world.sql("SELECT is_active, is_staff, is_superuser FROM users").trim(), "1|1|1");
     late.post(&link, &FORM).says(404, "leads nowhere");
     world.desk().get(&link).says(404, "leads nowhere");
-    // With a user there is no other link.
+    // With a superuser there is no other link.
     world.stop();
     let lines = world.printed().len();
     world.wake();
     world.desk().sign_in("root").sends_to("/admin/");
     assert_eq!(world.printed().len(), lines);
+}
+
+#[test]
+fn the_link_survives_users_who_are_no_superusers_and_a_restart() {
+    let mut world = World::start();
+    let before = link(&world);
+    world.user("alice");
+    world.desk().get(&before).says(200, "There is no superuser yet");
+    world.stop();
+    world.wake();
+    let mut desk = world.desk();
+    desk.get(&before).says(200, "There is no superuser yet");
+    let told = || world.printed().iter().filter(|line| line.contains(&before)).count();
+    eventually("the same link is told again", || told() == 2);
+    // A name that is taken costs nothing but another try.
+    for (field, value, problem) in
+        [("username", "Alice", "Another user has this name"), ("email", "alice@example.com", "Another user has this address")]
+    {
+        let form = FORM.map(|(name, text)| (name, if name == field { value } else { text }));
+        desk.post(&before, &form).says(400, problem);
+    }
+    desk.post(&before, &FORM).sends_to("/admin/?said=welcome");
+    desk.get("/admin/").says(200, "Signed in as <b>root</b>");
+    world.desk().get(&before).says(404, "leads nowhere");
+    let made = "SELECT group_concat(username || is_superuser) FROM users";
+    assert_eq!(world.sql(made).trim(), "alice0,root1");
+    eventually("it is in the audit log", || world.sql("SELECT detail FROM audit_events").contains("root, the first superuser"));
+}
+
+#[test]
+fn an_inactive_superuser_keeps_the_link_closed() {
+    let world = World::start();
+    let link = link(&world);
+    world.superuser("somebody");
+    world.sql("UPDATE users SET is_active = 0");
+    world.desk().get(&link).says(404, "leads nowhere");
 }
 
 #[test]
@@ -61,7 +97,7 @@ fn a_used_link_stays_closed_when_everybody_is_gone_again() {
 }
 
 #[test]
-fn the_link_is_closed_to_everybody_else_and_when_there_is_a_user() {
+fn the_link_is_closed_to_everybody_else_and_when_there_is_a_superuser() {
     let world = World::start();
     let link = link(&world);
     for wrong in ["/admin/first/", "/admin/first/x", &format!("{link}A"), &format!("/admin/first/{}", "A".repeat(43))] {

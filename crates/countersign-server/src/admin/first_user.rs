@@ -1,4 +1,4 @@
-//! `/admin/first/TOKEN`: makes the first superuser, while there is no user at all. The link is told at the start.
+//! `/admin/first/TOKEN`: makes the first superuser, while there is none. The link is told at the start.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -13,7 +13,7 @@ use super::field::{Errors, Field};
 use super::frame::{page, redirect};
 use super::gate::{Knock, Token, knock_cookie};
 use super::sign_in::enter;
-use super::user_add::{Names, PASSWORD_HINT, new_password};
+use super::user_add::{ADDRESS_TAKEN, NAME_TAKEN, Names, PASSWORD_HINT, new_password};
 use super::{Admin, Answer, with_cookie};
 
 /// Where the first superuser can be made. The token is in the store, so that there is one link for all nodes, and it is used once.
@@ -22,11 +22,8 @@ pub(super) struct FirstUser {
 }
 
 impl FirstUser {
-    /// The link, when there is nobody.
+    /// The link, when there is no superuser. Plain users do not close it: a tour makes one before anybody looks here.
     pub(super) async fn new(store: &dyn AdminStore, random: &dyn Random) -> Result<Self, StoreError> {
-        if !store.users(None, 1).await?.is_empty() {
-            return Ok(Self { path: None });
-        }
         let token = store.make_first_link(Token::draw(random).bytes()).await?;
         Ok(Self { path: token.map(|token| format!("/admin/first/{}", Token::of_bytes(token).text())) })
     }
@@ -37,7 +34,7 @@ impl FirstUser {
     }
 }
 
-/// The link's token, if this is the link, and there is still nobody.
+/// The link's token, if this is the link, and there is still no superuser.
 async fn open_link(admin: &Admin, given: &str) -> Result<Option<Token>, StoreError> {
     let Some(given) = Token::parse(given) else { return Ok(None) };
     let open = admin.store.first_link().await?.map(Token::of_bytes);
@@ -63,11 +60,21 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
         return Ok(page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors)));
     };
     let encoded = admin.auth.passwords().hash(&password).await?;
-    let email = names.email(&mut errors);
+    let email = names.email(&mut Errors::default());
+    let mut taken = |field, what: &str| {
+        errors.add(field, what);
+        page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors))
+    };
     let now = admin.clock.now();
     let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded.clone()) };
     // Of two who come at once with the link, on whichever nodes, the second finds it used.
-    let Some(user) = admin.store.use_first_link(token.bytes(), new, now).await? else { return Err(closed()) };
+    let user = match admin.store.use_first_link(token.bytes(), new, now).await {
+        Ok(Some(user)) => user,
+        Ok(None) => return Err(closed()),
+        Err(StoreError::UsernameTaken) => return Ok(taken("username", NAME_TAKEN)),
+        Err(StoreError::EmailTaken) => return Ok(taken("email", ADDRESS_TAKEN)),
+        Err(error) => return Err(error.into()),
+    };
     tracing::info!(user = %user.id, ip = %knock.peer.ip, "the first superuser was made");
     let detail = format!("{}, the first superuser", user.username);
     admin.recorder.note(AuditLine {
@@ -84,7 +91,7 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
 }
 
 fn closed() -> Fault {
-    let what = "This link has been used, or there is a user already. Sign in, or make a superuser with `countersign createsuperuser`.";
+    let what = "This link has been used, or there is a superuser already. Sign in, or make a superuser with `countersign createsuperuser`.";
     Fault::Bad(StatusCode::NOT_FOUND, "This link leads nowhere", what.to_owned())
 }
 

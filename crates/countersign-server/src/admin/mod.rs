@@ -90,7 +90,7 @@ impl Admin {
     /// The site of this server.
     ///
     /// # Errors
-    /// When the store cannot say whether there is a user, or which permissions there are.
+    /// When the store cannot say whether there is a superuser, or which permissions there are.
     pub(crate) async fn new(
         auth: Auth,
         store: Arc<dyn AdminStore>,
@@ -110,7 +110,7 @@ impl Admin {
         Ok(admin)
     }
 
-    /// Where the first superuser can be made, while there is nobody.
+    /// Where the first superuser can be made, while there is none.
     pub(crate) fn first_user_link(&self) -> Option<String> {
         self.first_user.path().map(|path| format!("{}{path}", self.origin))
     }

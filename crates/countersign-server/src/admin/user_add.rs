@@ -112,11 +112,11 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
         Ok(user) if may(&staff.user, Permit::ViewUser) => Ok(redirect(&format!("/admin/users/{}/?said=added", user.id))),
         Ok(_) => Ok(redirect("/admin/?said=added")),
         Err(AdminError::Store(StoreError::UsernameTaken) | AdminError::NameTaken) => {
-            errors.add("username", "Another user has this name, to the letter or in another case, or as e-mail address.");
+            errors.add("username", NAME_TAKEN);
             again(&errors)
         }
         Err(AdminError::Store(StoreError::EmailTaken)) => {
-            errors.add("email", "Another user has this address, or is called so.");
+            errors.add("email", ADDRESS_TAKEN);
             again(&errors)
         }
         Err(error) => Err(error.into()),
@@ -173,4 +173,8 @@ pub(super) fn own_password<'a>() -> Field<'a> {
 }
 
 /// What the validators ask of a password.
+pub(super) const NAME_TAKEN: &str = "Another user has this name, to the letter or in another case, or as e-mail address.";
+
+pub(super) const ADDRESS_TAKEN: &str = "Another user has this address, or is called so.";
+
 pub(super) const PASSWORD_HINT: &str = "At least 8 characters; a few words make a good one. Not only digits, not one of the 20,000 commonest, and not like the name or the address.";

@@ -15,7 +15,7 @@ use super::forms::Form;
 use super::frame::{Frame, When, page, redirect};
 use super::gate::{Posted, Query, Staff};
 use super::rules::{Permit, may, may_raise, may_touch};
-use super::user_add::{Names, own_password};
+use super::user_add::{ADDRESS_TAKEN, NAME_TAKEN, Names, own_password};
 use super::{Admin, Answer};
 
 pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
@@ -61,11 +61,11 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
             again(&admin, staff, StatusCode::CONFLICT, &now, &filled, &errors, differences).await
         }
         Err(AdminError::Store(StoreError::UsernameTaken) | AdminError::NameTaken) => {
-            errors.add("username", "Another user has this name, to the letter or in another case, or as e-mail address.");
+            errors.add("username", NAME_TAKEN);
             again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
         }
         Err(AdminError::Store(StoreError::EmailTaken)) => {
-            errors.add("email", "Another user has this address, or is called so.");
+            errors.add("email", ADDRESS_TAKEN);
             again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
         }
         Err(AdminError::LastSuperuser) => {

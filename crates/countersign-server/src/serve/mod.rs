@@ -184,6 +184,6 @@ fn announce(address: SocketAddr) {
 /// How to make the first superuser, for whoever started the server. Nobody may be there to read it.
 fn invite(link: &str) {
     use io::Write;
-    let _ = writeln!(io::stdout(), "there is no user yet; make the first superuser at {link}");
+    let _ = writeln!(io::stdout(), "there is no superuser yet; make the first one at {link}");
     let _ = io::stdout().flush();
 }

@@ -92,16 +92,18 @@ pub trait AdminStore: Store {
 
     // The first superuser
 
-    /// The token of the link that makes the first superuser, while there is nobody: one for all processes. `fresh` becomes it where there is none, or where the last one was used.
+    /// The token of the link that makes the first superuser, while there is none: one for all processes.
+    /// `fresh` becomes it where there is no link, or where the last one was used.
     async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError>;
 
-    /// The token of the link that makes the first superuser, if it has not been used and there is nobody.
+    /// The token of the link that makes the first superuser, if it has not been used and there is none.
     async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError>;
 
-    /// Makes the first user and closes the link, as one transaction. `None`, and nothing is done, when it is not this link's token, when it was used, or when there is somebody.
+    /// Makes the first superuser and closes the link, as one transaction. `None`, and nothing is done, when it
+    /// is not this link's token, when it was used, or when there is a superuser, active or not.
     ///
     /// # Errors
-    /// The store's.
+    /// [`StoreError::UsernameTaken`] and [`StoreError::EmailTaken`], and the link stays open; the store's.
     async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError>;
 
     // Groups and permissions

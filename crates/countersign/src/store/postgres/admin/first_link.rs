@@ -8,14 +8,16 @@ use crate::store::postgres::users;
 use crate::user::{NewUser, User};
 
 pub(super) async fn make(client: &Object, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
-    let sql = "INSERT INTO first_link AS l (place, token) SELECT 1, $1 WHERE NOT EXISTS (SELECT 1 FROM users)
+    let sql = "INSERT INTO first_link AS l (place, token)
+               SELECT 1, $1 WHERE NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)
                ON CONFLICT (place) DO UPDATE SET token = excluded.token, used = false WHERE l.used";
     client.execute(sql, &[&fresh.as_slice()]).await?;
     open(client).await
 }
 
 pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, StoreError> {
-    let sql = "SELECT token FROM first_link WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users)";
+    let sql = "SELECT token FROM first_link
+               WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
     let Some(row) = client.query_opt(sql, &[]).await? else { return Ok(None) };
     Ok(row.try_get::<_, &[u8]>(0)?.try_into().ok())
 }
@@ -23,7 +25,8 @@ pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, StoreError
 /// The row is held from the first statement on: of two who come at once, the second finds the link used.
 pub(super) async fn take(client: &mut Object, token: [u8; 32], new: &NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
     let transaction = client.transaction().await?;
-    let sql = "UPDATE first_link SET used = true WHERE token = $1 AND NOT used AND NOT EXISTS (SELECT 1 FROM users)";
+    let sql = "UPDATE first_link SET used = true
+               WHERE token = $1 AND NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
     if transaction.execute(sql, &[&token.as_slice()]).await? == 0 {
         return Ok(None);
     }

@@ -9,7 +9,8 @@ use crate::user::{NewUser, User};
 
 pub(super) fn make(connection: &Connection, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
     connection.execute(
-        "INSERT INTO first_link (place, token) SELECT 1, ? WHERE NOT EXISTS (SELECT 1 FROM users)
+        "INSERT INTO first_link (place, token)
+         SELECT 1, ? WHERE NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)
          ON CONFLICT (place) DO UPDATE SET token = excluded.token, used = 0 WHERE used",
         [fresh],
     )?;
@@ -17,12 +18,18 @@ pub(super) fn make(connection: &Connection, fresh: [u8; 32]) -> Result<Option<[u
 }
 
 pub(super) fn open(connection: &Connection) -> Result<Option<[u8; 32]>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT token FROM first_link WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users)")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT token FROM first_link
+         WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)",
+    )?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn take(connection: &Connection, token: [u8; 32], new: &NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
-    let closed =
-        connection.execute("UPDATE first_link SET used = 1 WHERE token = ? AND NOT used AND NOT EXISTS (SELECT 1 FROM users)", [token])?;
+    let closed = connection.execute(
+        "UPDATE first_link SET used = 1
+         WHERE token = ? AND NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)",
+        [token],
+    )?;
     if closed == 0 { Ok(None) } else { users::create(connection, new, now).map(Some) }
 }
