@@ -1,5 +1,5 @@
 // Vue: the session as a ref.
-import { getCurrentScope, onScopeDispose, shallowReadonly, shallowRef } from 'vue';
+import { getCurrentInstance, getCurrentScope, onMounted, onScopeDispose, shallowReadonly, shallowRef } from 'vue';
 
 /** @type {typeof import('./vue.js').useSession} */
 export function useSession(client) {
@@ -9,5 +9,11 @@ export function useSession(client) {
   });
   // Outside a component it lives as long as the client.
   if (getCurrentScope()) onScopeDispose(stop);
+  const restore = () => {
+    // No answer is no ending: the client goes on trying, and the state says when it has succeeded.
+    if (client.state.status === 'unknown') client.restore().catch(() => {});
+  };
+  // A server that renders pages mounts nothing.
+  if (getCurrentInstance()) onMounted(restore);
   return shallowReadonly(state);
 }

@@ -32,3 +32,12 @@ test('react_renders_what_is_known', async () => {
   const Greeting = () => useInReact(client).user.username;
   assert.equal(renderToString(createElement(Greeting)), 'alice');
 });
+
+test('react_asks_nothing_while_a_server_renders', async () => {
+  const w = world();
+  const tab = w.tab();
+  const Status = () => useInReact(tab.client).status;
+  assert.equal(renderToString(createElement(Status)), 'unknown');
+  await w.run(10_000);
+  assert.deepEqual(tab.seen, []);
+});
