@@ -57,17 +57,45 @@ fn the_document_says_how_a_body_can_be_refused() {
 }
 
 #[test]
-fn the_page_needs_no_script_and_nothing_from_the_network() {
+fn the_page_can_be_read_without_its_script_and_needs_nothing_from_elsewhere() {
     let world = World::start();
     let page = world.get("/docs").expect(200);
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     let html = page.text();
     for (path, _) in ENDPOINTS {
         assert!(html.contains(path), "{path}");
     }
     assert!(html.contains("keep_current") && html.contains("invalid_credentials"), "fields and answers are shown");
-    for never in ["<script", "src=", "url(", "@import", "http://", "https://"] {
+    for file in ["/docs/docs.css", "/docs/try.js"] {
+        assert_eq!(html.matches(file).count(), 1, "{file}");
+        let text = world.get(file).expect(200).text();
+        for never in ["url(", "@import", "http://", "https://", "innerHTML", "eval"] {
+            assert!(!text.contains(never), "{file}: {never}");
+        }
+    }
+    for never in ["url(", "@import", "http://", "https://", "style=", "<style", "onclick"] {
         assert!(!html.contains(never), "{never}");
+    }
+}
+
+#[test]
+fn every_operation_can_be_tried_with_what_it_takes() {
+    let world = World::start();
+    let document = world.get("/openapi.json").expect(200).json();
+    let html = world.get("/docs").expect(200).text();
+    for (path, method) in ENDPOINTS {
+        let begins = format!("<form class=\"try\" data-method=\"{}\" data-path=\"{path}\"", method.to_uppercase());
+        let (_, rest) = html.split_once(&begins).unwrap_or_else(|| panic!("{method} {path} cannot be tried"));
+        let form = rest.split("</form>").next().unwrap();
+        let operation = &document["paths"][path][method];
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let (place, name) = (parameter["in"].as_str().unwrap(), parameter["name"].as_str().unwrap());
+            assert!(form.contains(&format!("data-in=\"{place}\" name=\"{name}\"")), "{path}: {name} in {place}");
+            assert_eq!(place == "path", path.contains(&format!("{{{name}}}")), "{path}: {name} in {place}");
+        }
+        assert_eq!(form.contains("<textarea"), operation.get("requestBody").is_some(), "{method} {path}");
+        assert_eq!(form.contains("name=\"Authorization\""), operation.get("security").is_some(), "{method} {path}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `GET /openapi.json` and `GET /docs`: the interface, for programs and for people.
 //!
-//! The page is made on the server and needs neither scripts nor the network, so its Content-Security-Policy can forbid both.
+//! The page is made on the server and can be read without its script, which is there to try operations. Its
+//! Content-Security-Policy knows this server alone.
 
 use askama::Template;
 use axum::Router;
@@ -34,7 +35,16 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
         ];
         (headers, page).into_response()
     });
-    Router::new().route("/openapi.json", json.clone()).route("/openapi.json/", json).route("/docs", page.clone()).route("/docs/", page)
+    let file = |content_type: &'static str, text: &'static str| {
+        get(async move || ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text))
+    };
+    Router::new()
+        .route("/openapi.json", json.clone())
+        .route("/openapi.json/", json)
+        .route("/docs", page.clone())
+        .route("/docs/", page)
+        .route("/docs/docs.css", file("text/css; charset=utf-8", STYLE))
+        .route("/docs/try.js", file("text/javascript; charset=utf-8", SCRIPT))
 }
 
 #[derive(OpenApi)]
@@ -59,15 +69,22 @@ struct Operation<'a> {
     method: String,
     path: &'a str,
     summary: &'a str,
+    /// Whether it needs an access token.
     bearer: bool,
+    /// Whether it looks at one.
+    takes_bearer: bool,
     parameters: Vec<Parameter<'a>>,
     body: Vec<Field<'a>>,
+    needs_body: bool,
+    /// A body to begin with, if it takes one: what has to be in it.
+    example: Option<String>,
     answers: Vec<Answer<'a>>,
 }
 
 struct Parameter<'a> {
     name: &'a str,
     place: &'a str,
+    required: bool,
     description: &'a str,
 }
 
@@ -105,15 +122,20 @@ impl<'a> Page<'a> {
 impl<'a> Operation<'a> {
     fn new(document: &'a Value, path: &'a str, method: &str, operation: &'a Value) -> Self {
         let body = entries(&operation["requestBody"]["content"]).next().map(|(_, content)| schema(document, &content["schema"]));
+        let needs_body = operation["requestBody"]["required"] == true;
+        let security = || operation["security"].as_array().into_iter().flatten();
         Self {
             method: method.to_ascii_uppercase(),
             path,
             summary: text(&operation["summary"]),
-            bearer: operation["security"].as_array().is_some_and(|all| all.iter().all(|one| one.get("bearer").is_some())),
+            bearer: security().next().is_some() && security().all(|one| one.get("bearer").is_some()),
+            takes_bearer: security().any(|one| one.get("bearer").is_some()),
             parameters: operation["parameters"].as_array().into_iter().flatten().map(Parameter::new).collect(),
             body: body
                 .map(|body| entries(&body["properties"]).map(|(name, field)| Field::new(document, name, field)).collect())
                 .unwrap_or_default(),
+            needs_body,
+            example: body.map(|body| if needs_body { example(document, body) } else { String::new() }),
             answers: entries(&operation["responses"])
                 .map(|(status, answer)| Answer { status, description: text(&answer["description"]) })
                 .collect(),
@@ -123,7 +145,12 @@ impl<'a> Operation<'a> {
 
 impl<'a> Parameter<'a> {
     fn new(parameter: &'a Value) -> Self {
-        Self { name: text(&parameter["name"]), place: text(&parameter["in"]), description: text(&parameter["description"]) }
+        Self {
+            name: text(&parameter["name"]),
+            place: text(&parameter["in"]),
+            required: parameter["required"] == true,
+            description: text(&parameter["description"]),
+        }
     }
 }
 
@@ -149,6 +176,17 @@ fn schema<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
+/// The fields that a body has to have, with their examples. Where there is none, whoever tries fills it in.
+fn example(document: &Value, body: &Value) -> String {
+    let required = body["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let fields = required.map(|name| {
+        let field = schema(document, &body["properties"][name]);
+        let example = Some(&field["example"]).filter(|example| !example.is_null());
+        (name.to_owned(), example.cloned().unwrap_or_else(|| Value::from("")))
+    });
+    serde_json::to_string_pretty(&Value::Object(fields.collect())).unwrap_or_default()
+}
+
 fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
 }
@@ -157,4 +195,9 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = include_str!("../../templates/docs/docs.css");
+
+const SCRIPT: &str = include_str!("../../templates/docs/try.js");

@@ -15,6 +15,7 @@ use crate::http::problem::Problem;
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Since {
     /// The `cursor` of the list that is known already.
     since: Option<String>,
