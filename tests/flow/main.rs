@@ -10,6 +10,7 @@ mod login;
 mod login_throttle;
 mod logout;
 mod logout_all;
+mod long_tokens;
 mod native;
 mod openapi;
 mod password;

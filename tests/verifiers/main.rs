@@ -122,6 +122,14 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
     }
     as_root("/_verify").bearer(&zoe.access_token).send().expect(404);
 
+    // Five hundred groups: more than a header has room for, and no reason to keep her out.
+    world.sql("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) INSERT INTO groups (name) SELECT 'department ' || n FROM n");
+    world.sql(&format!("INSERT INTO user_groups SELECT {id}, id FROM groups WHERE name LIKE 'department %'"));
+    eventually("some of her groups are told", || who_is(&zoe)["groups"].as_array().is_some_and(|groups| groups.len() > 200));
+    let verified = world.request("GET", "/accounts/verify").bearer(&zoe.access_token).send().expect(204);
+    let told = verified.header("x-auth-groups").unwrap().split(',').count();
+    assert_eq!(verified.header("x-auth-groups-left-out"), Some((502 - told).to_string().as_str()));
+
     world.cli(&["keys", "rotate"]).ok();
     eventually("both keys are published", || key_ids(&world).len() == 2);
     nginx.request("GET", "/api/me").bearer(&signed_with_the_newest_key(&world, &zoe)).send().expect(200);

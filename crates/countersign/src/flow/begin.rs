@@ -204,7 +204,14 @@ pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checke
 
     let grant =
         Grant { user: &**user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
-    let mut issued = grant.issue(auth)?;
+    let mut issued = match grant.issue(auth) {
+        Ok(issued) => issued,
+        Err(problem) => {
+            // Nobody holds its tokens.
+            auth.store.revoke_session(session, None, RevokedReason::Logout, now).await?;
+            return Err(problem);
+        }
+    };
     let device_token = auth.devices.issue(id, &password, device, auth.seconds(), &*auth.random);
     let device_token = match transport {
         Transport::Body => Some(device_token),

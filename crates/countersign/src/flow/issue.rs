@@ -6,9 +6,10 @@ use axum::Json;
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use countersign_verify::{ACCESS_TOKEN_TYPE, Account};
+use countersign_verify::{ACCESS_TOKEN_TYPE, Account, Claims, MAX_TOKEN_BYTES};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::auth::{Auth, seconds};
 use crate::clock::random_bytes;
@@ -89,6 +90,9 @@ impl Grant<'_> {
         }
         .claims();
         let access_token = auth.ring.sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
+        if access_token.len() > MAX_TOKEN_BYTES {
+            return Err(too_long(&claims, access_token.len()));
+        }
         let idle = Duration::from_secs(seconds(self.expires_at).saturating_sub(now)).min(auth.settings.session_idle);
         let refresh = RefreshClaims {
             sid: self.session,
@@ -107,6 +111,25 @@ impl Grant<'_> {
         let refresh_token = (self.transport == Transport::Body).then_some(refresh_token);
         Ok(Issued { tokens: Tokens { access_token, token_type: "Bearer", expires_in: lifetime, csrf_token, refresh_token }, cookies })
     }
+}
+
+/// A token that nobody would take, this server included, is not given out. Nothing is lost meanwhile: the session goes on when the settings, or the account, are mended.
+fn too_long(claims: &Claims, bytes: usize) -> Problem {
+    let size = |value: &Value| value.to_string().len();
+    let longest = claims.extra.iter().max_by_key(|(_, value)| size(value)).map(|(name, _)| name.as_str());
+    tracing::error!(
+        user = claims.sub,
+        bytes,
+        most = MAX_TOKEN_BYTES,
+        longest,
+        "an access token would be too long, and is not issued; name groups in extra_claims in place of permissions, or give the user fewer"
+    );
+    Problem::new(Code::Unavailable)
+        .detail(format!(
+            "The access token of this account would have {bytes} bytes, and none may have more than {MAX_TOKEN_BYTES}. \
+             Whoever runs this service has to put less into it, or to give the account fewer permissions or groups."
+        ))
+        .retry_after(TOO_LONG_RETRY_SECONDS)
 }
 
 /// A fresh token id.
@@ -134,3 +157,6 @@ pub(super) fn internal(error: impl std::fmt::Display) -> Problem {
     tracing::error!(%error, "a token could not be signed");
     Problem::new(Code::InternalError)
 }
+
+/// Until somebody has mended the settings.
+const TOO_LONG_RETRY_SECONDS: u32 = 60;
