@@ -4,6 +4,7 @@ mod balanced;
 mod failover;
 mod faults;
 mod floods;
+mod lost;
 mod moving;
 mod refused;
 mod throttle;

@@ -139,6 +139,34 @@ impl Cluster {
         }
     }
 
+    /// Keeps a copy of everything as it is now: a standby that hears no more. Connections are cut.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn keep_copy(&mut self) {
+        self.sleep();
+        run(Command::new("cp").arg("-a").arg(self.directory.join("data")).arg(self.directory.join("copy")));
+        self.wake();
+    }
+
+    /// Loses everything since [`keep_copy`](Self::keep_copy): the server is gone, and the copy is promoted in its place, to a timeline of its own.
+    ///
+    /// # Panics
+    /// When there is no copy, or it does not start.
+    pub fn fail_over_to_copy(&mut self) {
+        self.sleep();
+        let data = self.directory.join("data");
+        std::fs::remove_dir_all(&data).expect("the server's files");
+        std::fs::rename(self.directory.join("copy"), &data).expect("a copy");
+        let signal = data.join("standby.signal");
+        std::fs::write(&signal, "").expect("a file");
+        if is_root() {
+            run(Command::new("chown").arg("postgres:").arg(&signal));
+        }
+        self.wake();
+        self.sql("postgres", "SELECT pg_promote()");
+    }
+
     /// A new, empty database: its URL.
     ///
     /// # Panics

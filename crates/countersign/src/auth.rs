@@ -17,6 +17,7 @@ use crate::device::DeviceTokens;
 use crate::doubt::Doubt;
 use crate::events::Events;
 use crate::feed::Feed;
+use crate::house::{FEED_KEPT_LONGER, House, Jump, STEP, Watch};
 use crate::http::authenticated::Attached;
 use crate::http::guard::RefusedOrigins;
 use crate::key_rotation::{RotateError, rotate};
@@ -71,6 +72,7 @@ pub struct Inner {
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
     pub(crate) refused_origins: RefusedOrigins,
+    pub(crate) house: House,
     heard: Heard,
     pulse: Pulse,
     secrets: Secrets,
@@ -131,7 +133,8 @@ impl Auth {
             None => (store.cursor_now().await?, true),
         };
         let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
-        let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), TOKENS_REMEMBERED)
+        let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), 0)
+            .within(settings.token_cache_bytes, |_| 0)
             .no_longer_than(settings.access_lifetime.as_secs());
         let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
         let auth = Self(Arc::new(Inner {
@@ -147,6 +150,7 @@ impl Auth {
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
             refused_origins: RefusedOrigins::default(),
+            house: House::default(),
             heard: Heard::now(),
             pulse: Pulse::default(),
             people: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
@@ -348,12 +352,14 @@ impl Auth {
     /// Reads the feed to its end, a page at a time; where that is too far, skips the rest and doubts what is known. What is read twice does no harm.
     async fn read_on(&self, position: &mut Cursor) -> Result<(), StoreError> {
         let asked = self.heard.tick();
+        if self.house.has_forgotten(seconds(self.forgotten_before())) {
+            self.remember_again(position).await?;
+        }
         let mut read = 0;
         loop {
             let page = self.store.changes(position, FEED_PAGE).await?;
             if page.went_back {
-                self.users.forget_all();
-                self.load_keys().await?;
+                self.begin_anew().await?;
             }
             self.take(&page.changes).await?;
             *position = page.cursor;
@@ -373,9 +379,32 @@ impl Auth {
         Ok(())
     }
 
+    /// The clock was ahead, and has come back: tokens count again whose sessions' ends were forgotten. The feed still has them.
+    async fn remember_again(&self, position: &mut Cursor) -> Result<(), StoreError> {
+        let (now, from) = (self.clock.now(), self.forgotten_before());
+        match self.store.cursor_at(from, READ_AT_ONCE).await? {
+            Some(earlier) => *position = earlier,
+            None => self.doubt_what_is_known(),
+        }
+        self.revocations.nothing_after(seconds(now));
+        self.feed.nothing_after(seconds(now));
+        self.house.remembers_since(seconds(from));
+        Ok(())
+    }
+
+    /// The database may live in another history than before, and have lost keys, users and sessions: tokens that were issued before are asked about once.
+    async fn begin_anew(&self) -> Result<(), StoreError> {
+        self.load_keys().await?;
+        self.doubt.begin(self.seconds() + CLOCKS_APART.as_secs());
+        self.users.forget_all();
+        Ok(())
+    }
+
     async fn take(&self, changes: &[Change]) -> Result<(), StoreError> {
+        // Dated by a clock that is ahead, they would be remembered until that time.
+        let now = self.seconds();
         let ended = changes.iter().filter_map(|change| match change.what {
-            What::SessionEnded(id) => Some((id, seconds(change.at))),
+            What::SessionEnded(id) => Some((id, seconds(change.at).min(now))),
             _ => None,
         });
         self.feed.note_ended(&self.revocations, ended);
@@ -471,6 +500,14 @@ impl Auth {
     /// Sessions that ended before this have no living access token any more.
     pub(crate) fn forgotten_before(&self) -> Timestamp {
         self.clock.now().saturating_sub(self.endings_kept()).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Forgets the sessions whose last access token has expired.
+    fn forget_old_endings(&self) {
+        let before = seconds(self.forgotten_before());
+        self.revocations.forget_before(before);
+        self.feed.forget_before(before);
+        self.house.forgot_before(before);
     }
 
     /// How long an ending is told of.
@@ -669,9 +706,14 @@ async fn open_ring(
 /// Follows the feed, and now and then forgets what nobody needs. Ends with the last [`Auth`].
 async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
     let (mut pruned, mut again_after, mut was_stale) = (Instant::now(), BETWEEN_PRUNES, false);
+    let mut watch = None;
     loop {
         {
             let Some(auth) = auth.upgrade().map(Auth) else { return };
+            let (tick, now) = (Instant::now(), auth.clock.now());
+            if let Some(Jump { expected, shown }) = watch.get_or_insert_with(|| Watch::new(tick, now)).look(tick, now) {
+                tracing::warn!(%expected, %shown, "the clock of this machine jumped, or the machine slept");
+            }
             let mut done = auth.catch_up().await;
             let is_stale = auth.is_stale();
             match (was_stale, is_stale) {
@@ -684,7 +726,9 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
             was_stale = is_stale;
             if done.is_ok() && pruned.elapsed() >= again_after {
                 pruned = Instant::now();
-                done = prune(&auth).await.map(|gone| {
+                // Rounds that follow at once are one.
+                let step = if again_after.is_zero() { Duration::ZERO } else { STEP };
+                done = prune(&auth, step).await.map(|gone| {
                     // Where more rows come than one round takes, the next one follows soon.
                     again_after = if gone >= u64::from(PRUNED_AT_ONCE) { Duration::ZERO } else { BETWEEN_PRUNES };
                 });
@@ -697,14 +741,22 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
     }
 }
 
-/// Forgets what nobody needs, up to a bound; how many rows went.
-async fn prune(auth: &Auth) -> Result<u64, StoreError> {
-    let revocations = auth.forgotten_before();
-    let sessions = auth.clock.now().saturating_sub(ENDED_SESSIONS_KEPT).unwrap_or(Timestamp::MIN);
-    auth.revocations.forget_before(seconds(revocations));
-    auth.feed.forget_before(seconds(revocations));
+/// Forgets what nobody needs, up to a bound; how many rows went. Nothing goes from the store but by this clock and the store's own idea of the time, which follows it by a
+/// `step` at most.
+pub(crate) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError> {
+    auth.forget_old_endings();
     auth.passwords.note_kinds(&auth.people.password_kinds().await?);
-    let gone = auth.store.prune(revocations, sessions, PRUNED_AT_ONCE).await?;
+    let now = auth.clock.now();
+    let agreed = auth.store.agree_on_time(now, step).await?;
+    let (early, late) = (now.min(agreed), now.max(agreed));
+    // Far enough that a clock which is years behind for some rounds corrects nothing.
+    let latest = late.saturating_add(FEED_KEPT_LONGER).unwrap_or(Timestamp::MAX);
+    let corrected = auth.store.correct_times(latest, late, PRUNED_AT_ONCE).await?;
+    if corrected > 0 {
+        tracing::warn!(rows = corrected, now = %late, "rows were dated in the future by a wrong clock; they count as written now");
+    }
+    let before = |kept| early.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+    let gone = auth.store.prune(before(auth.endings_kept() + FEED_KEPT_LONGER), before(ENDED_SESSIONS_KEPT), PRUNED_AT_ONCE).await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes and sessions");
     }
@@ -729,9 +781,6 @@ const BETWEEN_PRUNES: Duration = Duration::from_secs(30);
 const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 const PRUNED_AT_ONCE: u32 = 1000;
-
-/// About 700 bytes each.
-const TOKENS_REMEMBERED: usize = 65_536;
 
 /// About 500 bytes each.
 const USERS_REMEMBERED: usize = 65_536;

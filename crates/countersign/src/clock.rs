@@ -106,6 +106,19 @@ impl ManualClock {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.microseconds.fetch_add(by, Ordering::SeqCst);
     }
+
+    /// Sets the clock, back too: as somebody may do with any clock.
+    ///
+    /// ```
+    /// use countersign::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::at("2036-01-01T00:00:00Z".parse().unwrap());
+    /// clock.set("2026-01-01T00:00:00Z".parse().unwrap());
+    /// assert_eq!(clock.now().to_string(), "2026-01-01T00:00:00Z");
+    /// ```
+    pub fn set(&self, to: Timestamp) {
+        self.microseconds.store(to.as_microsecond(), Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

@@ -45,6 +45,14 @@ impl Ended {
         format!("{:016x}x{number}", self.process)
     }
 
+    /// The sessions that ended after a place; all of them where none is given. No matter how long the list is, its beginning is found at once.
+    pub(crate) fn after(&self, place: Option<u64>) -> impl Iterator<Item = (u64, SessionId)> {
+        // The numbers follow each other without a gap.
+        let known = place.map_or(0, |place| place.saturating_sub(self.complete_after));
+        let from = usize::try_from(known).unwrap_or(usize::MAX).min(self.sessions.len());
+        self.sessions.range(from..).map(|(_, at, id)| (*at, *id))
+    }
+
     /// The number of a place, if it is one of this process.
     pub(crate) fn number(&self, place: &str) -> Option<u64> {
         let (process, number) = place.split_once('x')?;
@@ -107,6 +115,13 @@ impl Feed {
             ended.complete_after = number;
         }
         ended.uncounted = ended.uncounted.filter(|when| *when >= at);
+    }
+
+    /// What is said to have ended after `now` ended now: a clock was ahead.
+    pub(crate) fn nothing_after(&self, now: u64) {
+        for (_, at, _) in &mut self.ended().sessions {
+            *at = now.min(*at);
+        }
     }
 
     pub(crate) fn ended(&self) -> MutexGuard<'_, Ended> {

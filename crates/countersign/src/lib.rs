@@ -210,6 +210,8 @@ mod feed;
 #[cfg(feature = "axum")]
 mod flow;
 #[cfg(feature = "axum")]
+mod house;
+#[cfg(feature = "axum")]
 pub mod http;
 pub mod key_rotation;
 pub mod password;

@@ -2,58 +2,84 @@
 //!
 //! A JWT of the type `rl+jwt` with `iss`, `iat`, `exp`, `cursor`, `kept`, `full` and `sids`: base64url of the session ids, 8 bytes each, big-endian.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::feed::Feed;
-use crate::token::{KeyError, KeyRing};
+use crate::token::{KeyError, KeyId, KeyRing};
 
-/// Signs the lists, and keeps the last full one: many ask for it, and it changes seldom.
+/// Signs the lists, and keeps those of the moment: many ask for the same ones, and they change seldom.
 #[derive(Debug, Default)]
 pub(crate) struct RevocationList {
-    full: Mutex<Option<Signed>>,
+    kept: Mutex<Kept>,
 }
 
-/// A list, signed.
-#[derive(Debug, Clone)]
-pub(crate) struct Signed {
+/// The lists of one edition, by the place after which they begin.
+#[derive(Debug, Default)]
+struct Kept {
+    edition: Option<Edition>,
+    lists: HashMap<Option<u64>, Arc<Built>>,
+}
+
+/// A list that is signed once, by the first who needs it; the others wait for it, and nobody else does.
+type Built = OnceLock<Result<Bytes, KeyError>>;
+
+/// What makes every list another: news, the key that signs, and time, so that `exp` never runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edition {
+    newest: u64,
+    signer: Option<KeyId>,
+    half_minute: u64,
+}
+
+/// A list that was asked for, before it is made.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    edition: Edition,
+    /// The place after which it begins; everything where none is known.
+    since: Option<u64>,
+    cursor: String,
+    now: Timestamp,
+}
+
+impl Asked {
+    /// What is new after `since`; everything where nothing is said, or where what is said is not known (any more).
+    pub(crate) fn new(feed: &Feed, ring: &KeyRing, since: Option<&str>, now: Timestamp) -> Self {
+        let signer = ring.signer(now);
+        let ended = feed.ended();
+        let since = since.and_then(|place| ended.number(place)).filter(|since| ended.complete_after <= *since && *since <= ended.newest);
+        let edition = Edition { newest: ended.newest, signer, half_minute: seconds(now) / SIGNED_ANEW_SECONDS };
+        Self { edition, since, cursor: ended.place(ended.newest), now }
+    }
+
     /// The same for the same list: an `ETag`.
-    pub(crate) tag: String,
-    /// The JWT.
-    pub(crate) token: Arc<str>,
+    pub(crate) fn tag(&self) -> String {
+        let Edition { signer, half_minute, .. } = self.edition;
+        let signer = signer.map_or_else(String::new, |id| id.to_string());
+        format!("{}.{half_minute}.{}.{signer}", self.cursor, u8::from(self.since.is_none()))
+    }
 }
 
 impl RevocationList {
-    /// What is new after `since`; everything where nothing is said, or where what is said is not known (any more).
-    pub(crate) fn sign(
-        &self,
-        feed: &Feed,
-        ring: &KeyRing,
-        issuer: &str,
-        kept: Duration,
-        since: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Signed, KeyError> {
-        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        let list = List::collect(feed, issuer, kept, since, seconds);
-        // A list without news is signed anew now and then, so that its `exp` never runs out.
-        let tag = format!("{}.{}.{}", list.cursor, seconds / SIGNED_ANEW_SECONDS, u8::from(list.full));
-        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.full
-            && let Some(known) = full.as_ref().filter(|known| known.tag == tag)
-        {
-            return Ok(known.clone());
+    /// The list, signed: made now, or by somebody who asked for the same before.
+    pub(crate) fn sign(&self, asked: &Asked, feed: &Feed, ring: &KeyRing, issuer: &str, kept: Duration) -> Result<Bytes, KeyError> {
+        let built = self.built(asked);
+        built.get_or_init(|| Ok(ring.sign(TYPE, &List::collect(asked, feed, issuer, kept), asked.now)?.into())).clone()
+    }
+
+    fn built(&self, asked: &Asked) -> Arc<Built> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.edition != Some(asked.edition) || kept.lists.len() >= LISTS_KEPT {
+            *kept = Kept { edition: Some(asked.edition), lists: HashMap::new() };
         }
-        let signed = Signed { tag, token: ring.sign(TYPE, &list, now)?.into() };
-        if list.full {
-            *full = Some(signed.clone());
-        }
-        Ok(signed)
+        Arc::clone(kept.lists.entry(asked.since).or_default())
     }
 }
 
@@ -73,22 +99,28 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    fn collect(feed: &Feed, issuer: &'a str, kept: Duration, since: Option<&str>, now: u64) -> Self {
+    fn collect(asked: &Asked, feed: &Feed, issuer: &'a str, kept: Duration) -> Self {
+        let now = seconds(asked.now);
+        let not_before = now.saturating_sub(kept.as_secs());
         let ended = feed.ended();
-        let known = since.and_then(|place| ended.number(place)).filter(|since| ended.complete_after <= *since && *since <= ended.newest);
-        let news = ended.sessions.iter().filter(|(number, ..)| known.is_none_or(|since| *number > since));
-        let bytes: Vec<u8> = news.flat_map(|(_, _, id)| id.get().to_be_bytes()).collect();
+        let recent = ended.after(asked.since).filter(|(at, _)| *at >= not_before);
+        let bytes: Vec<u8> = recent.flat_map(|(_, id)| id.get().to_be_bytes()).collect();
         Self {
             iss: issuer,
             iat: now,
             exp: now + VALID_SECONDS,
-            cursor: ended.place(ended.newest),
+            // What came meanwhile is on it, and comes again.
+            cursor: asked.cursor.clone(),
             kept: kept.as_secs(),
-            full: known.is_none(),
+            full: asked.since.is_none(),
             sids: URL_SAFE_NO_PAD.encode(bytes),
-            issued_after: ended.uncounted,
+            issued_after: ended.uncounted.filter(|at| *at >= not_before),
         }
     }
+}
+
+fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
 }
 
 /// The header `typ` of the list.
@@ -97,3 +129,105 @@ const TYPE: &str = "rl+jwt";
 const SIGNED_ANEW_SECONDS: u64 = 30;
 
 const VALID_SECONDS: u64 = 120;
+
+/// More are asked for only by who invents places.
+const LISTS_KEPT: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use countersign_verify::Revocations;
+    use jiff::ToSpan;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::clock::OsRandom;
+    use crate::session::SessionId;
+    use crate::store::Cursor;
+    use crate::token::{Algorithm, SealedKey, Secrets};
+
+    struct World {
+        list: RevocationList,
+        feed: Feed,
+        ended: Revocations,
+        ring: KeyRing,
+        secrets: Secrets,
+        now: Timestamp,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let (secrets, now) = (Secrets::from_text(&"a".repeat(32)).unwrap(), Timestamp::UNIX_EPOCH + 1_000.hours());
+            let ring = KeyRing::new(&[Self::key(&secrets, now)], &secrets, now).unwrap();
+            Self {
+                list: RevocationList::default(),
+                feed: Feed::starting_at(Cursor::default(), 1),
+                ended: Revocations::default(),
+                ring,
+                secrets,
+                now,
+            }
+        }
+
+        fn key(secrets: &Secrets, now: Timestamp) -> SealedKey {
+            SealedKey::generate(Algorithm::EdDsa, secrets, now, now, &OsRandom).unwrap()
+        }
+
+        fn end(&self, id: u64) {
+            self.feed.note_ended(&self.ended, [(SessionId::new(id).unwrap(), seconds(self.now))]);
+        }
+
+        fn ask(&self, since: Option<&str>) -> (String, Bytes) {
+            let asked = Asked::new(&self.feed, &self.ring, since, self.now);
+            (asked.tag(), self.list.sign(&asked, &self.feed, &self.ring, "us", Duration::from_secs(360)).unwrap())
+        }
+    }
+
+    fn read(token: &Bytes) -> (Value, Value) {
+        let mut parts = token.split(|byte| *byte == b'.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+        let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
+        (next(), next())
+    }
+
+    #[test]
+    fn a_list_is_signed_once_however_many_ask_for_it() {
+        let world = World::new();
+        world.end(1);
+        let (tag, all) = world.ask(None);
+        world.end(2);
+        let cursor = read(&all).1["cursor"].as_str().unwrap().to_owned();
+        let (new_tag, news) = world.ask(Some(&cursor));
+        assert_ne!(tag, new_tag);
+        assert_eq!(read(&news).1["sids"], URL_SAFE_NO_PAD.encode(2_u64.to_be_bytes()));
+        // The same bytes, not equal ones: nobody built them again.
+        assert_eq!(world.ask(Some(&cursor)).1.as_ptr(), news.as_ptr());
+        let (_, all) = world.ask(None);
+        assert_eq!(world.ask(None).1.as_ptr(), all.as_ptr());
+        assert_eq!(world.ask(Some("an unknown place")).1.as_ptr(), all.as_ptr());
+    }
+
+    #[test]
+    fn from_the_moment_of_a_new_key_no_list_is_signed_with_the_old_one() {
+        let world = World::new();
+        let (tag, old) = world.ask(None);
+        let new = World::key(&world.secrets, world.now);
+        let id = new.id.to_string();
+        world.ring.replace(&[new], &world.secrets, world.now).unwrap();
+        let (new_tag, list) = world.ask(None);
+        assert_ne!(tag, new_tag);
+        assert_ne!(read(&old).0["kid"], id.as_str());
+        assert_eq!(read(&list).0["kid"], id.as_str());
+    }
+
+    #[test]
+    fn the_lists_that_are_kept_are_few() {
+        let world = World::new();
+        for id in 1..=1_000 {
+            world.end(id);
+        }
+        for since in 0..1_000 {
+            let place = world.feed.ended().place(since);
+            world.ask(Some(&place));
+            assert!(world.list.kept.lock().unwrap().lists.len() <= LISTS_KEPT);
+        }
+    }
+}

@@ -64,6 +64,9 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// What access tokens say beyond the usual.
     pub extra_claims: Vec<ExtraClaim>,
+    /// How many bytes the access tokens that were verified may take in memory: 64 MiB, some 50,000 tokens without extra claims. One that is not remembered is verified again,
+    /// for some tens of microseconds. The users behind them are remembered besides, 65,536 at most.
+    pub token_cache_bytes: usize,
     /// How long a client may take to send a body: 10 seconds.
     pub body_timeout: Duration,
     /// How long this process may go on without hearing from the store what changed: 1 minute, at least 1 second.
@@ -96,6 +99,7 @@ impl Default for Settings {
             cookies: CookieSettings::default(),
             trusted_proxies: Vec::new(),
             extra_claims: Vec::new(),
+            token_cache_bytes: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             max_staleness: Duration::from_secs(60),
             when_stale: WhenStale::default(),

@@ -153,6 +153,7 @@ impl Config {
             },
             trusted_proxies: self.list::<Network>("trusted_proxies")?.into_iter().map(|network| network.0).collect(),
             extra_claims: self.list("extra_claims")?,
+            token_cache_bytes: self.number("token_cache_bytes")?,
             body_timeout: self.duration("body_timeout")?,
             max_staleness: self.duration("max_staleness")?,
             when_stale: self.required("when_stale")?,

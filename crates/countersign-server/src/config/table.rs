@@ -70,6 +70,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("audience", "", "TEXT", "The claim `aud`. Unless chosen, none."),
     one("signing_algorithm", "EdDSA", "EdDSA|ES256|RS256|HS256", "What access tokens are signed with: EdDSA, ES256, RS256 or HS256."),
     several("extra_claims", "CLAIM", "What access tokens say beyond the usual: username, email, first_name, last_name, is_staff, is_superuser, groups, permissions."),
+    one("token_cache_bytes", "67108864", "BYTES", "Memory for access tokens that were verified; 0 verifies each one each time."),
     one("access_lifetime", "5m", "DURATION", "How long an access token lives."),
     one("session_idle", "7d", "DURATION", "How long a session lives without a refresh."),
     one("session_absolute", "30d", "DURATION", "How long a session lives at most."),

@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::issue::internal;
 use super::jwks::cacheable;
-use crate::auth::{Auth, seconds};
+use crate::auth::Auth;
 use crate::http::problem::Problem;
+use crate::revocation_list::Asked;
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -39,10 +40,8 @@ pub(crate) async fn revocations(
 ) -> Result<Response, Problem> {
     // A cursor that cannot be read, or is another node's, is one that is not known: the answer is everything.
     let since = since.ok().and_then(|Query(since)| since.since);
-    auth.feed.forget_before(seconds(auth.forgotten_before()));
-    let list = auth
-        .revocation_list
-        .sign(&auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept(), since.as_deref(), auth.clock.now())
-        .map_err(internal)?;
-    Ok(cacheable(&headers, &list.tag, "application/jwt", "public, max-age=1", || list.token.to_string()))
+    let asked = Asked::new(&auth.feed, &auth.ring, since.as_deref(), auth.clock.now());
+    cacheable(&headers, &asked.tag(), "application/jwt", "public, max-age=1", || {
+        auth.revocation_list.sign(&asked, &auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept()).map_err(internal)
+    })
 }

@@ -18,6 +18,7 @@
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod addresses;
 pub mod admin;
+mod agreed_time;
 mod begin;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -199,6 +200,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Forgets changes before `changes`, sessions that ended or expired before `sessions`, and counts of
     /// hours that lie 335 days before that; at most `limit` rows of each. How many went.
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Tells the store what time a clock shows, and learns what the store holds for it: its idea of the time follows by one `step` at most. Whoever goes by the earlier of
+    /// the two forgets nothing too soon when one of them is wrong.
+    async fn agree_on_time(&self, now: Timestamp, step: std::time::Duration) -> Result<Timestamp, StoreError>;
+
+    /// Corrects what a wrong clock dated after `latest`: it happened at `now`. A session that began in another year lives for as long as others; at most `limit` rows of each
+    /// table. How many were corrected.
+    async fn correct_times(&self, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Whether the store answers and can be written: writes something small, as durably as everything else.
     async fn ping(&self) -> Result<(), StoreError>;

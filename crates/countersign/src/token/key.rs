@@ -372,6 +372,31 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_the_specifications_sign_and_are_published_as_they_are_there() {
+        let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
+        // RFC 8037, A.1 to A.4. In PKCS#8 (RFC 8410, 7) this stands before the private key.
+        let mut pkcs8 = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+        pkcs8.extend(bytes("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"));
+        let private = PrivateKey { algorithm: Algorithm::EdDsa, bytes: SecretSlice::from(pkcs8) };
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signed = URL_SAFE_NO_PAD.encode(private.signer().unwrap().sign(message).unwrap());
+        assert_eq!(signed, "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+        let jwk = private.public_jwk(KeyId([7; 8])).unwrap().unwrap();
+        assert_eq!(jwk["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk).unwrap();
+        let thumbprint = jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap();
+        assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+
+        // RFC 7515, A.1.
+        let secret = bytes("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow");
+        let private = PrivateKey { algorithm: Algorithm::Hs256, bytes: SecretSlice::from(secret) };
+        let message = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
+                       cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let signed = URL_SAFE_NO_PAD.encode(private.signer().unwrap().sign(message.as_bytes()).unwrap());
+        assert_eq!(signed, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    }
+
+    #[test]
     fn every_algorithm_signs_what_its_public_half_verifies() {
         let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
         let now = Timestamp::UNIX_EPOCH;

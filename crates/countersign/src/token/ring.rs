@@ -84,13 +84,17 @@ impl KeyRing {
     /// ```
     pub fn sign<T: Serialize>(&self, typ: &str, claims: &T, now: Timestamp) -> Result<String, KeyError> {
         let keys = self.keys.load();
-        let mut live = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
-        let active = live.clone().rfind(|key| key.activates_at <= now);
-        let key = active.or_else(|| live.next()).ok_or(KeyError::NoneLive)?;
+        let key = signing(&keys, now).ok_or(KeyError::NoneLive)?;
         let mut header = Header::new(key.algorithm.jwt());
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.id.to_string());
         jws::encode(&header, claims, |message| key.signer.sign(message)).map_err(|Unsigned| KeyError::Broken)
+    }
+
+    /// The key that signs at `now`.
+    #[cfg(feature = "axum")]
+    pub(crate) fn signer(&self, now: Timestamp) -> Option<KeyId> {
+        signing(&self.keys.load(), now).map(|key| key.id)
     }
 
     /// What verifies the ring's tokens.
@@ -158,6 +162,12 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("id", &self.id).field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
+}
+
+fn signing(keys: &[Key], now: Timestamp) -> Option<&Key> {
+    let mut live = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
+    let active = live.clone().rfind(|key| key.activates_at <= now);
+    active.or_else(|| live.next())
 }
 
 fn open(keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<Vec<Key>, KeyError> {

@@ -11,6 +11,7 @@ mod migrations;
 mod postgres;
 mod sessions;
 mod throttle;
+mod time;
 mod transfer;
 mod users;
 

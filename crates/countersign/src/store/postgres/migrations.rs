@@ -68,6 +68,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0005_first_link", include_str!("migrations/0005_first_link.sql")),
     ("0006_marks", include_str!("migrations/0006_marks.sql")),
     ("0007_live_kinds", include_str!("migrations/0007_live_kinds.sql")),
+    ("0008_house", include_str!("migrations/0008_house.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -21,6 +21,7 @@ mod columns;
 mod connect;
 mod health;
 mod hosts;
+mod house;
 mod indexes;
 mod keys;
 mod migrations;
@@ -99,6 +100,7 @@ impl PostgresStore {
         changes::adopt(&client).await?;
         proof::feed_works(&mut client).await?;
         users::fold_addresses(&client).await?;
+        house::adopt_history(&client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;
         let bell = Arc::new(Notify::new());
@@ -251,7 +253,11 @@ impl Store for PostgresStore {
     }
 
     async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
-        ask!(self, client => changes::after(client, after, limit))
+        let changes = ask!(self, client => changes::after(client, after, limit))?;
+        if changes.went_back {
+            tell!(self, client => house::adopt_history(client))?;
+        }
+        Ok(changes)
     }
 
     async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
@@ -277,6 +283,14 @@ impl Store for PostgresStore {
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
         tell!(self, client => attempts::prune(client, changes))?;
         tell!(self, client => changes::prune(client, changes, sessions, limit))
+    }
+
+    async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
+        tell!(self, client => house::agree_on_time(client, now, step))
+    }
+
+    async fn correct_times(&self, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        tell!(self, client => house::correct_times(client, latest, now, limit))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ mod admin;
 mod changes;
 mod columns;
 mod files;
+mod house;
 mod keys;
 mod migrations;
 mod readers;
@@ -264,6 +265,14 @@ impl Store for SqliteStore {
 
     async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.run(move |c| changes::prune(c, changes, sessions, limit)).await
+    }
+
+    async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
+        self.writer.run(move |c| house::agree_on_time(c, now, step)).await
+    }
+
+    async fn correct_times(&self, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| house::correct_times(c, latest, now, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

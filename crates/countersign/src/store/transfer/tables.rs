@@ -266,6 +266,7 @@ pub const NOT_MOVED: &[(&str, &str)] = &[
     ("sqlite_sequence", "SQLite's own; what it says is moved with the tables"),
     ("admin_sessions", "operators sign in again"),
     ("first_link", "a store that nobody is in has a link of its own"),
+    ("house", "what each database has come to know of the time, and of its own history"),
     ("login_attempts", "counts of failed logins, which begin anew"),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];
