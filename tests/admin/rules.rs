@@ -165,6 +165,44 @@ fn nobody_gives_what_he_has_not_alone_or_through_a_group() {
 }
 
 #[test]
+fn nobody_signs_in_as_somebody_who_may_do_more() {
+    let (world, mut root) = office();
+    let (rich, poor, asleep) = (world.user("rich"), world.user("poor"), world.user("asleep"));
+    let keys = permission(&mut root, "countersign.change_key").to_string();
+    let managers = group(&mut root, "managers", &[]).to_string();
+    grant(&mut root, rich, &[("permissions", &keys)]).expect(303);
+    grant(&mut root, asleep, &[("groups", &managers)]).expect(303);
+    edit(&mut root, asleep, &[("is_active", "")]).expect(303);
+    let mut desk = operator(&world, &mut root, "operator", &["auth.change_user", "auth.view_user"]);
+    let before = everything(&world);
+    let emails = || world.sql("SELECT group_concat(email) FROM users");
+    let before_emails = emails();
+
+    // The password, and what it is asked for.
+    desk.get(&format!("/admin/users/{rich}/password")).says(403, "countersign.change_key");
+    for fields in [&[("act", "unusable")][..], &[("password1", "a new passphrase of mine"), ("password2", "a new passphrase of mine")]] {
+        desk.post(&format!("/admin/users/{rich}/password"), fields).says(403, "countersign.change_key");
+    }
+    edit(&mut desk, rich, &[("username", "mine")]).says(403, "countersign.change_key");
+    edit(&mut desk, rich, &[("email", "operator-too@example.com")]).says(403, "countersign.change_key");
+    // Who may not sign in does not come back by the operator's hand.
+    edit(&mut desk, asleep, &[("is_active", "on")]).says(403, "the group managers");
+    let (poor_text, asleep_text) = (poor.to_string(), asleep.to_string());
+    desk.post("/admin/users/act", &[("act", "activate"), ("ids", &poor_text), ("ids", &asleep_text)]).says(403, "the group managers");
+    assert_eq!((everything(&world), emails()), (before, before_emails));
+
+    // What lets nobody in is as it was, and so is what concerns those who may do no more.
+    edit(&mut desk, rich, &[("first_name", "Richard")]).sends_to(&format!("/admin/users/{rich}/?said=saved"));
+    desk.get("/admin/users/").expect(200);
+    desk.post("/admin/users/act", &[("act", "deactivate"), ("ids", &rich.to_string())]).expect(303);
+    edit(&mut desk, poor, &[("email", "poor@example.org")]).sends_to(&format!("/admin/users/{poor}/?said=saved"));
+    desk.get(&format!("/admin/users/{poor}/password")).expect(200);
+    desk.post(&format!("/admin/users/{poor}/password"), &[("act", "unusable")]).expect(303);
+    root.get("/admin/users/").expect(200);
+    root.post("/admin/users/act", &[("act", "activate"), ("ids", &asleep_text)]).expect(303);
+}
+
+#[test]
 fn only_a_superuser_changes_what_a_permission_is_called() {
     let (world, mut root) = office();
     let id = permission(&mut root, "auth.view_user");

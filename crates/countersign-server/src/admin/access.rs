@@ -14,7 +14,7 @@ use super::forms::Form;
 use super::frame::{Frame, page, redirect};
 use super::gate::{Posted, Query, Staff};
 use super::picker::{Pick, Picker};
-use super::rules::{Permit, may_give_group, may_touch, not_to_give};
+use super::rules::{Permit, may_edit, may_give_group, may_touch, not_to_give};
 use super::user_add::own_password;
 use super::user_edit::{fingerprint, record, seen};
 use super::{Admin, Answer};
@@ -63,7 +63,7 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
     }
     posted.confirm(&admin).await?;
     let edit = with_grants(&record.user, wanted.clone())?;
-    match admin.store.edit_user(record.user.id, &edit, fingerprint(&posted.form)?, &posted.actor(admin.clock.now())).await {
+    match admin.store.edit_user(record.user.id, &edit, fingerprint(&posted.form)?, &posted.actor_who(may_edit, admin.clock.now())).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/access?said=access")))

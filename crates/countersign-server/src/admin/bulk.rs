@@ -4,26 +4,26 @@
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use countersign::store::admin::{UserAct, UserSearch, WhatGoes};
+use countersign::store::admin::{Rule, UserAct, UserSearch, WhatGoes};
 use countersign::user::{User, UserId};
 
-use super::fault::Fault;
+use super::fault::{Fault, beyond_told};
 use super::field::Field;
 use super::forms::Form;
 use super::frame::{Frame, page, redirect, thousands};
 use super::gate::{Posted, Staff};
-use super::rules::{Permit, may_touch};
+use super::rules::{Permit, beyond, may_deactivate, may_delete, may_edit, may_end_sessions, may_touch};
 use super::user_add::own_password;
 use super::users::search;
 use super::{Admin, Answer};
 
 pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     let staff = &posted.staff;
-    let (act, permit, said) = match posted.form.text("act") {
-        "activate" => (UserAct::Activate, Permit::ChangeUser, "activated"),
-        "deactivate" => (UserAct::Deactivate, Permit::ChangeUser, "deactivated"),
-        "end" => (UserAct::EndSessions, Permit::DeleteSession, "ended"),
-        "delete" => (UserAct::Delete, Permit::DeleteUser, "deleted"),
+    let (act, permit, rule, said): (_, _, Rule, _) = match posted.form.text("act") {
+        "activate" => (UserAct::Activate, Permit::ChangeUser, may_edit, "activated"),
+        "deactivate" => (UserAct::Deactivate, Permit::ChangeUser, may_deactivate, "deactivated"),
+        "end" => (UserAct::EndSessions, Permit::DeleteSession, may_end_sessions, "ended"),
+        "delete" => (UserAct::Delete, Permit::DeleteUser, may_delete, "deleted"),
         _ => return Err(Fault::bad("Choose what to do with the users that you ticked.")),
     };
     staff.needs(permit)?;
@@ -46,6 +46,13 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
             above.username
         )));
     }
+    if act == UserAct::Activate {
+        for user in users.iter().filter(|user| !user.is_active) {
+            if let Some(what) = beyond(&staff.user, user) {
+                return Err(Fault::forbidden(beyond_told(&user.username, &what)));
+            }
+        }
+    }
     if act == UserAct::Delete || matches!(whom, Whom::Matching(_)) {
         // Whoever began to match meanwhile has not been seen: the page that asks comes again.
         let is_sure = posted.form.ticked("sure") && (matches!(whom, Whom::Ticked(_)) || posted.form.text("many") == ids.len().to_string());
@@ -58,7 +65,7 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
         posted.confirm(&admin).await?;
     }
     for (done, some) in (0..).step_by(TOGETHER).zip(ids.chunks(TOGETHER)) {
-        match admin.store.act_on_users(some, act, &posted.actor(admin.clock.now())).await {
+        match admin.store.act_on_users(some, act, &posted.actor_who(rule, admin.clock.now())).await {
             Ok(_) => {}
             Err(error) if done == 0 => return Err(error.into()),
             Err(error) => {

@@ -84,6 +84,9 @@ impl From<AdminError> for Fault {
             AdminError::LastSuperuser => {
                 Self::conflict("Nobody would be left who can do everything: there must be an active superuser. Make another one first.")
             }
+            AdminError::NotAllowed => {
+                Self::forbidden("Your permissions, or those of the user, were changed meanwhile, and nothing was done.")
+            }
             AdminError::NameTaken => Self::conflict("Another has this name. Choose another one."),
             AdminError::Store(error) => error.into(),
             error => {
@@ -126,6 +129,13 @@ fn not_now(title: &str, detail: &str) -> Response {
     let mut response = page(status, &ErrorPage { status: status.as_u16(), title, detail });
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// Why an operator may not do what would let them sign in as somebody who may do more.
+pub(super) fn beyond_told(username: &str, what: &str) -> String {
+    format!(
+        "{username} has {what}, and you have not: who sets the password, the name or the address, or lets them sign in, could do it as them. Ask a superuser. Nothing was changed."
+    )
 }
 
 /// The answer at an address below `/admin/` where nothing is.

@@ -20,7 +20,7 @@ use countersign::http::origin::Origins;
 use countersign::http::source::check_source;
 use countersign::http::{BODY_LIMIT, Peer, is_no_other_charset, is_plain};
 use countersign::password::Password;
-use countersign::store::admin::{Actor, AdminSession};
+use countersign::store::admin::{Actor, AdminSession, Rule};
 use countersign::user::User;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
@@ -114,7 +114,12 @@ pub(super) struct Posted {
 impl Posted {
     /// Who does it, for the audit log.
     pub(super) fn actor(&self, now: Timestamp) -> Actor {
-        Actor { user: self.staff.user.id, ip: Some(self.peer.ip), now }
+        Actor { user: self.staff.user.id, ip: Some(self.peer.ip), now, may: None }
+    }
+
+    /// The same, with the rule that the store asks once more in the transaction: what the operator may is what they may then.
+    pub(super) fn actor_who(&self, may: Rule, now: Timestamp) -> Actor {
+        Actor { may: Some(may), ..self.actor(now) }
     }
 
     /// Before something dangerous: asks for the password, unless it was entered lately. What was filled in comes back with it.

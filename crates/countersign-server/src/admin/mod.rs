@@ -167,7 +167,7 @@ impl Admin {
     /// The permissions that the pages ask for, so that they can be given.
     async fn add_permissions(&self) -> Result<(), StoreError> {
         let there = self.store.permissions().await?;
-        let by = Actor { user: person::NOBODY, ip: None, now: self.clock.now() };
+        let by = Actor { user: person::NOBODY, ip: None, now: self.clock.now(), may: None };
         for (_, app, codename, name) in rules::Permit::ALL {
             if there.iter().any(|row| row.text.app == app && row.text.codename == codename) {
                 continue;

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use countersign::store::admin::PermissionRow;
-use countersign::user::Account;
+use countersign::user::{Account, User};
 
 /// What an operator may be given. The words are Django's where Django has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,53 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
 /// Whether the operator may do this to that user: only a superuser touches staff and superusers, himself included.
 pub(crate) fn may_touch(operator: &dyn Account, target: &dyn Account, permit: Permit) -> bool {
     may(operator, permit) && (operator.is_superuser() || !(target.is_staff() || target.is_superuser()))
+}
+
+/// The first group or permission of that user which the operator has not. Who sets a password, or the name or the address that it is asked for, or lets somebody sign in,
+/// can sign in as them: that is refused for the same reasons as a grant of what they have.
+pub(crate) fn beyond(operator: &dyn Account, target: &dyn Account) -> Option<String> {
+    if operator.is_superuser() {
+        return None;
+    }
+    let group = target.groups().iter().find(|group| !operator.groups().contains(group)).map(|group| format!("the group {group}"));
+    group.or_else(|| target.permissions().iter().find(|name| !operator.permissions().contains(name)).cloned())
+}
+
+/// Whether the operator may set that user's password.
+pub(crate) fn may_set_password(operator: &User, target: &User, _: &User) -> bool {
+    may_touch(operator, target, Permit::ChangeUser) && beyond(operator, target).is_none()
+}
+
+/// Whether the operator may make of the user `before` the one that is there `after`: the rules of the forms together, as the store asks them in the transaction.
+pub(crate) fn may_edit(operator: &User, before: &User, after: &User) -> bool {
+    let raises = (before.is_staff, before.is_superuser) != (after.is_staff, after.is_superuser);
+    let given = |had: &[String], has: &[String], own: &[String]| has.iter().any(|name| !had.contains(name) && !own.contains(name));
+    let gives =
+        given(&before.groups, &after.groups, &operator.groups) || given(&before.permissions, &after.permissions, &operator.permissions);
+    may_touch(operator, before, Permit::ChangeUser)
+        && (!raises || may_raise(operator))
+        && (!takes_over(before, after) || beyond(operator, before).is_none())
+        && (!gives || operator.is_superuser)
+}
+
+/// Whether the edit lets somebody sign in whom it did not, or by another name.
+pub(crate) fn takes_over(before: &User, after: &User) -> bool {
+    before.username != after.username || before.email != after.email || (!before.is_active && after.is_active)
+}
+
+/// Whether the operator may deactivate that user.
+pub(crate) fn may_deactivate(operator: &User, target: &User, _: &User) -> bool {
+    may_touch(operator, target, Permit::ChangeUser)
+}
+
+/// Whether the operator may delete that user.
+pub(crate) fn may_delete(operator: &User, target: &User, _: &User) -> bool {
+    may_touch(operator, target, Permit::DeleteUser)
+}
+
+/// Whether the operator may end that user's sessions.
+pub(crate) fn may_end_sessions(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::DeleteSession)
 }
 
 /// Whether the operator may make staff and superusers, or make them something else.
@@ -210,6 +257,16 @@ mod tests {
         assert_eq!(not_to_give(&user(true, true, &[]), &[], &[1, 2], &rows), None);
         assert!(may_give_group(&operator, "support") && !may_give_group(&operator, "admins"));
         assert!(may_give_group(&user(true, true, &[]), "admins"));
+    }
+
+    #[test]
+    fn who_has_more_than_the_operator_is_beyond_them() {
+        let operator = user(true, false, &["auth.change_user", "shop.sell"]);
+        assert_eq!(beyond(&operator, &user(false, false, &["shop.sell"])), None);
+        assert_eq!(beyond(&operator, &user(false, false, &["shop.sell", "shop.refund"])).as_deref(), Some("shop.refund"));
+        let elsewhere = Somebody { groups: vec!["managers".to_owned()], ..user(false, false, &[]) };
+        assert_eq!(beyond(&operator, &elsewhere).as_deref(), Some("the group managers"));
+        assert_eq!(beyond(&user(true, true, &[]), &elsewhere), None);
     }
 
     #[test]

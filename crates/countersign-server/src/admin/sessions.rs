@@ -16,7 +16,7 @@ use super::frame::{Frame, When, redirect, shown};
 use super::gate::{Posted, Query, Staff};
 use super::listing::{Choice, PAGE_ROWS, Pager, place, unknown_choice};
 use super::person::{Names, asked};
-use super::rules::{Permit, may};
+use super::rules::{Permit, may, may_end_sessions};
 use super::user_add::own_password;
 use super::why::{State as Ended, state, step_told, why};
 use super::{Admin, Answer};
@@ -115,7 +115,7 @@ pub(super) async fn end(State(admin): State<Admin>, posted: Posted) -> Answer {
             let gone = || Fault::gone("There is no such user.");
             let id = posted.form.text("of").parse::<UserId>().map_err(|_| gone())?;
             admin.store.user_by_id(id).await?.ok_or_else(gone)?;
-            admin.store.act_on_users(&[id], UserAct::EndSessions, &posted.actor(admin.clock.now())).await?;
+            admin.store.act_on_users(&[id], UserAct::EndSessions, &posted.actor_who(may_end_sessions, admin.clock.now())).await?;
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/sessions/?user={id}&said=ended")))
         }

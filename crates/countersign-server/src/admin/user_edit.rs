@@ -9,12 +9,12 @@ use countersign::user::{NAME_MAX_CHARS, User, UserId};
 use serde_json::{Map, Value};
 
 use super::audit::{Line, lines};
-use super::fault::Fault;
+use super::fault::{Fault, beyond_told};
 use super::field::{Errors, Field};
 use super::forms::Form;
 use super::frame::{Frame, When, page, redirect};
 use super::gate::{Posted, Query, Staff};
-use super::rules::{Permit, may, may_raise, may_touch};
+use super::rules::{Permit, beyond, may, may_edit, may_raise, may_touch};
 use super::user_add::{ADDRESS_TAKEN, NAME_TAKEN, Names, own_password};
 use super::{Admin, Answer};
 
@@ -42,6 +42,11 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
     if raised && !may_raise(&staff.user) {
         return Err(Fault::forbidden("Only a superuser makes staff and superusers, or makes them something else."));
     }
+    if filled.takes_over(&record.user)
+        && let Some(what) = beyond(&staff.user, &record.user)
+    {
+        return Err(Fault::forbidden(beyond_told(&record.user.username, &what)));
+    }
     let edit = filled.edit(&record.user, &mut errors);
     let (Some(edit), true) = (edit, errors.is_empty()) else {
         return again(&admin, staff, StatusCode::BAD_REQUEST, &record, &filled, &errors, Vec::new()).await;
@@ -50,7 +55,7 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
         posted.confirm(&admin).await?;
     }
     let id = record.user.id;
-    match admin.store.edit_user(id, &edit, seen, &posted.actor(admin.clock.now())).await {
+    match admin.store.edit_user(id, &edit, seen, &posted.actor_who(may_edit, admin.clock.now())).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/?said=saved")))
@@ -190,6 +195,11 @@ impl Filled {
             grants: None,
             metadata,
         })
+    }
+
+    /// Whether the user could sign in by another name than before, or could not before.
+    fn takes_over(&self, user: &User) -> bool {
+        self.names.username != user.username || self.names.email != user.email || (!user.is_active && self.is_active)
     }
 
     /// What is there now, beside what was typed.

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::store::admin::UserRecord;
 
-use super::fault::Fault;
+use super::fault::{Fault, beyond_told};
 use super::field::{Errors, Field};
 use super::frame::{Frame, page, redirect};
 use super::gate::{Posted, Staff};
-use super::rules::{Permit, may_touch};
+use super::rules::{Permit, beyond, may_set_password, may_touch};
 use super::user_add::{PASSWORD_HINT, checked_password, own_password};
 use super::user_edit::record;
 use super::{Admin, Answer};
@@ -35,7 +35,7 @@ pub(super) async fn set(State(admin): State<Admin>, Path(id): Path<String>, post
         };
         (admin.auth.passwords().hash(&password).await?, "password")
     };
-    admin.store.set_password(user.id, &encoded, &posted.actor(admin.clock.now())).await?;
+    admin.store.set_password(user.id, &encoded, &posted.actor_who(may_set_password, admin.clock.now())).await?;
     admin.auth.catch_up().await?;
     Ok(redirect(&format!("/admin/users/{}/?said={said}", user.id)))
 }
@@ -45,6 +45,9 @@ async fn touched(admin: &Admin, staff: &Staff, id: &str) -> Result<UserRecord, F
     let record = record(admin, id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
         return Err(Fault::forbidden("This user is staff or a superuser, whose password only a superuser may set."));
+    }
+    if let Some(what) = beyond(&staff.user, &record.user) {
+        return Err(Fault::forbidden(beyond_told(&record.user.username, &what)));
     }
     Ok(record)
 }

@@ -45,7 +45,7 @@ pub use steps::{STEPS_KEPT, Step, StepKind};
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
 /// let inactive = store.find_users(&UserSearch { active: Some(false), limit: 10, ..UserSearch::default() }).await.unwrap();
 /// assert_eq!(inactive.rows[0].username, "ada");
@@ -206,7 +206,7 @@ pub trait AdminStore: Store {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: Some([192, 0, 2, 7].into()), now };
+/// let by = Actor { user: ada.id, ip: Some([192, 0, 2, 7].into()), now, may: None };
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
 /// # });
 /// ```
@@ -218,6 +218,31 @@ pub struct Actor {
     pub ip: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
+    /// Asked inside the transaction that sets a password, changes users or does one thing to many, of the rows as they are then. `None` lets everything be done.
+    pub may: Option<Rule>,
+}
+
+/// Whether an operator may make of a user, as they are `before`, the one that is there `after`. Where nothing of the row itself changes, both are the same.
+///
+/// ```
+/// use countersign::store::admin::Rule;
+///
+/// let only_superusers: Rule = |operator, _before, _after| operator.is_superuser;
+/// ```
+pub type Rule = fn(operator: &User, before: &User, after: &User) -> bool;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl Actor {
+    /// Refuses what the rule does not let this operator do; `operator` is the operator's row as it is now.
+    pub(crate) fn is_let<'a>(
+        &self,
+        operator: Option<&User>,
+        mut changes: impl Iterator<Item = (&'a User, &'a User)>,
+    ) -> Result<(), AdminError> {
+        let Some(may) = self.may else { return Ok(()) };
+        let operator = operator.ok_or(AdminError::NotAllowed)?;
+        if changes.all(|(before, after)| may(operator, before, after)) { Ok(()) } else { Err(AdminError::NotAllowed) }
+    }
 }
 
 /// Which users, in which order, from where on.
@@ -345,7 +370,7 @@ impl UserRecord {
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// # use countersign::password::EncodedPassword;
 /// # use countersign::user::{NewUser, Username};
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// let editors = store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let bob = NewUser::new(Username::parse("bob").unwrap(), None, EncodedPassword::unusable());
 /// let bob = store.add_user(bob, &Grants { groups: vec![editors], permissions: vec![] }, &by).await.unwrap();
@@ -371,7 +396,7 @@ pub struct Grants {
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// # let user = ada.clone();
 /// # let edit = UserEdit { username: None, email: None, first_name: "Ada".to_owned(), last_name: user.last_name, is_active: true, is_staff: false, is_superuser: false, grants: None, metadata: user.metadata };
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// let seen = store.user_record(ada.id).await.unwrap().unwrap().fingerprint;
 /// store.edit_user(ada.id, &edit, seen, &by).await.unwrap();
 /// // Whoever still has the old form overwrites nothing.
@@ -395,7 +420,7 @@ pub struct Fingerprint(pub [u8; 16]);
 ///     username: None, email: None, first_name: "Ada".to_owned(), last_name: "Lovelace".to_owned(),
 ///     is_active: true, is_staff: true, is_superuser: false, grants: None, metadata: ada.metadata,
 /// };
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// assert!(store.edit_user(ada.id, &edit, seen, &by).await.unwrap().is_staff);
 /// # });
 /// ```
@@ -444,7 +469,7 @@ impl UserEdit {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Delete, &by).await.unwrap(), 1);
 /// # });
 /// ```
@@ -458,6 +483,19 @@ pub enum UserAct {
     EndSessions,
     /// Delete them, and end their sessions.
     Delete,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl UserAct {
+    /// What it makes of a user.
+    pub(crate) fn applied_to(self, user: &User) -> User {
+        let is_active = match self {
+            Self::Activate => true,
+            Self::Deactivate => false,
+            Self::EndSessions | Self::Delete => user.is_active,
+        };
+        User { is_active, ..user.clone() }
+    }
 }
 
 /// What goes with users who are deleted.
@@ -494,7 +532,7 @@ pub struct WhatGoes {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let groups = store.groups("ed", None, 10).await.unwrap();
 /// assert_eq!((groups[0].name.as_str(), groups[0].permissions), ("editors", 0));
@@ -521,7 +559,7 @@ pub struct GroupRow {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now };
+/// let by = Actor { user: ada.id, ip: None, now, may: None };
 /// let id = store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let group = store.group_record(id).await.unwrap().unwrap();
 /// store.save_group(Some(id), "authors", &[], Some(group.fingerprint), &by).await.unwrap();
@@ -556,7 +594,7 @@ impl GroupRecord {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// let text = PermissionText { app: "blog".to_owned(), codename: "publish".to_owned(), name: "Can publish".to_owned() };
-/// let id = store.save_permission(None, &text, &Actor { user: ada.id, ip: None, now }).await.unwrap();
+/// let id = store.save_permission(None, &text, &Actor { user: ada.id, ip: None, now, may: None }).await.unwrap();
 /// assert_eq!(store.permissions().await.unwrap()[0].id, id);
 /// # });
 /// ```
@@ -673,6 +711,9 @@ pub enum AdminError {
     /// It is not there any more.
     #[error("it is not there any more")]
     Gone,
+    /// The operator may not do this, as things are in the transaction.
+    #[error("the operator may not do this")]
+    NotAllowed,
     /// Nobody would be left who can do everything.
     #[error("there must be an active superuser left")]
     LastSuperuser,

@@ -312,7 +312,7 @@ async fn ending_sessions(
 }
 
 /// The users with these ids, in their order; those who are gone are left out.
-pub(super) async fn by_ids(client: &Object, ids: &[i64]) -> Result<Vec<User>, StoreError> {
+pub(super) async fn by_ids(client: &impl GenericClient, ids: &[i64]) -> Result<Vec<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id = ANY($1)")).await?;
     let mut found = std::collections::HashMap::new();
     for row in client.query(&statement, &[&ids]).await? {

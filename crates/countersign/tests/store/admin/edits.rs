@@ -193,3 +193,47 @@ fn one_thing_is_done_to_many_users_and_told_of_each() {
         assert_eq!(store.what_goes_with(&everybody, after(61)).await.unwrap(), WhatGoes::default());
     });
 }
+
+#[test]
+fn what_an_operator_may_is_asked_again_in_the_transaction() {
+    on_every_admin_store(async |store| {
+        make_superuser(&*store, "root").await;
+        let operator = make_superuser(&*store, "operator").await;
+        let alice = make_user(&*store, "alice").await;
+        // A rule of the rows as they are then: the operator's, and the user's before and after.
+        let by = Actor {
+            user: operator.id,
+            may: Some(|operator, before, after| operator.is_superuser && before.username == "alice" && after.first_name != "no"),
+            ..root()
+        };
+        let unusable = EncodedPassword::unusable();
+        let edit = async |first_name: &str| {
+            let seen = store.user_record(alice.id).await.unwrap().unwrap().fingerprint;
+            let alice = store.user_by_id(alice.id).await.unwrap().unwrap();
+            store.edit_user(alice.id, &UserEdit { first_name: first_name.to_owned(), ..as_is(&alice) }, seen, &by).await
+        };
+        assert!(store.set_password(alice.id, &unusable, &by).await.is_ok());
+        assert!(edit("yes").await.is_ok());
+        assert!(matches!(edit("no").await, Err(AdminError::NotAllowed)));
+        assert_eq!(store.act_on_users(&[alice.id], UserAct::EndSessions, &by).await.unwrap(), 0);
+        let both = [alice.id, operator.id];
+        assert!(matches!(store.act_on_users(&both, UserAct::Deactivate, &by).await, Err(AdminError::NotAllowed)), "all or none");
+
+        // The operator's form was on its way when the operator was demoted.
+        let seen = store.user_record(operator.id).await.unwrap().unwrap().fingerprint;
+        store.edit_user(operator.id, &UserEdit { is_superuser: false, ..as_is(&operator) }, seen, &root()).await.unwrap();
+        let (before, lines) = (store.user_record(alice.id).await.unwrap().unwrap(), told(&*store).await);
+        let password = store.password_of(alice.id).await.unwrap().unwrap();
+        assert!(matches!(store.set_password(alice.id, &EncodedPassword::unusable(), &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(edit("yes, but").await, Err(AdminError::NotAllowed)));
+        for act in [UserAct::Activate, UserAct::Deactivate, UserAct::EndSessions, UserAct::Delete] {
+            assert!(matches!(store.act_on_users(&[alice.id], act, &by).await, Err(AdminError::NotAllowed)), "{act:?}");
+        }
+        assert_eq!(store.user_record(alice.id).await.unwrap().unwrap().fingerprint, before.fingerprint);
+        assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), password.as_str());
+        assert_eq!(told(&*store).await, lines, "of what was not done the log says nothing");
+        // Who is gone may nothing.
+        store.delete_user(operator.id, after(61)).await.unwrap();
+        assert!(matches!(store.set_password(alice.id, &unusable, &by).await, Err(AdminError::NotAllowed)));
+    });
+}

@@ -29,7 +29,7 @@ fn on_every_admin_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn AdminSt
 
 /// The operator, who need not be among the users.
 fn root() -> Actor {
-    Actor { user: UserId::new(900), ip: Some("2001:db8::7".parse().unwrap()), now: after(60) }
+    Actor { user: UserId::new(900), ip: Some("2001:db8::7".parse().unwrap()), now: after(60), may: None }
 }
 
 /// Makes an active superuser who is staff.

@@ -78,7 +78,7 @@ pub(super) async fn edit(client: &mut Object, id: UserId, edit: &UserEdit, seen:
     if !(edit.is_active && edit.is_staff && edit.is_superuser) {
         hold_superusers(&transaction).await?;
     }
-    transaction.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()]).await?;
+    let operator = hold(&transaction, &[id], by).await?;
     let UserRecord { user: before, grants: had, fingerprint, .. } = record(&transaction, id).await?.ok_or(AdminError::Gone)?;
     if fingerprint != seen {
         return Err(AdminError::Stale);
@@ -94,8 +94,21 @@ pub(super) async fn edit(client: &mut Object, id: UserId, edit: &UserEdit, seen:
         keep_a_superuser(&transaction).await?;
     }
     audit::note(&transaction, &edited(&before, edit, &groups, &permissions, by)).await?;
+    let after = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&before, &after)))?;
     transaction.commit().await?;
-    users::by_id(client, id).await?.ok_or(AdminError::Gone)
+    Ok(after)
+}
+
+/// Holds these users' rows, and that of who acts where a rule asks for it, in one order with everybody else; the latter.
+async fn hold(transaction: &Transaction<'_>, ids: &[UserId], by: &Actor) -> Result<Option<User>, StoreError> {
+    let asked = by.may.map(|_| by.user);
+    let rows: Vec<i64> = ids.iter().chain(&asked).filter_map(|id| id.as_i64()).collect();
+    transaction.execute("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR UPDATE", &[&rows]).await?;
+    match asked {
+        Some(operator) => users::by_id(transaction, operator).await,
+        None => Ok(None),
+    }
 }
 
 /// What users may not change themselves.
@@ -114,6 +127,9 @@ async fn set_rest(transaction: &Transaction<'_>, before: &User, edit: &UserEdit)
 
 pub(super) async fn set_password(client: &mut Object, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
     let transaction = client.transaction().await?;
+    let operator = hold(&transaction, &[id], by).await?;
+    let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     if !users::reset_within(&transaction, id, password, by.now).await? {
         return Err(AdminError::Gone);
     }
@@ -129,19 +145,12 @@ pub(super) async fn act(client: &mut Object, ids: &[UserId], act: UserAct, by: &
         hold_superusers(&transaction).await?;
     }
     let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
-    let held = transaction
-        .query(
-            "SELECT id, username, is_active, is_staff AND is_superuser AS is_all FROM users WHERE id = ANY($1) ORDER BY id FOR UPDATE",
-            &[&rows],
-        )
-        .await?;
-    let mut users = Vec::new();
-    for row in &held {
-        let (id, name, is_active, is_all): (i64, String, bool, bool) =
-            (get(row, "id")?, get(row, "username")?, get(row, "is_active")?, get(row, "is_all")?);
-        users.push((UserId::new(id), name, is_active, is_all));
-    }
-    users.sort_by_key(|(id, ..)| ids.iter().position(|asked| asked == id));
+    let operator = hold(&transaction, ids, by).await?;
+    let held = users::by_ids(&transaction, &rows).await?;
+    let after: Vec<User> = held.iter().map(|user| act.applied_to(user)).collect();
+    by.is_let(operator.as_ref(), held.iter().zip(&after))?;
+    let mut users: Vec<_> =
+        held.into_iter().map(|user| (user.id, user.username, user.is_active, user.is_staff && user.is_superuser)).collect();
     let removes_superuser = takes_away && users.iter().any(|(_, _, is_active, is_all)| *is_active && *is_all);
     let kind = match act {
         UserAct::Activate => {

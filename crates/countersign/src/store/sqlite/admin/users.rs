@@ -66,6 +66,7 @@ pub(super) fn edit(connection: &Connection, id: UserId, edit: &UserEdit, seen: F
         return Err(AdminError::Stale);
     }
     let before = (before.user, before.grants);
+    let operator = operator(connection, by)?;
     users::update_profile(connection, id, &edit.profile(&before.0))?;
     set_rest(connection, &before.0, edit)?;
     let after = edit.grants.as_ref().map_or_else(|| before.1.clone(), sorted);
@@ -77,7 +78,9 @@ pub(super) fn edit(connection: &Connection, id: UserId, edit: &UserEdit, seen: F
         keep_a_superuser(connection)?;
     }
     audit::note(connection, &edited(&before.0, edit, &groups, &permissions, by))?;
-    users::by_id(connection, id)?.ok_or(AdminError::Gone)
+    let after = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&before.0, &after)))?;
+    Ok(after)
 }
 
 /// What users may not change themselves.
@@ -97,7 +100,14 @@ fn set_rest(connection: &Connection, before: &User, edit: &UserEdit) -> Result<(
     Ok(())
 }
 
+/// The row of who acts, where a rule asks for it.
+fn operator(connection: &Connection, by: &Actor) -> Result<Option<User>, StoreError> {
+    if by.may.is_some() { users::by_id(connection, by.user) } else { Ok(None) }
+}
+
 pub(super) fn set_password(connection: &Connection, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
+    let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
+    by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     if !users::reset_password(connection, id, password, by.now)? {
         return Err(AdminError::Gone);
     }
@@ -108,8 +118,10 @@ pub(super) fn set_password(connection: &Connection, id: UserId, password: &Encod
 pub(super) fn act(connection: &Connection, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
     let mut lines = Vec::new();
     let mut takes_away = false;
+    let operator = operator(connection, by)?;
     for id in ids {
         let Some(user) = users::by_id(connection, *id)? else { continue };
+        by.is_let(operator.as_ref(), std::iter::once((&user, &act.applied_to(&user))))?;
         takes_away |= user.is_active && user.is_staff && user.is_superuser;
         let (done, kind) = match act {
             UserAct::Activate => (!user.is_active && users::set_active(connection, *id, true, by.now)?, AuditKind::UserActivated),
