@@ -162,3 +162,57 @@ fn a_password_that_django_wrote_lets_in_and_is_hashed_anew() {
         assert_eq!(stored(), anew, "{algorithm}: once is enough");
     }
 }
+
+#[test]
+fn a_login_ends_the_session_that_the_browser_had() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let mut browser = world.logged_in("alice");
+    let mut elsewhere = world.logged_in("alice");
+    let mut late = browser.clone();
+    browser.login("bob").expect(200);
+    late.get("/accounts/profile").expect_problem(401, "session_revoked");
+    assert_eq!(late.refresh().expect_problem(401, "session_revoked").json()["reason"], "replaced");
+    assert_eq!(browser.get("/accounts/profile").expect(200).json()["user"]["username"], "bob");
+    elsewhere.refresh().expect(200);
+    // As the same user again, and by a native login beside it, which has no cookie.
+    let mut before = browser.clone();
+    browser.login("bob").expect(200);
+    assert_eq!(before.refresh().expect_problem(401, "session_revoked").json()["reason"], "replaced");
+    world.native().login("bob").expect(200);
+    browser.refresh().expect(200);
+}
+
+#[test]
+fn a_login_that_is_refused_ends_nothing() {
+    let world = World::start();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    browser.clone().login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
+    browser.refresh().expect(200);
+}
+
+#[test]
+fn two_logins_at_once_in_one_browser_are_both_good() {
+    let world = World::start();
+    world.user("alice");
+    for before in [world.browser(), world.logged_in("alice")] {
+        let logins = std::thread::scope(|scope| {
+            let logins: Vec<_> = (0..2)
+                .map(|_| {
+                    let mut tab = before.clone();
+                    scope.spawn(move || {
+                        tab.login("alice").expect(200);
+                        tab
+                    })
+                })
+                .collect();
+            logins.into_iter().map(|login| login.join().unwrap()).collect::<Vec<_>>()
+        });
+        for mut tab in logins {
+            tab.get("/accounts/profile").expect(200);
+            tab.refresh().expect(200);
+        }
+    }
+}

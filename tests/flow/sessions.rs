@@ -63,3 +63,50 @@ fn each_session_says_what_it_was_born_to() {
     seen.sort_unstable();
     assert_eq!(seen, ["Laptop/2 192.0.2.7 cookie true", "Phone/1 2001:db8::7 body false"]);
 }
+
+#[test]
+fn with_more_sessions_than_a_user_may_have_the_oldest_ends() {
+    let world = World::builder().set("sessions_per_user", "2").virtual_time().start();
+    world.user("alice");
+    let mut browsers = Vec::new();
+    for _ in 0..3 {
+        browsers.push(world.logged_in("alice"));
+        world.clock().advance(std::time::Duration::from_secs(1));
+    }
+    browsers[0].get("/accounts/profile").expect_problem(401, "session_revoked");
+    assert_eq!(browsers[0].refresh().expect_problem(401, "session_revoked").json()["reason"], "session_limit");
+    for browser in &mut browsers[1..] {
+        browser.get("/accounts/profile").expect(200);
+        browser.refresh().expect(200);
+    }
+}
+
+#[test]
+fn the_list_comes_in_pages_the_last_begun_first() {
+    let world = World::builder().virtual_time().start();
+    world.user("alice");
+    let mut browsers = Vec::new();
+    for _ in 0..5 {
+        browsers.push(world.logged_in("alice"));
+        world.clock().advance(std::time::Duration::from_secs(1));
+    }
+    let page = |query: &str| browsers[0].get(&format!("/accounts/sessions{query}"));
+    let all = page("").expect(200).json();
+    assert!(all["next"].is_null());
+    let ids = |page: &serde_json::Value| page["sessions"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect::<Vec<_>>();
+    let mut began: Vec<String> = all["sessions"].as_array().unwrap().iter().map(|one| one["created_at"].to_string()).collect();
+    began.reverse();
+    assert!(began.is_sorted() && all["sessions"][4]["current"] == true, "{all}");
+    let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
+    loop {
+        let found = page(&query).expect(200).json();
+        assert!(ids(&found).len() <= 2);
+        seen.extend(ids(&found));
+        let Some(next) = found["next"].as_str() else { break };
+        query = format!("?limit=2&cursor={next}");
+    }
+    assert_eq!(seen, ids(&all));
+    for wrong in ["limit=0", "limit=101", "limit=", "limit=a", "cursor=", "cursor=a", "cursor=1-0", "limit=1&limit=2", "cursor=%00"] {
+        page(&format!("?{wrong}")).expect_problem(400, "validation_error");
+    }
+}

@@ -46,4 +46,6 @@ export type Reason =
   | 'password_changed'
   | 'admin'
   | 'user_inactive'
-  | 'token_theft';
+  | 'token_theft'
+  | 'replaced'
+  | 'session_limit';

@@ -52,6 +52,8 @@ pub struct Settings {
     pub session_idle: Duration,
     /// How long a session lives at most: 30 days.
     pub session_absolute: Duration,
+    /// How many live sessions a user may have: 100; of more the oldest end. 1 for one at a time, 0 for no limit.
+    pub sessions_per_user: u32,
     /// How far apart two requests of one honest client may be: 30 seconds, at most 5 minutes.
     pub race_window: Duration,
     /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`, `https://*.example.com`.
@@ -93,6 +95,7 @@ impl Default for Settings {
             access_lifetime: Duration::from_secs(5 * 60),
             session_idle: Duration::from_secs(7 * DAY),
             session_absolute: Duration::from_secs(30 * DAY),
+            sessions_per_user: 100,
             race_window: Duration::from_secs(30),
             allow_origins: Vec::new(),
             native_origins: Vec::new(),

@@ -239,13 +239,15 @@ struct Show<'a> {
 }
 
 /// What ended a session, in a few words.
-const REASONS: [(RevokedReason, &str); 6] = [
+const REASONS: [(RevokedReason, &str); 8] = [
     (RevokedReason::Logout, "ended: signed out"),
     (RevokedReason::LogoutAll, "ended: signed out everywhere"),
     (RevokedReason::PasswordChanged, "ended: new password"),
     (RevokedReason::Admin, "ended by an operator"),
     (RevokedReason::UserInactive, "ended: user inactive or gone"),
     (RevokedReason::TokenTheft, "ended: token theft"),
+    (RevokedReason::Replaced, "ended: login in the same browser"),
+    (RevokedReason::SessionLimit, "ended: too many sessions"),
 ];
 
 /// Lines of the audit log on a session's own page.

@@ -62,6 +62,12 @@ pub(super) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
             format!("On {ended} a refresh token came that had been replaced by newer ones long before. An honest client never does that: two parties held tokens of this session. Which of them was the user cannot be told, so the session was ended for both."),
             "Mostly it means that somebody copied the token. It can also be a copy of the whole client: a restored backup of the device, a cloned machine or browser profile. Ask the user; if it was neither, look for malware on the device, and set a new password.".to_owned(),
         ],
+        State::By(RevokedReason::Replaced) => vec![
+            format!("Somebody signed in on {ended} in the browser that had this session: the new one took its place."),
+        ],
+        State::By(RevokedReason::SessionLimit) => vec![
+            format!("The user signed in once more on {ended} and had as many sessions as one may (sessions_per_user). This was the oldest, and it made room."),
+        ],
         State::By(other) => vec![format!("It was ended on {ended} ({other}).")],
     };
     if steps.iter().filter(|step| matches!(step.kind, StepKind::Race | StepKind::Restart)).count() >= MANY {

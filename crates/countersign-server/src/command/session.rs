@@ -64,7 +64,7 @@ impl Sessions {
 async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
     let mut sessions: Vec<Session> = match user {
-        Some(user) => world.store.user_sessions(world.user(user).await?.id, now).await?,
+        Some(user) => of_user(world, world.user(user).await?.id, limit.saturating_add(1), now).await?,
         None => world.store.live_sessions(limit.saturating_add(1), now).await?,
     };
     if sessions.len() > limit as usize {
@@ -114,6 +114,20 @@ async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) 
     Ok(())
 }
 
+/// The first of a user's live sessions, so many at most.
+async fn of_user(world: &World<'_>, user: UserId, many: u32, now: Timestamp) -> Result<Vec<Session>, Failure> {
+    let (mut sessions, mut from) = (Vec::new(), None);
+    while sessions.len() < many as usize {
+        let page = world.store.user_sessions_page(user, from, PAGE, now).await?;
+        sessions.extend(page.sessions);
+        match page.next {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    Ok(sessions)
+}
+
 async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
     if !world.store.revoke_session(id, None, RevokedReason::Admin, Timestamp::now()).await? {
         return Err(Failure::new(format!("there is no live session {id}; `countersign session list` shows them")));
@@ -128,3 +142,6 @@ async fn revoke_all(world: &World<'_>, named: &str) -> Result<(), Failure> {
     line(format!("Ended {ended} {} of {}.", if ended == 1 { "session" } else { "sessions" }, user.username));
     Ok(())
 }
+
+/// Rows that are read at once.
+const PAGE: u32 = 1_000;

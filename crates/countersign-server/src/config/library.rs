@@ -141,6 +141,7 @@ impl Config {
             access_lifetime: self.duration("access_lifetime")?,
             session_idle: self.duration("session_idle")?,
             session_absolute: self.duration("session_absolute")?,
+            sessions_per_user: self.number("sessions_per_user")?,
             race_window: self.duration("race_window")?,
             allow_origins: self.list("allow_origins")?,
             native_origins: self.list("native_origins")?,

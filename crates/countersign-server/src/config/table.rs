@@ -74,6 +74,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("access_lifetime", "5m", "DURATION", "How long an access token lives."),
     one("session_idle", "7d", "DURATION", "How long a session lives without a refresh."),
     one("session_absolute", "30d", "DURATION", "How long a session lives at most."),
+    one("sessions_per_user", "100", "NUMBER", "Live sessions of one user, of more the oldest end; 0 for no limit."),
     one("race_window", "30s", "DURATION", "How far apart two requests of one honest client may be."),
     one("same_site", "lax", "lax|strict|none", "The cookies' SameSite: lax, strict, or none for a front end on another site."),
     one("refresh_cookie", "", "NAME", "The refresh cookie's name. Unless chosen, __Host-refreshtoken on https and refreshtoken on http."),

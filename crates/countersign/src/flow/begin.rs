@@ -45,7 +45,7 @@ impl Auth {
             let moment = self.users.moment();
             let found = self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
             let found = found.ok_or_else(|| Problem::new(Code::UserInactive))?;
-            if let Some(login) = begin(self, client, transport, Checked { found, moment, device: None }).await? {
+            if let Some(login) = begin(self, client, transport, Checked { found, moment, device: None }, None).await? {
                 return Ok(login);
             }
         }
@@ -164,7 +164,13 @@ pub(crate) struct LoginResponse<'a> {
 }
 
 /// Begins a session on the user's row as it was checked. `None` when that has changed meanwhile: then nothing has begun, and it is to be checked again.
-pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checked: Checked) -> Result<Option<LoggedIn>, Problem> {
+pub(super) async fn begin(
+    auth: &Auth,
+    peer: &Peer,
+    transport: Transport,
+    checked: Checked,
+    replaces: Option<SessionId>,
+) -> Result<Option<LoggedIn>, Problem> {
     let Checked { found: FoundUser { user, password }, moment, device } = checked;
     let (id, now) = (user.account().id(), auth.clock.now());
     let jti = new_jti(auth);
@@ -172,6 +178,8 @@ pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checke
     let is_in_the_store = user.is_in_the_store();
     let mut begin = Begin {
         checked: is_in_the_store.then(|| password.clone()),
+        replaces,
+        at_most: auth.settings.sessions_per_user,
         ..Begin::unchecked(NewSession {
             id: draw_session_id(auth, now)?,
             user_id: id,
@@ -183,13 +191,13 @@ pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checke
             ip: Some(peer.ip),
         })
     };
-    loop {
+    let ended = loop {
         match auth.store.begin_session(begin.clone()).await? {
-            Begun::Done { .. } => break,
+            Begun::Done { ended } => break ended,
             Begun::IdTaken => begin.session.id = draw_session_id(auth, now)?,
             Begun::UserChanged => return Ok(None),
         }
-    }
+    };
     let session = begin.session.id;
     let user = if is_in_the_store {
         let user = Arc::new(auth.people.logged_in(user, now).await?);
@@ -220,7 +228,10 @@ pub(super) async fn begin(auth: &Auth, peer: &Peer, transport: Transport, checke
             None
         }
     };
-    tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), "logged in");
+    if ended > 0 {
+        auth.catch_up().await?;
+    }
+    tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), ended, "logged in");
     auth.events.on_login(&peer.event(now, Some(&**user), Some(session)));
     Ok(Some(LoggedIn { session, issued, device_token, user }))
 }

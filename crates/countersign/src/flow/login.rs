@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse, Response};
 
 use super::begin::{TRIES, begin};
@@ -16,8 +16,9 @@ use crate::http::fields::Fields;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::refresh_cookie::{Sent, refresh_cookie};
 use crate::password::Password;
-use crate::session::Transport;
+use crate::session::{SessionId, Transport};
 
 /// What is sent, as JSON or as a form.
 #[derive(utoipa::ToSchema)]
@@ -70,17 +71,24 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
+    let replaces = if asked.transport == Transport::Cookie { shown(auth, &headers).await? } else { None };
     for _ in 0..TRIES {
         let checked = match check(auth, &asked.username, &asked.password, asked.device_token.as_deref(), peer, |_| true).await {
             Ok(checked) => checked,
             Err(refused) => return Err(told(auth, peer, &asked.username, refused)),
         };
         // Where the row changed meanwhile, whether the password is right is another question.
-        if let Some(login) = begin(auth, peer, asked.transport, checked).await? {
+        if let Some(login) = begin(auth, peer, asked.transport, checked, replaces).await? {
             return Ok(login.into_response());
         }
     }
     Err(Problem::new(Code::Unavailable).retry_after(1))
+}
+
+/// The session whose refresh cookie the browser shows, if we made it: the browser will show the new one's from now on.
+async fn shown(auth: &Auth, headers: &HeaderMap) -> Result<Option<SessionId>, Problem> {
+    let Sent::One(token) = refresh_cookie(auth, headers).await? else { return Ok(None) };
+    Ok(auth.refresh_tokens.verify_but_expiry(token).ok().map(|claims| claims.sid))
 }
 
 /// What the client is told of a login that failed, once whoever keeps account has been.

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::issue::{answer, no_store};
 use crate::auth::Auth;
@@ -15,11 +15,23 @@ use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
 use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::store::{NoPlace, SessionPlace};
 
-/// What comes back: the live sessions, the last used first.
+/// What is asked.
+#[derive(Deserialize, utoipa::IntoParams)]
+pub(crate) struct SessionsQuery {
+    /// How many at most: 1 to 100, which is what comes without it.
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// What comes back: the live sessions, the last begun first.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SessionsResponse {
     sessions: Vec<SessionResponse>,
+    /// The `cursor` of the next page; null after the last one.
+    next: Option<String>,
 }
 
 /// A session as its owner sees it.
@@ -50,16 +62,31 @@ pub(crate) struct SessionResponse {
     path = "/accounts/sessions",
     tag = "accounts",
     summary = "List the user's sessions",
+    params(SessionsQuery),
     responses(
-        (status = 200, description = "The live sessions", body = SessionsResponse),
+        (status = 200, description = "A page of the live sessions", body = SessionsResponse),
+        (status = 400, description = "validation_error: `limit` or `cursor`", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
-pub(crate) async fn sessions(State(auth): State<Auth>, who: Authenticated) -> Result<Response, Problem> {
-    let live = auth.store.user_sessions(who.user().id(), auth.clock.now()).await?;
-    let sessions = live.into_iter().map(|session| SessionResponse::new(session, who.claims().sid)).collect();
-    Ok(answer(SessionsResponse { sessions }, []))
+pub(crate) async fn sessions(
+    State(auth): State<Auth>,
+    who: Authenticated,
+    query: Result<Query<SessionsQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let (from, limit) = asked(query)?;
+    let page = auth.store.user_sessions_page(who.user().id(), from, limit, auth.clock.now()).await?;
+    let sessions = page.sessions.into_iter().map(|session| SessionResponse::new(session, who.claims().sid)).collect();
+    Ok(answer(SessionsResponse { sessions, next: page.next.map(|next| next.to_string()) }, []))
+}
+
+fn asked(query: Result<Query<SessionsQuery>, QueryRejection>) -> Result<(Option<SessionPlace>, u32), Problem> {
+    let wrong = |field, what: String| Problem::new(Code::ValidationError).field(field, what);
+    let Query(query) = query.map_err(|_| wrong("cursor", "Give `limit` and `cursor` at most once each.".to_owned()))?;
+    let from = query.cursor.map(|cursor| cursor.parse()).transpose().map_err(|error: NoPlace| wrong("cursor", error.to_string()))?;
+    let limit = query.limit.map_or(Some(PAGE_MAX), |limit| limit.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)));
+    Ok((from, limit.ok_or_else(|| wrong("limit", format!("Choose a number from 1 to {PAGE_MAX}.")))?))
 }
 
 #[utoipa::path(
@@ -112,3 +139,6 @@ impl SessionResponse {
         }
     }
 }
+
+/// Rows on a page.
+const PAGE_MAX: u32 = 100;

@@ -164,6 +164,10 @@ pub enum RevokedReason {
     UserInactive,
     /// Two parties held its refresh tokens.
     TokenTheft,
+    /// Somebody logged in in the same browser.
+    Replaced,
+    /// The user began more sessions than one may have, and it was the oldest.
+    SessionLimit,
 }
 
 impl RevokedReason {
@@ -180,6 +184,8 @@ impl RevokedReason {
             Self::Admin => "admin",
             Self::UserInactive => "user_inactive",
             Self::TokenTheft => "token_theft",
+            Self::Replaced => "replaced",
+            Self::SessionLimit => "session_limit",
         }
     }
 
@@ -191,9 +197,17 @@ impl RevokedReason {
     /// assert_eq!(RevokedReason::from_word("admin"), Some(RevokedReason::Admin));
     /// ```
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Logout, Self::LogoutAll, Self::PasswordChanged, Self::Admin, Self::UserInactive, Self::TokenTheft]
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
+        let all = [
+            Self::Logout,
+            Self::LogoutAll,
+            Self::PasswordChanged,
+            Self::Admin,
+            Self::UserInactive,
+            Self::TokenTheft,
+            Self::Replaced,
+            Self::SessionLimit,
+        ];
+        all.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 

@@ -2,7 +2,7 @@
 //! still as it was checked.
 
 use crate::password::EncodedPassword;
-use crate::session::NewSession;
+use crate::session::{NewSession, SessionId};
 
 /// A session to begin, and the row on which it may.
 ///
@@ -35,6 +35,11 @@ pub struct Begin {
     /// The encoded password that was checked: the session begins only while it is the user's and the
     /// user is active. `None` asks nothing of the store's row, where users live elsewhere.
     pub checked: Option<EncodedPassword>,
+    /// The session that the same browser had until now: it ends with the reason `replaced`.
+    pub replaces: Option<SessionId>,
+    /// How many live sessions the user may have, this one included: of those that are more the oldest
+    /// end, at most 256 at once, with the reason `session_limit`. 0 for no limit.
+    pub at_most: u32,
 }
 
 impl Begin {
@@ -49,7 +54,7 @@ impl Begin {
     /// }
     /// ```
     pub fn unchecked(session: NewSession) -> Self {
-        Self { session, checked: None }
+        Self { session, checked: None, replaces: None, at_most: 0 }
     }
 }
 
@@ -100,3 +105,7 @@ pub enum PasswordChange {
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
 }
+
+/// How many sessions end at once when a user has more than one may.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) const ENDED_AT_ONCE: u32 = 256;

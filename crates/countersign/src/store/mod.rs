@@ -19,7 +19,8 @@
 mod addresses;
 pub mod admin;
 mod agreed_time;
-mod begin;
+pub(crate) mod begin;
+mod listed;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -36,6 +37,7 @@ use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 pub use begin::{Begin, Begun, PasswordChange};
+pub use listed::{NoPlace, SessionPage, SessionPlace};
 
 /// Users, sessions, signing keys and the feed of changes.
 ///
@@ -133,8 +135,19 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The session, live or ended.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// The user's live sessions, the last used first.
-    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+    /// A page of the user's live sessions, the last begun first: at most `limit`, behind the place `from`.
+    async fn user_sessions_page(
+        &self,
+        user: UserId,
+        from: Option<SessionPlace>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError>;
+
+    /// The user's live sessions, the last begun first; the first thousand of them.
+    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        Ok(self.user_sessions_page(user, None, 1_000, now).await?.sessions)
+    }
 
     /// Up to `limit` live sessions of all users, the last begun first.
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError>;

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use countersign::session::RevokedReason;
 use countersign::store::admin::{Actor, AdminSession, AdminStore, UserAct, UserEdit};
 use countersign::store::{Begin, Begun, PasswordChange};
 use tokio::sync::Notify;
@@ -12,16 +13,26 @@ use super::*;
 
 /// Runs a promise against two nodes, or processes, on one database, of each kind.
 fn on_two_nodes<F: Future<Output = ()>>(promise: impl Fn([Arc<dyn AdminStore>; 2]) -> F) {
+    on_two_nodes_after("", "", promise);
+}
+
+/// The same, after a shell has done something to the database of each kind.
+fn on_two_nodes_after<F: Future<Output = ()>>(sqlite_shell: &str, postgres_shell: &str, promise: impl Fn([Arc<dyn AdminStore>; 2]) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.sqlite3");
     let sqlite = || -> Arc<dyn AdminStore> { Arc::new(SqliteStore::open(&file).unwrap()) };
-    runtime.block_on(promise([sqlite(), sqlite()]));
+    let nodes = [sqlite(), sqlite()];
+    rusqlite::Connection::open(&file).unwrap().execute_batch(sqlite_shell).unwrap();
+    runtime.block_on(promise(nodes));
 
     let url = Cluster::shared().database();
     runtime.block_on(async {
         let here = PostgresStore::connect(&url, 8).await.unwrap();
         let there = PostgresStore::connect(&url, 8).await.unwrap();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(postgres_shell).await.unwrap();
         promise([Arc::new(here), Arc::new(there)]).await;
     });
 }
@@ -207,6 +218,134 @@ fn two_logins_at_once_both_begin() {
         let again = Begin { checked: Some(checked), ..Begin::unchecked(new_session(1, user.id)) };
         assert_eq!(nodes[1].begin_session(again).await.unwrap(), Begun::IdTaken);
     });
+}
+
+/// A login of this user's, at most so many.
+async fn limited(node: &dyn AdminStore, id: u64, user: UserId, at_most: u32, began: i64) -> u64 {
+    let checked = node.password_of(user).await.unwrap();
+    let session = NewSession { id: session_id(id), created_at: after(began), ..new_session(1, user) };
+    match node.begin_session(Begin { checked, at_most, ..Begin::unchecked(session) }).await.unwrap() {
+        Begun::Done { ended } => ended,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn live(node: &dyn AdminStore, user: UserId) -> Vec<u64> {
+    node.user_sessions(user, after(5_000)).await.unwrap().iter().map(|session| session.id.get()).collect()
+}
+
+#[test]
+fn with_one_session_more_than_a_user_may_have_the_oldest_ends() {
+    on_two_nodes(async |nodes| {
+        let (alice, bob) = (make_user(&*nodes[0], "alice").await, make_user(&*nodes[0], "bob").await);
+        limited(&*nodes[0], 90, bob.id, 3, 0).await;
+        for number in 0..3 {
+            assert_eq!(limited(&*nodes[0], 10 + number, alice.id, 3, 10 * i64::try_from(number).unwrap()).await, 0);
+        }
+        // One that has ended takes nobody's place, and neither does one that has expired.
+        assert!(nodes[0].revoke_session(session_id(11), None, RevokedReason::Logout, after(40)).await.unwrap());
+        let expired = NewSession { id: session_id(20), created_at: after(45), expires_at: after(46), ..new_session(1, alice.id) };
+        assert!(nodes[0].create_session(expired).await.unwrap());
+        assert_eq!(limited(&*nodes[1], 13, alice.id, 3, 50).await, 0);
+        assert_eq!(live(&*nodes[0], alice.id).await, [13, 12, 10], "the last begun first");
+        assert_eq!(limited(&*nodes[1], 14, alice.id, 3, 60).await, 1);
+        assert_eq!(live(&*nodes[0], alice.id).await, [14, 13, 12]);
+        let oldest = nodes[0].session(session_id(10)).await.unwrap().unwrap();
+        assert_eq!(oldest.revoked, Some((after(60), RevokedReason::SessionLimit)));
+        // One at a time, and none at all.
+        assert_eq!(limited(&*nodes[0], 15, alice.id, 1, 70).await, 3);
+        assert_eq!(live(&*nodes[0], alice.id).await, [15]);
+        assert_eq!(limited(&*nodes[0], 16, alice.id, 0, 80).await, 0);
+        assert_eq!(live(&*nodes[0], alice.id).await, [16, 15]);
+        assert_eq!(live(&*nodes[0], bob.id).await, [90]);
+    });
+}
+
+#[test]
+fn logins_at_once_leave_no_more_than_a_user_may_have_wherever_users_live() {
+    on_two_nodes(async |nodes| {
+        let alice = make_user(&*nodes[0], "alice").await.id;
+        for (number, user) in (0..).zip([alice, "zoe@example.com".parse().unwrap()]) {
+            let mut logins = JoinSet::new();
+            for one in 0..16_u64 {
+                let node = Arc::clone(&nodes[usize::from(one % 2 == 0)]);
+                logins.spawn(async move {
+                    let session = NewSession { id: session_id(100 * number + one + 1), ..new_session(1, user) };
+                    let checked = node.password_of(user).await.unwrap();
+                    node.begin_session(Begin { checked, at_most: 2, ..Begin::unchecked(session) }).await.unwrap()
+                });
+            }
+            assert!(logins.join_all().await.into_iter().all(|begun| matches!(begun, Begun::Done { .. })));
+            assert_eq!(nodes[0].user_sessions(user, after(1)).await.unwrap().len(), 2);
+        }
+    });
+}
+
+#[test]
+fn a_login_ends_the_session_that_it_replaces_whoever_has_it() {
+    on_two_nodes(async |nodes| {
+        let (alice, bob) = (make_user(&*nodes[0], "alice").await, make_user(&*nodes[0], "bob").await);
+        limited(&*nodes[0], 1, alice.id, 2, 0).await;
+        limited(&*nodes[0], 2, bob.id, 2, 1).await;
+        limited(&*nodes[0], 3, bob.id, 2, 2).await;
+        let begin = |id: u64, user: UserId, replaces: u64| Begin {
+            replaces: Some(session_id(replaces)),
+            at_most: 2,
+            ..Begin::unchecked(NewSession { id: session_id(id), created_at: after(10), ..new_session(1, user) })
+        };
+        assert_eq!(nodes[1].begin_session(begin(4, bob.id, 3)).await.unwrap(), Begun::Done { ended: 1 }, "its place is free");
+        assert_eq!(nodes[0].session(session_id(3)).await.unwrap().unwrap().revoked, Some((after(10), RevokedReason::Replaced)));
+        assert_eq!(
+            nodes[1].begin_session(begin(5, bob.id, 1)).await.unwrap(),
+            Begun::Done { ended: 2 },
+            "alice's, and the oldest of bob's"
+        );
+        assert_eq!(nodes[0].session(session_id(1)).await.unwrap().unwrap().revoked, Some((after(10), RevokedReason::Replaced)));
+        assert_eq!((live(&*nodes[0], alice.id).await, live(&*nodes[0], bob.id).await), (vec![], vec![5, 4]));
+        assert_eq!(nodes[1].begin_session(begin(6, alice.id, 99)).await.unwrap(), Begun::Done { ended: 0 });
+        // What does not begin ends nothing.
+        assert_eq!(nodes[1].begin_session(begin(6, alice.id, 5)).await.unwrap(), Begun::IdTaken);
+        let stale = Begin { checked: Some(EncodedPassword::unusable()), ..begin(7, alice.id, 5) };
+        assert_eq!(nodes[1].begin_session(stale).await.unwrap(), Begun::UserChanged);
+        assert_eq!(live(&*nodes[0], bob.id).await, [5, 4]);
+    });
+}
+
+#[test]
+fn a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_time() {
+    let series = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)";
+    let sqlite = many_sessions(series, "1", "zeroblob(16)");
+    let series = "WITH n (i) AS (SELECT i::bigint FROM generate_series(1, 100000) i)";
+    let postgres = many_sessions(series, "'1'", "decode(repeat('00', 16), 'hex')");
+    on_two_nodes_after(&sqlite, &postgres, async |nodes| {
+        let alice = make_user(&*nodes[0], "alice").await;
+        assert_eq!(alice.id, UserId::new(1));
+        let (mut seen, mut from) = (std::collections::HashSet::new(), None);
+        for page in 0.. {
+            let found = nodes[1].user_sessions_page(alice.id, from, 1_000, after(5)).await.unwrap();
+            assert!(found.sessions.len() <= 1_000);
+            assert!(found.sessions.is_sorted_by_key(|session| std::cmp::Reverse(session.created_at)));
+            seen.extend(found.sessions.iter().map(|session| session.id));
+            from = found.next;
+            // A cursor is a text for clients.
+            from = from.map(|place| place.to_string().parse().unwrap());
+            if from.is_none() {
+                assert_eq!(page, 99);
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 100_000, "each comes once");
+        assert_eq!(limited(&*nodes[0], 1, alice.id, 100, 60).await, 256, "no login does more than so much for the others' sake");
+        assert_eq!(nodes[0].user_sessions(alice.id, after(61)).await.unwrap()[0].id, session_id(1));
+    });
+}
+
+/// A hundred thousand live sessions of the first user, a second apart.
+fn many_sessions(series: &str, owner: &str, jti: &str) -> String {
+    format!(
+        "{series} INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
+         SELECT 1000 + i, {owner}, 0, {jti}, 0, 0, 25, i * 1000000, 0, 4000000000000000, 'cookie' FROM n"
+    )
 }
 
 fn admin_session(user: UserId) -> AdminSession {

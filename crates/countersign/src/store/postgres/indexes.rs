@@ -10,28 +10,28 @@ pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreE
     for (name, on) in INDEXES.iter().filter(|(name, _)| *name != TRIGRAMS) {
         transaction.batch_execute(&format!("CREATE INDEX {name} ON {on}")).await?;
     }
-    Ok(())
+    Ok(transaction.batch_execute(&format!("DROP INDEX {SUPERSEDED}")).await?)
 }
 
 /// Makes those that are missing. Lists are slow until they are there, and nothing else is, so one that cannot be made now is left to the next start.
 pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
-    let mut missing = missing(client).await?;
-    if missing.iter().any(|(name, _)| *name == TRIGRAMS)
+    let mut to_make = missing(client).await?;
+    if to_make.iter().any(|(name, _)| *name == TRIGRAMS)
         && let Err(error) = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_trgm").await
     {
         tracing::warn!(
             error = told(&error),
             "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the database, and start again"
         );
-        missing.retain(|(name, _)| *name != TRIGRAMS);
+        to_make.retain(|(name, _)| *name != TRIGRAMS);
     }
     let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database())";
-    if missing.is_empty() || client.query_one(is_somebody_else_at_it, &[]).await?.try_get(0)? {
+    if to_make.is_empty() || client.query_one(is_somebody_else_at_it, &[]).await?.try_get(0)? {
         return Ok(());
     }
-    tracing::info!(indexes = missing.len(), "making indexes; nodes that run go on meanwhile");
+    tracing::info!(indexes = to_make.len(), "making indexes; nodes that run go on meanwhile");
     client.batch_execute("SET statement_timeout = 0").await?;
-    for (name, on) in missing {
+    for (name, on) in to_make {
         // One that was not finished is there, and is no good.
         let made = async {
             client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await?;
@@ -40,6 +40,15 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
         if let Err(error) = made.await {
             tracing::warn!(index = name, error = told(&error), "the index cannot be made now; the next start tries again");
         }
+    }
+    if missing(client).await?.iter().all(|(name, _)| *name != LIVE)
+        && let Err(error) = client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {SUPERSEDED}")).await
+    {
+        tracing::warn!(
+            index = SUPERSEDED,
+            error = told(&error),
+            "an index that nothing uses any more could not be dropped; drop it by hand"
+        );
     }
     Ok(client.batch_execute("ANALYZE users, sessions, audit_events").await?)
 }
@@ -54,6 +63,11 @@ async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, S
     let there = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
     Ok(INDEXES.iter().copied().filter(|(name, _)| there.iter().all(|own| own != name)).collect())
 }
+
+/// What the index of live sessions does better.
+const SUPERSEDED: &str = "sessions_user";
+
+const LIVE: &str = "sessions_live";
 
 /// Their names, and what they are on. Lists are sorted by the last columns but the id, and then by it. Columns that a refresh changes are in none.
 #[rustfmt::skip]
@@ -71,6 +85,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("users_inactive", "users (id) WHERE NOT is_active"),
     ("sessions_made", "sessions (created_at, id)"),
     ("sessions_of_user", "sessions (user_id, created_at, id)"),
+    (LIVE, "sessions (user_id, created_at, id) WHERE revoked_at IS NULL"),
     ("sessions_transport", "sessions (transport, created_at, id)"),
     ("sessions_reason", "sessions (revoked_reason, created_at, id) WHERE revoked_at IS NOT NULL"),
     ("audit_at", "audit_events (at, id)"),

@@ -69,6 +69,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0006_marks", include_str!("migrations/0006_marks.sql")),
     ("0007_live_kinds", include_str!("migrations/0007_live_kinds.sql")),
     ("0008_house", include_str!("migrations/0008_house.sql")),
+    ("0010_live_sessions", include_str!("migrations/0010_live_sessions.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

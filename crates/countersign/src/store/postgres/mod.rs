@@ -43,7 +43,9 @@ use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 
 use super::admin::AdminError;
-use super::{Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SharedAttempts, Store, StoreError};
+use super::{
+    Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace, SharedAttempts, Store, StoreError,
+};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
@@ -202,8 +204,14 @@ impl Store for PostgresStore {
         ask!(self, client => sessions::by_id(client, id))
     }
 
-    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        ask!(self, client => sessions::of_user(client, user, now))
+    async fn user_sessions_page(
+        &self,
+        user: UserId,
+        from: Option<SessionPlace>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError> {
+        ask!(self, client => sessions::of_user(client, user, from, limit, now))
     }
 
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {

@@ -8,7 +8,8 @@ use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
 use crate::session::{RevokedReason, Session, SessionId, Transport};
-use crate::store::{Begin, Begun, StoreError};
+use crate::store::begin::ENDED_AT_ONCE;
+use crate::store::{Begin, Begun, SessionPage, SessionPlace, StoreError};
 use crate::user::UserId;
 
 /// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it holds it first: what comes between is seen by the one or by the other.
@@ -28,9 +29,12 @@ pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, Store
              ), noted AS (
                  UPDATE users SET last_login = $13 WHERE id = $14 AND EXISTS (SELECT 1 FROM made)
              )
-             SELECT (SELECT count(*) FROM made) AS made, (SELECT count(*) FROM held) AS held",
+             SELECT (SELECT count(*) FROM made) AS made, (SELECT count(*) FROM held) AS held,
+                 (SELECT CASE WHEN $20::bigint > 0 OR $21::bigint IS NOT NULL THEN end_for_session($1, $2, $8, $20, $22::bigint, $21) ELSE 0 END FROM made) AS ended",
         )
         .await?;
+    let (most, looked_at) = (i64::from(begin.at_most), i64::from(ENDED_AT_ONCE));
+    let replaced = begin.replaces.map(|id| id.get().cast_signed());
     let checked = begin.checked.as_ref().map(EncodedPassword::as_str);
     let row = client
         .query_one(
@@ -55,11 +59,14 @@ pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, Store
                 &signed(state.mark.since),
                 &signed(state.earlier_mark.generation.0),
                 &signed(state.earlier_mark.since),
+                &most,
+                &replaced,
+                &looked_at,
             ],
         )
         .await?;
     Ok(match (get::<i64>(&row, "made")?, get::<i64>(&row, "held")?) {
-        (1.., _) => Begun::Done { ended: 0 },
+        (1.., _) => Begun::Done { ended: get::<Option<i64>>(&row, "ended")?.unwrap_or(0).unsigned_abs() },
         (_, 0) if checked.is_some() => Begun::UserChanged,
         _ => Begun::IdTaken,
     })
@@ -70,13 +77,22 @@ pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Sessi
     client.query_opt(&statement, &[&id.get().cast_signed()]).await?.as_ref().map(session).transpose()
 }
 
-pub(super) async fn of_user(client: &Object, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+pub(super) async fn of_user(
+    client: &Object,
+    user: UserId,
+    from: Option<SessionPlace>,
+    limit: u32,
+    now: Timestamp,
+) -> Result<SessionPage, StoreError> {
     let statement = client
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id"
+            "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND (created_at, id) < ($2, $3)
+             ORDER BY created_at DESC, id DESC LIMIT $4"
         ))
         .await?;
-    client.query(&statement, &[&user.to_string(), &micros(now)]).await?.iter().map(session).collect()
+    let (began, id) = SessionPlace::bounds(from);
+    let rows = client.query(&statement, &[&user.to_string(), &began, &id, &(i64::from(limit) + 1)]).await?;
+    Ok(SessionPage::of(rows.iter().map(session).collect::<Result<_, _>>()?, limit, now))
 }
 
 pub(super) async fn live(client: &Object, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
@@ -148,7 +164,7 @@ pub(super) async fn revoke_some_begun_by(
         )
         .await?;
     let reason = RevokedReason::Admin.as_str();
-    let row = client.query_one(&statement, &[&micros(from), &micros(began), &micros(now), &reason, &ENDED_AT_ONCE]).await?;
+    let row = client.query_one(&statement, &[&micros(from), &micros(began), &micros(now), &reason, &RESTORED_AT_ONCE]).await?;
     let ended: i64 = get(&row, "ended")?;
     Ok((ended.unsigned_abs(), get::<Option<i64>>(&row, "reached")?.map(from_micros)))
 }
@@ -188,4 +204,4 @@ pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
 pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, user_agent, ip, revoked_at, revoked_reason";
 
 /// A few hundredths of a second.
-const ENDED_AT_ONCE: i64 = 1000;
+const RESTORED_AT_ONCE: i64 = 1000;

@@ -45,4 +45,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0007_marks", include_str!("migrations/0007_marks.sql")),
     ("0008_live_kinds", include_str!("migrations/0008_live_kinds.sql")),
     ("0009_house", include_str!("migrations/0009_house.sql")),
+    ("0010_live_sessions", include_str!("migrations/0010_live_sessions.sql")),
 ];

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, Store, StoreError};
+use super::{Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace, Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
@@ -202,8 +202,14 @@ impl Store for SqliteStore {
         self.readers.run(move |c| sessions::by_id(c, id)).await
     }
 
-    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        self.readers.run(move |c| sessions::of_user(c, user, now)).await
+    async fn user_sessions_page(
+        &self,
+        user: UserId,
+        from: Option<SessionPlace>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError> {
+        self.readers.run(move |c| sessions::of_user(c, user, from, limit, now)).await
     }
 
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {

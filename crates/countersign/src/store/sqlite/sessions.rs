@@ -9,7 +9,8 @@ use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
 use crate::store::admin::steps::{stepped, told};
 use crate::store::admin::told::address;
 use crate::store::admin::{AuditKind, StepKind};
-use crate::store::{Begin, Begun, Rotate, Rotation, StoreError};
+use crate::store::begin::ENDED_AT_ONCE;
+use crate::store::{Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, StoreError};
 use crate::user::UserId;
 
 /// Begins a session, if the row is as it was checked. One writes at a time, so that nothing comes between.
@@ -29,7 +30,35 @@ pub(super) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
     connection
         .prepare_cached("UPDATE users SET last_login = ? WHERE id = ?")?
         .execute(params![super::columns::django_date(new.created_at), new.user_id.as_i64()])?;
-    Ok(Begun::Done { ended: 0 })
+    let mut ended = 0;
+    if let Some(replaced) = begin.replaces {
+        ended += u64::from(revoke(connection, replaced, None, RevokedReason::Replaced, new.created_at)?);
+    }
+    if begin.at_most > 0 {
+        ended += end_oldest(connection, new, begin.at_most)?;
+    }
+    Ok(Begun::Done { ended })
+}
+
+/// Ends the oldest of the user's sessions that are more than the user may have. Looks at no more of them than it may end, and those who may stay.
+fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result<u64, StoreError> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason WHERE id IN (
+                 SELECT id FROM (
+                     SELECT id, created_at, expires_at FROM sessions INDEXED BY sessions_live
+                     WHERE user_id = :user AND revoked_at IS NULL AND id <> :own ORDER BY created_at DESC, id DESC LIMIT :looked_at
+                 ) WHERE expires_at > :now ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET :others)",
+        )?
+        .execute(named_params! {
+            ":now": micros(new.created_at),
+            ":reason": RevokedReason::SessionLimit.as_str(),
+            ":user": key(new.user_id),
+            ":own": new.id.get().cast_signed(),
+            ":looked_at": i64::from(at_most - 1) + i64::from(ENDED_AT_ONCE),
+            ":others": at_most - 1,
+        })?;
+    Ok(ended as u64)
 }
 
 fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError> {
@@ -116,14 +145,23 @@ pub(super) fn is_live(connection: &Connection, id: SessionId, owner: UserId, now
     Ok(statement.exists(params![id.get().cast_signed(), key(owner), micros(now)])?)
 }
 
-pub(super) fn of_user(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-    list(
+pub(super) fn of_user(
+    connection: &Connection,
+    user: UserId,
+    from: Option<SessionPlace>,
+    limit: u32,
+    now: Timestamp,
+) -> Result<SessionPage, StoreError> {
+    let (began, id) = SessionPlace::bounds(from);
+    let rows = list(
         connection,
         &format!(
-            "SELECT {LISTED} FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY last_used_at DESC, id"
+            "SELECT {LISTED} FROM sessions INDEXED BY sessions_live WHERE user_id = ? AND revoked_at IS NULL AND (created_at, id) < (?, ?)
+             ORDER BY created_at DESC, id DESC LIMIT ?"
         ),
-        params![key(user), micros(now)],
-    )
+        params![key(user), began, id, i64::from(limit) + 1],
+    )?;
+    Ok(SessionPage::of(rows, limit, now))
 }
 
 pub(super) fn live(connection: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
