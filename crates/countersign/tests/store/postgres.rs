@@ -151,7 +151,7 @@ fn nodes_that_start_together_make_one_schema() {
             start.await.unwrap().unwrap();
         }
         assert!(PostgresStore::pending_migrations(&url).await.unwrap().is_empty());
-        shell(&url).await.batch_execute("INSERT INTO schema_steps VALUES (7, 'of the future'), (8, 'and more')").await.unwrap();
+        shell(&url).await.batch_execute("INSERT INTO schema_steps VALUES (1007, 'of the future'), (1008, 'and more')").await.unwrap();
         let refused = PostgresStore::connect(&url, 2).await.unwrap_err().to_string();
         assert!(refused.contains("start the newer countersign"), "{refused}");
     });
