@@ -222,6 +222,7 @@ pub mod session;
 pub mod settings;
 pub mod store;
 #[cfg(any(feature = "axum", feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod supervise;
 pub mod throttle;
 pub mod token;

@@ -1,8 +1,12 @@
 //! A panic in one job fails that job, and no other: whoever works for many goes on.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
+#[cfg(any(feature = "axum", feature = "sqlite"))]
+use std::panic::catch_unwind;
+#[cfg(feature = "axum")]
 use std::time::Duration;
 
+#[cfg(any(feature = "axum", feature = "postgres"))]
 use futures_util::FutureExt;
 
 use crate::store::StoreError;
@@ -18,20 +22,24 @@ impl From<Panicked> for StoreError {
 }
 
 /// Does a job. What it worked on must be in order after a panic too.
+#[cfg(any(feature = "axum", feature = "sqlite"))]
 pub(crate) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(job)).map_err(|_| Panicked)
 }
 
 /// As [`caught`], for a job that waits.
+#[cfg(any(feature = "axum", feature = "postgres"))]
 pub(crate) async fn caught_async<T>(job: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(job).catch_unwind().await.map_err(|_| Panicked)
 }
 
 /// Does work that never ends by itself, and begins it again where it panicked.
+#[cfg(feature = "axum")]
 pub(crate) async fn kept_up<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
     begun_again(name, BEGIN_AGAIN_AFTER, work).await;
 }
 
+#[cfg(feature = "axum")]
 async fn begun_again<F: Future<Output = ()>>(name: &'static str, after: Duration, work: impl Fn() -> F) {
     while caught_async(work()).await.is_err() {
         let _ = caught(|| tracing::error!(task = name, "a task panicked; it begins again"));
@@ -40,9 +48,10 @@ async fn begun_again<F: Future<Output = ()>>(name: &'static str, after: Duration
 }
 
 /// So that one that panics at once does not keep a core busy.
+#[cfg(feature = "axum")]
 const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-#[cfg(test)]
+#[cfg(all(test, feature = "axum"))]
 mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -266,6 +266,7 @@ fn readable(stored: &EncodedPassword) -> Option<Row> {
 }
 
 /// The kind of an encoded password that can be checked, as [`Passwords::note_kinds`] takes it; nothing for one that no password matches.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn live_kind(encoded: &str) -> Option<String> {
     Row::parse(encoded).ok().and_then(|_| Kind::prefix(encoded))
 }

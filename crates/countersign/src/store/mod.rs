@@ -18,6 +18,7 @@
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod addresses;
 pub mod admin;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod agreed_time;
 pub(crate) mod begin;
 mod listed;
@@ -237,6 +238,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// So many rows of a kind are looked at for one that a password can match.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) const KIND_ROWS: u32 = 50;
 
 /// Failed logins by account, or by known device, counted for all nodes by the rules of [`LoginThrottle`](crate::throttle::LoginThrottle).

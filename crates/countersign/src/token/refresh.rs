@@ -97,6 +97,7 @@ impl RefreshTokens {
     }
 
     /// Takes tokens without an instance's name too, as versions before there were names issued them.
+    #[cfg(feature = "axum")]
     pub(crate) fn or_nameless(mut self, secrets: &Secrets) -> Self {
         self.nameless = Some(DecodingKey::from_secret(secrets.refresh()));
         self

@@ -122,6 +122,7 @@ pub fn fold_address(text: &str) -> String {
 }
 
 /// The foldings that a user name has if it reads as this address: with the domain as name servers know it, and as people write it.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn names_like(address: &str) -> [String; 2] {
     let written = address.rsplit_once('@').map(|(local, domain)| format!("{local}@{}", idna::domain_to_unicode(domain).0));
     [fold(address), fold(written.as_deref().unwrap_or(address))]

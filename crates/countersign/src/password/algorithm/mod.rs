@@ -117,6 +117,7 @@ impl Kind {
     }
 
     /// The part of an encoded password, which [`Row::parse`] takes, that tells its kind: what stands before the salt, and scrypt's other two numbers.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn prefix(encoded: &str) -> Option<String> {
         let parts: Vec<&str> = encoded.split('$').collect();
         match parts[..] {
