@@ -201,8 +201,11 @@ mod tests {
         feed.note_ended(&known, [(one, 11)]);
         assert_eq!((feed.ended().sessions.len(), known.len()), (2, 2));
         feed.note_uncounted(20);
-        assert_eq!((feed.ended().sessions.len(), feed.ended().uncounted), (0, Some(20)));
-        assert!(feed.ended().complete_after == feed.ended().newest, "whoever has a place from before gets everything anew");
+        {
+            let ended = feed.ended();
+            assert_eq!((ended.sessions.len(), ended.uncounted), (0, Some(20)));
+            assert!(ended.complete_after == ended.newest, "whoever has a place from before gets everything anew");
+        }
         feed.forget_before(20);
         assert_eq!(feed.ended().uncounted, Some(20));
         feed.forget_before(21);
