@@ -399,7 +399,9 @@ mod tests {
     #[test]
     fn without_any_choice_the_library_does_what_it_does_by_itself() {
         let parts = load("", &[], &[]).unwrap().serve().unwrap();
-        assert_eq!(format!("{:?}", parts.settings), format!("{:?}", countersign::Settings::default()));
+        // A server has its store for itself, and needs no name among others.
+        let library = countersign::Settings { instance: Some(String::new()), ..countersign::Settings::default() };
+        assert_eq!(format!("{:?}", parts.settings), format!("{library:?}"));
     }
 
     #[test]
