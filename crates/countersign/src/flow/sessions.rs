@@ -19,6 +19,7 @@ use crate::store::{NoPlace, SessionPlace};
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct SessionsQuery {
     /// How many at most: 1 to 100, which is what comes without it.
     limit: Option<String>,
