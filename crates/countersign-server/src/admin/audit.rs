@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use askama::Template;
 use axum::extract::State;
-use countersign::session::SessionId;
+use countersign::session::{SessionId, device_in_words};
 use countersign::store::admin::{AuditKind, AuditRow, AuditSearch};
 use countersign::user::UserId;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::agent::device;
 use super::fault::Fault;
 use super::forms::Form;
 use super::frame::{Frame, When, shown};
@@ -97,7 +96,7 @@ pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> 
         ip: row.line.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         session: row.line.session.filter(|_| sessions),
         detail: match row.line.kind {
-            AuditKind::Login => device(&row.line.detail),
+            AuditKind::Login => device_in_words(&row.line.detail),
             _ => row.line.detail,
         },
     };

@@ -3,7 +3,6 @@
 //! One file a page, with its template of the same name. [`gate`] lets nobody in but staff, and takes no form that is not ours; [`rules`] says who may do what.
 
 mod access;
-mod agent;
 mod audit;
 mod audit_csv;
 mod bulk;

@@ -2,12 +2,11 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use countersign::session::{RevokedReason, Session, SessionId, Transport};
+use countersign::session::{RevokedReason, Session, SessionId, Transport, device_in_words};
 use countersign::store::admin::{AuditKind, AuditLine, AuditSearch, SessionSearch, UserAct};
 use countersign::user::UserId;
 use jiff::Timestamp;
 
-use super::agent::device;
 use super::audit::{Line, lines};
 use super::fault::Fault;
 use super::field::Field;
@@ -94,7 +93,7 @@ pub(super) async fn show(State(admin): State<Admin>, staff: Staff, Query(query):
         is_live: state == Ended::Live,
         why: why(&session, state, &steps, admin.limits.session_idle),
         user: names.link(session.user_id, may(&staff.user, Permit::ViewUser)),
-        device: device(&session.user_agent),
+        device: device_in_words(&session.user_agent),
         user_agent: &session.user_agent,
         ip: session.ip.map_or_else(|| "not known".to_owned(), |ip| ip.to_string()),
         transport: transport_told(session.transport),
@@ -209,7 +208,7 @@ impl Row {
                 Ended::Old => "ended: had its time",
                 Ended::By(reason) => REASONS.iter().find(|(own, _)| *own == reason).map_or("ended", |(_, text)| *text),
             },
-            device: device(&session.user_agent),
+            device: device_in_words(&session.user_agent),
             ip: session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             began: session.created_at.into(),
             used: session.last_used_at.into(),

@@ -7,6 +7,7 @@
 //! assert_eq!(RevokedReason::TokenTheft.to_string(), "token_theft");
 //! ```
 
+mod agent;
 pub mod rotation;
 
 use std::fmt;
@@ -16,6 +17,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use countersign_verify::SessionId;
+
+pub use agent::device_in_words;
 
 use crate::user::UserId;
 use rotation::Jti;

@@ -1,7 +1,15 @@
 //! What a client calls itself, in words: `Firefox on Windows`. A guess for people to read; nothing is decided by it.
 
-/// The words for a `User-Agent`; its own beginning where nothing in it is known.
-pub(super) fn device(user_agent: &str) -> String {
+/// The words for a `User-Agent`: `Firefox on Windows`. Its own first 60 characters where nothing in it is known,
+/// and `not told` where there is nothing. A guess for people to read: any client can call itself anything.
+///
+/// ```
+/// use countersign::session::device_in_words;
+///
+/// assert_eq!(device_in_words("curl/8.10.1"), "curl");
+/// ```
+#[must_use]
+pub fn device_in_words(user_agent: &str) -> String {
     let known = |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
     match (known(&PROGRAMS), known(&SYSTEMS)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
@@ -53,13 +61,13 @@ mod tests {
     #[test]
     fn browsers_are_called_by_their_own_names() {
         let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36";
-        assert_eq!(device(chrome), "Chrome on Windows");
-        assert_eq!(device(&format!("{chrome} Edg/130.0.0.0")), "Edge on Windows");
-        assert_eq!(device("Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"), "Firefox on Linux");
+        assert_eq!(device_in_words(chrome), "Chrome on Windows");
+        assert_eq!(device_in_words(&format!("{chrome} Edg/130.0.0.0")), "Edge on Windows");
+        assert_eq!(device_in_words("Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"), "Firefox on Linux");
         let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
-        assert_eq!(device(iphone), "Safari on an iPhone");
-        assert_eq!(device("curl/8.10.1"), "curl");
-        assert_eq!(device("  "), "not told");
-        assert_eq!(device(&"x".repeat(200)).len(), SHOWN_CHARS);
+        assert_eq!(device_in_words(iphone), "Safari on an iPhone");
+        assert_eq!(device_in_words("curl/8.10.1"), "curl");
+        assert_eq!(device_in_words("  "), "not told");
+        assert_eq!(device_in_words(&"x".repeat(200)).len(), SHOWN_CHARS);
     }
 }
