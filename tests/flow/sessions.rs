@@ -14,7 +14,7 @@ fn a_user_sees_her_own_sessions_and_which_is_this_one() {
     assert_eq!(sessions.iter().filter(|session| session["current"] == true).count(), 1);
     for session in sessions {
         assert_eq!((&session["ip"], &session["transport"]), (&"127.0.0.1".into(), &"cookie".into()));
-        for member in ["id", "created_at", "last_used_at", "expires_at", "user_agent"] {
+        for member in ["id", "created_at", "last_used_at", "expires_at", "user_agent", "device"] {
             assert!(session[member].is_string(), "{member} in {session}");
         }
     }
@@ -49,7 +49,7 @@ fn each_session_says_what_it_was_born_to() {
         let request = world.request("POST", "/accounts/login").header("User-Agent", agent).header("X-Forwarded-For", address);
         request.json(&body).send().expect(200).text_at("access_token")
     };
-    login("Phone/1", "2001:db8::7", "body");
+    login("Phone/1 (iPhone)", "2001:db8::7", "body");
     let token = login("Laptop/2", "192.0.2.7", "cookie");
     let mut ended = world.logged_in("alice");
     ended.logout().expect(204);
@@ -58,10 +58,12 @@ fn each_session_says_what_it_was_born_to() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|session| ["user_agent", "ip", "transport", "current"].map(|name| session[name].to_string()).join(" ").replace('"', ""))
+        .map(|session| {
+            ["device", "user_agent", "ip", "transport", "current"].map(|name| session[name].to_string()).join(" ").replace('"', "")
+        })
         .collect();
     seen.sort_unstable();
-    assert_eq!(seen, ["Laptop/2 192.0.2.7 cookie true", "Phone/1 2001:db8::7 body false"]);
+    assert_eq!(seen, ["Laptop/2 Laptop/2 192.0.2.7 cookie true", "something on an iPhone Phone/1 (iPhone) 2001:db8::7 body false",]);
 }
 
 #[test]

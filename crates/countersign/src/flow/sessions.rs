@@ -14,7 +14,7 @@ use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, ProblemSchema};
-use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::session::{RevokedReason, Session, SessionId, Transport, device_in_words};
 use crate::store::{NoPlace, SessionPlace};
 
 /// What is asked.
@@ -53,6 +53,9 @@ pub(crate) struct SessionResponse {
     transport: Transport,
     /// What the client called itself at login.
     user_agent: String,
+    /// The same in words, to show to people; a guess.
+    #[schema(example = "Firefox on Windows")]
+    device: String,
     /// Where the client came from at login.
     #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
@@ -135,6 +138,7 @@ impl SessionResponse {
             last_used_at: session.last_used_at,
             expires_at: session.expires_at,
             transport: session.transport,
+            device: device_in_words(&session.user_agent),
             user_agent: session.user_agent,
             ip: session.ip,
         }
