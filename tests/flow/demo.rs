@@ -74,6 +74,7 @@ fn the_page_may_load_its_own_files_and_nothing_else() {
         let kind = file.header("content-type").unwrap().to_owned();
         let is_right = match path.rsplit('.').next() {
             Some("js") => kind == "text/javascript; charset=utf-8",
+            Some("md") => kind == "text/plain; charset=utf-8",
             Some("css") => kind == "text/css; charset=utf-8",
             _ => kind == "image/svg+xml",
         };
@@ -92,9 +93,41 @@ fn the_page_may_load_its_own_files_and_nothing_else() {
 #[test]
 fn the_page_says_how_to_make_the_first_user_until_there_is_one() {
     let world = World::start();
-    assert!(world.get("/").expect(200).text().contains("countersign createsuperuser"));
+    let html = world.get("/").expect(200).text();
+    assert!(html.contains("There is no user yet") && html.contains("countersign createsuperuser"));
     world.user("alice");
-    assert!(!world.get("/").expect(200).text().contains("countersign createsuperuser"));
+    assert!(!world.get("/").expect(200).text().contains("There is no user yet"));
+}
+
+#[test]
+fn the_page_leads_to_what_there_is_besides() {
+    let leads = |world: &World| -> Vec<String> {
+        let html = world.get("/").expect(200).text();
+        let nav = html.split_once("<nav").unwrap().1.split_once("</nav>").unwrap().0.to_owned();
+        after(&nav, "href=\"")
+    };
+    let world = World::start();
+    let (readme, client) = ("/demo/README.md", "/demo/client/client.js");
+    assert_eq!(leads(&world), ["/docs", "/admin/", readme, client]);
+    for path in leads(&world) {
+        let status = world.get(&path).status;
+        assert!([200, 303].contains(&status), "{path}: {status}");
+    }
+    let world = World::builder().set("docs", "off").set("admin", "off").start();
+    assert_eq!(leads(&world), [readme, client]);
+    assert!(!world.get("/").expect(200).text().contains("admin site"));
+}
+
+#[test]
+fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
+    let world = World::start();
+    let readme = world.get("/demo/README.md").expect(200).text();
+    let ends_with = after(&readme, r#""new_password": ""#);
+    let [password] = &ends_with[..] else { panic!("the tour changes the password once: {ends_with:?}") };
+    let made = after(&readme, "--username ");
+    let made = made[0].split(' ').next().unwrap();
+    let html = world.get("/").expect(200).text();
+    assert!(html.contains(&format!("<code>{made}</code>")) && html.contains(&format!("<code>{password}</code>")), "{html}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::logs::Log;
 use crate::record::{Both, Lasting, Recorder};
-use crate::serve::{Counts, Demo, Listeners, serve};
+use crate::serve::{Beside, Counts, Demo, Listeners, serve};
 use crate::world::{Wanted, World};
 
 /// Start everything
@@ -69,7 +69,8 @@ impl Serve {
                 }
                 None => None,
             };
-            let demo = if parts.demo { Some(Demo::new(auth.clone(), &parts.settings)?) } else { None };
+            let beside = Beside { docs: parts.options.docs, admin: admin.is_some() };
+            let demo = if parts.demo { Some(Demo::new(auth.clone(), &parts.settings, beside)?) } else { None };
             if is_empty {
                 tracing::info!(
                     data_dir = %config.data_dir().display(),

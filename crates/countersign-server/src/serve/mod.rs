@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 pub(crate) use counts::Counts;
-pub(crate) use demo::Demo;
+pub(crate) use demo::{Beside, Demo};
 
 use crate::admin::Admin;
 use connections::{Bounds, accept_until};

@@ -103,11 +103,11 @@ async function sessions() {
   await look();
 }
 
-function one({ id, current, created_at, last_used_at, user_agent, ip, transport }) {
+function one({ id, current, created_at, last_used_at, device, user_agent, ip, transport }) {
   const what = element(
     'div',
     {},
-    element('p', {}, user_agent || 'A client without a name'),
+    element('p', { title: user_agent }, user_agent ? device : 'A client without a name'),
     element('p', { class: 'muted' }, `since ${moment(created_at)} · last used ${moment(last_used_at)} · ${ip} · token in ${transport === 'body' ? 'the body' : 'a cookie'}`),
   );
   if (current) return element('li', {}, what, element('span', { class: 'badge' }, 'this one'));

@@ -21,6 +21,16 @@ pub(crate) struct Demo {
     origin: Origin,
     base_path: String,
     session_idle: u64,
+    beside: Beside,
+}
+
+/// What else this server shows, for the page to link to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beside {
+    /// `/docs`.
+    pub(crate) docs: bool,
+    /// The admin site.
+    pub(crate) admin: bool,
 }
 
 impl Demo {
@@ -28,9 +38,10 @@ impl Demo {
     ///
     /// # Errors
     /// When the public URL has no origin.
-    pub(crate) fn new(auth: Auth, settings: &Settings) -> Result<Self, OriginError> {
+    pub(crate) fn new(auth: Auth, settings: &Settings, beside: Beside) -> Result<Self, OriginError> {
         let origin = Origin::of(&settings.public_url)?;
-        Ok(Self { auth, origin, base_path: settings.base_path.clone(), session_idle: settings.session_idle.as_secs() })
+        let (base_path, session_idle) = (settings.base_path.clone(), settings.session_idle.as_secs());
+        Ok(Self { auth, origin, base_path, session_idle, beside })
     }
 
     pub(super) fn routes(&self) -> Router {
@@ -44,7 +55,8 @@ impl Demo {
 async fn page(State(demo): State<Demo>) -> Response {
     // A database that does not answer is told by the endpoints; the page itself does not need it.
     let nobody = demo.auth.store().users(None, 1).await.is_ok_and(|users| users.is_empty());
-    let page = Page { origin: demo.origin.as_str(), base_path: &demo.base_path, session_idle: demo.session_idle, nobody };
+    let page =
+        Page { origin: demo.origin.as_str(), base_path: &demo.base_path, session_idle: demo.session_idle, nobody, beside: demo.beside };
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         // It says whether there is a user.
@@ -62,6 +74,7 @@ struct Page<'a> {
     base_path: &'a str,
     session_idle: u64,
     nobody: bool,
+    beside: Beside,
 }
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -77,6 +90,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/demo/attacks.js", SCRIPT, include_str!("../../../templates/demo/attacks.js")),
     ("/demo/requests.js", SCRIPT, include_str!("../../../templates/demo/requests.js")),
     ("/demo/tokens.js", SCRIPT, include_str!("../../../templates/demo/tokens.js")),
+    // As it is written, for a browser to show.
+    ("/demo/README.md", "text/plain; charset=utf-8", include_str!("../../../../../README.md")),
     ("/demo/client/index.js", SCRIPT, include_str!("../../../../../clients/js/src/index.js")),
     ("/demo/client/client.js", SCRIPT, include_str!("../../../../../clients/js/src/client.js")),
     ("/demo/client/clock.js", SCRIPT, include_str!("../../../../../clients/js/src/clock.js")),
