@@ -18,4 +18,5 @@ mod profile;
 mod refresh;
 mod revocations;
 mod sessions;
+mod tour;
 mod verify;
