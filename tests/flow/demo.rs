@@ -126,6 +126,7 @@ fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
     let [password] = &ends_with[..] else { panic!("the tour changes the password once: {ends_with:?}") };
     let made = after(&readme, "--username ");
     let made = made[0].split(' ').next().unwrap();
+    world.user(made);
     let html = world.get("/").expect(200).text();
     assert!(html.contains(&format!("<code>{made}</code>")) && html.contains(&format!("<code>{password}</code>")), "{html}");
 }

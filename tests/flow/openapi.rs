@@ -113,6 +113,19 @@ fn the_endpoints_stand_where_they_were_put() {
 }
 
 #[test]
+fn the_document_speaks_of_http_and_not_of_rust() {
+    let world = World::start();
+    let document = world.get("/openapi.json").expect(200).text();
+    let page = world.get("/docs").expect(200).text();
+    for text in [&document, &page] {
+        for never in ["```", "use countersign::", "assert_eq!"] {
+            assert!(!text.contains(never), "{never}");
+        }
+    }
+    assert!(page.contains("for native clients: the refresh token then comes in the body"), "what is said of the field itself");
+}
+
+#[test]
 fn they_can_be_left_out() {
     let world = World::builder().set("docs", "off").start();
     world.get("/docs").expect_problem(404, "not_found");

@@ -161,15 +161,16 @@ impl<'a> Field<'a> {
             Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
             kind => text(kind).to_owned(),
         };
-        let description = Some(text(&field["description"])).filter(|own| !own.is_empty()).unwrap_or_else(|| text(&resolved["description"]));
+        // What is said beside a reference is said of this field; what it leads to speaks of every use.
+        let places = [field, referring(field), resolved];
+        let description = places.into_iter().map(|place| text(&place["description"])).find(|said| !said.is_empty()).unwrap_or_default();
         Self { name, kind, description }
     }
 }
 
 /// The schema itself, or the one that it refers to, `null` left aside.
 fn schema<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    let choices = schema["oneOf"].as_array();
-    let chosen = choices.and_then(|all| all.iter().find(|one| one["type"] != "null")).unwrap_or(schema);
+    let chosen = referring(schema);
     match chosen["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
         Some(pointer) => document.pointer(pointer).unwrap_or(&Value::Null),
         None => chosen,
@@ -185,6 +186,12 @@ fn example(document: &Value, body: &Value) -> String {
         (name.to_owned(), example.cloned().unwrap_or_else(|| Value::from("")))
     });
     serde_json::to_string_pretty(&Value::Object(fields.collect())).unwrap_or_default()
+}
+
+/// The schema itself, or the choice in it that is not `null`.
+fn referring(schema: &Value) -> &Value {
+    let choices = schema["oneOf"].as_array();
+    choices.and_then(|all| all.iter().find(|one| one["type"] != "null")).unwrap_or(schema)
 }
 
 fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {

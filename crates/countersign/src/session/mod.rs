@@ -111,6 +111,7 @@ pub struct Session {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(description = "How a session's refresh token travels. A session is born as one kind and stays it.")]
 pub enum Transport {
     /// In a cookie that script cannot read: browsers.
     Cookie,
@@ -153,6 +154,7 @@ impl Transport {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(description = "Why a session was ended before its time.")]
 #[non_exhaustive]
 pub enum RevokedReason {
     /// Its owner logged out, here or from another session.

@@ -53,6 +53,7 @@ use crate::password::EncodedPassword;
 /// # });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(description = "A user: everything but the password.")]
 #[non_exhaustive]
 pub struct User {
     /// The primary key.
