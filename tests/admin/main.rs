@@ -1,5 +1,6 @@
 //! The admin site, as browsers without scripts see it. What needs a real browser is in `browser/`.
 
+mod acts;
 mod audit;
 mod escaping;
 mod first_user;

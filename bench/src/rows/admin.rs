@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use countersign::session::{RevokedReason, Transport};
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder, UserSearch};
+use countersign::store::admin::{AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder, UserSearch, Who};
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
 use jiff::{SignedDuration, Timestamp};
@@ -134,7 +134,7 @@ async fn audit(store: &SqliteStore) -> Times {
         ("logins", AuditSearch { kind: Some(AuditKind::Login), ..all.clone() }),
         ("thefts", AuditSearch { kind: Some(AuditKind::TokenTheft), ..all.clone() }),
         ("a user's", AuditSearch { user: Some(UserId::new(5)), ..all.clone() }),
-        ("an operator's", AuditSearch { actor: Some(UserId::new(1)), ..all.clone() }),
+        ("an operator's", AuditSearch { actor: Some(Who::User(UserId::new(1))), ..all.clone() }),
         ("an address's", AuditSearch { ip: Some([10, 0, 0, 1].into()), ..all.clone() }),
         ("a day a week ago", AuditSearch { since: ago(8 * 24), until: ago(7 * 24), ..all.clone() }),
         ("an address's thefts", AuditSearch { ip: Some([10, 0, 0, 1].into()), kind: Some(AuditKind::TokenTheft), ..all.clone() }),
@@ -142,7 +142,7 @@ async fn audit(store: &SqliteStore) -> Times {
             "an address's failures in a week",
             AuditSearch { ip: Some([10, 0, 0, 1].into()), kind: Some(AuditKind::LoginFailed), since: ago(7 * 24), ..all.clone() },
         ),
-        ("an operator's logins", AuditSearch { actor: Some(UserId::new(1)), kind: Some(AuditKind::Login), ..all.clone() }),
+        ("an operator's logins", AuditSearch { actor: Some(Who::User(UserId::new(1))), kind: Some(AuditKind::Login), ..all.clone() }),
     ] {
         times.pages(name, |from| store.audit_owned(AuditSearch { from, ..asked.clone() })).await;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::store::admin::{AdminStore, AuditKind, AuditLine};
+use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Who};
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ async fn note(store: Arc<SqliteStore>) {
     let line = AuditLine {
         at: Timestamp::now(),
         kind: AuditKind::Login,
-        actor: Some(UserId::new(1)),
+        actor: Some(Who::User(UserId::new(1))),
         user: Some(UserId::new(1)),
         session: None,
         ip: Some([192, 0, 2, 1].into()),

@@ -1,6 +1,7 @@
 //! Why a command fails: one sentence on standard error, exit status 1.
 
 use countersign::store::StoreError;
+use countersign::store::admin::AdminError;
 
 use crate::config::ConfigError;
 
@@ -26,6 +27,18 @@ impl From<StoreError> for Failure {
             StoreError::UsernameTaken => Self::new("another user has this name; choose another one"),
             StoreError::EmailTaken => Self::new("another user has this address, or is called so; choose another one"),
             StoreError::Busy => Self::new("the database is busy; try again in a moment"),
+            other => Self::new(other.to_string()),
+        }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Store(error) => error.into(),
+            AdminError::LastSuperuser => {
+                Self::new("nobody would be left who can do everything: make another superuser first, with `countersign createsuperuser`")
+            }
             other => Self::new(other.to_string()),
         }
     }

@@ -8,6 +8,7 @@ mod config;
 mod descriptors;
 mod failure;
 mod logs;
+mod operate;
 mod record;
 mod serve;
 mod world;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock, SystemClock};
 use countersign::events::{Event, Events};
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted};
+use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted, Who};
 use countersign::user::UserId;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -76,7 +76,7 @@ impl Recorder {
 
     fn line(&self, kind: AuditKind, event: &Event<'_>, detail: String) {
         // Of a failed login nobody can say who it was.
-        let actor = if matches!(kind, AuditKind::LoginFailed | AuditKind::LoginThrottled) { None } else { event.user };
+        let actor = if matches!(kind, AuditKind::LoginFailed | AuditKind::LoginThrottled) { None } else { event.user.map(Who::User) };
         self.note(AuditLine { at: event.at, kind, actor, user: event.user, session: event.session, ip: Some(event.ip), detail });
     }
 }

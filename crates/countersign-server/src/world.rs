@@ -14,6 +14,7 @@ use countersign::user::User;
 
 use crate::config::{Config, Database};
 use crate::failure::Failure;
+use crate::operate::Operator;
 
 /// Which database will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,11 @@ impl<'a> World<'a> {
             Database::Postgres { url, connections } => Arc::new(PostgresStore::connect(&url, connections).await?),
         };
         Ok(Self { config, store })
+    }
+
+    /// Whoever ran this command.
+    pub(crate) fn operator(&self) -> Operator<'_> {
+        Operator::shell(&*self.store)
     }
 
     /// The secret: the configured one, or the one in its file, which the first start makes.

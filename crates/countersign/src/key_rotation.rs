@@ -20,7 +20,10 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::clock::{Clock, Random};
+use crate::store::admin::{Actor, AdminError, AdminStore};
 use crate::store::{Store, StoreError};
 use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 
@@ -56,13 +59,66 @@ pub async fn rotate(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<KeyId, RotateError> {
-    let now = clock.now();
-    let activates_at = if cut_off { now } else { now.saturating_add(PUBLISHED_AHEAD)? };
-    let retire_others = if cut_off { now } else { activates_at.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)? };
-    let key = SealedKey::generate(algorithm, secrets, now, activates_at, random)?;
+    let (key, retire_others) = next_key(secrets, algorithm, access_lifetime, cut_off, clock.now(), random)?;
     let id = key.id;
     store.add_key(key, retire_others).await?;
     Ok(id)
+}
+
+/// As [`rotate`], for an operator: the line that tells of it is written in the same transaction.
+///
+/// # Errors
+/// [`RotateError`] when the key cannot be made or stored; the old keys then go on, and there is no
+/// line.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use std::time::Duration;
+///
+/// use countersign::clock::OsRandom;
+/// use countersign::key_rotation::rotate_by;
+/// use countersign::store::Store;
+/// use countersign::store::admin::Actor;
+/// use countersign::token::Algorithm;
+///
+/// # world::block_on(async {
+/// # let (store, secrets, _directory) = world::place();
+/// let lifetime = Duration::from_secs(300); // of access tokens
+/// let by = Actor::shell("ada", jiff::Timestamp::now());
+/// let id = rotate_by(&store, &secrets, Algorithm::EdDsa, lifetime, false, &OsRandom, &by).await.unwrap();
+/// assert_eq!(store.keys().await.unwrap().last().unwrap().id, id);
+/// # });
+/// ```
+pub async fn rotate_by(
+    store: &dyn AdminStore,
+    secrets: &Secrets,
+    algorithm: Algorithm,
+    access_lifetime: Duration,
+    cut_off: bool,
+    random: &dyn Random,
+    by: &Actor,
+) -> Result<KeyId, RotateError> {
+    let (key, retire_others) = next_key(secrets, algorithm, access_lifetime, cut_off, by.now, random)?;
+    let id = key.id;
+    match store.rotate_keys(key, retire_others, by).await {
+        Ok(()) => Ok(id),
+        Err(AdminError::Store(error)) => Err(error.into()),
+        Err(error) => Err(StoreError::failed(error).into()),
+    }
+}
+
+/// A new key, and when the others retire.
+fn next_key(
+    secrets: &Secrets,
+    algorithm: Algorithm,
+    access_lifetime: Duration,
+    cut_off: bool,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(SealedKey, Timestamp), RotateError> {
+    let activates_at = if cut_off { now } else { now.saturating_add(PUBLISHED_AHEAD)? };
+    let retire_others = if cut_off { now } else { activates_at.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)? };
+    Ok((SealedKey::generate(algorithm, secrets, now, activates_at, random)?, retire_others))
 }
 
 /// Why the keys were not rotated.

@@ -63,7 +63,7 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
     }
     posted.confirm(&admin).await?;
     let edit = with_grants(&record.user, wanted.clone())?;
-    match admin.store.edit_user(record.user.id, &edit, fingerprint(&posted.form)?, &posted.actor_who(may_edit, admin.clock.now())).await {
+    match posted.operator(&admin).who(may_edit).edit_user(record.user.id, &edit, fingerprint(&posted.form)?).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/access?said=access")))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use askama::Template;
 use axum::extract::State;
 use countersign::session::{SessionId, device_in_words};
-use countersign::store::admin::{AuditKind, AuditRow, AuditSearch};
+use countersign::store::admin::{AuditKind, AuditRow, AuditSearch, Who};
 use countersign::user::UserId;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -16,7 +16,7 @@ use super::forms::Form;
 use super::frame::{Frame, When, shown};
 use super::gate::{Query, Staff};
 use super::listing::{Choice, PAGE_ROWS, Pager, place, unknown_choice};
-use super::person::{Names, asked};
+use super::person::{Names, asked, asked_who};
 use super::rules::{Permit, may};
 use super::{Admin, Answer};
 
@@ -58,7 +58,7 @@ pub(super) async fn search(admin: &Admin, query: &Form) -> Result<AuditSearch, F
     let day = "That is no date. Write one such as 2026-11-24.";
     let since = filled(query, "since", |text| start_of(text, 0), day)?;
     let until = filled(query, "until", |text| start_of(text, 1), day)?;
-    let (actor, user) = (asked(admin, query, "by").await?, asked(admin, query, "user").await?);
+    let (actor, user) = (asked_who(admin, query, "by").await?, asked(admin, query, "user").await?);
     Ok(AuditSearch { kind, actor, user, session, ip, since, until, from: None, limit: 0 })
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> 
         when: row.line.at.into(),
         what: told(row.line.kind, &row.word),
         is_grave: KINDS.iter().any(|(kind, _, _, grave)| *kind == row.line.kind && *grave),
-        actor: row.line.actor.map(|id| names.link(id, linked)).unwrap_or_default(),
+        actor: row.line.actor.as_ref().map(|who| names.link_who(who, linked)).unwrap_or_default(),
         user: row.line.user.map(|id| names.link(id, linked)).unwrap_or_default(),
         ip: row.line.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         session: row.line.session.filter(|_| sessions),
@@ -105,7 +105,7 @@ pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> 
 
 /// Who is mentioned in these rows.
 pub(super) fn users_in(rows: &[AuditRow]) -> Vec<UserId> {
-    rows.iter().flat_map(|row| [row.line.actor, row.line.user]).flatten().collect()
+    rows.iter().flat_map(|row| [row.line.actor.as_ref().and_then(Who::user), row.line.user]).flatten().collect()
 }
 
 /// A kind in words; the database's own word for one that this program does not know.
@@ -145,7 +145,7 @@ struct List<'a> {
 }
 
 /// Every kind: the word in an address, the words for people, whether somebody should look at it.
-const KINDS: [(AuditKind, &str, &str, bool); 27] = [
+const KINDS: [(AuditKind, &str, &str, bool); 28] = [
     (AuditKind::Login, "login", "Signed in", false),
     (AuditKind::LoginFailed, "login-failed", "Sign-in failed", false),
     (AuditKind::LoginThrottled, "login-throttled", "Sign-in put off", false),
@@ -173,6 +173,7 @@ const KINDS: [(AuditKind, &str, &str, bool); 27] = [
     (AuditKind::PermissionDeleted, "permission-deleted", "Deleted a permission", false),
     (AuditKind::KeysRotated, "keys-rotated", "Rotated the keys", false),
     (AuditKind::KeyRetired, "key-retired", "Retired a key", false),
+    (AuditKind::StoreMoved, "store-moved", "Moved everything here", false),
 ];
 
 #[cfg(test)]

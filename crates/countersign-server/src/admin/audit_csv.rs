@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use countersign::store::StoreError;
-use countersign::store::admin::{AuditRow, AuditSearch};
+use countersign::store::admin::{AuditRow, AuditSearch, Who};
 use countersign::user::UserId;
 
 use super::audit::{search, told, users_in};
@@ -50,8 +50,11 @@ impl Log {
             row.id.to_string(),
             line.at.to_string(),
             told(line.kind, &row.word),
-            id(line.actor),
-            name(line.actor),
+            line.actor.as_ref().map(ToString::to_string).unwrap_or_default(),
+            match &line.actor {
+                Some(Who::User(id)) => name(Some(*id)),
+                other => other.as_ref().map(ToString::to_string).unwrap_or_default(),
+            },
             id(line.user),
             name(line.user),
             line.session.map(|session| session.to_string()).unwrap_or_default(),

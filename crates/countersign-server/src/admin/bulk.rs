@@ -65,7 +65,7 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
         posted.confirm(&admin).await?;
     }
     for (done, some) in (0..).step_by(TOGETHER).zip(ids.chunks(TOGETHER)) {
-        match admin.store.act_on_users(some, act, &posted.actor_who(rule, admin.clock.now())).await {
+        match posted.operator(&admin).who(rule).act_on_users(some, act).await {
             Ok(_) => {}
             Err(error) if done == 0 => return Err(error.into()),
             Err(error) => {

@@ -16,7 +16,7 @@ use super::listing::{counted, unknown_choice};
 use super::rules::{Permit, may};
 use super::{Admin, Answer};
 use crate::command::check::{Verdict, look};
-use crate::command::keys::KeyState;
+use crate::operate::keys::KeyState;
 use crate::record::hour;
 
 pub(super) async fn dashboard(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use countersign::clock::Random;
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, AuditKind, AuditLine};
+use countersign::store::admin::AdminStore;
 use countersign::user::NewUser;
 
 use super::fault::Fault;
@@ -65,10 +65,10 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
         errors.add(field, what);
         page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors))
     };
-    let now = admin.clock.now();
+    let ip = Some(knock.peer.ip);
     let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded.clone()) };
     // Of two who come at once with the link, on whichever nodes, the second finds it used.
-    let user = match admin.store.use_first_link(token.bytes(), new, now).await {
+    let user = match admin.store.use_first_link(token.bytes(), new, ip, admin.clock.now()).await {
         Ok(Some(user)) => user,
         Ok(None) => return Err(closed()),
         Err(StoreError::UsernameTaken) => return Ok(taken("username", NAME_TAKEN)),
@@ -76,16 +76,6 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
         Err(error) => return Err(error.into()),
     };
     tracing::info!(user = %user.id, ip = %knock.peer.ip, "the first superuser was made");
-    let detail = format!("{}, the first superuser", user.username);
-    admin.recorder.note(AuditLine {
-        at: now,
-        kind: AuditKind::UserAdded,
-        actor: None,
-        user: Some(user.id),
-        session: None,
-        ip: Some(knock.peer.ip),
-        detail,
-    });
     let entered = enter(&admin, user.id, &encoded, &knock.peer, "/admin/?said=welcome").await?;
     Ok(entered.unwrap_or_else(|| redirect("/admin/sign-in")))
 }

@@ -20,7 +20,7 @@ use countersign::http::origin::Origins;
 use countersign::http::source::check_source;
 use countersign::http::{BODY_LIMIT, Peer, is_no_other_charset, is_plain};
 use countersign::password::Password;
-use countersign::store::admin::{Actor, AdminSession, Rule};
+use countersign::store::admin::AdminSession;
 use countersign::user::User;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ use super::fault::Fault;
 use super::forms::Form;
 use super::rules::{Permit, may};
 use super::sign_in::confirmation;
+use crate::operate::Operator;
 
 /// Whoever is signed in, with a session that still counts.
 #[derive(Debug)]
@@ -112,14 +113,9 @@ pub(super) struct Posted {
 }
 
 impl Posted {
-    /// Who does it, for the audit log.
-    pub(super) fn actor(&self, now: Timestamp) -> Actor {
-        Actor { user: self.staff.user.id, ip: Some(self.peer.ip), now, may: None }
-    }
-
-    /// The same, with the rule that the store asks once more in the transaction: what the operator may is what they may then.
-    pub(super) fn actor_who(&self, may: Rule, now: Timestamp) -> Actor {
-        Actor { may: Some(may), ..self.actor(now) }
+    /// Whoever does it, now.
+    pub(super) fn operator<'a>(&self, admin: &'a Admin) -> Operator<'a> {
+        Operator::staff(&*admin.store, self.staff.user.id, self.peer.ip, admin.clock.now())
     }
 
     /// Before something dangerous: asks for the password, unless it was entered lately. What was filled in comes back with it.

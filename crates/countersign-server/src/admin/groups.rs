@@ -63,7 +63,7 @@ pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, p
     posted.staff.needs(Permit::DeleteGroup)?;
     let record = record(&admin, &id).await?;
     posted.confirm(&admin).await?;
-    admin.store.delete_group(record.id, &posted.actor(admin.clock.now())).await?;
+    posted.operator(&admin).delete_group(record.id).await?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/groups/?said=group-deleted"))
 }
@@ -111,8 +111,7 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
     }
     posted.confirm(admin).await?;
     let seen = record.map(|_| fingerprint(&posted.form)).transpose()?;
-    let by = posted.actor(admin.clock.now());
-    match admin.store.save_group(record.map(|record| record.id), &filled.name, &filled.permissions, seen, &by).await {
+    match posted.operator(admin).save_group(record.map(|record| record.id), &filled.name, &filled.permissions, seen).await {
         Ok(id) => {
             admin.auth.catch_up().await?;
             let said = if record.is_some() { "group-saved" } else { "group-added" };

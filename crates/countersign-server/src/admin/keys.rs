@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use countersign::store::admin::{AuditKind, AuditLine};
+use countersign::store::admin::AdminError;
 use countersign::token::{KeyId, SealedKey};
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,8 +13,8 @@ use super::gate::{Posted, Query, Staff};
 use super::rules::{Permit, may};
 use super::user_add::own_password;
 use super::{Admin, Answer};
-use crate::command::keys::{KeyState, rotate_keys, states};
 use crate::failure::Failure;
+use crate::operate::keys::{KeyState, NotRetired, states};
 
 pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
     staff.needs(Permit::ViewKey)?;
@@ -42,46 +42,38 @@ pub(super) async fn rotate(State(admin): State<Admin>, posted: Posted) -> Answer
     };
     posted.confirm(&admin).await?;
     let world = admin.world();
-    let id = rotate_keys(&world, cut_off).await.map_err(|failure| failed(&failure))?;
-    let detail = format!("made {id}{}", if cut_off { "; the old keys are cut off" } else { "" });
-    note(&admin, &posted, AuditKind::KeysRotated, detail);
+    posted.operator(&admin).rotate_keys(&world, cut_off).await.map_err(|failure| failed(&failure))?;
     admin.auth.catch_up().await?;
     Ok(redirect(if cut_off { "/admin/keys/?said=cut-off" } else { "/admin/keys/?said=rotated" }))
 }
 
 pub(super) async fn retire(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
     posted.staff.needs(Permit::ChangeKey)?;
-    let gone = || Fault::gone("There is no such key.");
     let id: KeyId = id.parse().map_err(|_| gone())?;
-    let keys = admin.store.keys().await?;
-    let now = admin.clock.now();
-    let state = keys.iter().zip(states(&keys, now)).find(|(key, _)| key.id == id).map(|(_, state)| state).ok_or_else(gone)?;
-    match state {
-        KeyState::Verifying => {}
-        KeyState::Retired => return Err(Fault::conflict("This key is retired already.")),
-        KeyState::Signing => {
-            return Err(Fault::conflict(
-                "This key signs. Without it nobody could sign in: rotate first, and retire it when another one signs.",
-            ));
-        }
-        KeyState::Next => {
-            return Err(Fault::conflict(
-                "This key is the next to sign. Without it nobody could sign in when the others are gone: rotate first.",
-            ));
-        }
-    }
+    posted.operator(&admin).may_retire(id).await.map_err(kept)?;
     posted.confirm(&admin).await?;
-    if !admin.store.retire_key(id, now).await? {
-        return Err(gone());
-    }
-    note(&admin, &posted, AuditKind::KeyRetired, format!("retired {id}"));
+    posted.operator(&admin).retire_key(id).await.map_err(kept)?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/keys/?said=retired"))
 }
 
-fn note(admin: &Admin, posted: &Posted, kind: AuditKind, detail: String) {
-    let by = posted.actor(admin.clock.now());
-    admin.recorder.note(AuditLine { at: by.now, kind, actor: Some(by.user), user: None, session: None, ip: by.ip, detail });
+/// Why a key stays.
+fn kept(why: NotRetired) -> Fault {
+    match why {
+        NotRetired::Already => Fault::conflict("This key is retired already."),
+        NotRetired::Signing => {
+            Fault::conflict("This key signs. Without it nobody could sign in: rotate first, and retire it when another one signs.")
+        }
+        NotRetired::Next => {
+            Fault::conflict("This key is the next to sign. Without it nobody could sign in when the others are gone: rotate first.")
+        }
+        NotRetired::Store(AdminError::Gone) => gone(),
+        NotRetired::Store(error) => error.into(),
+    }
+}
+
+fn gone() -> Fault {
+    Fault::gone("There is no such key.")
 }
 
 fn failed(failure: &Failure) -> Fault {

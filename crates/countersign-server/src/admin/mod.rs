@@ -43,11 +43,12 @@ use axum::routing::{any, get, post};
 use countersign::clock::{Clock, OsRandom, Random, SystemClock};
 use countersign::http::origin::Origin;
 use countersign::store::StoreError;
-use countersign::store::admin::{Actor, AdminError, AdminStore, PermissionText};
+use countersign::store::admin::{AdminError, AdminStore, PermissionText};
 use countersign::{Auth, Settings};
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::operate::Operator;
 use crate::record::Recorder;
 use crate::world::World;
 use first_user::FirstUser;
@@ -166,13 +167,13 @@ impl Admin {
     /// The permissions that the pages ask for, so that they can be given.
     async fn add_permissions(&self) -> Result<(), StoreError> {
         let there = self.store.permissions().await?;
-        let by = Actor { user: person::NOBODY, ip: None, now: self.clock.now(), may: None };
+        let server = Operator::server(&*self.store, self.clock.now());
         for (_, app, codename, name) in rules::Permit::ALL {
             if there.iter().any(|row| row.text.app == app && row.text.codename == codename) {
                 continue;
             }
             let text = PermissionText { app: app.to_owned(), codename: codename.to_owned(), name: name.to_owned() };
-            match self.store.save_permission(None, &text, &by).await {
+            match server.save_permission(None, &text).await {
                 // Another node was quicker.
                 Ok(_) | Err(AdminError::NameTaken) => {}
                 Err(AdminError::Store(error)) => return Err(error),

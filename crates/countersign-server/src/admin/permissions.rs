@@ -24,7 +24,7 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
     let mut errors = Errors::default();
     let text = read(&posted.form, &mut errors);
     if errors.is_empty() {
-        match admin.store.save_permission(None, &text, &posted.actor(admin.clock.now())).await {
+        match posted.operator(&admin).save_permission(None, &text).await {
             Ok(_) if may(&posted.staff.user, Permit::ViewPermission) => return Ok(redirect("/admin/permissions/?said=permission-added")),
             Ok(_) => return Ok(redirect("/admin/?said=permission-added")),
             Err(AdminError::NameTaken) => errors.add("codename", "There is a permission of this app and codename already."),
@@ -58,7 +58,7 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
         if text.app != row.text.app || text.codename != row.text.codename {
             posted.confirm(&admin).await?;
         }
-        match admin.store.save_permission(Some(row.id), &text, &posted.actor(admin.clock.now())).await {
+        match posted.operator(&admin).save_permission(Some(row.id), &text).await {
             Ok(_) => {
                 admin.auth.catch_up().await?;
                 return Ok(redirect("/admin/permissions/?said=permission-saved"));
@@ -74,7 +74,7 @@ pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, p
     posted.staff.needs(Permit::DeletePermission)?;
     let row = row(&admin, &id).await?;
     posted.confirm(&admin).await?;
-    admin.store.delete_permission(row.id, &posted.actor(admin.clock.now())).await?;
+    posted.operator(&admin).delete_permission(row.id).await?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/permissions/?said=permission-deleted"))
 }

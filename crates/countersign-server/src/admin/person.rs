@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use countersign::store::StoreError;
-use countersign::store::admin::AdminStore;
+use countersign::store::admin::{AdminStore, Who};
 use countersign::user::UserId;
 
 use super::Admin;
 use super::fault::Fault;
 use super::forms::Form;
+use crate::operate::NOBODY;
 
 /// The names of some users.
 #[derive(Debug, Default)]
@@ -37,6 +38,15 @@ impl Names {
         self.0.len()
     }
 
+    /// Whoever did something, as HTML.
+    pub(super) fn link_who(&self, who: &Who, linked: bool) -> String {
+        match who {
+            Who::User(id) => self.link(*id, linked),
+            Who::Shell(name) => format!("{} in the shell", escape(name)),
+            other => escape(&other.to_string()),
+        }
+    }
+
     /// The name of somebody who is still there.
     pub(super) fn get(&self, id: UserId) -> Option<&str> {
         self.0.get(&id)?.as_deref()
@@ -53,8 +63,16 @@ impl Names {
     }
 }
 
-/// Who stands in the audit log for what the server does by itself: no user has this id.
-pub(super) const NOBODY: UserId = UserId::new(0);
+/// Whoever a filter names, as [`asked`] or by the name of the operating system's user: `shell:NAME`.
+///
+/// # Errors
+/// A page that says that there is none.
+pub(super) async fn asked_who(admin: &Admin, query: &Form, field: &str) -> Result<Option<Who>, Fault> {
+    if let Some(who) = Who::from_name(query.text(field).trim()) {
+        return Ok(Some(who));
+    }
+    Ok(asked(admin, query, field).await?.map(Who::User))
+}
 
 /// The user whom a filter names, by user name, e-mail address or id.
 ///

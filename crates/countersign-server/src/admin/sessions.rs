@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use countersign::session::{RevokedReason, Session, SessionId, Transport, device_in_words};
-use countersign::store::admin::{AuditKind, AuditLine, AuditSearch, SessionSearch, UserAct};
+use countersign::store::admin::{AuditSearch, SessionSearch};
 use countersign::user::UserId;
 use jiff::Timestamp;
 
@@ -114,7 +114,7 @@ pub(super) async fn end(State(admin): State<Admin>, posted: Posted) -> Answer {
             let gone = || Fault::gone("There is no such user.");
             let id = posted.form.text("of").parse::<UserId>().map_err(|_| gone())?;
             admin.store.user_by_id(id).await?.ok_or_else(gone)?;
-            admin.store.act_on_users(&[id], UserAct::EndSessions, &posted.actor_who(may_end_sessions, admin.clock.now())).await?;
+            posted.operator(&admin).who(may_end_sessions).end_user_sessions(id).await?;
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/sessions/?user={id}&said=ended")))
         }
@@ -132,7 +132,7 @@ async fn end_some(admin: &Admin, posted: &Posted) -> Answer {
     if ids.len() > AT_ONCE {
         return Err(Fault::bad(format!("At most {AT_ONCE} sessions at once, please.")));
     }
-    admin.store.end_sessions(&ids, &posted.actor(admin.clock.now())).await?;
+    posted.operator(admin).end_sessions(&ids).await?;
     admin.auth.catch_up().await?;
     Ok(redirect(&match ids.as_slice() {
         [id] => format!("/admin/sessions/{id}/?said=ended"),
@@ -145,18 +145,8 @@ async fn end_all(admin: &Admin, posted: &Posted) -> Answer {
         return Err(Fault::forbidden("Only a superuser ends the sessions of everybody."));
     }
     posted.confirm(admin).await?;
-    let by = posted.actor(admin.clock.now());
-    let ended = admin.store.revoke_sessions_begun_by(by.now, by.now).await?;
-    let detail = format!("every session of everybody: {ended}");
-    admin.recorder.note(AuditLine {
-        at: by.now,
-        kind: AuditKind::SessionsEnded,
-        actor: Some(by.user),
-        user: None,
-        session: None,
-        ip: by.ip,
-        detail,
-    });
+    let ended = posted.operator(admin).end_all_sessions().await?;
+    tracing::info!(sessions = ended, "ended every session of everybody");
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/sessions/?said=ended"))
 }

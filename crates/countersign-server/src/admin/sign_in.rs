@@ -8,7 +8,7 @@ use axum::response::Response;
 use countersign::PasswordRefused;
 use countersign::http::Peer;
 use countersign::password::{EncodedPassword, Password};
-use countersign::store::admin::{AdminSession, AuditKind, AuditLine};
+use countersign::store::admin::{AdminSession, AuditKind, AuditLine, Who};
 use countersign::user::{Account, UserId};
 
 use super::fault::Fault;
@@ -110,7 +110,10 @@ pub(super) fn confirmation(status: StatusCode, posted: &Posted, path: &str, prob
 fn note(admin: &Admin, kind: AuditKind, user: Option<UserId>, peer: &Peer) {
     let at = admin.clock.now();
     let actor = if kind == AuditKind::AdminLogin || kind == AuditKind::AdminLogout { user } else { None };
-    admin.recorder.note(AuditLine { at, kind, actor, user, session: None, ip: Some(peer.ip), detail: String::new() });
+    let (actor, ip) = (actor.map(Who::User), Some(peer.ip));
+    let line = AuditLine { at, kind, actor, user, session: None, ip, detail: String::new() };
+    line.log();
+    admin.recorder.note(line);
 }
 
 /// Where to go after signing in: a page of ours, or the dashboard.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::password::{EncodedPassword, Password, UserAttributes, validate};
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminError, Grants};
+use countersign::store::admin::AdminError;
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, Username};
 
 use super::field::{Errors, Field};
@@ -108,7 +108,7 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
         is_superuser,
         ..NewUser::new(username, names.email(&mut Errors::default()), encoded)
     };
-    match admin.store.add_user(new, &Grants::default(), &posted.actor(admin.clock.now())).await {
+    match posted.operator(&admin).add_user(new).await {
         Ok(user) if may(&staff.user, Permit::ViewUser) => Ok(redirect(&format!("/admin/users/{}/?said=added", user.id))),
         Ok(_) => Ok(redirect("/admin/?said=added")),
         Err(AdminError::Store(StoreError::UsernameTaken) | AdminError::NameTaken) => {

@@ -55,7 +55,7 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
         posted.confirm(&admin).await?;
     }
     let id = record.user.id;
-    match admin.store.edit_user(id, &edit, seen, &posted.actor_who(may_edit, admin.clock.now())).await {
+    match posted.operator(&admin).who(may_edit).edit_user(id, &edit, seen).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/?said=saved")))

@@ -35,7 +35,7 @@ pub(super) async fn set(State(admin): State<Admin>, Path(id): Path<String>, post
         };
         (admin.auth.passwords().hash(&password).await?, "password")
     };
-    admin.store.set_password(user.id, &encoded, &posted.actor_who(may_set_password, admin.clock.now())).await?;
+    posted.operator(&admin).who(may_set_password).set_password(user.id, &encoded).await?;
     admin.auth.catch_up().await?;
     Ok(redirect(&format!("/admin/users/{}/?said={said}", user.id)))
 }

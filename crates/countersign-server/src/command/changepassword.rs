@@ -2,7 +2,7 @@
 
 use clap::Args;
 use countersign::password::UserAttributes;
-use jiff::Timestamp;
+use countersign::store::admin::AdminError;
 
 use super::output::{line, note};
 use super::prompt::{self, Asking};
@@ -38,8 +38,9 @@ impl ChangePassword {
             if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about, asking)? };
 
         let encoded = world.passwords()?.hash(&password).await?;
-        if !world.store.reset_password(user.id, &encoded, Timestamp::now()).await? {
-            return Err(Failure::new("the user was deleted meanwhile"));
+        match world.operator().set_password(user.id, &encoded).await {
+            Err(AdminError::Gone) => return Err(Failure::new("the user was deleted meanwhile")),
+            other => other?,
         }
         line(format!("Changed the password of {} and ended all sessions of this user.", user.username));
         Ok(())

@@ -3,7 +3,6 @@
 use clap::Args;
 use countersign::password::UserAttributes;
 use countersign::user::{Email, NewUser};
-use jiff::Timestamp;
 
 use super::newcomer::{Newcomer, Whose};
 use super::output::line;
@@ -45,7 +44,7 @@ impl CreateSuperuser {
         let world = World::open(config, Wanted::ThereOrNew).await?;
         let encoded = world.passwords()?.hash(&password).await?;
         let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded) };
-        let user = world.store.create_user(new, Timestamp::now()).await?;
+        let user = world.operator().add_user(new).await?;
         line(format!("Made the superuser {} with the id {}.", user.username, user.id));
         Ok(())
     }

@@ -1,9 +1,7 @@
 //! `countersign keys …`.
 
 use clap::{Args, Subcommand};
-use countersign::clock::{OsRandom, SystemClock};
-use countersign::key_rotation::rotate;
-use countersign::token::{KeyId, SealedKey};
+use countersign::token::KeyId;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -11,6 +9,7 @@ use serde_json::json;
 use super::output::{self, line, note, short, table, text};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::operate::keys::states;
 use crate::world::{Wanted, World};
 
 /// List, rotate and export the keys that access tokens are signed with
@@ -96,7 +95,7 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
 }
 
 async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
-    let id = rotate_keys(world, cut_off).await?;
+    let id = world.operator().rotate_keys(world, cut_off).await?;
     line(match cut_off {
         true => format!("Made the key {id}. The old keys are cut off; clients get new access tokens with their next refresh."),
         false => format!(
@@ -104,71 +103,6 @@ async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure
         ),
     });
     Ok(())
-}
-
-/// Makes a new key, after a look whether the live ones open with the secret; its id.
-///
-/// # Errors
-/// A live key that does not open, unless the old keys are cut off: the secret would be the wrong one. Otherwise the store's.
-pub(crate) async fn rotate_keys(world: &World<'_>, cut_off: bool) -> Result<KeyId, Failure> {
-    let settings = world.config.settings()?;
-    let secrets = world.secrets().await?;
-    // What cannot be opened must not be added to: the secret would be the wrong one. Unless it is lost for good, and the old keys are to go.
-    if !cut_off {
-        for key in world.store.keys().await?.iter().filter(|key| key.is_live(Timestamp::now())) {
-            key.open(&secrets)?;
-        }
-    }
-    Ok(rotate(&*world.store, &secrets, settings.signing_algorithm, settings.access_lifetime, cut_off, &SystemClock, &OsRandom).await?)
-}
-
-/// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyState {
-    /// It signs every new token.
-    Signing,
-    /// It verifies what it signed before.
-    Verifying,
-    /// It is published, and signs soon.
-    Next,
-    /// Nothing that it signed counts any more.
-    Retired,
-}
-
-impl KeyState {
-    /// In a word.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Verifying => "verifying",
-            Self::Next => "next",
-            Self::Retired => "retired",
-        }
-    }
-
-    /// In a sentence.
-    pub(crate) const fn told(self) -> &'static str {
-        match self {
-            Self::Signing => "Every new access token is signed with it.",
-            Self::Verifying => "What it signed still counts, until it retires.",
-            Self::Next => "It is published, so that verifiers know it, and signs soon.",
-            Self::Retired => "Nothing that it signed counts any more.",
-        }
-    }
-}
-
-/// What each of the keys is for: the newest active one signs; those before it verify; those behind it wait.
-pub(crate) fn states(keys: &[SealedKey], now: Timestamp) -> Vec<KeyState> {
-    let signing = keys.iter().rposition(|key| key.is_live(now) && key.activates_at <= now);
-    keys.iter()
-        .enumerate()
-        .map(|(i, key)| match signing {
-            _ if !key.is_live(now) => KeyState::Retired,
-            Some(signing) if i == signing => KeyState::Signing,
-            _ if key.activates_at > now => KeyState::Next,
-            _ => KeyState::Verifying,
-        })
-        .collect()
 }
 
 async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::{line, note, table};
 use crate::config::without_password;
 use crate::failure::Failure;
+use crate::operate;
 
 /// Move everything from one database into another: from SQLite to PostgreSQL, or back
 ///
@@ -49,7 +50,7 @@ impl Move {
         let mut tell = |progress| bar.tell(progress);
         transfer::copy(&mut *source, &mut *target, &mut tell).await?;
         let compared = transfer::compare(&mut *source, &mut *target, &mut tell).await?;
-        target.finish().await?;
+        target.finish(&transfer::moved(&from, &operate::shell())).await?;
         bar.end();
         report(compared);
         line(format!("Moved from {from} to {to}; every row is the same on both sides."));

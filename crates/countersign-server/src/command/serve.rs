@@ -49,7 +49,7 @@ impl Serve {
             let world = World::open(config, Wanted::UpToDate { anew: self.new }).await?;
             let secrets = world.secrets().await?;
             if let Some(backup) = self.after_restore {
-                let ended = world.store.revoke_sessions_begun_by(backup, Timestamp::now()).await?;
+                let ended = world.operator().end_sessions_begun_by(backup).await?;
                 tracing::info!(sessions = ended, %backup, "ended the sessions of the restored backup");
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use clap::{ArgGroup, Args, Subcommand};
-use countersign::session::{RevokedReason, Session, SessionId};
+use countersign::session::{Session, SessionId};
 use countersign::user::UserId;
 use jiff::Timestamp;
 use serde_json::json;
@@ -129,7 +129,7 @@ async fn of_user(world: &World<'_>, user: UserId, many: u32, now: Timestamp) -> 
 }
 
 async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
-    if !world.store.revoke_session(id, None, RevokedReason::Admin, Timestamp::now()).await? {
+    if world.operator().end_sessions(&[id]).await? == 0 {
         return Err(Failure::new(format!("there is no live session {id}; `countersign session list` shows them")));
     }
     line(format!("Ended the session {id}."));
@@ -138,7 +138,7 @@ async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
 
 async fn revoke_all(world: &World<'_>, named: &str) -> Result<(), Failure> {
     let user = world.user(named).await?;
-    let ended = world.store.revoke_user_sessions(user.id, None, RevokedReason::Admin, Timestamp::now()).await?;
+    let ended = world.operator().end_user_sessions(user.id).await?;
     line(format!("Ended {ended} {} of {}.", if ended == 1 { "session" } else { "sessions" }, user.username));
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use countersign::password::{EncodedPassword, UserAttributes};
+use countersign::store::admin::UserAct;
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
-use jiff::Timestamp;
 
 use super::newcomer::{Newcomer, Whose};
 use super::output::{JsonList, json, line, short, table};
@@ -137,7 +137,7 @@ impl Create {
             is_staff: self.staff,
             ..NewUser::new(username, email, encoded)
         };
-        let user = world.store.create_user(new, Timestamp::now()).await?;
+        let user = world.operator().add_user(new).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
@@ -204,7 +204,8 @@ async fn show(world: &World<'_>, named: &str, as_json: bool) -> Result<(), Failu
 
 async fn set_active(world: &World<'_>, named: &str, active: bool) -> Result<(), Failure> {
     let user = world.user(named).await?;
-    world.store.set_active(user.id, active, Timestamp::now()).await?;
+    let act = if active { UserAct::Activate } else { UserAct::Deactivate };
+    world.operator().act_on_users(&[user.id], act).await?;
     line(match active {
         true => format!("{} may sign in again.", user.username),
         false => format!("{} is deactivated; all sessions of this user are ended.", user.username),
@@ -223,7 +224,7 @@ async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Fai
             return Err(Failure::new("nothing was deleted"));
         }
     }
-    world.store.delete_user(user.id, Timestamp::now()).await?;
+    world.operator().act_on_users(&[user.id], UserAct::Delete).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
 }

@@ -41,7 +41,7 @@ fn on_two_nodes_after<F: Future<Output = ()>>(sqlite_shell: &str, postgres_shell
 const ACTS: [&str; 8] = ["deactivate", "delete", "reset", "set", "edit", "act: deactivate", "act: delete", "demote"];
 
 async fn act(store: &dyn AdminStore, what: &str, user: &User) {
-    let by = Actor { user: UserId::new(900), ip: None, now: after(2), may: None };
+    let by = Actor::staff(UserId::new(900), None, after(2));
     let unusable = EncodedPassword::unusable();
     let edit = async |edit: fn(&mut UserEdit)| {
         let record = store.user_record(user.id).await.unwrap().unwrap();

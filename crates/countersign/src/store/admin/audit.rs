@@ -1,5 +1,6 @@
 //! The audit log: its lines, their kinds, and which of them are asked for.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -12,12 +13,12 @@ use crate::user::UserId;
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine};
+/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Who};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(ada.id), user: Some(ada.id), session: None, ip: None, detail: String::new() };
+/// let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(Who::User(ada.id)), user: Some(ada.id), session: None, ip: None, detail: String::new() };
 /// store.note(&[line]).await.unwrap();
 /// # });
 /// ```
@@ -27,8 +28,8 @@ pub struct AuditLine {
     pub at: Timestamp,
     /// What happened.
     pub kind: AuditKind,
-    /// Who did it; `None` for who was not signed in, or for the command line.
-    pub actor: Option<UserId>,
+    /// Who did it; `None` for who was not signed in.
+    pub actor: Option<Who>,
     /// To whom it happened.
     pub user: Option<UserId>,
     /// In which session.
@@ -39,16 +40,144 @@ pub struct AuditLine {
     pub detail: String,
 }
 
+impl AuditLine {
+    /// Tells the log stream of the line: an event of the level `info`, or `warn` for a failed login
+    /// to the admin site, of the target `countersign::audit`. The [`AdminStore`](super::AdminStore)'s
+    /// acts tell of theirs when they are done.
+    ///
+    /// ```
+    /// use countersign::store::admin::{AuditKind, AuditLine, Who};
+    ///
+    /// let at = jiff::Timestamp::UNIX_EPOCH;
+    /// let actor = Some(Who::shell("ada"));
+    /// let line = AuditLine { at, kind: AuditKind::KeysRotated, actor, user: None, session: None, ip: None, detail: String::new() };
+    /// line.log();
+    /// ```
+    pub fn log(&self) {
+        let [actor, user, session, ip] = [
+            self.actor.as_ref().map(ToString::to_string),
+            self.user.map(|user| user.to_string()),
+            self.session.map(|session| session.to_string()),
+            self.ip.map(|ip| ip.to_string()),
+        ];
+        let detail: String = self.detail.chars().take(DETAIL_MAX_CHARS).collect();
+        macro_rules! tell {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "countersign::audit",
+                    kind = self.kind.as_str(),
+                    actor,
+                    user,
+                    session,
+                    ip,
+                    detail,
+                    "a line of the audit log"
+                )
+            };
+        }
+        if self.kind == AuditKind::AdminLoginFailed {
+            tell!(warn);
+        } else {
+            tell!(info);
+        }
+    }
+}
+
+/// Who did something, as the audit log names them.
+///
+/// ```
+/// use countersign::store::admin::Who;
+/// use countersign::user::UserId;
+///
+/// assert_eq!(Who::User(UserId::new(7)).to_string(), "7");
+/// assert_eq!(Who::shell("ada").to_string(), "shell:ada");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Who {
+    /// A user.
+    User(UserId),
+    /// Whoever ran a command on the server's machine: the operating system's user, by name.
+    Shell(String),
+}
+
+impl Who {
+    /// Whoever ran a command, by the name of the operating system's user: what there is of it but
+    /// control characters, up to 100 characters.
+    ///
+    /// ```
+    /// use countersign::store::admin::Who;
+    ///
+    /// assert_eq!(Who::shell("a\nb"), Who::Shell("ab".to_owned()));
+    /// ```
+    pub fn shell(os_user: &str) -> Self {
+        Self::Shell(os_user.chars().filter(|c| !c.is_control()).take(OS_USER_MAX_CHARS).collect())
+    }
+
+    /// Whoever a text names that is no user's id, such as `shell:ada`.
+    ///
+    /// ```
+    /// use countersign::store::admin::Who;
+    ///
+    /// assert_eq!(Who::from_name("shell:ada"), Some(Who::shell("ada")));
+    /// assert_eq!(Who::from_name("ada"), None);
+    /// ```
+    pub fn from_name(text: &str) -> Option<Self> {
+        text.strip_prefix(SHELL).map(Self::shell)
+    }
+
+    /// The user; `None` for whoever is none.
+    ///
+    /// ```
+    /// use countersign::store::admin::Who;
+    /// use countersign::user::UserId;
+    ///
+    /// assert_eq!(Who::User(UserId::new(7)).user(), Some(UserId::new(7)));
+    /// assert_eq!(Who::shell("ada").user(), None);
+    /// ```
+    pub fn user(&self) -> Option<UserId> {
+        if let Self::User(id) = self { Some(*id) } else { None }
+    }
+
+    /// The name of whoever is no user, such as `shell:ada`.
+    ///
+    /// ```
+    /// use countersign::store::admin::Who;
+    ///
+    /// assert_eq!(Who::shell("ada").name().as_deref(), Some("shell:ada"));
+    /// ```
+    pub fn name(&self) -> Option<String> {
+        if let Self::Shell(name) = self { Some(format!("{SHELL}{name}")) } else { None }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Shell(name) => write!(f, "{SHELL}{name}"),
+        }
+    }
+}
+
+/// What stands before the name of the operating system's user.
+const SHELL: &str = "shell:";
+
+const OS_USER_MAX_CHARS: usize = 100;
+
+/// What of a detail is kept.
+pub(crate) const DETAIL_MAX_CHARS: usize = 1_000;
+
 /// A line of the audit log.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine, AuditSearch};
+/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine, AuditSearch, Who};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// # let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(ada.id), user: Some(ada.id), session: None, ip: None, detail: String::new() };
+/// # let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(Who::User(ada.id)), user: Some(ada.id), session: None, ip: None, detail: String::new() };
 /// # store.note(&[line]).await.unwrap();
 /// let page = store.audit(&AuditSearch { limit: 10, ..AuditSearch::default() }).await.unwrap();
 /// assert_eq!((page.rows[0].line.kind, page.rows[0].word.as_str()), (AuditKind::Login, "login"));
@@ -129,13 +258,15 @@ pub enum AuditKind {
     KeysRotated,
     /// A signing key was retired.
     KeyRetired,
+    /// Everything was moved into this store; the detail says where it came from.
+    StoreMoved,
     /// A kind that this program does not know.
     Unknown,
 }
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -163,6 +294,7 @@ impl AuditKind {
         Self::PermissionDeleted,
         Self::KeysRotated,
         Self::KeyRetired,
+        Self::StoreMoved,
     ];
 
     /// The word in the database.
@@ -201,6 +333,7 @@ impl AuditKind {
             Self::PermissionDeleted => "permission_deleted",
             Self::KeysRotated => "keys_rotated",
             Self::KeyRetired => "key_retired",
+            Self::StoreMoved => "store_moved",
             Self::Unknown => "unknown",
         }
     }
@@ -235,8 +368,8 @@ impl AuditKind {
 pub struct AuditSearch {
     /// Only of this kind.
     pub kind: Option<AuditKind>,
-    /// Only what this user did.
-    pub actor: Option<UserId>,
+    /// Only what they did.
+    pub actor: Option<Who>,
     /// Only what happened to this user.
     pub user: Option<UserId>,
     /// Only in this session.

@@ -28,11 +28,12 @@ use serde_json::{Map, Value};
 use super::{Store, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::token::{KeyId, SealedKey};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::user::ProfileChange;
 use crate::user::{Email, NewUser, User, UserId, Username};
 pub use activity::{Counted, Sizes};
-pub use audit::{AuditKind, AuditLine, AuditRow, AuditSearch};
+pub use audit::{AuditKind, AuditLine, AuditRow, AuditSearch, Who};
 pub use page::{Count, Page, Place};
 pub use steps::{STEPS_KEPT, Step, StepKind};
 
@@ -45,7 +46,7 @@ pub use steps::{STEPS_KEPT, Step, StepKind};
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
 /// let inactive = store.find_users(&UserSearch { active: Some(false), limit: 10, ..UserSearch::default() }).await.unwrap();
 /// assert_eq!(inactive.rows[0].username, "ada");
@@ -101,10 +102,11 @@ pub trait AdminStore: Store {
 
     /// Makes the first superuser and closes the link, as one transaction. `None`, and nothing is done, when it
     /// is not this link's token, when it was used, or when there is a superuser, active or not.
+    /// The line says that nobody did it, from `ip`: whoever has the link is nobody yet.
     ///
     /// # Errors
     /// [`StoreError::UsernameTaken`] and [`StoreError::EmailTaken`], and the link stays open; the store's.
-    async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError>;
+    async fn use_first_link(&self, token: [u8; 32], new: NewUser, ip: Option<IpAddr>, now: Timestamp) -> Result<Option<User>, StoreError>;
 
     // Groups and permissions
 
@@ -152,6 +154,30 @@ pub trait AdminStore: Store {
 
     /// Ends these sessions with the reason `admin`; how many were live.
     async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError>;
+
+    /// Ends all sessions of a user with the reason `admin`, those of the admin site too. How many
+    /// were live, but for those of the admin site. One line tells of it, however many there were.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`].
+    async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError>;
+
+    /// Ends every session that began at or before `began` with the reason `admin`; how many. For a
+    /// restored backup, or for a break-in. Those of the admin site go on. The line that tells of it
+    /// is written with the first of them: a large database takes them some at a time.
+    async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError>;
+
+    // Signing keys
+
+    /// Adds a key. The ones before it retire at `retire_others`, as with
+    /// [`add_key`](Store::add_key). See [`rotate_by`](crate::key_rotation::rotate_by).
+    async fn rotate_keys(&self, key: SealedKey, retire_others: Timestamp, by: &Actor) -> Result<(), AdminError>;
+
+    /// Ends a key at once. Which one may go is the caller's business.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`].
+    async fn end_key(&self, id: KeyId, by: &Actor) -> Result<(), AdminError>;
 
     // The admin site's own sessions
 
@@ -206,15 +232,15 @@ pub trait AdminStore: Store {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: Some([192, 0, 2, 7].into()), now, may: None };
+/// let by = Actor::staff(ada.id, Some([192, 0, 2, 7].into()), now);
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
 /// # });
 /// ```
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The operator.
-    pub user: UserId,
-    /// Where the request came from.
+    pub who: Who,
+    /// Where the request came from; `None` where none came.
     pub ip: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
@@ -242,6 +268,33 @@ impl Actor {
         let Some(may) = self.may else { return Ok(()) };
         let operator = operator.ok_or(AdminError::NotAllowed)?;
         if changes.all(|(before, after)| may(operator, before, after)) { Ok(()) } else { Err(AdminError::NotAllowed) }
+    }
+}
+
+impl Actor {
+    /// A user with the right to it, whose request came from `ip`.
+    ///
+    /// ```
+    /// use countersign::store::admin::{Actor, Who};
+    /// use countersign::user::UserId;
+    ///
+    /// let by = Actor::staff(UserId::new(7), Some([192, 0, 2, 7].into()), jiff::Timestamp::UNIX_EPOCH);
+    /// assert_eq!(by.who, Who::User(UserId::new(7)));
+    /// ```
+    pub fn staff(user: UserId, ip: Option<IpAddr>, now: Timestamp) -> Self {
+        Self { who: Who::User(user), ip, now, may: None }
+    }
+
+    /// Whoever ran a command on the server's machine, by the name of the operating system's user.
+    ///
+    /// ```
+    /// use countersign::store::admin::Actor;
+    ///
+    /// let by = Actor::shell("ada", jiff::Timestamp::UNIX_EPOCH);
+    /// assert_eq!(by.who.to_string(), "shell:ada");
+    /// ```
+    pub fn shell(os_user: &str, now: Timestamp) -> Self {
+        Self { who: Who::shell(os_user), ip: None, now, may: None }
     }
 }
 
@@ -370,7 +423,7 @@ impl UserRecord {
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// # use countersign::password::EncodedPassword;
 /// # use countersign::user::{NewUser, Username};
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// let editors = store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let bob = NewUser::new(Username::parse("bob").unwrap(), None, EncodedPassword::unusable());
 /// let bob = store.add_user(bob, &Grants { groups: vec![editors], permissions: vec![] }, &by).await.unwrap();
@@ -396,7 +449,7 @@ pub struct Grants {
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// # let user = ada.clone();
 /// # let edit = UserEdit { username: None, email: None, first_name: "Ada".to_owned(), last_name: user.last_name, is_active: true, is_staff: false, is_superuser: false, grants: None, metadata: user.metadata };
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// let seen = store.user_record(ada.id).await.unwrap().unwrap().fingerprint;
 /// store.edit_user(ada.id, &edit, seen, &by).await.unwrap();
 /// // Whoever still has the old form overwrites nothing.
@@ -420,7 +473,7 @@ pub struct Fingerprint(pub [u8; 16]);
 ///     username: None, email: None, first_name: "Ada".to_owned(), last_name: "Lovelace".to_owned(),
 ///     is_active: true, is_staff: true, is_superuser: false, grants: None, metadata: ada.metadata,
 /// };
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// assert!(store.edit_user(ada.id, &edit, seen, &by).await.unwrap().is_staff);
 /// # });
 /// ```
@@ -469,7 +522,7 @@ impl UserEdit {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Delete, &by).await.unwrap(), 1);
 /// # });
 /// ```
@@ -532,7 +585,7 @@ pub struct WhatGoes {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let groups = store.groups("ed", None, 10).await.unwrap();
 /// assert_eq!((groups[0].name.as_str(), groups[0].permissions), ("editors", 0));
@@ -559,7 +612,7 @@ pub struct GroupRow {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let by = Actor { user: ada.id, ip: None, now, may: None };
+/// let by = Actor::staff(ada.id, None, now);
 /// let id = store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let group = store.group_record(id).await.unwrap().unwrap();
 /// store.save_group(Some(id), "authors", &[], Some(group.fingerprint), &by).await.unwrap();
@@ -594,7 +647,7 @@ impl GroupRecord {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// let text = PermissionText { app: "blog".to_owned(), codename: "publish".to_owned(), name: "Can publish".to_owned() };
-/// let id = store.save_permission(None, &text, &Actor { user: ada.id, ip: None, now, may: None }).await.unwrap();
+/// let id = store.save_permission(None, &text, &Actor::staff(ada.id, None, now)).await.unwrap();
 /// assert_eq!(store.permissions().await.unwrap()[0].id, id);
 /// # });
 /// ```

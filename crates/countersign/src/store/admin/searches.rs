@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::lists::{GATHERED, Window};
 use super::sql::{Dialect, KeyKind, Listing, Param, Sql, Way, without_nul};
-use super::{AuditSearch, SessionSearch, UserOrder, UserSearch};
+use super::{AuditSearch, SessionSearch, UserOrder, UserSearch, Who};
 use crate::user::{UserId, fold};
 
 /// Users as asked for.
@@ -143,7 +143,8 @@ pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
     for (column, param) in [
         ("session_id", asked.session.map(|id| Param::Integer(id.get().cast_signed()))),
         ("user_id", asked.user.map(Param::User)),
-        ("actor_id", asked.actor.map(Param::User)),
+        ("actor_id", asked.actor.as_ref().and_then(Who::user).map(Param::User)),
+        ("actor", asked.actor.as_ref().and_then(Who::name).map(Param::Text)),
         ("ip", asked.ip.map(|ip| Param::Text(ip.to_string()))),
         ("kind", asked.kind.map(|kind| Param::Text(kind.as_str().to_owned()))),
     ] {

@@ -2,14 +2,45 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
+
+use super::audit::DETAIL_MAX_CHARS;
 use super::sql::without_nul;
-use super::{Actor, AuditKind, AuditLine, Grants, GroupRecord, UserEdit};
+use super::{Actor, AdminError, AuditKind, AuditLine, Grants, GroupRecord, UserEdit};
 use crate::session::SessionId;
+use crate::token::SealedKey;
 use crate::user::{NewUser, User, UserId};
 
 /// A line about what an operator did.
 pub(crate) fn line(by: &Actor, kind: AuditKind, user: Option<UserId>, session: Option<SessionId>, detail: impl Into<String>) -> AuditLine {
-    AuditLine { at: by.now, kind, actor: Some(by.user), user, session, ip: by.ip, detail: detail.into() }
+    AuditLine { at: by.now, kind, actor: Some(by.who.clone()), user, session, ip: by.ip, detail: detail.into() }
+}
+
+/// What came of an act, with the lines that were written with it.
+pub(crate) type Acted<T, E = AdminError> = Result<(T, Vec<AuditLine>), E>;
+
+/// What came of an act that is done; the log stream is told of its lines.
+pub(crate) fn logged<T>((done, lines): (T, Vec<AuditLine>)) -> T {
+    lines.iter().for_each(AuditLine::log);
+    done
+}
+
+/// What the line says of a key that was made.
+pub(crate) fn rotated(key: &SealedKey, retire_others: Timestamp, by: &Actor) -> AuditLine {
+    let others = if retire_others <= by.now { "; the old keys are cut off" } else { "" };
+    line(by, AuditKind::KeysRotated, None, None, format!("made {}{others}", key.id))
+}
+
+/// What the line says of the sessions of everybody that were ended.
+pub(crate) fn ended_by(began: Timestamp, by: &Actor) -> AuditLine {
+    let which = if began == by.now { String::new() } else { format!(" that began by {began}") };
+    line(by, AuditKind::SessionsEnded, None, None, format!("every session of everybody{which}"))
+}
+
+/// What the line says of the first superuser, whom nobody made.
+pub(crate) fn first_superuser(user: UserId, name: &str, ip: Option<IpAddr>, at: Timestamp) -> AuditLine {
+    let detail = format!("{name}, the first superuser");
+    AuditLine { at, kind: AuditKind::UserAdded, actor: None, user: Some(user), session: None, ip, detail }
 }
 
 /// Names of groups and permissions that were given and taken, for a line.
@@ -124,5 +155,3 @@ pub(crate) fn clipped(detail: &str) -> String {
 pub(crate) fn address(ip: Option<IpAddr>) -> Option<String> {
     ip.map(|ip| ip.to_string())
 }
-
-const DETAIL_MAX_CHARS: usize = 1_000;

@@ -92,6 +92,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("audit_kind", "audit_events (kind, at, id)"),
     ("audit_user_id", "audit_events (user_id, at, id) WHERE user_id IS NOT NULL"),
     ("audit_actor_id", "audit_events (actor_id, at, id) WHERE actor_id IS NOT NULL"),
+    ("audit_actor", "audit_events (actor, at, id) WHERE actor IS NOT NULL"),
     ("audit_session_id", "audit_events (session_id, at, id) WHERE session_id IS NOT NULL"),
     ("audit_ip", "audit_events (ip, at, id) WHERE ip IS NOT NULL"),
     (TRIGRAMS, "users USING gin (coalesce(username_folded, username) gin_trgm_ops, lower(email COLLATE \"C\") gin_trgm_ops, lower(first_name COLLATE \"C\") gin_trgm_ops, lower(last_name COLLATE \"C\") gin_trgm_ops)"),

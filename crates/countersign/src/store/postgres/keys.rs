@@ -1,6 +1,6 @@
 //! Signing keys in PostgreSQL.
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -16,7 +16,7 @@ pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
 }
 
 /// The key and the retirement of the others are one statement: both, or neither.
-pub(super) async fn add(client: &Object, key: &SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn add(client: &impl GenericClient, key: &SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
     let statement = client
         .prepare_cached(
             "WITH retired AS (UPDATE signing_keys SET retires_at = $7 WHERE retires_at IS NULL OR retires_at > $7)
@@ -29,7 +29,7 @@ pub(super) async fn add(client: &Object, key: &SealedKey, retire_others: Timesta
     Ok(())
 }
 
-pub(super) async fn retire(client: &Object, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn retire(client: &impl GenericClient, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
     let statement = client.prepare_cached("UPDATE signing_keys SET retires_at = $2 WHERE id = $1").await?;
     Ok(client.execute(&statement, &[&id.0.as_slice(), &micros(at)]).await? == 1)
 }

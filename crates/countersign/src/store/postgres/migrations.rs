@@ -70,6 +70,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0007_live_kinds", include_str!("migrations/0007_live_kinds.sql")),
     ("0008_house", include_str!("migrations/0008_house.sql")),
     ("0010_live_sessions", include_str!("migrations/0010_live_sessions.sql")),
+    ("0011_actor", include_str!("migrations/0011_actor.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -1,6 +1,6 @@
 //! Sessions in PostgreSQL.
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -146,7 +146,7 @@ pub(super) async fn revoke_of_user(
 
 /// Ends the first of the sessions that began from `from` to `began`: how many, and from where on there may be more.
 pub(super) async fn revoke_some_begun_by(
-    client: &Object,
+    client: &impl GenericClient,
     from: Timestamp,
     began: Timestamp,
     now: Timestamp,

@@ -10,10 +10,14 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
+use super::columns::micros;
 use super::connect::Address;
 use super::{migrations, told};
 use crate::store::StoreError;
+use crate::store::admin::told::{address, clipped};
+use crate::store::admin::{AuditLine, Who};
 use crate::store::transfer::{Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value};
+use crate::user::UserId;
 
 /// A PostgreSQL database that is moved, or moved into.
 ///
@@ -195,11 +199,31 @@ impl Target for PostgresTransfer {
         Ok(self.client.batch_execute(&sql).await?)
     }
 
-    async fn finish(&mut self) -> Result<(), StoreError> {
+    async fn finish(&mut self, line: &AuditLine) -> Result<(), StoreError> {
         // The planner knows nothing yet of what came.
         let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
         self.client.batch_execute(&format!("ANALYZE {}", names.join(", "))).await?;
-        Ok(self.client.batch_execute(&format!("DROP TABLE {UNFINISHED}")).await?)
+        let id = |id: Option<UserId>| id.map(|id| id.to_string());
+        let actor = line.actor.as_ref();
+        let transaction = self.client.transaction().await?;
+        transaction
+            .execute(
+                "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &[
+                    &micros(line.at),
+                    &line.kind.as_str(),
+                    &id(line.user),
+                    &line.session.map(|id| id.get().cast_signed()),
+                    &id(actor.and_then(Who::user)),
+                    &actor.and_then(Who::name),
+                    &address(line.ip),
+                    &clipped(&line.detail),
+                ],
+            )
+            .await?;
+        transaction.batch_execute(&format!("DROP TABLE {UNFINISHED}")).await?;
+        Ok(transaction.commit().await?)
     }
 }
 

@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use rusqlite::types::{Value as Cell, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
+use super::admin::audit::note;
 use super::columns::{django_date, from_django_date, from_micros, key, micros, read_user_id, unreadable};
 use super::readers::Readers;
 use super::{connect, migrations, open_writer};
 use crate::store::StoreError;
+use crate::store::admin::AuditLine;
 use crate::store::transfer::{FEED, Kind, Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value};
 use crate::user::UserId;
 
@@ -139,8 +141,17 @@ impl Target for SqliteTransfer {
             .await
     }
 
-    async fn finish(&mut self) -> Result<(), StoreError> {
-        self.thread.run(|c| Ok(c.execute_batch(&format!("DROP TABLE {UNFINISHED}; PRAGMA optimize"))?)).await
+    async fn finish(&mut self, line: &AuditLine) -> Result<(), StoreError> {
+        let line = line.clone();
+        self.thread
+            .run(move |c| {
+                in_transaction(c, |c| {
+                    note(c, &[line])?;
+                    Ok(c.execute_batch(&format!("DROP TABLE {UNFINISHED}"))?)
+                })?;
+                Ok(c.execute_batch("PRAGMA optimize")?)
+            })
+            .await
     }
 }
 

@@ -5,7 +5,8 @@
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 //! use countersign::store::sqlite::SqliteTransfer;
-//! use countersign::store::transfer::{begin, compare, copy};
+//! use countersign::store::admin::Actor;
+//! use countersign::store::transfer::{begin, compare, copy, moved};
 //!
 //! # world::block_on(async {
 //! # let directory = tempfile::tempdir().unwrap();
@@ -17,7 +18,8 @@
 //! begin(&mut target, "old.sqlite3", false).await.unwrap();
 //! copy(&mut source, &mut target, &mut |_| ()).await.unwrap();
 //! let same = compare(&mut source, &mut target, &mut |_| ()).await.unwrap();
-//! target.finish().await.unwrap(); // from here on a server may start on it
+//! let line = moved("sqlite:old.sqlite3", &Actor::shell("ada", jiff::Timestamp::now()));
+//! target.finish(&line).await.unwrap(); // from here on a server may start on it
 //! assert!(!same.is_empty());
 //! # });
 //! ```
@@ -30,6 +32,7 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::StoreError;
+use super::admin::{Actor, AuditKind, AuditLine};
 #[cfg(feature = "sqlite")]
 pub(crate) use tables::FEED;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -71,7 +74,6 @@ pub trait Source: Send {
 /// async fn give_up(target: &mut dyn Target) -> Result<(), StoreError> {
 ///     if target.unfinished().await?.is_some() {
 ///         target.clear().await?;
-///         target.finish().await?;
 ///     }
 ///     Ok(())
 /// }
@@ -96,8 +98,8 @@ pub trait Target: Source {
     /// Removes every row that may have come with a move.
     async fn clear(&mut self) -> Result<(), StoreError>;
 
-    /// Removes the mark: the store may be used.
-    async fn finish(&mut self) -> Result<(), StoreError>;
+    /// Writes the line that tells of the move, and removes the mark with it: the store may be used.
+    async fn finish(&mut self, line: &AuditLine) -> Result<(), StoreError>;
 }
 
 /// How far a move has come.
@@ -152,6 +154,20 @@ pub struct Compared {
     pub rows: u64,
     /// SHA-256 of all its rows, in the order of their keys, in hexadecimal.
     pub checksum: String,
+}
+
+/// The line that tells of a move from `from`, which [`finish`](Target::finish) wants.
+///
+/// ```
+/// use countersign::store::admin::{Actor, AuditKind};
+/// use countersign::store::transfer::moved;
+///
+/// let line = moved("sqlite:old.sqlite3", &Actor::shell("ada", jiff::Timestamp::UNIX_EPOCH));
+/// assert_eq!((line.kind, line.detail.as_str()), (AuditKind::StoreMoved, "from sqlite:old.sqlite3"));
+/// ```
+pub fn moved(from: &str, by: &Actor) -> AuditLine {
+    let (actor, detail) = (Some(by.who.clone()), format!("from {from}"));
+    AuditLine { at: by.now, kind: AuditKind::StoreMoved, actor, user: None, session: None, ip: by.ip, detail }
 }
 
 /// Makes sure that the target is empty, or the unfinished rest of a move from the same place, and marks it. With `anew`, an unfinished move is begun again. Whether rows

@@ -244,6 +244,7 @@ pub const TABLES: &[Table] = &[
         column("user_id", Kind::Id),
         column("session_id", Kind::Integer),
         column("actor_id", Kind::Id),
+        column("actor", Kind::Text),
         column("ip", Kind::Text),
         column("detail", Kind::Text),
     ] },

@@ -9,7 +9,11 @@ fn line(number: i64) -> AuditLine {
     AuditLine {
         at: after(number / 3),
         kind: if number % 5 == 0 { AuditKind::LoginFailed } else { AuditKind::Login },
-        actor: even.then_some(UserId::new(1)),
+        actor: match number % 6 {
+            0 => Some(Who::shell("ada")),
+            2 | 4 => Some(Who::User(UserId::new(1))),
+            _ => None,
+        },
         user: Some(if number % 4 == 0 { "a-text".parse().unwrap() } else { UserId::new(number % 3) }),
         session: (number == 7).then(|| session_id(u64::MAX)),
         ip: Some(if even { "192.0.2.1".parse().unwrap() } else { "2001:db8::1".parse().unwrap() }),
@@ -24,11 +28,13 @@ fn each_line_comes_back_as_it_was_written_there_and_back_under_every_filter() {
         store.note(&written).await.unwrap();
         let all = AuditSearch { limit: 4, ..AuditSearch::default() };
         type Filter = (AuditSearch, fn(&AuditLine) -> bool);
-        let filters: [Filter; 11] = [
+        let filters: [Filter; 13] = [
             (all.clone(), |_| true),
             (AuditSearch { kind: Some(AuditKind::LoginFailed), ..all.clone() }, |line| line.kind == AuditKind::LoginFailed),
             (AuditSearch { kind: Some(AuditKind::KeyRetired), ..all.clone() }, |_| false),
-            (AuditSearch { actor: Some(UserId::new(1)), ..all.clone() }, |line| line.actor.is_some()),
+            (AuditSearch { actor: Some(Who::User(UserId::new(1))), ..all.clone() }, |line| line.actor == Some(Who::User(UserId::new(1)))),
+            (AuditSearch { actor: Some(Who::shell("ada")), ..all.clone() }, |line| line.actor == Some(Who::shell("ada"))),
+            (AuditSearch { actor: Some(Who::shell("eve")), ..all.clone() }, |_| false),
             (AuditSearch { user: Some(UserId::new(2)), ..all.clone() }, |line| line.user == Some(UserId::new(2))),
             (AuditSearch { user: Some("a-text".parse().unwrap()), ..all.clone() }, |line| {
                 line.user.is_some_and(|user| user.as_text().is_some())

@@ -28,7 +28,7 @@ fn a_user_is_made_with_groups_and_permissions_and_a_line() {
         let expected = AuditLine {
             at: root().now,
             kind: AuditKind::UserAdded,
-            actor: Some(root().user),
+            actor: Some(root().who),
             user: Some(alice.id),
             session: None,
             ip: root().ip,
@@ -202,7 +202,7 @@ fn what_an_operator_may_is_asked_again_in_the_transaction() {
         let alice = make_user(&*store, "alice").await;
         // A rule of the rows as they are then: the operator's, and the user's before and after.
         let by = Actor {
-            user: operator.id,
+            who: Who::User(operator.id),
             may: Some(|operator, before, after| operator.is_superuser && before.username == "alice" && after.first_name != "no"),
             ..root()
         };
@@ -229,6 +229,7 @@ fn what_an_operator_may_is_asked_again_in_the_transaction() {
         for act in [UserAct::Activate, UserAct::Deactivate, UserAct::EndSessions, UserAct::Delete] {
             assert!(matches!(store.act_on_users(&[alice.id], act, &by).await, Err(AdminError::NotAllowed)), "{act:?}");
         }
+        assert!(matches!(store.end_user_sessions(alice.id, &by).await, Err(AdminError::NotAllowed)));
         assert_eq!(store.user_record(alice.id).await.unwrap().unwrap().fingerprint, before.fingerprint);
         assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), password.as_str());
         assert_eq!(told(&*store).await, lines, "of what was not done the log says nothing");

@@ -1,6 +1,7 @@
 //! What the admin site asks of every store.
 
 mod access;
+mod acts;
 mod audit;
 mod edits;
 mod large;
@@ -9,7 +10,7 @@ mod operators;
 mod sessions;
 mod superusers;
 
-use countersign::store::admin::{Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit};
+use countersign::store::admin::{Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit, Who};
 
 use super::*;
 
@@ -29,7 +30,7 @@ fn on_every_admin_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn AdminSt
 
 /// The operator, who need not be among the users.
 fn root() -> Actor {
-    Actor { user: UserId::new(900), ip: Some("2001:db8::7".parse().unwrap()), now: after(60), may: None }
+    Actor::staff(UserId::new(900), Some("2001:db8::7".parse().unwrap()), after(60))
 }
 
 /// Makes an active superuser who is staff.

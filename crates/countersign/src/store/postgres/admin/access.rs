@@ -7,7 +7,7 @@ use super::audit;
 use super::users::{GROUP_NAME, PERMISSION_NAME, named};
 use crate::store::StoreError;
 use crate::store::admin::sql::without_nul;
-use crate::store::admin::told::{Given, differences, group_told, line};
+use crate::store::admin::told::{Acted, Given, differences, group_told, line};
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
 use crate::store::postgres::columns::get;
 
@@ -54,7 +54,7 @@ pub(super) async fn save_group(
     permissions: &[i64],
     seen: Option<Fingerprint>,
     by: &Actor,
-) -> Result<i64, AdminError> {
+) -> Acted<i64> {
     let transaction = client.transaction().await?;
     let before = match id {
         Some(id) => {
@@ -98,17 +98,14 @@ pub(super) async fn save_group(
         transaction.execute(sql, &[&id, &added]).await?;
     }
     let (kind, detail) = group_told(before.as_ref(), name, &given);
-    audit::note(&transaction, &[line(by, kind, None, None, detail)]).await?;
-    transaction.commit().await?;
-    Ok(id)
+    audit::noted(transaction, id, vec![line(by, kind, None, None, detail)]).await
 }
 
-pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Result<(), AdminError> {
+pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {
     let transaction = client.transaction().await?;
     let name = named(&transaction, GROUP_NAME, id).await?.ok_or(AdminError::Gone)?;
     transaction.execute("DELETE FROM groups WHERE id = $1", &[&id]).await?;
-    audit::note(&transaction, &[line(by, AuditKind::GroupDeleted, None, None, name)]).await?;
-    Ok(transaction.commit().await?)
+    audit::noted(transaction, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)]).await
 }
 
 pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, StoreError> {
@@ -122,7 +119,7 @@ pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, S
         .collect()
 }
 
-pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
+pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: &PermissionText, by: &Actor) -> Acted<i64> {
     let transaction = client.transaction().await?;
     let PermissionText { app, codename, name } = text;
     let now = format!("{app}.{codename}");
@@ -139,17 +136,14 @@ pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: 
             (id, AuditKind::PermissionChanged, if before == now { now } else { format!("{before} to {now}") })
         }
     };
-    audit::note(&transaction, &[line(by, kind, None, None, told)]).await?;
-    transaction.commit().await?;
-    Ok(id)
+    audit::noted(transaction, id, vec![line(by, kind, None, None, told)]).await
 }
 
-pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) -> Result<(), AdminError> {
+pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {
     let transaction = client.transaction().await?;
     let name = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
     transaction.execute("DELETE FROM permissions WHERE id = $1", &[&id]).await?;
-    audit::note(&transaction, &[line(by, AuditKind::PermissionDeleted, None, None, name)]).await?;
-    Ok(transaction.commit().await?)
+    audit::noted(transaction, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)]).await
 }
 
 /// Another group or permission has the name.

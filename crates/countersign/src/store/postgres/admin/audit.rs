@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::{GenericClient, Object};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -13,11 +13,18 @@ use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{address, clipped};
-use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
+use crate::store::admin::told::{Acted, address, clipped};
+use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who};
 use crate::store::postgres::columns::{from_micros, get, micros};
 use crate::store::postgres::sessions::signed;
 use crate::user::UserId;
+
+/// Writes the lines of an act, and commits both.
+pub(super) async fn noted<T, E: From<StoreError>>(transaction: Transaction<'_>, done: T, lines: Vec<AuditLine>) -> Acted<T, E> {
+    note(&transaction, &lines).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok((done, lines))
+}
 
 pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Result<(), StoreError> {
     if lines.is_empty() {
@@ -25,10 +32,10 @@ pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Re
     }
     let statement = client
         .prepare_cached(
-            "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, ip, detail)
-             SELECT at, kind, user_id, session_id, actor_id, ip, detail
-             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
-                 WITH ORDINALITY AS l (at, kind, user_id, session_id, actor_id, ip, detail, place) ORDER BY place",
+            "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail)
+             SELECT at, kind, user_id, session_id, actor_id, actor, ip, detail
+             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
+                 WITH ORDINALITY AS l (at, kind, user_id, session_id, actor_id, actor, ip, detail, place) ORDER BY place",
         )
         .await?;
     macro_rules! column {
@@ -45,7 +52,8 @@ pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Re
                 &column!(|line| line.kind.as_str()),
                 &column!(|line| id(line.user)),
                 &column!(|line| line.session.map(|id| id.get().cast_signed())),
-                &column!(|line| id(line.actor)),
+                &column!(|line| id(line.actor.as_ref().and_then(Who::user))),
+                &column!(|line| line.actor.as_ref().and_then(Who::name)),
                 &column!(|line| address(line.ip)),
                 &column!(|line| clipped(&line.detail)),
             ],
@@ -62,7 +70,7 @@ pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<Au
         _ => lists::count(client, &listing, &listed, "audit_events").await?,
     };
     let statement = client
-        .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, ip, detail FROM audit_events WHERE id = ANY($1)")
+        .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail FROM audit_events WHERE id = ANY($1)")
         .await?;
     let mut found = HashMap::new();
     for row in client.query(&statement, &[&listed.ids]).await? {
@@ -136,7 +144,10 @@ fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
     let line = AuditLine {
         at: from_micros(get(row, "at")?),
         kind: AuditKind::from_word(&word),
-        actor: user("actor_id")?,
+        actor: match get::<Option<&str>>(row, "actor")? {
+            Some(name) => Who::from_name(name),
+            None => user("actor_id")?.map(Who::User),
+        },
         user: user("user_id")?,
         session: get::<Option<i64>>(row, "session_id")?.and_then(|id| SessionId::new(id.cast_unsigned())),
         ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),

@@ -1,9 +1,13 @@
 //! The link that makes the first superuser.
 
+use std::net::IpAddr;
+
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
+use super::audit;
 use crate::store::StoreError;
+use crate::store::admin::told::{Acted, first_superuser};
 use crate::store::postgres::users;
 use crate::user::{NewUser, User};
 
@@ -23,14 +27,20 @@ pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, StoreError
 }
 
 /// The row is held from the first statement on: of two who come at once, the second finds the link used.
-pub(super) async fn take(client: &mut Object, token: [u8; 32], new: &NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
+pub(super) async fn take(
+    client: &mut Object,
+    token: [u8; 32],
+    new: &NewUser,
+    ip: Option<IpAddr>,
+    now: Timestamp,
+) -> Acted<Option<User>, StoreError> {
     let transaction = client.transaction().await?;
     let sql = "UPDATE first_link SET used = true
                WHERE token = $1 AND NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
     if transaction.execute(sql, &[&token.as_slice()]).await? == 0 {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
     let id = users::insert(&transaction, new, now).await?;
-    transaction.commit().await?;
-    users::by_id(client, id).await
+    let user = users::by_id(&transaction, id).await?;
+    audit::noted(transaction, user, vec![first_superuser(id, new.username.as_str(), ip, now)]).await
 }

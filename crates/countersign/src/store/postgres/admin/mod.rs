@@ -3,10 +3,13 @@
 mod access;
 mod audit;
 mod first_link;
+mod keys;
 mod lists;
 mod operators;
 mod sessions;
 mod users;
+
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,10 +18,13 @@ use super::PostgresStore;
 use crate::password::EncodedPassword;
 use crate::session::{Session, SessionId};
 use crate::store::StoreError;
+use crate::store::admin::told::logged;
 use crate::store::admin::{
     Actor, AdminError, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Counted, Fingerprint, Grants, GroupRecord, GroupRow,
     Page, PermissionRow, PermissionText, SessionSearch, Sizes, Step, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
+use crate::store::postgres::sessions::revoke_some_begun_by;
+use crate::token::{KeyId, SealedKey};
 use crate::user::{NewUser, User, UserId};
 
 #[async_trait]
@@ -36,19 +42,19 @@ impl AdminStore for PostgresStore {
     }
 
     async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
-        tell!(self, client => users::add(client, &new, grants, by))
+        tell!(self, client => users::add(client, &new, grants, by)).map(logged)
     }
 
     async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
-        tell!(self, client => users::edit(client, id, edit, seen, by))
+        tell!(self, client => users::edit(client, id, edit, seen, by)).map(logged)
     }
 
     async fn set_password(&self, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
-        tell!(self, client => users::set_password(client, id, password, by))
+        tell!(self, client => users::set_password(client, id, password, by)).map(logged)
     }
 
     async fn act_on_users(&self, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
-        tell!(self, client => users::act(client, ids, act, by))
+        tell!(self, client => users::act(client, ids, act, by)).map(logged)
     }
 
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
@@ -63,8 +69,8 @@ impl AdminStore for PostgresStore {
         ask!(self, client => first_link::open(client))
     }
 
-    async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
-        tell!(self, client => first_link::take(client, token, &new, now))
+    async fn use_first_link(&self, token: [u8; 32], new: NewUser, ip: Option<IpAddr>, now: Timestamp) -> Result<Option<User>, StoreError> {
+        tell!(self, client => first_link::take(client, token, &new, ip, now)).map(logged)
     }
 
     async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
@@ -83,11 +89,11 @@ impl AdminStore for PostgresStore {
         seen: Option<Fingerprint>,
         by: &Actor,
     ) -> Result<i64, AdminError> {
-        tell!(self, client => access::save_group(client, id, name, permissions, seen, by))
+        tell!(self, client => access::save_group(client, id, name, permissions, seen, by)).map(logged)
     }
 
     async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
-        tell!(self, client => access::delete_group(client, id, by))
+        tell!(self, client => access::delete_group(client, id, by)).map(logged)
     }
 
     async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError> {
@@ -95,11 +101,11 @@ impl AdminStore for PostgresStore {
     }
 
     async fn save_permission(&self, id: Option<i64>, permission: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
-        tell!(self, client => access::save_permission(client, id, permission, by))
+        tell!(self, client => access::save_permission(client, id, permission, by)).map(logged)
     }
 
     async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
-        tell!(self, client => access::delete_permission(client, id, by))
+        tell!(self, client => access::delete_permission(client, id, by)).map(logged)
     }
 
     async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
@@ -115,7 +121,28 @@ impl AdminStore for PostgresStore {
     }
 
     async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
-        tell!(self, client => sessions::end(client, ids, by))
+        tell!(self, client => sessions::end(client, ids, by)).map(logged)
+    }
+
+    async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError> {
+        tell!(self, client => sessions::end_of_user(client, user, by)).map(logged)
+    }
+
+    async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
+        let (mut ended, mut from) = tell!(self, client => sessions::end_first_begun_by(client, began, by)).map(logged)?;
+        while let Some(at) = from {
+            let (more, next) = tell!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
+            (ended, from) = (ended + more, next);
+        }
+        Ok(ended)
+    }
+
+    async fn rotate_keys(&self, key: SealedKey, retire_others: Timestamp, by: &Actor) -> Result<(), AdminError> {
+        tell!(self, client => keys::rotate(client, &key, retire_others, by)).map(logged)
+    }
+
+    async fn end_key(&self, id: KeyId, by: &Actor) -> Result<(), AdminError> {
+        tell!(self, client => keys::end(client, id, by)).map(logged)
     }
 
     async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {

@@ -7,15 +7,18 @@ use jiff::Timestamp;
 
 use super::audit;
 use super::lists::{self, DIALECT, few};
+use super::users::{end_sessions, hold};
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::lists::COUNTED;
 use crate::store::admin::searches;
 use crate::store::admin::steps::steps_of;
-use crate::store::admin::told::line;
+use crate::store::admin::told::{Acted, ended_by, line};
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
 use crate::store::postgres::columns::{get, micros, user_id};
-use crate::store::postgres::sessions::{COLUMNS, session};
+use crate::store::postgres::sessions::{COLUMNS, revoke_some_begun_by, session};
+use crate::store::postgres::users;
+use crate::user::UserId;
 
 pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
     let listing = searches::sessions(asked, &DIALECT);
@@ -55,7 +58,7 @@ pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, S
     Ok(steps_of(&column.unwrap_or_default()))
 }
 
-pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
+pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> Acted<u64> {
     let transaction = client.transaction().await?;
     let ids: Vec<i64> = ids.iter().map(|id| id.get().cast_signed()).collect();
     let ended = transaction
@@ -72,7 +75,22 @@ pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> R
         let session = SessionId::new(get::<i64>(row, "id")?.cast_unsigned());
         lines.push(line(by, AuditKind::SessionsEnded, Some(user_id(get(row, "user_id")?)?), session, ""));
     }
-    audit::note(&transaction, &lines).await?;
-    transaction.commit().await?;
-    Ok(lines.len() as u64)
+    audit::noted(transaction, lines.len() as u64, lines).await
+}
+
+pub(super) async fn end_of_user(client: &mut Object, id: UserId, by: &Actor) -> Acted<u64> {
+    let transaction = client.transaction().await?;
+    let operator = hold(&transaction, &[id], by).await?;
+    let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
+    let ended = end_sessions(&transaction, &[id], RevokedReason::Admin, by.now).await?;
+    let told = line(by, AuditKind::SessionsEnded, Some(id), None, user.username);
+    audit::noted(transaction, ended.many, vec![told]).await
+}
+
+/// Ends the first of them; how many, and from where to go on. The line comes with them.
+pub(super) async fn end_first_begun_by(client: &mut Object, began: Timestamp, by: &Actor) -> Acted<(u64, Option<Timestamp>)> {
+    let transaction = client.transaction().await?;
+    let ended = revoke_some_begun_by(&transaction, Timestamp::MIN, began, by.now).await?;
+    audit::noted(transaction, ended, vec![ended_by(began, by)]).await
 }

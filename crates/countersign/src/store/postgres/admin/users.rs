@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::admin::lists::COUNTED;
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
+use crate::store::admin::told::{Acted, Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
@@ -64,16 +64,16 @@ pub(super) async fn record(client: &impl GenericClient, id: UserId) -> Result<Op
     Ok(Some(UserRecord::new(user, grants, &EncodedPassword::from_stored(get(&row, "password")?))))
 }
 
-pub(super) async fn add(client: &mut Object, new: &NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
+pub(super) async fn add(client: &mut Object, new: &NewUser, grants: &Grants, by: &Actor) -> Acted<User> {
     let transaction = client.transaction().await?;
     let id = users::insert(&transaction, new, by.now).await?;
     let (groups, permissions) = grant(&transaction, id, &Grants::default(), &sorted(grants)).await?;
-    audit::note(&transaction, &[line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions))]).await?;
-    transaction.commit().await?;
-    users::by_id(client, id).await?.ok_or(AdminError::Gone)
+    let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    let told = line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions));
+    audit::noted(transaction, user, vec![told]).await
 }
 
-pub(super) async fn edit(client: &mut Object, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
+pub(super) async fn edit(client: &mut Object, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Acted<User> {
     let transaction = client.transaction().await?;
     if !(edit.is_active && edit.is_staff && edit.is_superuser) {
         hold_superusers(&transaction).await?;
@@ -93,16 +93,14 @@ pub(super) async fn edit(client: &mut Object, id: UserId, edit: &UserEdit, seen:
     if steps_down(&before, edit) {
         keep_a_superuser(&transaction).await?;
     }
-    audit::note(&transaction, &edited(&before, edit, &groups, &permissions, by)).await?;
     let after = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&before, &after)))?;
-    transaction.commit().await?;
-    Ok(after)
+    audit::noted(transaction, after, edited(&before, edit, &groups, &permissions, by)).await
 }
 
 /// Holds these users' rows, and that of who acts where a rule asks for it, in one order with everybody else; the latter.
-async fn hold(transaction: &Transaction<'_>, ids: &[UserId], by: &Actor) -> Result<Option<User>, StoreError> {
-    let asked = by.may.map(|_| by.user);
+pub(super) async fn hold(transaction: &Transaction<'_>, ids: &[UserId], by: &Actor) -> Result<Option<User>, StoreError> {
+    let asked = by.may.and_then(|_| by.who.user());
     let rows: Vec<i64> = ids.iter().chain(&asked).filter_map(|id| id.as_i64()).collect();
     transaction.execute("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR UPDATE", &[&rows]).await?;
     match asked {
@@ -125,7 +123,7 @@ async fn set_rest(transaction: &Transaction<'_>, before: &User, edit: &UserEdit)
     Ok(())
 }
 
-pub(super) async fn set_password(client: &mut Object, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
+pub(super) async fn set_password(client: &mut Object, id: UserId, password: &EncodedPassword, by: &Actor) -> Acted<()> {
     let transaction = client.transaction().await?;
     let operator = hold(&transaction, &[id], by).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
@@ -134,11 +132,10 @@ pub(super) async fn set_password(client: &mut Object, id: UserId, password: &Enc
         return Err(AdminError::Gone);
     }
     let detail = if password.is_usable() { "" } else { "unusable" };
-    audit::note(&transaction, &[line(by, AuditKind::PasswordSet, Some(id), None, detail)]).await?;
-    Ok(transaction.commit().await?)
+    audit::noted(transaction, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)]).await
 }
 
-pub(super) async fn act(client: &mut Object, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
+pub(super) async fn act(client: &mut Object, ids: &[UserId], act: UserAct, by: &Actor) -> Acted<u64> {
     let transaction = client.transaction().await?;
     let takes_away = matches!(act, UserAct::Deactivate | UserAct::Delete);
     if takes_away {
@@ -171,7 +168,7 @@ pub(super) async fn act(client: &mut Object, ids: &[UserId], act: UserAct, by: &
         }
         UserAct::EndSessions => {
             let ended = end_sessions(&transaction, ids, RevokedReason::Admin, by.now).await?;
-            users.retain(|(id, ..)| ended.contains(&id.to_string()));
+            users.retain(|(id, ..)| ended.whose.contains(&id.to_string()));
             AuditKind::SessionsEnded
         }
     };
@@ -179,9 +176,7 @@ pub(super) async fn act(client: &mut Object, ids: &[UserId], act: UserAct, by: &
         keep_a_superuser(&transaction).await?;
     }
     let lines: Vec<_> = users.into_iter().map(|(id, name, ..)| line(by, kind, Some(id), None, name)).collect();
-    audit::note(&transaction, &lines).await?;
-    transaction.commit().await?;
-    Ok(lines.len() as u64)
+    audit::noted(transaction, lines.len() as u64, lines).await
 }
 
 pub(super) async fn what_goes_with(client: &Object, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
@@ -205,13 +200,21 @@ pub(super) async fn what_goes_with(client: &Object, ids: &[UserId], now: Timesta
     })
 }
 
-/// Ends the sessions of these users, those of the admin site too; the ids of those who had any but these.
-async fn end_sessions(
+/// Sessions that were ended.
+pub(super) struct EndedSessions {
+    /// The ids of those who had any, at the admin site too.
+    whose: Vec<String>,
+    /// How many there were, but for those of the admin site.
+    pub(super) many: u64,
+}
+
+/// Ends the sessions of these users, those of the admin site too.
+pub(super) async fn end_sessions(
     transaction: &Transaction<'_>,
     ids: &[UserId],
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<EndedSessions, StoreError> {
     let texts: Vec<String> = ids.iter().map(UserId::to_string).collect();
     let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
     let ended = transaction
@@ -219,13 +222,20 @@ async fn end_sessions(
             "WITH own AS (
                  SELECT id FROM sessions WHERE user_id = ANY($1) AND revoked_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE
              ), operators AS (
-                 DELETE FROM admin_sessions WHERE user_id = ANY($4)
+                 DELETE FROM admin_sessions WHERE user_id = ANY($4) RETURNING user_id
+             ), ended AS (
+                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own) RETURNING user_id
              )
-             UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own) RETURNING user_id",
+             SELECT user_id, true AS counts FROM ended UNION ALL SELECT user_id::text, false FROM operators",
             &[&texts, &micros(now), &reason.as_str(), &rows],
         )
         .await?;
-    ended.iter().map(|row| get(row, "user_id")).collect()
+    let mut sessions = EndedSessions { whose: Vec::with_capacity(ended.len()), many: 0 };
+    for row in &ended {
+        sessions.whose.push(get(row, "user_id")?);
+        sessions.many += u64::from(get::<bool>(row, "counts")?);
+    }
+    Ok(sessions)
 }
 
 /// Gives and takes what differs, and says what that was by name.

@@ -6,7 +6,7 @@ use super::audit;
 use super::users::{GROUP_NAME, PERMISSION_NAME, named};
 use crate::store::StoreError;
 use crate::store::admin::sql::without_nul;
-use crate::store::admin::told::{Given, differences, group_told, line};
+use crate::store::admin::told::{Acted, Given, differences, group_told, line};
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
 
 pub(super) fn groups(connection: &Connection, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
@@ -44,7 +44,7 @@ pub(super) fn save_group(
     permissions: &[i64],
     seen: Option<Fingerprint>,
     by: &Actor,
-) -> Result<i64, AdminError> {
+) -> Acted<i64> {
     let before = match id {
         Some(id) => Some(group_record(connection, id)?.ok_or(AdminError::Gone)?),
         None => None,
@@ -83,14 +83,13 @@ pub(super) fn save_group(
         change(connection, "INSERT INTO group_permissions (group_id, permission_id) VALUES (?, ?)", params![id, one])?;
     }
     let (kind, detail) = group_told(before.as_ref(), name, &given);
-    audit::note(connection, &[line(by, kind, None, None, detail)])?;
-    Ok(id)
+    audit::noted(connection, id, vec![line(by, kind, None, None, detail)])
 }
 
-pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Result<(), AdminError> {
+pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
     let name = named(connection, GROUP_NAME, id)?.ok_or(AdminError::Gone)?;
     change(connection, "DELETE FROM groups WHERE id = ?", params![id])?;
-    Ok(audit::note(connection, &[line(by, AuditKind::GroupDeleted, None, None, name)])?)
+    audit::noted(connection, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)])
 }
 
 pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, StoreError> {
@@ -102,7 +101,7 @@ pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
+pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &PermissionText, by: &Actor) -> Acted<i64> {
     let PermissionText { app, codename, name } = text;
     let sql = "SELECT id FROM permissions WHERE app = ? AND codename = ? AND id IS NOT ?";
     if one::<i64>(connection, sql, params![app, codename, id])?.is_some() {
@@ -120,14 +119,13 @@ pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &P
             (id, AuditKind::PermissionChanged, if before == now { now } else { format!("{before} to {now}") })
         }
     };
-    audit::note(connection, &[line(by, kind, None, None, told)])?;
-    Ok(id)
+    audit::noted(connection, id, vec![line(by, kind, None, None, told)])
 }
 
-pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Result<(), AdminError> {
+pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
     let name = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
     change(connection, "DELETE FROM permissions WHERE id = ?", params![id])?;
-    Ok(audit::note(connection, &[line(by, AuditKind::PermissionDeleted, None, None, name)])?)
+    audit::noted(connection, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)])
 }
 
 fn change(connection: &Connection, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<usize, StoreError> {

@@ -10,21 +10,29 @@ use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{address, clipped};
-use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes};
+use crate::store::admin::told::{Acted, address, clipped};
+use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who};
 use crate::store::sqlite::columns::{at, key, micros, read_user_id};
 use crate::user::UserId;
 
-pub(super) fn note(connection: &Connection, lines: &[AuditLine]) -> Result<(), StoreError> {
-    let mut statement = connection
-        .prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, ip, detail) VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+/// Writes the lines of an act that is done within this transaction.
+pub(super) fn noted<T, E: From<StoreError>>(connection: &Connection, done: T, lines: Vec<AuditLine>) -> Acted<T, E> {
+    note(connection, &lines)?;
+    Ok((done, lines))
+}
+
+pub(in crate::store::sqlite) fn note(connection: &Connection, lines: &[AuditLine]) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
     for line in lines {
         statement.execute(params![
             micros(line.at),
             line.kind.as_str(),
             line.user.map(key),
             line.session.map(|id| id.get().cast_signed()),
-            line.actor.map(key),
+            line.actor.as_ref().and_then(Who::user).map(key),
+            line.actor.as_ref().and_then(Who::name),
             address(line.ip),
             clipped(&line.detail)
         ])?;
@@ -36,8 +44,8 @@ pub(super) fn find(connection: &Connection, asked: &AuditSearch) -> Result<Page<
     let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "audit_events", count_all)?;
-    let mut statement =
-        connection.prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, ip, detail FROM audit_events WHERE id = ?")?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail FROM audit_events WHERE id = ?")?;
     let mut rows = Vec::with_capacity(listed.rows.len());
     for at in &listed.rows {
         rows.extend(statement.query_row([at.id], row).optional()?);
@@ -104,7 +112,10 @@ fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     let line = AuditLine {
         at: at(row, "at")?,
         kind: AuditKind::from_word(&word),
-        actor: user("actor_id")?,
+        actor: match row.get::<_, Option<String>>("actor")? {
+            Some(name) => Who::from_name(&name),
+            None => user("actor_id")?.map(Who::User),
+        },
         user: user("user_id")?,
         session: row.get::<_, Option<i64>>("session_id")?.and_then(|id| SessionId::new(id.cast_unsigned())),
         ip: row.get::<_, Option<String>>("ip")?.and_then(|ip| ip.parse().ok()),

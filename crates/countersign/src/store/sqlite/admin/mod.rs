@@ -1,12 +1,15 @@
 //! What the admin site asks of SQLite.
 
 mod access;
-mod audit;
+pub(super) mod audit;
 mod first_link;
+mod keys;
 mod lists;
 mod operators;
 mod sessions;
 mod users;
+
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,10 +18,12 @@ use super::SqliteStore;
 use crate::password::EncodedPassword;
 use crate::session::{Session, SessionId};
 use crate::store::StoreError;
+use crate::store::admin::told::logged;
 use crate::store::admin::{
     Actor, AdminError, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Counted, Fingerprint, Grants, GroupRecord, GroupRow,
     Page, PermissionRow, PermissionText, SessionSearch, Sizes, Step, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
+use crate::token::{KeyId, SealedKey};
 use crate::user::{NewUser, User, UserId};
 
 #[async_trait]
@@ -39,22 +44,22 @@ impl AdminStore for SqliteStore {
 
     async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
         let (grants, by) = (grants.clone(), by.clone());
-        self.writer.run(move |c| users::add(c, &new, &grants, &by)).await
+        self.writer.run(move |c| users::add(c, &new, &grants, &by)).await.map(logged)
     }
 
     async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
         let (edit, by) = (edit.clone(), by.clone());
-        self.writer.run(move |c| users::edit(c, id, &edit, seen, &by)).await
+        self.writer.run(move |c| users::edit(c, id, &edit, seen, &by)).await.map(logged)
     }
 
     async fn set_password(&self, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
         let (password, by) = (password.clone(), by.clone());
-        self.writer.run(move |c| users::set_password(c, id, &password, &by)).await
+        self.writer.run(move |c| users::set_password(c, id, &password, &by)).await.map(logged)
     }
 
     async fn act_on_users(&self, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
         let (ids, by) = (ids.to_vec(), by.clone());
-        self.writer.run(move |c| users::act(c, &ids, act, &by)).await
+        self.writer.run(move |c| users::act(c, &ids, act, &by)).await.map(logged)
     }
 
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
@@ -70,8 +75,8 @@ impl AdminStore for SqliteStore {
         self.readers.run(first_link::open).await
     }
 
-    async fn use_first_link(&self, token: [u8; 32], new: NewUser, now: Timestamp) -> Result<Option<User>, StoreError> {
-        self.writer.run(move |c| first_link::take(c, token, &new, now)).await
+    async fn use_first_link(&self, token: [u8; 32], new: NewUser, ip: Option<IpAddr>, now: Timestamp) -> Result<Option<User>, StoreError> {
+        self.writer.run(move |c| first_link::take(c, token, &new, ip, now)).await.map(logged)
     }
 
     async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
@@ -92,12 +97,12 @@ impl AdminStore for SqliteStore {
         by: &Actor,
     ) -> Result<i64, AdminError> {
         let (name, permissions, by) = (name.to_owned(), permissions.to_vec(), by.clone());
-        self.writer.run(move |c| access::save_group(c, id, &name, &permissions, seen, &by)).await
+        self.writer.run(move |c| access::save_group(c, id, &name, &permissions, seen, &by)).await.map(logged)
     }
 
     async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
         let by = by.clone();
-        self.writer.run(move |c| access::delete_group(c, id, &by)).await
+        self.writer.run(move |c| access::delete_group(c, id, &by)).await.map(logged)
     }
 
     async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError> {
@@ -106,12 +111,12 @@ impl AdminStore for SqliteStore {
 
     async fn save_permission(&self, id: Option<i64>, permission: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
         let (permission, by) = (permission.clone(), by.clone());
-        self.writer.run(move |c| access::save_permission(c, id, &permission, &by)).await
+        self.writer.run(move |c| access::save_permission(c, id, &permission, &by)).await.map(logged)
     }
 
     async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
         let by = by.clone();
-        self.writer.run(move |c| access::delete_permission(c, id, &by)).await
+        self.writer.run(move |c| access::delete_permission(c, id, &by)).await.map(logged)
     }
 
     async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
@@ -129,7 +134,27 @@ impl AdminStore for SqliteStore {
 
     async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
         let (ids, by) = (ids.to_vec(), by.clone());
-        self.writer.run(move |c| sessions::end(c, &ids, &by)).await
+        self.writer.run(move |c| sessions::end(c, &ids, &by)).await.map(logged)
+    }
+
+    async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| sessions::end_of_user(c, user, &by)).await.map(logged)
+    }
+
+    async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| sessions::end_begun_by(c, began, &by)).await.map(logged)
+    }
+
+    async fn rotate_keys(&self, key: SealedKey, retire_others: Timestamp, by: &Actor) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| keys::rotate(c, &key, retire_others, &by)).await.map(logged)
+    }
+
+    async fn end_key(&self, id: KeyId, by: &Actor) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| keys::end(c, id, &by)).await.map(logged)
     }
 
     async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {

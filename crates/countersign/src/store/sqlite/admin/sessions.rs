@@ -5,15 +5,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
 use super::lists::{self, DIALECT, few};
+use super::users::operator;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::lists::COUNTED;
 use crate::store::admin::searches;
 use crate::store::admin::steps::steps_of;
-use crate::store::admin::told::line;
+use crate::store::admin::told::{Acted, ended_by, line};
 use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::sessions::{by_id, revoke};
+use crate::store::sqlite::sessions::{by_id, revoke, revoke_begun_by, revoke_of_user};
+use crate::store::sqlite::users;
+use crate::user::UserId;
 
 pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
     let listing = searches::sessions(asked, &DIALECT);
@@ -48,7 +51,7 @@ pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>,
     Ok(steps_of(&column.flatten().unwrap_or_default()))
 }
 
-pub(super) fn end(connection: &Connection, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
+pub(super) fn end(connection: &Connection, ids: &[SessionId], by: &Actor) -> Acted<u64> {
     let mut lines = Vec::new();
     for id in ids {
         let Some(session) = by_id(connection, *id)? else { continue };
@@ -56,6 +59,17 @@ pub(super) fn end(connection: &Connection, ids: &[SessionId], by: &Actor) -> Res
             lines.push(line(by, AuditKind::SessionsEnded, Some(session.user_id), Some(*id), ""));
         }
     }
-    audit::note(connection, &lines)?;
-    Ok(lines.len() as u64)
+    audit::noted(connection, lines.len() as u64, lines)
+}
+
+pub(super) fn end_of_user(connection: &Connection, id: UserId, by: &Actor) -> Acted<u64> {
+    let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
+    by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+    let ended = revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
+    audit::noted(connection, ended, vec![line(by, AuditKind::SessionsEnded, Some(id), None, user.username)])
+}
+
+pub(super) fn end_begun_by(connection: &Connection, began: Timestamp, by: &Actor) -> Acted<u64> {
+    let ended = revoke_begun_by(connection, began, by.now)?;
+    audit::noted(connection, ended, vec![ended_by(began, by)])
 }

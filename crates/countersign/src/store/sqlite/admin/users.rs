@@ -10,7 +10,7 @@ use crate::session::RevokedReason;
 use crate::store::StoreError;
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{Given, added, differences, edited, line, sorted, steps_down};
+use crate::store::admin::told::{Acted, Given, added, differences, edited, line, sorted, steps_down};
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
@@ -53,14 +53,15 @@ pub(super) fn record(connection: &Connection, id: UserId) -> Result<Option<UserR
     Ok(Some(UserRecord::new(user, grants, &password)))
 }
 
-pub(super) fn add(connection: &Connection, new: &NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
+pub(super) fn add(connection: &Connection, new: &NewUser, grants: &Grants, by: &Actor) -> Acted<User> {
     let user = users::create(connection, new, by.now)?;
     let (groups, permissions) = grant(connection, user.id, &Grants::default(), &sorted(grants))?;
-    audit::note(connection, &[line(by, AuditKind::UserAdded, Some(user.id), None, added(new, &groups, &permissions))])?;
-    users::by_id(connection, user.id)?.ok_or(AdminError::Gone)
+    let user = users::by_id(connection, user.id)?.ok_or(AdminError::Gone)?;
+    let told = line(by, AuditKind::UserAdded, Some(user.id), None, added(new, &groups, &permissions));
+    audit::noted(connection, user, vec![told])
 }
 
-pub(super) fn edit(connection: &Connection, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
+pub(super) fn edit(connection: &Connection, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Acted<User> {
     let before = record(connection, id)?.ok_or(AdminError::Gone)?;
     if before.fingerprint != seen {
         return Err(AdminError::Stale);
@@ -77,10 +78,9 @@ pub(super) fn edit(connection: &Connection, id: UserId, edit: &UserEdit, seen: F
     if steps_down(&before.0, edit) {
         keep_a_superuser(connection)?;
     }
-    audit::note(connection, &edited(&before.0, edit, &groups, &permissions, by))?;
-    let after = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
-    by.is_let(operator.as_ref(), std::iter::once((&before.0, &after)))?;
-    Ok(after)
+    let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&before.0, &user)))?;
+    audit::noted(connection, user, edited(&before.0, edit, &groups, &permissions, by))
 }
 
 /// What users may not change themselves.
@@ -101,21 +101,24 @@ fn set_rest(connection: &Connection, before: &User, edit: &UserEdit) -> Result<(
 }
 
 /// The row of who acts, where a rule asks for it.
-fn operator(connection: &Connection, by: &Actor) -> Result<Option<User>, StoreError> {
-    if by.may.is_some() { users::by_id(connection, by.user) } else { Ok(None) }
+pub(super) fn operator(connection: &Connection, by: &Actor) -> Result<Option<User>, StoreError> {
+    match (by.may, by.who.user()) {
+        (Some(_), Some(id)) => users::by_id(connection, id),
+        _ => Ok(None),
+    }
 }
 
-pub(super) fn set_password(connection: &Connection, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
+pub(super) fn set_password(connection: &Connection, id: UserId, password: &EncodedPassword, by: &Actor) -> Acted<()> {
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     if !users::reset_password(connection, id, password, by.now)? {
         return Err(AdminError::Gone);
     }
     let detail = if password.is_usable() { "" } else { "unusable" };
-    Ok(audit::note(connection, &[line(by, AuditKind::PasswordSet, Some(id), None, detail)])?)
+    audit::noted(connection, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
 }
 
-pub(super) fn act(connection: &Connection, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
+pub(super) fn act(connection: &Connection, ids: &[UserId], act: UserAct, by: &Actor) -> Acted<u64> {
     let mut lines = Vec::new();
     let mut takes_away = false;
     let operator = operator(connection, by)?;
@@ -128,8 +131,9 @@ pub(super) fn act(connection: &Connection, ids: &[UserId], act: UserAct, by: &Ac
             UserAct::Deactivate => (user.is_active && users::set_active(connection, *id, false, by.now)?, AuditKind::UserDeactivated),
             UserAct::Delete => (users::delete(connection, *id, by.now)?, AuditKind::UserDeleted),
             UserAct::EndSessions => {
+                let operates = is_at_the_site(connection, *id)?;
                 let ended = sessions::revoke_of_user(connection, *id, None, RevokedReason::Admin, by.now)?;
-                (ended > 0, AuditKind::SessionsEnded)
+                (ended > 0 || operates, AuditKind::SessionsEnded)
             }
         };
         if done {
@@ -139,8 +143,7 @@ pub(super) fn act(connection: &Connection, ids: &[UserId], act: UserAct, by: &Ac
     if takes_away && matches!(act, UserAct::Deactivate | UserAct::Delete) {
         keep_a_superuser(connection)?;
     }
-    audit::note(connection, &lines)?;
-    Ok(lines.len() as u64)
+    audit::noted(connection, lines.len() as u64, lines)
 }
 
 pub(super) fn what_goes_with(connection: &Connection, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
@@ -200,6 +203,12 @@ fn grant(connection: &Connection, id: UserId, before: &Grants, after: &Grants) -
 /// What a group or a permission is called.
 pub(super) fn named(connection: &Connection, sql: &str, id: i64) -> Result<Option<String>, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
+}
+
+/// Whether the user has sessions of the admin site, which end with the others.
+fn is_at_the_site(connection: &Connection, id: UserId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM admin_sessions WHERE user_id = ?)")?;
+    Ok(statement.query_row([id.as_i64()], |row| row.get(0))?)
 }
 
 /// Undoes everything unless somebody is left who can do everything.

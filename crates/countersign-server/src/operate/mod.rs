@@ -1,0 +1,208 @@
+//! What operators do: each act once, whichever door they come through.
+//!
+//! The shell and the admin site ask an [`Operator`], who knows who it is. An act and the line of the
+//! audit log that tells of it are one transaction of the store; the log stream is told of the line
+//! when that is done. What somebody may do is the door's business: the shell may do everything.
+
+pub(crate) mod keys;
+mod os_user;
+
+use std::net::IpAddr;
+
+use countersign::password::EncodedPassword;
+use countersign::session::SessionId;
+use countersign::store::admin::{Actor, AdminError, AdminStore, Fingerprint, Grants, PermissionText, Rule, UserAct, UserEdit};
+use countersign::user::{NewUser, User, UserId};
+use jiff::Timestamp;
+
+/// Whoever operates this server, at one moment: what they do is in their name.
+#[derive(Debug)]
+pub(crate) struct Operator<'a> {
+    store: &'a dyn AdminStore,
+    by: Actor,
+}
+
+impl<'a> Operator<'a> {
+    /// Whoever ran this program: the operating system's user.
+    pub(crate) fn shell(store: &'a dyn AdminStore) -> Self {
+        Self { store, by: shell() }
+    }
+
+    /// Somebody of the staff, whose request came from `ip`.
+    pub(crate) fn staff(store: &'a dyn AdminStore, user: UserId, ip: IpAddr, now: Timestamp) -> Self {
+        Self { store, by: Actor::staff(user, Some(ip), now) }
+    }
+
+    /// The server, in what it does by itself.
+    pub(crate) fn server(store: &'a dyn AdminStore, now: Timestamp) -> Self {
+        Self { store, by: Actor::staff(NOBODY, None, now) }
+    }
+
+    /// The same, with the rule that the store asks once more in the transaction: what they may do is what
+    /// they may do then.
+    pub(crate) fn who(self, may: Rule) -> Self {
+        Self { by: Actor { may: Some(may), ..self.by }, ..self }
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// A name or an address that is taken, and the store's.
+    pub(crate) async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
+        self.store.add_user(new, &Grants::default(), &self.by).await
+    }
+
+    /// Changes a user, unless the row is no longer what `seen` stands for.
+    ///
+    /// # Errors
+    /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name or an
+    /// address that is taken, and the store's.
+    pub(crate) async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint) -> Result<User, AdminError> {
+        self.store.edit_user(id, edit, seen, &self.by).await
+    }
+
+    /// Sets a password, or an unusable one, and ends the user's sessions.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn set_password(&self, id: UserId, password: &EncodedPassword) -> Result<(), AdminError> {
+        self.store.set_password(id, password, &self.by).await
+    }
+
+    /// Does one thing to users, as one transaction; how many it changed.
+    ///
+    /// # Errors
+    /// [`AdminError::LastSuperuser`], and the store's; nothing is done then.
+    pub(crate) async fn act_on_users(&self, ids: &[UserId], act: UserAct) -> Result<u64, AdminError> {
+        self.store.act_on_users(ids, act, &self.by).await
+    }
+
+    /// Ends these sessions; how many were live.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn end_sessions(&self, ids: &[SessionId]) -> Result<u64, AdminError> {
+        self.store.end_sessions(ids, &self.by).await
+    }
+
+    /// Ends a user's sessions; how many there were, but for those of the admin site.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn end_user_sessions(&self, user: UserId) -> Result<u64, AdminError> {
+        self.store.end_user_sessions(user, &self.by).await
+    }
+
+    /// Ends every session that began at or before `began`; how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn end_sessions_begun_by(&self, began: Timestamp) -> Result<u64, AdminError> {
+        self.store.end_sessions_begun_by(began, &self.by).await
+    }
+
+    /// Ends every session of everybody; how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn end_all_sessions(&self) -> Result<u64, AdminError> {
+        self.end_sessions_begun_by(self.by.now).await
+    }
+
+    /// Makes a group, or changes one unless it is no longer what `seen` stands for; its id.
+    ///
+    /// # Errors
+    /// [`AdminError::Stale`], [`AdminError::NameTaken`], [`AdminError::Gone`], and the store's.
+    pub(crate) async fn save_group(
+        &self,
+        id: Option<i64>,
+        name: &str,
+        permissions: &[i64],
+        seen: Option<Fingerprint>,
+    ) -> Result<i64, AdminError> {
+        self.store.save_group(id, name, permissions, seen, &self.by).await
+    }
+
+    /// Deletes a group.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn delete_group(&self, id: i64) -> Result<(), AdminError> {
+        self.store.delete_group(id, &self.by).await
+    }
+
+    /// Makes a permission, or changes its text; its id.
+    ///
+    /// # Errors
+    /// [`AdminError::NameTaken`], [`AdminError::Gone`], and the store's.
+    pub(crate) async fn save_permission(&self, id: Option<i64>, text: &PermissionText) -> Result<i64, AdminError> {
+        self.store.save_permission(id, text, &self.by).await
+    }
+
+    /// Deletes a permission, from users and groups too.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn delete_permission(&self, id: i64) -> Result<(), AdminError> {
+        self.store.delete_permission(id, &self.by).await
+    }
+}
+
+/// Whoever ran this program, now.
+pub(crate) fn shell() -> Actor {
+    Actor::shell(&os_user::name(), Timestamp::now())
+}
+
+/// Who stands in the audit log for what the server does by itself: no user has this id.
+pub(crate) const NOBODY: UserId = UserId::new(0);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// What of a store changes something in an operator's name, or would do it in nobody's.
+    const ACTS: &[&str] = &[
+        "add_user",
+        "create_user",
+        "edit_user",
+        "set_password",
+        "reset_password",
+        "act_on_users",
+        "set_active",
+        "delete_user",
+        "end_sessions",
+        "end_user_sessions",
+        "end_sessions_begun_by",
+        "revoke_session",
+        "revoke_user_sessions",
+        "revoke_sessions_begun_by",
+        "rotate_keys",
+        "add_key",
+        "end_key",
+        "retire_key",
+        "save_group",
+        "delete_group",
+        "save_permission",
+        "delete_permission",
+    ];
+
+    #[test]
+    fn no_door_acts_on_the_store_past_the_operator() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut looked_at = 0;
+        for door in ["admin", "command", "serve"] {
+            for file in fs::read_dir(sources.join(door)).unwrap().map(|entry| entry.unwrap().path()) {
+                if file.extension().is_none_or(|extension| extension != "rs") {
+                    continue;
+                }
+                looked_at += 1;
+                let text: String = fs::read_to_string(&file).unwrap().split_whitespace().collect();
+                for act in ACTS {
+                    assert!(!text.contains(&format!("store.{act}(")), "{} calls {act} of the store", file.display());
+                }
+            }
+        }
+        assert!(looked_at > 40, "{looked_at}");
+    }
+}
