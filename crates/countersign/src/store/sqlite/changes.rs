@@ -11,6 +11,15 @@ use crate::user::UserId;
 
 pub(super) fn after(connection: &Connection, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
     let after = after.0.first().copied().unwrap_or(0);
+    let page = page(connection, after, limit)?;
+    // Numbers are given out once. Where the last one is smaller than one that was seen, an earlier state was restored into the file, and new changes have old numbers.
+    if page.changes.is_empty() && last_number(connection)? < after {
+        return Ok(Changes { went_back: true, ..self::page(connection, 0, limit)? });
+    }
+    Ok(page)
+}
+
+fn page(connection: &Connection, after: i64, limit: u32) -> Result<Changes, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT cursor, at, kind, subject FROM changes WHERE cursor > ? ORDER BY cursor LIMIT ?")?;
     let rows = statement.query_map(params![after, limit], |row| Ok((row.get("cursor")?, change(row)?)))?;
@@ -34,9 +43,13 @@ pub(super) fn cursor_at(connection: &Connection, since: Timestamp, limit: u32) -
 
 /// Rows are forgotten, numbers are not.
 pub(super) fn cursor_now(connection: &Connection) -> Result<Cursor, StoreError> {
+    Ok(cursor(last_number(connection)?))
+}
+
+fn last_number(connection: &Connection) -> Result<i64, StoreError> {
     let newest =
         connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?.query_row([], |row| row.get(0)).optional()?;
-    Ok(cursor(newest.unwrap_or(0)))
+    Ok(newest.unwrap_or(0))
 }
 
 fn cursor(number: i64) -> Cursor {
@@ -79,4 +92,32 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     };
     // A kind that a newer program writes: to forget what is cached of users is the safe answer.
     Ok(Change { at: at(row, "at")?, what: what.unwrap_or(What::AllUsersChanged) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn a_change_after_an_earlier_state_was_restored_into_the_file_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("db");
+        let store = SqliteStore::open(&file).unwrap();
+        let tell = async |id| store.note_user_changed(UserId::new(id), Timestamp::UNIX_EPOCH).await.unwrap();
+        tell(1).await;
+        tell(2).await;
+        tell(3).await;
+        let seen = store.cursor_now().await.unwrap();
+        assert!(!store.changes(&seen, 100).await.unwrap().went_back);
+        // What `.restore` of a backup that was made after the first leaves.
+        let earlier = "DELETE FROM changes WHERE cursor > (SELECT min(cursor) FROM changes);
+            UPDATE sqlite_sequence SET seq = (SELECT max(cursor) FROM changes) WHERE name = 'changes'";
+        Connection::open(&file).unwrap().execute_batch(earlier).unwrap();
+        tell(4).await;
+        let page = store.changes(&seen, 100).await.unwrap();
+        assert!(page.went_back && page.changes.iter().any(|change| change.what == What::UserChanged(UserId::new(4))));
+        assert!(!store.changes(&page.cursor, 100).await.unwrap().went_back);
+    }
 }
