@@ -168,14 +168,16 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// The connections that the operating system has taken already. Nobody listens after that.
+/// The connections that the operating system has taken already, as many as it takes: whoever goes on connecting meanwhile does not keep the server from
+/// stopping. Nobody listens after that.
 fn backlog(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
     let listener = listener.into_std().ok();
-    std::iter::from_fn(move || {
+    let next = move || {
         let (stream, _) = listener.as_ref()?.accept().ok()?;
         stream.set_nonblocking(true).ok()?;
         TcpStream::from_std(stream).ok()
-    })
+    };
+    std::iter::from_fn(next).take(BACKLOG)
 }
 
 fn is_peers_fault(error: &io::Error) -> bool {
@@ -189,3 +191,21 @@ const MAX_HEADERS: usize = 100;
 
 /// How long a connection that waits is listened to after the signal to stop.
 const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// What `bind` asks the operating system to take before it is accepted.
+const BACKLOG: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_goes_on_connecting_does_not_keep_the_server_from_stopping() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let mut last = connect();
+        let taken = backlog(listener).take(3 * BACKLOG).inspect(|_| last = connect()).count();
+        assert_eq!(taken, BACKLOG);
+    }
+}
