@@ -169,8 +169,13 @@ impl Auth {
         }
         auth.catch_up().await?;
         auth.passwords.note_kinds(&auth.people.password_kinds().await?);
+        // Each on its own: an ending must not wait for what deletes old rows, nor that for an app's own users.
         let (inner, store) = (Arc::downgrade(&auth.0), Arc::clone(&auth.store));
-        tokio::spawn(async move { kept_up("keeping house", || keep_house(inner.clone(), Arc::clone(&store))).await });
+        tokio::spawn(async move { kept_up("following the feed", || follow(inner.clone(), Arc::clone(&store))).await });
+        let inner = Arc::downgrade(&auth.0);
+        tokio::spawn(async move { kept_up("keeping house", || keep_house(inner.clone())).await });
+        let inner = Arc::downgrade(&auth.0);
+        tokio::spawn(async move { kept_up("looking at passwords", || look_at_passwords(inner.clone())).await });
         Ok(auth)
     }
 
@@ -703,10 +708,9 @@ async fn open_ring(
     Ok(ring)
 }
 
-/// Follows the feed, and now and then forgets what nobody needs. Ends with the last [`Auth`].
-async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
-    let (mut pruned, mut again_after, mut was_stale) = (Instant::now(), BETWEEN_PRUNES, false);
-    let mut watch = None;
+/// Follows the feed. Ends with the last [`Auth`].
+async fn follow(auth: Weak<Inner>, store: Arc<dyn Store>) {
+    let (mut watch, mut was_stale) = (None, false);
     loop {
         {
             let Some(auth) = auth.upgrade().map(Auth) else { return };
@@ -714,7 +718,7 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
             if let Some(Jump { expected, shown }) = watch.get_or_insert_with(|| Watch::new(tick, now)).look(tick, now) {
                 tracing::warn!(%expected, %shown, "the clock of this machine jumped, or the machine slept");
             }
-            let mut done = auth.catch_up().await;
+            let done = auth.catch_up().await;
             let is_stale = auth.is_stale();
             match (was_stale, is_stale) {
                 (true, false) => tracing::info!("the store tells again what changed"),
@@ -724,15 +728,6 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
                 _ => {}
             }
             was_stale = is_stale;
-            if done.is_ok() && pruned.elapsed() >= again_after {
-                pruned = Instant::now();
-                // Rounds that follow at once are one.
-                let step = if again_after.is_zero() { Duration::ZERO } else { STEP };
-                done = prune(&auth, step).await.map(|gone| {
-                    // Where more rows come than one round takes, the next one follows soon.
-                    again_after = if gone >= u64::from(PRUNED_AT_ONCE) { Duration::ZERO } else { BETWEEN_PRUNES };
-                });
-            }
             if let Err(error) = done {
                 tracing::warn!(%error, "the store does not answer; trying again");
             }
@@ -741,11 +736,42 @@ async fn keep_house(auth: Weak<Inner>, store: Arc<dyn Store>) {
     }
 }
 
+/// Now and then forgets what nobody needs. Ends with the last [`Auth`].
+async fn keep_house(auth: Weak<Inner>) {
+    let mut next_after = BETWEEN_PRUNES;
+    loop {
+        tokio::time::sleep(next_after.max(BETWEEN_ROUNDS)).await;
+        let Some(auth) = auth.upgrade().map(Auth) else { return };
+        // Rounds that follow at once are one.
+        let step = if next_after.is_zero() { Duration::ZERO } else { STEP };
+        next_after = match prune(&auth, step).await {
+            // Where more rows come than one round takes, the next one follows soon.
+            Ok(gone) if gone >= u64::from(PRUNED_AT_ONCE) => Duration::ZERO,
+            Ok(_) => BETWEEN_PRUNES,
+            Err(error) => {
+                tracing::warn!(%error, "what nobody needs could not be forgotten; trying again");
+                BETWEEN_PRUNES
+            }
+        };
+    }
+}
+
+/// Now and then asks which kinds of hashes are live: a login of nobody costs what theirs do. Ends with the last [`Auth`].
+async fn look_at_passwords(auth: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(BETWEEN_PRUNES).await;
+        let Some(auth) = auth.upgrade().map(Auth) else { return };
+        match auth.people.password_kinds().await {
+            Ok(kinds) => auth.passwords.note_kinds(&kinds),
+            Err(error) => tracing::warn!(%error, "the kinds of the users' passwords are not known now; trying again"),
+        }
+    }
+}
+
 /// Forgets what nobody needs, up to a bound; how many rows went. Nothing goes from the store but by this clock and the store's own idea of the time, which follows it by a
 /// `step` at most.
 pub(crate) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError> {
     auth.forget_old_endings();
-    auth.passwords.note_kinds(&auth.people.password_kinds().await?);
     let now = auth.clock.now();
     let agreed = auth.store.agree_on_time(now, step).await?;
     let (early, late) = (now.min(agreed), now.max(agreed));
@@ -776,6 +802,9 @@ const FEED_PAGE: u32 = 10_000;
 const READ_AT_ONCE: u32 = 100_000;
 
 const BETWEEN_PRUNES: Duration = Duration::from_secs(30);
+
+/// Rounds of pruning that follow each other leave the store to others for so long.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(100);
 
 /// So that "why was I logged out?" can be answered for a while.
 const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);

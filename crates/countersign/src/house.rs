@@ -69,6 +69,7 @@ const WORTH_A_WORD: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
     use jiff::ToSpan;
 
@@ -79,9 +80,10 @@ mod tests {
     use crate::http::Peer;
     use crate::password::EncodedPassword;
     use crate::session::{RevokedReason, Session, SessionId, Transport};
+    use crate::store::StoreError;
     use crate::store::sqlite::SqliteStore;
     use crate::token::Secrets;
-    use crate::user::{NewUser, UserId, Username};
+    use crate::user::{FoundUser, NewUser, User, UserId, Username, Users};
 
     /// A server of one user, and its clock, which is right at first: the database dates some rows by the machine's.
     struct World {
@@ -147,6 +149,55 @@ mod tests {
             world.comes_back().await;
             assert!(world.auth.revocations.contains(ended), "{ahead:?}");
             assert!(world.listed().contains(&ended), "and resource servers hear of it again");
+        }
+    }
+
+    /// Users of an app whose database stands still from the second time on that it is asked about passwords.
+    #[derive(Debug, Default)]
+    struct Still {
+        was_asked: AtomicBool,
+        is_asked_again: tokio::sync::Notify,
+    }
+
+    #[async_trait::async_trait]
+    impl Users for Arc<Still> {
+        type User = User;
+
+        async fn by_login(&self, _: &str) -> Result<Option<FoundUser<User>>, StoreError> {
+            Ok(None)
+        }
+
+        async fn by_id(&self, _: UserId) -> Result<Option<FoundUser<User>>, StoreError> {
+            Ok(None)
+        }
+
+        async fn set_password(&self, _: UserId, _: &EncodedPassword, _: &EncodedPassword) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+
+        async fn note_login(&self, _: UserId, _: Timestamp) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+            if self.was_asked.swap(true, Ordering::Relaxed) {
+                self.is_asked_again.notify_one();
+                std::future::pending::<()>().await;
+            }
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn users_of_an_app_that_stand_still_keep_nobody_from_keeping_house() {
+        let world = World::new().await;
+        let still = Arc::new(Still::default());
+        let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
+        let store = Arc::clone(world.auth.store());
+        let auth = Auth::builder_on(store).secrets(secrets).users(Arc::clone(&still)).build().await.unwrap();
+        tokio::select! {
+            done = prune(&auth, STEP) => assert!(done.is_ok()),
+            () = still.is_asked_again.notified() => panic!("it waits for the app's users"),
         }
     }
 

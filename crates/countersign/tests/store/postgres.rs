@@ -255,3 +255,21 @@ fn a_database_that_cannot_hold_every_name_is_refused_before_anything_is_made() {
         assert_eq!(there.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
     });
 }
+
+#[test]
+fn an_account_that_somebody_holds_does_not_keep_the_rest_from_being_forgotten() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let mut shell = shell(&url).await;
+        let row = "INSERT INTO login_attempts (key, many, added, serial, last, fades_at) VALUES ($1, 1, 1, 0, 0, 0)";
+        for key in [b"held", b"free"] {
+            shell.execute(row, &[&&key[..]]).await.unwrap();
+        }
+        let open = shell.transaction().await.unwrap();
+        open.execute("UPDATE login_attempts SET many = 2 WHERE key = $1", &[&&b"held"[..]]).await.unwrap();
+        store.prune(after(1), after(1), 100).await.unwrap();
+        open.commit().await.unwrap();
+        let left: i64 = shell.query_one("SELECT count(*) FROM login_attempts", &[]).await.unwrap().get(0);
+        assert_eq!(left, 1);
+    });
+}

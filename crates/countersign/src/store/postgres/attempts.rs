@@ -63,7 +63,7 @@ pub(super) async fn forget(client: &Object, key: AttemptKey) -> Result<(), Store
 /// Forgets what had faded by then. A flood of names can leave a row for each hash that it made the nodes do in one longest delay, and no more.
 pub(super) async fn prune(client: &Object, before: Timestamp) -> Result<u64, StoreError> {
     let statement = client
-        .prepare_cached("DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts WHERE fades_at < $1 LIMIT 50000)")
+        .prepare_cached("DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts WHERE fades_at < $1 LIMIT 50000 FOR UPDATE SKIP LOCKED)")
         .await?;
     Ok(client.execute(&statement, &[&micros(before)]).await?)
 }
