@@ -164,6 +164,8 @@ impl Auth {
             verifier,
             secrets,
         }));
+        // Where the clock is ahead now and comes back, there was more to read than was read.
+        auth.house.forgot_before(seconds(since));
         if is_doubtful {
             auth.doubt_what_is_known();
         }
@@ -393,6 +395,7 @@ impl Auth {
         }
         self.revocations.nothing_after(seconds(now));
         self.feed.nothing_after(seconds(now));
+        self.doubt.nothing_after(seconds(now) + CLOCKS_APART.as_secs());
         self.house.remembers_since(seconds(from));
         Ok(())
     }
@@ -428,7 +431,7 @@ impl Auth {
     }
 
     /// More has changed than is read one by one: forgets what is remembered of users, and asks the store about the sessions of tokens that were issued by now.
-    fn doubt_what_is_known(&self) {
+    pub(crate) fn doubt_what_is_known(&self) {
         let now = self.seconds();
         tracing::warn!("more changed at once than is read one by one; what was remembered is read anew");
         // Another node's clock may be ahead.

@@ -30,6 +30,11 @@ impl Doubt {
         self.until.fetch_max(until, Ordering::AcqRel);
     }
 
+    /// Tokens issued after `at` are not in doubt: a clock was ahead, and has come back.
+    pub(crate) fn nothing_after(&self, at: u64) {
+        self.until.fetch_min(at, Ordering::AcqRel);
+    }
+
     /// A number that every beginning makes larger. To be asked before the store is, and given back to [`lives`](Self::lives).
     pub(crate) fn moment(&self) -> u64 {
         self.moment.load(Ordering::Acquire)

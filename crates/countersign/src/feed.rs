@@ -119,9 +119,11 @@ impl Feed {
 
     /// What is said to have ended after `now` ended now: a clock was ahead.
     pub(crate) fn nothing_after(&self, now: u64) {
-        for (_, at, _) in &mut self.ended().sessions {
+        let mut ended = self.ended();
+        for (_, at, _) in &mut ended.sessions {
             *at = now.min(*at);
         }
+        ended.uncounted = ended.uncounted.map(|at| now.min(at));
     }
 
     pub(crate) fn ended(&self) -> MutexGuard<'_, Ended> {

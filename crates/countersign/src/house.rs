@@ -152,6 +152,35 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_ended_before_a_start_is_remembered_when_the_clock_was_ahead_at_the_start() {
+        let world = World::new().await;
+        let ended = world.log_in().await;
+        world.auth.store().revoke_session(ended, None, RevokedReason::Logout, world.right).await.unwrap();
+        let clock = Arc::new(ManualClock::at(world.right + 1_500.hours()));
+        let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
+        let store = Arc::clone(world.auth.store());
+        let auth = Auth::builder_on(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
+        assert!(!auth.revocations.contains(ended), "by that clock its tokens have expired");
+        clock.set(world.right);
+        auth.catch_up().await.unwrap();
+        assert!(auth.revocations.contains(ended));
+    }
+
+    #[tokio::test]
+    async fn what_was_too_much_to_list_while_the_clock_was_ahead_refuses_nobody_for_months() {
+        let world = World::new().await;
+        world.clock.set(world.right + 1_500.hours());
+        world.auth.doubt_what_is_known();
+        prune(&world.auth, STEP).await.unwrap();
+        world.comes_back().await;
+        let now = crate::auth::seconds(world.right);
+        let uncounted = world.auth.feed.ended().uncounted;
+        assert!(uncounted.is_some_and(|at| at <= now), "resource servers refuse what was issued by then: {uncounted:?}");
+        let session = SessionId::new(7).unwrap();
+        assert!(world.auth.doubt.is_in(session, now) && !world.auth.doubt.is_in(session, now + 61));
+    }
+
     /// Users of an app whose database stands still from the second time on that it is asked about passwords.
     #[derive(Debug, Default)]
     struct Still {
