@@ -197,6 +197,32 @@ fn two_nodes_rotate_one_chain_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_session_that_somebody_holds_keeps_no_other_from_its_refresh() {
+    run(async |url| {
+        let store = Arc::new(PostgresStore::connect(&url, 4).await.unwrap());
+        let alice = make_user(&*store, "alice").await;
+        for id in 1..=2 {
+            store.create_session(new_session(id, alice.id)).await.unwrap();
+        }
+        let mut shell = shell(&url).await;
+        let open = shell.transaction().await.unwrap();
+        open.execute("UPDATE sessions SET ip = ip WHERE id = 1", &[]).await.unwrap();
+        let rotate = |id: u8| {
+            let (store, child) = (Arc::clone(&store), sessions::token(100 + id, 1, Some(id), after(1)));
+            tokio::spawn(async move { sessions::rotate(&*store, id.into(), child, after(2)).await })
+        };
+        let (mut held, mut other) = (rotate(1), rotate(2));
+        tokio::select! {
+            done = &mut other => assert!(matches!(done.unwrap(), countersign::store::Rotation::Granted { .. })),
+            done = &mut held => panic!("the other one waited for it: {done:?}"),
+        }
+        open.commit().await.unwrap();
+        let held = held.await.unwrap();
+        assert!(matches!(held, countersign::store::Rotation::Granted { .. }), "{held:?}");
+    });
+}
+
+#[test]
 fn a_url_that_cannot_be_used_says_why() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let refusal = |url: &str| runtime.block_on(PostgresStore::connect(url, 2)).unwrap_err().to_string();

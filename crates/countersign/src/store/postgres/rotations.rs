@@ -40,9 +40,11 @@ impl Rotations {
     pub(super) fn start(pool: &Pool, health: &Arc<Health>) -> Self {
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+        let (late, held) = mpsc::channel(QUEUE);
         for _ in 0..TASKS {
-            tokio::spawn(work(pool.clone(), Arc::clone(health), Arc::clone(&waiting)));
+            tokio::spawn(work(pool.clone(), Arc::clone(health), Arc::clone(&waiting), Some(late.clone())));
         }
+        tokio::spawn(work(pool.clone(), Arc::clone(health), Arc::new(tokio::sync::Mutex::new(held)), None));
         Self { jobs }
     }
 
@@ -55,7 +57,9 @@ impl Rotations {
 }
 
 /// Takes what waits and does it, until nobody can send any more. While one task does, the other takes.
-async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
+///
+/// A row that somebody else holds is left to the task that takes what is `late`, which waits for it: the others of a batch do not.
+async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>, late: Option<mpsc::Sender<Job>>) {
     loop {
         let mut jobs = Vec::new();
         if waiting.lock().await.recv_many(&mut jobs, BATCH).await == 0 {
@@ -67,10 +71,11 @@ async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<m
                 let mut rest: VecDeque<Job> = jobs.into();
                 rest.retain(|job| !job.answer.is_closed());
                 while !rest.is_empty() {
-                    let (batch, later) = one_for_each_session(rest);
+                    let (batch, mut later) = one_for_each_session(rest);
+                    later.retain(|job| !job.answer.is_closed());
                     rest = later;
                     // A panic leaves the connection in the middle of something, as silence does.
-                    let done = caught_async(timeout(PATIENCE, rotate_together(&client, &health, batch))).await;
+                    let done = caught_async(timeout(PATIENCE, rotate_together(&client, &health, batch, late.as_ref()))).await;
                     if !matches!(done, Ok(Ok(()))) {
                         drop(Object::take(client));
                         break;
@@ -99,12 +104,20 @@ fn one_for_each_session(jobs: VecDeque<Job>) -> (Vec<Job>, VecDeque<Job>) {
     (batch, later)
 }
 
-/// Does a batch; what another node got at first is read again.
-async fn rotate_together(client: &Object, health: &Health, mut batch: Vec<Job>) {
+/// Does a batch; what another node got at first is read again, by whoever takes what is `late`.
+async fn rotate_together(client: &Object, health: &Health, mut batch: Vec<Job>, late: Option<&mpsc::Sender<Job>>) {
     for _ in 0..ATTEMPTS {
-        match attempt(client, batch).await {
+        match attempt(client, batch, late.is_none()).await {
             Ok(again) if again.is_empty() => return,
-            Ok(again) => batch = again,
+            Ok(again) => match late {
+                Some(late) => {
+                    for refused in again.into_iter().filter_map(|job| late.try_send(job).err()) {
+                        let _ = refused.into_inner().answer.send(Err(StoreError::Busy));
+                    }
+                    return;
+                }
+                None => batch = again,
+            },
             Err((jobs, error)) => {
                 health.note(&Err::<(), _>(error.clone()));
                 for job in jobs {
@@ -131,7 +144,8 @@ struct Write {
     told: Option<(AuditKind, String)>,
 }
 
-async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
+/// Does what can be done now, or, where it `waits`, when others let go of the rows; what is left.
+async fn attempt(client: &Object, batch: Vec<Job>, waits: bool) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
     let mut rows = match read(client, &batch).await {
         Ok(rows) => rows,
         Err(error) => return Err((batch, error.undone())),
@@ -168,6 +182,7 @@ async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>
                     }
                 }
             }
+            Decision::Reused if !waits => again.push(job),
             Decision::Reused => match end(client, rotate, &live).await {
                 Ok(true) => {
                     let _ = job.answer.send(Ok(Rotation::Reused { user_id: live.user_id }));
@@ -183,7 +198,7 @@ async fn attempt(client: &Object, batch: Vec<Job>) -> Result<Vec<Job>, (Vec<Job>
     if writes.is_empty() {
         return Ok(again);
     }
-    let written = match write(client, &writes).await {
+    let written = match write(client, &writes, waits).await {
         Ok(written) => written,
         Err(error) => return Err((again.into_iter().chain(writes.into_iter().map(|write| write.job)).collect(), error)),
     };
@@ -265,13 +280,10 @@ async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Result<Live
     rows.iter().map(|row| Ok((get(row, "id")?, Live::of(row)))).collect()
 }
 
-/// Writes the new states of those rows that are still as they were read; which they were. What an operator should know is noted in the same statement.
-async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError> {
-    // Rows are locked in the order of the array: two nodes that write the same ones in one order cannot lock each other out.
-    let mut writes: Vec<&Write> = writes.iter().collect();
-    writes.sort_by_key(|write| write.job.rotate.session.get().cast_signed());
-    let statement = client
-        .prepare_cached(
+/// The statement of [`write`]: the old and the new state of each row, in arrays.
+macro_rules! write_rows {
+    ($of_rows_that_are_held:literal) => {
+        concat!(
             "WITH wanted AS (
                  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::smallint[], $6::bigint[],
                      $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::bytea[],
@@ -283,7 +295,9 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
                  SELECT s.id FROM sessions s JOIN wanted w ON w.id = s.id
                  WHERE s.revoked_at IS NULL AND s.generation = w.old_generation AND s.current_jti = w.old_jti AND s.current_since = w.old_since
                      AND s.race_credit = w.old_credit AND s.race_charged IS NOT DISTINCT FROM w.old_charged
-                 ORDER BY s.id FOR UPDATE OF s
+                 ORDER BY s.id FOR UPDATE OF s",
+            $of_rows_that_are_held,
+            "
              ), done AS (
                  UPDATE sessions s SET generation = w.generation, current_jti = w.jti, current_iat = w.iat, current_since = w.since,
                      race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at, steps = w.steps,
@@ -295,9 +309,18 @@ async fn write(client: &Object, writes: &[Write]) -> Result<Vec<i64>, StoreError
                  INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail)
                  SELECT used_at, told, user_id, id, ip, detail FROM done WHERE told IS NOT NULL
              )
-             SELECT id FROM done",
+             SELECT id FROM done"
         )
-        .await?;
+    };
+}
+
+/// Writes the new states of those rows that are still as they were read; which they were. What an operator should know is noted in the same statement.
+async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64>, StoreError> {
+    // Rows are locked in the order of the array: two nodes that write the same ones in one order cannot lock each other out.
+    let mut writes: Vec<&Write> = writes.iter().collect();
+    writes.sort_by_key(|write| write.job.rotate.session.get().cast_signed());
+    let sql = if waits { write_rows!("") } else { write_rows!(" SKIP LOCKED") };
+    let statement = client.prepare_cached(sql).await?;
     macro_rules! column {
         ($of:expr) => {
             writes.iter().map(|write| $of(*write)).collect::<Vec<_>>()
