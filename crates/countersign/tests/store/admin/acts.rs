@@ -166,8 +166,7 @@ async fn without_a_line(store: &dyn AdminStore, spoil: impl FnOnce()) {
     let permission = store.save_permission(None, &text("write"), &root()).await.unwrap();
     let group = store.save_group(None, "editors", &[], None, &root()).await.unwrap();
     store.rotate_keys(key.clone(), after(600), &root()).await.unwrap();
-    let link = store.make_first_link([7; 32]).await.unwrap();
-    assert_eq!(link, None, "there is somebody");
+    let link = store.make_first_link([7; 32]).await.unwrap().unwrap();
     spoil();
     let (by, seen) = (shell(), store.user_record(alice.id).await.unwrap().unwrap());
     let edit = UserEdit { first_name: "Alice".to_owned(), ..as_is(&alice) };
@@ -180,6 +179,7 @@ async fn without_a_line(store: &dyn AdminStore, spoil: impl FnOnce()) {
         store.act_on_users(&[alice.id], act, &by).await.unwrap_err();
     }
     store.add_user(new_user("bob", ""), &Grants::default(), &by).await.unwrap_err();
+    store.use_first_link(link, new_user("bob", ""), None, noon()).await.unwrap_err();
     store.rotate_keys(self::key(), after(600), &by).await.unwrap_err();
     store.end_key(key.id, &by).await.unwrap_err();
     store.save_group(None, "authors", &[], None, &by).await.unwrap_err();
@@ -189,6 +189,7 @@ async fn without_a_line(store: &dyn AdminStore, spoil: impl FnOnce()) {
 
     assert!(store.session(session_id(1)).await.unwrap().unwrap().revoked.is_none());
     assert!(store.user_by_login("bob").await.unwrap().is_none());
+    assert_eq!(store.first_link().await.unwrap(), Some(link), "it was not used");
     assert_eq!(store.user_record(alice.id).await.unwrap().unwrap().fingerprint, seen.fingerprint);
     assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), new_user("alice", "").password.as_str());
     let keys: Vec<_> = store.keys().await.unwrap().iter().map(|key| (key.id, key.retires_at)).collect();
