@@ -80,6 +80,8 @@ fn fields_that_do_not_do_are_told_and_the_rest_comes_back() {
         ("last_name", "a\u{7}b", "control character"),
         ("metadata", "[1]", "no object"),
         ("metadata", "{", "no JSON"),
+        ("metadata", r#"{"a": [{"b": "x\u0000"}]}"#, "NUL character"),
+        ("metadata", r#"{"\u0000": 1}"#, "NUL character"),
     ] {
         let mut changes = vec![(field, value)];
         if field != "last_name" {

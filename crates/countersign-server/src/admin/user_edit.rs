@@ -174,6 +174,10 @@ impl Filled {
             errors.add("email", "This address came from elsewhere and would not be taken today. Correct it, or leave it empty.");
         }
         let metadata = match serde_json::from_str::<Value>(if self.metadata.trim().is_empty() { "{}" } else { &self.metadata }) {
+            Ok(Value::Object(metadata)) if metadata.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) => {
+                errors.add("metadata", "A text in it holds a NUL character, which not every database can keep. Leave it out.");
+                Map::new()
+            }
             Ok(Value::Object(metadata)) => metadata,
             Ok(_) => {
                 errors.add("metadata", "This is JSON, but no object. Write { … }.");
@@ -219,6 +223,16 @@ impl Filled {
         };
         let pairs = fields(self).into_iter().zip(fields(now));
         pairs.map(|((field, yours), (_, theirs))| Difference { field, differs: yours != theirs, yours, theirs }).collect()
+    }
+}
+
+/// Whether a text or a name in it holds a NUL. JSON may write one as an escape, which the form's own check does not see; PostgreSQL keeps none.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
