@@ -136,6 +136,24 @@ fn strangers_keep_no_operator_out_of_the_browser_in_which_they_signed_in_before(
 }
 
 #[test]
+fn who_signs_in_while_the_password_changes_has_no_device_that_is_known_under_the_new_one() {
+    let (world, _) = office();
+    world.superuser("other");
+    // Another hash of the same text stands for the new password. It is set when the session has begun.
+    world.sql(
+        "CREATE TRIGGER meanwhile AFTER INSERT ON admin_sessions
+         BEGIN UPDATE users SET password = (SELECT password FROM users WHERE username = 'other') WHERE id = new.user_id; END",
+    );
+    let mut thief = world.desk();
+    thief.sign_in("root").sends_to("/admin/");
+    world.sql("DROP TRIGGER meanwhile");
+    thief.post("/admin/sign-out", &[]).sends_to("/admin/sign-in");
+    let guess = || world.desk().sign_in_with("root", "wrong").status;
+    assert_eq!([(); 6].map(|()| guess()), [403, 403, 403, 403, 403, 429]);
+    thief.sign_in("root").says(429, "Too many attempts");
+}
+
+#[test]
 fn a_session_ends_when_it_is_idle_when_it_is_old_and_when_its_owner_says_so() {
     let (world, mut root) = furnish(World::builder().virtual_time().start());
     for _ in 0..3 {

@@ -86,12 +86,13 @@ pub(super) async fn enter(
         ip: Some(peer.ip),
         user_agent: peer.user_agent.clone(),
     };
+    // Strangers' guesses keep no operator out of the browser in which they signed in before. Asked before the
+    // session begins on the password that was checked: so the device is known by that one, not by its successor.
+    let known = admin.auth.remember_device(user, peer, PATH).await?;
     if !admin.store.begin_admin_session(&session, checked).await? {
         return Ok(None);
     }
     note(admin, AuditKind::AdminLogin, Some(user), peer);
-    // Strangers' guesses keep no operator out of the browser in which they signed in before.
-    let known = admin.auth.remember_device(user, peer, PATH).await?;
     Ok(Some(with_cookie(with_cookie(redirect(next), session_cookie(admin, &token)), known)))
 }
 
