@@ -18,21 +18,29 @@ pub(super) async fn by_id(client: &impl GenericClient, id: UserId) -> Result<Opt
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(user).transpose()
 }
 
+/// The row that a login names. What names nobody asks the same questions, and reads a row too: the
+/// time of an answer must not tell who exists, least of all where no hashing hides it.
 pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<LoginRow>, StoreError> {
-    for (condition, value) in [("username = $1", login.to_owned()), ("username_folded = $1", fold(login))] {
-        // PostgreSQL's texts have no NUL; neither has anybody's name.
-        if value.contains('\0') {
-            continue;
-        }
-        // Two are enough to know that the name is shared.
-        let statement = client.prepare_cached(&select(&format!("WHERE {condition} LIMIT 2"))).await?;
-        if let [only] = client.query(&statement, &[&value]).await?.as_slice() {
-            return Ok(Some(login_row(only)?));
-        }
-    }
-    let Some(id) = only_owner(&owners_of_address(client, login).await?) else { return Ok(None) };
-    let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
-    client.query_opt(&statement, &[&id]).await?.as_ref().map(login_row).transpose()
+    // Two are enough to know that the name is shared.
+    let named = client
+        .prepare_cached(
+            "SELECT ARRAY(SELECT id FROM users WHERE username = $1 LIMIT 2) AS exact,
+                 ARRAY(SELECT id FROM users WHERE username_folded = $2 LIMIT 2) AS folded",
+        )
+        .await?;
+    // PostgreSQL's texts have no NUL; neither has anybody's name.
+    let (exact, folded) = (Some(login), fold(login));
+    let (exact, folded) = (exact.filter(|name| !name.contains('\0')), Some(folded).filter(|name| !name.contains('\0')));
+    let row = client.query_one(&named, &[&exact, &folded]).await?;
+    let (exact, folded): (Vec<i64>, Vec<i64>) = (get(&row, "exact")?, get(&row, "folded")?);
+    let owners = owners_of_address(client, login).await?;
+    let id = match (exact.as_slice(), folded.as_slice()) {
+        ([only], _) | (_, [only]) => Some(*only),
+        _ => only_owner(&owners),
+    };
+    let statement = client.prepare_cached(&select(SOMEBODY)).await?;
+    let found = client.query_opt(&statement, &[&id]).await?.as_ref().map(login_row);
+    if id.is_some() { found.transpose() } else { Ok(None) }
 }
 
 fn login_row(row: &Row) -> Result<LoginRow, StoreError> {
@@ -401,6 +409,9 @@ fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
     names.dedup();
     Ok(names)
 }
+
+/// The user with this id; without one, the first.
+const SOMEBODY: &str = "WHERE id = coalesce($1, (SELECT id FROM users ORDER BY id LIMIT 1))";
 
 const COLUMNS: &str =
     "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,

@@ -17,23 +17,20 @@ pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>,
     Ok(statement.query_row([id.as_i64()], user).optional()?)
 }
 
+/// The row that a login names. What names nobody asks the same questions, and reads a row too: the
+/// time of an answer must not tell who exists, least of all where no hashing hides it.
 pub(super) fn by_login(connection: &Connection, login: &str) -> Result<Option<LoginRow>, StoreError> {
-    let unique = |condition: &str, value: &str| -> Result<Option<LoginRow>, StoreError> {
+    let unique = |sql: &str, value: &str| -> Result<Option<i64>, StoreError> {
         // Two are enough to know that the name is shared.
-        let mut statement = connection.prepare_cached(&select(&format!("WHERE {condition} LIMIT 2")))?;
-        let mut found = statement.query_map([value], login_row)?.collect::<Result<Vec<_>, _>>()?;
-        Ok(if found.len() == 1 { found.pop() } else { None })
+        let found = connection.prepare_cached(sql)?.query_map([value], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        Ok(if let [only] = found.as_slice() { Some(*only) } else { None })
     };
-    if let Some(row) = unique("username = ?", login)? {
-        return Ok(Some(row));
-    }
-    if let Some(row) = unique("username_folded = ?", &fold(login))? {
-        return Ok(Some(row));
-    }
-    match only_owner(&owners_of_address(connection, login)?) {
-        Some(id) => Ok(connection.prepare_cached(&select("WHERE id = ?"))?.query_row([id], login_row).optional()?),
-        None => Ok(None),
-    }
+    let exact = unique("SELECT id FROM users WHERE username = ? LIMIT 2", login)?;
+    let folded = unique("SELECT id FROM users WHERE username_folded = ? LIMIT 2", &fold(login))?;
+    let owner = only_owner(&owners_of_address(connection, login)?);
+    let id = exact.or(folded).or(owner);
+    let found = connection.prepare_cached(&select(SOMEBODY))?.query_row([id], login_row).optional();
+    if id.is_some() { Ok(found?) } else { Ok(None) }
 }
 
 /// The users who have an address that folds to the same, and whether each is active; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their folding but
@@ -279,6 +276,9 @@ fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
     names.dedup();
     Ok(names)
 }
+
+/// The user with this id; without one, the first.
+const SOMEBODY: &str = "WHERE id = coalesce(?, (SELECT id FROM users ORDER BY id LIMIT 1))";
 
 const COLUMNS: &str =
     "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
