@@ -425,7 +425,8 @@ fn fields() -> Vec<Field> {
         (at("PATCH", "/accounts/profile"), json!({}), "first_name", Some(150)),
         (at("PATCH", "/accounts/profile"), json!({}), "last_name", Some(150)),
         (at("POST", "/accounts/password"), password.clone(), "old_password", Some(1024)),
-        (at("POST", "/accounts/password"), password, "new_password", Some(1024)),
+        (at("POST", "/accounts/password"), password.clone(), "new_password", Some(1024)),
+        (at("POST", "/accounts/password"), password, "device_token", Some(256)),
     ]
 }
 

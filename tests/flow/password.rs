@@ -52,6 +52,23 @@ fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_on_a_known_devi
 }
 
 #[test]
+fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_in_an_app() {
+    let world = World::start();
+    world.user("alice");
+    let mut app = world.native();
+    let device = app.login("alice").expect(200).json()["device_token"].as_str().unwrap().to_owned();
+    for _ in 0..6 {
+        world.browser().login_with("alice", "wrong");
+    }
+    let change = |device: Option<&str>| {
+        let body = json!({"old_password": PASSWORD, "new_password": NEW, "device_token": device.unwrap_or("a forgery")});
+        app.request("POST", "/accounts/password").json(&body).send()
+    };
+    change(None).expect_problem(429, "throttled");
+    change(Some(&device)).expect(204);
+}
+
+#[test]
 fn a_weak_new_password_is_refused_with_every_reason() {
     let world = World::start();
     world.user("alice");

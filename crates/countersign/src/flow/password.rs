@@ -32,6 +32,8 @@ pub(crate) struct PasswordRequest {
     /// The password as it shall be.
     #[schema(min_length = 8, max_length = 1024)]
     new_password: String,
+    /// Native clients: the `device_token` of a login on this device.
+    device_token: Option<String>,
 }
 
 #[utoipa::path(
@@ -58,11 +60,11 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let (old, new) = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
+    let Asked { old, new, device_token } = Asked::read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
     let stored = auth.people.password_of(who.user().id()).await?;
-    let tokens = peer.device_tokens.iter().map(String::as_str);
+    let tokens = device_token.iter().chain(&peer.device_tokens).map(String::as_str);
     let device = stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
     let counted = AccountKey::Named { user: who.user().id(), by: &fold_address(who.user().username()) };
     let attempt = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await.map_err(|refused| match refused {
@@ -104,16 +106,29 @@ pub(crate) async fn change_password(
     Ok((StatusCode::NO_CONTENT, no_store(cookies)).into_response())
 }
 
-fn read(mut fields: Fields, user: &dyn Account) -> Result<(Password, Password), Problem> {
-    let old = fields.required("old_password", Password::MAX_BYTES);
-    let new = fields.required("new_password", Password::MAX_BYTES);
-    fields.done()?;
-    let about =
-        UserAttributes { username: user.username(), email: user.email(), first_name: user.first_name(), last_name: user.last_name() };
-    for problem in validate(&new, &about).err().into_iter().flatten() {
-        fields.refuse("new_password", problem.to_string());
-    }
-    fields.done()?;
-    let parse = |name, text| Password::parse(text).map_err(|error| Problem::new(Code::ValidationError).field(name, error.to_string()));
-    Ok((parse("old_password", old)?, parse("new_password", new)?))
+/// What was asked, parsed.
+struct Asked {
+    old: Password,
+    new: Password,
+    device_token: Option<String>,
 }
+
+impl Asked {
+    fn read(mut fields: Fields, user: &dyn Account) -> Result<Self, Problem> {
+        let old = fields.required("old_password", Password::MAX_BYTES);
+        let new = fields.required("new_password", Password::MAX_BYTES);
+        let device_token = fields.text("device_token", DEVICE_TOKEN_MAX_CHARS);
+        fields.done()?;
+        let about =
+            UserAttributes { username: user.username(), email: user.email(), first_name: user.first_name(), last_name: user.last_name() };
+        for problem in validate(&new, &about).err().into_iter().flatten() {
+            fields.refuse("new_password", problem.to_string());
+        }
+        fields.done()?;
+        let parse = |name, text| Password::parse(text).map_err(|error| Problem::new(Code::ValidationError).field(name, error.to_string()));
+        Ok(Self { old: parse("old_password", old)?, new: parse("new_password", new)?, device_token })
+    }
+}
+
+/// Ours are shorter.
+const DEVICE_TOKEN_MAX_CHARS: usize = 256;
