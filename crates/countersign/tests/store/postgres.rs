@@ -197,28 +197,42 @@ fn two_nodes_rotate_one_chain_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_session_that_somebody_holds_keeps_no_other_from_its_refresh() {
+fn sessions_that_somebody_holds_keep_no_other_from_its_refresh() {
     run(async |url| {
         let store = Arc::new(PostgresStore::connect(&url, 4).await.unwrap());
         let alice = make_user(&*store, "alice").await;
-        for id in 1..=2 {
+        for id in 1..=3 {
             store.create_session(new_session(id, alice.id)).await.unwrap();
         }
-        let mut shell = shell(&url).await;
-        let open = shell.transaction().await.unwrap();
-        open.execute("UPDATE sessions SET ip = ip WHERE id = 1", &[]).await.unwrap();
-        let rotate = |id: u8| {
-            let (store, child) = (Arc::clone(&store), sessions::token(100 + id, 1, Some(id), after(1)));
-            tokio::spawn(async move { sessions::rotate(&*store, id.into(), child, after(2)).await })
+        let (mut holder, watcher) = (shell(&url).await, shell(&url).await);
+        let open = holder.transaction().await.unwrap();
+        open.execute("UPDATE sessions SET ip = ip WHERE id < 3", &[]).await.unwrap();
+        let rotate = |id: u8| sessions::rotate(&*store, id.into(), sessions::token(100 + id, 1, Some(id), after(1)), after(2));
+        // The first waits for its row before the second is asked for, so that no task is left where each of them waits.
+        let held = async {
+            let is_waiting = async {
+                let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                while watcher.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+            };
+            let mut first = std::pin::pin!(rotate(1));
+            tokio::select! {
+                done = &mut first => panic!("it did not wait: {done:?}"),
+                () = is_waiting => {}
+            }
+            let mut second = std::pin::pin!(rotate(2));
+            tokio::select! {
+                biased;
+                done = &mut first => panic!("it waited for nobody: {done:?}"),
+                done = &mut second => panic!("it did not wait: {done:?}"),
+                done = rotate(3) => assert!(matches!(done, countersign::store::Rotation::Granted { .. }), "{done:?}"),
+            }
+            open.commit().await.unwrap();
+            tokio::join!(first, second)
         };
-        let (mut held, mut other) = (rotate(1), rotate(2));
-        tokio::select! {
-            done = &mut other => assert!(matches!(done.unwrap(), countersign::store::Rotation::Granted { .. })),
-            done = &mut held => panic!("the other one waited for it: {done:?}"),
+        let (first, second) = held.await;
+        for done in [first, second] {
+            assert!(matches!(done, countersign::store::Rotation::Granted { .. }), "{done:?}");
         }
-        open.commit().await.unwrap();
-        let held = held.await.unwrap();
-        assert!(matches!(held, countersign::store::Rotation::Granted { .. }), "{held:?}");
     });
 }
 
