@@ -36,6 +36,7 @@ fn the_link_that_makes_the_first_superuser_is_one_for_all_nodes_and_is_used_once
     };
     let path = link(&here);
     assert_eq!(path, link(&there));
+    here.user("alice");
     let statuses: Vec<u16> = thread::scope(|scope| {
         let tries: Vec<_> = (0..8)
             .map(|i| {
