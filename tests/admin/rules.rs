@@ -1,6 +1,6 @@
 //! Who may do what: staff what they were given, nobody more than himself, and never without a superuser left.
 
-use countersign_e2e::{Desk, World};
+use countersign_e2e::{Desk, PASSWORD, World, input};
 
 use crate::office::{edit, grant, group, office, operator, permission};
 
@@ -155,7 +155,7 @@ fn nobody_gives_what_he_has_not_alone_or_through_a_group() {
     grant(&mut desk, alice, &[("groups", &other_text)]).says(403, "the group other");
     desk.get("/admin/groups/add").expect(200);
     desk.post("/admin/groups/add", &[("name", "mine"), ("permissions", &keys_text)]).says(403, "countersign.change_key");
-    let seen = countersign_e2e::input(&desk.get(&format!("/admin/groups/{own}/")).expect(200).text(), "seen").unwrap();
+    let seen = input(&desk.get(&format!("/admin/groups/{own}/")).expect(200).text(), "seen").unwrap();
     desk.post(&format!("/admin/groups/{own}/"), &[("seen", &seen), ("name", "own"), ("permissions", &keys_text)])
         .says(403, "countersign.change_key");
     assert_eq!(everything(&world), before);
@@ -223,13 +223,13 @@ fn only_a_superuser_renames_a_group_since_programs_may_know_it() {
     let team = group(&mut root, "team", &[]);
     let path = format!("/admin/groups/{team}/");
     let mut desk = operator(&world, &mut root, "operator", &["auth.change_group", "auth.view_user"]);
-    let seen = countersign_e2e::input(&desk.get(&path).expect(200).text(), "seen").unwrap();
+    let seen = input(&desk.get(&path).expect(200).text(), "seen").unwrap();
     desk.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)]).says(403, "Only a superuser renames a group");
     let there = || world.sql("SELECT name, (SELECT count(*) FROM group_permissions) FROM groups").trim().to_owned();
     assert_eq!(there(), "team|0");
     desk.post(&path, &[("seen", &seen), ("permissions", &view)]).sends_to(&format!("{path}?said=group-saved"));
     assert_eq!(there(), "team|1");
-    let seen = countersign_e2e::input(&root.get(&path).expect(200).text(), "seen").unwrap();
+    let seen = input(&root.get(&path).expect(200).text(), "seen").unwrap();
     root.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)]).sends_to(&format!("{path}?said=group-saved"));
     assert_eq!(there(), "managers|1");
 }
@@ -272,4 +272,45 @@ fn what_is_taken_from_an_operator_is_felt_with_the_next_request() {
     desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
     edit(&mut root, id, &[("is_staff", "on")]).sends_to(&format!("/admin/users/{id}/?said=saved"));
     desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
+}
+
+#[test]
+fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
+    let (world, mut root) = office();
+    world.superuser("deputy");
+    let mut deputy = world.desk();
+    deputy.sign_in("deputy").sends_to("/admin/");
+    let team = group(&mut root, "team", &[]);
+    let sell = {
+        root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")]).expect(303);
+        permission(&mut root, "shop.sell")
+    };
+    let seen = input(&deputy.get(&format!("/admin/groups/{team}/")).expect(200).text(), "seen").unwrap();
+    world.native().login("deputy").expect(200);
+    // Root acts at the worst moment: the password has just been found right.
+    world.sql(
+        "CREATE TRIGGER worst_moment AFTER UPDATE OF password_at ON admin_sessions WHEN new.password_at > old.password_at
+         BEGIN UPDATE users SET is_superuser = 0 WHERE username = 'deputy'; END",
+    );
+    let before = everything(&world);
+    let (team, sell) = (team.to_string(), sell.to_string());
+    for (path, fields) in [
+        ("/admin/users/add".to_owned(), vec![("username", "accomplice"), ("unusable", "on"), ("is_staff", "on"), ("is_superuser", "on")]),
+        ("/admin/groups/add".to_owned(), vec![("name", "thieves"), ("permissions", sell.as_str())]),
+        (format!("/admin/groups/{team}/"), vec![("name", "team"), ("permissions", sell.as_str()), ("seen", seen.as_str())]),
+        (format!("/admin/groups/{team}/"), vec![("name", "thieves"), ("seen", seen.as_str())]),
+        (format!("/admin/groups/{team}/delete"), vec![]),
+        (format!("/admin/permissions/{sell}/"), vec![("app", "shop"), ("codename", "burn")]),
+        (format!("/admin/permissions/{sell}/delete"), vec![]),
+        ("/admin/keys/rotate".to_owned(), vec![("how", "now")]),
+        ("/admin/sessions/end".to_owned(), vec![("act", "all")]),
+    ] {
+        world.sql("UPDATE admin_sessions SET password_at = 0");
+        world.sql("UPDATE users SET is_superuser = 1");
+        let fields: Vec<_> = fields.into_iter().chain([("own_password", PASSWORD)]).collect();
+        let (status, says) = if path.contains("/keys/") { (409, "The keys go on as they were") } else { (403, "were changed meanwhile") };
+        deputy.post(&path, &fields).says(status, says);
+    }
+    world.sql("UPDATE users SET is_superuser = 1");
+    assert_eq!(everything(&world), before);
 }

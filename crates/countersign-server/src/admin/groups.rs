@@ -13,7 +13,7 @@ use super::frame::{Frame, page, redirect, shown};
 use super::gate::{Posted, Query, Staff};
 use super::listing::{PAGE_ROWS, counted};
 use super::picker::Picker;
-use super::rules::{Permit, may, may_rename_groups, not_to_give};
+use super::rules::{Permit, may, may_add_group, may_change_group, may_delete_group, may_rename_group, may_rename_groups, not_to_give};
 use super::user_add::own_password;
 use super::user_edit::{fingerprint, seen};
 use super::{Admin, Answer};
@@ -63,7 +63,7 @@ pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, p
     posted.staff.needs(Permit::DeleteGroup)?;
     let record = record(&admin, &id).await?;
     posted.confirm(&admin).await?;
-    posted.operator(&admin).delete_group(record.id).await?;
+    posted.operator(&admin).who(may_delete_group).delete_group(record.id).await?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/groups/?said=group-deleted"))
 }
@@ -111,7 +111,12 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
     }
     posted.confirm(admin).await?;
     let seen = record.map(|_| fingerprint(&posted.form)).transpose()?;
-    match posted.operator(admin).save_group(record.map(|record| record.id), &filled.name, &filled.permissions, seen).await {
+    let rule = match record {
+        None => may_add_group,
+        Some(record) if record.name == filled.name => may_change_group,
+        Some(_) => may_rename_group,
+    };
+    match posted.operator(admin).who(rule).save_group(record.map(|record| record.id), &filled.name, &filled.permissions, seen).await {
         Ok(id) => {
             admin.auth.catch_up().await?;
             let said = if record.is_some() { "group-saved" } else { "group-added" };

@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::field::Field;
 use super::frame::{Frame, When, redirect, shown};
 use super::gate::{Posted, Query, Staff};
-use super::rules::{Permit, may};
+use super::rules::{Permit, may, may_change_keys};
 use super::user_add::own_password;
 use super::{Admin, Answer};
 use crate::failure::Failure;
@@ -42,7 +42,7 @@ pub(super) async fn rotate(State(admin): State<Admin>, posted: Posted) -> Answer
     };
     posted.confirm(&admin).await?;
     let world = admin.world();
-    posted.operator(&admin).rotate_keys(&world, cut_off).await.map_err(|failure| failed(&failure))?;
+    posted.operator(&admin).who(may_change_keys).rotate_keys(&world, cut_off).await.map_err(|failure| failed(&failure))?;
     admin.auth.catch_up().await?;
     Ok(redirect(if cut_off { "/admin/keys/?said=cut-off" } else { "/admin/keys/?said=rotated" }))
 }
@@ -52,7 +52,7 @@ pub(super) async fn retire(State(admin): State<Admin>, Path(id): Path<String>, p
     let id: KeyId = id.parse().map_err(|_| gone())?;
     posted.operator(&admin).may_retire(id).await.map_err(kept)?;
     posted.confirm(&admin).await?;
-    posted.operator(&admin).retire_key(id).await.map_err(kept)?;
+    posted.operator(&admin).who(may_change_keys).retire_key(id).await.map_err(kept)?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/keys/?said=retired"))
 }

@@ -11,7 +11,9 @@ use super::field::{Errors, Field};
 use super::forms::Form;
 use super::frame::{Frame, page, redirect, shown};
 use super::gate::{Posted, Query, Staff};
-use super::rules::{Permit, may, may_rename_permissions};
+use super::rules::{
+    Permit, may, may_add_permission, may_change_permission, may_delete_permission, may_rename_permission, may_rename_permissions,
+};
 use super::{Admin, Answer};
 
 pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
@@ -24,7 +26,7 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
     let mut errors = Errors::default();
     let text = read(&posted.form, &mut errors);
     if errors.is_empty() {
-        match posted.operator(&admin).save_permission(None, &text).await {
+        match posted.operator(&admin).who(may_add_permission).save_permission(None, &text).await {
             Ok(_) if may(&posted.staff.user, Permit::ViewPermission) => return Ok(redirect("/admin/permissions/?said=permission-added")),
             Ok(_) => return Ok(redirect("/admin/?said=permission-added")),
             Err(AdminError::NameTaken) => errors.add("codename", "There is a permission of this app and codename already."),
@@ -55,10 +57,12 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
         text = PermissionText { name: errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS), ..row.text.clone() };
     }
     if errors.is_empty() {
-        if text.app != row.text.app || text.codename != row.text.codename {
+        let is_renamed = text.app != row.text.app || text.codename != row.text.codename;
+        if is_renamed {
             posted.confirm(&admin).await?;
         }
-        match posted.operator(&admin).save_permission(Some(row.id), &text).await {
+        let rule = if is_renamed { may_rename_permission } else { may_change_permission };
+        match posted.operator(&admin).who(rule).save_permission(Some(row.id), &text).await {
             Ok(_) => {
                 admin.auth.catch_up().await?;
                 return Ok(redirect("/admin/permissions/?said=permission-saved"));
@@ -74,7 +78,7 @@ pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, p
     posted.staff.needs(Permit::DeletePermission)?;
     let row = row(&admin, &id).await?;
     posted.confirm(&admin).await?;
-    posted.operator(&admin).delete_permission(row.id).await?;
+    posted.operator(&admin).who(may_delete_permission).delete_permission(row.id).await?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/permissions/?said=permission-deleted"))
 }

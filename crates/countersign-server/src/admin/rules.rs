@@ -126,6 +126,66 @@ pub(crate) fn may_end_sessions(operator: &User, _: &User, _: &User) -> bool {
     may(operator, Permit::DeleteSession)
 }
 
+/// Whether the operator may add that user.
+pub(crate) fn may_add_user(operator: &User, _: &User, new: &User) -> bool {
+    may(operator, Permit::AddUser) && (may_raise(operator) || !(new.is_staff || new.is_superuser))
+}
+
+/// Whether the operator may add a group that gives what they would have `after`.
+pub(crate) fn may_add_group(operator: &User, _: &User, after: &User) -> bool {
+    may(operator, Permit::AddGroup) && has_all(operator, after)
+}
+
+/// Whether the operator may have a group give what they would have `after`, besides what it gives.
+pub(crate) fn may_change_group(operator: &User, _: &User, after: &User) -> bool {
+    may(operator, Permit::ChangeGroup) && has_all(operator, after)
+}
+
+/// The same, with another name.
+pub(crate) fn may_rename_group(operator: &User, _: &User, _: &User) -> bool {
+    may_rename_groups(operator)
+}
+
+/// Whether the operator may delete groups.
+pub(crate) fn may_delete_group(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::DeleteGroup)
+}
+
+/// Whether the operator may add permissions.
+pub(crate) fn may_add_permission(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::AddPermission)
+}
+
+/// Whether the operator may say in other words what a permission is for.
+pub(crate) fn may_change_permission(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::ChangePermission)
+}
+
+/// The same, with another app or codename.
+pub(crate) fn may_rename_permission(operator: &User, _: &User, _: &User) -> bool {
+    may_rename_permissions(operator)
+}
+
+/// Whether the operator may delete permissions.
+pub(crate) fn may_delete_permission(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::DeletePermission)
+}
+
+/// Whether the operator may end the sessions of everybody.
+pub(crate) fn may_end_all_sessions(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::DeleteSession) && operator.is_superuser
+}
+
+/// Whether the operator may rotate and retire keys.
+pub(crate) fn may_change_keys(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::ChangeKey)
+}
+
+/// Nobody gives what they have not.
+fn has_all(operator: &User, given: &User) -> bool {
+    operator.is_superuser || given.permissions.iter().all(|name| operator.permissions.contains(name))
+}
+
 /// Whether the operator may make staff and superusers, or make them something else.
 pub(crate) fn may_raise(operator: &dyn Account) -> bool {
     operator.is_superuser()

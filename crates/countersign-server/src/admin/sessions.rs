@@ -15,7 +15,7 @@ use super::frame::{Frame, When, redirect, shown};
 use super::gate::{Posted, Query, Staff};
 use super::listing::{Choice, PAGE_ROWS, Pager, place, unknown_choice};
 use super::person::{Names, asked};
-use super::rules::{Permit, may, may_end_sessions};
+use super::rules::{Permit, may, may_end_all_sessions, may_end_sessions};
 use super::user_add::own_password;
 use super::why::{State as Ended, state, step_told, why};
 use super::{Admin, Answer};
@@ -132,7 +132,7 @@ async fn end_some(admin: &Admin, posted: &Posted) -> Answer {
     if ids.len() > AT_ONCE {
         return Err(Fault::bad(format!("At most {AT_ONCE} sessions at once, please.")));
     }
-    posted.operator(admin).end_sessions(&ids).await?;
+    posted.operator(admin).who(may_end_sessions).end_sessions(&ids).await?;
     admin.auth.catch_up().await?;
     Ok(redirect(&match ids.as_slice() {
         [id] => format!("/admin/sessions/{id}/?said=ended"),
@@ -145,7 +145,7 @@ async fn end_all(admin: &Admin, posted: &Posted) -> Answer {
         return Err(Fault::forbidden("Only a superuser ends the sessions of everybody."));
     }
     posted.confirm(admin).await?;
-    let ended = posted.operator(admin).end_all_sessions().await?;
+    let ended = posted.operator(admin).who(may_end_all_sessions).end_all_sessions().await?;
     tracing::info!(sessions = ended, "ended every session of everybody");
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/sessions/?said=ended"))

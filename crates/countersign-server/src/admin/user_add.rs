@@ -12,7 +12,7 @@ use super::field::{Errors, Field};
 use super::forms::Form;
 use super::frame::{Frame, page, redirect, shown};
 use super::gate::{Posted, Staff};
-use super::rules::{Permit, may, may_raise};
+use super::rules::{Permit, may, may_add_user, may_raise};
 use super::{Admin, Answer};
 
 /// Who somebody is, as it was typed.
@@ -108,7 +108,7 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
         is_superuser,
         ..NewUser::new(username, names.email(&mut Errors::default()), encoded)
     };
-    match posted.operator(&admin).add_user(new).await {
+    match posted.operator(&admin).who(may_add_user).add_user(new).await {
         Ok(user) if may(&staff.user, Permit::ViewUser) => Ok(redirect(&format!("/admin/users/{}/?said=added", user.id))),
         Ok(_) => Ok(redirect("/admin/?said=added")),
         Err(AdminError::Store(StoreError::UsernameTaken) | AdminError::NameTaken) => {

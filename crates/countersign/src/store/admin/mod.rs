@@ -244,11 +244,14 @@ pub struct Actor {
     pub ip: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
-    /// Asked inside the transaction that sets a password, changes users or does one thing to many, of the rows as they are then. `None` lets everything be done.
+    /// Asked inside the transaction that does it, of the rows as they are then. `None` lets everything be done.
     pub may: Option<Rule>,
 }
 
 /// Whether an operator may make of a user, as they are `before`, the one that is there `after`. Where nothing of the row itself changes, both are the same.
+///
+/// Of a user who is added, both are the new row. Of an act on no user, as on a group, both are the
+/// operator's own; when a group gets permissions, `after` has them too.
 ///
 /// ```
 /// use countersign::store::admin::Rule;
@@ -268,6 +271,15 @@ impl Actor {
         let Some(may) = self.may else { return Ok(()) };
         let operator = operator.ok_or(AdminError::NotAllowed)?;
         if changes.all(|(before, after)| may(operator, before, after)) { Ok(()) } else { Err(AdminError::NotAllowed) }
+    }
+
+    /// Refuses an act on no user, which gives away these permissions.
+    pub(crate) fn is_let_give(&self, operator: Option<&User>, given: &[String]) -> Result<(), AdminError> {
+        let with_given = operator.cloned().map(|mut operator| {
+            operator.permissions.extend_from_slice(given);
+            operator
+        });
+        self.is_let(operator, operator.into_iter().zip(&with_given))
     }
 }
 

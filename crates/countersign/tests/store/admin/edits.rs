@@ -1,8 +1,8 @@
 //! Users who are made, changed and deleted.
 
 use countersign::store::StoreError;
-use countersign::store::What;
 use countersign::store::admin::{AdminError, AuditKind, Count, Grants, PermissionText, UserAct, UserSearch, WhatGoes};
+use countersign::store::{Begin, What};
 
 use super::*;
 
@@ -236,5 +236,60 @@ fn what_an_operator_may_is_asked_again_in_the_transaction() {
         // Who is gone may nothing.
         store.delete_user(operator.id, after(61)).await.unwrap();
         assert!(matches!(store.set_password(alice.id, &unusable, &by).await, Err(AdminError::NotAllowed)));
+    });
+}
+
+#[test]
+fn what_was_on_its_way_when_its_operator_was_demoted_is_not_done() {
+    on_every_admin_store(async |store| {
+        make_superuser(&*store, "root").await;
+        let operator = make_superuser(&*store, "operator").await;
+        let alice = make_user(&*store, "alice").await;
+        store.begin_session(Begin::unchecked(new_session(7, alice.id))).await.unwrap();
+        let write = permission(&*store, "write").await;
+        let group = store.save_group(None, "editors", &[], None, &root()).await.unwrap();
+        let by = Actor { who: Who::User(operator.id), may: Some(|operator, _, _| operator.is_superuser), ..root() };
+        let seen = store.user_record(operator.id).await.unwrap().unwrap().fingerprint;
+        store.edit_user(operator.id, &UserEdit { is_superuser: false, ..as_is(&operator) }, seen, &root()).await.unwrap();
+        let lines = told(&*store).await;
+
+        let accomplice = NewUser { is_staff: true, is_superuser: true, ..new_user("accomplice", "") };
+        assert!(matches!(store.add_user(accomplice, &Grants::default(), &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(store.save_group(None, "thieves", &[write], None, &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(store.save_group(Some(group), "editors", &[write], None, &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(store.delete_group(group, &by).await, Err(AdminError::NotAllowed)));
+        let text = PermissionText { app: "news".to_owned(), codename: "burn".to_owned(), name: String::new() };
+        for id in [None, Some(write)] {
+            assert!(matches!(store.save_permission(id, &text, &by).await, Err(AdminError::NotAllowed)));
+        }
+        assert!(matches!(store.delete_permission(write, &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(store.end_sessions(&[session_id(7)], &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(store.end_sessions_begun_by(by.now, &by).await, Err(AdminError::NotAllowed)));
+
+        assert!(store.user_by_login("accomplice").await.unwrap().is_none());
+        assert!(store.group_record(group).await.unwrap().unwrap().permissions.is_empty());
+        assert_eq!(store.groups("", None, 10).await.unwrap().len(), 1);
+        assert_eq!(store.permissions().await.unwrap().into_iter().map(|row| row.text.codename).collect::<Vec<_>>(), ["write"]);
+        assert_eq!(store.session(session_id(7)).await.unwrap().unwrap().revoked, None);
+        assert_eq!(told(&*store).await, lines, "of what was not done the log says nothing");
+    });
+}
+
+#[test]
+fn a_group_gives_only_what_its_operator_has_then() {
+    on_every_admin_store(async |store| {
+        let (write, burn) = (permission(&*store, "write").await, permission(&*store, "burn").await);
+        let group = store.save_group(None, "editors", &[write], None, &root()).await.unwrap();
+        // The operator is in the group: what it would give them is not what they have.
+        let grants = Grants { groups: vec![group], permissions: vec![] };
+        let operator = store.add_user(new_user("operator", ""), &grants, &root()).await.unwrap();
+        let by = Actor {
+            who: Who::User(operator.id),
+            may: Some(|operator, _, after| after.permissions.iter().all(|name| operator.permissions.contains(name))),
+            ..root()
+        };
+        assert!(matches!(store.save_group(Some(group), "editors", &[write, burn], None, &by).await, Err(AdminError::NotAllowed)));
+        assert_eq!(store.group_record(group).await.unwrap().unwrap().permissions, [write]);
+        assert!(store.save_group(None, "writers", &[write], None, &by).await.is_ok());
     });
 }

@@ -4,7 +4,7 @@ use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::error::SqlState;
 
 use super::audit;
-use super::users::{GROUP_NAME, PERMISSION_NAME, named};
+use super::users::{GROUP_NAME, PERMISSION_NAME, hold, named};
 use crate::store::StoreError;
 use crate::store::admin::sql::without_nul;
 use crate::store::admin::told::{Acted, Given, differences, group_told, line};
@@ -56,6 +56,7 @@ pub(super) async fn save_group(
     by: &Actor,
 ) -> Acted<i64> {
     let transaction = client.transaction().await?;
+    let operator = hold(&transaction, &[], by).await?;
     let before = match id {
         Some(id) => {
             transaction.execute("SELECT 1 FROM groups WHERE id = $1 FOR UPDATE", &[&id]).await?;
@@ -97,12 +98,14 @@ pub(super) async fn save_group(
         let sql = "INSERT INTO group_permissions (group_id, permission_id) SELECT $1, unnest($2::bigint[])";
         transaction.execute(sql, &[&id, &added]).await?;
     }
+    by.is_let_give(operator.as_ref(), &given.added)?;
     let (kind, detail) = group_told(before.as_ref(), name, &given);
     audit::noted(transaction, id, vec![line(by, kind, None, None, detail)]).await
 }
 
 pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {
     let transaction = client.transaction().await?;
+    by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let name = named(&transaction, GROUP_NAME, id).await?.ok_or(AdminError::Gone)?;
     transaction.execute("DELETE FROM groups WHERE id = $1", &[&id]).await?;
     audit::noted(transaction, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)]).await
@@ -121,6 +124,7 @@ pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, S
 
 pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: &PermissionText, by: &Actor) -> Acted<i64> {
     let transaction = client.transaction().await?;
+    by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let PermissionText { app, codename, name } = text;
     let now = format!("{app}.{codename}");
     let (id, kind, told) = match id {
@@ -141,6 +145,7 @@ pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: 
 
 pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {
     let transaction = client.transaction().await?;
+    by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let name = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
     transaction.execute("DELETE FROM permissions WHERE id = $1", &[&id]).await?;
     audit::noted(transaction, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)]).await

@@ -60,6 +60,7 @@ pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, S
 
 pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> Acted<u64> {
     let transaction = client.transaction().await?;
+    by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let ids: Vec<i64> = ids.iter().map(|id| id.get().cast_signed()).collect();
     let ended = transaction
         .query(
@@ -91,6 +92,7 @@ pub(super) async fn end_of_user(client: &mut Object, id: UserId, by: &Actor) -> 
 /// Ends the first of them; how many, and from where to go on. The line comes with them.
 pub(super) async fn end_first_begun_by(client: &mut Object, began: Timestamp, by: &Actor) -> Acted<(u64, Option<Timestamp>)> {
     let transaction = client.transaction().await?;
+    by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let ended = revoke_some_begun_by(&transaction, Timestamp::MIN, began, by.now).await?;
     audit::noted(transaction, ended, vec![ended_by(began, by)]).await
 }

@@ -66,9 +66,11 @@ pub(super) async fn record(client: &impl GenericClient, id: UserId) -> Result<Op
 
 pub(super) async fn add(client: &mut Object, new: &NewUser, grants: &Grants, by: &Actor) -> Acted<User> {
     let transaction = client.transaction().await?;
+    let operator = hold(&transaction, &[], by).await?;
     let id = users::insert(&transaction, new, by.now).await?;
     let (groups, permissions) = grant(&transaction, id, &Grants::default(), &sorted(grants)).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     let told = line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions));
     audit::noted(transaction, user, vec![told]).await
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
-use super::users::{GROUP_NAME, PERMISSION_NAME, named};
+use super::users::{GROUP_NAME, PERMISSION_NAME, named, operator};
 use crate::store::StoreError;
 use crate::store::admin::sql::without_nul;
 use crate::store::admin::told::{Acted, Given, differences, group_told, line};
@@ -45,6 +45,8 @@ pub(super) fn save_group(
     seen: Option<Fingerprint>,
     by: &Actor,
 ) -> Acted<i64> {
+    // As they are before: their own group may be the one that gets permissions.
+    let operator = operator(connection, by)?;
     let before = match id {
         Some(id) => Some(group_record(connection, id)?.ok_or(AdminError::Gone)?),
         None => None,
@@ -82,11 +84,13 @@ pub(super) fn save_group(
         given.added.push(named(connection, PERMISSION_NAME, one)?.ok_or(AdminError::Gone)?);
         change(connection, "INSERT INTO group_permissions (group_id, permission_id) VALUES (?, ?)", params![id, one])?;
     }
+    by.is_let_give(operator.as_ref(), &given.added)?;
     let (kind, detail) = group_told(before.as_ref(), name, &given);
     audit::noted(connection, id, vec![line(by, kind, None, None, detail)])
 }
 
 pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
+    by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let name = named(connection, GROUP_NAME, id)?.ok_or(AdminError::Gone)?;
     change(connection, "DELETE FROM groups WHERE id = ?", params![id])?;
     audit::noted(connection, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)])
@@ -102,6 +106,7 @@ pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>,
 }
 
 pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &PermissionText, by: &Actor) -> Acted<i64> {
+    by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let PermissionText { app, codename, name } = text;
     let sql = "SELECT id FROM permissions WHERE app = ? AND codename = ? AND id IS NOT ?";
     if one::<i64>(connection, sql, params![app, codename, id])?.is_some() {
@@ -123,6 +128,7 @@ pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &P
 }
 
 pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
+    by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let name = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
     change(connection, "DELETE FROM permissions WHERE id = ?", params![id])?;
     audit::noted(connection, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)])

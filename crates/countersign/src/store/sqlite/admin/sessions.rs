@@ -52,6 +52,7 @@ pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>,
 }
 
 pub(super) fn end(connection: &Connection, ids: &[SessionId], by: &Actor) -> Acted<u64> {
+    by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let mut lines = Vec::new();
     for id in ids {
         let Some(session) = by_id(connection, *id)? else { continue };
@@ -70,6 +71,7 @@ pub(super) fn end_of_user(connection: &Connection, id: UserId, by: &Actor) -> Ac
 }
 
 pub(super) fn end_begun_by(connection: &Connection, began: Timestamp, by: &Actor) -> Acted<u64> {
+    by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let ended = revoke_begun_by(connection, began, by.now)?;
     audit::noted(connection, ended, vec![ended_by(began, by)])
 }

@@ -57,6 +57,7 @@ pub(super) fn add(connection: &Connection, new: &NewUser, grants: &Grants, by: &
     let user = users::create(connection, new, by.now)?;
     let (groups, permissions) = grant(connection, user.id, &Grants::default(), &sorted(grants))?;
     let user = users::by_id(connection, user.id)?.ok_or(AdminError::Gone)?;
+    by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     let told = line(by, AuditKind::UserAdded, Some(user.id), None, added(new, &groups, &permissions));
     audit::noted(connection, user, vec![told])
 }
