@@ -1,4 +1,5 @@
-//! The Rust code in the pages of `docs/`, so that it compiles: `cargo test --doc -p countersign-examples`.
+//! The Rust code in the pages of `docs/`, so that it compiles: `cargo test --doc -p
+//! countersign-examples`.
 //!
 //! It is here and not in the libraries, whose packages do not hold those pages.
 

@@ -13,17 +13,23 @@ pub(crate) fn serve(file: &str) {
 /// The same, behind whatever `wrap` puts before it.
 pub(crate) fn serve_with(file: &str, wrap: impl AsyncFnOnce(Router) -> Router) {
     let body = axum::body::Bytes::from(std::fs::read(file).expect("the body"));
-    let route = Router::new().route("/accounts/profile", get(async move || (HEADERS, body.clone())));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let route =
+        Router::new().route("/accounts/profile", get(async move || (HEADERS, body.clone())));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let app = wrap(route).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        crate::table::line(&format!("listening on http://{}", listener.local_addr().expect("an address")));
+        crate::table::line(&format!(
+            "listening on http://{}",
+            listener.local_addr().expect("an address")
+        ));
         axum::serve(listener, app).await.expect("serving");
     });
 }
 
-/// What the server under test sends as well; its request ids differ from answer to answer, and these do not.
+/// What the server under test sends as well; its request ids differ from answer to answer, and
+/// these do not.
 const HEADERS: [(HeaderName, &str); 5] = [
     (CONTENT_TYPE, "application/json"),
     (CACHE_CONTROL, "no-store"),

@@ -1,6 +1,8 @@
-//! What faults come to: two nodes on a cluster of their own behind nginx, clients that refresh and read without pause, and somebody who pulls the plug.
+//! What faults come to: two nodes on a cluster of their own behind nginx, clients that refresh and
+//! read without pause, and somebody who pulls the plug.
 //!
-//! It takes about four minutes, and fails when anybody is logged out, an acknowledged refresh is lost, or a request waits longer than it may.
+//! It takes about four minutes, and fails when anybody is logged out, an acknowledged refresh is
+//! lost, or a request waits longer than it may.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,7 +21,10 @@ use crate::table::line;
 
 /// Measures every fault and prints the table; whether all went as it must.
 pub(crate) fn print() -> bool {
-    line("| fault | refreshes answered | reads answered | longest wait | back after | logged out | lost |");
+    line(
+        "| fault | refreshes answered | reads answered | longest wait | back after | logged out | \
+         lost |",
+    );
     line("|---|---|---|---|---|---|---|");
     let mut all_well = true;
     for (what, clock, fault) in FAULTS {
@@ -64,9 +69,14 @@ impl Site {
         let stock = Stock::of(100, Hash::Cheap);
         let url = stock.moved_to(&cluster);
         let database = url.rsplit('/').next().expect("a name").to_owned();
-        cluster.sql(&database, "CREATE ROLE app LOGIN; CREATE ROLE other LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app");
+        cluster.sql(
+            &database,
+            "CREATE ROLE app LOGIN; CREATE ROLE other LOGIN; GRANT ALL ON ALL \
+            TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app",
+        );
         let url = url.replace("postgres://postgres@", "postgres://app@");
-        let mut site = Self { cluster, stock, url, database, nodes: Vec::new(), addresses: Vec::new(), clock };
+        let mut site =
+            Self { cluster, stock, url, database, nodes: Vec::new(), addresses: Vec::new(), clock };
         for node in 0..2 {
             let server = site.node(node, "127.0.0.1:0");
             site.addresses.push(server.address);
@@ -96,17 +106,28 @@ fn measure(clock: i32, fault: Fault) -> Told {
     let mut site = Site::start(clock);
     let prefix = tempfile::tempdir().expect("a folder");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/nodes/nginx.conf.example");
-    let nginx = Program::nginx(prefix.path(), &example, &[("127.0.0.1:8001", site.addresses[0]), ("127.0.0.1:8002", site.addresses[1])]);
+    let nginx = Program::nginx(
+        prefix.path(),
+        &example,
+        &[("127.0.0.1:8001", site.addresses[0]), ("127.0.0.1:8002", site.addresses[1])],
+    );
     let names = site.stock.names(REFRESHERS + READERS + 1, 0);
-    let mut browsers: Vec<Browser> = names.iter().map(|name| logged_in(nginx.address(), name)).collect();
+    let mut browsers: Vec<Browser> =
+        names.iter().map(|name| logged_in(nginx.address(), name)).collect();
     let mut revoked = browsers.pop().expect("one more");
     revoked.clone().logout().expect(204);
     let mut readers = browsers.split_off(usize::try_from(REFRESHERS).expect("few"));
 
     let (stop, over) = (AtomicBool::new(false), Mutex::new(None));
     let (refreshes, reads) = thread::scope(|scope| {
-        let refreshing: Vec<_> = browsers.iter_mut().map(|browser| scope.spawn(|| go_on(browser, true, &stop, &over))).collect();
-        let reading: Vec<_> = readers.iter_mut().map(|browser| scope.spawn(|| go_on(browser, false, &stop, &over))).collect();
+        let refreshing: Vec<_> = browsers
+            .iter_mut()
+            .map(|browser| scope.spawn(|| go_on(browser, true, &stop, &over)))
+            .collect();
+        let reading: Vec<_> = readers
+            .iter_mut()
+            .map(|browser| scope.spawn(|| go_on(browser, false, &stop, &over)))
+            .collect();
         thread::sleep(BEFORE);
         fault(&mut site);
         *over.lock().expect("no panic") = Some(Instant::now());
@@ -121,12 +142,15 @@ fn measure(clock: i32, fault: Fault) -> Told {
     let mut logged_out = 0;
     for browser in &mut browsers {
         let answer = browser.refresh();
-        logged_out += usize::from(answer.status != 200 || browser.get("/accounts/profile").status != 200);
+        logged_out +=
+            usize::from(answer.status != 200 || browser.get("/accounts/profile").status != 200);
     }
     assert_eq!(revoked.refresh().status, 401, "a logout was undone");
     assert_eq!(revoked.get("/accounts/profile").status, 401, "a logout was undone");
     // A token that is newer than the store is noted: an acknowledged rotation that is not there.
-    let healed = site.cluster.sql(&site.database, "SELECT count(*) FROM audit_events WHERE kind = 'state_rollback'");
+    let healed = site
+        .cluster
+        .sql(&site.database, "SELECT count(*) FROM audit_events WHERE kind = 'state_rollback'");
     let everybody = || refreshes.iter().chain(&reads);
     Told {
         refreshes: summary(&refreshes),
@@ -134,7 +158,9 @@ fn measure(clock: i32, fault: Fault) -> Told {
         longest: everybody().map(|seen| seen.longest).max().unwrap_or_default(),
         back: everybody().map(|seen| seen.back.unwrap_or(AFTER)).max().unwrap_or_default(),
         logged_out,
-        lost: if site.cluster.sql(&site.database, "SELECT to_regclass('restored') IS NOT NULL") == "t" {
+        lost: if site.cluster.sql(&site.database, "SELECT to_regclass('restored') IS NOT NULL")
+            == "t"
+        {
             0
         } else {
             healed.parse().expect("a number")
@@ -153,7 +179,12 @@ struct Seen {
     back: Option<Duration>,
 }
 
-fn go_on(browser: &mut Browser, refreshes: bool, stop: &AtomicBool, over: &Mutex<Option<Instant>>) -> Seen {
+fn go_on(
+    browser: &mut Browser,
+    refreshes: bool,
+    stop: &AtomicBool,
+    over: &Mutex<Option<Instant>>,
+) -> Seen {
     let mut seen = Seen::default();
     while !stop.load(Ordering::Relaxed) {
         let begin = Instant::now();
@@ -188,7 +219,8 @@ fn go_on(browser: &mut Browser, refreshes: bool, stop: &AtomicBool, over: &Mutex
 
 fn summary(all: &[Seen]) -> String {
     let sum = |of: fn(&Seen) -> u64| all.iter().map(of).sum::<u64>();
-    let (done, unavailable, gateway) = (sum(|seen| seen.done), sum(|seen| seen.unavailable), sum(|seen| seen.gateway));
+    let (done, unavailable, gateway) =
+        (sum(|seen| seen.done), sum(|seen| seen.unavailable), sum(|seen| seen.gateway));
     let mut text = format!("{done} × 200, {unavailable} × 503");
     if gateway > 0 {
         text.push_str(&format!(", {gateway} × 502 or 504 of nginx"));
@@ -198,7 +230,9 @@ fn summary(all: &[Seen]) -> String {
 
 fn logged_in(address: SocketAddr, name: &str) -> Browser {
     let mut browser = Browser::new(address);
-    let request = browser.bare("POST", "/accounts/login").json(&json!({"username": name, "password": PASSWORD}));
+    let request = browser
+        .bare("POST", "/accounts/login")
+        .json(&json!({"username": name, "password": PASSWORD}));
     browser.send(&request).expect(200);
     browser
 }
@@ -223,7 +257,11 @@ const FAULTS: &[(&str, i32, Fault)] = &[
     }),
     ("every connection cut, ten times in 5 s", 0, |site| {
         for _ in 0..10 {
-            site.cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'");
+            site.cluster.sql(
+                "postgres",
+                "SELECT count(pg_terminate_backend(pid)) FROM \
+                pg_stat_activity WHERE usename = 'app'",
+            );
             thread::sleep(Duration::from_millis(500));
         }
     }),
@@ -248,11 +286,26 @@ fn take_every_connection(site: &mut Site) {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let all = (0..60).map(|_| {
-            let (psql, socket, is_over) = (site.cluster.binaries().join("psql"), site.cluster.socket_directory().to_owned(), &is_over);
+            let (psql, socket, is_over) = (
+                site.cluster.binaries().join("psql"),
+                site.cluster.socket_directory().to_owned(),
+                &is_over,
+            );
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
                     let mut greedy = Command::new(&psql);
-                    greedy.args(["-X", "-U", "other", "-d", "postgres", "-c", "SELECT pg_sleep(600)", "-h"]).arg(&socket);
+                    greedy
+                        .args([
+                            "-X",
+                            "-U",
+                            "other",
+                            "-d",
+                            "postgres",
+                            "-c",
+                            "SELECT pg_sleep(600)",
+                            "-h",
+                        ])
+                        .arg(&socket);
                     let _ = greedy.stdout(Stdio::null()).stderr(Stdio::null()).status();
                 }
             })
@@ -260,13 +313,21 @@ fn take_every_connection(site: &mut Site) {
         let all: Vec<_> = all.collect();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(10) {
-            site.cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'");
+            site.cluster.sql(
+                "postgres",
+                "SELECT count(pg_terminate_backend(pid)) FROM \
+                pg_stat_activity WHERE usename = 'app'",
+            );
             thread::sleep(Duration::from_millis(200));
         }
         is_over.store(true, Ordering::Relaxed);
         // One may be on its way in.
         while !all.iter().all(thread::ScopedJoinHandle::is_finished) {
-            site.cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'other'");
+            site.cluster.sql(
+                "postgres",
+                "SELECT count(pg_terminate_backend(pid)) FROM \
+                pg_stat_activity WHERE usename = 'other'",
+            );
         }
     });
 }
@@ -279,7 +340,9 @@ fn restore(site: &mut Site) {
         command.args(["-U", "postgres", "-h"]).arg(site.cluster.socket_directory());
         command
     };
-    let run = |mut command: Command| assert!(command.stdout(Stdio::null()).status().expect("PostgreSQL's programs").success());
+    let run = |mut command: Command| {
+        assert!(command.stdout(Stdio::null()).status().expect("PostgreSQL's programs").success());
+    };
     let mut dumping = program(site, "pg_dump");
     dumping.arg("-f").arg(&dump).arg(&site.database);
     run(dumping);

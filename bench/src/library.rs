@@ -14,7 +14,12 @@ pub(crate) fn serve_protected(data: &str, issuer: &str, file: &str) {
     let (data, issuer) = (Path::new(data), issuer.to_owned());
     bare::serve_with(file, async move |route| {
         let store = SqliteStore::open(&data.join("countersign.sqlite3")).expect("the database");
-        let auth = Auth::builder(store).secret_file(data.join("secret")).issuer(issuer).build().await.expect("an auth");
+        let auth = Auth::builder(store)
+            .secret_file(data.join("secret"))
+            .issuer(issuer)
+            .build()
+            .await
+            .expect("an auth");
         auth.protect(route)
     });
 }

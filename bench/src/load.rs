@@ -1,4 +1,5 @@
-//! The load generator: one thread, many keep-alive connections, each sending its next request when the last answer is there.
+//! The load generator: one thread, many keep-alive connections, each sending its next request when
+//! the last answer is there.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,13 +15,22 @@ pub(crate) trait Client {
     fn answer(&mut self, head: &[u8], body: &[u8]);
 }
 
-/// Answers a second, over all clients, for so long. Hands the clients back, with what they have learnt.
-pub(crate) fn rate<C: Client + 'static>(address: SocketAddr, clients: Vec<C>, duration: Duration) -> (f64, Vec<C>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+/// Answers a second, over all clients, for so long. Hands the clients back, with what they have
+/// learnt.
+pub(crate) fn rate<C: Client + 'static>(
+    address: SocketAddr,
+    clients: Vec<C>,
+    duration: Duration,
+) -> (f64, Vec<C>) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let begin = Instant::now();
     let end = begin + duration;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let tasks: Vec<_> = clients.into_iter().map(|client| tokio::task::spawn_local(drive(address, client, end))).collect();
+        let tasks: Vec<_> = clients
+            .into_iter()
+            .map(|client| tokio::task::spawn_local(drive(address, client, end)))
+            .collect();
         let mut answered = 0;
         let mut clients = Vec::new();
         for task in tasks {
@@ -42,10 +52,17 @@ impl Reader {
     /// Shares out the tokens over so many connections.
     pub(crate) fn shared_out(tokens: &[String], connections: usize) -> Vec<Self> {
         let request = |token: &String| {
-            format!("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
+            format!(
+                "GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \
+                {token}\r\n\r\n"
+            )
+            .into_bytes()
         };
         (0..connections)
-            .map(|number| Self { requests: tokens.iter().skip(number).step_by(connections).map(request).collect(), next: 0 })
+            .map(|number| Self {
+                requests: tokens.iter().skip(number).step_by(connections).map(request).collect(),
+                next: 0,
+            })
             .collect()
     }
 }
@@ -57,7 +74,12 @@ impl Client for Reader {
     }
 
     fn answer(&mut self, head: &[u8], body: &[u8]) {
-        assert!(head.starts_with(b"HTTP/1.1 200"), "{}{}", String::from_utf8_lossy(head), String::from_utf8_lossy(body));
+        assert!(
+            head.starts_with(b"HTTP/1.1 200"),
+            "{}{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(body)
+        );
     }
 }
 
@@ -71,7 +93,10 @@ async fn drive<C: Client>(address: SocketAddr, mut client: C, end: Instant) -> (
         stream.write_all(client.request()).await.expect("a request is taken");
         buffer.clear();
         let (head, whole) = loop {
-            assert!(stream.read_buf(&mut buffer).await.expect("an answer") > 0, "the connection was closed");
+            assert!(
+                stream.read_buf(&mut buffer).await.expect("an answer") > 0,
+                "the connection was closed"
+            );
             if let Some(ends) = ends(&buffer).filter(|(_, whole)| *whole <= buffer.len()) {
                 break ends;
             }
@@ -85,7 +110,9 @@ async fn drive<C: Client>(address: SocketAddr, mut client: C, end: Instant) -> (
 /// Where the head ends, and where the whole answer does.
 fn ends(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let length = header(&bytes[..head], b"content-length: ").and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    let length = header(&bytes[..head], b"content-length: ")
+        .and_then(|text| text.parse::<usize>().ok())
+        .unwrap_or(0);
     Some((head, head + length))
 }
 

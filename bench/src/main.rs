@@ -1,6 +1,8 @@
-//! The figures of `docs/performance.md`: each against its baseline in the same run, on this machine, the load generator included.
+//! The figures of `docs/performance.md`: each against its baseline in the same run, on this
+//! machine, the load generator included.
 //!
-//! `scripts/bench` builds and runs it. Every load is bounded in time and goes to the loopback address only.
+//! `scripts/bench` builds and runs it. Every load is bounded in time and goes to the loopback
+//! address only.
 
 mod bare;
 mod faults;

@@ -1,12 +1,19 @@
-//! The other load generator: an open loop, in which requests come at their time whether the last one was answered or not.
+//! The other load generator: an open loop, in which requests come at their time whether the last
+//! one was answered or not.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long each answer took, counted from when its request was due: a request that had to wait for a connection, because others had no answer yet, waited for the server.
-pub(crate) fn latencies(address: SocketAddr, requests: &[Vec<u8>], per_second: u32, duration: Duration) -> Vec<Duration> {
+/// How long each answer took, counted from when its request was due: a request that had to wait for
+/// a connection, because others had no answer yet, waited for the server.
+pub(crate) fn latencies(
+    address: SocketAddr,
+    requests: &[Vec<u8>],
+    per_second: u32,
+    duration: Duration,
+) -> Vec<Duration> {
     let interval = Duration::from_secs(1) / per_second;
     // By then all are connected.
     let begin = Instant::now() + Duration::from_millis(200);
@@ -14,7 +21,15 @@ pub(crate) fn latencies(address: SocketAddr, requests: &[Vec<u8>], per_second: u
         let senders: Vec<_> = (0..SENDERS)
             .map(|number| {
                 let request = &requests[number as usize % requests.len()];
-                scope.spawn(move || send(address, request, begin + interval * number, interval * SENDERS, begin + duration))
+                scope.spawn(move || {
+                    send(
+                        address,
+                        request,
+                        begin + interval * number,
+                        interval * SENDERS,
+                        begin + duration,
+                    )
+                })
             })
             .collect();
         senders.into_iter().flat_map(|sender| sender.join().expect("a sender")).collect()
@@ -28,7 +43,13 @@ pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 
-fn send(address: SocketAddr, request: &[u8], mut due: Instant, every: Duration, end: Instant) -> Vec<Duration> {
+fn send(
+    address: SocketAddr,
+    request: &[u8],
+    mut due: Instant,
+    every: Duration,
+    end: Instant,
+) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_nodelay(true).expect("a socket option");
     let mut buffer = [0; 16 * 1024];
@@ -39,7 +60,11 @@ fn send(address: SocketAddr, request: &[u8], mut due: Instant, every: Duration, 
         }
         stream.write_all(request).expect("a request is taken");
         let length = stream.read(&mut buffer).expect("an answer");
-        assert!(buffer[..length].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..length]));
+        assert!(
+            buffer[..length].starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&buffer[..length])
+        );
         took.push(due.elapsed());
         due += every;
     }

@@ -31,13 +31,20 @@ impl Server {
 
     /// One of several nodes on a database, whose tokens are good on the others.
     pub(crate) fn node(data: &Path, database_url: &str) -> Self {
-        Self::countersign_with(data, Hash::Cheap, &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost")])
+        Self::countersign_with(
+            data,
+            Hash::Cheap,
+            &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost")],
+        )
     }
 
     /// The same at an address of one's choice, with a clock that is so many seconds ahead.
     pub(crate) fn node_at(data: &Path, database_url: &str, listen: &str, ahead: i32) -> Self {
-        let mut command =
-            Self::command(data, Hash::Cheap, &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost"), ("LISTEN", listen)]);
+        let mut command = Self::command(
+            data,
+            Hash::Cheap,
+            &[("DATABASE_URL", database_url), ("ISSUER", "http://localhost"), ("LISTEN", listen)],
+        );
         if ahead != 0 {
             command.envs(countersign_e2e::clock_off_by(ahead));
         }
@@ -46,7 +53,9 @@ impl Server {
 
     /// Sends it a signal, such as `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
-        let done = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status();
+        let done = Command::new("kill")
+            .args([&format!("-{signal}"), &self.process.id().to_string()])
+            .status();
         assert!(done.expect("kill").success());
     }
 
@@ -57,7 +66,11 @@ impl Server {
     fn command(data: &Path, hash: Hash, more: &[(&str, &str)]) -> Command {
         let mut command = countersign(data);
         command.arg("serve").env("COUNTERSIGN_LISTEN", "127.0.0.1:0");
-        let limits = [("THROTTLE_SESSION_REFRESHES", "0"), ("THROTTLE_ADDRESS_ATTEMPTS", "0"), ("LOG_LEVEL", "error")];
+        let limits = [
+            ("THROTTLE_SESSION_REFRESHES", "0"),
+            ("THROTTLE_ADDRESS_ATTEMPTS", "0"),
+            ("LOG_LEVEL", "error"),
+        ];
         for (name, value) in limits.iter().chain(more) {
             command.env(format!("COUNTERSIGN_{name}"), value);
         }
@@ -83,16 +96,26 @@ impl Server {
 
     /// Resident memory, in bytes.
     pub(crate) fn resident(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .expect("a process");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("its resident memory");
         line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
     }
 
     fn start(mut command: Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("the binary: scripts/bench builds it");
+        let mut process =
+            command.stdout(Stdio::piped()).spawn().expect("the binary: scripts/bench builds it");
         let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        BufReader::new(process.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .and_then(|address| address.parse().ok());
         Self { address: address.unwrap_or_else(|| panic!("it did not start: {line:?}")), process }
     }
 }
@@ -117,7 +140,9 @@ pub(crate) enum Hash {
 pub(crate) fn countersign(data: &Path) -> Command {
     let binary = std::env::current_exe().expect("a path").with_file_name("countersign");
     let mut command = Command::new(binary);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_"))
+    {
         command.env_remove(name);
     }
     command.arg("--data-dir").arg(data).current_dir(data.parent().expect("a parent"));
@@ -137,7 +162,8 @@ pub(crate) fn start_to_first_answer(data: &Path) -> Duration {
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).expect("a connection");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request is taken");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .expect("a request is taken");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer

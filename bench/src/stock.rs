@@ -29,13 +29,18 @@ impl Stock {
             Hash::Default => HashSettings::default(),
             Hash::Cheap => HashSettings { memory_kib: 64, passes: 1, ..HashSettings::default() },
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let password = Password::parse(PASSWORD.to_owned()).expect("a password");
-        let encoded = runtime.block_on(Passwords::new(settings).expect("threads").hash(&password)).expect("a hash");
+        let encoded = runtime
+            .block_on(Passwords::new(settings).expect("threads").hash(&password))
+            .expect("a hash");
 
-        let mut database = rusqlite::Connection::open(stock.data().join("countersign.sqlite3")).expect("the database");
+        let mut database = rusqlite::Connection::open(stock.data().join("countersign.sqlite3"))
+            .expect("the database");
         let transaction = database.transaction().expect("a transaction");
-        let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)";
+        let numbers =
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)";
         transaction
             .execute(
                 &format!(
@@ -63,7 +68,8 @@ impl Stock {
         stock
     }
 
-    /// The same users and sessions, moved into a new database of a cluster: its URL. What is here stays.
+    /// The same users and sessions, moved into a new database of a cluster: its URL. What is here
+    /// stays.
     pub(crate) fn moved_to(&self, cluster: &Cluster) -> String {
         let url = cluster.database();
         let file = format!("sqlite:{}", self.data().join("countersign.sqlite3").display());
@@ -103,7 +109,8 @@ impl Stock {
             .map(|i| {
                 let session = SessionId::new(i + 1).expect("not zero");
                 let user = (i * step) % self.users + 1;
-                let mut claims = Claims::new(issuer.to_owned(), user.to_string(), session, now, now, now + 300);
+                let mut claims =
+                    Claims::new(issuer.to_owned(), user.to_string(), session, now, now, now + 300);
                 claims.csrf = Some(countersign_verify::csrf::claim(b"a CSRF token"));
                 jsonwebtoken::encode(&header, &claims, &key).expect("a token")
             })

@@ -1,6 +1,10 @@
 //! The table: what was measured, against what, and whether it clears its bar.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the output, and what explains it goes beside it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table is the output, and what explains it goes beside it"
+)]
 
 /// One row.
 #[derive(Debug, Clone)]
@@ -26,7 +30,10 @@ pub(crate) fn print(rows: impl Iterator<Item = Row>) -> bool {
     println!("|---|---|---|---|---|---|");
     for row in rows {
         let verdict = if row.cleared { "cleared" } else { "**missed**" };
-        println!("| {} | {} | {} | {} | {} | {verdict} |", row.what, row.measured, row.baseline, row.ratio, row.bar);
+        println!(
+            "| {} | {} | {} | {} | {} | {verdict} |",
+            row.what, row.measured, row.baseline, row.ratio, row.bar
+        );
         all_cleared &= row.cleared;
     }
     all_cleared
@@ -45,7 +52,11 @@ pub(crate) fn aside(text: &str) {
 /// A rate.
 pub(crate) fn per_second(rate: f64) -> String {
     let whole = rate.round() as u64;
-    if whole >= 1000 { format!("{},{:03}/s", whole / 1000, whole % 1000) } else { format!("{rate:.1}/s") }
+    if whole >= 1000 {
+        format!("{},{:03}/s", whole / 1000, whole % 1000)
+    } else {
+        format!("{rate:.1}/s")
+    }
 }
 
 /// A share.

@@ -1,4 +1,5 @@
-//! Login on a table of the app's own: UUIDs as ids, an e-mail address in place of a user name, and a column that Countersign knows nothing of.
+//! Login on a table of the app's own: UUIDs as ids, an e-mail address in place of a user name, and
+//! a column that Countersign knows nothing of.
 //!
 //! ```sh
 //! DATABASE_URL=postgres://localhost/app cargo run -p countersign-examples --bin custom-user
@@ -62,7 +63,8 @@ impl Users for Members {
     type User = Member;
 
     async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Member>>, StoreError> {
-        let row = sqlx::query_as("SELECT * FROM members WHERE lower(email) = lower($1)").bind(login);
+        let row =
+            sqlx::query_as("SELECT * FROM members WHERE lower(email) = lower($1)").bind(login);
         Ok(row.fetch_optional(&self.0).await.map_err(StoreError::failed)?.map(found))
     }
 
@@ -72,17 +74,34 @@ impl Users for Members {
         Ok(row.fetch_optional(&self.0).await.map_err(StoreError::failed)?.map(found))
     }
 
-    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         let Ok(id) = id.to_string().parse::<Uuid>() else { return Ok(false) };
-        let update = sqlx::query("UPDATE members SET password = $3 WHERE id = $1 AND password = $2");
-        let done = update.bind(id).bind(old.as_str()).bind(new.as_str()).execute(&self.0).await.map_err(StoreError::failed)?;
+        let update =
+            sqlx::query("UPDATE members SET password = $3 WHERE id = $1 AND password = $2");
+        let done = update
+            .bind(id)
+            .bind(old.as_str())
+            .bind(new.as_str())
+            .execute(&self.0)
+            .await
+            .map_err(StoreError::failed)?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError> {
         let Ok(id) = id.to_string().parse::<Uuid>() else { return Ok(()) };
         let update = sqlx::query("UPDATE members SET last_login = to_timestamp($2) WHERE id = $1");
-        update.bind(id).bind(at.as_second() as f64).execute(&self.0).await.map_err(StoreError::failed)?;
+        update
+            .bind(id)
+            .bind(at.as_second() as f64)
+            .execute(&self.0)
+            .await
+            .map_err(StoreError::failed)?;
         Ok(())
     }
 }
@@ -93,7 +112,12 @@ fn found(member: Member) -> FoundUser<Member> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let members = Members(PgPool::connect(&std::env::var("DATABASE_URL").unwrap_or("postgres://localhost/app".to_owned())).await?);
+    let members = Members(
+        PgPool::connect(
+            &std::env::var("DATABASE_URL").unwrap_or("postgres://localhost/app".to_owned()),
+        )
+        .await?,
+    );
     sqlx::query(
         "CREATE TABLE IF NOT EXISTS members (
              id uuid PRIMARY KEY, email text NOT NULL UNIQUE, plan text NOT NULL DEFAULT 'free', password text NOT NULL,
@@ -106,11 +130,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Sessions and signing keys stay Countersign's.
     std::fs::create_dir_all("data")?;
     let store = SqliteStore::open("data/countersign.sqlite3".as_ref())?;
-    let auth = Auth::builder(store).secret_file("data/secret").users(members.clone()).build().await?;
+    let auth =
+        Auth::builder(store).secret_file("data/secret").users(members.clone()).build().await?;
 
     let private = Router::new().route("/plan", get(plan)).route("/close", post(close));
     let public = Router::new().route("/signup", post(sign_up));
-    let app = auth.protect(private).merge(public).with_state(App { auth: auth.clone(), members }).merge(auth.routes());
+    let app = auth
+        .protect(private)
+        .merge(public)
+        .with_state(App { auth: auth.clone(), members })
+        .merge(auth.routes());
 
     let address = std::env::var("LISTEN").unwrap_or("127.0.0.1:8000".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
@@ -130,8 +159,12 @@ struct SignUp {
     password: String,
 }
 
-async fn sign_up(State(app): State<App>, Json(new): Json<SignUp>) -> Result<(StatusCode, String), Problem> {
-    let about = UserAttributes { username: &new.email, email: &new.email, first_name: "", last_name: "" };
+async fn sign_up(
+    State(app): State<App>,
+    Json(new): Json<SignUp>,
+) -> Result<(StatusCode, String), Problem> {
+    let about =
+        UserAttributes { username: &new.email, email: &new.email, first_name: "", last_name: "" };
     let mut problem = Problem::new(Code::ValidationError);
     for weakness in validate(&new.password, &about).err().into_iter().flatten() {
         problem = problem.field("password", weakness.to_string());
@@ -139,13 +172,18 @@ async fn sign_up(State(app): State<App>, Json(new): Json<SignUp>) -> Result<(Sta
     if problem.has_field_errors() {
         return Err(problem);
     }
-    let password = Password::parse(new.password).map_err(|error| problem.field("password", error.to_string()))?;
+    let password = Password::parse(new.password)
+        .map_err(|error| problem.field("password", error.to_string()))?;
     let encoded = app.auth.passwords().hash(&password).await?;
-    let insert = sqlx::query("INSERT INTO members (id, email, password) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+    let insert = sqlx::query(
+        "INSERT INTO members (id, email, password) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+    );
     let insert = insert.bind(Uuid::new_v4()).bind(&new.email).bind(encoded.as_str());
     match insert.execute(&app.members.0).await.map_err(StoreError::failed)?.rows_affected() {
         1 => Ok((StatusCode::CREATED, "Welcome. Now log in.".to_owned())),
-        _ => Err(Problem::new(Code::ValidationError).field("email", "This address cannot be used.")),
+        _ => {
+            Err(Problem::new(Code::ValidationError).field("email", "This address cannot be used."))
+        }
     }
 }
 
@@ -156,7 +194,11 @@ async fn plan(me: CurrentUser<Member>) -> String {
 
 /// Closes the account: every process forgets what it knew of the member, and every session ends.
 async fn close(State(app): State<App>, me: CurrentUser<Member>) -> Result<StatusCode, Problem> {
-    sqlx::query("UPDATE members SET closed = true WHERE id = $1").bind(me.id).execute(&app.members.0).await.map_err(StoreError::failed)?;
+    sqlx::query("UPDATE members SET closed = true WHERE id = $1")
+        .bind(me.id)
+        .execute(&app.members.0)
+        .await
+        .map_err(StoreError::failed)?;
     app.auth.user_changed(me.id()).await?;
     app.auth.end_sessions(me.id(), countersign::session::RevokedReason::UserInactive).await?;
     Ok(StatusCode::NO_CONTENT)

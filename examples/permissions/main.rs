@@ -10,7 +10,8 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use countersign::http::{Code, Problem};
 use countersign::permission::{
-    Ask, Denied, HasPerm, InGroup, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser, ObjectPermission, Permission, RecentLogin,
+    Ask, Denied, HasPerm, InGroup, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser,
+    ObjectPermission, Permission, RecentLogin,
 };
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::{User, UserId};
@@ -33,19 +34,33 @@ fn app(auth: &Auth) -> Router {
     // Everybody reads, users write.
     let comments = Router::new().route(
         "/comments",
-        get(|| async { "Nice." }).post(|who: Identity| async move { format!("Thank you, {}.", who.account().username()) }),
+        get(|| async { "Nice." }).post(|who: Identity| async move {
+            format!("Thank you, {}.", who.account().username())
+        }),
     );
 
     // Users only; some routes ask for more.
     let articles = Router::new()
         .route("/articles/{id}", get(article).put(edit))
-        .route("/articles/{id}/publish", post(publish).layer(require(HasPerm("articles.publish").or(InGroup("editors")))))
-        .route("/reports", get(|| async { "Figures." }).layer(require(IsStaff.and(InGroup("interns").not()))))
+        .route(
+            "/articles/{id}/publish",
+            post(publish).layer(require(HasPerm("articles.publish").or(InGroup("editors")))),
+        )
+        .route(
+            "/reports",
+            get(|| async { "Figures." }).layer(require(IsStaff.and(InGroup("interns").not()))),
+        )
         .route("/drafts", get(drafts))
-        // A stolen laptop deletes nothing: the password must have been given in the last five minutes.
-        .route("/everything", delete(|| async { "Gone." }).layer(require(IsSuperuser.and(RecentLogin(5)))));
+        // A stolen laptop deletes nothing: the password must have been given in the last five
+        // minutes.
+        .route(
+            "/everything",
+            delete(|| async { "Gone." }).layer(require(IsSuperuser.and(RecentLogin(5)))),
+        );
 
-    auth.protect_with(IsAuthenticatedOrReadOnly, comments).merge(auth.protect(articles)).merge(auth.routes())
+    auth.protect_with(IsAuthenticatedOrReadOnly, comments)
+        .merge(auth.protect(articles))
+        .merge(auth.routes())
 }
 
 /// A permission of the app's own sees the user and the request.

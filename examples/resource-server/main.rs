@@ -1,4 +1,5 @@
-//! A service without users and without a database, beside a Countersign: it verifies tokens by itself, and hears of a logout within a second.
+//! A service without users and without a database, beside a Countersign: it verifies tokens by
+//! itself, and hears of a logout within a second.
 //!
 //! ```sh
 //! cargo run --release -- serve
@@ -21,7 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/orders", get(orders).post(order))
         .route("/session", get(session))
-        // Staff are known as such when the Countersign says so in its tokens: --extra-claims is_staff
+        // Staff are known as such when the Countersign says so in its tokens: --extra-claims
+        // is_staff
         .route("/reports", get(|| async { "Figures." }).layer(require(IsStaff)))
         .layer(auth.layer());
 
@@ -35,7 +37,8 @@ async fn orders(me: CurrentUser<TokenUser>) -> String {
     format!("The orders of user {}.", me.id)
 }
 
-/// A write from a browser needs `X-CSRFTOKEN`; the layer has checked it against the token's `csrf` claim.
+/// A write from a browser needs `X-CSRFTOKEN`; the layer has checked it against the token's `csrf`
+/// claim.
 async fn order(me: CurrentUser<TokenUser>) -> String {
     format!("Ordered for user {}.", me.id)
 }

@@ -1,4 +1,5 @@
-// Bundles the app and serves it on http://localhost:3000; a reload shows what was changed. With `--build` it only bundles.
+// Bundles the app and serves it on http://localhost:3000; a reload shows what was changed. With
+// `--build` it only bundles.
 import { context } from 'esbuild';
 
 const app = await context({
@@ -7,7 +8,8 @@ const app = await context({
   bundle: true,
   format: 'esm',
   jsx: 'automatic',
-  // The client is a link to its directory, which may have a React of its own for its tests; two of them do not work together.
+  // The client is a link to its directory, which may have a React of its own for its tests; two of
+  // them do not work together.
   preserveSymlinks: true,
   define: { 'process.env.NODE_ENV': '"production"' },
 });

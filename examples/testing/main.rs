@@ -1,4 +1,5 @@
-//! How an app tests its own routes: with a user who is logged in, a clock that moves when it is told to, and no network.
+//! How an app tests its own routes: with a user who is logged in, a clock that moves when it is
+//! told to, and no network.
 //!
 //! `cargo test -p countersign-examples --bin testing`
 
@@ -15,7 +16,10 @@ use countersign::{Auth, CurrentUser, require};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all("data")?;
-    let auth = Auth::builder(SqliteStore::open("data/countersign.sqlite3".as_ref())?).secret_file("data/secret").build().await?;
+    let auth = Auth::builder(SqliteStore::open("data/countersign.sqlite3".as_ref())?)
+        .secret_file("data/secret")
+        .build()
+        .await?;
     let address = std::env::var("LISTEN").unwrap_or("127.0.0.1:8000".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     axum::serve(listener, app(&auth).into_make_service_with_connect_info::<SocketAddr>()).await?;
@@ -25,7 +29,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// The app under test.
 fn app(auth: &Auth) -> Router {
     let private = Router::new()
-        .route("/hello", get(|me: CurrentUser<User>| async move { format!("Hello, {}.", me.username) }))
+        .route(
+            "/hello",
+            get(|me: CurrentUser<User>| async move { format!("Hello, {}.", me.username) }),
+        )
         .route("/transfer", post(|| async { "Done." }).layer(require(RecentLogin(5))));
     auth.protect(private).merge(auth.routes())
 }
@@ -68,7 +75,8 @@ mod tests {
                 .build()
                 .await
                 .unwrap();
-            let alice = NewUser::new(Username::parse("alice").unwrap(), None, EncodedPassword::unusable());
+            let alice =
+                NewUser::new(Username::parse("alice").unwrap(), None, EncodedPassword::unusable());
             let alice = auth.store().create_user(alice, clock.now()).await.unwrap().id;
             Self { app: app(&auth), clock, auth, alice, _directory: directory }
         }
@@ -79,9 +87,14 @@ mod tests {
         }
 
         async fn send(&self, request: axum::http::request::Builder) -> (StatusCode, String) {
-            let response = self.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let response =
+                self.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
             let status = response.status();
-            (status, String::from_utf8(to_bytes(response.into_body(), 65_536).await.unwrap().to_vec()).unwrap())
+            (
+                status,
+                String::from_utf8(to_bytes(response.into_body(), 65_536).await.unwrap().to_vec())
+                    .unwrap(),
+            )
         }
     }
 
@@ -93,7 +106,8 @@ mod tests {
     async fn the_user_is_greeted_by_name_and_a_stranger_is_not() {
         let world = World::new().await;
         let login = world.log_in(Transport::Body).await;
-        let greeted = world.send(Request::get("/hello").header("authorization", bearer(&login))).await;
+        let greeted =
+            world.send(Request::get("/hello").header("authorization", bearer(&login))).await;
         assert_eq!(greeted, (StatusCode::OK, "Hello, alice.".to_owned()));
         assert_eq!(world.send(Request::get("/hello")).await.0, StatusCode::UNAUTHORIZED);
     }
@@ -117,7 +131,10 @@ mod tests {
         world.clock.advance(Duration::from_secs(299));
         assert_eq!(world.send(transfer()).await.0, StatusCode::OK);
         world.clock.advance(Duration::from_secs(1));
-        assert!(world.send(transfer()).await.1.contains("token_expired"), "the token has its five minutes, too");
+        assert!(
+            world.send(transfer()).await.1.contains("token_expired"),
+            "the token has its five minutes, too"
+        );
     }
 
     #[tokio::test]
@@ -125,7 +142,8 @@ mod tests {
         let world = World::new().await;
         let login = world.log_in(Transport::Body).await;
         world.auth.end_sessions(world.alice, RevokedReason::Admin).await.unwrap();
-        let (status, problem) = world.send(Request::get("/hello").header("authorization", bearer(&login))).await;
+        let (status, problem) =
+            world.send(Request::get("/hello").header("authorization", bearer(&login))).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert!(problem.contains("session_revoked"), "{problem}");
     }

@@ -21,7 +21,11 @@ impl Example {
         let address = free.local_addr().unwrap();
         drop(free);
         let mut command = Command::new(binary);
-        command.current_dir(directory).env("LISTEN", address.to_string()).envs(environment.iter().copied()).stdin(Stdio::null());
+        command
+            .current_dir(directory)
+            .env("LISTEN", address.to_string())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null());
         let mut example = Self { process: command.spawn().unwrap(), address };
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(address).is_err() {
@@ -80,11 +84,20 @@ fn permissions_lets_in_whom_it_names() {
     example.request("GET", "/comments").send().expect(200);
     example.request("POST", "/comments").send().expect_problem(401, "not_authenticated");
     assert_eq!(alice.request("POST", "/comments").send().expect(200).text(), "Thank you, alice.");
-    alice.bare("POST", "/comments").bearer(&alice.access_token).send().expect_problem(403, "csrf_failed");
+    alice
+        .bare("POST", "/comments")
+        .bearer(&alice.access_token)
+        .send()
+        .expect_problem(403, "csrf_failed");
 
     alice.request("POST", "/articles/7/publish").send().expect(200);
-    let refused = bob.request("POST", "/articles/7/publish").send().expect_problem(403, "permission_denied");
-    assert!(refused.text_at("detail").contains("articles.publish or InGroup(editors)"), "{}", refused.text());
+    let refused =
+        bob.request("POST", "/articles/7/publish").send().expect_problem(403, "permission_denied");
+    assert!(
+        refused.text_at("detail").contains("articles.publish or InGroup(editors)"),
+        "{}",
+        refused.text()
+    );
     bob.get("/reports").expect(200);
     alice.get("/reports").expect_problem(403, "permission_denied");
     alice.request("PUT", "/articles/1").send().expect(200);
@@ -92,7 +105,10 @@ fn permissions_lets_in_whom_it_names() {
     alice.request("PUT", "/articles/0").send().expect_problem(404, "not_found");
     alice.request("DELETE", "/everything").send().expect_problem(403, "permission_denied");
     alice.get("/drafts").expect_problem(403, "permission_denied");
-    assert_eq!(alice.request("GET", "/drafts").header("x-office-badge", "7").send().expect(200).text(), "Drafts for alice.");
+    assert_eq!(
+        alice.request("GET", "/drafts").header("x-office-badge", "7").send().expect(200).text(),
+        "Drafts for alice."
+    );
 }
 
 #[test]
@@ -100,7 +116,11 @@ fn resource_server_verifies_by_itself_and_hears_of_a_logout() {
     let mut world = World::start();
     world.user("alice");
     let url = format!("http://{}", world.address());
-    let service = Example::start(env!("CARGO_BIN_EXE_resource-server"), world.scratch(), &[("AUTH_URL", &url)]);
+    let service = Example::start(
+        env!("CARGO_BIN_EXE_resource-server"),
+        world.scratch(),
+        &[("AUTH_URL", &url)],
+    );
     let orders = |token: &str| service.request("GET", "/orders").bearer(token).send();
     let mut alice = world.logged_in("alice");
     eventually("the service knows the keys", || orders(&alice.access_token).status == 200);
@@ -109,7 +129,11 @@ fn resource_server_verifies_by_itself_and_hears_of_a_logout() {
     service.request("GET", "/orders").send().expect_problem(401, "not_authenticated");
     orders("bent").expect_problem(401, "token_invalid");
     orders(alice.refresh_token()).expect_problem(401, "token_invalid");
-    service.request("GET", "/reports").bearer(&alice.access_token).send().expect_problem(403, "permission_denied");
+    service
+        .request("GET", "/reports")
+        .bearer(&alice.access_token)
+        .send()
+        .expect_problem(403, "permission_denied");
 
     let order = || service.request("POST", "/orders").bearer(&alice.access_token);
     order().send().expect_problem(403, "csrf_failed");
@@ -125,16 +149,28 @@ fn resource_server_verifies_by_itself_and_hears_of_a_logout() {
     // The issuer may be away for a while.
     world.kill();
     orders(&other.access_token).expect(200);
-    assert_eq!(claims_of(&other.access_token)["iss"], json!(ISSUER), "it was learnt from the issuer, whose URL is another");
+    assert_eq!(
+        claims_of(&other.access_token)["iss"],
+        json!(ISSUER),
+        "it was learnt from the issuer, whose URL is another"
+    );
 }
 
 #[test]
 fn custom_user_logs_in_from_a_table_of_its_own() {
     let url = Cluster::shared().database();
     let directory = tempfile::tempdir().unwrap();
-    let example = Example::start(env!("CARGO_BIN_EXE_custom-user"), directory.path(), &[("DATABASE_URL", &url)]);
-    let sign_up =
-        |email: &str, password: &str| example.request("POST", "/signup").json(&json!({"email": email, "password": password})).send();
+    let example = Example::start(
+        env!("CARGO_BIN_EXE_custom-user"),
+        directory.path(),
+        &[("DATABASE_URL", &url)],
+    );
+    let sign_up = |email: &str, password: &str| {
+        example
+            .request("POST", "/signup")
+            .json(&json!({"email": email, "password": password}))
+            .send()
+    };
     sign_up("ada@example.com", "12345").expect_problem(400, "validation_error");
     sign_up("ada@example.com", PASSWORD).expect(201);
     sign_up("ada@example.com", PASSWORD).expect_problem(400, "validation_error");
@@ -143,7 +179,10 @@ fn custom_user_logs_in_from_a_table_of_its_own() {
     assert_eq!(ada.get("/plan").expect(200).text(), "ada@example.com has the plan free.");
     let user = ada.get("/accounts/profile").expect(200).json()["user"].clone();
     assert_eq!(claims_of(&ada.access_token)["sub"], user["id"], "a UUID");
-    assert_eq!((user["id"].as_str().unwrap().len(), &user["plan"], user.get("password")), (36, &json!("free"), None));
+    assert_eq!(
+        (user["id"].as_str().unwrap().len(), &user["plan"], user.get("password")),
+        (36, &json!("free"), None)
+    );
     ada.refresh().expect(200);
     let new = json!({"old_password": PASSWORD, "new_password": "copper lantern 27"});
     ada.request("POST", "/accounts/password").json(&new).send().expect(204);
@@ -151,5 +190,6 @@ fn custom_user_logs_in_from_a_table_of_its_own() {
     ada.request("POST", "/close").send().expect(204);
     ada.get("/plan").expect_problem(401, "user_inactive");
     ada.refresh().expect_problem(401, "session_revoked");
-    ada.login_with("ada@example.com", "copper lantern 27").expect_problem(401, "invalid_credentials");
+    ada.login_with("ada@example.com", "copper lantern 27")
+        .expect_problem(401, "invalid_credentials");
 }

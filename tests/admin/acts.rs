@@ -16,8 +16,13 @@ struct Place {
 impl Place {
     fn each() -> [Self; 2] {
         let url = Cluster::shared().database();
-        let on_postgres = World::builder().set("database_url", &url).set("secret", "a secret of at least thirty-two characters");
-        [Self { world: World::start(), url: None }, Self { world: on_postgres.start(), url: Some(url) }]
+        let on_postgres = World::builder()
+            .set("database_url", &url)
+            .set("secret", "a secret of at least thirty-two characters");
+        [
+            Self { world: World::start(), url: None },
+            Self { world: on_postgres.start(), url: Some(url) },
+        ]
     }
 
     fn sql(&self, sql: &str) -> String {
@@ -27,10 +32,13 @@ impl Place {
         }
     }
 
-    /// Kind, actor's id, actor's name and address of the lines that operators left, the oldest first.
+    /// Kind, actor's id, actor's name and address of the lines that operators left, the oldest
+    /// first.
     fn lines(&self) -> Vec<String> {
-        let acts = "kind NOT LIKE 'login%' AND kind NOT LIKE 'admin_log%' AND coalesce(CAST(actor_id AS text), '') <> '0'";
-        let line = "kind || ' ' || coalesce(CAST(actor_id AS text), '-') || ' ' || coalesce(actor, '-') || ' ' || coalesce(ip, '-')";
+        let acts = "kind NOT LIKE 'login%' AND kind NOT LIKE 'admin_log%' AND \
+            coalesce(CAST(actor_id AS text), '') <> '0'";
+        let line = "kind || ' ' || coalesce(CAST(actor_id AS text), '-') || ' ' || coalesce(actor, \
+            '-') || ' ' || coalesce(ip, '-')";
         let found = self.sql(&format!("SELECT {line} FROM audit_events WHERE {acts} ORDER BY id"));
         found.lines().map(str::to_owned).collect()
     }
@@ -44,7 +52,9 @@ impl Place {
 
     fn cli(&self, arguments: &[&str]) -> Finished {
         let mut command = self.world.command(arguments);
-        command.env("COUNTERSIGN_PASSWORD", PASSWORD).env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD);
+        command
+            .env("COUNTERSIGN_PASSWORD", PASSWORD)
+            .env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD);
         // What anybody may write into the environment is not who it is.
         command.env("USER", "mallory").env("LOGNAME", "mallory").env("SUDO_USER", "mallory");
         Finished(command.output().unwrap())
@@ -53,7 +63,10 @@ impl Place {
 
 /// Whom the system says that the tests run as.
 fn own_name() -> String {
-    String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap().trim().to_owned()
+    String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout)
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -62,8 +75,29 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
         let shell = format!("- shell:{} -", own_name());
         let line = |kind: &str| vec![format!("{kind} {shell}")];
         let acts: [(&[&str], &str); 10] = [
-            (&["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"], "user_added"),
-            (&["user", "create", "--noinput", "--username", "alice", "--email", "alice@example.com"], "user_added"),
+            (
+                &[
+                    "createsuperuser",
+                    "--noinput",
+                    "--username",
+                    "root",
+                    "--email",
+                    "root@example.com",
+                ],
+                "user_added",
+            ),
+            (
+                &[
+                    "user",
+                    "create",
+                    "--noinput",
+                    "--username",
+                    "alice",
+                    "--email",
+                    "alice@example.com",
+                ],
+                "user_added",
+            ),
             (&["user", "deactivate", "alice"], "user_deactivated"),
             (&["user", "activate", "alice"], "user_activated"),
             (&["changepassword", "--noinput", "alice"], "password_set"),
@@ -74,17 +108,21 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             (&["user", "delete", "alice", "--noinput"], "user_deleted"),
         ];
         for (arguments, kind) in acts {
-            let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            let mut arguments: Vec<String> =
+                arguments.iter().map(|&argument| argument.to_owned()).collect();
             if arguments.last().is_some_and(|last| last == "SESSION") {
                 place.world.logged_in("alice");
-                let listed: Value = serde_json::from_str(&place.cli(&["session", "list", "--json"]).ok()).unwrap();
+                let listed: Value =
+                    serde_json::from_str(&place.cli(&["session", "list", "--json"]).ok()).unwrap();
                 *arguments.last_mut().unwrap() = listed[0]["id"].as_str().unwrap().to_owned();
             }
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             place.does(&arguments.join(" "), &line(kind), || drop(place.cli(&arguments).ok()));
         }
         // What is not done leaves no line, and what only looks neither.
-        place.cli(&["user", "create", "--noinput", "--username", "bob", "--unusable-password"]).ok();
+        place
+            .cli(&["user", "create", "--noinput", "--username", "bob", "--unusable-password"])
+            .ok();
         let refused: [&[&str]; 7] = [
             &["user", "create", "--noinput", "--username", "ROOT"],
             &["user", "create", "--noinput", "--username", "carol", "--email", "root@example.com"],
@@ -97,12 +135,21 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
         for arguments in refused {
             place.does(&arguments.join(" "), &[], || drop(place.cli(arguments).fails(1)));
         }
-        for arguments in
-            [&["user", "list"][..], &["user", "show", "root"], &["session", "list"], &["keys", "list"], &["user", "activate", "bob"]]
-        {
+        for arguments in [
+            &["user", "list"][..],
+            &["user", "show", "root"],
+            &["session", "list"],
+            &["keys", "list"],
+            &["user", "activate", "bob"],
+        ] {
             place.does(&arguments.join(" "), &[], || drop(place.cli(arguments).ok()));
         }
-        assert!(place.cli(&["user", "delete", "root", "--noinput"]).fails(1).contains("nobody would be left who can do everything"));
+        assert!(
+            place
+                .cli(&["user", "delete", "root", "--noinput"])
+                .fails(1)
+                .contains("nobody would be left who can do everything")
+        );
 
         place.world.stop();
         let before = place.lines().len();
@@ -113,11 +160,23 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
         let mut root = place.world.desk();
         root.sign_in("root").sends_to("/admin/");
         let own = own_name();
-        root.get(&format!("/admin/audit/?by=shell:{own}&kind=user-deleted")).says(200, &format!("{own} in the shell"));
+        root.get(&format!("/admin/audit/?by=shell:{own}&kind=user-deleted"))
+            .says(200, &format!("{own} in the shell"));
         let found = |desk: &mut Desk, by: &str| {
-            desk.get(&format!("/admin/audit/?by={by}&kind=user-deleted")).expect(200).text().matches("<td data-of=\"When\">").count()
+            desk.get(&format!("/admin/audit/?by={by}&kind=user-deleted"))
+                .expect(200)
+                .text()
+                .matches("<td data-of=\"When\">")
+                .count()
         };
-        assert_eq!((found(&mut root, &format!("shell:{own}")), found(&mut root, "shell:mallory"), found(&mut root, "root")), (1, 0, 0));
+        assert_eq!(
+            (
+                found(&mut root, &format!("shell:{own}")),
+                found(&mut root, "shell:mallory"),
+                found(&mut root, "root")
+            ),
+            (1, 0, 0)
+        );
         let csv = root.get("/admin/audit.csv?kind=user-deleted").expect(200).text();
         assert!(csv.contains(&format!("\"shell:{own}\"")), "{csv}");
     }
@@ -136,38 +195,70 @@ fn every_act_on_the_site_leaves_one_line_in_the_audit_log_and_one_in_the_log_str
             let form = [("username", name), ("password1", PASSWORD), ("password2", PASSWORD)];
             let answer = root.post("/admin/users/add", &form);
             let place = answer.expect(303).header("location").unwrap().to_owned();
-            place.trim_start_matches("/admin/users/").split('/').next().unwrap().parse::<i64>().unwrap()
+            place
+                .trim_start_matches("/admin/users/")
+                .split('/')
+                .next()
+                .unwrap()
+                .parse::<i64>()
+                .unwrap()
         };
         let mut alice = 0;
         place.does("add", &line("user_added"), || alice = user(&mut root, "alice"));
         let id = alice.to_string();
         let sell = [("app", "shop"), ("codename", "sell"), ("name", "Can sell")];
-        place.does("permission", &line("permission_added"), || drop(root.post("/admin/permissions/", &sell).expect(303)));
+        place.does("permission", &line("permission_added"), || {
+            drop(root.post("/admin/permissions/", &sell).expect(303));
+        });
         let sell = permission(&mut root, "shop.sell");
         let mut team = 0;
         place.does("group", &line("group_added"), || team = group(&mut root, "team", &[sell]));
-        place.does("edit", &line("user_changed"), || drop(edit(&mut root, alice, &[("first_name", "Alice")]).expect(303)));
-        place.does("grant", &line("user_changed"), || drop(grant(&mut root, alice, &[("groups", &team.to_string())]).expect(303)));
-        let act =
-            |root: &mut Desk, act: &str| drop(root.post("/admin/users/act", &[("act", act), ("ids", &id), ("sure", "yes")]).expect(303));
+        place.does("edit", &line("user_changed"), || {
+            drop(edit(&mut root, alice, &[("first_name", "Alice")]).expect(303));
+        });
+        place.does("grant", &line("user_changed"), || {
+            drop(grant(&mut root, alice, &[("groups", &team.to_string())]).expect(303));
+        });
+        let act = |root: &mut Desk, act: &str| {
+            drop(
+                root.post("/admin/users/act", &[("act", act), ("ids", &id), ("sure", "yes")])
+                    .expect(303),
+            );
+        };
         place.does("deactivate", &line("user_deactivated"), || act(&mut root, "deactivate"));
         place.does("activate", &line("user_activated"), || act(&mut root, "activate"));
         place.world.logged_in("alice");
         place.does("end", &line("sessions_ended"), || act(&mut root, "end"));
-        let end = |root: &mut Desk, fields: &[(&str, &str)]| drop(root.post("/admin/sessions/end", fields).expect(303));
-        place.does("end of a user", &line("sessions_ended"), || end(&mut root, &[("act", "user"), ("of", &id)]));
+        let end = |root: &mut Desk, fields: &[(&str, &str)]| {
+            drop(root.post("/admin/sessions/end", fields).expect(303));
+        };
+        place.does("end of a user", &line("sessions_ended"), || {
+            end(&mut root, &[("act", "user"), ("of", &id)]);
+        });
         place.does("end of all", &line("sessions_ended"), || end(&mut root, &[("act", "all")]));
         let unusable = format!("/admin/users/{id}/password");
-        place.does("password", &line("password_set"), || drop(root.post(&unusable, &[("act", "unusable")]).expect(303)));
-        place.does("rotate", &line("keys_rotated"), || drop(root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303)));
-        let delete = |root: &mut Desk, what: &str, id: i64| drop(root.post(&format!("/admin/{what}/{id}/delete"), &[]).expect(303));
-        place.does("delete the group", &line("group_deleted"), || delete(&mut root, "groups", team));
-        place.does("delete the permission", &line("permission_deleted"), || delete(&mut root, "permissions", sell));
+        place.does("password", &line("password_set"), || {
+            drop(root.post(&unusable, &[("act", "unusable")]).expect(303));
+        });
+        place.does("rotate", &line("keys_rotated"), || {
+            drop(root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303));
+        });
+        let delete = |root: &mut Desk, what: &str, id: i64| {
+            drop(root.post(&format!("/admin/{what}/{id}/delete"), &[]).expect(303));
+        };
+        place
+            .does("delete the group", &line("group_deleted"), || delete(&mut root, "groups", team));
+        place.does("delete the permission", &line("permission_deleted"), || {
+            delete(&mut root, "permissions", sell);
+        });
         place.does("delete", &line("user_deleted"), || act(&mut root, "delete"));
         let done = place.lines().split_off(before);
         // Refused: a name that is taken, the last superuser, the key that signs.
         place.does("a name that is taken", &[], || {
-            drop(root.post("/admin/users/add", &[("username", "ROOT"), ("unusable", "on")]).expect(400));
+            drop(
+                root.post("/admin/users/add", &[("username", "ROOT"), ("unusable", "on")])
+                    .expect(400),
+            );
         });
         place.does("the last superuser", &[], || {
             drop(root.post("/admin/users/act", &[("act", "deactivate"), ("ids", "1")]).expect(409));
@@ -181,16 +272,28 @@ fn every_act_on_the_site_leaves_one_line_in_the_audit_log_and_one_in_the_log_str
             let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             lines.filter(|line| line["message"] == "a line of the audit log").collect()
         };
-        eventually("the log stream has the last of it", || told().iter().any(|line| line["kind"] == "admin_login_failed"));
+        eventually("the log stream has the last of it", || {
+            told().iter().any(|line| line["kind"] == "admin_login_failed")
+        });
         let told = told();
-        let of_root = told.iter().filter(|line| line["actor"] == "1" && !line["kind"].as_str().unwrap().starts_with("admin_log"));
-        let of_root: Vec<String> =
-            of_root.map(|line| format!("{} 1 - {}", line["kind"].as_str().unwrap(), line["ip"].as_str().unwrap())).collect();
+        let of_root = told.iter().filter(|line| {
+            line["actor"] == "1" && !line["kind"].as_str().unwrap().starts_with("admin_log")
+        });
+        let of_root: Vec<String> = of_root
+            .map(|line| {
+                format!("{} 1 - {}", line["kind"].as_str().unwrap(), line["ip"].as_str().unwrap())
+            })
+            .collect();
         assert_eq!(of_root, done);
         for kind in ["admin_login", "admin_logout", "admin_login_failed"] {
-            assert!(told.iter().any(|line| line["kind"] == kind && line["ip"] == "127.0.0.1"), "{kind} in {told:?}");
+            assert!(
+                told.iter().any(|line| line["kind"] == kind && line["ip"] == "127.0.0.1"),
+                "{kind} in {told:?}"
+            );
         }
-        assert!(told.iter().any(|line| line["kind"] == "user_deleted" && line["user"] == id.as_str() && line["detail"] == "alice"));
+        assert!(told.iter().any(|line| line["kind"] == "user_deleted"
+            && line["user"] == id.as_str()
+            && line["detail"] == "alice"));
         let log = place.world.log();
         assert!(!log.contains(PASSWORD) && !log.contains("a-password-that-is-wrong"));
     }

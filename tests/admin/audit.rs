@@ -1,4 +1,5 @@
-//! The audit log: everything that it should tell is in it, nothing that it should not, and all of it comes out.
+//! The audit log: everything that it should tell is in it, nothing that it should not, and all of
+//! it comes out.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,12 +10,19 @@ use serde_json::json;
 use crate::office::{edit, furnish, group, office};
 
 fn kinds(world: &World) -> Vec<String> {
-    let all = world.sql("SELECT kind FROM audit_events WHERE kind <> 'permission_added' AND actor IS NULL ORDER BY id");
+    let all = world.sql(
+        "SELECT kind FROM audit_events WHERE kind <> 'permission_added' AND actor \
+        IS NULL ORDER BY id",
+    );
     all.lines().map(str::to_owned).collect()
 }
 
 fn lines(desk: &mut Desk, query: &str) -> usize {
-    desk.get(&format!("/admin/audit/?{query}")).expect(200).text().matches("<td data-of=\"When\">").count()
+    desk.get(&format!("/admin/audit/?{query}"))
+        .expect(200)
+        .text()
+        .matches("<td data-of=\"When\">")
+        .count()
 }
 
 #[test]
@@ -30,9 +38,9 @@ fn what_users_do_is_written_down_but_no_refresh_and_no_name_that_was_typed() {
         browser.refresh().expect(200);
         world.clock().advance(Duration::from_secs(60));
     }
-    let change = browser
-        .request("POST", "/accounts/password")
-        .json(&json!({"old_password": countersign_e2e::PASSWORD, "new_password": "another kettle 15"}));
+    let change = browser.request("POST", "/accounts/password").json(
+        &json!({"old_password": countersign_e2e::PASSWORD, "new_password": "another kettle 15"}),
+    );
     let answer = browser.send(&change);
     assert!([200, 204].contains(&answer.status), "{}", answer.text());
     thief.refresh().expect_problem(401, "refresh_token_reused");
@@ -41,12 +49,25 @@ fn what_users_do_is_written_down_but_no_refresh_and_no_name_that_was_typed() {
     eventually("everything is in the log", || kinds(&world).len() == 7);
     let mut seen = kinds(&world);
     seen.sort();
-    assert_eq!(seen, ["login", "login", "login_failed", "login_failed", "logout", "password_changed", "token_theft"]);
+    assert_eq!(
+        seen,
+        [
+            "login",
+            "login",
+            "login_failed",
+            "login_failed",
+            "logout",
+            "password_changed",
+            "token_theft"
+        ]
+    );
     let dump = world.sql("SELECT * FROM audit_events");
     for secret in ["wrong-password-typed", "wrong-name-typed", "kettle"] {
         assert!(!dump.contains(secret), "{secret} in {dump}");
     }
-    eventually("refreshes are counted", || world.sql("SELECT sum(n) FROM activity WHERE n = 5").trim() == "5");
+    eventually("refreshes are counted", || {
+        world.sql("SELECT sum(n) FROM activity WHERE n = 5").trim() == "5"
+    });
 }
 
 #[test]
@@ -58,8 +79,13 @@ fn what_operators_do_is_written_down_with_who_to_whom_and_from_where() {
     root.post(&format!("/admin/groups/{team}/delete"), &[]).expect(303);
     root.post(&format!("/admin/users/{alice}/password"), &[("act", "unusable")]).expect(303);
     root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303);
-    root.post("/admin/users/act", &[("act", "deactivate"), ("ids", &alice.to_string())]).expect(303);
-    root.post("/admin/users/act", &[("act", "delete"), ("ids", &alice.to_string()), ("sure", "yes")]).expect(303);
+    root.post("/admin/users/act", &[("act", "deactivate"), ("ids", &alice.to_string())])
+        .expect(303);
+    root.post(
+        "/admin/users/act",
+        &[("act", "delete"), ("ids", &alice.to_string()), ("sure", "yes")],
+    )
+    .expect(303);
     world.desk().sign_in_with("root", "wrong").expect(403);
     root.post("/admin/sign-out", &[]).expect(303);
     eventually("everything is in the log", || kinds(&world).len() >= 10);
@@ -79,13 +105,18 @@ fn what_operators_do_is_written_down_with_who_to_whom_and_from_where() {
     ];
     assert_eq!(seen, expected);
     let from = world.sql(
-        "SELECT DISTINCT actor_id, ip FROM audit_events WHERE actor IS NULL AND kind NOT IN ('permission_added', 'admin_login_failed')",
+        "SELECT DISTINCT actor_id, ip FROM audit_events WHERE actor IS NULL AND kind NOT IN \
+         ('permission_added', 'admin_login_failed')",
     );
     assert_eq!(from.trim(), "1|127.0.0.1");
     // Of somebody who is gone the line stays, and says so.
     root.sign_in("root").sends_to("/admin/");
     root.get("/admin/audit/?kind=user-deleted").says(200, &format!("user {alice}, gone"));
-    assert_eq!(lines(&mut root, &format!("user={alice}")), 5, "that they were made in the shell too");
+    assert_eq!(
+        lines(&mut root, &format!("user={alice}")),
+        5,
+        "that they were made in the shell too"
+    );
     assert_eq!(lines(&mut root, "by=root&kind=keys-rotated"), 1);
     assert_eq!(lines(&mut root, "by=root@example.com&kind=keys-rotated&ip=127.0.0.1"), 1);
     assert_eq!(lines(&mut root, "kind=keys-rotated&ip=192.0.2.1"), 0);
@@ -108,7 +139,11 @@ fn the_export_has_every_line_and_only_those_of_the_filters() {
     for i in 1..=3000 {
         assert_eq!(csv.contains(&format!("\"number {i} \"\"quoted\"\"\"")), i % 2 == 0, "{i}");
     }
-    assert!(rows[1].contains("\"1970-01-01T00:50:00Z\",\"Signed in\"") && rows[1].contains("\"root\""), "{}", rows[1]);
+    assert!(
+        rows[1].contains("\"1970-01-01T00:50:00Z\",\"Signed in\"") && rows[1].contains("\"root\""),
+        "{}",
+        rows[1]
+    );
     // Pages of the list come one after the other, forwards and back.
     let mut path = "/admin/audit/?ip=192.0.2.9&kind=logout".to_owned();
     let mut seen = 0;
@@ -116,7 +151,10 @@ fn the_export_has_every_line_and_only_those_of_the_filters() {
         let page = root.get(&path).expect(200).text();
         seen += page.matches("<td data-of=\"When\">").count();
         let Some((before, _)) = page.split_once("\" rel=\"next\"") else { break };
-        path = format!("/admin/audit/{}", before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&").replace("&amp;", "&"));
+        path = format!(
+            "/admin/audit/{}",
+            before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&").replace("&amp;", "&")
+        );
     }
     assert_eq!(seen, 1500);
 }
@@ -128,11 +166,13 @@ fn a_download_is_not_cut_off_however_long_its_reader_takes() {
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) \
          INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000, 'login', 1, '192.0.2.9', hex(zeroblob(300)) FROM n",
     );
-    let mut slow = Wire::to(world.address()).send(root.request("GET", "/admin/audit.csv?ip=192.0.2.9").to_bytes());
+    let mut slow = Wire::to(world.address())
+        .send(root.request("GET", "/admin/audit.csv?ip=192.0.2.9").to_bytes());
     let begun = Instant::now();
     let mut read = Vec::new();
     loop {
-        // Some 28 MB in some 4 seconds: more than any buffer on the way takes, and four times the deadline.
+        // Some 28 MB in some 4 seconds: more than any buffer on the way takes, and four times the
+        // deadline.
         let pace = begun.elapsed().as_millis() * 7_000;
         if (read.len() as u128) < pace {
             let sip = slow.sip(65_536).expect("the rest");
@@ -169,15 +209,22 @@ fn old_lines_are_forgotten_and_others_kept() {
     world.stop();
     let days = |n: i64| format!("(strftime('%s', 'now') - {n} * 86400) * 1000000");
     for n in [1, 29, 31, 400] {
-        world.sql(&format!("INSERT INTO audit_events (at, kind, detail) VALUES ({}, 'login', 'old {n}')", days(n)));
+        world.sql(&format!(
+            "INSERT INTO audit_events (at, kind, detail) VALUES ({}, 'login', 'old {n}')",
+            days(n)
+        ));
     }
     world.sql(&format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) INSERT INTO audit_events (at, kind) SELECT {}, 'logout' FROM n",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) INSERT \
+         INTO audit_events (at, kind) SELECT {}, 'logout' FROM n",
         days(60)
     ));
     world.wake();
-    eventually("old lines are gone", || world.sql("SELECT count(*) FROM audit_events WHERE kind = 'logout'").trim() == "0");
+    eventually("old lines are gone", || {
+        world.sql("SELECT count(*) FROM audit_events WHERE kind = 'logout'").trim() == "0"
+    });
     eventually("and only they", || {
-        world.sql("SELECT group_concat(detail) FROM audit_events WHERE detail LIKE 'old%'").trim() == "old 1,old 29"
+        world.sql("SELECT group_concat(detail) FROM audit_events WHERE detail LIKE 'old%'").trim()
+            == "old 1,old 29"
     });
 }

@@ -15,7 +15,8 @@ fn script_in_names_is_text_on_every_page_and_in_the_export() {
     agent.json(&serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": "body"})).send().expect(200);
     let session: i64 = world.sql("SELECT id FROM sessions").trim().parse().unwrap();
     let team = group(&mut root, SCRIPT, &[]);
-    root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell"), ("name", SCRIPT)]).expect(303);
+    root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell"), ("name", SCRIPT)])
+        .expect(303);
     let quoted = SCRIPT.replace('\'', "''");
     // Rows that came from elsewhere may have any name.
     world.sql(&format!(
@@ -23,7 +24,9 @@ fn script_in_names_is_text_on_every_page_and_in_the_export() {
          metadata = json_object('a', '</textarea>{quoted}') WHERE id = {alice}"
     ));
     let permission = world.sql("SELECT id FROM permissions WHERE app = 'shop'").trim().to_owned();
-    eventually("the login is in the audit log", || world.sql("SELECT count(*) FROM audit_events WHERE kind = 'login'").trim() == "1");
+    eventually("the login is in the audit log", || {
+        world.sql("SELECT count(*) FROM audit_events WHERE kind = 'login'").trim() == "1"
+    });
     for path in [
         "/admin/".to_owned(),
         "/admin/users/".to_owned(),
@@ -50,10 +53,13 @@ fn script_in_names_is_text_on_every_page_and_in_the_export() {
             assert!(!html.contains(bad), "{bad} on {path}: {html}");
         }
     }
-    root.post("/admin/users/act", &[("act", "delete"), ("ids", &alice.to_string())]).says(200, "&#60;script");
+    root.post("/admin/users/act", &[("act", "delete"), ("ids", &alice.to_string())])
+        .says(200, "&#60;script");
     // A stale form and a form with mistakes show what was typed.
-    let answer =
-        root.post(&format!("/admin/users/{alice}/"), &[("seen", "0"), ("username", SCRIPT), ("first_name", SCRIPT), ("metadata", SCRIPT)]);
+    let answer = root.post(
+        &format!("/admin/users/{alice}/"),
+        &[("seen", "0"), ("username", SCRIPT), ("first_name", SCRIPT), ("metadata", SCRIPT)],
+    );
     assert!(!answer.text().contains("<script"), "{}", answer.text());
     let csv = root.get("/admin/audit.csv").expect(200);
     assert!(csv.header("content-type").unwrap().starts_with("text/csv"));
@@ -65,12 +71,24 @@ fn no_cell_of_the_export_is_a_formula() {
     let (world, mut root) = furnish(World::start());
     for (i, start) in ["=", "+", "-", "@", "\t", "\r"].into_iter().enumerate() {
         let id = world.user(&format!("u{i}"));
-        world.sql(&format!("UPDATE users SET username = '{start}cmd|''/c calc''!A{i}', username_folded = NULL WHERE id = {id}"));
-        world.sql(&format!("INSERT INTO audit_events (at, kind, user_id, detail) VALUES (0, 'login', {id}, '{start}1+1')"));
+        world.sql(&format!(
+            "UPDATE users SET username = '{start}cmd|''/c calc''!A{i}', \
+            username_folded = NULL WHERE id = {id}"
+        ));
+        world.sql(&format!(
+            "INSERT INTO audit_events (at, kind, user_id, detail) VALUES (0, \
+            'login', {id}, '{start}1+1')"
+        ));
     }
     let csv = root.get("/admin/audit.csv").expect(200).text();
     for start in ["=", "+", "-", "@", "\t", "\r"] {
-        assert!(csv.contains(&format!("\"'{start}cmd|")) && csv.contains(&format!("\"'{start}1+1\"")), "{start:?} in {csv}");
-        assert!(!csv.contains(&format!(",\"{start}")) && !csv.contains(&format!(",{start}")), "{start:?} in {csv}");
+        assert!(
+            csv.contains(&format!("\"'{start}cmd|")) && csv.contains(&format!("\"'{start}1+1\"")),
+            "{start:?} in {csv}"
+        );
+        assert!(
+            !csv.contains(&format!(",\"{start}")) && !csv.contains(&format!(",{start}")),
+            "{start:?} in {csv}"
+        );
     }
 }

@@ -3,19 +3,32 @@
 use countersign_e2e::{PASSWORD, World, eventually};
 
 fn link(world: &World) -> String {
-    let found =
-        || world.printed().iter().find_map(|line| line.split_once("/admin/first/").map(|(_, token)| format!("/admin/first/{token}")));
+    let found = || {
+        world.printed().iter().find_map(|line| {
+            line.split_once("/admin/first/").map(|(_, token)| format!("/admin/first/{token}"))
+        })
+    };
     eventually("the link is printed", || found().is_some());
     found().unwrap()
 }
 
-const FORM: [(&str, &str); 4] = [("username", "root"), ("email", "root@example.com"), ("password1", PASSWORD), ("password2", PASSWORD)];
+const FORM: [(&str, &str); 4] = [
+    ("username", "root"),
+    ("email", "root@example.com"),
+    ("password1", PASSWORD),
+    ("password2", PASSWORD),
+];
 
 #[test]
 fn without_a_superuser_the_link_makes_one_once() {
     let mut world = World::start();
     let link = link(&world);
-    assert!(world.printed()[0].contains(&format!("http://localhost:{}/admin/first/", world.address().port())), "{:?}", world.printed());
+    assert!(
+        world.printed()[0]
+            .contains(&format!("http://localhost:{}/admin/first/", world.address().port())),
+        "{:?}",
+        world.printed()
+    );
     let mut desk = world.desk();
     desk.get(&link).says(200, "There is no superuser yet");
     for (field, value, problem) in [
@@ -26,11 +39,24 @@ fn without_a_superuser_the_link_makes_one_once() {
     ] {
         let form: Vec<_> = FORM
             .iter()
-            .map(|&(name, text)| (name, if name == field || (field == "password1" && name == "password2") { value } else { text }))
+            .map(|&(name, text)| {
+                (
+                    name,
+                    if name == field || (field == "password1" && name == "password2") {
+                        value
+                    } else {
+                        text
+                    },
+                )
+            })
             .collect();
         let answer = desk.post(&link, &form);
         assert_eq!(answer.status, 400);
-        assert!(answer.text().to_lowercase().contains(problem), "{problem} not in {}", answer.text());
+        assert!(
+            answer.text().to_lowercase().contains(problem),
+            "{problem} not in {}",
+            answer.text()
+        );
     }
     assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "0");
     let mut late = desk.clone();
@@ -60,9 +86,10 @@ fn the_link_survives_users_who_are_no_superusers_and_a_restart() {
     let told = || world.printed().iter().filter(|line| line.contains(&before)).count();
     eventually("the same link is told again", || told() == 2);
     // A name that is taken costs nothing but another try.
-    for (field, value, problem) in
-        [("username", "Alice", "Another user has this name"), ("email", "alice@example.com", "Another user has this address")]
-    {
+    for (field, value, problem) in [
+        ("username", "Alice", "Another user has this name"),
+        ("email", "alice@example.com", "Another user has this address"),
+    ] {
         let form = FORM.map(|(name, text)| (name, if name == field { value } else { text }));
         desk.post(&before, &form).says(400, problem);
     }
@@ -71,7 +98,9 @@ fn the_link_survives_users_who_are_no_superusers_and_a_restart() {
     world.desk().get(&before).says(404, "leads nowhere");
     let made = "SELECT group_concat(username || is_superuser) FROM users";
     assert_eq!(world.sql(made).trim(), "alice0,root1");
-    eventually("it is in the audit log", || world.sql("SELECT detail FROM audit_events").contains("root, the first superuser"));
+    eventually("it is in the audit log", || {
+        world.sql("SELECT detail FROM audit_events").contains("root, the first superuser")
+    });
 }
 
 #[test]
@@ -100,7 +129,12 @@ fn a_used_link_stays_closed_when_everybody_is_gone_again() {
 fn the_link_is_closed_to_everybody_else_and_when_there_is_a_superuser() {
     let world = World::start();
     let link = link(&world);
-    for wrong in ["/admin/first/", "/admin/first/x", &format!("{link}A"), &format!("/admin/first/{}", "A".repeat(43))] {
+    for wrong in [
+        "/admin/first/",
+        "/admin/first/x",
+        &format!("{link}A"),
+        &format!("/admin/first/{}", "A".repeat(43)),
+    ] {
         let status = world.desk().get(wrong).status;
         assert_eq!(status, 404, "{wrong}");
     }
@@ -115,7 +149,10 @@ fn the_link_is_closed_to_everybody_else_and_when_there_is_a_superuser() {
     desk.post(&link, &FORM).says(404, "leads nowhere");
     world.desk().get(&link).says(404, "leads nowhere");
     assert_eq!(world.sql("SELECT group_concat(username) FROM users").trim(), "somebody");
-    assert!(!world.log().contains(link.trim_start_matches("/admin/first/")), "the link is in the log");
+    assert!(
+        !world.log().contains(link.trim_start_matches("/admin/first/")),
+        "the link is in the log"
+    );
 }
 
 #[test]
@@ -132,9 +169,14 @@ fn of_many_who_come_at_once_one_makes_the_superuser() {
                         return page.status;
                     }
                     let name = format!("root{i}");
+                    let form: Vec<_> = FORM
+                        .iter()
+                        .map(|&(field, text)| {
+                            (field, if field == "username" { name.as_str() } else { text })
+                        })
+                        .collect();
                     let form: Vec<_> =
-                        FORM.iter().map(|&(field, text)| (field, if field == "username" { name.as_str() } else { text })).collect();
-                    let form: Vec<_> = form.into_iter().filter(|(field, _)| *field != "email").collect();
+                        form.into_iter().filter(|(field, _)| *field != "email").collect();
                     desk.post(link, &form).status
                 })
             })

@@ -1,11 +1,18 @@
-//! Forms: only our own are taken, only whole and sensible ones, and none that was filled in upon what is no longer there.
+//! Forms: only our own are taken, only whole and sensible ones, and none that was filled in upon
+//! what is no longer there.
 
 use countersign_e2e::{World, input};
 
 use crate::office::{edit, form_of, grant, group, office, operator, permission};
 
 fn user(world: &World, id: i64) -> String {
-    world.sql(&format!("SELECT username, email, first_name, last_name, is_active, metadata FROM users WHERE id = {id}")).trim().to_owned()
+    world
+        .sql(&format!(
+            "SELECT username, email, first_name, last_name, is_active, metadata FROM \
+        users WHERE id = {id}"
+        ))
+        .trim()
+        .to_owned()
 }
 
 #[test]
@@ -18,26 +25,39 @@ fn a_form_without_the_sessions_token_or_from_elsewhere_changes_nothing() {
     let mut fields = form_of(&page);
     fields.retain(|(name, _)| name != "last_name");
     fields.push(("last_name".to_owned(), "Mallory".to_owned()));
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let good = root.csrf.clone();
 
     let mut other = operator(&world, &mut root, "other", &["auth.change_user"]);
     other.get("/admin/").expect(200);
-    for wrong in ["", "AAAA", &good[1..], &format!("{good}A"), &other.csrf.clone(), &root.browser.cookies["countersign_admin"].clone()] {
+    for wrong in [
+        "",
+        "AAAA",
+        &good[1..],
+        &format!("{good}A"),
+        &other.csrf.clone(),
+        &root.browser.cookies["countersign_admin"].clone(),
+    ] {
         root.csrf = wrong.to_owned();
         root.post(&path, &fields).says(403, "does not carry this session");
     }
     root.csrf = good;
     let form = root.form(&path, &fields);
-    for (header, value) in
-        [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.example"), ("Origin", "null")]
-    {
+    for (header, value) in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil.example"),
+        ("Origin", "null"),
+    ] {
         form.clone().header(header, value).send().says(403, "was not sent by a page of");
     }
     // Cookies alone sign nobody in elsewhere: a form without them leads to the sign-in.
     let mut nobody = world.desk();
     nobody.csrf = root.csrf.clone();
-    nobody.post(&path, &fields).sends_to(&format!("/admin/sign-in?next=%2Fadmin%2Fusers%2F{alice}%2F"));
+    nobody
+        .post(&path, &fields)
+        .sends_to(&format!("/admin/sign-in?next=%2Fadmin%2Fusers%2F{alice}%2F"));
     assert_eq!(user(&world, alice), before);
     root.post(&path, &fields).sends_to(&format!("/admin/users/{alice}/?said=saved"));
     assert!(user(&world, alice).contains("Mallory"));
@@ -48,15 +68,19 @@ fn what_is_no_form_of_ours_is_refused() {
     let (world, mut root) = office();
     root.get("/admin/users/add").expect(200);
     let csrf = root.csrf.clone();
-    let send = |content_type: &str, body: Vec<u8>| root.bare_form("/admin/users/add").body(content_type, body).send();
+    let send = |content_type: &str, body: Vec<u8>| {
+        root.bare_form("/admin/users/add").body(content_type, body).send()
+    };
     send("application/json", b"{}".to_vec()).says(415, "not what a form sends");
     send("multipart/form-data; boundary=x", b"--x--".to_vec()).says(415, "not what a form sends");
     send("text/plain", format!("csrf={csrf}").into_bytes()).says(415, "not what a form sends");
     let form = "application/x-www-form-urlencoded";
     send(form, format!("csrf={csrf}&username=a&username=b").into_bytes()).says(400, "came twice");
     send(form, format!("csrf={csrf}&username=a%00b").into_bytes()).says(400, "NUL");
-    send(form, format!("csrf={csrf}&username={}", "x".repeat(70_000)).into_bytes()).says(413, "64 KiB");
-    send(form, format!("csrf={csrf}&username=%FF%FE&unusable=on").into_bytes()).says(400, "user name");
+    send(form, format!("csrf={csrf}&username={}", "x".repeat(70_000)).into_bytes())
+        .says(413, "64 KiB");
+    send(form, format!("csrf={csrf}&username=%FF%FE&unusable=on").into_bytes())
+        .says(400, "user name");
     root.request_of("GET", "/admin/users/act").says(405, "buttons");
     root.request_of("DELETE", "/admin/users/1/").says(405, "buttons");
     assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "1");
@@ -91,7 +115,11 @@ fn fields_that_do_not_do_are_told_and_the_rest_comes_back() {
         assert!([400, 409].contains(&answer.status), "{field}={value}: {}", answer.status);
         let html = answer.text();
         assert!(html.to_lowercase().contains(&problem.to_lowercase()), "{problem:?} not in {html}");
-        assert!(html.contains(&format!("id=\"e-{field}\"")) && (field == "last_name" || html.contains("value=\"Typed\"")), "{html}");
+        assert!(
+            html.contains(&format!("id=\"e-{field}\""))
+                && (field == "last_name" || html.contains("value=\"Typed\"")),
+            "{html}"
+        );
     }
     assert_eq!(user(&world, alice), before);
 
@@ -102,7 +130,10 @@ fn fields_that_do_not_do_are_told_and_the_rest_comes_back() {
         ("82736455190", "82736455190", "Only digits"),
         ("bertha1", "bertha1", "8 characters"),
     ] {
-        let answer = root.post("/admin/users/add", &[("username", "bertha"), ("password1", one), ("password2", other)]);
+        let answer = root.post(
+            "/admin/users/add",
+            &[("username", "bertha"), ("password1", one), ("password2", other)],
+        );
         assert_eq!(answer.status, 400);
         let html = answer.text();
         assert!(html.contains(problem), "{problem:?} not in {html}");
@@ -112,7 +143,11 @@ fn fields_that_do_not_do_are_told_and_the_rest_comes_back() {
         ("/admin/groups/add", vec![("name", "")], "Give the group a name"),
         ("/admin/groups/add", vec![("name", long.as_str())], "At most 150"),
         ("/admin/permissions/", vec![("app", "a b"), ("codename", "c")], "Letters, digits"),
-        ("/admin/permissions/", vec![("app", "auth"), ("codename", "view_user")], "There is a permission"),
+        (
+            "/admin/permissions/",
+            vec![("app", "auth"), ("codename", "view_user")],
+            "There is a permission",
+        ),
         ("/admin/permissions/", vec![("app", long.as_str()), ("codename", "c")], "At most 100"),
     ] {
         root.post(path, &fields).says(400, problem);
@@ -132,15 +167,24 @@ fn a_stale_form_is_shown_and_overwrites_nothing() {
     edit(&mut other, alice, &[("first_name", "Theirs")]).sends_to(&format!("{path}?said=saved"));
     fields.retain(|(name, _)| name != "first_name");
     fields.push(("first_name".to_owned(), "Mine".to_owned()));
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let answer = root.post(&path, &fields);
     answer.says(409, "Somebody changed this user meanwhile");
-    assert!(answer.text().contains("<td data-of=\"You typed\">Mine</td><td data-of=\"There now\">Theirs</td>"), "{}", answer.text());
+    assert!(
+        answer
+            .text()
+            .contains("<td data-of=\"You typed\">Mine</td><td data-of=\"There now\">Theirs</td>"),
+        "{}",
+        answer.text()
+    );
     assert!(user(&world, alice).contains("Theirs"));
     // Whoever has seen it may save over it.
     let seen = input(&answer.text(), "seen").unwrap();
-    let again: Vec<(&str, &str)> =
-        fields.iter().map(|(name, value)| (*name, if *name == "seen" { seen.as_str() } else { *value })).collect();
+    let again: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, if *name == "seen" { seen.as_str() } else { *value }))
+        .collect();
     root.post(&path, &again).sends_to(&format!("{path}?said=saved"));
     assert!(user(&world, alice).contains("Mine"));
     // A form without the mark is none.
@@ -150,8 +194,17 @@ fn a_stale_form_is_shown_and_overwrites_nothing() {
     let seen = input(&root.get(&format!("{path}access")).expect(200).text(), "seen").unwrap();
     let add = permission(&mut other, "auth.add_user").to_string();
     grant(&mut other, alice, &[("permissions", &add)]).expect(303);
-    root.post(&format!("{path}access"), &[("seen", &seen), ("permissions", &view)]).says(409, "There now: auth.add_user");
-    assert_eq!(world.sql(&format!("SELECT count(*) FROM user_permissions WHERE user_id = {alice} AND permission_id = {view}")).trim(), "0");
+    root.post(&format!("{path}access"), &[("seen", &seen), ("permissions", &view)])
+        .says(409, "There now: auth.add_user");
+    assert_eq!(
+        world
+            .sql(&format!(
+                "SELECT count(*) FROM user_permissions WHERE user_id = {alice} \
+        AND permission_id = {view}"
+            ))
+            .trim(),
+        "0"
+    );
 
     let team = group(&mut root, "team", &[]);
     let path = format!("/admin/groups/{team}/");
@@ -166,9 +219,20 @@ fn a_stale_form_is_shown_and_overwrites_nothing() {
 fn forged_ids_places_and_filters_are_no_more_than_not_found() {
     let (world, mut root) = office();
     let before = world.sql("SELECT count(*) FROM users").trim().to_owned();
-    for id in
-        ["0", "-1", "999999", "x", "1.5", "%00", "9223372036854775808", "99999999999999999999999", "1%2F..", "%F0%9F%92%A9", "1;DROP", "'"]
-    {
+    for id in [
+        "0",
+        "-1",
+        "999999",
+        "x",
+        "1.5",
+        "%00",
+        "9223372036854775808",
+        "99999999999999999999999",
+        "1%2F..",
+        "%F0%9F%92%A9",
+        "1;DROP",
+        "'",
+    ] {
         for path in [
             format!("/admin/users/{id}/"),
             format!("/admin/users/{id}/access"),
@@ -193,9 +257,17 @@ fn forged_ids_places_and_filters_are_no_more_than_not_found() {
             assert!([400, 404].contains(&status), "{path} {fields:?}: {status}");
         }
     }
-    for query in
-        ["o=password", "active=maybe", "group=x", "joined=yesterday", "login=not-8", "at=AAAA", "at=!", "at=ZjE6YQ&at=ZjE6YQ", "q=%00"]
-    {
+    for query in [
+        "o=password",
+        "active=maybe",
+        "group=x",
+        "joined=yesterday",
+        "login=not-8",
+        "at=AAAA",
+        "at=!",
+        "at=ZjE6YQ&at=ZjE6YQ",
+        "q=%00",
+    ] {
         root.get(&format!("/admin/users/?{query}")).expect(400);
     }
     for path in [
@@ -213,14 +285,23 @@ fn forged_ids_places_and_filters_are_no_more_than_not_found() {
     root.get("/admin/sessions/?user=nobody-at-all").says(404, "Nobody is called");
     // A place of another list is harmless, whatever is in it.
     for place in ["ZjE6YQ", "YjE6JyBPUiAxPTE", "ZjkyMjMzNzIwMzY4NTQ3NzU4MDc6"] {
-        for list in ["/admin/users/?o=joined&at=", "/admin/users/?at=", "/admin/sessions/?at=", "/admin/audit/?at="] {
+        for list in [
+            "/admin/users/?o=joined&at=",
+            "/admin/users/?at=",
+            "/admin/sessions/?at=",
+            "/admin/audit/?at=",
+        ] {
             let status = root.get(&format!("{list}{place}")).status;
             assert!([200, 400].contains(&status), "{list}{place}: {status}");
         }
     }
-    let many = [("act", "deactivate")].into_iter().chain(std::iter::repeat_n(("ids", "1"), 3)).collect::<Vec<_>>();
+    let many = [("act", "deactivate")]
+        .into_iter()
+        .chain(std::iter::repeat_n(("ids", "1"), 3))
+        .collect::<Vec<_>>();
     root.post("/admin/users/act", &many).says(409, "there must be an active superuser");
-    root.post("/admin/users/act", &[("act", "explode"), ("ids", "1")]).says(400, "Choose what to do");
+    root.post("/admin/users/act", &[("act", "explode"), ("ids", "1")])
+        .says(400, "Choose what to do");
     root.post("/admin/users/act", &[("act", "delete")]).says(400, "No user is ticked");
     grant(&mut root, 1, &[("permissions", "999999")]).says(404, "no permission 999999");
     grant(&mut root, 1, &[("groups", "999999")]).says(404, "not there any more");

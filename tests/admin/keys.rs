@@ -1,4 +1,5 @@
-//! Keys: rotated gently or at once, retired when they no longer sign, and never so that nobody could sign in.
+//! Keys: rotated gently or at once, retired when they no longer sign, and never so that nobody
+//! could sign in.
 
 use crate::office::{office, operator};
 
@@ -12,15 +13,24 @@ fn keys_are_rotated_and_retired_and_tokens_feel_it() {
     world.user("alice");
     let browser = world.logged_in("alice");
     let page = root.get("/admin/keys/").expect(200).text();
-    assert_eq!((state(&page, "signing"), state(&page, "verifying"), state(&page, "next")), (1, 0, 0));
+    assert_eq!(
+        (state(&page, "signing"), state(&page, "verifying"), state(&page, "next")),
+        (1, 0, 0)
+    );
 
     root.post("/admin/keys/rotate", &[("how", "gently")]).sends_to("/admin/keys/?said=rotated");
     let page = root.get("/admin/keys/").expect(200).text();
     assert_eq!((state(&page, "signing"), state(&page, "next")), (1, 1));
     browser.get("/accounts/profile").expect(200);
 
-    let kid =
-        |place: usize| world.sql("SELECT lower(hex(id)) FROM signing_keys ORDER BY created_at").lines().nth(place).unwrap().to_owned();
+    let kid = |place: usize| {
+        world
+            .sql("SELECT lower(hex(id)) FROM signing_keys ORDER BY created_at")
+            .lines()
+            .nth(place)
+            .unwrap()
+            .to_owned()
+    };
     root.post(&format!("/admin/keys/{}/retire", kid(0)), &[]).says(409, "This key signs");
     root.post(&format!("/admin/keys/{}/retire", kid(1)), &[]).says(409, "next to sign");
     root.post("/admin/keys/0123456789abcdef/retire", &[]).says(404, "no such key");
@@ -47,9 +57,13 @@ fn an_old_key_that_still_verifies_can_be_retired_before_its_time() {
     root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303);
     let page = root.get("/admin/keys/").expect(200).text();
     assert_eq!(state(&page, "verifying"), 1, "{page}");
-    let (_, rest) = page.split_once("/retire\"").map(|(before, rest)| (before.rsplit_once("/admin/keys/").unwrap().1, rest)).unwrap();
+    let (_, rest) = page
+        .split_once("/retire\"")
+        .map(|(before, rest)| (before.rsplit_once("/admin/keys/").unwrap().1, rest))
+        .unwrap();
     assert!(rest.contains("Retire "));
-    let kid = page.split_once("/retire\"").unwrap().0.rsplit_once("/admin/keys/").unwrap().1.to_owned();
+    let kid =
+        page.split_once("/retire\"").unwrap().0.rsplit_once("/admin/keys/").unwrap().1.to_owned();
     browser.get("/accounts/profile").expect(200);
     root.post(&format!("/admin/keys/{kid}/retire"), &[]).sends_to("/admin/keys/?said=retired");
     browser.get("/accounts/profile").expect_problem(401, "token_invalid");

@@ -32,9 +32,19 @@ fn a_search_finds_what_is_inside_names_and_addresses_and_ids() {
     let alice = world.user("alice");
     world.user("bertha");
     let id = alice.to_string();
-    for (search, finds) in [("lic", true), ("LICE%40example", true), (id.as_str(), true), ("alice+exam", true), ("alic+bert", false)] {
+    for (search, finds) in [
+        ("lic", true),
+        ("LICE%40example", true),
+        (id.as_str(), true),
+        ("alice+exam", true),
+        ("alic+bert", false),
+    ] {
         let page = root.get(&format!("/admin/users/?q={search}")).expect(200).text();
-        assert_eq!(page.contains(&format!("<a href=\"/admin/users/{alice}/\">alice</a>")), finds, "{search}");
+        assert_eq!(
+            page.contains(&format!("<a href=\"/admin/users/{alice}/\">alice</a>")),
+            finds,
+            "{search}"
+        );
     }
 }
 
@@ -49,7 +59,13 @@ fn an_act_on_all_that_match_asks_first_and_reaches_those_on_other_pages() {
     assert!(sure.contains("all 230 that the search finds"), "{sure}");
     assert_eq!(inactive(&world), "0", "asked, and not done");
     let many = input(&sure, "many").unwrap();
-    let fields = [("act", "deactivate"), ("whom", "matching"), ("search", "q=crowd"), ("many", many.as_str()), ("sure", "yes")];
+    let fields = [
+        ("act", "deactivate"),
+        ("whom", "matching"),
+        ("search", "q=crowd"),
+        ("many", many.as_str()),
+        ("sure", "yes"),
+    ];
     root.post("/admin/users/act", &fields).sends_to("/admin/users/?q=crowd&said=deactivated");
     assert_eq!(inactive(&world), "230");
     let lines = world.sql("SELECT count(*) FROM audit_events WHERE kind = 'user_deactivated'");
@@ -63,7 +79,13 @@ fn whoever_began_to_match_meanwhile_is_shown_before_anything_is_done() {
     let sure = ask(&mut root, "delete", "q=crowd");
     let many = input(&sure, "many").unwrap();
     world.user("crowded");
-    let fields = [("act", "delete"), ("whom", "matching"), ("search", "q=crowd"), ("many", many.as_str()), ("sure", "yes")];
+    let fields = [
+        ("act", "delete"),
+        ("whom", "matching"),
+        ("search", "q=crowd"),
+        ("many", many.as_str()),
+        ("sure", "yes"),
+    ];
     let again = root.post("/admin/users/act", &fields).expect(200).text();
     assert!(again.contains("all 4 that the search finds") && again.contains("crowded"), "{again}");
     assert_eq!(world.sql("SELECT count(*) FROM users WHERE username LIKE 'crowd%'").trim(), "4");
@@ -122,7 +144,8 @@ fn the_users_whom_a_search_finds_are_a_file_without_formulas() {
     let text = file.text();
     let lines: Vec<&str> = text.split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 1_204);
-    let head = "\"id\",\"username\",\"email\",\"first_name\",\"last_name\",\"is_active\",\"is_staff\",";
+    let head =
+        "\"id\",\"username\",\"email\",\"first_name\",\"last_name\",\"is_active\",\"is_staff\",";
     assert!(lines[0].starts_with(head), "{}", lines[0]);
     let seventh = lines.iter().find(|line| line.contains("\"crowd7\"")).unwrap();
     assert!(seventh.contains("\"crowd7@example.org\",\"'=1+1\""), "{seventh}");
@@ -139,7 +162,13 @@ fn finding_among_the_boxes_keeps_what_was_typed_and_ticked_and_saves_nothing() {
     let path = format!("/admin/groups/{team}/");
     let seen = input(&root.get(&path).expect(200).text(), "seen").unwrap();
     let view = view.to_string();
-    let fields = [("seen", seen.as_str()), ("name", "crew"), ("permissions", view.as_str()), ("find", "key"), ("look", "1")];
+    let fields = [
+        ("seen", seen.as_str()),
+        ("name", "crew"),
+        ("permissions", view.as_str()),
+        ("find", "key"),
+        ("look", "1"),
+    ];
     let page = root.post(&path, &fields).expect(200).text();
     assert!(page.contains("value=\"crew\""), "{page}");
     assert!(page.contains(&format!("value=\"{view}\" checked")), "{page}");
@@ -151,7 +180,8 @@ fn finding_among_the_boxes_keeps_what_was_typed_and_ticked_and_saves_nothing() {
     let path = format!("/admin/users/{alice}/access");
     let seen = input(&root.get(&path).expect(200).text(), "seen").unwrap();
     let team = team.to_string();
-    let fields = [("seen", seen.as_str()), ("groups", team.as_str()), ("find", "key"), ("look", "1")];
+    let fields =
+        [("seen", seen.as_str()), ("groups", team.as_str()), ("find", "key"), ("look", "1")];
     let page = root.post(&path, &fields).expect(200).text();
     assert!(page.contains(&format!("name=\"groups\" value=\"{team}\" checked")), "{page}");
     assert_eq!(world.sql("SELECT count(*) FROM user_groups").trim(), "0");
@@ -162,14 +192,25 @@ fn a_path_without_its_slash_leads_on_and_figures_lead_to_what_they_count() {
     let (world, mut root) = office();
     for room in ["users", "groups", "permissions", "sessions", "audit", "keys"] {
         let answer = root.get(&format!("/admin/{room}"));
-        assert_eq!((answer.status, answer.header("location")), (308, Some(format!("/admin/{room}/").as_str())));
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (308, Some(format!("/admin/{room}/").as_str()))
+        );
     }
     let page = root.get("/admin/").expect(200).text();
-    for href in ["/admin/users/", "/admin/sessions/?state=live", "/admin/audit/?kind=theft", "/admin/audit/?kind=login-failed"] {
+    for href in [
+        "/admin/users/",
+        "/admin/sessions/?state=live",
+        "/admin/audit/?kind=theft",
+        "/admin/audit/?kind=login-failed",
+    ] {
         assert!(page.contains(&format!("href=\"{href}\"")), "{href}");
         root.get(href).expect(200);
     }
     let mut clerk = operator(&world, &mut root, "clerk", &["countersign.view_session"]);
     let page = clerk.get("/admin/").expect(200).text();
-    assert!(page.contains("/admin/sessions/?state=live") && !page.contains("/admin/audit/?kind"), "{page}");
+    assert!(
+        page.contains("/admin/sessions/?state=live") && !page.contains("/admin/audit/?kind"),
+        "{page}"
+    );
 }

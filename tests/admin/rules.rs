@@ -1,4 +1,5 @@
-//! Who may do what: staff what they were given, nobody more than himself, and never without a superuser left.
+//! Who may do what: staff what they were given, nobody more than himself, and never without a
+//! superuser left.
 
 use countersign_e2e::{Desk, PASSWORD, World, input};
 
@@ -83,7 +84,11 @@ fn a_permission_opens_its_own_pages_and_no_others() {
     {
         let mut desk = operator(&world, &mut root, &format!("op{i}"), &[given]);
         for (permission, path) in PAGES {
-            assert_eq!(desk.get(path).status, if permission == given { 200 } else { 403 }, "{path} with {given}");
+            assert_eq!(
+                desk.get(path).status,
+                if permission == given { 200 } else { 403 },
+                "{path} with {given}"
+            );
         }
         let before = everything(&world);
         for (permission, path, fields) in FORMS {
@@ -98,10 +103,15 @@ fn only_a_superuser_touches_staff_and_superusers() {
     let (world, mut root) = office();
     let colleague = world.user("colleague");
     edit(&mut root, colleague, &[("is_staff", "on")]);
-    let all = ["auth.view_user", "auth.change_user", "auth.delete_user", "countersign.delete_session"];
+    let all =
+        ["auth.view_user", "auth.change_user", "auth.delete_user", "countersign.delete_session"];
     let mut desk = operator(&world, &mut root, "operator", &all);
     let before = everything(&world);
-    for id in ["1", &colleague.to_string(), world.sql("SELECT id FROM users WHERE username = 'operator'").trim()] {
+    for id in [
+        "1",
+        &colleague.to_string(),
+        world.sql("SELECT id FROM users WHERE username = 'operator'").trim(),
+    ] {
         desk.get(&format!("/admin/users/{id}/")).says(200, "not change it");
         for (path, fields) in [
             (format!("/admin/users/{id}/"), vec![("seen", "0"), ("username", "x")]),
@@ -126,27 +136,38 @@ fn nobody_makes_staff_or_superusers_but_a_superuser() {
     for flag in ["is_staff", "is_superuser"] {
         edit(&mut desk, alice, &[("flags", "1"), (flag, "on")]).says(403, "Only a superuser");
         desk.get("/admin/users/add").expect(200);
-        desk.post("/admin/users/add", &[("username", "mallory"), ("unusable", "on"), (flag, "on")]).says(400, "Only a superuser");
+        desk.post("/admin/users/add", &[("username", "mallory"), ("unusable", "on"), (flag, "on")])
+            .says(400, "Only a superuser");
     }
     assert_eq!(everything(&world), before);
     // Without the field of a superuser's form the boxes count for nothing.
-    edit(&mut desk, alice, &[("is_staff", "on"), ("first_name", "Alice")]).sends_to(&format!("/admin/users/{alice}/?said=saved"));
-    assert_eq!(world.sql(&format!("SELECT is_staff, first_name FROM users WHERE id = {alice}")).trim(), "0|Alice");
-    edit(&mut root, alice, &[("is_staff", "on")]).sends_to(&format!("/admin/users/{alice}/?said=saved"));
+    edit(&mut desk, alice, &[("is_staff", "on"), ("first_name", "Alice")])
+        .sends_to(&format!("/admin/users/{alice}/?said=saved"));
+    assert_eq!(
+        world.sql(&format!("SELECT is_staff, first_name FROM users WHERE id = {alice}")).trim(),
+        "0|Alice"
+    );
+    edit(&mut root, alice, &[("is_staff", "on")])
+        .sends_to(&format!("/admin/users/{alice}/?said=saved"));
 }
 
 #[test]
 fn nobody_gives_what_he_has_not_alone_or_through_a_group() {
     let (world, mut root) = office();
     let alice = world.user("alice");
-    let (view, keys) = (permission(&mut root, "auth.view_user"), permission(&mut root, "countersign.change_key"));
+    let (view, keys) =
+        (permission(&mut root, "auth.view_user"), permission(&mut root, "countersign.change_key"));
     let (own, other) = (group(&mut root, "own", &[]), group(&mut root, "other", &[keys]));
     let mine = ["auth.view_user", "auth.change_user", "auth.change_group", "auth.add_group"];
     let mut desk = operator(&world, &mut root, "operator", &mine);
-    let id: i64 = world.sql("SELECT id FROM users WHERE username = 'operator'").trim().parse().unwrap();
-    let own_ids: Vec<String> = mine.iter().map(|name| permission(&mut root, name).to_string()).collect();
-    let (own_text, other_text, keys_text, view_text) = (own.to_string(), other.to_string(), keys.to_string(), view.to_string());
-    let mut choices: Vec<(&str, &str)> = own_ids.iter().map(|id| ("permissions", id.as_str())).collect();
+    let id: i64 =
+        world.sql("SELECT id FROM users WHERE username = 'operator'").trim().parse().unwrap();
+    let own_ids: Vec<String> =
+        mine.iter().map(|name| permission(&mut root, name).to_string()).collect();
+    let (own_text, other_text, keys_text, view_text) =
+        (own.to_string(), other.to_string(), keys.to_string(), view.to_string());
+    let mut choices: Vec<(&str, &str)> =
+        own_ids.iter().map(|id| ("permissions", id.as_str())).collect();
     choices.push(("groups", &own_text));
     grant(&mut root, id, &choices).sends_to(&format!("/admin/users/{id}/access?said=access"));
 
@@ -154,10 +175,15 @@ fn nobody_gives_what_he_has_not_alone_or_through_a_group() {
     grant(&mut desk, alice, &[("permissions", &keys_text)]).says(403, "countersign.change_key");
     grant(&mut desk, alice, &[("groups", &other_text)]).says(403, "the group other");
     desk.get("/admin/groups/add").expect(200);
-    desk.post("/admin/groups/add", &[("name", "mine"), ("permissions", &keys_text)]).says(403, "countersign.change_key");
-    let seen = input(&desk.get(&format!("/admin/groups/{own}/")).expect(200).text(), "seen").unwrap();
-    desk.post(&format!("/admin/groups/{own}/"), &[("seen", &seen), ("name", "own"), ("permissions", &keys_text)])
+    desk.post("/admin/groups/add", &[("name", "mine"), ("permissions", &keys_text)])
         .says(403, "countersign.change_key");
+    let seen =
+        input(&desk.get(&format!("/admin/groups/{own}/")).expect(200).text(), "seen").unwrap();
+    desk.post(
+        &format!("/admin/groups/{own}/"),
+        &[("seen", &seen), ("name", "own"), ("permissions", &keys_text)],
+    )
+    .says(403, "countersign.change_key");
     assert_eq!(everything(&world), before);
     grant(&mut desk, alice, &[("permissions", &view_text), ("groups", &own_text)])
         .sends_to(&format!("/admin/users/{alice}/access?said=access"));
@@ -180,22 +206,33 @@ fn nobody_signs_in_as_somebody_who_may_do_more() {
 
     // The password, and what it is asked for.
     desk.get(&format!("/admin/users/{rich}/password")).says(403, "countersign.change_key");
-    for fields in [&[("act", "unusable")][..], &[("password1", "a new passphrase of mine"), ("password2", "a new passphrase of mine")]] {
-        desk.post(&format!("/admin/users/{rich}/password"), fields).says(403, "countersign.change_key");
+    for fields in [
+        &[("act", "unusable")][..],
+        &[("password1", "a new passphrase of mine"), ("password2", "a new passphrase of mine")],
+    ] {
+        desk.post(&format!("/admin/users/{rich}/password"), fields)
+            .says(403, "countersign.change_key");
     }
     edit(&mut desk, rich, &[("username", "mine")]).says(403, "countersign.change_key");
-    edit(&mut desk, rich, &[("email", "operator-too@example.com")]).says(403, "countersign.change_key");
+    edit(&mut desk, rich, &[("email", "operator-too@example.com")])
+        .says(403, "countersign.change_key");
     // Who may not sign in does not come back by the operator's hand.
     edit(&mut desk, asleep, &[("is_active", "on")]).says(403, "the group managers");
     let (poor_text, asleep_text) = (poor.to_string(), asleep.to_string());
-    desk.post("/admin/users/act", &[("act", "activate"), ("ids", &poor_text), ("ids", &asleep_text)]).says(403, "the group managers");
+    desk.post(
+        "/admin/users/act",
+        &[("act", "activate"), ("ids", &poor_text), ("ids", &asleep_text)],
+    )
+    .says(403, "the group managers");
     assert_eq!((everything(&world), emails()), (before, before_emails));
 
     // What lets nobody in is as it was, and so is what concerns those who may do no more.
-    edit(&mut desk, rich, &[("first_name", "Richard")]).sends_to(&format!("/admin/users/{rich}/?said=saved"));
+    edit(&mut desk, rich, &[("first_name", "Richard")])
+        .sends_to(&format!("/admin/users/{rich}/?said=saved"));
     desk.get("/admin/users/").expect(200);
     desk.post("/admin/users/act", &[("act", "deactivate"), ("ids", &rich.to_string())]).expect(303);
-    edit(&mut desk, poor, &[("email", "poor@example.org")]).sends_to(&format!("/admin/users/{poor}/?said=saved"));
+    edit(&mut desk, poor, &[("email", "poor@example.org")])
+        .sends_to(&format!("/admin/users/{poor}/?said=saved"));
     desk.get(&format!("/admin/users/{poor}/password")).expect(200);
     desk.post(&format!("/admin/users/{poor}/password"), &[("act", "unusable")]).expect(303);
     root.get("/admin/users/").expect(200);
@@ -208,11 +245,21 @@ fn only_a_superuser_changes_what_a_permission_is_called() {
     let id = permission(&mut root, "auth.view_user");
     let mut desk = operator(&world, &mut root, "operator", &["auth.change_permission"]);
     let path = format!("/admin/permissions/{id}/");
-    desk.post(&path, &[("app", "auth"), ("codename", "nothing"), ("name", "x")]).says(403, "Only a superuser");
-    desk.post(&path, &[("name", "May look at users")]).sends_to("/admin/permissions/?said=permission-saved");
-    let text = || world.sql(&format!("SELECT app || '.' || codename || ' ' || name FROM permissions WHERE id = {id}")).trim().to_owned();
+    desk.post(&path, &[("app", "auth"), ("codename", "nothing"), ("name", "x")])
+        .says(403, "Only a superuser");
+    desk.post(&path, &[("name", "May look at users")])
+        .sends_to("/admin/permissions/?said=permission-saved");
+    let text = || {
+        world
+            .sql(&format!(
+                "SELECT app || '.' || codename || ' ' || name FROM permissions WHERE id = {id}"
+            ))
+            .trim()
+            .to_owned()
+    };
     assert_eq!(text(), "auth.view_user May look at users");
-    root.post(&path, &[("app", "auth"), ("codename", "see_user"), ("name", "x")]).sends_to("/admin/permissions/?said=permission-saved");
+    root.post(&path, &[("app", "auth"), ("codename", "see_user"), ("name", "x")])
+        .sends_to("/admin/permissions/?said=permission-saved");
     assert_eq!(text(), "auth.see_user x");
 }
 
@@ -222,15 +269,24 @@ fn only_a_superuser_renames_a_group_since_programs_may_know_it() {
     let view = permission(&mut root, "auth.view_user").to_string();
     let team = group(&mut root, "team", &[]);
     let path = format!("/admin/groups/{team}/");
-    let mut desk = operator(&world, &mut root, "operator", &["auth.change_group", "auth.view_user"]);
+    let mut desk =
+        operator(&world, &mut root, "operator", &["auth.change_group", "auth.view_user"]);
     let seen = input(&desk.get(&path).expect(200).text(), "seen").unwrap();
-    desk.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)]).says(403, "Only a superuser renames a group");
-    let there = || world.sql("SELECT name, (SELECT count(*) FROM group_permissions) FROM groups").trim().to_owned();
+    desk.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)])
+        .says(403, "Only a superuser renames a group");
+    let there = || {
+        world
+            .sql("SELECT name, (SELECT count(*) FROM group_permissions) FROM groups")
+            .trim()
+            .to_owned()
+    };
     assert_eq!(there(), "team|0");
-    desk.post(&path, &[("seen", &seen), ("permissions", &view)]).sends_to(&format!("{path}?said=group-saved"));
+    desk.post(&path, &[("seen", &seen), ("permissions", &view)])
+        .sends_to(&format!("{path}?said=group-saved"));
     assert_eq!(there(), "team|1");
     let seen = input(&root.get(&path).expect(200).text(), "seen").unwrap();
-    root.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)]).sends_to(&format!("{path}?said=group-saved"));
+    root.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)])
+        .sends_to(&format!("{path}?said=group-saved"));
     assert_eq!(there(), "managers|1");
 }
 
@@ -243,18 +299,29 @@ fn the_last_active_superuser_stays() {
             edit(root, 1, &[("is_superuser", "")]).status,
             edit(root, 1, &[("is_active", "")]).status,
             edit(root, 1, &[("is_staff", "")]).status,
-            root.post("/admin/users/act", &[("act", "deactivate"), ("ids", "1"), ("ids", &other.to_string())]).status,
-            root.post("/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")]).status,
+            root.post(
+                "/admin/users/act",
+                &[("act", "deactivate"), ("ids", "1"), ("ids", &other.to_string())],
+            )
+            .status,
+            root.post("/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")])
+                .status,
         ]
     };
     assert_eq!(tries(&mut root), [409; 5]);
-    let row = |id: i64| world.sql(&format!("SELECT is_active, is_staff, is_superuser FROM users WHERE id = {id}")).trim().to_owned();
+    let row = |id: i64| {
+        world
+            .sql(&format!("SELECT is_active, is_staff, is_superuser FROM users WHERE id = {id}"))
+            .trim()
+            .to_owned()
+    };
     assert_eq!((row(1).as_str(), row(other).as_str()), ("1|1|1", "1|0|0"));
     // One who may not sign in is none to be left.
     edit(&mut root, other, &[("is_staff", "on"), ("is_superuser", "on"), ("is_active", "")])
         .sends_to(&format!("/admin/users/{other}/?said=saved"));
     assert_eq!(tries(&mut root), [409; 5]);
-    edit(&mut root, other, &[("is_active", "on")]).sends_to(&format!("/admin/users/{other}/?said=saved"));
+    edit(&mut root, other, &[("is_active", "on")])
+        .sends_to(&format!("/admin/users/{other}/?said=saved"));
     edit(&mut root, 1, &[("is_superuser", "")]).sends_to("/admin/users/1/?said=saved");
     assert_eq!((row(1).as_str(), row(other).as_str()), ("1|1|0", "1|1|1"));
 }
@@ -264,7 +331,8 @@ fn what_is_taken_from_an_operator_is_felt_with_the_next_request() {
     let (world, mut root) = office();
     let mut desk = operator(&world, &mut root, "operator", &["auth.view_user"]);
     desk.get("/admin/users/").expect(200);
-    let id: i64 = world.sql("SELECT id FROM users WHERE username = 'operator'").trim().parse().unwrap();
+    let id: i64 =
+        world.sql("SELECT id FROM users WHERE username = 'operator'").trim().parse().unwrap();
     grant(&mut root, id, &[]).sends_to(&format!("/admin/users/{id}/access?said=access"));
     desk.get("/admin/users/").expect(403);
     desk.get("/admin/").expect(200);
@@ -285,7 +353,8 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
         root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")]).expect(303);
         permission(&mut root, "shop.sell")
     };
-    let seen = input(&deputy.get(&format!("/admin/groups/{team}/")).expect(200).text(), "seen").unwrap();
+    let seen =
+        input(&deputy.get(&format!("/admin/groups/{team}/")).expect(200).text(), "seen").unwrap();
     world.native().login("deputy").expect(200);
     // Root acts at the worst moment: the password has just been found right.
     world.sql(
@@ -295,9 +364,20 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
     let before = everything(&world);
     let (team, sell) = (team.to_string(), sell.to_string());
     for (path, fields) in [
-        ("/admin/users/add".to_owned(), vec![("username", "accomplice"), ("unusable", "on"), ("is_staff", "on"), ("is_superuser", "on")]),
+        (
+            "/admin/users/add".to_owned(),
+            vec![
+                ("username", "accomplice"),
+                ("unusable", "on"),
+                ("is_staff", "on"),
+                ("is_superuser", "on"),
+            ],
+        ),
         ("/admin/groups/add".to_owned(), vec![("name", "thieves"), ("permissions", sell.as_str())]),
-        (format!("/admin/groups/{team}/"), vec![("name", "team"), ("permissions", sell.as_str()), ("seen", seen.as_str())]),
+        (
+            format!("/admin/groups/{team}/"),
+            vec![("name", "team"), ("permissions", sell.as_str()), ("seen", seen.as_str())],
+        ),
         (format!("/admin/groups/{team}/"), vec![("name", "thieves"), ("seen", seen.as_str())]),
         (format!("/admin/groups/{team}/delete"), vec![]),
         (format!("/admin/permissions/{sell}/"), vec![("app", "shop"), ("codename", "burn")]),
@@ -308,7 +388,11 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
         world.sql("UPDATE admin_sessions SET password_at = 0");
         world.sql("UPDATE users SET is_superuser = 1");
         let fields: Vec<_> = fields.into_iter().chain([("own_password", PASSWORD)]).collect();
-        let (status, says) = if path.contains("/keys/") { (409, "The keys go on as they were") } else { (403, "were changed meanwhile") };
+        let (status, says) = if path.contains("/keys/") {
+            (409, "The keys go on as they were")
+        } else {
+            (403, "were changed meanwhile")
+        };
         deputy.post(&path, &fields).says(status, says);
     }
     world.sql("UPDATE users SET is_superuser = 1");

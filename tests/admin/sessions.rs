@@ -7,7 +7,9 @@ use countersign_e2e::World;
 use crate::office::{furnish, office, operator};
 
 fn ids(world: &World, user: i64) -> Vec<String> {
-    let all = world.sql(&format!("SELECT printf('%016x', id) FROM sessions WHERE user_id = {user} ORDER BY created_at"));
+    let all = world.sql(&format!(
+        "SELECT printf('%016x', id) FROM sessions WHERE user_id = {user} ORDER BY created_at"
+    ));
     all.lines().map(str::to_owned).collect()
 }
 
@@ -24,11 +26,19 @@ fn one_some_or_all_are_ended_and_it_is_felt_at_once() {
 
     root.post("/admin/sessions/end", &[("act", "some"), ("sessions", &of_alice[0])])
         .sends_to(&format!("/admin/sessions/{}/?said=ended", of_alice[0]));
-    let live = |from: usize| alices[from..].iter().map(|browser| browser.get("/accounts/profile").status).collect::<Vec<_>>();
+    let live = |from: usize| {
+        alices[from..]
+            .iter()
+            .map(|browser| browser.get("/accounts/profile").status)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(live(0), [401, 200, 200, 200]);
     alices[0].get("/accounts/profile").expect_problem(401, "session_revoked");
-    root.post("/admin/sessions/end", &[("act", "some"), ("sessions", &of_alice[1]), ("sessions", &of_alice[2])])
-        .sends_to("/admin/sessions/?said=ended");
+    root.post(
+        "/admin/sessions/end",
+        &[("act", "some"), ("sessions", &of_alice[1]), ("sessions", &of_alice[2])],
+    )
+    .sends_to("/admin/sessions/?said=ended");
     assert_eq!(live(0), [401, 401, 401, 200]);
     root.post("/admin/sessions/end", &[("act", "user"), ("of", &alice.to_string())])
         .sends_to(&format!("/admin/sessions/?user={alice}&said=ended"));
@@ -58,9 +68,12 @@ fn why_somebody_was_logged_out_is_told_in_plain_words() {
     thief.refresh().expect_problem(401, "refresh_token_reused");
     let stolen = ids(&world, alice).remove(0);
     let page = root.get(&format!("/admin/sessions/{stolen}/")).expect(200).text();
-    for words in
-        ["Why was I logged out?", "two parties held tokens of this session", "turned in for the next", "nobody honest holds any more"]
-    {
+    for words in [
+        "Why was I logged out?",
+        "two parties held tokens of this session",
+        "turned in for the next",
+        "nobody honest holds any more",
+    ] {
         assert!(page.contains(words), "no {words:?} in {page}");
     }
     let mut browser = world.logged_in("alice");
@@ -72,7 +85,10 @@ fn why_somebody_was_logged_out_is_told_in_plain_words() {
     world.logged_in("alice");
     world.clock().advance(Duration::from_secs(8 * 86_400));
     root.sign_in("root").sends_to("/admin/");
-    let idle = world.sql("SELECT printf('%016x', id) FROM sessions WHERE revoked_at IS NULL").trim().to_owned();
+    let idle = world
+        .sql("SELECT printf('%016x', id) FROM sessions WHERE revoked_at IS NULL")
+        .trim()
+        .to_owned();
     root.get(&format!("/admin/sessions/{idle}/")).says(200, "not for 7 days");
     root.get("/admin/sessions/?state=live").says(200, "not used for too long");
 }

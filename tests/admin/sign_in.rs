@@ -29,7 +29,12 @@ fn only_staff_come_in_and_nobody_learns_why_not() {
         let answer = desk.sign_in_with(name, password);
         answer.says(403, "The user name or the password is wrong");
         assert!(answer.set_cookie("countersign_admin").is_none());
-        pages.push(answer.text().replace(&desk.csrf, "").replace(&format!("value=\"{name}\""), "value=\"\""));
+        pages.push(
+            answer
+                .text()
+                .replace(&desk.csrf, "")
+                .replace(&format!("value=\"{name}\""), "value=\"\""),
+        );
         desk.get("/admin/users/").sends_to("/admin/sign-in?next=%2Fadmin%2Fusers%2F");
     }
     pages.dedup();
@@ -51,13 +56,17 @@ fn the_cookie_is_this_sites_alone() {
     assert!(!cookie.contains("Domain") && !cookie.contains("Max-Age"), "{cookie}");
     // The store knows its hash only.
     let token = answer.cookie("countersign_admin").unwrap();
-    assert!(token.len() == 43 && !world.sql("SELECT hex(token_hash) FROM admin_sessions").contains(&token));
+    assert!(
+        token.len() == 43
+            && !world.sql("SELECT hex(token_hash) FROM admin_sessions").contains(&token)
+    );
     // No app's login opens this site, and no cookie of this site an app.
     let browser = world.logged_in("root");
     browser.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
     desk.browser.get("/accounts/profile").expect(401);
     // Two of the name are none: one of them was planted.
-    let twice = desk.browser.bare("GET", "/admin/").header("Cookie", format!("countersign_admin={token}"));
+    let twice =
+        desk.browser.bare("GET", "/admin/").header("Cookie", format!("countersign_admin={token}"));
     twice.send().sends_to("/admin/sign-in?next=%2Fadmin%2F");
     for forged in ["", "x", &"A".repeat(43), &format!("{token}A")] {
         desk.browser.cookies.insert("countersign_admin".to_owned(), forged.to_owned());
@@ -72,7 +81,10 @@ fn a_neighbours_cookie_in_any_encoding_signs_nobody_out() {
     for neighbour in ["greeting=Olá; ".as_bytes(), b"greeting=Ol\xe1; ", b"\xff; "] {
         let mut bare = desk.browser.clone();
         bare.cookies.clear();
-        bare.bare("GET", "/admin/").header("Cookie", [neighbour, own.as_bytes()].concat()).send().expect(200);
+        bare.bare("GET", "/admin/")
+            .header("Cookie", [neighbour, own.as_bytes()].concat())
+            .send()
+            .expect(200);
     }
 }
 
@@ -82,13 +94,23 @@ fn over_https_no_sibling_can_plant_the_sites_cookies() {
     world.superuser("root");
     let mut desk = world.desk();
     let knock = desk.get("/admin/sign-in").expect(200);
-    let form = format!("csrf={}&username=root&password={}&next=%2Fadmin%2F", desk.csrf, PASSWORD.replace(' ', "+"));
-    let entering = desk.browser.bare("POST", "/admin/sign-in").header("Origin", "https://auth.example.com");
+    let form = format!(
+        "csrf={}&username=root&password={}&next=%2Fadmin%2F",
+        desk.csrf,
+        PASSWORD.replace(' ', "+")
+    );
+    let entering =
+        desk.browser.bare("POST", "/admin/sign-in").header("Origin", "https://auth.example.com");
     let entered = entering.body("application/x-www-form-urlencoded", form).send().expect(303);
-    for (answer, name) in [(&knock, "__Host-countersign_admin_form"), (&entered, "__Host-countersign_admin")] {
+    for (answer, name) in
+        [(&knock, "__Host-countersign_admin_form"), (&entered, "__Host-countersign_admin")]
+    {
         let line = answer.set_cookie(name).unwrap();
         for attribute in ["; Path=/;", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
-            assert!(line.contains(attribute), "a browser takes the prefix with `Path=/` and `Secure` only: {line}");
+            assert!(
+                line.contains(attribute),
+                "a browser takes the prefix with `Path=/` and `Secure` only: {line}"
+            );
         }
         assert!(!line.contains("Domain"));
     }
@@ -139,7 +161,8 @@ fn strangers_keep_no_operator_out_of_the_browser_in_which_they_signed_in_before(
 fn who_signs_in_while_the_password_changes_has_no_device_that_is_known_under_the_new_one() {
     let (world, _) = office();
     world.superuser("other");
-    // Another hash of the same text stands for the new password. It is set when the session has begun.
+    // Another hash of the same text stands for the new password. It is set when the session has
+    // begun.
     world.sql(
         "CREATE TRIGGER meanwhile AFTER INSERT ON admin_sessions
          BEGIN UPDATE users SET password = (SELECT password FROM users WHERE username = 'other') WHERE id = new.user_id; END",
@@ -183,7 +206,8 @@ fn a_session_ends_when_it_is_idle_when_it_is_old_and_when_its_owner_says_so() {
 
 #[test]
 fn the_limits_are_settings() {
-    let world = World::builder().virtual_time().set("admin_idle", "2m").set("admin_absolute", "3m").start();
+    let world =
+        World::builder().virtual_time().set("admin_idle", "2m").set("admin_absolute", "3m").start();
     let (world, mut root) = furnish(world);
     world.clock().advance(Duration::from_secs(110));
     root.get("/admin/").expect(200);
@@ -204,7 +228,10 @@ fn before_what_is_dangerous_the_password_is_asked_for_again() {
         ("/admin/sessions/end", &[("act", "all")]),
     ];
     let before = || {
-        world.sql("SELECT (SELECT count(*) FROM users), (SELECT password FROM users WHERE id = 2), (SELECT count(*) FROM groups), (SELECT count(*) FROM signing_keys)")
+        world.sql(
+            "SELECT (SELECT count(*) FROM users), (SELECT password FROM users WHERE id = 2), \
+            (SELECT count(*) FROM groups), (SELECT count(*) FROM signing_keys)",
+        )
     };
     let then = before();
     root.get("/admin/").expect(200);
@@ -259,13 +286,19 @@ fn signing_in_leads_on_to_where_one_wanted_and_nowhere_else() {
     ] {
         let mut desk = world.desk();
         desk.get("/admin/sign-in").expect(200);
-        desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD), ("next", next)]).sends_to(goes_to);
+        desk.post(
+            "/admin/sign-in",
+            &[("username", "root"), ("password", PASSWORD), ("next", next)],
+        )
+        .sends_to(goes_to);
     }
     // The form before signing in has its token too.
     let mut desk = world.desk();
     desk.get("/admin/sign-in").expect(200);
     desk.csrf = "AAAA".to_owned();
-    desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)]).says(403, "does not carry this session");
+    desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)])
+        .says(403, "does not carry this session");
     desk.browser.cookies.clear();
-    desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)]).says(403, "Allow cookies");
+    desk.post("/admin/sign-in", &[("username", "root"), ("password", PASSWORD)])
+        .says(403, "Allow cookies");
 }

@@ -32,18 +32,25 @@ fn every_answer_forbids_scripts_frames_and_caches() {
         let policy = header("content-security-policy");
         assert!(
             policy.starts_with(
-                "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+                "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                 base-uri 'none'; frame-ancestors 'none'"
             ),
             "{path}: {policy}"
         );
         assert!(!policy.contains("script") && !policy.contains("unsafe"), "{path}: {policy}");
-        assert_eq!((header("cache-control"), header("x-content-type-options")), ("no-store".to_owned(), "nosniff".to_owned()), "{path}");
+        assert_eq!(
+            (header("cache-control"), header("x-content-type-options")),
+            ("no-store".to_owned(), "nosniff".to_owned()),
+            "{path}"
+        );
         assert!(page.body.len() <= 50 * 1024, "{path}: {} bytes", page.body.len());
         for bad in ["<script", " style=", "javascript:"] {
             assert!(!page.text().contains(bad), "{bad} on {path}");
         }
     }
-    for (path, kind) in [("/admin/style.css", "text/css; charset=utf-8"), ("/admin/icon.svg", "image/svg+xml")] {
+    for (path, kind) in
+        [("/admin/style.css", "text/css; charset=utf-8"), ("/admin/icon.svg", "image/svg+xml")]
+    {
         let asset = world.get(path).expect(200);
         assert_eq!(asset.header("content-type"), Some(kind));
         let tag = asset.header("etag").unwrap().to_owned();
@@ -57,10 +64,23 @@ fn no_other_origin_is_let_in_whatever_the_endpoints_allow() {
     let world = World::builder().set("allow_origins", "https://app.example.com").start();
     let (world, root) = furnish(world);
     for origin in ["https://app.example.com", "https://evil.example"] {
-        for (method, path) in [("GET", "/admin/"), ("GET", "/admin/style.css"), ("OPTIONS", "/admin/users/"), ("POST", "/admin/sign-in")] {
-            let request = root.browser.bare(method, path).header("Origin", origin).header("Access-Control-Request-Method", "POST");
+        for (method, path) in [
+            ("GET", "/admin/"),
+            ("GET", "/admin/style.css"),
+            ("OPTIONS", "/admin/users/"),
+            ("POST", "/admin/sign-in"),
+        ] {
+            let request = root
+                .browser
+                .bare(method, path)
+                .header("Origin", origin)
+                .header("Access-Control-Request-Method", "POST");
             let answer = request.send();
-            assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control-")), "{method} {path}: {:?}", answer.headers);
+            assert!(
+                answer.headers.iter().all(|(name, _)| !name.starts_with("access-control-")),
+                "{method} {path}: {:?}",
+                answer.headers
+            );
         }
     }
     // Where the endpoints are, it is as before.
@@ -81,7 +101,9 @@ fn it_can_be_switched_off_and_its_settings_have_bounds() {
     assert!(world.printed().is_empty());
     world.user("alice");
     world.logged_in("alice");
-    eventually("the audit log goes on", || world.sql("SELECT count(*) FROM audit_events WHERE kind = 'login'").trim() == "1");
+    eventually("the audit log goes on", || {
+        world.sql("SELECT count(*) FROM audit_events WHERE kind = 'login'").trim() == "1"
+    });
     for (name, value, problem) in [
         ("admin", "perhaps", "on or off"),
         ("admin_idle", "30s", "1 minute"),
@@ -94,7 +116,12 @@ fn it_can_be_switched_off_and_its_settings_have_bounds() {
         let log = world.try_wake(&[]).unwrap_err();
         assert!(log.contains(problem), "{name}={value}: {log}");
     }
-    World::builder().set("admin", "off").set("base_path", "/admin").start().get("/admin/csrf").expect_problem(401, "refresh_token_missing");
+    World::builder()
+        .set("admin", "off")
+        .set("base_path", "/admin")
+        .start()
+        .get("/admin/csrf")
+        .expect_problem(401, "refresh_token_missing");
 }
 
 #[test]
@@ -108,8 +135,10 @@ fn the_dashboard_counts_what_happened_and_says_what_to_change() {
     }
     eventually("the counts are there", || {
         let page = root.get("/admin/").expect(200).text();
-        let total =
-            |title: &str| page.split_once(&format!(">{title}</a> <span>")).and_then(|(_, rest)| rest.split('<').next().map(str::to_owned));
+        let total = |title: &str| {
+            page.split_once(&format!(">{title}</a> <span>"))
+                .and_then(|(_, rest)| rest.split('<').next().map(str::to_owned))
+        };
         total("Sign-ins") == Some("1".to_owned())
             && total("Failed sign-ins") == Some("1".to_owned())
             && total("Refreshes") == Some("3".to_owned())
@@ -122,7 +151,13 @@ fn the_dashboard_counts_what_happened_and_says_what_to_change() {
     // The tests hash cheaply, and that is no way to run it.
     root.get("/admin/").says(200, "stolen hashes are cheaper to guess");
     let page = root.get("/admin/").text();
-    for fact in ["2 users", "signing, EdDSA", "Database", "0 of 256 on this node", env!("CARGO_PKG_VERSION")] {
+    for fact in [
+        "2 users",
+        "signing, EdDSA",
+        "Database",
+        "0 of 256 on this node",
+        env!("CARGO_PKG_VERSION"),
+    ] {
         assert!(page.contains(fact), "no {fact:?} in {page}");
     }
 }
@@ -135,7 +170,9 @@ fn lists_go_on_over_many_pages_in_any_order_and_find_by_parts() {
          INSERT INTO users (username, username_folded, email, first_name, password, is_active, is_staff, is_superuser, date_joined) \
          SELECT printf('user%03d', i), printf('user%03d', i), printf('u%03d@example.com', 999 - i), 'F' || (i % 7), '!', 1, 0, 0, (SELECT date_joined FROM users) FROM n",
     );
-    for order in ["", "o=email", "o=first", "o=last&d=1", "o=joined", "o=login&d=1", "o=username&d=1"] {
+    for order in
+        ["", "o=email", "o=first", "o=last&d=1", "o=joined", "o=login&d=1", "o=username&d=1"]
+    {
         let mut path = format!("/admin/users/?{order}");
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..5 {
@@ -144,7 +181,15 @@ fn lists_go_on_over_many_pages_in_any_order_and_find_by_parts() {
                 assert!(seen.insert(row.split('/').next().unwrap().to_owned()), "twice in {order}");
             }
             let Some((before, _)) = page.split_once("\" rel=\"next\"") else { break };
-            path = format!("/admin/users/{}", before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&").replace("&amp;", "&"));
+            path = format!(
+                "/admin/users/{}",
+                before
+                    .rsplit_once("href=\"")
+                    .unwrap()
+                    .1
+                    .replace("&#38;", "&")
+                    .replace("&amp;", "&")
+            );
         }
         assert_eq!(seen.len(), 181, "{order}");
     }
@@ -163,11 +208,16 @@ fn a_form_that_comes_too_slowly_is_given_up() {
     let mut stream = std::net::TcpStream::connect(world.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let head = format!(
-        "POST /admin/users/add HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nCookie: {cookies}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\nConnection: close\r\n\r\ncsrf=",
+        "POST /admin/users/add HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nCookie: \
+         {cookies}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: \
+         100\r\nConnection: close\r\n\r\ncsrf=",
         world.address()
     );
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive in time"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive in time"),
+        "{answer}"
+    );
 }

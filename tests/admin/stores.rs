@@ -7,7 +7,10 @@ use countersign_e2e::{Cluster, Desk, World, eventually, input};
 use crate::office::{edit, form_of, furnish, grant, group, operator, permission};
 
 fn on_postgres(url: &str) -> World {
-    World::builder().set("database_url", url).set("secret", "a secret of at least thirty-two characters").start()
+    World::builder()
+        .set("database_url", url)
+        .set("secret", "a secret of at least thirty-two characters")
+        .start()
 }
 
 /// The ids of the rows of a list, page by page.
@@ -16,9 +19,16 @@ fn ids_of(desk: &mut Desk, list: &str, query: &str) -> Vec<String> {
     let mut ids = Vec::new();
     loop {
         let page = desk.get(&path).expect(200).text();
-        ids.extend(page.split(&format!("<th scope=\"row\"><a href=\"{list}")).skip(1).map(|row| row.split('/').next().unwrap().to_owned()));
+        ids.extend(
+            page.split(&format!("<th scope=\"row\"><a href=\"{list}"))
+                .skip(1)
+                .map(|row| row.split('/').next().unwrap().to_owned()),
+        );
         let Some((before, _)) = page.split_once("\" rel=\"next\"") else { return ids };
-        path = format!("{list}{}", before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&").replace("&amp;", "&"));
+        path = format!(
+            "{list}{}",
+            before.rsplit_once("href=\"").unwrap().1.replace("&#38;", "&").replace("&amp;", "&")
+        );
     }
 }
 
@@ -27,42 +37,65 @@ fn everything_works(world: World) {
     // Many users, found in every order, forwards, and by their beginnings.
     for i in 0..70 {
         let (name, email) = (format!("user{i:02}"), format!("mail{:02}@example.com", 99 - i));
-        let fields =
-            [("username", name.as_str()), ("email", &email), ("first_name", if i % 2 == 0 { "Even" } else { "Ödd" }), ("unusable", "on")];
+        let fields = [
+            ("username", name.as_str()),
+            ("email", &email),
+            ("first_name", if i % 2 == 0 { "Even" } else { "Ödd" }),
+            ("unusable", "on"),
+        ];
         root.post("/admin/users/add", &fields).expect(303);
     }
-    for order in ["", "o=username&d=1", "o=email", "o=first", "o=last&d=1", "o=joined&d=1", "o=login"] {
+    for order in
+        ["", "o=username&d=1", "o=email", "o=first", "o=last&d=1", "o=joined&d=1", "o=login"]
+    {
         let ids = ids_of(&mut root, "/admin/users/", order);
         assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (71, 71), "{order}");
     }
     assert_eq!(ids_of(&mut root, "/admin/users/", "q=USER0").len(), 10);
     assert_eq!(ids_of(&mut root, "/admin/users/", "q=mail9").len(), 10);
-    assert_eq!(ids_of(&mut root, "/admin/users/", "staff=yes&superuser=yes&active=yes&joined=1").len(), 1);
+    assert_eq!(
+        ids_of(&mut root, "/admin/users/", "staff=yes&superuser=yes&active=yes&joined=1").len(),
+        1
+    );
     assert_eq!(ids_of(&mut root, "/admin/users/", "q=nobody").len(), 0);
 
     // A user, changed, changed at once by two, given a group and a permission.
     let alice = world.user("alice");
     let path = format!("/admin/users/{alice}/");
     let stale = form_of(&root.get(&path).expect(200).text());
-    edit(&mut root, alice, &[("first_name", "Alice"), ("metadata", "{\"plan\": [1, null, \"ß\"]}")])
-        .sends_to(&format!("{path}?said=saved"));
-    let stale: Vec<(&str, &str)> = stale.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    edit(
+        &mut root,
+        alice,
+        &[("first_name", "Alice"), ("metadata", "{\"plan\": [1, null, \"ß\"]}")],
+    )
+    .sends_to(&format!("{path}?said=saved"));
+    let stale: Vec<(&str, &str)> =
+        stale.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     root.post(&path, &stale).says(409, "Somebody changed this user meanwhile");
     root.get(&path).says(200, "value=\"Alice\"");
     edit(&mut root, alice, &[("username", "USER01")]).says(409, "Another user has this name");
     let sell = {
-        root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell"), ("name", "Can sell")]).expect(303);
+        root.post(
+            "/admin/permissions/",
+            &[("app", "shop"), ("codename", "sell"), ("name", "Can sell")],
+        )
+        .expect(303);
         permission(&mut root, "shop.sell")
     };
-    root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")]).says(400, "There is a permission");
+    root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")])
+        .says(400, "There is a permission");
     let team = group(&mut root, "team", &[sell]);
     root.post("/admin/groups/add", &[("name", "team")]).says(409, "Another group has this name");
     let view = permission(&mut root, "auth.view_user").to_string();
     grant(&mut root, alice, &[("groups", &team.to_string()), ("permissions", &view)]).expect(303);
     let access = root.get(&format!("{path}access")).expect(200).text();
-    assert!(access.contains("the group team") && access.contains("given to the user alone"), "{access}");
+    assert!(
+        access.contains("the group team") && access.contains("given to the user alone"),
+        "{access}"
+    );
     assert_eq!(ids_of(&mut root, "/admin/users/", &format!("group={team}")), [alice.to_string()]);
-    let profile = world.logged_in("alice").get("/accounts/profile").expect(200).json()["user"].clone();
+    let profile =
+        world.logged_in("alice").get("/accounts/profile").expect(200).json()["user"].clone();
     assert_eq!(profile["permissions"], serde_json::json!(["auth.view_user", "shop.sell"]));
     assert_eq!(profile["metadata"], serde_json::json!({"plan": [1, null, "ß"]}));
 
@@ -86,20 +119,34 @@ fn everything_works(world: World) {
 
     // The last superuser, passwords, keys.
     edit(&mut root, 1, &[("is_superuser", "")]).says(409, "there must be an active superuser");
-    root.post("/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")]).says(409, "there must be an active superuser");
+    root.post("/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")])
+        .says(409, "there must be an active superuser");
     let password = "another kettle 15";
-    root.post(&format!("{path}password"), &[("act", "set"), ("password1", password), ("password2", password)]).expect(303);
+    root.post(
+        &format!("{path}password"),
+        &[("act", "set"), ("password1", password), ("password2", password)],
+    )
+    .expect(303);
     world.browser().login_with("alice", password).expect(200);
     root.post("/admin/keys/rotate", &[("how", "now")]).expect(303);
     world.browser().login_with("alice", password).expect(200);
-    root.post("/admin/users/act", &[("act", "delete"), ("ids", &alice.to_string())]).says(200, "2 live sessions");
-    root.post("/admin/users/act", &[("act", "delete"), ("ids", &alice.to_string()), ("sure", "yes")]).expect(303);
+    root.post("/admin/users/act", &[("act", "delete"), ("ids", &alice.to_string())])
+        .says(200, "2 live sessions");
+    root.post(
+        "/admin/users/act",
+        &[("act", "delete"), ("ids", &alice.to_string()), ("sure", "yes")],
+    )
+    .expect(303);
     world.browser().login_with("alice", password).expect(401);
     root.get(&path).expect(404);
 
     // All of it is in the log, and comes out.
     let line = |desk: &mut Desk, query: &str| {
-        desk.get(&format!("/admin/audit/?{query}")).expect(200).text().matches("<td data-of=\"When\">").count()
+        desk.get(&format!("/admin/audit/?{query}"))
+            .expect(200)
+            .text()
+            .matches("<td data-of=\"When\">")
+            .count()
     };
     eventually("the failed login is in the log", || line(&mut root, "kind=login-failed") >= 1);
     for (query, n) in [
@@ -115,7 +162,9 @@ fn everything_works(world: World) {
     }
     let csv = root.get("/admin/audit.csv").expect(200).text();
     assert!(csv.matches("\"Added a user\"").count() >= 70, "{csv}");
-    eventually("the dashboard counts", || root.get("/admin/").expect(200).text().contains(">Sign-ins</a> <span>4</span>"));
+    eventually("the dashboard counts", || {
+        root.get("/admin/").expect(200).text().contains(">Sign-ins</a> <span>4</span>")
+    });
 }
 
 #[test]
@@ -149,7 +198,9 @@ fn what_is_done_on_one_node_holds_on_the_others() {
     edit(&mut root, id, &[("is_active", "")]).expect(303);
     elsewhere.get("/admin/users/").sends_to("/admin/sign-in?next=%2Fadmin%2Fusers%2F");
     desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
-    eventually("the user is refused on the other node", || browser.get("/accounts/profile").status == 401);
+    eventually("the user is refused on the other node", || {
+        browser.get("/accounts/profile").status == 401
+    });
 }
 
 #[test]
@@ -180,7 +231,8 @@ fn of_two_superusers_who_remove_each_other_at_once_one_stays() {
             )
         });
         let mut statuses: Vec<u16> = std::thread::scope(|scope| {
-            let sent: Vec<_> = forms.iter().map(|form| scope.spawn(|| form.send().status)).collect();
+            let sent: Vec<_> =
+                forms.iter().map(|form| scope.spawn(|| form.send().status)).collect();
             sent.into_iter().map(|one| one.join().unwrap()).collect()
         });
         statuses.sort_unstable();

@@ -18,7 +18,12 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn new(name: &str, header: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.to_owned(), headers: vec![header.into()], code: "token_invalid", verifies: false }
+        Self {
+            name: name.to_owned(),
+            headers: vec![header.into()],
+            code: "token_invalid",
+            verifies: false,
+        }
     }
 
     fn bearer(name: &str, token: &str) -> Self {
@@ -48,17 +53,25 @@ impl<'a> Bench<'a> {
         let mut native = world.native();
         native.login("alice").expect(200);
         let claims = claims_of(&native.access_token);
-        Self { world, forge: Forge::of(world), issued: native.access_token, refresh: native.refresh_token, claims }
+        Self {
+            world,
+            forge: Forge::of(world),
+            issued: native.access_token,
+            refresh: native.refresh_token,
+            claims,
+        }
     }
 
     /// A token with other claims, right in everything else.
     pub(crate) fn with(&self, change: impl FnOnce(&mut Value)) -> String {
-        self.forge.sign(&self.forge.header().to_string(), &changed(&self.claims, change).to_string())
+        self.forge
+            .sign(&self.forge.header().to_string(), &changed(&self.claims, change).to_string())
     }
 
     /// A token with another header, right in everything else.
     fn with_header(&self, change: impl FnOnce(&mut Value)) -> String {
-        self.forge.sign(&changed(&self.forge.header(), change).to_string(), &self.claims.to_string())
+        self.forge
+            .sign(&changed(&self.forge.header(), change).to_string(), &self.claims.to_string())
     }
 
     pub(crate) fn shapes(&self) -> Vec<Shape> {
@@ -89,7 +102,10 @@ impl<'a> Bench<'a> {
             Shape::new("a tab in place of the space", format!("Bearer\t{token}")),
             Shape::new("the scheme Token", format!("Token {token}")),
             Shape::new("the scheme JWT", format!("JWT {token}")),
-            Shape::new("the scheme Basic", format!("Basic {}", STANDARD.encode("alice:correct horse battery staple"))),
+            Shape::new(
+                "the scheme Basic",
+                format!("Basic {}", STANDARD.encode("alice:correct horse battery staple")),
+            ),
             Shape::new("the scheme DPoP", format!("DPoP {token}")),
             Shape::new("a scheme that begins alike", format!("Bearers {token}")),
             Shape::new("the scheme twice", format!("Bearer Bearer {token}")),
@@ -101,11 +117,20 @@ impl<'a> Bench<'a> {
             Shape::new("the word undefined", "Bearer undefined"),
             Shape::new("a template's hole", "Bearer ${token}"),
             Shape::new("not ASCII, UTF-8", format!("Bearer {token}é")),
-            Shape::new("not ASCII, Latin-1", [b"Bearer ".as_slice(), token.as_bytes(), b"\xe9"].concat()),
-            Shape::new("a scheme that is not ASCII", [b"B\xe9arer ".as_slice(), token.as_bytes()].concat()),
+            Shape::new(
+                "not ASCII, Latin-1",
+                [b"Bearer ".as_slice(), token.as_bytes(), b"\xe9"].concat(),
+            ),
+            Shape::new(
+                "a scheme that is not ASCII",
+                [b"B\xe9arer ".as_slice(), token.as_bytes()].concat(),
+            ),
             Shape::new("60 KB of one word", format!("Bearer {}", "a".repeat(60_000))),
             Shape::new("60 KB of dots", format!("Bearer {}", ".".repeat(60_000))),
-            Shape::bearer("60 KB, well signed", &self.with(|claims| claims["x"] = json!("x".repeat(45_000)))),
+            Shape::bearer(
+                "60 KB, well signed",
+                &self.with(|claims| claims["x"] = json!("x".repeat(45_000))),
+            ),
             Shape::new("60 KB of words", format!("Bearer {}", "a ".repeat(30_000))),
             two("two headers, equal", format!("Bearer {token}"), format!("Bearer {token}")),
             two("two headers, the second bad", format!("Bearer {token}"), "Bearer x".to_owned()),
@@ -123,15 +148,24 @@ impl<'a> Bench<'a> {
             Shape::bearer("one segment", &header),
             Shape::bearer("two segments", &format!("{header}.{payload}")),
             Shape::bearer("four segments", &format!("{token}.{signature}")),
-            Shape::bearer("five segments, as an encrypted token has", &format!("{token}.{payload}.{signature}")),
+            Shape::bearer(
+                "five segments, as an encrypted token has",
+                &format!("{token}.{payload}.{signature}"),
+            ),
             Shape::bearer("empty segments", ".."),
             Shape::bearer("no header", &format!(".{payload}.{signature}")),
             Shape::bearer("no payload", &format!("{header}..{signature}")),
             Shape::bearer("no signature", &format!("{header}.{payload}.")),
-            Shape::bearer("another token's signature", &format!("{header}.{payload}.{}", segments(&self.with(|c| c["x"] = json!(1)))[2])),
+            Shape::bearer(
+                "another token's signature",
+                &format!("{header}.{payload}.{}", segments(&self.with(|c| c["x"] = json!(1)))[2]),
+            ),
             Shape::bearer("half a signature", &format!("{header}.{payload}.{}", &signature[..43])),
             Shape::bearer("a zero signature", &format!("{header}.{payload}.{}", "A".repeat(86))),
-            Shape::bearer("the payload of another", &format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(r#"{"sub":"1"}"#))),
+            Shape::bearer(
+                "the payload of another",
+                &format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(r#"{"sub":"1"}"#)),
+            ),
             Shape::bearer("trailing letter", &format!("{token}A")),
             Shape::bearer("trailing letters", &format!("{token}AAAA")),
             Shape::bearer("trailing dot", &format!("{token}.")),
@@ -143,34 +177,79 @@ impl<'a> Bench<'a> {
             Shape::bearer("a tab within", &token.replacen('.', ".\t", 1)),
             Shape::bearer("padding after the signature", &format!("{token}==")),
             Shape::bearer("one sign of padding", &format!("{token}=")),
-            Shape::bearer("the signature's spare bits set", &format!("{header}.{payload}.{}", spare_bits_set(&signature))),
+            Shape::bearer(
+                "the signature's spare bits set",
+                &format!("{header}.{payload}.{}", spare_bits_set(&signature)),
+            ),
             Shape::bearer("the letters' case changed", &token.to_lowercase()),
         ];
         // Signed just as they stand, so that only the encoding is wrong.
-        let padded_header = STANDARD.encode(changed(&self.forge.header(), |h| h["x"] = json!("é")).to_string());
+        let padded_header =
+            STANDARD.encode(changed(&self.forge.header(), |h| h["x"] = json!("é")).to_string());
         let odd = padded(&self.claims);
         for (name, message) in [
-            ("padding in the payload", format!("{header}.{}", STANDARD.encode(odd.to_string()).replace('+', "-").replace('/', "_"))),
-            ("the payload's spare bits set", format!("{header}.{}", spare_bits_set(&URL_SAFE_NO_PAD.encode(odd.to_string())))),
-            ("the standard alphabet in the payload", format!("{header}.{}", STANDARD_NO_PAD.encode(with_slash(&self.claims)))),
-            ("the standard alphabet in the header", format!("{}.{payload}", STANDARD_NO_PAD.encode(with_slash(&self.forge.header())))),
-            ("padding in the header", format!("{}=.{payload}", padded_header.trim_end_matches('='))),
+            (
+                "padding in the payload",
+                format!(
+                    "{header}.{}",
+                    STANDARD.encode(odd.to_string()).replace('+', "-").replace('/', "_")
+                ),
+            ),
+            (
+                "the payload's spare bits set",
+                format!("{header}.{}", spare_bits_set(&URL_SAFE_NO_PAD.encode(odd.to_string()))),
+            ),
+            (
+                "the standard alphabet in the payload",
+                format!("{header}.{}", STANDARD_NO_PAD.encode(with_slash(&self.claims))),
+            ),
+            (
+                "the standard alphabet in the header",
+                format!("{}.{payload}", STANDARD_NO_PAD.encode(with_slash(&self.forge.header()))),
+            ),
+            (
+                "padding in the header",
+                format!("{}=.{payload}", padded_header.trim_end_matches('=')),
+            ),
             ("a payload that is no JSON", format!("{header}.{}", URL_SAFE_NO_PAD.encode("sub=1"))),
-            ("a payload that is an array", format!("{header}.{}", URL_SAFE_NO_PAD.encode(json!([self.claims]).to_string()))),
-            ("a payload with something after it", format!("{header}.{}", URL_SAFE_NO_PAD.encode(format!("{}{{}}", self.claims)))),
+            (
+                "a payload that is an array",
+                format!("{header}.{}", URL_SAFE_NO_PAD.encode(json!([self.claims]).to_string())),
+            ),
+            (
+                "a payload with something after it",
+                format!("{header}.{}", URL_SAFE_NO_PAD.encode(format!("{}{{}}", self.claims))),
+            ),
             (
                 "a payload that is not UTF-8",
                 format!(
                     "{header}.{}",
-                    URL_SAFE_NO_PAD.encode([b"{\"x\":\"\xff\",".as_slice(), &self.claims.to_string().as_bytes()[1..]].concat())
+                    URL_SAFE_NO_PAD.encode(
+                        [b"{\"x\":\"\xff\",".as_slice(), &self.claims.to_string().as_bytes()[1..]]
+                            .concat()
+                    )
                 ),
             ),
             ("a payload 1,000 levels deep", {
-                let deep = format!("{{\"x\":{}{},{}", "[".repeat(1_000), "]".repeat(1_000), &self.claims.to_string()[1..]);
+                let deep = format!(
+                    "{{\"x\":{}{},{}",
+                    "[".repeat(1_000),
+                    "]".repeat(1_000),
+                    &self.claims.to_string()[1..]
+                );
                 format!("{header}.{}", URL_SAFE_NO_PAD.encode(deep))
             }),
-            ("a header that is no JSON", format!("{}.{payload}", URL_SAFE_NO_PAD.encode("alg=EdDSA"))),
-            ("a header that is an array", format!("{}.{payload}", URL_SAFE_NO_PAD.encode(json!([self.forge.header()]).to_string()))),
+            (
+                "a header that is no JSON",
+                format!("{}.{payload}", URL_SAFE_NO_PAD.encode("alg=EdDSA")),
+            ),
+            (
+                "a header that is an array",
+                format!(
+                    "{}.{payload}",
+                    URL_SAFE_NO_PAD.encode(json!([self.forge.header()]).to_string())
+                ),
+            ),
         ] {
             shapes.push(Shape::bearer(name, &self.forge.seal(&message)));
         }
@@ -179,18 +258,34 @@ impl<'a> Bench<'a> {
 
     fn algorithms(&self) -> Vec<Shape> {
         let [_, payload, signature] = segments(&self.issued);
-        let header_with = |alg: Value| URL_SAFE_NO_PAD.encode(changed(&self.forge.header(), |header| header["alg"] = alg).to_string());
+        let header_with = |alg: Value| {
+            URL_SAFE_NO_PAD
+                .encode(changed(&self.forge.header(), |header| header["alg"] = alg).to_string())
+        };
         let mut shapes = Vec::new();
         for spelling in ["none", "None", "NONE", "nOnE", "", " none", "none\u{0}"] {
             let header = header_with(json!(spelling));
-            shapes.push(Shape::bearer(&format!("alg {spelling:?}, no signature"), &format!("{header}.{payload}.")));
-            shapes.push(Shape::bearer(&format!("alg {spelling:?}, two segments"), &format!("{header}.{payload}")));
-            shapes.push(Shape::bearer(&format!("alg {spelling:?}, the issued signature"), &format!("{header}.{payload}.{signature}")));
-            shapes.push(Shape::bearer(&format!("alg {spelling:?}, well signed"), &self.forge.seal(&format!("{header}.{payload}"))));
+            shapes.push(Shape::bearer(
+                &format!("alg {spelling:?}, no signature"),
+                &format!("{header}.{payload}."),
+            ));
+            shapes.push(Shape::bearer(
+                &format!("alg {spelling:?}, two segments"),
+                &format!("{header}.{payload}"),
+            ));
+            shapes.push(Shape::bearer(
+                &format!("alg {spelling:?}, the issued signature"),
+                &format!("{header}.{payload}.{signature}"),
+            ));
+            shapes.push(Shape::bearer(
+                &format!("alg {spelling:?}, well signed"),
+                &self.forge.seal(&format!("{header}.{payload}")),
+            ));
         }
         let public = self.forge.public_key();
         let pem = self.world.cli(&["keys", "export", self.forge.kid()]).ok();
-        let pem_only = &pem[pem.find("-----BEGIN").expect("PEM")..pem.find("-----END PUBLIC KEY-----").expect("PEM") + 24];
+        let pem_only = &pem[pem.find("-----BEGIN").expect("PEM")
+            ..pem.find("-----END PUBLIC KEY-----").expect("PEM") + 24];
         for (name, key) in [
             ("the public key's bytes", public.to_vec()),
             ("the public key as PEM", pem_only.as_bytes().to_vec()),
@@ -201,7 +296,10 @@ impl<'a> Bench<'a> {
             ("the key id", self.forge.kid().as_bytes().to_vec()),
             ("the empty key", Vec::new()),
         ] {
-            shapes.push(Shape::bearer(&format!("HS256 with {name}"), &self.forge.hs256(&self.claims, &key)));
+            shapes.push(Shape::bearer(
+                &format!("HS256 with {name}"),
+                &self.forge.hs256(&self.claims, &key),
+            ));
         }
         for alg in [
             json!("HS256"),
@@ -215,7 +313,10 @@ impl<'a> Bench<'a> {
             json!(["EdDSA"]),
         ] {
             let header = header_with(alg.clone());
-            shapes.push(Shape::bearer(&format!("alg {alg}, signed with EdDSA"), &self.forge.seal(&format!("{header}.{payload}"))));
+            shapes.push(Shape::bearer(
+                &format!("alg {alg}, signed with EdDSA"),
+                &self.forge.seal(&format!("{header}.{payload}")),
+            ));
         }
         shapes.push(Shape::bearer("no alg", &self.with_header(|header| remove(header, "alg"))));
         shapes
@@ -249,7 +350,8 @@ impl<'a> Bench<'a> {
         ];
         for value in kids {
             let name = value.to_string();
-            shapes.push(Shape::bearer(&format!("kid {}", &name[..name.len().min(50)]), &kid(value)));
+            shapes
+                .push(Shape::bearer(&format!("kid {}", &name[..name.len().min(50)]), &kid(value)));
         }
         shapes.push(Shape::bearer("no kid", &self.with_header(|header| remove(header, "kid"))));
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.forge.public_key()), "kid": self.forge.kid()});
@@ -272,29 +374,51 @@ impl<'a> Bench<'a> {
         }
         shapes.push(Shape::bearer(
             "b64 switched off",
-            &self.with_header(|header| (header["b64"], header["crit"]) = (json!(false), json!(["b64"]))),
+            &self.with_header(|header| {
+                (header["b64"], header["crit"]) = (json!(false), json!(["b64"]));
+            }),
         ));
-        for typ in [json!("rt+jwt"), json!("rl+jwt"), json!("JWT"), json!("at+jwt "), json!(""), json!(null), json!(1), json!(["at+jwt"])] {
-            shapes.push(Shape::bearer(&format!("typ {typ}"), &self.with_header(|header| header["typ"] = typ.clone())));
+        for typ in [
+            json!("rt+jwt"),
+            json!("rl+jwt"),
+            json!("JWT"),
+            json!("at+jwt "),
+            json!(""),
+            json!(null),
+            json!(1),
+            json!(["at+jwt"]),
+        ] {
+            shapes.push(Shape::bearer(
+                &format!("typ {typ}"),
+                &self.with_header(|header| header["typ"] = typ.clone()),
+            ));
         }
         shapes.push(Shape::bearer("no typ", &self.with_header(|header| remove(header, "typ"))));
         for (name, twice) in [("alg", "\"none\""), ("typ", "\"at+jwt\""), ("kid", "\"x\"")] {
             let header = self.forge.header().to_string();
-            let token = self.forge.sign(&format!("{{\"{name}\":{twice},{}", &header[1..]), &self.claims.to_string());
+            let token = self
+                .forge
+                .sign(&format!("{{\"{name}\":{twice},{}", &header[1..]), &self.claims.to_string());
             shapes.push(Shape::bearer(&format!("the header {name} twice"), &token));
         }
         shapes.push(Shape::bearer("a refresh token", &self.refresh));
-        shapes.push(Shape::bearer("the revocation list", &self.world.get("/.well-known/revocations").text()));
+        shapes.push(Shape::bearer(
+            "the revocation list",
+            &self.world.get("/.well-known/revocations").text(),
+        ));
         shapes
     }
 
     fn times(&self) -> Vec<Shape> {
         let mut shapes = Vec::new();
         let now = now();
-        for (name, iat, exp) in
-            [("over for a second", now - 301, now - 1), ("over for a day", now - 90_000, now - 86_400), ("over since 1970", 0, 0)]
-        {
-            let token = self.with(|claims| (claims["iat"], claims["exp"]) = (json!(iat), json!(exp)));
+        for (name, iat, exp) in [
+            ("over for a second", now - 301, now - 1),
+            ("over for a day", now - 90_000, now - 86_400),
+            ("over since 1970", 0, 0),
+        ] {
+            let token =
+                self.with(|claims| (claims["iat"], claims["exp"]) = (json!(iat), json!(exp)));
             shapes.push(Shape { code: "token_expired", ..Shape::bearer(name, &token) });
         }
         // Numbers as they stand, since no JSON value can hold them all.
@@ -322,13 +446,18 @@ impl<'a> Bench<'a> {
         ] {
             for name in ["exp", "iat"] {
                 let rest = changed(&self.claims, |claims| remove(claims, name)).to_string();
-                let token = self.forge.sign(&self.forge.header().to_string(), &format!("{{\"{name}\":{number},{}", &rest[1..]));
+                let token = self.forge.sign(
+                    &self.forge.header().to_string(),
+                    &format!("{{\"{name}\":{number},{}", &rest[1..]),
+                );
                 shapes.push(Shape::bearer(&format!("{name} {number}"), &token));
             }
         }
         shapes.push(Shape::bearer(
             "issued after it ends",
-            &self.with(|claims| (claims["iat"], claims["exp"]) = (json!(now + 200), json!(now + 100))),
+            &self.with(|claims| {
+                (claims["iat"], claims["exp"]) = (json!(now + 200), json!(now + 100));
+            }),
         ));
         shapes
     }
@@ -336,10 +465,16 @@ impl<'a> Bench<'a> {
     fn other_claims(&self) -> Vec<Shape> {
         let mut shapes = Vec::new();
         for name in ["iss", "sub", "iat", "exp", "sid"] {
-            shapes.push(Shape::bearer(&format!("no {name}"), &self.with(|claims| remove(claims, name))));
+            shapes.push(Shape::bearer(
+                &format!("no {name}"),
+                &self.with(|claims| remove(claims, name)),
+            ));
             let claims = self.claims.to_string();
             let twice = format!("{{\"{name}\":{},{}", self.claims[name], &claims[1..]);
-            shapes.push(Shape::bearer(&format!("{name} twice"), &self.forge.sign(&self.forge.header().to_string(), &twice)));
+            shapes.push(Shape::bearer(
+                &format!("{name} twice"),
+                &self.forge.sign(&self.forge.header().to_string(), &twice),
+            ));
         }
         let wrong: [(&str, &[Value]); 5] = [
             (
@@ -372,11 +507,16 @@ impl<'a> Bench<'a> {
         ];
         for (name, values) in wrong {
             for value in values {
-                shapes.push(Shape::bearer(&format!("{name} {value}"), &self.with(|claims| claims[name] = value.clone())));
+                shapes.push(Shape::bearer(
+                    &format!("{name} {value}"),
+                    &self.with(|claims| claims[name] = value.clone()),
+                ));
             }
         }
         // The signature and the form are good: a logout, which needs no user, would take them.
-        for sub in ["", "alice", "1 OR 1=1", "1.0", "1e0", "99999999999999999999", "0x1", "1\u{0}", "١"] {
+        for sub in
+            ["", "alice", "1 OR 1=1", "1.0", "1e0", "99999999999999999999", "0x1", "1\u{0}", "١"]
+        {
             let token = self.with(|claims| claims["sub"] = json!(sub));
             shapes.push(Shape { verifies: true, ..Shape::bearer(&format!("sub {sub:?}"), &token) });
         }
@@ -389,9 +529,20 @@ impl<'a> Bench<'a> {
             let mut native = self.world.native();
             native.login(name).expect(200);
             self.world.cli(end).ok();
-            let check = || self.world.request("GET", "/accounts/verify").bearer(&native.access_token).send().status == 401;
+            let check = || {
+                self.world
+                    .request("GET", "/accounts/verify")
+                    .bearer(&native.access_token)
+                    .send()
+                    .status
+                    == 401
+            };
             countersign_e2e::eventually("the token is dead", check);
-            Shape { code, verifies: true, ..Shape::bearer(&format!("{end:?}"), &native.access_token) }
+            Shape {
+                code,
+                verifies: true,
+                ..Shape::bearer(&format!("{end:?}"), &native.access_token)
+            }
         };
         vec![
             ended("deleted", &["user", "delete", "deleted", "--noinput"], "user_inactive"),
@@ -402,7 +553,11 @@ impl<'a> Bench<'a> {
                 verifies: true,
                 ..Shape::bearer("nobody's", &self.with(|claims| claims["sub"] = json!("424242")))
             },
-            Shape { code: "user_inactive", verifies: true, ..Shape::bearer("sub -1", &self.with(|claims| claims["sub"] = json!("-1"))) },
+            Shape {
+                code: "user_inactive",
+                verifies: true,
+                ..Shape::bearer("sub -1", &self.with(|claims| claims["sub"] = json!("-1")))
+            },
         ]
     }
 }
@@ -427,8 +582,14 @@ fn padded(value: &Value) -> Value {
 
 /// The value, as text whose base64 uses what the two alphabets differ in.
 fn with_slash(value: &Value) -> String {
-    let texts = (0..3).map(|length| changed(value, |value| value["x"] = json!(format!("{}???>>>", " ".repeat(length)))).to_string());
-    texts.into_iter().find(|text| STANDARD_NO_PAD.encode(text).contains(['+', '/'])).expect("one of three")
+    let texts = (0..3).map(|length| {
+        changed(value, |value| value["x"] = json!(format!("{}???>>>", " ".repeat(length))))
+            .to_string()
+    });
+    texts
+        .into_iter()
+        .find(|text| STANDARD_NO_PAD.encode(text).contains(['+', '/']))
+        .expect("one of three")
 }
 
 /// The same bytes, spelled so that no encoder spells them.

@@ -12,8 +12,12 @@ fn a_body_that_cannot_be_read_is_refused_and_changes_nothing() {
     for endpoint in taking_bodies() {
         let client = fresh(&world);
         for (name, content_type, body, status, code) in unreadable() {
-            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).raw_body(body);
-            let request = content_type.iter().fold(request, |request, content_type| request.header("Content-Type", content_type));
+            let request =
+                credentials(&client, endpoint, world.request(endpoint.method, endpoint.path))
+                    .raw_body(body);
+            let request = content_type.iter().fold(request, |request, content_type| {
+                request.header("Content-Type", content_type)
+            });
             note(&mut wrong, endpoint, &name, &request.send(), status, Some(code));
         }
         client.request("GET", "/accounts/profile").send().expect(200);
@@ -32,8 +36,11 @@ fn a_body_that_is_not_there_is_missed_where_there_must_be_one() {
             ("an empty form", Some("application/x-www-form-urlencoded"), true),
         ] {
             let client = fresh(&world);
-            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
-            let request = content_type.into_iter().fold(request, |request, content_type| request.body(content_type, ""));
+            let request =
+                credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
+            let request = content_type
+                .into_iter()
+                .fold(request, |request, content_type| request.body(content_type, ""));
             let (status, code) = match (endpoint.body, content_type) {
                 (Body::Required(_), None) => (415, Some("unsupported_media_type")),
                 // A form without fields is a form; JSON without a value is no JSON.
@@ -60,12 +67,21 @@ fn sixty_four_kibibytes_are_taken_and_one_byte_more_is_not() {
     for endpoint in taking_bodies() {
         let send = |body: String| {
             let client = fresh(&world);
-            credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).body("application/json", body).send()
+            credentials(&client, endpoint, world.request(endpoint.method, endpoint.path))
+                .body("application/json", body)
+                .send()
         };
         let mut wrong = Vec::new();
         let (status, code) = empty_object(endpoint);
         note(&mut wrong, endpoint, "64 KiB", &send(whole(LIMIT)), status, code);
-        note(&mut wrong, endpoint, "64 KiB and one byte", &send(whole(LIMIT + 1)), 413, Some("payload_too_large"));
+        note(
+            &mut wrong,
+            endpoint,
+            "64 KiB and one byte",
+            &send(whole(LIMIT + 1)),
+            413,
+            Some("payload_too_large"),
+        );
         note(&mut wrong, endpoint, "1 MB", &send(whole(1_000_000)), 413, Some("payload_too_large"));
         assert!(wrong.is_empty(), "{wrong:?}");
     }
@@ -82,20 +98,34 @@ fn a_body_whose_length_is_not_told_is_counted_as_it_comes() {
         };
         let head = |extra: &str| {
             let (method, path) = (endpoint.method, endpoint.path);
-            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{}{extra}\r\n\r\n", authorization())
+            format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+                 application/json\r\n{}{extra}\r\n\r\n",
+                authorization()
+            )
         };
         let chunk = |bytes: &str| format!("{:x}\r\n{bytes}\r\n", bytes.len());
         let mut wrong = Vec::new();
         let (status, code) = empty_object(endpoint);
-        let small = Wire::to(world.address()).send(head("Transfer-Encoding: chunked") + &chunk("{") + &chunk("}") + "0\r\n\r\n").answer();
+        let small = Wire::to(world.address())
+            .send(head("Transfer-Encoding: chunked") + &chunk("{") + &chunk("}") + "0\r\n\r\n")
+            .answer();
         note(&mut wrong, endpoint, "two chunks", &small, status, code);
 
         // Without end: the answer does not wait for one.
-        let mut wire = Wire::to(world.address()).send(head("Transfer-Encoding: chunked") + &chunk("{\"x\":\""));
+        let mut wire = Wire::to(world.address())
+            .send(head("Transfer-Encoding: chunked") + &chunk("{\"x\":\""));
         for _ in 0..17 {
             wire.push(chunk(&"x".repeat(4096)));
         }
-        note(&mut wrong, endpoint, "chunks over the limit", &wire.answer(), 413, Some("payload_too_large"));
+        note(
+            &mut wrong,
+            endpoint,
+            "chunks over the limit",
+            &wire.answer(),
+            413,
+            Some("payload_too_large"),
+        );
 
         // Told to be larger than it may be: not even the first byte is waited for.
         let told = Wire::to(world.address()).send(head("Content-Length: 10000000000")).answer();
@@ -109,18 +139,28 @@ fn a_body_whose_length_is_not_told_is_counted_as_it_comes() {
 fn chunks_that_are_no_chunks_end_the_connection_and_nothing_else() {
     let world = world();
     for endpoint in taking_bodies().filter(|endpoint| endpoint.access != Access::Bearer) {
-        for chunks in
-            ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}xx0\r\n\r\n", "ffffffffffffffffff\r\n{}", "-2\r\n{}\r\n0\r\n\r\n", "2;\n{}\r\n0\r\n\r\n"]
-        {
+        for chunks in [
+            "zz\r\n{}\r\n0\r\n\r\n",
+            "2\r\n{}xx0\r\n\r\n",
+            "ffffffffffffffffff\r\n{}",
+            "-2\r\n{}\r\n0\r\n\r\n",
+            "2;\n{}\r\n0\r\n\r\n",
+        ] {
             let head = format!(
-                "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+                 application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
                 endpoint.path
             );
             let mut wire = Wire::to(world.address()).send(format!("{head}{chunks}"));
             let answer = wire.answer();
             assert_eq!(answer.status, 400, "{}: {chunks:?}: {}", endpoint.path, answer.text());
             let rest = wire.until_closed();
-            assert!(rest.is_empty(), "{}: {chunks:?}: {}", endpoint.path, String::from_utf8_lossy(&rest));
+            assert!(
+                rest.is_empty(),
+                "{}: {chunks:?}: {}",
+                endpoint.path,
+                String::from_utf8_lossy(&rest)
+            );
         }
     }
     assert_unharmed(world);
@@ -131,12 +171,17 @@ fn a_body_in_utf_8_may_say_so_and_a_compressed_one_is_a_415() {
     let world = world();
     let login = r#"{"username":"alice","password":"correct horse battery staple"}"#;
     for charset in ["utf-8", "UTF-8", "\"utf-8\"", "utf8"] {
-        world.request("POST", "/accounts/login").body(&format!("application/json; charset={charset}"), login).send().expect(200);
+        world
+            .request("POST", "/accounts/login")
+            .body(&format!("application/json; charset={charset}"), login)
+            .send()
+            .expect(200);
     }
     for endpoint in taking_bodies() {
         let client = fresh(&world);
         let with = |encoding: &str| {
-            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
+            let request =
+                credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
             request.header("Content-Encoding", encoding).body("application/json", login).send()
         };
         for encoding in ["gzip", "deflate", "br", "zstd", "identity, gzip", "nothing"] {
@@ -161,8 +206,10 @@ fn no_answer_repeats_a_body_that_cannot_be_read() {
             r#"{hunter2: 1}"#,
             "hunter2",
         ] {
-            let request = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
-            let answer = request.body("application/json", body).send().expect_problem(400, "parse_error");
+            let request =
+                credentials(&client, endpoint, world.request(endpoint.method, endpoint.path));
+            let answer =
+                request.body("application/json", body).send().expect_problem(400, "parse_error");
             assert!(!answer.text().contains("hunter"), "{}: {}", endpoint.name(), answer.text());
             assert!(answer.text_at("detail").contains("line 1, column"), "{}", answer.text());
         }
@@ -181,12 +228,23 @@ fn a_known_field_of_the_wrong_type_or_length_is_told_by_its_name() {
         for (what, value) in values {
             let mut body = good.clone();
             body[name] = value;
-            let answer = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).json(&body).send();
-            let message = serde_json::from_slice::<Value>(&answer.body).map(|json| json["errors"][name][0].is_string());
-            if (answer.status, answer.problem_code().as_deref(), message.ok()) == (400, Some("validation_error"), Some(true)) {
+            let answer =
+                credentials(&client, endpoint, world.request(endpoint.method, endpoint.path))
+                    .json(&body)
+                    .send();
+            let message = serde_json::from_slice::<Value>(&answer.body)
+                .map(|json| json["errors"][name][0].is_string());
+            if (answer.status, answer.problem_code().as_deref(), message.ok())
+                == (400, Some("validation_error"), Some(true))
+            {
                 answer.expect_problem(400, "validation_error");
             } else {
-                wrong.push(format!("{}: {name}: {what}: {} {}", endpoint.name(), answer.status, answer.text()));
+                wrong.push(format!(
+                    "{}: {name}: {what}: {} {}",
+                    endpoint.name(),
+                    answer.status,
+                    answer.text()
+                ));
             }
         }
         client.request("GET", "/accounts/profile").send().expect(200);
@@ -199,14 +257,24 @@ fn a_known_field_of_the_wrong_type_or_length_is_told_by_its_name() {
 fn a_field_of_the_greatest_length_is_read() {
     let world = world();
     let client = fresh(&world);
-    let change = |name: &str, text: String| client.request("PATCH", "/accounts/profile").json(&json!({name: text})).send();
+    let change = |name: &str, text: String| {
+        client.request("PATCH", "/accounts/profile").json(&json!({name: text})).send()
+    };
     // Counted in characters, whatever their size.
-    for (name, text) in [("first_name", "é".repeat(150)), ("last_name", "🔑".repeat(150)), ("username", "a".repeat(150))] {
+    for (name, text) in [
+        ("first_name", "é".repeat(150)),
+        ("last_name", "🔑".repeat(150)),
+        ("username", "a".repeat(150)),
+    ] {
         assert_eq!(change(name, text.clone()).expect(200).json()["user"][name], text, "{name}");
     }
     change("username", "alice".to_owned()).expect(200);
-    let login =
-        |password: String| world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": password})).send();
+    let login = |password: String| {
+        world
+            .request("POST", "/accounts/login")
+            .json(&json!({"username": "alice", "password": password}))
+            .send()
+    };
     // Counted in bytes: the limit is there for the hash.
     login("a".repeat(1024)).expect_problem(401, "invalid_credentials");
     login("é".repeat(512)).expect_problem(401, "invalid_credentials");
@@ -217,16 +285,35 @@ fn a_field_of_the_greatest_length_is_read() {
 #[test]
 fn a_missing_field_is_told_by_its_name_with_all_that_are_missing() {
     let world = world();
-    for (endpoint, names) in [("/accounts/login", ["username", "password"]), ("/accounts/password", ["old_password", "new_password"])] {
+    for (endpoint, names) in [
+        ("/accounts/login", ["username", "password"]),
+        ("/accounts/password", ["old_password", "new_password"]),
+    ] {
         let endpoint = at("POST", endpoint);
         let client = fresh(&world);
-        let post = |body: Value| credentials(&client, endpoint, world.request("POST", endpoint.path)).json(&body).send();
-        let errors = post(json!({})).expect_problem(400, "validation_error").json()["errors"].clone();
-        assert_eq!(errors.as_object().map(serde_json::Map::len), Some(2), "{}: {errors}", endpoint.path);
+        let post = |body: Value| {
+            credentials(&client, endpoint, world.request("POST", endpoint.path)).json(&body).send()
+        };
+        let errors =
+            post(json!({})).expect_problem(400, "validation_error").json()["errors"].clone();
+        assert_eq!(
+            errors.as_object().map(serde_json::Map::len),
+            Some(2),
+            "{}: {errors}",
+            endpoint.path
+        );
         for (given, missing) in [(names[0], names[1]), (names[1], names[0])] {
-            let answer = post(json!({given: "a perfectly good one"})).expect_problem(400, "validation_error").json();
-            assert!(answer["errors"][missing][0].is_string() && answer["errors"].get(given).is_none(), "{}: {answer}", endpoint.path);
-            let blank = post(json!({given: "a perfectly good one", missing: ""})).expect_problem(400, "validation_error").json();
+            let answer = post(json!({given: "a perfectly good one"}))
+                .expect_problem(400, "validation_error")
+                .json();
+            assert!(
+                answer["errors"][missing][0].is_string() && answer["errors"].get(given).is_none(),
+                "{}: {answer}",
+                endpoint.path
+            );
+            let blank = post(json!({given: "a perfectly good one", missing: ""}))
+                .expect_problem(400, "validation_error")
+                .json();
             assert!(blank["errors"][missing][0].is_string(), "{}: {blank}", endpoint.path);
         }
     }
@@ -237,7 +324,9 @@ fn a_missing_field_is_told_by_its_name_with_all_that_are_missing() {
 fn unknown_fields_are_ignored_however_odd() {
     let world = world();
     for endpoint in taking_bodies() {
-        let (Body::Optional(good) | Body::Required(good)) = endpoint.body else { unreachable!("chosen for its body") };
+        let (Body::Optional(good) | Body::Required(good)) = endpoint.body else {
+            unreachable!("chosen for its body")
+        };
         let good: Value = serde_json::from_str(good).expect("JSON");
         let mut odd = good.clone();
         for (name, value) in [
@@ -252,14 +341,20 @@ fn unknown_fields_are_ignored_however_odd() {
         }
         let send = |body: &Value| {
             let client = fresh(&world);
-            let answer = credentials(&client, endpoint, world.request(endpoint.method, endpoint.path)).json(body).send();
+            let answer =
+                credentials(&client, endpoint, world.request(endpoint.method, endpoint.path))
+                    .json(body)
+                    .send();
             (answer.status, answer.problem_code())
         };
         assert_eq!(send(&odd), send(&good), "{}", endpoint.name());
     }
     let client = fresh(&world);
     let profile = client.request("GET", "/accounts/profile").send().json();
-    assert_eq!((&profile["user"]["is_staff"], &profile["user"]["first_name"]), (&json!(false), &json!("A")));
+    assert_eq!(
+        (&profile["user"]["is_staff"], &profile["user"]["first_name"]),
+        (&json!(false), &json!("A"))
+    );
     assert_unharmed(world);
 }
 
@@ -268,7 +363,10 @@ fn taking_bodies() -> impl Iterator<Item = &'static Endpoint> {
 }
 
 fn at(method: &str, path: &str) -> &'static Endpoint {
-    ENDPOINTS.iter().find(|endpoint| endpoint.method == method && endpoint.path == path).expect("an endpoint")
+    ENDPOINTS
+        .iter()
+        .find(|endpoint| endpoint.method == method && endpoint.path == path)
+        .expect("an endpoint")
 }
 
 /// A native client with a session of its own: its requests need nothing but the token.
@@ -295,13 +393,25 @@ fn empty_object(endpoint: &Endpoint) -> (u16, Option<&'static str>) {
     }
 }
 
-fn note(wrong: &mut Vec<String>, endpoint: &Endpoint, what: &str, answer: &Response, status: u16, code: Option<&str>) {
+fn note(
+    wrong: &mut Vec<String>,
+    endpoint: &Endpoint,
+    what: &str,
+    answer: &Response,
+    status: u16,
+    code: Option<&str>,
+) {
     if (answer.status, answer.problem_code().as_deref()) == (status, code) {
         if let Some(code) = code {
             answer.clone().expect_problem(status, code);
         }
     } else {
-        wrong.push(format!("{}: {what}: {} {} instead of {status} {code:?}", endpoint.name(), answer.status, answer.text()));
+        wrong.push(format!(
+            "{}: {what}: {} {} instead of {status} {code:?}",
+            endpoint.name(),
+            answer.status,
+            answer.text()
+        ));
     }
 }
 
@@ -354,12 +464,38 @@ fn unreadable() -> Vec<Unreadable> {
         ("a field twice, once escaped", b"{\"x\":1,\"\\u0078\":2}"),
     ];
     for (name, body) in json {
-        shapes.push(((*name).to_owned(), vec!["application/json"], body.to_vec(), 400, "parse_error"));
+        shapes.push((
+            (*name).to_owned(),
+            vec!["application/json"],
+            body.to_vec(),
+            400,
+            "parse_error",
+        ));
     }
-    let deep = |open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(10_000), close.repeat(10_000)).into_bytes();
-    shapes.push(("arrays 10,000 levels deep".to_owned(), vec!["application/json"], deep("[", "]"), 400, "parse_error"));
-    shapes.push(("objects 10,000 levels deep".to_owned(), vec!["application/json"], deep("{\"\":", "}"), 400, "parse_error"));
-    shapes.push(("60,000 brackets".to_owned(), vec!["application/json"], "[".repeat(60_000).into_bytes(), 400, "parse_error"));
+    let deep = |open: &str, close: &str| {
+        format!("{{\"x\":{}1{}}}", open.repeat(10_000), close.repeat(10_000)).into_bytes()
+    };
+    shapes.push((
+        "arrays 10,000 levels deep".to_owned(),
+        vec!["application/json"],
+        deep("[", "]"),
+        400,
+        "parse_error",
+    ));
+    shapes.push((
+        "objects 10,000 levels deep".to_owned(),
+        vec!["application/json"],
+        deep("{\"\":", "}"),
+        400,
+        "parse_error",
+    ));
+    shapes.push((
+        "60,000 brackets".to_owned(),
+        vec!["application/json"],
+        "[".repeat(60_000).into_bytes(),
+        400,
+        "parse_error",
+    ));
     shapes.push((
         "a number of 60,000 digits".to_owned(),
         vec!["application/json"],
@@ -374,7 +510,13 @@ fn unreadable() -> Vec<Unreadable> {
         ("a form with a field twice", b"password=a&username=alice&password=b"),
         ("a form with a field twice, once escaped", b"password=a&username=alice&p%61ssword=b"),
     ] {
-        shapes.push((name.to_owned(), vec!["application/x-www-form-urlencoded"], body.to_vec(), 400, "parse_error"));
+        shapes.push((
+            name.to_owned(),
+            vec!["application/x-www-form-urlencoded"],
+            body.to_vec(),
+            400,
+            "parse_error",
+        ));
     }
     let types: &[&[&str]] = &[
         &[],
@@ -401,14 +543,21 @@ fn unreadable() -> Vec<Unreadable> {
     ];
     for content_type in types {
         let name = format!("the content type {content_type:?}");
-        shapes.push((name, content_type.to_vec(), b"{\"username\":\"alice\",\"password\":\"x\"}".to_vec(), 415, "unsupported_media_type"));
+        shapes.push((
+            name,
+            content_type.to_vec(),
+            b"{\"username\":\"alice\",\"password\":\"x\"}".to_vec(),
+            415,
+            "unsupported_media_type",
+        ));
     }
     shapes
 }
 
 type Field = (&'static Endpoint, Value, &'static str, Option<usize>);
 
-/// Every known field: where it is, what stands beside it, and how many characters it may have; a field without such a number is a yes or a no.
+/// Every known field: where it is, what stands beside it, and how many characters it may have; a
+/// field without such a number is a yes or a no.
 fn fields() -> Vec<Field> {
     let login = json!({"username": "alice", "password": "x"});
     let password = json!({"old_password": "x", "new_password": "a perfectly good one"});

@@ -29,7 +29,10 @@ fn a_bad_refresh_cookie_is_refused_and_leaves_the_session_and_its_cookies_alone(
             if seen == (status, code.map(str::to_owned), cookies) {
                 code.map(|code| answer.expect_problem(status, code));
             } else {
-                wrong.push(format!("{request:?}: {}: {seen:?} instead of {status} {code:?}", shape.name));
+                wrong.push(format!(
+                    "{request:?}: {}: {seen:?} instead of {status} {code:?}",
+                    shape.name
+                ));
             }
         }
     }
@@ -58,16 +61,28 @@ fn cookies_around_a_good_one_do_no_harm() {
         "a={\"json\": [1, 2]}; refreshtoken=GOOD",
     ] {
         let cookies = pattern.replace("GOOD", browser.refresh_token());
-        let refresh = world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token).header("Cookie", cookies);
+        let refresh = world
+            .request("POST", "/accounts/refresh")
+            .header("X-CSRFTOKEN", &browser.csrf_token)
+            .header("Cookie", cookies);
         let answer = browser.send(&refresh);
         assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());
     }
     // HTTP/2 may split the header (RFC 9113, 8.2.3), and a proxy may hand it on in pieces.
-    let refresh = world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token).header("Cookie", "a=b");
-    let refresh = refresh.header("Cookie", format!("refreshtoken={}", browser.refresh_token())).header("Cookie", "c=d");
+    let refresh = world
+        .request("POST", "/accounts/refresh")
+        .header("X-CSRFTOKEN", &browser.csrf_token)
+        .header("Cookie", "a=b");
+    let refresh = refresh
+        .header("Cookie", format!("refreshtoken={}", browser.refresh_token()))
+        .header("Cookie", "c=d");
     browser.send(&refresh).expect(200);
-    let long = world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
-    let long = long.header("Cookie", format!("a={}; refreshtoken={}", "x".repeat(60_000), browser.refresh_token()));
+    let long =
+        world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
+    let long = long.header(
+        "Cookie",
+        format!("a={}; refreshtoken={}", "x".repeat(60_000), browser.refresh_token()),
+    );
     browser.send(&long).expect(200);
     assert_unharmed(world);
 }
@@ -76,10 +91,19 @@ fn cookies_around_a_good_one_do_no_harm() {
 fn a_neighbours_cookie_in_any_encoding_changes_nothing() {
     let world = world();
     let mut browser = world.logged_in("alice");
-    for neighbour in ["greeting=Olá".as_bytes(), b"greeting=Ol\xe1", b"\xff\xfe=\x80", b"\xff", "\u{1f36a}=\u{1f36a}".as_bytes()] {
+    for neighbour in [
+        "greeting=Olá".as_bytes(),
+        b"greeting=Ol\xe1",
+        b"\xff\xfe=\x80",
+        b"\xff",
+        "\u{1f36a}=\u{1f36a}".as_bytes(),
+    ] {
         let with = |request: Request, good: &Browser| {
-            let own = format!("refreshtoken={0}; csrftoken={1}", good.refresh_token(), good.csrf_token);
-            request.header("X-CSRFTOKEN", &good.csrf_token).header("Cookie", [neighbour, b"; ", own.as_bytes(), b"; ", neighbour].concat())
+            let own =
+                format!("refreshtoken={0}; csrftoken={1}", good.refresh_token(), good.csrf_token);
+            request
+                .header("X-CSRFTOKEN", &good.csrf_token)
+                .header("Cookie", [neighbour, b"; ", own.as_bytes(), b"; ", neighbour].concat())
         };
         with(world.request("GET", "/accounts/csrf"), &browser).send().expect(200);
         browser.send(&with(world.request("POST", "/accounts/refresh"), &browser)).expect(200);
@@ -119,13 +143,18 @@ fn of_several_refresh_cookies_the_one_counts_whose_signature_and_session_are_goo
             let cookies = pattern.replace("GOOD", browser.refresh_token()).replace("DEAD", &dead);
             cookies.replace("NATIVE", &native.refresh_token).replace("BEFORE", &before)
         };
-        let csrf = world.request("GET", "/accounts/csrf").header("Cookie", cookies(&browser)).send();
+        let csrf =
+            world.request("GET", "/accounts/csrf").header("Cookie", cookies(&browser)).send();
         assert_eq!(csrf.status, 200, "{pattern}: {}", csrf.text());
-        let refresh = world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
+        let refresh =
+            world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
         let answer = browser.send(&refresh.header("Cookie", cookies(&browser)));
         assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());
-        let halves = world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
-        let halves = cookies(&browser).split("; ").fold(halves, |request, pair| request.header("Cookie", pair));
+        let halves =
+            world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
+        let halves = cookies(&browser)
+            .split("; ")
+            .fold(halves, |request, pair| request.header("Cookie", pair));
         assert_eq!(browser.send(&halves).status, 200, "{pattern}, in two headers");
     }
     browser.refresh().expect(200);
@@ -137,22 +166,42 @@ fn of_several_refresh_cookies_the_one_counts_whose_signature_and_session_are_goo
 fn refresh_cookies_of_which_none_alone_is_good_are_all_removed_so_that_nobody_is_stuck() {
     let world = world();
     let (mut browser, mut other) = (world.logged_in("alice"), world.logged_in("alice"));
-    let two = format!("refreshtoken={}; refreshtoken={}", browser.refresh_token(), other.refresh_token());
+    let two =
+        format!("refreshtoken={}; refreshtoken={}", browser.refresh_token(), other.refresh_token());
     let many = (0..100).map(|i| format!("refreshtoken=planted{i}")).collect::<Vec<_>>().join("; ");
     for cookies in [two.as_str(), "refreshtoken=a; refreshtoken=b", &many] {
         for (method, path) in [("POST", "/accounts/refresh"), ("GET", "/accounts/csrf")] {
-            let refused = world.request(method, path).header("X-CSRFTOKEN", &browser.csrf_token).header("Cookie", cookies).send();
+            let refused = world
+                .request(method, path)
+                .header("X-CSRFTOKEN", &browser.csrf_token)
+                .header("Cookie", cookies)
+                .send();
             let cleared: Vec<_> = refused.all("set-cookie").collect();
-            assert!(cleared.len() == EVERY_FORM && cleared.iter().all(|line| line.contains("Max-Age=0")), "{cleared:?}");
+            assert!(
+                cleared.len() == EVERY_FORM
+                    && cleared.iter().all(|line| line.contains("Max-Age=0")),
+                "{cleared:?}"
+            );
             assert_eq!(refused.header("cache-control"), Some("no-store"));
             refused.expect_problem(401, "refresh_token_invalid");
         }
-        let elsewhere =
-            world.request("POST", "/accounts/refresh").header("Origin", "https://evil.example").header("Cookie", cookies).send();
-        assert_eq!(elsewhere.all("set-cookie").count(), 0, "a page of another site removes nothing");
+        let elsewhere = world
+            .request("POST", "/accounts/refresh")
+            .header("Origin", "https://evil.example")
+            .header("Cookie", cookies)
+            .send();
+        assert_eq!(
+            elsewhere.all("set-cookie").count(),
+            0,
+            "a page of another site removes nothing"
+        );
         elsewhere.expect_problem(403, "csrf_failed");
     }
-    let halves = world.request("POST", "/accounts/logout").header("X-CSRFTOKEN", &other.csrf_token).header("Cookie", &two).send();
+    let halves = world
+        .request("POST", "/accounts/logout")
+        .header("X-CSRFTOKEN", &other.csrf_token)
+        .header("Cookie", &two)
+        .send();
     assert_eq!(halves.expect(204).all("set-cookie").count(), EVERY_FORM);
     other.refresh().expect_problem(401, "session_revoked");
     browser.refresh().expect(200);
@@ -170,22 +219,52 @@ fn another_sessions_csrf_token_and_planted_pairs_are_refused_at_every_write() {
     for (name, write) in writes(&world, &victim) {
         for (what, header, cookie) in [
             ("no header, the right cookie", None, victim.csrf_token.as_str()),
-            ("the attacker's header and the right cookie", Some(mallory.csrf_token.as_str()), &victim.csrf_token),
+            (
+                "the attacker's header and the right cookie",
+                Some(mallory.csrf_token.as_str()),
+                &victim.csrf_token,
+            ),
             ("a pair of the attacker's", Some(&mallory.csrf_token), &mallory.csrf_token),
-            ("a pair of the user's other session", Some(&own_other.csrf_token), &own_other.csrf_token),
-            ("a pair that was made up", Some("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq"), "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq"),
+            (
+                "a pair of the user's other session",
+                Some(&own_other.csrf_token),
+                &own_other.csrf_token,
+            ),
+            (
+                "a pair that was made up",
+                Some("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq"),
+                "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq",
+            ),
             ("a pair of empty ones", Some(""), ""),
             ("a pair of nulls", Some("null"), "null"),
-            ("the session's id", Some(countersign_e2e::claims_of(&victim.access_token)["sid"].as_str().expect("an id")), "x"),
+            (
+                "the session's id",
+                Some(
+                    countersign_e2e::claims_of(&victim.access_token)["sid"]
+                        .as_str()
+                        .expect("an id"),
+                ),
+                "x",
+            ),
             (
                 "what the access token says of it",
-                Some(countersign_e2e::claims_of(&victim.access_token)["csrf"].as_str().expect("a hash")),
+                Some(
+                    countersign_e2e::claims_of(&victim.access_token)["csrf"]
+                        .as_str()
+                        .expect("a hash"),
+                ),
                 "x",
             ),
             ("the refresh token", Some(victim.refresh_token()), "x"),
         ] {
-            let request = write.clone().header("Cookie", format!("refreshtoken={}; csrftoken={cookie}", victim.refresh_token()));
-            let answer = header.into_iter().fold(request, |request, header| request.header("X-CSRFTOKEN", header)).send();
+            let request = write.clone().header(
+                "Cookie",
+                format!("refreshtoken={}; csrftoken={cookie}", victim.refresh_token()),
+            );
+            let answer = header
+                .into_iter()
+                .fold(request, |request, header| request.header("X-CSRFTOKEN", header))
+                .send();
             let seen = (answer.status, answer.problem_code(), answer.all("set-cookie").count());
             if seen == (403, Some("csrf_failed".to_owned()), 0) {
                 answer.expect_problem(403, "csrf_failed");
@@ -196,8 +275,12 @@ fn another_sessions_csrf_token_and_planted_pairs_are_refused_at_every_write() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     // The other way round: a refresh cookie that was planted beside the victim's own CSRF token.
-    let planted = world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &victim.csrf_token);
-    planted.header("Cookie", format!("refreshtoken={}", mallory.refresh_token())).send().expect_problem(403, "csrf_failed");
+    let planted =
+        world.request("POST", "/accounts/refresh").header("X-CSRFTOKEN", &victim.csrf_token);
+    planted
+        .header("Cookie", format!("refreshtoken={}", mallory.refresh_token()))
+        .send()
+        .expect_problem(403, "csrf_failed");
     for mut browser in [victim, own_other, mallory] {
         browser.get("/accounts/profile").expect(200);
         browser.refresh().expect(200);
@@ -216,9 +299,17 @@ fn no_cookie_opens_what_needs_a_bearer_token() {
             format!("refreshtoken={}", browser.access_token),
             format!("refreshtoken={0}; refreshtoken={0}", browser.refresh_token()),
         ] {
-            let request = endpoint.request(&world).header("X-CSRFTOKEN", &browser.csrf_token).header("Cookie", &cookies);
+            let request = endpoint
+                .request(&world)
+                .header("X-CSRFTOKEN", &browser.csrf_token)
+                .header("Cookie", &cookies);
             let answer = request.send();
-            assert_eq!(answer.problem_code().as_deref(), Some("not_authenticated"), "{}: {cookies}", endpoint.name());
+            assert_eq!(
+                answer.problem_code().as_deref(),
+                Some("not_authenticated"),
+                "{}: {cookies}",
+                endpoint.name()
+            );
             answer.expect_problem(401, "not_authenticated");
         }
     }
@@ -229,11 +320,26 @@ fn no_cookie_opens_what_needs_a_bearer_token() {
 fn cookies_change_nothing_where_a_bearer_token_speaks() {
     let world = world();
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.access == Access::Bearer) {
-        for cookies in ["refreshtoken=garbage", "refreshtoken=a; refreshtoken=b", "csrftoken=planted", "\u{e9}", ";=;=;"] {
+        for cookies in [
+            "refreshtoken=garbage",
+            "refreshtoken=a; refreshtoken=b",
+            "csrftoken=planted",
+            "\u{e9}",
+            ";=;=;",
+        ] {
             let browser = world.logged_in("alice");
-            let request = endpoint.request(&world).bearer(&browser.access_token).header("X-CSRFTOKEN", &browser.csrf_token);
+            let request = endpoint
+                .request(&world)
+                .bearer(&browser.access_token)
+                .header("X-CSRFTOKEN", &browser.csrf_token);
             let answer = request.header("Cookie", cookies).send();
-            assert_eq!(answer.status, endpoint.good, "{}: {cookies}: {}", endpoint.name(), answer.text());
+            assert_eq!(
+                answer.status,
+                endpoint.good,
+                "{}: {cookies}: {}",
+                endpoint.name(),
+                answer.text()
+            );
         }
     }
     assert_unharmed(world);
@@ -246,18 +352,28 @@ fn a_token_of_one_kind_of_client_is_refused_on_the_others_path() {
     let mut native = world.native();
     native.login("alice").expect(200);
 
-    let with_cookie = |method, path, token: &str| world.request(method, path).header("Cookie", format!("refreshtoken={token}"));
-    with_cookie("GET", "/accounts/csrf", &native.refresh_token).send().expect_problem(401, "refresh_token_invalid");
+    let with_cookie = |method, path, token: &str| {
+        world.request(method, path).header("Cookie", format!("refreshtoken={token}"))
+    };
+    with_cookie("GET", "/accounts/csrf", &native.refresh_token)
+        .send()
+        .expect_problem(401, "refresh_token_invalid");
     for path in ["/accounts/refresh", "/accounts/logout"] {
         // There is no CSRF token of a native session to send.
-        let answer = with_cookie("POST", path, &native.refresh_token).header("X-CSRFTOKEN", &browser.csrf_token).send();
+        let answer = with_cookie("POST", path, &native.refresh_token)
+            .header("X-CSRFTOKEN", &browser.csrf_token)
+            .send();
         answer.expect_problem(403, "csrf_failed");
     }
     for path in ["/accounts/refresh", "/accounts/logout"] {
         let body = json!({"refresh_token": browser.refresh_token()});
         let answer = world.request("POST", path).json(&body).send();
         let seen = (answer.status, answer.problem_code());
-        assert_eq!(seen, (401, Some("refresh_token_invalid".to_owned())), "a browser's token in the body of {path}");
+        assert_eq!(
+            seen,
+            (401, Some("refresh_token_invalid".to_owned())),
+            "a browser's token in the body of {path}"
+        );
     }
     native.refresh().expect(200);
     browser.refresh().expect(200);
@@ -275,8 +391,14 @@ fn a_bad_refresh_token_in_the_body_is_refused_like_one_in_the_cookie() {
         ("dots", "..".to_owned()),
         ("an access token", native.access_token.clone()),
         ("no signature", format!("{header}.{payload}.")),
-        ("alg none", format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(r#"{"typ":"rt+jwt","alg":"none"}"#))),
-        ("a bent signature", format!("{header}.{payload}.{}", signature.chars().rev().collect::<String>())),
+        (
+            "alg none",
+            format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(r#"{"typ":"rt+jwt","alg":"none"}"#)),
+        ),
+        (
+            "a bent signature",
+            format!("{header}.{payload}.{}", signature.chars().rev().collect::<String>()),
+        ),
         ("letters after it", format!("{}A", native.refresh_token)),
         ("a space before it", format!(" {}", native.refresh_token)),
         ("a line feed after it", format!("{}\n", native.refresh_token)),
@@ -285,7 +407,11 @@ fn a_bad_refresh_token_in_the_body_is_refused_like_one_in_the_cookie() {
     ] {
         for path in ["/accounts/refresh", "/accounts/logout"] {
             let answer = world.request("POST", path).json(&json!({"refresh_token": token})).send();
-            assert_eq!(answer.problem_code().as_deref(), Some("refresh_token_invalid"), "{path}: {name}");
+            assert_eq!(
+                answer.problem_code().as_deref(),
+                Some("refresh_token_invalid"),
+                "{path}: {name}"
+            );
             answer.expect_problem(401, "refresh_token_invalid");
         }
     }
@@ -311,7 +437,12 @@ fn shapes(world: &World, browser: &Browser) -> Vec<Shape> {
 
     let mut shapes = Vec::new();
     let mut add = |name, cookies: &[&[u8]], code, logout| {
-        shapes.push(Shape { name, cookies: cookies.iter().map(|line| line.to_vec()).collect(), code, logout });
+        shapes.push(Shape {
+            name,
+            cookies: cookies.iter().map(|line| line.to_vec()).collect(),
+            code,
+            logout,
+        });
     };
     let one = |value: &str| format!("refreshtoken={value}").into_bytes();
     // One that opens nothing: logging out clears it.
@@ -335,8 +466,14 @@ fn shapes(world: &World, browser: &Browser) -> Vec<Shape> {
         ("two segments", format!("{header}.{payload}")),
         ("four segments", format!("{good}.{signature}")),
         ("no signature", format!("{header}.{payload}.")),
-        ("another's signature", format!("{header}.{payload}.{}", segments(other.refresh_token())[2])),
-        ("another's payload", format!("{header}.{}.{signature}", segments(other.refresh_token())[1])),
+        (
+            "another's signature",
+            format!("{header}.{payload}.{}", segments(other.refresh_token())[2]),
+        ),
+        (
+            "another's payload",
+            format!("{header}.{}.{signature}", segments(other.refresh_token())[1]),
+        ),
         ("alg none", none("none", "")),
         ("alg None with the signature", none("None", &signature)),
         ("alg HS512 with the signature", none("HS512", &signature)),
@@ -378,7 +515,10 @@ fn writes(world: &World, browser: &Browser) -> Vec<(String, Request)> {
         ("refresh".to_owned(), world.request("POST", "/accounts/refresh")),
         ("logout".to_owned(), world.request("POST", "/accounts/logout")),
     ];
-    for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.access == Access::Bearer && endpoint.method != "GET") {
+    for endpoint in ENDPOINTS
+        .iter()
+        .filter(|endpoint| endpoint.access == Access::Bearer && endpoint.method != "GET")
+    {
         writes.push((endpoint.name(), endpoint.request(world).bearer(&browser.access_token)));
     }
     writes

@@ -1,4 +1,5 @@
-//! Everything that clients can get wrong, at every endpoint: the exact status and code of the contract, in the one shape of all errors, from a server that goes on.
+//! Everything that clients can get wrong, at every endpoint: the exact status and code of the
+//! contract, in the one shape of all errors, from a server that goes on.
 
 mod authorization;
 mod bent;
@@ -56,7 +57,13 @@ impl Endpoint {
     }
 }
 
-const fn endpoint(method: &'static str, path: &'static str, access: Access, body: Body, good: u16) -> Endpoint {
+const fn endpoint(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    body: Body,
+    good: u16,
+) -> Endpoint {
     Endpoint { method, path, access, body, good }
 }
 
@@ -72,9 +79,21 @@ pub(crate) const ENDPOINTS: [Endpoint; 18] = [
     endpoint("POST", "/accounts/refresh", Access::Public, Body::Optional("{}"), 401),
     endpoint("GET", "/accounts/csrf", Access::Public, Body::None, 401),
     endpoint("POST", "/accounts/logout", Access::Any, Body::Optional("{}"), 204),
-    endpoint("POST", "/accounts/logout-all", Access::Bearer, Body::Optional(r#"{"keep_current":true}"#), 204),
+    endpoint(
+        "POST",
+        "/accounts/logout-all",
+        Access::Bearer,
+        Body::Optional(r#"{"keep_current":true}"#),
+        204,
+    ),
     endpoint("GET", "/accounts/profile", Access::Bearer, Body::None, 200),
-    endpoint("PATCH", "/accounts/profile", Access::Bearer, Body::Required(r#"{"first_name":"A"}"#), 200),
+    endpoint(
+        "PATCH",
+        "/accounts/profile",
+        Access::Bearer,
+        Body::Required(r#"{"first_name":"A"}"#),
+        200,
+    ),
     endpoint(
         "POST",
         "/accounts/password",
@@ -92,10 +111,17 @@ pub(crate) const ENDPOINTS: [Endpoint; 18] = [
     endpoint("GET", "/openapi.json", Access::Public, Body::None, 200),
     endpoint("GET", "/docs", Access::Public, Body::None, 200),
     // Looked up by resource servers with the cursor of their last list.
-    endpoint("GET", "/.well-known/revocations?since=nothing-we-gave-out", Access::Public, Body::None, 200),
+    endpoint(
+        "GET",
+        "/.well-known/revocations?since=nothing-we-gave-out",
+        Access::Public,
+        Body::None,
+        200,
+    ),
 ];
 
-/// A world in which a thousand bad requests come from one address and about one account, and only their badness shall count.
+/// A world in which a thousand bad requests come from one address and about one account, and only
+/// their badness shall count.
 pub(crate) fn world() -> World {
     let world = unthrottled().set("demo", "off").start();
     world.user("alice");
@@ -103,10 +129,14 @@ pub(crate) fn world() -> World {
 }
 
 pub(crate) fn unthrottled() -> countersign_e2e::WorldBuilder {
-    World::builder().set("throttle_account_attempts", "0").set("throttle_address_attempts", "0").set("throttle_session_refreshes", "0")
+    World::builder()
+        .set("throttle_account_attempts", "0")
+        .set("throttle_address_attempts", "0")
+        .set("throttle_session_refreshes", "0")
 }
 
-/// Asserts that the server has come through: it answers, lets people in, and has nothing in its log to be ashamed of.
+/// Asserts that the server has come through: it answers, lets people in, and has nothing in its log
+/// to be ashamed of.
 #[track_caller]
 pub(crate) fn assert_unharmed(mut world: World) {
     world.get("/healthz").expect(200);

@@ -15,11 +15,20 @@ fn no_foreign_or_look_alike_origin_writes_even_with_every_right_token() {
             let answer = from(&write, &origins).send();
             let seen = (answer.status, answer.problem_code(), answer.all("set-cookie").count());
             let readable = answer.header("access-control-allow-origin").is_some();
-            if seen == (403, Some("csrf_failed".to_owned()), 0) && (!readable || origins.len() > 1) {
-                assert!(answer.text_at("detail").starts_with("origin check failed"), "{name} from {}: {}", shown(&origins), answer.text());
+            if seen == (403, Some("csrf_failed".to_owned()), 0) && (!readable || origins.len() > 1)
+            {
+                assert!(
+                    answer.text_at("detail").starts_with("origin check failed"),
+                    "{name} from {}: {}",
+                    shown(&origins),
+                    answer.text()
+                );
                 answer.expect_problem(403, "csrf_failed");
             } else {
-                wrong.push(format!("{name} from {}: {seen:?}, readable: {readable}", shown(&origins)));
+                wrong.push(format!(
+                    "{name} from {}: {seen:?}, readable: {readable}",
+                    shown(&origins)
+                ));
             }
         }
     }
@@ -39,7 +48,9 @@ fn the_servers_own_origin_and_the_listed_ones_write() {
         "https://xn--bcher-kva.example",
     ] {
         for (name, write, good) in writes(&world) {
-            let answer = from(&write, &[origin.as_bytes().to_vec()]).header("Sec-Fetch-Site", "cross-site").send();
+            let answer = from(&write, &[origin.as_bytes().to_vec()])
+                .header("Sec-Fetch-Site", "cross-site")
+                .send();
             assert_eq!(answer.status, good, "{name} from {origin}: {}", answer.text());
         }
     }
@@ -55,7 +66,11 @@ fn what_another_site_makes_a_browser_send_without_an_origin_is_refused() {
             assert_eq!(answer.problem_code().as_deref(), Some("csrf_failed"), "{name}: {site}");
             answer.expect_problem(403, "csrf_failed");
         }
-        let twice = write.clone().header("Sec-Fetch-Site", "same-origin").header("Sec-Fetch-Site", "cross-site").send();
+        let twice = write
+            .clone()
+            .header("Sec-Fetch-Site", "same-origin")
+            .header("Sec-Fetch-Site", "cross-site")
+            .send();
         assert_eq!(twice.problem_code().as_deref(), Some("csrf_failed"), "{name}");
     }
     assert_unharmed(world);
@@ -66,9 +81,14 @@ fn a_page_cannot_ask_for_the_native_kind() {
     let world = world();
     let mut native = world.native();
     native.login("alice").expect(200);
-    let login = json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": "body"});
+    let login =
+        json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": "body"});
     let refresh = json!({"refresh_token": native.refresh_token});
-    for (path, body) in [("/accounts/login", login), ("/accounts/refresh", refresh.clone()), ("/accounts/logout", refresh)] {
+    for (path, body) in [
+        ("/accounts/login", login),
+        ("/accounts/refresh", refresh.clone()),
+        ("/accounts/logout", refresh),
+    ] {
         for (header, value) in [
             ("Origin", "https://id.example.com"),
             ("Origin", "https://app.example.com"),
@@ -84,11 +104,18 @@ fn a_page_cannot_ask_for_the_native_kind() {
             ("Sec-Fetch-Site", ""),
         ] {
             let answer = world.request("POST", path).json(&body).header(header, value).send();
-            assert_eq!(answer.problem_code().as_deref(), Some("csrf_failed"), "{path}: {header}: {value:?}: {}", answer.text());
+            assert_eq!(
+                answer.problem_code().as_deref(),
+                Some("csrf_failed"),
+                "{path}: {header}: {value:?}: {}",
+                answer.text()
+            );
             answer.expect_problem(403, "csrf_failed");
         }
     }
-    let listed = world.request("POST", "/accounts/refresh").json(&json!({"refresh_token": native.refresh_token}));
+    let listed = world
+        .request("POST", "/accounts/refresh")
+        .json(&json!({"refresh_token": native.refresh_token}));
     listed.header("Origin", "capacitor://localhost").send().expect(200);
     assert_unharmed(world);
 }
@@ -104,17 +131,37 @@ fn reading_asks_nobody_where_it_comes_from_but_lets_no_foreign_page_see() {
                 Access::Public | Access::Any => world.request("GET", endpoint.path),
             };
             let answer = from(&request, &origins).send();
-            assert_eq!(answer.status, endpoint.good, "{} from {}: {}", endpoint.path, shown(&origins), answer.text());
+            assert_eq!(
+                answer.status,
+                endpoint.good,
+                "{} from {}: {}",
+                endpoint.path,
+                shown(&origins),
+                answer.text()
+            );
             let public = endpoint.path.starts_with("/.well-known/").then_some("*");
-            assert_eq!(answer.header("access-control-allow-origin"), public, "{} from {}", endpoint.path, shown(&origins));
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                public,
+                "{} from {}",
+                endpoint.path,
+                shown(&origins)
+            );
         }
     }
     assert_unharmed(world);
 }
 
 fn world() -> World {
-    let builder = unthrottled().set("public_url", "https://id.example.com").set("native_origins", "capacitor://localhost");
-    let world = builder.set("allow_origins", "https://app.example.com,https://*.example.org,https://bücher.example").start();
+    let builder = unthrottled()
+        .set("public_url", "https://id.example.com")
+        .set("native_origins", "capacitor://localhost");
+    let world = builder
+        .set(
+            "allow_origins",
+            "https://app.example.com,https://*.example.org,https://bücher.example",
+        )
+        .start();
     world.user("alice");
     world
 }
@@ -208,7 +255,8 @@ fn refused() -> Vec<Vec<Vec<u8>>> {
         "https://[::1]",
         "https://[",
     ];
-    let mut origins: Vec<Vec<Vec<u8>>> = single.iter().map(|origin| vec![origin.as_bytes().to_vec()]).collect();
+    let mut origins: Vec<Vec<Vec<u8>>> =
+        single.iter().map(|origin| vec![origin.as_bytes().to_vec()]).collect();
     origins.push(vec![b"https://id.example.com\xff".to_vec()]);
     origins.push(vec![b"https://id.example.com".repeat(2_000)]);
     origins.push(vec![format!("https://{}.example.org", "a.".repeat(20_000)).into_bytes()]);
@@ -226,14 +274,19 @@ fn from(request: &Request, origins: &[Vec<u8>]) -> Request {
 }
 
 fn shown(origins: &[Vec<u8>]) -> String {
-    let origins: Vec<String> = origins.iter().map(|origin| String::from_utf8_lossy(&origin[..origin.len().min(80)]).into_owned()).collect();
+    let origins: Vec<String> = origins
+        .iter()
+        .map(|origin| String::from_utf8_lossy(&origin[..origin.len().min(80)]).into_owned())
+        .collect();
     format!("{origins:?}")
 }
 
-/// Every write, each with a session of its own that begins when it is its turn, everything right but where it comes from, and what is answered when that is right too.
+/// Every write, each with a session of its own that begins when it is its turn, everything right
+/// but where it comes from, and what is answered when that is right too.
 fn writes(world: &World) -> impl Iterator<Item = (String, Request, u16)> {
     let form = format!("username=alice&password={}", countersign_e2e::PASSWORD.replace(' ', "+"));
-    let form = world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded", form);
+    let form =
+        world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded", form);
     let endpoints = ENDPOINTS.iter().filter(|endpoint| endpoint.method != "GET").map(|endpoint| {
         let request = world.logged_in("alice").request(endpoint.method, endpoint.path);
         let request = match endpoint.body {

@@ -5,8 +5,13 @@ fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
     let world = World::builder().set("secret", "a secret that nobody must ever read").asleep();
     std::fs::write(world.scratch().join("countersign.toml"), "race_window = \"31s\"\n").unwrap();
     let shown = world.cli(&["config", "--audience", "from-the-flag"]).ok();
-    let line = |name: &str| shown.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
-    assert!(line("race_window").contains("31s") && line("race_window").contains("countersign.toml"), "{shown}");
+    let line = |name: &str| {
+        shown.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned()
+    };
+    assert!(
+        line("race_window").contains("31s") && line("race_window").contains("countersign.toml"),
+        "{shown}"
+    );
     assert!(line("audience").ends_with("--audience"), "{shown}");
     assert!(line("data_dir").ends_with("COUNTERSIGN_DATA_DIR"), "{shown}");
     assert!(line("session_idle").ends_with("default"), "{shown}");
@@ -18,7 +23,11 @@ fn the_example_file_is_one_that_the_program_reads() {
     let world = World::builder().asleep();
     let example = world.cli(&["config", "--example"]).ok();
     assert!(example.contains("# access_lifetime = \"5m\""), "{example}");
-    std::fs::write(world.scratch().join("countersign.toml"), example.replace("# access_lifetime", "access_lifetime")).unwrap();
+    std::fs::write(
+        world.scratch().join("countersign.toml"),
+        example.replace("# access_lifetime", "access_lifetime"),
+    )
+    .unwrap();
     assert!(world.cli(&["config"]).ok().contains("countersign.toml"));
 }
 
@@ -107,7 +116,10 @@ fn what_is_wrong_is_told_with_the_setting_and_the_file_that_it_stands_in() {
     let world = World::start();
     let mut other = World::builder().set("metrics_listen", &world.address().to_string()).asleep();
     let said = other.try_wake(&[]).unwrap_err();
-    assert!(said.contains("metrics_listen = ") && said.contains("another program listens there"), "{said}");
+    assert!(
+        said.contains("metrics_listen = ") && said.contains("another program listens there"),
+        "{said}"
+    );
 
     let said = World::builder().asleep().cli(&["serve", "--after-restore", "yesterday"]).fails(2);
     assert!(said.contains("such as 2026-11-23T18:18:57Z"), "{said}");
@@ -115,12 +127,28 @@ fn what_is_wrong_is_told_with_the_setting_and_the_file_that_it_stands_in() {
     let world = World::builder().asleep();
     std::fs::write(world.scratch().join("countersign.toml"), "acces_lifetime = \"5m\"\n").unwrap();
     let said = world.cli(&["config"]).fails(1);
-    assert!(said.contains("countersign.toml: there is no setting acces_lifetime; did you mean access_lifetime?"), "{said}");
+    assert!(
+        said.contains(
+            "countersign.toml: there is no setting acces_lifetime; did you mean access_lifetime?"
+        ),
+        "{said}"
+    );
 
     let mut world = World::builder().asleep();
     std::fs::create_dir(world.data_dir()).unwrap();
-    std::fs::write(world.data_dir().join("countersign.sqlite3"), "not a database, but a long enough text. ".repeat(100)).unwrap();
-    for said in [world.try_wake(&[]).unwrap_err(), world.cli(&["user", "list"]).fails(1), world.cli(&["check"]).stdout()] {
-        assert!(said.contains("countersign.sqlite3 is no SQLite database") && said.contains("data_dir"), "{said}");
+    std::fs::write(
+        world.data_dir().join("countersign.sqlite3"),
+        "not a database, but a long enough text. ".repeat(100),
+    )
+    .unwrap();
+    for said in [
+        world.try_wake(&[]).unwrap_err(),
+        world.cli(&["user", "list"]).fails(1),
+        world.cli(&["check"]).stdout(),
+    ] {
+        assert!(
+            said.contains("countersign.sqlite3 is no SQLite database") && said.contains("data_dir"),
+            "{said}"
+        );
     }
 }

@@ -6,10 +6,21 @@ use serde_json::Value;
 #[test]
 fn a_superuser_is_made_without_questions_and_can_log_in() {
     let world = World::start();
-    let mut command = world.command(&["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"]);
+    let mut command = world.command(&[
+        "createsuperuser",
+        "--noinput",
+        "--username",
+        "root",
+        "--email",
+        "root@example.com",
+    ]);
     Finished(command.env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD).output().unwrap()).ok();
-    let shown: Value = serde_json::from_str(&world.cli(&["user", "show", "root", "--json"]).ok()).unwrap();
-    assert_eq!((&shown["is_staff"], &shown["is_superuser"]), (&Value::Bool(true), &Value::Bool(true)));
+    let shown: Value =
+        serde_json::from_str(&world.cli(&["user", "show", "root", "--json"]).ok()).unwrap();
+    assert_eq!(
+        (&shown["is_staff"], &shown["is_superuser"]),
+        (&Value::Bool(true), &Value::Bool(true))
+    );
     let user = world.browser().login("root").expect(200).json()["user"].clone();
     assert_eq!(user["is_superuser"], true);
 }
@@ -18,7 +29,8 @@ fn a_superuser_is_made_without_questions_and_can_log_in() {
 fn without_a_terminal_or_with_a_weak_password_nobody_is_made() {
     let world = World::builder().asleep();
     assert!(world.cli(&["createsuperuser", "--username", "root"]).fails(1).contains("--noinput"));
-    let whole = ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
+    let whole =
+        ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
     assert!(world.cli(&whole).fails(1).contains("COUNTERSIGN_SUPERUSER_PASSWORD"));
     assert!(world.cli(&whole[..4]).fails(1).contains("--email ADDRESS"), "as Django has it");
     assert!(world.cli(&whole[..2]).fails(1).contains("--username NAME"));
@@ -49,8 +61,13 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_the_password_twice_and_unseen(
 #[test]
 fn the_name_of_who_types_is_offered_and_a_weak_password_may_be_forced_on_a_developers_machine() {
     let world = World::start();
-    let answers =
-        [("leave blank to use 'grace'", ""), ("E-mail", "grace@example.com"), ("Password: ", "short"), ("again", "short"), ("[y/N]", "y")];
+    let answers = [
+        ("leave blank to use 'grace'", ""),
+        ("E-mail", "grace@example.com"),
+        ("Password: ", "short"),
+        ("again", "short"),
+        ("[y/N]", "y"),
+    ];
     let seen = on_a_terminal(&world, &["createsuperuser"], &[("LOGNAME", "grace")], &answers).ok();
     assert!(seen.contains("Made the superuser grace"), "{seen}");
     world.browser().login_with("grace", "short").expect(200);

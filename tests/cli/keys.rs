@@ -9,7 +9,9 @@ fn keys(world: &World) -> Vec<Value> {
 
 fn kid_of(token: &str) -> String {
     use base64::Engine;
-    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(token.split('.').next().unwrap())
+        .unwrap();
     serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
 }
 
@@ -20,12 +22,19 @@ fn a_rotation_keeps_the_old_key_until_its_last_token_has_expired() {
     let mut browser = world.logged_in("alice");
     let old = kid_of(&browser.access_token);
     world.cli(&["keys", "rotate"]).ok();
-    eventually("both keys are published", || world.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len() == 2);
-    let states: Vec<_> = keys(&world).iter().map(|key| key["state"].as_str().unwrap().to_owned()).collect();
+    eventually("both keys are published", || {
+        world.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len() == 2
+    });
+    let states: Vec<_> =
+        keys(&world).iter().map(|key| key["state"].as_str().unwrap().to_owned()).collect();
     assert_eq!(states, ["signing", "next"]);
     world.clock().advance(Duration::from_secs(100));
     browser.refresh().expect(200);
-    assert_eq!(kid_of(&browser.access_token), old, "caches may still hold the set without the new key");
+    assert_eq!(
+        kid_of(&browser.access_token),
+        old,
+        "caches may still hold the set without the new key"
+    );
     world.clock().advance(Duration::from_secs(21));
     browser.get("/accounts/profile").expect(200);
     browser.refresh().expect(200);
@@ -44,7 +53,9 @@ fn a_rotation_now_cuts_the_old_key_off_and_nobody_is_logged_out() {
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.cli(&["keys", "rotate", "--now"]).ok();
-    eventually("the old access token is dead", || browser.get("/accounts/profile").problem_code().as_deref() == Some("token_invalid"));
+    eventually("the old access token is dead", || {
+        browser.get("/accounts/profile").problem_code().as_deref() == Some("token_invalid")
+    });
     browser.refresh().expect(200);
     browser.get("/accounts/profile").expect(200);
     assert_eq!(world.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len(), 1);
@@ -55,12 +66,17 @@ fn a_key_is_exported_as_pem_and_jwk_and_the_private_half_only_when_asked() {
     let world = World::start();
     let kid = keys(&world)[0]["kid"].as_str().unwrap().to_owned();
     let public = world.cli(&["keys", "export", &kid]).ok();
-    assert!(public.starts_with("-----BEGIN PUBLIC KEY-----\n") && public.contains("\"kid\""), "{public}");
+    assert!(
+        public.starts_with("-----BEGIN PUBLIC KEY-----\n") && public.contains("\"kid\""),
+        "{public}"
+    );
     assert!(!public.contains("PRIVATE"));
     let private = world.cli(&["keys", "export", &kid, "--private"]);
     assert!(private.ok().starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert!(private.stderr().contains("sign in as anybody"));
-    assert!(world.cli(&["keys", "export", "0000000000000000"]).fails(1).contains("there is no key"));
+    assert!(
+        world.cli(&["keys", "export", "0000000000000000"]).fails(1).contains("there is no key")
+    );
     world.cli(&["keys", "export", "nonsense"]).fails(2);
 }
 

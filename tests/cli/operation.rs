@@ -10,7 +10,8 @@ fn the_first_start_makes_everything_and_lets_nobody_else_in() {
     let world = World::start();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&world.data_dir()), 0o700);
-    let files: Vec<_> = fs::read_dir(world.data_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(world.data_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= 2, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{file:?}");
@@ -34,7 +35,10 @@ fn a_stop_is_a_clean_exit_and_a_second_start_finds_everything() {
 fn check_finds_nothing_wrong_with_a_fresh_installation_and_names_what_was_loosened() {
     let world = World::start();
     let report = world.cli(&["check"]).ok();
-    assert!(!report.contains("FAIL") && report.contains("sound") && report.contains("1 live"), "{report}");
+    assert!(
+        !report.contains("FAIL") && report.contains("sound") && report.contains("1 live"),
+        "{report}"
+    );
     let secret = world.data_dir().join("secret");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
     let report = world.cli(&["check"]);
@@ -50,7 +54,8 @@ fn check_finds_nothing_wrong_with_a_fresh_installation_and_names_what_was_loosen
 fn a_secret_that_others_may_read_stops_the_start() {
     let mut world = World::start();
     world.stop();
-    fs::set_permissions(world.data_dir().join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(world.data_dir().join("secret"), fs::Permissions::from_mode(0o644))
+        .unwrap();
     assert!(world.try_wake(&[]).unwrap_err().contains("chmod 600"));
 }
 
@@ -79,12 +84,17 @@ fn a_port_that_is_taken_is_told_with_what_to_do() {
 fn users_in_a_copy(world: &World) -> String {
     let copy = World::builder().asleep();
     fs::create_dir(copy.data_dir()).unwrap();
-    fs::copy(world.data_dir().join("countersign.sqlite3"), copy.data_dir().join("countersign.sqlite3")).unwrap();
+    fs::copy(
+        world.data_dir().join("countersign.sqlite3"),
+        copy.data_dir().join("countersign.sqlite3"),
+    )
+    .unwrap();
     copy.sql("SELECT count(*) FROM users").trim().to_owned()
 }
 
 fn log_bytes(world: &World) -> u64 {
-    fs::metadata(world.data_dir().join("countersign.sqlite3-wal")).map_or(0, |metadata| metadata.len())
+    fs::metadata(world.data_dir().join("countersign.sqlite3-wal"))
+        .map_or(0, |metadata| metadata.len())
 }
 
 #[test]
@@ -116,12 +126,24 @@ fn a_database_that_is_lost_or_empty_beside_its_secret_is_not_begun_anew_without_
     let away = world.scratch().join("away");
     fs::rename(&database, &away).unwrap();
     let said = world.try_wake(&[]).unwrap_err();
-    assert!(said.contains("is not there") && said.contains("restore a backup") && said.contains("serve --new"), "{said}");
+    assert!(
+        said.contains("is not there")
+            && said.contains("restore a backup")
+            && said.contains("serve --new"),
+        "{said}"
+    );
     assert!(!database.exists(), "nothing was made");
-    for command in [["migrate"].as_slice(), &["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"]] {
+    for command in [
+        ["migrate"].as_slice(),
+        &["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"],
+    ] {
         let mut command = world.command(command);
         let said = command.env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD).output().unwrap();
-        assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("is not there"), "{said:?}");
+        assert!(
+            !said.status.success()
+                && String::from_utf8_lossy(&said.stderr).contains("is not there"),
+            "{said:?}"
+        );
     }
     fs::write(&database, "").unwrap();
     assert!(world.try_wake(&[]).unwrap_err().contains("is empty"));
@@ -135,7 +157,8 @@ fn a_database_that_is_lost_or_empty_beside_its_secret_is_not_begun_anew_without_
 }
 
 #[test]
-fn files_that_are_taken_away_under_a_running_server_are_noticed_and_nothing_is_acknowledged_in_vain() {
+fn files_that_are_taken_away_under_a_running_server_are_noticed_and_nothing_is_acknowledged_in_vain()
+ {
     let world = World::start();
     world.user("alice");
     let away = world.scratch().join("away");
@@ -146,7 +169,9 @@ fn files_that_are_taken_away_under_a_running_server_are_noticed_and_nothing_is_a
         assert!(refused.text().contains("Nothing was done"), "{}", refused.text());
         refused.expect_problem(503, "unavailable");
         world.get("/readyz").expect_problem(503, "unavailable");
-        eventually("the log says so", || world.log().contains("is gone from under the running server"));
+        eventually("the log says so", || {
+            world.log().contains("is gone from under the running server")
+        });
         fs::rename(&to, &from).unwrap();
         world.get("/readyz").expect(200);
         world.browser().login("alice").expect(200);
@@ -180,10 +205,13 @@ fn a_command_of_a_newer_program_does_not_change_the_schema_under_an_older_server
     let url = Cluster::shared().database();
     let world = World::builder().set("database_url", &url).asleep();
     world.cli(&["migrate"]).ok();
-    let run = |sql: &str| std::process::Command::new("psql").args([&url, "-c", sql]).output().unwrap();
+    let run =
+        |sql: &str| std::process::Command::new("psql").args([&url, "-c", sql]).output().unwrap();
     assert!(run("DELETE FROM schema_steps WHERE name = '0003_admin'").status.success());
     assert!(world.cli(&["user", "list"]).fails(1).contains("older countersign"));
-    let count =
-        String::from_utf8_lossy(&run("SELECT 'steps:' || count(*) FROM schema_steps WHERE name = '0003_admin'").stdout).into_owned();
+    let count = String::from_utf8_lossy(
+        &run("SELECT 'steps:' || count(*) FROM schema_steps WHERE name = '0003_admin'").stdout,
+    )
+    .into_owned();
     assert!(count.contains("steps:0"), "nothing was changed: {count}");
 }

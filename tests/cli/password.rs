@@ -36,7 +36,12 @@ fn after_three_attempts_nothing_is_changed() {
     let differ = [("Password: ", "an entirely new one"), ("again", "another one")];
     let answers = [differ, differ, differ].concat();
     let asked = on_a_terminal(&world, &["changepassword", "alice"], &[], &answers);
-    assert!(!asked.0.status.success() && asked.stdout().contains("nothing was changed"), "{}{}", asked.stdout(), asked.stderr());
+    assert!(
+        !asked.0.status.success() && asked.stdout().contains("nothing was changed"),
+        "{}{}",
+        asked.stdout(),
+        asked.stderr()
+    );
     world.browser().login_with("alice", PASSWORD).expect(200);
 }
 

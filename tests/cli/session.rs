@@ -7,11 +7,15 @@ fn a_session_that_is_revoked_is_dead_in_the_running_server_at_once() {
     world.user("alice");
     let (mut first, second) = (world.logged_in("alice"), world.logged_in("alice"));
     let sid = countersign_e2e::claims_of(&first.access_token)["sid"].as_str().unwrap().to_owned();
-    let listed: Value = serde_json::from_str(&world.cli(&["session", "list", "--user", "alice", "--json"]).ok()).unwrap();
+    let listed: Value =
+        serde_json::from_str(&world.cli(&["session", "list", "--user", "alice", "--json"]).ok())
+            .unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 2);
     assert!(world.cli(&["session", "list"]).ok().contains(&sid));
     world.cli(&["session", "revoke", &sid]).ok();
-    eventually("the access token is dead", || first.get("/accounts/profile").problem_code().as_deref() == Some("session_revoked"));
+    eventually("the access token is dead", || {
+        first.get("/accounts/profile").problem_code().as_deref() == Some("session_revoked")
+    });
     assert_eq!(first.refresh().expect_problem(401, "session_revoked").json()["reason"], "admin");
     second.get("/accounts/profile").expect(200);
     assert!(world.cli(&["session", "revoke", &sid]).fails(1).contains("no live session"));
@@ -22,9 +26,11 @@ fn a_session_that_is_revoked_is_dead_in_the_running_server_at_once() {
 #[test]
 fn what_is_no_session_is_a_usage_error() {
     let world = World::builder().asleep();
-    for arguments in
-        [&["session", "revoke", "xyz"][..], &["session", "revoke"], &["session", "revoke", "0000000000000001", "--user", "alice"]]
-    {
+    for arguments in [
+        &["session", "revoke", "xyz"][..],
+        &["session", "revoke"],
+        &["session", "revoke", "0000000000000001", "--user", "alice"],
+    ] {
         world.cli(arguments).fails(2);
     }
 }

@@ -4,8 +4,14 @@ use std::process::Command;
 
 use countersign_e2e::{Finished, World};
 
-/// Runs a command on a terminal. Each answer is typed when its question is asked; what was seen is printed.
-pub(crate) fn on_a_terminal(world: &World, arguments: &[&str], environment: &[(&str, &str)], answers: &[(&str, &str)]) -> Finished {
+/// Runs a command on a terminal. Each answer is typed when its question is asked; what was seen is
+/// printed.
+pub(crate) fn on_a_terminal(
+    world: &World,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    answers: &[(&str, &str)],
+) -> Finished {
     let script = r#"
 import json, os, pty, sys, select
 answers = [(question.encode(), answer.encode() + b"\n") for question, answer in json.loads(sys.argv[1])]
@@ -29,7 +35,8 @@ sys.exit(status or (1 if answers else 0))
     python(world, script, &serde_json::json!(answers).to_string(), arguments, environment)
 }
 
-/// Types Ctrl-C at this question: the command's exit status, and whether the terminal shows again what is typed.
+/// Types Ctrl-C at this question: the command's exit status, and whether the terminal shows again
+/// what is typed.
 pub(crate) fn interrupt_at(world: &World, arguments: &[&str], question: &str) -> (i32, bool) {
     let script = r#"
 import os, pty, sys, select, termios
@@ -56,10 +63,20 @@ print(status, bool(termios.tcgetattr(theirs)[3] & termios.ECHO))
     (status.parse().expect("a status"), echoes == "True")
 }
 
-fn python(world: &World, script: &str, first: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
+fn python(
+    world: &World,
+    script: &str,
+    first: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Finished {
     let template = world.command(arguments);
     let mut terminal = Command::new("python3");
-    terminal.args(["-c", script, first]).arg(template.get_program()).args(template.get_args()).current_dir(world.scratch());
+    terminal
+        .args(["-c", script, first])
+        .arg(template.get_program())
+        .args(template.get_args())
+        .current_dir(world.scratch());
     for (name, value) in template.get_envs() {
         match value {
             Some(value) => terminal.env(name, value),

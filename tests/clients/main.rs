@@ -29,10 +29,16 @@ fn passwords_that_django_wrote_sign_in_here_and_are_upgraded() {
         let name = format!("user{number}");
         world.user(&name);
         world.sql(&format!("UPDATE users SET password = '{line}' WHERE username = '{name}'"));
-        world.browser().login_with(&name, "another password").expect_problem(401, "invalid_credentials");
+        world
+            .browser()
+            .login_with(&name, "another password")
+            .expect_problem(401, "invalid_credentials");
         world.browser().login(&name).expect(200);
         let upgraded = world.sql(&format!("SELECT password FROM users WHERE username = '{name}'"));
-        assert!(upgraded.starts_with("argon2$argon2id$v=19$m=64,t=1,p=1$"), "{line} became {upgraded}");
+        assert!(
+            upgraded.starts_with("argon2$argon2id$v=19$m=64,t=1,p=1$"),
+            "{line} became {upgraded}"
+        );
         world.browser().login(&name).expect(200);
     }
     assert!(encoded.lines().count() >= 6, "{encoded}");
@@ -50,6 +56,10 @@ fn django_verifies_the_passwords_that_are_written_here() {
 fn run(world: &World, program: &str, arguments: &[&str]) -> String {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
     let mut command = Command::new(python());
-    command.arg(program).arg(format!("http://{}", world.address())).args(arguments).env("PASSWORD", PASSWORD);
+    command
+        .arg(program)
+        .arg(format!("http://{}", world.address()))
+        .args(arguments)
+        .env("PASSWORD", PASSWORD);
     Finished(command.output().expect("python")).ok()
 }

@@ -6,7 +6,8 @@ use std::thread;
 
 use countersign_e2e::{Browser, World, claims_of};
 
-/// Each client refreshes as fast as it can until the server is gone. What it then holds may be one answer behind the server, as after any lost answer.
+/// Each client refreshes as fast as it can until the server is gone. What it then holds may be one
+/// answer behind the server, as after any lost answer.
 #[test]
 fn twenty_power_cuts_during_refreshes_lose_no_acknowledged_one_and_log_nobody_out() {
     let mut world = World::builder().set("throttle_session_refreshes", "0").start();
@@ -20,12 +21,19 @@ fn twenty_power_cuts_during_refreshes_lose_no_acknowledged_one_and_log_nobody_ou
     for round in 0..20 {
         let is_over = AtomicBool::new(false);
         let counted: usize = thread::scope(|scope| {
-            let refreshing: Vec<_> =
-                clients.iter().map(|client| scope.spawn(|| refresh_until_over(&mut client.lock().unwrap(), &is_over))).collect();
-            // The cut comes while requests are under way, after a different number of them each time.
+            let refreshing: Vec<_> = clients
+                .iter()
+                .map(|client| {
+                    scope.spawn(|| refresh_until_over(&mut client.lock().unwrap(), &is_over))
+                })
+                .collect();
+            // The cut comes while requests are under way, after a different number of them each
+            // time.
             let before = world.log().len();
             let first = clients.len() * (round % 5 + 1);
-            countersign_e2e::eventually("the clients refresh", || world.log().len() > before || COUNT.load(Ordering::Relaxed) >= first);
+            countersign_e2e::eventually("the clients refresh", || {
+                world.log().len() > before || COUNT.load(Ordering::Relaxed) >= first
+            });
             world.kill();
             is_over.store(true, Ordering::SeqCst);
             refreshing.into_iter().map(|client| client.join().unwrap()).sum()
@@ -38,7 +46,10 @@ fn twenty_power_cuts_during_refreshes_lose_no_acknowledged_one_and_log_nobody_ou
             client.move_to(world.address());
             let held = generation(&client);
             client.refresh().expect(200);
-            assert!(generation(&client) > held, "round {round}: the acknowledged generation {held} was forgotten");
+            assert!(
+                generation(&client) > held,
+                "round {round}: the acknowledged generation {held} was forgotten"
+            );
             client.get("/accounts/profile").expect(200);
         }
     }
@@ -71,7 +82,8 @@ static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::n
 fn refresh_until_over(client: &mut Browser, is_over: &AtomicBool) -> usize {
     let mut acknowledged = 0;
     while !is_over.load(Ordering::SeqCst) {
-        let request = client.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &client.csrf_token);
+        let request =
+            client.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &client.csrf_token);
         let Ok(response) = request.try_send() else { continue };
         let held = generation(client);
         client.take(&response.expect(200));

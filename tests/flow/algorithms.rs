@@ -7,7 +7,9 @@ use serde_json::json;
 
 #[test]
 fn each_algorithm_signs_and_publishes_what_verifies_it() {
-    for (algorithm, kty) in [("EdDSA", Some("OKP")), ("ES256", Some("EC")), ("RS256", Some("RSA")), ("HS256", None)] {
+    for (algorithm, kty) in
+        [("EdDSA", Some("OKP")), ("ES256", Some("EC")), ("RS256", Some("RSA")), ("HS256", None)]
+    {
         let world = World::builder().set("signing_algorithm", algorithm).start();
         world.user("alice");
         let mut browser = world.logged_in("alice");
@@ -17,7 +19,10 @@ fn each_algorithm_signs_and_publishes_what_verifies_it() {
         let keys = world.get("/.well-known/jwks.json").json()["keys"].clone();
         match kty {
             Some(kty) => {
-                assert_eq!((&keys[0]["kty"], &keys[0]["alg"], &keys[0]["use"]), (&json!(kty), &json!(algorithm), &json!("sig")));
+                assert_eq!(
+                    (&keys[0]["kty"], &keys[0]["alg"], &keys[0]["use"]),
+                    (&json!(kty), &json!(algorithm), &json!("sig"))
+                );
                 for private in ["d", "p", "q", "k"] {
                     assert!(keys[0].get(private).is_none(), "{algorithm}: {private} is published");
                 }
@@ -38,7 +43,11 @@ fn another_algorithm_takes_over_and_the_old_tokens_live_on() {
     browser.get("/accounts/profile").expect(200);
     assert_eq!(world.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len(), 2);
     browser.refresh().expect(200);
-    assert_eq!(header_of(&browser.access_token)["alg"], "EdDSA", "whoever verifies is to know the new key first");
+    assert_eq!(
+        header_of(&browser.access_token)["alg"],
+        "EdDSA",
+        "whoever verifies is to know the new key first"
+    );
     world.clock().advance(Duration::from_secs(121));
     browser.get("/accounts/profile").expect(200);
     browser.refresh().expect(200);
@@ -62,7 +71,10 @@ fn the_old_algorithms_tokens_die_of_old_age_and_its_key_with_them() {
     assert_eq!(header_of(&browser.access_token)["alg"], "RS256");
     world.clock().advance(Duration::from_secs(240));
     let keys = world.get("/.well-known/jwks.json").json()["keys"].clone();
-    assert_eq!(keys.as_array().unwrap().iter().map(|key| &key["alg"]).collect::<Vec<_>>(), ["RS256"]);
+    assert_eq!(
+        keys.as_array().unwrap().iter().map(|key| &key["alg"]).collect::<Vec<_>>(),
+        ["RS256"]
+    );
     browser.get("/accounts/profile").expect(200);
 }
 
@@ -82,6 +94,8 @@ fn a_shorter_lifetime_holds_for_tokens_that_were_issued_before() {
 
 fn header_of(token: &str) -> serde_json::Value {
     use base64::Engine;
-    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(token.split('.').next().unwrap())
+        .unwrap();
     serde_json::from_slice(&header).unwrap()
 }

@@ -5,13 +5,18 @@ use serde_json::json;
 
 /// Every unsafe endpoint of a cookie session, as a page would call it but for the CSRF header.
 fn writes(browser: &Browser) -> Vec<(&'static str, Request)> {
-    let bearer = |method: &str, path: &str| browser.bare(method, path).bearer(&browser.access_token);
+    let bearer =
+        |method: &str, path: &str| browser.bare(method, path).bearer(&browser.access_token);
     vec![
         ("refresh", browser.bare("POST", "/accounts/refresh")),
         ("logout by cookie", browser.bare("POST", "/accounts/logout")),
         ("logout-all", bearer("POST", "/accounts/logout-all")),
         ("profile", bearer("PATCH", "/accounts/profile").json(&json!({"first_name": "A"}))),
-        ("password", bearer("POST", "/accounts/password").json(&json!({"old_password": "x", "new_password": "y"}))),
+        (
+            "password",
+            bearer("POST", "/accounts/password")
+                .json(&json!({"old_password": "x", "new_password": "y"})),
+        ),
         ("sessions", bearer("DELETE", "/accounts/sessions/0000000000000001")),
     ]
 }
@@ -26,7 +31,11 @@ fn a_write_without_this_sessions_token_in_the_header_is_refused_and_told_what_to
     let second = world.logged_in("alice");
     for (name, request) in writes(&browser) {
         let missing = request.send().expect_problem(403, "csrf_failed");
-        assert!(missing.text_at("detail").contains("X-CSRFTOKEN header is missing"), "{name}: {}", missing.text());
+        assert!(
+            missing.text_at("detail").contains("X-CSRFTOKEN header is missing"),
+            "{name}: {}",
+            missing.text()
+        );
         for (what, token) in [
             ("wrong", "x".repeat(43)),
             ("another user's", other.csrf_token.clone()),
@@ -35,10 +44,17 @@ fn a_write_without_this_sessions_token_in_the_header_is_refused_and_told_what_to
             ("longer", format!("{}A", browser.csrf_token)),
         ] {
             let refused = request.clone().header("X-CSRFTOKEN", token).send();
-            assert_eq!((refused.status, refused.problem_code().as_deref()), (403, Some("csrf_failed")), "{name}, {what}");
+            assert_eq!(
+                (refused.status, refused.problem_code().as_deref()),
+                (403, Some("csrf_failed")),
+                "{name}, {what}"
+            );
         }
         request.clone().header("X-CSRFTOKEN", "").send().expect_problem(403, "csrf_failed");
-        let twice = request.clone().header("X-CSRFTOKEN", &browser.csrf_token).header("X-CSRFTOKEN", &browser.csrf_token);
+        let twice = request
+            .clone()
+            .header("X-CSRFTOKEN", &browser.csrf_token)
+            .header("X-CSRFTOKEN", &browser.csrf_token);
         twice.send().expect_problem(403, "csrf_failed");
     }
     browser.get("/accounts/profile").expect(200);
@@ -62,13 +78,16 @@ fn the_header_alone_decides() {
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.cookies.remove("csrftoken");
-    let request = browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
+    let request =
+        browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
     browser.send(&request).expect(200);
 }
 
 #[test]
 fn a_page_of_a_foreign_origin_writes_nothing_even_with_the_token() {
-    let world = World::builder().set("allow_origins", "https://app.example.com,https://*.example.org").start();
+    let world = World::builder()
+        .set("allow_origins", "https://app.example.com,https://*.example.org")
+        .start();
     world.user("alice");
     let own = format!("http://localhost:{}", world.address().port());
     let look_alikes = [
@@ -89,16 +108,37 @@ fn a_page_of_a_foreign_origin_writes_nothing_even_with_the_token() {
     for origin in look_alikes {
         let browser = world.logged_in("alice");
         for (name, request) in writes(&browser) {
-            let refused = request.header("X-CSRFTOKEN", &browser.csrf_token).header("Origin", origin).send();
-            assert_eq!(refused.problem_code().as_deref(), Some("csrf_failed"), "{name} from {origin:?}: {}", refused.text());
-            assert!(refused.text_at("detail").contains("rigin"), "{name} from {origin:?}: {}", refused.text());
+            let refused =
+                request.header("X-CSRFTOKEN", &browser.csrf_token).header("Origin", origin).send();
+            assert_eq!(
+                refused.problem_code().as_deref(),
+                Some("csrf_failed"),
+                "{name} from {origin:?}: {}",
+                refused.text()
+            );
+            assert!(
+                refused.text_at("detail").contains("rigin"),
+                "{name} from {origin:?}: {}",
+                refused.text()
+            );
         }
         let login = world.request("POST", "/accounts/login").header("Origin", origin);
-        login.json(&json!({"username": "alice", "password": countersign_e2e::PASSWORD})).send().expect_problem(403, "csrf_failed");
+        login
+            .json(&json!({"username": "alice", "password": countersign_e2e::PASSWORD}))
+            .send()
+            .expect_problem(403, "csrf_failed");
     }
-    for origin in [own.as_str(), "https://app.example.com", "https://a.example.org", "https://a.b.example.org"] {
+    for origin in [
+        own.as_str(),
+        "https://app.example.com",
+        "https://a.example.org",
+        "https://a.b.example.org",
+    ] {
         let mut browser = world.logged_in("alice");
-        let request = browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token).header("Origin", origin);
+        let request = browser
+            .bare("POST", "/accounts/refresh")
+            .header("X-CSRFTOKEN", &browser.csrf_token)
+            .header("Origin", origin);
         browser.send(&request).expect(200);
     }
 }
@@ -107,9 +147,12 @@ fn a_page_of_a_foreign_origin_writes_nothing_even_with_the_token() {
 fn without_an_origin_the_browsers_word_on_the_site_counts() {
     let world = World::start();
     world.user("alice");
-    for (site, status) in [("cross-site", 403), ("same-origin", 200), ("same-site", 200), ("none", 200)] {
+    for (site, status) in
+        [("cross-site", 403), ("same-origin", 200), ("same-site", 200), ("none", 200)]
+    {
         let browser = world.logged_in("alice");
-        let request = browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
+        let request =
+            browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token);
         let answer = request.header("Sec-Fetch-Site", site).send();
         assert_eq!(answer.status, status, "{site}");
     }
@@ -141,7 +184,9 @@ fn a_reloaded_page_asks_for_the_token_and_gets_its_cookie_again() {
 
 #[test]
 fn a_page_of_an_allowed_origin_writes_everywhere_with_the_token() {
-    let world = World::builder().set("allow_origins", "https://app.example.com,https://*.example.org").start();
+    let world = World::builder()
+        .set("allow_origins", "https://app.example.com,https://*.example.org")
+        .start();
     world.user("alice");
     let own = format!("http://localhost:{}", world.address().port());
     let pages = [
@@ -155,7 +200,8 @@ fn a_page_of_an_allowed_origin_writes_everywhere_with_the_token() {
         for row in 0..writes(&world.browser()).len() {
             let browser = world.logged_in("alice");
             let (name, request) = writes(&browser).swap_remove(row);
-            let answer = request.header("X-CSRFTOKEN", &browser.csrf_token).header(header, value).send();
+            let answer =
+                request.header("X-CSRFTOKEN", &browser.csrf_token).header(header, value).send();
             let expected = match name {
                 "refresh" | "profile" => 200,
                 "logout by cookie" | "logout-all" => 204,
@@ -177,12 +223,19 @@ fn a_refusal_says_which_check_failed() {
         (&[][..], "X-CSRFTOKEN header is missing"),
         (&[("X-CSRFTOKEN", "wrong")], "not this session's token"),
         (&[("X-CSRFTOKEN", token), ("X-CSRFTOKEN", token)], "one X-CSRFTOKEN header"),
-        (&[("X-CSRFTOKEN", token), ("Origin", "https://evil.example")], "`https://evil.example` is not allowed"),
+        (
+            &[("X-CSRFTOKEN", token), ("Origin", "https://evil.example")],
+            "`https://evil.example` is not allowed",
+        ),
         (&[("X-CSRFTOKEN", token), ("Origin", "null")], "Origin is `null`"),
-        (&[("X-CSRFTOKEN", token), ("Sec-Fetch-Site", "cross-site")], "Sec-Fetch-Site is `cross-site`"),
+        (
+            &[("X-CSRFTOKEN", token), ("Sec-Fetch-Site", "cross-site")],
+            "Sec-Fetch-Site is `cross-site`",
+        ),
     ] {
         for (name, request) in writes(&browser) {
-            let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+            let request =
+                headers.iter().fold(request, |request, (name, value)| request.header(name, value));
             let detail = request.send().expect_problem(403, "csrf_failed").text_at("detail");
             assert!(detail.contains(words), "{name} with {headers:?}: {detail}");
         }

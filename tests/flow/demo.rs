@@ -26,12 +26,20 @@ fn the_demo_is_there_by_itself_on_a_developers_machine_and_nowhere_else() {
             }
         }
         let world = builder.start();
-        for (method, path) in
-            [("GET", "/"), ("HEAD", "/"), ("GET", "/demo/demo.js"), ("GET", "/demo/client/index.js"), ("POST", "/demo/theft")]
-        {
+        for (method, path) in [
+            ("GET", "/"),
+            ("HEAD", "/"),
+            ("GET", "/demo/demo.js"),
+            ("GET", "/demo/client/index.js"),
+            ("POST", "/demo/theft"),
+        ] {
             let answer = world.request(method, path).send();
             let found = answer.status != 404;
-            assert_eq!(found, there, "{method} {path} at {public_url:?} with demo = {demo:?}: {}", answer.status);
+            assert_eq!(
+                found, there,
+                "{method} {path} at {public_url:?} with demo = {demo:?}: {}",
+                answer.status
+            );
         }
         if !there {
             world.get("/").expect_problem(404, "not_found");
@@ -52,7 +60,8 @@ fn the_page_may_load_its_own_files_and_nothing_else() {
     assert_eq!(
         page.header("content-security-policy"),
         Some(
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src \
+             'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
     );
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
@@ -62,10 +71,15 @@ fn the_page_may_load_its_own_files_and_nothing_else() {
     for never in ["<style", " style=", " onclick=", " onsubmit=", "javascript:"] {
         assert!(!html.contains(never), "{never}");
     }
-    let mut wanted: Vec<String> = ["src=\"", "href=\"/demo"].iter().flat_map(|mark| after(&html, mark)).collect();
+    let mut wanted: Vec<String> =
+        ["src=\"", "href=\"/demo"].iter().flat_map(|mark| after(&html, mark)).collect();
     wanted.sort();
     wanted.dedup();
-    assert!(wanted.iter().any(|path| path.ends_with(".js")) && wanted.iter().any(|path| path.ends_with(".css")), "{wanted:?}");
+    assert!(
+        wanted.iter().any(|path| path.ends_with(".js"))
+            && wanted.iter().any(|path| path.ends_with(".css")),
+        "{wanted:?}"
+    );
     // The modules name the others that they need.
     let mut seen = 0;
     while let Some(path) = wanted.get(seen).cloned() {
@@ -123,19 +137,34 @@ fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
     let world = World::start();
     let readme = world.get("/demo/README.md").expect(200).text();
     let ends_with = after(&readme, r#""new_password": ""#);
-    let [password] = &ends_with[..] else { panic!("the tour changes the password once: {ends_with:?}") };
+    let [password] = &ends_with[..] else {
+        panic!("the tour changes the password once: {ends_with:?}")
+    };
     let made = after(&readme, "--username ");
     let made = made[0].split(' ').next().unwrap();
     world.user(made);
     let html = world.get("/").expect(200).text();
-    assert!(html.contains(&format!("<code>{made}</code>")) && html.contains(&format!("<code>{password}</code>")), "{html}");
+    assert!(
+        html.contains(&format!("<code>{made}</code>"))
+            && html.contains(&format!("<code>{password}</code>")),
+        "{html}"
+    );
 }
 
 #[test]
 fn the_page_knows_where_the_server_is() {
-    let world = World::builder().set("base_path", "/api/auth").set("session_idle", "2h").set("public_url", "http://localhost:8123").start();
+    let world = World::builder()
+        .set("base_path", "/api/auth")
+        .set("session_idle", "2h")
+        .set("public_url", "http://localhost:8123")
+        .start();
     let html = world.get("/").expect(200).text();
-    assert!(html.contains(r#"data-origin="http://localhost:8123" data-base="/api/auth" data-idle="7200""#), "{html}");
+    assert!(
+        html.contains(
+            r#"data-origin="http://localhost:8123" data-base="/api/auth" data-idle="7200""#
+        ),
+        "{html}"
+    );
     world.user("alice");
     let steps = story(&play(&world, "alice", PASSWORD));
     assert_eq!(steps.last().unwrap()["path"], "/api/auth/refresh");
@@ -155,8 +184,14 @@ fn the_theft_is_found_out_and_ends_the_session_for_both_and_no_token_leaves_the_
     assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 401]);
     assert_eq!(thief[6]["code"], "refresh_token_reused");
     let [.., access, refresh] = &steps[..] else { panic!("{steps:?}") };
-    assert_eq!((&access["path"], &access["code"]), (&json!("/accounts/profile"), &json!("session_revoked")));
-    assert_eq!((&refresh["code"], &refresh["reason"]), (&json!("session_revoked"), &json!("token_theft")));
+    assert_eq!(
+        (&access["path"], &access["code"]),
+        (&json!("/accounts/profile"), &json!("session_revoked"))
+    );
+    assert_eq!(
+        (&refresh["code"], &refresh["reason"]),
+        (&json!("session_revoked"), &json!("token_theft"))
+    );
     // The visitor's own session is none of those.
     own.get("/accounts/profile").expect(200);
     own.refresh().expect(200);
@@ -169,15 +204,31 @@ fn the_theft_is_no_way_around_anything() {
     let world = World::builder().set("throttle_account_attempts", "3").start();
     world.user("alice");
     // A foreign page is refused before its body is read.
-    for (name, value) in [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
-        theft(&world).header(name, value).body("text/plain", "x").send().expect_problem(403, "csrf_failed");
+    for (name, value) in
+        [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]
+    {
+        theft(&world)
+            .header(name, value)
+            .body("text/plain", "x")
+            .send()
+            .expect_problem(403, "csrf_failed");
     }
     // The login's rules hold, and its answers come through as they are.
     theft(&world).send().expect_problem(415, "unsupported_media_type");
     theft(&world).json(&json!({})).send().expect_problem(400, "validation_error");
-    theft(&world).json(&json!({"username": "alice", "password": PASSWORD})).send().expect_problem(400, "validation_error");
-    assert_eq!(world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(), "0", "a session was left behind");
-    theft(&world).body("application/json", vec![b' '; 70_000]).send().expect_problem(413, "payload_too_large");
+    theft(&world)
+        .json(&json!({"username": "alice", "password": PASSWORD}))
+        .send()
+        .expect_problem(400, "validation_error");
+    assert_eq!(
+        world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(),
+        "0",
+        "a session was left behind"
+    );
+    theft(&world)
+        .body("application/json", vec![b' '; 70_000])
+        .send()
+        .expect_problem(413, "payload_too_large");
     for _ in 0..3 {
         play(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
     }
@@ -190,15 +241,21 @@ fn theft(world: &World) -> Request {
 }
 
 fn play(world: &World, username: &str, password: &str) -> countersign_e2e::Response {
-    theft(world).json(&json!({"username": username, "password": password, "transport": "body"})).send()
+    theft(world)
+        .json(&json!({"username": username, "password": password, "transport": "body"}))
+        .send()
 }
 
 fn story(answer: &countersign_e2e::Response) -> Vec<Value> {
     answer.clone().expect(200).json()["steps"].as_array().unwrap().clone()
 }
 
-/// What stands behind each mark, up to the next quotation mark; a mark that is the beginning of a path is part of it.
+/// What stands behind each mark, up to the next quotation mark; a mark that is the beginning of a
+/// path is part of it.
 fn after(text: &str, mark: &str) -> Vec<String> {
     let begin = mark.find('/').map_or("", |at| &mark[at..]);
-    text.split(mark).skip(1).map(|rest| format!("{begin}{}", rest.split(['"', '\'']).next().unwrap_or_default())).collect()
+    text.split(mark)
+        .skip(1)
+        .map(|rest| format!("{begin}{}", rest.split(['"', '\'']).next().unwrap_or_default()))
+        .collect()
 }

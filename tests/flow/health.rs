@@ -15,7 +15,9 @@ fn a_server_whose_database_is_locked_is_alive_but_not_ready_and_nothing_is_lost(
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let database = world.data_dir().join("countersign.sqlite3");
-    let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\nsys.stdin.read()";
+    let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], \
+        isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked', \
+        flush=True)\nsys.stdin.read()";
     let mut lock = std::process::Command::new("python3")
         .args(["-c", script])
         .arg(&database)
@@ -24,7 +26,11 @@ fn a_server_whose_database_is_locked_is_alive_but_not_ready_and_nothing_is_lost(
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(lock.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(lock.stdout.take().unwrap()),
+        &mut line,
+    )
+    .unwrap();
     let refused = browser.refresh();
     assert_eq!(refused.all("set-cookie").count(), 0, "a database that is down is no ending");
     refused.expect_problem(503, "unavailable");
@@ -77,7 +83,12 @@ fn where_nothing_can_be_written_readyz_and_check_say_so_and_nothing_was_done() {
     let sessions = || world.sql("SELECT count(*) FROM sessions").trim().to_owned();
     assert_eq!(sessions(), "1");
     assert!(world.cli_on_failing_disk(&["check"]).fails(1).contains("see above"));
-    assert!(world.cli_on_failing_disk(&["check"]).stdout().contains("FAIL  database: cannot be written"));
+    assert!(
+        world
+            .cli_on_failing_disk(&["check"])
+            .stdout()
+            .contains("FAIL  database: cannot be written")
+    );
     world.disk_fails(false);
     world.get("/readyz").expect(200);
     browser.logout().expect(204);

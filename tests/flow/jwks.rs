@@ -9,7 +9,9 @@ fn the_key_set_can_be_kept_and_asked_about() {
     assert_eq!(first.header("content-type"), Some("application/json"));
     assert!(first.header("cache-control").unwrap().contains("max-age="));
     let tag = first.header("etag").unwrap().to_owned();
-    let ask = |tag: &str| world.request("GET", "/.well-known/jwks.json").header("If-None-Match", tag).send();
+    let ask = |tag: &str| {
+        world.request("GET", "/.well-known/jwks.json").header("If-None-Match", tag).send()
+    };
     for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
         let answer = ask(&known).expect(304);
         assert!(answer.body.is_empty(), "{known}");
@@ -32,12 +34,18 @@ fn after_a_rotation_the_set_holds_both_keys_and_tokens_of_both_are_good() {
     let new = world.logged_in("alice");
     for browser in [&old, &new] {
         let header = jsonwebtoken::decode_header(&browser.access_token).unwrap();
-        let key = keys().into_iter().find(|key| key["kid"] == header.kid.as_deref().unwrap()).unwrap();
+        let key =
+            keys().into_iter().find(|key| key["kid"] == header.kid.as_deref().unwrap()).unwrap();
         let mut validation = jsonwebtoken::Validation::new(header.alg);
         validation.validate_exp = false;
-        let key = jsonwebtoken::DecodingKey::from_jwk(&serde_json::from_value(key).unwrap()).unwrap();
-        jsonwebtoken::decode::<serde_json::Value>(&browser.access_token, &key, &validation).unwrap();
+        let key =
+            jsonwebtoken::DecodingKey::from_jwk(&serde_json::from_value(key).unwrap()).unwrap();
+        jsonwebtoken::decode::<serde_json::Value>(&browser.access_token, &key, &validation)
+            .unwrap();
         browser.get("/accounts/profile").expect(200);
     }
-    assert_ne!(jsonwebtoken::decode_header(&old.access_token).unwrap().kid, jsonwebtoken::decode_header(&new.access_token).unwrap().kid);
+    assert_ne!(
+        jsonwebtoken::decode_header(&old.access_token).unwrap().kid,
+        jsonwebtoken::decode_header(&new.access_token).unwrap().kid
+    );
 }

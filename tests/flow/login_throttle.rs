@@ -42,7 +42,8 @@ fn parallel_guesses_do_not_slip_through() {
     let world = World::start();
     world.user("alice");
     let statuses: Vec<u16> = thread::scope(|scope| {
-        let guesses: Vec<_> = (0..30).map(|_| scope.spawn(|| attempt(&world, "alice", "wrong").status)).collect();
+        let guesses: Vec<_> =
+            (0..30).map(|_| scope.spawn(|| attempt(&world, "alice", "wrong").status)).collect();
         guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
     });
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");
@@ -54,7 +55,13 @@ fn a_name_is_counted_once_however_it_is_spelt() {
     world.user("alice");
     for spellings in [
         ["alice", "ALICE", "ａlice", "Alice", "aLiCe"],
-        ["alice@example.com", "Alice@Example.com", "ALICE@EXAMPLE.COM", "alice@Example.com", "aLICE@example.com"],
+        [
+            "alice@example.com",
+            "Alice@Example.com",
+            "ALICE@EXAMPLE.COM",
+            "alice@Example.com",
+            "aLICE@example.com",
+        ],
     ] {
         for name in spellings {
             attempt(&world, name, "wrong").expect_problem(401, "invalid_credentials");
@@ -70,11 +77,15 @@ fn throttling_does_not_tell_which_name_and_which_address_are_one_users() {
     world.user("alice");
     world.user("bob");
     world.user("carol");
-    let answers =
-        [("alice", "alice@example.com"), ("bob", "carol@example.com"), ("nobody", "nobody@example.com")].map(|(name, address)| {
-            [name, name, name, name, name, name, address, address, address, address, address, address]
-                .map(|text| attempt(&world, text, "wrong").status)
-        });
+    let answers = [
+        ("alice", "alice@example.com"),
+        ("bob", "carol@example.com"),
+        ("nobody", "nobody@example.com"),
+    ]
+    .map(|(name, address)| {
+        [name, name, name, name, name, name, address, address, address, address, address, address]
+            .map(|text| attempt(&world, text, "wrong").status)
+    });
     assert_eq!(answers[0], [401, 401, 401, 401, 401, 429, 401, 401, 401, 401, 401, 429]);
     assert_eq!(answers[1], answers[0]);
     assert_eq!(answers[2], answers[0]);
@@ -85,9 +96,16 @@ fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
     let world = World::start();
     world.user("alice");
     for name in ["alice", "nobody"] {
-        let answers: Vec<_> = (0..6).map(|_| attempt(&world, name, "wrong")).map(|answer| (answer.status, answer.text())).collect();
+        let answers: Vec<_> = (0..6)
+            .map(|_| attempt(&world, name, "wrong"))
+            .map(|answer| (answer.status, answer.text()))
+            .collect();
         let expected: Vec<u16> = [401; 5].into_iter().chain([429]).collect();
-        assert_eq!(answers.iter().map(|(status, _)| *status).collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(
+            answers.iter().map(|(status, _)| *status).collect::<Vec<_>>(),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -138,7 +156,10 @@ fn many_device_tokens_of_an_account_are_no_more_guesses() {
     assert_eq!(guess(&tokens[4], "alice"), 429);
     // Elsewhere they are nobody's, and count as a stranger's.
     world.user("bob");
-    assert_eq!([0, 1, 2, 3, 4, 5].map(|number| guess(&tokens[number], "bob")), [401, 401, 401, 401, 401, 429]);
+    assert_eq!(
+        [0, 1, 2, 3, 4, 5].map(|number| guess(&tokens[number], "bob")),
+        [401, 401, 401, 401, 401, 429]
+    );
 }
 
 #[test]
@@ -146,7 +167,9 @@ fn a_device_token_dies_with_the_password_but_not_for_the_device_that_changed_it(
     let world = World::builder().virtual_time().start();
     world.user("alice");
     let (mut here, mut there) = (world.logged_in("alice"), world.logged_in("alice"));
-    let change = here.request("POST", "/accounts/password").json(&json!({"old_password": PASSWORD, "new_password": "other kettle 15"}));
+    let change = here
+        .request("POST", "/accounts/password")
+        .json(&json!({"old_password": PASSWORD, "new_password": "other kettle 15"}));
     here.send(&change).expect(204);
     for _ in 0..5 {
         attempt(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
@@ -160,7 +183,10 @@ fn a_device_token_dies_with_the_password_but_not_for_the_device_that_changed_it(
 
 #[test]
 fn an_address_has_a_budget_that_right_passwords_do_not_spend() {
-    let world = World::builder().set("throttle_address_attempts", "8").set("throttle_account_attempts", "0").start();
+    let world = World::builder()
+        .set("throttle_address_attempts", "8")
+        .set("throttle_account_attempts", "0")
+        .start();
     for name in ["alice", "bob"] {
         world.user(name);
         for _ in 0..10 {
@@ -168,7 +194,8 @@ fn an_address_has_a_budget_that_right_passwords_do_not_spend() {
         }
     }
     for number in 0..8 {
-        attempt(&world, &format!("nobody{number}"), "wrong").expect_problem(401, "invalid_credentials");
+        attempt(&world, &format!("nobody{number}"), "wrong")
+            .expect_problem(401, "invalid_credentials");
     }
     attempt(&world, "nobody9", "wrong").expect_problem(429, "throttled");
     attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled");
@@ -184,25 +211,42 @@ fn a_clients_address_is_believed_through_trusted_proxies_only() {
             .status
     };
     let untrusting = World::builder().set("throttle_address_attempts", "3").start();
-    let statuses: Vec<u16> = (0..4).map(|number| guess(&untrusting, &format!("192.0.2.{number}"))).collect();
+    let statuses: Vec<u16> =
+        (0..4).map(|number| guess(&untrusting, &format!("192.0.2.{number}"))).collect();
     assert_eq!(statuses, [401, 401, 401, 429], "a header of anybody's own does not help");
 
-    let trusting = World::builder().set("throttle_address_attempts", "3").set("trusted_proxies", "127.0.0.1").start();
-    let statuses: Vec<u16> = (0..4).map(|number| guess(&trusting, &format!("192.0.2.{number}"))).collect();
+    let trusting = World::builder()
+        .set("throttle_address_attempts", "3")
+        .set("trusted_proxies", "127.0.0.1")
+        .start();
+    let statuses: Vec<u16> =
+        (0..4).map(|number| guess(&trusting, &format!("192.0.2.{number}"))).collect();
     assert_eq!(statuses, [401; 4]);
-    let statuses: Vec<u16> = (0..4).map(|number| guess(&trusting, &format!("198.51.100.{number}, 203.0.113.9"))).collect();
-    assert_eq!(statuses, [401, 401, 401, 429], "what stands left of the proxy's own word is the client's invention");
-    let statuses: Vec<u16> = (0..4).map(|number| guess(&trusting, &format!("2001:db8:1:1::{number}"))).collect();
+    let statuses: Vec<u16> = (0..4)
+        .map(|number| guess(&trusting, &format!("198.51.100.{number}, 203.0.113.9")))
+        .collect();
+    assert_eq!(
+        statuses,
+        [401, 401, 401, 429],
+        "what stands left of the proxy's own word is the client's invention"
+    );
+    let statuses: Vec<u16> =
+        (0..4).map(|number| guess(&trusting, &format!("2001:db8:1:1::{number}"))).collect();
     assert_eq!(statuses, [401, 401, 401, 429], "an IPv6 client has a whole /64");
     assert_eq!(guess(&trusting, "2001:db8:1:2::1"), 401);
 }
 
 #[test]
 fn an_addresss_budget_comes_back_with_the_window() {
-    let world = World::builder().set("throttle_address_attempts", "3").set("throttle_address_window", "10m").virtual_time().start();
+    let world = World::builder()
+        .set("throttle_address_attempts", "3")
+        .set("throttle_address_window", "10m")
+        .virtual_time()
+        .start();
     world.user("alice");
     for number in 0..3 {
-        attempt(&world, &format!("nobody{number}"), "wrong").expect_problem(401, "invalid_credentials");
+        attempt(&world, &format!("nobody{number}"), "wrong")
+            .expect_problem(401, "invalid_credentials");
     }
     let wait = wait_of(&attempt(&world, "alice", PASSWORD).expect_problem(429, "throttled"));
     assert!(wait <= 600, "{wait}");
@@ -219,6 +263,8 @@ fn an_attempt_that_is_refused_costs_nothing_more() {
     }
     let first = wait_of(&attempt(&world, "alice", "wrong").expect_problem(429, "throttled"));
     for _ in 0..20 {
-        assert!(wait_of(&attempt(&world, "alice", "wrong").expect_problem(429, "throttled")) <= first);
+        assert!(
+            wait_of(&attempt(&world, "alice", "wrong").expect_problem(429, "throttled")) <= first
+        );
     }
 }

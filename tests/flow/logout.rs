@@ -41,9 +41,21 @@ fn either_token_is_enough_even_when_it_has_expired() {
         let by_cookie = world.logged_in("alice");
         let by_bearer = world.logged_in("alice");
         world.clock().advance(Duration::from_secs(hours * 3600));
-        by_cookie.bare("POST", "/accounts/logout").header("X-CSRFTOKEN", &by_cookie.csrf_token).send().expect(204);
-        world.request("POST", "/accounts/logout").bearer(&by_bearer.access_token).send().expect(204);
-        assert_eq!(world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(), "0", "after {hours} hours");
+        by_cookie
+            .bare("POST", "/accounts/logout")
+            .header("X-CSRFTOKEN", &by_cookie.csrf_token)
+            .send()
+            .expect(204);
+        world
+            .request("POST", "/accounts/logout")
+            .bearer(&by_bearer.access_token)
+            .send()
+            .expect(204);
+        assert_eq!(
+            world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(),
+            "0",
+            "after {hours} hours"
+        );
     }
 }
 
@@ -55,9 +67,17 @@ fn a_logout_is_idempotent() {
     let again = browser.clone();
     browser.logout().expect(204);
     browser.logout().expect(204);
-    again.bare("POST", "/accounts/logout").header("X-CSRFTOKEN", &again.csrf_token).send().expect(204);
+    again
+        .bare("POST", "/accounts/logout")
+        .header("X-CSRFTOKEN", &again.csrf_token)
+        .send()
+        .expect(204);
     world.request("POST", "/accounts/logout").send().expect(204);
-    world.request("POST", "/accounts/logout").header("Cookie", "refreshtoken=garbage").send().expect(204);
+    world
+        .request("POST", "/accounts/logout")
+        .header("Cookie", "refreshtoken=garbage")
+        .send()
+        .expect(204);
 }
 
 #[test]
@@ -65,7 +85,10 @@ fn a_stale_header_beside_a_good_cookie_does_not_keep_the_session_alive() {
     let world = World::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
-    let request = browser.bare("POST", "/accounts/logout").bearer("stale").header("X-CSRFTOKEN", &browser.csrf_token);
+    let request = browser
+        .bare("POST", "/accounts/logout")
+        .bearer("stale")
+        .header("X-CSRFTOKEN", &browser.csrf_token);
     request.send().expect(204);
     browser.refresh().expect_problem(401, "session_revoked");
 }
@@ -77,8 +100,16 @@ fn a_forged_token_ends_nothing() {
     let browser = world.logged_in("alice");
     let forge = Forge::of(&world);
     let claims = countersign_e2e::claims_of(&browser.access_token);
-    world.request("POST", "/accounts/logout").bearer(&forge.hs256(&claims, forge.public_key())).send().expect_problem(401, "token_invalid");
-    world.request("POST", "/accounts/logout").json(&json!({"refresh_token": "a.b.c"})).send().expect_problem(401, "refresh_token_invalid");
+    world
+        .request("POST", "/accounts/logout")
+        .bearer(&forge.hs256(&claims, forge.public_key()))
+        .send()
+        .expect_problem(401, "token_invalid");
+    world
+        .request("POST", "/accounts/logout")
+        .json(&json!({"refresh_token": "a.b.c"}))
+        .send()
+        .expect_problem(401, "refresh_token_invalid");
     browser.get("/accounts/profile").expect(200);
 }
 
@@ -86,7 +117,8 @@ fn a_forged_token_ends_nothing() {
 fn a_form_of_another_site_clears_no_cookies() {
     let world = World::start();
     world.user("alice");
-    let refused = world.request("POST", "/accounts/logout").header("Origin", "https://evil.example").send();
+    let refused =
+        world.request("POST", "/accounts/logout").header("Origin", "https://evil.example").send();
     assert_eq!(refused.all("set-cookie").count(), 0);
     refused.expect_problem(403, "csrf_failed");
 }
@@ -96,7 +128,8 @@ fn a_logout_ends_this_session_and_no_other() {
     let world = World::start();
     world.user("alice");
     world.user("bob");
-    let (mut here, mut there, bob) = (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
+    let (mut here, mut there, bob) =
+        (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
     let mut native = world.native();
     native.login("alice").expect(200);
     here.logout().expect(204);

@@ -11,7 +11,10 @@ fn world() -> (World, i64) {
          INSERT INTO permissions (app, codename) SELECT 'warehouse', 'change_stock_' || n FROM n",
     );
     world.sql("INSERT INTO groups (name) VALUES ('everything')");
-    world.sql("INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, permissions WHERE app = 'warehouse'");
+    world.sql(
+        "INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, \
+        permissions WHERE app = 'warehouse'",
+    );
     (world, alice)
 }
 
@@ -20,7 +23,11 @@ fn may_everything(world: &World, user: i64) {
 }
 
 /// It says what is wrong, and whose turn it is.
-fn expect_refusal(world: &World, browser: &mut Browser, attempt: impl FnOnce(&mut Browser) -> countersign_e2e::Response) {
+fn expect_refusal(
+    world: &World,
+    browser: &mut Browser,
+    attempt: impl FnOnce(&mut Browser) -> countersign_e2e::Response,
+) {
     let answer = attempt(browser).expect_problem(503, "unavailable");
     assert!(answer.text_at("detail").contains("8192"), "{}", answer.text());
     assert!(answer.header("retry-after").is_some());
@@ -47,7 +54,9 @@ fn a_session_whose_user_was_given_too_much_goes_on_when_it_is_mended() {
     may_everything(&world, alice);
     // A database shell's change is felt within a second.
     countersign_e2e::eventually("she may everything", || {
-        browser.get("/accounts/profile").json()["user"]["permissions"].as_array().is_some_and(|list| list.len() == 500)
+        browser.get("/accounts/profile").json()["user"]["permissions"]
+            .as_array()
+            .is_some_and(|list| list.len() == 500)
     });
     expect_refusal(&world, &mut browser, Browser::refresh);
     world.sql("DELETE FROM user_groups");

@@ -12,14 +12,21 @@ fn a_native_client_lives_without_cookies_and_without_csrf() {
     assert_eq!(answer.all("set-cookie").count(), 0);
     assert!(answer.json().get("csrf_token").is_none());
     assert!(claims_of(&native.access_token).get("csrf").is_none());
-    native.request("PATCH", "/accounts/profile").json(&json!({"first_name": "A"})).send().expect(200);
+    native
+        .request("PATCH", "/accounts/profile")
+        .json(&json!({"first_name": "A"}))
+        .send()
+        .expect(200);
     let first = native.refresh_token.clone();
     let answer = native.refresh().expect(200);
     assert_eq!(answer.all("set-cookie").count(), 0);
     assert_ne!(native.refresh_token, first);
-    let sessions = native.request("GET", "/accounts/sessions").send().expect(200).json()["sessions"].clone();
+    let sessions =
+        native.request("GET", "/accounts/sessions").send().expect(200).json()["sessions"].clone();
     assert_eq!(sessions[0]["transport"], "body");
-    let logout = world.request("POST", "/accounts/logout").json(&json!({"refresh_token": native.refresh_token}));
+    let logout = world
+        .request("POST", "/accounts/logout")
+        .json(&json!({"refresh_token": native.refresh_token}));
     logout.send().expect(204);
     native.request("GET", "/accounts/profile").send().expect_problem(401, "session_revoked");
     native.refresh().expect_problem(401, "session_revoked");
@@ -36,7 +43,9 @@ fn a_token_of_one_kind_is_refused_on_the_others_path() {
     browser.cookies.insert("refreshtoken".to_owned(), native.refresh_token.clone());
     browser.refresh().expect_problem(403, "csrf_failed");
     browser.bare("GET", "/accounts/csrf").send().expect_problem(401, "refresh_token_invalid");
-    let as_native = world.request("POST", "/accounts/refresh").json(&json!({"refresh_token": own.refresh_token()}));
+    let as_native = world
+        .request("POST", "/accounts/refresh")
+        .json(&json!({"refresh_token": own.refresh_token()}));
     as_native.send().expect_problem(401, "refresh_token_invalid");
     native.refresh().expect(200);
     let mut own = own;
@@ -45,18 +54,34 @@ fn a_token_of_one_kind_is_refused_on_the_others_path() {
 
 #[test]
 fn a_page_cannot_ask_for_the_native_kind_unless_its_origin_is_a_packaged_apps() {
-    let world = World::builder().set("native_origins", "capacitor://localhost").set("allow_origins", "https://app.example.com").start();
+    let world = World::builder()
+        .set("native_origins", "capacitor://localhost")
+        .set("allow_origins", "https://app.example.com")
+        .start();
     world.user("alice");
     let login = |transport: &str| {
-        world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": PASSWORD, "transport": transport}))
+        world
+            .request("POST", "/accounts/login")
+            .json(&json!({"username": "alice", "password": PASSWORD, "transport": transport}))
     };
     let own = format!("http://localhost:{}", world.address().port());
-    for (header, value) in [("Origin", own.as_str()), ("Origin", "https://app.example.com"), ("Sec-Fetch-Site", "same-origin")] {
+    for (header, value) in [
+        ("Origin", own.as_str()),
+        ("Origin", "https://app.example.com"),
+        ("Sec-Fetch-Site", "same-origin"),
+    ] {
         login("body").header(header, value).send().expect_problem(403, "csrf_failed");
         login("cookie").header(header, value).send().expect(200);
     }
-    let answer = login("body").header("Origin", "capacitor://localhost").header("Sec-Fetch-Site", "cross-site").send().expect(200);
-    login("cookie").header("Origin", "capacitor://localhost").send().expect_problem(403, "csrf_failed");
+    let answer = login("body")
+        .header("Origin", "capacitor://localhost")
+        .header("Sec-Fetch-Site", "cross-site")
+        .send()
+        .expect(200);
+    login("cookie")
+        .header("Origin", "capacitor://localhost")
+        .send()
+        .expect_problem(403, "csrf_failed");
     let refresh = |origin: &str| {
         let body = json!({"refresh_token": answer.text_at("refresh_token")});
         world.request("POST", "/accounts/refresh").header("Origin", origin).json(&body).send()

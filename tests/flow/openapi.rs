@@ -33,8 +33,13 @@ fn the_document_names_every_endpoint_and_no_other() {
     }
     assert_eq!(named, ENDPOINTS.len());
     for (path, method) in ENDPOINTS {
-        let answer = world.request(&method.to_uppercase(), &path.replace("{id}", "0000000000000001")).send();
-        assert!(![404, 405].contains(&answer.status) || path.contains("{id}"), "{method} {path}: {}", answer.text());
+        let answer =
+            world.request(&method.to_uppercase(), &path.replace("{id}", "0000000000000001")).send();
+        assert!(
+            ![404, 405].contains(&answer.status) || path.contains("{id}"),
+            "{method} {path}: {}",
+            answer.text()
+        );
     }
 }
 
@@ -50,7 +55,10 @@ fn the_document_says_how_a_body_can_be_refused() {
         bodies += 1;
         for status in ["400", "408", "413", "415"] {
             let content = &operation["responses"][status]["content"]["application/problem+json"];
-            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}: {status}");
+            assert_eq!(
+                content["schema"]["$ref"], "#/components/schemas/Problem",
+                "{method} {path}: {status}"
+            );
         }
     }
     assert_eq!(bodies, 6);
@@ -66,7 +74,10 @@ fn the_page_can_be_read_without_its_script_and_needs_nothing_from_elsewhere() {
     for (path, _) in ENDPOINTS {
         assert!(html.contains(path), "{path}");
     }
-    assert!(html.contains("keep_current") && html.contains("invalid_credentials"), "fields and answers are shown");
+    assert!(
+        html.contains("keep_current") && html.contains("invalid_credentials"),
+        "fields and answers are shown"
+    );
     for file in ["/docs/docs.css", "/docs/try.js"] {
         assert_eq!(html.matches(file).count(), 1, "{file}");
         let text = world.get(file).expect(200).text();
@@ -85,17 +96,37 @@ fn every_operation_can_be_tried_with_what_it_takes() {
     let document = world.get("/openapi.json").expect(200).json();
     let html = world.get("/docs").expect(200).text();
     for (path, method) in ENDPOINTS {
-        let begins = format!("<form class=\"try\" data-method=\"{}\" data-path=\"{path}\"", method.to_uppercase());
-        let (_, rest) = html.split_once(&begins).unwrap_or_else(|| panic!("{method} {path} cannot be tried"));
+        let begins = format!(
+            "<form class=\"try\" data-method=\"{}\" data-path=\"{path}\"",
+            method.to_uppercase()
+        );
+        let (_, rest) =
+            html.split_once(&begins).unwrap_or_else(|| panic!("{method} {path} cannot be tried"));
         let form = rest.split("</form>").next().unwrap();
         let operation = &document["paths"][path][method];
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let (place, name) = (parameter["in"].as_str().unwrap(), parameter["name"].as_str().unwrap());
-            assert!(form.contains(&format!("data-in=\"{place}\" name=\"{name}\"")), "{path}: {name} in {place}");
-            assert_eq!(place == "path", path.contains(&format!("{{{name}}}")), "{path}: {name} in {place}");
+            let (place, name) =
+                (parameter["in"].as_str().unwrap(), parameter["name"].as_str().unwrap());
+            assert!(
+                form.contains(&format!("data-in=\"{place}\" name=\"{name}\"")),
+                "{path}: {name} in {place}"
+            );
+            assert_eq!(
+                place == "path",
+                path.contains(&format!("{{{name}}}")),
+                "{path}: {name} in {place}"
+            );
         }
-        assert_eq!(form.contains("<textarea"), operation.get("requestBody").is_some(), "{method} {path}");
-        assert_eq!(form.contains("name=\"Authorization\""), operation.get("security").is_some(), "{method} {path}");
+        assert_eq!(
+            form.contains("<textarea"),
+            operation.get("requestBody").is_some(),
+            "{method} {path}"
+        );
+        assert_eq!(
+            form.contains("name=\"Authorization\""),
+            operation.get("security").is_some(),
+            "{method} {path}"
+        );
     }
 }
 
@@ -105,11 +136,17 @@ fn the_endpoints_stand_where_they_were_put() {
     world.get("/api/v1/auth/profile").expect_problem(401, "not_authenticated");
     world.get("/accounts/profile").expect_problem(404, "not_found");
     let document = world.get("/openapi.json").json();
-    assert!(document["paths"].get("/api/v1/auth/login").is_some() && document["paths"].get("/accounts/login").is_none());
+    assert!(
+        document["paths"].get("/api/v1/auth/login").is_some()
+            && document["paths"].get("/accounts/login").is_none()
+    );
     world.user("alice");
-    let login =
-        world.request("POST", "/api/v1/auth/login").json(&serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD}));
-    assert!(login.send().expect(200).set_cookie("devicetoken").unwrap().contains("Path=/api/v1/auth;"));
+    let login = world
+        .request("POST", "/api/v1/auth/login")
+        .json(&serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD}));
+    assert!(
+        login.send().expect(200).set_cookie("devicetoken").unwrap().contains("Path=/api/v1/auth;")
+    );
 }
 
 #[test]
@@ -122,7 +159,10 @@ fn the_document_speaks_of_http_and_not_of_rust() {
             assert!(!text.contains(never), "{never}");
         }
     }
-    assert!(page.contains("for native clients: the refresh token then comes in the body"), "what is said of the field itself");
+    assert!(
+        page.contains("for native clients: the refresh token then comes in the body"),
+        "what is said of the field itself"
+    );
 }
 
 #[test]

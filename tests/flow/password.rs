@@ -6,7 +6,10 @@ use serde_json::json;
 const NEW: &str = "an entirely new passphrase";
 
 fn change(browser: &Browser, old: &str, new: &str) -> Response {
-    browser.request("POST", "/accounts/password").json(&json!({"old_password": old, "new_password": new})).send()
+    browser
+        .request("POST", "/accounts/password")
+        .json(&json!({"old_password": old, "new_password": new}))
+        .send()
 }
 
 #[test]
@@ -16,7 +19,10 @@ fn a_new_password_ends_the_other_sessions_and_their_access_tokens_and_keeps_this
     let (mut here, mut there) = (world.logged_in("alice"), world.logged_in("alice"));
     change(&here, PASSWORD, NEW).expect(204);
     there.get("/accounts/profile").expect_problem(401, "session_revoked");
-    assert_eq!(there.refresh().expect_problem(401, "session_revoked").json()["reason"], "password_changed");
+    assert_eq!(
+        there.refresh().expect_problem(401, "session_revoked").json()["reason"],
+        "password_changed"
+    );
     here.get("/accounts/profile").expect(200);
     here.refresh().expect(200);
     world.browser().login("alice").expect_problem(401, "invalid_credentials");
@@ -73,8 +79,13 @@ fn a_weak_new_password_is_refused_with_every_reason() {
     let world = World::start();
     world.user("alice");
     let browser = world.logged_in("alice");
-    for (weak, reasons) in [("12345", 3), ("password", 1), ("alice@example.com", 1), ("84629173", 1), ("short", 1)] {
-        let errors = change(&browser, PASSWORD, weak).expect_problem(400, "validation_error").json()["errors"]["new_password"].clone();
+    for (weak, reasons) in
+        [("12345", 3), ("password", 1), ("alice@example.com", 1), ("84629173", 1), ("short", 1)]
+    {
+        let errors = change(&browser, PASSWORD, weak)
+            .expect_problem(400, "validation_error")
+            .json()["errors"]["new_password"]
+            .clone();
         assert_eq!(errors.as_array().map(Vec::len), Some(reasons), "{weak}: {errors}");
     }
     world.logged_in("alice");
@@ -107,12 +118,23 @@ fn a_change_that_is_refused_changes_nothing() {
         (json!({"old_password": PASSWORD}), &["new_password"]),
         (json!({"old_password": PASSWORD, "new_password": 5}), &["new_password"]),
         (json!({"old_password": PASSWORD, "new_password": ""}), &["new_password"]),
-        (json!({"old_password": PASSWORD, "new_password": "a nul\u{0} in the middle"}), &["new_password"]),
+        (
+            json!({"old_password": PASSWORD, "new_password": "a nul\u{0} in the middle"}),
+            &["new_password"],
+        ),
         (json!({"old_password": PASSWORD, "new_password": long}), &["new_password"]),
         (json!({"old_password": "wrong", "new_password": NEW}), &["old_password"]),
     ] {
-        let refused = here.request("POST", "/accounts/password").json(&body).send().expect_problem(400, "validation_error");
-        assert_eq!(refused.json()["errors"].as_object().unwrap().keys().collect::<Vec<_>>(), fields, "{body}");
+        let refused = here
+            .request("POST", "/accounts/password")
+            .json(&body)
+            .send()
+            .expect_problem(400, "validation_error");
+        assert_eq!(
+            refused.json()["errors"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            fields,
+            "{body}"
+        );
     }
     assert_eq!(world.sql("SELECT password FROM users"), before);
     there.get("/accounts/profile").expect(200);

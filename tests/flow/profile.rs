@@ -30,7 +30,10 @@ fn the_profile_has_the_fields_of_djangos_user() {
         "username",
     ];
     assert_eq!(fields, expected);
-    assert_eq!((&user["id"], &user["username"], &user["email"]), (&json!(id), &json!("alice"), &json!("alice@example.com")));
+    assert_eq!(
+        (&user["id"], &user["username"], &user["email"]),
+        (&json!(id), &json!("alice"), &json!("alice@example.com"))
+    );
 }
 
 #[test]
@@ -38,12 +41,21 @@ fn a_superusers_profile_lists_every_permission_there_is_and_the_token_what_was_g
     let world = World::builder().set("extra_claims", "permissions,is_superuser").start();
     world.superuser("root");
     world.user("alice");
-    let every: Vec<String> = world.sql("SELECT app || '.' || codename FROM permissions ORDER BY 1").lines().map(str::to_owned).collect();
+    let every: Vec<String> = world
+        .sql("SELECT app || '.' || codename FROM permissions ORDER BY 1")
+        .lines()
+        .map(str::to_owned)
+        .collect();
     assert!(every.contains(&"auth.change_user".to_owned()), "{every:?}");
     let mut browser = world.browser();
     let login = browser.login("root").expect(200).json();
     let profile = browser.get("/accounts/profile").expect(200).json();
-    let patched = browser.request("PATCH", "/accounts/profile").json(&json!({"first_name": "R"})).send().expect(200).json();
+    let patched = browser
+        .request("PATCH", "/accounts/profile")
+        .json(&json!({"first_name": "R"}))
+        .send()
+        .expect(200)
+        .json();
     let again = browser.get("/accounts/profile").expect(200).json();
     for shown in [&login, &profile, &patched, &again] {
         assert_eq!(shown["user"]["permissions"], json!(every));
@@ -65,9 +77,15 @@ fn own_fields_change_and_others_never() {
     );
     let user = answer.expect(200).json()["user"].clone();
     assert_eq!((&user["first_name"], &user["email"]), (&json!("Alíce"), &json!("New@example.com")));
-    assert_eq!((&user["is_staff"], &user["is_superuser"], &user["is_active"]), (&json!(false), &json!(false), &json!(true)));
+    assert_eq!(
+        (&user["is_staff"], &user["is_superuser"], &user["is_active"]),
+        (&json!(false), &json!(false), &json!(true))
+    );
     assert_eq!(user["groups"], json!([]));
-    assert_eq!(world.logged_in("alice").get("/accounts/profile").json()["user"]["first_name"], "Alíce");
+    assert_eq!(
+        world.logged_in("alice").get("/accounts/profile").json()["user"]["first_name"],
+        "Alíce"
+    );
 }
 
 #[test]
@@ -87,8 +105,13 @@ fn what_is_wrong_with_each_field_is_told_at_once() {
         (json!({"first_name": null}), &["first_name"]),
         (json!({"first_name": "a\u{0}b"}), &["first_name"]),
     ] {
-        let errors = patch(&world, &body).expect_problem(400, "validation_error").json()["errors"].clone();
-        assert_eq!(errors.as_object().unwrap().keys().collect::<Vec<_>>(), fields, "{body}: {errors}");
+        let errors =
+            patch(&world, &body).expect_problem(400, "validation_error").json()["errors"].clone();
+        assert_eq!(
+            errors.as_object().unwrap().keys().collect::<Vec<_>>(),
+            fields,
+            "{body}: {errors}"
+        );
     }
     assert_eq!(patch(&world, &json!({})).expect(200).json()["user"]["username"], "alice");
 }
@@ -109,27 +132,42 @@ fn a_change_by_an_operator_is_felt_in_the_next_moment() {
     let browser = world.logged_in("alice");
     browser.get("/accounts/profile").expect(200);
     world.sql("UPDATE users SET is_staff = 1, first_name = 'Changed'");
-    eventually("the row is read again", || browser.get("/accounts/profile").json()["user"]["first_name"] == "Changed");
+    eventually("the row is read again", || {
+        browser.get("/accounts/profile").json()["user"]["first_name"] == "Changed"
+    });
     world.sql("INSERT INTO groups (name) VALUES ('editors')");
     world.sql("INSERT INTO permissions (app, codename) VALUES ('blog', 'add_post')");
     world.sql("INSERT INTO user_groups SELECT users.id, groups.id FROM users, groups");
-    eventually("the group is known", || browser.get("/accounts/profile").json()["user"]["groups"] == json!(["editors"]));
-    world.sql("INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, permissions WHERE app = 'blog'");
-    eventually("the permission is known", || browser.get("/accounts/profile").json()["user"]["permissions"] == json!(["blog.add_post"]));
+    eventually("the group is known", || {
+        browser.get("/accounts/profile").json()["user"]["groups"] == json!(["editors"])
+    });
+    world.sql(
+        "INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, \
+        permissions WHERE app = 'blog'",
+    );
+    eventually("the permission is known", || {
+        browser.get("/accounts/profile").json()["user"]["permissions"] == json!(["blog.add_post"])
+    });
 }
 
 #[test]
 fn a_user_whom_an_operator_turns_out_is_out_in_the_next_moment() {
-    for command in [&["user", "deactivate", "alice"][..], &["user", "delete", "alice", "--noinput"]] {
+    for command in [&["user", "deactivate", "alice"][..], &["user", "delete", "alice", "--noinput"]]
+    {
         let world = World::start();
         world.user("alice");
         world.user("bob");
         let (browser, bob) = (world.logged_in("alice"), world.logged_in("bob"));
         browser.get("/accounts/profile").expect(200);
         world.cli(command).ok();
-        eventually(&format!("{command:?} is felt"), || browser.get("/accounts/profile").status == 401);
+        eventually(&format!("{command:?} is felt"), || {
+            browser.get("/accounts/profile").status == 401
+        });
         let code = browser.get("/accounts/profile").problem_code();
-        assert!(matches!(code.as_deref(), Some("session_revoked" | "user_inactive")), "{command:?}: {code:?}");
+        assert!(
+            matches!(code.as_deref(), Some("session_revoked" | "user_inactive")),
+            "{command:?}: {code:?}"
+        );
         world.browser().login("alice").expect_problem(401, "invalid_credentials");
         bob.get("/accounts/profile").expect(200);
     }

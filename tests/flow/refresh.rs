@@ -120,13 +120,19 @@ fn a_row_that_went_back_in_time_heals_and_is_reported() {
         browser.refresh().expect(200);
     }
     world.sql(&format!(
-        "UPDATE sessions SET generation = {}, current_jti = x'{}', current_iat = {}, current_since = {}, race_credit = {}",
+        "UPDATE sessions SET generation = {}, current_jti = x'{}', current_iat = {}, current_since \
+         = {}, race_credit = {}",
         old[0], old[1], old[2], old[3], old[4]
     ));
     world.clock().advance(5 * MINUTE);
     browser.refresh().expect(200);
     browser.refresh().expect(200);
-    assert_eq!(world.sql("SELECT kind FROM audit_events WHERE kind IN ('token_theft', 'state_rollback')").trim(), "state_rollback");
+    assert_eq!(
+        world
+            .sql("SELECT kind FROM audit_events WHERE kind IN ('token_theft', 'state_rollback')")
+            .trim(),
+        "state_rollback"
+    );
 }
 
 #[test]
@@ -178,7 +184,10 @@ fn an_authorization_header_of_any_kind_does_not_block_a_refresh() {
     world.user("alice");
     for header in ["Bearer expired.or.forged", "Basic dXNlcjpwYXNz", "", "x"] {
         let mut browser = world.logged_in("alice");
-        let request = browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token).header("Authorization", header);
+        let request = browser
+            .bare("POST", "/accounts/refresh")
+            .header("X-CSRFTOKEN", &browser.csrf_token)
+            .header("Authorization", header);
         browser.send(&request).expect(200);
     }
 }
@@ -203,7 +212,9 @@ fn a_user_deactivated_in_a_database_shell_gets_no_more_tokens() {
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.sql("UPDATE users SET is_active = 0");
-    eventually("the change is felt", || browser.refresh().problem_code().as_deref() == Some("user_inactive"));
+    eventually("the change is felt", || {
+        browser.refresh().problem_code().as_deref() == Some("user_inactive")
+    });
     browser.get("/accounts/profile").expect_problem(401, "user_inactive");
     world.sql("UPDATE users SET is_active = 1");
     eventually("the change is felt", || browser.refresh().status == 200);
@@ -211,7 +222,8 @@ fn a_user_deactivated_in_a_database_shell_gets_no_more_tokens() {
 
 #[test]
 fn an_answer_that_came_late_and_lay_in_the_jar_for_an_hour_is_forgiven() {
-    // Two tabs refresh within a quarter of a minute; the slower answer overwrites the newer cookie, and is next sent an hour later.
+    // Two tabs refresh within a quarter of a minute; the slower answer overwrites the newer cookie,
+    // and is next sent an hour later.
     for (between_mints, code) in [(15, None), (40, Some("refresh_token_reused"))] {
         let world = World::builder().virtual_time().start();
         world.user("alice");
@@ -229,7 +241,12 @@ fn an_answer_that_came_late_and_lay_in_the_jar_for_an_hour_is_forgiven() {
         }
         world.clock().advance(60 * MINUTE);
         let answer = late.clone().refresh();
-        assert_eq!(answer.problem_code().as_deref(), code, "minted {between_mints} s apart: {}", answer.text());
+        assert_eq!(
+            answer.problem_code().as_deref(),
+            code,
+            "minted {between_mints} s apart: {}",
+            answer.text()
+        );
     }
 }
 
@@ -249,14 +266,19 @@ fn a_request_is_late_for_as_long_as_the_window_says() {
         world.clock().advance(5 * MINUTE);
         let mut late = browser.clone();
         browser.refresh().expect(200);
-        // Minted long before it was used, so that only the time of the step past it can forgive; and there
-        // is no credit for a browser that died.
+        // Minted long before it was used, so that only the time of the step past it can forgive;
+        // and there is no credit for a browser that died.
         world.clock().advance(5 * MINUTE);
         browser.refresh().expect(200);
         world.sql("UPDATE sessions SET race_credit = 5");
         world.clock().advance(Duration::from_secs(late_by));
         let answer = late.refresh();
-        assert_eq!(answer.problem_code().as_deref(), code, "{late_by} s late in a window of {window}: {}", answer.text());
+        assert_eq!(
+            answer.problem_code().as_deref(),
+            code,
+            "{late_by} s late in a window of {window}: {}",
+            answer.text()
+        );
     }
 }
 
@@ -305,8 +327,14 @@ fn a_thief_who_keeps_in_step_with_his_victim_is_found_by_the_eighth_generation()
         assert!(generations <= 8, "the thief is still in after {generations} generations");
         world.clock().advance(5 * MINUTE);
     }
-    assert_eq!(victim.refresh().expect_problem(401, "session_revoked").json()["reason"], "token_theft");
-    assert_eq!(thief.refresh().expect_problem(401, "session_revoked").json()["reason"], "token_theft");
+    assert_eq!(
+        victim.refresh().expect_problem(401, "session_revoked").json()["reason"],
+        "token_theft"
+    );
+    assert_eq!(
+        thief.refresh().expect_problem(401, "session_revoked").json()["reason"],
+        "token_theft"
+    );
 }
 
 #[test]
@@ -331,7 +359,10 @@ fn a_thief_busier_than_his_victim_is_found_within_eight_of_her_refreshes() {
         };
         assert!(his >= 15, "found by {found} after {his}");
         for mut party in [victim, thief] {
-            assert_eq!(party.refresh().expect_problem(401, "session_revoked").json()["reason"], "token_theft");
+            assert_eq!(
+                party.refresh().expect_problem(401, "session_revoked").json()["reason"],
+                "token_theft"
+            );
         }
     });
 }
@@ -403,9 +434,13 @@ fn a_theft_is_told_once_and_ends_one_session() {
         attempts.into_iter().map(|attempt| attempt.join().unwrap()).collect()
     });
     codes.sort_unstable();
-    let expected: Vec<&str> = ["refresh_token_reused"].into_iter().chain(["session_revoked"; 19]).collect();
+    let expected: Vec<&str> =
+        ["refresh_token_reused"].into_iter().chain(["session_revoked"; 19]).collect();
     assert_eq!(codes, expected);
-    assert_eq!(world.sql("SELECT count(*) FROM audit_events WHERE kind = 'token_theft'").trim(), "1");
+    assert_eq!(
+        world.sql("SELECT count(*) FROM audit_events WHERE kind = 'token_theft'").trim(),
+        "1"
+    );
     browser.get("/accounts/profile").expect_problem(401, "session_revoked");
     other.get("/accounts/profile").expect(200);
 }
@@ -419,18 +454,35 @@ fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
         }),
         ("logout", |world, own| {
             let id = claims_of(&own.access_token)["sid"].as_str().unwrap().to_owned();
-            world.logged_in("alice").request("DELETE", &format!("/accounts/sessions/{id}")).send().expect(204);
+            world
+                .logged_in("alice")
+                .request("DELETE", &format!("/accounts/sessions/{id}"))
+                .send()
+                .expect(204);
         }),
         ("logout_all", |world, _| {
             world.logged_in("alice").request("POST", "/accounts/logout-all").send().expect(204);
         }),
         ("password_changed", |world, _| {
-            let change = json!({"old_password": PASSWORD, "new_password": "an entirely new passphrase"});
-            world.logged_in("alice").request("POST", "/accounts/password").json(&change).send().expect(204);
+            let change =
+                json!({"old_password": PASSWORD, "new_password": "an entirely new passphrase"});
+            world
+                .logged_in("alice")
+                .request("POST", "/accounts/password")
+                .json(&change)
+                .send()
+                .expect(204);
         }),
         ("password_changed", |world, _| {
             let mut change = world.command(&["changepassword", "alice", "--noinput"]);
-            assert!(change.env("COUNTERSIGN_PASSWORD", "an entirely new passphrase").output().unwrap().status.success());
+            assert!(
+                change
+                    .env("COUNTERSIGN_PASSWORD", "an entirely new passphrase")
+                    .output()
+                    .unwrap()
+                    .status
+                    .success()
+            );
         }),
         ("admin", |world, _| {
             world.cli(&["session", "revoke", "--user", "alice"]).ok();
@@ -449,15 +501,26 @@ fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
         end(&world, &browser.clone());
         let refused = browser.refresh();
         assert_eq!(refused.all("set-cookie").count(), 0, "row {row}, {reason}");
-        assert_eq!(refused.problem_code().as_deref(), Some("session_revoked"), "row {row}, {reason}: {}", refused.text());
+        assert_eq!(
+            refused.problem_code().as_deref(),
+            Some("session_revoked"),
+            "row {row}, {reason}: {}",
+            refused.text()
+        );
         assert_eq!(refused.json()["reason"], reason, "row {row}");
-        eventually(&format!("the access token is dead too (row {row}, {reason})"), || browser.get("/accounts/profile").status == 401);
+        eventually(&format!("the access token is dead too (row {row}, {reason})"), || {
+            browser.get("/accounts/profile").status == 401
+        });
     }
 }
 
 #[test]
 fn no_refresh_token_outlives_its_session() {
-    let world = World::builder().set("session_idle", "7d").set("session_absolute", "10d").virtual_time().start();
+    let world = World::builder()
+        .set("session_idle", "7d")
+        .set("session_absolute", "10d")
+        .virtual_time()
+        .start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let end = claims_of(browser.refresh_token())["iat"].as_u64().unwrap() + 10 * 24 * 3600;
@@ -471,7 +534,11 @@ fn no_refresh_token_outlives_its_session() {
         let (issued, expires) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
         assert_eq!(expires, end.min(issued + 7 * 24 * 3600), "at turn {day}");
         for name in ["refreshtoken", "csrftoken"] {
-            assert_eq!(max_age_of(answer.set_cookie(name).unwrap()), expires - issued, "{name} at turn {day}");
+            assert_eq!(
+                max_age_of(answer.set_cookie(name).unwrap()),
+                expires - issued,
+                "{name} at turn {day}"
+            );
         }
         world.clock().advance(3 * 24 * 60 * MINUTE);
     }
@@ -493,7 +560,8 @@ fn one_sessions_hurry_does_not_slow_another() {
     hurried.get("/accounts/profile").expect(200);
 }
 
-/// The same on SQLite and on PostgreSQL, with a user alice, and a clock that is told what time it is.
+/// The same on SQLite and on PostgreSQL, with a user alice, and a clock that is told what time it
+/// is.
 fn on_both_stores(promise: impl Fn(&World)) {
     for url in [None, Some(Cluster::shared().database())] {
         let world = World::builder().virtual_time();

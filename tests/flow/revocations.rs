@@ -11,11 +11,17 @@ use serde_json::Value;
 /// The list's claims, its signature checked with the published key.
 fn verified(world: &World, answer: &Response) -> Value {
     assert_eq!(answer.header("content-type"), Some("application/jwt"));
-    let jwk = serde_json::from_value(world.get("/.well-known/jwks.json").json()["keys"][0].clone()).unwrap();
+    let jwk = serde_json::from_value(world.get("/.well-known/jwks.json").json()["keys"][0].clone())
+        .unwrap();
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
-    let list = jsonwebtoken::decode::<Value>(answer.text(), &DecodingKey::from_jwk(&jwk).unwrap(), &validation).unwrap();
+    let list = jsonwebtoken::decode::<Value>(
+        answer.text(),
+        &DecodingKey::from_jwk(&jwk).unwrap(),
+        &validation,
+    )
+    .unwrap();
     assert_eq!(list.header.typ.as_deref(), Some("rl+jwt"));
     assert!(list.claims["exp"].as_u64() > list.claims["iat"].as_u64());
     list.claims
@@ -23,7 +29,10 @@ fn verified(world: &World, answer: &Response) -> Value {
 
 fn sids(list: &Value) -> Vec<String> {
     let bytes = URL_SAFE_NO_PAD.decode(list["sids"].as_str().unwrap()).unwrap();
-    bytes.chunks(8).map(|id| format!("{:016x}", u64::from_be_bytes(id.try_into().unwrap()))).collect()
+    bytes
+        .chunks(8)
+        .map(|id| format!("{:016x}", u64::from_be_bytes(id.try_into().unwrap())))
+        .collect()
 }
 
 #[test]
@@ -55,9 +64,14 @@ fn who_knows_a_cursor_gets_what_is_new_and_who_knows_a_wrong_one_everything() {
     let world = World::start();
     world.user("alice");
     world.logged_in("alice").logout().expect(204);
-    let cursor = verified(&world, &world.get("/.well-known/revocations"))["cursor"].as_str().unwrap().to_owned();
+    let cursor = verified(&world, &world.get("/.well-known/revocations"))["cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     world.logged_in("alice").logout().expect(204);
-    let since = |cursor: &str| verified(&world, &world.get(&format!("/.well-known/revocations?since={cursor}")));
+    let since = |cursor: &str| {
+        verified(&world, &world.get(&format!("/.well-known/revocations?since={cursor}")))
+    };
     let news = since(&cursor);
     assert_eq!((sids(&news).len(), &news["full"]), (1, &Value::Bool(false)));
     let nothing = since(news["cursor"].as_str().unwrap());
@@ -73,7 +87,9 @@ fn an_unchanged_list_is_not_sent_twice() {
     let world = World::builder().virtual_time().start();
     world.user("alice");
     world.logged_in("alice").logout().expect(204);
-    let ask = |tag: &str| world.request("GET", "/.well-known/revocations").header("If-None-Match", tag).send();
+    let ask = |tag: &str| {
+        world.request("GET", "/.well-known/revocations").header("If-None-Match", tag).send()
+    };
     let mut tag = world.get("/.well-known/revocations").header("etag").unwrap().to_owned();
     // The list is signed anew every half minute, which may fall between the two.
     if ask(&tag).status == 200 {

@@ -7,13 +7,17 @@ fn a_user_sees_her_own_sessions_and_which_is_this_one() {
     let world = World::start();
     world.user("alice");
     world.user("bob");
-    let (here, _there, _bob) = (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
+    let (here, _there, _bob) =
+        (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
     let sessions = here.get("/accounts/sessions").expect(200).json()["sessions"].clone();
     let sessions = sessions.as_array().unwrap();
     assert_eq!(sessions.len(), 2);
     assert_eq!(sessions.iter().filter(|session| session["current"] == true).count(), 1);
     for session in sessions {
-        assert_eq!((&session["ip"], &session["transport"]), (&"127.0.0.1".into(), &"cookie".into()));
+        assert_eq!(
+            (&session["ip"], &session["transport"]),
+            (&"127.0.0.1".into(), &"cookie".into())
+        );
         for member in ["id", "created_at", "last_used_at", "expires_at", "user_agent", "device"] {
             assert!(session[member].is_string(), "{member} in {session}");
         }
@@ -25,7 +29,8 @@ fn a_user_ends_her_own_sessions_and_nobody_elses() {
     let world = World::start();
     world.user("alice");
     world.user("bob");
-    let (here, there, bob) = (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
+    let (here, there, bob) =
+        (world.logged_in("alice"), world.logged_in("alice"), world.logged_in("bob"));
     let sid = |token: &str| countersign_e2e::claims_of(token)["sid"].as_str().unwrap().to_owned();
     let end = |id: &str| here.request("DELETE", &format!("/accounts/sessions/{id}")).send();
     end(&sid(&bob.access_token)).expect_problem(404, "not_found");
@@ -33,7 +38,9 @@ fn a_user_ends_her_own_sessions_and_nobody_elses() {
     end(&sid(&there.access_token)).expect(204);
     there.get("/accounts/profile").expect_problem(401, "session_revoked");
     end(&sid(&there.access_token)).expect_problem(404, "not_found");
-    for nonsense in ["nonsense", "0000000000000000", "..", "%00", "1'%20OR%20'1'='1", &"a".repeat(5_000)] {
+    for nonsense in
+        ["nonsense", "0000000000000000", "..", "%00", "1'%20OR%20'1'='1", &"a".repeat(5_000)]
+    {
         end(nonsense).expect_problem(404, "not_found");
     }
     end(&sid(&here.access_token)).expect(204);
@@ -46,24 +53,37 @@ fn each_session_says_what_it_was_born_to() {
     world.user("alice");
     let login = |agent: &str, address: &str, transport: &str| {
         let body = serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": transport});
-        let request = world.request("POST", "/accounts/login").header("User-Agent", agent).header("X-Forwarded-For", address);
+        let request = world
+            .request("POST", "/accounts/login")
+            .header("User-Agent", agent)
+            .header("X-Forwarded-For", address);
         request.json(&body).send().expect(200).text_at("access_token")
     };
     login("Phone/1 (iPhone)", "2001:db8::7", "body");
     let token = login("Laptop/2", "192.0.2.7", "cookie");
     let mut ended = world.logged_in("alice");
     ended.logout().expect(204);
-    let answer = world.request("GET", "/accounts/sessions").bearer(&token).send().expect(200).json();
+    let answer =
+        world.request("GET", "/accounts/sessions").bearer(&token).send().expect(200).json();
     let mut seen: Vec<String> = answer["sessions"]
         .as_array()
         .unwrap()
         .iter()
         .map(|session| {
-            ["device", "user_agent", "ip", "transport", "current"].map(|name| session[name].to_string()).join(" ").replace('"', "")
+            ["device", "user_agent", "ip", "transport", "current"]
+                .map(|name| session[name].to_string())
+                .join(" ")
+                .replace('"', "")
         })
         .collect();
     seen.sort_unstable();
-    assert_eq!(seen, ["Laptop/2 Laptop/2 192.0.2.7 cookie true", "something on an iPhone Phone/1 (iPhone) 2001:db8::7 body false",]);
+    assert_eq!(
+        seen,
+        [
+            "Laptop/2 Laptop/2 192.0.2.7 cookie true",
+            "something on an iPhone Phone/1 (iPhone) 2001:db8::7 body false",
+        ]
+    );
 }
 
 #[test]
@@ -76,7 +96,10 @@ fn with_more_sessions_than_a_user_may_have_the_oldest_ends() {
         world.clock().advance(std::time::Duration::from_secs(1));
     }
     browsers[0].get("/accounts/profile").expect_problem(401, "session_revoked");
-    assert_eq!(browsers[0].refresh().expect_problem(401, "session_revoked").json()["reason"], "session_limit");
+    assert_eq!(
+        browsers[0].refresh().expect_problem(401, "session_revoked").json()["reason"],
+        "session_limit"
+    );
     for browser in &mut browsers[1..] {
         browser.get("/accounts/profile").expect(200);
         browser.refresh().expect(200);
@@ -95,8 +118,15 @@ fn the_list_comes_in_pages_the_last_begun_first() {
     let page = |query: &str| browsers[0].get(&format!("/accounts/sessions{query}"));
     let all = page("").expect(200).json();
     assert!(all["next"].is_null());
-    let ids = |page: &serde_json::Value| page["sessions"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect::<Vec<_>>();
-    let mut began: Vec<String> = all["sessions"].as_array().unwrap().iter().map(|one| one["created_at"].to_string()).collect();
+    let ids = |page: &serde_json::Value| {
+        page["sessions"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect::<Vec<_>>()
+    };
+    let mut began: Vec<String> = all["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["created_at"].to_string())
+        .collect();
     began.reverse();
     assert!(began.is_sorted() && all["sessions"][4]["current"] == true, "{all}");
     let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
@@ -108,7 +138,17 @@ fn the_list_comes_in_pages_the_last_begun_first() {
         query = format!("?limit=2&cursor={next}");
     }
     assert_eq!(seen, ids(&all));
-    for wrong in ["limit=0", "limit=101", "limit=", "limit=a", "cursor=", "cursor=a", "cursor=1-0", "limit=1&limit=2", "cursor=%00"] {
+    for wrong in [
+        "limit=0",
+        "limit=101",
+        "limit=",
+        "limit=a",
+        "cursor=",
+        "cursor=a",
+        "cursor=1-0",
+        "limit=1&limit=2",
+        "cursor=%00",
+    ] {
         page(&format!("?{wrong}")).expect_problem(400, "validation_error");
     }
 }

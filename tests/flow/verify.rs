@@ -22,7 +22,10 @@ fn without_a_good_token_the_answer_is_401_and_names_nobody() {
     let mut browser = world.logged_in("alice");
     let kept = browser.clone();
     browser.logout().expect(204);
-    for (answer, code) in [(world.get("/accounts/verify"), "not_authenticated"), (kept.get("/accounts/verify"), "session_revoked")] {
+    for (answer, code) in [
+        (world.get("/accounts/verify"), "not_authenticated"),
+        (kept.get("/accounts/verify"), "session_revoked"),
+    ] {
         assert!(answer.header("x-auth-user-id").is_none());
         answer.expect_problem(401, code);
     }

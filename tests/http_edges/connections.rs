@@ -56,11 +56,18 @@ fn a_busy_connection_outlives_the_deadline_of_a_head() {
 fn neither_a_slow_body_nor_a_slow_answer_is_taken_for_a_slow_head() {
     let world = World::builder().set("header_timeout", "1s").set("body_timeout", "3s").start();
     world.user("alice");
-    let lines = ["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 100"];
+    let lines = [
+        "POST /accounts/login HTTP/1.1",
+        "Host: a",
+        "Content-Type: application/json",
+        "Content-Length: 100",
+    ];
     wire(&world).send(head(&lines)).answer().expect_problem(408, "request_timeout");
     // A locked database is waited for, for longer than a second.
     let lock = Lock::of(&world);
-    let login = world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": PASSWORD}));
+    let login = world
+        .request("POST", "/accounts/login")
+        .json(&json!({"username": "alice", "password": PASSWORD}));
     login.send().expect_problem(503, "unavailable");
     lock.release();
     login.send().expect(200);
@@ -90,12 +97,16 @@ fn a_connection_that_sends_nothing_is_cut() {
 #[test]
 fn a_body_that_does_not_end_is_answered_408() {
     let world = World::builder().set("body_timeout", "1s").start();
-    let begun = |path: &str, rest: &str| head(&[&format!("POST {path} HTTP/1.1"), "Host: a", "Content-Type: application/json", rest]);
+    let begun = |path: &str, rest: &str| {
+        head(&[&format!("POST {path} HTTP/1.1"), "Host: a", "Content-Type: application/json", rest])
+    };
     let mut slow = Vec::new();
     for path in ["/accounts/login", "/accounts/refresh", "/accounts/logout"] {
-        for (rest, body) in
-            [("Content-Length: 100", ""), ("Content-Length: 100", "{\"username\":"), ("Transfer-Encoding: chunked", "5\r\n{\"x\":\r\n")]
-        {
+        for (rest, body) in [
+            ("Content-Length: 100", ""),
+            ("Content-Length: 100", "{\"username\":"),
+            ("Transfer-Encoding: chunked", "5\r\n{\"x\":\r\n"),
+        ] {
             slow.push((path, wire(&world).send(begun(path, rest) + body)));
         }
     }
@@ -112,8 +123,18 @@ fn a_client_that_goes_away_halfway_troubles_nobody() {
     for begun in [
         String::new(),
         "GET /heal".to_owned(),
-        head(&["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 100"]) + "{\"username\":",
-        head(&["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Transfer-Encoding: chunked"]) + "5\r\n{",
+        head(&[
+            "POST /accounts/login HTTP/1.1",
+            "Host: a",
+            "Content-Type: application/json",
+            "Content-Length: 100",
+        ]) + "{\"username\":",
+        head(&[
+            "POST /accounts/login HTTP/1.1",
+            "Host: a",
+            "Content-Type: application/json",
+            "Transfer-Encoding: chunked",
+        ]) + "5\r\n{",
     ] {
         for _ in 0..20 {
             drop(wire(&world).send(&begun));
@@ -164,12 +185,17 @@ fn over_the_limit_connections_that_wait_for_their_client_go_first() {
 
 #[test]
 fn one_address_does_not_take_every_connection() {
-    let world =
-        World::builder().set("max_connections_per_address", "2").set("trusted_proxies", "127.0.0.2").set("body_timeout", "10m").start();
+    let world = World::builder()
+        .set("max_connections_per_address", "2")
+        .set("trusted_proxies", "127.0.0.2")
+        .set("body_timeout", "10m")
+        .start();
     let (first, _second) = (at_work(&world), at_work(&world));
     assert!(wire(&world).send(get("/healthz")).until_closed().is_empty());
     // A trusted proxy brings everybody.
-    let mut others: Vec<Wire> = (0..5).map(|_| Wire::from_address([127, 0, 0, 2], world.address()).send(get("/healthz"))).collect();
+    let mut others: Vec<Wire> = (0..5)
+        .map(|_| Wire::from_address([127, 0, 0, 2], world.address()).send(get("/healthz")))
+        .collect();
     for other in &mut others {
         other.answer().expect(200);
     }
@@ -184,7 +210,12 @@ fn one_address_does_not_take_every_connection() {
 fn the_limit_of_open_files_is_raised_and_bounds_the_connections() {
     let world = World::start();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", world.pid())).unwrap();
-    let row: Vec<&str> = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    let row: Vec<&str> = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap()
+        .split_whitespace()
+        .collect();
     assert_eq!(row[3], row[4], "{limits}");
     let told = world.cli(&["check", "--max-connections", "1000000"]);
     let room_is_short = row[4].parse::<u64>().is_ok_and(|most| most < 1_000_000);
@@ -193,7 +224,13 @@ fn the_limit_of_open_files_is_raised_and_bounds_the_connections() {
 
 /// A connection with a request whose body is on its way.
 fn at_work(world: &World) -> Wire {
-    let lines = ["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Expect: 100-continue", "Content-Length: 2"];
+    let lines = [
+        "POST /accounts/login HTTP/1.1",
+        "Host: a",
+        "Content-Type: application/json",
+        "Expect: 100-continue",
+        "Content-Length: 2",
+    ];
     let mut wire = wire(world).send(head(&lines));
     assert_eq!(wire.answer().status, 100);
     wire

@@ -1,4 +1,5 @@
-//! A database that cannot be written is no ending: 503, cookies untouched, and then everything goes on.
+//! A database that cannot be written is no ending: 503, cookies untouched, and then everything goes
+//! on.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -17,25 +18,47 @@ fn while_the_database_is_locked_every_write_is_a_503_and_afterwards_everything_g
     let mut native = world.native();
     native.login("alice").expect(200);
     let other = world.logged_in("alice");
-    let other_session = countersign_e2e::claims_of(&other.access_token)["sid"].as_str().expect("an id").to_owned();
+    let other_session =
+        countersign_e2e::claims_of(&other.access_token)["sid"].as_str().expect("an id").to_owned();
 
     let lock = Lock::of(&world);
     let writes = [
-        ("login", world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": PASSWORD}))),
+        (
+            "login",
+            world
+                .request("POST", "/accounts/login")
+                .json(&json!({"username": "alice", "password": PASSWORD})),
+        ),
         ("refresh", browser.request("POST", "/accounts/refresh")),
-        ("native refresh", world.request("POST", "/accounts/refresh").json(&json!({"refresh_token": native.refresh_token}))),
+        (
+            "native refresh",
+            world
+                .request("POST", "/accounts/refresh")
+                .json(&json!({"refresh_token": native.refresh_token})),
+        ),
         ("logout", browser.request("POST", "/accounts/logout")),
         ("logout-all", browser.request("POST", "/accounts/logout-all")),
-        ("profile", browser.request("PATCH", "/accounts/profile").json(&json!({"first_name": "Lost"}))),
+        (
+            "profile",
+            browser.request("PATCH", "/accounts/profile").json(&json!({"first_name": "Lost"})),
+        ),
         (
             "password",
-            browser.request("POST", "/accounts/password").json(&json!({"old_password": PASSWORD, "new_password": "quite another phrase"})),
+            browser
+                .request("POST", "/accounts/password")
+                .json(&json!({"old_password": PASSWORD, "new_password": "quite another phrase"})),
         ),
         ("sessions", browser.request("DELETE", &format!("/accounts/sessions/{other_session}"))),
         ("readyz", world.request("GET", "/readyz")),
     ];
     for (name, answer) in all_at_once(&writes) {
-        assert_eq!(answer.problem_code().as_deref(), Some("unavailable"), "{name}: {} {}", answer.status, answer.text());
+        assert_eq!(
+            answer.problem_code().as_deref(),
+            Some("unavailable"),
+            "{name}: {} {}",
+            answer.status,
+            answer.text()
+        );
         assert_eq!(answer.all("set-cookie").count(), 0, "{name}");
         for word in ["sqlite", "SQL", "lock", "/tmp", ".sqlite3"] {
             assert!(!answer.text().contains(word), "{name} tells too much: {}", answer.text());
@@ -44,15 +67,24 @@ fn while_the_database_is_locked_every_write_is_a_503_and_afterwards_everything_g
     }
     // Reading goes on.
     assert_eq!(browser.get("/accounts/profile").expect(200).json()["user"]["first_name"], "");
-    for path in
-        ["/accounts/verify", "/accounts/sessions", "/accounts/csrf", "/.well-known/jwks.json", "/.well-known/revocations", "/healthz"]
-    {
+    for path in [
+        "/accounts/verify",
+        "/accounts/sessions",
+        "/accounts/csrf",
+        "/.well-known/jwks.json",
+        "/.well-known/revocations",
+        "/healthz",
+    ] {
         assert!(browser.get(path).status < 300, "{path}");
     }
     lock.release();
 
     world.get("/readyz").expect(200);
-    assert_eq!(browser.get("/accounts/profile").expect(200).json()["user"]["first_name"], "", "nothing was written by halves");
+    assert_eq!(
+        browser.get("/accounts/profile").expect(200).json()["user"]["first_name"],
+        "",
+        "nothing was written by halves"
+    );
     browser.refresh().expect(200);
     native.refresh().expect(200);
     other.get("/accounts/profile").expect(200);
@@ -67,7 +99,10 @@ fn however_many_wait_for_a_locked_database_are_told_together() {
     world.user("alice");
     let mut browsers: Vec<_> = (0..40).map(|_| world.logged_in("alice")).collect();
     let lock = Lock::of(&world);
-    let refreshes: Vec<_> = browsers.iter().map(|browser| ("refresh", browser.request("POST", "/accounts/refresh"))).collect();
+    let refreshes: Vec<_> = browsers
+        .iter()
+        .map(|browser| ("refresh", browser.request("POST", "/accounts/refresh")))
+        .collect();
     for (_, answer) in all_at_once(&refreshes) {
         answer.expect_problem(503, "unavailable");
     }
@@ -102,12 +137,20 @@ pub(crate) struct Lock(Child);
 
 impl Lock {
     pub(crate) fn of(world: &World) -> Self {
-        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)\nc.execute('BEGIN EXCLUSIVE')\nprint('locked', flush=True)\nsys.stdin.read()";
+        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None, \
+            timeout=10)\nc.execute('BEGIN EXCLUSIVE')\nprint('locked', \
+            flush=True)\nsys.stdin.read()";
         let mut python = Command::new("python3");
-        python.args(["-c", script]).arg(world.data_dir().join("countersign.sqlite3")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        python
+            .args(["-c", script])
+            .arg(world.data_dir().join("countersign.sqlite3"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = python.spawn().expect("python3");
         let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        BufReader::new(process.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
         assert_eq!(line.trim(), "locked");
         Self(process)
     }

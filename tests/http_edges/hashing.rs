@@ -1,4 +1,5 @@
-//! A hashing queue that is full is a 503 at once, and costs nobody else anything: neither who is logged in, nor who logs in from a known device.
+//! A hashing queue that is full is a 503 at once, and costs nobody else anything: neither who is
+//! logged in, nor who logs in from a known device.
 
 use countersign_e2e::{PASSWORD, World};
 use serde_json::json;
@@ -14,14 +15,20 @@ fn logins_beyond_the_hashing_queue_are_told_to_come_back_while_everything_else_g
         ("hash_passes", "4"),
         ("throttle_account_attempts", "0"),
     ];
-    let world = settings.iter().fold(World::builder(), |builder, (name, value)| builder.set(name, value)).start();
+    let world = settings
+        .iter()
+        .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+        .start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
-    let login = world.request("POST", "/accounts/login").json(&json!({"username": "alice", "password": PASSWORD}));
+    let login = world
+        .request("POST", "/accounts/login")
+        .json(&json!({"username": "alice", "password": PASSWORD}));
     let mut requests: Vec<_> = (0..24).map(|_| ("login", login.clone())).collect();
     requests.extend((0..24).map(|_| ("profile", browser.request("GET", "/accounts/profile"))));
     let answers = all_at_once(&requests);
-    let refused = answers.iter().filter(|(name, answer)| *name == "login" && answer.status == 503).count();
+    let refused =
+        answers.iter().filter(|(name, answer)| *name == "login" && answer.status == 503).count();
     assert!((1..24).contains(&refused), "{refused} of 24 logins were refused");
     for (name, answer) in answers {
         match answer.status {
@@ -47,7 +54,10 @@ fn guesses_that_fill_the_queue_keep_no_known_device_out() {
         ("throttle_account_attempts", "0"),
         ("throttle_address_attempts", "0"),
     ];
-    let world = settings.iter().fold(World::builder(), |builder, (name, value)| builder.set(name, value)).start();
+    let world = settings
+        .iter()
+        .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+        .start();
     world.user("alice");
     let mut native = world.native();
     native.login("alice").expect(200);
@@ -65,13 +75,23 @@ fn guesses_that_fill_the_queue_keep_no_known_device_out() {
             200,
         ),
     ];
-    let guess = world.request("POST", "/accounts/login").json(&json!({"username": "nobody", "password": "a guess"}));
+    let guess = world
+        .request("POST", "/accounts/login")
+        .json(&json!({"username": "nobody", "password": "a guess"}));
     for (name, request, status) in known {
         let mut requests: Vec<_> = (0..24).map(|_| ("guess", guess.clone())).collect();
         requests.push((name, request));
         let answers = all_at_once(&requests);
-        let refused = answers.iter().filter(|(name, answer)| *name == "guess" && answer.status == 503).count();
+        let refused = answers
+            .iter()
+            .filter(|(name, answer)| *name == "guess" && answer.status == 503)
+            .count();
         assert!(refused > 0, "no guess was refused: the queue was not full");
-        assert_eq!(answers.last().unwrap().1.status, status, "{name}: {}", answers.last().unwrap().1.text());
+        assert_eq!(
+            answers.last().unwrap().1.status,
+            status,
+            "{name}: {}",
+            answers.last().unwrap().1.text()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! HTTP itself: heads, lengths and connections that no well-behaved client sends, deadlines, and an end in peace.
+//! HTTP itself: heads, lengths and connections that no well-behaved client sends, deadlines, and an
+//! end in peace.
 
 mod closing;
 mod connections;
@@ -29,7 +30,10 @@ pub(crate) fn wire(world: &World) -> Wire {
 /// Sends them all before the first is answered; the answers in the same order.
 pub(crate) fn all_at_once<'a>(requests: &[(&'a str, Request)]) -> Vec<(&'a str, Response)> {
     thread::scope(|scope| {
-        let sent: Vec<_> = requests.iter().map(|(name, request)| (*name, scope.spawn(|| request.send()))).collect();
+        let sent: Vec<_> = requests
+            .iter()
+            .map(|(name, request)| (*name, scope.spawn(|| request.send())))
+            .collect();
         sent.into_iter().map(|(name, answer)| (name, answer.join().expect("an answer"))).collect()
     })
 }

@@ -9,7 +9,13 @@ fn half_a_login(world: &World) -> (Wire, String) {
     let body = format!(r#"{{"username":"alice","password":"{PASSWORD}"}}"#);
     let (first, second) = body.split_at(20);
     let length = format!("Content-Length: {}", body.len());
-    let lines = ["POST /accounts/login HTTP/1.1", "Host: a", "Content-Type: application/json", "Expect: 100-continue", &length];
+    let lines = [
+        "POST /accounts/login HTTP/1.1",
+        "Host: a",
+        "Content-Type: application/json",
+        "Expect: 100-continue",
+        &length,
+    ];
     let mut begun = wire(world).send(head(&lines));
     // Now it is known that the server has begun.
     assert_eq!(begun.answer().status, 100);
@@ -34,8 +40,12 @@ fn a_request_that_has_begun_is_finished_and_the_exit_status_is_0() {
 
     // What was answered is so.
     world.wake();
-    let cookie = format!("refreshtoken={}", answer.cookie("refreshtoken").expect("a refresh cookie"));
-    let refresh = world.request("POST", "/accounts/refresh").header("Cookie", cookie).header("X-CSRFTOKEN", answer.text_at("csrf_token"));
+    let cookie =
+        format!("refreshtoken={}", answer.cookie("refreshtoken").expect("a refresh cookie"));
+    let refresh = world
+        .request("POST", "/accounts/refresh")
+        .header("Cookie", cookie)
+        .header("X-CSRFTOKEN", answer.text_at("csrf_token"));
     refresh.send().expect(200);
 }
 
@@ -69,7 +79,8 @@ fn a_request_that_does_not_come_to_its_end_is_cut_after_the_grace() {
 
 #[test]
 fn a_second_signal_does_not_wait() {
-    let mut world = World::builder().set("shutdown_grace", "10m").set("body_timeout", "10m").start();
+    let mut world =
+        World::builder().set("shutdown_grace", "10m").set("body_timeout", "10m").start();
     world.user("alice");
     let (begun, _) = half_a_login(&world);
     world.ask_to_stop();

@@ -18,17 +18,29 @@ fn the_whole_flow_leaves_no_secret_in_the_log_at_any_level() {
             ("allow_origins", "https://app.example.com"),
             ("throttle_account_attempts", "0"),
         ];
-        let mut world = settings.iter().fold(World::builder(), |builder, (name, value)| builder.set(name, value)).start();
+        let mut world = settings
+            .iter()
+            .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+            .start();
         let mut seen = Seen::default();
         live(&world, &mut seen);
         misbehave(&world, &mut seen);
         operate(&world, &mut seen);
         let log = whole_log(&mut world);
 
-        for witness in
-            ["logged in", "login failed", "logged out", "the password was changed", "two parties held one session", "DEBUG", "answered"]
-        {
-            assert!(log.contains(witness), "the {format} log does not speak of {witness:?}:\n{log}");
+        for witness in [
+            "logged in",
+            "login failed",
+            "logged out",
+            "the password was changed",
+            "two parties held one session",
+            "DEBUG",
+            "answered",
+        ] {
+            assert!(
+                log.contains(witness),
+                "the {format} log does not speak of {witness:?}:\n{log}"
+            );
         }
         assert!(seen.0.len() > 60, "{} secrets are too few to have seen everything", seen.0.len());
         for (secret, what) in seen.0 {
@@ -39,21 +51,41 @@ fn the_whole_flow_leaves_no_secret_in_the_log_at_any_level() {
 
 #[test]
 fn on_postgresql_no_filter_shows_what_a_statement_carries() {
-    for level in ["trace", "debug", "info", "tokio_postgres=trace,info", "tokio_postgres::query=debug", "[request]=trace"] {
+    for level in [
+        "trace",
+        "debug",
+        "info",
+        "tokio_postgres=trace,info",
+        "tokio_postgres::query=debug",
+        "[request]=trace",
+    ] {
         let cluster = Cluster::shared();
         let url = cluster.database();
-        let settings = [("database_url", url.as_str()), ("secret", SECRET), ("log_level", level), ("throttle_account_attempts", "0")];
-        let mut world = settings.iter().fold(World::builder(), |builder, (name, value)| builder.set(name, value)).start();
+        let settings = [
+            ("database_url", url.as_str()),
+            ("secret", SECRET),
+            ("log_level", level),
+            ("throttle_account_attempts", "0"),
+        ];
+        let mut world = settings
+            .iter()
+            .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+            .start();
         let mut seen = Seen::default();
         seen.note("the secret", SECRET);
         live(&world, &mut seen);
         world.browser().login_with("typed where the name goes", PASSWORD).expect(401);
         seen.note("what was typed as a name", "typed where the name goes");
-        let encoded = cluster.sql(url.rsplit('/').next().expect("a name"), "SELECT password FROM users");
+        let encoded =
+            cluster.sql(url.rsplit('/').next().expect("a name"), "SELECT password FROM users");
         seen.note("the encoded password", &encoded);
         seen.note("the password's digest", encoded.rsplit('$').next().expect("a digest"));
         let log = whole_log(&mut world);
-        let is_witness = if level == "tokio_postgres::query=debug" { log.is_empty() } else { log.contains("logged in") };
+        let is_witness = if level == "tokio_postgres::query=debug" {
+            log.is_empty()
+        } else {
+            log.contains("logged in")
+        };
         assert!(is_witness, "{level}:\n{log}");
         for (secret, what) in seen.0 {
             assert!(!log.contains(&secret), "{what} is in the log at {level}: {secret}");
@@ -63,7 +95,8 @@ fn on_postgresql_no_filter_shows_what_a_statement_carries() {
 
 #[test]
 fn a_failed_login_leaves_nothing_of_what_was_typed() {
-    let mut world = World::builder().set("log_level", "trace").set("throttle_account_attempts", "2").start();
+    let mut world =
+        World::builder().set("log_level", "trace").set("throttle_account_attempts", "2").start();
     world.user("alice-of-wonderland");
     world.user("inactive-user");
     world.cli(&["user", "deactivate", "inactive-user"]).ok();
@@ -80,23 +113,42 @@ fn a_failed_login_leaves_nothing_of_what_was_typed() {
     for name in typed {
         for password in ["wrong-password-typed", PASSWORD] {
             if !name.to_lowercase().starts_with("alice") || password != PASSWORD {
-                assert!([401, 429].contains(&world.browser().login_with(name, password).status), "{name}");
+                assert!(
+                    [401, 429].contains(&world.browser().login_with(name, password).status),
+                    "{name}"
+                );
             }
         }
     }
     let form = "username=typed-into-a-form&password=wrong-password-typed";
-    world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded", form).send().expect(401);
+    world
+        .request("POST", "/accounts/login")
+        .body("application/x-www-form-urlencoded", form)
+        .send()
+        .expect(401);
     world
         .request("POST", "/accounts/login")
         .json(&json!({"username": "x".repeat(300), "password": "wrong-password-typed"}))
         .send()
         .expect(400);
-    world.request("POST", "/accounts/login").body("application/json", "{\"username\": hunter2-in-the-wrong-field}").send().expect(400);
+    world
+        .request("POST", "/accounts/login")
+        .body("application/json", "{\"username\": hunter2-in-the-wrong-field}")
+        .send()
+        .expect(400);
     let log = whole_log(&mut world);
     assert!(log.contains("login failed"));
-    for name in typed.iter().copied().chain(["typed-into-a-form", "wrong-password-typed", "xxxxxxxxxx", "hunter2"]) {
+    for name in typed.iter().copied().chain([
+        "typed-into-a-form",
+        "wrong-password-typed",
+        "xxxxxxxxxx",
+        "hunter2",
+    ]) {
         let escaped = serde_json::to_string(name).expect("JSON");
-        assert!(!log.contains(name) && !log.contains(escaped.trim_matches('"')), "{name:?} is in the log");
+        assert!(
+            !log.contains(name) && !log.contains(escaped.trim_matches('"')),
+            "{name:?} is in the log"
+        );
     }
 }
 
@@ -163,10 +215,22 @@ fn live(world: &World, seen: &mut Seen) {
         seen.answer(&browser.refresh().expect(200));
     }
     seen.answer(&browser.get("/accounts/csrf").expect(200));
-    for path in ["/accounts/profile", "/accounts/sessions", "/accounts/verify", "/.well-known/jwks.json", "/.well-known/revocations"] {
+    for path in [
+        "/accounts/profile",
+        "/accounts/sessions",
+        "/accounts/verify",
+        "/.well-known/jwks.json",
+        "/.well-known/revocations",
+    ] {
         assert!(browser.get(path).status < 300);
     }
-    seen.answer(&browser.request("PATCH", "/accounts/profile").json(&json!({"first_name": "Alice"})).send().expect(200));
+    seen.answer(
+        &browser
+            .request("PATCH", "/accounts/profile")
+            .json(&json!({"first_name": "Alice"}))
+            .send()
+            .expect(200),
+    );
     let mut native = world.native();
     seen.answer(&native.login("alice").expect(200));
     seen.answer(&native.refresh().expect(200));
@@ -176,7 +240,13 @@ fn live(world: &World, seen: &mut Seen) {
     let mut again = world.browser();
     seen.answer(&again.login_with("alice", NEW).expect(200));
     let form = format!("username=alice&password={}", NEW.replace(' ', "+"));
-    seen.answer(&world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded", form).send().expect(200));
+    seen.answer(
+        &world
+            .request("POST", "/accounts/login")
+            .body("application/x-www-form-urlencoded", form)
+            .send()
+            .expect(200),
+    );
     again.logout().expect(204);
     // A thief with a token two generations old, and one with a token that has ended.
     first.clone().refresh();
@@ -246,8 +316,16 @@ fn misbehave(world: &World, seen: &mut Seen) {
         "X-Api-Key",
     ] {
         for secret in [&token, &refresh] {
-            world.request("POST", "/accounts/refresh").header(header, secret).header("Cookie", format!("refreshtoken={refresh}")).send();
-            world.request("POST", "/accounts/login").header(header, secret).json(&json!({"username": "alice", "password": "x"})).send();
+            world
+                .request("POST", "/accounts/refresh")
+                .header(header, secret)
+                .header("Cookie", format!("refreshtoken={refresh}"))
+                .send();
+            world
+                .request("POST", "/accounts/login")
+                .header(header, secret)
+                .json(&json!({"username": "alice", "password": "x"}))
+                .send();
         }
     }
     for authorization in [
@@ -258,12 +336,22 @@ fn misbehave(world: &World, seen: &mut Seen) {
         format!("Bearer {refresh}"),
         format!("Basic {}", STANDARD.encode(format!("alice:{NEW}"))),
     ] {
-        world.request("GET", "/accounts/profile").header("Authorization", &authorization).send().expect(401);
-        world.request("POST", "/accounts/logout").header("Authorization", &authorization).send().expect(401);
+        world
+            .request("GET", "/accounts/profile")
+            .header("Authorization", &authorization)
+            .send()
+            .expect(401);
+        world
+            .request("POST", "/accounts/logout")
+            .header("Authorization", &authorization)
+            .send()
+            .expect(401);
     }
-    for cookies in
-        [format!("refreshtoken={refresh}x; refreshtoken={token}"), format!("refreshtoken={refresh}x"), format!("refreshtoken={token}")]
-    {
+    for cookies in [
+        format!("refreshtoken={refresh}x; refreshtoken={token}"),
+        format!("refreshtoken={refresh}x"),
+        format!("refreshtoken={token}"),
+    ] {
         world.request("POST", "/accounts/refresh").header("Cookie", cookies).send().expect(401);
     }
     for body in [
@@ -277,8 +365,15 @@ fn misbehave(world: &World, seen: &mut Seen) {
             world.request("POST", path).body("text/plain", body.clone()).send().expect(415);
         }
     }
-    world.request("POST", "/accounts/login").json(&json!({"username": NEW, "password": [NEW]})).send().expect(400);
-    world.request("POST", "/accounts/refresh").json(&json!({"refresh_token": format!("{refresh}{refresh}{refresh}")})).send();
+    world
+        .request("POST", "/accounts/login")
+        .json(&json!({"username": NEW, "password": [NEW]}))
+        .send()
+        .expect(400);
+    world
+        .request("POST", "/accounts/refresh")
+        .json(&json!({"refresh_token": format!("{refresh}{refresh}{refresh}")}))
+        .send();
     // What is no HTTP, with a token in it.
     for broken in [
         format!("GET /{token}\r\nCookie: refreshtoken={refresh}\r\n\r\n"),
@@ -304,7 +399,10 @@ fn operate(world: &World, seen: &mut Seen) {
     seen.note("the secret", secret.trim());
     for encoding in [&STANDARD, &URL_SAFE_NO_PAD] {
         if let Ok(bytes) = encoding.decode(secret.trim()) {
-            seen.note("the secret's bytes", &bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+            seen.note(
+                "the secret's bytes",
+                &bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            );
         }
     }
     let encoded = world.sql("SELECT password FROM users WHERE username = 'alice'");

@@ -11,8 +11,15 @@ use countersign_e2e::{Request, World, eventually};
 /// A server that says much, and shows its figures.
 fn talkative() -> (World, SocketAddr) {
     // A free port, found and given back; nobody else on this machine asks for it in between.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let world = World::builder().set("log_level", "debug").set("metrics_listen", &free.to_string()).disk_can_fail().asleep();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
+    let world = World::builder()
+        .set("log_level", "debug")
+        .set("metrics_listen", &free.to_string())
+        .disk_can_fail()
+        .asleep();
     (world, free)
 }
 
@@ -27,7 +34,10 @@ fn a_day(world: &World) {
 
 fn lost(metrics: SocketAddr) -> u64 {
     let text = Request::new(metrics, "GET", "/metrics").send().expect(200).text();
-    let line = text.lines().find_map(|line| line.strip_prefix("countersign_log_lines_lost_total ")).expect("the figure");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("countersign_log_lines_lost_total "))
+        .expect("the figure");
     line.parse().expect("a number")
 }
 
@@ -104,7 +114,12 @@ fn on_a_full_disk_with_the_log_on_it_requests_are_refused_and_afterwards_everyth
     assert_eq!(world.stop(), Some(0));
     let text = std::fs::read_to_string(&path).expect("a log");
     assert!(text.contains("the log could not be written for a while"), "{text}");
-    assert!(text.lines().filter(|line| !line.is_empty()).all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text}");
+    assert!(
+        text.lines()
+            .filter(|line| !line.is_empty())
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "{text}"
+    );
 }
 
 #[test]

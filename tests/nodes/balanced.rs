@@ -24,7 +24,9 @@ fn behind_a_load_balancer_that_takes_turns_nobody_notices_that_there_are_two() {
     let [first, .., last] = &mut browsers[..] else { unreachable!("there are four") };
     let gone = first.clone();
     first.logout().expect(204);
-    eventually("the logout is felt on both", || (0..2).all(|_| gone.get("/accounts/profile").status == 401));
+    eventually("the logout is felt on both", || {
+        (0..2).all(|_| gone.get("/accounts/profile").status == 401)
+    });
     gone.clone().refresh().expect_problem(401, "session_revoked");
     last.refresh().expect(200);
     for node in &nodes {
@@ -50,7 +52,11 @@ fn a_refresh_at_a_node_that_died_is_asked_again_of_the_other() {
 
 /// The example of `docs/nodes`, before these nodes.
 pub(crate) fn balancer(nodes: &[World; 2], prefix: &Path) -> Program {
-    Program::nginx(prefix, &example(), &[("127.0.0.1:8001", nodes[0].address()), ("127.0.0.1:8002", nodes[1].address())])
+    Program::nginx(
+        prefix,
+        &example(),
+        &[("127.0.0.1:8001", nodes[0].address()), ("127.0.0.1:8002", nodes[1].address())],
+    )
 }
 
 /// Where the example is.

@@ -17,13 +17,18 @@ fn host(cluster: &Cluster) -> String {
     cluster.socket_directory().display().to_string().replace('/', "%2F")
 }
 
-/// Runs a node on a primary, reached by `way`, and on its standby; lets the primary go, promotes the standby, and goes on.
+/// Runs a node on a primary, reached by `way`, and on its standby; lets the primary go, promotes
+/// the standby, and goes on.
 fn fails_over(way: impl Fn(&Cluster, &Road) -> String, goes: impl FnOnce(&Cluster, &Road)) {
     let primary = Cluster::start(&["fsync=off"]);
     primary.sql("postgres", "CREATE DATABASE app");
     let standby = primary.standby();
     let road = Road::to(&primary.socket());
-    let url = format!("postgres://postgres@{},{}/app?target_session_attrs=read-write", way(&primary, &road), host(&standby));
+    let url = format!(
+        "postgres://postgres@{},{}/app?target_session_attrs=read-write",
+        way(&primary, &road),
+        host(&standby)
+    );
     let world = node(&url).set("throttle_account_attempts", "0").start();
     world.user("alice");
     let (mut browser, mut gone) = (world.logged_in("alice"), world.logged_in("alice"));
@@ -46,7 +51,9 @@ fn fails_over(way: impl Fn(&Cluster, &Road) -> String, goes: impl FnOnce(&Cluste
         browser.refresh().expect(200);
         browser.get("/accounts/profile").expect(200);
     }
-    assert!(standby.sql("app", "SELECT sum(generation) FROM sessions").parse::<u32>().unwrap() > 40);
+    assert!(
+        standby.sql("app", "SELECT sum(generation) FROM sessions").parse::<u32>().unwrap() > 40
+    );
     gone.refresh().expect_problem(401, "session_revoked");
     gone.get("/accounts/profile").expect_problem(401, "session_revoked");
     browser.clone().logout().expect(204);
@@ -76,7 +83,8 @@ fn a_lost_standby_that_is_listed_first_keeps_nobody_from_the_primary() {
     let (cluster, (_lost, first)) = (Cluster::shared(), silent());
     let name = cluster.database().rsplit('/').next().unwrap().to_owned();
     for query in ["", "?target_session_attrs=read-write", "?connect_timeout=2"] {
-        let world = node(&format!("postgres://postgres@{first},{}/{name}{query}", host(cluster))).start();
+        let world =
+            node(&format!("postgres://postgres@{first},{}/{name}{query}", host(cluster))).start();
         if query.is_empty() {
             world.user("alice");
         }
@@ -92,6 +100,9 @@ fn a_database_that_takes_no_writes_is_no_database_for_a_node() {
     let standby = primary.standby();
     let said = node(&standby.url("postgres")).asleep().try_wake(&[]).unwrap_err();
     assert!(said.contains("does not allow writes"), "{said}");
-    let said = node(&format!("{}?target_session_attrs=read-only", primary.url("postgres"))).asleep().try_wake(&[]).unwrap_err();
+    let said = node(&format!("{}?target_session_attrs=read-only", primary.url("postgres")))
+        .asleep()
+        .try_wake(&[])
+        .unwrap_err();
     assert!(said.contains("every login writes"), "{said}");
 }

@@ -17,7 +17,9 @@ struct Refresher {
 impl Refresher {
     /// Refreshes once: an answer, or a 503 with `Retry-After`, and nothing else.
     fn refresh(&mut self) {
-        let Ok(answer) = self.browser.request("POST", "/accounts/refresh").try_send() else { return };
+        let Ok(answer) = self.browser.request("POST", "/accounts/refresh").try_send() else {
+            return;
+        };
         match answer.status {
             200 => {
                 self.browser.take(&answer);
@@ -53,8 +55,9 @@ fn refresh_on(cluster: &mut Cluster, url: &str, fault: impl FnOnce(&mut Cluster,
     world.user("alice");
     let mut revoked = world.logged_in("alice");
     revoked.clone().logout().expect(204);
-    let mut all: Vec<Refresher> =
-        (0..8).map(|_| Refresher { browser: world.logged_in("alice"), acknowledged: 0, unavailable: 0 }).collect();
+    let mut all: Vec<Refresher> = (0..8)
+        .map(|_| Refresher { browser: world.logged_in("alice"), acknowledged: 0, unavailable: 0 })
+        .collect();
     let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         // A failed expectation must not leave the others at it for ever.
@@ -109,7 +112,11 @@ fn connections_that_are_cut_are_made_again() {
     let mut cluster = Cluster::start(&["fsync=off"]);
     refresh_through(&mut cluster, |cluster, _| {
         for _ in 0..3 {
-            cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'countersign'");
+            cluster.sql(
+                "postgres",
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                WHERE application_name = 'countersign'",
+            );
         }
     });
 }
@@ -136,25 +143,44 @@ fn a_database_whose_connections_are_all_taken_logs_nobody_out() {
     thread::scope(|scope| {
         let _last = Raise(&is_over);
         refresh_on(&mut cluster, &url, |cluster, answers| {
-            let (psql, socket) = (cluster.binaries().join("psql"), cluster.socket_directory().to_owned());
+            let (psql, socket) =
+                (cluster.binaries().join("psql"), cluster.socket_directory().to_owned());
             let greedy = (0..15).map(|_| {
                 let (psql, socket, is_over) = (psql.clone(), socket.clone(), &is_over);
                 scope.spawn(move || {
                     while !is_over.load(Ordering::Relaxed) {
                         let mut greedy = Command::new(&psql);
-                        greedy.args(["-X", "-U", "other", "-d", "postgres", "-c", "SELECT pg_sleep(600)", "-h"]).arg(&socket);
+                        greedy
+                            .args([
+                                "-X",
+                                "-U",
+                                "other",
+                                "-d",
+                                "postgres",
+                                "-c",
+                                "SELECT pg_sleep(600)",
+                                "-h",
+                            ])
+                            .arg(&socket);
                         let _ = greedy.stdout(Stdio::null()).stderr(Stdio::null()).status();
                     }
                 })
             });
             let greedy: Vec<_> = greedy.collect();
-            let node_has = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
-            eventually("the others have every connection", || cluster.sql("postgres", node_has) == "0");
+            let node_has = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE \
+                usename = 'app'";
+            eventually("the others have every connection", || {
+                cluster.sql("postgres", node_has) == "0"
+            });
             answers(16);
             is_over.store(true, Ordering::Relaxed);
             // One may be on its way in.
             while !greedy.iter().all(thread::ScopedJoinHandle::is_finished) {
-                cluster.sql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'other'");
+                cluster.sql(
+                    "postgres",
+                    "SELECT count(pg_terminate_backend(pid)) FROM \
+                    pg_stat_activity WHERE usename = 'other'",
+                );
             }
         });
     });
@@ -167,16 +193,27 @@ fn a_node_that_was_frozen_does_not_answer_with_what_it_knew_before() {
     frozen.user("alice");
     let (mut revoked, mut kept) = (frozen.logged_in("alice"), frozen.logged_in("alice"));
     revoked.get("/accounts/profile").expect(200);
-    let signal = |name: &str| assert!(Command::new("kill").args([name, &frozen.pid().to_string()]).status().unwrap().success());
+    let signal = |name: &str| {
+        assert!(
+            Command::new("kill")
+                .args([name, &frozen.pid().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
     signal("-STOP");
     let mut elsewhere = revoked.clone();
     elsewhere.move_to(lives.address());
     elsewhere.logout().expect(204);
-    // The frozen node hears nothing of it; what it may not do without hearing is a matter of real time.
+    // The frozen node hears nothing of it; what it may not do without hearing is a matter of real
+    // time.
     thread::sleep(Duration::from_millis(1500));
     let answers: Vec<u16> = thread::scope(|scope| {
         // They wait at its door while it sleeps, so that they are the first thing it sees.
-        let asking: Vec<_> = (0..20).map(|_| scope.spawn(|| revoked.clone().get("/accounts/profile").status)).collect();
+        let asking: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| revoked.clone().get("/accounts/profile").status))
+            .collect();
         thread::sleep(Duration::from_millis(300));
         signal("-CONT");
         asking.into_iter().map(|answer| answer.join().unwrap()).collect()
@@ -223,9 +260,11 @@ fn a_node_whose_clock_is_half_a_minute_off_logs_nobody_out() {
 #[test]
 fn a_node_that_is_killed_leaves_nothing_half_done() {
     let url = Cluster::shared().database();
-    let (mut dies, lives) = (node(&url).set("throttle_session_refreshes", "0").start(), node(&url).start());
+    let (mut dies, lives) =
+        (node(&url).set("throttle_session_refreshes", "0").start(), node(&url).start());
     dies.user("alice");
-    let mut refresher = Refresher { browser: dies.logged_in("alice"), acknowledged: 0, unavailable: 0 };
+    let mut refresher =
+        Refresher { browser: dies.logged_in("alice"), acknowledged: 0, unavailable: 0 };
     for _ in 0..20 {
         refresher.refresh();
     }
@@ -255,5 +294,11 @@ fn a_database_that_went_back_in_time_logs_nobody_out() {
     browser.move_to(world.address());
     browser.refresh().expect(200);
     browser.get("/accounts/profile").expect(200);
-    assert_eq!(cluster.sql(name, "SELECT kind FROM audit_events WHERE kind IN ('token_theft', 'state_rollback')"), "state_rollback");
+    assert_eq!(
+        cluster.sql(
+            name,
+            "SELECT kind FROM audit_events WHERE kind IN ('token_theft', 'state_rollback')"
+        ),
+        "state_rollback"
+    );
 }

@@ -13,18 +13,28 @@ fn session_of(browser: &Browser) -> i64 {
     u64::from_str_radix(&id, 16).unwrap().cast_signed()
 }
 
-/// Whoever stays, stays; whoever was ended behind all the others, is out; and so on a node that starts afterwards.
+/// Whoever stays, stays; whoever was ended behind all the others, is out; and so on a node that
+/// starts afterwards.
 fn survives(worlds: &[&World], gone: &mut Browser, stays: &mut Browser) {
     for world in worlds {
         gone.move_to(world.address());
         stays.move_to(world.address());
-        eventually("the last of many endings is felt", || gone.get("/accounts/profile").status == 401);
+        eventually("the last of many endings is felt", || {
+            gone.get("/accounts/profile").status == 401
+        });
         gone.get("/accounts/profile").expect_problem(401, "session_revoked");
         gone.clone().refresh().expect_problem(401, "session_revoked");
         stays.get("/accounts/profile").expect(200);
-        stays.request("PATCH", "/accounts/profile").json(&json!({"first_name": "A"})).send().expect(200);
+        stays
+            .request("PATCH", "/accounts/profile")
+            .json(&json!({"first_name": "A"}))
+            .send()
+            .expect(200);
         let list = claims_of(&world.get("/.well-known/revocations").expect(200).text());
-        assert!(list["issued_after"].is_u64() && list["sids"].as_str().unwrap().len() < 1000, "a list that names few, and says so");
+        assert!(
+            list["issued_after"].is_u64() && list["sids"].as_str().unwrap().len() < 1000,
+            "a list that names few, and says so"
+        );
     }
     // What ends from now on is told as always.
     let mut later = worlds[0].logged_in("alice");
@@ -73,7 +83,8 @@ fn on_sqlite_too() {
         browser.get("/accounts/profile").expect(200);
     }
     world.sql(&format!(
-        "CREATE TABLE many AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) SELECT i FROM n"
+        "CREATE TABLE many AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+         WHERE i < {MANY}) SELECT i FROM n"
     ));
     // One transaction: of two triggers the younger one is the first.
     world.sql(&format!(
@@ -81,8 +92,11 @@ fn on_sqlite_too() {
              INSERT INTO changes (at, kind, subject) SELECT NEW.revoked_at, 'session_ended', i FROM many; END",
         session_of(&gone)
     ));
-    world
-        .sql(&format!("UPDATE sessions SET revoked_at = unixepoch() * 1000000, revoked_reason = 'admin' WHERE id = {}", session_of(&gone)));
+    world.sql(&format!(
+        "UPDATE sessions SET revoked_at = unixepoch() * 1000000, revoked_reason = \
+            'admin' WHERE id = {}",
+        session_of(&gone)
+    ));
     survives(&[&world], &mut gone, &mut stays);
     world.stop();
     world.wake();

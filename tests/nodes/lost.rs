@@ -5,15 +5,21 @@ use super::node;
 
 fn key_ids(world: &World) -> Vec<String> {
     let answer = world.get("/.well-known/jwks.json");
-    let mut ids: Vec<String> =
-        answer.json()["keys"].as_array().into_iter().flatten().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
+    let mut ids: Vec<String> = answer.json()["keys"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|key| key["kid"].as_str().unwrap().to_owned())
+        .collect();
     ids.sort();
     ids
 }
 
 fn kid(token: &str) -> Value {
     use base64::Engine;
-    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(token.split('.').next().unwrap())
+        .unwrap();
     serde_json::from_slice::<Value>(&header).unwrap()["kid"].clone()
 }
 
@@ -24,9 +30,16 @@ fn a_failover_that_lost_a_rotation_and_a_user_leaves_no_key_no_token_and_no_id_b
     let name = url.rsplit('/').next().unwrap().to_owned();
     let nodes = [node(&url).start(), node(&url).start()];
     let on = |nodes: &[World], token: &str| -> Vec<u16> {
-        nodes.iter().map(|node| node.request("GET", "/accounts/profile").bearer(token).send().status).collect()
+        nodes
+            .iter()
+            .map(|node| node.request("GET", "/accounts/profile").bearer(token).send().status)
+            .collect()
     };
-    let all_ready = |nodes: &[World]| eventually("the nodes are back", || nodes.iter().all(|node| node.get("/readyz").status == 200));
+    let all_ready = |nodes: &[World]| {
+        eventually("the nodes are back", || {
+            nodes.iter().all(|node| node.get("/readyz").status == 200)
+        });
+    };
     nodes[0].user("alice");
     let mut alice = nodes[0].logged_in("alice");
     cluster.keep_copy();
@@ -38,7 +51,9 @@ fn a_failover_that_lost_a_rotation_and_a_user_leaves_no_key_no_token_and_no_id_b
     assert_eq!(on(&nodes, &bob.access_token), [200, 200]);
     nodes[0].cli(&["keys", "rotate", "--now"]).ok();
     let old = kid(&bob.access_token);
-    eventually("both nodes have the new key alone", || nodes.iter().all(|node| key_ids(node).len() == 1 && key_ids(node)[0] != old));
+    eventually("both nodes have the new key alone", || {
+        nodes.iter().all(|node| key_ids(node).len() == 1 && key_ids(node)[0] != old)
+    });
     alice.refresh().expect(200);
     let of_the_lost_key = alice.access_token.clone();
     assert_ne!(kid(&of_the_lost_key), old);
@@ -46,9 +61,13 @@ fn a_failover_that_lost_a_rotation_and_a_user_leaves_no_key_no_token_and_no_id_b
     cluster.fail_over_to_copy();
     all_ready(&nodes);
     let kept = cluster.sql(&name, "SELECT encode(id, 'hex') FROM signing_keys");
-    eventually("both nodes have the keys that the database has", || nodes.iter().all(|node| key_ids(node) == [kept.clone()]));
+    eventually("both nodes have the keys that the database has", || {
+        nodes.iter().all(|node| key_ids(node) == [kept.clone()])
+    });
     assert_eq!(on(&nodes, &of_the_lost_key), [401, 401]);
-    eventually("nobody is taken for a user who is lost", || on(&nodes, &bob.access_token) == [401, 401]);
+    eventually("nobody is taken for a user who is lost", || {
+        on(&nodes, &bob.access_token) == [401, 401]
+    });
     alice.refresh().expect(200);
     assert_eq!(kid(&alice.access_token), kept.as_str());
     assert_eq!(on(&nodes, &alice.access_token), [200, 200]);

@@ -33,10 +33,17 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
     let token = ended.access_token.clone();
     ended.clone().logout().expect(204);
     let file = file_of(&home);
-    assert!(home.cli(&["move", "--from", &file, "--to", &url]).fails(1).contains("stop every server"), "a server runs on it");
+    assert!(
+        home.cli(&["move", "--from", &file, "--to", &url]).fails(1).contains("stop every server"),
+        "a server runs on it"
+    );
     home.stop();
     let said = home.cli(&["move", "--from", &file, "--to", &url]).ok();
-    assert!(said.contains("every row is the same on both sides") && said.contains("same COUNTERSIGN_SECRET"), "{said}");
+    assert!(
+        said.contains("every row is the same on both sides")
+            && said.contains("same COUNTERSIGN_SECRET"),
+        "{said}"
+    );
 
     let there = node(&url).start();
     let is_known = |browser: &mut Browser, world: &World| {
@@ -48,7 +55,11 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
     is_known(&mut stays, &there);
     native.move_to(there.address());
     native.refresh().expect(200);
-    there.request("GET", "/accounts/profile").bearer(&token).send().expect_problem(401, "session_revoked");
+    there
+        .request("GET", "/accounts/profile")
+        .bearer(&token)
+        .send()
+        .expect_problem(401, "session_revoked");
     ended.move_to(there.address());
     ended.refresh().expect_problem(401, "session_revoked");
     let mut fresh = there.logged_in("alice");
@@ -64,7 +75,10 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
     is_known(&mut stays, &back);
     is_known(&mut fresh, &back);
     back.logged_in("bob");
-    back.request("GET", "/accounts/profile").bearer(&token).send().expect_problem(401, "session_revoked");
+    back.request("GET", "/accounts/profile")
+        .bearer(&token)
+        .send()
+        .expect_problem(401, "session_revoked");
 }
 
 #[test]
@@ -83,9 +97,13 @@ fn a_move_that_is_killed_goes_on_and_ends_right() {
     let file = file_of(&home);
     let arguments = ["move", "--from", &file, "--to", &url];
     for begins in ["copying sessions: 0 of", "copying sessions: ", "comparing sessions: "] {
-        let mut process = home.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process =
+            home.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        lines.find(|line| line.as_ref().unwrap().starts_with(begins)).expect("it comes so far").unwrap();
+        lines
+            .find(|line| line.as_ref().unwrap().starts_with(begins))
+            .expect("it comes so far")
+            .unwrap();
         process.kill().unwrap();
         assert_eq!(process.wait().unwrap().code(), None, "it was killed in the middle");
         let log = node(&url).asleep().try_wake(&[]).unwrap_err();
@@ -94,7 +112,10 @@ fn a_move_that_is_killed_goes_on_and_ends_right() {
     let finished = home.cli(&arguments);
     assert!(finished.ok().contains("200001"), "{}", finished.stdout());
     assert!(finished.stderr().contains("it goes on"), "{}", finished.stderr());
-    assert_eq!(cluster.sql(name_of(&url), "SELECT count(*), count(DISTINCT id) FROM sessions"), "200001|200001");
+    assert_eq!(
+        cluster.sql(name_of(&url), "SELECT count(*), count(DISTINCT id) FROM sessions"),
+        "200001|200001"
+    );
     let there = node(&url).start();
     browser.move_to(there.address());
     browser.refresh().expect(200);
@@ -113,12 +134,22 @@ fn what_was_changed_in_the_target_meanwhile_is_found_and_can_be_done_anew() {
     let arguments = ["move", "--from", &file, "--to", &url];
     // A target that has no room for one more session: the move ends when all users are there.
     home.cli(&["migrate", "--database-url", &url]).ok();
-    home.sql("INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport) VALUES (7, 1, 0, x'00', 1, 1, 25, 1, 1, 9000000000000000, 'body')");
+    home.sql(
+        "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, \
+        current_since, race_credit, created_at, last_used_at, expires_at, transport) VALUES (7, 1, \
+        0, x'00', 1, 1, 25, 1, 1, 9000000000000000, 'body')",
+    );
     cluster.sql(name_of(&url), "ALTER TABLE sessions ADD CONSTRAINT no_room CHECK (false)");
     assert!(home.cli(&arguments).fails(1).contains("no_room"));
-    cluster.sql(name_of(&url), "ALTER TABLE sessions DROP CONSTRAINT no_room; UPDATE users SET is_superuser = true");
+    cluster.sql(
+        name_of(&url),
+        "ALTER TABLE sessions DROP CONSTRAINT no_room; UPDATE users SET is_superuser = true",
+    );
     let found = home.cli(&arguments).fails(1);
-    assert!(found.contains("users: the row [1] is not the same") && found.contains("--anew"), "{found}");
+    assert!(
+        found.contains("users: the row [1] is not the same") && found.contains("--anew"),
+        "{found}"
+    );
     node(&url).asleep().try_wake(&[]).unwrap_err();
     home.cli(&[&arguments[..], &["--anew"]].concat()).ok();
     assert_eq!(cluster.sql(name_of(&url), "SELECT is_superuser FROM users"), "f");
@@ -136,7 +167,10 @@ fn a_target_with_another_secret_says_so_and_logs_nobody_out() {
     assert!(said.contains(&format!("{}", secret.display())), "{said}");
     let log = node(&url).asleep().try_wake(&[]).unwrap_err();
     assert!(log.contains("another secret"), "{log}");
-    let there = World::builder().set("database_url", &url).set("secret", std::fs::read_to_string(secret).unwrap().trim()).start();
+    let there = World::builder()
+        .set("database_url", &url)
+        .set("secret", std::fs::read_to_string(secret).unwrap().trim())
+        .start();
     browser.move_to(there.address());
     browser.refresh().expect(200);
 }
@@ -144,8 +178,20 @@ fn a_target_with_another_secret_says_so_and_logs_nobody_out() {
 #[test]
 fn arguments_that_make_no_sense_are_told() {
     let home = World::builder().asleep();
-    assert!(home.cli(&["move", "--from", "mysql://x", "--to", "sqlite:y"]).fails(2).contains("sqlite:PATH or postgres://"));
-    assert!(home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:./y"]).fails(1).contains("the same database"));
-    assert!(home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:z"]).fails(1).contains("there is no database"));
+    assert!(
+        home.cli(&["move", "--from", "mysql://x", "--to", "sqlite:y"])
+            .fails(2)
+            .contains("sqlite:PATH or postgres://")
+    );
+    assert!(
+        home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:./y"])
+            .fails(1)
+            .contains("the same database")
+    );
+    assert!(
+        home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:z"])
+            .fails(1)
+            .contains("there is no database")
+    );
     assert!(!home.scratch().join("z").exists(), "and nothing is made");
 }

@@ -52,7 +52,9 @@ fn a_refusal_before_the_body_arrives_through_a_proxy_and_no_node_is_dropped() {
                     kept.push(post(method, path, &body));
                     match kept.try_answer() {
                         Ok(answer) if is_refusal(&answer) => {}
-                        Ok(answer) => writeln!(wrong, "{method} {path}, {size}: {}", answer.status).unwrap(),
+                        Ok(answer) => {
+                            writeln!(wrong, "{method} {path}, {size}: {}", answer.status).unwrap();
+                        }
                         Err(error) => writeln!(wrong, "{method} {path}, {size}: {error}").unwrap(),
                     }
                     if size == TOO_LARGE {
@@ -74,7 +76,10 @@ fn a_slow_client_gets_its_refusal_through_a_proxy_that_does_not_wait_for_the_bod
     let nodes = two_nodes();
     let prefix = tempfile::tempdir().unwrap();
     let example = std::fs::read_to_string(super::balanced::example()).unwrap();
-    let unbuffered = example.replace("proxy_http_version 1.1;", "proxy_http_version 1.1;\n        proxy_request_buffering off;");
+    let unbuffered = example.replace(
+        "proxy_http_version 1.1;",
+        "proxy_http_version 1.1;\n        proxy_request_buffering off;",
+    );
     let path = prefix.path().join("unbuffered");
     std::fs::write(&path, unbuffered).unwrap();
     let ports = [("127.0.0.1:8001", nodes[0].address()), ("127.0.0.1:8002", nodes[1].address())];
@@ -122,5 +127,8 @@ fn chunked(size: usize) -> (String, String) {
 }
 
 fn post(method: &str, path: &str, (header, body): &(String, String)) -> String {
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{header}\r\n\r\n{body}")
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+         text/plain\r\n{header}\r\n\r\n{body}"
+    )
 }

@@ -29,10 +29,16 @@ fn what_the_nodes_count_does_not_tell_which_name_and_which_address_are_one_users
     let [here, there] = [(); 2].map(|()| node(&url).virtual_time().start());
     here.user("alice");
     for address in ["alice@example.com", "nobody@example.com"] {
-        let answers: Vec<u16> =
-            (0..6).map(|turn| attempt([&here, &there][turn % 2], address.split('@').next().unwrap(), "wrong").status).collect();
+        let answers: Vec<u16> = (0..6)
+            .map(|turn| {
+                attempt([&here, &there][turn % 2], address.split('@').next().unwrap(), "wrong")
+                    .status
+            })
+            .collect();
         assert_eq!(answers, [401, 401, 401, 401, 401, 429], "{address}");
-        let answers: Vec<u16> = (0..6).map(|turn| attempt([&here, &there][turn % 2], address, "wrong").status).collect();
+        let answers: Vec<u16> = (0..6)
+            .map(|turn| attempt([&here, &there][turn % 2], address, "wrong").status)
+            .collect();
         assert_eq!(answers, [401, 401, 401, 401, 401, 429], "{address}");
     }
 }
@@ -82,13 +88,19 @@ fn delays_grow_over_all_nodes_and_a_right_password_ends_them_on_all() {
         attempt(&worlds[turn % 2], "alice", "wrong").expect_problem(401, "invalid_credentials");
     }
     let wait = |world: &World| -> u64 {
-        attempt(world, "alice", PASSWORD).expect_problem(429, "throttled").header("retry-after").unwrap().parse().unwrap()
+        attempt(world, "alice", PASSWORD)
+            .expect_problem(429, "throttled")
+            .header("retry-after")
+            .unwrap()
+            .parse()
+            .unwrap()
     };
     for turn in 0..5 {
         let seconds = wait(&worlds[turn % 2]);
         assert!(seconds <= 1 << turn, "{seconds} s before attempt {turn}");
         worlds.iter().for_each(|world| world.clock().advance(Duration::from_secs(seconds)));
-        attempt(&worlds[(turn + 1) % 2], "alice", "wrong").expect_problem(401, "invalid_credentials");
+        attempt(&worlds[(turn + 1) % 2], "alice", "wrong")
+            .expect_problem(401, "invalid_credentials");
     }
     let seconds = wait(&worlds[0]);
     assert!(seconds > 16, "{seconds}");

@@ -21,7 +21,9 @@ fn a_session_lives_on_all_nodes_and_ends_on_all() {
     browser.move_to(there.address());
     browser.clone().logout().expect(204);
     browser.move_to(here.address());
-    eventually("the logout is felt on the other node", || browser.get("/accounts/profile").status == 401);
+    eventually("the logout is felt on the other node", || {
+        browser.get("/accounts/profile").status == 401
+    });
     browser.get("/accounts/profile").expect_problem(401, "session_revoked");
     browser.refresh().expect_problem(401, "session_revoked");
 }
@@ -30,7 +32,11 @@ fn a_session_lives_on_all_nodes_and_ends_on_all() {
 fn the_link_that_makes_the_first_superuser_is_one_for_all_nodes_and_is_used_once() {
     let [here, there] = two_nodes();
     let link = |world: &World| {
-        let told = || world.printed().iter().find_map(|line| line.split_once("/admin/first/").map(|(_, token)| token.to_owned()));
+        let told = || {
+            world.printed().iter().find_map(|line| {
+                line.split_once("/admin/first/").map(|(_, token)| token.to_owned())
+            })
+        };
         eventually("the link is printed", || told().is_some());
         format!("/admin/first/{}", told().unwrap())
     };
@@ -46,7 +52,16 @@ fn the_link_that_makes_the_first_superuser_is_one_for_all_nodes_and_is_used_once
                         return 404;
                     }
                     let name = format!("root{i}");
-                    desk.post(path, &[("username", &name), ("email", ""), ("password1", PASSWORD), ("password2", PASSWORD)]).status
+                    desk.post(
+                        path,
+                        &[
+                            ("username", &name),
+                            ("email", ""),
+                            ("password1", PASSWORD),
+                            ("password2", PASSWORD),
+                        ],
+                    )
+                    .status
                 })
             })
             .collect();
@@ -91,7 +106,13 @@ fn a_token_of_one_node_is_good_on_the_other_after_a_rotation_of_the_keys_too() {
     for world in [&here, &there] {
         let keys = || world.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len();
         eventually("the old key is gone", || {
-            keys() == 1 && world.request("GET", "/accounts/profile").bearer(&browser.access_token).send().status == 401
+            keys() == 1
+                && world
+                    .request("GET", "/accounts/profile")
+                    .bearer(&browser.access_token)
+                    .send()
+                    .status
+                    == 401
         });
     }
     browser.refresh().expect(200);
@@ -115,20 +136,31 @@ fn a_user_who_is_deactivated_on_one_node_is_out_on_the_other() {
 fn a_reader_of_the_revocation_list_may_ask_any_node() {
     let [here, there] = two_nodes();
     here.user("alice");
-    let list = |world: &World, since: &str| claims_of(&world.get(&format!("/.well-known/revocations?since={since}")).expect(200).text());
+    let list = |world: &World, since: &str| {
+        claims_of(&world.get(&format!("/.well-known/revocations?since={since}")).expect(200).text())
+    };
     let known = list(&here, "")["cursor"].as_str().unwrap().to_owned();
     assert_eq!(list(&here, &known)["full"], json!(false));
-    assert_eq!(list(&there, &known)["full"], json!(true), "another node's place is not known here: the answer is everything");
+    assert_eq!(
+        list(&there, &known)["full"],
+        json!(true),
+        "another node's place is not known here: the answer is everything"
+    );
     let mut browser = here.logged_in("alice");
     browser.logout().expect(204);
-    eventually("both lists have it", || [&here, &there].iter().all(|world| list(world, &known)["sids"] != json!("")));
+    eventually("both lists have it", || {
+        [&here, &there].iter().all(|world| list(world, &known)["sids"] != json!(""))
+    });
 }
 
 #[test]
 fn a_node_with_another_secret_does_not_start() {
     let url = Cluster::shared().database();
     let _here = node(&url).start();
-    let mut other = World::builder().set("database_url", &url).set("secret", "not the one that all nodes share").asleep();
+    let mut other = World::builder()
+        .set("database_url", &url)
+        .set("secret", "not the one that all nodes share")
+        .asleep();
     let log = other.try_wake(&[]).unwrap_err();
     assert!(log.contains("another secret"), "{log}");
 }

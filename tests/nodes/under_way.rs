@@ -1,6 +1,6 @@
 //! Logins that are under way while somebody ends a user's sessions: when the act has been answered,
-//! nothing that began before it can begin, continue or come back. On one node with SQLite, and on two
-//! with PostgreSQL.
+//! nothing that began before it can begin, continue or come back. On one node with SQLite, and on
+//! two with PostgreSQL.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -13,8 +13,15 @@ use super::two_nodes;
 const NEW: &str = "an entirely new passphrase";
 
 /// What ends a user's sessions, and all of them but one where the user does it.
-const ACTS: [&str; 7] =
-    ["cli: deactivate", "cli: delete", "cli: password", "site: deactivate", "site: delete", "site: password", "own password"];
+const ACTS: [&str; 7] = [
+    "cli: deactivate",
+    "cli: delete",
+    "cli: password",
+    "site: deactivate",
+    "site: delete",
+    "site: password",
+    "own password",
+];
 
 #[test]
 fn what_was_under_way_does_not_outlive_the_act_that_ends_it_on_sqlite() {
@@ -34,19 +41,26 @@ fn no_sign_in_to_the_admin_site_outlives_what_ends_the_operators_power() {
     here.superuser("root");
     let mut root = here.desk();
     root.sign_in("root").sends_to("/admin/");
-    for (number, what) in ["cli: deactivate", "cli: password", "site: deactivate", "site: password"].into_iter().enumerate() {
+    for (number, what) in ["cli: deactivate", "cli: password", "site: deactivate", "site: password"]
+        .into_iter()
+        .enumerate()
+    {
         let name = format!("operator{number}");
         here.superuser(&name);
         let desks = meanwhile(
             |node| {
                 let mut desk = [&here, &there][node].desk();
                 desk.get("/admin/sign-in").expect(200);
-                let entered = desk.post("/admin/sign-in", &[("username", &name), ("password", PASSWORD)]).status == 303;
+                let entered = desk
+                    .post("/admin/sign-in", &[("username", &name), ("password", PASSWORD)])
+                    .status
+                    == 303;
                 entered.then_some(desk)
             },
             || act(what, &here, &mut root, &name),
         );
-        let ended = |desk: &mut Desk| desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
+        let ended =
+            |desk: &mut Desk| desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
         for mut desk in desks {
             ended(&mut desk);
         }
@@ -94,7 +108,8 @@ fn storms(here: &World, there: &World) {
     }
 }
 
-/// Twelve clients who come again and again, half of them to each node, until they are refused; the act is done while they do. Whoever got in.
+/// Twelve clients who come again and again, half of them to each node, until they are refused; the
+/// act is done while they do. Whoever got in.
 fn meanwhile<T: Send>(enter: impl Fn(usize) -> Option<T> + Sync, act: impl FnOnce()) -> Vec<T> {
     let under_way = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -123,17 +138,31 @@ fn act(what: &str, world: &World, root: &mut Desk, name: &str) {
         "cli: deactivate" => drop(world.cli(&["user", "deactivate", name]).ok()),
         "cli: delete" => drop(world.cli(&["user", "delete", name, "--noinput"]).ok()),
         "cli: password" => {
-            let output = world.command(&["changepassword", name, "--noinput"]).env("COUNTERSIGN_PASSWORD", NEW).output().unwrap();
+            let output = world
+                .command(&["changepassword", name, "--noinput"])
+                .env("COUNTERSIGN_PASSWORD", NEW)
+                .output()
+                .unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         _ => {
-            let shown: serde_json::Value = serde_json::from_str(&world.cli(&["user", "show", name, "--json"]).ok()).unwrap();
+            let shown: serde_json::Value =
+                serde_json::from_str(&world.cli(&["user", "show", name, "--json"]).ok()).unwrap();
             let id = shown["id"].to_string();
             root.get("/admin/users/").expect(200);
             match what {
-                "site: deactivate" => root.post("/admin/users/act", &[("act", "deactivate"), ("ids", &id)]).expect(303),
-                "site: delete" => root.post("/admin/users/act", &[("act", "delete"), ("ids", &id), ("sure", "on")]).expect(303),
-                _ => root.post(&format!("/admin/users/{id}/password"), &[("password1", NEW), ("password2", NEW)]).expect(303),
+                "site: deactivate" => root
+                    .post("/admin/users/act", &[("act", "deactivate"), ("ids", &id)])
+                    .expect(303),
+                "site: delete" => root
+                    .post("/admin/users/act", &[("act", "delete"), ("ids", &id), ("sure", "on")])
+                    .expect(303),
+                _ => root
+                    .post(
+                        &format!("/admin/users/{id}/password"),
+                        &[("password1", NEW), ("password2", NEW)],
+                    )
+                    .expect(303),
             };
         }
     }

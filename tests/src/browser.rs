@@ -1,4 +1,5 @@
-//! A browser: it keeps cookies, remembers what script would remember, and sends what a page would send.
+//! A browser: it keeps cookies, remembers what script would remember, and sends what a page would
+//! send.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +24,12 @@ pub struct Browser {
 impl Browser {
     /// A browser with an empty cookie jar, in front of the server at this address.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, cookies: BTreeMap::new(), access_token: String::new(), csrf_token: String::new() }
+        Self {
+            address,
+            cookies: BTreeMap::new(),
+            access_token: String::new(),
+            csrf_token: String::new(),
+        }
     }
 
     /// Finds the server at another address, after it was started again.
@@ -38,13 +44,16 @@ impl Browser {
 
     /// Logs in with any password.
     pub fn login_with(&mut self, username: &str, password: &str) -> Response {
-        let request = self.bare("POST", "/accounts/login").json(&json!({"username": username, "password": password}));
+        let request = self
+            .bare("POST", "/accounts/login")
+            .json(&json!({"username": username, "password": password}));
         self.send(&request)
     }
 
     /// Refreshes.
     pub fn refresh(&mut self) -> Response {
-        let request = self.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &self.csrf_token);
+        let request =
+            self.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &self.csrf_token);
         self.send(&request)
     }
 
@@ -59,7 +68,8 @@ impl Browser {
         self.request("GET", path).send()
     }
 
-    /// A request with everything a page sends: cookies, the access token, and the CSRF token where it writes.
+    /// A request with everything a page sends: cookies, the access token, and the CSRF token where
+    /// it writes.
     pub fn request(&self, method: &str, path: &str) -> Request {
         let request = self.bare(method, path).bearer(&self.access_token);
         if method == "GET" { request } else { request.header("X-CSRFTOKEN", &self.csrf_token) }
@@ -112,7 +122,8 @@ impl Browser {
 
     /// The `Cookie` header.
     pub fn cookie_header(&self) -> Option<String> {
-        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if pairs.is_empty() { None } else { Some(pairs.join("; ")) }
     }
 }

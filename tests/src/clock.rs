@@ -35,7 +35,8 @@ impl TestClock {
         ]
     }
 
-    /// Written whole under another name and then renamed, so that the server never reads half a time.
+    /// Written whole under another name and then renamed, so that the server never reads half a
+    /// time.
     fn write(&self, ahead: u64) {
         let draft = self.file.with_extension("new");
         std::fs::write(&draft, format!("+{ahead}\n")).expect("a file for the clock");
@@ -53,7 +54,11 @@ pub fn clock_off_by(seconds: i32) -> Vec<(&'static str, String)> {
 }
 
 fn library() -> PathBuf {
-    let places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
-    let found = places.iter().map(|place| Path::new(place).join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
+    let places =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let found = places
+        .iter()
+        .map(|place| Path::new(place).join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.exists());
     found.expect("libfaketime is installed: scripts/test installs it (Debian's package faketime)")
 }

@@ -1,4 +1,5 @@
-//! A desk at the admin site: a browser that shows pages and sends forms, as an operator's does, without any script.
+//! A desk at the admin site: a browser that shows pages and sends forms, as an operator's does,
+//! without any script.
 
 use std::net::SocketAddr;
 
@@ -39,13 +40,17 @@ impl Desk {
 
     /// The request of a form, to be changed before it is sent.
     pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> Request {
-        let with_token = [("csrf", self.csrf.as_str())].iter().chain(fields).copied().collect::<Vec<_>>();
+        let with_token =
+            [("csrf", self.csrf.as_str())].iter().chain(fields).copied().collect::<Vec<_>>();
         self.bare_form(path).body(FORM, encode(&with_token))
     }
 
     /// A form that comes from a page of the site, but for its body.
     pub fn bare_form(&self, path: &str) -> Request {
-        self.browser.bare("POST", path).header("Origin", format!("http://{}", self.address)).header("Sec-Fetch-Site", "same-origin")
+        self.browser
+            .bare("POST", path)
+            .header("Origin", format!("http://{}", self.address))
+            .header("Sec-Fetch-Site", "same-origin")
     }
 
     /// A request without a form, to be changed before it is sent.
@@ -66,7 +71,10 @@ impl Desk {
     /// Signs in with any password.
     pub fn sign_in_with(&mut self, name: &str, password: &str) -> Response {
         self.get("/admin/sign-in").expect(200);
-        let answer = self.post("/admin/sign-in", &[("username", name), ("password", password), ("next", "/admin/")]);
+        let answer = self.post(
+            "/admin/sign-in",
+            &[("username", name), ("password", password), ("next", "/admin/")],
+        );
         if answer.status == 303 {
             self.get("/admin/").expect(200);
         }
@@ -105,9 +113,21 @@ pub fn input(html: &str, name: &str) -> Option<String> {
 /// Fields as a form sends them.
 fn encode(fields: &[(&str, &str)]) -> String {
     let encoded = |text: &str| {
-        text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect::<String>()
+        text.bytes()
+            .map(|b| {
+                if b.is_ascii_alphanumeric() {
+                    char::from(b).to_string()
+                } else {
+                    format!("%{b:02X}")
+                }
+            })
+            .collect::<String>()
     };
-    fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
+    fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

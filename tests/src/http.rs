@@ -20,7 +20,13 @@ impl Request {
     /// A request without headers but `Host`, and without a body.
     pub fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let host = ("Host".to_owned(), address.to_string().into_bytes());
-        Self { address, method: method.to_owned(), path: path.to_owned(), headers: vec![host], body: None }
+        Self {
+            address,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: vec![host],
+            body: None,
+        }
     }
 
     /// Adds a header; the same again is a second header.
@@ -118,14 +124,17 @@ impl Response {
         let mut reader = BufReader::new(stream);
         let status_line = line(&mut reader)?;
         let bad = || std::io::Error::other(format!("not a status line: {status_line:?}"));
-        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(bad)?;
+        let status =
+            status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(bad)?;
         let mut headers = Vec::new();
         loop {
             let line = line(&mut reader)?;
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line.split_once(':').ok_or_else(|| std::io::Error::other(format!("not a header: {line:?}")))?;
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| std::io::Error::other(format!("not a header: {line:?}")))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut response = Self { status, headers, body: Vec::new() };
@@ -137,7 +146,8 @@ impl Response {
                     reader.read_exact(&mut response.body)?;
                 }
                 None if response.header("transfer-encoding") == Some("chunked") => loop {
-                    let size = usize::from_str_radix(&line(&mut reader)?, 16).map_err(std::io::Error::other)?;
+                    let size = usize::from_str_radix(&line(&mut reader)?, 16)
+                        .map_err(std::io::Error::other)?;
                     let mut chunk = vec![0; size + 2];
                     reader.read_exact(&mut chunk)?;
                     response.body.extend_from_slice(&chunk[..size]);
@@ -165,7 +175,8 @@ impl Response {
 
     /// The `Set-Cookie` of a name, whole.
     pub fn set_cookie(&self, name: &str) -> Option<&str> {
-        self.all("set-cookie").find(|cookie| cookie.split_once('=').is_some_and(|(own, _)| own == name))
+        self.all("set-cookie")
+            .find(|cookie| cookie.split_once('=').is_some_and(|(own, _)| own == name))
     }
 
     /// The value of a cookie that the answer sets.
@@ -184,7 +195,8 @@ impl Response {
     /// # Panics
     /// When it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in the body of {self:?}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in the body of {self:?}"))
     }
 
     /// A text in the JSON body.
@@ -206,22 +218,39 @@ impl Response {
         self
     }
 
-    /// Asserts a problem document of this status and code, in every respect that the contract names.
+    /// Asserts a problem document of this status and code, in every respect that the contract
+    /// names.
     ///
     /// # Panics
     /// When it is another, or not of that shape.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
-        assert_eq!((self.status, self.problem_code().as_deref()), (status, Some(code)), "{}", self.text());
+        assert_eq!(
+            (self.status, self.problem_code().as_deref()),
+            (status, Some(code)),
+            "{}",
+            self.text()
+        );
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let json = self.json();
         assert_eq!(json["status"], status);
         for member in ["type", "title", "detail", "code"] {
-            assert!(json[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {json}");
+            assert!(
+                json[member].as_str().is_some_and(|text| !text.is_empty()),
+                "{member} in {json}"
+            );
         }
-        assert_eq!(self.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer")), status == 401);
+        assert_eq!(
+            self.header("www-authenticate")
+                .is_some_and(|challenge| challenge.starts_with("Bearer")),
+            status == 401
+        );
         if status == 429 || status == 503 {
-            assert!(self.header("retry-after").and_then(|seconds| seconds.parse::<u32>().ok()).is_some_and(|seconds| seconds >= 1));
+            assert!(
+                self.header("retry-after")
+                    .and_then(|seconds| seconds.parse::<u32>().ok())
+                    .is_some_and(|seconds| seconds >= 1)
+            );
         }
         self
     }

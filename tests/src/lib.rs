@@ -1,4 +1,5 @@
-//! The fixtures of the black-box tests: a world with a real server in it, and clients that speak real HTTP.
+//! The fixtures of the black-box tests: a world with a real server in it, and clients that speak
+//! real HTTP.
 //!
 //! ```no_run
 //! use countersign_e2e::World;

@@ -21,7 +21,12 @@ pub struct Native {
 
 impl Native {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, access_token: String::new(), refresh_token: String::new(), device_token: None }
+        Self {
+            address,
+            access_token: String::new(),
+            refresh_token: String::new(),
+            device_token: None,
+        }
     }
 
     /// Finds the server at another address, after it was started again.
@@ -55,7 +60,9 @@ impl Native {
 
     fn take(&mut self, response: &Response) {
         let Ok(json) = serde_json::from_slice::<serde_json::Value>(&response.body) else { return };
-        for (name, place) in [("access_token", &mut self.access_token), ("refresh_token", &mut self.refresh_token)] {
+        for (name, place) in
+            [("access_token", &mut self.access_token), ("refresh_token", &mut self.refresh_token)]
+        {
             if let Some(token) = json[name].as_str() {
                 token.clone_into(place);
             }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A cluster. It ends, and its directory goes, when this value is dropped or the test process ends, however it ends.
+/// A cluster. It ends, and its directory goes, when this value is dropped or the test process ends,
+/// however it ends.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
@@ -28,7 +29,8 @@ struct Keeper {
 }
 
 impl Cluster {
-    /// The cluster that all tests of this process share; each makes its own [`database`](Self::database). Without `fsync`: no test of it pulls the plug.
+    /// The cluster that all tests of this process share; each makes its own
+    /// [`database`](Self::database). Without `fsync`: no test of it pulls the plug.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| {
@@ -47,19 +49,29 @@ impl Cluster {
         Self::start_with(settings, DEFAULT_PORT, |_| {})
     }
 
-    /// A cluster that also listens on `127.0.0.1`, on a [`port`](Self::port) of its own, and there speaks TLS with this certificate and key, which are PEM.
+    /// A cluster that also listens on `127.0.0.1`, on a [`port`](Self::port) of its own, and there
+    /// speaks TLS with this certificate and key, which are PEM.
     ///
     /// # Panics
     /// When PostgreSQL is not installed, or does not start.
     pub fn with_tls(certificate: &str, key: &str) -> Self {
         // Below those that the system gives away, so that no other test takes it meanwhile.
         let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or(0);
-        let port = (first..).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port");
-        let settings = ["fsync=off", "listen_addresses=127.0.0.1", "ssl=on", "ssl_cert_file=server.pem", "ssl_key_file=server.key"];
+        let port = (first..)
+            .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+            .expect("a free port");
+        let settings = [
+            "fsync=off",
+            "listen_addresses=127.0.0.1",
+            "ssl=on",
+            "ssl_cert_file=server.pem",
+            "ssl_key_file=server.key",
+        ];
         Self::start_with(&settings, port, |data| {
             for (name, text) in [("server.pem", certificate), ("server.key", key)] {
                 std::fs::write(data.join(name), text).expect("a file");
-                std::fs::set_permissions(data.join(name), std::fs::Permissions::from_mode(0o600)).expect("its mode");
+                std::fs::set_permissions(data.join(name), std::fs::Permissions::from_mode(0o600))
+                    .expect("its mode");
                 if is_root() {
                     run(Command::new("chown").arg("postgres:").arg(data.join(name)));
                 }
@@ -71,12 +83,26 @@ impl Cluster {
         let (binaries, directory) = (binaries(), new_directory());
         let mut initdb = as_nobody_special(&binaries.join("initdb"));
         initdb
-            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"])
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C",
+                "-D",
+            ])
             .arg(directory.join("data"));
         run(&mut initdb);
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         furnish(&directory.join("data"));
-        let mut cluster = Self { directory, binaries, settings, port, databases: AtomicU32::new(0), keeper: None };
+        let mut cluster = Self {
+            directory,
+            binaries,
+            settings,
+            port,
+            databases: AtomicU32::new(0),
+            keeper: None,
+        };
         cluster.wake();
         cluster
     }
@@ -88,10 +114,24 @@ impl Cluster {
     pub fn standby(&self) -> Self {
         let directory = new_directory();
         let mut copy = as_nobody_special(&self.binaries.join("pg_basebackup"));
-        copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync", "--write-recovery-conf", "-h"]).arg(&self.directory);
+        copy.args([
+            "--username=postgres",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--write-recovery-conf",
+            "-h",
+        ])
+        .arg(&self.directory);
         run(copy.args(["-p", &self.port.to_string(), "-D"]).arg(directory.join("data")));
         let (binaries, settings) = (self.binaries.clone(), self.settings.clone());
-        let mut standby = Self { directory, binaries, settings, port: self.port, databases: AtomicU32::new(0), keeper: None };
+        let mut standby = Self {
+            directory,
+            binaries,
+            settings,
+            port: self.port,
+            databases: AtomicU32::new(0),
+            keeper: None,
+        };
         standby.wake();
         standby
     }
@@ -110,18 +150,28 @@ impl Cluster {
     /// When it does not answer within two minutes.
     pub fn wake(&mut self) {
         self.sleep();
-        let mut server = format!("exec {} -D {}", self.binaries.join("postgres").display(), self.directory.join("data").display());
-        server.push_str(&format!(" -k {} -p {} -c listen_addresses=", self.directory.display(), self.port));
+        let mut server = format!(
+            "exec {} -D {}",
+            self.binaries.join("postgres").display(),
+            self.directory.join("data").display()
+        );
+        server.push_str(&format!(
+            " -k {} -p {} -c listen_addresses=",
+            self.directory.display(),
+            self.port
+        ));
         for setting in &self.settings {
             server.push_str(&format!(" -c {setting}"));
         }
         // The shell reads until this process closes the line, whether in an orderly way or not.
         let script = format!(
-            "({server}) >>{dir}/log 2>&1 </dev/null & pid=$!; echo $pid >{dir}/pid; cat >/dev/null; kill -INT $pid 2>/dev/null; wait; [ ! -e {dir}/gone ] || rm -rf {dir}",
+            "({server}) >>{dir}/log 2>&1 </dev/null & pid=$!; echo $pid >{dir}/pid; cat \
+             >/dev/null; kill -INT $pid 2>/dev/null; wait; [ ! -e {dir}/gone ] || rm -rf {dir}",
             dir = self.directory.display()
         );
         let mut command = as_nobody_special(Path::new("/bin/sh"));
-        let mut shell = command.args(["-c", &script]).stdin(Stdio::piped()).spawn().expect("a shell");
+        let mut shell =
+            command.args(["-c", &script]).stdin(Stdio::piped()).spawn().expect("a shell");
         let line = shell.stdin.take().expect("a pipe");
         self.keeper = Some(Keeper { shell, _line: line });
         let deadline = Instant::now() + START_DEADLINE;
@@ -145,11 +195,15 @@ impl Cluster {
     /// When it cannot be copied.
     pub fn keep_copy(&mut self) {
         self.sleep();
-        run(Command::new("cp").arg("-a").arg(self.directory.join("data")).arg(self.directory.join("copy")));
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(self.directory.join("data"))
+            .arg(self.directory.join("copy")));
         self.wake();
     }
 
-    /// Loses everything since [`keep_copy`](Self::keep_copy): the server is gone, and the copy is promoted in its place, to a timeline of its own.
+    /// Loses everything since [`keep_copy`](Self::keep_copy): the server is gone, and the copy is
+    /// promoted in its place, to a timeline of its own.
     ///
     /// # Panics
     /// When there is no copy, or it does not start.
@@ -215,17 +269,23 @@ impl Cluster {
         &self.binaries
     }
 
-    /// Sends the server's first process a signal, such as `KILL` or `STOP`; with `KILL` all of its processes.
+    /// Sends the server's first process a signal, such as `KILL` or `STOP`; with `KILL` all of its
+    /// processes.
     ///
     /// # Panics
     /// When it does not run.
     pub fn signal(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.directory.join("pid")).expect("it runs");
         if signal == "KILL" {
-            // So that it begins no new process when it sees the others end: one that outlives it would keep the next server from starting.
+            // So that it begins no new process when it sees the others end: one that outlives it
+            // would keep the next server from starting.
             run(Command::new("kill").args(["-STOP", pid.trim()]));
         }
-        let children = Command::new("pgrep").args(["-P", pid.trim()]).output().map(|output| output.stdout).unwrap_or_default();
+        let children = Command::new("pgrep")
+            .args(["-P", pid.trim()])
+            .output()
+            .map(|output| output.stdout)
+            .unwrap_or_default();
         if signal == "KILL" || signal == "STOP" || signal == "CONT" {
             let _ = Command::new("pkill").args([&format!("-{signal}"), "-P", pid.trim()]).status();
         }
@@ -234,7 +294,10 @@ impl Cluster {
             // On a busy machine they take their time to die, and hold the memory until then.
             let deadline = Instant::now() + START_DEADLINE;
             for child in String::from_utf8_lossy(&children).lines().chain([pid.trim()]) {
-                let lives = || std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+                let lives = || {
+                    std::fs::read_to_string(format!("/proc/{child}/stat"))
+                        .is_ok_and(|stat| !stat.contains(") Z "))
+                };
                 while lives() && Instant::now() < deadline {
                     thread::sleep(Duration::from_millis(5));
                 }
@@ -244,7 +307,8 @@ impl Cluster {
 
     /// Whether its first process is there, frozen or not.
     pub fn is_awake(&self) -> bool {
-        std::fs::read_to_string(self.directory.join("pid")).is_ok_and(|pid| Path::new("/proc").join(pid.trim()).exists())
+        std::fs::read_to_string(self.directory.join("pid"))
+            .is_ok_and(|pid| Path::new("/proc").join(pid.trim()).exists())
     }
 
     /// What the server has logged.
@@ -252,7 +316,8 @@ impl Cluster {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// Lets the directory go when the server has ended: for a cluster in a `static`, which nobody drops.
+    /// Lets the directory go when the server has ended: for a cluster in a `static`, which nobody
+    /// drops.
     pub fn mark_gone(&self) {
         let _ = std::fs::File::create(self.directory.join("gone"));
     }
@@ -280,7 +345,11 @@ impl Drop for Cluster {
 
 /// A folder in which the server may work, whoever it runs as.
 fn new_directory() -> PathBuf {
-    let directory = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a temporary directory").keep();
+    let directory = tempfile::Builder::new()
+        .prefix("pg")
+        .tempdir_in("/tmp")
+        .expect("a temporary directory")
+        .keep();
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("its mode");
     if is_root() {
         run(Command::new("chown").arg("postgres:").arg(&directory));
@@ -290,11 +359,18 @@ fn new_directory() -> PathBuf {
 
 /// Where Debian, or the path, has PostgreSQL's programs.
 fn binaries() -> PathBuf {
-    let mut versions: Vec<PathBuf> =
-        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|version| version.path().join("bin")).collect();
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .collect();
     versions.sort();
-    let on_path = std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-    let found = versions.into_iter().rev().chain(on_path).find(|folder| folder.join("initdb").exists());
+    let on_path = std::env::var_os("PATH")
+        .into_iter()
+        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let found =
+        versions.into_iter().rev().chain(on_path).find(|folder| folder.join("initdb").exists());
     found.expect("PostgreSQL is not installed; run scripts/test, or apt-get install postgresql")
 }
 
@@ -304,7 +380,10 @@ fn as_nobody_special(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program).current_dir("/");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+        .arg(program)
+        .current_dir("/");
     command
 }
 
@@ -313,7 +392,10 @@ fn is_root() -> bool {
 }
 
 fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

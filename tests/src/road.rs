@@ -9,7 +9,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A port of 127.0.0.1 that leads to the socket of a [`Cluster`](crate::Cluster), as to a machine that is far away.
+/// A port of 127.0.0.1 that leads to the socket of a [`Cluster`](crate::Cluster), as to a machine
+/// that is far away.
 #[derive(Debug)]
 pub struct Road {
     port: u16,
@@ -57,7 +58,8 @@ impl Road {
         self.state.delay.store(micros, Ordering::Relaxed);
     }
 
-    /// The machine at its end is lost: nothing comes back any more, no refusal either, from connections that there are and from new ones.
+    /// The machine at its end is lost: nothing comes back any more, no refusal either, from
+    /// connections that there are and from new ones.
     pub fn lose(&self) {
         self.state.is_lost.store(true, Ordering::Relaxed);
     }
@@ -86,14 +88,23 @@ impl State {
             io::Result::Ok(())
         })();
         // A machine that is lost closes nothing.
-        while carried.is_ok() && self.is_lost.load(Ordering::Relaxed) && !self.is_over.load(Ordering::Relaxed) {
+        while carried.is_ok()
+            && self.is_lost.load(Ordering::Relaxed)
+            && !self.is_over.load(Ordering::Relaxed)
+        {
             thread::sleep(Duration::from_millis(50));
         }
         drop(near);
     }
 
     /// Carries what comes, each piece after the delay, as many on the way as there are.
-    fn one_way<W>(&self, mut from: impl Read, mut to: impl Write + Send, end: &W, close: impl Fn(&W) -> io::Result<()>) {
+    fn one_way<W>(
+        &self,
+        mut from: impl Read,
+        mut to: impl Write + Send,
+        end: &W,
+        close: impl Fn(&W) -> io::Result<()>,
+    ) {
         let (pieces, arriving) = mpsc::channel::<(Instant, Vec<u8>)>();
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -106,7 +117,8 @@ impl State {
             });
             let mut buffer = vec![0; 64 * 1024];
             while let Ok(length @ 1..) = from.read(&mut buffer) {
-                let due = Instant::now() + Duration::from_micros(self.delay.load(Ordering::Relaxed));
+                let due =
+                    Instant::now() + Duration::from_micros(self.delay.load(Ordering::Relaxed));
                 if pieces.send((due, buffer[..length].to_vec())).is_err() {
                     break;
                 }

@@ -39,8 +39,12 @@ impl Forge {
     /// # Panics
     /// When that does not work.
     pub fn of(world: &World) -> Self {
-        let keys: Value = serde_json::from_str(&world.cli(&["keys", "list", "--json"]).ok()).expect("JSON");
-        let kid = keys.as_array().expect("a list").last().expect("a key")["kid"].as_str().expect("a kid").to_owned();
+        let keys: Value =
+            serde_json::from_str(&world.cli(&["keys", "list", "--json"]).ok()).expect("JSON");
+        let kid = keys.as_array().expect("a list").last().expect("a key")["kid"]
+            .as_str()
+            .expect("a kid")
+            .to_owned();
         let pem = world.cli(&["keys", "export", &kid, "--private"]).ok();
         let jwks = world.get("/.well-known/jwks.json").json();
         let x = jwks["keys"][0]["x"].as_str().expect("an Ed25519 key");
@@ -71,7 +75,11 @@ impl Forge {
     /// # Panics
     /// Never, with a good key.
     pub fn sign(&self, header: &str, payload: &str) -> String {
-        self.seal(&format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)))
+        self.seal(&format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        ))
     }
 
     /// Signs whatever stands before the last dot, however it is encoded.
@@ -79,7 +87,8 @@ impl Forge {
     /// # Panics
     /// Never, with a good key.
     pub fn seal(&self, message: &str) -> String {
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::EdDSA).expect("a signature");
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::EdDSA)
+            .expect("a signature");
         format!("{message}.{signature}")
     }
 

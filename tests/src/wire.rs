@@ -39,7 +39,8 @@ impl Wire {
         Self(stream)
     }
 
-    /// Sends bytes. A server that has refused what came before may have closed already; what it answered can still be read.
+    /// Sends bytes. A server that has refused what came before may have closed already; what it
+    /// answered can still be read.
     #[must_use]
     pub fn send(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.push(bytes);
@@ -121,7 +122,8 @@ impl Wire {
     /// When the operating system cannot say.
     pub fn is_silent(&self) -> bool {
         self.0.set_nonblocking(true).expect("a socket");
-        let silent = self.0.peek(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        let silent =
+            self.0.peek(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         self.0.set_nonblocking(false).expect("a socket");
         silent
     }

@@ -85,13 +85,23 @@ impl WorldBuilder {
     /// When there is no temporary directory to be had.
     pub fn asleep(self) -> World {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        // Hashing is the subject of few tests: the others hash fast. The port differs from start to start, the issuer must not.
-        let mut settings: Vec<(String, String)> = [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1"), ("ISSUER", ISSUER)]
-            .map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned()))
-            .into();
+        // Hashing is the subject of few tests: the others hash fast. The port differs from start to
+        // start, the issuer must not.
+        let mut settings: Vec<(String, String)> =
+            [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1"), ("ISSUER", ISSUER)]
+                .map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned()))
+                .into();
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
-        World { directory, settings, clock, disk_can_fail: self.disk_can_fail, server: None, log: Arc::default(), printed: Arc::default() }
+        World {
+            directory,
+            settings,
+            clock,
+            disk_can_fail: self.disk_can_fail,
+            server: None,
+            log: Arc::default(),
+            printed: Arc::default(),
+        }
     }
 }
 
@@ -147,7 +157,8 @@ impl World {
         }
     }
 
-    /// Starts the server with its log where the test wants it; the log's other end, where that is a pipe.
+    /// Starts the server with its log where the test wants it; the log's other end, where that is a
+    /// pipe.
     ///
     /// # Panics
     /// When it does not come up.
@@ -177,7 +188,13 @@ impl World {
                 printed.lock().expect("what was printed").push(line);
             }
         });
-        (process, announced.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()))
+        (
+            process,
+            announced
+                .trim()
+                .strip_prefix("listening on http://")
+                .and_then(|address| address.parse().ok()),
+        )
     }
 
     /// Lets every write of the running server to a file fail, or no more. The world was built with
@@ -187,7 +204,13 @@ impl World {
     /// When it is asleep.
     pub fn disk_fails(&self, fails: bool) {
         let limit = if fails { "--fsize=0:" } else { "--fsize=unlimited:" };
-        assert!(Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]).status().expect("prlimit").success());
+        assert!(
+            Command::new("prlimit")
+                .args(["--pid", &self.pid().to_string(), limit])
+                .status()
+                .expect("prlimit")
+                .success()
+        );
     }
 
     /// Where the server listens.
@@ -228,11 +251,13 @@ impl World {
     /// # Panics
     /// When it is asleep already, or cannot be asked.
     pub fn ask_to_stop(&self) {
-        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill");
+        let asked =
+            Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill");
         assert!(asked.success());
     }
 
-    /// Waits until the server, which was asked to stop, has ended, and its log is complete; its exit status.
+    /// Waits until the server, which was asked to stop, has ended, and its log is complete; its
+    /// exit status.
     ///
     /// # Panics
     /// When it is asleep already.
@@ -269,8 +294,21 @@ impl World {
     /// # Panics
     /// When that does not work.
     pub fn superuser(&self, name: &str) {
-        let mut command = self.command(&["createsuperuser", "--noinput", "--username", name, "--email", &format!("{name}@example.com")]);
-        Finished(command.env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD).output().expect("the binary can be started")).ok();
+        let mut command = self.command(&[
+            "createsuperuser",
+            "--noinput",
+            "--username",
+            name,
+            "--email",
+            &format!("{name}@example.com"),
+        ]);
+        Finished(
+            command
+                .env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD)
+                .output()
+                .expect("the binary can be started"),
+        )
+        .ok();
     }
 
     /// The clock of a world in virtual time.
@@ -331,9 +369,17 @@ impl World {
     /// # Panics
     /// When that does not work.
     pub fn user_with(&self, name: &str, email: &str) -> i64 {
-        let mut command = self.command(&["user", "create", "--noinput", "--username", name, "--email", email]);
-        Finished(command.env("COUNTERSIGN_PASSWORD", PASSWORD).output().expect("the binary can be started")).ok();
-        let shown: Value = serde_json::from_str(&self.cli(&["user", "show", name, "--json"]).ok()).expect("JSON");
+        let mut command =
+            self.command(&["user", "create", "--noinput", "--username", name, "--email", email]);
+        Finished(
+            command
+                .env("COUNTERSIGN_PASSWORD", PASSWORD)
+                .output()
+                .expect("the binary can be started"),
+        )
+        .ok();
+        let shown: Value =
+            serde_json::from_str(&self.cli(&["user", "show", name, "--json"]).ok()).expect("JSON");
         shown["id"].as_i64().expect("an id")
     }
 
@@ -367,7 +413,8 @@ impl World {
         Finished(limited.output().expect("prlimit"))
     }
 
-    /// A command in the world, to be changed before it runs. In virtual time it lives by the world's clock.
+    /// A command in the world, to be changed before it runs. In virtual time it lives by the
+    /// world's clock.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = if self.disk_can_fail {
             // The limit that stands for the disk would else end the process with a signal.
@@ -392,14 +439,24 @@ impl World {
         command
     }
 
-    /// Runs SQL on the world's database with the `sqlite3` module of Python, as an operator in a database shell would.
+    /// Runs SQL on the world's database with the `sqlite3` module of Python, as an operator in a
+    /// database shell would.
     ///
     /// # Panics
     /// When it fails.
     pub fn sql(&self, sql: &str) -> String {
-        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=10)\nfor row in c.execute(sys.argv[2]): print('|'.join(map(str, row)))\nc.commit()";
+        let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=10)\nfor row \
+            in c.execute(sys.argv[2]): print('|'.join(map(str, row)))\nc.commit()";
         let database = self.data_dir().join("countersign.sqlite3");
-        Finished(Command::new("python3").args(["-c", script]).arg(database).arg(sql).output().expect("python3")).ok()
+        Finished(
+            Command::new("python3")
+                .args(["-c", script])
+                .arg(database)
+                .arg(sql)
+                .output()
+                .expect("python3"),
+        )
+        .ok()
     }
 }
 
@@ -407,7 +464,10 @@ impl Drop for World {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            #[expect(clippy::print_stderr, reason = "a failed test shows what the server had to say")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "a failed test shows what the server had to say"
+            )]
             let () = eprintln!("--- the server's log ---\n{}", self.log());
         }
     }
@@ -449,8 +509,8 @@ impl Finished {
     }
 }
 
-/// The Python with the packages of `tests/clients/requirements.txt`: the one that `COUNTERSIGN_PYTHON` names, as `scripts/test` sets it, or one made below the
-/// target directory.
+/// The Python with the packages of `tests/clients/requirements.txt`: the one that
+/// `COUNTERSIGN_PYTHON` names, as `scripts/test` sets it, or one made below the target directory.
 ///
 /// # Panics
 /// When it cannot be made.
@@ -467,14 +527,17 @@ pub fn python() -> &'static Path {
         if std::fs::read(&done).ok() != std::fs::read(&requirements).ok() {
             let run = |command: &mut Command| assert!(command.status().expect("python3").success());
             run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements));
+            run(Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet", "-r"])
+                .arg(&requirements));
             std::fs::copy(requirements, done).expect("a copy");
         }
         python
     })
 }
 
-/// Asks again until the answer is yes, for what another process does in its own time. Fails after ten seconds.
+/// Asks again until the answer is yes, for what another process does in its own time. Fails after
+/// ten seconds.
 ///
 /// # Panics
 /// When the answer stays no.
@@ -497,7 +560,8 @@ pub fn read_all(mut stream: impl Read) -> Vec<u8> {
     bytes
 }
 
-/// The binary under test: the one that `COUNTERSIGN_BIN` names, or the one that was built beside this test, built now if it is not there.
+/// The binary under test: the one that `COUNTERSIGN_BIN` names, or the one that was built beside
+/// this test, built now if it is not there.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -506,7 +570,9 @@ fn binary() -> &'static Path {
         }
         let is_release = !cfg!(debug_assertions);
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "countersign-server"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        build
+            .args(["build", "--quiet", "-p", "countersign-server"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
         if is_release {
             build.arg("--release");
         }
@@ -519,6 +585,9 @@ fn binary() -> &'static Path {
 /// The target directory: two levels above the test executable's `deps`.
 fn target() -> PathBuf {
     let executable = std::env::current_exe().expect("a path");
-    let profile = executable.ancestors().find(|path| path.file_name().is_some_and(|name| name == "deps")).and_then(Path::parent);
+    let profile = executable
+        .ancestors()
+        .find(|path| path.file_name().is_some_and(|name| name == "deps"))
+        .and_then(Path::parent);
     profile.and_then(Path::parent).expect("a target directory").to_owned()
 }

@@ -1,4 +1,5 @@
-//! The programs of `docs/verify`, run as their pages say: services in other languages that verify access tokens, and nginx in front of an app that knows none.
+//! The programs of `docs/verify`, run as their pages say: services in other languages that verify
+//! access tokens, and nginx in front of an app that knows none.
 
 mod program;
 
@@ -51,7 +52,8 @@ fn a_django_service_with_the_authentication_class_lets_in_who_is_signed_in_and_n
 fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
     let mut world = World::start();
     let program = django(&world, "settings");
-    // simplejwt looks for an unknown key every half minute at most, so the new one is there before it looks for the first time.
+    // simplejwt looks for an unknown key every half minute at most, so the new one is there before
+    // it looks for the first time.
     world.cli(&["keys", "rotate"]).ok();
     eventually("both keys are published", || key_ids(&world).len() == 2);
     lets_in_who_is_signed_in(&world, &program);
@@ -67,7 +69,8 @@ fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
 #[test]
 fn every_algorithm_with_a_public_key_is_taken_and_another_services_token_is_not() {
     for algorithm in ["ES256", "RS256"] {
-        let world = World::builder().set("signing_algorithm", algorithm).set("audience", "shop").start();
+        let world =
+            World::builder().set("signing_algorithm", algorithm).set("audience", "shop").start();
         world.user("alice");
         let browser = world.logged_in("alice");
         for start in [fastapi, express] {
@@ -99,17 +102,32 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
         browser
     };
     let as_root = |path: &str| {
-        let claims = [("X-Auth-User-Id", "999"), ("X-Auth-Username", "root"), ("x-auth-groups", "admins"), ("X-Auth-Groups", "staff")];
-        claims.iter().fold(nginx.request("GET", path), |request, (name, value)| request.header(name, value))
+        let claims = [
+            ("X-Auth-User-Id", "999"),
+            ("X-Auth-Username", "root"),
+            ("x-auth-groups", "admins"),
+            ("X-Auth-Groups", "staff"),
+        ];
+        claims
+            .iter()
+            .fold(nginx.request("GET", path), |request, (name, value)| request.header(name, value))
     };
     let nobody = json!({"user": null, "username": null, "groups": []});
 
     let mut alice = signed_in("alice");
     let zoe = signed_in("zoë@x+y");
-    let who_is = |browser: &Browser| as_root("/api/me").bearer(&browser.access_token).send().expect(200).json();
-    assert_eq!(who_is(&zoe), json!({"user": id.to_string(), "username": "zoë@x+y", "groups": ["a d", "b,c"]}));
+    let who_is = |browser: &Browser| {
+        as_root("/api/me").bearer(&browser.access_token).send().expect(200).json()
+    };
+    assert_eq!(
+        who_is(&zoe),
+        json!({"user": id.to_string(), "username": "zoë@x+y", "groups": ["a d", "b,c"]})
+    );
     // She has no groups, and those that she sends are not hers.
-    assert_eq!(who_is(&alice), json!({"user": claims_of(&alice.access_token)["sub"], "username": "alice", "groups": []}));
+    assert_eq!(
+        who_is(&alice),
+        json!({"user": claims_of(&alice.access_token)["sub"], "username": "alice", "groups": []})
+    );
     assert_eq!(as_root("/").send().expect(200).json(), nobody);
     assert_eq!(as_root("/").bearer(&alice.access_token).send().expect(200).json(), nobody);
 
@@ -118,21 +136,38 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
     for (what, token) in bad_tokens(&world) {
         let answer = as_root("/api/me").bearer(&token).send();
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
-        assert!(answer.header("www-authenticate").is_some_and(|challenge| challenge.contains("invalid_token")), "{what}");
+        assert!(
+            answer
+                .header("www-authenticate")
+                .is_some_and(|challenge| challenge.contains("invalid_token")),
+            "{what}"
+        );
     }
     as_root("/_verify").bearer(&zoe.access_token).send().expect(404);
 
     // Five hundred groups: more than a header has room for, and no reason to keep her out.
-    world.sql("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) INSERT INTO groups (name) SELECT 'department ' || n FROM n");
-    world.sql(&format!("INSERT INTO user_groups SELECT {id}, id FROM groups WHERE name LIKE 'department %'"));
-    eventually("some of her groups are told", || who_is(&zoe)["groups"].as_array().is_some_and(|groups| groups.len() > 200));
-    let verified = world.request("GET", "/accounts/verify").bearer(&zoe.access_token).send().expect(204);
+    world.sql(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) \
+        INSERT INTO groups (name) SELECT 'department ' || n FROM n",
+    );
+    world.sql(&format!(
+        "INSERT INTO user_groups SELECT {id}, id FROM groups WHERE name LIKE 'department %'"
+    ));
+    eventually("some of her groups are told", || {
+        who_is(&zoe)["groups"].as_array().is_some_and(|groups| groups.len() > 200)
+    });
+    let verified =
+        world.request("GET", "/accounts/verify").bearer(&zoe.access_token).send().expect(204);
     let told = verified.header("x-auth-groups").unwrap().split(',').count();
     assert_eq!(verified.header("x-auth-groups-left-out"), Some((502 - told).to_string().as_str()));
 
     world.cli(&["keys", "rotate"]).ok();
     eventually("both keys are published", || key_ids(&world).len() == 2);
-    nginx.request("GET", "/api/me").bearer(&signed_with_the_newest_key(&world, &zoe)).send().expect(200);
+    nginx
+        .request("GET", "/api/me")
+        .bearer(&signed_with_the_newest_key(&world, &zoe))
+        .send()
+        .expect(200);
 
     let kept = alice.clone();
     alice.logout().expect(204);
@@ -146,15 +181,29 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
 
 #[test]
 fn what_the_pages_show_stands_in_the_programs() {
-    for (page, language) in [("fastapi", "python"), ("django", "python"), ("express", "js"), ("nginx", "nginx")] {
-        let files = std::fs::read_dir(docs(page)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-        let program: Vec<String> = files.map(|path| without_margins(&std::fs::read_to_string(path).unwrap())).collect();
+    for (page, language) in
+        [("fastapi", "python"), ("django", "python"), ("express", "js"), ("nginx", "nginx")]
+    {
+        let files = std::fs::read_dir(docs(page))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file());
+        let program: Vec<String> =
+            files.map(|path| without_margins(&std::fs::read_to_string(path).unwrap())).collect();
         let text = std::fs::read_to_string(docs(&format!("{page}.md"))).unwrap();
-        let blocks: Vec<&str> = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language)).collect();
+        let blocks: Vec<&str> = text
+            .split("```")
+            .skip(1)
+            .step_by(2)
+            .filter_map(|block| block.strip_prefix(language))
+            .collect();
         assert!(!blocks.is_empty(), "{page}");
         for part in blocks.iter().flat_map(|block| block.split("\n\n")) {
             let part = without_margins(part);
-            assert!(program.iter().any(|file| file.contains(&part)), "{page}.md shows what is in none of its files: {part}");
+            assert!(
+                program.iter().any(|file| file.contains(&part)),
+                "{page}.md shows what is in none of its files: {part}"
+            );
         }
     }
 }
@@ -176,7 +225,8 @@ fn express(world: &World, audience: &str) -> Program {
     let folder = world.scratch().join("express");
     if !folder.exists() {
         std::fs::create_dir(&folder).expect("a folder");
-        symlink(express_packages().join("node_modules"), folder.join("node_modules")).expect("a link");
+        symlink(express_packages().join("node_modules"), folder.join("node_modules"))
+            .expect("a link");
         std::fs::copy(docs("express/app.mjs"), folder.join("app.mjs")).expect("a copy");
     }
     Program::start(world.scratch(), |address| {
@@ -198,7 +248,15 @@ fn meant_for(audience: &str, mut command: Command) -> Command {
 fn django(world: &World, settings: &str) -> Program {
     Program::start(world.scratch(), |address| {
         let mut command = service(world, python(), "django");
-        command.args(["-m", "django", "runserver", "--noreload", "--settings", settings, &address.port().to_string()]);
+        command.args([
+            "-m",
+            "django",
+            "runserver",
+            "--noreload",
+            "--settings",
+            settings,
+            &address.port().to_string(),
+        ]);
         command
     })
 }
@@ -212,7 +270,9 @@ fn lets_in_who_is_signed_in(world: &World, program: &Program) {
     native.login("alice").expect(200);
     program.me(&native.access_token).expect(200);
     let refused = program.request("GET", "/me").send().expect(401);
-    assert!(refused.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer")));
+    assert!(
+        refused.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer"))
+    );
 }
 
 fn refuses_what_is_no_access_token(world: &World, program: &Program) {
@@ -222,11 +282,19 @@ fn refuses_what_is_no_access_token(world: &World, program: &Program) {
     let typed = |typ: &str| with(&forge.header(), "typ", &json!(typ)).to_string();
     bad.push(("another type of token", forge.sign(&typed("JWT"), &claims.to_string())));
     bad.push(("a list that says whose it is", forge.sign(&typed("rl+jwt"), &claims.to_string())));
-    bad.push(("no session", forge.sign(&forge.header().to_string(), &without(&claims, "sid").to_string())));
+    bad.push((
+        "no session",
+        forge.sign(&forge.header().to_string(), &without(&claims, "sid").to_string()),
+    ));
     for (what, token) in bad {
         let answer = program.me(&token);
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
-        assert!(answer.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer")), "{what}");
+        assert!(
+            answer
+                .header("www-authenticate")
+                .is_some_and(|challenge| challenge.starts_with("Bearer")),
+            "{what}"
+        );
     }
     program.me(&browser.access_token).expect(200);
 }
@@ -247,7 +315,8 @@ fn takes_the_tokens_of_a_new_key(world: &World, program: &Program) {
     let browser = world.logged_in("alice");
     world.cli(&["keys", "rotate"]).ok();
     eventually("both keys are published", || key_ids(world).len() == 2);
-    // The server itself waits for longer before it signs with the new key. The program, which may just have asked for an invented one, asks again after a second.
+    // The server itself waits for longer before it signs with the new key. The program, which may
+    // just have asked for an invented one, asks again after a second.
     thread::sleep(Duration::from_secs(2));
     program.me(&signed_with_the_newest_key(world, &browser)).expect(200);
     program.me(&browser.access_token).expect(200);
@@ -293,7 +362,8 @@ fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
     let another_user = forge.sign(&header, &with(&claims, "sub", &json!("999")).to_string());
     let (another_message, _) = another_user.rsplit_once('.').expect("a signature");
     let an_hour_ago = json!(claims["exp"].as_u64().expect("a time") - 3600);
-    let unsigned = forge.sign(&json!({"typ": "at+jwt", "alg": "none", "kid": forge.kid()}).to_string(), &payload);
+    let unsigned = forge
+        .sign(&json!({"typ": "at+jwt", "alg": "none", "kid": forge.kid()}).to_string(), &payload);
     vec![
         ("expired", signed(&with(&with(&claims, "iat", &an_hour_ago), "exp", &an_hour_ago))),
         ("never expiring", signed(&without(&claims, "exp"))),
@@ -303,7 +373,10 @@ fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
         ("signed with another key", Forge::of(&stranger).sign(&header, &payload)),
         (
             "signed with a key that nobody knows",
-            Forge::of(&stranger).sign(&with(&forge.header(), "kid", &json!("0123456789abcdef")).to_string(), &payload),
+            Forge::of(&stranger).sign(
+                &with(&forge.header(), "kid", &json!("0123456789abcdef")).to_string(),
+                &payload,
+            ),
         ),
         ("not signed", format!("{}.", unsigned.rsplit_once('.').expect("a signature").0)),
         ("cut off", message.to_owned()),
@@ -318,12 +391,20 @@ fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
 /// What the server will sign soon: the browser's claims with the newest key.
 fn signed_with_the_newest_key(world: &World, browser: &Browser) -> String {
     let forge = Forge::of(world);
-    assert_ne!(jsonwebtoken::decode_header(&browser.access_token).expect("a token").kid.as_deref(), Some(forge.kid()));
+    assert_ne!(
+        jsonwebtoken::decode_header(&browser.access_token).expect("a token").kid.as_deref(),
+        Some(forge.kid())
+    );
     forge.sign(&forge.header().to_string(), &claims_of(&browser.access_token).to_string())
 }
 
 fn key_ids(world: &World) -> Vec<Value> {
-    world.get("/.well-known/jwks.json").json()["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect()
+    world.get("/.well-known/jwks.json").json()["keys"]
+        .as_array()
+        .expect("keys")
+        .iter()
+        .map(|key| key["kid"].clone())
+        .collect()
 }
 
 fn with(object: &Value, name: &str, value: &Value) -> Value {

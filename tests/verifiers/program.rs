@@ -7,9 +7,16 @@ use std::sync::OnceLock;
 use countersign_e2e::{ISSUER, World};
 
 /// A command that finds the world's server, and runs in a folder of `docs/verify`.
-pub(crate) fn service(world: &World, program: impl AsRef<std::ffi::OsStr>, folder: &str) -> Command {
+pub(crate) fn service(
+    world: &World,
+    program: impl AsRef<std::ffi::OsStr>,
+    folder: &str,
+) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(docs(folder)).env("AUTH_URL", format!("http://{}", world.address())).env("AUTH_ISSUER", ISSUER);
+    command
+        .current_dir(docs(folder))
+        .env("AUTH_URL", format!("http://{}", world.address()))
+        .env("AUTH_ISSUER", ISSUER);
     // Neither a proxy of the tester's nor files in the documentation.
     command.env("no_proxy", "127.0.0.1").env("PYTHONDONTWRITEBYTECODE", "1");
     command
@@ -20,8 +27,8 @@ pub(crate) fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/verify").join(name)
 }
 
-/// The folder with the packages of the Express program: the one that `COUNTERSIGN_VERIFY_EXPRESS` names, as `scripts/test` sets it, or one made below the target
-/// directory.
+/// The folder with the packages of the Express program: the one that `COUNTERSIGN_VERIFY_EXPRESS`
+/// names, as `scripts/test` sets it, or one made below the target directory.
 pub(crate) fn express_packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     PACKAGES.get_or_init(|| {
@@ -35,7 +42,10 @@ pub(crate) fn express_packages() -> &'static Path {
             for name in ["package.json", "package-lock.json"] {
                 std::fs::copy(docs("express").join(name), packages.join(name)).expect("a copy");
             }
-            let install = Command::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&packages).status();
+            let install = Command::new("npm")
+                .args(["ci", "--silent", "--no-audit", "--no-fund"])
+                .current_dir(&packages)
+                .status();
             assert!(install.expect("npm").success());
             // Copied last: a half-made folder is made again.
             std::fs::copy(wanted, done).expect("a copy");

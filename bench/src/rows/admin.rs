@@ -1,10 +1,13 @@
-//! What the pages of the admin site ask of SQLite, with a million users and sessions and five million lines in the audit log.
+//! What the pages of the admin site ask of SQLite, with a million users and sessions and five
+//! million lines in the audit log.
 
 use std::time::Instant;
 
 use countersign::session::{RevokedReason, Transport};
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder, UserSearch, Who};
+use countersign::store::admin::{
+    AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder, UserSearch, Who,
+};
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
 use jiff::{SignedDuration, Timestamp};
@@ -17,10 +20,13 @@ pub(super) fn measure() -> Vec<Row> {
     drop(SqliteStore::open(&file).expect("a store"));
     fill(&file).expect("rows");
     let store = SqliteStore::open(&file).expect("a store");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         vec![
-            users(&store).await.row("the admin site's users, in every order, under every filter, first and last pages"),
+            users(&store).await.row(
+                "the admin site's users, in every order, under every filter, first and last pages",
+            ),
             sessions(&store).await.row("its sessions, likewise"),
             audit(&store).await.row("its audit log, likewise"),
             dashboard(&store).await.row("its dashboard's figures"),
@@ -33,7 +39,11 @@ pub(super) fn measure() -> Vec<Row> {
 struct Times(Vec<(String, f64)>);
 
 impl Times {
-    async fn add<T, F: Future<Output = Result<T, StoreError>>>(&mut self, what: String, ask: impl Fn() -> F) -> T {
+    async fn add<T, F: Future<Output = Result<T, StoreError>>>(
+        &mut self,
+        what: String,
+        ask: impl Fn() -> F,
+    ) -> T {
         let (mut times, mut last) = (Vec::new(), None);
         for _ in 0..5 {
             let begin = Instant::now();
@@ -45,7 +55,11 @@ impl Times {
     }
 
     /// The first page, the one behind it, and the last.
-    async fn pages<T, F: Future<Output = Result<Page<T>, StoreError>>>(&mut self, what: &str, ask: impl Fn(Option<Place>) -> F) {
+    async fn pages<T, F: Future<Output = Result<Page<T>, StoreError>>>(
+        &mut self,
+        what: &str,
+        ask: impl Fn(Option<Place>) -> F,
+    ) {
         let first = self.add(format!("{what}, first page"), || ask(None)).await;
         if let Some(next) = first.next {
             self.add(format!("{what}, second page"), || ask(Some(next.clone()))).await;
@@ -86,21 +100,41 @@ async fn users(store: &SqliteStore) -> Times {
         ("a small group", UserSearch { group: Some(2), ..all.clone() }),
         ("joined in a month", UserSearch { joined_since: Some(ago(30)), ..all.clone() }),
         ("signed in in a day", UserSearch { signed_in_since: Some(ago(1)), ..all.clone() }),
-        ("not signed in in a year", UserSearch { not_signed_in_since: Some(ago(365)), ..all.clone() }),
+        (
+            "not signed in in a year",
+            UserSearch { not_signed_in_since: Some(ago(365)), ..all.clone() },
+        ),
         ("a letter", UserSearch { text: "s".to_owned(), ..all.clone() }),
         ("a name", UserSearch { text: "maria.jones12".to_owned(), ..all.clone() }),
         ("nobody", UserSearch { text: "xyzzy".to_owned(), ..all.clone() }),
-        ("a letter, inactive, large group", UserSearch { text: "s".to_owned(), active: Some(false), group: Some(1), ..all.clone() }),
-        ("inactive, joined in a month", UserSearch { active: Some(false), joined_since: Some(ago(30)), ..all.clone() }),
+        (
+            "a letter, inactive, large group",
+            UserSearch { text: "s".to_owned(), active: Some(false), group: Some(1), ..all.clone() },
+        ),
+        (
+            "inactive, joined in a month",
+            UserSearch { active: Some(false), joined_since: Some(ago(30)), ..all.clone() },
+        ),
     ];
-    let orders =
-        [UserOrder::Username, UserOrder::Email, UserOrder::FirstName, UserOrder::LastName, UserOrder::Joined, UserOrder::LastLogin];
+    let orders = [
+        UserOrder::Username,
+        UserOrder::Email,
+        UserOrder::FirstName,
+        UserOrder::LastName,
+        UserOrder::Joined,
+        UserOrder::LastLogin,
+    ];
     for (name, filter) in filters {
         for order in orders {
             for descending in [false, true] {
                 let asked = UserSearch { order, descending, ..filter.clone() };
-                let what = format!("{name}, by {order:?}{}", if descending { " descending" } else { "" });
-                times.pages(&what, |from| store.find_users_owned(UserSearch { from, ..asked.clone() })).await;
+                let what =
+                    format!("{name}, by {order:?}{}", if descending { " descending" } else { "" });
+                times
+                    .pages(&what, |from| {
+                        store.find_users_owned(UserSearch { from, ..asked.clone() })
+                    })
+                    .await;
             }
         }
     }
@@ -116,11 +150,23 @@ async fn sessions(store: &SqliteStore) -> Times {
         ("live", SessionSearch { live: Some(true), ..all.clone() }),
         ("ended", SessionSearch { live: Some(false), ..all.clone() }),
         ("of apps", SessionSearch { transport: Some(Transport::Body), ..all.clone() }),
-        ("of browsers, live", SessionSearch { transport: Some(Transport::Cookie), live: Some(true), ..all.clone() }),
+        (
+            "of browsers, live",
+            SessionSearch { transport: Some(Transport::Cookie), live: Some(true), ..all.clone() },
+        ),
         ("stolen", SessionSearch { reason: Some(RevokedReason::TokenTheft), ..all.clone() }),
-        ("logged out, of apps", SessionSearch { reason: Some(RevokedReason::Logout), transport: Some(Transport::Body), ..all.clone() }),
+        (
+            "logged out, of apps",
+            SessionSearch {
+                reason: Some(RevokedReason::Logout),
+                transport: Some(Transport::Body),
+                ..all.clone()
+            },
+        ),
     ] {
-        times.pages(name, |from| store.find_sessions_owned(SessionSearch { from, ..asked.clone() })).await;
+        times
+            .pages(name, |from| store.find_sessions_owned(SessionSearch { from, ..asked.clone() }))
+            .await;
     }
     times
 }
@@ -137,12 +183,31 @@ async fn audit(store: &SqliteStore) -> Times {
         ("an operator's", AuditSearch { actor: Some(Who::User(UserId::new(1))), ..all.clone() }),
         ("an address's", AuditSearch { ip: Some([10, 0, 0, 1].into()), ..all.clone() }),
         ("a day a week ago", AuditSearch { since: ago(8 * 24), until: ago(7 * 24), ..all.clone() }),
-        ("an address's thefts", AuditSearch { ip: Some([10, 0, 0, 1].into()), kind: Some(AuditKind::TokenTheft), ..all.clone() }),
+        (
+            "an address's thefts",
+            AuditSearch {
+                ip: Some([10, 0, 0, 1].into()),
+                kind: Some(AuditKind::TokenTheft),
+                ..all.clone()
+            },
+        ),
         (
             "an address's failures in a week",
-            AuditSearch { ip: Some([10, 0, 0, 1].into()), kind: Some(AuditKind::LoginFailed), since: ago(7 * 24), ..all.clone() },
+            AuditSearch {
+                ip: Some([10, 0, 0, 1].into()),
+                kind: Some(AuditKind::LoginFailed),
+                since: ago(7 * 24),
+                ..all.clone()
+            },
         ),
-        ("an operator's logins", AuditSearch { actor: Some(Who::User(UserId::new(1))), kind: Some(AuditKind::Login), ..all.clone() }),
+        (
+            "an operator's logins",
+            AuditSearch {
+                actor: Some(Who::User(UserId::new(1))),
+                kind: Some(AuditKind::Login),
+                ..all.clone()
+            },
+        ),
     ] {
         times.pages(name, |from| store.audit_owned(AuditSearch { from, ..asked.clone() })).await;
     }
@@ -159,15 +224,24 @@ async fn dashboard(store: &SqliteStore) -> Times {
 
 /// The questions with what they ask in them, so that a closure can ask again.
 trait Owned: AdminStore {
-    async fn find_users_owned(&self, asked: UserSearch) -> Result<Page<countersign::user::User>, StoreError> {
+    async fn find_users_owned(
+        &self,
+        asked: UserSearch,
+    ) -> Result<Page<countersign::user::User>, StoreError> {
         self.find_users(&asked).await
     }
 
-    async fn find_sessions_owned(&self, asked: SessionSearch) -> Result<Page<countersign::session::Session>, StoreError> {
+    async fn find_sessions_owned(
+        &self,
+        asked: SessionSearch,
+    ) -> Result<Page<countersign::session::Session>, StoreError> {
         self.find_sessions(&asked).await
     }
 
-    async fn audit_owned(&self, asked: AuditSearch) -> Result<Page<countersign::store::admin::AuditRow>, StoreError> {
+    async fn audit_owned(
+        &self,
+        asked: AuditSearch,
+    ) -> Result<Page<countersign::store::admin::AuditRow>, StoreError> {
         self.audit(&asked).await
     }
 }
@@ -192,7 +266,8 @@ fn fill(file: &std::path::Path) -> rusqlite::Result<()> {
     database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
-/// Names of some variety, whose order has nothing to do with that of ids. A fifth of the sessions are ended; half of the log is of one address.
+/// Names of some variety, whose order has nothing to do with that of ids. A fifth of the sessions
+/// are ended; half of the log is of one address.
 const FILL: &str = "
     CREATE TEMP TABLE first (place INTEGER PRIMARY KEY, name TEXT);
     INSERT INTO first (name) VALUES ('Maria'), ('John'), ('Wei'), ('Fatima'), ('Olga'), ('Sam'), ('Zoe'), ('Adam'), ('Élodie'), ('Kofi');

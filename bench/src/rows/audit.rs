@@ -1,4 +1,5 @@
-//! What the audit log takes from refreshes: lines are written in the transactions that are written anyway.
+//! What the audit log takes from refreshes: lines are written in the transactions that are written
+//! anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ pub(super) fn measure() -> Vec<Row> {
     let ratio = median_ratio(&noted, &alone);
     let (noted, alone) = (median(noted), median(alone));
     vec![Row {
-        what: "rotations of the store alone, durable, while 200 lines a second go into the audit log",
+        what: "rotations of the store alone, durable, while 200 lines a second go into the audit \
+            log",
         measured: per_second(noted),
         baseline: format!("without a log: {}", per_second(alone)),
         ratio: percent(ratio),
@@ -30,7 +32,8 @@ pub(super) fn measure() -> Vec<Row> {
     }]
 }
 
-/// As many logins as two cores could hash passwords for, and more, told as the server tells them: what came meanwhile, together.
+/// As many logins as two cores could hash passwords for, and more, told as the server tells them:
+/// what came meanwhile, together.
 async fn note(store: Arc<SqliteStore>) {
     let line = AuditLine {
         at: Timestamp::now(),
@@ -39,7 +42,9 @@ async fn note(store: Arc<SqliteStore>) {
         user: Some(UserId::new(1)),
         session: None,
         ip: Some([192, 0, 2, 1].into()),
-        detail: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36".to_owned(),
+        detail: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+            Chrome/130.0 Safari/537.36"
+            .to_owned(),
     };
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     loop {

@@ -1,4 +1,5 @@
-//! The price of a wrong password, whatever kinds of hash are stored, and what guessers do to who is known.
+//! The price of a wrong password, whatever kinds of hash are stored, and what guessers do to who is
+//! known.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -23,10 +24,13 @@ pub(super) fn measure() -> Vec<Row> {
 /// A store with a user of each kind besides those with argon2id.
 fn of_store([failure, spread, honest]: [&'static str; 3], kinds: &[&str]) -> Vec<Row> {
     let stock = Stock::of(100, Hash::Default);
-    let database = rusqlite::Connection::open(stock.data().join("countersign.sqlite3")).expect("the database");
+    let database =
+        rusqlite::Connection::open(stock.data().join("countersign.sqlite3")).expect("the database");
     for (number, encoded) in kinds.iter().enumerate() {
         let user = format!("user{}", number + 10);
-        database.execute("UPDATE users SET password = ?2 WHERE username = ?1", [user.as_str(), encoded]).expect("a user");
+        database
+            .execute("UPDATE users SET password = ?2 WHERE username = ?1", [user.as_str(), encoded])
+            .expect("a user");
     }
     drop(database);
     let costliest = kinds.iter().copied().chain([ARGON2ID]).map(one_hash).fold(0.0, f64::max);
@@ -45,19 +49,30 @@ fn of_store([failure, spread, honest]: [&'static str; 3], kinds: &[&str]) -> Vec
         }
     }
     let medians: Vec<f64> = took.into_iter().map(median).collect();
-    let (least, most) = (medians.iter().copied().fold(f64::INFINITY, f64::min), medians.iter().copied().fold(0.0, f64::max));
+    let (least, most) = (
+        medians.iter().copied().fold(f64::INFINITY, f64::min),
+        medians.iter().copied().fold(0.0, f64::max),
+    );
     aside(&format!(
         "{failure}: {}",
-        names.iter().zip(&medians).map(|(name, ms)| format!("{name} {ms:.1} ms")).collect::<Vec<_>>().join(", ")
+        names
+            .iter()
+            .zip(&medians)
+            .map(|(name, ms)| format!("{name} {ms:.1} ms"))
+            .collect::<Vec<_>>()
+            .join(", ")
     ));
 
     let device = timed(server.address, &login("user2", PASSWORD, None), 200).1;
-    let device: serde_json::Value = serde_json::from_str(device.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
+    let device: serde_json::Value =
+        serde_json::from_str(device.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     let known = login("user2", PASSWORD, device["device_token"].as_str());
     let sample = |_| timed(server.address, &known, 200).0;
     let calm = median((0..SAMPLES).map(sample).collect());
     let guessed = thread::scope(|scope| {
-        let guessers = (0..GUESSERS).map(|number| Guesser(login(&format!("nobody{number}"), "a guess", None))).collect();
+        let guessers = (0..GUESSERS)
+            .map(|number| Guesser(login(&format!("nobody{number}"), "a guess", None)))
+            .collect();
         let guessing = scope.spawn(|| rate(server.address, guessers, Duration::from_secs(15)));
         thread::sleep(Duration::from_secs(2));
         let guessed = median((0..SAMPLES).map(sample).collect());
@@ -65,14 +80,42 @@ fn of_store([failure, spread, honest]: [&'static str; 3], kinds: &[&str]) -> Vec
         guessed
     });
     vec![
-        row(failure, most, format!("one hash of the costliest kind: {costliest:.1} ms"), most / costliest, "≤ 1.2 ×", 1.2),
-        row(spread, most, format!("the quickest of them: {least:.1} ms"), most / least, "≤ 1.05 ×", 1.05),
+        row(
+            failure,
+            most,
+            format!("one hash of the costliest kind: {costliest:.1} ms"),
+            most / costliest,
+            "≤ 1.2 ×",
+            1.2,
+        ),
+        row(
+            spread,
+            most,
+            format!("the quickest of them: {least:.1} ms"),
+            most / least,
+            "≤ 1.05 ×",
+            1.05,
+        ),
         row(honest, guessed, format!("calm: {calm:.1} ms"), guessed / calm, "≤ 3 ×", 3.0),
     ]
 }
 
-fn row(what: &'static str, milliseconds: f64, baseline: String, ratio: f64, bar: &'static str, most: f64) -> Row {
-    Row { what, measured: format!("{milliseconds:.1} ms"), baseline, ratio: format!("{ratio:.2} ×"), bar, cleared: ratio <= most }
+fn row(
+    what: &'static str,
+    milliseconds: f64,
+    baseline: String,
+    ratio: f64,
+    bar: &'static str,
+    most: f64,
+) -> Row {
+    Row {
+        what,
+        measured: format!("{milliseconds:.1} ms"),
+        baseline,
+        ratio: format!("{ratio:.2} ×"),
+        bar,
+        cleared: ratio <= most,
+    }
 }
 
 /// Milliseconds of a right password, which is checked once and not made up.
@@ -87,20 +130,26 @@ fn one_hash(encoded: &str) -> f64 {
     };
     let hash = |_| {
         let begin = Instant::now();
-        assert!(black_box(runtime.block_on(passwords.verify(Some(&encoded), &password))).expect("a verdict").matches);
+        assert!(
+            black_box(runtime.block_on(passwords.verify(Some(&encoded), &password)))
+                .expect("a verdict")
+                .matches
+        );
         begin.elapsed().as_secs_f64() * 1e3
     };
     median((0..SAMPLES).map(hash).collect())
 }
 
 fn login(username: &str, password: &str, device_token: Option<&str>) -> Vec<u8> {
-    let mut body = serde_json::json!({"username": username, "password": password, "transport": "body"});
+    let mut body =
+        serde_json::json!({"username": username, "password": password, "transport": "body"});
     if let Some(token) = device_token {
         body["device_token"] = token.into();
     }
     let body = body.to_string();
     format!(
-        "POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+         application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -128,7 +177,12 @@ impl Client for Guesser {
     }
 
     fn answer(&mut self, head: &[u8], body: &[u8]) {
-        assert!(head.starts_with(b"HTTP/1.1 401"), "{}{}", String::from_utf8_lossy(head), String::from_utf8_lossy(body));
+        assert!(
+            head.starts_with(b"HTTP/1.1 401"),
+            "{}{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(body)
+        );
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) fn measure() -> Vec<Row> {
     std::fs::write(&body, profile_of(&server, &tokens[0])).expect("a file");
     let bare = Server::bare(&body);
     let word = OsStr::new;
-    let protected = Server::library(&[word("protected"), data.as_os_str(), word(&issuer), body.as_os_str()]);
+    let protected =
+        Server::library(&[word("protected"), data.as_os_str(), word(&issuer), body.as_os_str()]);
     let protected = against(
         &bare,
         &protected,
@@ -26,7 +27,12 @@ pub(super) fn measure() -> Vec<Row> {
         "the same route without it",
     );
     let verified = Server::library(&[word("verified"), word(&url), body.as_os_str()]);
-    let verified =
-        against(&bare, &verified, &tokens, "a route behind a `ResourceServer`, 64 connections, 10,000 tokens", "the same route without it");
+    let verified = against(
+        &bare,
+        &verified,
+        &tokens,
+        "a route behind a `ResourceServer`, 64 connections, 10,000 tokens",
+        "the same route without it",
+    );
     vec![protected, verified]
 }

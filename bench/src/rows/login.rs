@@ -47,7 +47,8 @@ impl Login {
         let request = |name: &String| {
             let body = format!("{{\"username\":\"{name}\",\"password\":\"{PASSWORD}\"}}");
             format!(
-                "POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                "POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+                 application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             )
             .into_bytes()
@@ -58,7 +59,13 @@ impl Login {
     /// As many clients as connections, each with users of its own, spread over all.
     pub(crate) fn spread(stock: &Stock, shift: u64) -> Vec<Self> {
         let names = stock.names(1_000, shift);
-        (0..CONNECTIONS).map(|number| Self::of(&names.iter().skip(number).step_by(CONNECTIONS).cloned().collect::<Vec<_>>())).collect()
+        (0..CONNECTIONS)
+            .map(|number| {
+                Self::of(
+                    &names.iter().skip(number).step_by(CONNECTIONS).cloned().collect::<Vec<_>>(),
+                )
+            })
+            .collect()
     }
 
     /// The refresh and the CSRF cookie of the last login.
@@ -74,9 +81,20 @@ impl Client for Login {
     }
 
     fn answer(&mut self, head: &[u8], body: &[u8]) {
-        assert!(head.starts_with(b"HTTP/1.1 200"), "{}{}", String::from_utf8_lossy(head), String::from_utf8_lossy(body));
-        let cookie = |name: &[u8]| header(head, name).and_then(|cookie| cookie.split(';').next()).expect("a cookie").to_owned();
-        self.cookies = Some((cookie(b"set-cookie: refreshtoken="), cookie(b"set-cookie: csrftoken=")));
+        assert!(
+            head.starts_with(b"HTTP/1.1 200"),
+            "{}{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(body)
+        );
+        let cookie = |name: &[u8]| {
+            header(head, name)
+                .and_then(|cookie| cookie.split(';').next())
+                .expect("a cookie")
+                .to_owned()
+        };
+        self.cookies =
+            Some((cookie(b"set-cookie: refreshtoken="), cookie(b"set-cookie: csrftoken=")));
     }
 }
 
@@ -85,7 +103,8 @@ pub(crate) fn raw_hashes(duration: Duration) -> f64 {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let begin = Instant::now();
     let hashed: u64 = thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(|| hash_until(begin + duration))).collect();
+        let threads: Vec<_> =
+            (0..cores).map(|_| scope.spawn(|| hash_until(begin + duration))).collect();
         threads.into_iter().map(|thread| thread.join().expect("hashes")).sum()
     });
     hashed as f64 / begin.elapsed().as_secs_f64()
@@ -98,7 +117,14 @@ fn hash_until(end: Instant) -> u64 {
     let mut out = [0; 32];
     let mut hashed = 0;
     while Instant::now() < end {
-        argon2.hash_password_into_with_memory(PASSWORD.as_bytes(), b"a salt of twenty-two by", &mut out, &mut memory).expect("a hash");
+        argon2
+            .hash_password_into_with_memory(
+                PASSWORD.as_bytes(),
+                b"a salt of twenty-two by",
+                &mut out,
+                &mut memory,
+            )
+            .expect("a hash");
         hashed += 1;
     }
     hashed

@@ -1,4 +1,5 @@
-//! Logouts on PostgreSQL: beside logins, near and far from the database, and behind a transaction that is held open; and a feed of ten million changes.
+//! Logouts on PostgreSQL: beside logins, near and far from the database, and behind a transaction
+//! that is held open; and a feed of ten million changes.
 
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -16,7 +17,10 @@ use crate::table::{Row, median, per_second, percent};
 
 pub(super) fn measure() -> Vec<Row> {
     let cluster = cluster();
-    let mut rows: Vec<Row> = NEAR_AND_FAR.iter().map(|(milliseconds, what)| beside_logins(&cluster, *milliseconds, what)).collect();
+    let mut rows: Vec<Row> = NEAR_AND_FAR
+        .iter()
+        .map(|(milliseconds, what)| beside_logins(&cluster, *milliseconds, what))
+        .collect();
     rows.push(behind_an_open_transaction(&cluster));
     rows
 }
@@ -52,8 +56,11 @@ fn behind_an_open_transaction(cluster: &Cluster) -> Row {
     let calm;
     (calm, logouts) = rate(site.server.address, logouts, RUN);
     let _open = Open::begin(cluster);
-    let ended =
-        format!("UPDATE sessions SET revoked_at = {NOW}, revoked_reason = 'admin' WHERE id > {TOKENS} AND id <= {}", TOKENS + 40_000);
+    let ended = format!(
+        "UPDATE sessions SET revoked_at = {NOW}, revoked_reason = 'admin' WHERE id > {TOKENS} AND \
+         id <= {}",
+        TOKENS + 40_000
+    );
     cluster.sql(&site.database, &ended);
     let (own, _) = rate(site.server.address, logouts, RUN);
     Row {
@@ -80,7 +87,8 @@ pub(super) fn measure_flood() -> Vec<Row> {
     let (mut longest, mut highest, mut bad_since) = (Duration::ZERO, before, None::<Instant>);
     thread::scope(|scope| {
         let flood = scope.spawn(|| {
-            let rows = "SELECT (extract(epoch FROM now()) * 1000000)::bigint, 'session_ended', n::text FROM generate_series(1, 10000000) n";
+            let rows = "SELECT (extract(epoch FROM now()) * 1000000)::bigint, 'session_ended', \
+                n::text FROM generate_series(1, 10000000) n";
             cluster.sql(&database, &format!("INSERT INTO changes (at, kind, subject) {rows}"));
         });
         let mut after = None::<Instant>;
@@ -89,13 +97,18 @@ pub(super) fn measure_flood() -> Vec<Row> {
                 after.get_or_insert_with(Instant::now);
             }
             let profile = browser.request("GET", "/accounts/profile").send().status;
-            let refresh = browser.bare("POST", "/accounts/refresh").header("X-CSRFTOKEN", &browser.csrf_token).send();
+            let refresh = browser
+                .bare("POST", "/accounts/refresh")
+                .header("X-CSRFTOKEN", &browser.csrf_token)
+                .send();
             if refresh.status == 200 {
                 browser.take(&refresh);
             }
             match (profile, refresh.status) {
                 (200, 200) => bad_since = None,
-                (200 | 503, 200 | 503) => longest = longest.max(bad_since.get_or_insert_with(Instant::now).elapsed()),
+                (200 | 503, 200 | 503) => {
+                    longest = longest.max(bad_since.get_or_insert_with(Instant::now).elapsed());
+                }
                 other => panic!("{other:?}"),
             }
             highest = highest.max(site.server.resident());
@@ -137,7 +150,11 @@ impl Site {
         cluster.sql(&database, &sessions);
         let road = Road::to(&cluster.socket());
         road.takes(Duration::from_millis(milliseconds));
-        let url = if milliseconds == 0 { url } else { format!("postgres://postgres@127.0.0.1:{}/{database}", road.port()) };
+        let url = if milliseconds == 0 {
+            url
+        } else {
+            format!("postgres://postgres@127.0.0.1:{}/{database}", road.port())
+        };
         let server = Server::countersign_on(&stock.data(), Hash::Cheap, &url);
         Self { stock, server, database, url, _road: road }
     }
@@ -146,7 +163,12 @@ impl Site {
         let tokens = self.stock.access_tokens(TOKENS, &issuer(&self.server));
         (0..CONNECTIONS)
             .map(|number| Logout {
-                requests: tokens.iter().skip(number).step_by(CONNECTIONS).map(|token| Logout::of(token)).collect(),
+                requests: tokens
+                    .iter()
+                    .skip(number)
+                    .step_by(CONNECTIONS)
+                    .map(|token| Logout::of(token))
+                    .collect(),
                 next: 0,
             })
             .collect()
@@ -161,8 +183,11 @@ struct Logout {
 
 impl Logout {
     fn of(token: &str) -> Vec<u8> {
-        format!("POST /accounts/logout HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n")
-            .into_bytes()
+        format!(
+            "POST /accounts/logout HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \
+            {token}\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
     }
 }
 
@@ -173,7 +198,12 @@ impl Client for Logout {
     }
 
     fn answer(&mut self, head: &[u8], body: &[u8]) {
-        assert!(head.starts_with(b"HTTP/1.1 204"), "{}{}", String::from_utf8_lossy(head), String::from_utf8_lossy(body));
+        assert!(
+            head.starts_with(b"HTTP/1.1 204"),
+            "{}{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(body)
+        );
     }
 }
 
@@ -183,10 +213,20 @@ struct Open(Child);
 impl Open {
     fn begin(cluster: &Cluster) -> Self {
         let mut psql = Command::new(cluster.binaries().join("psql"));
-        psql.args(["-X", "-U", "postgres", "-d", "postgres", "-c", "SELECT pg_current_xact_id(), pg_sleep(600)", "-h"])
-            .arg(cluster.socket_directory());
+        psql.args([
+            "-X",
+            "-U",
+            "postgres",
+            "-d",
+            "postgres",
+            "-c",
+            "SELECT pg_current_xact_id(), pg_sleep(600)",
+            "-h",
+        ])
+        .arg(cluster.socket_directory());
         let child = psql.stdout(Stdio::null()).spawn().expect("psql");
-        let is_open = "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND query LIKE '%pg_sleep(600)' AND pid <> pg_backend_pid()";
+        let is_open = "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND \
+            query LIKE '%pg_sleep(600)' AND pid <> pg_backend_pid()";
         while cluster.sql("postgres", is_open) != "1" {
             thread::sleep(Duration::from_millis(20));
         }
@@ -201,8 +241,11 @@ impl Drop for Open {
     }
 }
 
-const NEAR_AND_FAR: [(u64, &str); 3] =
-    [(0, "logouts on PostgreSQL, 64 clients"), (1, "logouts on PostgreSQL 1 ms away"), (20, "logouts on PostgreSQL 20 ms away")];
+const NEAR_AND_FAR: [(u64, &str); 3] = [
+    (0, "logouts on PostgreSQL, 64 clients"),
+    (1, "logouts on PostgreSQL 1 ms away"),
+    (20, "logouts on PostgreSQL 20 ms away"),
+];
 
 const NOW: &str = "(extract(epoch FROM now()) * 1000000)::bigint";
 

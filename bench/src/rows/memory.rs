@@ -33,7 +33,10 @@ pub(super) fn measure() -> Vec<Row> {
         Row {
             what: "resident memory in a storm of logins",
             measured: megabytes(highest),
-            baseline: format!("idle + {threads} hashing threads × 19 MiB + 15 MB: {}", megabytes(allowed)),
+            baseline: format!(
+                "idle + {threads} hashing threads × 19 MiB + 15 MB: {}",
+                megabytes(allowed)
+            ),
             ratio: String::new(),
             bar: "not above it",
             cleared: highest <= allowed,

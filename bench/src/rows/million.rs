@@ -13,7 +13,9 @@ use crate::table::{Row, median, median_ratio, per_second};
 
 pub(super) fn measure() -> Vec<Row> {
     let (small, large) = (Side::of(1_000, None), Side::of(1_000_000, None));
-    let readers = |side: &Side| Reader::shared_out(&side.stock.access_tokens(1_000, &issuer(&side.server)), CONNECTIONS);
+    let readers = |side: &Side| {
+        Reader::shared_out(&side.stock.access_tokens(1_000, &issuer(&side.server)), CONNECTIONS)
+    };
     vec![
         compare("1,000,000 users and sessions: refresh", &small, &large, Side::refreshers),
         compare("1,000,000 users and sessions: profile", &small, &large, readers),
@@ -26,8 +28,18 @@ pub(super) fn measure_on_postgres() -> Vec<Row> {
     let cluster = cluster();
     let (small, large) = (Side::of(1_000, Some(&cluster)), Side::of(1_000_000, Some(&cluster)));
     vec![
-        compare("1,000,000 users and sessions on PostgreSQL: refresh", &small, &large, Side::refreshers),
-        compare("1,000,000 users and sessions on PostgreSQL: login less its hash", &small, &large, Side::logins),
+        compare(
+            "1,000,000 users and sessions on PostgreSQL: refresh",
+            &small,
+            &large,
+            Side::refreshers,
+        ),
+        compare(
+            "1,000,000 users and sessions on PostgreSQL: login less its hash",
+            &small,
+            &large,
+            Side::logins,
+        ),
     ]
 }
 
@@ -40,7 +52,9 @@ impl Side {
     fn of(users: u64, cluster: Option<&Cluster>) -> Self {
         let stock = Stock::of(users, Hash::Cheap);
         let server = match cluster {
-            Some(cluster) => Server::countersign_on(&stock.data(), Hash::Cheap, &stock.moved_to(cluster)),
+            Some(cluster) => {
+                Server::countersign_on(&stock.data(), Hash::Cheap, &stock.moved_to(cluster))
+            }
             None => Server::countersign(&stock.data(), Hash::Cheap),
         };
         Self { stock, server }
@@ -55,7 +69,12 @@ impl Side {
     }
 }
 
-fn compare<C: Client + 'static>(what: &'static str, small: &Side, large: &Side, clients: impl Fn(&Side) -> Vec<C>) -> Row {
+fn compare<C: Client + 'static>(
+    what: &'static str,
+    small: &Side,
+    large: &Side,
+    clients: impl Fn(&Side) -> Vec<C>,
+) -> Row {
     let (_, mut few) = rate(small.server.address, clients(small), RUN);
     let (_, mut many) = rate(large.server.address, clients(large), RUN);
     let (mut base, mut own) = (Vec::new(), Vec::new());

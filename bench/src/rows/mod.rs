@@ -53,7 +53,8 @@ const ROWS: &[(&str, Measure)] = &[
     ("postgres-million", million::measure_on_postgres),
 ];
 
-/// How long each of several runs takes. Two that are compared alternate, and it is the pairs that are compared, since the machine is not always equally fast.
+/// How long each of several runs takes. Two that are compared alternate, and it is the pairs that
+/// are compared, since the machine is not always equally fast.
 const RUN: Duration = Duration::from_secs(1);
 
 const RUNS: usize = 11;

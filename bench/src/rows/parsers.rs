@@ -1,4 +1,5 @@
-//! What a stranger may send, at its largest and at a tenth of that: no parser takes more than its share of time for what it reads.
+//! What a stranger may send, at its largest and at a tenth of that: no parser takes more than its
+//! share of time for what it reads.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,9 @@ pub(super) fn measure() -> Vec<Row> {
         aside(&format!("{name}: time per byte grows to {growth:.2} times"));
         (name, growth)
     });
-    let (name, worst) = of_each.into_iter().fold(("", 0.0), |worst: (&str, f64), one| if one.1 > worst.1 { one } else { worst });
+    let (name, worst) = of_each
+        .into_iter()
+        .fold(("", 0.0), |worst: (&str, f64), one| if one.1 > worst.1 { one } else { worst });
     vec![Row {
         what: "time per byte of what a stranger sends, the worst of 15 parsers",
         measured: format!("{name}, {} KB", LARGEST / 1000),
@@ -45,21 +48,49 @@ fn per_byte(world: &World, request: fn(&World, usize) -> Request, size: usize) -
 type Case = (&'static str, fn(&World, usize) -> Request);
 
 const CASES: [Case; 15] = [
-    ("names in an address", |world, size| world.request("GET", &format!("/admin/sign-in?{}", numbered(size, "", "&")))),
-    ("one name in an address", |world, size| world.request("GET", &format!("/admin/sign-in?{}", repeated(size, "ids=1&")))),
-    ("a cursor", |world, size| world.request("GET", &format!("/.well-known/revocations?since={}", repeated(size, "9")))),
+    ("names in an address", |world, size| {
+        world.request("GET", &format!("/admin/sign-in?{}", numbered(size, "", "&")))
+    }),
+    ("one name in an address", |world, size| {
+        world.request("GET", &format!("/admin/sign-in?{}", repeated(size, "ids=1&")))
+    }),
+    ("a cursor", |world, size| {
+        world.request("GET", &format!("/.well-known/revocations?since={}", repeated(size, "9")))
+    }),
     ("names in a form", |world, size| form(world, &numbered(size, "", "=&"))),
     ("escapes in a form", |world, size| form(world, &format!("a={}", repeated(size, "%41+")))),
-    ("names in JSON", |world, size| json(world, &format!("{{{}\"z\":0}}", numbered(size, "\"", "\":0,")))),
+    ("names in JSON", |world, size| {
+        json(world, &format!("{{{}\"z\":0}}", numbered(size, "\"", "\":0,")))
+    }),
     ("levels in JSON", |world, size| json(world, &format!("{{\"a\":{}", repeated(size, "[")))),
     ("digits in JSON", |world, size| json(world, &format!("{{\"a\":{}}}", repeated(size, "9")))),
-    ("escapes in JSON", |world, size| json(world, &format!("{{\"username\":\"{}\"}}", repeated(size, "\\ufdfa")))),
-    ("letters that fold", |world, size| json(world, &format!("{{\"username\":\"{}\",\"password\":\"x\"}}", repeated(size, "\u{fdfa}")))),
-    ("cookies", |world, size| world.request("GET", "/accounts/csrf").header("Cookie", numbered(size, "", "=x; "))),
-    ("a token", |world, size| world.request("GET", "/accounts/profile").bearer(&repeated(size, "a."))),
-    ("X-Forwarded-For", |world, size| json(world, "{}").header("X-Forwarded-For", repeated(size, "127.0.0.1, "))),
-    ("Forwarded", |world, size| json(world, "{}").header("Forwarded", format!("{}for=127.0.0.1", repeated(size, "for=127.0.0.1, ")))),
-    ("If-None-Match", |world, size| world.request("GET", "/.well-known/jwks.json").header("If-None-Match", repeated(size, "\"a\", "))),
+    ("escapes in JSON", |world, size| {
+        json(world, &format!("{{\"username\":\"{}\"}}", repeated(size, "\\ufdfa")))
+    }),
+    ("letters that fold", |world, size| {
+        json(
+            world,
+            &format!("{{\"username\":\"{}\",\"password\":\"x\"}}", repeated(size, "\u{fdfa}")),
+        )
+    }),
+    ("cookies", |world, size| {
+        world.request("GET", "/accounts/csrf").header("Cookie", numbered(size, "", "=x; "))
+    }),
+    ("a token", |world, size| {
+        world.request("GET", "/accounts/profile").bearer(&repeated(size, "a."))
+    }),
+    ("X-Forwarded-For", |world, size| {
+        json(world, "{}").header("X-Forwarded-For", repeated(size, "127.0.0.1, "))
+    }),
+    ("Forwarded", |world, size| {
+        json(world, "{}")
+            .header("Forwarded", format!("{}for=127.0.0.1", repeated(size, "for=127.0.0.1, ")))
+    }),
+    ("If-None-Match", |world, size| {
+        world
+            .request("GET", "/.well-known/jwks.json")
+            .header("If-None-Match", repeated(size, "\"a\", "))
+    }),
 ];
 
 fn form(world: &World, body: &str) -> Request {

@@ -17,7 +17,8 @@ pub(super) fn measure() -> Vec<Row> {
     vec![refresh(&cluster), profile(&cluster)]
 }
 
-/// A cluster with the defaults, `fsync` included, but for memory and the size of the log, so that no checkpoint falls into one side of a ratio.
+/// A cluster with the defaults, `fsync` included, but for memory and the size of the log, so that
+/// no checkpoint falls into one side of a ratio.
 pub(super) fn cluster() -> Cluster {
     Cluster::start(&["shared_buffers=512MB", "max_wal_size=4GB", "checkpoint_timeout=1h"])
 }
@@ -41,9 +42,13 @@ fn refresh(cluster: &Cluster) -> Row {
     let ratio = median_ratio(&own, &base);
     let (own, base) = (median(own), median(base));
     Row {
-        what: "`POST /accounts/refresh` on PostgreSQL, 64 clients each on its own chain, durable, every answer checked",
+        what: "`POST /accounts/refresh` on PostgreSQL, 64 clients each on its own chain, durable, \
+            every answer checked",
         measured: per_second(own),
-        baseline: format!("`pgbench` with the same `UPDATE`, prepared, 16 clients: {}", per_second(base)),
+        baseline: format!(
+            "`pgbench` with the same `UPDATE`, prepared, 16 clients: {}",
+            per_second(base)
+        ),
         ratio: percent(ratio),
         bar: "≥ 50 %",
         cleared: ratio >= 0.5,
@@ -57,7 +62,8 @@ fn profile(cluster: &Cluster) -> Row {
     let on_postgres = Server::countersign_on(&stock.data(), Hash::Cheap, &url);
     // Issuers differ with the ports, so each server has tokens of its own.
     let tokens = |server: &Server| stock.access_tokens(TOKENS, &issuer(server));
-    let (own, base, ratio) = against_a_server((&on_sqlite, &tokens(&on_sqlite)), (&on_postgres, &tokens(&on_postgres)));
+    let (own, base, ratio) =
+        against_a_server((&on_sqlite, &tokens(&on_sqlite)), (&on_postgres, &tokens(&on_postgres)));
     Row {
         what: "authenticated `GET /accounts/profile` on PostgreSQL",
         measured: per_second(own),
@@ -79,7 +85,11 @@ impl Baseline {
         let url = stock.moved_to(cluster);
         let database = url.rsplit('/').next().expect("a name").to_owned();
         // `pgbench` draws ids from a range.
-        cluster.sql(&database, "UPDATE sessions SET id = numbered.number FROM (SELECT id, row_number() OVER () AS number FROM sessions) numbered WHERE sessions.id = numbered.id");
+        cluster.sql(
+            &database,
+            "UPDATE sessions SET id = numbered.number FROM (SELECT id, \
+            row_number() OVER () AS number FROM sessions) numbered WHERE sessions.id = numbered.id",
+        );
         cluster.sql(&database, "VACUUM FULL ANALYZE sessions");
         let script = stock.file("refresh.sql");
         let text = format!(
@@ -94,12 +104,23 @@ impl Baseline {
     /// Updates a second.
     fn rate(&self, cluster: &Cluster) -> f64 {
         let mut pgbench = Command::new(cluster.binaries().join("pgbench"));
-        pgbench.args(["--no-vacuum", "--protocol=prepared", "--client=16", "--jobs=2", "--username=postgres"]);
-        pgbench.arg(format!("--time={}", SECONDS.as_secs())).arg("--host").arg(cluster.socket_directory());
+        pgbench.args([
+            "--no-vacuum",
+            "--protocol=prepared",
+            "--client=16",
+            "--jobs=2",
+            "--username=postgres",
+        ]);
+        pgbench
+            .arg(format!("--time={}", SECONDS.as_secs()))
+            .arg("--host")
+            .arg(cluster.socket_directory());
         pgbench.arg("--file").arg(&self.script).arg(&self.database);
         let output = pgbench.output().expect("pgbench, which comes with PostgreSQL");
         let said = String::from_utf8_lossy(&output.stdout);
-        let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        let rate = said
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
         rate.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
     }
 }
@@ -107,5 +128,6 @@ impl Baseline {
 /// Rows that the baseline updates, one at a time.
 const SESSIONS: u64 = 1_000;
 
-/// `pgbench` runs for whole seconds, and a second is short for sixteen connections that it makes first.
+/// `pgbench` runs for whole seconds, and a second is short for sixteen connections that it makes
+/// first.
 const SECONDS: std::time::Duration = std::time::Duration::from_secs(3);

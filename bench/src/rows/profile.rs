@@ -23,7 +23,13 @@ pub(super) fn measure() -> Vec<Row> {
 }
 
 /// Asks `ours` and the bare route in turns, with all the tokens.
-pub(super) fn against(bare: &Server, ours: &Server, tokens: &[String], what: &'static str, baseline: &str) -> Row {
+pub(super) fn against(
+    bare: &Server,
+    ours: &Server,
+    tokens: &[String],
+    what: &'static str,
+    baseline: &str,
+) -> Row {
     let (own, base, ratio) = against_a_server((bare, tokens), (ours, tokens));
     Row {
         what,
@@ -35,10 +41,16 @@ pub(super) fn against(bare: &Server, ours: &Server, tokens: &[String], what: &'s
     }
 }
 
-/// Asks two servers in turns, each with tokens of its own: the rate of `ours`, that of `theirs`, and their ratio.
-pub(super) fn against_a_server(theirs: (&Server, &[String]), ours: (&Server, &[String])) -> (f64, f64, f64) {
+/// Asks two servers in turns, each with tokens of its own: the rate of `ours`, that of `theirs`,
+/// and their ratio.
+pub(super) fn against_a_server(
+    theirs: (&Server, &[String]),
+    ours: (&Server, &[String]),
+) -> (f64, f64, f64) {
     // The first pass reads each user once and checks each signature once.
-    let warm = |(server, tokens): (&Server, &[String])| rate(server.address, Reader::shared_out(tokens, CONNECTIONS), RUN).1;
+    let warm = |(server, tokens): (&Server, &[String])| {
+        rate(server.address, Reader::shared_out(tokens, CONNECTIONS), RUN).1
+    };
     let (mut their_readers, mut our_readers) = (warm(theirs), warm(ours));
     let (mut own, mut base) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
@@ -57,8 +69,10 @@ pub(super) fn against_a_server(theirs: (&Server, &[String]), ours: (&Server, &[S
 pub(super) fn profile_of(server: &Server, token: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(server.address).expect("a connection");
-    let request =
-        format!("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \
+         {token}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).expect("a request is taken");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");

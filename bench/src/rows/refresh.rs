@@ -36,7 +36,8 @@ pub(super) fn measure() -> Vec<Row> {
     let ratio = median_ratio(&own, &alone);
     let (own, alone) = (median(own), median(alone));
     vec![Row {
-        what: "`POST /accounts/refresh`, 64 clients each on its own chain, durable, every answer checked",
+        what: "`POST /accounts/refresh`, 64 clients each on its own chain, durable, every answer \
+            checked",
         measured: per_second(own),
         baseline: format!("the store alone: {}", per_second(alone)),
         ratio: percent(ratio),
@@ -57,13 +58,22 @@ pub(crate) struct Refresher {
 impl Refresher {
     /// One for each name, logged in.
     pub(crate) fn logged_in(address: SocketAddr, names: &[String]) -> Vec<Self> {
-        let logins: Vec<_> = names.iter().map(|name| crate::rows::login::Login::of(std::slice::from_ref(name))).collect();
+        let logins: Vec<_> = names
+            .iter()
+            .map(|name| crate::rows::login::Login::of(std::slice::from_ref(name)))
+            .collect();
         let (_, logins) = rate(address, logins, Duration::from_millis(1));
         logins
             .into_iter()
             .map(|login| {
                 let (refresh, csrf) = login.cookies();
-                let mut client = Self { request: Vec::new(), csrf, refresh, first_generation: 0, acknowledged: 0 };
+                let mut client = Self {
+                    request: Vec::new(),
+                    csrf,
+                    refresh,
+                    first_generation: 0,
+                    acknowledged: 0,
+                };
                 client.first_generation = client.generation();
                 client
             })
@@ -77,7 +87,9 @@ impl Refresher {
     }
 
     fn generation(&self) -> u64 {
-        let payload = URL_SAFE_NO_PAD.decode(self.refresh.split('.').nth(1).expect("a JWT")).expect("base64url");
+        let payload = URL_SAFE_NO_PAD
+            .decode(self.refresh.split('.').nth(1).expect("a JWT"))
+            .expect("base64url");
         let claims: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
         claims["gen"].as_u64().expect("a generation")
     }
@@ -86,7 +98,8 @@ impl Refresher {
 impl Client for Refresher {
     fn request(&mut self) -> &[u8] {
         self.request = format!(
-            "POST /accounts/refresh HTTP/1.1\r\nHost: localhost\r\nCookie: refreshtoken={}; csrftoken={}\r\nX-CSRFTOKEN: {}\r\nContent-Length: 0\r\n\r\n",
+            "POST /accounts/refresh HTTP/1.1\r\nHost: localhost\r\nCookie: refreshtoken={}; \
+             csrftoken={}\r\nX-CSRFTOKEN: {}\r\nContent-Length: 0\r\n\r\n",
             self.refresh, self.csrf, self.csrf
         )
         .into_bytes();
@@ -94,7 +107,12 @@ impl Client for Refresher {
     }
 
     fn answer(&mut self, head: &[u8], body: &[u8]) {
-        assert!(head.starts_with(b"HTTP/1.1 200"), "{}{}", String::from_utf8_lossy(head), String::from_utf8_lossy(body));
+        assert!(
+            head.starts_with(b"HTTP/1.1 200"),
+            "{}{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(body)
+        );
         assert!(body.starts_with(b"{\"access_token\":\"ey"), "no access token");
         let cookie = header(head, b"set-cookie: refreshtoken=").expect("a refresh cookie");
         let refresh = cookie.split(';').next().expect("a value");
@@ -110,14 +128,22 @@ fn store_alone(duration: Duration) -> f64 {
 }
 
 /// The same, with something else going on beside it on the same store.
-pub(super) fn store_beside<F: Future<Output = ()> + Send + 'static>(duration: Duration, beside: impl FnOnce(Arc<SqliteStore>) -> F) -> f64 {
+pub(super) fn store_beside<F: Future<Output = ()> + Send + 'static>(
+    duration: Duration,
+    beside: impl FnOnce(Arc<SqliteStore>) -> F,
+) -> f64 {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let store = Arc::new(SqliteStore::open(&directory.path().join("countersign.sqlite3")).expect("a store"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let store = Arc::new(
+        SqliteStore::open(&directory.path().join("countersign.sqlite3")).expect("a store"),
+    );
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let beside = tokio::spawn(beside(Arc::clone(&store)));
         let begin = Instant::now();
-        let tasks: Vec<_> = (1..=CONNECTIONS as u64).map(|id| tokio::spawn(rotate_on(Arc::clone(&store), id, begin + duration))).collect();
+        let tasks: Vec<_> = (1..=CONNECTIONS as u64)
+            .map(|id| tokio::spawn(rotate_on(Arc::clone(&store), id, begin + duration)))
+            .collect();
         let mut rotated = 0;
         for task in tasks {
             rotated += task.await.expect("rotations");
@@ -152,7 +178,14 @@ async fn rotate_on(store: Arc<SqliteStore>, id: u64, end: Instant) -> u64 {
             parent: Some(jti(number - 1)),
             issued_at: now.as_second().unsigned_abs(),
         };
-        let rotate = Rotate { session, token, transport: Transport::Cookie, now, window: Duration::from_secs(30), ip: None };
+        let rotate = Rotate {
+            session,
+            token,
+            transport: Transport::Cookie,
+            now,
+            window: Duration::from_secs(30),
+            ip: None,
+        };
         assert!(matches!(store.rotate_session(rotate).await, Ok(Rotation::Granted { .. })));
     }
     number

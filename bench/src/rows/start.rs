@@ -6,7 +6,8 @@ use crate::table::{Row, median};
 
 pub(super) fn measure() -> Vec<Row> {
     let stock = Stock::of(1_000, Hash::Default);
-    let times = (0..20).map(|_| start_to_first_answer(&stock.data()).as_secs_f64() * 1000.0).collect();
+    let times =
+        (0..20).map(|_| start_to_first_answer(&stock.data()).as_secs_f64() * 1000.0).collect();
     let middle = median(times);
     vec![Row {
         what: "start to the first 200 on an existing data directory",

@@ -23,7 +23,9 @@ pub(super) fn measure() -> Vec<Row> {
         (measured, readers) = rate(server.address, readers, RUN);
         calm.push(measured);
         let measured;
-        (measured, readers) = in_a_storm(&server, &stock, number as u64, &mut logins, |address| rate(address, readers, RUN));
+        (measured, readers) = in_a_storm(&server, &stock, number as u64, &mut logins, |address| {
+            rate(address, readers, RUN)
+        });
         stormy.push(measured);
     }
     let ratio = median_ratio(&stormy, &calm);
@@ -55,21 +57,40 @@ pub(super) fn measure() -> Vec<Row> {
     rows
 }
 
-/// Profile requests that come at their time, whatever else goes on: how late the slowest of a hundred is, calm and beside 32 clients that log in without pause.
-fn open_loop(server: &Server, stock: &Stock, tokens: &[String], rate_of_requests: u32, [latency, share]: [&'static str; 2]) -> [Row; 2] {
+/// Profile requests that come at their time, whatever else goes on: how late the slowest of a
+/// hundred is, calm and beside 32 clients that log in without pause.
+fn open_loop(
+    server: &Server,
+    stock: &Stock,
+    tokens: &[String],
+    rate_of_requests: u32,
+    [latency, share]: [&'static str; 2],
+) -> [Row; 2] {
     let requests: Vec<Vec<u8>> = tokens
         .iter()
         .take(64)
-        .map(|token| format!("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes())
+        .map(|token| {
+            format!(
+                "GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: \
+            Bearer {token}\r\n\r\n"
+            )
+            .into_bytes()
+        })
         .collect();
-    let p99 = |address| percentile(&latencies(address, &requests, rate_of_requests, OPEN_RUN), 99).as_secs_f64() * 1e3;
+    let p99 = |address| {
+        percentile(&latencies(address, &requests, rate_of_requests, OPEN_RUN), 99).as_secs_f64()
+            * 1e3
+    };
     let clients = |shift| Login::spread(stock, shift).into_iter().take(32).collect::<Vec<_>>();
-    let (mut calm, mut stormy, mut alone, mut beside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut calm, mut stormy, mut alone, mut beside) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for number in 0..OPEN_RUNS {
         calm.push(p99(server.address));
         alone.push(rate(server.address, clients(number), OPEN_RUN).0);
         let (logins, late) = thread::scope(|scope| {
-            let storm = scope.spawn(|| rate(server.address, clients(number + 50), OPEN_RUN + Duration::from_secs(1)).0);
+            let storm = scope.spawn(|| {
+                rate(server.address, clients(number + 50), OPEN_RUN + Duration::from_secs(1)).0
+            });
             thread::sleep(Duration::from_millis(500));
             let late = p99(server.address);
             (storm.join().expect("the storm"), late)

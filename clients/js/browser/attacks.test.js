@@ -77,7 +77,8 @@ for (const [name, from] of [
     const writes = log.filter(({ method }) => method !== 'GET');
     assert.ok(writes.length >= 8 * 2, `${writes.length} forged writes have arrived`);
     for (const { method, path, status } of writes) {
-      // Where the cookie is all that counts, the origin decides; elsewhere there is no access token, or no such method.
+      // Where the cookie is all that counts, the origin decides; elsewhere there is no access
+      // token, or no such method.
       if (method === 'POST' && /login|refresh|logout$/.test(path)) assert.equal(status, 403, `${method} ${path}`);
       else assert.ok([401, 403, 405].includes(status), `${method} ${path}: ${status}`);
     }

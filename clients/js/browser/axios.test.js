@@ -94,7 +94,8 @@ for (const [name, world] of [
     await page.evaluate((password) => it.client.login({ username: 'alice', password }), PASSWORD);
     const write = () => it.api.patch('/profile', { last_name: 'Liddell' }).then(({ status, data }) => [status, data.user.last_name]);
     assert.deepEqual(await page.evaluate(write), [200, 'Liddell']);
-    // A 401 that nobody saw coming: one refresh for all, and each is sent again with its body. (Two tokens of one second may be the same text.)
+    // A 401 that nobody saw coming: one refresh for all, and each is sent again with its body. (Two
+    // tokens of one second may be the same text.)
     await sleep(1100);
     const before = w.front.count('/accounts/refresh');
     w.front.next('/accounts/profile', 401, 401, 401);

@@ -107,7 +107,8 @@ test('five_tabs_that_all_refresh_at_once_stay_in', async () => {
       if (env === '{}') w.front.next(REFRESH, () => new Promise((resolve) => (release = resolve)));
       const all = Promise.all(tabs.map((tab) => tab.evaluate(() => client.refresh())));
       if (env === '{}') {
-        // At once is at once on a busy machine too: the first one's answer waits until the others stand in line.
+        // At once is at once on a busy machine too: the first one's answer waits until the others
+        // stand in line.
         while (!release) await sleep(10);
         await until(first, async () => (await navigator.locks.query()).pending.length === 4);
         release();

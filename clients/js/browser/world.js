@@ -14,11 +14,13 @@ export const PASSWORD = 'tin kettle 14';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Starts everything. `cross` puts the API on a host of its own, beside the pages' one. `alone` leaves the server its own address, `w.own`, with nothing before it.
- * `users` are there from the start; `settings` are the server's flags.
+ * Starts everything. `cross` puts the API on a host of its own, beside the pages' one. `alone`
+ * leaves the server its own address, `w.own`, with nothing before it. `users` are there from the
+ * start; `settings` are the server's flags.
  *
- * Hosts below `localhost` lead to this machine by themselves, and behave like others: `app.example.localhost` and `api.example.localhost` are one site
- * and two origins, `evil.localhost` is another site.
+ * Hosts below `localhost` lead to this machine by themselves, and behave like others:
+ * `app.example.localhost` and `api.example.localhost` are one site and two origins,
+ * `evil.localhost` is another site.
  */
 export async function world({ cross = false, alone = false, users = ['alice', 'bertha'], settings = [] } = {}) {
   const bin = process.env.COUNTERSIGN_BIN;
@@ -47,7 +49,8 @@ export async function world({ cross = false, alone = false, users = ['alice', 'b
     const app = origin('app.example.localhost');
     const api = cross ? origin('api.example.localhost') : app;
 
-    // The server would take COUNTERSIGN_BIN for a setting that it does not know, so it gets an environment of its own.
+    // The server would take COUNTERSIGN_BIN for a setting that it does not know, so it gets an
+    // environment of its own.
     const data = ['--data-dir', join(dir, 'data')];
     const make = (username) => {
       const args = ['user', 'create', '--username', username, '--email', `${username}@example.com`, '--noinput', ...data];

@@ -1,5 +1,5 @@
-// Prints how large the main entry is for a browser, minified and compressed, and fails when that is too much.
-// With a file name it also writes the minified module there.
+// Prints how large the main entry is for a browser, minified and compressed, and fails when that is
+// too much. With a file name it also writes the minified module there.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';

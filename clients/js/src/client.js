@@ -1,4 +1,5 @@
-// The client itself: what it remembers, how it refreshes, and how tabs share. For browsers and, with a vault, for native apps.
+// The client itself: what it remembers, how it refreshes, and how tabs share. For browsers and,
+// with a vault, for native apps.
 import { abortable, deadline } from './clock.js';
 import { CSRF_HEADER, failure, send } from './http.js';
 import { turns } from './turns.js';
@@ -37,7 +38,8 @@ export function build(options = {}, vault) {
   /** @type {string | undefined} The session's CSRF token. It is as old as the session, and so is also its name here. */
   let csrf;
   let left = over;
-  // Rises when a session begins, ends or is refreshed, here or in another tab. Whoever waited for something looks whether it is still wanted.
+  // Rises when a session begins, ends or is refreshed, here or in another tab. Whoever waited for
+  // something looks whether it is still wanted.
   let version = 0;
   // Called when it does.
   let risen = nothing;
@@ -89,7 +91,8 @@ export function build(options = {}, vault) {
     failures = 0;
     pause = replaced = over;
     const life = left();
-    // So that nobody can foresee it and keep step; more than half of a short life is not given away.
+    // So that nobody can foresee it and keep step; more than half of a short life is not given
+    // away.
     plan(Math.max(SECOND, life - (1 - env.random()) * Math.min(LAST_MINUTE, life / 2)));
     change({ status: 'signed_in', user: session.user }, { type, user: session.user });
   }
@@ -170,7 +173,8 @@ export function build(options = {}, vault) {
       if (data.type === 'user') {
         if (same) change({ ...state, user: data.user }, { type: 'user', user: data.user });
       } else if (same ? (data.type !== 'answer' || data.access !== access) && theirs() >= left() : data.type !== 'answer' || left() <= 0) {
-        // Two tokens of one second may be the same text: a refresh counts all the same, an answer that says nothing new does not.
+        // Two tokens of one second may be the same text: a refresh counts all the same, an answer
+        // that says nothing new does not.
         enter({ ...data, left: theirs }, same && state.status === 'signed_in' ? 'refreshed' : 'signed_in');
       }
     }
@@ -216,7 +220,8 @@ export function build(options = {}, vault) {
       await learn();
       // Another tab may have answered in the meantime.
       if (version !== asked) return;
-      // The lifetime counts from before the request: that is never too long, whatever the device's clock says.
+      // The lifetime counts from before the request: that is never too long, whatever the device's
+      // clock says.
       sent = deadline(env, 0);
       answer = checked(await signed('/refresh', { json }));
       await vault?.keep(answer);
@@ -231,7 +236,8 @@ export function build(options = {}, vault) {
   }
 
   function begin(/** @type {any} */ answer, /** @type {() => number} */ sent, /** @type {any} */ user, /** @type {string} */ type) {
-    // A little early: the server counts in whole seconds, of which the first may be nearly over, and a request takes its time.
+    // A little early: the server counts in whole seconds, of which the first may be nearly over,
+    // and a request takes its time.
     const life = (answer.expires_in - 1) * 980;
     enter({ access: answer.access_token, csrf: answer.csrf_token, left: () => life + sent(), user }, type);
     share(type);
@@ -246,7 +252,8 @@ export function build(options = {}, vault) {
       return access;
     }
     const again = refused && refused === access;
-    // The last one was no better. A server that refuses everything must not cost a refresh with every request.
+    // The last one was no better. A server that refuses everything must not cost a refresh with
+    // every request.
     if (again && replaced() > 0) return access;
     await abortable(renew(), signal);
     if (again && access) replaced = deadline(env, IN_VAIN);
@@ -397,7 +404,8 @@ function surroundings() {
     random: () => crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32,
     setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
     clearTimeout: (timer) => globalThis.clearTimeout(timer),
-    // A server that renders pages has channels and locks too, and must not share one visitor's tokens with the next.
+    // A server that renders pages has channels and locks too, and must not share one visitor's
+    // tokens with the next.
     BroadcastChannel: location && globalThis.BroadcastChannel,
     locks: location && navigator?.locks,
     visible: () => document?.visibilityState !== 'hidden',

@@ -3,16 +3,17 @@
 /**
  * Where time comes from. Both in milliseconds.
  *
- * @typedef {object} Clock
- * @property {() => number} monotonic never goes back, but stands still on some machines while they sleep
- * @property {() => number} wall goes on while the machine sleeps, but jumps when somebody sets it
+ * @typedef {object} Clock @property {() => number} monotonic never goes back, but stands still on
+ * some machines while they sleep @property {() => number} wall goes on while the machine sleeps,
+ * but jumps when somebody sets it
  */
 
 /**
  * A deadline: a function that says how many milliseconds are left, less than zero when it is over.
  *
- * Of the two clocks the one that saw more time go by is believed. So a laptop that slept past the deadline knows it, and a device
- * whose clock is years off, or is set back, measures all the same. A clock set forward ends a deadline early, which costs a refresh and no more.
+ * Of the two clocks the one that saw more time go by is believed. So a laptop that slept past the
+ * deadline knows it, and a device whose clock is years off, or is set back, measures all the same.
+ * A clock set forward ends a deadline early, which costs a refresh and no more.
  *
  * @param {Clock} clock
  * @param {number} ms
@@ -25,7 +26,8 @@ export function deadline(clock, ms) {
 }
 
 /**
- * Waits for a promise no longer than a signal allows. What the promise stands for goes on: others may wait for it too.
+ * Waits for a promise no longer than a signal allows. What the promise stands for goes on: others
+ * may wait for it too.
  *
  * @template T
  * @param {Promise<T>} promise

@@ -35,8 +35,9 @@ export class CountersignError extends Error {
 /**
  * Sends one request, and answers with its JSON.
  *
- * Redirects are refused: a 307 would send a password on to wherever it points. An answer that breaks off, or is no JSON (a hotel's page that
- * wants a click first), throws as a lost connection does: it says nothing about the session.
+ * Redirects are refused: a 307 would send a password on to wherever it points. An answer that
+ * breaks off, or is no JSON (a hotel's page that wants a click first), throws as a lost connection
+ * does: it says nothing about the session.
  *
  * @param {import('./index.js').Environment} env
  * @param {string} url

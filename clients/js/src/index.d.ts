@@ -43,8 +43,9 @@ export type Change =
 /** How to make a client. */
 export interface Options {
   /**
-   * Where the server's endpoints stand: `https://api.example.com/accounts`, or a path on the page's own host. `/accounts` unless chosen.
-   * Tabs of one origin share a session when their `baseUrl` is the same.
+   * Where the server's endpoints stand: `https://api.example.com/accounts`, or a path on the page's
+   * own host. `/accounts` unless chosen. Tabs of one origin share a session when their `baseUrl` is
+   * the same.
    */
   baseUrl?: string | URL;
   /** Further origins that `fetch` sends the access token to. The origin of `baseUrl` always is one; no other ever gets it. */
@@ -100,13 +101,14 @@ export interface Client {
   /**
    * Logs in. Never tried twice by itself.
    *
-   * @throws CountersignError `invalid_credentials`, `throttled` (see `retryAfter`), `validation_error`, …
+   * @throws CountersignError `invalid_credentials`, `throttled` (see `retryAfter`),
+   * `validation_error`, …
    */
   login(credentials: { username: string; password: string }, options?: Abortable): Promise<User>;
 
   /**
-   * Ends this session, in all tabs. When the server cannot be reached the promise is rejected and the session stays: it would be a lie to say otherwise,
-   * as the cookie is still there.
+   * Ends this session, in all tabs. When the server cannot be reached the promise is rejected and
+   * the session stays: it would be a lie to say otherwise, as the cookie is still there.
    */
   logout(options?: Abortable): Promise<void>;
 
@@ -114,8 +116,9 @@ export interface Client {
   logoutAll(options?: Abortable & { keepCurrent?: boolean }): Promise<void>;
 
   /**
-   * At page load: finds the session again, from another tab or with the refresh cookie. `null` when there is none.
-   * Rejected when the server cannot be reached: nothing is known then, and the client goes on trying by itself; see `onChange`.
+   * At page load: finds the session again, from another tab or with the refresh cookie. `null` when
+   * there is none. Rejected when the server cannot be reached: nothing is known then, and the
+   * client goes on trying by itself; see `onChange`.
    */
   restore(options?: Abortable): Promise<User | null>;
 
@@ -123,8 +126,9 @@ export interface Client {
   loadUser(options?: Abortable): Promise<User | null>;
 
   /**
-   * As `window.fetch`. Requests to the origin of `baseUrl` and to `apiOrigins` carry the access token and, when writing, the CSRF token; others are left as they are.
-   * A 401 leads to one refresh and one more try.
+   * As `window.fetch`. Requests to the origin of `baseUrl` and to `apiOrigins` carry the access
+   * token and, when writing, the CSRF token; others are left as they are. A 401 leads to one
+   * refresh and one more try.
    */
   fetch: typeof fetch;
 
@@ -132,10 +136,11 @@ export interface Client {
   refresh(options?: Abortable): Promise<string | undefined>;
 
   /**
-   * An access token that is still good, refreshed if need be; nothing when nobody is signed in. For what is no `fetch`: a WebSocket, another HTTP library.
+   * An access token that is still good, refreshed if need be; nothing when nobody is signed in. For
+   * what is no `fetch`: a WebSocket, another HTTP library.
    *
-   * `refused` is a token that a server has just refused: it is replaced, unless that has been done already. If the answer is the same token again,
-   * another one would not help.
+   * `refused` is a token that a server has just refused: it is replaced, unless that has been done
+   * already. If the answer is the same token again, another one would not help.
    */
   accessToken(options?: Abortable & { refused?: string }): Promise<string | undefined>;
 

@@ -20,7 +20,8 @@ export interface NativeOptions extends Options {
 }
 
 /**
- * Makes a client for React Native, Electron or Node. It does the same as the browser's, without cookies, CSRF tokens and tabs.
- * A page may use it only if the server lists its origin in `native_origins`.
+ * Makes a client for React Native, Electron or Node. It does the same as the browser's, without
+ * cookies, CSRF tokens and tabs. A page may use it only if the server lists its origin in
+ * `native_origins`.
  */
 export function createNativeClient(options: NativeOptions): Client;

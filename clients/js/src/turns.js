@@ -3,8 +3,9 @@
 /**
  * Makes a function that does one piece of work after the other.
  *
- * The lock is an economy: five tabs that wake up at once ask the server once instead of five times. Nothing depends on it. Where there is none, where it is
- * refused, or where a frozen tab sits on it, the work is done all the same, and the server's rotation takes care of the rest.
+ * The lock is an economy: five tabs that wake up at once ask the server once instead of five times.
+ * Nothing depends on it. Where there is none, where it is refused, or where a frozen tab sits on
+ * it, the work is done all the same, and the server's rotation takes care of the rest.
  *
  * @param {import('./index.js').Environment} env
  * @param {string} name the same in all tabs that share a session

@@ -1,4 +1,5 @@
-// A world in memory: time that passes when told to, a network that can fail, a server, and a browser with tabs.
+// A world in memory: time that passes when told to, a network that can fail, a server, and a
+// browser with tabs.
 import { createClient } from '../src/index.js';
 
 export const HOST = 'https://api.example.com';

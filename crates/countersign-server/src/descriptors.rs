@@ -13,7 +13,8 @@ pub(crate) fn raise() {
     }
 }
 
-/// How many connections there is room for, beside `others` descriptors to databases; `None` for any number.
+/// How many connections there is room for, beside `others` descriptors to databases; `None` for any
+/// number.
 pub(crate) fn room(others: usize) -> Option<usize> {
     let most = usize::try_from(getrlimit(Resource::Nofile).maximum?).ok()?;
     Some(most.saturating_sub(others.saturating_add(KEPT_BACK)).max(1))

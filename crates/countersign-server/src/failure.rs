@@ -24,8 +24,12 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::UsernameTaken => Self::new("another user has this name; choose another one"),
-            StoreError::EmailTaken => Self::new("another user has this address, or is called so; choose another one"),
+            StoreError::UsernameTaken => {
+                Self::new("another user has this name; choose another one")
+            }
+            StoreError::EmailTaken => {
+                Self::new("another user has this address, or is called so; choose another one")
+            }
             StoreError::Busy => Self::new("the database is busy; try again in a moment"),
             other => Self::new(other.to_string()),
         }
@@ -36,9 +40,10 @@ impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Store(error) => error.into(),
-            AdminError::LastSuperuser => {
-                Self::new("nobody would be left who can do everything: make another superuser first, with `countersign createsuperuser`")
-            }
+            AdminError::LastSuperuser => Self::new(
+                "nobody would be left who can do everything: make another superuser first, with \
+                 `countersign createsuperuser`",
+            ),
             other => Self::new(other.to_string()),
         }
     }

@@ -1,7 +1,9 @@
-//! The record: what happens is counted by the hour and written into the audit log, behind the requests' backs.
+//! The record: what happens is counted by the hour and written into the audit log, behind the
+//! requests' backs.
 //!
-//! A request leaves a line in a queue of bounded length, or adds one to a counter, and goes on. One task writes what is there, many lines as one transaction. A full queue takes
-//! no line: it is counted, and the server's log says so.
+//! A request leaves a line in a queue of bounded length, or adds one to a counter, and goes on. One
+//! task writes what is there, many lines as one transaction. A full queue takes no line: it is
+//! counted, and the server's log says so.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -53,9 +55,17 @@ impl Recorder {
     /// A recorder that writes into this store, and forgets what is too old.
     pub(crate) fn start(store: Arc<dyn AdminStore>, lasting: Lasting) -> (Self, Writer) {
         let (lines, received) = mpsc::channel(QUEUE);
-        let recorder = Self(Arc::new(Inner { lines, dropped: AtomicU64::new(0), counted: Default::default() }));
+        let recorder = Self(Arc::new(Inner {
+            lines,
+            dropped: AtomicU64::new(0),
+            counted: Default::default(),
+        }));
         let (stop, stopped) = oneshot::channel();
-        let pen = Pen { store: Arc::clone(&store), recorder: recorder.clone(), put_off: PutOff::default() };
+        let pen = Pen {
+            store: Arc::clone(&store),
+            recorder: recorder.clone(),
+            put_off: PutOff::default(),
+        };
         let task = tokio::spawn(write(pen, received, stopped));
         tokio::spawn(keep_house(Arc::downgrade(&recorder.0), store, lasting));
         (recorder, Writer { stop, task })
@@ -76,8 +86,20 @@ impl Recorder {
 
     fn line(&self, kind: AuditKind, event: &Event<'_>, detail: String) {
         // Of a failed login nobody can say who it was.
-        let actor = if matches!(kind, AuditKind::LoginFailed | AuditKind::LoginThrottled) { None } else { event.user.map(Who::User) };
-        self.note(AuditLine { at: event.at, kind, actor, user: event.user, session: event.session, ip: Some(event.ip), detail });
+        let actor = if matches!(kind, AuditKind::LoginFailed | AuditKind::LoginThrottled) {
+            None
+        } else {
+            event.user.map(Who::User)
+        };
+        self.note(AuditLine {
+            at: event.at,
+            kind,
+            actor,
+            user: event.user,
+            session: event.session,
+            ip: Some(event.ip),
+            detail,
+        });
     }
 }
 
@@ -150,7 +172,16 @@ macro_rules! both {
     };
 }
 
-both!(on_login, on_throttled, on_refresh, on_race, on_logout, on_logout_all, on_theft, on_password_changed);
+both!(
+    on_login,
+    on_throttled,
+    on_refresh,
+    on_race,
+    on_logout,
+    on_logout_all,
+    on_theft,
+    on_password_changed
+);
 
 /// What the writing task works with.
 struct Pen {
@@ -159,7 +190,11 @@ struct Pen {
     put_off: PutOff,
 }
 
-async fn write(mut pen: Pen, mut received: mpsc::Receiver<AuditLine>, mut stopped: oneshot::Receiver<()>) {
+async fn write(
+    mut pen: Pen,
+    mut received: mpsc::Receiver<AuditLine>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut ticks = tokio::time::interval(COUNTED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -189,7 +224,10 @@ async fn survives(what: &'static str, job: impl Future<Output = ()>) -> bool {
 impl Pen {
     async fn lines(&mut self, batch: &mut Vec<AuditLine>) {
         if !survives("writing the audit log", self.write_lines(batch)).await {
-            tracing::error!(lines = batch.len(), "the audit log could not be written; lines are missing");
+            tracing::error!(
+                lines = batch.len(),
+                "the audit log could not be written; lines are missing"
+            );
             batch.clear();
         }
     }
@@ -198,7 +236,10 @@ impl Pen {
         batch.retain(|line| self.put_off.is_news(line));
         let dropped = self.recorder.0.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            tracing::error!(lines = dropped, "the audit log could not be written as fast as things happened; lines are missing");
+            tracing::error!(
+                lines = dropped,
+                "the audit log could not be written as fast as things happened; lines are missing"
+            );
         }
         if batch.is_empty() {
             return;
@@ -206,7 +247,8 @@ impl Pen {
         let mut waited = Duration::ZERO;
         while let Err(error) = self.store.note(batch).await {
             if waited >= GIVE_UP_AFTER {
-                tracing::error!(%error, lines = batch.len(), "the audit log could not be written; lines are missing");
+                tracing::error!(%error, lines = batch.len(), "the audit log could not be written; \
+                    lines are missing");
                 break;
             }
             tracing::warn!(%error, "the audit log could not be written; trying again");
@@ -218,7 +260,10 @@ impl Pen {
 
     async fn counts(&self) {
         let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
-        let counts = COUNTED.iter().zip(&self.recorder.0.counted).map(|(what, counter)| (*what, take(counter)));
+        let counts = COUNTED
+            .iter()
+            .zip(&self.recorder.0.counted)
+            .map(|(what, counter)| (*what, take(counter)));
         let counts: Vec<(Counted, u64)> = counts.filter(|(_, n)| *n > 0).collect();
         if counts.is_empty() {
             return;
@@ -234,7 +279,8 @@ impl Pen {
     }
 }
 
-/// Logins that were put off, of which one line a minute says enough: whoever guesses must not fill the disk.
+/// Logins that were put off, of which one line a minute says enough: whoever guesses must not fill
+/// the disk.
 #[derive(Debug, Default)]
 struct PutOff(std::collections::HashMap<(Option<UserId>, Option<IpAddr>), Instant>);
 
@@ -260,7 +306,11 @@ impl PutOff {
 }
 
 /// Tells how many sessions are live, and forgets lines that are too old, in small steps.
-async fn keep_house(recorder: std::sync::Weak<Inner>, store: Arc<dyn AdminStore>, lasting: Lasting) {
+async fn keep_house(
+    recorder: std::sync::Weak<Inner>,
+    store: Arc<dyn AdminStore>,
+    lasting: Lasting,
+) {
     let mut ticks = tokio::time::interval(KEEP_HOUSE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -282,8 +332,15 @@ async fn tidy(store: &dyn AdminStore, lasting: Lasting) {
     }
 }
 
-async fn count_live(store: &dyn AdminStore, idle: Duration, now: Timestamp) -> Result<(), StoreError> {
-    let used_since = SignedDuration::try_from(idle).ok().and_then(|idle| now.checked_sub(idle).ok()).unwrap_or(Timestamp::MIN);
+async fn count_live(
+    store: &dyn AdminStore,
+    idle: Duration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let used_since = SignedDuration::try_from(idle)
+        .ok()
+        .and_then(|idle| now.checked_sub(idle).ok())
+        .unwrap_or(Timestamp::MIN);
     let live = store.count_live_sessions(used_since, now).await?;
     store.count(hour(now), &[(Counted::ActiveSessions, live)]).await
 }
@@ -307,7 +364,8 @@ pub(crate) fn hour(at: Timestamp) -> Timestamp {
 }
 
 /// What is counted as it happens; live sessions are asked for.
-const COUNTED: [Counted; 4] = [Counted::Login, Counted::LoginFailed, Counted::Refresh, Counted::Theft];
+const COUNTED: [Counted; 4] =
+    [Counted::Login, Counted::LoginFailed, Counted::Refresh, Counted::Theft];
 
 /// Lines that may wait to be written: some megabytes.
 const QUEUE: usize = 8_192;
@@ -330,7 +388,15 @@ mod tests {
 
     fn line(kind: AuditKind, last: u8) -> AuditLine {
         let at = Timestamp::UNIX_EPOCH;
-        AuditLine { at, kind, actor: None, user: None, session: None, ip: Some(IpAddr::from([192, 0, 2, last])), detail: String::new() }
+        AuditLine {
+            at,
+            kind,
+            actor: None,
+            user: None,
+            session: None,
+            ip: Some(IpAddr::from([192, 0, 2, last])),
+            detail: String::new(),
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a command works on: the secret, the database and the hashing pool of the configured data directory.
+//! What a command works on: the secret, the database and the hashing pool of the configured data
+//! directory.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -23,7 +24,8 @@ pub(crate) enum Wanted {
     There,
     /// The same, or a new one: for commands that may come before the first start.
     ThereOrNew,
-    /// The same, or one of an older program, which is brought up to date; `anew`: a new one also where there was one before.
+    /// The same, or one of an older program, which is brought up to date; `anew`: a new one also
+    /// where there was one before.
     UpToDate { anew: bool },
 }
 
@@ -35,12 +37,13 @@ pub(crate) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    /// Opens the database. A file must be there unless it is to be made: a command on a mistyped directory must not leave
-    /// an empty one behind. A PostgreSQL database must be there; its tables are made.
+    /// Opens the database. A file must be there unless it is to be made: a command on a mistyped
+    /// directory must not leave an empty one behind. A PostgreSQL database must be there; its
+    /// tables are made.
     ///
     /// # Errors
-    /// A database that cannot be opened, or is not there; one of an older program, which a command does not change under
-    /// a server that may run on it; an empty one where there was one before.
+    /// A database that cannot be opened, or is not there; one of an older program, which a command
+    /// does not change under a server that may run on it; an empty one where there was one before.
     pub(crate) async fn open(config: &'a Config, wanted: Wanted) -> Result<Self, Failure> {
         let database = config.database()?;
         let make = wanted != Wanted::There;
@@ -50,21 +53,25 @@ impl<'a> World<'a> {
         }
         if make {
             let directory = config.data_dir();
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&directory)
-                .map_err(|error| Failure::new(format!("cannot make the data directory {}: {error}", directory.display())))?;
+            DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
+                Failure::new(format!(
+                    "cannot make the data directory {}: {error}",
+                    directory.display()
+                ))
+            })?;
         }
         let store: Arc<dyn AdminStore> = match database {
             Database::Sqlite(path) if !make && !path.exists() => {
                 return Err(Failure::new(format!(
-                    "there is no database at {}; start the server once, run `countersign migrate`, or name the right directory with --data-dir",
+                    "there is no database at {}; start the server once, run `countersign migrate`, \
+                     or name the right directory with --data-dir",
                     path.display()
                 )));
             }
             Database::Sqlite(path) => Arc::new(SqliteStore::open(&path)?),
-            Database::Postgres { url, connections } => Arc::new(PostgresStore::connect(&url, connections).await?),
+            Database::Postgres { url, connections } => {
+                Arc::new(PostgresStore::connect(&url, connections).await?)
+            }
         };
         Ok(Self { config, store })
     }
@@ -77,8 +84,9 @@ impl<'a> World<'a> {
     /// The secret: the configured one, or the one in its file, which the first start makes.
     ///
     /// # Errors
-    /// A secret that is too short, a file that cannot be read, or one that is gone although the database holds keys that were sealed under it: a new secret
-    /// would open none of them, and would stand in the way of the old one.
+    /// A secret that is too short, a file that cannot be read, or one that is gone although the
+    /// database holds keys that were sealed under it: a new secret would open none of them, and
+    /// would stand in the way of the old one.
     pub(crate) async fn secrets(&self) -> Result<Secrets, Failure> {
         if let Some(secrets) = self.config.secret()? {
             return Ok(secrets);
@@ -86,7 +94,8 @@ impl<'a> World<'a> {
         let path = self.config.data_dir().join("secret");
         if !path.exists() && !self.store.keys().await?.is_empty() {
             return Err(Failure::new(format!(
-                "the secret {} is gone, but the database has keys that were sealed under it; put the file back, or set COUNTERSIGN_SECRET to what it held",
+                "the secret {} is gone, but the database has keys that were sealed under it; put \
+                 the file back, or set COUNTERSIGN_SECRET to what it held",
                 path.display()
             )));
         }
@@ -114,15 +123,25 @@ impl<'a> World<'a> {
             Ok(id) => self.store.user_by_id(id).await?,
             Err(_) => None,
         };
-        by_id.ok_or_else(|| Failure::new(format!("there is no user {named:?}; `countersign user list` shows them all")))
+        by_id.ok_or_else(|| {
+            Failure::new(format!(
+                "there is no user {named:?}; `countersign user list` shows them all"
+            ))
+        })
     }
 }
 
-/// A secret without its database: the file was lost, or another directory was meant. An empty one in its place would look
-/// as if all users were gone, and SQLite would throw away what the log beside it still holds.
+/// A secret without its database: the file was lost, or another directory was meant. An empty one
+/// in its place would look as if all users were gone, and SQLite would throw away what the log
+/// beside it still holds.
 fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(), Failure> {
-    let (Database::Sqlite(path), secret) = (database, config.data_dir().join("secret")) else { return Ok(()) };
-    if matches!(wanted, Wanted::There | Wanted::UpToDate { anew: true }) || config.secret()?.is_some() || !secret.exists() {
+    let (Database::Sqlite(path), secret) = (database, config.data_dir().join("secret")) else {
+        return Ok(());
+    };
+    if matches!(wanted, Wanted::There | Wanted::UpToDate { anew: true })
+        || config.secret()?.is_some()
+        || !secret.exists()
+    {
         return Ok(());
     }
     if path.exists() && !is_new(&SqliteStore::pending_migrations(path)?) {
@@ -130,7 +149,9 @@ fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(
     }
     let what = if path.exists() { "is empty" } else { "is not there" };
     Err(Failure::new(format!(
-        "the database {} {what}, but there is a secret of an installation beside it, {}; put the database back, with its -wal file if there is one, or restore a backup; to begin with an empty database and this secret, run `countersign serve --new`",
+        "the database {} {what}, but there is a secret of an installation beside it, {}; put the \
+         database back, with its -wal file if there is one, or restore a backup; to begin with an \
+         empty database and this secret, run `countersign serve --new`",
         path.display(),
         secret.display()
     )))
@@ -146,7 +167,8 @@ async fn refuse_older(database: &Database) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "the database was made by an older countersign, and needs {} first; a server of the older version may be running on it: stop it, run `countersign migrate`, and start the new one",
+        "the database was made by an older countersign, and needs {} first; a server of the older \
+         version may be running on it: stop it, run `countersign migrate`, and start the new one",
         pending.join(", ")
     )))
 }

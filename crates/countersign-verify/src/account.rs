@@ -7,7 +7,8 @@ use crate::{Claims, UserId};
 
 /// A user, as permissions and tokens need to know one. Implement it for your own.
 ///
-/// Only the id and the name are asked for; everything else has the answer of a user without any rights. The words are Django's (`AbstractUser`).
+/// Only the id and the name are asked for; everything else has the answer of a user without any
+/// rights. The words are Django's (`AbstractUser`).
 ///
 /// ```
 /// use countersign_verify::{Account, UserId};
@@ -80,13 +81,16 @@ pub trait Account: Any + Send + Sync {
         &[]
     }
 
-    /// Whether the user has the permission `app.codename`: an active superuser has every one, an inactive user none (Django's rule).
+    /// Whether the user has the permission `app.codename`: an active superuser has every one, an
+    /// inactive user none (Django's rule).
     fn has_perm(&self, permission: &str) -> bool {
-        self.is_active() && (self.is_superuser() || self.permissions().iter().any(|own| own == permission))
+        self.is_active()
+            && (self.is_superuser() || self.permissions().iter().any(|own| own == permission))
     }
 
-    /// What access tokens shall say of the user beyond the usual claims. Whoever holds the token can read it. The names of registered claims and of Countersign's own
-    /// (`iss sub aud exp nbf iat jti sid auth_time csrf`) are left out.
+    /// What access tokens shall say of the user beyond the usual claims. Whoever holds the token
+    /// can read it. The names of registered claims and of Countersign's own (`iss sub aud exp nbf
+    /// iat jti sid auth_time csrf`) are left out.
     fn claims(&self) -> Map<String, Value> {
         Map::new()
     }
@@ -98,7 +102,8 @@ pub trait Account: Any + Send + Sync {
     }
 }
 
-/// The id, and nothing else: a row may hold what no log should see, the encoded password above all, and its own `Debug` would print it.
+/// The id, and nothing else: a row may hold what no log should see, the encoded password above all,
+/// and its own `Debug` would print it.
 impl fmt::Debug for dyn Account + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account").field("id", &self.id()).finish_non_exhaustive()
@@ -107,7 +112,8 @@ impl fmt::Debug for dyn Account + '_ {
 
 /// A user as an access token tells of one, for services that have no database of users.
 ///
-/// A token says no more than its issuer was configured to say (`extra_claims`): without `is_staff`, `groups` and `permissions` in it, nobody is staff, in a group or permitted.
+/// A token says no more than its issuer was configured to say (`extra_claims`): without `is_staff`,
+/// `groups` and `permissions` in it, nobody is staff, in a group or permitted.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -149,11 +155,14 @@ impl TokenUser {
     /// use countersign_verify::{Claims, SessionId, TokenUser};
     ///
     /// let session = SessionId::new(1).unwrap();
-    /// let claims = Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
+    /// let claims =
+    ///     Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
     /// assert_eq!(TokenUser::of(&claims).unwrap().id, 7.into());
     /// ```
     pub fn of(claims: &Claims) -> Option<Self> {
-        let text = |name: &str| claims.extra.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            claims.extra.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let flag = |name: &str| claims.extra.get(name).and_then(Value::as_bool).unwrap_or(false);
         let list = |name: &str| {
             let values = claims.extra.get(name).and_then(Value::as_array);

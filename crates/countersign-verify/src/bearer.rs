@@ -23,13 +23,16 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::new(Code::TokenInvalid).detail("Send one Authorization header, not several."));
+        return Err(
+            Problem::new(Code::TokenInvalid).detail("Send one Authorization header, not several.")
+        );
     }
     Ok(Some(bearer_token(value.as_bytes())?))
 }
 
-/// What stands after `Bearer` in a request's only `Authorization` header, unread: enough to look it up among the tokens that were verified before, which is most of what a hot path does.
-/// `None` says nothing; then [`bearer`] tells.
+/// What stands after `Bearer` in a request's only `Authorization` header, unread: enough to look it
+/// up among the tokens that were verified before, which is most of what a hot path does. `None`
+/// says nothing; then [`bearer`] tells.
 ///
 /// ```
 /// use countersign_verify::unread_bearer;
@@ -47,10 +50,12 @@ pub fn unread_bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(SCHEME).then_some(rest)?.strip_prefix(b" ")
 }
 
-/// The token in the value of an `Authorization` header: `Bearer`, in any letter case, one or more spaces, and one word (RFC 6750, 2.1).
+/// The token in the value of an `Authorization` header: `Bearer`, in any letter case, one or more
+/// spaces, and one word (RFC 6750, 2.1).
 ///
 /// # Errors
-/// [`TokenError::Malformed`] for every other value: another scheme, no token, more words, bytes that are no text.
+/// [`TokenError::Malformed`] for every other value: another scheme, no token, more words, bytes
+/// that are no text.
 ///
 /// ```
 /// use countersign_verify::{TokenError, bearer_token};
@@ -64,8 +69,12 @@ pub fn bearer_token(value: &[u8]) -> Result<&str, TokenError> {
         return Err(TokenError::Malformed);
     }
     let token = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
-    // Whatever else no token can hold fails when the token is read; a second word would be read by nobody.
-    let is_one_word = !token.is_empty() && token.len() < rest.len() && !token.contains(&b' ') && !token.contains(&b',');
+    // Whatever else no token can hold fails when the token is read; a second word would be read by
+    // nobody.
+    let is_one_word = !token.is_empty()
+        && token.len() < rest.len()
+        && !token.contains(&b' ')
+        && !token.contains(&b',');
     if !is_one_word {
         return Err(TokenError::Malformed);
     }
@@ -83,9 +92,18 @@ mod tests {
         for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c"] {
             assert_eq!(bearer_token(good.as_bytes()), Ok("a.b.c"), "{good:?}");
         }
-        for bad in
-            ["", "Bearer", "Bearer ", "Bearera.b.c", "Token a.b.c", "Bearer a.b.c d", "Bearer a,b", "a.b.c", "Bearer\t", "Bearer\ta.b.c"]
-        {
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearera.b.c",
+            "Token a.b.c",
+            "Bearer a.b.c d",
+            "Bearer a,b",
+            "a.b.c",
+            "Bearer\t",
+            "Bearer\ta.b.c",
+        ] {
             assert_eq!(bearer_token(bad.as_bytes()), Err(TokenError::Malformed), "{bad:?}");
         }
     }

@@ -3,9 +3,11 @@ use serde_json::{Map, Value};
 
 use crate::SessionId;
 
-/// What an access token says. Times are whole seconds since 1970-01-01 UTC (RFC 7519, `NumericDate`).
+/// What an access token says. Times are whole seconds since 1970-01-01 UTC (RFC 7519,
+/// `NumericDate`).
 ///
-/// Parsing demands every claim that is not optional, each of its own type and each once: a fractional or textual `exp` is no token of ours.
+/// Parsing demands every claim that is not optional, each of its own type and each once: a
+/// fractional or textual `exp` is no token of ours.
 ///
 /// ```
 /// use countersign_verify::Claims;
@@ -54,12 +56,31 @@ impl Claims {
     /// use countersign_verify::{Claims, SessionId};
     ///
     /// let session = SessionId::new(255).unwrap();
-    /// let mut claims = Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
+    /// let mut claims =
+    ///     Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
     /// claims.extra.insert("email".into(), "ada@example.com".into());
     /// assert_eq!(serde_json::to_value(&claims).unwrap()["sid"], "00000000000000ff");
     /// ```
-    pub fn new(iss: String, sub: String, sid: SessionId, auth_time: u64, iat: u64, exp: u64) -> Self {
-        Self { iss, sub, iat, exp, sid, auth_time, aud: None, nbf: None, csrf: None, extra: Map::new() }
+    pub fn new(
+        iss: String,
+        sub: String,
+        sid: SessionId,
+        auth_time: u64,
+        iat: u64,
+        exp: u64,
+    ) -> Self {
+        Self {
+            iss,
+            sub,
+            iat,
+            exp,
+            sid,
+            auth_time,
+            aud: None,
+            nbf: None,
+            csrf: None,
+            extra: Map::new(),
+        }
     }
 }
 
@@ -68,8 +89,14 @@ impl Claims {
 /// ```
 /// use countersign_verify::Audience;
 ///
-/// assert_eq!(serde_json::from_str::<Audience>(r#""shop""#).unwrap(), Audience::One("shop".into()));
-/// assert_eq!(serde_json::from_str::<Audience>(r#"["shop"]"#).unwrap(), Audience::Many(vec!["shop".into()]));
+/// assert_eq!(
+///     serde_json::from_str::<Audience>(r#""shop""#).unwrap(),
+///     Audience::One("shop".into())
+/// );
+/// assert_eq!(
+///     serde_json::from_str::<Audience>(r#"["shop"]"#).unwrap(),
+///     Audience::Many(vec!["shop".into()])
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

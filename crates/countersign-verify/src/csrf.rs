@@ -1,6 +1,8 @@
-//! The claim `csrf`: how any resource server checks `X-CSRFTOKEN` without a secret and without a call.
+//! The claim `csrf`: how any resource server checks `X-CSRFTOKEN` without a secret and without a
+//! call.
 //!
-//! The claim is the hash of the session's CSRF token. Who holds an access token in a script's memory can read the claim, but a hash gives no header away.
+//! The claim is the hash of the session's CSRF token. Who holds an access token in a script's
+//! memory can read the claim, but a hash gives no header away.
 //!
 //! ```
 //! use countersign_verify::{Code, csrf};
@@ -27,7 +29,10 @@ pub const HEADER: &str = "x-csrftoken";
 /// The claim for a CSRF token: base64url, without padding, of its SHA-256.
 ///
 /// ```
-/// assert_eq!(countersign_verify::csrf::claim(b"abc"), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+/// assert_eq!(
+///     countersign_verify::csrf::claim(b"abc"),
+///     "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+/// );
 /// ```
 pub fn claim(csrf_token: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, csrf_token))
@@ -56,7 +61,12 @@ pub fn matches(claimed: &str, header: &[u8]) -> bool {
 /// use http::{HeaderMap, HeaderValue};
 ///
 /// let mut headers = HeaderMap::new();
-/// assert!(csrf::sent(&headers).unwrap_err().as_detail().starts_with("The X-CSRFTOKEN header is missing."));
+/// assert!(
+///     csrf::sent(&headers)
+///         .unwrap_err()
+///         .as_detail()
+///         .starts_with("The X-CSRFTOKEN header is missing.")
+/// );
 /// headers.append(csrf::HEADER, HeaderValue::from_static("one"));
 /// assert_eq!(csrf::sent(&headers).unwrap(), b"one");
 /// headers.append(csrf::HEADER, HeaderValue::from_static("two"));
@@ -66,7 +76,8 @@ pub fn sent(headers: &HeaderMap) -> Result<&[u8], Problem> {
     let mut values = headers.get_all(HEADER).into_iter();
     match (values.next(), values.next()) {
         (Some(value), None) if !value.is_empty() => Ok(value.as_bytes()),
-        (Some(_), Some(_)) => Err(Problem::new(Code::CsrfFailed).detail("Send one X-CSRFTOKEN header, not several.")),
+        (Some(_), Some(_)) => Err(Problem::new(Code::CsrfFailed).detail("Send one X-CSRFTOKEN \
+            header, not several.")),
         _ => Err(Problem::new(Code::CsrfFailed).detail(
             "The X-CSRFTOKEN header is missing. Send the `csrf_token` that login, refresh and csrf return; the cookie alone does not count. \
              With axios, set `withCredentials`, `withXSRFToken`, `xsrfCookieName: 'csrftoken'` and `xsrfHeaderName: 'X-CSRFTOKEN'`.",
@@ -83,7 +94,8 @@ pub fn sent(headers: &HeaderMap) -> Result<&[u8], Problem> {
 /// use countersign_verify::csrf;
 /// use http::{HeaderMap, HeaderValue};
 ///
-/// let headers = HeaderMap::from_iter([("x-csrftoken".parse().unwrap(), HeaderValue::from_static("mine"))]);
+/// let headers =
+///     HeaderMap::from_iter([("x-csrftoken".parse().unwrap(), HeaderValue::from_static("mine"))]);
 /// assert!(csrf::check(&headers, &csrf::claim(b"mine")).is_ok());
 /// assert!(csrf::check(&headers, &csrf::claim(b"hers")).is_err());
 /// ```
@@ -100,6 +112,7 @@ pub fn check(headers: &HeaderMap, claimed: &str) -> Result<(), Problem> {
 /// ```
 pub fn wrong() -> Problem {
     Problem::new(Code::CsrfFailed).detail(
-        "The X-CSRFTOKEN header is not this session's token. Send the `csrf_token` of the last login, or ask `GET` on the csrf endpoint for it.",
+        "The X-CSRFTOKEN header is not this session's token. Send the `csrf_token` of the last \
+         login, or ask `GET` on the csrf endpoint for it.",
     )
 }

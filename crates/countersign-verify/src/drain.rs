@@ -8,12 +8,13 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-/// A request's body that is read on when it is dropped before its end: up to 2 MiB, for up to 10 seconds.
+/// A request's body that is read on when it is dropped before its end: up to 2 MiB, for up to 10
+/// seconds.
 ///
-/// A server that closes a connection on which something unread lies resets it, and the answer may get
-/// lost on its way: a proxy that is still sending the body takes the server for dead (RFC 9112, 9.6).
-/// The rest is read beside the answer, which does not wait for it. A body that says that it is larger
-/// is not read on.
+/// A server that closes a connection on which something unread lies resets it, and the answer may
+/// get lost on its way: a proxy that is still sending the body takes the server for dead (RFC 9112,
+/// 9.6). The rest is read beside the answer, which does not wait for it. A body that says that it
+/// is larger is not read on.
 ///
 /// The layers of this crate do so with every request that they refuse. For what your own handlers
 /// leave unread, wrap the body in a layer around them.
@@ -27,7 +28,8 @@ use http_body_util::BodyExt;
 ///     request.map(|body| Body::new(Drained::new(body)))
 /// }
 ///
-/// let app: Router = Router::new().route("/", post(|| async { "who cares" })).layer(map_request(read_on));
+/// let app: Router =
+///     Router::new().route("/", post(|| async { "who cares" })).layer(map_request(read_on));
 /// ```
 #[derive(Debug)]
 pub struct Drained<B>(Option<B>)
@@ -61,7 +63,10 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let Some(body) = &mut self.0 else { return Poll::Ready(None) };
         let frame = Pin::new(body).poll_frame(context);
         if let Poll::Ready(None | Some(Err(_))) = frame {
@@ -90,7 +95,8 @@ where
     }
 }
 
-/// Reads on what is left, beside everything else. Outside a runtime, as in a test, the body is dropped.
+/// Reads on what is left, beside everything else. Outside a runtime, as in a test, the body is
+/// dropped.
 pub(crate) fn drain<B>(body: B)
 where
     B: Body<Data: Send, Error: Send> + Send + 'static,
@@ -140,7 +146,10 @@ mod tests {
         type Data = Bytes;
         type Error = std::convert::Infallible;
 
-        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
             if self.left == 0 {
                 return Poll::Ready(None);
             }
@@ -153,9 +162,14 @@ mod tests {
     /// How many pieces of 64 KiB are taken in the end.
     fn taken(pieces: u64, and_then: impl FnOnce(Drained<Pieces>)) -> u64 {
         let taken = Arc::new(AtomicU64::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
-            and_then(Drained::new(Pieces { left: pieces, size: 65_536, taken: Arc::clone(&taken) }));
+            and_then(Drained::new(Pieces {
+                left: pieces,
+                size: 65_536,
+                taken: Arc::clone(&taken),
+            }));
             // The task that reads on runs now: nothing in it waits.
             tokio::task::yield_now().await;
         });

@@ -1,7 +1,8 @@
 //! Extractors for axum: who is asking, and whether they may.
 //!
-//! All of them read what `protect`, or the layer of a [`ResourceServer`](crate::ResourceServer), has found out. On a route that stands behind neither, nobody is logged
-//! in: forgetting the layer locks a route and never opens it.
+//! All of them read what `protect`, or the layer of a [`ResourceServer`](crate::ResourceServer),
+//! has found out. On a route that stands behind neither, nobody is logged in: forgetting the layer
+//! locks a route and never opens it.
 
 use std::any::type_name;
 use std::fmt;
@@ -40,9 +41,11 @@ impl<S: Sync> FromRequestParts<S> for Claims {
     }
 }
 
-/// The user in full, of the type that the app keeps users in. It dereferences to `U`. `Option<CurrentUser<U>>` where nobody need be logged in.
+/// The user in full, of the type that the app keeps users in. It dereferences to `U`.
+/// `Option<CurrentUser<U>>` where nobody need be logged in.
 ///
-/// A `U` that is not the type of this app's users is a mistake in the program: the answer is a 500, and the log says which type it should be.
+/// A `U` that is not the type of this app's users is a mistake in the program: the answer is a 500,
+/// and the log says which type it should be.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -93,7 +96,9 @@ impl<U: Account> Deref for CurrentUser<U> {
 impl<U: Account> fmt::Debug for CurrentUser<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the row: it may hold what no log should see.
-        f.debug_struct("CurrentUser").field("id", &self.identity.account().id()).finish_non_exhaustive()
+        f.debug_struct("CurrentUser")
+            .field("id", &self.identity.account().id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,14 +122,19 @@ impl<U: Account> CurrentUser<U> {
     fn of(identity: Identity) -> Result<Self, Problem> {
         if identity.user::<U>().is_none() {
             let users = identity.account().type_name();
-            tracing::error!(asked = type_name::<U>(), users, "a handler takes a CurrentUser of a type that this app's users are not of");
+            tracing::error!(
+                asked = type_name::<U>(),
+                users,
+                "a handler takes a CurrentUser of a type that this app's users are not of"
+            );
             return Err(Problem::new(Code::InternalError));
         }
         Ok(Self { identity, user: PhantomData })
     }
 }
 
-/// Who is asking, and has the permission `P`: a handler that takes this cannot be reached by anybody else.
+/// Who is asking, and has the permission `P`: a handler that takes this cannot be reached by
+/// anybody else.
 ///
 /// ```
 /// use countersign_verify::permission::{Ask, Denied, HasPerm, IsStaff, Permission};
@@ -162,7 +172,9 @@ impl<P: Permission + Default, S: Sync> FromRequestParts<S> for Permitted<P> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let identity = identity(parts)?;
-        P::default().check(&Ask::new(Some(&identity), parts)).map_err(|denied| denied.to_problem(Some(&identity)))?;
+        P::default()
+            .check(&Ask::new(Some(&identity), parts))
+            .map_err(|denied| denied.to_problem(Some(&identity)))?;
         Ok(Self { identity, permission: PhantomData })
     }
 }

@@ -6,7 +6,8 @@ use crate::{Account, Claims, Denied, ObjectPermission, Seen};
 
 /// Who is asking: what the access token says, and the user. Cheap to clone.
 ///
-/// `protect` and the layer of a resource server put it into a request's extensions, once everything about the request has been checked.
+/// `protect` and the layer of a resource server put it into a request's extensions, once everything
+/// about the request has been checked.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -26,7 +27,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity that a verified token stands for, at `at`, in whole seconds since 1970. The caller has checked the session and the user.
+    /// The identity that a verified token stands for, at `at`, in whole seconds since 1970. The
+    /// caller has checked the session and the user.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -82,7 +84,8 @@ impl Identity {
         account.downcast_ref()
     }
 
-    /// When the request came, in whole seconds since 1970, by the clock that its token was checked with.
+    /// When the request came, in whole seconds since 1970, by the clock that its token was checked
+    /// with.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -94,7 +97,8 @@ impl Identity {
         self.at
     }
 
-    /// Whether `permission` is given for this very object: for checks that need the object, after it was loaded.
+    /// Whether `permission` is given for this very object: for checks that need the object, after
+    /// it was loaded.
     ///
     /// # Errors
     /// [`Denied`], which becomes a 403 that names the permission.
@@ -102,12 +106,18 @@ impl Identity {
     /// ```
     /// use countersign_verify::{Denied, Identity, ObjectPermission};
     ///
-    /// struct Article { author: countersign_verify::UserId }
+    /// struct Article {
+    ///     author: countersign_verify::UserId,
+    /// }
     ///
     /// struct IsAuthor;
     /// impl ObjectPermission<Article> for IsAuthor {
     ///     fn check(&self, who: &Identity, article: &Article) -> Result<(), Denied> {
-    ///         if who.account().id() == article.author { Ok(()) } else { Err(Denied::new("IsAuthor")) }
+    ///         if who.account().id() == article.author {
+    ///             Ok(())
+    ///         } else {
+    ///             Err(Denied::new("IsAuthor"))
+    ///         }
     ///     }
     /// }
     ///
@@ -115,14 +125,21 @@ impl Identity {
     ///     who.may(&IsAuthor, article)
     /// }
     /// ```
-    pub fn may<T: ?Sized>(&self, permission: &impl ObjectPermission<T>, object: &T) -> Result<(), Denied> {
+    pub fn may<T: ?Sized>(
+        &self,
+        permission: &impl ObjectPermission<T>,
+        object: &T,
+    ) -> Result<(), Denied> {
         permission.check(self, object)
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("sub", &self.claims().sub).field("sid", &self.claims().sid).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("sub", &self.claims().sub)
+            .field("sid", &self.claims().sid)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,6 @@
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,8 +10,10 @@ use crate::{KeySet, VerifyingKey};
 impl KeySet {
     /// The keys of a JWK Set (RFC 7517, 5) that can verify an access token.
     ///
-    /// Passed over are keys without `kid` or `alg`, of an algorithm other than `EdDSA`, `ES256` and `RS256`, on a curve that is not the algorithm's, too short ones, and
-    /// those that are there for something else: `use` other than `sig`, `key_ops` without `verify`. A shared secret has no place in a set that anybody may read.
+    /// Passed over are keys without `kid` or `alg`, of an algorithm other than `EdDSA`, `ES256` and
+    /// `RS256`, on a curve that is not the algorithm's, too short ones, and those that are there
+    /// for something else: `use` other than `sig`, `key_ops` without `verify`. A shared secret has
+    /// no place in a set that anybody may read.
     ///
     /// # Errors
     /// [`NotAKeySet`] for a text that is no such set.
@@ -31,7 +35,8 @@ impl KeySet {
     pub fn from_jwk_set(text: &str) -> Result<Self, NotAKeySet> {
         let set: Set = serde_json::from_str(text).map_err(|_| NotAKeySet)?;
         // Each by itself: one that is bent takes no other along.
-        let keys = set.keys.into_iter().filter_map(|jwk| verifying(&serde_json::from_value(jwk).ok()?));
+        let keys =
+            set.keys.into_iter().filter_map(|jwk| verifying(&serde_json::from_value(jwk).ok()?));
         Ok(Self::new(keys.collect()))
     }
 }
@@ -58,14 +63,31 @@ fn verifying(jwk: &Jwk) -> Option<VerifyingKey> {
     if common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
         return None;
     }
-    if common.key_operations.as_ref().is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
+    if common
+        .key_operations
+        .as_ref()
+        .is_some_and(|operations| !operations.contains(&KeyOperations::Verify))
+    {
         return None;
     }
     let algorithm = match (common.key_algorithm?, &jwk.algorithm) {
-        (KeyAlgorithm::EdDSA, AlgorithmParameters::OctetKeyPair(key)) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
-        (KeyAlgorithm::ES256, AlgorithmParameters::EllipticCurve(key)) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
+        (KeyAlgorithm::EdDSA, AlgorithmParameters::OctetKeyPair(key))
+            if key.curve == EllipticCurve::Ed25519 =>
+        {
+            Algorithm::EdDSA
+        }
+        (KeyAlgorithm::ES256, AlgorithmParameters::EllipticCurve(key))
+            if key.curve == EllipticCurve::P256 =>
+        {
+            Algorithm::ES256
+        }
         (KeyAlgorithm::RS256, AlgorithmParameters::RSA(_)) => Algorithm::RS256,
         _ => return None,
     };
-    Some(VerifyingKey::new(common.key_id.clone()?, algorithm, DecodingKey::from_jwk(jwk).ok()?, u64::MAX))
+    Some(VerifyingKey::new(
+        common.key_id.clone()?,
+        algorithm,
+        DecodingKey::from_jwk(jwk).ok()?,
+        u64::MAX,
+    ))
 }

@@ -1,7 +1,8 @@
 //! Compact JWS (RFC 7515, 3.1) by aws-lc-rs, named here and nowhere else.
 //!
-//! The functions of `jsonwebtoken` ask for a provider of the whole process. Where another crate of the app turns on a second one, there is none, and they panic; where the app
-//! installs one of its own, it would sign our tokens. So neither is asked.
+//! The functions of `jsonwebtoken` ask for a provider of the whole process. Where another crate of
+//! the app turns on a second one, there is none, and they panic; where the app installs one of its
+//! own, it would sign our tokens. So neither is asked.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +16,11 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 /// What `sign` says, and claims that are no JSON.
-pub fn encode<T, S, E>(header: &Header, claims: &T, sign: impl FnOnce(&[u8]) -> Result<S, E>) -> Result<String, E>
+pub fn encode<T, S, E>(
+    header: &Header,
+    claims: &T,
+    sign: impl FnOnce(&[u8]) -> Result<S, E>,
+) -> Result<String, E>
 where
     T: Serialize,
     S: AsRef<[u8]>,
@@ -31,8 +36,13 @@ where
     Ok(token)
 }
 
-/// Checks the signature, by this algorithm and no other, and reads header and claims. Times, types and names are the caller's to check.
-pub fn decode<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<(Header, T), Error> {
+/// Checks the signature, by this algorithm and no other, and reads header and claims. Times, types
+/// and names are the caller's to check.
+pub fn decode<T: DeserializeOwned>(
+    token: &str,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+) -> Result<(Header, T), Error> {
     let header = decode_header(token)?;
     if header.alg != algorithm {
         return Err(ErrorKind::InvalidAlgorithm.into());
@@ -40,7 +50,9 @@ pub fn decode<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Al
     let (message, signature) = token.rsplit_once('.').ok_or(ErrorKind::InvalidToken)?;
     let claims = message.split_once('.').ok_or(ErrorKind::InvalidToken)?.1;
     let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key)?;
-    verifier.verify(message.as_bytes(), &bytes(signature)?).map_err(|_| ErrorKind::InvalidSignature)?;
+    verifier
+        .verify(message.as_bytes(), &bytes(signature)?)
+        .map_err(|_| ErrorKind::InvalidSignature)?;
     Ok((header, serde_json::from_slice(&bytes(claims)?)?))
 }
 

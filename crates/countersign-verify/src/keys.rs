@@ -18,8 +18,9 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// A set of these keys, less those that cannot serve: a key of another kind than its algorithm's, an HMAC secret of less than 32 bytes (RFC 7518, 3.2), an RSA modulus of
-    /// less than 2048 bits (3.3). The log names them.
+    /// A set of these keys, less those that cannot serve: a key of another kind than its
+    /// algorithm's, an HMAC secret of less than 32 bytes (RFC 7518, 3.2), an RSA modulus of less
+    /// than 2048 bits (3.3). The log names them.
     ///
     /// ```
     /// use countersign_verify::KeySet;
@@ -30,7 +31,8 @@ impl KeySet {
     pub fn new(keys: Vec<VerifyingKey>) -> Self {
         let (keys, unfit): (Vec<_>, Vec<_>) = keys.into_iter().partition(VerifyingKey::is_fit);
         for key in unfit {
-            tracing::warn!(kid = key.id, algorithm = ?key.algorithm, "a key is too short for its algorithm, or of another kind, and is left out");
+            tracing::warn!(kid = key.id, algorithm = ?key.algorithm, "a key is too short for its \
+                algorithm, or of another kind, and is left out");
         }
         Self { keys }
     }
@@ -57,7 +59,8 @@ impl KeySet {
 /// use jsonwebtoken::DecodingKey;
 ///
 /// // Ed25519, as the `x` of a JWK has it.
-/// let key = DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+/// let key =
+///     DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
 /// let key = VerifyingKey::new("0b5c86a9f4dd496a".into(), Algorithm::EdDSA, key, u64::MAX);
 /// assert!(!format!("{key:?}").contains("11qYAYK"));
 /// ```
@@ -134,7 +137,9 @@ impl VerifyingKey {
     /// # let (keys, token) = (world::keys(), world::token());
     /// let mut validation = Validation::new(Algorithm::HS256);
     /// validation.validate_exp = false; // by the machine's clock; `Verifier` takes the time that it is given
-    /// let claims = decode::<Claims>(&token, keys.get("k1").unwrap().decoding_key(), &validation).unwrap().claims;
+    /// let claims = decode::<Claims>(&token, keys.get("k1").unwrap().decoding_key(), &validation)
+    ///     .unwrap()
+    ///     .claims;
     /// assert_eq!(claims.sub, "7");
     /// ```
     pub fn decoding_key(&self) -> &DecodingKey {
@@ -144,13 +149,17 @@ impl VerifyingKey {
 
 /// How long a big-endian number is, in bits.
 fn bits(number: &[u8]) -> usize {
-    let significant = number.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &number[first..]);
+    let significant =
+        number.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &number[first..]);
     significant.first().map_or(0, |first| significant.len() * 8 - first.leading_zeros() as usize)
 }
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // With HS256 the verifying key is the secret.
-        f.debug_struct("VerifyingKey").field("id", &self.id).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("VerifyingKey")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,11 @@
-//! Verify Countersign access tokens: what a resource server needs, and nothing that needs a database.
+//! Verify Countersign access tokens: what a resource server needs, and nothing that needs a
+//! database.
 //!
 //! # Mounting
 //!
-//! [`ResourceServer`] fetches the issuer's keys and hears of ended sessions within a second; its [layer](ResourceServer::layer) stands before any tower service, axum and tonic included.
-//! What stands behind it is private by default.
+//! [`ResourceServer`] fetches the issuer's keys and hears of ended sessions within a second; its
+//! [layer](ResourceServer::layer) stands before any tower service, axum and tonic included. What
+//! stands behind it is private by default.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -13,7 +15,10 @@
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let auth = ResourceServer::builder("https://auth.example.com").build()?;
 //! let app: Router = Router::new()
-//!     .route("/me", get(|me: CurrentUser<TokenUser>| async move { format!("You are {}.", me.username) }))
+//!     .route(
+//!         "/me",
+//!         get(|me: CurrentUser<TokenUser>| async move { format!("You are {}.", me.username) }),
+//!     )
 //!     .route("/reports", get(|| async { "figures" }).layer(require(IsStaff)))
 //!     .layer(auth.layer());
 //! # Ok(()) }
@@ -21,8 +26,10 @@
 //!
 //! # Who is asking
 //!
-//! Handlers take [`CurrentUser`], [`Claims`], [`Identity`] or [`Permitted`]; `Option<Identity>` where nobody need be logged in, behind
-//! [`layer_with`](ResourceServer::layer_with)`(AllowAny)`. A [`TokenUser`] knows what the token says, and the token says what its issuer was configured to say (`extra_claims`).
+//! Handlers take [`CurrentUser`], [`Claims`], [`Identity`] or [`Permitted`]; `Option<Identity>`
+//! where nobody need be logged in, behind [`layer_with`](ResourceServer::layer_with)`(AllowAny)`. A
+//! [`TokenUser`] knows what the token says, and the token says what its issuer was configured to
+//! say (`extra_claims`).
 //!
 //! ```
 //! use countersign_verify::{Claims, Identity};
@@ -38,8 +45,9 @@
 //!
 //! # Permissions
 //!
-//! [`permission`] has Django REST framework's classes, joined by `and`, `or` and `not`. [`require`](require()) is the layer for a route or a router, [`Permitted`] the extractor, [`Identity::may`] the
-//! question about an object once it is loaded. One of your own is one method.
+//! [`permission`] has Django REST framework's classes, joined by `and`, `or` and `not`.
+//! [`require`](require()) is the layer for a route or a router, [`Permitted`] the extractor,
+//! [`Identity::may`] the question about an object once it is loaded. One of your own is one method.
 //!
 //! ```
 //! use axum::{Router, routing::post};
@@ -47,23 +55,27 @@
 //! use countersign_verify::require;
 //!
 //! let may_publish = HasPerm("articles.publish").or(InGroup("editors"));
-//! let app: Router = Router::new().route("/publish", post(|| async { "published" }).layer(require(may_publish)));
+//! let app: Router =
+//!     Router::new().route("/publish", post(|| async { "published" }).layer(require(may_publish)));
 //! ```
 //!
 //! # Step-up
 //!
-//! [`RecentLogin`](permission::RecentLogin) keeps dangerous routes for those who have given the password lately. The others get a 401 that says so (RFC 9470).
+//! [`RecentLogin`](permission::RecentLogin) keeps dangerous routes for those who have given the
+//! password lately. The others get a 401 that says so (RFC 9470).
 //!
 //! ```
 //! use axum::{Router, routing::delete};
 //! use countersign_verify::{permission::RecentLogin, require};
 //!
-//! let app: Router = Router::new().route("/account", delete(|| async { "gone" }).layer(require(RecentLogin(5))));
+//! let app: Router =
+//!     Router::new().route("/account", delete(|| async { "gone" }).layer(require(RecentLogin(5))));
 //! ```
 //!
 //! # Refusing
 //!
-//! [`Problem`] is the one shape of every refusal (RFC 9457), and yours to use: handlers return it, and [`Denied`] becomes one.
+//! [`Problem`] is the one shape of every refusal (RFC 9457), and yours to use: handlers return it,
+//! and [`Denied`] becomes one.
 //!
 //! ```
 //! use countersign_verify::{Code, Problem};
@@ -75,33 +87,50 @@
 //!
 //! # Testing
 //!
-//! A [`Verifier`] takes the time and the keys that it is given, so a test signs its own tokens and needs no network; [`Protect`] puts any [`Authenticator`] made of it before the
-//! app, in place of the resource server's layer.
+//! A [`Verifier`] takes the time and the keys that it is given, so a test signs its own tokens and
+//! needs no network; [`Protect`] puts any [`Authenticator`] made of it before the app, in place of
+//! the resource server's layer.
 //!
 //! ```
-//! use countersign_verify::{ACCESS_TOKEN_TYPE, Algorithm, Claims, KeySet, SessionId, Verifier, VerifyingKey};
+//! use countersign_verify::{
+//!     ACCESS_TOKEN_TYPE, Algorithm, Claims, KeySet, SessionId, Verifier, VerifyingKey,
+//! };
 //! use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 //!
 //! let secret = b"a key of the test's own, thirty-two bytes and more";
-//! let keys = KeySet::new(vec![VerifyingKey::new("k1".into(), Algorithm::HS256, DecodingKey::from_secret(secret), u64::MAX)]);
+//! let keys = KeySet::new(vec![VerifyingKey::new(
+//!     "k1".into(),
+//!     Algorithm::HS256,
+//!     DecodingKey::from_secret(secret),
+//!     u64::MAX,
+//! )]);
 //! let verifier: Verifier = Verifier::new("https://auth.example.com".into(), None, keys, 100);
 //!
 //! let mut header = Header::new(Algorithm::HS256);
 //! header.typ = Some(ACCESS_TOKEN_TYPE.into());
 //! header.kid = Some("k1".into());
-//! let claims = Claims::new("https://auth.example.com".into(), "7".into(), SessionId::new(1).unwrap(), 1_000, 1_000, 1_300);
+//! let claims = Claims::new(
+//!     "https://auth.example.com".into(),
+//!     "7".into(),
+//!     SessionId::new(1).unwrap(),
+//!     1_000,
+//!     1_000,
+//!     1_300,
+//! );
 //! let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap();
 //! assert_eq!(verifier.verify(&token, 1_200).unwrap().claims.sub, "7");
 //! ```
 //!
 //! # The parts
 //!
-//! [`Verifier`] checks tokens against a [`KeySet`] and remembers them; [`Revocations`] holds the sessions that ended; [`csrf`] checks the CSRF claim; [`Protect`] is the layer
-//! over any [`Authenticator`]. `countersign` itself is built on them.
+//! [`Verifier`] checks tokens against a [`KeySet`] and remembers them; [`Revocations`] holds the
+//! sessions that ended; [`csrf`] checks the CSRF claim; [`Protect`] is the layer over any
+//! [`Authenticator`]. `countersign` itself is built on them.
 //!
 //! # Features
 //!
-//! `axum` (on): the extractors. `tonic`: the layers before tonic services. `client` (on): [`ResourceServer`], with an HTTP client and TLS.
+//! `axum` (on): the extractors. `tonic`: the layers before tonic services. `client` (on):
+//! [`ResourceServer`], with an HTTP client and TLS.
 
 #![warn(clippy::unwrap_used)]
 

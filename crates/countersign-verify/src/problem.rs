@@ -1,4 +1,5 @@
-//! Problem details: the one shape of every error (RFC 9457), a superset of Django REST framework's `{"detail": …}`.
+//! Problem details: the one shape of every error (RFC 9457), a superset of Django REST framework's
+//! `{"detail": …}`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use crate::TokenError;
 /// ```
 /// use countersign_verify::{Code, Problem};
 ///
-/// let response = Problem::new(Code::PermissionDenied).detail("Only staff may do this.").to_http::<Vec<u8>>();
+/// let response =
+///     Problem::new(Code::PermissionDenied).detail("Only staff may do this.").to_http::<Vec<u8>>();
 /// assert_eq!(response.status(), 403);
 /// assert_eq!(response.headers()["content-type"], "application/problem+json");
 /// ```
@@ -39,7 +41,10 @@ impl Problem {
     /// ```
     /// use countersign_verify::{Code, Problem};
     ///
-    /// assert_eq!(Problem::new(Code::SessionRevoked).as_detail(), "This session was ended. Log in again.");
+    /// assert_eq!(
+    ///     Problem::new(Code::SessionRevoked).as_detail(),
+    ///     "This session was ended. Log in again."
+    /// );
     /// ```
     pub fn new(code: Code) -> Self {
         Self(Box::new(Told {
@@ -66,7 +71,8 @@ impl Problem {
     /// ```
     pub fn recent_login_required(seconds: u64) -> Self {
         let challenge = format!(
-            "Bearer error=\"insufficient_user_authentication\", error_description=\"a more recent login is required\", max_age={seconds}"
+            "Bearer error=\"insufficient_user_authentication\", error_description=\"a more recent \
+             login is required\", max_age={seconds}"
         );
         let mut problem = Self::new(Code::RecentLoginRequired);
         problem.0.challenge = HeaderValue::try_from(challenge).ok();
@@ -93,7 +99,8 @@ impl Problem {
     /// use countersign_verify::{Code, Problem};
     ///
     /// let problem = Problem::new(Code::ValidationError).field("amount", "More than is in stock.");
-    /// let answer: serde_json::Value = serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
+    /// let answer: serde_json::Value =
+    ///     serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
     /// assert_eq!(answer["errors"]["amount"][0], "More than is in stock.");
     /// ```
     #[must_use]
@@ -108,7 +115,8 @@ impl Problem {
     /// use countersign_verify::{Code, Problem};
     ///
     /// let problem = Problem::new(Code::SessionRevoked).reason("password_changed");
-    /// let answer: serde_json::Value = serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
+    /// let answer: serde_json::Value =
+    ///     serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
     /// assert_eq!(answer["reason"], "password_changed");
     /// ```
     #[must_use]
@@ -137,7 +145,9 @@ impl Problem {
     /// use countersign_verify::{Code, Problem};
     /// use http::HeaderValue;
     ///
-    /// let answer = Problem::new(Code::MethodNotAllowed).allow(HeaderValue::from_static("GET, HEAD")).to_http::<Vec<u8>>();
+    /// let answer = Problem::new(Code::MethodNotAllowed)
+    ///     .allow(HeaderValue::from_static("GET, HEAD"))
+    ///     .to_http::<Vec<u8>>();
     /// assert_eq!(answer.headers()["allow"], "GET, HEAD");
     /// ```
     #[must_use]
@@ -178,7 +188,10 @@ impl Problem {
     /// use countersign_verify::{Code, Problem};
     ///
     /// let answer = Problem::new(Code::NotAuthenticated).to_http::<Vec<u8>>();
-    /// assert_eq!((answer.status().as_u16(), &answer.headers()["www-authenticate"]), (401, &"Bearer".parse().unwrap()));
+    /// assert_eq!(
+    ///     (answer.status().as_u16(), &answer.headers()["www-authenticate"]),
+    ///     (401, &"Bearer".parse().unwrap())
+    /// );
     /// let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
     /// assert_eq!(document["type"], "urn:countersign:problem:not_authenticated");
     /// assert_eq!(document["code"], "not_authenticated");
@@ -200,7 +213,12 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.0.challenge.clone().or_else(|| self.0.code.challenge().map(HeaderValue::from_static)) {
+        if let Some(challenge) = self
+            .0
+            .challenge
+            .clone()
+            .or_else(|| self.0.code.challenge().map(HeaderValue::from_static))
+        {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = self.0.retry_after {
@@ -360,7 +378,8 @@ impl Code {
         match self {
             Self::NotAuthenticated => (S::UNAUTHORIZED, "not_authenticated", "Not authenticated", "Log in, and send the access token as `Authorization: Bearer`."),
             Self::TokenInvalid => (S::UNAUTHORIZED, "token_invalid", "Token invalid", "The access token is not valid."),
-            Self::TokenExpired => (S::UNAUTHORIZED, "token_expired", "Token expired", "The access token has expired. Refresh, and try again."),
+            Self::TokenExpired => (S::UNAUTHORIZED, "token_expired", "Token expired", "The access \
+                token has expired. Refresh, and try again."),
             Self::RecentLoginRequired => (S::UNAUTHORIZED, "recent_login_required", "Recent login required", "This needs a fresh login: ask for the password, log in again, and repeat the request with the new token."),
             Self::SessionRevoked => (S::UNAUTHORIZED, "session_revoked", "Session revoked", "This session was ended. Log in again."),
             Self::UserInactive => (S::UNAUTHORIZED, "user_inactive", "User inactive", "This user is not active."),
@@ -372,10 +391,12 @@ impl Code {
             Self::RefreshTokenReused => (S::UNAUTHORIZED, "refresh_token_reused", "Refresh token reused", "This refresh token was used by someone else as well, so the session was ended for both. Log in again, and change the password if that was not you."),
             Self::PermissionDenied => (S::FORBIDDEN, "permission_denied", "Permission denied", "You may not do this."),
             Self::CsrfFailed => (S::FORBIDDEN, "csrf_failed", "CSRF check failed", "The CSRF check failed."),
-            Self::Throttled => (S::TOO_MANY_REQUESTS, "throttled", "Too many attempts", "Too many attempts. Wait as long as `Retry-After` says, and try again."),
+            Self::Throttled => (S::TOO_MANY_REQUESTS, "throttled", "Too many attempts", "Too many \
+                attempts. Wait as long as `Retry-After` says, and try again."),
             Self::ParseError => (S::BAD_REQUEST, "parse_error", "Parse error", "The body could not be read."),
             Self::ValidationError => (S::BAD_REQUEST, "validation_error", "Validation error", "Some fields are not valid; see `errors`."),
-            Self::Conflict => (S::CONFLICT, "conflict", "Conflict", "It was changed meanwhile, and nothing was done. Look at what is there now, and try again."),
+            Self::Conflict => (S::CONFLICT, "conflict", "Conflict", "It was changed meanwhile, and \
+                nothing was done. Look at what is there now, and try again."),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Not found", "There is nothing at this path."),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", "This path has no such method; see `Allow`."),
             Self::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "Request timeout", "The body took too long to arrive."),
@@ -390,9 +411,13 @@ impl Code {
     /// `WWW-Authenticate` of a 401 (RFC 6750, 3: no error code where no credentials were sent).
     const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::NotAuthenticated | Self::RefreshTokenMissing | Self::InvalidCredentials => Some("Bearer"),
+            Self::NotAuthenticated | Self::RefreshTokenMissing | Self::InvalidCredentials => {
+                Some("Bearer")
+            }
             Self::RecentLoginRequired => Some("Bearer error=\"insufficient_user_authentication\""),
-            Self::TokenExpired => Some("Bearer error=\"invalid_token\", error_description=\"the token has expired\""),
+            Self::TokenExpired => {
+                Some("Bearer error=\"invalid_token\", error_description=\"the token has expired\"")
+            }
             Self::TokenInvalid
             | Self::SessionRevoked
             | Self::UserInactive
@@ -427,14 +452,19 @@ mod tests {
     fn every_401_says_how_to_authenticate_and_nothing_else_does() {
         for code in Code::ALL {
             let response = Problem::new(code).to_http::<Vec<u8>>();
-            assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), response.status() == 401, "{code:?}");
+            assert_eq!(
+                response.headers().contains_key(WWW_AUTHENTICATE),
+                response.status() == 401,
+                "{code:?}"
+            );
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         }
     }
 
     #[test]
     fn every_code_is_one_word_of_its_own() {
-        let words: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let words: std::collections::HashSet<_> =
+            Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(words.len(), Code::ALL.len());
     }
 }

@@ -15,13 +15,16 @@ use crate::permission::{Ask, IsAuthenticated, Permission, consistent};
 use crate::require::{is_grpc, refusal};
 use crate::{Identity, Problem, ResponseBody};
 
-/// Finds out who sends a request, and checks everything about it that does not depend on the route: token, session, user, and the CSRF token of a write.
+/// Finds out who sends a request, and checks everything about it that does not depend on the route:
+/// token, session, user, and the CSRF token of a write.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 /// use std::sync::Arc;
 ///
-/// use countersign_verify::{Authenticator, Found, Identity, Protect, TokenUser, Verifier, bearer};
+/// use countersign_verify::{
+///     Authenticator, Found, Identity, Protect, TokenUser, Verifier, bearer,
+/// };
 /// use http::request::Parts;
 ///
 /// #[derive(Clone)]
@@ -49,7 +52,8 @@ use crate::{Identity, Problem, ResponseBody};
 /// # assert_eq!(world::ask(app.layer(Protect::new(Door(Arc::new(world::verifier())))), "/").0, 200);
 /// ```
 pub trait Authenticator: Clone + Send + Sync + 'static {
-    /// The answer, where it is known without waiting; `None` where [`identify`](Self::identify) must be asked.
+    /// The answer, where it is known without waiting; `None` where [`identify`](Self::identify)
+    /// must be asked.
     fn known(&self, request: &Parts) -> Option<Found>;
 
     /// The answer.
@@ -69,7 +73,8 @@ pub type Found = Result<Option<Identity>, Problem>;
 
 /// The layer: private by default.
 ///
-/// Who may not pass gets the answer here, and the service inside never sees the request. The service finds the [`Identity`] in the request's extensions.
+/// Who may not pass gets the answer here, and the service inside never sees the request. The
+/// service finds the [`Identity`] in the request's extensions.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -77,7 +82,8 @@ pub type Found = Result<Option<Identity>, Problem>;
 /// use countersign_verify::Protect;
 ///
 /// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
-/// let app = Router::new().route("/hello", get(|| async { "hello" })).layer(Protect::new(authenticator));
+/// let app =
+///     Router::new().route("/hello", get(|| async { "hello" })).layer(Protect::new(authenticator));
 /// # assert_eq!(world::ask(app.clone(), "/hello").0, 200);
 /// let request = axum::extract::Request::get("/hello").body(axum::body::Body::empty()).unwrap();
 /// let answer = tower::ServiceExt::oneshot(app, request);
@@ -121,7 +127,9 @@ impl<A, P: Permission> Protect<A, P> {
     /// use countersign_verify::{Protect, permission::IsStaff};
     ///
     /// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
-    /// let app = Router::new().route("/reports", get(|| async { "figures" })).layer(Protect::with(authenticator, IsStaff));
+    /// let app = Router::new()
+    ///     .route("/reports", get(|| async { "figures" }))
+    ///     .layer(Protect::with(authenticator, IsStaff));
     /// # let (status, body) = world::ask(app, "/reports"); // Ada is an editor
     /// assert_eq!(status, 403);
     /// assert!(body.contains("The permission that you lack: IsStaff."));
@@ -192,7 +200,9 @@ where
         let (parts, body) = request.into_parts();
         if let Some(found) = self.layer.0.authenticator.known(&parts) {
             return match self.layer.permit(parts, found) {
-                Ok(parts) => Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
+                Ok(parts) => {
+                    Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) }
+                }
                 Err(refused) => {
                     drain(body);
                     Passage::Refused { refused }
@@ -270,7 +280,9 @@ pin_project_lite::pin_project! {
     ///
     /// type Answered<S> = <S as Service<Request<Body>>>::Future;
     ///
-    /// fn is_the_future(of: Answered<Protected<ResourceServer, IsAuthenticated, Router>>) -> impl Future {
+    /// fn is_the_future(
+    ///     of: Answered<Protected<ResourceServer, IsAuthenticated, Router>>,
+    /// ) -> impl Future {
     ///     let passage: Passage<_, _, _> = of;
     ///     passage
     /// }

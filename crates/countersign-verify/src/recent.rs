@@ -8,11 +8,13 @@ use arc_swap::ArcSwap;
 use foldhash::quality::RandomState;
 use papaya::HashMap;
 
-/// A bounded map of what was seen lately, for the hottest path: asking takes no lock and writes nothing that another thread reads.
+/// A bounded map of what was seen lately, for the hottest path: asking takes no lock and writes
+/// nothing that another thread reads.
 ///
-/// It keeps two generations. When the young one is full it becomes the old one, and the old one goes: so it holds between half and all of its capacity, and what
-/// goes is what came first. What matters is that a hit costs next to nothing; what is dropped too early is read again. The capacity is a number of entries, or what
-/// they [weigh](Self::weighing).
+/// It keeps two generations. When the young one is full it becomes the old one, and the old one
+/// goes: so it holds between half and all of its capacity, and what goes is what came first. What
+/// matters is that a hit costs next to nothing; what is dropped too early is read again. The
+/// capacity is a number of entries, or what they [weigh](Self::weighing).
 ///
 /// ```
 /// use countersign_verify::Recent;
@@ -45,7 +47,8 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
         Self::weighing(capacity.max(2), |_, _| 1)
     }
 
-    /// A map whose entries weigh at most `most` together, by `weigh`: bytes, say. One that weighs more than half of that is not kept.
+    /// A map whose entries weigh at most `most` together, by `weigh`: bytes, say. One that weighs
+    /// more than half of that is not kept.
     ///
     /// ```
     /// let pages = countersign_verify::Recent::weighing(10, |_: &u32, text: &String| text.len());
@@ -180,7 +183,10 @@ mod tests {
         for number in 0..1_000 {
             recent.insert(number, number);
             assert!(recent.len() <= 100);
-            assert!((0..=number).rev().take(50).all(|newer| recent.get(&newer) == Some(newer)), "at {number}");
+            assert!(
+                (0..=number).rev().take(50).all(|newer| recent.get(&newer) == Some(newer)),
+                "at {number}"
+            );
         }
     }
 
@@ -189,7 +195,8 @@ mod tests {
         let recent = Recent::weighing(1_000, |_: &usize, bytes: &usize| *bytes);
         for number in 0..10_000 {
             recent.insert(number, 10 + number % 40);
-            let weighs: usize = (0..=number).rev().take(200).filter_map(|number| recent.get(&number)).sum();
+            let weighs: usize =
+                (0..=number).rev().take(200).filter_map(|number| recent.get(&number)).sum();
             assert!(weighs <= 1_000, "{weighs} at {number}");
         }
         let before = recent.len();
@@ -205,7 +212,10 @@ mod tests {
         }
         recent.remove(&0);
         recent.remove(&3);
-        assert_eq!((0..4).filter(|number| recent.get(number).is_some()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            (0..4).filter(|number| recent.get(number).is_some()).collect::<Vec<_>>(),
+            [1, 2]
+        );
         recent.clear();
         assert!(recent.is_empty());
     }

@@ -14,11 +14,13 @@ use crate::drain::drain;
 use crate::permission::{Ask, Permission, consistent};
 use crate::{Identity, Problem, ResponseBody};
 
-/// A layer that lets only those through who have `permission`; for a route, or for a whole router. It stands inside `protect` or the layer of a resource server, which find
-/// out who is asking; outside of them nobody is logged in.
+/// A layer that lets only those through who have `permission`; for a route, or for a whole router.
+/// It stands inside `protect` or the layer of a resource server, which find out who is asking;
+/// outside of them nobody is logged in.
 ///
 /// # Panics
-/// When the parts of the permission contradict each other, with a sentence that says so: at start, as with a route that is given twice, never at a request.
+/// When the parts of the permission contradict each other, with a sentence that says so: at start,
+/// as with a route that is given twice, never at a request.
 ///
 /// ```
 /// use countersign_verify::permission::{HasPerm, InGroup, Permission};
@@ -105,7 +107,10 @@ where
             Ok(()) => Answer::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
             Err(denied) => {
                 drain(body);
-                Answer::Refused { problem: denied.to_problem(who), is_grpc: is_grpc(&parts.headers) }
+                Answer::Refused {
+                    problem: denied.to_problem(who),
+                    is_grpc: is_grpc(&parts.headers),
+                }
             }
         }
     }

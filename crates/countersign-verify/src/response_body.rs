@@ -2,7 +2,8 @@ use bytes::Bytes;
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt, Full};
 
-/// A body that a refusal can be written into. The layers stand before any service whose answers have such a body; implement it for your own.
+/// A body that a refusal can be written into. The layers stand before any service whose answers
+/// have such a body; implement it for your own.
 ///
 /// ```
 /// use countersign_verify::ResponseBody;

@@ -5,9 +5,11 @@ use arc_swap::ArcSwap;
 
 use crate::SessionId;
 
-/// The sessions that were ended within the last access-token lifetime: what makes a logout felt before the token expires.
+/// The sessions that were ended within the last access-token lifetime: what makes a logout felt
+/// before the token expires.
 ///
-/// Asking takes no lock and waits for nobody. Telling copies one of 64 parts, so that a hundred endings a second cost next to nothing.
+/// Asking takes no lock and waits for nobody. Telling copies one of 64 parts, so that a hundred
+/// endings a second cost next to nothing.
 ///
 /// ```
 /// use countersign_verify::{Revocations, SessionId};
@@ -53,7 +55,8 @@ impl Revocations {
         self.insert_all([(id, at)]);
     }
 
-    /// Notes many sessions that were ended, each at a time in whole seconds since 1970. Copies each part once, however many there are.
+    /// Notes many sessions that were ended, each at a time in whole seconds since 1970. Copies each
+    /// part once, however many there are.
     ///
     /// ```
     /// use countersign_verify::{Revocations, SessionId};
@@ -95,12 +98,18 @@ impl Revocations {
         for part in &self.parts {
             let old = part.load();
             if old.values().any(|ended| *ended < at) {
-                part.store(Arc::new(old.iter().filter(|(_, ended)| **ended >= at).map(|(id, ended)| (*id, *ended)).collect()));
+                part.store(Arc::new(
+                    old.iter()
+                        .filter(|(_, ended)| **ended >= at)
+                        .map(|(id, ended)| (*id, *ended))
+                        .collect(),
+                ));
             }
         }
     }
 
-    /// What is said to have been ended after `now` was ended now: the clock that said so was ahead, and its sessions need not be remembered until then.
+    /// What is said to have been ended after `now` was ended now: the clock that said so was ahead,
+    /// and its sessions need not be remembered until then.
     ///
     /// ```
     /// use countersign_verify::{Revocations, SessionId};
@@ -116,7 +125,9 @@ impl Revocations {
         for part in &self.parts {
             let old = part.load();
             if old.values().any(|ended| *ended > now) {
-                part.store(Arc::new(old.iter().map(|(id, ended)| (*id, now.min(*ended))).collect()));
+                part.store(Arc::new(
+                    old.iter().map(|(id, ended)| (*id, now.min(*ended))).collect(),
+                ));
             }
         }
     }

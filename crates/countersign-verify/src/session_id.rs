@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A session's id: 64 bits, never all zero, written as 16 lower-case hexadecimal digits. It names a session; it is no secret.
+/// A session's id: 64 bits, never all zero, written as 16 lower-case hexadecimal digits. It names a
+/// session; it is no secret.
 ///
 /// ```
 /// use countersign_verify::SessionId;
@@ -59,7 +60,8 @@ impl FromStr for SessionId {
     type Err = InvalidSessionId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let canonical = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let canonical =
+            text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !canonical {
             return Err(InvalidSessionId);
         }
@@ -96,7 +98,10 @@ mod tests {
 
     #[test]
     fn an_id_has_one_spelling_only() {
-        assert_eq!("0123456789abcdef".parse::<SessionId>().map(|id| id.to_string()), Ok("0123456789abcdef".to_owned()));
+        assert_eq!(
+            "0123456789abcdef".parse::<SessionId>().map(|id| id.to_string()),
+            Ok("0123456789abcdef".to_owned())
+        );
         for bad in [
             "",
             "0",

@@ -4,9 +4,11 @@ use std::str::FromStr;
 use arrayvec::ArrayString;
 use serde::{Serialize, Serializer};
 
-/// A user's id: a 64-bit integer, or any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes without control characters, such as a UUID. It is what the claim `sub` says.
+/// A user's id: a 64-bit integer, or any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes without
+/// control characters, such as a UUID. It is what the claim `sub` says.
 ///
-/// A text that is an integer in its usual spelling is that integer, so that an id reads the same wherever it has been.
+/// A text that is an integer in its usual spelling is that integer, so that an id reads the same
+/// wherever it has been.
 ///
 /// ```
 /// use countersign_verify::UserId;
@@ -122,7 +124,10 @@ impl Serialize for UserId {
 /// assert_eq!("x".repeat(UserId::MAX_BYTES + 1).parse::<UserId>(), Err(InvalidUserId));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a user's id is a 64-bit integer, or a text of 1 to {} bytes without control characters", UserId::MAX_BYTES)]
+#[error(
+    "a user's id is a 64-bit integer, or a text of 1 to {} bytes without control characters",
+    UserId::MAX_BYTES
+)]
 pub struct InvalidUserId;
 
 #[cfg(test)]
@@ -131,13 +136,27 @@ mod tests {
 
     #[test]
     fn an_id_reads_the_same_wherever_it_has_been() {
-        for text in ["0", "-7", "9223372036854775807", "alice", "007", "+7", "9223372036854775808", "é", &"x".repeat(62)] {
+        for text in [
+            "0",
+            "-7",
+            "9223372036854775807",
+            "alice",
+            "007",
+            "+7",
+            "9223372036854775808",
+            "é",
+            &"x".repeat(62),
+        ] {
             let id: UserId = text.parse().unwrap();
             assert_eq!(id.to_string(), text);
             assert_eq!(id.to_string().parse(), Ok(id));
             assert_eq!(id.as_i64().is_some(), id.as_text().is_none());
         }
-        assert_eq!("007".parse::<UserId>().unwrap().as_text(), Some("007"), "no other spelling is the number's");
+        assert_eq!(
+            "007".parse::<UserId>().unwrap().as_text(),
+            Some("007"),
+            "no other spelling is the number's"
+        );
         for bad in ["", "a\nb", "a\0", &"x".repeat(63)] {
             assert_eq!(bad.parse::<UserId>(), Err(InvalidUserId), "{bad:?}");
         }

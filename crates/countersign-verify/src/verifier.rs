@@ -6,10 +6,12 @@ use jsonwebtoken::decode_header;
 
 use crate::{Claims, KeySet, Recent, jws, weight};
 
-/// Verifies access tokens, and remembers the ones it has verified, each with something of the caller's own attached.
+/// Verifies access tokens, and remembers the ones it has verified, each with something of the
+/// caller's own attached.
 ///
-/// A signature check takes tens of microseconds; the same token again is found in a bounded cache by its exact bytes, in well under one. Neither takes a lock
-/// that another request waits on. Revocation and the user's state are the caller's to check, each time.
+/// A signature check takes tens of microseconds; the same token again is found in a bounded cache
+/// by its exact bytes, in well under one. Neither takes a lock that another request waits on.
+/// Revocation and the user's state are the caller's to check, each time.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -31,14 +33,16 @@ pub struct Verifier<T = ()> {
 }
 
 impl<T> Verifier<T> {
-    /// A verifier of tokens that `issuer` issued, for `audience` where one is given, remembering up to `remembered` tokens.
+    /// A verifier of tokens that `issuer` issued, for `audience` where one is given, remembering up
+    /// to `remembered` tokens.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign_verify::{TokenError, Verifier};
     ///
     /// # let (keys, token) = (world::keys(), world::token());
-    /// let shop: Verifier = Verifier::new("https://id.example.com".into(), Some("shop".into()), keys, 10_000);
+    /// let shop: Verifier =
+    ///     Verifier::new("https://id.example.com".into(), Some("shop".into()), keys, 10_000);
     /// assert_eq!(shop.verify(&token, 10_000).unwrap_err(), TokenError::WrongAudience); // a token without `aud`
     /// ```
     pub fn new(issuer: String, audience: Option<String>, keys: KeySet, remembered: usize) -> Self {
@@ -52,15 +56,18 @@ impl<T> Verifier<T> {
         }
     }
 
-    /// Remembers tokens in at most so many `bytes`, their claims and what it takes to find them included, in place of a number of tokens. `of_attached` says how many
-    /// bytes what is attached to a token takes beyond its own size: what its boxes, texts and lists hold, and nobody else keeps.
+    /// Remembers tokens in at most so many `bytes`, their claims and what it takes to find them
+    /// included, in place of a number of tokens. `of_attached` says how many bytes what is attached
+    /// to a token takes beyond its own size: what its boxes, texts and lists hold, and nobody else
+    /// keeps.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign_verify::Verifier;
     ///
     /// # let (keys, token) = (world::keys(), world::token());
-    /// let verifier: Verifier = Verifier::new("https://id.example.com".into(), None, keys, 0).within(64 * 1024 * 1024, |()| 0);
+    /// let verifier: Verifier = Verifier::new("https://id.example.com".into(), None, keys, 0)
+    ///     .within(64 * 1024 * 1024, |()| 0);
     /// verifier.verify(&token, 10_000).unwrap();
     /// assert_eq!(verifier.remembered(), 1);
     /// ```
@@ -71,14 +78,16 @@ impl<T> Verifier<T> {
         self
     }
 
-    /// Lets no token live for longer than this after its `iat`, in seconds, whatever it says: revocations are remembered for so long and no longer.
+    /// Lets no token live for longer than this after its `iat`, in seconds, whatever it says:
+    /// revocations are remembered for so long and no longer.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign_verify::Verifier;
     ///
     /// # let (keys, token) = (world::keys(), world::token());
-    /// let strict: Verifier = Verifier::new("https://id.example.com".into(), None, keys, 10_000).no_longer_than(60);
+    /// let strict: Verifier =
+    ///     Verifier::new("https://id.example.com".into(), None, keys, 10_000).no_longer_than(60);
     /// assert!(strict.verify(&token, 10_059).is_ok()); // a token issued at 10 000
     /// assert!(strict.verify(&token, 10_060).is_err());
     /// ```
@@ -88,7 +97,8 @@ impl<T> Verifier<T> {
         self
     }
 
-    /// The token as it was [remembered](Self::remember), if it still counts at `now`, in whole seconds since 1970.
+    /// The token as it was [remembered](Self::remember), if it still counts at `now`, in whole
+    /// seconds since 1970.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -105,12 +115,15 @@ impl<T> Verifier<T> {
         (now < seen.until && seen.generation == self.keys.load().number).then_some(seen)
     }
 
-    /// Checks signature, type, issuer, audience and times, and whether the token's time is over. `now` is in whole seconds since 1970.
+    /// Checks signature, type, issuer, audience and times, and whether the token's time is over.
+    /// `now` is in whole seconds since 1970.
     ///
-    /// `iat`, and `nbf` where there is one (RFC 7519, 4.1.5), may lie a minute in the future: so far apart may the clocks be.
+    /// `iat`, and `nbf` where there is one (RFC 7519, 4.1.5), may lie a minute in the future: so
+    /// far apart may the clocks be.
     ///
     /// # Errors
-    /// [`TokenError`] for everything that is no token of ours. A token of ours that has expired is none of these: a logout is welcome at any time.
+    /// [`TokenError`] for everything that is no token of ours. A token of ours that has expired is
+    /// none of these: a logout is welcome at any time.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -125,10 +138,16 @@ impl<T> Verifier<T> {
         let keys = self.keys.load();
         let (claims, retires_at) = self.read(token, &keys.keys, now)?;
         let ends = claims.exp.min(claims.iat.saturating_add(self.longest));
-        Ok(Verified { expired: now >= ends, until: ends.min(retires_at), generation: keys.number, claims })
+        Ok(Verified {
+            expired: now >= ends,
+            until: ends.min(retires_at),
+            generation: keys.number,
+            claims,
+        })
     }
 
-    /// Remembers a token that was checked, and what is attached to it; the same token again takes the old one's place.
+    /// Remembers a token that was checked, and what is attached to it; the same token again takes
+    /// the old one's place.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -143,7 +162,10 @@ impl<T> Verifier<T> {
     /// ```
     pub fn remember(&self, token: &str, verified: Verified, attached: T) -> Arc<Seen<T>> {
         let Verified { claims, until, generation, .. } = verified;
-        let weight = size_of::<Seen<T>>() + weight::of_claims(&claims) + (self.of_attached)(&attached) + weight::ENTRY;
+        let weight = size_of::<Seen<T>>()
+            + weight::of_claims(&claims)
+            + (self.of_attached)(&attached)
+            + weight::ENTRY;
         let seen = Arc::new(Seen { claims, attached, until, generation, weight });
         self.cache.insert(token.as_bytes().into(), Arc::clone(&seen));
         seen
@@ -186,16 +208,23 @@ impl<T> Verifier<T> {
         if header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
             return Err(TokenError::WrongType);
         }
-        // A token that brings its own key, or says that something unknown must be understood, is none of ours (RFC 7515, 4.1.11; RFC 8725, 3.10).
-        let foreign = header.crit.is_some() || header.jwk.is_some() || header.jku.is_some() || header.x5u.is_some() || header.x5c.is_some();
+        // A token that brings its own key, or says that something unknown must be understood, is
+        // none of ours (RFC 7515, 4.1.11; RFC 8725, 3.10).
+        let foreign = header.crit.is_some()
+            || header.jwk.is_some()
+            || header.jku.is_some()
+            || header.x5u.is_some()
+            || header.x5c.is_some();
         if foreign {
             return Err(TokenError::Malformed);
         }
-        let key = header.kid.as_deref().and_then(|kid| keys.get(kid)).ok_or(TokenError::UnknownKey)?;
+        let key =
+            header.kid.as_deref().and_then(|kid| keys.get(kid)).ok_or(TokenError::UnknownKey)?;
         if now >= key.retires_at() {
             return Err(TokenError::UnknownKey);
         }
-        let (_, claims) = jws::decode::<Claims>(token, key.decoding_key(), key.algorithm()).map_err(|_| TokenError::Invalid)?;
+        let (_, claims) = jws::decode::<Claims>(token, key.decoding_key(), key.algorithm())
+            .map_err(|_| TokenError::Invalid)?;
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
@@ -223,7 +252,8 @@ impl Verifier {
     /// Checks a token whose time is not over, or finds it among those that were checked before.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] for a good token whose time is over; [`TokenError`]'s other variants for everything that is no token of ours.
+    /// [`TokenError::Expired`] for a good token whose time is over; [`TokenError`]'s other variants
+    /// for everything that is no token of ours.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -246,7 +276,10 @@ impl Verifier {
 
 impl<T> fmt::Debug for Verifier<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
     }
 }
 
@@ -276,7 +309,10 @@ pub struct Verified {
 /// # let (verifier, token) = (world::verifier(), world::token());
 /// let verified = verifier.check(&token, 10_000).unwrap();
 /// verifier.remember(&token, verified, "whatever your service knows of this user");
-/// assert_eq!(verifier.seen(&token, 10_001).unwrap().attached, "whatever your service knows of this user");
+/// assert_eq!(
+///     verifier.seen(&token, 10_001).unwrap().attached,
+///     "whatever your service knows of this user"
+/// );
 /// ```
 #[derive(Debug)]
 pub struct Seen<T> {
@@ -296,12 +332,18 @@ impl<T> Seen<T> {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (verifier, token) = (world::verifier(), world::token());
-    /// let seen = verifier.remember(&token, verifier.check(&token, 10_000).unwrap(), "an old name");
+    /// let seen =
+    ///     verifier.remember(&token, verifier.check(&token, 10_000).unwrap(), "an old name");
     /// verifier.remember(&token, seen.verified(), "a new name");
     /// assert_eq!(verifier.seen(&token, 10_001).unwrap().attached, "a new name");
     /// ```
     pub fn verified(&self) -> Verified {
-        Verified { claims: self.claims.clone(), expired: false, until: self.until, generation: self.generation }
+        Verified {
+            claims: self.claims.clone(),
+            expired: false,
+            until: self.until,
+            generation: self.generation,
+        }
     }
 }
 
@@ -346,7 +388,8 @@ pub enum TokenError {
     Expired,
 }
 
-/// The longest access token that counts, in bytes: servers and proxies take no longer header either.
+/// The longest access token that counts, in bytes: servers and proxies take no longer header
+/// either.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The header `typ` of an access token (RFC 9068, 2.1).

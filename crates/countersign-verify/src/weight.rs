@@ -13,17 +13,24 @@ pub(crate) fn of_claims(claims: &Claims) -> usize {
         Some(Audience::One(name)) => of_text(name),
         Some(Audience::Many(names)) => of_texts(names),
     };
-    of_text(&claims.iss) + of_text(&claims.sub) + audience + claims.csrf.as_deref().map_or(0, of_text) + of_map(&claims.extra)
+    of_text(&claims.iss)
+        + of_text(&claims.sub)
+        + audience
+        + claims.csrf.as_deref().map_or(0, of_text)
+        + of_map(&claims.extra)
 }
 
 /// What a token's user holds beyond its own size.
 #[cfg(feature = "client")]
 pub(crate) fn of_user(user: &TokenUser) -> usize {
     let texts = [&user.username, &user.email, &user.first_name, &user.last_name];
-    texts.into_iter().map(|text| of_text(text)).sum::<usize>() + of_texts(&user.groups) + of_texts(&user.permissions)
+    texts.into_iter().map(|text| of_text(text)).sum::<usize>()
+        + of_texts(&user.groups)
+        + of_texts(&user.permissions)
 }
 
-/// What finding a token takes: its places in the table, and what the allocator keeps beside its parts.
+/// What finding a token takes: its places in the table, and what the allocator keeps beside its
+/// parts.
 pub(crate) const ENTRY: usize = 192;
 
 fn of_texts(texts: &[String]) -> usize {
@@ -32,7 +39,9 @@ fn of_texts(texts: &[String]) -> usize {
 
 fn of_map(map: &Map<String, Value>) -> usize {
     // A tree's nodes have room for eleven, and may be half empty.
-    map.iter().map(|(name, value)| 2 * size_of::<(String, Value)>() + of_text(name) + of_value(value)).sum()
+    map.iter()
+        .map(|(name, value)| 2 * size_of::<(String, Value)>() + of_text(name) + of_value(value))
+        .sum()
 }
 
 fn of_value(value: &Value) -> usize {
@@ -40,7 +49,10 @@ fn of_value(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(text) => of_text(text),
         // A list grows by doubling.
-        Value::Array(values) => values.iter().map(|value| 2 * size_of::<Value>() + of_value(value)).sum::<usize>() + BLOCK,
+        Value::Array(values) => {
+            values.iter().map(|value| 2 * size_of::<Value>() + of_value(value)).sum::<usize>()
+                + BLOCK
+        }
         Value::Object(map) => of_map(map),
     }
 }

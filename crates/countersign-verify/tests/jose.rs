@@ -10,10 +10,13 @@ fn verifies(jwk: &Value, token: &str) -> Option<bool> {
     let keys = KeySet::from_jwk_set(&json!({"keys": [jwk]}).to_string()).unwrap();
     let key = keys.get(jwk["kid"].as_str()?)?;
     let (message, signature) = token.rsplit_once('.')?;
-    Some(verify(signature, message.as_bytes(), key.decoding_key(), key.algorithm()).unwrap_or(false))
+    Some(
+        verify(signature, message.as_bytes(), key.decoding_key(), key.algorithm()).unwrap_or(false),
+    )
 }
 
-/// The token with another letter in the middle of its signature, and in the middle of what was signed.
+/// The token with another letter in the middle of its signature, and in the middle of what was
+/// signed.
 fn bent(token: &str) -> [String; 2] {
     let (message, signature) = token.rsplit_once('.').unwrap();
     let bend = |text: &str| {
@@ -26,9 +29,11 @@ fn bent(token: &str) -> [String; 2] {
 
 #[test]
 fn the_signatures_of_the_specifications_are_good_and_bent_ones_are_not() {
-    for (what, jwk, token) in
-        [("RFC 7515, A.2", rs256(), RFC_7515_A2), ("RFC 7515, A.3", es256(), RFC_7515_A3), ("RFC 8037, A.4", ed25519(), RFC_8037_A4)]
-    {
+    for (what, jwk, token) in [
+        ("RFC 7515, A.2", rs256(), RFC_7515_A2),
+        ("RFC 7515, A.3", es256(), RFC_7515_A3),
+        ("RFC 8037, A.4", ed25519(), RFC_8037_A4),
+    ] {
         assert_eq!(verifies(&jwk, token), Some(true), "{what}");
         for bent in bent(token) {
             assert_eq!(verifies(&jwk, &bent), Some(false), "{what}: {bent}");
@@ -42,7 +47,12 @@ fn the_shared_secret_of_the_specification_verifies_its_token() {
     let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD
         .decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow")
         .unwrap();
-    let keys = KeySet::new(vec![VerifyingKey::new("k1".to_owned(), Algorithm::HS256, DecodingKey::from_secret(&secret), u64::MAX)]);
+    let keys = KeySet::new(vec![VerifyingKey::new(
+        "k1".to_owned(),
+        Algorithm::HS256,
+        DecodingKey::from_secret(&secret),
+        u64::MAX,
+    )]);
     let key = keys.get("k1").unwrap().decoding_key();
     let good = |token: &str| {
         let (message, signature) = token.rsplit_once('.').unwrap();
@@ -68,7 +78,8 @@ fn of_the_set_in_the_specification_the_key_for_signatures_is_taken_alone() {
          vRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzK\
          nqDKgw"
     );
-    let keys = KeySet::from_jwk_set(&json!({"keys": [encryption, signatures]}).to_string()).unwrap();
+    let keys =
+        KeySet::from_jwk_set(&json!({"keys": [encryption, signatures]}).to_string()).unwrap();
     assert!(keys.get("1").is_none());
     assert_eq!(keys.get("2011-04-29").unwrap().algorithm(), Algorithm::RS256);
 }
@@ -106,19 +117,32 @@ fn a_key_that_is_for_something_else_or_does_not_fit_is_passed_over_and_takes_no_
         assert!(keys.get("unfit").is_none(), "{unfit}");
         assert!(keys.get("k1").is_some(), "{unfit}");
     }
-    for fit in [with(ed25519(), "use", Value::Null), with(ed25519(), "key_ops", json!(["verify"]))] {
-        assert!(KeySet::from_jwk_set(&json!({"keys": [fit]}).to_string()).unwrap().get("unfit").is_some(), "{fit}");
+    for fit in [with(ed25519(), "use", Value::Null), with(ed25519(), "key_ops", json!(["verify"]))]
+    {
+        assert!(
+            KeySet::from_jwk_set(&json!({"keys": [fit]}).to_string())
+                .unwrap()
+                .get("unfit")
+                .is_some(),
+            "{fit}"
+        );
     }
 }
 
 #[test]
 fn a_secret_that_is_too_short_and_a_key_of_another_kind_verify_nothing() {
-    let one = |algorithm, key| KeySet::new(vec![VerifyingKey::new("k1".to_owned(), algorithm, key, u64::MAX)]);
+    let one = |algorithm, key| {
+        KeySet::new(vec![VerifyingKey::new("k1".to_owned(), algorithm, key, u64::MAX)])
+    };
     assert!(one(Algorithm::HS256, DecodingKey::from_secret(&[7; 31])).get("k1").is_none());
     assert!(one(Algorithm::HS256, DecodingKey::from_secret(&[7; 32])).get("k1").is_some());
     assert!(one(Algorithm::EdDSA, DecodingKey::from_secret(&[7; 32])).get("k1").is_none());
-    let public = DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-    assert!(one(Algorithm::HS256, public.clone()).get("k1").is_none(), "a public key is no shared secret");
+    let public =
+        DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+    assert!(
+        one(Algorithm::HS256, public.clone()).get("k1").is_none(),
+        "a public key is no shared secret"
+    );
     assert!(one(Algorithm::EdDSA, public).get("k1").is_some());
 }
 

@@ -8,11 +8,13 @@ use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use countersign_verify::permission::{
-    AllowAny, Ask, Denied, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser, Permission, RecentLogin,
+    AllowAny, Ask, Denied, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff,
+    IsSuperuser, Permission, RecentLogin,
 };
 use countersign_verify::{
-    Account, Algorithm, Authenticator, Claims, Code, CurrentUser, Found, Identity, KeySet, ObjectPermission, Permitted, Problem, Protect,
-    SessionId, TokenUser, UserId, Verifier, VerifyingKey, bearer, require,
+    Account, Algorithm, Authenticator, Claims, Code, CurrentUser, Found, Identity, KeySet,
+    ObjectPermission, Permitted, Problem, Protect, SessionId, TokenUser, UserId, Verifier,
+    VerifyingKey, bearer, require,
 };
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -30,7 +32,12 @@ struct Door {
 
 impl Door {
     fn new(waits: bool) -> Self {
-        let keys = KeySet::new(vec![VerifyingKey::new("k".to_owned(), Algorithm::HS256, DecodingKey::from_secret(KEY), u64::MAX)]);
+        let keys = KeySet::new(vec![VerifyingKey::new(
+            "k".to_owned(),
+            Algorithm::HS256,
+            DecodingKey::from_secret(KEY),
+            u64::MAX,
+        )]);
         Self { verifier: Arc::new(Verifier::new("test".to_owned(), None, keys, 100)), waits }
     }
 
@@ -54,7 +61,14 @@ impl Authenticator for Door {
 }
 
 fn token(claims: &Value, logged_in_ago: u64) -> String {
-    let mut all = Claims::new("test".to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), NOW - logged_in_ago, NOW, NOW + 300);
+    let mut all = Claims::new(
+        "test".to_owned(),
+        "7".to_owned(),
+        SessionId::new(1).unwrap(),
+        NOW - logged_in_ago,
+        NOW,
+        NOW + 300,
+    );
     all.extra = claims.as_object().unwrap().clone();
     let mut header = Header::new(Algorithm::HS256);
     header.typ = Some("at+jwt".to_owned());
@@ -70,7 +84,11 @@ async fn send(app: &Router, method: &str, path: &str, token: Option<&str>) -> (S
     let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let status = response.status();
     let body = to_bytes(response.into_body(), 65_536).await.unwrap();
-    (status, serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned())))
+    (
+        status,
+        serde_json::from_slice(&body)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned())),
+    )
 }
 
 #[tokio::test]
@@ -80,10 +98,17 @@ async fn nobody_passes_without_a_token_and_the_app_never_sees_the_request() {
             .route("/", get(|who: Identity| async move { who.claims().sub.clone() }))
             .fallback(|| async { "the app was asked" })
             .layer(Protect::new(Door::new(waits)));
-        assert_eq!(send(&app, "GET", "/", Some(&token(&json!({}), 0))).await, (StatusCode::OK, json!(7)));
+        assert_eq!(
+            send(&app, "GET", "/", Some(&token(&json!({}), 0))).await,
+            (StatusCode::OK, json!(7))
+        );
         for path in ["/", "/nowhere"] {
             let (status, problem) = send(&app, "GET", path, None).await;
-            assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("not_authenticated")), "{path}");
+            assert_eq!(
+                (status, &problem["code"]),
+                (StatusCode::UNAUTHORIZED, &json!("not_authenticated")),
+                "{path}"
+            );
         }
         let (status, problem) = send(&app, "GET", "/", Some("bent")).await;
         assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("token_invalid")));
@@ -100,8 +125,14 @@ async fn each_permission_lets_in_whom_it_names_and_says_so_to_others() {
     let stale = token(&json!({}), 301);
     let everyone = [nobody, Some(&plain), Some(&staff), Some(&root), Some(&editor), Some(&stale)];
 
-    async fn let_in<P: Permission>(permission: P, method: &str, everyone: &[Option<&String>]) -> Vec<u16> {
-        let app = Router::new().route("/", get(|| async {}).post(|| async {})).layer(Protect::with(Door::new(false), permission));
+    async fn let_in<P: Permission>(
+        permission: P,
+        method: &str,
+        everyone: &[Option<&String>],
+    ) -> Vec<u16> {
+        let app = Router::new()
+            .route("/", get(|| async {}).post(|| async {}))
+            .layer(Protect::with(Door::new(false), permission));
         let mut answers = Vec::new();
         for token in everyone {
             answers.push(send(&app, method, "/", token.map(String::as_str)).await.0.as_u16());
@@ -111,31 +142,60 @@ async fn each_permission_lets_in_whom_it_names_and_says_so_to_others() {
 
     assert_eq!(let_in(AllowAny, "GET", &everyone).await, [200, 200, 200, 200, 200, 200]);
     assert_eq!(let_in(IsAuthenticated, "GET", &everyone).await, [401, 200, 200, 200, 200, 200]);
-    assert_eq!(let_in(IsAuthenticatedOrReadOnly, "GET", &everyone).await, [200, 200, 200, 200, 200, 200]);
-    assert_eq!(let_in(IsAuthenticatedOrReadOnly, "POST", &everyone).await, [401, 200, 200, 200, 200, 200]);
+    assert_eq!(
+        let_in(IsAuthenticatedOrReadOnly, "GET", &everyone).await,
+        [200, 200, 200, 200, 200, 200]
+    );
+    assert_eq!(
+        let_in(IsAuthenticatedOrReadOnly, "POST", &everyone).await,
+        [401, 200, 200, 200, 200, 200]
+    );
     assert_eq!(let_in(IsStaff, "GET", &everyone).await, [401, 403, 200, 403, 403, 403]);
     assert_eq!(let_in(IsSuperuser, "GET", &everyone).await, [401, 403, 403, 200, 403, 403]);
-    assert_eq!(let_in(HasPerm("articles.publish"), "GET", &everyone).await, [401, 403, 403, 200, 200, 403]);
+    assert_eq!(
+        let_in(HasPerm("articles.publish"), "GET", &everyone).await,
+        [401, 403, 403, 200, 200, 403]
+    );
     assert_eq!(let_in(InGroup("editors"), "GET", &everyone).await, [401, 403, 403, 403, 200, 403]);
     assert_eq!(let_in(RecentLogin(5), "GET", &everyone).await, [401, 200, 200, 200, 200, 401]);
-    assert_eq!(let_in(IsStaff.or(InGroup("editors")), "GET", &everyone).await, [401, 403, 200, 403, 200, 403]);
-    assert_eq!(let_in(IsAuthenticated.and(IsStaff.not()), "GET", &everyone).await, [401, 200, 403, 200, 200, 200]);
+    assert_eq!(
+        let_in(IsStaff.or(InGroup("editors")), "GET", &everyone).await,
+        [401, 403, 200, 403, 200, 403]
+    );
+    assert_eq!(
+        let_in(IsAuthenticated.and(IsStaff.not()), "GET", &everyone).await,
+        [401, 200, 403, 200, 200, 200]
+    );
 
-    let app = Router::new().route("/", get(|| async {})).layer(Protect::with(Door::new(false), IsStaff.or(HasPerm("articles.publish"))));
+    let app = Router::new()
+        .route("/", get(|| async {}))
+        .layer(Protect::with(Door::new(false), IsStaff.or(HasPerm("articles.publish"))));
     let (_, problem) = send(&app, "GET", "/", Some(&plain)).await;
     assert_eq!(problem["code"], "permission_denied");
-    assert!(problem["detail"].as_str().unwrap().contains("IsStaff or articles.publish"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("IsStaff or articles.publish"),
+        "{problem}"
+    );
 }
 
 #[tokio::test]
 async fn a_login_that_is_too_old_is_told_to_log_in_again_and_how_recently() {
-    let app = Router::new().route("/", post(|| async {})).layer(Protect::with(Door::new(false), RecentLogin(5)));
-    let request = Request::post("/").header("authorization", format!("Bearer {}", token(&json!({}), 301))).body(Body::empty()).unwrap();
+    let app = Router::new()
+        .route("/", post(|| async {}))
+        .layer(Protect::with(Door::new(false), RecentLogin(5)));
+    let request = Request::post("/")
+        .header("authorization", format!("Bearer {}", token(&json!({}), 301)))
+        .body(Body::empty())
+        .unwrap();
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     let challenge = response.headers()["www-authenticate"].to_str().unwrap();
-    assert!(challenge.contains("insufficient_user_authentication") && challenge.contains("max_age=300"), "{challenge}");
-    let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 65_536).await.unwrap()).unwrap();
+    assert!(
+        challenge.contains("insufficient_user_authentication") && challenge.contains("max_age=300"),
+        "{challenge}"
+    );
+    let problem: Value =
+        serde_json::from_slice(&to_bytes(response.into_body(), 65_536).await.unwrap()).unwrap();
     assert_eq!(problem["code"], "recent_login_required");
 }
 
@@ -145,7 +205,11 @@ struct FromOurApp;
 impl Permission for FromOurApp {
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
         let is_ours = ask.request.headers.get("x-app").is_some_and(|app| app == "ours");
-        if is_ours && ask.who.is_some_and(|who| who.account().username() == "ada") { Ok(()) } else { Err(Denied::new("FromOurApp")) }
+        if is_ours && ask.who.is_some_and(|who| who.account().username() == "ada") {
+            Ok(())
+        } else {
+            Err(Denied::new("FromOurApp"))
+        }
     }
 }
 
@@ -153,15 +217,24 @@ impl Permission for FromOurApp {
 async fn a_permission_of_ones_own_sees_the_user_and_the_request_as_layer_and_as_extractor() {
     let app = Router::new()
         .route("/layer", get(|| async { "in" }).layer(require(FromOurApp)))
-        .route("/extractor", get(|who: Permitted<FromOurApp>| async move { who.account().username().to_owned() }))
+        .route(
+            "/extractor",
+            get(|who: Permitted<FromOurApp>| async move { who.account().username().to_owned() }),
+        )
         .layer(Protect::new(Door::new(false)));
     let ada = token(&json!({"username": "ada"}), 0);
     for path in ["/layer", "/extractor"] {
         let (status, problem) = send(&app, "GET", path, Some(&ada)).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
         assert!(problem["detail"].as_str().unwrap().contains("FromOurApp"));
-        let request = Request::get(path).header("authorization", format!("Bearer {ada}")).header("x-app", "ours");
-        assert_eq!(app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status(), StatusCode::OK, "{path}");
+        let request = Request::get(path)
+            .header("authorization", format!("Bearer {ada}"))
+            .header("x-app", "ours");
+        assert_eq!(
+            app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status(),
+            StatusCode::OK,
+            "{path}"
+        );
     }
 }
 
@@ -176,7 +249,11 @@ async fn extractors_and_layers_outside_of_any_protection_lock_the_route() {
         .route("/maybe", get(|who: Option<Identity>| async move { who.is_none().to_string() }));
     for path in ["/identity", "/claims", "/user", "/permitted", "/layer"] {
         let (status, problem) = send(&app, "GET", path, Some(&token(&json!({}), 0))).await;
-        assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("not_authenticated")), "{path}");
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::UNAUTHORIZED, &json!("not_authenticated")),
+            "{path}"
+        );
     }
     assert_eq!(send(&app, "GET", "/maybe", None).await, (StatusCode::OK, json!(true)));
 }
@@ -198,12 +275,16 @@ async fn the_user_is_of_the_type_that_the_app_keeps_users_in_and_of_no_other() {
     let app = Router::new()
         .route(
             "/right",
-            get(|me: CurrentUser<TokenUser>| async move { Json(json!({"name": me.username, "sub": me.identity().claims().sub})) }),
+            get(|me: CurrentUser<TokenUser>| async move {
+                Json(json!({"name": me.username, "sub": me.identity().claims().sub}))
+            }),
         )
         .route("/wrong", get(|_: CurrentUser<Stranger>| async {}))
         .route(
             "/maybe",
-            get(|me: Option<CurrentUser<TokenUser>>| async move { me.map_or_else(|| "nobody".to_owned(), |me| me.username.clone()) }),
+            get(|me: Option<CurrentUser<TokenUser>>| async move {
+                me.map_or_else(|| "nobody".to_owned(), |me| me.username.clone())
+            }),
         )
         .layer(Protect::with(Door::new(false), AllowAny));
     let ada = token(&json!({"username": "ada"}), 0);
@@ -227,7 +308,10 @@ impl ObjectPermission<Article> for IsAuthor {
 
 #[tokio::test]
 async fn an_object_is_checked_once_it_is_loaded() {
-    async fn publish(who: Identity, axum::extract::Path(author): axum::extract::Path<i64>) -> Result<&'static str, Problem> {
+    async fn publish(
+        who: Identity,
+        axum::extract::Path(author): axum::extract::Path<i64>,
+    ) -> Result<&'static str, Problem> {
         let article = Article { author: author.into() };
         who.may(&IsAuthor, &article)?;
         Ok("published")
@@ -247,12 +331,19 @@ fn permissions_that_contradict_each_other_stop_the_start() {
 
 #[tokio::test]
 async fn a_grpc_client_gets_the_status_that_it_understands() {
-    let app: Router = Router::new().route("/", post(|| async {})).layer(Protect::new(Door::new(false)));
-    let request = Request::post("/").header("content-type", "application/grpc+proto").body(Body::empty()).unwrap();
+    let app: Router =
+        Router::new().route("/", post(|| async {})).layer(Protect::new(Door::new(false)));
+    let request = Request::post("/")
+        .header("content-type", "application/grpc+proto")
+        .body(Body::empty())
+        .unwrap();
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(
-        (response.headers()["grpc-status"].as_bytes(), response.headers()["grpc-message"].as_bytes()),
+        (
+            response.headers()["grpc-status"].as_bytes(),
+            response.headers()["grpc-message"].as_bytes()
+        ),
         (&b"16"[..], &b"not_authenticated"[..])
     );
 }

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_verify::{Algorithm, Claims, Code, ResourceServer, ResourceServerBuilder, SessionId};
+use countersign_verify::{
+    Algorithm, Claims, Code, ResourceServer, ResourceServerBuilder, SessionId,
+};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -26,7 +28,11 @@ impl Key {
     fn new(kid: &'static str) -> Self {
         let pair = Ed25519KeyPair::generate().unwrap();
         let pkcs8 = pair.to_pkcs8v1().unwrap();
-        Self { kid, private: EncodingKey::from_ed_der(pkcs8.as_ref()), public: URL_SAFE_NO_PAD.encode(pair.public_key()) }
+        Self {
+            kid,
+            private: EncodingKey::from_ed_der(pkcs8.as_ref()),
+            public: URL_SAFE_NO_PAD.encode(pair.public_key()),
+        }
     }
 
     fn sign(&self, typ: &str, claims: &Value) -> String {
@@ -86,7 +92,8 @@ impl Issuer {
 
     fn list(&self, since: Option<usize>) -> Value {
         let ended = self.ended.lock().unwrap();
-        let bytes: Vec<u8> = ended.iter().skip(since.unwrap_or(0)).flat_map(|id| id.to_be_bytes()).collect();
+        let bytes: Vec<u8> =
+            ended.iter().skip(since.unwrap_or(0)).flat_map(|id| id.to_be_bytes()).collect();
         let (cursor, sids) = (ended.len().to_string(), URL_SAFE_NO_PAD.encode(bytes));
         let mut list = json!({"iss": self.name(), "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": since.is_none(), "sids": sids});
         if let Some(at) = *self.uncounted.lock().unwrap() {
@@ -101,7 +108,14 @@ impl Issuer {
 
     fn token_by(&self, session: u64, key: usize) -> String {
         let now = self.now();
-        let claims = Claims::new(self.name().to_owned(), "7".to_owned(), SessionId::new(session).unwrap(), now, now, now + 300);
+        let claims = Claims::new(
+            self.name().to_owned(),
+            "7".to_owned(),
+            SessionId::new(session).unwrap(),
+            now,
+            now,
+            now + 300,
+        );
         self.keys.lock().unwrap()[key].sign("at+jwt", &serde_json::to_value(claims).unwrap())
     }
 }
@@ -122,7 +136,11 @@ async fn jwks(State(issuer): State<Arc<Issuer>>) -> Response {
     json!({"keys": keys}).to_string().into_response()
 }
 
-async fn revocations(State(issuer): State<Arc<Issuer>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+async fn revocations(
+    State(issuer): State<Arc<Issuer>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     if issuer.is_down.load(Ordering::SeqCst) {
         return StatusCode::BAD_GATEWAY.into_response();
     }
@@ -142,7 +160,9 @@ async fn revocations(State(issuer): State<Arc<Issuer>>, RawQuery(query): RawQuer
 
 fn following(issuer: &Issuer, url: &str) -> ResourceServerBuilder {
     let now = Arc::clone(&issuer.now);
-    ResourceServer::builder(url).poll_interval(Duration::from_millis(50)).clock(move || now.load(Ordering::SeqCst))
+    ResourceServer::builder(url)
+        .poll_interval(Duration::from_millis(50))
+        .clock(move || now.load(Ordering::SeqCst))
 }
 
 /// Waits for what the poller does in its own time.
@@ -168,9 +188,15 @@ async fn a_session_that_ends_is_out_and_the_others_are_not() {
     let (mine, other) = (issuer.token(1), issuer.token(2));
     assert_eq!(server.verify(&mine).await.unwrap().account().id().to_string(), "7");
     issuer.ended.lock().unwrap().push(1);
-    eventually("the ending is felt", async || code(&server, &mine).await == Some(Code::SessionRevoked)).await;
+    eventually("the ending is felt", async || {
+        code(&server, &mine).await == Some(Code::SessionRevoked)
+    })
+    .await;
     assert_eq!(code(&server, &other).await, None);
-    eventually("nothing new is asked for by its tag", async || issuer.unchanged.load(Ordering::SeqCst) > 2).await;
+    eventually("nothing new is asked for by its tag", async || {
+        issuer.unchanged.load(Ordering::SeqCst) > 2
+    })
+    .await;
     assert_eq!(code(&server, &mine).await, Some(Code::SessionRevoked));
 }
 
@@ -194,7 +220,11 @@ async fn when_more_ended_than_a_list_can_name_older_tokens_are_renewed_and_newer
 async fn what_is_known_counts_while_the_issuer_is_away_and_no_longer_than_it_may() {
     let (issuer, url) = Issuer::start().await;
     let server = following(&issuer, &url).max_staleness(Duration::from_secs(60)).build().unwrap();
-    assert_eq!(code(&server, &issuer.token(1)).await, Some(Code::Unavailable), "before anything is known nobody is let in");
+    assert_eq!(
+        code(&server, &issuer.token(1)).await,
+        Some(Code::Unavailable),
+        "before anything is known nobody is let in"
+    );
     server.ready().await;
     let token = issuer.token(1);
     assert_eq!(code(&server, &token).await, None);
@@ -207,7 +237,10 @@ async fn what_is_known_counts_while_the_issuer_is_away_and_no_longer_than_it_may
     assert_eq!(code(&server, &token).await, Some(Code::Unavailable));
     issuer.ended.lock().unwrap().push(1);
     issuer.is_down.store(false, Ordering::SeqCst);
-    eventually("it hears what it missed", async || code(&server, &token).await == Some(Code::SessionRevoked)).await;
+    eventually("it hears what it missed", async || {
+        code(&server, &token).await == Some(Code::SessionRevoked)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -217,11 +250,20 @@ async fn the_tokens_of_a_new_key_are_taken_and_invented_keys_make_no_load() {
     server.ready().await;
     let asked = issuer.key_sets_asked.load(Ordering::SeqCst);
     let stranger = Key::new("invented");
-    let claims =
-        serde_json::to_value(Claims::new(issuer.name().to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), 1, 100_000, 100_300))
-            .unwrap();
+    let claims = serde_json::to_value(Claims::new(
+        issuer.name().to_owned(),
+        "7".to_owned(),
+        SessionId::new(1).unwrap(),
+        1,
+        100_000,
+        100_300,
+    ))
+    .unwrap();
     for _ in 0..50 {
-        assert_eq!(code(&server, &stranger.sign("at+jwt", &claims)).await, Some(Code::TokenInvalid));
+        assert_eq!(
+            code(&server, &stranger.sign("at+jwt", &claims)).await,
+            Some(Code::TokenInvalid)
+        );
     }
     let asked_for_inventions = issuer.key_sets_asked.load(Ordering::SeqCst) - asked;
     assert!(asked_for_inventions <= 1, "{asked_for_inventions} key sets for 50 invented keys");
@@ -244,19 +286,29 @@ async fn a_key_that_was_cut_off_counts_for_seconds_and_one_that_retired_for_a_mi
     assert_eq!(code(&server, &of_the_old).await, None);
     // `keys rotate --now`: the list is signed with the new key from here on, and no clock moves.
     *issuer.keys.lock().unwrap() = vec![Key::new("second")];
-    eventually("the old key is gone", async || code(&server, &of_the_old).await == Some(Code::TokenInvalid)).await;
+    eventually("the old key is gone", async || {
+        code(&server, &of_the_old).await == Some(Code::TokenInvalid)
+    })
+    .await;
     assert_eq!(code(&server, &issuer.token(1)).await, None);
 
-    // A key that retires when its last token has expired: the list has long been signed with the next one.
+    // A key that retires when its last token has expired: the list has long been signed with the
+    // next one.
     issuer.keys.lock().unwrap().push(Key::new("third"));
-    eventually("the third is known", async || code(&server, &issuer.token_by(1, 1)).await.is_none()).await;
+    eventually("the third is known", async || {
+        code(&server, &issuer.token_by(1, 1)).await.is_none()
+    })
+    .await;
     let (of_the_second, asked) = (issuer.token(1), issuer.key_sets_asked.load(Ordering::SeqCst));
     issuer.keys.lock().unwrap().remove(0);
     issuer.now.fetch_add(59, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(issuer.key_sets_asked.load(Ordering::SeqCst), asked, "the minute is not over");
     issuer.now.fetch_add(1, Ordering::SeqCst);
-    eventually("the second key is gone", async || code(&server, &of_the_second).await == Some(Code::TokenInvalid)).await;
+    eventually("the second key is gone", async || {
+        code(&server, &of_the_second).await == Some(Code::TokenInvalid)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -289,15 +341,24 @@ async fn a_clock_that_ran_ahead_and_came_back_brings_nobody_back() {
     server.ready().await;
     let token = issuer.token(1);
     issuer.ended.lock().unwrap().push(1);
-    eventually("the logout is felt", async || code(&server, &token).await == Some(Code::SessionRevoked)).await;
+    eventually("the logout is felt", async || {
+        code(&server, &token).await == Some(Code::SessionRevoked)
+    })
+    .await;
     issuer.now.fetch_add(250, Ordering::SeqCst);
     ahead.store(115, Ordering::SeqCst);
     let other = issuer.token(2);
     issuer.ended.lock().unwrap().push(2);
-    eventually("the first is forgotten", async || code(&server, &other).await == Some(Code::SessionRevoked)).await;
+    eventually("the first is forgotten", async || {
+        code(&server, &other).await == Some(Code::SessionRevoked)
+    })
+    .await;
     assert_eq!(code(&server, &token).await, Some(Code::TokenExpired));
     ahead.store(0, Ordering::SeqCst);
-    eventually("what ended is read again", async || code(&server, &token).await == Some(Code::SessionRevoked)).await;
+    eventually("what ended is read again", async || {
+        code(&server, &token).await == Some(Code::SessionRevoked)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -336,20 +397,34 @@ async fn lists_that_are_stale_forged_or_anothers_are_not_taken() {
     server.ready().await;
     issuer.now.fetch_add(131, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(!server.is_ready(), "a cache that hands out an old list is found out when the list's time is over");
+    assert!(
+        !server.is_ready(),
+        "a cache that hands out an old list is found out when the list's time is over"
+    );
 }
 
 #[tokio::test]
 async fn a_group_in_the_token_stands_for_what_its_members_may() {
     let (issuer, url) = Issuer::start().await;
-    let server =
-        following(&issuer, &url).group("editors", ["articles.add", "articles.publish"]).group("staff", ["orders.view"]).build().unwrap();
+    let server = following(&issuer, &url)
+        .group("editors", ["articles.add", "articles.publish"])
+        .group("staff", ["orders.view"])
+        .build()
+        .unwrap();
     server.ready().await;
     let now = issuer.now();
-    let mut claims = Claims::new(issuer.name().to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), now, now, now + 300);
+    let mut claims = Claims::new(
+        issuer.name().to_owned(),
+        "7".to_owned(),
+        SessionId::new(1).unwrap(),
+        now,
+        now,
+        now + 300,
+    );
     claims.extra.insert("groups".to_owned(), json!(["editors", "readers"]));
     claims.extra.insert("permissions".to_owned(), json!(["articles.add", "polls.vote"]));
-    let token = issuer.keys.lock().unwrap()[0].sign("at+jwt", &serde_json::to_value(claims).unwrap());
+    let token =
+        issuer.keys.lock().unwrap()[0].sign("at+jwt", &serde_json::to_value(claims).unwrap());
     let ada = server.verify(&token).await.unwrap();
     assert_eq!(ada.account().permissions(), ["articles.add", "polls.vote", "articles.publish"]);
 }
@@ -360,8 +435,14 @@ async fn a_mistake_is_told_when_it_is_built() {
         (ResourceServer::builder("auth.example.com"), "https://auth.example.com"),
         (ResourceServer::builder("ftp://auth.example.com"), "https://auth.example.com"),
         (ResourceServer::builder("https://user:pass@auth.example.com"), "https://auth.example.com"),
-        (ResourceServer::builder("https://auth.example.com").max_staleness(Duration::ZERO), "at least a second"),
-        (ResourceServer::builder("https://auth.example.com").poll_interval(Duration::ZERO), "50 ms"),
+        (
+            ResourceServer::builder("https://auth.example.com").max_staleness(Duration::ZERO),
+            "at least a second",
+        ),
+        (
+            ResourceServer::builder("https://auth.example.com").poll_interval(Duration::ZERO),
+            "50 ms",
+        ),
     ] {
         let said = builder.build().unwrap_err().to_string();
         assert!(said.contains(wanted), "{said}");
@@ -395,7 +476,10 @@ async fn a_tonic_service_stands_behind_the_layer_as_well() {
     let mut check = async |token: Option<String>| {
         let mut request = Request::new(HealthCheckRequest::default());
         if let Some(token) = token {
-            request.metadata_mut().insert("authorization", MetadataValue::try_from(format!("Bearer {token}")).unwrap());
+            request.metadata_mut().insert(
+                "authorization",
+                MetadataValue::try_from(format!("Bearer {token}")).unwrap(),
+            );
         }
         client.check(request).await.map(drop).map_err(|status| status.code())
     };

@@ -1,6 +1,8 @@
 //! What the verifier promises, with keys of the test's own.
 
-use countersign_verify::{Algorithm, Claims, KeySet, Revocations, SessionId, TokenError, Verifier, VerifyingKey};
+use countersign_verify::{
+    Algorithm, Claims, KeySet, Revocations, SessionId, TokenError, Verifier, VerifyingKey,
+};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -15,12 +17,24 @@ fn sign(typ: &str, kid: &str, claims: &Value) -> String {
 }
 
 fn claims() -> Value {
-    let claims = Claims::new(ISSUER.to_owned(), "1".to_owned(), SessionId::new(7).unwrap(), 1_000, 1_000, 1_300);
+    let claims = Claims::new(
+        ISSUER.to_owned(),
+        "1".to_owned(),
+        SessionId::new(7).unwrap(),
+        1_000,
+        1_000,
+        1_300,
+    );
     serde_json::to_value(claims).unwrap()
 }
 
 fn keys(retires_at: u64) -> KeySet {
-    KeySet::new(vec![VerifyingKey::new("k1".to_owned(), Algorithm::HS256, DecodingKey::from_secret(KEY), retires_at)])
+    KeySet::new(vec![VerifyingKey::new(
+        "k1".to_owned(),
+        Algorithm::HS256,
+        DecodingKey::from_secret(KEY),
+        retires_at,
+    )])
 }
 
 fn verifier(audience: Option<&str>) -> Verifier {
@@ -85,18 +99,36 @@ fn what_is_not_exactly_an_access_token_of_this_issuer_is_refused() {
         ("sid", json!("0"), TokenError::Invalid),
         ("sub", json!(1), TokenError::Invalid),
     ] {
-        assert_eq!(verifier.verify(&with(name, value.clone()), 1_100).map(drop), Err(error), "{name} = {value}");
+        assert_eq!(
+            verifier.verify(&with(name, value.clone()), 1_100).map(drop),
+            Err(error),
+            "{name} = {value}"
+        );
     }
     for missing in ["iss", "sub", "iat", "exp", "sid", "auth_time"] {
         let mut claims = claims();
         claims.as_object_mut().unwrap().remove(missing);
-        assert_eq!(verifier.verify(&sign("at+jwt", "k1", &claims), 1_100).map(drop), Err(TokenError::Invalid), "without {missing}");
+        assert_eq!(
+            verifier.verify(&sign("at+jwt", "k1", &claims), 1_100).map(drop),
+            Err(TokenError::Invalid),
+            "without {missing}"
+        );
     }
-    assert_eq!(verifier.verify(&sign("JWT", "k1", &claims()), 1_100).map(drop), Err(TokenError::WrongType));
-    assert_eq!(verifier.verify(&sign("at+jwt", "k2", &claims()), 1_100).map(drop), Err(TokenError::UnknownKey));
+    assert_eq!(
+        verifier.verify(&sign("JWT", "k1", &claims()), 1_100).map(drop),
+        Err(TokenError::WrongType)
+    );
+    assert_eq!(
+        verifier.verify(&sign("at+jwt", "k2", &claims()), 1_100).map(drop),
+        Err(TokenError::UnknownKey)
+    );
     assert_eq!(verifier.verify(&"a".repeat(9_000), 1_100).map(drop), Err(TokenError::TooLong));
     for broken in ["", ".", "..", "a.b", "a.b.c.d", "é"] {
-        assert_eq!(verifier.verify(broken, 1_100).map(drop), Err(TokenError::Malformed), "{broken:?}");
+        assert_eq!(
+            verifier.verify(broken, 1_100).map(drop),
+            Err(TokenError::Malformed),
+            "{broken:?}"
+        );
     }
 }
 
@@ -104,7 +136,14 @@ fn what_is_not_exactly_an_access_token_of_this_issuer_is_refused() {
 fn a_token_out_of_the_future_is_refused_until_its_time_has_come() {
     let verifier = verifier(None);
     let at = |iat: u64, nbf: Option<u64>| {
-        let mut claims = Claims::new(ISSUER.to_owned(), "1".to_owned(), SessionId::new(7).unwrap(), iat, iat, iat + 300);
+        let mut claims = Claims::new(
+            ISSUER.to_owned(),
+            "1".to_owned(),
+            SessionId::new(7).unwrap(),
+            iat,
+            iat,
+            iat + 300,
+        );
         claims.nbf = nbf;
         sign("at+jwt", "k1", &serde_json::to_value(claims).unwrap())
     };

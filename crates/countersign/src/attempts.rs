@@ -1,4 +1,5 @@
-//! Attempts to log in, counted before the password is looked at: by account where every node sees it, by address in this process.
+//! Attempts to log in, counted before the password is looked at: by account where every node sees
+//! it, by address in this process.
 
 use std::net::IpAddr;
 
@@ -22,10 +23,12 @@ impl Attempts {
         Self { here: LoginThrottle::new(settings), keys: AttemptKeys::new(secrets) }
     }
 
-    /// Counts an attempt. Afterwards say [`succeeded`](Self::succeeded) or [`cancelled`](Self::cancelled), or drop it: then it was a failure.
+    /// Counts an attempt. Afterwards say [`succeeded`](Self::succeeded) or
+    /// [`cancelled`](Self::cancelled), or drop it: then it was a failure.
     ///
     /// # Errors
-    /// When the account, the device or the address has to wait, or the store does not answer; then nothing is counted.
+    /// When the account, the device or the address has to wait, or the store does not answer; then
+    /// nothing is counted.
     pub(crate) async fn begin(
         &self,
         store: &dyn Store,
@@ -35,7 +38,11 @@ impl Attempts {
         now: Timestamp,
     ) -> Result<Begun, Refused> {
         let (Some(delays), Some(shared)) = (self.here.delays(), store.shared_attempts()) else {
-            return Ok(Begun { here: self.here.begin(account, device, address, now)?, shared: None, of_all_devices: None });
+            return Ok(Begun {
+                here: self.here.begin(account, device, address, now)?,
+                shared: None,
+                of_all_devices: None,
+            });
         };
         let known = account.user().filter(|_| device.is_some());
         // The address first: what may not try any more asks nothing of the store.
@@ -65,7 +72,11 @@ impl Attempts {
     ///
     /// # Errors
     /// The store's; then the attempt stands as a failure.
-    pub(crate) async fn succeeded(&self, store: &dyn Store, begun: Begun) -> Result<(), StoreError> {
+    pub(crate) async fn succeeded(
+        &self,
+        store: &dyn Store,
+        begun: Begun,
+    ) -> Result<(), StoreError> {
         self.here.succeeded(begun.here);
         let Some(shared) = store.shared_attempts() else { return Ok(()) };
         if let Some(counted) = begun.shared {
@@ -89,7 +100,11 @@ impl Attempts {
     }
 }
 
-async fn count(shared: &dyn SharedAttempts, attempt: &CountAttempt, counted: &mut Option<CountedAttempt>) -> Result<(), Refused> {
+async fn count(
+    shared: &dyn SharedAttempts,
+    attempt: &CountAttempt,
+    counted: &mut Option<CountedAttempt>,
+) -> Result<(), Refused> {
     match shared.count_attempt(attempt).await? {
         Count::Counted(done) => {
             *counted = Some(done);

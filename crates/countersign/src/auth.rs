@@ -79,7 +79,8 @@ pub struct Inner {
 }
 
 impl Auth {
-    /// What to build it from. The store keeps the sessions, and the users unless you keep them yourself.
+    /// What to build it from. The store keeps the sessions, and the users unless you keep them
+    /// yourself.
     ///
     /// ```
     /// use countersign::store::sqlite::SqliteStore;
@@ -133,9 +134,10 @@ impl Auth {
             None => (store.cursor_now().await?, true),
         };
         let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
-        let verifier = Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), 0)
-            .within(settings.token_cache_bytes, |_| 0)
-            .no_longer_than(settings.access_lifetime.as_secs());
+        let verifier =
+            Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), 0)
+                .within(settings.token_cache_bytes, |_| 0)
+                .no_longer_than(settings.access_lifetime.as_secs());
         let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
         let auth = Self(Arc::new(Inner {
             passwords: Passwords::new(settings.hash)?,
@@ -171,13 +173,18 @@ impl Auth {
         }
         auth.catch_up().await?;
         auth.passwords.note_kinds(&auth.people.password_kinds().await?);
-        // Each on its own: an ending must not wait for what deletes old rows, nor that for an app's own users.
+        // Each on its own: an ending must not wait for what deletes old rows, nor that for an app's
+        // own users.
         let (inner, store) = (Arc::downgrade(&auth.0), Arc::clone(&auth.store));
-        tokio::spawn(async move { kept_up("following the feed", || follow(inner.clone(), Arc::clone(&store))).await });
+        tokio::spawn(async move {
+            kept_up("following the feed", || follow(inner.clone(), Arc::clone(&store))).await;
+        });
         let inner = Arc::downgrade(&auth.0);
         tokio::spawn(async move { kept_up("keeping house", || keep_house(inner.clone())).await });
         let inner = Arc::downgrade(&auth.0);
-        tokio::spawn(async move { kept_up("looking at passwords", || look_at_passwords(inner.clone())).await });
+        tokio::spawn(async move {
+            kept_up("looking at passwords", || look_at_passwords(inner.clone())).await;
+        });
         Ok(auth)
     }
 
@@ -216,8 +223,8 @@ impl Auth {
         &self.0.passwords
     }
 
-    /// Whether the store answers and can be written. It is written for this once a second at most, however often it is
-    /// asked; whoever asks meanwhile shares the answer.
+    /// Whether the store answers and can be written. It is written for this once a second at most,
+    /// however often it is asked; whoever asks meanwhile shares the answer.
     ///
     /// # Errors
     /// The store's.
@@ -230,7 +237,13 @@ impl Auth {
     /// # let auth = world.auth;
     /// let health = get(move || {
     ///     let auth = auth.clone();
-    ///     async move { if auth.ready().await.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } }
+    ///     async move {
+    ///         if auth.ready().await.is_ok() {
+    ///             StatusCode::OK
+    ///         } else {
+    ///             StatusCode::SERVICE_UNAVAILABLE
+    ///         }
+    ///     }
     /// });
     /// let app: Router = Router::new().route("/healthz", health);
     /// # assert_eq!(world::get(&app, "/healthz", None).await.0, 200);
@@ -238,7 +251,9 @@ impl Auth {
     /// ```
     pub async fn ready(&self) -> Result<(), StoreError> {
         if self.is_stale() {
-            return Err(StoreError::Failed("nothing was heard of changes for longer than max_staleness".to_owned()));
+            return Err(StoreError::Failed(
+                "nothing was heard of changes for longer than max_staleness".to_owned(),
+            ));
         }
         if let Some(trouble) = self.store.trouble() {
             return Err(trouble);
@@ -246,8 +261,8 @@ impl Auth {
         self.pulse.feel(&*self.store).await
     }
 
-    /// The last thing before the process ends: brings everything into the database's own file, where the store keeps a log
-    /// beside it. A copy of that file is then whole.
+    /// The last thing before the process ends: brings everything into the database's own file,
+    /// where the store keeps a log beside it. A copy of that file is then whole.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -261,12 +276,14 @@ impl Auth {
         self.store.close().await;
     }
 
-    /// Whether nobody may be let in, since sessions may have been ended long ago that this process knows nothing of.
+    /// Whether nobody may be let in, since sessions may have been ended long ago that this process
+    /// knows nothing of.
     pub(crate) fn is_too_stale(&self) -> bool {
         self.settings.when_stale == WhenStale::Refuse && self.is_stale()
     }
 
-    /// Whether it has been too long since the store told what changed. Asked at each request, since a process that was frozen must not answer with what it knew before.
+    /// Whether it has been too long since the store told what changed. Asked at each request, since
+    /// a process that was frozen must not answer with what it knew before.
     fn is_stale(&self) -> bool {
         self.heard.ago() > self.settings.max_staleness
     }
@@ -293,8 +310,9 @@ impl Auth {
         }
     }
 
-    /// Tells every process that a row of the app's own [`Users`](crate::user::Users) changed: this one at once, the others within a second. A user who became inactive
-    /// is refused from then on; to end the sessions for good, [`end_sessions`](Self::end_sessions) too.
+    /// Tells every process that a row of the app's own [`Users`](crate::user::Users) changed: this
+    /// one at once, the others within a second. A user who became inactive is refused from then on;
+    /// to end the sessions for good, [`end_sessions`](Self::end_sessions) too.
     ///
     /// # Errors
     /// The store's.
@@ -331,17 +349,23 @@ impl Auth {
     /// assert_eq!(auth.end_sessions(ada.id, RevokedReason::Admin).await.unwrap(), 2);
     /// # });
     /// ```
-    pub async fn end_sessions(&self, user: UserId, reason: RevokedReason) -> Result<u64, StoreError> {
+    pub async fn end_sessions(
+        &self,
+        user: UserId,
+        reason: RevokedReason,
+    ) -> Result<u64, StoreError> {
         let ended = self.store.revoke_user_sessions(user, None, reason, self.clock.now()).await?;
         self.catch_up().await?;
         Ok(ended)
     }
 
-    /// Takes in what has just been changed in the store, so that it holds in this process at once. Without it, it holds within a second: for whoever changes the store itself, and
-    /// answers only when it is felt.
+    /// Takes in what has just been changed in the store, so that it holds in this process at once.
+    /// Without it, it holds within a second: for whoever changes the store itself, and answers only
+    /// when it is felt.
     ///
     /// # Errors
-    /// The store's, as [`StoreError::Unknown`]: what was changed before stands, and here it is felt later.
+    /// The store's, as [`StoreError::Unknown`]: what was changed before stands, and here it is felt
+    /// later.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -353,10 +377,14 @@ impl Auth {
     /// ```
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         // What was changed before stands, whatever goes wrong here.
-        self.feed.read(async |position| self.read_on(position).await).await.map_err(StoreError::unknown)
+        self.feed
+            .read(async |position| self.read_on(position).await)
+            .await
+            .map_err(StoreError::unknown)
     }
 
-    /// Reads the feed to its end, a page at a time; where that is too far, skips the rest and doubts what is known. What is read twice does no harm.
+    /// Reads the feed to its end, a page at a time; where that is too far, skips the rest and
+    /// doubts what is known. What is read twice does no harm.
     async fn read_on(&self, position: &mut Cursor) -> Result<(), StoreError> {
         let asked = self.heard.tick();
         if self.house.has_forgotten(seconds(self.forgotten_before())) {
@@ -386,7 +414,8 @@ impl Auth {
         Ok(())
     }
 
-    /// The clock was ahead, and has come back: tokens count again whose sessions' ends were forgotten. The feed still has them.
+    /// The clock was ahead, and has come back: tokens count again whose sessions' ends were
+    /// forgotten. The feed still has them.
     async fn remember_again(&self, position: &mut Cursor) -> Result<(), StoreError> {
         let (now, from) = (self.clock.now(), self.forgotten_before());
         match self.store.cursor_at(from, READ_AT_ONCE).await? {
@@ -400,7 +429,8 @@ impl Auth {
         Ok(())
     }
 
-    /// The database may live in another history than before, and have lost keys, users and sessions: tokens that were issued before are asked about once.
+    /// The database may live in another history than before, and have lost keys, users and
+    /// sessions: tokens that were issued before are asked about once.
     async fn begin_anew(&self) -> Result<(), StoreError> {
         self.load_keys().await?;
         self.doubt.begin(self.seconds() + CLOCKS_APART.as_secs());
@@ -430,17 +460,21 @@ impl Auth {
         Ok(())
     }
 
-    /// More has changed than is read one by one: forgets what is remembered of users, and asks the store about the sessions of tokens that were issued by now.
+    /// More has changed than is read one by one: forgets what is remembered of users, and asks the
+    /// store about the sessions of tokens that were issued by now.
     pub(crate) fn doubt_what_is_known(&self) {
         let now = self.seconds();
-        tracing::warn!("more changed at once than is read one by one; what was remembered is read anew");
+        tracing::warn!(
+            "more changed at once than is read one by one; what was remembered is read anew"
+        );
         // Another node's clock may be ahead.
         self.doubt.begin(now + CLOCKS_APART.as_secs());
         self.feed.note_uncounted(now);
         self.users.forget_all();
     }
 
-    /// Takes in at once, in this process, that a session ended at `at`: for whoever ended it. The others hear of it by the feed.
+    /// Takes in at once, in this process, that a session ended at `at`: for whoever ended it. The
+    /// others hear of it by the feed.
     pub(crate) fn session_ended(&self, session: SessionId, at: Timestamp) {
         self.feed.note_ended(&self.revocations, [(session, seconds(at))]);
     }
@@ -448,7 +482,11 @@ impl Auth {
     /// Whether a session lives, as the store says now; for tokens in [`Doubt`].
     pub(crate) async fn lives(&self, session: SessionId) -> Result<bool, StoreError> {
         let (moment, now) = (self.doubt.moment(), self.clock.now());
-        let lives = self.store.session(session).await?.is_some_and(|session| session.revoked.is_none() && session.expires_at > now);
+        let lives = self
+            .store
+            .session(session)
+            .await?
+            .is_some_and(|session| session.revoked.is_none() && session.expires_at > now);
         if lives {
             self.doubt.lives(session, moment);
         } else {
@@ -465,9 +503,15 @@ impl Auth {
             return Ok(known);
         }
         match self.user_as_is(id).await {
-            // Nobody is turned away before the row is too old, nor after it by those who were told to go on.
-            Err(error) if known.is_some() && (age < self.row_lifetime() || self.settings.when_stale == WhenStale::GoOn) => {
-                tracing::debug!(%error, user = %id, "a user's row could not be read again; the one from before goes on");
+            // Nobody is turned away before the row is too old, nor after it by those who were told
+            // to go on.
+            Err(error)
+                if known.is_some()
+                    && (age < self.row_lifetime()
+                        || self.settings.when_stale == WhenStale::GoOn) =>
+            {
+                tracing::debug!(%error, user = %id, "a user's row could not be read again; the one \
+                    from before goes on");
                 Ok(known)
             }
             read => read,
@@ -480,7 +524,8 @@ impl Auth {
         let user = self.people.by_id(id).await?.map(|user| Arc::new(user.dated(now)));
         let before = self.users.get(id);
         match (&user, before) {
-            // Whoever changed the row did not say so. Tokens that remember the old one forget it too.
+            // Whoever changed the row did not say so. Tokens that remember the old one forget it
+            // too.
             (None, Some(_)) => self.users.forget(id),
             (Some(user), Some(before)) if !before.has_rights_of(user) => self.users.forget(id),
             (Some(user), _) => self.users.keep(Arc::clone(user), moment),
@@ -489,18 +534,24 @@ impl Auth {
         Ok(user)
     }
 
-    /// The user whose session is refreshed. Changes of the store's own rows tell themselves, whoever makes them; an app's own row is read, since a writer that knows nothing of
-    /// us says nothing.
-    pub(crate) async fn user_at_refresh(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
+    /// The user whose session is refreshed. Changes of the store's own rows tell themselves,
+    /// whoever makes them; an app's own row is read, since a writer that knows nothing of us says
+    /// nothing.
+    pub(crate) async fn user_at_refresh(
+        &self,
+        id: UserId,
+    ) -> Result<Option<Arc<KnownUser>>, StoreError> {
         if self.people.tells_of_changes() { self.user(id).await } else { self.user_as_is(id).await }
     }
 
-    /// For how many seconds a row counts at most: as long as an access token, which says the same for as long.
+    /// For how many seconds a row counts at most: as long as an access token, which says the same
+    /// for as long.
     pub(crate) fn row_lifetime(&self) -> u64 {
         self.settings.access_lifetime.as_secs()
     }
 
-    /// The age in seconds from which on a row is read again, by one request while the others go on with it.
+    /// The age in seconds from which on a row is read again, by one request while the others go on
+    /// with it.
     pub(crate) fn read_again_after(&self) -> u64 {
         self.row_lifetime() - self.row_lifetime() / 4
     }
@@ -527,7 +578,8 @@ impl Auth {
     pub(crate) async fn load_keys(&self) -> Result<(), StoreError> {
         let keys = self.store.keys().await?;
         if let Err(error) = self.ring.replace(&keys, &self.secrets, self.clock.now()) {
-            tracing::error!(%error, "the signing keys changed and cannot be read; the old ones go on");
+            tracing::error!(%error, "the signing keys changed and cannot be read; the old ones go \
+                on");
             return Ok(());
         }
         self.verifier.set_keys(&self.ring.key_set());
@@ -545,7 +597,10 @@ impl Deref for Auth {
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth").field("issuer", &self.checked.issuer).field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Auth")
+            .field("issuer", &self.checked.issuer)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 
@@ -594,7 +649,11 @@ pub struct Stats {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// let error = Auth::builder(store).build().await.unwrap_err();
-/// assert!(error.to_string().starts_with("no secret was given: keep at least 32 random characters out of the source"));
+/// assert!(
+///     error.to_string().starts_with(
+///         "no secret was given: keep at least 32 random characters out of the source"
+///     )
+/// );
 /// # });
 /// ```
 #[derive(Debug, thiserror::Error)]
@@ -607,7 +666,10 @@ pub enum StartError {
     #[error(transparent)]
     Hash(#[from] HashSettingsError),
     /// No secret was given.
-    #[error("no secret was given: keep at least 32 random characters out of the source, and give them to secrets() or secret_file()")]
+    #[error(
+        "no secret was given: keep at least 32 random characters out of the source, and give them \
+         to secrets() or secret_file()"
+    )]
     NoSecret,
     /// The secret cannot be used.
     #[error(transparent)]
@@ -629,7 +691,8 @@ pub enum StartError {
 /// Until when everything that changed in the store is known here.
 struct Heard {
     born: Instant,
-    /// Milliseconds after it was born, on a clock that nobody sets and that runs while the process is frozen.
+    /// Milliseconds after it was born, on a clock that nobody sets and that runs while the process
+    /// is frozen.
     until: AtomicU64,
 }
 
@@ -686,7 +749,10 @@ fn refresh_tokens(settings: &Settings, checked: &Checked, secrets: &Secrets) -> 
         Some("") => RefreshTokens::new(secrets),
         Some(name) => RefreshTokens::of_instance(secrets, name),
         None => {
-            let name = settings.audience.iter().fold(checked.issuer.clone(), |name, audience| name + " " + audience);
+            let name = settings
+                .audience
+                .iter()
+                .fold(checked.issuer.clone(), |name, audience| name + " " + audience);
             RefreshTokens::of_instance(secrets, &name).or_nameless(secrets)
         }
     }
@@ -701,11 +767,29 @@ async fn open_ring(
 ) -> Result<KeyRing, StartError> {
     let ring = KeyRing::new(&store.keys().await?, secrets, clock.now())?;
     let Some(algorithm) = ring.newest_algorithm() else {
-        rotate(store, secrets, settings.signing_algorithm, settings.access_lifetime, true, clock, random).await?;
+        rotate(
+            store,
+            secrets,
+            settings.signing_algorithm,
+            settings.access_lifetime,
+            true,
+            clock,
+            random,
+        )
+        .await?;
         return Ok(KeyRing::new(&store.keys().await?, secrets, clock.now())?);
     };
     if algorithm != settings.signing_algorithm {
-        rotate(store, secrets, settings.signing_algorithm, settings.access_lifetime, false, clock, random).await?;
+        rotate(
+            store,
+            secrets,
+            settings.signing_algorithm,
+            settings.access_lifetime,
+            false,
+            clock,
+            random,
+        )
+        .await?;
         return Ok(KeyRing::new(&store.keys().await?, secrets, clock.now())?);
     }
     Ok(ring)
@@ -718,8 +802,11 @@ async fn follow(auth: Weak<Inner>, store: Arc<dyn Store>) {
         {
             let Some(auth) = auth.upgrade().map(Auth) else { return };
             let (tick, now) = (Instant::now(), auth.clock.now());
-            if let Some(Jump { expected, shown }) = watch.get_or_insert_with(|| Watch::new(tick, now)).look(tick, now) {
-                tracing::warn!(%expected, %shown, "the clock of this machine jumped, or the machine slept");
+            if let Some(Jump { expected, shown }) =
+                watch.get_or_insert_with(|| Watch::new(tick, now)).look(tick, now)
+            {
+                tracing::warn!(%expected, %shown, "the clock of this machine jumped, or the \
+                    machine slept");
             }
             let done = auth.catch_up().await;
             let is_stale = auth.is_stale();
@@ -759,20 +846,24 @@ async fn keep_house(auth: Weak<Inner>) {
     }
 }
 
-/// Now and then asks which kinds of hashes are live: a login of nobody costs what theirs do. Ends with the last [`Auth`].
+/// Now and then asks which kinds of hashes are live: a login of nobody costs what theirs do. Ends
+/// with the last [`Auth`].
 async fn look_at_passwords(auth: Weak<Inner>) {
     loop {
         tokio::time::sleep(BETWEEN_PRUNES).await;
         let Some(auth) = auth.upgrade().map(Auth) else { return };
         match auth.people.password_kinds().await {
             Ok(kinds) => auth.passwords.note_kinds(&kinds),
-            Err(error) => tracing::warn!(%error, "the kinds of the users' passwords are not known now; trying again"),
+            Err(error) => {
+                tracing::warn!(%error, "the kinds of the users' passwords are not known now; \
+                    trying again");
+            }
         }
     }
 }
 
-/// Forgets what nobody needs, up to a bound; how many rows went. Nothing goes from the store but by this clock and the store's own idea of the time, which follows it by a
-/// `step` at most.
+/// Forgets what nobody needs, up to a bound; how many rows went. Nothing goes from the store but by
+/// this clock and the store's own idea of the time, which follows it by a `step` at most.
 pub(crate) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError> {
     auth.forget_old_endings();
     let now = auth.clock.now();
@@ -782,10 +873,18 @@ pub(crate) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError
     let latest = late.saturating_add(FEED_KEPT_LONGER).unwrap_or(Timestamp::MAX);
     let corrected = auth.store.correct_times(latest, late, PRUNED_AT_ONCE).await?;
     if corrected > 0 {
-        tracing::warn!(rows = corrected, now = %late, "rows were dated in the future by a wrong clock; they count as written now");
+        tracing::warn!(rows = corrected, now = %late, "rows were dated in the future by a wrong \
+            clock; they count as written now");
     }
     let before = |kept| early.saturating_sub(kept).unwrap_or(Timestamp::MIN);
-    let gone = auth.store.prune(before(auth.endings_kept() + FEED_KEPT_LONGER), before(ENDED_SESSIONS_KEPT), PRUNED_AT_ONCE).await?;
+    let gone = auth
+        .store
+        .prune(
+            before(auth.endings_kept() + FEED_KEPT_LONGER),
+            before(ENDED_SESSIONS_KEPT),
+            PRUNED_AT_ONCE,
+        )
+        .await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes and sessions");
     }

@@ -79,7 +79,8 @@ impl AuthBuilder {
         }
     }
 
-    /// The secret from which the keys of refresh, CSRF and device tokens are derived, and under which the signing keys are sealed in the store.
+    /// The secret from which the keys of refresh, CSRF and device tokens are derived, and under
+    /// which the signing keys are sealed in the store.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -134,7 +135,8 @@ impl AuthBuilder {
         self
     }
 
-    /// Where clients find this app: decides the issuer, the names of cookies, and whether they are `Secure`. `http://localhost:8000` unless chosen.
+    /// Where clients find this app: decides the issuer, the names of cookies, and whether they are
+    /// `Secure`. `http://localhost:8000` unless chosen.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -142,7 +144,12 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let error = Auth::builder(store).secrets(secrets).public_url("app.example.com").build().await.unwrap_err();
+    /// let error = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .public_url("app.example.com")
+    ///     .build()
+    ///     .await
+    ///     .unwrap_err();
     /// assert!(error.to_string().ends_with("write it like https://app.example.com"));
     /// # });
     /// ```
@@ -151,7 +158,10 @@ impl AuthBuilder {
         match Url::parse(url.as_ref()) {
             Ok(url) => self.settings.public_url = url,
             Err(error) => {
-                let wrong = SettingsError::PublicUrl(format!("{:?}: {error}; write it like https://app.example.com", url.as_ref()));
+                let wrong = SettingsError::PublicUrl(format!(
+                    "{:?}: {error}; write it like https://app.example.com",
+                    url.as_ref()
+                ));
                 self.wrong.get_or_insert(wrong);
             }
         }
@@ -186,7 +196,12 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store).secrets(secrets).issuer("https://id.example.com").build().await.unwrap();
+    /// let auth = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .issuer("https://id.example.com")
+    ///     .build()
+    ///     .await
+    ///     .unwrap();
     /// # let claims = world::claims(&auth).await;
     /// assert_eq!(claims["iss"], "https://id.example.com"); // in every access token
     /// # });
@@ -216,7 +231,8 @@ impl AuthBuilder {
         self
     }
 
-    /// Which of several [`Auth`] on one store this is, so that none takes the refresh tokens of another. The issuer, with the audience, unless chosen.
+    /// Which of several [`Auth`] on one store this is, so that none takes the refresh tokens of
+    /// another. The issuer, with the audience, unless chosen.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -229,8 +245,14 @@ impl AuthBuilder {
     /// # let (store, _, _directory) = world::place();
     /// # let secrets = world::secrets;
     /// let store: Arc<dyn Store> = Arc::new(store);
-    /// let acme = Auth::builder_on(Arc::clone(&store)).secrets(secrets()).instance("acme").issuer("https://acme.example.com");
-    /// let other = Auth::builder_on(store).secrets(secrets()).instance("other").issuer("https://other.example.com");
+    /// let acme = Auth::builder_on(Arc::clone(&store))
+    ///     .secrets(secrets())
+    ///     .instance("acme")
+    ///     .issuer("https://acme.example.com");
+    /// let other = Auth::builder_on(store)
+    ///     .secrets(secrets())
+    ///     .instance("other")
+    ///     .issuer("https://other.example.com");
     /// # acme.build().await.unwrap();
     /// # other.build().await.unwrap();
     /// # });
@@ -250,7 +272,12 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store).secrets(secrets).signing_algorithm(Algorithm::Es256).build().await.unwrap();
+    /// let auth = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .signing_algorithm(Algorithm::Es256)
+    ///     .build()
+    ///     .await
+    ///     .unwrap();
     /// # let header = world::read(&world::log_in(&auth, countersign::session::Transport::Body).await).0;
     /// assert_eq!(header["alg"], "ES256");
     /// # });
@@ -271,7 +298,12 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store).secrets(secrets).access_lifetime(Duration::from_secs(60)).build().await.unwrap();
+    /// let auth = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .access_lifetime(Duration::from_secs(60))
+    ///     .build()
+    ///     .await
+    ///     .unwrap();
     /// # let claims = world::claims(&auth).await;
     /// assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
     /// # });
@@ -293,7 +325,12 @@ impl AuthBuilder {
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
     /// let (idle, absolute) = (Duration::from_secs(3600), Duration::from_secs(60));
-    /// let error = Auth::builder(store).secrets(secrets).session_lifetime(idle, absolute).build().await.unwrap_err();
+    /// let error = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .session_lifetime(idle, absolute)
+    ///     .build()
+    ///     .await
+    ///     .unwrap_err();
     /// assert!(error.to_string().starts_with("session_idle is longer than session_absolute"));
     /// # });
     /// ```
@@ -303,7 +340,8 @@ impl AuthBuilder {
         self
     }
 
-    /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`, `https://*.example.com`.
+    /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`,
+    /// `https://*.example.com`.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -311,8 +349,16 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let error = Auth::builder(store).secrets(secrets).allow_origins(["app.example.com"]).build().await.unwrap_err();
-    /// assert_eq!(error.to_string(), "allow_origins: the origin `app.example.com` has no scheme: write `https://app.example.com`");
+    /// let error = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .allow_origins(["app.example.com"])
+    ///     .build()
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "allow_origins: the origin `app.example.com` has no scheme: write `https://app.example.com`"
+    /// );
     /// # });
     /// ```
     #[must_use]
@@ -328,7 +374,9 @@ impl AuthBuilder {
     /// use countersign::Auth;
     ///
     /// # let (store, secrets, _directory) = world::place();
-    /// let builder = Auth::builder(store).secrets(secrets).native_origins(["capacitor://localhost", "tauri://localhost"]);
+    /// let builder = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .native_origins(["capacitor://localhost", "tauri://localhost"]);
     /// ```
     #[must_use]
     pub fn native_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
@@ -346,7 +394,8 @@ impl AuthBuilder {
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
     /// let cookies = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
-    /// let error = Auth::builder(store).secrets(secrets).cookies(cookies).build().await.unwrap_err();
+    /// let error =
+    ///     Auth::builder(store).secrets(secrets).cookies(cookies).build().await.unwrap_err();
     /// assert!(error.to_string().starts_with("same_site = none needs https"));
     /// # });
     /// ```
@@ -365,9 +414,17 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store).secrets(secrets).extra_claims([ExtraClaim::Email, ExtraClaim::IsStaff]).build().await.unwrap();
+    /// let auth = Auth::builder(store)
+    ///     .secrets(secrets)
+    ///     .extra_claims([ExtraClaim::Email, ExtraClaim::IsStaff])
+    ///     .build()
+    ///     .await
+    ///     .unwrap();
     /// # let claims = world::claims(&auth).await;
-    /// assert_eq!((claims["email"].as_str(), claims["is_staff"].as_bool()), (Some("ada@example.com"), Some(false)));
+    /// assert_eq!(
+    ///     (claims["email"].as_str(), claims["is_staff"].as_bool()),
+    ///     (Some("ada@example.com"), Some(false))
+    /// );
     /// # });
     /// ```
     #[must_use]
@@ -401,7 +458,11 @@ impl AuthBuilder {
     /// use countersign::password::HashSettings;
     ///
     /// # let (store, secrets, _directory) = world::place();
-    /// let builder = Auth::builder(store).secrets(secrets).hash(HashSettings { memory_kib: 65_536, threads: 2, ..HashSettings::default() });
+    /// let builder = Auth::builder(store).secrets(secrets).hash(HashSettings {
+    ///     memory_kib: 65_536,
+    ///     threads: 2,
+    ///     ..HashSettings::default()
+    /// });
     /// ```
     #[must_use]
     pub fn hash(mut self, hash: HashSettings) -> Self {
@@ -465,7 +526,8 @@ impl AuthBuilder {
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
     /// let clock = Arc::new(ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap()));
-    /// let auth = Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
+    /// let auth =
+    ///     Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
     /// clock.advance(Duration::from_secs(300)); // access tokens have expired
     /// # });
     /// ```
@@ -493,7 +555,8 @@ impl AuthBuilder {
         self
     }
 
-    /// Checks the settings, makes the first signing key where there is none, reads the feed, and begins to follow it, on the current Tokio runtime.
+    /// Checks the settings, makes the first signing key where there is none, reads the feed, and
+    /// begins to follow it, on the current Tokio runtime.
     ///
     /// # Errors
     /// [`StartError`], with a sentence that says what to do.
@@ -504,7 +567,8 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let error = Auth::builder(store).secrets(secrets).base_path("accounts/").build().await.unwrap_err();
+    /// let error =
+    ///     Auth::builder(store).secrets(secrets).base_path("accounts/").build().await.unwrap_err();
     /// assert!(matches!(error, StartError::Settings(SettingsError::BasePath)));
     /// # });
     /// ```

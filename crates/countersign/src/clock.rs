@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 /// Where the time comes from.
 ///
-/// Everything that expires asks the clock it was given, so a test can live through a week in a millisecond.
+/// Everything that expires asks the clock it was given, so a test can live through a week in a
+/// millisecond.
 ///
 /// ```
 /// use countersign::clock::Clock;
@@ -42,7 +43,8 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The machine's clock, to the microsecond: what the stores keep, so that a time reads the same before and after.
+/// The machine's clock, to the microsecond: what the stores keep, so that a time reads the same
+/// before and after.
 ///
 /// ```
 /// use countersign::clock::{Clock, SystemClock};
@@ -123,7 +125,8 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_microsecond(self.microseconds.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+        Timestamp::from_microsecond(self.microseconds.load(Ordering::SeqCst))
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -161,7 +164,8 @@ pub struct OsRandom;
 
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) {
-        // AWS-LC's generator would first measure the processor's jitter, for some 40 ms of every start. Going on with zeroes is never an option.
+        // AWS-LC's generator would first measure the processor's jitter, for some 40 ms of every
+        // start. Going on with zeroes is never an option.
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
 }

@@ -21,9 +21,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::session::SessionId;
 use crate::token::Secrets;
 
-/// Makes and checks CSRF tokens: base64url of HMAC-SHA256 of the session's id (OWASP, signed double-submit).
+/// Makes and checks CSRF tokens: base64url of HMAC-SHA256 of the session's id (OWASP, signed
+/// double-submit).
 ///
-/// Being bound to the session, a cookie and header planted together by a sibling subdomain, or taken from another session, fail.
+/// Being bound to the session, a cookie and header planted together by a sibling subdomain, or
+/// taken from another session, fail.
 ///
 /// ```
 /// use countersign::csrf::CsrfTokens;

@@ -1,6 +1,8 @@
-//! Devices that have logged in before: a signed, long-lived token, so that nobody's failures lock an owner out (OWASP, device cookies).
+//! Devices that have logged in before: a signed, long-lived token, so that nobody's failures lock
+//! an owner out (OWASP, device cookies).
 //!
-//! A token belongs to the user's encoded password as it was at the login, and dies with it: whoever knew a former password is a stranger.
+//! A token belongs to the user's encoded password as it was at the login, and dies with it: whoever
+//! knew a former password is a stranger.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -10,7 +12,8 @@
 //! use countersign::user::UserId;
 //!
 //! # let secrets = world::secrets();
-//! let (devices, ada, password) = (DeviceTokens::new(&secrets), UserId::new(1), EncodedPassword::unusable());
+//! let (devices, ada, password) =
+//!     (DeviceTokens::new(&secrets), UserId::new(1), EncodedPassword::unusable());
 //! let token = devices.issue(ada, &password, None, 1_000, &OsRandom);
 //! assert!(devices.verify(&token, ada, &password, 1_000 + LIFETIME_SECONDS).is_some());
 //! assert!(devices.verify(&token, UserId::new(2), &password, 1_000).is_none());
@@ -28,7 +31,8 @@ use crate::password::EncodedPassword;
 use crate::token::Secrets;
 use crate::user::UserId;
 
-/// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with the HMAC-SHA256 of these and of the encoded password.
+/// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with the
+/// HMAC-SHA256 of these and of the encoded password.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -55,8 +59,9 @@ impl DeviceTokens {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.device()) }
     }
 
-    /// A token for a device from which `user` has just logged in, whose encoded password is `password` from now on: the device it `had` under a fresh date, or a new one.
-    /// `now` is in whole seconds since 1970.
+    /// A token for a device from which `user` has just logged in, whose encoded password is
+    /// `password` from now on: the device it `had` under a fresh date, or a new one. `now` is in
+    /// whole seconds since 1970.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -72,7 +77,14 @@ impl DeviceTokens {
     /// let renewed = devices.issue(ada, &password, device, 2_000, &OsRandom); // the same device, known for longer
     /// assert_eq!(devices.verify(&renewed, ada, &password, 2_000), device);
     /// ```
-    pub fn issue(&self, user: UserId, password: &EncodedPassword, had: Option<DeviceId>, now: u64, random: &dyn Random) -> String {
+    pub fn issue(
+        &self,
+        user: UserId,
+        password: &EncodedPassword,
+        had: Option<DeviceId>,
+        now: u64,
+        random: &dyn Random,
+    ) -> String {
         let device = had.unwrap_or_else(|| DeviceId(u64::from_be_bytes(random_bytes(random))));
         let mut bytes = Vec::with_capacity(MAX_BYTES);
         bytes.extend_from_slice(&device.0.to_be_bytes());
@@ -83,7 +95,8 @@ impl DeviceTokens {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The device that this token names, if it was issued for this very user and this very encoded password within the last year.
+    /// The device that this token names, if it was issued for this very user and this very encoded
+    /// password within the last year.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -92,9 +105,18 @@ impl DeviceTokens {
     /// use countersign::user::UserId;
     ///
     /// # let devices = DeviceTokens::new(&world::secrets());
-    /// assert_eq!(devices.verify("a forgery", UserId::new(1), &EncodedPassword::unusable(), 1_000), None);
+    /// assert_eq!(
+    ///     devices.verify("a forgery", UserId::new(1), &EncodedPassword::unusable(), 1_000),
+    ///     None
+    /// );
     /// ```
-    pub fn verify(&self, token: &str, user: UserId, password: &EncodedPassword, now: u64) -> Option<DeviceId> {
+    pub fn verify(
+        &self,
+        token: &str,
+        user: UserId,
+        password: &EncodedPassword,
+        now: u64,
+    ) -> Option<DeviceId> {
         if token.len() > 2 * MAX_BYTES {
             return None;
         }
@@ -104,7 +126,8 @@ impl DeviceTokens {
         let (device, rest) = body.split_first_chunk()?;
         let (issued, owner) = rest.split_first_chunk()?;
         let (device, issued) = (u64::from_be_bytes(*device), u64::from_be_bytes(*issued));
-        let is_hers = owner == user.to_string().as_bytes() && now.saturating_sub(issued) <= LIFETIME_SECONDS;
+        let is_hers =
+            owner == user.to_string().as_bytes() && now.saturating_sub(issued) <= LIFETIME_SECONDS;
         is_hers.then_some(DeviceId(device))
     }
 }
@@ -128,7 +151,11 @@ fn signed(body: &[u8], password: &EncodedPassword) -> Vec<u8> {
 /// use countersign::user::UserId;
 ///
 /// let throttle = LoginThrottle::new(ThrottleSettings::default());
-/// let (ada, address, now) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+/// let (ada, address, now) = (
+///     AccountKey::User(UserId::new(1)),
+///     "192.0.2.1".parse().unwrap(),
+///     "2026-01-01T00:00:00Z".parse().unwrap(),
+/// );
 /// while throttle.begin(ada, None, address, now).is_ok() {} // strangers guess
 /// assert!(throttle.begin(ada, Some(DeviceId(42)), address, now).is_ok()); // she is not locked out
 /// ```
@@ -150,7 +177,8 @@ mod tests {
     fn a_device_is_known_to_its_own_user_for_a_year_and_to_nobody_else() {
         let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
         let others = DeviceTokens::new(&Secrets::from_text(&"e".repeat(32)).unwrap());
-        let (alice, bob) = (UserId::new(1), "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap());
+        let (alice, bob) =
+            (UserId::new(1), "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap());
         let password = EncodedPassword::unusable();
         let token = tokens.issue(alice, &password, None, 1_000, &OsRandom);
         let device = tokens.verify(&token, alice, &password, 1_000).unwrap();
@@ -170,7 +198,8 @@ mod tests {
     #[test]
     fn a_device_is_a_stranger_under_another_password() {
         let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
-        let [old, new] = ["argon2$one", "argon2$other"].map(|line| EncodedPassword::from_stored(line.to_owned()));
+        let [old, new] = ["argon2$one", "argon2$other"]
+            .map(|line| EncodedPassword::from_stored(line.to_owned()));
         let token = tokens.issue(UserId::new(1), &old, None, 1_000, &OsRandom);
         assert!(tokens.verify(&token, UserId::new(1), &old, 1_000).is_some());
         assert_eq!(tokens.verify(&token, UserId::new(1), &new, 1_000), None);

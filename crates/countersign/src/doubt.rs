@@ -1,7 +1,10 @@
-//! When more sessions ended at once than a process can take in: which live is then asked of the store, session by session, as their tokens come.
+//! When more sessions ended at once than a process can take in: which live is then asked of the
+//! store, session by session, as their tokens come.
 //!
-//! A token that was issued before that moment may be of a session that ended; it is let in when the store says that its session lives, and that is remembered. Endings after the
-//! moment come by the feed, as always. An access-token lifetime later no such token is left, and nothing is asked any more.
+//! A token that was issued before that moment may be of a session that ended; it is let in when the
+//! store says that its session lives, and that is remembered. Endings after the moment come by the
+//! feed, as always. An access-token lifetime later no such token is left, and nothing is asked any
+//! more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,9 +22,11 @@ pub(crate) struct Doubt {
 }
 
 impl Doubt {
-    /// Whether the store must be asked about a session before a token that was issued at `issued`, in whole seconds since 1970, is believed.
+    /// Whether the store must be asked about a session before a token that was issued at `issued`,
+    /// in whole seconds since 1970, is believed.
     pub(crate) fn is_in(&self, session: SessionId, issued: u64) -> bool {
-        issued <= self.until.load(Ordering::Acquire) && self.alive.get(&session) != Some(self.moment())
+        issued <= self.until.load(Ordering::Acquire)
+            && self.alive.get(&session) != Some(self.moment())
     }
 
     /// From here on tokens issued at or before `until` are in doubt.
@@ -35,7 +40,8 @@ impl Doubt {
         self.until.fetch_min(at, Ordering::AcqRel);
     }
 
-    /// A number that every beginning makes larger. To be asked before the store is, and given back to [`lives`](Self::lives).
+    /// A number that every beginning makes larger. To be asked before the store is, and given back
+    /// to [`lives`](Self::lives).
     pub(crate) fn moment(&self) -> u64 {
         self.moment.load(Ordering::Acquire)
     }
@@ -48,7 +54,11 @@ impl Doubt {
 
 impl Default for Doubt {
     fn default() -> Self {
-        Self { until: AtomicU64::new(0), moment: AtomicU64::new(0), alive: Recent::new(SESSIONS_REMEMBERED) }
+        Self {
+            until: AtomicU64::new(0),
+            moment: AtomicU64::new(0),
+            alive: Recent::new(SESSIONS_REMEMBERED),
+        }
     }
 }
 

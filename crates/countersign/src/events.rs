@@ -24,8 +24,9 @@ use jiff::Timestamp;
 
 /// A hook. Each method does nothing unless you write it.
 ///
-/// They are called in the request that they speak of, after what they speak of is on the disk and before the answer goes out: do not block. Send what takes time, such as a
-/// mail, into a channel or a task.
+/// They are called in the request that they speak of, after what they speak of is on the disk and
+/// before the answer goes out: do not block. Send what takes time, such as a mail, into a channel
+/// or a task.
 ///
 /// ```
 /// use countersign::events::{Event, Events};
@@ -48,7 +49,8 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A login failed: the name, the password, or the user is inactive. `login` is what was typed as the name; now and then it is a password in the wrong field.
+    /// A login failed: the name, the password, or the user is inactive. `login` is what was typed
+    /// as the name; now and then it is a password in the wrong field.
     fn on_login_failed(&self, event: &Event<'_>, login: &str) {
         let _ = (event, login);
     }
@@ -63,8 +65,9 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A stale refresh token was forgiven, at a price: of two tabs at once, of a client that died, or of a
-    /// thief who keeps in step with somebody. Now and then is nothing; one after another is worth a look.
+    /// A stale refresh token was forgiven, at a price: of two tabs at once, of a client that died,
+    /// or of a thief who keeps in step with somebody. Now and then is nothing; one after another is
+    /// worth a look.
     fn on_race(&self, event: &Event<'_>) {
         let _ = event;
     }
@@ -101,7 +104,10 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
 /// impl Events for Audit {
 ///     fn on_logout(&self, event: &Event<'_>) {
 ///         let (at, ip) = (event.at, event.ip);
-///         println!("{at} user {:?} left session {:?} from {ip} ({})", event.user, event.session, event.user_agent);
+///         println!(
+///             "{at} user {:?} left session {:?} from {ip} ({})",
+///             event.user, event.session, event.user_agent
+///         );
 ///     }
 /// }
 /// ```

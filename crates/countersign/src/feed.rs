@@ -1,4 +1,5 @@
-//! The feed of changes, as this process follows it: what makes a logout, a deactivation or a new key felt at once here, and soon everywhere else.
+//! The feed of changes, as this process follows it: what makes a logout, a deactivation or a new
+//! key felt at once here, and soon everywhere else.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,8 @@ pub(crate) struct Reader {
     last: (u64, Result<(), StoreError>),
 }
 
-/// The sessions that ended within the last access-token lifetime, in the order in which this process heard of them.
+/// The sessions that ended within the last access-token lifetime, in the order in which this
+/// process heard of them.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Tells this process's places from those of other nodes, and from those before a restart.
@@ -35,7 +37,8 @@ pub(crate) struct Ended {
     /// Everything after this is still known.
     pub(crate) complete_after: u64,
     pub(crate) sessions: VecDeque<(u64, u64, SessionId)>,
-    /// When so many ended at once that they are not listed: access tokens issued at or before it, in whole seconds since 1970, may be of any of them.
+    /// When so many ended at once that they are not listed: access tokens issued at or before it,
+    /// in whole seconds since 1970, may be of any of them.
     pub(crate) uncounted: Option<u64>,
 }
 
@@ -45,7 +48,8 @@ impl Ended {
         format!("{:016x}x{number}", self.process)
     }
 
-    /// The sessions that ended after a place; all of them where none is given. No matter how long the list is, its beginning is found at once.
+    /// The sessions that ended after a place; all of them where none is given. No matter how long
+    /// the list is, its beginning is found at once.
     pub(crate) fn after(&self, place: Option<u64>) -> impl Iterator<Item = (u64, SessionId)> {
         // The numbers follow each other without a gap.
         let known = place.map_or(0, |place| place.saturating_sub(self.complete_after));
@@ -63,7 +67,13 @@ impl Ended {
 impl Feed {
     /// A feed that is read from `cursor` on, in a process of this random name.
     pub(crate) fn starting_at(cursor: Cursor, process: u64) -> Self {
-        let ended = Ended { process, newest: 0, complete_after: 0, sessions: VecDeque::new(), uncounted: None };
+        let ended = Ended {
+            process,
+            newest: 0,
+            complete_after: 0,
+            sessions: VecDeque::new(),
+            uncounted: None,
+        };
         Self {
             begun: AtomicU64::new(0),
             reader: tokio::sync::Mutex::new(Reader { position: cursor, last: (0, Ok(())) }),
@@ -71,8 +81,12 @@ impl Feed {
         }
     }
 
-    /// Reads on, or lets somebody else: returns when a read has ended that began after this was called. So however many ask while one read is on its way, the next serves them all.
-    pub(crate) async fn read<F: AsyncFnOnce(&mut Cursor) -> Result<(), StoreError>>(&self, read: F) -> Result<(), StoreError> {
+    /// Reads on, or lets somebody else: returns when a read has ended that began after this was
+    /// called. So however many ask while one read is on its way, the next serves them all.
+    pub(crate) async fn read<F: AsyncFnOnce(&mut Cursor) -> Result<(), StoreError>>(
+        &self,
+        read: F,
+    ) -> Result<(), StoreError> {
         let wanted = self.begun.load(Ordering::SeqCst) + 1;
         let mut reader = self.reader.lock().await;
         if reader.last.0 >= wanted {
@@ -84,10 +98,16 @@ impl Feed {
         done
     }
 
-    /// Notes sessions that ended, each at a time in whole seconds since 1970. One that is known stays as it is.
-    pub(crate) fn note_ended(&self, revocations: &Revocations, sessions: impl IntoIterator<Item = (SessionId, u64)>) {
+    /// Notes sessions that ended, each at a time in whole seconds since 1970. One that is known
+    /// stays as it is.
+    pub(crate) fn note_ended(
+        &self,
+        revocations: &Revocations,
+        sessions: impl IntoIterator<Item = (SessionId, u64)>,
+    ) {
         let mut ended = self.ended();
-        let fresh: Vec<_> = sessions.into_iter().filter(|(session, _)| !revocations.contains(*session)).collect();
+        let fresh: Vec<_> =
+            sessions.into_iter().filter(|(session, _)| !revocations.contains(*session)).collect();
         revocations.insert_all(fresh.iter().copied());
         for (session, at) in fresh {
             ended.newest += 1;
@@ -167,7 +187,10 @@ mod tests {
         while reads.load(Ordering::SeqCst) < 2 {
             tokio::task::yield_now().await;
         }
-        assert!(waiting.iter().all(|one| !one.is_finished()), "the read that was on its way may not have seen what they did");
+        assert!(
+            waiting.iter().all(|one| !one.is_finished()),
+            "the read that was on its way may not have seen what they did"
+        );
         gate.add_permits(1);
         for one in waiting {
             one.await.unwrap().unwrap();
@@ -191,7 +214,10 @@ mod tests {
             feed.read(async |_| Ok(())),
         );
         assert!(first.is_err());
-        assert!(second.is_ok(), "it came while the first was on its way, and was read for by itself");
+        assert!(
+            second.is_ok(),
+            "it came while the first was on its way, and was read for by itself"
+        );
         assert!(feed.read(async |_| Err(StoreError::Busy)).await.is_err());
     }
 
@@ -206,7 +232,10 @@ mod tests {
         {
             let ended = feed.ended();
             assert_eq!((ended.sessions.len(), ended.uncounted), (0, Some(20)));
-            assert!(ended.complete_after == ended.newest, "whoever has a place from before gets everything anew");
+            assert!(
+                ended.complete_after == ended.newest,
+                "whoever has a place from before gets everything anew"
+            );
         }
         feed.forget_before(20);
         assert_eq!(feed.ended().uncounted, Some(20));
@@ -216,7 +245,8 @@ mod tests {
 
     #[test]
     fn a_place_in_the_list_is_this_processs_own() {
-        let (ours, theirs) = (Feed::starting_at(Cursor::default(), 1), Feed::starting_at(Cursor::default(), 2));
+        let (ours, theirs) =
+            (Feed::starting_at(Cursor::default(), 1), Feed::starting_at(Cursor::default(), 2));
         let place = ours.ended().place(7);
         assert_eq!(ours.ended().number(&place), Some(7));
         assert_eq!(theirs.ended().number(&place), None);

@@ -1,4 +1,5 @@
-//! Keeping house by clocks that may be wrong: what is forgotten only when two of them agree, and what is remembered again when one comes back.
+//! Keeping house by clocks that may be wrong: what is forgotten only when two of them agree, and
+//! what is remembered again when one comes back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ impl House {
         self.forgotten.fetch_max(at, Ordering::Relaxed);
     }
 
-    /// Whether endings since `at` are needed that were forgotten: the clock was ahead, and has come back.
+    /// Whether endings since `at` are needed that were forgotten: the clock was ahead, and has come
+    /// back.
     pub(crate) fn has_forgotten(&self, at: u64) -> bool {
         at < self.forgotten.load(Ordering::Relaxed)
     }
@@ -53,15 +55,19 @@ impl Watch {
     /// Looks again: a jump of more than a minute since the last look, whichever way.
     pub(crate) fn look(&mut self, tick: Instant, now: Timestamp) -> Option<Jump> {
         let (then, was) = std::mem::replace(&mut self.seen, (tick, now));
-        let expected = was.saturating_add(tick.saturating_duration_since(then)).unwrap_or(Timestamp::MAX);
-        (expected.duration_until(now).unsigned_abs() > WORTH_A_WORD).then_some(Jump { expected, shown: now })
+        let expected =
+            was.saturating_add(tick.saturating_duration_since(then)).unwrap_or(Timestamp::MAX);
+        (expected.duration_until(now).unsigned_abs() > WORTH_A_WORD)
+            .then_some(Jump { expected, shown: now })
     }
 }
 
-/// How far the store's idea of the time follows a clock in one round of keeping house, half a minute: what a wrong clock can do in that time.
+/// How far the store's idea of the time follows a clock in one round of keeping house, half a
+/// minute: what a wrong clock can do in that time.
 pub(crate) const STEP: Duration = Duration::from_secs(5 * 60);
 
-/// Rows of the feed are kept for so long beyond their use, so that a node whose clock is ahead takes nothing from the others.
+/// Rows of the feed are kept for so long beyond their use, so that a node whose clock is ahead
+/// takes nothing from the others.
 pub(crate) const FEED_KEPT_LONGER: Duration = Duration::from_secs(30 * 60);
 
 const WORTH_A_WORD: Duration = Duration::from_secs(60);
@@ -85,7 +91,8 @@ mod tests {
     use crate::token::Secrets;
     use crate::user::{FoundUser, NewUser, User, UserId, Username, Users};
 
-    /// A server of one user, and its clock, which is right at first: the database dates some rows by the machine's.
+    /// A server of one user, and its clock, which is right at first: the database dates some rows
+    /// by the machine's.
     struct World {
         auth: Auth,
         clock: Arc<ManualClock>,
@@ -101,16 +108,24 @@ mod tests {
             let right = SystemClock.now();
             let clock = Arc::new(ManualClock::at(right));
             let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
-            let auth = Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
-            let ada = NewUser::new(Username::parse("ada").unwrap(), None, EncodedPassword::unusable());
+            let auth =
+                Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
+            let ada =
+                NewUser::new(Username::parse("ada").unwrap(), None, EncodedPassword::unusable());
             let user = auth.store().create_user(ada, right).await.unwrap().id;
             Self { auth, clock, right, user, _directory: directory }
         }
 
         async fn log_in(&self) -> SessionId {
-            let before: Vec<SessionId> = self.sessions().await.into_iter().map(|session| session.id).collect();
+            let before: Vec<SessionId> =
+                self.sessions().await.into_iter().map(|session| session.id).collect();
             self.auth.log_in(self.user, Transport::Body, &Peer::local()).await.unwrap();
-            self.sessions().await.into_iter().map(|session| session.id).find(|id| !before.contains(id)).unwrap()
+            self.sessions()
+                .await
+                .into_iter()
+                .map(|session| session.id)
+                .find(|id| !before.contains(id))
+                .unwrap()
         }
 
         async fn sessions(&self) -> Vec<Session> {
@@ -141,11 +156,19 @@ mod tests {
         for ahead in [10.minutes(), 1_500.hours()] {
             let world = World::new().await;
             let ended = world.log_in().await;
-            world.auth.store().revoke_session(ended, None, RevokedReason::Logout, world.right).await.unwrap();
+            world
+                .auth
+                .store()
+                .revoke_session(ended, None, RevokedReason::Logout, world.right)
+                .await
+                .unwrap();
             world.auth.catch_up().await.unwrap();
             assert!(world.auth.revocations.contains(ended));
             world.under(world.right + ahead).await;
-            assert!(!world.auth.revocations.contains(ended), "by that clock its tokens have expired");
+            assert!(
+                !world.auth.revocations.contains(ended),
+                "by that clock its tokens have expired"
+            );
             world.comes_back().await;
             assert!(world.auth.revocations.contains(ended), "{ahead:?}");
             assert!(world.listed().contains(&ended), "and resource servers hear of it again");
@@ -156,11 +179,17 @@ mod tests {
     async fn what_ended_before_a_start_is_remembered_when_the_clock_was_ahead_at_the_start() {
         let world = World::new().await;
         let ended = world.log_in().await;
-        world.auth.store().revoke_session(ended, None, RevokedReason::Logout, world.right).await.unwrap();
+        world
+            .auth
+            .store()
+            .revoke_session(ended, None, RevokedReason::Logout, world.right)
+            .await
+            .unwrap();
         let clock = Arc::new(ManualClock::at(world.right + 1_500.hours()));
         let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
         let store = Arc::clone(world.auth.store());
-        let auth = Auth::builder_on(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
+        let auth =
+            Auth::builder_on(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
         assert!(!auth.revocations.contains(ended), "by that clock its tokens have expired");
         clock.set(world.right);
         auth.catch_up().await.unwrap();
@@ -176,12 +205,16 @@ mod tests {
         world.comes_back().await;
         let now = crate::auth::seconds(world.right);
         let uncounted = world.auth.feed.ended().uncounted;
-        assert!(uncounted.is_some_and(|at| at <= now), "resource servers refuse what was issued by then: {uncounted:?}");
+        assert!(
+            uncounted.is_some_and(|at| at <= now),
+            "resource servers refuse what was issued by then: {uncounted:?}"
+        );
         let session = SessionId::new(7).unwrap();
         assert!(world.auth.doubt.is_in(session, now) && !world.auth.doubt.is_in(session, now + 61));
     }
 
-    /// Users of an app whose database stands still from the second time on that it is asked about passwords.
+    /// Users of an app whose database stands still from the second time on that it is asked about
+    /// passwords.
     #[derive(Debug, Default)]
     struct Still {
         was_asked: AtomicBool,
@@ -200,7 +233,12 @@ mod tests {
             Ok(None)
         }
 
-        async fn set_password(&self, _: UserId, _: &EncodedPassword, _: &EncodedPassword) -> Result<bool, StoreError> {
+        async fn set_password(
+            &self,
+            _: UserId,
+            _: &EncodedPassword,
+            _: &EncodedPassword,
+        ) -> Result<bool, StoreError> {
             Ok(false)
         }
 
@@ -223,7 +261,12 @@ mod tests {
         let still = Arc::new(Still::default());
         let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
         let store = Arc::clone(world.auth.store());
-        let auth = Auth::builder_on(store).secrets(secrets).users(Arc::clone(&still)).build().await.unwrap();
+        let auth = Auth::builder_on(store)
+            .secrets(secrets)
+            .users(Arc::clone(&still))
+            .build()
+            .await
+            .unwrap();
         tokio::select! {
             done = prune(&auth, STEP) => assert!(done.is_ok()),
             () = still.is_asked_again.notified() => panic!("it waits for the app's users"),
@@ -264,7 +307,12 @@ mod tests {
         world.clock.set(later);
         // The server was off for two months, and the store comes to know it.
         for _day in 0..63 {
-            world.auth.store().agree_on_time(later, Duration::from_secs(24 * 60 * 60)).await.unwrap();
+            world
+                .auth
+                .store()
+                .agree_on_time(later, Duration::from_secs(24 * 60 * 60))
+                .await
+                .unwrap();
         }
         prune(&world.auth, STEP).await.unwrap();
         assert_eq!(world.auth.store().session(session).await.unwrap(), None);
@@ -280,7 +328,10 @@ mod tests {
         let session = world.auth.store().session(born_then).await.unwrap().unwrap();
         let latest = world.right + (2 * STEP + Duration::from_secs(1));
         assert!(session.created_at <= latest && session.last_used_at <= latest, "{session:?}");
-        assert_eq!(session.created_at.duration_until(session.expires_at), jiff::SignedDuration::from_hours(30 * 24));
+        assert_eq!(
+            session.created_at.duration_until(session.expires_at),
+            jiff::SignedDuration::from_hours(30 * 24)
+        );
     }
 
     #[tokio::test]
@@ -301,7 +352,10 @@ mod tests {
         assert_eq!(watch.look(after(10), noon + 10.seconds()), None);
         assert_eq!(watch.look(after(20), noon + 80.seconds()), None, "a minute, and no more");
         let ahead = noon + 1_500.hours();
-        assert_eq!(watch.look(after(30), ahead), Some(Jump { expected: noon + 90.seconds(), shown: ahead }));
+        assert_eq!(
+            watch.look(after(30), ahead),
+            Some(Jump { expected: noon + 90.seconds(), shown: ahead })
+        );
         assert_eq!(watch.look(after(40), ahead + 10.seconds()), None, "told once");
         let back = watch.look(after(50), noon + 50.seconds());
         assert_eq!(back, Some(Jump { expected: ahead + 20.seconds(), shown: noon + 50.seconds() }));

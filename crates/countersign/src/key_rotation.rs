@@ -1,4 +1,5 @@
-//! Rotating the signing keys: the new one is known to everybody before it signs, the old ones verify until their last token has expired.
+//! Rotating the signing keys: the new one is known to everybody before it signs, the old ones
+//! verify until their last token has expired.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -13,8 +14,21 @@
 //! # let (store, secrets, _directory) = world::place();
 //! // A key leaked: what it signed counts for nothing from now on.
 //! let at_once = true;
-//! rotate(&store, &secrets, Algorithm::EdDsa, Duration::from_secs(300), at_once, &SystemClock, &OsRandom).await.unwrap();
-//! assert_eq!(store.keys().await.unwrap().iter().filter(|key| key.retires_at.is_none()).count(), 1);
+//! rotate(
+//!     &store,
+//!     &secrets,
+//!     Algorithm::EdDsa,
+//!     Duration::from_secs(300),
+//!     at_once,
+//!     &SystemClock,
+//!     &OsRandom,
+//! )
+//! .await
+//! .unwrap();
+//! assert_eq!(
+//!     store.keys().await.unwrap().iter().filter(|key| key.retires_at.is_none()).count(),
+//!     1
+//! );
 //! # });
 //! ```
 
@@ -27,9 +41,11 @@ use crate::store::admin::{Actor, AdminError, AdminStore};
 use crate::store::{Store, StoreError};
 use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 
-/// Makes a new signing key and retires the others: at once with `cut_off`, else when the last token that they signed has expired.
+/// Makes a new signing key and retires the others: at once with `cut_off`, else when the last token
+/// that they signed has expired.
 ///
-/// The new key is published before it signs, so that every process knows it by then. Returns the new key's id.
+/// The new key is published before it signs, so that every process knows it by then. Returns the
+/// new key's id.
 ///
 /// # Errors
 /// [`RotateError`] when the key cannot be made or stored; the old keys then go on.
@@ -46,7 +62,9 @@ use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 /// # world::block_on(async {
 /// # let (store, secrets, _directory) = world::place();
 /// let lifetime = Duration::from_secs(300); // of access tokens
-/// let id = rotate(&store, &secrets, Algorithm::EdDsa, lifetime, false, &SystemClock, &OsRandom).await.unwrap();
+/// let id = rotate(&store, &secrets, Algorithm::EdDsa, lifetime, false, &SystemClock, &OsRandom)
+///     .await
+///     .unwrap();
 /// assert_eq!(store.keys().await.unwrap().last().unwrap().id, id);
 /// # });
 /// ```
@@ -59,7 +77,8 @@ pub async fn rotate(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<KeyId, RotateError> {
-    let (key, retire_others) = next_key(secrets, algorithm, access_lifetime, cut_off, clock.now(), random)?;
+    let (key, retire_others) =
+        next_key(secrets, algorithm, access_lifetime, cut_off, clock.now(), random)?;
     let id = key.id;
     store.add_key(key, retire_others).await?;
     Ok(id)
@@ -85,7 +104,9 @@ pub async fn rotate(
 /// # let (store, secrets, _directory) = world::place();
 /// let lifetime = Duration::from_secs(300); // of access tokens
 /// let by = Actor::shell("ada", jiff::Timestamp::now());
-/// let id = rotate_by(&store, &secrets, Algorithm::EdDsa, lifetime, false, &OsRandom, &by).await.unwrap();
+/// let id = rotate_by(&store, &secrets, Algorithm::EdDsa, lifetime, false, &OsRandom, &by)
+///     .await
+///     .unwrap();
 /// assert_eq!(store.keys().await.unwrap().last().unwrap().id, id);
 /// # });
 /// ```
@@ -98,7 +119,8 @@ pub async fn rotate_by(
     random: &dyn Random,
     by: &Actor,
 ) -> Result<KeyId, RotateError> {
-    let (key, retire_others) = next_key(secrets, algorithm, access_lifetime, cut_off, by.now, random)?;
+    let (key, retire_others) =
+        next_key(secrets, algorithm, access_lifetime, cut_off, by.now, random)?;
     let id = key.id;
     match store.rotate_keys(key, retire_others, by).await {
         Ok(()) => Ok(id),
@@ -117,7 +139,11 @@ fn next_key(
     random: &dyn Random,
 ) -> Result<(SealedKey, Timestamp), RotateError> {
     let activates_at = if cut_off { now } else { now.saturating_add(PUBLISHED_AHEAD)? };
-    let retire_others = if cut_off { now } else { activates_at.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)? };
+    let retire_others = if cut_off {
+        now
+    } else {
+        activates_at.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)?
+    };
     Ok((SealedKey::generate(algorithm, secrets, now, activates_at, random)?, retire_others))
 }
 
@@ -142,7 +168,8 @@ pub enum RotateError {
     Time(#[from] jiff::Error),
 }
 
-/// A minute for the caches that may keep the key set, and half a minute for verifiers that look for a key they do not know no more often than that (PyJWT, jose), and then some.
+/// A minute for the caches that may keep the key set, and half a minute for verifiers that look for
+/// a key they do not know no more often than that (PyJWT, jose), and then some.
 const PUBLISHED_AHEAD: Duration = Duration::from_secs(120);
 
 /// What the clocks of several machines may differ by.

@@ -1,12 +1,14 @@
 //! First-party login for single-page, mobile and desktop apps, the safe way by default.
 //!
-//! A five-minute access token in memory, a refresh token in a cookie that script cannot read, a countersign (CSRF token) on everything that writes, and
-//! revocation that really revokes. [`Auth`] is the way in; `ARCHITECTURE.md` is the map.
+//! A five-minute access token in memory, a refresh token in a cookie that script cannot read, a
+//! countersign (CSRF token) on everything that writes, and revocation that really revokes. [`Auth`]
+//! is the way in; `ARCHITECTURE.md` is the map.
 //!
 //! # Mounting
 //!
-//! [`Auth::builder`] takes a [store](store::Store) and has a method for each [setting](Settings), with the binary's defaults. [`Auth::routes`] are the endpoints: login, refresh,
-//! logout, sessions, profile, password, and the keys for other services.
+//! [`Auth::builder`] takes a [store](store::Store) and has a method for each [setting](Settings),
+//! with the binary's defaults. [`Auth::routes`] are the endpoints: login, refresh, logout,
+//! sessions, profile, password, and the keys for other services.
 //!
 //! ```no_run
 //! use std::net::SocketAddr;
@@ -18,7 +20,11 @@
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let store = SqliteStore::open("countersign.sqlite3".as_ref())?;
-//!     let auth = Auth::builder(store).secret_file("secret").public_url("http://localhost:8000").build().await?;
+//!     let auth = Auth::builder(store)
+//!         .secret_file("secret")
+//!         .public_url("http://localhost:8000")
+//!         .build()
+//!         .await?;
 //!
 //!     let private = Router::new().route("/hello", get(hello));
 //!     let app = auth.protect(private).merge(auth.routes());
@@ -33,12 +39,14 @@
 //! }
 //! ```
 //!
-//! Serve with `into_make_service_with_connect_info`, so that throttling and the list of sessions know where a client comes from.
+//! Serve with `into_make_service_with_connect_info`, so that throttling and the list of sessions
+//! know where a client comes from.
 //!
 //! # Protecting
 //!
-//! [`Auth::protect`] makes every route of a router private, its fallback too: what you forget is locked, not open. What shall be public is merged in afterwards. Handlers take
-//! [`CurrentUser`], [`Claims`], [`Identity`] or [`Permitted`].
+//! [`Auth::protect`] makes every route of a router private, its fallback too: what you forget is
+//! locked, not open. What shall be public is merged in afterwards. Handlers take [`CurrentUser`],
+//! [`Claims`], [`Identity`] or [`Permitted`].
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -61,7 +69,8 @@
 //!
 //! # Users of your own
 //!
-//! Keep your own table: implement [`Users`](user::Users) over it, four questions, and [`Account`](user::Account) for its rows. Then `CurrentUser<Member>` is the row. Sessions and
+//! Keep your own table: implement [`Users`](user::Users) over it, four questions, and
+//! [`Account`](user::Account) for its rows. Then `CurrentUser<Member>` is the row. Sessions and
 //! keys stay in the store. [`Auth::user_changed`] tells every process of a change.
 //!
 //! ```
@@ -86,27 +95,36 @@
 //!     }
 //! }
 //!
-//! async fn app(store: impl Store, members: impl Users<User = Member>) -> Result<Router, StartError> {
+//! async fn app(
+//!     store: impl Store,
+//!     members: impl Users<User = Member>,
+//! ) -> Result<Router, StartError> {
 //!     let auth = Auth::builder(store).secret_file("secret").users(members).build().await?;
-//!     let plan = Router::new().route("/plan", get(|me: CurrentUser<Member>| async move { me.plan.clone() }));
+//!     let plan = Router::new()
+//!         .route("/plan", get(|me: CurrentUser<Member>| async move { me.plan.clone() }));
 //!     Ok(auth.protect(plan).merge(auth.routes()))
 //! }
 //! ```
 //!
 //! # Permissions
 //!
-//! [`permission`] has Django REST framework's classes, joined by `and`, `or` and `not`; one of your own is one method. [`require`](require()) is the layer for a route,
-//! [`Auth::protect_with`] for a part of the app, [`Permitted`] the extractor, [`Identity::may`] the question about an object. A permission that nobody can ever have stops the
-//! start.
+//! [`permission`] has Django REST framework's classes, joined by `and`, `or` and `not`; one of your
+//! own is one method. [`require`](require()) is the layer for a route, [`Auth::protect_with`] for a
+//! part of the app, [`Permitted`] the extractor, [`Identity::may`] the question about an object. A
+//! permission that nobody can ever have stops the start.
 //!
 //! ```
-//! use axum::{Router, routing::{get, post}};
+//! use axum::{
+//!     Router,
+//!     routing::{get, post},
+//! };
 //! use countersign::permission::{HasPerm, InGroup, IsStaff, Permission};
 //! use countersign::{Auth, require};
 //!
 //! fn app(auth: &Auth) -> Router {
 //!     let may_publish = HasPerm("articles.publish").or(InGroup("editors"));
-//!     let articles = Router::new().route("/publish", post(|| async { "published" }).layer(require(may_publish)));
+//!     let articles = Router::new()
+//!         .route("/publish", post(|| async { "published" }).layer(require(may_publish)));
 //!     let reports = Router::new().route("/reports", get(|| async { "figures" }));
 //!     auth.protect(articles).merge(auth.protect_with(IsStaff, reports)).merge(auth.routes())
 //! }
@@ -114,8 +132,9 @@
 //!
 //! # Step-up
 //!
-//! [`RecentLogin`](permission::RecentLogin) keeps dangerous routes for those who have given the password lately. The others get a 401 `recent_login_required` (RFC 9470); a
-//! refresh does not help.
+//! [`RecentLogin`](permission::RecentLogin) keeps dangerous routes for those who have given the
+//! password lately. The others get a 401 `recent_login_required` (RFC 9470); a refresh does not
+//! help.
 //!
 //! ```
 //! use axum::{Router, routing::post};
@@ -123,7 +142,8 @@
 //! use countersign::{Auth, require};
 //!
 //! fn app(auth: &Auth) -> Router {
-//!     let dangerous = Router::new().route("/transfer", post(|| async { "Done." }).layer(require(RecentLogin(5))));
+//!     let dangerous = Router::new()
+//!         .route("/transfer", post(|| async { "Done." }).layer(require(RecentLogin(5))));
 //!     auth.protect(dangerous).merge(auth.routes())
 //! }
 //! ```
@@ -140,15 +160,19 @@
 //!
 //! impl Events for Warnings {
 //!     fn on_theft(&self, event: &Event<'_>) {
-//!         let _ = self.0.send(format!("the session {:?} was stolen; last seen at {}", event.session, event.ip));
+//!         let _ = self.0.send(format!(
+//!             "the session {:?} was stolen; last seen at {}",
+//!             event.session, event.ip
+//!         ));
 //!     }
 //! }
 //! ```
 //!
 //! # Testing
 //!
-//! A test of your routes needs no network, no hashing and no waiting: [`Auth::log_in`] begins a session without a password, a [`ManualClock`](clock::ManualClock) moves when it
-//! is told to, and the router is asked as a tower service.
+//! A test of your routes needs no network, no hashing and no waiting: [`Auth::log_in`] begins a
+//! session without a password, a [`ManualClock`](clock::ManualClock) moves when it is told to, and
+//! the router is asked as a tower service.
 //!
 //! ```
 //! # use axum::{Router, body::Body, extract::Request, routing::get};
@@ -174,7 +198,12 @@
 //! let app: Router = auth.protect(Router::new().route("/hello", get(|| async { "Hello." })));
 //!
 //! let login = auth.log_in(ada.id, Transport::Body, &Peer::local()).await.unwrap();
-//! let hello = || Request::get("/hello").header("authorization", format!("Bearer {}", login.access_token())).body(Body::empty()).unwrap();
+//! let hello = || {
+//!     Request::get("/hello")
+//!         .header("authorization", format!("Bearer {}", login.access_token()))
+//!         .body(Body::empty())
+//!         .unwrap()
+//! };
 //! assert_eq!(app.clone().oneshot(hello()).await.unwrap().status(), 200);
 //! clock.advance(Duration::from_secs(300));
 //! assert_eq!(app.oneshot(hello()).await.unwrap().status(), 401); // the access token has expired
@@ -183,12 +212,15 @@
 //!
 //! # The parts
 //!
-//! [`password`], [`session`], [`token`], [`csrf`], [`device`] and [`throttle`] are pure mechanism: functions of their arguments, time and randomness included. [`store`] keeps what
-//! must be kept, and moves it from one database to another. Services that only verify tokens take the crate `countersign-verify`.
+//! [`password`], [`session`], [`token`], [`csrf`], [`device`] and [`throttle`] are pure mechanism:
+//! functions of their arguments, time and randomness included. [`store`] keeps what must be kept,
+//! and moves it from one database to another. Services that only verify tokens take the crate
+//! `countersign-verify`.
 //!
 //! # Features
 //!
-//! `axum` (on): [`Auth`], the endpoints, `protect`, the extractors; without it the parts alone. `sqlite` (on) and `postgres`: the stores.
+//! `axum` (on): [`Auth`], the endpoints, `protect`, the extractors; without it the parts alone.
+//! `sqlite` (on) and `postgres`: the stores.
 
 #![warn(clippy::unwrap_used)]
 

@@ -1,6 +1,7 @@
 //! The list of sessions that ended lately, signed, for resource servers in any language.
 //!
-//! A JWT of the type `rl+jwt` with `iss`, `iat`, `exp`, `cursor`, `kept`, `full` and `sids`: base64url of the session ids, 8 bytes each, big-endian.
+//! A JWT of the type `rl+jwt` with `iss`, `iat`, `exp`, `cursor`, `kept`, `full` and `sids`:
+//! base64url of the session ids, 8 bytes each, big-endian.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,7 +16,8 @@ use serde::Serialize;
 use crate::feed::Feed;
 use crate::token::{KeyError, KeyId, KeyRing};
 
-/// Signs the lists, and keeps those of the moment: many ask for the same ones, and they change seldom.
+/// Signs the lists, and keeps those of the moment: many ask for the same ones, and they change
+/// seldom.
 #[derive(Debug, Default)]
 pub(crate) struct RevocationList {
     kept: Mutex<Kept>,
@@ -28,7 +30,8 @@ struct Kept {
     lists: HashMap<Option<u64>, Arc<Built>>,
 }
 
-/// A list that is signed once, by the first who needs it; the others wait for it, and nobody else does.
+/// A list that is signed once, by the first who needs it; the others wait for it, and nobody else
+/// does.
 type Built = OnceLock<Result<Bytes, KeyError>>;
 
 /// What makes every list another: news, the key that signs, and time, so that `exp` never runs out.
@@ -50,12 +53,19 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// What is new after `since`; everything where nothing is said, or where what is said is not known (any more).
+    /// What is new after `since`; everything where nothing is said, or where what is said is not
+    /// known (any more).
     pub(crate) fn new(feed: &Feed, ring: &KeyRing, since: Option<&str>, now: Timestamp) -> Self {
         let signer = ring.signer(now);
         let ended = feed.ended();
-        let since = since.and_then(|place| ended.number(place)).filter(|since| ended.complete_after <= *since && *since <= ended.newest);
-        let edition = Edition { newest: ended.newest, signer, half_minute: seconds(now) / SIGNED_ANEW_SECONDS };
+        let since = since
+            .and_then(|place| ended.number(place))
+            .filter(|since| ended.complete_after <= *since && *since <= ended.newest);
+        let edition = Edition {
+            newest: ended.newest,
+            signer,
+            half_minute: seconds(now) / SIGNED_ANEW_SECONDS,
+        };
         Self { edition, since, cursor: ended.place(ended.newest), now }
     }
 
@@ -69,9 +79,20 @@ impl Asked {
 
 impl RevocationList {
     /// The list, signed: made now, or by somebody who asked for the same before.
-    pub(crate) fn sign(&self, asked: &Asked, feed: &Feed, ring: &KeyRing, issuer: &str, kept: Duration) -> Result<Bytes, KeyError> {
+    pub(crate) fn sign(
+        &self,
+        asked: &Asked,
+        feed: &Feed,
+        ring: &KeyRing,
+        issuer: &str,
+        kept: Duration,
+    ) -> Result<Bytes, KeyError> {
         let built = self.built(asked);
-        built.get_or_init(|| Ok(ring.sign(TYPE, &List::collect(asked, feed, issuer, kept), asked.now)?.into())).clone()
+        built
+            .get_or_init(|| {
+                Ok(ring.sign(TYPE, &List::collect(asked, feed, issuer, kept), asked.now)?.into())
+            })
+            .clone()
     }
 
     fn built(&self, asked: &Asked) -> Arc<Built> {
@@ -93,7 +114,8 @@ struct List<'a> {
     kept: u64,
     full: bool,
     sids: String,
-    /// Only access tokens issued after this are good: so many sessions ended at once that they are not listed.
+    /// Only access tokens issued after this are good: so many sessions ended at once that they are
+    /// not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_after: Option<u64>,
 }
@@ -156,7 +178,10 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            let (secrets, now) = (Secrets::from_text(&"a".repeat(32)).unwrap(), Timestamp::UNIX_EPOCH + 1_000.hours());
+            let (secrets, now) = (
+                Secrets::from_text(&"a".repeat(32)).unwrap(),
+                Timestamp::UNIX_EPOCH + 1_000.hours(),
+            );
             let ring = KeyRing::new(&[Self::key(&secrets, now)], &secrets, now).unwrap();
             Self {
                 list: RevocationList::default(),
@@ -178,12 +203,18 @@ mod tests {
 
         fn ask(&self, since: Option<&str>) -> (String, Bytes) {
             let asked = Asked::new(&self.feed, &self.ring, since, self.now);
-            (asked.tag(), self.list.sign(&asked, &self.feed, &self.ring, "us", Duration::from_secs(360)).unwrap())
+            (
+                asked.tag(),
+                self.list
+                    .sign(&asked, &self.feed, &self.ring, "us", Duration::from_secs(360))
+                    .unwrap(),
+            )
         }
     }
 
     fn read(token: &Bytes) -> (Value, Value) {
-        let mut parts = token.split(|byte| *byte == b'.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+        let mut parts =
+            token.split(|byte| *byte == b'.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
         let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
         (next(), next())
     }

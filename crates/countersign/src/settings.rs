@@ -3,7 +3,8 @@
 //! ```
 //! use countersign::Settings;
 //!
-//! let settings = Settings { public_url: "https://app.example.com".parse().unwrap(), ..Settings::default() };
+//! let settings =
+//!     Settings { public_url: "https://app.example.com".parse().unwrap(), ..Settings::default() };
 //! assert_eq!(settings.check().unwrap().issuer, "https://app.example.com");
 //! ```
 
@@ -26,12 +27,16 @@ use crate::token::{Algorithm, ExtraClaim};
 /// use countersign::Settings;
 ///
 /// let settings = Settings::default();
-/// assert_eq!((settings.base_path.as_str(), settings.access_lifetime), ("/accounts", Duration::from_secs(300)));
+/// assert_eq!(
+///     (settings.base_path.as_str(), settings.access_lifetime),
+///     ("/accounts", Duration::from_secs(300))
+/// );
 /// assert_eq!(settings.session_idle, Duration::from_secs(7 * 86_400));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where clients find this server: decides the issuer, the names of cookies and whether they are `Secure`.
+    /// Where clients find this server: decides the issuer, the names of cookies and whether they
+    /// are `Secure`.
     pub public_url: Url,
     /// The path that the endpoints stand under, `/accounts` unless chosen otherwise.
     pub base_path: String,
@@ -39,10 +44,13 @@ pub struct Settings {
     pub issuer: Option<String>,
     /// The claim `aud`; none unless chosen, so that verifiers need no setting.
     pub audience: Option<String>,
-    /// Which of several `Auth` on one store this is: a refresh token is good at the one that issued it, and at no other.
+    /// Which of several `Auth` on one store this is: a refresh token is good at the one that issued
+    /// it, and at no other.
     ///
-    /// The issuer, with the audience if there is one, unless chosen; refresh tokens that an earlier version issued are then good too. Empty for the only `Auth` of its store, whose
-    /// tokens are then good whatever its issuer becomes: so the binary has it. A changed name ends nothing, but clients have to log in again.
+    /// The issuer, with the audience if there is one, unless chosen; refresh tokens that an earlier
+    /// version issued are then good too. Empty for the only `Auth` of its store, whose tokens are
+    /// then good whatever its issuer becomes: so the binary has it. A changed name ends nothing,
+    /// but clients have to log in again.
     pub instance: Option<String>,
     /// What access tokens are signed with.
     pub signing_algorithm: Algorithm,
@@ -52,11 +60,13 @@ pub struct Settings {
     pub session_idle: Duration,
     /// How long a session lives at most: 30 days.
     pub session_absolute: Duration,
-    /// How many live sessions a user may have: 100; of more the oldest end. 1 for one at a time, 0 for no limit.
+    /// How many live sessions a user may have: 100; of more the oldest end. 1 for one at a time, 0
+    /// for no limit.
     pub sessions_per_user: u32,
     /// How far apart two requests of one honest client may be: 30 seconds, at most 5 minutes.
     pub race_window: Duration,
-    /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`, `https://*.example.com`.
+    /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`,
+    /// `https://*.example.com`.
     pub allow_origins: Vec<String>,
     /// The origins of packaged apps that may ask for the native transport: `capacitor://localhost`.
     pub native_origins: Vec<String>,
@@ -66,12 +76,14 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// What access tokens say beyond the usual.
     pub extra_claims: Vec<ExtraClaim>,
-    /// How many bytes the access tokens that were verified may take in memory: 64 MiB, some 50,000 tokens without extra claims. One that is not remembered is verified again,
-    /// for some tens of microseconds. The users behind them are remembered besides, 65,536 at most.
+    /// How many bytes the access tokens that were verified may take in memory: 64 MiB, some 50,000
+    /// tokens without extra claims. One that is not remembered is verified again, for some tens of
+    /// microseconds. The users behind them are remembered besides, 65,536 at most.
     pub token_cache_bytes: usize,
     /// How long a client may take to send a body: 10 seconds.
     pub body_timeout: Duration,
-    /// How long this process may go on without hearing from the store what changed: 1 minute, at least 1 second.
+    /// How long this process may go on without hearing from the store what changed: 1 minute, at
+    /// least 1 second.
     pub max_staleness: Duration,
     /// What it does after that.
     pub when_stale: WhenStale,
@@ -122,15 +134,22 @@ impl Settings {
     /// ```
     /// use countersign::{Settings, SettingsError};
     ///
-    /// let settings = Settings { access_lifetime: std::time::Duration::ZERO, ..Settings::default() };
+    /// let settings =
+    ///     Settings { access_lifetime: std::time::Duration::ZERO, ..Settings::default() };
     /// assert!(settings.check().is_err());
     /// ```
     pub fn check(&self) -> Result<Checked, SettingsError> {
-        let public_origin = Origin::of(&self.public_url).map_err(|error| SettingsError::PublicUrl(error.to_string()))?;
+        let public_origin = Origin::of(&self.public_url)
+            .map_err(|error| SettingsError::PublicUrl(error.to_string()))?;
         if !matches!(self.public_url.scheme(), "http" | "https") {
-            return Err(SettingsError::PublicUrl("it must begin with http:// or https://".to_owned()));
+            return Err(SettingsError::PublicUrl(
+                "it must begin with http:// or https://".to_owned(),
+            ));
         }
-        if !self.public_url.username().is_empty() || self.public_url.query().is_some() || self.public_url.fragment().is_some() {
+        if !self.public_url.username().is_empty()
+            || self.public_url.query().is_some()
+            || self.public_url.fragment().is_some()
+        {
             return Err(SettingsError::PublicUrl("leave out user, query and fragment".to_owned()));
         }
         let path_is_good = self.base_path.starts_with('/')
@@ -159,8 +178,10 @@ impl Settings {
         if self.access_lifetime > self.session_idle {
             return Err(SettingsError::AccessBeyondIdle);
         }
-        let origins =
-            |name, list: &[String]| Origins::parse(list.iter().map(String::as_str)).map_err(|error| SettingsError::Origin { name, error });
+        let origins = |name, list: &[String]| {
+            Origins::parse(list.iter().map(String::as_str))
+                .map_err(|error| SettingsError::Origin { name, error })
+        };
         self.hash.validate().map_err(|error| SettingsError::Hash(error.to_string()))?;
         Ok(Checked {
             issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
@@ -172,7 +193,8 @@ impl Settings {
     }
 }
 
-/// What a process does when it has not heard from the store for longer than it may: sessions may have been ended that it knows nothing of.
+/// What a process does when it has not heard from the store for longer than it may: sessions may
+/// have been ended that it knows nothing of.
 ///
 /// ```
 /// use countersign::settings::WhenStale;
@@ -251,7 +273,10 @@ pub enum SettingsError {
     #[error("public_url is not usable: {0}")]
     PublicUrl(String),
     /// Not a path.
-    #[error("base_path must begin with a slash, not end with one, and hold letters, digits, `-`, `_`, `.` and `~` only, like `/accounts`")]
+    #[error(
+        "base_path must begin with a slash, not end with one, and hold letters, digits, `-`, `_`, \
+         `.` and `~` only, like `/accounts`"
+    )]
     BasePath,
     /// Too short or too long.
     #[error("{name} must be between {least} and {most} seconds")]
@@ -267,7 +292,9 @@ pub enum SettingsError {
     #[error("session_idle is longer than session_absolute; raise the latter or lower the former")]
     IdleBeyondAbsolute,
     /// An access token that outlives its session.
-    #[error("access_lifetime is longer than session_idle; access tokens are meant to live for minutes")]
+    #[error(
+        "access_lifetime is longer than session_idle; access tokens are meant to live for minutes"
+    )]
     AccessBeyondIdle,
     /// Not an origin.
     #[error("{name}: {error}")]

@@ -40,7 +40,11 @@ pub(crate) async fn kept_up<F: Future<Output = ()>>(name: &'static str, work: im
 }
 
 #[cfg(feature = "axum")]
-async fn begun_again<F: Future<Output = ()>>(name: &'static str, after: Duration, work: impl Fn() -> F) {
+async fn begun_again<F: Future<Output = ()>>(
+    name: &'static str,
+    after: Duration,
+    work: impl Fn() -> F,
+) {
     while caught_async(work()).await.is_err() {
         let _ = caught(|| tracing::error!(task = name, "a task panicked; it begins again"));
         tokio::time::sleep(after).await;

@@ -60,7 +60,8 @@ class Revocations:
                     self.poll()
                 except Exception as error:  # whatever it was, the next second may be better
                     logging.getLogger("django").warning("no list of the ended sessions: %s", error)
-            # A list is good for two minutes. Without a good one nobody is let in: better than to let in who has logged out.
+            # A list is good for two minutes. Without a good one nobody is let in: better than to
+            # let in who has logged out.
             if time.time() > self.good_until + LEEWAY:
                 raise ListUnavailable
             return sid in self.ended
@@ -100,6 +101,7 @@ class ListUnavailable(APIException):
 LEEWAY = settings.SIMPLE_JWT["LEEWAY"]
 REVOCATIONS = Revocations()
 
-# simplejwt's own client keeps the keys for five minutes and looks for an unknown one every half minute at most; no setting changes that.
+# simplejwt's own client keeps the keys for five minutes and looks for an unknown one every half
+# minute at most; no setting changes that.
 KEYS = jwt.PyJWKClient(settings.SIMPLE_JWT["JWK_URL"], lifespan=60, timeout=5, cooldown_duration=1)
 token_backend.jwks_client = KEYS

@@ -1,4 +1,5 @@
-// An Express service that takes Countersign's access tokens: no call for a request, and a logout is felt within two seconds.
+// An Express service that takes Countersign's access tokens: no call for a request, and a logout is
+// felt within two seconds.
 //
 //     npm ci && AUTH_URL=http://localhost:8000 PORT=9000 node app.mjs
 
@@ -10,12 +11,14 @@ import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 // Node 18 keeps it elsewhere; from 20 on it is there.
 globalThis.crypto ??= webcrypto
 
-// Where Countersign is reached from here; what its tokens say in `iss`, where that differs; and `aud`, if it is configured to say one.
+// Where Countersign is reached from here; what its tokens say in `iss`, where that differs; and
+// `aud`, if it is configured to say one.
 const url = process.env.AUTH_URL ?? 'http://localhost:8000'
 const issuer = process.env.AUTH_ISSUER ?? new URL(url).origin
 const audience = process.env.AUTH_AUDIENCE
 
-// Never a list that mixes these with HS256: a public key would then do as a secret. The tolerance is for the clocks of two machines, in seconds.
+// Never a list that mixes these with HS256: a public key would then do as a secret. The tolerance
+// is for the clocks of two machines, in seconds.
 const rules = { issuer, algorithms: ['EdDSA', 'ES256', 'RS256'], clockTolerance: 5 }
 
 // Anybody can invent a key id, so an unknown one is looked up once a second at most.
@@ -68,7 +71,8 @@ async function signedIn(request, response, next) {
     if (isOurs(error)) return unavailable(response, 'the keys cannot be had')
     return unauthorized(response, 'the access token is not good', 'Bearer error="invalid_token"')
   }
-  // A list is good for two minutes. Without a good one nobody is let in: better than to let in who has logged out.
+  // A list is good for two minutes. Without a good one nobody is let in: better than to let in who
+  // has logged out.
   if (Date.now() / 1000 > revocations.goodUntil) return unavailable(response, 'the list of the ended sessions cannot be had')
   if (revocations.ended.has(request.claims.sid)) return unauthorized(response, 'the session has ended', 'Bearer error="invalid_token"')
   next()

@@ -19,7 +19,8 @@ import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-# Where Countersign is reached from here; what its tokens say in `iss`, where that differs; and `aud`, if it is configured to say one.
+# Where Countersign is reached from here; what its tokens say in `iss`, where that differs; and
+# `aud`, if it is configured to say one.
 AUTH_URL = os.environ.get("AUTH_URL", "http://localhost:8000").rstrip("/")
 ISSUER = os.environ.get("AUTH_ISSUER", AUTH_URL)
 AUDIENCE = os.environ.get("AUTH_AUDIENCE")
@@ -84,7 +85,8 @@ class Revocations:
         self.cursor, self.tag, self.good_until = news["cursor"], tag, news["exp"]
 
     def has(self, sid):
-        # A list is good for two minutes. Without a good one nobody is let in: better than to let in who has logged out.
+        # A list is good for two minutes. Without a good one nobody is let in: better than to let in
+        # who has logged out.
         if time.time() > self.good_until + LEEWAY:
             raise HTTPException(503, "the list of the ended sessions cannot be had", {"Retry-After": "5"})
         return sid in self.ended

@@ -1,4 +1,5 @@
-// A single-page app on another origin than its API: everything that it has to do about sessions is in this file.
+// A single-page app on another origin than its API: everything that it has to do about sessions is
+// in this file.
 import { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { createClient } from '@countersign/client';

@@ -1,4 +1,5 @@
-// Takes the pictures of docs/admin.md: list, edit, session, audit log and dashboard, light and dark, in the real Chromium.
+// Takes the pictures of docs/admin.md: list, edit, session, audit log and dashboard, light and
+// dark, in the real Chromium.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-//! `/admin/users/ID/access`: a user's groups and permissions, and what they come to, with where each comes from.
+//! `/admin/users/ID/access`: a user's groups and permissions, and what they come to, with where
+//! each comes from.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,12 @@ use super::user_add::own_password;
 use super::user_edit::{fingerprint, record, seen};
 use super::{Admin, Answer};
 
-pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+    Path(id): Path<String>,
+) -> Answer {
     staff.needs(Permit::ViewUser)?;
     let record = record(&admin, &id).await?;
     let grants = record.grants.clone();
@@ -27,27 +33,46 @@ pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query):
     Ok(page(StatusCode::OK, &template))
 }
 
-pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn save(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     let staff = &posted.staff;
     staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
-        return Err(Fault::forbidden("This user is staff or a superuser, whom only a superuser may change."));
+        return Err(Fault::forbidden(
+            "This user is staff or a superuser, whom only a superuser may change.",
+        ));
     }
-    let wanted = Grants { groups: posted.form.numbers("groups")?, permissions: posted.form.numbers("permissions")? };
+    let wanted = Grants {
+        groups: posted.form.numbers("groups")?,
+        permissions: posted.form.numbers("permissions")?,
+    };
     let permissions = admin.store.permissions().await?;
-    if let Some(id) = wanted.permissions.iter().find(|id| permissions.iter().all(|row| row.id != **id)) {
+    if let Some(id) =
+        wanted.permissions.iter().find(|id| permissions.iter().all(|row| row.id != **id))
+    {
         return Err(Fault::gone(&format!("There is no permission {id}, and nothing was changed.")));
     }
-    if let Some(row) = not_to_give(&staff.user, &record.grants.permissions, &wanted.permissions, &permissions) {
-        return Err(Fault::forbidden(format!("You have not got {} yourself, so you may not give it. Nothing was changed.", name_of(row))));
+    if let Some(row) =
+        not_to_give(&staff.user, &record.grants.permissions, &wanted.permissions, &permissions)
+    {
+        return Err(Fault::forbidden(format!(
+            "You have not got {} yourself, so you may not give it. Nothing was changed.",
+            name_of(row)
+        )));
     }
     for id in wanted.groups.iter().filter(|id| !record.grants.groups.contains(id)) {
         let group = admin.store.group_record(*id).await?;
-        let group = group.ok_or_else(|| Fault::gone("One of the groups is not there any more, and nothing was changed."))?;
+        let group = group.ok_or_else(|| {
+            Fault::gone("One of the groups is not there any more, and nothing was changed.")
+        })?;
         if !may_give_group(&staff.user, &group.name) {
             return Err(Fault::forbidden(format!(
-                "You are not in the group {} yourself, so you may not put others into it. Nothing was changed.",
+                "You are not in the group {} yourself, so you may not put others into it. Nothing \
+                 was changed.",
                 group.name
             )));
         }
@@ -63,27 +88,43 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
     }
     posted.confirm(&admin).await?;
     let edit = with_grants(&record.user, wanted.clone())?;
-    match posted.operator(&admin).who(may_edit).edit_user(record.user.id, &edit, fingerprint(&posted.form)?).await {
+    match posted
+        .operator(&admin)
+        .who(may_edit)
+        .edit_user(record.user.id, &edit, fingerprint(&posted.form)?)
+        .await
+    {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/access?said=access")))
         }
         Err(AdminError::Stale) => {
-            let now = admin.store.user_record(record.user.id).await?.ok_or_else(|| Fault::gone("There is no such user any more."))?;
-            Ok(page(StatusCode::CONFLICT, &Access::new(&admin, staff, &Form::default(), &now, &wanted, Some(&now.grants)).await?))
+            let now = admin
+                .store
+                .user_record(record.user.id)
+                .await?
+                .ok_or_else(|| Fault::gone("There is no such user any more."))?;
+            Ok(page(
+                StatusCode::CONFLICT,
+                &Access::new(&admin, staff, &Form::default(), &now, &wanted, Some(&now.grants))
+                    .await?,
+            ))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The same user with other groups and permissions. The fingerprint sees to it that the rest is what it was.
+/// The same user with other groups and permissions. The fingerprint sees to it that the rest is
+/// what it was.
 fn with_grants(user: &User, grants: Grants) -> Result<UserEdit, Fault> {
     let email = match user.email.as_str() {
         "" => None,
-        email => Some(
-            Email::parse(email)
-                .map_err(|_| Fault::conflict("The user's e-mail address would not be taken today. Correct it on the user's page first."))?,
-        ),
+        email => Some(Email::parse(email).map_err(|_| {
+            Fault::conflict(
+                "The user's e-mail address would not be taken today. \
+                    Correct it on the user's page first.",
+            )
+        })?),
     };
     Ok(UserEdit {
         username: None,
@@ -104,12 +145,31 @@ pub(super) fn name_of(row: &PermissionRow) -> String {
 }
 
 /// Boxes for every permission.
-pub(super) fn permission_picker(operator: &User, all: &[PermissionRow], had: &[i64], ticked: &[i64], find: &str) -> Picker {
+pub(super) fn permission_picker(
+    operator: &User,
+    all: &[PermissionRow],
+    had: &[i64],
+    ticked: &[i64],
+    find: &str,
+) -> Picker {
     let picks = all.iter().map(|row| {
-        let locked = !had.contains(&row.id) && not_to_give(operator, had, &[row.id], std::iter::once(row)).is_some();
-        Pick { id: row.id, text: name_of(row), note: row.text.name.clone(), ticked: ticked.contains(&row.id), locked }
+        let locked = !had.contains(&row.id)
+            && not_to_give(operator, had, &[row.id], std::iter::once(row)).is_some();
+        Pick {
+            id: row.id,
+            text: name_of(row),
+            note: row.text.name.clone(),
+            ticked: ticked.contains(&row.id),
+            locked,
+        }
     });
-    Picker::new("permissions", "Permissions", "There is no permission yet. Make one under Permissions.", picks.collect(), find)
+    Picker::new(
+        "permissions",
+        "Permissions",
+        "There is no permission yet. Make one under Permissions.",
+        picks.collect(),
+        find,
+    )
 }
 
 #[derive(Template)]
@@ -150,33 +210,69 @@ impl<'a> Access<'a> {
         for id in &record.grants.groups {
             if let Some(group) = admin.store.group_record(*id).await? {
                 for permission in &group.permissions {
-                    effective.entry(*permission).or_default().push(format!("the group {}", group.name));
+                    effective
+                        .entry(*permission)
+                        .or_default()
+                        .push(format!("the group {}", group.name));
                 }
                 groups.insert(group.id, group.name);
             }
         }
-        let effective = all.iter().filter_map(|row| Some((name_of(row), row.text.name.clone(), effective.get(&row.id)?.join(" and "))));
+        let effective = all.iter().filter_map(|row| {
+            Some((name_of(row), row.text.name.clone(), effective.get(&row.id)?.join(" and ")))
+        });
         let mut sorted: Vec<_> = groups.iter().collect();
         sorted.sort_by_key(|(_, name)| name.to_lowercase());
         let picks = sorted.into_iter().map(|(id, name)| {
             let locked = !record.grants.groups.contains(id) && !may_give_group(&staff.user, name);
-            Pick { id: *id, text: name.clone(), note: String::new(), ticked: ticked.groups.contains(id), locked }
+            Pick {
+                id: *id,
+                text: name.clone(),
+                note: String::new(),
+                ticked: ticked.groups.contains(id),
+                locked,
+            }
         });
         let in_words = |grants: &Grants| {
-            let mut names: Vec<String> =
-                grants.groups.iter().filter_map(|id| groups.get(id).map(|name| format!("the group {name}"))).collect();
-            names.extend(all.iter().filter(|row| grants.permissions.contains(&row.id)).map(name_of));
-            if names.is_empty() { "no group and no permission".to_owned() } else { names.join(", ") }
+            let mut names: Vec<String> = grants
+                .groups
+                .iter()
+                .filter_map(|id| groups.get(id).map(|name| format!("the group {name}")))
+                .collect();
+            names
+                .extend(all.iter().filter(|row| grants.permissions.contains(&row.id)).map(name_of));
+            if names.is_empty() {
+                "no group and no permission".to_owned()
+            } else {
+                names.join(", ")
+            }
         };
         let may_change = may_touch(&staff.user, &record.user, Permit::ChangeUser);
         Ok(Self {
-            frame: Frame::new(staff, "/admin/users/", format!("Access of {}", record.user.username)).saying(query),
+            frame: Frame::new(
+                staff,
+                "/admin/users/",
+                format!("Access of {}", record.user.username),
+            )
+            .saying(query),
             record,
             seen: seen(record.fingerprint),
             find: find.to_owned(),
             meanwhile: meanwhile.map(in_words),
-            groups: Picker::new("groups", "Groups", "There is no group yet. Make one under Groups.", picks.collect(), find),
-            permissions: permission_picker(&staff.user, &all, &record.grants.permissions, &ticked.permissions, find),
+            groups: Picker::new(
+                "groups",
+                "Groups",
+                "There is no group yet. Make one under Groups.",
+                picks.collect(),
+                find,
+            ),
+            permissions: permission_picker(
+                &staff.user,
+                &all,
+                &record.grants.permissions,
+                &ticked.permissions,
+                find,
+            ),
             effective: effective.collect(),
             own_password: (may_change && !staff.is_fresh(admin.clock.now())).then(own_password),
             may_change,

@@ -1,4 +1,5 @@
-//! `/admin/audit/`: who did what to whom, when, from where. Nothing on this site changes a line of it.
+//! `/admin/audit/`: who did what to whom, when, from where. Nothing on this site changes a line of
+//! it.
 
 use std::net::IpAddr;
 
@@ -22,10 +23,12 @@ use super::{Admin, Answer};
 
 pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
     staff.needs(Permit::ViewAuditEvent)?;
-    let search = AuditSearch { from: place(&query)?, limit: PAGE_ROWS, ..search(&admin, &query).await? };
+    let search =
+        AuditSearch { from: place(&query)?, limit: PAGE_ROWS, ..search(&admin, &query).await? };
     let page = admin.store.audit(&search).await?;
     let pager = Pager::new(&page, &query, "line", "lines");
-    let kinds = std::iter::once(("", "Everything")).chain(KINDS.iter().map(|(_, word, text, _)| (*word, *text)));
+    let kinds = std::iter::once(("", "Everything"))
+        .chain(KINDS.iter().map(|(_, word, text, _)| (*word, *text)));
     shown(&List {
         frame: Frame::new(&staff, "/admin/audit/", "Audit log"),
         kind: Choice::new(&query, "kind", "What", kinds),
@@ -49,12 +52,26 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
 pub(super) async fn search(admin: &Admin, query: &Form) -> Result<AuditSearch, Fault> {
     let kind = match query.text("kind") {
         "" => None,
-        word => Some(KINDS.iter().find(|(_, own, ..)| *own == word).map(|(kind, ..)| *kind).ok_or_else(unknown_choice)?),
+        word => Some(
+            KINDS
+                .iter()
+                .find(|(_, own, ..)| *own == word)
+                .map(|(kind, ..)| *kind)
+                .ok_or_else(unknown_choice)?,
+        ),
     };
-    let session =
-        filled(query, "session", |text| text.parse::<SessionId>().ok(), "A session is named by 16 digits and letters from a to f.")?;
-    let ip =
-        filled(query, "ip", |text| text.parse::<IpAddr>().ok(), "That is no network address. Write one such as 192.0.2.7 or 2001:db8::1.")?;
+    let session = filled(
+        query,
+        "session",
+        |text| text.parse::<SessionId>().ok(),
+        "A session is named by 16 digits and letters from a to f.",
+    )?;
+    let ip = filled(
+        query,
+        "ip",
+        |text| text.parse::<IpAddr>().ok(),
+        "That is no network address. Write one such as 192.0.2.7 or 2001:db8::1.",
+    )?;
     let day = "That is no date. Write one such as 2026-11-24.";
     let since = filled(query, "since", |text| start_of(text, 0), day)?;
     let until = filled(query, "until", |text| start_of(text, 1), day)?;
@@ -82,7 +99,11 @@ pub(super) struct Line {
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> Result<Vec<Line>, Fault> {
+pub(super) async fn lines(
+    admin: &Admin,
+    staff: &Staff,
+    rows: Vec<AuditRow>,
+) -> Result<Vec<Line>, Fault> {
     let mut names = Names::default();
     names.read(&*admin.store, users_in(&rows)).await?;
     let linked = may(&staff.user, Permit::ViewUser);
@@ -105,15 +126,26 @@ pub(super) async fn lines(admin: &Admin, staff: &Staff, rows: Vec<AuditRow>) -> 
 
 /// Who is mentioned in these rows.
 pub(super) fn users_in(rows: &[AuditRow]) -> Vec<UserId> {
-    rows.iter().flat_map(|row| [row.line.actor.as_ref().and_then(Who::user), row.line.user]).flatten().collect()
+    rows.iter()
+        .flat_map(|row| [row.line.actor.as_ref().and_then(Who::user), row.line.user])
+        .flatten()
+        .collect()
 }
 
 /// A kind in words; the database's own word for one that this program does not know.
 pub(super) fn told(kind: AuditKind, word: &str) -> String {
-    KINDS.iter().find(|(own, ..)| *own == kind).map_or_else(|| word.to_owned(), |(_, _, text, _)| (*text).to_owned())
+    KINDS
+        .iter()
+        .find(|(own, ..)| *own == kind)
+        .map_or_else(|| word.to_owned(), |(_, _, text, _)| (*text).to_owned())
 }
 
-fn filled<T>(query: &Form, name: &str, parse: impl Fn(&str) -> Option<T>, problem: &str) -> Result<Option<T>, Fault> {
+fn filled<T>(
+    query: &Form,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+    problem: &str,
+) -> Result<Option<T>, Fault> {
     match query.text(name).trim() {
         "" => Ok(None),
         text => parse(text).map(Some).ok_or_else(|| Fault::bad(problem)),

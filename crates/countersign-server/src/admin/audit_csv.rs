@@ -12,7 +12,11 @@ use super::person::Names;
 use super::rules::Permit;
 use super::{Admin, Answer};
 
-pub(super) async fn export(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(super) async fn export(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> Answer {
     staff.needs(Permit::ViewAuditEvent)?;
     let search = AuditSearch { limit: ROWS_AT_ONCE, ..search(&admin, &query).await? };
     Ok(download("audit.csv", Log { admin, search, names: Names::default() }))
@@ -25,7 +29,8 @@ struct Log {
 }
 
 impl Pages for Log {
-    const COLUMNS: &'static [&'static str] = &["line", "at", "what", "by_id", "by", "user_id", "user", "session", "ip", "detail"];
+    const COLUMNS: &'static [&'static str] =
+        &["line", "at", "what", "by_id", "by", "user_id", "user", "session", "ip", "detail"];
 
     async fn next(&mut self, text: &mut String) -> Result<bool, StoreError> {
         let page = self.admin.store.audit(&self.search).await?;
@@ -45,7 +50,9 @@ impl Log {
     fn cells(&self, row: &AuditRow) -> [String; 10] {
         let line = &row.line;
         let id = |id: Option<UserId>| id.map(|id| id.to_string()).unwrap_or_default();
-        let name = |id: Option<UserId>| id.and_then(|id| self.names.get(id)).unwrap_or_default().to_owned();
+        let name = |id: Option<UserId>| {
+            id.and_then(|id| self.names.get(id)).unwrap_or_default().to_owned()
+        };
         [
             row.id.to_string(),
             line.at.to_string(),

@@ -1,5 +1,6 @@
-//! `/admin/users/act`: one thing done to many users, to those that are ticked or to all that a search
-//! finds. Before the second, and before deleting, it shows whom it would be done to, and what goes.
+//! `/admin/users/act`: one thing done to many users, to those that are ticked or to all that a
+//! search finds. Before the second, and before deleting, it shows whom it would be done to, and
+//! what goes.
 
 use askama::Template;
 use axum::extract::State;
@@ -12,7 +13,9 @@ use super::field::Field;
 use super::forms::Form;
 use super::frame::{Frame, page, redirect, thousands};
 use super::gate::{Posted, Staff};
-use super::rules::{Permit, beyond, may_deactivate, may_delete, may_edit, may_end_sessions, may_touch};
+use super::rules::{
+    Permit, beyond, may_deactivate, may_delete, may_edit, may_end_sessions, may_touch,
+};
 use super::user_add::own_password;
 use super::users::search;
 use super::{Admin, Answer};
@@ -35,14 +38,18 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     let mut users = Vec::with_capacity(ids.len());
     for id in &ids {
         let user = admin.store.user_by_id(*id).await?;
-        users.push(user.ok_or_else(|| Fault::gone("One of the users is not there any more, and nothing was done."))?);
+        users.push(user.ok_or_else(|| {
+            Fault::gone("One of the users is not there any more, and nothing was done.")
+        })?);
     }
-    // Ending sessions takes nothing from anybody but a login; the rest is for superusers only where staff and superusers are concerned.
+    // Ending sessions takes nothing from anybody but a login; the rest is for superusers only where
+    // staff and superusers are concerned.
     if act != UserAct::EndSessions
         && let Some(above) = users.iter().find(|user| !may_touch(&staff.user, *user, permit))
     {
         return Err(Fault::forbidden(format!(
-            "{} is staff or a superuser, whom only a superuser may change. Nothing was done to anybody.",
+            "{} is staff or a superuser, whom only a superuser may change. Nothing was done to \
+             anybody.",
             above.username
         )));
     }
@@ -55,7 +62,9 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     }
     if act == UserAct::Delete || matches!(whom, Whom::Matching(_)) {
         // Whoever began to match meanwhile has not been seen: the page that asks comes again.
-        let is_sure = posted.form.ticked("sure") && (matches!(whom, Whom::Ticked(_)) || posted.form.text("many") == ids.len().to_string());
+        let is_sure = posted.form.ticked("sure")
+            && (matches!(whom, Whom::Ticked(_))
+                || posted.form.text("many") == ids.len().to_string());
         if !is_sure {
             let sure = Sure::new(&admin, &posted, act, &whom, users).await?;
             return Ok(page(StatusCode::OK, &sure));
@@ -71,7 +80,8 @@ pub(super) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
             Err(error) => {
                 admin.auth.catch_up().await?;
                 return Err(Fault::broke_off(format!(
-                    "It was done to the first {} of {} users, and then stopped: {error}. Those who still match are on the list.",
+                    "It was done to the first {} of {} users, and then stopped: {error}. Those who \
+                     still match are on the list.",
                     thousands(done),
                     thousands(ids.len() as u64),
                 )));
@@ -110,20 +120,26 @@ impl Whom {
 /// The ids of all that a search finds.
 async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<UserId>, Fault> {
     staff.needs(Permit::ViewUser)?;
-    let mut search = UserSearch { from: None, limit: READ_AT_ONCE, ..search(query, admin.clock.now())? };
+    let mut search =
+        UserSearch { from: None, limit: READ_AT_ONCE, ..search(query, admin.clock.now())? };
     let mut ids = Vec::new();
     loop {
         let found = admin.store.find_users(&search).await?;
         ids.extend(found.rows.iter().map(|user| user.id));
         if ids.len() > MATCHING_AT_ONCE {
             return Err(Fault::bad(format!(
-                "More than {} users match, which is the most that one act takes. Narrow the search. Nothing was done.",
+                "More than {} users match, which is the most that one act takes. Narrow the \
+                 search. Nothing was done.",
                 thousands(MATCHING_AT_ONCE as u64)
             )));
         }
         match found.next {
             Some(next) => search.from = Some(next),
-            None if ids.is_empty() => return Err(Fault::bad("Nobody matches the search any more, and nothing was done.")),
+            None if ids.is_empty() => {
+                return Err(Fault::bad(
+                    "Nobody matches the search any more, and nothing was done.",
+                ));
+            }
             None => return Ok(ids),
         }
     }
@@ -131,12 +147,22 @@ async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<User
 
 /// What goes with them, in words.
 fn told(goes: WhatGoes) -> Vec<String> {
-    let so_many = |n: u64, one: &str, several: &str| format!("{} {}", thousands(n), if n == 1 { one } else { several });
+    let so_many = |n: u64, one: &str, several: &str| {
+        format!("{} {}", thousands(n), if n == 1 { one } else { several })
+    };
     vec![
         so_many(goes.users, "user", "users"),
-        so_many(goes.sessions, "live session, which ends at once", "live sessions, which end at once"),
+        so_many(
+            goes.sessions,
+            "live session, which ends at once",
+            "live sessions, which end at once",
+        ),
         so_many(goes.memberships, "membership in a group", "memberships in groups"),
-        so_many(goes.permissions, "permission given to a user alone", "permissions given to users alone"),
+        so_many(
+            goes.permissions,
+            "permission given to a user alone",
+            "permissions given to users alone",
+        ),
     ]
 }
 
@@ -157,11 +183,18 @@ struct Sure {
 }
 
 impl Sure {
-    async fn new(admin: &Admin, posted: &Posted, act: UserAct, whom: &Whom, users: Vec<User>) -> Result<Self, Fault> {
+    async fn new(
+        admin: &Admin,
+        posted: &Posted,
+        act: UserAct,
+        whom: &Whom,
+        users: Vec<User>,
+    ) -> Result<Self, Fault> {
         let (staff, now, many) = (&posted.staff, admin.clock.now(), users.len());
         let is_delete = act == UserAct::Delete;
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-        let goes = if is_delete { told(admin.store.what_goes_with(&ids, now).await?) } else { Vec::new() };
+        let goes =
+            if is_delete { told(admin.store.what_goes_with(&ids, now).await?) } else { Vec::new() };
         let title = match act {
             UserAct::Activate => "Activate these users?",
             UserAct::Deactivate => "Deactivate these users, and end their sessions?",

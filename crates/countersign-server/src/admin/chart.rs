@@ -38,12 +38,15 @@ impl Chart {
 
 fn svg(title: &str, total: &str, bars: &[Bar]) -> String {
     let top = ceiling(bars.iter().map(|bar| bar.value).max().unwrap_or(0));
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {total}\">");
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: {total}\">"
+    );
     for (share, value) in [(0, top), (1, top / 2), (2, 0)] {
         let y = TOP + PLOT * share / 2;
         let _ = write!(
             svg,
-            "<path class=\"grid\" d=\"M{LEFT} {y}.5H{WIDTH}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"grid\" d=\"M{LEFT} {y}.5H{WIDTH}\"/><text x=\"{}\" y=\"{}\" \
+             text-anchor=\"end\">{}</text>",
             LEFT - 6,
             y + 4,
             short(value)
@@ -51,12 +54,14 @@ fn svg(title: &str, total: &str, bars: &[Bar]) -> String {
     }
     let step = (WIDTH - LEFT) as f64 / bars.len().max(1) as f64;
     for (i, bar) in bars.iter().enumerate() {
-        let (x, height) = (LEFT as f64 + step * i as f64, PLOT as f64 * bar.value as f64 / top as f64);
+        let (x, height) =
+            (LEFT as f64 + step * i as f64, PLOT as f64 * bar.value as f64 / top as f64);
         // What happened at all is seen, be it ever so little.
         let height = if bar.value > 0 { height.max(1.5) } else { 0.0 };
         let _ = write!(
             svg,
-            "<rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{}: {}</title></rect>",
+            "<rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
+             height=\"{height:.1}\"><title>{}: {}</title></rect>",
             x + step * 0.12,
             (TOP + PLOT) as f64 - height,
             step * 0.76,
@@ -68,7 +73,8 @@ fn svg(title: &str, total: &str, bars: &[Bar]) -> String {
         let y = TOP + PLOT + 16;
         let _ = write!(
             svg,
-            "<text x=\"{LEFT}\" y=\"{y}\">{}</text><text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{}</text>",
+            "<text x=\"{LEFT}\" y=\"{y}\">{}</text><text x=\"{WIDTH}\" y=\"{y}\" \
+             text-anchor=\"end\">{}</text>",
             first.label, last.label
         );
     }
@@ -112,14 +118,24 @@ mod tests {
 
     #[test]
     fn the_highest_bar_has_room_and_the_axis_easy_numbers() {
-        for (most, top) in [(0, 2), (1, 2), (3, 4), (5, 10), (11, 20), (41, 100), (1_001, 2_000), (u64::MAX, u64::MAX)] {
+        for (most, top) in [
+            (0, 2),
+            (1, 2),
+            (3, 4),
+            (5, 10),
+            (11, 20),
+            (41, 100),
+            (1_001, 2_000),
+            (u64::MAX, u64::MAX),
+        ] {
             assert_eq!(ceiling(most), top, "{most}");
         }
     }
 
     #[test]
     fn a_bar_says_what_it_stands_for_and_a_small_one_is_seen() {
-        let bars = [("00:00", 0), ("01:00", 1), ("02:00", 100_000)].map(|(label, value)| Bar { label: label.to_owned(), value });
+        let bars = [("00:00", 0), ("01:00", 1), ("02:00", 100_000)]
+            .map(|(label, value)| Bar { label: label.to_owned(), value });
         let svg = Chart::new("Logins", "100,001".to_owned(), &bars).svg;
         assert!(svg.contains("height=\"0.0\"><title>00:00: 0</title>"), "{svg}");
         assert!(svg.contains("height=\"1.5\"><title>01:00: 1</title>"), "{svg}");

@@ -11,7 +11,8 @@ pub(super) trait Pages: Send + 'static {
     /// The names of the columns.
     const COLUMNS: &'static [&'static str];
 
-    /// The lines of the next page, each of its cells by [`push_line`], and whether there is another.
+    /// The lines of the next page, each of its cells by [`push_line`], and whether there is
+    /// another.
     fn next(&mut self, text: &mut String) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
@@ -61,7 +62,8 @@ pub(super) fn push_line(text: &mut String, cells: &[impl AsRef<str>]) {
     text.push_str("\r\n");
 }
 
-/// A cell in quotes. One that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection).
+/// A cell in quotes. One that a spreadsheet would take for a formula gets an apostrophe before it
+/// (OWASP, CSV injection).
 fn push_cell(text: &mut String, cell: &str) {
     text.push('"');
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
@@ -90,7 +92,10 @@ mod tests {
     fn no_cell_is_a_formula_and_quotes_stay_inside() {
         assert_eq!(cell("plain, \"quoted\"\nand broken"), "\"plain, \"\"quoted\"\"\nand broken\"");
         for start in ["=", "+", "-", "@", "\t", "\r"] {
-            assert_eq!(cell(&format!("{start}HYPERLINK(\"x\")")), format!("\"'{start}HYPERLINK(\"\"x\"\")\""));
+            assert_eq!(
+                cell(&format!("{start}HYPERLINK(\"x\")")),
+                format!("\"'{start}HYPERLINK(\"\"x\"\")\"")
+            );
         }
         assert_eq!(cell(""), "\"\"");
         assert_eq!(cell("a=b"), "\"a=b\"");

@@ -1,4 +1,5 @@
-//! `/admin/`: how it goes. What happened over the last day, week or month; keys, versions and sizes; and what `countersign check` would complain about.
+//! `/admin/`: how it goes. What happened over the last day, week or month; keys, versions and
+//! sizes; and what `countersign check` would complain about.
 
 use std::collections::HashMap;
 
@@ -19,14 +20,25 @@ use crate::command::check::{Verdict, look};
 use crate::operate::keys::KeyState;
 use crate::record::hour;
 
-pub(super) async fn dashboard(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(super) async fn dashboard(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> Answer {
     let word = query.text("span");
-    let span = SPANS.iter().find(|span| span.word == word || word.is_empty()).ok_or_else(unknown_choice)?;
+    let span = SPANS
+        .iter()
+        .find(|span| span.word == word || word.is_empty())
+        .ok_or_else(unknown_choice)?;
     let now = admin.clock.now();
-    let sees_counts = may(&staff.user, Permit::ViewSession) || may(&staff.user, Permit::ViewAuditEvent);
+    let sees_counts =
+        may(&staff.user, Permit::ViewSession) || may(&staff.user, Permit::ViewAuditEvent);
     let charts = if sees_counts { charts(&admin, &staff, span, now).await? } else { Vec::new() };
     let keys = if may(&staff.user, Permit::ViewKey) {
-        rows(&admin.store.keys().await?, now).into_iter().filter(|row| row.state != KeyState::Retired).collect()
+        rows(&admin.store.keys().await?, now)
+            .into_iter()
+            .filter(|row| row.state != KeyState::Retired)
+            .collect()
     } else {
         Vec::new()
     };
@@ -41,7 +53,12 @@ pub(super) async fn dashboard(State(admin): State<Admin>, staff: Staff, Query(qu
     })
 }
 
-async fn charts(admin: &Admin, staff: &Staff, span: &Span, now: Timestamp) -> Result<Vec<Chart>, Fault> {
+async fn charts(
+    admin: &Admin,
+    staff: &Staff,
+    span: &Span,
+    now: Timestamp,
+) -> Result<Vec<Chart>, Fault> {
     let step = i64::from(span.step_hours) * 3_600;
     let last = hour(now).as_second();
     // Bars end with the hour that runs, and a whole number of steps before it they begin.
@@ -54,11 +71,21 @@ async fn charts(admin: &Admin, staff: &Staff, span: &Span, now: Timestamp) -> Re
         *sum = if what == Counted::ActiveSessions { n.max(*sum) } else { sum.saturating_add(n) };
     }
     let labels: Vec<String> = (0..i64::from(span.bars))
-        .map(|i| Timestamp::from_second(first + i * step).unwrap_or(Timestamp::MIN).strftime(span.label).to_string())
+        .map(|i| {
+            Timestamp::from_second(first + i * step)
+                .unwrap_or(Timestamp::MIN)
+                .strftime(span.label)
+                .to_string()
+        })
         .collect();
     let chart = |(what, title, permit, href): (Counted, &'static str, Permit, &'static str)| {
-        let bars: Vec<Bar> =
-            (0..).zip(&labels).map(|(i, label)| Bar { label: label.clone(), value: sums.get(&(what, i)).copied().unwrap_or(0) }).collect();
+        let bars: Vec<Bar> = (0..)
+            .zip(&labels)
+            .map(|(i, label)| Bar {
+                label: label.clone(),
+                value: sums.get(&(what, i)).copied().unwrap_or(0),
+            })
+            .collect();
         let total = if what == Counted::ActiveSessions {
             format!("{} at most", thousands(bars.iter().map(|bar| bar.value).max().unwrap_or(0)))
         } else {
@@ -87,7 +114,12 @@ const SPANS: [Span; 3] = [
 /// What is counted, and where the things themselves are.
 const CHARTS: [(Counted, &str, Permit, &str); 5] = [
     (Counted::Login, "Sign-ins", Permit::ViewAuditEvent, "/admin/audit/?kind=login"),
-    (Counted::LoginFailed, "Failed sign-ins", Permit::ViewAuditEvent, "/admin/audit/?kind=login-failed"),
+    (
+        Counted::LoginFailed,
+        "Failed sign-ins",
+        Permit::ViewAuditEvent,
+        "/admin/audit/?kind=login-failed",
+    ),
     (Counted::ActiveSessions, "Live sessions", Permit::ViewSession, "/admin/sessions/?state=live"),
     (Counted::Refresh, "Refreshes", Permit::ViewSession, "/admin/sessions/"),
     (Counted::Theft, "Token thefts", Permit::ViewAuditEvent, "/admin/audit/?kind=theft"),
@@ -114,20 +146,34 @@ impl Inside {
             ("Version", env!("CARGO_PKG_VERSION").to_owned(), None),
             (
                 "This node runs since",
-                format!("{} ({})", admin.started.strftime("%Y-%m-%d %H:%M:%S"), super::keys::short(up.max(SignedDuration::ZERO))),
+                format!(
+                    "{} ({})",
+                    admin.started.strftime("%Y-%m-%d %H:%M:%S"),
+                    super::keys::short(up.max(SignedDuration::ZERO))
+                ),
                 None,
             ),
             ("Users", counted(sizes.users, "user", "users"), Some("/admin/users/")),
-            ("Sessions", counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too"), Some("/admin/sessions/")),
+            (
+                "Sessions",
+                counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too"),
+                Some("/admin/sessions/"),
+            ),
             ("Audit log", counted(sizes.audit, "line", "lines"), Some("/admin/audit/")),
             ("Database", bytes(sizes.bytes), None),
-            ("Passwords waiting to be hashed", format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue), None),
+            (
+                "Passwords waiting to be hashed",
+                format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue),
+                None,
+            ),
             ("Users in the cache", thousands(stats.users_cached as u64), None),
             ("Access tokens in the cache", thousands(stats.tokens_cached as u64), None),
         ];
         let fine = found.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count();
-        let complaints =
-            found.into_iter().filter(|(verdict, _)| *verdict != Verdict::Ok).map(|(verdict, what)| (verdict == Verdict::Fail, what));
+        let complaints = found
+            .into_iter()
+            .filter(|(verdict, _)| *verdict != Verdict::Ok)
+            .map(|(verdict, what)| (verdict == Verdict::Fail, what));
         Ok(Self { facts, complaints: complaints.collect(), fine })
     }
 }

@@ -58,10 +58,13 @@ impl Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::UsernameTaken => {
-                Self::conflict("Another user has this name, to the letter or in another case, or as e-mail address. Choose another one.")
-            }
-            StoreError::EmailTaken => Self::conflict("Another user has this address, or is called so. Choose another one."),
+            StoreError::UsernameTaken => Self::conflict(
+                "Another user has this name, to the letter or in another case, or as e-mail \
+                 address. Choose another one.",
+            ),
+            StoreError::EmailTaken => Self::conflict(
+                "Another user has this address, or is called so. Choose another one.",
+            ),
             StoreError::Unknown(_) => {
                 tracing::error!(%error, "the store did not say what it did");
                 Self::Unknown
@@ -78,15 +81,18 @@ impl From<AdminError> for Fault {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Stale => Self::conflict(
-                "It was changed meanwhile, and your change was not made. Go back, load the page again and look at what is new.",
+                "It was changed meanwhile, and your change was not made. Go back, load the page \
+                 again and look at what is new.",
             ),
             AdminError::Gone => Self::gone("It is not there any more."),
-            AdminError::LastSuperuser => {
-                Self::conflict("Nobody would be left who can do everything: there must be an active superuser. Make another one first.")
-            }
-            AdminError::NotAllowed => {
-                Self::forbidden("Your permissions, or those of the user, were changed meanwhile, and nothing was done.")
-            }
+            AdminError::LastSuperuser => Self::conflict(
+                "Nobody would be left who can do everything: there must be an active superuser. \
+                 Make another one first.",
+            ),
+            AdminError::NotAllowed => Self::forbidden(
+                "Your permissions, or those of the user, were changed meanwhile, and nothing was \
+                 done.",
+            ),
             AdminError::NameTaken => Self::conflict("Another has this name. Choose another one."),
             AdminError::Store(error) => error.into(),
             error => {
@@ -107,17 +113,24 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         match self {
             Self::SignedOut(next) => {
-                let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+                let query = url::form_urlencoded::Serializer::new(String::new())
+                    .append_pair("next", &next)
+                    .finish();
                 redirect(&format!("/admin/sign-in?{query}"))
             }
-            Self::Bad(status, title, detail) => page(status, &ErrorPage { status: status.as_u16(), title, detail: &detail }),
+            Self::Bad(status, title, detail) => {
+                page(status, &ErrorPage { status: status.as_u16(), title, detail: &detail })
+            }
             Self::Unavailable => not_now(
                 "Not now",
-                "The database or the password checker has too much to do, or is down. Nothing was changed. Try again in a moment; if it lasts, look at the server's log.",
+                "The database or the password checker has too much to do, or is down. Nothing was \
+                 changed. Try again in a moment; if it lasts, look at the server's log.",
             ),
             Self::Unknown => not_now(
                 "Perhaps it was done",
-                "The database gave no answer, so it is not known whether this was done. Look at the page again in a moment, and do again what is missing; if it lasts, look at the server's log.",
+                "The database gave no answer, so it is not known whether this was done. Look at \
+                 the page again in a moment, and do again what is missing; if it lasts, look at \
+                 the server's log.",
             ),
             Self::Page(response) => *response,
         }
@@ -134,13 +147,19 @@ fn not_now(title: &str, detail: &str) -> Response {
 /// Why an operator may not do what would let them sign in as somebody who may do more.
 pub(super) fn beyond_told(username: &str, what: &str) -> String {
     format!(
-        "{username} has {what}, and you have not: who sets the password, the name or the address, or lets them sign in, could do it as them. Ask a superuser. Nothing was changed."
+        "{username} has {what}, and you have not: who sets the password, the name or the address, \
+         or lets them sign in, could do it as them. Ask a superuser. Nothing was changed."
     )
 }
 
 /// The answer at an address below `/admin/` where nothing is.
 pub(super) async fn not_found() -> Response {
-    Fault::Bad(StatusCode::NOT_FOUND, "Not found", "There is no such page here. Go back, or to the beginning.".to_owned()).into_response()
+    Fault::Bad(
+        StatusCode::NOT_FOUND,
+        "Not found",
+        "There is no such page here. Go back, or to the beginning.".to_owned(),
+    )
+    .into_response()
 }
 
 /// The answer to a method that a page has not; the router adds `Allow`.

@@ -24,12 +24,32 @@ pub(super) struct Field<'a> {
 
 impl<'a> Field<'a> {
     /// A line of text.
-    pub(super) fn text(name: &'static str, label: &'static str, value: &'a str, max: usize) -> Self {
-        Self { name, label, kind: "text", value, hint: "", error: None, max, required: false, disabled: false, autocomplete: "off" }
+    pub(super) fn text(
+        name: &'static str,
+        label: &'static str,
+        value: &'a str,
+        max: usize,
+    ) -> Self {
+        Self {
+            name,
+            label,
+            kind: "text",
+            value,
+            hint: "",
+            error: None,
+            max,
+            required: false,
+            disabled: false,
+            autocomplete: "off",
+        }
     }
 
     /// A password, never filled in.
-    pub(super) fn password(name: &'static str, label: &'static str, autocomplete: &'static str) -> Self {
+    pub(super) fn password(
+        name: &'static str,
+        label: &'static str,
+        autocomplete: &'static str,
+    ) -> Self {
         Self { kind: "password", required: true, autocomplete, ..Self::text(name, label, "", 1024) }
     }
 

@@ -1,4 +1,5 @@
-//! `/admin/first/TOKEN`: makes the first superuser, while there is none. The link is told at the start.
+//! `/admin/first/TOKEN`: makes the first superuser, while there is none. The link is told at the
+//! start.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -16,16 +17,23 @@ use super::sign_in::enter;
 use super::user_add::{ADDRESS_TAKEN, NAME_TAKEN, Names, PASSWORD_HINT, new_password};
 use super::{Admin, Answer, with_cookie};
 
-/// Where the first superuser can be made. The token is in the store, so that there is one link for all nodes, and it is used once.
+/// Where the first superuser can be made. The token is in the store, so that there is one link for
+/// all nodes, and it is used once.
 pub(super) struct FirstUser {
     path: Option<String>,
 }
 
 impl FirstUser {
-    /// The link, when there is no superuser. Plain users do not close it: a tour makes one before anybody looks here.
-    pub(super) async fn new(store: &dyn AdminStore, random: &dyn Random) -> Result<Self, StoreError> {
+    /// The link, when there is no superuser. Plain users do not close it: a tour makes one before
+    /// anybody looks here.
+    pub(super) async fn new(
+        store: &dyn AdminStore,
+        random: &dyn Random,
+    ) -> Result<Self, StoreError> {
         let token = store.make_first_link(Token::draw(random).bytes()).await?;
-        Ok(Self { path: token.map(|token| format!("/admin/first/{}", Token::of_bytes(token).text())) })
+        Ok(Self {
+            path: token.map(|token| format!("/admin/first/{}", Token::of_bytes(token).text())),
+        })
     }
 
     /// Where the page was at the start.
@@ -41,7 +49,11 @@ async fn open_link(admin: &Admin, given: &str) -> Result<Option<Token>, StoreErr
     Ok(open.filter(|token| token.is(&given)))
 }
 
-pub(super) async fn form(State(admin): State<Admin>, Path(given): Path<String>, headers: HeaderMap) -> Answer {
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    Path(given): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
     if open_link(&admin, &given).await?.is_none() {
         return Err(closed());
     }
@@ -51,12 +63,18 @@ pub(super) async fn form(State(admin): State<Admin>, Path(given): Path<String>, 
     Ok(with_cookie(page(StatusCode::OK, &template), knock_cookie(&admin, &token)))
 }
 
-pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, knock: Knock) -> Answer {
+pub(super) async fn make(
+    State(admin): State<Admin>,
+    Path(given): Path<String>,
+    knock: Knock,
+) -> Answer {
     let Some(token) = open_link(&admin, &given).await? else { return Err(closed()) };
     let mut errors = Errors::default();
     let names = Names::read(&knock.form, &mut errors);
     let password = new_password(&knock.form, &names, &mut errors);
-    let (Some(username), Some(password), true) = (names.username(&mut errors), password, errors.is_empty()) else {
+    let (Some(username), Some(password), true) =
+        (names.username(&mut errors), password, errors.is_empty())
+    else {
         return Ok(page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors)));
     };
     let encoded = admin.auth.passwords().hash(&password).await?;
@@ -66,7 +84,11 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
         page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors))
     };
     let ip = Some(knock.peer.ip);
-    let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded.clone()) };
+    let new = NewUser {
+        is_staff: true,
+        is_superuser: true,
+        ..NewUser::new(username, email, encoded.clone())
+    };
     // Of two who come at once with the link, on whichever nodes, the second finds it used.
     let user = match admin.store.use_first_link(token.bytes(), new, ip, admin.clock.now()).await {
         Ok(Some(user)) => user,
@@ -81,7 +103,8 @@ pub(super) async fn make(State(admin): State<Admin>, Path(given): Path<String>, 
 }
 
 fn closed() -> Fault {
-    let what = "This link has been used, or there is a superuser already. Sign in, or make a superuser with `countersign createsuperuser`.";
+    let what = "This link has been used, or there is a superuser already. Sign in, or make a \
+        superuser with `countersign createsuperuser`.";
     Fault::Bad(StatusCode::NOT_FOUND, "This link leads nowhere", what.to_owned())
 }
 
@@ -95,9 +118,16 @@ struct First<'a> {
 impl<'a> First<'a> {
     fn new(token: &Token, names: &'a Names, errors: &'a Errors) -> Self {
         let fields = [
-            Field { autocomplete: "username", ..Field::text("username", "User name", &names.username, 150).required() },
-            Field { kind: "email", autocomplete: "email", ..Field::text("email", "E-mail address", &names.email, 254) }
-                .hint("May be left empty."),
+            Field {
+                autocomplete: "username",
+                ..Field::text("username", "User name", &names.username, 150).required()
+            },
+            Field {
+                kind: "email",
+                autocomplete: "email",
+                ..Field::text("email", "E-mail address", &names.email, 254)
+            }
+            .hint("May be left empty."),
             Field::password("password1", "Password", "new-password").hint(PASSWORD_HINT),
             Field::password("password2", "The same password again", "new-password"),
         ];

@@ -14,24 +14,33 @@ impl Form {
     /// Reads the fields.
     ///
     /// # Errors
-    /// A NUL, a field twice that is no list, or more than [`NAMES_MOST`] names: no form of ours sends any.
+    /// A NUL, a field twice that is no list, or more than [`NAMES_MOST`] names: no form of ours
+    /// sends any.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let mut fields: Vec<(String, String)> = Vec::new();
         // Looked up by hash: a stranger may send thousands of names.
         let mut seen = HashSet::new();
         for (name, text) in form_urlencoded::parse(bytes) {
             if name.contains('\0') || text.contains('\0') {
-                return Err(Fault::bad("A text holds a NUL character. Leave it out and send the form again."));
+                return Err(Fault::bad(
+                    "A text holds a NUL character. Leave it out and send the form again.",
+                ));
             }
             if !LISTS.contains(&&*name) {
                 if seen.len() == NAMES_MOST {
-                    return Err(Fault::bad("These are more fields than any form of this site has. Go back to the page and send its form."));
+                    return Err(Fault::bad(
+                        "These are more fields than any form of this site has. Go back to the page \
+                         and send its form.",
+                    ));
                 }
                 if !seen.insert(name.clone()) {
-                    return Err(Fault::bad("The same field came twice. Go back to the page and send its form once."));
+                    return Err(Fault::bad(
+                        "The same field came twice. Go back to the page and send its form once.",
+                    ));
                 }
             }
-            // A text area's lines end as browsers send them; what is kept ends them as everybody else does.
+            // A text area's lines end as browsers send them; what is kept ends them as everybody
+            // else does.
             fields.push((name.into_owned(), text.replace("\r\n", "\n")));
         }
         Ok(Self(fields))
@@ -57,7 +66,10 @@ impl Form {
     /// # Errors
     /// A text that is no number.
     pub(super) fn numbers(&self, name: &str) -> Result<Vec<i64>, Fault> {
-        let parse = |text: &str| text.parse().map_err(|_| Fault::bad("One of the choices is none that the page offered."));
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|_| Fault::bad("One of the choices is none that the page offered."))
+        };
         let mut numbers = self.all(name).map(parse).collect::<Result<Vec<i64>, _>>()?;
         numbers.sort_unstable();
         numbers.dedup();
@@ -71,7 +83,9 @@ impl Form {
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Fault> {
         match self.text(name) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| Fault::bad("A number in the address is none.")),
+            text => {
+                text.parse().map(Some).map_err(|_| Fault::bad("A number in the address is none."))
+            }
         }
     }
 
@@ -80,11 +94,16 @@ impl Form {
         self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
-    /// The same fields as the part of an address behind `?`, with these in place of those of the same name; without the empty ones.
+    /// The same fields as the part of an address behind `?`, with these in place of those of the
+    /// same name; without the empty ones.
     pub(super) fn with(&self, changes: &[(&str, &str)]) -> String {
-        let kept = self.fields().filter(|(name, text)| !text.is_empty() && changes.iter().all(|(changed, _)| changed != name));
+        let kept = self.fields().filter(|(name, text)| {
+            !text.is_empty() && changes.iter().all(|(changed, _)| changed != name)
+        });
         let changed = changes.iter().copied().filter(|(_, text)| !text.is_empty());
-        form_urlencoded::Serializer::for_suffix(String::from("?"), 1).extend_pairs(kept.chain(changed)).finish()
+        form_urlencoded::Serializer::for_suffix(String::from("?"), 1)
+            .extend_pairs(kept.chain(changed))
+            .finish()
     }
 }
 
@@ -105,7 +124,10 @@ mod tests {
         assert!(Form::parse(b"a%00=b").is_err());
         let form = Form::parse(b"ids=3&ids=1&ids=3&username=a+b&bio=1%0D%0A2").unwrap();
         assert_eq!(form.numbers("ids").unwrap(), [1, 3]);
-        assert_eq!((form.text("username"), form.text("bio"), form.text("none")), ("a b", "1\n2", ""));
+        assert_eq!(
+            (form.text("username"), form.text("bio"), form.text("none")),
+            ("a b", "1\n2", "")
+        );
         assert!(Form::parse(b"ids=x").unwrap().numbers("ids").is_err());
         assert!(Form::parse(b"ids=99999999999999999999").unwrap().numbers("ids").is_err());
     }

@@ -1,9 +1,12 @@
-//! What every page has: its head, the way to the other pages, who is signed in, and the headers that keep scripts out.
+//! What every page has: its head, the way to the other pages, who is signed in, and the headers
+//! that keep scripts out.
 
 use std::fmt;
 
 use askama::Template;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -39,7 +42,13 @@ impl Frame {
             .filter(|(_, _, permit)| permit.is_none_or(|permit| may(&staff.user, permit)))
             .map(|&(href, text, _)| Link { href, text, here: href == room })
             .collect();
-        Self { title: title.into(), links, who: staff.user.username.clone(), csrf: staff.csrf(), said: None }
+        Self {
+            title: title.into(),
+            links,
+            who: staff.user.username.clone(),
+            csrf: staff.csrf(),
+            said: None,
+        }
     }
 
     /// With the message that the address asks for, after a form was taken.
@@ -81,7 +90,8 @@ pub(super) fn shown(template: &impl Template) -> Result<Response, super::fault::
 /// Sends the browser to a page of ours, with GET.
 pub(super) fn redirect(to: &str) -> Response {
     let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/admin/"));
-    (StatusCode::SEE_OTHER, [(LOCATION, to), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response()
+    (StatusCode::SEE_OTHER, [(LOCATION, to), (CACHE_CONTROL, HeaderValue::from_static("no-store"))])
+        .into_response()
 }
 
 /// A moment, in UTC, as `<time>`: in a template `{{ when|safe }}`.
@@ -91,7 +101,12 @@ pub(super) struct When(pub(super) Option<Timestamp>);
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(at) => write!(f, "<time datetime=\"{}\">{}</time>", at.strftime("%Y-%m-%dT%H:%M:%SZ"), at.strftime("%Y-%m-%d %H:%M:%S")),
+            Some(at) => write!(
+                f,
+                "<time datetime=\"{}\">{}</time>",
+                at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                at.strftime("%Y-%m-%d %H:%M:%S")
+            ),
             None => f.write_str("<span class=\"none\">never</span>"),
         }
     }
@@ -145,14 +160,22 @@ const SAID: [(&str, &str); 20] = [
     ("permission-saved", "The permission was saved."),
     ("permission-deleted", "The permission was deleted."),
     ("access", "Groups and permissions were saved."),
-    ("rotated", "A new key was made. It signs in two minutes; the old ones verify until their last token has expired."),
-    ("cut-off", "A new key signs now, and the old keys are cut off. Clients get new access tokens with their next refresh."),
+    (
+        "rotated",
+        "A new key was made. It signs in two minutes; the old ones verify until their last token \
+         has expired.",
+    ),
+    (
+        "cut-off",
+        "A new key signs now, and the old keys are cut off. Clients get new access tokens with \
+         their next refresh.",
+    ),
     ("retired", "The key was retired. What it signed is refused from now on."),
     ("welcome", "You are signed in as the first superuser."),
 ];
 
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action \
+    'self'; base-uri 'none'; frame-ancestors 'none'";
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,10 @@ use super::frame::{Frame, page, redirect, shown};
 use super::gate::{Posted, Query, Staff};
 use super::listing::{PAGE_ROWS, counted};
 use super::picker::Picker;
-use super::rules::{Permit, may, may_add_group, may_change_group, may_delete_group, may_rename_group, may_rename_groups, not_to_give};
+use super::rules::{
+    Permit, may, may_add_group, may_change_group, may_delete_group, may_rename_group,
+    may_rename_groups, not_to_give,
+};
 use super::user_add::own_password;
 use super::user_edit::{fingerprint, seen};
 use super::{Admin, Answer};
@@ -21,7 +24,10 @@ use super::{Admin, Answer};
 pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
     staff.needs(Permit::ViewGroup)?;
     let (find, after) = (query.text("q").trim(), query.text("after"));
-    let mut rows = admin.store.groups(find, Some(after).filter(|after| !after.is_empty()), PAGE_ROWS + 1).await?;
+    let mut rows = admin
+        .store
+        .groups(find, Some(after).filter(|after| !after.is_empty()), PAGE_ROWS + 1)
+        .await?;
     let next = (rows.len() > PAGE_ROWS as usize).then(|| {
         rows.truncate(PAGE_ROWS as usize);
         query.with(&[("after", rows.last().map_or("", |row| row.name.as_str())), ("said", "")])
@@ -31,14 +37,20 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
         find,
         first: (!after.is_empty()).then(|| query.with(&[("after", ""), ("said", "")])),
         next,
-        rows: rows.into_iter().map(|row| (counted(row.members, "member", "members"), row)).collect(),
+        rows: rows
+            .into_iter()
+            .map(|row| (counted(row.members, "member", "members"), row))
+            .collect(),
         may_add: may(&staff.user, Permit::AddGroup),
     })
 }
 
 pub(super) async fn new(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
     staff.needs(Permit::AddGroup)?;
-    shown(&Group::new(&admin, &staff, &query, None, &Filled::default(), &Errors::default(), None).await?)
+    shown(
+        &Group::new(&admin, &staff, &query, None, &Filled::default(), &Errors::default(), None)
+            .await?,
+    )
 }
 
 pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
@@ -46,20 +58,36 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
     put(&admin, &posted, None).await
 }
 
-pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+    Path(id): Path<String>,
+) -> Answer {
     staff.needs(Permit::ViewGroup)?;
     let record = record(&admin, &id).await?;
     let filled = Filled { name: record.name.clone(), permissions: record.permissions.clone() };
-    shown(&Group::new(&admin, &staff, &query, Some(&record), &filled, &Errors::default(), None).await?)
+    shown(
+        &Group::new(&admin, &staff, &query, Some(&record), &filled, &Errors::default(), None)
+            .await?,
+    )
 }
 
-pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn save(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     posted.staff.needs(Permit::ChangeGroup)?;
     let record = record(&admin, &id).await?;
     put(&admin, &posted, Some(&record)).await
 }
 
-pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn delete(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     posted.staff.needs(Permit::DeleteGroup)?;
     let record = record(&admin, &id).await?;
     posted.confirm(&admin).await?;
@@ -75,7 +103,8 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         Some(record) if !may_rename_groups(&staff.user) => {
             if !["", record.name.as_str()].contains(&posted.form.text("name").trim()) {
                 return Err(Fault::forbidden(
-                    "Only a superuser renames a group: programs may know it by its name, and with another one its members would be somebody else to them.",
+                    "Only a superuser renames a group: programs may know it by its name, and with \
+                     another one its members would be somebody else to them.",
                 ));
             }
             record.name.clone()
@@ -86,7 +115,8 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
     if posted.form.ticked("look") {
         // Nothing is saved, and what was seen stays what it was.
         let no_errors = Errors::default();
-        let mut group = Group::new(admin, staff, &posted.form, record, &filled, &no_errors, None).await?;
+        let mut group =
+            Group::new(admin, staff, &posted.form, record, &filled, &no_errors, None).await?;
         if record.is_some() {
             group.seen = seen(fingerprint(&posted.form)?);
         }
@@ -101,11 +131,19 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         return Err(Fault::gone(&format!("There is no permission {id}, and nothing was changed.")));
     }
     if let Some(row) = not_to_give(&staff.user, had, &filled.permissions, &all) {
-        return Err(Fault::forbidden(format!("You have not got {} yourself, so you may not give it. Nothing was changed.", name_of(row))));
+        return Err(Fault::forbidden(format!(
+            "You have not got {} yourself, so you may not give it. Nothing was changed.",
+            name_of(row)
+        )));
     }
-    let again = async |status, record: Option<&GroupRecord>, errors: &Errors, meanwhile: Option<String>| {
-        Ok(page(status, &Group::new(admin, staff, &Form::default(), record, &filled, errors, meanwhile).await?))
-    };
+    let again =
+        async |status, record: Option<&GroupRecord>, errors: &Errors, meanwhile: Option<String>| {
+            Ok(page(
+                status,
+                &Group::new(admin, staff, &Form::default(), record, &filled, errors, meanwhile)
+                    .await?,
+            ))
+        };
     if !errors.is_empty() {
         return again(StatusCode::BAD_REQUEST, record, &errors, None).await;
     }
@@ -116,7 +154,12 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         Some(record) if record.name == filled.name => may_change_group,
         Some(_) => may_rename_group,
     };
-    match posted.operator(admin).who(rule).save_group(record.map(|record| record.id), &filled.name, &filled.permissions, seen).await {
+    match posted
+        .operator(admin)
+        .who(rule)
+        .save_group(record.map(|record| record.id), &filled.name, &filled.permissions, seen)
+        .await
+    {
         Ok(id) => {
             admin.auth.catch_up().await?;
             let said = if record.is_some() { "group-saved" } else { "group-added" };
@@ -132,7 +175,11 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         }
         Err(AdminError::Stale) => {
             let id = record.map_or(0, |record| record.id);
-            let now = admin.store.group_record(id).await?.ok_or_else(|| Fault::gone("There is no such group any more."))?;
+            let now = admin
+                .store
+                .group_record(id)
+                .await?
+                .ok_or_else(|| Fault::gone("There is no such group any more."))?;
             let theirs = told(&now, &all);
             again(StatusCode::CONFLICT, Some(&now), &errors, Some(theirs)).await
         }
@@ -142,7 +189,8 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
 
 /// A group in words.
 fn told(group: &GroupRecord, all: &[PermissionRow]) -> String {
-    let names: Vec<String> = all.iter().filter(|row| group.permissions.contains(&row.id)).map(name_of).collect();
+    let names: Vec<String> =
+        all.iter().filter(|row| group.permissions.contains(&row.id)).map(name_of).collect();
     let names = if names.is_empty() { "no permission".to_owned() } else { names.join(", ") };
     format!("{}, with {names}", group.name)
 }
@@ -196,7 +244,8 @@ impl<'a> Group<'a> {
     ) -> Result<Self, Fault> {
         let all = admin.store.permissions().await?;
         let had = record.map_or(&[][..], |record| &record.permissions);
-        let may_change = may(&staff.user, if record.is_some() { Permit::ChangeGroup } else { Permit::AddGroup });
+        let may_change =
+            may(&staff.user, if record.is_some() { Permit::ChangeGroup } else { Permit::AddGroup });
         let may_name = may_change && (record.is_none() || may_rename_groups(&staff.user));
         let title = record.map_or_else(|| "Add a group".to_owned(), |record| record.name.clone());
         Ok(Self {
@@ -204,8 +253,17 @@ impl<'a> Group<'a> {
             id: record.map(|record| record.id),
             seen: record.map(|record| seen(record.fingerprint)).unwrap_or_default(),
             find: query.text("find").to_owned(),
-            name: Field::text("name", "Name", &filled.name, NAME_MAX_CHARS).required().disabled(!may_name).wrong(errors),
-            permissions: permission_picker(&staff.user, &all, had, &filled.permissions, query.text("find")),
+            name: Field::text("name", "Name", &filled.name, NAME_MAX_CHARS)
+                .required()
+                .disabled(!may_name)
+                .wrong(errors),
+            permissions: permission_picker(
+                &staff.user,
+                &all,
+                had,
+                &filled.permissions,
+                query.text("find"),
+            ),
             meanwhile,
             own_password: (may_change && !staff.is_fresh(admin.clock.now())).then(own_password),
             may_change,

@@ -1,4 +1,5 @@
-//! `/admin/keys/`: what access tokens are signed with; rotating and retiring, with what each will do.
+//! `/admin/keys/`: what access tokens are signed with; rotating and retiring, with what each will
+//! do.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -27,7 +28,9 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
         can_retire: may_change && rows.iter().any(|row| row.state == KeyState::Verifying),
         rows,
         algorithm: admin.settings.signing_algorithm.to_string(),
-        lifetime: short(SignedDuration::try_from(admin.settings.access_lifetime).unwrap_or_default()),
+        lifetime: short(
+            SignedDuration::try_from(admin.settings.access_lifetime).unwrap_or_default(),
+        ),
         may_change,
         own_password: (may_change && !staff.is_fresh(now)).then(own_password),
     })
@@ -42,12 +45,21 @@ pub(super) async fn rotate(State(admin): State<Admin>, posted: Posted) -> Answer
     };
     posted.confirm(&admin).await?;
     let world = admin.world();
-    posted.operator(&admin).who(may_change_keys).rotate_keys(&world, cut_off).await.map_err(|failure| failed(&failure))?;
+    posted
+        .operator(&admin)
+        .who(may_change_keys)
+        .rotate_keys(&world, cut_off)
+        .await
+        .map_err(|failure| failed(&failure))?;
     admin.auth.catch_up().await?;
     Ok(redirect(if cut_off { "/admin/keys/?said=cut-off" } else { "/admin/keys/?said=rotated" }))
 }
 
-pub(super) async fn retire(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn retire(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     posted.staff.needs(Permit::ChangeKey)?;
     let id: KeyId = id.parse().map_err(|_| gone())?;
     posted.operator(&admin).may_retire(id).await.map_err(kept)?;
@@ -61,12 +73,14 @@ pub(super) async fn retire(State(admin): State<Admin>, Path(id): Path<String>, p
 fn kept(why: NotRetired) -> Fault {
     match why {
         NotRetired::Already => Fault::conflict("This key is retired already."),
-        NotRetired::Signing => {
-            Fault::conflict("This key signs. Without it nobody could sign in: rotate first, and retire it when another one signs.")
-        }
-        NotRetired::Next => {
-            Fault::conflict("This key is the next to sign. Without it nobody could sign in when the others are gone: rotate first.")
-        }
+        NotRetired::Signing => Fault::conflict(
+            "This key signs. Without it nobody could sign in: rotate first, and retire it when \
+             another one signs.",
+        ),
+        NotRetired::Next => Fault::conflict(
+            "This key is the next to sign. Without it nobody could sign in when the others are \
+             gone: rotate first.",
+        ),
         NotRetired::Store(AdminError::Gone) => gone(),
         NotRetired::Store(error) => error.into(),
     }

@@ -1,4 +1,5 @@
-//! What lists share: where a page begins, the ways to the next and the one before, and the filters above.
+//! What lists share: where a page begins, the ways to the next and the one before, and the filters
+//! above.
 
 use askama::Template;
 use base64::Engine;
@@ -19,9 +20,9 @@ pub(super) const PAGE_ROWS: u32 = 100;
 pub(super) fn place(query: &Form) -> Result<Option<Place>, Fault> {
     match query.text("at") {
         "" => Ok(None),
-        text => {
-            decode(text).map(Some).ok_or_else(|| Fault::bad("The place in the list is none that a page named. Begin at the first page."))
-        }
+        text => decode(text).map(Some).ok_or_else(|| {
+            Fault::bad("The place in the list is none that a page named. Begin at the first page.")
+        }),
     }
 }
 
@@ -50,7 +51,8 @@ impl Pager {
 }
 
 impl Pager {
-    /// Whether there is more to come: a page may have no rows and yet not be the last, where few of many fit the filters.
+    /// Whether there is more to come: a page may have no rows and yet not be the last, where few of
+    /// many fit the filters.
     pub(super) fn goes_on(&self) -> bool {
         self.next.is_some()
     }
@@ -119,7 +121,9 @@ pub(super) fn yes_or_no(query: &Form, name: &str) -> Result<Option<bool>, Fault>
 
 /// A filter that no page offered.
 pub(super) fn unknown_choice() -> Fault {
-    Fault::bad("A filter in the address is none that the page offers. Begin at the list and choose there.")
+    Fault::bad(
+        "A filter in the address is none that the page offers. Begin at the list and choose there.",
+    )
 }
 
 fn encode(place: &Place) -> String {
@@ -147,9 +151,10 @@ mod tests {
 
     #[test]
     fn a_place_comes_back_as_it_went_and_nothing_else_is_one() {
-        for place in
-            [Place { key: "a:b é".to_owned(), id: -7, backwards: true }, Place { key: String::new(), id: i64::MAX, backwards: false }]
-        {
+        for place in [
+            Place { key: "a:b é".to_owned(), id: -7, backwards: true },
+            Place { key: String::new(), id: i64::MAX, backwards: false },
+        ] {
             assert_eq!(decode(&encode(&place)), Some(place));
         }
         let made = |text: &str| URL_SAFE_NO_PAD.encode(text);

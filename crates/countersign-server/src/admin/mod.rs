@@ -1,6 +1,8 @@
-//! The admin site at `/admin/`: made on the server, complete without scripts, and under a policy that forbids them.
+//! The admin site at `/admin/`: made on the server, complete without scripts, and under a policy
+//! that forbids them.
 //!
-//! One file a page, with its template of the same name. [`gate`] lets nobody in but staff, and takes no form that is not ours; [`rules`] says who may do what.
+//! One file a page, with its template of the same name. [`gate`] lets nobody in but staff, and
+//! takes no form that is not ours; [`rules`] says who may do what.
 
 mod access;
 mod audit;
@@ -99,12 +101,26 @@ impl Admin {
         recorder: Recorder,
         limits: Limits,
     ) -> Result<Self, StoreError> {
-        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+            (Arc::new(SystemClock), Arc::new(OsRandom));
         let origin = Origin::of(&settings.public_url).map_err(StoreError::failed)?;
         let first_user = FirstUser::new(&*store, &*random).await?;
         let https = settings.public_url.scheme() == "https";
         let started = clock.now();
-        let inner = Inner { auth, store, config, settings, recorder, clock, random, origin, https, limits, first_user, started };
+        let inner = Inner {
+            auth,
+            store,
+            config,
+            settings,
+            recorder,
+            clock,
+            random,
+            origin,
+            https,
+            limits,
+            first_user,
+            started,
+        };
         let admin = Self(Arc::new(inner));
         admin.add_permissions().await?;
         Ok(admin)
@@ -172,7 +188,11 @@ impl Admin {
             if there.iter().any(|row| row.text.app == app && row.text.codename == codename) {
                 continue;
             }
-            let text = PermissionText { app: app.to_owned(), codename: codename.to_owned(), name: name.to_owned() };
+            let text = PermissionText {
+                app: app.to_owned(),
+                codename: codename.to_owned(),
+                name: name.to_owned(),
+            };
             match server.save_permission(None, &text).await {
                 // Another node was quicker.
                 Ok(_) | Err(AdminError::NameTaken) => {}

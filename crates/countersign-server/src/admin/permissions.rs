@@ -1,4 +1,5 @@
-//! `/admin/permissions/`: what can be given, to users and groups. Their names are what programs ask for.
+//! `/admin/permissions/`: what can be given, to users and groups. Their names are what programs ask
+//! for.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -12,7 +13,8 @@ use super::forms::Form;
 use super::frame::{Frame, page, redirect, shown};
 use super::gate::{Posted, Query, Staff};
 use super::rules::{
-    Permit, may, may_add_permission, may_change_permission, may_delete_permission, may_rename_permission, may_rename_permissions,
+    Permit, may, may_add_permission, may_change_permission, may_delete_permission,
+    may_rename_permission, may_rename_permissions,
 };
 use super::{Admin, Answer};
 
@@ -27,34 +29,56 @@ pub(super) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
     let text = read(&posted.form, &mut errors);
     if errors.is_empty() {
         match posted.operator(&admin).who(may_add_permission).save_permission(None, &text).await {
-            Ok(_) if may(&posted.staff.user, Permit::ViewPermission) => return Ok(redirect("/admin/permissions/?said=permission-added")),
+            Ok(_) if may(&posted.staff.user, Permit::ViewPermission) => {
+                return Ok(redirect("/admin/permissions/?said=permission-added"));
+            }
             Ok(_) => return Ok(redirect("/admin/?said=permission-added")),
-            Err(AdminError::NameTaken) => errors.add("codename", "There is a permission of this app and codename already."),
+            Err(AdminError::NameTaken) => {
+                errors.add("codename", "There is a permission of this app and codename already.");
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(page(StatusCode::BAD_REQUEST, &List::new(&admin, &posted.staff, &Form::default(), &text, &errors).await?))
+    Ok(page(
+        StatusCode::BAD_REQUEST,
+        &List::new(&admin, &posted.staff, &Form::default(), &text, &errors).await?,
+    ))
 }
 
-pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+    Path(id): Path<String>,
+) -> Answer {
     staff.needs(Permit::ViewPermission)?;
     let row = row(&admin, &id).await?;
     shown(&One::new(&staff, &query, &row, &row.text, &Errors::default()))
 }
 
-pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn save(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     posted.staff.needs(Permit::ChangePermission)?;
     let row = row(&admin, &id).await?;
     let mut errors = Errors::default();
     let mut text = read(&posted.form, &mut errors);
     if !may_rename_permissions(&posted.staff.user) {
-        if posted.form.ticked("app") && (text.app != row.text.app || text.codename != row.text.codename) {
+        if posted.form.ticked("app")
+            && (text.app != row.text.app || text.codename != row.text.codename)
+        {
             return Err(Fault::forbidden(
-                "Only a superuser changes an app or a codename: with another one it would be another permission in the hands of everybody who has it.",
+                "Only a superuser changes an app or a codename: with another one it would be \
+                 another permission in the hands of everybody who has it.",
             ));
         }
         errors = Errors::default();
-        text = PermissionText { name: errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS), ..row.text.clone() };
+        text = PermissionText {
+            name: errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS),
+            ..row.text.clone()
+        };
     }
     if errors.is_empty() {
         let is_renamed = text.app != row.text.app || text.codename != row.text.codename;
@@ -67,14 +91,23 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
                 admin.auth.catch_up().await?;
                 return Ok(redirect("/admin/permissions/?said=permission-saved"));
             }
-            Err(AdminError::NameTaken) => errors.add("codename", "There is another permission of this app and codename."),
+            Err(AdminError::NameTaken) => {
+                errors.add("codename", "There is another permission of this app and codename.");
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(page(StatusCode::BAD_REQUEST, &One::new(&posted.staff, &Form::default(), &row, &text, &errors)))
+    Ok(page(
+        StatusCode::BAD_REQUEST,
+        &One::new(&posted.staff, &Form::default(), &row, &text, &errors),
+    ))
 }
 
-pub(super) async fn delete(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn delete(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     posted.staff.needs(Permit::DeletePermission)?;
     let row = row(&admin, &id).await?;
     posted.confirm(&admin).await?;
@@ -92,7 +125,11 @@ fn read(form: &Form, errors: &mut Errors) -> PermissionText {
         text
     };
     let (app, codename) = (part("app"), part("codename"));
-    PermissionText { app, codename, name: errors.at_most("name", form.text("name").trim(), NAME_MAX_CHARS) }
+    PermissionText {
+        app,
+        codename,
+        name: errors.at_most("name", form.text("name").trim(), NAME_MAX_CHARS),
+    }
 }
 
 async fn row(admin: &Admin, id: &str) -> Result<PermissionRow, Fault> {
@@ -107,14 +144,24 @@ fn empty() -> PermissionText {
     PermissionText { app: String::new(), codename: String::new(), name: String::new() }
 }
 
-fn fields<'a>(text: &'a PermissionText, errors: &'a Errors, rename: bool, change: bool) -> [Field<'a>; 3] {
+fn fields<'a>(
+    text: &'a PermissionText,
+    errors: &'a Errors,
+    rename: bool,
+    change: bool,
+) -> [Field<'a>; 3] {
     [
-        Field::text("app", "App", &text.app, PART_MAX_CHARS).hint("Which program it is for, such as shop.").required().disabled(!rename),
+        Field::text("app", "App", &text.app, PART_MAX_CHARS)
+            .hint("Which program it is for, such as shop.")
+            .required()
+            .disabled(!rename),
         Field::text("codename", "Codename", &text.codename, PART_MAX_CHARS)
             .hint("What it allows, such as refund_order.")
             .required()
             .disabled(!rename),
-        Field::text("name", "Name", &text.name, NAME_MAX_CHARS).hint("For people, such as “Can refund orders”.").disabled(!change),
+        Field::text("name", "Name", &text.name, NAME_MAX_CHARS)
+            .hint("For people, such as “Can refund orders”.")
+            .disabled(!change),
     ]
     .map(|field| field.wrong(errors))
 }
@@ -131,11 +178,21 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    async fn new(admin: &Admin, staff: &Staff, query: &Form, text: &'a PermissionText, errors: &'a Errors) -> Result<Self, Fault> {
+    async fn new(
+        admin: &Admin,
+        staff: &Staff,
+        query: &Form,
+        text: &'a PermissionText,
+        errors: &'a Errors,
+    ) -> Result<Self, Fault> {
         let find = query.text("q").trim().to_lowercase();
         let all = admin.store.permissions().await?.into_iter();
         let mut rows: Vec<_> = all
-            .filter(|row| find.is_empty() || name_of(row).to_lowercase().contains(&find) || row.text.name.to_lowercase().contains(&find))
+            .filter(|row| {
+                find.is_empty()
+                    || name_of(row).to_lowercase().contains(&find)
+                    || row.text.name.to_lowercase().contains(&find)
+            })
             .collect();
         let more = rows.len().saturating_sub(ROWS);
         rows.truncate(ROWS);
@@ -156,7 +213,13 @@ struct One<'a> {
 }
 
 impl<'a> One<'a> {
-    fn new(staff: &Staff, query: &Form, row: &PermissionRow, text: &'a PermissionText, errors: &'a Errors) -> Self {
+    fn new(
+        staff: &Staff,
+        query: &Form,
+        row: &PermissionRow,
+        text: &'a PermissionText,
+        errors: &'a Errors,
+    ) -> Self {
         let may_change = may(&staff.user, Permit::ChangePermission);
         Self {
             frame: Frame::new(staff, "/admin/permissions/", name_of(row)).saying(query),

@@ -16,11 +16,16 @@ use crate::operate::NOBODY;
 pub(super) struct Names(HashMap<UserId, Option<String>>);
 
 impl Names {
-    /// Reads the names of these that are not known yet; of those who are gone it is known then that they are.
+    /// Reads the names of these that are not known yet; of those who are gone it is known then that
+    /// they are.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn read(&mut self, store: &dyn AdminStore, mut ids: Vec<UserId>) -> Result<(), StoreError> {
+    pub(super) async fn read(
+        &mut self,
+        store: &dyn AdminStore,
+        mut ids: Vec<UserId>,
+    ) -> Result<(), StoreError> {
         ids.retain(|id| !self.0.contains_key(id));
         ids.sort_unstable();
         ids.dedup();
@@ -63,11 +68,16 @@ impl Names {
     }
 }
 
-/// Whoever a filter names, as [`asked`] or by the name of the operating system's user: `shell:NAME`.
+/// Whoever a filter names, as [`asked`] or by the name of the operating system's user:
+/// `shell:NAME`.
 ///
 /// # Errors
 /// A page that says that there is none.
-pub(super) async fn asked_who(admin: &Admin, query: &Form, field: &str) -> Result<Option<Who>, Fault> {
+pub(super) async fn asked_who(
+    admin: &Admin,
+    query: &Form,
+    field: &str,
+) -> Result<Option<Who>, Fault> {
     if let Some(who) = Who::from_name(query.text(field).trim()) {
         return Ok(Some(who));
     }
@@ -78,7 +88,11 @@ pub(super) async fn asked_who(admin: &Admin, query: &Form, field: &str) -> Resul
 ///
 /// # Errors
 /// A page that says that there is none.
-pub(super) async fn asked(admin: &Admin, query: &Form, field: &str) -> Result<Option<UserId>, Fault> {
+pub(super) async fn asked(
+    admin: &Admin,
+    query: &Form,
+    field: &str,
+) -> Result<Option<UserId>, Fault> {
     let text = query.text(field).trim();
     if text.is_empty() {
         return Ok(None);
@@ -93,7 +107,9 @@ pub(super) async fn asked(admin: &Admin, query: &Form, field: &str) -> Result<Op
         Some(found) => Ok(Some(found.user.id)),
         // Lines stay when a user is gone, and then there is no name to find them by.
         None if id.is_some() => Ok(id),
-        None => Err(Fault::gone(&format!("Nobody is called {text:?}. Write the whole user name or e-mail address, or the id."))),
+        None => Err(Fault::gone(&format!(
+            "Nobody is called {text:?}. Write the whole user name or e-mail address, or the id."
+        ))),
     }
 }
 

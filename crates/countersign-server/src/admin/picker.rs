@@ -1,4 +1,5 @@
-//! A choice of several: boxes to tick, those that are ticked first in reach, the rest by searching when there are many.
+//! A choice of several: boxes to tick, those that are ticked first in reach, the rest by searching
+//! when there are many.
 
 use askama::Template;
 
@@ -27,8 +28,15 @@ pub(super) struct Pick {
 }
 
 impl Picker {
-    /// All that are ticked, and of the rest those that `find` is in, up to what a page has room for.
-    pub(super) fn new(name: &'static str, legend: &'static str, empty: &'static str, all: Vec<Pick>, find: &str) -> Self {
+    /// All that are ticked, and of the rest those that `find` is in, up to what a page has room
+    /// for.
+    pub(super) fn new(
+        name: &'static str,
+        legend: &'static str,
+        empty: &'static str,
+        all: Vec<Pick>,
+        find: &str,
+    ) -> Self {
         let find = find.trim().to_lowercase();
         let total = all.len();
         let mut room = ROOM.saturating_sub(all.iter().filter(|pick| pick.ticked).count());
@@ -36,8 +44,10 @@ impl Picker {
             if pick.ticked {
                 return true;
             }
-            let is_meant =
-                room > 0 && (find.is_empty() || pick.text.to_lowercase().contains(&find) || pick.note.to_lowercase().contains(&find));
+            let is_meant = room > 0
+                && (find.is_empty()
+                    || pick.text.to_lowercase().contains(&find)
+                    || pick.note.to_lowercase().contains(&find));
             room -= usize::from(is_meant);
             is_meant
         };
@@ -62,7 +72,15 @@ mod tests {
     #[test]
     fn what_is_ticked_is_always_shown_and_the_rest_as_far_as_there_is_room() {
         let all = |n: i64| {
-            (0..n).map(|id| Pick { id, text: format!("app.p{id}"), note: String::new(), ticked: id == 999, locked: false }).collect()
+            (0..n)
+                .map(|id| Pick {
+                    id,
+                    text: format!("app.p{id}"),
+                    note: String::new(),
+                    ticked: id == 999,
+                    locked: false,
+                })
+                .collect()
         };
         let picker = Picker::new("permissions", "", "", all(1_000), "");
         assert_eq!((picker.items.len(), picker.more), (ROOM, 1_000 - ROOM));

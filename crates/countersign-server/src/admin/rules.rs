@@ -1,6 +1,7 @@
 //! Who may do what: pure functions of the operator's row and of what is asked.
 //!
-//! Nobody reaches above himself. Whoever has a permission may use it, but only a superuser touches staff and superusers, and nobody gives away what he has not.
+//! Nobody reaches above himself. Whoever has a permission may use it, but only a superuser touches
+//! staff and superusers, and nobody gives away what he has not.
 
 use std::collections::HashSet;
 
@@ -53,14 +54,19 @@ impl Permit {
 
     /// As it is written: `auth.view_user`.
     pub(crate) fn name(self) -> String {
-        Self::ALL.iter().find(|(permit, ..)| *permit == self).map(|(_, app, codename, _)| format!("{app}.{codename}")).unwrap_or_default()
+        Self::ALL
+            .iter()
+            .find(|(permit, ..)| *permit == self)
+            .map(|(_, app, codename, _)| format!("{app}.{codename}"))
+            .unwrap_or_default()
     }
 }
 
 /// Whether the operator may do this at all. Who may change may look, as in Django.
 pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
     use Permit::{
-        ChangeGroup, ChangeKey, ChangePermission, ChangeUser, DeleteSession, ViewGroup, ViewKey, ViewPermission, ViewSession, ViewUser,
+        ChangeGroup, ChangeKey, ChangePermission, ChangeUser, DeleteSession, ViewGroup, ViewKey,
+        ViewPermission, ViewSession, ViewUser,
     };
     let has = |permit: Permit| operator.permissions().contains(&permit.name());
     let implied = match permit {
@@ -71,22 +77,33 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
         ViewKey => Some(ChangeKey),
         _ => None,
     };
-    operator.is_active() && operator.is_staff() && (operator.is_superuser() || has(permit) || implied.is_some_and(has))
+    operator.is_active()
+        && operator.is_staff()
+        && (operator.is_superuser() || has(permit) || implied.is_some_and(has))
 }
 
-/// Whether the operator may do this to that user: only a superuser touches staff and superusers, himself included.
+/// Whether the operator may do this to that user: only a superuser touches staff and superusers,
+/// himself included.
 pub(crate) fn may_touch(operator: &dyn Account, target: &dyn Account, permit: Permit) -> bool {
-    may(operator, permit) && (operator.is_superuser() || !(target.is_staff() || target.is_superuser()))
+    may(operator, permit)
+        && (operator.is_superuser() || !(target.is_staff() || target.is_superuser()))
 }
 
-/// The first group or permission of that user which the operator has not. Who sets a password, or the name or the address that it is asked for, or lets somebody sign in,
-/// can sign in as them: that is refused for the same reasons as a grant of what they have.
+/// The first group or permission of that user which the operator has not. Who sets a password, or
+/// the name or the address that it is asked for, or lets somebody sign in, can sign in as them:
+/// that is refused for the same reasons as a grant of what they have.
 pub(crate) fn beyond(operator: &dyn Account, target: &dyn Account) -> Option<String> {
     if operator.is_superuser() {
         return None;
     }
-    let group = target.groups().iter().find(|group| !operator.groups().contains(group)).map(|group| format!("the group {group}"));
-    group.or_else(|| target.permissions().iter().find(|name| !operator.permissions().contains(name)).cloned())
+    let group = target
+        .groups()
+        .iter()
+        .find(|group| !operator.groups().contains(group))
+        .map(|group| format!("the group {group}"));
+    group.or_else(|| {
+        target.permissions().iter().find(|name| !operator.permissions().contains(name)).cloned()
+    })
 }
 
 /// Whether the operator may set that user's password.
@@ -94,12 +111,15 @@ pub(crate) fn may_set_password(operator: &User, target: &User, _: &User) -> bool
     may_touch(operator, target, Permit::ChangeUser) && beyond(operator, target).is_none()
 }
 
-/// Whether the operator may make of the user `before` the one that is there `after`: the rules of the forms together, as the store asks them in the transaction.
+/// Whether the operator may make of the user `before` the one that is there `after`: the rules of
+/// the forms together, as the store asks them in the transaction.
 pub(crate) fn may_edit(operator: &User, before: &User, after: &User) -> bool {
     let raises = (before.is_staff, before.is_superuser) != (after.is_staff, after.is_superuser);
-    let given = |had: &[String], has: &[String], own: &[String]| has.iter().any(|name| !had.contains(name) && !own.contains(name));
-    let gives =
-        given(&before.groups, &after.groups, &operator.groups) || given(&before.permissions, &after.permissions, &operator.permissions);
+    let given = |had: &[String], has: &[String], own: &[String]| {
+        has.iter().any(|name| !had.contains(name) && !own.contains(name))
+    };
+    let gives = given(&before.groups, &after.groups, &operator.groups)
+        || given(&before.permissions, &after.permissions, &operator.permissions);
     may_touch(operator, before, Permit::ChangeUser)
         && (!raises || may_raise(operator))
         && (!takes_over(before, after) || beyond(operator, before).is_none())
@@ -108,7 +128,9 @@ pub(crate) fn may_edit(operator: &User, before: &User, after: &User) -> bool {
 
 /// Whether the edit lets somebody sign in whom it did not, or by another name.
 pub(crate) fn takes_over(before: &User, after: &User) -> bool {
-    before.username != after.username || before.email != after.email || (!before.is_active && after.is_active)
+    before.username != after.username
+        || before.email != after.email
+        || (!before.is_active && after.is_active)
 }
 
 /// Whether the operator may deactivate that user.
@@ -183,7 +205,8 @@ pub(crate) fn may_change_keys(operator: &User, _: &User, _: &User) -> bool {
 
 /// Nobody gives what they have not.
 fn has_all(operator: &User, given: &User) -> bool {
-    operator.is_superuser || given.permissions.iter().all(|name| operator.permissions.contains(name))
+    operator.is_superuser
+        || given.permissions.iter().all(|name| operator.permissions.contains(name))
 }
 
 /// Whether the operator may make staff and superusers, or make them something else.
@@ -201,7 +224,9 @@ pub(crate) fn not_to_give<'a>(
     let given: HashSet<i64> = wanted.iter().filter(|id| !had.contains(id)).copied().collect();
     all.into_iter().find(|row| {
         let name = format!("{}.{}", row.text.app, row.text.codename);
-        given.contains(&row.id) && !operator.is_superuser() && !operator.permissions().contains(&name)
+        given.contains(&row.id)
+            && !operator.is_superuser()
+            && !operator.permissions().contains(&name)
     })
 }
 
@@ -210,12 +235,14 @@ pub(crate) fn may_give_group(operator: &dyn Account, name: &str) -> bool {
     operator.is_superuser() || operator.groups().iter().any(|own| own == name)
 }
 
-/// Whether the operator may change what a permission is called: with another name it would be another permission in the hands of everybody who has it.
+/// Whether the operator may change what a permission is called: with another name it would be
+/// another permission in the hands of everybody who has it.
 pub(crate) fn may_rename_permissions(operator: &dyn Account) -> bool {
     operator.is_superuser() && may(operator, Permit::ChangePermission)
 }
 
-/// Whether the operator may rename a group: programs may ask for its name, and its members, he perhaps among them, would be in another group to them.
+/// Whether the operator may rename a group: programs may ask for its name, and its members, he
+/// perhaps among them, would be in another group to them.
 pub(crate) fn may_rename_groups(operator: &dyn Account) -> bool {
     operator.is_superuser() && may(operator, Permit::ChangeGroup)
 }
@@ -266,14 +293,23 @@ mod tests {
     }
 
     fn row(id: i64, app: &str, codename: &str) -> PermissionRow {
-        PermissionRow { id, text: PermissionText { app: app.to_owned(), codename: codename.to_owned(), name: String::new() } }
+        PermissionRow {
+            id,
+            text: PermissionText {
+                app: app.to_owned(),
+                codename: codename.to_owned(),
+                name: String::new(),
+            },
+        }
     }
 
     #[test]
     fn staff_may_what_they_were_given_and_nothing_else() {
         let operator = user(true, false, &["auth.view_user"]);
         assert!(may(&operator, Permit::ViewUser));
-        for (permit, ..) in Permit::ALL.into_iter().filter(|(permit, ..)| *permit != Permit::ViewUser) {
+        for (permit, ..) in
+            Permit::ALL.into_iter().filter(|(permit, ..)| *permit != Permit::ViewUser)
+        {
             assert!(!may(&operator, permit), "{permit:?}");
         }
     }
@@ -313,7 +349,11 @@ mod tests {
         let operator = user(true, false, &["shop.sell"]);
         assert_eq!(not_to_give(&operator, &[], &[1], &rows), None);
         assert_eq!(not_to_give(&operator, &[], &[1, 2], &rows), Some(&rows[1]));
-        assert_eq!(not_to_give(&operator, &[2], &[1, 2], &rows), None, "what was there before may stay");
+        assert_eq!(
+            not_to_give(&operator, &[2], &[1, 2], &rows),
+            None,
+            "what was there before may stay"
+        );
         assert_eq!(not_to_give(&user(true, true, &[]), &[], &[1, 2], &rows), None);
         assert!(may_give_group(&operator, "support") && !may_give_group(&operator, "admins"));
         assert!(may_give_group(&user(true, true, &[]), "admins"));
@@ -323,7 +363,10 @@ mod tests {
     fn who_has_more_than_the_operator_is_beyond_them() {
         let operator = user(true, false, &["auth.change_user", "shop.sell"]);
         assert_eq!(beyond(&operator, &user(false, false, &["shop.sell"])), None);
-        assert_eq!(beyond(&operator, &user(false, false, &["shop.sell", "shop.refund"])).as_deref(), Some("shop.refund"));
+        assert_eq!(
+            beyond(&operator, &user(false, false, &["shop.sell", "shop.refund"])).as_deref(),
+            Some("shop.refund")
+        );
         let elsewhere = Somebody { groups: vec!["managers".to_owned()], ..user(false, false, &[]) };
         assert_eq!(beyond(&operator, &elsewhere).as_deref(), Some("the group managers"));
         assert_eq!(beyond(&user(true, true, &[]), &elsewhere), None);

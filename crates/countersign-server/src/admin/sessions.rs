@@ -35,17 +35,34 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
         user: query.text("user"),
         of: search.user,
         filters: vec![
-            Choice::new(&query, "state", "State", [("", "All"), ("live", "Live, or left idle"), ("ended", "Ended")]),
+            Choice::new(
+                &query,
+                "state",
+                "State",
+                [("", "All"), ("live", "Live, or left idle"), ("ended", "Ended")],
+            ),
             Choice::new(
                 &query,
                 "reason",
                 "Ended by",
-                std::iter::once(("", "Anything")).chain(REASONS.map(|(reason, text)| (reason.as_str(), text))),
+                std::iter::once(("", "Anything"))
+                    .chain(REASONS.map(|(reason, text)| (reason.as_str(), text))),
             ),
-            Choice::new(&query, "transport", "Token in", [("", "All"), ("cookie", "A cookie (browser)"), ("body", "The body (app)")]),
+            Choice::new(
+                &query,
+                "transport",
+                "Token in",
+                [("", "All"), ("cookie", "A cookie (browser)"), ("body", "The body (app)")],
+            ),
         ],
-        is_filtered: query.fields().any(|(name, text)| !text.is_empty() && !["at", "said"].contains(&name)),
-        rows: page.rows.iter().map(|session| Row::new(session, &names, linked, &admin, now)).collect(),
+        is_filtered: query
+            .fields()
+            .any(|(name, text)| !text.is_empty() && !["at", "said"].contains(&name)),
+        rows: page
+            .rows
+            .iter()
+            .map(|session| Row::new(session, &names, linked, &admin, now))
+            .collect(),
         may_end: may(&staff.user, Permit::DeleteSession),
         may_end_all,
         own_password: (may_end_all && !staff.is_fresh(now)).then(own_password),
@@ -71,9 +88,19 @@ async fn search(admin: &Admin, query: &Form, now: Timestamp) -> Result<SessionSe
     Ok(SessionSearch { user, live, transport, reason, now, from: place(query)?, limit: PAGE_ROWS })
 }
 
-pub(super) async fn show(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+    Path(id): Path<String>,
+) -> Answer {
     staff.needs(Permit::ViewSession)?;
-    let gone = || Fault::gone("There is no such session. Sessions that ended long ago are forgotten; the audit log may still tell of it.");
+    let gone = || {
+        Fault::gone(
+            "There is no such session. Sessions that ended long ago are forgotten; the audit log \
+             may still tell of it.",
+        )
+    };
     let id = id.parse::<SessionId>().map_err(|_| gone())?;
     let session = admin.store.session(id).await?.ok_or_else(gone)?;
     let steps = admin.store.session_steps(id).await?;
@@ -125,7 +152,11 @@ pub(super) async fn end(State(admin): State<Admin>, posted: Posted) -> Answer {
 
 async fn end_some(admin: &Admin, posted: &Posted) -> Answer {
     let unknown = |_| Fault::bad("One of the choices is none that the page offered.");
-    let ids = posted.form.all("sessions").map(|text| text.parse::<SessionId>().map_err(unknown)).collect::<Result<Vec<_>, _>>()?;
+    let ids = posted
+        .form
+        .all("sessions")
+        .map(|text| text.parse::<SessionId>().map_err(unknown))
+        .collect::<Result<Vec<_>, _>>()?;
     if ids.is_empty() {
         return Err(Fault::bad("No session is ticked. Go back and tick those that you mean."));
     }
@@ -196,7 +227,10 @@ impl Row {
                 Ended::Live => "live",
                 Ended::Idle => "ended: not used for too long",
                 Ended::Old => "ended: had its time",
-                Ended::By(reason) => REASONS.iter().find(|(own, _)| *own == reason).map_or("ended", |(_, text)| *text),
+                Ended::By(reason) => REASONS
+                    .iter()
+                    .find(|(own, _)| *own == reason)
+                    .map_or("ended", |(_, text)| *text),
             },
             device: device_in_words(&session.user_agent),
             ip: session.ip.map(|ip| ip.to_string()).unwrap_or_default(),

@@ -1,4 +1,5 @@
-//! `GET /admin/style.css` and `GET /admin/icon.svg`: the looks, kept by browsers for ever under a name that changes with the content.
+//! `GET /admin/style.css` and `GET /admin/icon.svg`: the looks, kept by browsers for ever under a
+//! name that changes with the content.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -31,7 +32,8 @@ pub(crate) const VERSION: &str = match std::str::from_utf8(&DIGITS) {
     Err(_) => "0",
 };
 
-const DIGITS: [u8; 16] = digits(fnv1a(STYLE.as_bytes(), fnv1a(ICON.as_bytes(), 0xcbf2_9ce4_8422_2325)));
+const DIGITS: [u8; 16] =
+    digits(fnv1a(STYLE.as_bytes(), fnv1a(ICON.as_bytes(), 0xcbf2_9ce4_8422_2325)));
 
 /// FNV-1a: it tells versions apart, it proves nothing.
 const fn fnv1a(bytes: &[u8], mut hash: u64) -> u64 {

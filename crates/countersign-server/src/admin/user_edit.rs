@@ -1,4 +1,5 @@
-//! `/admin/users/ID/`: a user, to look at and to change. Who edits what somebody else changed meanwhile sees both, and overwrites nothing.
+//! `/admin/users/ID/`: a user, to look at and to change. Who edits what somebody else changed
+//! meanwhile sees both, and overwrites nothing.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -18,7 +19,12 @@ use super::rules::{Permit, beyond, may, may_edit, may_raise, may_touch};
 use super::user_add::{ADDRESS_TAKEN, NAME_TAKEN, Names, own_password};
 use super::{Admin, Answer};
 
-pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query): Query, Path(id): Path<String>) -> Answer {
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+    Path(id): Path<String>,
+) -> Answer {
     staff.needs(Permit::ViewUser)?;
     let record = record(&admin, &id).await?;
     let filled = Filled::of(&record.user);
@@ -28,19 +34,28 @@ pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Query(query):
     Ok(page(StatusCode::OK, &template))
 }
 
-pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn save(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     let staff = &posted.staff;
     staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
-        return Err(Fault::forbidden("This user is staff or a superuser, whom only a superuser may change."));
+        return Err(Fault::forbidden(
+            "This user is staff or a superuser, whom only a superuser may change.",
+        ));
     }
     let mut errors = Errors::default();
     let filled = Filled::read(&posted.form, &record.user, &mut errors);
     let seen = fingerprint(&posted.form)?;
-    let raised = (filled.is_staff, filled.is_superuser) != (record.user.is_staff, record.user.is_superuser);
+    let raised =
+        (filled.is_staff, filled.is_superuser) != (record.user.is_staff, record.user.is_superuser);
     if raised && !may_raise(&staff.user) {
-        return Err(Fault::forbidden("Only a superuser makes staff and superusers, or makes them something else."));
+        return Err(Fault::forbidden(
+            "Only a superuser makes staff and superusers, or makes them something else.",
+        ));
     }
     if filled.takes_over(&record.user)
         && let Some(what) = beyond(&staff.user, &record.user)
@@ -49,7 +64,16 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
     }
     let edit = filled.edit(&record.user, &mut errors);
     let (Some(edit), true) = (edit, errors.is_empty()) else {
-        return again(&admin, staff, StatusCode::BAD_REQUEST, &record, &filled, &errors, Vec::new()).await;
+        return again(
+            &admin,
+            staff,
+            StatusCode::BAD_REQUEST,
+            &record,
+            &filled,
+            &errors,
+            Vec::new(),
+        )
+        .await;
     };
     if raised {
         posted.confirm(&admin).await?;
@@ -61,7 +85,11 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
             Ok(redirect(&format!("/admin/users/{id}/?said=saved")))
         }
         Err(AdminError::Stale) => {
-            let now = admin.store.user_record(id).await?.ok_or_else(|| Fault::gone("There is no such user any more."))?;
+            let now = admin
+                .store
+                .user_record(id)
+                .await?
+                .ok_or_else(|| Fault::gone("There is no such user any more."))?;
             let differences = filled.differences(&Filled::of(&now.user));
             again(&admin, staff, StatusCode::CONFLICT, &now, &filled, &errors, differences).await
         }
@@ -76,7 +104,8 @@ pub(super) async fn save(State(admin): State<Admin>, Path(id): Path<String>, pos
         Err(AdminError::LastSuperuser) => {
             errors.add(
                 "is_superuser",
-                "Nobody would be left who can do everything: there must be an active superuser who is staff. Make another one first.",
+                "Nobody would be left who can do everything: there must be an active superuser who \
+                 is staff. Make another one first.",
             );
             again(&admin, staff, StatusCode::CONFLICT, &record, &filled, &errors, Vec::new()).await
         }
@@ -99,9 +128,14 @@ pub(super) async fn record(admin: &Admin, id: &str) -> Result<UserRecord, Fault>
 /// # Errors
 /// None, or not one.
 pub(super) fn fingerprint(form: &Form) -> Result<Fingerprint, Fault> {
-    u128::from_str_radix(form.text("seen"), 16)
-        .map(|bits| Fingerprint(bits.to_be_bytes()))
-        .map_err(|_| Fault::bad("The form does not say what it was filled in upon. Load the page again and fill it in once more."))
+    u128::from_str_radix(form.text("seen"), 16).map(|bits| Fingerprint(bits.to_be_bytes())).map_err(
+        |_| {
+            Fault::bad(
+                "The form does not say what it was filled in upon. Load the page \
+            again and fill it in once more.",
+            )
+        },
+    )
 }
 
 /// A fingerprint as a form carries it.
@@ -140,7 +174,13 @@ impl Filled {
             last_name: user.last_name.clone(),
         };
         let metadata = serde_json::to_string_pretty(&user.metadata).unwrap_or_default();
-        Self { names, is_active: user.is_active, is_staff: user.is_staff, is_superuser: user.is_superuser, metadata }
+        Self {
+            names,
+            is_active: user.is_active,
+            is_staff: user.is_staff,
+            is_superuser: user.is_superuser,
+            metadata,
+        }
     }
 
     /// A name or an address that the row has already may stay, even if it would not be taken today.
@@ -161,21 +201,41 @@ impl Filled {
             names,
             is_active: form.ticked("is_active"),
             is_staff: if form.ticked("flags") { form.ticked("is_staff") } else { user.is_staff },
-            is_superuser: if form.ticked("flags") { form.ticked("is_superuser") } else { user.is_superuser },
+            is_superuser: if form.ticked("flags") {
+                form.ticked("is_superuser")
+            } else {
+                user.is_superuser
+            },
             metadata: form.text("metadata").to_owned(),
         }
     }
 
     fn edit(&self, user: &User, errors: &mut Errors) -> Option<UserEdit> {
         let mut unchanged = Errors::default();
-        let username = if self.names.username == user.username { None } else { self.names.username(errors) };
-        let email = self.names.email(if self.names.email == user.email { &mut unchanged } else { errors });
+        let username =
+            if self.names.username == user.username { None } else { self.names.username(errors) };
+        let email =
+            self.names.email(if self.names.email == user.email { &mut unchanged } else { errors });
         if self.names.email == user.email && email.is_none() && !user.email.is_empty() {
-            errors.add("email", "This address came from elsewhere and would not be taken today. Correct it, or leave it empty.");
+            errors.add(
+                "email",
+                "This address came from elsewhere and would not be taken today. \
+                Correct it, or leave it empty.",
+            );
         }
-        let metadata = match serde_json::from_str::<Value>(if self.metadata.trim().is_empty() { "{}" } else { &self.metadata }) {
-            Ok(Value::Object(metadata)) if metadata.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) => {
-                errors.add("metadata", "A text in it holds a NUL character, which not every database can keep. Leave it out.");
+        let metadata = match serde_json::from_str::<Value>(if self.metadata.trim().is_empty() {
+            "{}"
+        } else {
+            &self.metadata
+        }) {
+            Ok(Value::Object(metadata))
+                if metadata.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) =>
+            {
+                errors.add(
+                    "metadata",
+                    "A text in it holds a NUL character, which not every \
+                    database can keep. Leave it out.",
+                );
                 Map::new()
             }
             Ok(Value::Object(metadata)) => metadata,
@@ -203,7 +263,9 @@ impl Filled {
 
     /// Whether the user could sign in by another name than before, or could not before.
     fn takes_over(&self, user: &User) -> bool {
-        self.names.username != user.username || self.names.email != user.email || (!user.is_active && self.is_active)
+        self.names.username != user.username
+            || self.names.email != user.email
+            || (!user.is_active && self.is_active)
     }
 
     /// What is there now, beside what was typed.
@@ -222,16 +284,26 @@ impl Filled {
             ]
         };
         let pairs = fields(self).into_iter().zip(fields(now));
-        pairs.map(|((field, yours), (_, theirs))| Difference { field, differs: yours != theirs, yours, theirs }).collect()
+        pairs
+            .map(|((field, yours), (_, theirs))| Difference {
+                field,
+                differs: yours != theirs,
+                yours,
+                theirs,
+            })
+            .collect()
     }
 }
 
-/// Whether a text or a name in it holds a NUL. JSON may write one as an escape, which the form's own check does not see; PostgreSQL keeps none.
+/// Whether a text or a name in it holds a NUL. JSON may write one as an escape, which the form's
+/// own check does not see; PostgreSQL keeps none.
 fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -277,10 +349,12 @@ impl<'a> Edit<'a> {
         differences: Vec<Difference>,
     ) -> Result<Self, Fault> {
         let user = &record.user;
-        let (may_change, raise) = (may_touch(&staff.user, user, Permit::ChangeUser), may_raise(&staff.user));
+        let (may_change, raise) =
+            (may_touch(&staff.user, user, Permit::ChangeUser), may_raise(&staff.user));
         let may_see_audit = may(&staff.user, Permit::ViewAuditEvent);
         let history = if may_see_audit {
-            let search = AuditSearch { user: Some(user.id), limit: HISTORY, ..AuditSearch::default() };
+            let search =
+                AuditSearch { user: Some(user.id), limit: HISTORY, ..AuditSearch::default() };
             lines(admin, staff, admin.store.audit(&search).await?.rows).await?
         } else {
             Vec::new()
@@ -295,21 +369,32 @@ impl<'a> Edit<'a> {
             login: When(user.last_login),
             personal: vec![
                 field(Field::text("username", "User name", &names.username, 150).required()),
-                field(Field { kind: "email", ..Field::text("email", "E-mail address", &names.email, 254) }),
+                field(Field {
+                    kind: "email",
+                    ..Field::text("email", "E-mail address", &names.email, 254)
+                }),
                 field(Field::text("first_name", "First name", &names.first_name, NAME_MAX_CHARS)),
                 field(Field::text("last_name", "Last name", &names.last_name, NAME_MAX_CHARS)),
             ],
-            active: field(Field::tick("is_active", "Active: may sign in. Without it the sessions end at once", filled.is_active)),
+            active: field(Field::tick(
+                "is_active",
+                "Active: may sign in. Without it the sessions end at once",
+                filled.is_active,
+            )),
             flags: vec![
-                Field::tick("is_staff", "Staff: may enter this site", filled.is_staff).disabled(!(may_change && raise)).wrong(errors),
+                Field::tick("is_staff", "Staff: may enter this site", filled.is_staff)
+                    .disabled(!(may_change && raise))
+                    .wrong(errors),
                 Field::tick("is_superuser", "Superuser: has every permission", filled.is_superuser)
                     .disabled(!(may_change && raise))
                     .wrong(errors),
             ],
             metadata: field(
-                Field::area("metadata", "Metadata", &filled.metadata).hint("A JSON object of your own. Access tokens do not carry it."),
+                Field::area("metadata", "Metadata", &filled.metadata)
+                    .hint("A JSON object of your own. Access tokens do not carry it."),
             ),
-            own_password: (may_change && raise && !staff.is_fresh(admin.clock.now())).then(own_password),
+            own_password: (may_change && raise && !staff.is_fresh(admin.clock.now()))
+                .then(own_password),
             differences,
             may_change,
             may_raise: may_change && raise,

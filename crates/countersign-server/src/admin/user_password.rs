@@ -1,4 +1,5 @@
-//! `/admin/users/ID/password`: a new password for somebody, or none at all. Either way the user's sessions end.
+//! `/admin/users/ID/password`: a new password for somebody, or none at all. Either way the user's
+//! sessions end.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -15,23 +16,38 @@ use super::user_add::{PASSWORD_HINT, checked_password, own_password};
 use super::user_edit::record;
 use super::{Admin, Answer};
 
-pub(super) async fn form(State(admin): State<Admin>, staff: Staff, Path(id): Path<String>) -> Answer {
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Path(id): Path<String>,
+) -> Answer {
     let record = touched(&admin, &staff, &id).await?;
     Ok(page(StatusCode::OK, &SetPassword::new(&admin, &staff, &record, &Errors::default())))
 }
 
-pub(super) async fn set(State(admin): State<Admin>, Path(id): Path<String>, posted: Posted) -> Answer {
+pub(super) async fn set(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
     let record = touched(&admin, &posted.staff, &id).await?;
     posted.confirm(&admin).await?;
     let user = &record.user;
     let (encoded, said) = if posted.form.text("act") == "unusable" {
         (EncodedPassword::unusable(), "unusable")
     } else {
-        let about =
-            UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+        let about = UserAttributes {
+            username: &user.username,
+            email: &user.email,
+            first_name: &user.first_name,
+            last_name: &user.last_name,
+        };
         let mut errors = Errors::default();
         let Some(password) = checked_password(&posted.form, &about, &mut errors) else {
-            return Ok(page(StatusCode::BAD_REQUEST, &SetPassword::new(&admin, &posted.staff, &record, &errors)));
+            return Ok(page(
+                StatusCode::BAD_REQUEST,
+                &SetPassword::new(&admin, &posted.staff, &record, &errors),
+            ));
         };
         (admin.auth.passwords().hash(&password).await?, "password")
     };
@@ -44,7 +60,9 @@ async fn touched(admin: &Admin, staff: &Staff, id: &str) -> Result<UserRecord, F
     staff.needs(Permit::ChangeUser)?;
     let record = record(admin, id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
-        return Err(Fault::forbidden("This user is staff or a superuser, whose password only a superuser may set."));
+        return Err(Fault::forbidden(
+            "This user is staff or a superuser, whose password only a superuser may set.",
+        ));
     }
     if let Some(what) = beyond(&staff.user, &record.user) {
         return Err(Fault::forbidden(beyond_told(&record.user.username, &what)));
@@ -64,11 +82,22 @@ struct SetPassword<'a> {
 impl<'a> SetPassword<'a> {
     fn new(admin: &Admin, staff: &Staff, record: &'a UserRecord, errors: &'a Errors) -> Self {
         let fields = [
-            Field { required: false, ..Field::password("password1", "New password", "new-password") }.hint(PASSWORD_HINT),
-            Field { required: false, ..Field::password("password2", "The same password again", "new-password") },
+            Field {
+                required: false,
+                ..Field::password("password1", "New password", "new-password")
+            }
+            .hint(PASSWORD_HINT),
+            Field {
+                required: false,
+                ..Field::password("password2", "The same password again", "new-password")
+            },
         ];
         Self {
-            frame: Frame::new(staff, "/admin/users/", format!("Password of {}", record.user.username)),
+            frame: Frame::new(
+                staff,
+                "/admin/users/",
+                format!("Password of {}", record.user.username),
+            ),
             record,
             fields: fields.map(|field| field.wrong(errors)),
             own_password: (!staff.is_fresh(admin.clock.now())).then(own_password),

@@ -20,18 +20,24 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     let search = search(&query, now)?;
     let page = admin.store.find_users(&search).await?;
     let groups = admin.store.groups("", None, GROUPS_OFFERED).await?;
-    let groups =
-        std::iter::once((String::new(), "All".to_owned())).chain(groups.into_iter().map(|group| (group.id.to_string(), group.name)));
+    let groups = std::iter::once((String::new(), "All".to_owned()))
+        .chain(groups.into_iter().map(|group| (group.id.to_string(), group.name)));
     shown(&List {
         frame: Frame::new(&staff, "/admin/users/", "Users").saying(&query),
         pager: Pager::new(&page, &query, "user", "users"),
-        is_filtered: query.fields().any(|(name, text)| !text.is_empty() && !["at", "o", "d", "said", "all"].contains(&name)),
+        is_filtered: query.fields().any(|(name, text)| {
+            !text.is_empty() && !["at", "o", "d", "said", "all"].contains(&name)
+        }),
         text: query.text("q"),
         all_ticked: query.ticked("all"),
         tick: query.with(&[("all", if query.ticked("all") { "" } else { "1" }), ("said", "")]),
-        search: query.with(&[("at", ""), ("said", ""), ("all", "")]).trim_start_matches('?').to_owned(),
+        search: query
+            .with(&[("at", ""), ("said", ""), ("all", "")])
+            .trim_start_matches('?')
+            .to_owned(),
         count: counted(page.count, "user", "users"),
-        may_match: matches!(page.count, Count::Exactly(n) if n > page.rows.len() as u64) || !matches!(page.count, Count::Exactly(_)),
+        may_match: matches!(page.count, Count::Exactly(n) if n > page.rows.len() as u64)
+            || !matches!(page.count, Count::Exactly(_)),
         order: (query.text("o"), query.text("d")),
         filters: vec![
             Choice::yes_or_no(&query, "active", "Active"),
@@ -42,7 +48,13 @@ pub(super) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
                 &query,
                 "joined",
                 "Joined",
-                [("", "Any time"), ("1", "Past day"), ("7", "Past 7 days"), ("30", "Past 30 days"), ("365", "Past year")],
+                [
+                    ("", "Any time"),
+                    ("1", "Past day"),
+                    ("7", "Past 7 days"),
+                    ("30", "Past 30 days"),
+                    ("365", "Past year"),
+                ],
             ),
             Choice::new(
                 &query,
@@ -89,7 +101,9 @@ pub(super) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> 
     };
     let (joined, login) = (query.text("joined"), query.text("login"));
     if query.text("q").chars().count() > SEARCH_MAX_CHARS {
-        return Err(Fault::bad("What you search for is too long. Type a part of a name or an address."));
+        return Err(Fault::bad(
+            "What you search for is too long. Type a part of a name or an address.",
+        ));
     }
     Ok(UserSearch {
         text: query.text("q").trim().to_owned(),
@@ -98,7 +112,11 @@ pub(super) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> 
         superuser: yes_or_no(query, "superuser")?,
         group: query.number("group")?,
         joined_since: if joined.is_empty() { None } else { ago(joined)? },
-        signed_in_since: if login.is_empty() || login.starts_with("not-") { None } else { ago(login)? },
+        signed_in_since: if login.is_empty() || login.starts_with("not-") {
+            None
+        } else {
+            ago(login)?
+        },
         not_signed_in_since: login.strip_prefix("not-").map(ago).transpose()?.flatten(),
         order,
         descending: query.ticked("d"),
@@ -156,7 +174,11 @@ impl Column {
             (true, true) => "descending",
         };
         let turned = if is_by && !descending { "1" } else { "" };
-        Self { text, href: query.with(&[("o", name), ("d", turned), ("at", ""), ("said", "")]), sorted }
+        Self {
+            text,
+            href: query.with(&[("o", name), ("d", turned), ("at", ""), ("said", "")]),
+            sorted,
+        }
     }
 }
 

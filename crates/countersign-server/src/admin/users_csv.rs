@@ -11,7 +11,11 @@ use super::rules::Permit;
 use super::users::search;
 use super::{Admin, Answer};
 
-pub(super) async fn export(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(super) async fn export(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> Answer {
     staff.needs(Permit::ViewUser)?;
     let search = search(&query, admin.clock.now())?;
     let search = UserSearch { from: None, limit: ROWS_AT_ONCE, ..search };

@@ -12,7 +12,8 @@ use crate::world::{Wanted, World};
 
 /// Set a user's password, and end the user's sessions
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign changepassword alice\n  COUNTERSIGN_PASSWORD=… countersign changepassword alice --noinput")]
+#[command(after_help = "Example:\n  countersign changepassword alice\n  COUNTERSIGN_PASSWORD=… \
+        countersign changepassword alice --noinput")]
 pub(super) struct ChangePassword {
     /// The user: name, e-mail address or id
     user: String,
@@ -28,21 +29,31 @@ impl ChangePassword {
         }
         let world = World::open(config, Wanted::There).await?;
         let user = world.user(&self.user).await?;
-        let about =
-            UserAttributes { username: &user.username, email: &user.email, first_name: &user.first_name, last_name: &user.last_name };
+        let about = UserAttributes {
+            username: &user.username,
+            email: &user.email,
+            first_name: &user.first_name,
+            last_name: &user.last_name,
+        };
         let asking = Asking { times: 3, may_be_weak: config.is_on_localhost()? };
         if !self.noinput {
             note(format!("A new password for {} (id {}):", user.username, user.id));
         }
-        let password =
-            if self.noinput { prompt::password_from("COUNTERSIGN_PASSWORD", &about)? } else { prompt::ask_password(&about, asking)? };
+        let password = if self.noinput {
+            prompt::password_from("COUNTERSIGN_PASSWORD", &about)?
+        } else {
+            prompt::ask_password(&about, asking)?
+        };
 
         let encoded = world.passwords()?.hash(&password).await?;
         match world.operator().set_password(user.id, &encoded).await {
             Err(AdminError::Gone) => return Err(Failure::new("the user was deleted meanwhile")),
             other => other?,
         }
-        line(format!("Changed the password of {} and ended all sessions of this user.", user.username));
+        line(format!(
+            "Changed the password of {} and ended all sessions of this user.",
+            user.username
+        ));
         Ok(())
     }
 }

@@ -15,7 +15,8 @@ use crate::config::{Config, Database, Source};
 use crate::failure::Failure;
 use crate::world::{Wanted, World};
 
-/// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to change
+/// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to
+/// change
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign check --config /etc/countersign.toml")]
 pub(super) struct Check {}
@@ -41,7 +42,8 @@ struct Report {
     secret_is_bad: bool,
 }
 
-/// What this command would say of a server that runs on this store, without reading the whole database.
+/// What this command would say of a server that runs on this store, without reading the whole
+/// database.
 ///
 /// # Errors
 /// A database setting that makes no sense, or a store that does not answer.
@@ -102,45 +104,91 @@ impl Report {
             Err(error) => return self.fail(&format!("configuration: {error}")),
         };
         self.ok("configuration: every setting can stand");
-        let local = parts.settings.public_url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+        let local = parts
+            .settings
+            .public_url
+            .host_str()
+            .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
         if !parts.options.https && !local {
-            self.warn("public_url is http:// and not on this machine: cookies travel in the clear; put https before the server and set public_url to it");
+            self.warn(
+                "public_url is http:// and not on this machine: cookies travel in the clear; \
+                put https before the server and set public_url to it",
+            );
         }
         if parts.options.https && parts.settings.trusted_proxies.is_empty() {
-            self.warn("public_url is https, so a proxy stands before the server, but trusted_proxies is empty: every client looks like the proxy to the throttle; set trusted_proxies to the proxy's address");
+            self.warn(
+                "public_url is https, so a proxy stands before the server, but \
+                trusted_proxies is empty: every client looks like the proxy to the throttle; set \
+                trusted_proxies to the proxy's address",
+            );
         }
-        if !parts.options.https && local && !(parts.settings.trusted_proxies.is_empty() && parts.options.listen.ip().is_loopback()) {
-            self.warn("public_url is http://localhost, but listen or trusted_proxies says that clients come from elsewhere; set public_url to the https:// address that they use");
+        if !parts.options.https
+            && local
+            && !(parts.settings.trusted_proxies.is_empty()
+                && parts.options.listen.ip().is_loopback())
+        {
+            self.warn(
+                "public_url is http://localhost, but listen or trusted_proxies says that \
+                clients come from elsewhere; set public_url to the https:// address that they use",
+            );
         }
         let room = config.database_descriptors().ok().and_then(crate::descriptors::room);
         match room.filter(|room| *room < parts.options.max_connections) {
             Some(room) => self.warn(&format!(
-                "max_connections is {}, but the limit of open files here has room for {room}, and the server takes no more; raise the limit (LimitNOFILE= in a unit, ulimit -Hn in a shell), or lower max_connections",
+                "max_connections is {}, but the limit of open files here has room for {room}, and \
+                 the server takes no more; raise the limit (LimitNOFILE= in a unit, ulimit -Hn in \
+                 a shell), or lower max_connections",
                 parts.options.max_connections
             )),
-            None => self.ok(&format!("max_connections: there is room for {}", parts.options.max_connections)),
+            None => self.ok(&format!(
+                "max_connections: there is room for {}",
+                parts.options.max_connections
+            )),
         }
         if parts.settings.signing_algorithm == Algorithm::Hs256 {
-            self.warn("signing_algorithm is HS256: nobody else can verify access tokens, and the JWKS is empty; EdDSA, ES256 and RS256 have public keys");
+            self.warn(
+                "signing_algorithm is HS256: nobody else can verify access tokens, and the \
+                JWKS is empty; EdDSA, ES256 and RS256 have public keys",
+            );
         }
         if parts.settings.trusted_proxies.iter().any(|proxy| proxy.prefix_len() == 0) {
-            self.fail("trusted_proxies trusts everybody: any client can choose its own address; name the proxy's network only");
+            self.fail(
+                "trusted_proxies trusts everybody: any client can choose its own address; \
+                name the proxy's network only",
+            );
         }
-        if let Some(address) = parts.options.metrics_listen.filter(|address| !address.ip().is_loopback()) {
-            self.warn(&format!("metrics_listen {address} is reachable from other machines; keep it inside your network"));
+        if let Some(address) =
+            parts.options.metrics_listen.filter(|address| !address.ip().is_loopback())
+        {
+            self.warn(&format!(
+                "metrics_listen {address} is reachable from other machines; keep it \
+                inside your network"
+            ));
         }
-        if parts.settings.throttle.account_attempts == 0 || parts.settings.throttle.address_attempts == 0 {
-            self.warn("a login throttle is off: passwords can be guessed at full speed; set throttle_account_attempts and throttle_address_attempts");
+        if parts.settings.throttle.account_attempts == 0
+            || parts.settings.throttle.address_attempts == 0
+        {
+            self.warn(
+                "a login throttle is off: passwords can be guessed at full speed; set \
+                throttle_account_attempts and throttle_address_attempts",
+            );
         }
         if parts.settings.hash.memory_kib < 19_456 || parts.settings.hash.passes < 2 {
-            self.warn("hash_memory_kib or hash_passes is below OWASP's 19456 KiB and 2 passes: stolen hashes are cheaper to guess");
+            self.warn(
+                "hash_memory_kib or hash_passes is below OWASP's 19456 KiB and 2 passes: \
+                stolen hashes are cheaper to guess",
+            );
         }
     }
 
     fn clock(&mut self) {
-        // A clock that stands before this program was written is wrong; every token would be refused elsewhere.
+        // A clock that stands before this program was written is wrong; every token would be
+        // refused elsewhere.
         if Timestamp::now() < "2026-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN) {
-            self.fail("the clock is years behind; tokens would be refused everywhere; set the clock, and keep it with NTP");
+            self.fail(
+                "the clock is years behind; tokens would be refused everywhere; set the \
+                clock, and keep it with NTP",
+            );
         } else {
             self.ok(&format!("clock: {}", super::output::short(Timestamp::now())));
         }
@@ -152,15 +200,22 @@ impl Report {
         }
         let directory = config.data_dir();
         if !directory.exists() {
-            self.warn(&format!("there is no data directory {} yet; the first start makes it", directory.display()));
+            self.warn(&format!(
+                "there is no data directory {} yet; the first start makes it",
+                directory.display()
+            ));
             return Ok(());
         }
         self.mode(&directory, 0o700);
         self.owner(&directory);
         let mut files = vec![directory.join("secret")];
         if let Database::Sqlite(database) = config.database()? {
-            let log =
-                |suffix: &str| database.with_file_name(format!("{}{suffix}", database.file_name().unwrap_or_default().to_string_lossy()));
+            let log = |suffix: &str| {
+                database.with_file_name(format!(
+                    "{}{suffix}",
+                    database.file_name().unwrap_or_default().to_string_lossy()
+                ))
+            };
             files.extend([database.clone(), log("-wal"), log("-shm")]);
         }
         for file in files {
@@ -202,7 +257,8 @@ impl Report {
             && theirs != ours
         {
             self.warn(&format!(
-                "{}: belongs to the user with the id {theirs}, and you are {ours}; run the server and every command as one user",
+                "{}: belongs to the user with the id {theirs}, and you are {ours}; run the server \
+                 and every command as one user",
                 directory.display()
             ));
         }
@@ -214,24 +270,33 @@ impl Report {
             Err(error) => return self.fail(&format!("{}: {error}", path.display())),
         };
         let around = if path.is_dir() { Some(path) } else { path.parent() };
-        let keeps_others_out = |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 == 0);
+        let keeps_others_out = |path: &Path| {
+            std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 == 0)
+        };
         if mode & !most == 0 {
             self.ok(&format!("{}: mode {mode:04o}", path.display()));
         } else if keeps_others_out(path) && around.is_some_and(keeps_others_out) {
             // As in a volume of Kubernetes with `fsGroup`, where no `chmod` lasts.
             self.warn(&format!(
-                "{0}: mode {mode:04o} lets its group in; `chmod {most:04o} {0}` where the volume keeps modes",
+                "{0}: mode {mode:04o} lets its group in; `chmod {most:04o} {0}` where the volume \
+                 keeps modes",
                 path.display()
             ));
         } else {
-            self.fail(&format!("{0}: mode {mode:04o} lets others in; run `chmod {most:04o} {0}`", path.display()));
+            self.fail(&format!(
+                "{0}: mode {mode:04o} lets others in; run `chmod {most:04o} {0}`",
+                path.display()
+            ));
         }
     }
 
     async fn database(&mut self, config: &Config) -> Result<(), Failure> {
         let pending = match config.database()? {
             Database::Sqlite(path) if !path.exists() => {
-                self.warn(&format!("there is no database {} yet; the first start makes it", path.display()));
+                self.warn(&format!(
+                    "there is no database {} yet; the first start makes it",
+                    path.display()
+                ));
                 return Ok(());
             }
             Database::Sqlite(path) => SqliteStore::pending_migrations(&path),
@@ -240,7 +305,10 @@ impl Report {
         match pending {
             Ok(pending) if pending.is_empty() => self.ok("database: the schema is up to date"),
             Ok(pending) => {
-                self.fail(&format!("database: {} migrations to do; run `countersign migrate`", pending.len()));
+                self.fail(&format!(
+                    "database: {} migrations to do; run `countersign migrate`",
+                    pending.len()
+                ));
                 return Ok(());
             }
             Err(error) => {
@@ -289,7 +357,9 @@ impl Report {
             }
         };
         let now = Timestamp::now();
-        if let Some(key) = keys.iter().filter(|key| key.created_at > now).max_by_key(|key| key.created_at) {
+        if let Some(key) =
+            keys.iter().filter(|key| key.created_at > now).max_by_key(|key| key.created_at)
+        {
             self.fail(&format!(
                 "the clock went back: a key was made at {}; set the clock, and keep it with NTP",
                 super::output::short(key.created_at)
@@ -298,7 +368,9 @@ impl Report {
         let live: Vec<_> = keys.iter().filter(|key| key.is_live(now)).collect();
         match live.iter().find_map(|key| key.open(&secrets).err()) {
             Some(error) => self.fail(&format!("keys: {error}")),
-            None if live.is_empty() => self.fail("keys: none is live; run `countersign keys rotate --now`"),
+            None if live.is_empty() => {
+                self.fail("keys: none is live; run `countersign keys rotate --now`");
+            }
             None => self.ok(&format!("keys: {} live, all open with the secret", live.len())),
         }
         Ok(())

@@ -24,7 +24,8 @@ impl ShowConfig {
         table(
             ["SETTING", "VALUE", "FROM"],
             config.values().map(|(setting, value)| {
-                let shown: Vec<String> = value.texts.iter().map(|text| setting.shown(text)).collect();
+                let shown: Vec<String> =
+                    value.texts.iter().map(|text| setting.shown(text)).collect();
                 [setting.name.to_owned(), shown.join(", "), value.source.to_string()]
             }),
         );

@@ -16,7 +16,8 @@ use crate::world::{Wanted, World};
 /// Asks for what is missing, the password twice and unseen.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  countersign createsuperuser\n  COUNTERSIGN_SUPERUSER_PASSWORD=… countersign createsuperuser --noinput --username root --email root@example.com"
+    after_help = "Example:\n  countersign createsuperuser\n  COUNTERSIGN_SUPERUSER_PASSWORD=… \
+        countersign createsuperuser --noinput --username root --email root@example.com"
 )]
 pub(super) struct CreateSuperuser {
     #[command(flatten)]
@@ -29,12 +30,18 @@ pub(super) struct CreateSuperuser {
 impl CreateSuperuser {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         if !self.noinput {
-            prompt::need_terminal("use --noinput --username NAME --email ADDRESS, with the password in COUNTERSIGN_SUPERUSER_PASSWORD")?;
+            prompt::need_terminal(
+                "use --noinput --username NAME --email ADDRESS, with the password in \
+                 COUNTERSIGN_SUPERUSER_PASSWORD",
+            )?;
         }
         let (username, email) = self.newcomer.names(config, self.noinput, Whose::Superuser).await?;
         let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
-        let about =
-            UserAttributes { username: username.as_str(), email: email.as_ref().map_or("", Email::as_str), ..UserAttributes::default() };
+        let about = UserAttributes {
+            username: username.as_str(),
+            email: email.as_ref().map_or("", Email::as_str),
+            ..UserAttributes::default()
+        };
         let password = if self.noinput {
             prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)?
         } else {
@@ -43,7 +50,11 @@ impl CreateSuperuser {
 
         let world = World::open(config, Wanted::ThereOrNew).await?;
         let encoded = world.passwords()?.hash(&password).await?;
-        let new = NewUser { is_staff: true, is_superuser: true, ..NewUser::new(username, email, encoded) };
+        let new = NewUser {
+            is_staff: true,
+            is_superuser: true,
+            ..NewUser::new(username, email, encoded)
+        };
         let user = world.operator().add_user(new).await?;
         line(format!("Made the superuser {} with the id {}.", user.username, user.id));
         Ok(())

@@ -32,7 +32,8 @@ enum Command {
     /// Make a new key; the old ones verify until their last token has expired
     #[command(after_help = "Example:\n  countersign keys rotate\n  countersign keys rotate --now")]
     Rotate {
-        /// Cut the old keys off at once: every access token that they signed dies, and every client refreshes
+        /// Cut the old keys off at once: every access token that they signed dies, and every client
+        /// refreshes
         #[arg(long)]
         now: bool,
     },
@@ -52,8 +53,12 @@ impl Keys {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         match self.command {
             Command::List { json } => list(&World::open(config, Wanted::There).await?, json).await,
-            Command::Rotate { now } => rotate_and_tell(&World::open(config, Wanted::There).await?, now).await,
-            Command::Export { id, private } => export(&World::open(config, Wanted::There).await?, id, private).await,
+            Command::Rotate { now } => {
+                rotate_and_tell(&World::open(config, Wanted::There).await?, now).await
+            }
+            Command::Export { id, private } => {
+                export(&World::open(config, Wanted::There).await?, id, private).await
+            }
         }
     }
 }
@@ -97,9 +102,13 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
 async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
     let id = world.operator().rotate_keys(world, cut_off).await?;
     line(match cut_off {
-        true => format!("Made the key {id}. The old keys are cut off; clients get new access tokens with their next refresh."),
+        true => format!(
+            "Made the key {id}. The old keys are cut off; clients get new access tokens with their \
+             next refresh."
+        ),
         false => format!(
-            "Made the key {id}. It signs in two minutes, when every verifier knows it; the old keys verify until their last token has expired."
+            "Made the key {id}. It signs in two minutes, when every verifier knows it; the old \
+             keys verify until their last token has expired."
         ),
     });
     Ok(())
@@ -107,13 +116,15 @@ async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure
 
 async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failure> {
     let keys = world.store.keys().await?;
-    let key = keys
-        .iter()
-        .find(|key| key.id == id)
-        .ok_or_else(|| Failure::new(format!("there is no key {id}; `countersign keys list` shows them")))?;
+    let key = keys.iter().find(|key| key.id == id).ok_or_else(|| {
+        Failure::new(format!("there is no key {id}; `countersign keys list` shows them"))
+    })?;
     let opened = key.open(&world.secrets().await?)?;
     if private {
-        note("This is the private key: whoever has it can sign in as anybody. Keep it where nobody reads it, and rotate after the move.");
+        note(
+            "This is the private key: whoever has it can sign in as anybody. Keep it where nobody \
+             reads it, and rotate after the move.",
+        );
         text(opened.to_pem().expose_secret().trim_end());
         text("\n");
         return Ok(());
@@ -123,6 +134,8 @@ async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failu
             text(&pem);
             output::json(&jwk)
         }
-        _ => Err(Failure::new("HS256 has no public key; --private prints the secret, which whoever verifies needs")),
+        _ => Err(Failure::new(
+            "HS256 has no public key; --private prints the secret, which whoever verifies needs",
+        )),
     }
 }

@@ -46,7 +46,10 @@ impl Migrate {
             note(format!("done: {name}"));
         }
         if !pending.contains(&"0001_initial") {
-            note("A server of an older version that still runs on this database must be stopped now, and the new one started.");
+            note(
+                "A server of an older version that still runs on this database must be stopped \
+                 now, and the new one started.",
+            );
         }
         line("The schema is up to date.");
         Ok(())

@@ -18,7 +18,9 @@ mod user;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{
+    Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
+};
 
 use crate::config::{Config, ConfigError, SETTINGS};
 use crate::failure::Failure;
@@ -27,9 +29,9 @@ use crate::logs::Log;
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, propagate_version = true)]
-#[command(
-    after_help = "Example:\n  countersign serve\n\nEvery setting is a flag, an environment variable and a key of the configuration file:\n  countersign --help lists them, countersign config --example writes a file."
-)]
+#[command(after_help = "Example:\n  countersign serve\n\nEvery setting is a flag, an environment \
+        variable and a key of the configuration file:\n  countersign --help lists them, \
+        countersign config --example writes a file.")]
 struct Cli {
     /// The configuration file; countersign.toml in the working directory unless chosen
     #[arg(long, value_name = "FILE", global = true, env = "COUNTERSIGN_CONFIG", value_hint = ValueHint::FilePath)]
@@ -54,7 +56,8 @@ enum Command {
     Man(shell::Man),
 }
 
-/// Runs the command that the arguments name: 0 for success, 1 for failure, 2 for arguments that make no sense.
+/// Runs the command that the arguments name: 0 for success, 1 for failure, 2 for arguments that
+/// make no sense.
 pub(crate) fn run() -> ExitCode {
     let matches = command_line().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use clap::Args;
 use countersign::store::postgres::PostgresTransfer;
 use countersign::store::sqlite::SqliteTransfer;
-use countersign::store::transfer::{self, Compared, Phase, Progress, Source, Target, TransferError};
+use countersign::store::transfer::{
+    self, Compared, Phase, Progress, Source, Target, TransferError,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{line, note, table};
@@ -17,8 +19,9 @@ use crate::operate;
 
 /// Move everything from one database into another: from SQLite to PostgreSQL, or back
 ///
-/// Stop the servers first. Ids, passwords, sessions and keys stay what they are, so nobody is logged out. The source is only read. Killed at any moment, it goes on when it is run
-/// again with the same arguments.
+/// Stop the servers first. Ids, passwords, sessions and keys stay what they are, so nobody is
+/// logged out. The source is only read. Killed at any moment, it goes on when it is run again with
+/// the same arguments.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  COUNTERSIGN_MOVE_TO='postgres://countersign:PASSWORD@db.internal/countersign?sslmode=verify-full' countersign move --from sqlite:data/countersign.sqlite3\n\nA URL with a password belongs into the environment: others on the machine can read a command line."
@@ -67,7 +70,8 @@ enum Place {
 }
 
 impl Place {
-    /// What it is called in messages, and by the target that remembers where its rows come from: without the password.
+    /// What it is called in messages, and by the target that remembers where its rows come from:
+    /// without the password.
     fn shown(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite:{}", absolute(path).display()),
@@ -92,16 +96,21 @@ impl Place {
     /// The one thing that is not in a database.
     fn about_the_secret(&self) -> String {
         let secret = match self {
-            Self::Sqlite(path) => Some(absolute(path).with_file_name("secret")).filter(|secret| secret.exists()),
+            Self::Sqlite(path) => {
+                Some(absolute(path).with_file_name("secret")).filter(|secret| secret.exists())
+            }
             Self::Postgres(_) => None,
         };
         let sealed = "The signing keys are sealed under the secret, which is not in the database.";
         match secret {
             Some(secret) => format!(
-                "{sealed} Start every server on the target with the same one: set COUNTERSIGN_SECRET to what {} holds, or copy the file.",
+                "{sealed} Start every server on the target with the same one: set \
+                 COUNTERSIGN_SECRET to what {} holds, or copy the file.",
                 secret.display()
             ),
-            None => format!("{sealed} Start every server on the target with the same COUNTERSIGN_SECRET."),
+            None => format!(
+                "{sealed} Start every server on the target with the same COUNTERSIGN_SECRET."
+            ),
         }
     }
 }
@@ -120,7 +129,9 @@ impl FromStr for Place {
             return Ok(Self::Postgres(text.to_owned()));
         }
         match text.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
+            Some(path) if !path.is_empty() => {
+                Ok(Self::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
+            }
             _ => Err("write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"),
         }
     }
@@ -135,14 +146,18 @@ struct Bar {
 
 impl Bar {
     fn new() -> Self {
-        let style = ProgressStyle::with_template("{msg:<28} {bar:40} {human_pos}/{human_len} {per_sec} {eta}");
-        let bar =
-            std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
+        let style = ProgressStyle::with_template(
+            "{msg:<28} {bar:40} {human_pos}/{human_len} {per_sec} {eta}",
+        );
+        let bar = std::io::stderr().is_terminal().then(|| {
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
         Self { bar, current: None, tenth: 0 }
     }
 
     fn tell(&mut self, progress: Progress) {
-        let is_next = self.current.replace((progress.phase, progress.table)) != Some((progress.phase, progress.table));
+        let is_next = self.current.replace((progress.phase, progress.table))
+            != Some((progress.phase, progress.table));
         let what = match progress.phase {
             Phase::Copying => format!("copying {}", progress.table),
             Phase::Comparing => format!("comparing {}", progress.table),
@@ -174,7 +189,12 @@ impl Bar {
 }
 
 fn report(compared: Vec<Compared>) {
-    table(["TABLE", "ROWS", "SHA-256"], compared.into_iter().map(|same| [same.table.to_owned(), same.rows.to_string(), same.checksum]));
+    table(
+        ["TABLE", "ROWS", "SHA-256"],
+        compared
+            .into_iter()
+            .map(|same| [same.table.to_owned(), same.rows.to_string(), same.checksum]),
+    );
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -25,9 +25,18 @@ impl Newcomer {
     ///
     /// # Errors
     /// A name or address that will not do, or a missing one that may not be asked for.
-    pub(super) async fn names(&self, config: &Config, noinput: bool, whose: Whose) -> Result<(Username, Option<Email>), Failure> {
+    pub(super) async fn names(
+        &self,
+        config: &Config,
+        noinput: bool,
+        whose: Whose,
+    ) -> Result<(Username, Option<Email>), Failure> {
         // As Django has it: a superuser can be written to.
-        if noinput && whose == Whose::Superuser && self.username.is_some() && self.email.as_deref().is_none_or(str::is_empty) {
+        if noinput
+            && whose == Whose::Superuser
+            && self.username.is_some()
+            && self.email.as_deref().is_none_or(str::is_empty)
+        {
             return Err(Failure::new("--noinput needs --email ADDRESS"));
         }
         let email_given = self.email.as_deref().map(Email::parse).transpose()?;
@@ -41,7 +50,8 @@ impl Newcomer {
             }
             (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
             (None, false) => {
-                let offered = if whose == Whose::Superuser { own_name(config).await? } else { None };
+                let offered =
+                    if whose == Whose::Superuser { own_name(config).await? } else { None };
                 let question = match &offered {
                     Some(name) => format!("User name (leave blank to use '{name}')"),
                     None => "User name".to_owned(),
@@ -59,10 +69,12 @@ impl Newcomer {
             }
         };
         let email = match (email_given, noinput) {
-            (None, false) => prompt::ask("E-mail address (may be left empty)", |address| match address {
-                "" => Ok(None),
-                address => Email::parse(address).map(Some).map_err(|error| error.to_string()),
-            })?,
+            (None, false) => {
+                prompt::ask("E-mail address (may be left empty)", |address| match address {
+                    "" => Ok(None),
+                    address => Email::parse(address).map(Some).map_err(|error| error.to_string()),
+                })?
+            }
             (given, _) => given,
         };
         Ok((username, email))
@@ -80,7 +92,9 @@ pub(super) enum Whose {
 
 /// The name of who types, if it will do and nobody has it.
 async fn own_name(config: &Config) -> Result<Option<Username>, Failure> {
-    let name = ["LOGNAME", "USER"].iter().find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let name = ["LOGNAME", "USER"]
+        .iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
     let Some(name) = name.and_then(|name| Username::parse(&name).ok()) else { return Ok(None) };
     Ok(if is_taken(config, &name).await? { None } else { Some(name) })
 }
@@ -92,7 +106,12 @@ async fn is_taken(config: &Config, name: &Username) -> Result<bool, Failure> {
     {
         return Ok(false);
     }
-    Ok(World::open(config, Wanted::There).await?.store.user_by_login(name.as_str()).await?.is_some())
+    Ok(World::open(config, Wanted::There)
+        .await?
+        .store
+        .user_by_login(name.as_str())
+        .await?
+        .is_some())
 }
 
 const TAKEN: &str = "another user has this name; choose another one";

@@ -71,10 +71,15 @@ impl JsonList {
 /// A result for people.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(head);
     for row in rows {
         // What users wrote of themselves must not move the reader's cursor.
-        table.add_row(row.map(|cell| cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()));
+        table.add_row(row.map(|cell| {
+            cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()
+        }));
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));

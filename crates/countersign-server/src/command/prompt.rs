@@ -14,11 +14,18 @@ use crate::failure::Failure;
 
 /// Refuses to go on where nobody can answer. Django's command exits 0 there and creates nobody.
 pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
-    if io::stdin().is_terminal() { Ok(()) } else { Err(Failure::new(format!("there is no terminal to ask on; {instead}"))) }
+    if io::stdin().is_terminal() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("there is no terminal to ask on; {instead}")))
+    }
 }
 
 /// Asks until `accept` accepts.
-pub(super) fn ask<T>(question: &str, accept: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+pub(super) fn ask<T>(
+    question: &str,
+    accept: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Failure> {
     loop {
         let mut err = io::stderr();
         write!(err, "{question}: ")?;
@@ -39,7 +46,8 @@ pub(super) fn ask<T>(question: &str, accept: impl Fn(&str) -> Result<T, String>)
 pub(super) struct Asking {
     /// How often, before it is given up.
     pub(super) times: u32,
-    /// Whether a weak one may be taken all the same: on a developer's machine, where Django lets it too.
+    /// Whether a weak one may be taken all the same: on a developer's machine, where Django lets it
+    /// too.
     pub(super) may_be_weak: bool,
 }
 
@@ -47,7 +55,10 @@ pub(super) struct Asking {
 ///
 /// # Errors
 /// When it was not good so many times.
-pub(super) fn ask_password(about: &UserAttributes<'_>, asking: Asking) -> Result<Password, Failure> {
+pub(super) fn ask_password(
+    about: &UserAttributes<'_>,
+    asking: Asking,
+) -> Result<Password, Failure> {
     let _unseen = Unseen::begin()?;
     for _ in 0..asking.times {
         let first = SecretString::from(rpassword::prompt_password("Password: ")?);
@@ -63,7 +74,9 @@ pub(super) fn ask_password(about: &UserAttributes<'_>, asking: Asking) -> Result
         // What can be no password at all is none here either.
         if asking.may_be_weak
             && let Ok(password) = Password::parse(first.expose_secret().to_owned())
-            && rpassword::prompt_password("Bypass this check, on this machine only? [y/N] ")?.trim().eq_ignore_ascii_case("y")
+            && rpassword::prompt_password("Bypass this check, on this machine only? [y/N] ")?
+                .trim()
+                .eq_ignore_ascii_case("y")
         {
             return Ok(password);
         }
@@ -72,16 +85,24 @@ pub(super) fn ask_password(about: &UserAttributes<'_>, asking: Asking) -> Result
 }
 
 /// The new password in an environment variable, which must be good.
-pub(super) fn password_from(variable: &str, about: &UserAttributes<'_>) -> Result<Password, Failure> {
+pub(super) fn password_from(
+    variable: &str,
+    about: &UserAttributes<'_>,
+) -> Result<Password, Failure> {
     let text = std::env::var(variable).map_err(|error| match error {
-        VarError::NotPresent => Failure::new(format!("--noinput takes the password from {variable}, which is not set")),
-        VarError::NotUnicode(_) => Failure::new(format!("the password in {variable} is not UTF-8; choose one that is")),
+        VarError::NotPresent => {
+            Failure::new(format!("--noinput takes the password from {variable}, which is not set"))
+        }
+        VarError::NotUnicode(_) => {
+            Failure::new(format!("the password in {variable} is not UTF-8; choose one that is"))
+        }
     })?;
     new_password(&SecretString::from(text), about)
 }
 
-/// The terminal without its echo, from before the first question to after the last answer: `rpassword` switches it off for each answer only after it has
-/// asked, so that what a quick or pasting hand types in between would be shown.
+/// The terminal without its echo, from before the first question to after the last answer:
+/// `rpassword` switches it off for each answer only after it has asked, so that what a quick or
+/// pasting hand types in between would be shown.
 struct Unseen {
     terminal: File,
     before: Termios,
@@ -99,7 +120,8 @@ impl Unseen {
     }
 }
 
-/// Ctrl-C ends the command, and not every shell gives the terminal its echo back. Returns when the signals are waited for.
+/// Ctrl-C ends the command, and not every shell gives the terminal its echo back. Returns when the
+/// signals are waited for.
 fn restore_when_interrupted(terminal: &File, before: &Termios) -> Result<(), Failure> {
     let (terminal, before) = (terminal.try_clone()?, before.clone());
     let (ready, is_ready) = std::sync::mpsc::channel();

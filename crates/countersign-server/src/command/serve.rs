@@ -15,14 +15,18 @@ use crate::world::{Wanted, World};
 
 /// Start everything
 ///
-/// On an empty data directory it makes the secret, the signing key and the database, and says what to do next.
+/// On an empty data directory it makes the secret, the signing key and the database, and says what
+/// to do next.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign serve --listen 127.0.0.1:8000 --data-dir ./data --allow-origin https://app.example.com")]
+#[command(after_help = "Example:\n  countersign serve --listen 127.0.0.1:8000 --data-dir ./data \
+        --allow-origin https://app.example.com")]
 pub(super) struct Serve {
-    /// After restoring a backup: end every session that began by the time of the backup, as some of them may have been ended since
+    /// After restoring a backup: end every session that began by the time of the backup, as some of
+    /// them may have been ended since
     #[arg(long, value_name = "TIME", value_parser = time)]
     after_restore: Option<Timestamp>,
-    /// Begin with an empty database although the data directory has a secret, which says that there was one before
+    /// Begin with an empty database although the data directory has a secret, which says that there
+    /// was one before
     #[arg(long)]
     new: bool,
 }
@@ -31,11 +35,15 @@ impl Serve {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<(), Failure> {
         let mut parts = config.serve()?;
         crate::descriptors::raise();
-        if let Some(room) = crate::descriptors::room(config.database_descriptors()?).filter(|room| *room < parts.options.max_connections) {
+        if let Some(room) = crate::descriptors::room(config.database_descriptors()?)
+            .filter(|room| *room < parts.options.max_connections)
+        {
             tracing::warn!(
                 max_connections = parts.options.max_connections,
                 room,
-                "the limit of open files has room for fewer connections than max_connections; taking as many as there is room for. Raise the limit (LimitNOFILE= in a unit, ulimit -Hn in a shell), or lower max_connections"
+                "the limit of open files has room for fewer connections than max_connections; \
+                 taking as many as there is room for. Raise the limit (LimitNOFILE= in a unit, \
+                 ulimit -Hn in a shell), or lower max_connections"
             );
             parts.options.max_connections = room;
         }
@@ -50,12 +58,18 @@ impl Serve {
             let secrets = world.secrets().await?;
             if let Some(backup) = self.after_restore {
                 let ended = world.operator().end_sessions_begun_by(backup).await?;
-                tracing::info!(sessions = ended, %backup, "ended the sessions of the restored backup");
+                tracing::info!(sessions = ended, %backup, "ended the sessions of the restored \
+                    backup");
             }
             let is_empty = world.store.users(None, 1).await?.is_empty();
             let counts = Counts::new(&log.fate())?;
-            let (recorder, writer) = Recorder::start(world.store.clone(), Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle });
-            let builder = Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
+            let (recorder, writer) = Recorder::start(
+                world.store.clone(),
+                Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
+            );
+            let builder = Auth::builder_on(world.store.clone())
+                .settings(parts.settings.clone())
+                .secrets(secrets);
             let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
             let admin = match parts.admin {
                 Some(limits) => {
@@ -65,22 +79,38 @@ impl Serve {
                         body: parts.settings.body_timeout,
                         session_idle: parts.settings.session_idle,
                     };
-                    Some(Admin::new(auth.clone(), world.store.clone(), config.clone(), parts.settings.clone(), recorder, limits).await?)
+                    Some(
+                        Admin::new(
+                            auth.clone(),
+                            world.store.clone(),
+                            config.clone(),
+                            parts.settings.clone(),
+                            recorder,
+                            limits,
+                        )
+                        .await?,
+                    )
                 }
                 None => None,
             };
             let beside = Beside { docs: parts.options.docs, admin: admin.is_some() };
-            let demo = if parts.demo { Some(Demo::new(auth.clone(), &parts.settings, beside)?) } else { None };
+            let demo = if parts.demo {
+                Some(Demo::new(auth.clone(), &parts.settings, beside)?)
+            } else {
+                None
+            };
             if is_empty {
                 tracing::info!(
                     data_dir = %config.data_dir().display(),
                     link_on_standard_output = admin.is_some(),
-                    "there is no user yet; make one with `countersign createsuperuser` or `countersign user create`, with the same --data-dir"
+                    "there is no user yet; make one with `countersign createsuperuser` or \
+                     `countersign user create`, with the same --data-dir"
                 );
             }
             let listen = parts.options.listen;
             if !listen.ip().is_loopback() && !parts.options.https {
-                tracing::warn!(%listen, "listening beyond this machine with an http:// public_url: cookies are not Secure; put https before it and set public_url");
+                tracing::warn!(%listen, "listening beyond this machine with an http:// public_url: \
+                    cookies are not Secure; put https before it and set public_url");
             }
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
@@ -97,7 +127,10 @@ impl Serve {
             serve(auth, admin, demo, &counts, listeners, parts.options, stop).await?;
             writer.finish().await;
             if tokio::time::timeout(CLOSE_WITHIN, world.store.close()).await.is_err() {
-                tracing::warn!("the database's log could not be emptied in time; the next start finds everything in it");
+                tracing::warn!(
+                    "the database's log could not be emptied in time; the next start \
+                    finds everything in it"
+                );
             }
             tracing::info!("stopped");
             Ok(())
@@ -110,5 +143,7 @@ const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The parser's own words are for programmers.
 fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "write the time of the backup with its zone, such as 2026-11-23T18:18:57Z".to_owned())
+    text.parse().map_err(|_| {
+        "write the time of the backup with its zone, such as 2026-11-23T18:18:57Z".to_owned()
+    })
 }

@@ -16,7 +16,10 @@ use crate::world::{Wanted, World};
 
 /// List and end sessions; a running server feels it at once
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign session list --user alice\n  countersign session revoke --user alice")]
+#[command(
+    after_help = "Example:\n  countersign session list --user alice\n  countersign session revoke \
+        --user alice"
+)]
 pub(super) struct Sessions {
     #[command(subcommand)]
     command: Command,
@@ -38,7 +41,10 @@ enum Command {
         json: bool,
     },
     /// End a session, or all sessions of a user
-    #[command(after_help = "Example:\n  countersign session revoke 5f0c9e1d2b3a4857\n  countersign session revoke --user alice")]
+    #[command(
+        after_help = "Example:\n  countersign session revoke 5f0c9e1d2b3a4857\n  countersign \
+            session revoke --user alice"
+    )]
     #[command(group(ArgGroup::new("which").required(true).args(["id", "user"])))]
     Revoke {
         /// The session's id
@@ -61,10 +67,17 @@ impl Sessions {
     }
 }
 
-async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) -> Result<(), Failure> {
+async fn list(
+    world: &World<'_>,
+    user: Option<&str>,
+    limit: u32,
+    as_json: bool,
+) -> Result<(), Failure> {
     let now = Timestamp::now();
     let mut sessions: Vec<Session> = match user {
-        Some(user) => of_user(world, world.user(user).await?.id, limit.saturating_add(1), now).await?,
+        Some(user) => {
+            of_user(world, world.user(user).await?.id, limit.saturating_add(1), now).await?
+        }
         None => world.store.live_sessions(limit.saturating_add(1), now).await?,
     };
     if sessions.len() > limit as usize {
@@ -74,7 +87,14 @@ async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) 
     let mut usernames: HashMap<UserId, String> = HashMap::new();
     for session in &sessions {
         if let Entry::Vacant(place) = usernames.entry(session.user_id) {
-            place.insert(world.store.user_by_id(session.user_id).await?.map(|user| user.username).unwrap_or_default());
+            place.insert(
+                world
+                    .store
+                    .user_by_id(session.user_id)
+                    .await?
+                    .map(|user| user.username)
+                    .unwrap_or_default(),
+            );
         }
     }
     let username = |session: &Session| usernames.get(&session.user_id).cloned().unwrap_or_default();
@@ -115,7 +135,12 @@ async fn list(world: &World<'_>, user: Option<&str>, limit: u32, as_json: bool) 
 }
 
 /// The first of a user's live sessions, so many at most.
-async fn of_user(world: &World<'_>, user: UserId, many: u32, now: Timestamp) -> Result<Vec<Session>, Failure> {
+async fn of_user(
+    world: &World<'_>,
+    user: UserId,
+    many: u32,
+    now: Timestamp,
+) -> Result<Vec<Session>, Failure> {
     let (mut sessions, mut from) = (Vec::new(), None);
     while sessions.len() < many as usize {
         let page = world.store.user_sessions_page(user, from, PAGE, now).await?;
@@ -130,7 +155,9 @@ async fn of_user(world: &World<'_>, user: UserId, many: u32, now: Timestamp) -> 
 
 async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
     if world.operator().end_sessions(&[id]).await? == 0 {
-        return Err(Failure::new(format!("there is no live session {id}; `countersign session list` shows them")));
+        return Err(Failure::new(format!(
+            "there is no live session {id}; `countersign session list` shows them"
+        )));
     }
     line(format!("Ended the session {id}."));
     Ok(())
@@ -139,7 +166,11 @@ async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
 async fn revoke_all(world: &World<'_>, named: &str) -> Result<(), Failure> {
     let user = world.user(named).await?;
     let ended = world.operator().end_user_sessions(user.id).await?;
-    line(format!("Ended {ended} {} of {}.", if ended == 1 { "session" } else { "sessions" }, user.username));
+    line(format!(
+        "Ended {ended} {} of {}.",
+        if ended == 1 { "session" } else { "sessions" },
+        user.username
+    ));
     Ok(())
 }
 

@@ -13,7 +13,9 @@ use crate::failure::Failure;
 
 /// Print a script that completes this command line in a shell
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign")]
+#[command(
+    after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign"
+)]
 pub(super) struct Completions {
     /// The shell
     shell: Shell,
@@ -22,18 +24,29 @@ pub(super) struct Completions {
 impl Completions {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut with_values(command_line()), "countersign", &mut script);
+        clap_complete::generate(
+            self.shell,
+            &mut with_values(command_line()),
+            "countersign",
+            &mut script,
+        );
         text(&String::from_utf8_lossy(&script));
         Ok(())
     }
 }
 
-/// The command line with what its settings may be, for whoever completes it. Read, they take other spellings too.
+/// The command line with what its settings may be, for whoever completes it. Read, they take other
+/// spellings too.
 fn with_values(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
-        let value = SETTINGS.iter().find(|setting| setting.name == arg.get_id().as_str()).map(|setting| setting.value);
+        let value = SETTINGS
+            .iter()
+            .find(|setting| setting.name == arg.get_id().as_str())
+            .map(|setting| setting.value);
         match value {
-            Some(words) if words.contains('|') => arg.value_parser(PossibleValuesParser::new(words.split('|'))),
+            Some(words) if words.contains('|') => {
+                arg.value_parser(PossibleValuesParser::new(words.split('|')))
+            }
             Some("DIRECTORY") => arg.value_hint(ValueHint::DirPath),
             _ => arg,
         }
@@ -50,11 +63,17 @@ impl Man {
         let mut page = Vec::new();
         let command = command_line();
         // Its own list names a page for each command.
-        clap_mangen::Man::new(command.clone().mut_subcommands(|command| command.hide(true))).render(&mut page)?;
+        clap_mangen::Man::new(command.clone().mut_subcommands(|command| command.hide(true)))
+            .render(&mut page)?;
         writeln!(page, ".SH COMMANDS\nEach tells more with \\fB\\-\\-help\\fR.")?;
         for command in command.get_subcommands() {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            writeln!(page, ".TP\n\\fBcountersign {}\\fR\n{}", command.get_name(), about.replace('-', "\\-"))?;
+            writeln!(
+                page,
+                ".TP\n\\fBcountersign {}\\fR\n{}",
+                command.get_name(),
+                about.replace('-', "\\-")
+            )?;
         }
         text(&String::from_utf8_lossy(&page));
         Ok(())

@@ -15,7 +15,8 @@ use crate::world::{Wanted, World};
 /// Make, list, show, activate, deactivate and delete users
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput\n  countersign user list --json"
+    after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice \
+        --email alice@example.com --noinput\n  countersign user list --json"
 )]
 pub(super) struct Users {
     #[command(subcommand)]
@@ -26,7 +27,8 @@ pub(super) struct Users {
 enum Command {
     /// Make a user; asks for what is missing
     #[command(
-        after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice --email alice@example.com --noinput"
+        after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice \
+            --email alice@example.com --noinput"
     )]
     Create(Create),
     /// List the users
@@ -94,10 +96,18 @@ impl Users {
         match self.command {
             Command::Create(create) => create.run(config).await,
             Command::List { json } => list(&World::open(config, Wanted::There).await?, json).await,
-            Command::Show { user, json } => show(&World::open(config, Wanted::There).await?, &user, json).await,
-            Command::Activate { user } => set_active(&World::open(config, Wanted::There).await?, &user, true).await,
-            Command::Deactivate { user } => set_active(&World::open(config, Wanted::There).await?, &user, false).await,
-            Command::Delete { user, noinput } => delete(&World::open(config, Wanted::There).await?, &user, noinput).await,
+            Command::Show { user, json } => {
+                show(&World::open(config, Wanted::There).await?, &user, json).await
+            }
+            Command::Activate { user } => {
+                set_active(&World::open(config, Wanted::There).await?, &user, true).await
+            }
+            Command::Deactivate { user } => {
+                set_active(&World::open(config, Wanted::There).await?, &user, false).await
+            }
+            Command::Delete { user, noinput } => {
+                delete(&World::open(config, Wanted::There).await?, &user, noinput).await
+            }
         }
     }
 }
@@ -105,13 +115,17 @@ impl Users {
 impl Create {
     async fn run(self, config: &Config) -> Result<(), Failure> {
         if !self.noinput {
-            prompt::need_terminal("use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD")?;
+            prompt::need_terminal(
+                "use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD",
+            )?;
         }
         let (username, email) = self.newcomer.names(config, self.noinput, Whose::User).await?;
         let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
         for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
             if name.chars().count() > NAME_MAX_CHARS {
-                return Err(Failure::new(format!("a {what} name has at most {NAME_MAX_CHARS} characters")));
+                return Err(Failure::new(format!(
+                    "a {what} name has at most {NAME_MAX_CHARS} characters"
+                )));
             }
         }
         let about = UserAttributes {
@@ -217,9 +231,10 @@ async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Fai
     let user = world.user(named).await?;
     if !noinput {
         prompt::need_terminal("use --noinput to delete without being asked")?;
-        let sure = prompt::ask(&format!("Delete {} (id {}) for good? [y/N]", user.username, user.id), |answer| {
-            Ok(matches!(answer, "y" | "Y" | "yes"))
-        })?;
+        let sure = prompt::ask(
+            &format!("Delete {} (id {}) for good? [y/N]", user.username, user.id),
+            |answer| Ok(matches!(answer, "y" | "Y" | "yes")),
+        )?;
         if !sure {
             return Err(Failure::new("nothing was deleted"));
         }

@@ -74,10 +74,18 @@ impl Config {
             docs: self.switch("docs")?,
         };
         if options.header_timeout.is_zero() {
-            return Err(self.wrong("header_timeout", "0s", "no request could ever arrive; choose a few seconds".to_owned()));
+            return Err(self.wrong(
+                "header_timeout",
+                "0s",
+                "no request could ever arrive; choose a few seconds".to_owned(),
+            ));
         }
         if !(1..=1_000_000).contains(&options.max_connections) {
-            return Err(self.wrong("max_connections", &options.max_connections.to_string(), "choose 1 to 1000000".to_owned()));
+            return Err(self.wrong(
+                "max_connections",
+                &options.max_connections.to_string(),
+                "choose 1 to 1000000".to_owned(),
+            ));
         }
         let (admin, demo) = (self.admin(&settings)?, self.demo(&settings)?);
         Ok(ServeConfig { settings, options, admin, audit_keep: self.audit_keep()?, demo })
@@ -96,17 +104,26 @@ impl Config {
     fn admin(&self, settings: &Settings) -> Result<Option<AdminConfig>, ConfigError> {
         let (idle, absolute) = (self.duration("admin_idle")?, self.duration("admin_absolute")?);
         if !(Duration::from_secs(60)..=Duration::from_secs(86_400)).contains(&idle) {
-            return Err(self.wrong("admin_idle", self.text("admin_idle").unwrap_or_default(), "choose 1 minute to 1 day".to_owned()));
+            return Err(self.wrong(
+                "admin_idle",
+                self.text("admin_idle").unwrap_or_default(),
+                "choose 1 minute to 1 day".to_owned(),
+            ));
         }
         if !(idle..=Duration::from_secs(30 * 86_400)).contains(&absolute) {
             let reason = "choose 30 days at most, and no less than admin_idle".to_owned();
-            return Err(self.wrong("admin_absolute", self.text("admin_absolute").unwrap_or_default(), reason));
+            return Err(self.wrong(
+                "admin_absolute",
+                self.text("admin_absolute").unwrap_or_default(),
+                reason,
+            ));
         }
         if !self.switch("admin")? {
             return Ok(None);
         }
         if settings.base_path == "/admin" || settings.base_path.starts_with("/admin/") {
-            let reason = "the admin site is there; choose another path, or admin = \"off\"".to_owned();
+            let reason =
+                "the admin site is there; choose another path, or admin = \"off\"".to_owned();
             return Err(self.wrong("base_path", &settings.base_path, reason));
         }
         Ok(Some(AdminConfig { idle, absolute }))
@@ -135,7 +152,8 @@ impl Config {
             base_path: self.required("base_path")?,
             issuer: self.optional("issuer")?,
             audience: self.optional("audience")?,
-            // One server has one store for itself: whatever becomes of its issuer, nobody is logged out.
+            // One server has one store for itself: whatever becomes of its issuer, nobody is logged
+            // out.
             instance: Some(String::new()),
             signing_algorithm: self.required("signing_algorithm")?,
             access_lifetime: self.duration("access_lifetime")?,
@@ -152,7 +170,11 @@ impl Config {
                 device: self.required("device_cookie")?,
                 domain: self.optional("cookie_domain")?,
             },
-            trusted_proxies: self.list::<Network>("trusted_proxies")?.into_iter().map(|network| network.0).collect(),
+            trusted_proxies: self
+                .list::<Network>("trusted_proxies")?
+                .into_iter()
+                .map(|network| network.0)
+                .collect(),
             extra_claims: self.list("extra_claims")?,
             token_cache_bytes: self.number("token_cache_bytes")?,
             body_timeout: self.duration("body_timeout")?,
@@ -191,17 +213,29 @@ impl Config {
     /// # Errors
     /// A URL of another kind.
     pub(crate) fn database(&self) -> Result<Database, ConfigError> {
-        let Some(url) = self.text("database_url") else { return Ok(Database::Sqlite(self.data_dir().join("countersign.sqlite3"))) };
+        let Some(url) = self.text("database_url") else {
+            return Ok(Database::Sqlite(self.data_dir().join("countersign.sqlite3")));
+        };
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let connections: usize = self.number("database_connections")?;
             if !(2..=1000).contains(&connections) {
-                return Err(self.wrong("database_connections", &connections.to_string(), "choose 2 to 1000".to_owned()));
+                return Err(self.wrong(
+                    "database_connections",
+                    &connections.to_string(),
+                    "choose 2 to 1000".to_owned(),
+                ));
             }
             return Ok(Database::Postgres { url: url.to_owned(), connections });
         }
         match url.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
-            _ => Err(self.wrong("database_url", url, "write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE".to_owned())),
+            Some(path) if !path.is_empty() => {
+                Ok(Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
+            }
+            _ => Err(self.wrong(
+                "database_url",
+                url,
+                "write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE".to_owned(),
+            )),
         }
     }
 
@@ -219,10 +253,16 @@ impl Config {
     /// The secret, if it is configured rather than in its file.
     ///
     /// # Errors
-    /// A secret that is too short. An empty one is a mistake too, such as a variable of a deployment that nobody filled in, and no wish for another secret.
+    /// A secret that is too short. An empty one is a mistake too, such as a variable of a
+    /// deployment that nobody filled in, and no wish for another secret.
     pub(crate) fn secret(&self) -> Result<Option<Secrets>, ConfigError> {
-        let text = self.text("secret").or_else(|| (self.source("secret") != Source::Default).then_some(""));
-        text.map(|text| Secrets::from_text(text).map_err(|error| self.wrong("secret", "", error.to_string()))).transpose()
+        let text = self
+            .text("secret")
+            .or_else(|| (self.source("secret") != Source::Default).then_some(""));
+        text.map(|text| {
+            Secrets::from_text(text).map_err(|error| self.wrong("secret", "", error.to_string()))
+        })
+        .transpose()
     }
 
     fn public_url(&self) -> Result<Url, ConfigError> {
@@ -231,7 +271,9 @@ impl Config {
             None => format!("http://localhost:{}", self.listen()?.port()),
         };
         let how = "write it with its scheme, such as https://auth.example.com";
-        url.parse().map_err(|error: url::ParseError| self.wrong("public_url", &url, format!("{error}; {how}")))
+        url.parse().map_err(|error: url::ParseError| {
+            self.wrong("public_url", &url, format!("{error}; {how}"))
+        })
     }
 
     /// Whether clients are on this machine: a developer's.
@@ -261,7 +303,9 @@ impl std::str::FromStr for Address {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(|_| "write an address and a port, such as 127.0.0.1:8000 or [::1]:8000")
+        text.parse()
+            .map(Self)
+            .map_err(|_| "write an address and a port, such as 127.0.0.1:8000 or [::1]:8000")
     }
 }
 

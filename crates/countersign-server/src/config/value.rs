@@ -27,7 +27,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
             return Err(NotADuration);
         }
         smallest = unit;
-        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or(NotADuration)?;
+        seconds = number
+            .checked_mul(unit)
+            .and_then(|part| seconds.checked_add(part))
+            .ok_or(NotADuration)?;
         rest = &rest[digits + 1..];
     }
     Ok(Duration::from_secs(seconds))
@@ -55,7 +58,9 @@ pub(super) fn flatten(table: toml::Table) -> Vec<(String, toml::Value)> {
     let mut flat = Vec::new();
     for (name, value) in table {
         match value {
-            toml::Value::Table(inner) => flat.extend(flatten(inner).into_iter().map(|(rest, value)| (format!("{name}_{rest}"), value))),
+            toml::Value::Table(inner) => flat.extend(
+                flatten(inner).into_iter().map(|(rest, value)| (format!("{name}_{rest}"), value)),
+            ),
             value => flat.push((name, value)),
         }
     }
@@ -84,10 +89,31 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_they_are_spoken() {
-        for (text, seconds) in [("0s", 0), ("30s", 30), ("5m", 300), ("2h", 7_200), ("7d", 604_800), ("1h30m", 5_400), (" 1d ", 86_400)] {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("30s", 30),
+            ("5m", 300),
+            ("2h", 7_200),
+            ("7d", 604_800),
+            ("1h30m", 5_400),
+            (" 1d ", 86_400),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text:?}");
         }
-        for bad in ["", "5", "m", "5 m", "-5m", "5m5m", "5m1h", "5w", "1.5h", "5µ", "99999999999999999999d", "18446744073709551615d"] {
+        for bad in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "-5m",
+            "5m5m",
+            "5m1h",
+            "5w",
+            "1.5h",
+            "5µ",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
             assert_eq!(duration(bad), Err(NotADuration), "{bad:?}");
         }
     }

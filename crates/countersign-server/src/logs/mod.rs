@@ -1,7 +1,8 @@
-//! Logs: for people on a terminal, JSON lines elsewhere; always on standard error, never with a token, a cookie or a password.
+//! Logs: for people on a terminal, JSON lines elsewhere; always on standard error, never with a
+//! token, a cookie or a password.
 //!
-//! Nobody waits for the log. Lines go through a bounded queue to a thread of their own; what cannot be written
-//! is counted, and told when writing works again.
+//! Nobody waits for the log. Lines go through a bounded queue to a thread of their own; what cannot
+//! be written is counted, and told when writing works again.
 
 mod queue;
 
@@ -33,20 +34,36 @@ impl Log {
     /// A format or a filter that there is not.
     pub(crate) fn start(config: &Config) -> Result<Self, ConfigError> {
         let level = config.text("log_level").unwrap_or("info");
-        let filter = EnvFilter::try_new(level).map_err(|error| config.wrong("log_level", level, error.to_string()))?;
+        let filter = EnvFilter::try_new(level)
+            .map_err(|error| config.wrong("log_level", level, error.to_string()))?;
         let json = match config.text("log_format").unwrap_or("auto") {
             "json" => true,
             "text" => false,
             "auto" => !io::stderr().is_terminal(),
-            other => return Err(config.wrong("log_format", other, "choose text, json or auto".to_owned())),
+            other => {
+                return Err(config.wrong(
+                    "log_format",
+                    other,
+                    "choose text, json or auto".to_owned(),
+                ));
+            }
         };
         let fate = Arc::new(Fate::default());
         let queue = Queue::start(io::stderr(), Arc::clone(&fate));
         let writer = queue.clone();
         // What it cannot write it would tell on standard error, and panic where nobody reads that.
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).log_internal_errors(false);
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(move || writer.clone())
+            .log_internal_errors(false);
         let subscriber: Dispatch = if json {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().into()
+            builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false)
+                .finish()
+                .into()
         } else {
             builder.with_ansi(io::stderr().is_terminal()).with_target(false).finish().into()
         };
@@ -75,13 +92,19 @@ impl Log {
             fate.panics.inc();
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let thread = std::thread::current();
-            tracing::error!(place, thread = thread.name().unwrap_or_default(), "a job panicked; it failed, and the server goes on");
+            tracing::error!(
+                place,
+                thread = thread.name().unwrap_or_default(),
+                "a job panicked; it failed, and the server goes on"
+            );
         }));
     }
 }
 
-/// Takes in what libraries say by way of `log`, but for the driver of PostgreSQL: at `debug` it says which values a statement carries, and those are hashes, and whatever was
-/// typed as a name. No filter lets it through, since one may name a span and so let everything through that happens in it.
+/// Takes in what libraries say by way of `log`, but for the driver of PostgreSQL: at `debug` it
+/// says which values a statement carries, and those are hashes, and whatever was typed as a name.
+/// No filter lets it through, since one may name a span and so let everything through that happens
+/// in it.
 fn take_lines_of_libraries() {
     let most = LevelFilter::current().as_log();
     let _ = LogTracer::builder().with_max_level(most).ignore_crate("tokio_postgres").init();

@@ -1,4 +1,5 @@
-//! Lines on their way to standard error: a bounded queue, and a thread that alone may wait for whoever reads.
+//! Lines on their way to standard error: a bounded queue, and a thread that alone may wait for
+//! whoever reads.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -40,7 +41,9 @@ impl Queue {
         let (entries, received) = mpsc::sync_channel(LINES);
         let queue = Self { entries, fate: Arc::clone(&fate) };
         // Without the thread every line is lost, and counted: the receiver is gone.
-        let _ = thread::Builder::new().name("log".to_owned()).spawn(move || Pen { out, fate, is_mid_line: false }.write(&received));
+        let _ = thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || Pen { out, fate, is_mid_line: false }.write(&received));
         queue
     }
 
@@ -60,7 +63,8 @@ impl Queue {
 
     fn put(&self, line: &[u8]) {
         let before = self.fate.waiting.fetch_add(line.len(), Ordering::Relaxed);
-        if before + line.len() > BYTES || self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
+        if before + line.len() > BYTES || self.entries.try_send(Entry::Line(line.to_vec())).is_err()
+        {
             self.fate.waiting.fetch_sub(line.len(), Ordering::Relaxed);
             self.fate.lose();
         }
@@ -90,7 +94,10 @@ impl Default for Fate {
     fn default() -> Self {
         let counter = |name, help| IntCounter::new(name, help).expect("a metric's name is valid");
         Self {
-            lost: counter("countersign_log_lines_lost_total", "Lines of the log that could not be written"),
+            lost: counter(
+                "countersign_log_lines_lost_total",
+                "Lines of the log that could not be written",
+            ),
             panics: counter("countersign_panics_total", "Jobs that ended in a panic"),
             untold: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
@@ -144,11 +151,15 @@ impl<W: Write> Pen<W> {
         self.out.flush()
     }
 
-    /// Writing works: says what was lost while it did not. The sentence goes through the queue, in the log's own form.
+    /// Writing works: says what was lost while it did not. The sentence goes through the queue, in
+    /// the log's own form.
     fn tell(&self) {
         let lost = self.fate.untold.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            tracing::error!(lines = lost, "the log could not be written for a while; lines are missing");
+            tracing::error!(
+                lines = lost,
+                "the log could not be written for a while; lines are missing"
+            );
         }
     }
 }
@@ -204,7 +215,11 @@ mod tests {
         queue.put(b"four\n");
         queue.flush(LONG);
         assert_eq!(String::from_utf8_lossy(&disk.written.lock().unwrap()), "one\ntwo \nfour\n");
-        assert_eq!((fate.lost.get(), fate.untold.load(Ordering::Relaxed)), (2, 0), "what was lost has been told");
+        assert_eq!(
+            (fate.lost.get(), fate.untold.load(Ordering::Relaxed)),
+            (2, 0),
+            "what was lost has been told"
+        );
     }
 
     #[test]

@@ -14,20 +14,25 @@ impl Operator<'_> {
     /// Makes a new key, after a look whether the live ones open with the secret; its id.
     ///
     /// # Errors
-    /// A live key that does not open, unless the old keys are cut off: the secret would be the wrong
-    /// one. Otherwise the store's.
-    pub(crate) async fn rotate_keys(&self, world: &World<'_>, cut_off: bool) -> Result<KeyId, Failure> {
+    /// A live key that does not open, unless the old keys are cut off: the secret would be the
+    /// wrong one. Otherwise the store's.
+    pub(crate) async fn rotate_keys(
+        &self,
+        world: &World<'_>,
+        cut_off: bool,
+    ) -> Result<KeyId, Failure> {
         let settings = world.config.settings()?;
         let secrets = world.secrets().await?;
-        // What cannot be opened must not be added to: the secret would be the wrong one. Unless it is
-        // lost for good, and the old keys are to go.
+        // What cannot be opened must not be added to: the secret would be the wrong one. Unless it
+        // is lost for good, and the old keys are to go.
         if !cut_off {
             for key in self.store.keys().await?.iter().filter(|key| key.is_live(self.by.now)) {
                 key.open(&secrets)?;
             }
         }
         let (algorithm, lifetime) = (settings.signing_algorithm, settings.access_lifetime);
-        Ok(rotate_by(self.store, &secrets, algorithm, lifetime, cut_off, &OsRandom, &self.by).await?)
+        Ok(rotate_by(self.store, &secrets, algorithm, lifetime, cut_off, &OsRandom, &self.by)
+            .await?)
     }
 
     /// Retires a key that only verifies any more.
@@ -110,7 +115,8 @@ impl KeyState {
     }
 }
 
-/// What each of the keys is for: the newest active one signs; those before it verify; those behind it wait.
+/// What each of the keys is for: the newest active one signs; those before it verify; those behind
+/// it wait.
 pub(crate) fn states(keys: &[SealedKey], now: Timestamp) -> Vec<KeyState> {
     let signing = keys.iter().rposition(|key| key.is_live(now) && key.activates_at <= now);
     keys.iter()

@@ -1,8 +1,9 @@
 //! What operators do: each act once, whichever door they come through.
 //!
-//! The shell and the admin site ask an [`Operator`], who knows who it is. An act and the line of the
-//! audit log that tells of it are one transaction of the store; the log stream is told of the line
-//! when that is done. What somebody may do is the door's business: the shell may do everything.
+//! The shell and the admin site ask an [`Operator`], who knows who it is. An act and the line of
+//! the audit log that tells of it are one transaction of the store; the log stream is told of the
+//! line when that is done. What somebody may do is the door's business: the shell may do
+//! everything.
 
 pub(crate) mod keys;
 mod os_user;
@@ -11,7 +12,9 @@ use std::net::IpAddr;
 
 use countersign::password::EncodedPassword;
 use countersign::session::SessionId;
-use countersign::store::admin::{Actor, AdminError, AdminStore, Fingerprint, Grants, PermissionText, Rule, UserAct, UserEdit};
+use countersign::store::admin::{
+    Actor, AdminError, AdminStore, Fingerprint, Grants, PermissionText, Rule, UserAct, UserEdit,
+};
 use countersign::user::{NewUser, User, UserId};
 use jiff::Timestamp;
 
@@ -29,7 +32,12 @@ impl<'a> Operator<'a> {
     }
 
     /// Somebody of the staff, whose request came from `ip`.
-    pub(crate) fn staff(store: &'a dyn AdminStore, user: UserId, ip: IpAddr, now: Timestamp) -> Self {
+    pub(crate) fn staff(
+        store: &'a dyn AdminStore,
+        user: UserId,
+        ip: IpAddr,
+        now: Timestamp,
+    ) -> Self {
         Self { store, by: Actor::staff(user, Some(ip), now) }
     }
 
@@ -38,8 +46,8 @@ impl<'a> Operator<'a> {
         Self { store, by: Actor::staff(NOBODY, None, now) }
     }
 
-    /// The same, with the rule that the store asks once more in the transaction: what they may do is what
-    /// they may do then.
+    /// The same, with the rule that the store asks once more in the transaction: what they may do
+    /// is what they may do then.
     pub(crate) fn who(self, may: Rule) -> Self {
         Self { by: Actor { may: Some(may), ..self.by }, ..self }
     }
@@ -57,7 +65,12 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name or an
     /// address that is taken, and the store's.
-    pub(crate) async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint) -> Result<User, AdminError> {
+    pub(crate) async fn edit_user(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+    ) -> Result<User, AdminError> {
         self.store.edit_user(id, edit, seen, &self.by).await
     }
 
@@ -65,7 +78,11 @@ impl<'a> Operator<'a> {
     ///
     /// # Errors
     /// [`AdminError::Gone`], and the store's.
-    pub(crate) async fn set_password(&self, id: UserId, password: &EncodedPassword) -> Result<(), AdminError> {
+    pub(crate) async fn set_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+    ) -> Result<(), AdminError> {
         self.store.set_password(id, password, &self.by).await
     }
 
@@ -73,7 +90,11 @@ impl<'a> Operator<'a> {
     ///
     /// # Errors
     /// [`AdminError::LastSuperuser`], and the store's; nothing is done then.
-    pub(crate) async fn act_on_users(&self, ids: &[UserId], act: UserAct) -> Result<u64, AdminError> {
+    pub(crate) async fn act_on_users(
+        &self,
+        ids: &[UserId],
+        act: UserAct,
+    ) -> Result<u64, AdminError> {
         self.store.act_on_users(ids, act, &self.by).await
     }
 
@@ -135,7 +156,11 @@ impl<'a> Operator<'a> {
     ///
     /// # Errors
     /// [`AdminError::NameTaken`], [`AdminError::Gone`], and the store's.
-    pub(crate) async fn save_permission(&self, id: Option<i64>, text: &PermissionText) -> Result<i64, AdminError> {
+    pub(crate) async fn save_permission(
+        &self,
+        id: Option<i64>,
+        text: &PermissionText,
+    ) -> Result<i64, AdminError> {
         self.store.save_permission(id, text, &self.by).await
     }
 
@@ -192,14 +217,19 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut looked_at = 0;
         for door in ["admin", "command", "serve"] {
-            for file in fs::read_dir(sources.join(door)).unwrap().map(|entry| entry.unwrap().path()) {
+            for file in fs::read_dir(sources.join(door)).unwrap().map(|entry| entry.unwrap().path())
+            {
                 if file.extension().is_none_or(|extension| extension != "rs") {
                     continue;
                 }
                 looked_at += 1;
                 let text: String = fs::read_to_string(&file).unwrap().split_whitespace().collect();
                 for act in ACTS {
-                    assert!(!text.contains(&format!("store.{act}(")), "{} calls {act} of the store", file.display());
+                    assert!(
+                        !text.contains(&format!("store.{act}(")),
+                        "{} calls {act} of the store",
+                        file.display()
+                    );
                 }
             }
         }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Milliseconds from the opening to when it began to wait for a request, or [`NEVER`] while one is at work.
+    /// Milliseconds from the opening to when it began to wait for a request, or [`NEVER`] while one
+    /// is at work.
     waiting_since: AtomicU64,
-    /// Milliseconds from the opening to when the client last took something of an answer that is more
-    /// than it takes at once, or [`NEVER`].
+    /// Milliseconds from the opening to when the client last took something of an answer that is
+    /// more than it takes at once, or [`NEVER`].
     blocked_since: AtomicU64,
     hurried: AtomicBool,
 }
@@ -37,18 +38,22 @@ impl Activity {
         self.waiting_since.store(self.millis(moment), Ordering::Relaxed);
     }
 
-    /// Something was written, or could not be. The clock is read for answers alone that the client does not take at once.
+    /// Something was written, or could not be. The clock is read for answers alone that the client
+    /// does not take at once.
     pub(super) fn wrote<T>(&self, written: &Poll<T>) {
         let was_blocked = self.blocked_since.load(Ordering::Relaxed) != NEVER;
         match written {
             Poll::Ready(_) if was_blocked => {
-                // An answer that is being read is not idle: waiting begins anew with each part that is taken.
+                // An answer that is being read is not idle: waiting begins anew with each part that
+                // is taken.
                 self.blocked_since.store(NEVER, Ordering::Relaxed);
                 if self.waiting_since.load(Ordering::Relaxed) != NEVER {
                     self.waits_from(Instant::now());
                 }
             }
-            Poll::Pending if !was_blocked => self.blocked_since.store(self.millis(Instant::now()), Ordering::Relaxed),
+            Poll::Pending if !was_blocked => {
+                self.blocked_since.store(self.millis(Instant::now()), Ordering::Relaxed);
+            }
             _ => {}
         }
     }
@@ -63,12 +68,14 @@ impl Activity {
         self.hurried.load(Ordering::Relaxed)
     }
 
-    /// How long the server has waited for the client: for a request's head, or for it to go on reading its answer. `None` while the server is at work.
+    /// How long the server has waited for the client: for a request's head, or for it to go on
+    /// reading its answer. `None` while the server is at work.
     pub(super) fn idle(&self) -> Option<Duration> {
         self.waiting().or_else(|| self.since(&self.blocked_since))
     }
 
-    /// How long the connection has been waiting for a request's head; `None` while a request is at work.
+    /// How long the connection has been waiting for a request's head; `None` while a request is at
+    /// work.
     pub(super) fn waiting(&self) -> Option<Duration> {
         self.since(&self.waiting_since)
     }

@@ -24,14 +24,22 @@ pub(super) struct Bounds {
     pub(super) shutdown_grace: Duration,
 }
 
-/// Accepts connections until `stop` comes; then answers what has arrived by then, and waits for the requests that have begun, but no longer than the grace.
-pub(super) async fn accept_until(listener: TcpListener, edge: Edge, bounds: Bounds, metrics: Arc<Metrics>, stop: impl Future<Output = ()>) {
+/// Accepts connections until `stop` comes; then answers what has arrived by then, and waits for the
+/// requests that have begun, but no longer than the grace.
+pub(super) async fn accept_until(
+    listener: TcpListener,
+    edge: Edge,
+    bounds: Bounds,
+    metrics: Arc<Metrics>,
+    stop: impl Future<Output = ()>,
+) {
     let mut stop = std::pin::pin!(stop);
     let (stopping, stopped) = watch::channel(false);
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
     let places = Places::new(bounds.max_connections, bounds.max_connections_per_address);
-    let server = Server { http, edge, header_timeout: bounds.header_timeout, metrics, places, stopped };
+    let server =
+        Server { http, edge, header_timeout: bounds.header_timeout, metrics, places, stopped };
     let mut last = None;
     loop {
         let accepted = tokio::select! {
@@ -54,14 +62,19 @@ pub(super) async fn accept_until(listener: TcpListener, edge: Edge, bounds: Boun
         }
     }
     // A client whose connection the operating system has taken believes that it is served.
-    for arrived in last.into_iter().chain(backlog(listener).filter_map(|stream| server.arrived(stream))) {
+    for arrived in
+        last.into_iter().chain(backlog(listener).filter_map(|stream| server.arrived(stream)))
+    {
         if let Some(place) = server.places.take_now(arrived.client, arrived.service.activity()) {
             server.serve(arrived, place);
         }
     }
     server.edge.stop();
     let _ = stopping.send(true);
-    tracing::info!(connections = server.places.taken(), "stopping; requests that have begun are finished");
+    tracing::info!(
+        connections = server.places.taken(),
+        "stopping; requests that have begun are finished"
+    );
     if tokio::time::timeout(bounds.shutdown_grace, server.places.empty()).await.is_err() {
         tracing::warn!("some requests did not finish within shutdown_grace and were cut off");
     }
@@ -99,12 +112,15 @@ impl Server {
     fn serve(&self, arrived: Arrived, place: Place) {
         let Arrived { stream, peer, service, .. } = arrived;
         let activity = Arc::clone(service.activity());
-        let connection = self.http.serve_connection(Stream::new(stream, Arc::clone(&activity)), service.clone());
-        let (metrics, header_timeout, mut stopped) = (Arc::clone(&self.metrics), self.header_timeout, self.stopped.clone());
+        let connection =
+            self.http.serve_connection(Stream::new(stream, Arc::clone(&activity)), service.clone());
+        let (metrics, header_timeout, mut stopped) =
+            (Arc::clone(&self.metrics), self.header_timeout, self.stopped.clone());
         tokio::spawn(async move {
             metrics.connections.inc();
             let mut connection = std::pin::pin!(connection);
-            let mut too_long = std::pin::pin!(too_long_without_the_client(&service, header_timeout));
+            let mut too_long =
+                std::pin::pin!(too_long_without_the_client(&service, header_timeout));
             let mut last_call = std::pin::pin!(async {
                 let _ = stopped.wait_for(|stopped| *stopped).await;
                 // What was sent before the client could know is answered too.
@@ -125,7 +141,8 @@ impl Server {
                         break;
                     }
                     () = place.needed() => {
-                        tracing::debug!(%peer, "a connection that waited for its client made room for another");
+                        tracing::debug!(%peer, "a connection that waited for its client made room \
+                            for another");
                         break;
                     }
                     () = &mut last_call, if !is_last => {
@@ -141,9 +158,11 @@ impl Server {
     }
 }
 
-/// Ends when the connection has waited for a request's head, or for the client to read, for as long as it may.
+/// Ends when the connection has waited for a request's head, or for the client to read, for as long
+/// as it may.
 ///
-/// The clock is looked at as seldom as that: a timer set and cleared for each request, as the HTTP library's own is, costs a tenth of a request's time.
+/// The clock is looked at as seldom as that: a timer set and cleared for each request, as the HTTP
+/// library's own is, costs a tenth of a request's time.
 async fn too_long_without_the_client(service: &Connection, header_timeout: Duration) {
     loop {
         match service.activity().idle() {
@@ -168,8 +187,8 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// The connections that the operating system has taken already, as many as it takes: whoever goes on connecting meanwhile does not keep the server from
-/// stopping. Nobody listens after that.
+/// The connections that the operating system has taken already, as many as it takes: whoever goes
+/// on connecting meanwhile does not keep the server from stopping. Nobody listens after that.
 fn backlog(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
     let listener = listener.into_std().ok();
     let next = move || {
@@ -181,10 +200,16 @@ fn backlog(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
 }
 
 fn is_peers_fault(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
 }
 
-/// The largest head of a request that is read; a larger one is answered with 431. It bounds what a connection takes in memory.
+/// The largest head of a request that is read; a larger one is answered with 431. It bounds what a
+/// connection takes in memory.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 const MAX_HEADERS: usize = 100;

@@ -26,17 +26,32 @@ impl Counts {
     /// # Errors
     /// None: the names are good.
     pub(crate) fn new(log: &Fate) -> prometheus::Result<Self> {
-        let logins = IntCounterVec::new(Opts::new("countersign_logins_total", "Logins, by what came of them"), &["result"])?;
+        let logins = IntCounterVec::new(
+            Opts::new("countersign_logins_total", "Logins, by what came of them"),
+            &["result"],
+        )?;
         Ok(Self {
             succeeded: logins.with_label_values(&["succeeded"]),
             failed: logins.with_label_values(&["failed"]),
             throttled: logins.with_label_values(&["throttled"]),
             logins,
             refreshes: IntCounter::new("countersign_refreshes_total", "Sessions refreshed")?,
-            logouts: IntCounter::new("countersign_logouts_total", "Sessions ended by their owners; ending all of them counts once")?,
-            password_changes: IntCounter::new("countersign_password_changes_total", "Passwords changed by their owners")?,
-            races: IntCounter::new("countersign_races_total", "Stale refresh tokens forgiven, once a generation of a session")?,
-            thefts: IntCounter::new("countersign_thefts_total", "Sessions ended because two parties held their refresh tokens")?,
+            logouts: IntCounter::new(
+                "countersign_logouts_total",
+                "Sessions ended by their owners; ending all of them counts once",
+            )?,
+            password_changes: IntCounter::new(
+                "countersign_password_changes_total",
+                "Passwords changed by their owners",
+            )?,
+            races: IntCounter::new(
+                "countersign_races_total",
+                "Stale refresh tokens forgiven, once a generation of a session",
+            )?,
+            thefts: IntCounter::new(
+                "countersign_thefts_total",
+                "Sessions ended because two parties held their refresh tokens",
+            )?,
             log_lines_lost: log.lost.clone(),
             panics: log.panics.clone(),
         })
@@ -53,9 +68,15 @@ impl Counts {
     /// When a name is taken.
     pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.logins.clone()))?;
-        for counter in
-            [&self.refreshes, &self.logouts, &self.password_changes, &self.races, &self.thefts, &self.log_lines_lost, &self.panics]
-        {
+        for counter in [
+            &self.refreshes,
+            &self.logouts,
+            &self.password_changes,
+            &self.races,
+            &self.thefts,
+            &self.log_lines_lost,
+            &self.panics,
+        ] {
             registry.register(Box::new(counter.clone()))?;
         }
         Ok(())

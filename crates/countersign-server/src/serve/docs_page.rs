@@ -1,7 +1,7 @@
 //! `GET /openapi.json` and `GET /docs`: the interface, for programs and for people.
 //!
-//! The page is made on the server and can be read without its script, which is there to try operations. Its
-//! Content-Security-Policy knows this server alone.
+//! The page is made on the server and can be read without its script, which is there to try
+//! operations. Its Content-Security-Policy knows this server alone.
 
 use askama::Template;
 use axum::Router;
@@ -21,11 +21,14 @@ pub(super) fn document(auth: &Auth) -> utoipa::openapi::OpenApi {
 }
 
 pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
-    // A document made of our own types serialises; if it ever did not, there would be nothing to show.
+    // A document made of our own types serialises; if it ever did not, there would be nothing to
+    // show.
     let json = serde_json::to_value(document).unwrap_or_default();
     let page = Page::new(&json).render().unwrap_or_default();
     let json = json.to_string();
-    let json = get(async move || ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], json));
+    let json = get(async move || {
+        ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], json)
+    });
     let page = get(async move || {
         let headers = [
             (CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -101,8 +104,11 @@ struct Answer<'a> {
 
 impl<'a> Page<'a> {
     fn new(document: &'a Value) -> Self {
-        let operations =
-            || entries(&document["paths"]).flat_map(|(path, item)| entries(item).map(move |(method, operation)| (path, method, operation)));
+        let operations = || {
+            entries(&document["paths"]).flat_map(|(path, item)| {
+                entries(item).map(move |(method, operation)| (path, method, operation))
+            })
+        };
         let tags = document["tags"].as_array().into_iter().flatten().map(|tag| Tag {
             description: text(&tag["description"]),
             operations: operations()
@@ -121,23 +127,39 @@ impl<'a> Page<'a> {
 
 impl<'a> Operation<'a> {
     fn new(document: &'a Value, path: &'a str, method: &str, operation: &'a Value) -> Self {
-        let body = entries(&operation["requestBody"]["content"]).next().map(|(_, content)| schema(document, &content["schema"]));
+        let body = entries(&operation["requestBody"]["content"])
+            .next()
+            .map(|(_, content)| schema(document, &content["schema"]));
         let needs_body = operation["requestBody"]["required"] == true;
         let security = || operation["security"].as_array().into_iter().flatten();
         Self {
             method: method.to_ascii_uppercase(),
             path,
             summary: text(&operation["summary"]),
-            bearer: security().next().is_some() && security().all(|one| one.get("bearer").is_some()),
+            bearer: security().next().is_some()
+                && security().all(|one| one.get("bearer").is_some()),
             takes_bearer: security().any(|one| one.get("bearer").is_some()),
-            parameters: operation["parameters"].as_array().into_iter().flatten().map(Parameter::new).collect(),
+            parameters: operation["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(Parameter::new)
+                .collect(),
             body: body
-                .map(|body| entries(&body["properties"]).map(|(name, field)| Field::new(document, name, field)).collect())
+                .map(|body| {
+                    entries(&body["properties"])
+                        .map(|(name, field)| Field::new(document, name, field))
+                        .collect()
+                })
                 .unwrap_or_default(),
             needs_body,
-            example: body.map(|body| if needs_body { example(document, body) } else { String::new() }),
+            example: body
+                .map(|body| if needs_body { example(document, body) } else { String::new() }),
             answers: entries(&operation["responses"])
-                .map(|(status, answer)| Answer { status, description: text(&answer["description"]) })
+                .map(|(status, answer)| Answer {
+                    status,
+                    description: text(&answer["description"]),
+                })
                 .collect(),
         }
     }
@@ -158,12 +180,19 @@ impl<'a> Field<'a> {
     fn new(document: &'a Value, name: &'a str, field: &'a Value) -> Self {
         let resolved = schema(document, field);
         let kind = match &resolved["type"] {
-            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+            Value::Array(kinds) => {
+                kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+            }
             kind => text(kind).to_owned(),
         };
-        // What is said beside a reference is said of this field; what it leads to speaks of every use.
+        // What is said beside a reference is said of this field; what it leads to speaks of every
+        // use.
         let places = [field, referring(field), resolved];
-        let description = places.into_iter().map(|place| text(&place["description"])).find(|said| !said.is_empty()).unwrap_or_default();
+        let description = places
+            .into_iter()
+            .map(|place| text(&place["description"]))
+            .find(|said| !said.is_empty())
+            .unwrap_or_default();
         Self { name, kind, description }
     }
 }
@@ -177,7 +206,8 @@ fn schema<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// The fields that a body has to have, with their examples. Where there is none, whoever tries fills it in.
+/// The fields that a body has to have, with their examples. Where there is none, whoever tries
+/// fills it in.
 fn example(document: &Value, body: &Value) -> String {
     let required = body["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let fields = required.map(|name| {

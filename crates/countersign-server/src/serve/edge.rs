@@ -1,4 +1,5 @@
-//! The edge: what every request passes, whatever it asks for. It is on the hot path: no lock, no span for reads, few allocations.
+//! The edge: what every request passes, whatever it asks for. It is on the hot path: no lock, no
+//! span for reads, few allocations.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,8 +12,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, EXPECT, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, EXPECT, HOST, ORIGIN, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
@@ -41,13 +42,26 @@ struct Shared {
 }
 
 impl Edge {
-    pub(super) fn new(apps: Apps, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>, https: bool) -> Self {
-        Self(Arc::new(Shared { apps, metrics, trusted_proxies, https, request_ids: RequestIds::new(), stopping: AtomicBool::new(false) }))
+    pub(super) fn new(
+        apps: Apps,
+        metrics: Arc<Metrics>,
+        trusted_proxies: Vec<IpNet>,
+        https: bool,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            apps,
+            metrics,
+            trusted_proxies,
+            https,
+            request_ids: RequestIds::new(),
+            stopping: AtomicBool::new(false),
+        }))
     }
 
     /// The service for one connection.
     pub(super) fn connection(&self, peer: SocketAddr) -> Connection {
-        let trusts_peer = self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
+        let trusts_peer =
+            self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
         Connection(Arc::new(Own {
             edge: self.clone(),
             peer,
@@ -65,7 +79,8 @@ impl Edge {
     }
 }
 
-/// The application, once for requests from pages of other origins, and once for all others, which pass one layer less.
+/// The application, once for requests from pages of other origins, and once for all others, which
+/// pass one layer less.
 #[derive(Debug, Clone)]
 pub(super) struct Apps {
     pub(super) same_origin: Router,
@@ -107,7 +122,8 @@ impl Service<Request<Incoming>> for Connection {
         let is_write = !request.method().is_safe();
         let answer = own.answer(request);
         Box::pin(async move {
-            // Reads leave no lines in the log unless they fail; a span for each would cost more than all the rest of the edge.
+            // Reads leave no lines in the log unless they fail; a span for each would cost more
+            // than all the rest of the edge.
             let mut response = if is_write {
                 let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
                 answer.instrument(span).await
@@ -140,7 +156,8 @@ impl Service<Request<Incoming>> for Connection {
                 Ok(response)
             } else {
                 // How long it takes is seen when it is over.
-                Ok(response.map(|body| Body::new(Streamed { body, activity: Arc::clone(&own.activity) })))
+                Ok(response
+                    .map(|body| Body::new(Streamed { body, activity: Arc::clone(&own.activity) })))
             }
         })
     }
@@ -163,10 +180,14 @@ impl Own {
         &self.edge.0.metrics
     }
 
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let host_is_good = has_one_host(&request);
         let mut request = request.map(Body::new);
-        // Who waits to be told to go on has not sent the body, and is not asked for it when the answer is no.
+        // Who waits to be told to go on has not sent the body, and is not asked for it when the
+        // answer is no.
         if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
             request = request.map(|body| Body::new(Drained::new(body)));
         }
@@ -175,7 +196,11 @@ impl Own {
             request.extensions_mut().insert(ConnectInfo(self.peer));
         }
         let apps = &self.edge.0.apps;
-        let app = if request.headers().contains_key(ORIGIN) { &apps.cross_origin } else { &apps.same_origin };
+        let app = if request.headers().contains_key(ORIGIN) {
+            &apps.cross_origin
+        } else {
+            &apps.same_origin
+        };
         let answer = host_is_good.then(|| app.clone().call(request));
         async move {
             match answer {
@@ -183,7 +208,9 @@ impl Own {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },
-                None => Problem::new(Code::BadRequest).detail("Send exactly one Host header.").into_response(),
+                None => Problem::new(Code::BadRequest)
+                    .detail("Send exactly one Host header.")
+                    .into_response(),
             }
         }
     }
@@ -192,7 +219,8 @@ impl Own {
     fn request_id<B>(&self, request: &Request<B>) -> HeaderValue {
         let given = if self.trusts_peer { request.headers().get(&REQUEST_ID) } else { None };
         let is_good = |id: &&HeaderValue| {
-            (1..=64).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+            (1..=64).contains(&id.len())
+                && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         };
         given.filter(is_good).cloned().unwrap_or_else(|| self.edge.0.request_ids.next())
     }
@@ -210,7 +238,10 @@ impl Shared {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // Pages have their own.
         if !headers.contains_key(CONTENT_SECURITY_POLICY) {
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+            headers.insert(
+                CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+            );
         }
         if !headers.contains_key(REFERRER_POLICY) {
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -227,7 +258,8 @@ impl Shared {
     }
 }
 
-/// A body that is made while it is sent. The connection waits for its client's next request when that is over.
+/// A body that is made while it is sent. The connection waits for its client's next request when
+/// that is over.
 struct Streamed {
     body: Body,
     activity: Arc<Activity>,
@@ -237,7 +269,10 @@ impl hyper::body::Body for Streamed {
     type Data = axum::body::Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 
@@ -266,7 +301,8 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// Ids that differ within a process and very likely between processes. They name, they prove nothing.
+/// Ids that differ within a process and very likely between processes. They name, they prove
+/// nothing.
 #[derive(Debug)]
 struct RequestIds {
     next: AtomicU64,
@@ -280,7 +316,8 @@ impl RequestIds {
 
     fn next(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let digits: [u8; 16] = std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15]);
+        let digits: [u8; 16] =
+            std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15]);
         HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
     }
 }

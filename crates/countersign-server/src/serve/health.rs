@@ -41,7 +41,9 @@ pub(super) async fn healthz() -> Response {
         (status = 503, description = "unavailable: the store does not answer", content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn readyz(State((auth, counts)): State<(Auth, Counts)>) -> Result<Response, Problem> {
+pub(super) async fn readyz(
+    State((auth, counts)): State<(Auth, Counts)>,
+) -> Result<Response, Problem> {
     auth.ready().await?;
     let text = match counts.panics() {
         0 => "ok\n".to_owned(),

@@ -1,6 +1,7 @@
 //! `GET /metrics`, in Prometheus' text format.
 //!
-//! What the hot path counts is resolved ahead of time: an index into an array, and an atomic addition.
+//! What the hot path counts is resolved ahead of time: an index into an array, and an atomic
+//! addition.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use countersign::Auth;
 use countersign::http::{Code, Problem, method_not_allowed, not_found};
-use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
 
 /// The figures of this process.
 #[derive(Debug)]
@@ -45,7 +49,11 @@ struct Route {
 
 impl Metrics {
     /// Figures for these routes; whatever else is asked for is counted as `other`.
-    pub(super) fn new<'a>(auth: Auth, counts: &Counts, paths: impl Iterator<Item = &'a String>) -> Self {
+    pub(super) fn new<'a>(
+        auth: Auth,
+        counts: &Counts,
+        paths: impl Iterator<Item = &'a String>,
+    ) -> Self {
         let registry = Registry::new();
         if let Err(error) = counts.register(&registry) {
             tracing::error!(%error, "sessions cannot be counted");
@@ -54,20 +62,27 @@ impl Metrics {
         let requests = register(
             &registry,
             IntCounterVec::new(
-                Opts::new("countersign_requests_total", "Requests answered, by route and class of status"),
+                Opts::new(
+                    "countersign_requests_total",
+                    "Requests answered, by route and class of status",
+                ),
                 &["route", "status"],
             ),
         );
         let durations = register(
             &registry,
             HistogramVec::new(
-                HistogramOpts::new("countersign_request_seconds", "Time to answer, by route").buckets(BUCKETS.to_vec()),
+                HistogramOpts::new("countersign_request_seconds", "Time to answer, by route")
+                    .buckets(BUCKETS.to_vec()),
                 &["route"],
             ),
         );
         let build = register(
             &registry,
-            prometheus::IntGaugeVec::new(Opts::new("countersign_build_info", "The version of this program"), &["version"]),
+            prometheus::IntGaugeVec::new(
+                Opts::new("countersign_build_info", "The version of this program"),
+                &["version"],
+            ),
         );
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
 
@@ -81,14 +96,27 @@ impl Metrics {
             .collect();
         let named = || routes.iter().enumerate().skip(1);
         Self {
-            by_path: named().filter(|(_, route)| !route.name.contains('{')).map(|(i, route)| (route.name.clone(), i)).collect(),
-            by_prefix: named().filter_map(|(i, route)| route.name.split_once('{').map(|(prefix, _)| (prefix.to_owned(), i))).collect(),
+            by_path: named()
+                .filter(|(_, route)| !route.name.contains('{'))
+                .map(|(i, route)| (route.name.clone(), i))
+                .collect(),
+            by_prefix: named()
+                .filter_map(|(i, route)| {
+                    route.name.split_once('{').map(|(prefix, _)| (prefix.to_owned(), i))
+                })
+                .collect(),
             routes,
             connections: gauge("countersign_connections", "Open connections"),
             hash_queue: gauge("countersign_hash_queue", "Password hashes that wait for a thread"),
             users_cached: gauge("countersign_users_cached", "Users in the cache"),
-            tokens_cached: gauge("countersign_tokens_cached", "Verified access tokens in the cache"),
-            sessions_revoked: gauge("countersign_sessions_revoked", "Sessions ended within the last access-token lifetime"),
+            tokens_cached: gauge(
+                "countersign_tokens_cached",
+                "Verified access tokens in the cache",
+            ),
+            sessions_revoked: gauge(
+                "countersign_sessions_revoked",
+                "Sessions ended within the last access-token lifetime",
+            ),
             resident_bytes: gauge("process_resident_memory_bytes", "Resident memory"),
             registry,
             auth,
@@ -104,8 +132,10 @@ impl Metrics {
         if let Some(route) = self.by_path.get(path) {
             return *route;
         }
-        let with_parameter =
-            |(prefix, _): &&(String, usize)| path.strip_prefix(prefix.as_str()).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+        let with_parameter = |(prefix, _): &&(String, usize)| {
+            path.strip_prefix(prefix.as_str())
+                .is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+        };
         self.by_prefix.iter().find(with_parameter).map_or(OTHER, |(_, route)| *route)
     }
 
@@ -141,8 +171,9 @@ impl Metrics {
 
 /// The answers of one connection that are not yet counted.
 ///
-/// Counters are shared by all threads, and a shared counter costs each of them more than a request's whole bookkeeping otherwise. So answers are counted some at a
-/// time: when there are [`TALLIED`] of them, when the first of them is a second old, and when the connection ends.
+/// Counters are shared by all threads, and a shared counter costs each of them more than a
+/// request's whole bookkeeping otherwise. So answers are counted some at a time: when there are
+/// [`TALLIED`] of them, when the first of them is a second old, and when the connection ends.
 #[derive(Debug)]
 pub(super) struct Tally {
     metrics: Arc<Metrics>,
@@ -162,10 +193,18 @@ impl Tally {
         Self { metrics, answers: Mutex::new(Vec::new()) }
     }
 
-    pub(super) fn answered(&self, route: usize, status: StatusCode, at: Instant, elapsed: Duration) {
+    pub(super) fn answered(
+        &self,
+        route: usize,
+        status: StatusCode,
+        at: Instant,
+        elapsed: Duration,
+    ) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.push(Answer { route, status, elapsed, at });
-        let is_old = answers.first().is_some_and(|first| at.duration_since(first.at) >= Duration::from_secs(1));
+        let is_old = answers
+            .first()
+            .is_some_and(|first| at.duration_since(first.at) >= Duration::from_secs(1));
         if answers.len() >= TALLIED || is_old {
             self.count(&mut answers);
         }
@@ -180,7 +219,8 @@ impl Tally {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        let mut answers = std::mem::take(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let mut answers =
+            std::mem::take(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner));
         self.count(&mut answers);
     }
 }
@@ -195,7 +235,9 @@ pub(super) fn routes(metrics: Arc<Metrics>) -> Router {
 
 async fn metrics_text(State(metrics): State<Arc<Metrics>>) -> Response {
     match metrics.text() {
-        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(text) => {
+            ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");
             Problem::new(Code::InternalError).into_response()
@@ -204,7 +246,10 @@ async fn metrics_text(State(metrics): State<Arc<Metrics>>) -> Response {
 }
 
 /// The names and labels stand above, each once: they register.
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, collector: Result<C, prometheus::Error>) -> C {
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: Result<C, prometheus::Error>,
+) -> C {
     let collector = collector.expect("a metric's name and labels are valid");
     registry.register(Box::new(collector.clone())).expect("a metric is registered once");
     collector

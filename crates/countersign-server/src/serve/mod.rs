@@ -37,7 +37,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Where to serve `/metrics`; nowhere unless chosen, since figures are nobody else's business.
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// How long a client may take to send a request's head, and how long an idle connection is kept.
+    /// How long a client may take to send a request's head, and how long an idle connection is
+    /// kept.
     pub(crate) header_timeout: Duration,
     /// Connections at a time; the next ones wait to be accepted.
     pub(crate) max_connections: usize,
@@ -106,7 +107,14 @@ pub(crate) async fn serve(
     let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
     let docs = options.docs.then_some(&openapi);
     let apps = Apps {
-        same_origin: routes(&auth, counts, auth.same_origin_routes(), admin.as_ref(), demo.as_ref(), docs),
+        same_origin: routes(
+            &auth,
+            counts,
+            auth.same_origin_routes(),
+            admin.as_ref(),
+            demo.as_ref(),
+            docs,
+        ),
         cross_origin: routes(&auth, counts, auth.routes(), admin.as_ref(), demo.as_ref(), docs),
     };
     let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
@@ -114,7 +122,12 @@ pub(crate) async fn serve(
     let (stopping, stopped) = tokio::sync::watch::channel(false);
     if let Some(listener) = listeners.metrics {
         tracing::info!(address = %listener.local_addr()?, "serving /metrics");
-        let edge = Edge::new(Apps::alike(metrics::routes(Arc::clone(&metrics))), Arc::clone(&metrics), Vec::new(), false);
+        let edge = Edge::new(
+            Apps::alike(metrics::routes(Arc::clone(&metrics))),
+            Arc::clone(&metrics),
+            Vec::new(),
+            false,
+        );
         let mut stopped = stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stopping| *stopping).await;
@@ -145,7 +158,8 @@ fn routes(
     docs: Option<&utoipa::openapi::OpenApi>,
 ) -> Router {
     let app = endpoints.merge(health::routes(auth.clone(), counts.clone()));
-    // Beside the endpoints rather than among them: what lets other origins in lies around those alone.
+    // Beside the endpoints rather than among them: what lets other origins in lies around those
+    // alone.
     let app = match admin {
         Some(admin) => app.merge(admin.routes()),
         None => app,
@@ -164,17 +178,26 @@ fn routes(
 async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another address",
-            io::ErrorKind::AddrNotAvailable => "; this machine has no such address: choose another one",
-            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one and put a proxy before it",
+            io::ErrorKind::AddrInUse => {
+                "; another program listens there: stop it, or choose another address"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "; this machine has no such address: choose another one"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 need a privilege: choose a higher one and put a proxy before it"
+            }
             _ => "",
         };
-        io::Error::new(error.kind(), format!("{setting} = \"{address}\": cannot listen there: {error}{hint}"))
+        io::Error::new(
+            error.kind(),
+            format!("{setting} = \"{address}\": cannot listen there: {error}{hint}"),
+        )
     })
 }
 
-/// The one line on standard output, for people and for scripts that start the server on a free port. Nobody may
-/// be there to read it.
+/// The one line on standard output, for people and for scripts that start the server on a free
+/// port. Nobody may be there to read it.
 fn announce(address: SocketAddr) {
     use io::Write;
     let _ = writeln!(io::stdout(), "listening on http://{address}");

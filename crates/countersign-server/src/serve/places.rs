@@ -1,4 +1,5 @@
-//! Places for connections: so many in all, so many for one client, and who goes when there is none left.
+//! Places for connections: so many in all, so many for one client, and who goes when there is none
+//! left.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,7 +37,8 @@ struct Taken {
     is_closing: bool,
 }
 
-/// Who a connection comes from. One IPv6 subscriber has a /64 at least, so anything longer would be free to change.
+/// Who a connection comes from. One IPv6 subscriber has a /64 at least, so anything longer would be
+/// free to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Client(IpAddr);
 
@@ -75,13 +77,19 @@ impl Places {
         Arc::new(Self { most, most_each, open: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place, as soon as there is one: connections that wait for their client go first when there is none. `None` for a client that has as many as it may, all at work.
-    pub(super) async fn take(self: &Arc<Self>, client: Option<Client>, activity: &Arc<Activity>) -> Option<Place> {
+    /// A place, as soon as there is one: connections that wait for their client go first when there
+    /// is none. `None` for a client that has as many as it may, all at work.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        client: Option<Client>,
+        activity: &Arc<Activity>,
+    ) -> Option<Place> {
         loop {
             match self.ask(client, activity) {
                 Asked::Given(place) => return Some(place),
                 Asked::Refused => return None,
-                // Nobody says when a connection has nothing more to do, as that would cost every request something.
+                // Nobody says when a connection has nothing more to do, as that would cost every
+                // request something.
                 Asked::Wait => {
                     let _ = tokio::time::timeout(LOOK_AGAIN, self.freed.notified()).await;
                 }
@@ -90,7 +98,11 @@ impl Places {
     }
 
     /// A place, if there is one now.
-    pub(super) fn take_now(self: &Arc<Self>, client: Option<Client>, activity: &Arc<Activity>) -> Option<Place> {
+    pub(super) fn take_now(
+        self: &Arc<Self>,
+        client: Option<Client>,
+        activity: &Arc<Activity>,
+    ) -> Option<Place> {
         match self.ask(client, activity) {
             Asked::Given(place) => Some(place),
             Asked::Refused | Asked::Wait => None,
@@ -128,7 +140,12 @@ impl Places {
         let id = open.next;
         open.next += 1;
         let close = Arc::new(Notify::new());
-        let taken = Taken { client, activity: Arc::clone(activity), close: Arc::clone(&close), is_closing: false };
+        let taken = Taken {
+            client,
+            activity: Arc::clone(activity),
+            close: Arc::clone(&close),
+            is_closing: false,
+        };
         open.taken.insert(id, taken);
         if let Some(client) = client {
             *open.clients.entry(client).or_default() += 1;
@@ -142,11 +159,15 @@ impl Places {
 }
 
 impl Open {
-    /// Asks one of those that wait for their client to go: of the client who has most, the one that has waited longest. A proxy's go last.
+    /// Asks one of those that wait for their client to go: of the client who has most, the one that
+    /// has waited longest. A proxy's go last.
     fn close_one(&mut self, may_go: impl Fn(&Taken) -> bool) -> bool {
         let waiting = self.taken.iter().filter(|(_, taken)| !taken.is_closing && may_go(taken));
-        let waiting = waiting.filter_map(|(id, taken)| Some((*id, taken.client, taken.activity.idle()?)));
-        let Some((id, client, _)) = waiting.max_by_key(|(_, client, idle)| (client.is_some(), self.count(*client), *idle)) else {
+        let waiting =
+            waiting.filter_map(|(id, taken)| Some((*id, taken.client, taken.activity.idle()?)));
+        let Some((id, client, _)) =
+            waiting.max_by_key(|(_, client, idle)| (client.is_some(), self.count(*client), *idle))
+        else {
             return false;
         };
         if let Some(taken) = self.taken.get_mut(&id) {
@@ -177,7 +198,9 @@ impl Open {
             tracing::warn!(
                 address = %client.0,
                 connections = most_each,
-                "an address has all the connections that it may, and all are at work; its next ones are closed. If it is a proxy, name it in trusted_proxies; otherwise raise max_connections_per_address"
+                "an address has all the connections that it may, and all are at work; its next \
+                 ones are closed. If it is a proxy, name it in trusted_proxies; otherwise raise \
+                 max_connections_per_address"
             );
         }
     }
@@ -241,7 +264,10 @@ mod tests {
         assert!(places.take_now(client(one), &at_work()).is_none());
         assert!(places.take_now(client("192.0.2.2"), &at_work()).is_some(), "another client");
         drop(idle);
-        assert!(places.take_now(client(one), &at_work()).is_none(), "it was taken from the count once");
+        assert!(
+            places.take_now(client(one), &at_work()).is_none(),
+            "it was taken from the count once"
+        );
         drop(third);
         assert!(places.take_now(client(one), &at_work()).is_some());
     }
@@ -266,7 +292,10 @@ mod tests {
         assert!(places.take_now(client("192.0.2.3"), &waiting()).is_none());
         assert_eq!(many.iter().filter(|place| is_asked_to_go(place)).count(), 1);
         assert!(!is_asked_to_go(&few) && !is_asked_to_go(&proxy));
-        assert!(places.take_now(client("192.0.2.3"), &waiting()).is_none(), "one is asked at a time");
+        assert!(
+            places.take_now(client("192.0.2.3"), &waiting()).is_none(),
+            "one is asked at a time"
+        );
         assert!(!is_asked_to_go(&few) && !is_asked_to_go(&proxy));
         drop(many);
         assert!(places.take_now(client("192.0.2.3"), &waiting()).is_some());

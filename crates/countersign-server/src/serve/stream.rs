@@ -16,8 +16,9 @@ use super::activity::Activity;
 
 /// The socket.
 ///
-/// RFC 9112, 9.6: whoever closes a connection on which something unread lies resets it, and the last answer may be lost. So it is half-closed first; then what
-/// still comes is read and thrown away until the client closes too, for a bounded time.
+/// RFC 9112, 9.6: whoever closes a connection on which something unread lies resets it, and the
+/// last answer may be lost. So it is half-closed first; then what still comes is read and thrown
+/// away until the client closes too, for a bounded time.
 pub(super) struct Stream {
     socket: TokioIo<TcpStream>,
     activity: Arc<Activity>,
@@ -37,19 +38,31 @@ impl Stream {
 }
 
 impl Read for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(context, buffer)
     }
 }
 
 impl Write for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.activity.wrote(&written);
         written
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(context, parts);
         self.activity.wrote(&written);
         written
@@ -79,7 +92,9 @@ impl Write for Stream {
             match Pin::new(&mut *socket).poll_read(context, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    let Some(left) = lingering.left.checked_sub(buffer.filled().len()) else { break };
+                    let Some(left) = lingering.left.checked_sub(buffer.filled().len()) else {
+                        break;
+                    };
                     lingering.left = left;
                 }
                 // The client has closed too, or is gone.

@@ -1,4 +1,5 @@
-// Three attacks, really tried. Each answers with what came of it: whether the server held, and in which words.
+// Three attacks, really tried. Each answers with what came of it: whether the server held, and in
+// which words.
 import { claimsOf } from './tokens.js';
 import { show } from './requests.js';
 

@@ -46,8 +46,9 @@ export function span(seconds) {
 /**
  * How long both tokens live, by the server's time and not the device's.
  *
- * The refresh token was made in the same second as the access token (`iat`), lives for the server's `session_idle`, and never beyond the session's end. The client
- * measures what is left of the access token; how much of both is gone follows from it.
+ * The refresh token was made in the same second as the access token (`iat`), lives for the server's
+ * `session_idle`, and never beyond the session's end. The client measures what is left of the
+ * access token; how much of both is gone follows from it.
  */
 export function lives(claims, expiresIn, idle, sessionEnd) {
   const access = claims.exp - claims.iat;

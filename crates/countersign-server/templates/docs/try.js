@@ -1,5 +1,5 @@
-// "Try it": sends what a form says to this server, and shows what comes back. Tokens of a login that is made
-// here are kept in this page's memory, and filled in.
+// "Try it": sends what a form says to this server, and shows what comes back. Tokens of a login
+// that is made here are kept in this page's memory, and filled in.
 const held = { access_token: '', csrf_token: '' };
 const forms = [...document.querySelectorAll('form.try')];
 

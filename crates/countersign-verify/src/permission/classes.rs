@@ -60,7 +60,8 @@ pub struct IsStaff;
 /// use axum::{Router, routing::post};
 /// use countersign_verify::{permission::IsSuperuser, require};
 ///
-/// let app: Router = Router::new().route("/reindex", post(|| async { "done" }).layer(require(IsSuperuser)));
+/// let app: Router =
+///     Router::new().route("/reindex", post(|| async { "done" }).layer(require(IsSuperuser)));
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IsSuperuser;
@@ -90,8 +91,10 @@ pub struct HasPerm(pub &'static str);
 #[derive(Debug, Clone, Copy)]
 pub struct InGroup(pub &'static str);
 
-/// Who has given the password (or any other factor of a login) within so many minutes, for dangerous routes. A refresh does not count. Others get a 401 with the code
-/// `recent_login_required`, and RFC 9470's `insufficient_user_authentication` and `max_age` in `WWW-Authenticate`.
+/// Who has given the password (or any other factor of a login) within so many minutes, for
+/// dangerous routes. A refresh does not count. Others get a 401 with the code
+/// `recent_login_required`, and RFC 9470's `insufficient_user_authentication` and `max_age` in
+/// `WWW-Authenticate`.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -128,7 +131,11 @@ impl Permission for IsAuthenticated {
 
 impl Permission for IsAuthenticatedOrReadOnly {
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
-        if ask.request.method.is_safe() || ask.who.is_some() { Ok(()) } else { Err(Denied::new("IsAuthenticatedOrReadOnly")) }
+        if ask.request.method.is_safe() || ask.who.is_some() {
+            Ok(())
+        } else {
+            Err(Denied::new("IsAuthenticatedOrReadOnly"))
+        }
     }
 
     fn rule(&self) -> Rule {
@@ -162,13 +169,17 @@ impl Permission for HasPerm {
     }
 
     fn rule(&self) -> Rule {
-        Rule::any([IsSuperuser.rule(), Rule::all([IsAuthenticated.rule(), Rule::fact(format!("{self:?}"))])])
+        Rule::any([
+            IsSuperuser.rule(),
+            Rule::all([IsAuthenticated.rule(), Rule::fact(format!("{self:?}"))]),
+        ])
     }
 }
 
 impl Permission for InGroup {
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
-        has(ask, |account| account.groups().iter().any(|group| group == self.0)).ok_or_else(|| Denied::new(format!("InGroup({})", self.0)))
+        has(ask, |account| account.groups().iter().any(|group| group == self.0))
+            .ok_or_else(|| Denied::new(format!("InGroup({})", self.0)))
     }
 
     fn rule(&self) -> Rule {
@@ -179,7 +190,8 @@ impl Permission for InGroup {
 impl Permission for RecentLogin {
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
         let most = u64::from(self.0) * 60;
-        let is_recent = ask.who.is_some_and(|who| who.at().saturating_sub(who.claims().auth_time) <= most);
+        let is_recent =
+            ask.who.is_some_and(|who| who.at().saturating_sub(who.claims().auth_time) <= most);
         if is_recent { Ok(()) } else { Err(Denied::login_too_old("RecentLogin", most)) }
     }
 

@@ -14,7 +14,11 @@ use super::Permission;
 ///
 /// impl Permission for HasBadge {
 ///     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
-///         if ask.request.headers.contains_key("x-badge") == self.0 { Ok(()) } else { Err(Denied::new("HasBadge")) }
+///         if ask.request.headers.contains_key("x-badge") == self.0 {
+///             Ok(())
+///         } else {
+///             Err(Denied::new("HasBadge"))
+///         }
 ///     }
 ///     fn rule(&self) -> Rule {
 ///         let badge = Rule::fact("a badge");
@@ -92,7 +96,10 @@ impl Rule {
     /// ```
     /// use countersign_verify::permission::{InGroup, IsStaff, Permission, Rule};
     ///
-    /// assert_eq!(IsStaff.or(InGroup("editors")).rule(), Rule::any([IsStaff.rule(), InGroup("editors").rule()]));
+    /// assert_eq!(
+    ///     IsStaff.or(InGroup("editors")).rule(),
+    ///     Rule::any([IsStaff.rule(), InGroup("editors").rule()])
+    /// );
     /// ```
     pub fn any(rules: impl IntoIterator<Item = Self>) -> Self {
         Self(Node::Any(rules.into_iter().collect()))
@@ -144,10 +151,16 @@ impl Rule {
 #[non_exhaustive]
 pub enum Contradiction {
     /// Nobody can ever have it.
-    #[error("the permission {0} can never be given to anybody, because its parts contradict each other; take one of them out")]
+    #[error(
+        "the permission {0} can never be given to anybody, because its parts contradict each \
+         other; take one of them out"
+    )]
     Nobody(String),
     /// It lets everybody in, and does not look so.
-    #[error("the permission {0} lets everybody in, because its parts contradict each other; write AllowAny if that is meant")]
+    #[error(
+        "the permission {0} lets everybody in, because its parts contradict each other; write \
+         AllowAny if that is meant"
+    )]
     Everybody(String),
 }
 
@@ -174,7 +187,9 @@ pub fn consistent(permission: &(impl Permission + ?Sized)) -> Result<(), Contrad
     }
     let (mut somebody, mut not_all) = (false, false);
     for truth in 0..1_u32 << facts.len() {
-        let holds = rule.holds(&|words| facts.iter().position(|fact| *fact == words).is_some_and(|at| truth >> at & 1 == 1));
+        let holds = rule.holds(&|words| {
+            facts.iter().position(|fact| *fact == words).is_some_and(|at| truth >> at & 1 == 1)
+        });
         somebody |= holds;
         not_all |= !holds;
     }
@@ -191,7 +206,10 @@ const MOST_FACTS: usize = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::{AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser, RecentLogin};
+    use crate::permission::{
+        AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff,
+        IsSuperuser, RecentLogin,
+    };
 
     #[test]
     fn what_nobody_can_ever_have_is_refused() {
@@ -199,10 +217,15 @@ mod tests {
         assert!(nobody(consistent(&IsStaff.and(IsStaff.not()))));
         assert!(nobody(consistent(&AllowAny.not())));
         assert!(nobody(consistent(&IsStaff.and(IsAuthenticated.not()))));
-        assert!(nobody(consistent(&IsSuperuser.and(HasPerm("a.b").not()))), "a superuser has every permission");
+        assert!(
+            nobody(consistent(&IsSuperuser.and(HasPerm("a.b").not()))),
+            "a superuser has every permission"
+        );
         assert!(nobody(consistent(&IsAuthenticated.and(IsAuthenticatedOrReadOnly.not()))));
         assert!(nobody(consistent(&RecentLogin(0))), "no login is that recent");
-        assert!(nobody(consistent(&InGroup("a").and(IsStaff.or(IsSuperuser)).and(InGroup("a").not()))));
+        assert!(nobody(consistent(
+            &InGroup("a").and(IsStaff.or(IsSuperuser)).and(InGroup("a").not())
+        )));
     }
 
     #[test]
@@ -225,6 +248,9 @@ mod tests {
     #[test]
     fn a_refusal_names_the_permission_and_says_what_to_do() {
         let text = consistent(&IsStaff.and(IsStaff.not())).unwrap_err().to_string();
-        assert!(text.contains("And(IsStaff, Not(IsStaff))") && text.contains("take one of them out"), "{text}");
+        assert!(
+            text.contains("And(IsStaff, Not(IsStaff))") && text.contains("take one of them out"),
+            "{text}"
+        );
     }
 }

@@ -1,10 +1,14 @@
-//! Permissions: who may do what. Django REST framework's classes, and one trait with one method for your own.
+//! Permissions: who may do what. Django REST framework's classes, and one trait with one method for
+//! your own.
 //!
 //! ```
 //! use countersign_verify::permission::{HasPerm, InGroup, IsStaff, Permission};
 //!
 //! let may_publish = HasPerm("articles.publish").and(InGroup("interns").not()).or(IsStaff);
-//! assert_eq!(format!("{may_publish:?}"), r#"Or(And(HasPerm("articles.publish"), Not(InGroup("interns"))), IsStaff)"#);
+//! assert_eq!(
+//!     format!("{may_publish:?}"),
+//!     r#"Or(And(HasPerm("articles.publish"), Not(InGroup("interns"))), IsStaff)"#
+//! );
 //! ```
 
 mod classes;
@@ -17,7 +21,10 @@ use http::request::Parts;
 
 use crate::{Code, Identity, Problem};
 
-pub use classes::{AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser, RecentLogin};
+pub use classes::{
+    AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser,
+    RecentLogin,
+};
 pub use contradiction::{Contradiction, Rule, consistent};
 
 /// A condition that a request must meet.
@@ -45,7 +52,8 @@ pub trait Permission: Debug + Send + Sync + 'static {
     /// [`Denied`], with the name of the permission that is lacking.
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied>;
 
-    /// What the condition is made of, so that one which can never be met is refused when the router is built. A permission of your own is one whole thing.
+    /// What the condition is made of, so that one which can never be met is refused when the router
+    /// is built. A permission of your own is one whole thing.
     fn rule(&self) -> Rule {
         Rule::custom(format!("{self:?}"))
     }
@@ -58,7 +66,10 @@ pub trait Permission: Debug + Send + Sync + 'static {
     ///
     /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
     /// let both = InGroup("editors").and(IsStaff);
-    /// assert_eq!(both.check(&Ask::new(Some(&ada), &request)).unwrap_err().permission(), "IsStaff");
+    /// assert_eq!(
+    ///     both.check(&Ask::new(Some(&ada), &request)).unwrap_err().permission(),
+    ///     "IsStaff"
+    /// );
     /// ```
     fn and<P: Permission>(self, other: P) -> And<Self, P>
     where
@@ -76,7 +87,10 @@ pub trait Permission: Debug + Send + Sync + 'static {
     /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
     /// let either = IsStaff.or(InGroup("editors"));
     /// assert!(either.check(&Ask::new(Some(&ada), &request)).is_ok());
-    /// assert_eq!(either.check(&Ask::new(None, &request)).unwrap_err().permission(), "IsStaff or InGroup(editors)");
+    /// assert_eq!(
+    ///     either.check(&Ask::new(None, &request)).unwrap_err().permission(),
+    ///     "IsStaff or InGroup(editors)"
+    /// );
     /// ```
     fn or<P: Permission>(self, other: P) -> Or<Self, P>
     where
@@ -146,8 +160,13 @@ pub trait ObjectPermission<T: ?Sized> {
 ///
 /// impl Permission for OursReadOnly {
 ///     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
-///         let is_ours = ask.who.is_some_and(|who| who.account().email().ends_with("@example.com"));
-///         if is_ours && ask.request.method.is_safe() { Ok(()) } else { Err(Denied::new("OursReadOnly")) }
+///         let is_ours =
+///             ask.who.is_some_and(|who| who.account().email().ends_with("@example.com"));
+///         if is_ours && ask.request.method.is_safe() {
+///             Ok(())
+///         } else {
+///             Err(Denied::new("OursReadOnly"))
+///         }
 ///     }
 /// }
 /// ```
@@ -174,7 +193,8 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// A permission is lacking. As an answer it is a 401 for who is not logged in, and a 403 that names the permission for who is.
+/// A permission is lacking. As an answer it is a 401 for who is not logged in, and a 403 that names
+/// the permission for who is.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -182,7 +202,10 @@ impl<'a> Ask<'a> {
 ///
 /// let denied = Denied::new("articles.publish");
 /// assert_eq!(denied.to_string(), "permission denied: articles.publish");
-/// assert_eq!(Problem::from(denied).as_detail(), "You may not do this. The permission that you lack: articles.publish.");
+/// assert_eq!(
+///     Problem::from(denied).as_detail(),
+///     "You may not do this. The permission that you lack: articles.publish."
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("permission denied: {permission}")]
@@ -234,7 +257,8 @@ impl Denied {
         &self.permission
     }
 
-    /// The answer to `who`: one rule for 401 and 403. 401: say who you are (again); 403: I know who you are, and no.
+    /// The answer to `who`: one rule for 401 and 403. 401: say who you are (again); 403: I know who
+    /// you are, and no.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -249,8 +273,10 @@ impl Denied {
         match (who, self.why) {
             (None, _) => Problem::new(Code::NotAuthenticated),
             (Some(_), Why::LoginTooOld(seconds)) => Problem::recent_login_required(seconds),
-            (Some(_), Why::Lacking) => Problem::new(Code::PermissionDenied)
-                .detail(format!("You may not do this. The permission that you lack: {}.", self.permission)),
+            (Some(_), Why::Lacking) => Problem::new(Code::PermissionDenied).detail(format!(
+                "You may not do this. The permission that you lack: {}.",
+                self.permission
+            )),
         }
     }
 }
@@ -260,8 +286,10 @@ impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied.why {
             Why::LoginTooOld(seconds) => Self::recent_login_required(seconds),
-            Why::Lacking => Self::new(Code::PermissionDenied)
-                .detail(format!("You may not do this. The permission that you lack: {}.", denied.permission)),
+            Why::Lacking => Self::new(Code::PermissionDenied).detail(format!(
+                "You may not do this. The permission that you lack: {}.",
+                denied.permission
+            )),
         }
     }
 }
@@ -313,7 +341,10 @@ impl<P: Permission, Q: Permission> Permission for Or<P, Q> {
         let Err(second) = self.1.check(ask) else { return Ok(()) };
         // A fresh login may be all that is lacking.
         let why = if second.why == Why::Lacking { first.why } else { second.why };
-        Err(Denied { permission: format!("{} or {}", first.permission, second.permission).into(), why })
+        Err(Denied {
+            permission: format!("{} or {}", first.permission, second.permission).into(),
+            why,
+        })
     }
 
     fn rule(&self) -> Rule {

@@ -25,14 +25,23 @@ impl Fetcher {
     pub(super) fn new(base: Uri) -> Result<Self, String> {
         // Named, because an app that turns on another provider of rustls has no default one.
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider).map_err(|error| error.to_string())?;
+        let builder = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(provider)
+            .map_err(|error| error.to_string())?;
         let connector = builder.https_or_http().enable_http1().build();
-        Ok(Self { base, client: Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector) })
+        Ok(Self {
+            base,
+            client: Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(Duration::from_secs(30))
+                .build(connector),
+        })
     }
 
     /// The document at `path`, unless it is still the one with this `tag`.
     pub(super) async fn get(&self, path: &str, tag: Option<&str>) -> Result<Fetched, String> {
-        tokio::time::timeout(TIMEOUT, self.get_in_time(path, tag)).await.unwrap_or_else(|_| Err("it does not answer in time".to_owned()))
+        tokio::time::timeout(TIMEOUT, self.get_in_time(path, tag))
+            .await
+            .unwrap_or_else(|_| Err("it does not answer in time".to_owned()))
     }
 
     async fn get_in_time(&self, path: &str, tag: Option<&str>) -> Result<Fetched, String> {
@@ -47,8 +56,12 @@ impl Fetcher {
         match response.status() {
             StatusCode::NOT_MODIFIED => Ok(Fetched { body: None, tag }),
             StatusCode::OK => {
-                let body = Limited::new(response.into_body(), MAX_BYTES).collect().await.map_err(|error| error.to_string())?;
-                let body = String::from_utf8(body.to_bytes().into()).map_err(|error| error.to_string())?;
+                let body = Limited::new(response.into_body(), MAX_BYTES)
+                    .collect()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let body =
+                    String::from_utf8(body.to_bytes().into()).map_err(|error| error.to_string())?;
                 Ok(Fetched { body: Some(body), tag })
             }
             other => Err(format!("it answers {other}")),

@@ -1,4 +1,5 @@
-//! A service that verifies tokens by itself: it fetches the issuer's keys, hears of endings within a second, and asks nobody at a request.
+//! A service that verifies tokens by itself: it fetches the issuer's keys, hears of endings within
+//! a second, and asks nobody at a request.
 
 mod fetch;
 mod list;
@@ -17,17 +18,22 @@ use tokio::time::Instant;
 use crate::permission::Permission;
 use crate::protect::{Authenticator, Found};
 use crate::{
-    Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified, Verifier, bearer, csrf, unread_bearer, weight,
+    Code, Identity, KeySet, Problem, Protect, Revocations, TokenError, TokenUser, Verified,
+    Verifier, bearer, csrf, unread_bearer, weight,
 };
 use fetch::Fetcher;
 use list::{List, ListError};
 
-/// A service that verifies Countersign's access tokens: the issuer's keys, the sessions that ended lately, and the layers for axum, tonic or bare tower.
+/// A service that verifies Countersign's access tokens: the issuer's keys, the sessions that ended
+/// lately, and the layers for axum, tonic or bare tower.
 ///
-/// The keys come from `/.well-known/jwks.json`, again every minute, when the issuer's list of endings is signed with a key that is not among them, and when a token names
-/// such a key, at most every ten seconds. So a key that was cut off counts for some seconds, and one that retired for a minute. The endings
-/// come from `/.well-known/revocations`, every second. While the issuer cannot be reached, what is known goes on to count for
-/// [`max_staleness`](ResourceServerBuilder::max_staleness); after that every request gets a 503, since nobody could tell a session that has ended.
+/// The keys come from `/.well-known/jwks.json`, again every minute, when the issuer's list of
+/// endings is signed with a key that is not among them, and when a token names such a key, at most
+/// every ten seconds. So a key that was cut off counts for some seconds, and one that retired for a
+/// minute. The endings come from `/.well-known/revocations`, every second. While the issuer cannot
+/// be reached, what is known goes on to count for
+/// [`max_staleness`](ResourceServerBuilder::max_staleness); after that every request gets a 503,
+/// since nobody could tell a session that has ended.
 ///
 /// Cheap to clone. The polling ends with the last clone.
 ///
@@ -56,7 +62,8 @@ struct Shared {
     now: Box<dyn Fn() -> u64 + Send + Sync>,
     taken: arc_swap::ArcSwapOption<Taken>,
     revocations: Revocations,
-    /// Tokens issued at or before this, in whole seconds since 1970, are asked to be renewed: more sessions had ended than the issuer's list names.
+    /// Tokens issued at or before this, in whole seconds since 1970, are asked to be renewed: more
+    /// sessions had ended than the issuer's list names.
     issued_after: AtomicU64,
     /// When keys and endings were last known to be right, in whole seconds since 1970.
     good_at: AtomicU64,
@@ -81,7 +88,8 @@ struct Keys {
 }
 
 impl ResourceServer {
-    /// A service that takes the tokens of the Countersign at `url`, such as `https://auth.example.com`.
+    /// A service that takes the tokens of the Countersign at `url`, such as
+    /// `https://auth.example.com`.
     ///
     /// ```no_run
     /// use countersign_verify::ResourceServer;
@@ -99,7 +107,9 @@ impl ResourceServer {
             poll_interval: Duration::from_secs(1),
             token_cache_bytes: TOKEN_CACHE_BYTES,
             groups: HashMap::new(),
-            now: Box::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+            now: Box::new(|| {
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+            }),
         }
     }
 
@@ -113,7 +123,12 @@ impl ResourceServer {
     /// # world::block_on(async {
     /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
     /// let app: Router = Router::new()
-    ///     .route("/orders", get(|me: CurrentUser<TokenUser>| async move { format!("The orders of {}.", me.username) }))
+    ///     .route(
+    ///         "/orders",
+    ///         get(|me: CurrentUser<TokenUser>| async move {
+    ///             format!("The orders of {}.", me.username)
+    ///         }),
+    ///     )
     ///     .layer(auth.layer());
     /// # });
     /// ```
@@ -134,7 +149,12 @@ impl ResourceServer {
     /// # world::block_on(async {
     /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
     /// let app: Router = Router::new()
-    ///     .route("/shop", get(|who: Option<Identity>| async move { if who.is_some() { "welcome back" } else { "welcome" } }))
+    ///     .route(
+    ///         "/shop",
+    ///         get(|who: Option<Identity>| async move {
+    ///             if who.is_some() { "welcome back" } else { "welcome" }
+    ///         }),
+    ///     )
     ///     .layer(auth.layer_with(IsAuthenticatedOrReadOnly));
     /// # });
     /// ```
@@ -142,7 +162,8 @@ impl ResourceServer {
         Protect::with(self.clone(), permission)
     }
 
-    /// Waits until keys and endings have been fetched once. Not needed before serving: until then requests get a 503.
+    /// Waits until keys and endings have been fetched once. Not needed before serving: until then
+    /// requests get a 503.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -171,7 +192,9 @@ impl ResourceServer {
     /// # world::block_on(async {
     /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
     /// assert!(!auth.is_ready()); // nothing has been fetched yet
-    /// let health = get(move || async move { if auth.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } });
+    /// let health = get(move || async move {
+    ///     if auth.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    /// });
     /// let app: Router = Router::new().route("/healthz", health);
     /// # });
     /// ```
@@ -179,8 +202,8 @@ impl ResourceServer {
         self.0.is_fresh()
     }
 
-    /// Who holds this access token: for a token that did not come in an HTTP header. The CSRF token of a write is the caller's to check, with
-    /// [`csrf::check`](crate::csrf::check).
+    /// Who holds this access token: for a token that did not come in an HTTP header. The CSRF token
+    /// of a write is the caller's to check, with [`csrf::check`](crate::csrf::check).
     ///
     /// # Errors
     /// A 401 for a token that does not count (any more), a 503 while the issuer cannot be reached.
@@ -243,7 +266,9 @@ impl Shared {
     fn known(&self, token: &[u8]) -> Option<Result<Identity, Problem>> {
         if !self.is_fresh() {
             return Some(Err(Problem::new(Code::Unavailable)
-                .detail("The login service cannot be reached, so nobody can be let in. Try again soon.")
+                .detail(
+                    "The login service cannot be reached, so nobody can be let in. Try again soon.",
+                )
                 .retry_after(1)));
         }
         let now = (self.now)();
@@ -280,12 +305,14 @@ impl Shared {
         }
         let mut user = TokenUser::of(&verified.claims).ok_or(TokenError::Invalid)?;
         let by_group = user.groups.iter().filter_map(|group| self.groups.get(group)).flatten();
-        let more: Vec<String> = by_group.filter(|permission| !user.permissions.contains(permission)).cloned().collect();
+        let more: Vec<String> =
+            by_group.filter(|permission| !user.permissions.contains(permission)).cloned().collect();
         user.permissions.extend(more);
         Ok(Identity::new(taken.verifier.remember(token, verified, user), now))
     }
 
-    /// Fetches the keys again, unless they were asked for within `floor`. Many may ask at once; one fetches, the others wait for it.
+    /// Fetches the keys again, unless they were asked for within `floor`. Many may ask at once; one
+    /// fetches, the others wait for it.
     async fn fetch_keys(&self, floor: Duration) {
         let mut keys = self.keys.lock().await;
         if keys.asked.is_none_or(|asked| asked.elapsed() >= floor)
@@ -299,7 +326,9 @@ impl Shared {
     async fn renew_keys(&self) -> Result<(), String> {
         let mut keys = self.keys.lock().await;
         let now = (self.now)();
-        if keys.had.is_some_and(|(had, at)| had.elapsed() < KEYS_EVERY && now.abs_diff(at) < KEYS_EVERY.as_secs()) {
+        if keys.had.is_some_and(|(had, at)| {
+            had.elapsed() < KEYS_EVERY && now.abs_diff(at) < KEYS_EVERY.as_secs()
+        }) {
             return Ok(());
         }
         self.fetch_into(&mut keys).await.map_err(|error| format!("the keys: {error}"))
@@ -308,8 +337,12 @@ impl Shared {
     async fn fetch_into(&self, keys: &mut Keys) -> Result<(), String> {
         keys.asked = Some(Instant::now());
         let now = (self.now)();
-        let body =
-            self.fetcher.get("/.well-known/jwks.json", None).await?.body.ok_or("they were not asked about, and are said to be the same")?;
+        let body = self
+            .fetcher
+            .get("/.well-known/jwks.json", None)
+            .await?
+            .body
+            .ok_or("they were not asked about, and are said to be the same")?;
         keys.set = KeySet::from_jwk_set(&body).map_err(|error| error.to_string())?;
         keys.had = Some((Instant::now(), now));
         if let Some(taken) = &*self.taken.load() {
@@ -332,10 +365,15 @@ impl Shared {
         };
         known.at = now;
         // A list whose time is over may be a cache's: then the whole is asked for.
-        let tag = known.tag.as_deref().filter(|_| known.list.as_ref().is_some_and(|(_, exp)| now < *exp));
+        let tag =
+            known.tag.as_deref().filter(|_| known.list.as_ref().is_some_and(|(_, exp)| now < *exp));
         let fetched = self.fetcher.get(&path, tag).await?;
         let Some(body) = fetched.body else {
-            return if tag.is_some() { Ok(()) } else { Err("the issuer says that nothing changed, and was not asked".to_owned()) };
+            return if tag.is_some() {
+                Ok(())
+            } else {
+                Err("the issuer says that nothing changed, and was not asked".to_owned())
+            };
         };
         let list = self.read_list(&body, now).await.map_err(|error| error.to_string())?;
         self.revocations.insert_all(list.sessions().map(|session| (session, now)));
@@ -350,7 +388,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Verifies by what the newest list says: another issuer's tokens, and longer ones, do not count from here on.
+    /// Verifies by what the newest list says: another issuer's tokens, and longer ones, do not
+    /// count from here on.
     async fn take(&self, listed: String, kept: u64) {
         let issuer = self.issuer.clone().unwrap_or(listed);
         // No other keys may come between.
@@ -376,7 +415,8 @@ impl Shared {
         let set = self.keys.lock().await.set.clone();
         match List::read(body, &set, self.issuer.as_deref(), now) {
             Err(ListError::UnknownKey) => {
-                // The list comes from the issuer itself, so this is no stranger's invention: the keys were rotated at once.
+                // The list comes from the issuer itself, so this is no stranger's invention: the
+                // keys were rotated at once.
                 self.fetch_keys(LIST_FLOOR).await;
                 let set = self.keys.lock().await.set.clone();
                 List::read(body, &set, self.issuer.as_deref(), now)
@@ -422,7 +462,8 @@ async fn follow(shared: Weak<Shared>, interval: Duration) {
             }
             Err(error) => {
                 if !is_down {
-                    tracing::warn!(%error, max_staleness = shared.max_staleness, "the issuer's keys, or its list of ended sessions, cannot be had; trying again");
+                    tracing::warn!(%error, max_staleness = shared.max_staleness, "the issuer's \
+                        keys, or its list of ended sessions, cannot be had; trying again");
                 }
                 is_down = true;
             }
@@ -459,14 +500,16 @@ pub struct ResourceServerBuilder {
 }
 
 impl ResourceServerBuilder {
-    /// The claim `iss` that tokens must have. Without it, what the issuer's own signed list says, fetched from the URL: the newest one, so that an issuer which gets another name is
-    /// followed, with a warning in the log.
+    /// The claim `iss` that tokens must have. Without it, what the issuer's own signed list says,
+    /// fetched from the URL: the newest one, so that an issuer which gets another name is followed,
+    /// with a warning in the log.
     ///
     /// ```
     /// use countersign_verify::ResourceServer;
     ///
     /// // Fetched within the cluster, issued under the public name.
-    /// let builder = ResourceServer::builder("http://auth.internal:8000").issuer("https://auth.example.com");
+    /// let builder =
+    ///     ResourceServer::builder("http://auth.internal:8000").issuer("https://auth.example.com");
     /// ```
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -487,15 +530,17 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// How long what is known goes on to count while the issuer cannot be reached: 5 minutes, as long as access tokens live, unless chosen otherwise. A session that
-    /// ends meanwhile is found out that much later.
+    /// How long what is known goes on to count while the issuer cannot be reached: 5 minutes, as
+    /// long as access tokens live, unless chosen otherwise. A session that ends meanwhile is found
+    /// out that much later.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// use countersign_verify::{ResourceServer, ResourceServerError};
     ///
-    /// let builder = ResourceServer::builder("https://auth.example.com").max_staleness(Duration::ZERO);
+    /// let builder =
+    ///     ResourceServer::builder("https://auth.example.com").max_staleness(Duration::ZERO);
     /// assert_eq!(builder.build().unwrap_err(), ResourceServerError::Staleness);
     /// ```
     #[must_use]
@@ -511,7 +556,8 @@ impl ResourceServerBuilder {
     ///
     /// use countersign_verify::{ResourceServer, ResourceServerError};
     ///
-    /// let builder = ResourceServer::builder("https://auth.example.com").poll_interval(Duration::from_millis(1));
+    /// let builder = ResourceServer::builder("https://auth.example.com")
+    ///     .poll_interval(Duration::from_millis(1));
     /// assert_eq!(builder.build().unwrap_err(), ResourceServerError::PollInterval);
     /// ```
     #[must_use]
@@ -520,13 +566,14 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// How many bytes the tokens that were verified may take in memory: 64 MiB unless chosen otherwise. A token that is not remembered is verified again, for some tens of
-    /// microseconds.
+    /// How many bytes the tokens that were verified may take in memory: 64 MiB unless chosen
+    /// otherwise. A token that is not remembered is verified again, for some tens of microseconds.
     ///
     /// ```
     /// use countersign_verify::ResourceServer;
     ///
-    /// let builder = ResourceServer::builder("https://auth.example.com").token_cache_bytes(8 * 1024 * 1024);
+    /// let builder =
+    ///     ResourceServer::builder("https://auth.example.com").token_cache_bytes(8 * 1024 * 1024);
     /// ```
     #[must_use]
     pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
@@ -534,8 +581,9 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// What the members of a group may, in this service. So a token names a few groups (`extra_claims = ["groups"]`) in place of hundreds of permissions, which find no room in
-    /// its 8 KiB.
+    /// What the members of a group may, in this service. So a token names a few groups
+    /// (`extra_claims = ["groups"]`) in place of hundreds of permissions, which find no room in its
+    /// 8 KiB.
     ///
     /// ```
     /// use countersign_verify::ResourceServer;
@@ -545,7 +593,11 @@ impl ResourceServerBuilder {
     ///     .group("support", ["orders.view"]);
     /// ```
     #[must_use]
-    pub fn group<T: Into<String>>(mut self, name: impl Into<String>, permissions: impl IntoIterator<Item = T>) -> Self {
+    pub fn group<T: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        permissions: impl IntoIterator<Item = T>,
+    ) -> Self {
         self.groups.entry(name.into()).or_default().extend(permissions.into_iter().map(Into::into));
         self
     }
@@ -560,7 +612,8 @@ impl ResourceServerBuilder {
     ///
     /// let now = Arc::new(AtomicU64::new(1_767_225_600));
     /// let clock = Arc::clone(&now);
-    /// let builder = ResourceServer::builder("http://127.0.0.1:8000").clock(move || clock.load(Ordering::Relaxed));
+    /// let builder = ResourceServer::builder("http://127.0.0.1:8000")
+    ///     .clock(move || clock.load(Ordering::Relaxed));
     /// now.fetch_add(300, Ordering::Relaxed); // five minutes later
     /// ```
     #[must_use]
@@ -588,8 +641,15 @@ impl ResourceServerBuilder {
     /// ```
     pub fn build(self) -> Result<ResourceServer, ResourceServerError> {
         let is_web = self.url.starts_with("https://") || self.url.starts_with("http://");
-        let base: Uri = self.url.trim_end_matches('/').parse().map_err(|_| ResourceServerError::Url(self.url.clone()))?;
-        if !is_web || base.authority().is_none() || base.query().is_some() || base.authority().is_some_and(|who| who.as_str().contains('@'))
+        let base: Uri = self
+            .url
+            .trim_end_matches('/')
+            .parse()
+            .map_err(|_| ResourceServerError::Url(self.url.clone()))?;
+        if !is_web
+            || base.authority().is_none()
+            || base.query().is_some()
+            || base.authority().is_some_and(|who| who.as_str().contains('@'))
         {
             return Err(ResourceServerError::Url(self.url));
         }
@@ -632,7 +692,10 @@ impl ResourceServerBuilder {
 #[non_exhaustive]
 pub enum ResourceServerError {
     /// Not a URL.
-    #[error("{0:?} is not where an issuer can be: give its public URL with scheme and host, like https://auth.example.com")]
+    #[error(
+        "{0:?} is not where an issuer can be: give its public URL with scheme and host, like \
+         https://auth.example.com"
+    )]
     Url(String),
     /// Nothing would count for long enough to be used.
     #[error("max_staleness must be at least a second, and at least the poll interval")]
@@ -647,13 +710,19 @@ pub enum ResourceServerError {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServer").field("issuer", &self.0.issuer).field("is_ready", &self.is_ready()).finish_non_exhaustive()
+        f.debug_struct("ResourceServer")
+            .field("issuer", &self.0.issuer)
+            .field("is_ready", &self.is_ready())
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ResourceServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServerBuilder").field("url", &self.url).field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("ResourceServerBuilder")
+            .field("url", &self.url)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 

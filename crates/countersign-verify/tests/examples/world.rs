@@ -1,4 +1,5 @@
-// What the examples in the documentation of this crate take for granted, out of the reader's sight: Ada, her token, and the door it opens.
+// What the examples in the documentation of this crate take for granted, out of the reader's sight:
+// Ada, her token, and the door it opens.
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ pub fn keys() -> KeySet {
     KeySet::new(vec![VerifyingKey::new("k1".to_owned(), Algorithm::HS256, DecodingKey::from_secret(KEY), u64::MAX)])
 }
 
-/// What Ada's token says: an editor who may publish articles, and gave her password ten minutes ago.
+/// What Ada's token says: an editor who may publish articles, and gave her password ten minutes
+/// ago.
 pub fn claims() -> Claims {
     let mut claims =
         Claims::new("https://id.example.com".to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), NOW - 600, NOW, NOW + 300);

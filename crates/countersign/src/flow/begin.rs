@@ -23,10 +23,12 @@ use crate::store::{Begin, Begun};
 use crate::user::{FoundUser, KnownUser, User, UserId};
 
 impl Auth {
-    /// Logs a user in without a password: after a sign-in with another provider, a link in a mail, or in a test. The proof is the caller's affair, and so is throttling.
+    /// Logs a user in without a password: after a sign-in with another provider, a link in a mail,
+    /// or in a test. The proof is the caller's affair, and so is throttling.
     ///
     /// # Errors
-    /// `user_inactive` for a user who is not there or not active, `unavailable` when the store does not answer.
+    /// `user_inactive` for a user who is not there or not active, `unavailable` when the store does
+    /// not answer.
     ///
     /// ```no_run
     /// use axum::extract::State;
@@ -40,12 +42,21 @@ impl Auth {
     ///     auth.log_in(whose_link_was_followed(), Transport::Cookie, &peer).await
     /// }
     /// ```
-    pub async fn log_in(&self, user: UserId, transport: Transport, client: &Peer) -> Result<LoggedIn, Problem> {
+    pub async fn log_in(
+        &self,
+        user: UserId,
+        transport: Transport,
+        client: &Peer,
+    ) -> Result<LoggedIn, Problem> {
         for _ in 0..TRIES {
             let moment = self.users.moment();
-            let found = self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
+            let found =
+                self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
             let found = found.ok_or_else(|| Problem::new(Code::UserInactive))?;
-            if let Some(login) = begin(self, client, transport, Checked { found, moment, device: None }, None).await? {
+            if let Some(login) =
+                begin(self, client, transport, Checked { found, moment, device: None }, None)
+                    .await?
+            {
                 return Ok(login);
             }
         }
@@ -120,7 +131,8 @@ impl LoggedIn {
         self.issued.tokens.csrf_token()
     }
 
-    /// The refresh token of a native session. That of a cookie session is in its cookie and nowhere else.
+    /// The refresh token of a native session. That of a cookie session is in its cookie and nowhere
+    /// else.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -141,7 +153,10 @@ impl LoggedIn {
 impl IntoResponse for LoggedIn {
     fn into_response(self) -> Response {
         let Self { issued, device_token, user, .. } = self;
-        answer(LoginResponse { tokens: issued.tokens, device_token, user: user.json() }, issued.cookies)
+        answer(
+            LoginResponse { tokens: issued.tokens, device_token, user: user.json() },
+            issued.cookies,
+        )
     }
 }
 
@@ -156,14 +171,16 @@ impl fmt::Debug for LoggedIn {
 pub(crate) struct LoginResponse<'a> {
     #[serde(flatten)]
     tokens: Tokens,
-    /// Native clients: send it with the next login on this device, so that nobody's failures block it.
+    /// Native clients: send it with the next login on this device, so that nobody's failures block
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     device_token: Option<String>,
     #[schema(value_type = User)]
     user: &'a RawValue,
 }
 
-/// Begins a session on the user's row as it was checked. `None` when that has changed meanwhile: then nothing has begun, and it is to be checked again.
+/// Begins a session on the user's row as it was checked. `None` when that has changed meanwhile:
+/// then nothing has begun, and it is to be checked again.
 pub(super) async fn begin(
     auth: &Auth,
     peer: &Peer,
@@ -210,8 +227,17 @@ pub(super) async fn begin(
         }
     };
 
-    let grant =
-        Grant { user: &**user, session, transport, created_at: now, expires_at, generation: Generation::FIRST, parent: None, jti, now };
+    let grant = Grant {
+        user: &**user,
+        session,
+        transport,
+        created_at: now,
+        expires_at,
+        generation: Generation::FIRST,
+        parent: None,
+        jti,
+        now,
+    };
     let mut issued = match grant.issue(auth) {
         Ok(issued) => issued,
         Err(problem) => {
@@ -224,7 +250,11 @@ pub(super) async fn begin(
     let device_token = match transport {
         Transport::Body => Some(device_token),
         Transport::Cookie => {
-            issued.cookies.push(auth.checked.cookies.set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)));
+            issued.cookies.push(
+                auth.checked
+                    .cookies
+                    .set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)),
+            );
             None
         }
     };
@@ -236,9 +266,16 @@ pub(super) async fn begin(
     Ok(Some(LoggedIn { session, issued, device_token, user }))
 }
 
-/// The row of a user who lives in a table of the app's own, read again after the session began: whoever changes such a row ends the user's sessions after that, and so either
-/// the ending sees the session or this sees the change. Where it does, the session is ended, and nobody has been told of it.
-async fn look_again(auth: &Auth, id: UserId, checked: &EncodedPassword, session: SessionId) -> Result<Option<Arc<KnownUser>>, Problem> {
+/// The row of a user who lives in a table of the app's own, read again after the session began:
+/// whoever changes such a row ends the user's sessions after that, and so either the ending sees
+/// the session or this sees the change. Where it does, the session is ended, and nobody has been
+/// told of it.
+async fn look_again(
+    auth: &Auth,
+    id: UserId,
+    checked: &EncodedPassword,
+    session: SessionId,
+) -> Result<Option<Arc<KnownUser>>, Problem> {
     let now = auth.clock.now();
     auth.people.note_login(id, now).await?;
     let moment = auth.users.moment();
@@ -250,7 +287,11 @@ async fn look_again(auth: &Auth, id: UserId, checked: &EncodedPassword, session:
             Ok(Some(user))
         }
         found => {
-            let reason = if found.is_some() { RevokedReason::PasswordChanged } else { RevokedReason::UserInactive };
+            let reason = if found.is_some() {
+                RevokedReason::PasswordChanged
+            } else {
+                RevokedReason::UserInactive
+            };
             auth.store.revoke_session(session, Some(id), reason, now).await?;
             auth.catch_up().await?;
             Ok(None)
@@ -258,7 +299,8 @@ async fn look_again(auth: &Auth, id: UserId, checked: &EncodedPassword, session:
     }
 }
 
-/// The time in seconds, then 32 random bits: sessions that begin together lie together in the store, and a million old ones do not slow a new one down.
+/// The time in seconds, then 32 random bits: sessions that begin together lie together in the
+/// store, and a million old ones do not slow a new one down.
 fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
     let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(&*auth.random)));
     SessionId::new(bits).ok_or_else(|| internal("the clock shows the year 1970"))

@@ -1,6 +1,8 @@
-//! Whether a name and a password belong together: what every login asks, and whatever else lets somebody in by a password.
+//! Whether a name and a password belong together: what every login asks, and whatever else lets
+//! somebody in by a password.
 //!
-//! A wrong name, a wrong password and a user who may not enter get one answer at one cost in time, and count alike against the throttle.
+//! A wrong name, a wrong password and a user who may not enter get one answer at one cost in time,
+//! and count alike against the throttle.
 
 use std::time::Duration;
 
@@ -18,14 +20,18 @@ use crate::throttle::{AccountKey, RetryAfter};
 use crate::user::{Candidate, FoundUser, UserId, fold_address};
 
 impl Auth {
-    /// Whether this is the password of an active user for whom `may` holds, under the throttle and at the cost of a login: who it is. No session begins.
+    /// Whether this is the password of an active user for whom `may` holds, under the throttle and
+    /// at the cost of a login: who it is. No session begins.
     ///
-    /// For pages of an app's own that are behind the same passwords, such as an admin site. `login` is a user name or an e-mail address, as it was typed. A browser that
-    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do. Let whatever begins on it begin only while the row is still
-    /// [as it was checked](PasswordChecked).
+    /// For pages of an app's own that are behind the same passwords, such as an admin site. `login`
+    /// is a user name or an e-mail address, as it was typed. A browser that
+    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do.
+    /// Let whatever begins on it begin only while the row is still [as it was
+    /// checked](PasswordChecked).
     ///
     /// # Errors
-    /// [`PasswordRefused`]. Say nothing more to the client than that the name or the password is wrong.
+    /// [`PasswordRefused`]. Say nothing more to the client than that the name or the password is
+    /// wrong.
     ///
     /// ```no_run
     /// use countersign::http::Peer;
@@ -45,18 +51,25 @@ impl Auth {
         client: &Peer,
         may: impl Fn(&dyn Account) -> bool + Send,
     ) -> Result<PasswordChecked, PasswordRefused> {
-        let user = |found: Option<FoundUser<Candidate>>| found.map(|found| found.user.account().id());
+        let user =
+            |found: Option<FoundUser<Candidate>>| found.map(|found| found.user.account().id());
         match check(self, login, password, None, client, may).await {
-            Ok(Checked { found, .. }) => Ok(PasswordChecked { user: found.user.account().id(), password: found.password }),
+            Ok(Checked { found, .. }) => {
+                Ok(PasswordChecked { user: found.user.account().id(), password: found.password })
+            }
             Err(Refused::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
-            Err(Refused::Throttled(wait, found)) => Err(PasswordRefused::Throttled { user: user(found), wait }),
+            Err(Refused::Throttled(wait, found)) => {
+                Err(PasswordRefused::Throttled { user: user(found), wait })
+            }
             Err(Refused::Hash(error)) => Err(error.into()),
             Err(Refused::Store(error)) => Err(error.into()),
         }
     }
 
-    /// The `Set-Cookie` that makes a browser known to [`check_password`](Self::check_password) as one of this user's, on pages under `path`: add it to the answer when the
-    /// password was right. It lasts for a year, or until the password changes. The endpoints under the base path have a cookie of their own.
+    /// The `Set-Cookie` that makes a browser known to [`check_password`](Self::check_password) as
+    /// one of this user's, on pages under `path`: add it to the answer when the password was right.
+    /// It lasts for a year, or until the password changes. The endpoints under the base path have a
+    /// cookie of their own.
     ///
     /// # Errors
     /// The store's.
@@ -73,11 +86,22 @@ impl Auth {
     /// # Ok(set_cookie)
     /// # }
     /// ```
-    pub async fn remember_device(&self, user: UserId, client: &Peer, path: &str) -> Result<HeaderValue, StoreError> {
-        let password = self.people.password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
-        let had = known_device(self, client.device_tokens.iter().map(String::as_str), user, &password);
+    pub async fn remember_device(
+        &self,
+        user: UserId,
+        client: &Peer,
+        path: &str,
+    ) -> Result<HeaderValue, StoreError> {
+        let password =
+            self.people.password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
+        let had =
+            known_device(self, client.device_tokens.iter().map(String::as_str), user, &password);
         let token = self.devices.issue(user, &password, had, self.seconds(), &*self.random);
-        Ok(self.checked.cookies.set_device_at(path, &token, Duration::from_secs(device::LIFETIME_SECONDS)))
+        Ok(self.checked.cookies.set_device_at(
+            path,
+            &token,
+            Duration::from_secs(device::LIFETIME_SECONDS),
+        ))
     }
 }
 
@@ -89,7 +113,11 @@ impl Auth {
 /// use countersign::store::admin::{AdminSession, AdminStore};
 ///
 /// /// Begins nothing when the password was changed, or the user deactivated, since it was checked.
-/// async fn enter(store: &dyn AdminStore, session: &AdminSession, checked: &PasswordChecked) -> Result<bool, StoreError> {
+/// async fn enter(
+///     store: &dyn AdminStore,
+///     session: &AdminSession,
+///     checked: &PasswordChecked,
+/// ) -> Result<bool, StoreError> {
 ///     store.begin_admin_session(session, &checked.password).await
 /// }
 /// ```
@@ -174,15 +202,21 @@ pub(super) async fn check(
         known_device(auth, tokens, found.user.account().id(), &found.password)
     });
     let folded = fold_address(login);
-    let counted = found.as_ref().map_or(AccountKey::Unknown(&folded), |found| account_key(found.user.account(), &folded));
+    let counted = found
+        .as_ref()
+        .map_or(AccountKey::Unknown(&folded), |found| account_key(found.user.account(), &folded));
     let begun = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await;
     let attempt = match begun {
         Ok(attempt) => attempt,
         Err(attempts::Refused::Wait(wait)) => return Err(Refused::Throttled(wait, found)),
         Err(attempts::Refused::Store(error)) => return Err(error.into()),
     };
-    // Who may not enter is checked as nobody is: even the right password answers no later and no sooner.
-    let stored = found.as_ref().filter(|found| found.user.account().is_active() && may(found.user.account())).map(|found| &found.password);
+    // Who may not enter is checked as nobody is: even the right password answers no later and no
+    // sooner.
+    let stored = found
+        .as_ref()
+        .filter(|found| found.user.account().is_active() && may(found.user.account()))
+        .map(|found| &found.password);
     let lane = if device.is_some() { Lane::Known } else { Lane::Guesses };
     let verdict = match auth.passwords.verify_in(lane, stored, password).await {
         Ok(verdict) => verdict,
@@ -195,7 +229,8 @@ pub(super) async fn check(
         Some(mut found) if verdict.matches => {
             auth.attempts.succeeded(&*auth.store, attempt).await?;
             if verdict.outdated
-                && let Some(new) = upgrade(auth, found.user.account().id(), &found.password, password).await
+                && let Some(new) =
+                    upgrade(auth, found.user.account().id(), &found.password, password).await
             {
                 found.password = new;
             }
@@ -232,15 +267,23 @@ pub(super) fn known_device<'a>(
     tokens.into_iter().find_map(|token| auth.devices.verify(token, user, password, auth.seconds()))
 }
 
-/// A user's name and their address are counted apart, as the texts that they are: two that name nobody are. All else that an app lets name a user is counted once.
+/// A user's name and their address are counted apart, as the texts that they are: two that name
+/// nobody are. All else that an app lets name a user is counted once.
 pub(super) fn account_key<'a>(account: &dyn Account, folded: &'a str) -> AccountKey<'a> {
     let user = account.id();
-    let is_theirs = [account.username(), account.email()].iter().any(|text| fold_address(text) == folded);
+    let is_theirs =
+        [account.username(), account.email()].iter().any(|text| fold_address(text) == folded);
     if is_theirs { AccountKey::Named { user, by: folded } } else { AccountKey::User(user) }
 }
 
-/// Encodes the password anew in today's form: what is stored now, if that is it. A login does not fail for it.
-async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Password) -> Option<EncodedPassword> {
+/// Encodes the password anew in today's form: what is stored now, if that is it. A login does not
+/// fail for it.
+async fn upgrade(
+    auth: &Auth,
+    user: UserId,
+    old: &EncodedPassword,
+    password: &Password,
+) -> Option<EncodedPassword> {
     match auth.passwords.hash(password).await {
         Ok(new) => match auth.people.upgrade_password(user, old, &new).await {
             Ok(true) => {
@@ -248,9 +291,13 @@ async fn upgrade(auth: &Auth, user: UserId, old: &EncodedPassword, password: &Pa
                 return Some(new);
             }
             Ok(false) => {}
-            Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
+            Err(error) => {
+                tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
+            }
         },
-        Err(error) => tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded"),
+        Err(error) => {
+            tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
+        }
     }
     None
 }

@@ -1,4 +1,5 @@
-//! `GET /accounts/csrf`: the session's CSRF token, for a page that was reloaded and cannot read the API host's cookies.
+//! `GET /accounts/csrf`: the session's CSRF token, for a page that was reloaded and cannot read the
+//! API host's cookies.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -26,17 +27,22 @@ pub(crate) struct CsrfResponse {
     summary = "Ask for the CSRF token",
     responses(
         (status = 200, description = "The token, and its cookie", body = CsrfResponse),
-        (status = 401, description = "refresh_token_missing, refresh_token_invalid, refresh_token_expired, session_expired, session_revoked", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "refresh_token_missing, refresh_token_invalid, \
+            refresh_token_expired, session_expired, session_revoked", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn csrf(State(auth): State<Auth>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn csrf(
+    State(auth): State<Auth>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let token = match refresh_cookie(&auth, &headers).await? {
         Sent::Nothing => return Err(Problem::new(Code::RefreshTokenMissing)),
         Sent::One(token) => token,
         Sent::Unclear => return Ok(unclear(&auth)),
     };
     let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
-    let session = auth.store.session(claims.sid).await?.ok_or_else(|| Problem::new(Code::SessionExpired))?;
+    let session =
+        auth.store.session(claims.sid).await?.ok_or_else(|| Problem::new(Code::SessionExpired))?;
     if let Some((_, reason)) = session.revoked {
         return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()));
     }

@@ -49,7 +49,8 @@ pub(crate) struct Tokens {
     /// The access token's lifetime in seconds.
     #[schema(example = 300)]
     expires_in: u64,
-    /// For browsers: send it as `X-CSRFTOKEN` on everything that writes. It is in the cookie `csrftoken` too.
+    /// For browsers: send it as `X-CSRFTOKEN` on everything that writes. It is in the cookie
+    /// `csrftoken` too.
     #[serde(skip_serializing_if = "Option::is_none")]
     csrf_token: Option<String>,
     /// For native clients: the refresh token, in place of the cookie.
@@ -76,7 +77,8 @@ impl Grant<'_> {
     pub(super) fn issue(&self, auth: &Auth) -> Result<Issued, Problem> {
         let now = seconds(self.now);
         let lifetime = auth.settings.access_lifetime.as_secs();
-        let csrf_token = (self.transport == Transport::Cookie).then(|| auth.csrf.token(self.session));
+        let csrf_token =
+            (self.transport == Transport::Cookie).then(|| auth.csrf.token(self.session));
         let claims = AccessGrant {
             issuer: &auth.checked.issuer,
             audience: auth.settings.audience.as_deref(),
@@ -89,11 +91,13 @@ impl Grant<'_> {
             expires_at: now + lifetime,
         }
         .claims();
-        let access_token = auth.ring.sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
+        let access_token =
+            auth.ring.sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
         if access_token.len() > MAX_TOKEN_BYTES {
             return Err(too_long(&claims, access_token.len()));
         }
-        let idle = Duration::from_secs(seconds(self.expires_at).saturating_sub(now)).min(auth.settings.session_idle);
+        let idle = Duration::from_secs(seconds(self.expires_at).saturating_sub(now))
+            .min(auth.settings.session_idle);
         let refresh = RefreshClaims {
             sid: self.session,
             generation: self.generation.0,
@@ -109,20 +113,32 @@ impl Grant<'_> {
             cookies.push(auth.checked.cookies.set_csrf(csrf_token, idle));
         }
         let refresh_token = (self.transport == Transport::Body).then_some(refresh_token);
-        Ok(Issued { tokens: Tokens { access_token, token_type: "Bearer", expires_in: lifetime, csrf_token, refresh_token }, cookies })
+        Ok(Issued {
+            tokens: Tokens {
+                access_token,
+                token_type: "Bearer",
+                expires_in: lifetime,
+                csrf_token,
+                refresh_token,
+            },
+            cookies,
+        })
     }
 }
 
-/// A token that nobody would take, this server included, is not given out. Nothing is lost meanwhile: the session goes on when the settings, or the account, are mended.
+/// A token that nobody would take, this server included, is not given out. Nothing is lost
+/// meanwhile: the session goes on when the settings, or the account, are mended.
 fn too_long(claims: &Claims, bytes: usize) -> Problem {
     let size = |value: &Value| value.to_string().len();
-    let longest = claims.extra.iter().max_by_key(|(_, value)| size(value)).map(|(name, _)| name.as_str());
+    let longest =
+        claims.extra.iter().max_by_key(|(_, value)| size(value)).map(|(name, _)| name.as_str());
     tracing::error!(
         user = claims.sub,
         bytes,
         most = MAX_TOKEN_BYTES,
         longest,
-        "an access token would be too long, and is not issued; name groups in extra_claims in place of permissions, or give the user fewer"
+        "an access token would be too long, and is not issued; name groups in extra_claims in \
+         place of permissions, or give the user fewer"
     );
     Problem::new(Code::Unavailable)
         .detail(format!(
@@ -138,7 +154,10 @@ pub(super) fn new_jti(auth: &Auth) -> Jti {
 }
 
 /// A JSON answer that no cache keeps (RFC 6749, 5.1), with cookies.
-pub(super) fn answer(body: impl Serialize, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+pub(super) fn answer(
+    body: impl Serialize,
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> Response {
     (no_store(cookies), Json(body)).into_response()
 }
 

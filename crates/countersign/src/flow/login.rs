@@ -48,10 +48,15 @@ pub(crate) struct LoginRequest {
         (status = 401, description = "invalid_credentials", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn login(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
+pub(crate) async fn login(
+    State(auth): State<Auth>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Response {
     match attempt(&auth, &peer, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
@@ -71,9 +76,19 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
-    let replaces = if asked.transport == Transport::Cookie { shown(auth, &headers).await? } else { None };
+    let replaces =
+        if asked.transport == Transport::Cookie { shown(auth, &headers).await? } else { None };
     for _ in 0..TRIES {
-        let checked = match check(auth, &asked.username, &asked.password, asked.device_token.as_deref(), peer, |_| true).await {
+        let checked = match check(
+            auth,
+            &asked.username,
+            &asked.password,
+            asked.device_token.as_deref(),
+            peer,
+            |_| true,
+        )
+        .await
+        {
             Ok(checked) => checked,
             Err(refused) => return Err(told(auth, peer, &asked.username, refused)),
         };
@@ -85,7 +100,8 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
     Err(Problem::new(Code::Unavailable).retry_after(1))
 }
 
-/// The session whose refresh cookie the browser shows, if we made it: the browser will show the new one's from now on.
+/// The session whose refresh cookie the browser shows, if we made it: the browser will show the new
+/// one's from now on.
 async fn shown(auth: &Auth, headers: &HeaderMap) -> Result<Option<SessionId>, Problem> {
     let Sent::One(token) = refresh_cookie(auth, headers).await? else { return Ok(None) };
     Ok(auth.refresh_tokens.verify_but_expiry(token).ok().map(|claims| claims.sid))
@@ -100,7 +116,11 @@ fn told(auth: &Auth, peer: &Peer, login: &str, refused: Refused) -> Problem {
             let account = found.as_ref().map(|found| found.user.account());
             auth.events.on_login_failed(&peer.event(now, account, None), login);
         }
-        Refused::Throttled(_, found) => auth.events.on_throttled(&peer.event(now, found.as_ref().map(|found| found.user.account()), None)),
+        Refused::Throttled(_, found) => auth.events.on_throttled(&peer.event(
+            now,
+            found.as_ref().map(|found| found.user.account()),
+            None,
+        )),
         Refused::Hash(_) | Refused::Store(_) => {}
     }
     refused.into()
@@ -130,7 +150,9 @@ impl Asked {
         fields.done()?;
         match Password::parse(password) {
             Ok(password) => Ok(Self { username, password, transport, device_token }),
-            Err(error) => Err(Problem::new(Code::ValidationError).field("password", error.to_string())),
+            Err(error) => {
+                Err(Problem::new(Code::ValidationError).field("password", error.to_string()))
+            }
         }
     }
 }

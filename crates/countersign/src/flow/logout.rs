@@ -25,17 +25,23 @@ use crate::token::RefreshError;
     path = "/accounts/logout",
     tag = "accounts",
     summary = "Log out",
-    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers without an access token: the session's CSRF token")),
+    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers without an access \
+        token: the session's CSRF token")),
     request_body(content = Option<super::refresh::RefreshRequest>, description = "Native clients without an access token"),
     responses(
         (status = 204, description = "The session is ended; the cookies are cleared"),
         (status = 401, description = "token_invalid", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security((), ("bearer" = [])),
 )]
-pub(crate) async fn logout(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
+pub(crate) async fn logout(
+    State(auth): State<Auth>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Response {
     match end(&auth, &peer, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
@@ -44,7 +50,8 @@ pub(crate) async fn logout(State(auth): State<Auth>, peer: Peer, request: Reques
 
 async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
     let headers = request.headers();
-    // A form of another site could otherwise clear the cookies, which its browser did not even send.
+    // A form of another site could otherwise clear the cookies, which its browser did not even
+    // send.
     let native = guard::native(auth, headers);
     if native.is_err() {
         guard::source(auth, headers)?;
@@ -52,7 +59,11 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
 
     let by_bearer = match bearer(headers) {
         Ok(None) => Ok(None),
-        Ok(Some(token)) => auth.verifier.check(token, auth.seconds()).map(|token| Some(token.claims.sid)).map_err(Problem::from),
+        Ok(Some(token)) => auth
+            .verifier
+            .check(token, auth.seconds())
+            .map(|token| Some(token.claims.sid))
+            .map_err(Problem::from),
         Err(problem) => Err(problem),
     };
     let by_cookie = match auth.checked.cookies.refresh_of(headers).as_slice() {
@@ -65,7 +76,9 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
         (Err(_) | Ok(None), Some(sessions)) => sessions?,
         (Ok(Some(session)), others) => {
             let others = others.and_then(Result::ok).unwrap_or_default();
-            std::iter::once(session).chain(others.into_iter().filter(|other| *other != session)).collect()
+            std::iter::once(session)
+                .chain(others.into_iter().filter(|other| *other != session))
+                .collect()
         }
         (Ok(None), None) => match token_in_body(auth, request).await? {
             None => Vec::new(),
@@ -81,25 +94,36 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
         auth.session_ended(session, now);
         if was_live {
             tracing::info!(session = %session, "logged out");
-            let user = auth.store.session(session).await.ok().flatten().map(|session| session.user_id);
+            let user =
+                auth.store.session(session).await.ok().flatten().map(|session| session.user_id);
             auth.events.on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
         }
     }
     Ok((StatusCode::NO_CONTENT, no_store(auth.checked.cookies.clear())).into_response())
 }
 
-/// Those of the cookies' sessions that the CSRF token is of. A cookie that does not verify opens nothing; clearing it is all that can be done.
-fn by_countersign(auth: &Auth, headers: &HeaderMap, sessions: Vec<SessionId>) -> Result<Vec<SessionId>, Problem> {
+/// Those of the cookies' sessions that the CSRF token is of. A cookie that does not verify opens
+/// nothing; clearing it is all that can be done.
+fn by_countersign(
+    auth: &Auth,
+    headers: &HeaderMap,
+    sessions: Vec<SessionId>,
+) -> Result<Vec<SessionId>, Problem> {
     let mut refused = None;
     let mut ended = sessions;
-    ended.retain(|session| guard::countersign(auth, headers, *session).map_err(|problem| refused = Some(problem)).is_ok());
+    ended.retain(|session| {
+        guard::countersign(auth, headers, *session)
+            .map_err(|problem| refused = Some(problem))
+            .is_ok()
+    });
     match refused {
         Some(problem) if ended.is_empty() => Err(problem),
         _ => Ok(ended),
     }
 }
 
-/// The session of a refresh token in the body, which must be of that kind: one out of a cookie would need its CSRF token.
+/// The session of a refresh token in the body, which must be of that kind: one out of a cookie
+/// would need its CSRF token.
 async fn session_of(auth: &Auth, token: &str) -> Result<Option<SessionId>, Problem> {
     let session = auth.refresh_tokens.verify_but_expiry(token)?.sid;
     match auth.store.session(session).await? {

@@ -30,9 +30,11 @@ pub(crate) struct LogoutAllRequest {
     request_body = Option<LogoutAllRequest>,
     responses(
         (status = 204, description = "The sessions are ended"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
+            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -48,10 +50,17 @@ pub(crate) async fn logout_all(
     who.still(&auth)?;
 
     let keep = keep_current.then_some(who.claims().sid);
-    let ended = auth.store.revoke_user_sessions(who.user().id(), keep, RevokedReason::LogoutAll, auth.clock.now()).await?;
+    let ended = auth
+        .store
+        .revoke_user_sessions(who.user().id(), keep, RevokedReason::LogoutAll, auth.clock.now())
+        .await?;
     auth.catch_up().await?;
     tracing::info!(user = %who.user().id(), sessions = ended, "logged out everywhere");
-    auth.events.on_logout_all(&peer.event(auth.clock.now(), Some(who.user()), Some(who.claims().sid)));
+    auth.events.on_logout_all(&peer.event(
+        auth.clock.now(),
+        Some(who.user()),
+        Some(who.claims().sid),
+    ));
     let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear() };
     Ok((StatusCode::NO_CONTENT, no_store(cleared)).into_response())
 }

@@ -1,4 +1,5 @@
-//! The flows: one file a feature, each with its route, its request and answer, its policy in the order of the specification, and its errors.
+//! The flows: one file a feature, each with its route, its request and answer, its policy in the
+//! order of the specification, and its errors.
 
 mod begin;
 mod check_password;
@@ -32,7 +33,8 @@ use crate::http::cors::Cors;
 use crate::http::{Code, Drained, Problem, method_not_allowed, not_found};
 
 impl Auth {
-    /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and `/.well-known/revocations`.
+    /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and
+    /// `/.well-known/revocations`.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -49,8 +51,10 @@ impl Auth {
         self.same_origin_routes().layer((map_request(read_on), Cors::of_endpoints(self)))
     }
 
-    /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin` header goes to [`routes`](Self::routes), and adds `Vary: origin` to
-    /// the answers of these: most requests then pass two layers less. The second is [`Drained`](crate::http::Drained): put it around bodies yourself.
+    /// The same endpoints without CORS, for whoever sees to it that a request with an `Origin`
+    /// header goes to [`routes`](Self::routes), and adds `Vary: origin` to the answers of these:
+    /// most requests then pass two layers less. The second is [`Drained`](crate::http::Drained):
+    /// put it around bodies yourself.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -90,13 +94,16 @@ async fn read_on(request: Request) -> Request {
     request.map(|body| Body::new(Drained::new(body)))
 }
 
-/// Every endpoint of the contract, under one table. Each takes a trailing slash, as Django's clients send it.
+/// Every endpoint of the contract, under one table. Each takes a trailing slash, as Django's
+/// clients send it.
 fn routes(auth: &Auth) -> Router {
-    // Each path whole: a nested router would take every request's URI apart and put it together again.
+    // Each path whole: a nested router would take every request's URI apart and put it together
+    // again.
     let path = |rest: &str| format!("{}{rest}", auth.settings.base_path);
     let profile = get(profile::profile);
     // The rows of an app's own table are the app's to change.
-    let profile = if auth.people.owns_profiles() { profile.patch(profile::change_profile) } else { profile };
+    let profile =
+        if auth.people.owns_profiles() { profile.patch(profile::change_profile) } else { profile };
     let private = |route: MethodRouter<Auth>| route.fallback(no_such_method);
     let table = [
         (path("/login"), post(login::login)),
@@ -122,7 +129,8 @@ fn routes(auth: &Auth) -> Router {
         .with_state(auth.clone())
 }
 
-/// The answer to a method that a private path has not: who asks is asked first, as in Django REST framework.
+/// The answer to a method that a private path has not: who asks is asked first, as in Django REST
+/// framework.
 async fn no_such_method(_: Authenticated) -> Problem {
     Problem::new(Code::MethodNotAllowed)
 }

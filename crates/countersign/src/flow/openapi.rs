@@ -11,7 +11,11 @@ use crate::auth::Auth;
 pub(crate) fn openapi(auth: &Auth) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-    document.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
+    document
+        .components
+        .get_or_insert_default()
+        .security_schemes
+        .insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.post, &mut item.patch].into_iter().flatten() {
             with_what_a_body_may_be_answered(operation);
@@ -40,7 +44,10 @@ fn with_what_a_body_may_be_answered(operation: &mut Operation) {
         ("415", "unsupported_media_type: neither JSON nor a form, not in UTF-8, or encoded"),
     ] {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new().description(description).content("application/problem+json", content).build();
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content)
+            .build();
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
     }
 }
@@ -49,7 +56,8 @@ fn with_what_a_body_may_be_answered(operation: &mut Operation) {
 #[openapi(
     info(
         title = "Countersign",
-        description = "First-party login: a short-lived access token in the body, a refresh token in a cookie that script cannot read, a CSRF token on everything that writes."
+        description = "First-party login: a short-lived access token in the body, a refresh token \
+            in a cookie that script cannot read, a CSRF token on everything that writes."
     ),
     paths(
         super::login::login,

@@ -1,4 +1,5 @@
-//! `POST /accounts/password`: a new password, for who knows the old one. Ends the user's other sessions.
+//! `POST /accounts/password`: a new password, for who knows the old one. Ends the user's other
+//! sessions.
 
 use std::time::Duration;
 
@@ -46,11 +47,13 @@ pub(crate) struct PasswordRequest {
     responses(
         (status = 204, description = "The password is changed; the other sessions are ended"),
         (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
+            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 409, description = "conflict: the password was changed meanwhile", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -60,17 +63,25 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let Asked { old, new, device_token } = Asked::read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
+    let Asked { old, new, device_token } =
+        Asked::read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
 
-    // Wrong old passwords count against the same budget as failed logins, on a known device its own: strangers' failures do not delay the owner.
+    // Wrong old passwords count against the same budget as failed logins, on a known device its
+    // own: strangers' failures do not delay the owner.
     let stored = auth.people.password_of(who.user().id()).await?;
     let tokens = device_token.iter().chain(&peer.device_tokens).map(String::as_str);
-    let device = stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
-    let counted = AccountKey::Named { user: who.user().id(), by: &fold_address(who.user().username()) };
-    let attempt = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await.map_err(|refused| match refused {
-        Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
-        Refused::Store(error) => error.into(),
-    })?;
+    let device =
+        stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
+    let counted =
+        AccountKey::Named { user: who.user().id(), by: &fold_address(who.user().username()) };
+    let attempt = auth
+        .attempts
+        .begin(&*auth.store, counted, device, peer.ip, auth.clock.now())
+        .await
+        .map_err(|refused| match refused {
+            Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
+            Refused::Store(error) => error.into(),
+        })?;
     let verdict = match auth.passwords.verify_in(Lane::Known, stored.as_ref(), &old).await {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -79,7 +90,9 @@ pub(crate) async fn change_password(
         }
     };
     if !verdict.matches {
-        return Err(Problem::new(Code::ValidationError).field("old_password", "This is not your password."));
+        return Err(
+            Problem::new(Code::ValidationError).field("old_password", "This is not your password.")
+        );
     }
     auth.attempts.succeeded(&*auth.store, attempt).await?;
 
@@ -89,7 +102,8 @@ pub(crate) async fn change_password(
     match auth.people.change_password(&*auth.store, id, (&old, &encoded), session, now).await? {
         PasswordChange::Done => {}
         PasswordChange::Stale => {
-            let detail = "The password was changed meanwhile, and not by this request. Try again with the password as it is now.";
+            let detail = "The password was changed meanwhile, and not by this request. Try again \
+                with the password as it is now.";
             return Err(Problem::new(Code::Conflict).detail(detail));
         }
         PasswordChange::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
@@ -101,7 +115,9 @@ pub(crate) async fn change_password(
     let mut cookies = Vec::new();
     if who.claims().csrf.is_some() {
         let token = auth.devices.issue(id, &encoded, device, auth.seconds(), &*auth.random);
-        cookies.push(auth.checked.cookies.set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)));
+        cookies.push(
+            auth.checked.cookies.set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)),
+        );
     }
     Ok((StatusCode::NO_CONTENT, no_store(cookies)).into_response())
 }
@@ -119,14 +135,25 @@ impl Asked {
         let new = fields.required("new_password", Password::MAX_BYTES);
         let device_token = fields.text("device_token", DEVICE_TOKEN_MAX_CHARS);
         fields.done()?;
-        let about =
-            UserAttributes { username: user.username(), email: user.email(), first_name: user.first_name(), last_name: user.last_name() };
+        let about = UserAttributes {
+            username: user.username(),
+            email: user.email(),
+            first_name: user.first_name(),
+            last_name: user.last_name(),
+        };
         for problem in validate(&new, &about).err().into_iter().flatten() {
             fields.refuse("new_password", problem.to_string());
         }
         fields.done()?;
-        let parse = |name, text| Password::parse(text).map_err(|error| Problem::new(Code::ValidationError).field(name, error.to_string()));
-        Ok(Self { old: parse("old_password", old)?, new: parse("new_password", new)?, device_token })
+        let parse = |name, text| {
+            Password::parse(text)
+                .map_err(|error| Problem::new(Code::ValidationError).field(name, error.to_string()))
+        };
+        Ok(Self {
+            old: parse("old_password", old)?,
+            new: parse("new_password", new)?,
+            device_token,
+        })
     }
 }
 

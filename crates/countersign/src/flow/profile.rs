@@ -46,7 +46,8 @@ pub(crate) struct ProfileRequest {
     summary = "Who am I?",
     responses(
         (status = 200, description = "The user", body = ProfileResponse),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
+            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -71,16 +72,26 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
     responses(
         (status = 200, description = "The user as she is now", body = ProfileResponse),
         (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
+            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
-pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated, request: Request<Body>) -> Result<Response, Problem> {
+pub(crate) async fn change_profile(
+    State(auth): State<Auth>,
+    who: Authenticated,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
     let change = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
     who.still(&auth)?;
-    let user = auth.store.update_profile(who.user().id(), change).await?.ok_or_else(|| Problem::new(Code::UserInactive))?;
+    let user = auth
+        .store
+        .update_profile(who.user().id(), change)
+        .await?
+        .ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.users.forget(who.user().id());
     let user = auth.people.shown(user).await?;
     Ok(answer(ProfileResponse { user }, []))
@@ -88,13 +99,19 @@ pub(crate) async fn change_profile(State(auth): State<Auth>, who: Authenticated,
 
 fn read(mut fields: Fields, user: &dyn Account) -> Result<ProfileChange, Problem> {
     let mut change = ProfileChange::default();
-    // A form that sends the whole profile back must not fail on an imported name that today's rules would refuse.
-    if let Some(text) = fields.text("username", NAME_MAX_CHARS).filter(|text| text != user.username()) {
+    // A form that sends the whole profile back must not fail on an imported name that today's rules
+    // would refuse.
+    if let Some(text) =
+        fields.text("username", NAME_MAX_CHARS).filter(|text| text != user.username())
+    {
         change.username = fields.parsed("username", Username::parse(&text).map(Some));
     }
     if let Some(text) = fields.text("email", 254).filter(|text| text != user.email()) {
-        change.email =
-            if text.trim().is_empty() { Some(None) } else { fields.parsed("email", Email::parse(&text).map(|email| Some(Some(email)))) };
+        change.email = if text.trim().is_empty() {
+            Some(None)
+        } else {
+            fields.parsed("email", Email::parse(&text).map(|email| Some(Some(email))))
+        };
     }
     change.first_name = fields.text("first_name", NAME_MAX_CHARS);
     change.last_name = fields.text("last_name", NAME_MAX_CHARS);

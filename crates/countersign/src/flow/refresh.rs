@@ -1,7 +1,9 @@
 //! `POST /accounts/refresh`: a refresh token becomes a new one and a new access token.
 //!
-//! What a token leads to is decided by [`decide`](crate::session::rotation::decide). A refusal that ends the session leaves the cookies alone: another tab
-//! may have logged in meanwhile, and a late answer must not take its cookies away. Only where several cookies contradict each other are all of them removed.
+//! What a token leads to is decided by [`decide`](crate::session::rotation::decide). A refusal that
+//! ends the session leaves the cookies alone: another tab may have logged in meanwhile, and a late
+//! answer must not take its cookies away. Only where several cookies contradict each other are all
+//! of them removed.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -38,13 +40,20 @@ pub(crate) struct RefreshRequest {
     request_body(content = Option<RefreshRequest>, description = "Native clients only"),
     responses(
         (status = 200, description = "New tokens; for browsers the cookies too", body = Tokens),
-        (status = 401, description = "refresh_token_missing, refresh_token_invalid, refresh_token_expired, session_expired, session_revoked, refresh_token_reused, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "refresh_token_missing, refresh_token_invalid, \
+            refresh_token_expired, session_expired, session_revoked, refresh_token_reused, \
+            user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn refresh(State(auth): State<Auth>, peer: Peer, request: Request<Body>) -> Response {
+pub(crate) async fn refresh(
+    State(auth): State<Auth>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Response {
     match rotate(&auth, &peer, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
@@ -76,36 +85,61 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
             (auth.refresh_tokens.verify(&token, auth.seconds())?, Transport::Body)
         }
     };
-    auth.refresh_limit.check(claims.sid, now).map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
+    auth.refresh_limit
+        .check(claims.sid, now)
+        .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
 
     let session = claims.sid;
-    let rotate = Rotate { session, token: presented(&claims), transport, now, window: auth.settings.race_window, ip: Some(peer.ip) };
-    let (user_id, created_at, expires_at, child, event) = match auth.store.rotate_session(rotate).await? {
-        Rotation::Granted { user_id, created_at, expires_at, child, event } => (user_id, created_at, expires_at, child, event),
+    let rotate = Rotate {
+        session,
+        token: presented(&claims),
+        transport,
+        now,
+        window: auth.settings.race_window,
+        ip: Some(peer.ip),
+    };
+    let (user_id, created_at, expires_at, child, event) = match auth
+        .store
+        .rotate_session(rotate)
+        .await?
+    {
+        Rotation::Granted { user_id, created_at, expires_at, child, event } => {
+            (user_id, created_at, expires_at, child, event)
+        }
         Rotation::Reused { user_id } => {
             tracing::warn!(user = %user_id, session = %session, ip = %peer.ip, event = "token_theft", "two parties held one session; it was ended");
             auth.session_ended(session, now);
             // A user who cannot be read now is warned without her name.
             let user = auth.user(user_id).await.ok().flatten();
-            let event = Event { user: Some(user_id), ..peer.event(now, user.as_ref().map(|user| &***user), Some(session)) };
+            let event = Event {
+                user: Some(user_id),
+                ..peer.event(now, user.as_ref().map(|user| &***user), Some(session))
+            };
             auth.events.on_theft(&event);
             return Err(Problem::new(Code::RefreshTokenReused));
         }
-        Rotation::Revoked(reason) => return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str())),
+        Rotation::Revoked(reason) => {
+            return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()));
+        }
         Rotation::Expired | Rotation::Unknown => return Err(Problem::new(Code::SessionExpired)),
         Rotation::WrongTransport => {
-            return Err(Problem::new(Code::RefreshTokenInvalid)
-                .detail("This refresh token belongs to the other kind of client: browsers send the cookie, native clients the body."));
+            return Err(Problem::new(Code::RefreshTokenInvalid).detail(
+                "This refresh token belongs to the other kind of client: browsers send the \
+                    cookie, native clients the body.",
+            ));
         }
     };
     match event {
         Some(RotationEvent::Rollback) => {
-            tracing::warn!(user = %user_id, session = %session, event = "state_rollback", "a token was newer than the store: was a backup restored?");
+            tracing::warn!(user = %user_id, session = %session, event = "state_rollback", "a token \
+                was newer than the store: was a backup restored?");
         }
         Some(RotationEvent::Race { is_repeated: true, .. }) => {
             tracing::info!(user = %user_id, session = %session, ip = %peer.ip, event = "race_repeated", "a stale refresh token was forgiven again");
         }
-        Some(RotationEvent::Race { .. }) => tracing::debug!(session = %session, "a stale refresh token was forgiven"),
+        Some(RotationEvent::Race { .. }) => {
+            tracing::debug!(session = %session, "a stale refresh token was forgiven");
+        }
         None => {}
     }
     let user = auth
@@ -136,7 +170,10 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
 }
 
 /// The refresh token in the body.
-pub(super) async fn token_in_body(auth: &Auth, request: Request<Body>) -> Result<Option<String>, Problem> {
+pub(super) async fn token_in_body(
+    auth: &Auth,
+    request: Request<Body>,
+) -> Result<Option<String>, Problem> {
     let mut fields = Fields::read_if_any(request, auth.settings.body_timeout).await?;
     let token = fields.text("refresh_token", TOKEN_MAX_CHARS);
     fields.done()?;
@@ -144,7 +181,12 @@ pub(super) async fn token_in_body(auth: &Auth, request: Request<Body>) -> Result
 }
 
 fn presented(claims: &RefreshClaims) -> Presented {
-    Presented { generation: Generation(claims.generation), jti: claims.jti, parent: claims.parent, issued_at: claims.iat }
+    Presented {
+        generation: Generation(claims.generation),
+        jti: claims.jti,
+        parent: claims.parent,
+        issued_at: claims.iat,
+    }
 }
 
 impl From<RefreshError> for Problem {

@@ -1,6 +1,8 @@
-//! `GET /.well-known/revocations`: the sessions that ended within the last access-token lifetime, signed, for resource servers in any language.
+//! `GET /.well-known/revocations`: the sessions that ended within the last access-token lifetime,
+//! signed, for resource servers in any language.
 //!
-//! With `?since=CURSOR` it holds what is new since then, or everything (`full`) where that is no longer known.
+//! With `?since=CURSOR` it holds what is new since then, or everything (`full`) where that is no
+//! longer known.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -38,10 +40,13 @@ pub(crate) async fn revocations(
     headers: HeaderMap,
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    // A cursor that cannot be read, or is another node's, is one that is not known: the answer is everything.
+    // A cursor that cannot be read, or is another node's, is one that is not known: the answer is
+    // everything.
     let since = since.ok().and_then(|Query(since)| since.since);
     let asked = Asked::new(&auth.feed, &auth.ring, since.as_deref(), auth.clock.now());
     cacheable(&headers, &asked.tag(), "application/jwt", "public, max-age=1", || {
-        auth.revocation_list.sign(&asked, &auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept()).map_err(internal)
+        auth.revocation_list
+            .sign(&asked, &auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept())
+            .map_err(internal)
     })
 }

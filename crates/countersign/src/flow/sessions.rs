@@ -1,4 +1,5 @@
-//! `GET /accounts/sessions` and `DELETE /accounts/sessions/{id}`: where a user is logged in, and how she ends it there.
+//! `GET /accounts/sessions` and `DELETE /accounts/sessions/{id}`: where a user is logged in, and
+//! how she ends it there.
 
 use std::net::IpAddr;
 
@@ -70,7 +71,8 @@ pub(crate) struct SessionResponse {
     responses(
         (status = 200, description = "A page of the live sessions", body = SessionsResponse),
         (status = 400, description = "validation_error: `limit` or `cursor`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
+            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -80,17 +82,34 @@ pub(crate) async fn sessions(
     query: Result<Query<SessionsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let (from, limit) = asked(query)?;
-    let page = auth.store.user_sessions_page(who.user().id(), from, limit, auth.clock.now()).await?;
-    let sessions = page.sessions.into_iter().map(|session| SessionResponse::new(session, who.claims().sid)).collect();
+    let page =
+        auth.store.user_sessions_page(who.user().id(), from, limit, auth.clock.now()).await?;
+    let sessions = page
+        .sessions
+        .into_iter()
+        .map(|session| SessionResponse::new(session, who.claims().sid))
+        .collect();
     Ok(answer(SessionsResponse { sessions, next: page.next.map(|next| next.to_string()) }, []))
 }
 
-fn asked(query: Result<Query<SessionsQuery>, QueryRejection>) -> Result<(Option<SessionPlace>, u32), Problem> {
+fn asked(
+    query: Result<Query<SessionsQuery>, QueryRejection>,
+) -> Result<(Option<SessionPlace>, u32), Problem> {
     let wrong = |field, what: String| Problem::new(Code::ValidationError).field(field, what);
-    let Query(query) = query.map_err(|_| wrong("cursor", "Give `limit` and `cursor` at most once each.".to_owned()))?;
-    let from = query.cursor.map(|cursor| cursor.parse()).transpose().map_err(|error: NoPlace| wrong("cursor", error.to_string()))?;
-    let limit = query.limit.map_or(Some(PAGE_MAX), |limit| limit.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)));
-    Ok((from, limit.ok_or_else(|| wrong("limit", format!("Choose a number from 1 to {PAGE_MAX}.")))?))
+    let Query(query) = query
+        .map_err(|_| wrong("cursor", "Give `limit` and `cursor` at most once each.".to_owned()))?;
+    let from = query
+        .cursor
+        .map(|cursor| cursor.parse())
+        .transpose()
+        .map_err(|error: NoPlace| wrong("cursor", error.to_string()))?;
+    let limit = query.limit.map_or(Some(PAGE_MAX), |limit| {
+        limit.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit))
+    });
+    Ok((
+        from,
+        limit.ok_or_else(|| wrong("limit", format!("Choose a number from 1 to {PAGE_MAX}.")))?,
+    ))
 }
 
 #[utoipa::path(
@@ -104,9 +123,11 @@ fn asked(query: Result<Query<SessionsQuery>, QueryRejection>) -> Result<(Option<
     ),
     responses(
         (status = 204, description = "The session is ended"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
+            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 404, description = "not_found: the user has no such live session", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),

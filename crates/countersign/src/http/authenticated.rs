@@ -1,4 +1,5 @@
-//! Who is asking: the one way into everything private, for our own routes and for those that the app protects.
+//! Who is asking: the one way into everything private, for our own routes and for those that the
+//! app protects.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use countersign_verify::{
-    Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen, TokenError, bearer, unread_bearer,
+    Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen,
+    TokenError, bearer, unread_bearer,
 };
 
 use super::cors::Cors;
@@ -17,9 +19,10 @@ use crate::auth::Auth;
 use crate::user::KnownUser;
 
 impl Auth {
-    /// Makes every route of `router`, its fallback too, private: only users get in, writes of cookie sessions need the CSRF token and a good origin, and front ends on the
-    /// allowed origins get their CORS headers. Handlers take [`CurrentUser`](crate::CurrentUser), [`Claims`](crate::Claims), [`Identity`](crate::Identity) or
-    /// [`Permitted`](crate::Permitted).
+    /// Makes every route of `router`, its fallback too, private: only users get in, writes of
+    /// cookie sessions need the CSRF token and a good origin, and front ends on the allowed origins
+    /// get their CORS headers. Handlers take [`CurrentUser`](crate::CurrentUser),
+    /// [`Claims`](crate::Claims), [`Identity`](crate::Identity) or [`Permitted`](crate::Permitted).
     ///
     /// Whatever shall be open to everybody is merged in afterwards, and is seen to be.
     ///
@@ -29,8 +32,13 @@ impl Auth {
     /// use countersign::{Auth, CurrentUser};
     ///
     /// fn app(auth: &Auth) -> Router {
-    ///     let private = Router::new().route("/me", get(|me: CurrentUser<User>| async move { format!("You are {}.", me.username) }));
-    ///     auth.protect(private).merge(auth.routes()).route("/", get(|| async { "Everybody may read this." }))
+    ///     let private = Router::new().route(
+    ///         "/me",
+    ///         get(|me: CurrentUser<User>| async move { format!("You are {}.", me.username) }),
+    ///     );
+    ///     auth.protect(private)
+    ///         .merge(auth.routes())
+    ///         .route("/", get(|| async { "Everybody may read this." }))
     /// }
     /// ```
     pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
@@ -40,7 +48,8 @@ impl Auth {
     /// As [`protect`](Self::protect), for who has `permission`.
     ///
     /// # Panics
-    /// When the parts of the permission contradict each other: at start, with a sentence that says so.
+    /// When the parts of the permission contradict each other: at start, with a sentence that says
+    /// so.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -57,11 +66,16 @@ impl Auth {
     /// assert!(body.contains("The permission that you lack: IsStaff."));
     /// # });
     /// ```
-    pub fn protect_with<S: Clone + Send + Sync + 'static>(&self, permission: impl Permission, router: Router<S>) -> Router<S> {
+    pub fn protect_with<S: Clone + Send + Sync + 'static>(
+        &self,
+        permission: impl Permission,
+        router: Router<S>,
+    ) -> Router<S> {
         self.before(router, Protect::with(self.clone(), permission))
     }
 
-    /// The CORS headers alone, for routes that are open to everybody, the allowed front ends included.
+    /// The CORS headers alone, for routes that are open to everybody, the allowed front ends
+    /// included.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -69,7 +83,8 @@ impl Auth {
     ///
     /// # world::run(async |world| {
     /// # let auth = world.auth;
-    /// let public: Router = Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors());
+    /// let public: Router =
+    ///     Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors());
     /// # assert_eq!(world::get(&public, "/prices", None).await, (200, "17.50".to_owned()));
     /// # });
     /// ```
@@ -77,16 +92,25 @@ impl Auth {
         Cors::of(self)
     }
 
-    fn before<S: Clone + Send + Sync + 'static, P: Permission>(&self, router: Router<S>, protect: Protect<Self, P>) -> Router<S> {
+    fn before<S: Clone + Send + Sync + 'static, P: Permission>(
+        &self,
+        router: Router<S>,
+        protect: Protect<Self, P>,
+    ) -> Router<S> {
         let cors = Cors::of(self);
         if cors.is_closed() { router.layer(protect) } else { router.layer((cors, protect)) }
     }
 
     /// The user of a token that was seen before, if nothing has changed since.
-    fn at_once(&self, parts: &Parts, now: u64) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
+    fn at_once(
+        &self,
+        parts: &Parts,
+        now: u64,
+    ) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
         let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier.seen(token, now));
         let is_known = |seen: &Arc<Seen<Attached>>| {
-            let is_fresh = seen.attached.moment == self.users.moment() && !self.is_due(&seen.attached, now);
+            let is_fresh =
+                seen.attached.moment == self.users.moment() && !self.is_due(&seen.attached, now);
             is_fresh && !self.doubt.is_in(seen.claims.sid, seen.claims.iat)
         };
         match seen.filter(is_known) {
@@ -99,14 +123,21 @@ impl Auth {
         }
     }
 
-    /// Whether the row must be read again: by everybody when it is too old, by one request a little before.
+    /// Whether the row must be read again: by everybody when it is too old, by one request a little
+    /// before.
     fn is_due(&self, attached: &Attached, now: u64) -> bool {
         let age = now.abs_diff(attached.read_at);
-        age >= self.read_again_after() && (age >= self.row_lifetime() || attached.user.is_taken_up(now))
+        age >= self.read_again_after()
+            && (age >= self.row_lifetime() || attached.user.is_taken_up(now))
     }
 
-    /// The user of a token that must be checked, or whose row must be read again. Only active users are remembered.
-    async fn after_a_look(&self, parts: &Parts, now: u64) -> Result<Option<Arc<Seen<Attached>>>, Problem> {
+    /// The user of a token that must be checked, or whose row must be read again. Only active users
+    /// are remembered.
+    async fn after_a_look(
+        &self,
+        parts: &Parts,
+        now: u64,
+    ) -> Result<Option<Arc<Seen<Attached>>>, Problem> {
         let Some(token) = bearer(&parts.headers)? else { return Ok(None) };
         let verified = match self.verifier.seen(token, now) {
             Some(seen) => seen.verified(),
@@ -115,19 +146,36 @@ impl Auth {
         if verified.expired {
             return Err(TokenError::Expired.into());
         }
-        if self.doubt.is_in(verified.claims.sid, verified.claims.iat) && !self.lives(verified.claims.sid).await? {
+        if self.doubt.is_in(verified.claims.sid, verified.claims.iat)
+            && !self.lives(verified.claims.sid).await?
+        {
             return Err(Problem::new(Code::SessionRevoked));
         }
-        let id = verified.claims.sub.parse().ok().filter(|id| self.people.can_have(*id)).ok_or(TokenError::Invalid)?;
+        let id = verified
+            .claims
+            .sub
+            .parse()
+            .ok()
+            .filter(|id| self.people.can_have(*id))
+            .ok_or(TokenError::Invalid)?;
         let moment = self.users.moment();
-        let user = self.user(id).await?.filter(|user| user.is_active()).ok_or_else(|| Problem::new(Code::UserInactive))?;
-        let attached = Attached { profile: Arc::clone(user.profile()), read_at: user.read_at(), user, moment };
+        let user = self
+            .user(id)
+            .await?
+            .filter(|user| user.is_active())
+            .ok_or_else(|| Problem::new(Code::UserInactive))?;
+        let attached =
+            Attached { profile: Arc::clone(user.profile()), read_at: user.read_at(), user, moment };
         let seen = self.verifier.remember(token, verified, attached);
         self.admit(parts, seen).map(Some)
     }
 
     /// What must be looked at each time: the session, and what a write brings.
-    fn admit(&self, parts: &Parts, seen: Arc<Seen<Attached>>) -> Result<Arc<Seen<Attached>>, Problem> {
+    fn admit(
+        &self,
+        parts: &Parts,
+        seen: Arc<Seen<Attached>>,
+    ) -> Result<Arc<Seen<Attached>>, Problem> {
         if self.is_too_stale() {
             return Err(Problem::new(Code::Unavailable).retry_after(1));
         }
@@ -154,9 +202,11 @@ impl Authenticator for Auth {
     }
 }
 
-/// An active user with a live session, and for writes of a cookie session a good origin and CSRF token.
+/// An active user with a live session, and for writes of a cookie session a good origin and CSRF
+/// token.
 ///
-/// A handler that takes this cannot be reached by anybody else. It reads neither the body nor, but for the first request of a user, the database.
+/// A handler that takes this cannot be reached by anybody else. It reads neither the body nor, but
+/// for the first request of a user, the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticated(Arc<Seen<Attached>>);
 
@@ -166,7 +216,8 @@ impl Authenticated {
         self.0.attached.account()
     }
 
-    /// The body of the profile's answer. A copy is cheaper than a reference count that every thread writes.
+    /// The body of the profile's answer. A copy is cheaper than a reference count that every thread
+    /// writes.
     pub(crate) fn profile(&self) -> Bytes {
         Bytes::copy_from_slice(&self.0.attached.profile)
     }
@@ -176,9 +227,14 @@ impl Authenticated {
         &self.0.claims
     }
 
-    /// Refuses whose session has ended since: a body may take its time, and what it asks for must not be done after the ending.
+    /// Refuses whose session has ended since: a body may take its time, and what it asks for must
+    /// not be done after the ending.
     pub(crate) fn still(&self, auth: &Auth) -> Result<(), Problem> {
-        if auth.revocations.contains(self.claims().sid) { Err(Problem::new(Code::SessionRevoked)) } else { Ok(()) }
+        if auth.revocations.contains(self.claims().sid) {
+            Err(Problem::new(Code::SessionRevoked))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! The client's address behind proxies.
 //!
-//! Anyone can send `X-Forwarded-For` and `Forwarded`. What a trusted proxy adds at their right end is true; what stands left of the first untrusted address is whatever
-//! that client liked to write. So the headers are read from the right, only when the connection comes from a trusted proxy, and only as far as trust reaches.
+//! Anyone can send `X-Forwarded-For` and `Forwarded`. What a trusted proxy adds at their right end
+//! is true; what stands left of the first untrusted address is whatever that client liked to write.
+//! So the headers are read from the right, only when the connection comes from a trusted proxy, and
+//! only as far as trust reaches.
 //!
 //! ```
 //! use axum::http::HeaderMap;
 //! use countersign::http::client_address::client_address;
 //!
-//! let forged = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "127.0.0.1".parse().unwrap())]);
+//! let forged =
+//!     HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "127.0.0.1".parse().unwrap())]);
 //! let stranger = "203.0.113.9".parse().unwrap();
 //! assert_eq!(client_address(stranger, &forged, &[]), stranger);
 //! ```
@@ -18,14 +21,18 @@ use axum::http::header::{FORWARDED, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
-/// The address of the client: the nearest one that is not a `trusted` proxy. IPv4 addresses in IPv6 clothes (`::ffff:192.0.2.1`) come out as IPv4.
+/// The address of the client: the nearest one that is not a `trusted` proxy. IPv4 addresses in IPv6
+/// clothes (`::ffff:192.0.2.1`) come out as IPv4.
 ///
-/// `peer` is the other end of the connection. When it is not trusted, it is the client, and the headers mean nothing. Otherwise `X-Forwarded-For` or `Forwarded`
-/// (RFC 7239) is walked from the right, past trusted proxies. What cannot be read (`unknown`, an obfuscated name, garbage, more than 64 proxies) ends the walk at the
-/// proxy that reported it. When all are trusted, the leftmost is the client.
+/// `peer` is the other end of the connection. When it is not trusted, it is the client, and the
+/// headers mean nothing. Otherwise `X-Forwarded-For` or `Forwarded` (RFC 7239) is walked from the
+/// right, past trusted proxies. What cannot be read (`unknown`, an obfuscated name, garbage, more
+/// than 64 proxies) ends the walk at the proxy that reported it. When all are trusted, the leftmost
+/// is the client.
 ///
-/// When both headers are there and disagree, one of them went past the proxy untouched, and nobody can say which: the answer is the proxy's own address. Proxies should
-/// remove the header that they do not write. A proxy that writes neither must not be trusted at all.
+/// When both headers are there and disagree, one of them went past the proxy untouched, and nobody
+/// can say which: the answer is the proxy's own address. Proxies should remove the header that they
+/// do not write. A proxy that writes neither must not be trusted at all.
 ///
 /// ```
 /// use axum::http::HeaderMap;
@@ -46,7 +53,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     if !is_trusted(peer, trusted) {
         return peer;
     }
-    let by_x_forwarded_for = walk(peer, headers, &X_FORWARDED_FOR, trusted, hops_of_x_forwarded_for);
+    let by_x_forwarded_for =
+        walk(peer, headers, &X_FORWARDED_FOR, trusted, hops_of_x_forwarded_for);
     let by_forwarded = walk(peer, headers, &FORWARDED, trusted, hops_of_forwarded);
     match (by_x_forwarded_for, by_forwarded) {
         (Some(one), Some(other)) if one != other => peer,
@@ -56,7 +64,13 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 }
 
 /// Walks one header from the right; `None` when it is absent.
-fn walk(peer: IpAddr, headers: &HeaderMap, name: &HeaderName, trusted: &[IpNet], hops_of: fn(&HeaderValue) -> Vec<Hop>) -> Option<IpAddr> {
+fn walk(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    name: &HeaderName,
+    trusted: &[IpNet],
+    hops_of: fn(&HeaderValue) -> Vec<Hop>,
+) -> Option<IpAddr> {
     if !headers.contains_key(name) {
         return None;
     }
@@ -80,7 +94,8 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address) || net.contains(&mapped))
 }
 
-/// The address that a proxy saw; `None` where it would not or could not say, or where the text is no address.
+/// The address that a proxy saw; `None` where it would not or could not say, or where the text is
+/// no address.
 type Hop = Option<IpAddr>;
 
 /// The hops of one line, from the right.
@@ -89,10 +104,15 @@ fn hops_of_x_forwarded_for(line: &HeaderValue) -> Vec<Hop> {
     nodes.map(|node| str::from_utf8(node).ok().and_then(|node| address_of(node.trim()))).collect()
 }
 
-/// The hops of one line, from the right. The line is read as a whole, because a quotation mark that a client left open would turn the proxies' own words into text:
-/// then nothing of it can be believed.
+/// The hops of one line, from the right. The line is read as a whole, because a quotation mark that
+/// a client left open would turn the proxies' own words into text: then nothing of it can be
+/// believed.
 fn hops_of_forwarded(line: &HeaderValue) -> Vec<Hop> {
-    let elements = line.to_str().ok().filter(|line| line.len() <= MAX_FORWARDED_BYTES).and_then(split_forwarded);
+    let elements = line
+        .to_str()
+        .ok()
+        .filter(|line| line.len() <= MAX_FORWARDED_BYTES)
+        .and_then(split_forwarded);
     let Some(elements) = elements else { return vec![None] };
     elements.into_iter().rev().take(MAX_HOPS).collect()
 }
@@ -131,7 +151,8 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A token or a quoted string (RFC 7239, section 4), and what follows it. Brackets and colons are taken without quotation marks too: many proxies leave them out.
+/// A token or a quoted string (RFC 7239, section 4), and what follows it. Brackets and colons are
+/// taken without quotation marks too: many proxies leave them out.
 fn forwarded_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ';', '"', '=', ' ', '\t']).unwrap_or(text.len());
@@ -167,9 +188,9 @@ fn address_of(node: &str) -> Hop {
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         None => text.is_empty(),
-        Some(hidden) if hidden.starts_with('_') => {
-            hidden[1..].bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-        }
+        Some(hidden) if hidden.starts_with('_') => hidden[1..]
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')),
         Some(port) => port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit()),
     }
 }
@@ -195,7 +216,10 @@ mod tests {
             (vec![xff("198.51.100.7")], "198.51.100.7"),
             (vec![xff("192.0.2.66, 198.51.100.7")], "198.51.100.7"),
             (vec![xff("192.0.2.66,198.51.100.7 , 10.9.9.9,10.0.0.2")], "198.51.100.7"),
-            (vec![xff("192.0.2.66"), xff("198.51.100.7, 10.0.0.2"), xff("10.0.0.3")], "198.51.100.7"),
+            (
+                vec![xff("192.0.2.66"), xff("198.51.100.7, 10.0.0.2"), xff("10.0.0.3")],
+                "198.51.100.7",
+            ),
             (vec![xff("198.51.100.7:4711")], "198.51.100.7"),
             (vec![xff("2001:db8::7")], "2001:db8::7"),
             (vec![xff("[2001:db8::7]")], "2001:db8::7"),
@@ -206,12 +230,18 @@ mod tests {
             (vec![forwarded("for=198.51.100.7")], "198.51.100.7"),
             (vec![forwarded("For=\"[2001:db8::7]:4711\"")], "2001:db8::7"),
             (
-                vec![forwarded("for=192.0.2.66;proto=http, FOR=\"198.51.100.7:80\" ; by=203.0.113.1;host=\"a,b;c\\\"\",for=10.0.0.2")],
+                vec![forwarded(
+                    "for=192.0.2.66;proto=http, FOR=\"198.51.100.7:80\" ; \
+                     by=203.0.113.1;host=\"a,b;c\\\"\",for=10.0.0.2",
+                )],
                 "198.51.100.7",
             ),
             (vec![forwarded("for=[2001:db8::7]:4711;proto=https")], "2001:db8::7"),
             (vec![forwarded("for=\"198.51.100.7:_hidden\"")], "198.51.100.7"),
-            (vec![forwarded("proto=https;for=198.51.100.7"), forwarded("for=10.0.0.2")], "198.51.100.7"),
+            (
+                vec![forwarded("proto=https;for=198.51.100.7"), forwarded("for=10.0.0.2")],
+                "198.51.100.7",
+            ),
             (vec![xff("198.51.100.7"), forwarded("for=198.51.100.7")], "198.51.100.7"),
         ] {
             assert_eq!(found(PROXY, &lines), client, "{lines:?}");
@@ -237,10 +267,22 @@ mod tests {
             "fe80::1%eth0",
             "é",
         ] {
-            assert_eq!(found(PROXY, &[xff(&format!("192.0.2.66, {garbage}"))]), PROXY, "{garbage:?}");
-            assert_eq!(found(PROXY, &[xff(&format!("192.0.2.66, {garbage}, 10.0.0.2"))]), "10.0.0.2", "{garbage:?}");
+            assert_eq!(
+                found(PROXY, &[xff(&format!("192.0.2.66, {garbage}"))]),
+                PROXY,
+                "{garbage:?}"
+            );
+            assert_eq!(
+                found(PROXY, &[xff(&format!("192.0.2.66, {garbage}, 10.0.0.2"))]),
+                "10.0.0.2",
+                "{garbage:?}"
+            );
             assert_eq!(found(PROXY, &[xff("192.0.2.66"), xff(garbage)]), PROXY, "{garbage:?}");
-            assert_eq!(found(PROXY, &[forwarded(&format!("for=192.0.2.66, for=\"{garbage}\""))]), PROXY, "{garbage:?}");
+            assert_eq!(
+                found(PROXY, &[forwarded(&format!("for=192.0.2.66, for=\"{garbage}\""))]),
+                PROXY,
+                "{garbage:?}"
+            );
         }
         for malformed in [
             "for",
@@ -253,27 +295,50 @@ mod tests {
             ",",
             "for=198.51.100.7 x",
         ] {
-            assert_eq!(found(PROXY, &[forwarded(&format!("for=192.0.2.66, {malformed}"))]), PROXY, "{malformed:?}");
+            assert_eq!(
+                found(PROXY, &[forwarded(&format!("for=192.0.2.66, {malformed}"))]),
+                PROXY,
+                "{malformed:?}"
+            );
         }
     }
 
     #[test]
     fn an_open_quotation_mark_does_not_swallow_what_the_proxy_adds() {
         for planted in ["for=192.0.2.66;x=\"", "for=192.0.2.66;x=\"\\", "for=\"192.0.2.66"] {
-            for added in ["for=198.51.100.7", "for=\"[2001:db8::7]:1\"", "for=198.51.100.7;by=\"\"", "for=198.51.100.7;host=\"a\";by=\"b\""]
-            {
-                assert_eq!(found(PROXY, &[forwarded(&format!("{planted}, {added}"))]), PROXY, "{planted} {added}");
+            for added in [
+                "for=198.51.100.7",
+                "for=\"[2001:db8::7]:1\"",
+                "for=198.51.100.7;by=\"\"",
+                "for=198.51.100.7;host=\"a\";by=\"b\"",
+            ] {
+                assert_eq!(
+                    found(PROXY, &[forwarded(&format!("{planted}, {added}"))]),
+                    PROXY,
+                    "{planted} {added}"
+                );
             }
         }
     }
 
     #[test]
     fn an_element_left_unfinished_does_not_swallow_what_the_proxy_adds() {
-        for planted in
-            ["for=192.0.2.66;", "for=192.0.2.66; ;", "for=192.0.2.66;x", "for=192.0.2.66;x y", "for=192.0.2.66;=", "for=192.0.2.66;\"x\""]
-        {
-            for added in ["for=198.51.100.7", "for=198.51.100.7;proto=https", "proto=https;for=198.51.100.7"] {
-                assert_eq!(found(PROXY, &[forwarded(&format!("{planted}, {added}"))]), PROXY, "{planted} {added}");
+        for planted in [
+            "for=192.0.2.66;",
+            "for=192.0.2.66; ;",
+            "for=192.0.2.66;x",
+            "for=192.0.2.66;x y",
+            "for=192.0.2.66;=",
+            "for=192.0.2.66;\"x\"",
+        ] {
+            for added in
+                ["for=198.51.100.7", "for=198.51.100.7;proto=https", "proto=https;for=198.51.100.7"]
+            {
+                assert_eq!(
+                    found(PROXY, &[forwarded(&format!("{planted}, {added}"))]),
+                    PROXY,
+                    "{planted} {added}"
+                );
             }
         }
     }
@@ -286,16 +351,26 @@ mod tests {
 
     #[test]
     fn a_list_without_end_is_not_walked_to_its_end() {
-        assert_eq!(found(PROXY, &[xff(&format!("192.0.2.66{}", ", 10.0.0.2".repeat(MAX_HOPS)))]), "10.0.0.2");
-        assert_eq!(found(PROXY, &[xff(&format!("192.0.2.66{}", ", 10.0.0.2".repeat(MAX_HOPS - 1)))]), "192.0.2.66");
-        assert_eq!(found(PROXY, &[forwarded(&format!("x={}, for=198.51.100.7", "x".repeat(60_000)))]), PROXY);
+        assert_eq!(
+            found(PROXY, &[xff(&format!("192.0.2.66{}", ", 10.0.0.2".repeat(MAX_HOPS)))]),
+            "10.0.0.2"
+        );
+        assert_eq!(
+            found(PROXY, &[xff(&format!("192.0.2.66{}", ", 10.0.0.2".repeat(MAX_HOPS - 1)))]),
+            "192.0.2.66"
+        );
+        assert_eq!(
+            found(PROXY, &[forwarded(&format!("x={}, for=198.51.100.7", "x".repeat(60_000)))]),
+            PROXY
+        );
     }
 
     proptest! {
         // The texts that matter are rare among all that a client may plant.
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
-        /// Whatever a client plants, in whichever header: through honest trusted proxies it is seen as itself, or as the proxy that it came through.
+        /// Whatever a client plants, in whichever header: through honest trusted proxies it is seen
+        /// as itself, or as the proxy that it came through.
         #[test]
         fn a_client_cannot_choose_its_own_address(
             planted in prop::collection::vec((any::<bool>(), planted_text()), 0..4),
@@ -394,7 +469,8 @@ mod tests {
     }
 
     fn found(peer: &str, lines: &[(HeaderName, HeaderValue)]) -> String {
-        client_address(peer.parse().unwrap(), &lines.iter().cloned().collect(), &trusted()).to_string()
+        client_address(peer.parse().unwrap(), &lines.iter().cloned().collect(), &trusted())
+            .to_string()
     }
 
     fn trusted() -> [IpNet; 2] {

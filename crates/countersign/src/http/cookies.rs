@@ -5,7 +5,12 @@
 //!
 //! use countersign::http::cookies::{CookieSettings, Cookies};
 //!
-//! let cookies = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+//! let cookies = Cookies::new(
+//!     &"https://app.example.com".parse().unwrap(),
+//!     "/accounts",
+//!     &CookieSettings::default(),
+//! )
+//! .unwrap();
 //! assert_eq!(
 //!     cookies.set_refresh("a.b.c", Duration::from_secs(3600)),
 //!     "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
@@ -33,7 +38,8 @@ use url::Url;
 pub struct CookieSettings {
     /// The cookies' `SameSite`.
     pub same_site: SameSite,
-    /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless chosen otherwise.
+    /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless
+    /// chosen otherwise.
     pub refresh: Option<String>,
     /// The CSRF cookie's name.
     pub csrf: String,
@@ -45,7 +51,13 @@ pub struct CookieSettings {
 
 impl Default for CookieSettings {
     fn default() -> Self {
-        Self { same_site: SameSite::Lax, refresh: None, csrf: "csrftoken".to_owned(), device: "devicetoken".to_owned(), domain: None }
+        Self {
+            same_site: SameSite::Lax,
+            refresh: None,
+            csrf: "csrftoken".to_owned(),
+            device: "devicetoken".to_owned(),
+            domain: None,
+        }
     }
 }
 
@@ -54,7 +66,12 @@ impl Default for CookieSettings {
 /// ```
 /// use countersign::http::cookies::{CookieSettings, Cookies};
 ///
-/// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+/// let cookies = Cookies::new(
+///     &"http://localhost:8000".parse().unwrap(),
+///     "/accounts",
+///     &CookieSettings::default(),
+/// )
+/// .unwrap();
 /// assert_eq!((cookies.refresh_name(), cookies.csrf_name()), ("refreshtoken", "csrftoken"));
 /// ```
 #[derive(Debug, Clone)]
@@ -82,15 +99,28 @@ impl Cookies {
     ///     domain: Some("example.com".to_owned()),
     ///     ..CookieSettings::default()
     /// };
-    /// let error = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings).unwrap_err();
+    /// let error =
+    ///     Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings)
+    ///         .unwrap_err();
     /// assert_eq!(error, CookieError::HostWithDomain("__Host-refreshtoken".to_owned()));
     /// ```
-    pub fn new(public_url: &Url, base_path: &str, settings: &CookieSettings) -> Result<Self, CookieError> {
+    pub fn new(
+        public_url: &Url,
+        base_path: &str,
+        settings: &CookieSettings,
+    ) -> Result<Self, CookieError> {
         let secure = public_url.scheme() == "https";
-        let default_name = if secure && settings.domain.is_none() { "__Host-refreshtoken" } else { "refreshtoken" };
+        let default_name = if secure && settings.domain.is_none() {
+            "__Host-refreshtoken"
+        } else {
+            "refreshtoken"
+        };
         let refresh = settings.refresh.clone().unwrap_or_else(|| default_name.to_owned());
         for name in [&refresh, &settings.csrf, &settings.device] {
-            if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            if name.is_empty()
+                || name.len() > 64
+                || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            {
                 return Err(CookieError::Name(name.clone()));
             }
             if !secure && (name.starts_with("__Host-") || name.starts_with("__Secure-")) {
@@ -103,7 +133,10 @@ impl Cookies {
         if settings.device.starts_with("__Host-") {
             return Err(CookieError::HostWithPath);
         }
-        if refresh == settings.csrf || refresh == settings.device || settings.csrf == settings.device {
+        if refresh == settings.csrf
+            || refresh == settings.device
+            || settings.csrf == settings.device
+        {
             return Err(CookieError::SameName);
         }
         if settings.same_site == SameSite::None && !secure {
@@ -113,25 +146,34 @@ impl Cookies {
             Some(domain) => {
                 let host = public_url.host_str().unwrap_or_default();
                 let bare = domain.trim_start_matches('.');
-                let covers = host == bare || host.strip_suffix(bare).is_some_and(|rest| rest.ends_with('.'));
+                let covers =
+                    host == bare || host.strip_suffix(bare).is_some_and(|rest| rest.ends_with('.'));
                 if !covers || !bare.contains('.') {
-                    return Err(CookieError::ForeignDomain { domain: domain.clone(), host: host.to_owned() });
+                    return Err(CookieError::ForeignDomain {
+                        domain: domain.clone(),
+                        host: host.to_owned(),
+                    });
                 }
                 format!("; Domain={bare}")
             }
             None => String::new(),
         };
-        let common = format!("; SameSite={}{}", settings.same_site, if secure { "; Secure" } else { "" });
+        let common =
+            format!("; SameSite={}{}", settings.same_site, if secure { "; Secure" } else { "" });
         let attributes = format!("{common}{domain}");
-        let (csrf, device, device_path) = (settings.csrf.clone(), settings.device.clone(), base_path.to_owned());
-        let mut cookies = Self { refresh, csrf, device, device_path, attributes, cleared: Vec::new() };
+        let (csrf, device, device_path) =
+            (settings.csrf.clone(), settings.device.clone(), base_path.to_owned());
+        let mut cookies =
+            Self { refresh, csrf, device, device_path, attributes, cleared: Vec::new() };
         cookies.cleared = cookies.every_form(public_url, base_path, &common);
         Ok(cookies)
     }
 
-    /// `Set-Cookie` values that remove the refresh and the CSRF cookie, those of these settings first.
+    /// `Set-Cookie` values that remove the refresh and the CSRF cookie, those of these settings
+    /// first.
     fn every_form(&self, public_url: &Url, base_path: &str, common: &str) -> Vec<HeaderValue> {
-        let mut forms = vec![self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)];
+        let mut forms =
+            vec![self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)];
         let mut add = |form: HeaderValue| {
             if !forms.contains(&form) {
                 forms.push(form);
@@ -145,13 +187,22 @@ impl Cookies {
         refresh_names.retain(|name| !name.starts_with("__Host-"));
         let mut domains = vec![String::new()];
         if let Some(url::Host::Domain(host)) = public_url.host() {
-            let parents = std::iter::successors(Some(host), |name| name.split_once('.').map(|(_, parent)| parent));
-            domains.extend(parents.filter(|name| name.contains('.')).take(MOST_PARENTS).map(|name| format!("; Domain={name}")));
+            let parents = std::iter::successors(Some(host), |name| {
+                name.split_once('.').map(|(_, parent)| parent)
+            });
+            domains.extend(
+                parents
+                    .filter(|name| name.contains('.'))
+                    .take(MOST_PARENTS)
+                    .map(|name| format!("; Domain={name}")),
+            );
         }
         for domain in &domains {
             for path in ["/", base_path] {
                 for name in &refresh_names {
-                    add(value(format!("{name}=; Path={path}; Max-Age=0; HttpOnly{common}{domain}")));
+                    add(value(format!(
+                        "{name}=; Path={path}; Max-Age=0; HttpOnly{common}{domain}"
+                    )));
                 }
                 add(value(format!("{}=; Path={path}; Max-Age=0{common}{domain}", self.csrf)));
             }
@@ -164,7 +215,12 @@ impl Cookies {
     /// ```
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let cookies = Cookies::new(
+    ///     &"https://app.example.com".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
     /// assert_eq!(cookies.refresh_name(), "__Host-refreshtoken");
     /// ```
     pub fn refresh_name(&self) -> &str {
@@ -177,7 +233,9 @@ impl Cookies {
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
     /// let settings = CookieSettings { csrf: "xsrf".to_owned(), ..CookieSettings::default() };
-    /// let cookies = Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings).unwrap();
+    /// let cookies =
+    ///     Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings)
+    ///         .unwrap();
     /// assert_eq!(cookies.csrf_name(), "xsrf");
     /// ```
     pub fn csrf_name(&self) -> &str {
@@ -191,12 +249,22 @@ impl Cookies {
     ///
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
     /// let line = cookies.set_refresh("a.b.c", Duration::from_secs(60));
     /// assert_eq!(line, "refreshtoken=a.b.c; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
     /// ```
     pub fn set_refresh(&self, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!("{}={token}; Path=/; Max-Age={}; HttpOnly{}", self.refresh, lifetime.as_secs(), self.attributes))
+        value(format!(
+            "{}={token}; Path=/; Max-Age={}; HttpOnly{}",
+            self.refresh,
+            lifetime.as_secs(),
+            self.attributes
+        ))
     }
 
     /// Sets the CSRF cookie, which script must be able to read.
@@ -206,11 +274,24 @@ impl Cookies {
     ///
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
-    /// assert_eq!(cookies.set_csrf("abc", Duration::from_secs(60)), "csrftoken=abc; Path=/; Max-Age=60; SameSite=Lax");
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// assert_eq!(
+    ///     cookies.set_csrf("abc", Duration::from_secs(60)),
+    ///     "csrftoken=abc; Path=/; Max-Age=60; SameSite=Lax"
+    /// );
     /// ```
     pub fn set_csrf(&self, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!("{}={token}; Path=/; Max-Age={}{}", self.csrf, lifetime.as_secs(), self.attributes))
+        value(format!(
+            "{}={token}; Path=/; Max-Age={}{}",
+            self.csrf,
+            lifetime.as_secs(),
+            self.attributes
+        ))
     }
 
     /// Sets the device cookie, which only the endpoints get to see.
@@ -220,7 +301,12 @@ impl Cookies {
     ///
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
     /// let line = cookies.set_device("abc", Duration::from_secs(60));
     /// assert_eq!(line, "devicetoken=abc; Path=/accounts; Max-Age=60; HttpOnly; SameSite=Lax");
     /// ```
@@ -230,16 +316,27 @@ impl Cookies {
 
     /// Sets a device cookie for pages elsewhere.
     pub(crate) fn set_device_at(&self, path: &str, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!("{}={token}; Path={path}; Max-Age={}; HttpOnly{}", self.device, lifetime.as_secs(), self.attributes))
+        value(format!(
+            "{}={token}; Path={path}; Max-Age={}; HttpOnly{}",
+            self.device,
+            lifetime.as_secs(),
+            self.attributes
+        ))
     }
 
-    /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in: under other settings, or from an installation above, they have other names, domains
-    /// and paths, and come along all the same. The device stays known.
+    /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in:
+    /// under other settings, or from an installation above, they have other names, domains and
+    /// paths, and come along all the same. The device stays known.
     ///
     /// ```
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
     /// let cleared = cookies.clear();
     /// assert_eq!(cleared[0], "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     /// assert_eq!(cleared[1], "csrftoken=; Path=/; Max-Age=0; SameSite=Lax");
@@ -248,17 +345,24 @@ impl Cookies {
         self.cleared.clone()
     }
 
-    /// The refresh tokens of a request, each once. Of several one was planted, or set under other settings, or by an installation above: which counts is not known from their names.
+    /// The refresh tokens of a request, each once. Of several one was planted, or set under other
+    /// settings, or by an installation above: which counts is not known from their names.
     ///
     /// ```
     /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
     /// let mut headers = HeaderMap::new();
     /// headers.append(COOKIE, HeaderValue::from_static("theme=dark; refreshtoken=a.b.c"));
     /// assert_eq!(cookies.refresh_of(&headers), ["a.b.c"]);
-    /// headers.append(COOKIE, HeaderValue::from_static("refreshtoken=planted; refreshtoken=a.b.c"));
+    /// headers
+    ///     .append(COOKIE, HeaderValue::from_static("refreshtoken=planted; refreshtoken=a.b.c"));
     /// assert_eq!(cookies.refresh_of(&headers), ["a.b.c", "planted"]);
     /// ```
     pub fn refresh_of<'a>(&self, headers: &'a HeaderMap) -> Vec<&'a str> {
@@ -277,7 +381,12 @@ impl Cookies {
     /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
     /// use countersign::http::cookies::{CookieSettings, Cookies};
     ///
-    /// let cookies = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &CookieSettings::default()).unwrap();
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
     /// let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("devicetoken=abc"))]);
     /// assert_eq!(cookies.device_of(&headers), Some("abc"));
     /// ```
@@ -325,7 +434,10 @@ impl FromStr for SameSite {
     type Err = UnknownSameSite;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Lax, Self::Strict, Self::None].into_iter().find(|one| one.to_string().eq_ignore_ascii_case(text)).ok_or(UnknownSameSite)
+        [Self::Lax, Self::Strict, Self::None]
+            .into_iter()
+            .find(|one| one.to_string().eq_ignore_ascii_case(text))
+            .ok_or(UnknownSameSite)
     }
 }
 
@@ -347,7 +459,8 @@ pub struct UnknownSameSite;
 /// use countersign::http::cookies::{CookieError, CookieSettings, Cookies, SameSite};
 ///
 /// let settings = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
-/// let error = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &settings).unwrap_err();
+/// let error = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &settings)
+///     .unwrap_err();
 /// assert_eq!(error, CookieError::NoneWithoutHttps);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -360,21 +473,31 @@ pub enum CookieError {
     #[error("the refresh, CSRF and device cookies need three different names")]
     SameName,
     /// A prefix that browsers accept over https only.
-    #[error("browsers refuse the cookie {0} over http; set public_url to an https:// address, or choose a name without the prefix")]
+    #[error(
+        "browsers refuse the cookie {0} over http; set public_url to an https:// address, or \
+         choose a name without the prefix"
+    )]
     PrefixWithoutHttps(String),
     /// The prefix `__Host-` forbids a domain.
-    #[error("browsers refuse the cookie {0} with a domain; remove cookie_domain, or set refresh_cookie to a name without `__Host-`")]
+    #[error(
+        "browsers refuse the cookie {0} with a domain; remove cookie_domain, or set refresh_cookie \
+         to a name without `__Host-`"
+    )]
     HostWithDomain(String),
     /// The prefix `__Host-` demands the path `/`.
     #[error("device_cookie cannot begin with `__Host-`, because it is sent to the endpoints only")]
     HostWithPath,
     /// Browsers accept `None` with `Secure` only.
     #[error(
-        "same_site = none needs https: browsers refuse such cookies over http; set public_url to an https:// address, or same_site to lax"
+        "same_site = none needs https: browsers refuse such cookies over http; set public_url to \
+         an https:// address, or same_site to lax"
     )]
     NoneWithoutHttps,
     /// A domain that the server is not in.
-    #[error("cookie_domain {domain} does not cover the host of public_url, {host}; browsers would refuse the cookies")]
+    #[error(
+        "cookie_domain {domain} does not cover the host of public_url, {host}; browsers would \
+         refuse the cookies"
+    )]
     ForeignDomain {
         /// The setting.
         domain: String,
@@ -383,9 +506,11 @@ pub enum CookieError {
     },
 }
 
-/// Every value of the cookie `name`, over all `Cookie` headers, without the quotes that RFC 6265 allows.
+/// Every value of the cookie `name`, over all `Cookie` headers, without the quotes that RFC 6265
+/// allows.
 ///
-/// The headers are split as bytes: what a neighbour keeps in its own cookies, in whatever encoding, is nobody else's affair.
+/// The headers are split as bytes: what a neighbour keeps in its own cookies, in whatever encoding,
+/// is nobody else's affair.
 ///
 /// ```
 /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
@@ -396,12 +521,19 @@ pub enum CookieError {
 /// assert_eq!(values(&headers, "id").collect::<Vec<_>>(), ["7"]);
 /// ```
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    headers.get_all(COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(move |pair| {
-        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        // A value of ours is ASCII. What is no text is no token, but it is there.
-        Some(str::from_utf8(value).unwrap_or("\u{fffd}"))
-    })
+    headers
+        .get_all(COOKIE)
+        .into_iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| {
+            let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            let value = value
+                .strip_prefix(b"\"")
+                .and_then(|value| value.strip_suffix(b"\""))
+                .unwrap_or(value);
+            // A value of ours is ASCII. What is no text is no token, but it is there.
+            Some(str::from_utf8(value).unwrap_or("\u{fffd}"))
+        })
 }
 
 fn value(text: String) -> HeaderValue {
@@ -430,9 +562,18 @@ mod tests {
     fn over_https_the_refresh_cookie_is_bound_to_the_host() {
         let cookies = cookies(HTTPS, &CookieSettings::default()).unwrap();
         let hour = Duration::from_secs(3600);
-        assert_eq!(cookies.set_refresh("a.b.c", hour), "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
-        assert_eq!(cookies.set_csrf("abc", hour), "csrftoken=abc; Path=/; Max-Age=3600; SameSite=Lax; Secure");
-        assert_eq!(cookies.set_device("d", hour), "devicetoken=d; Path=/accounts; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(
+            cookies.set_refresh("a.b.c", hour),
+            "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            cookies.set_csrf("abc", hour),
+            "csrftoken=abc; Path=/; Max-Age=3600; SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            cookies.set_device("d", hour),
+            "devicetoken=d; Path=/accounts; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
+        );
     }
 
     #[test]
@@ -452,15 +593,25 @@ mod tests {
             let foreign = CookieSettings { domain: Some(foreign.to_owned()), ..default() };
             assert!(matches!(cookies(HTTPS, &foreign), Err(CookieError::ForeignDomain { .. })));
         }
-        assert!(matches!(cookies(HTTP, &CookieSettings { csrf: "a b".to_owned(), ..default() }), Err(CookieError::Name(_))));
-        assert_eq!(cookies(HTTP, &CookieSettings { csrf: "refreshtoken".to_owned(), ..default() }).err(), Some(CookieError::SameName));
+        assert!(matches!(
+            cookies(HTTP, &CookieSettings { csrf: "a b".to_owned(), ..default() }),
+            Err(CookieError::Name(_))
+        ));
+        assert_eq!(
+            cookies(HTTP, &CookieSettings { csrf: "refreshtoken".to_owned(), ..default() }).err(),
+            Some(CookieError::SameName)
+        );
     }
 
     #[test]
     fn refresh_cookies_are_found_wherever_they_stand_whatever_stands_beside_them() {
         let cookies = cookies(HTTP, &CookieSettings::default()).unwrap();
-        let headers =
-            |lines: &[&'static [u8]]| lines.iter().map(|line| (COOKIE, HeaderValue::from_bytes(line).unwrap())).collect::<HeaderMap>();
+        let headers = |lines: &[&'static [u8]]| {
+            lines
+                .iter()
+                .map(|line| (COOKIE, HeaderValue::from_bytes(line).unwrap()))
+                .collect::<HeaderMap>()
+        };
         let no_text: &[u8] = b"refreshtoken=\xff";
         for (lines, found) in [
             (&[b"a=b; refreshtoken=x; c".as_slice()] as &[&'static [u8]], &["x"] as &[&str]),
@@ -480,26 +631,43 @@ mod tests {
     #[test]
     fn every_form_is_removed_that_other_settings_or_an_installation_above_may_have_left() {
         let cleared = |url: &str, settings: &CookieSettings| {
-            cookies(url, settings).unwrap().clear().iter().map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            cookies(url, settings)
+                .unwrap()
+                .clear()
+                .iter()
+                .map(|line| line.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
         };
         let plain = cleared(HTTP, &CookieSettings::default());
         assert_eq!(plain.len(), 4, "{plain:?}");
-        assert!(plain.contains(&"refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax".to_owned()));
-        let domain = CookieSettings { domain: Some("example.com".to_owned()), ..CookieSettings::default() };
+        assert!(plain.contains(
+            &"refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax".to_owned()
+        ));
+        let domain =
+            CookieSettings { domain: Some("example.com".to_owned()), ..CookieSettings::default() };
         for settings in [CookieSettings::default(), domain] {
             let forms = cleared(HTTPS, &settings);
             for form in [
                 "__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
                 "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
-                "refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax; Secure; Domain=id.example.com",
-                "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure; Domain=example.com",
+                "refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax; Secure; \
+                 Domain=id.example.com",
+                "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure; \
+                 Domain=example.com",
                 "csrftoken=; Path=/; Max-Age=0; SameSite=Lax; Secure; Domain=example.com",
             ] {
                 assert!(forms.iter().any(|line| line == form), "{form} is not in {forms:#?}");
             }
             assert!(forms.iter().all(|line| !line.ends_with("Domain=com")));
-            assert!(forms.iter().map(String::len).sum::<usize>() < 2048, "a proxy has room for so much of a head");
+            assert!(
+                forms.iter().map(String::len).sum::<usize>() < 2048,
+                "a proxy has room for so much of a head"
+            );
         }
-        assert_eq!(cleared("http://127.0.0.1:8000", &CookieSettings::default()).len(), 4, "an address has no parents");
+        assert_eq!(
+            cleared("http://127.0.0.1:8000", &CookieSettings::default()).len(),
+            4,
+            "an address has no parents"
+        );
     }
 }

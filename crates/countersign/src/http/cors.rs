@@ -14,8 +14,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tower_layer::Layer;
@@ -23,8 +24,9 @@ use tower_service::Service;
 
 use crate::auth::Auth;
 
-/// The layer: the same list of origins that the CSRF check knows. A request that names no origin passes by with a look at its headers; where the list is empty, every
-/// request passes by, as no page of another origin may read anything.
+/// The layer: the same list of origins that the CSRF check knows. A request that names no origin
+/// passes by with a look at its headers; where the list is empty, every request passes by, as no
+/// page of another origin may read anything.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -33,10 +35,20 @@ use crate::auth::Auth;
 ///
 /// # world::block_on(async {
 /// # let (store, secrets, _directory) = world::place();
-/// let auth = Auth::builder(store).secrets(secrets).allow_origins(["https://app.example.com"]).build().await.unwrap();
-/// let public: Router = Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors());
-/// let request = axum::extract::Request::get("/prices").header("origin", "https://app.example.com");
-/// let answer = tower::ServiceExt::oneshot(public, request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+/// let auth = Auth::builder(store)
+///     .secrets(secrets)
+///     .allow_origins(["https://app.example.com"])
+///     .build()
+///     .await
+///     .unwrap();
+/// let public: Router =
+///     Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors());
+/// let request =
+///     axum::extract::Request::get("/prices").header("origin", "https://app.example.com");
+/// let answer =
+///     tower::ServiceExt::oneshot(public, request.body(axum::body::Body::empty()).unwrap())
+///         .await
+///         .unwrap();
 /// assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example.com");
 /// # });
 /// ```
@@ -50,11 +62,13 @@ pub struct Cors {
 
 impl Cors {
     pub(crate) fn of(auth: &Auth) -> Self {
-        let is_closed = auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty();
+        let is_closed =
+            auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty();
         Self { auth: (!is_closed).then(|| auth.clone()), tells_developers: false }
     }
 
-    /// For the endpoints. Where the public URL is on this machine, whoever develops a page on another port reads in the refusal which setting is missing, rather than nothing.
+    /// For the endpoints. Where the public URL is on this machine, whoever develops a page on
+    /// another port reads in the refusal which setting is missing, rather than nothing.
     pub(crate) fn of_endpoints(auth: &Auth) -> Self {
         let tells_developers = is_here(auth.checked.public_origin.as_str());
         let auth = if tells_developers { Some(auth.clone()) } else { Self::of(auth).auth };
@@ -71,7 +85,8 @@ impl Cors {
         let checked = &self.auth.as_ref()?.checked;
         let origin = headers.get(ORIGIN)?;
         let text = origin.to_str().ok()?;
-        (checked.allow_origins.allows(text) || checked.native_origins.allows(text)).then(|| origin.clone())
+        (checked.allow_origins.allows(text) || checked.native_origins.allows(text))
+            .then(|| origin.clone())
     }
 
     /// The origin of a page on this machine, where such pages are told why they are refused.
@@ -86,7 +101,10 @@ impl Cors {
 /// Whether an origin is on this machine.
 fn is_here(origin: &str) -> bool {
     let Some((_, host)) = origin.split_once("://") else { return false };
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
@@ -133,11 +151,14 @@ where
             return Answer::Open { answer: self.inner.call(request) };
         }
         let listed = self.cors.listed(request.headers());
-        let Some(origin) = listed.clone().or_else(|| self.cors.developers(request.headers())) else {
+        let Some(origin) = listed.clone().or_else(|| self.cors.developers(request.headers()))
+        else {
             return Answer::Plain { answer: self.inner.call(request) };
         };
         // Any other `OPTIONS` is a method like another (Fetch, 3.2.2).
-        if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        if request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        {
             return Answer::Preflight { origin };
         }
         Answer::Cors { origin, only_refusals: listed.is_none(), answer: self.inner.call(request) }
@@ -161,7 +182,8 @@ pin_project_lite::pin_project! {
     #[project = Projected]
     #[allow(missing_docs)]
     pub enum Answer<F> {
-        /// To a request from a page of a listed origin; or of another one on this machine, which may read refusals only.
+        /// To a request from a page of a listed origin; or of another one on this machine, which
+        /// may read refusals only.
         Cors {
             origin: HeaderValue,
             only_refusals: bool,
@@ -204,7 +226,8 @@ where
                         return Poll::Ready(answer);
                     }
                     allow(headers, origin);
-                    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+                    headers
+                        .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
                 }
                 Poll::Ready(answer)
             }
@@ -212,8 +235,14 @@ where
                 let mut response = Response::new(R::default());
                 let headers = response.headers_mut();
                 allow(headers, origin);
-                headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"));
-                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type, x-csrftoken"));
+                headers.insert(
+                    ACCESS_CONTROL_ALLOW_METHODS,
+                    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"),
+                );
+                headers.insert(
+                    ACCESS_CONTROL_ALLOW_HEADERS,
+                    HeaderValue::from_static("authorization, content-type, x-csrftoken"),
+                );
                 headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
                 Poll::Ready(Ok(response))
             }

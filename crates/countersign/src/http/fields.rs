@@ -15,7 +15,8 @@ use super::problem::{Code, Problem};
 /// The most bytes a body may have.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// The fields of a body. Unknown ones are ignored, as in Django REST framework; what is wrong with known ones is gathered and told at once.
+/// The fields of a body. Unknown ones are ignored, as in Django REST framework; what is wrong with
+/// known ones is gathered and told at once.
 #[derive(Debug)]
 pub(crate) struct Fields {
     values: Map<String, Value>,
@@ -30,7 +31,10 @@ impl Fields {
     }
 
     /// Reads a body that may be absent or empty, which has no fields.
-    pub(crate) async fn read_if_any(request: Request<Body>, deadline: Duration) -> Result<Self, Problem> {
+    pub(crate) async fn read_if_any(
+        request: Request<Body>,
+        deadline: Duration,
+    ) -> Result<Self, Problem> {
         Self::read_optional(request, deadline, false).await
     }
 
@@ -38,7 +42,9 @@ impl Fields {
     pub(crate) fn required(&mut self, name: &'static str, max_chars: usize) -> String {
         match self.values.get(name) {
             None => self.refuse(name, "This field is required."),
-            Some(Value::String(text)) if text.is_empty() => self.refuse(name, "This field may not be blank."),
+            Some(Value::String(text)) if text.is_empty() => {
+                self.refuse(name, "This field may not be blank.");
+            }
             Some(_) => return self.text(name, max_chars).unwrap_or_default(),
         }
         String::new()
@@ -52,7 +58,10 @@ impl Fields {
                 if text.contains('\0') {
                     self.refuse(name, "Null characters are not allowed.");
                 } else if text.chars().count() > max_chars {
-                    self.refuse(name, format!("Ensure this field has no more than {max_chars} characters."));
+                    self.refuse(
+                        name,
+                        format!("Ensure this field has no more than {max_chars} characters."),
+                    );
                 }
                 Some(text)
             }
@@ -92,7 +101,11 @@ impl Fields {
     }
 
     /// The value, or a note of what is wrong with the field.
-    pub(crate) fn parsed<T: Default, E: fmt::Display>(&mut self, name: &'static str, parsed: Result<T, E>) -> T {
+    pub(crate) fn parsed<T: Default, E: fmt::Display>(
+        &mut self,
+        name: &'static str,
+        parsed: Result<T, E>,
+    ) -> T {
         parsed.unwrap_or_else(|error| {
             self.refuse(name, error.to_string());
             T::default()
@@ -104,13 +117,21 @@ impl Fields {
         if self.problem.has_field_errors() { Err(self.problem.clone()) } else { Ok(()) }
     }
 
-    async fn read_optional(request: Request<Body>, deadline: Duration, required: bool) -> Result<Self, Problem> {
+    async fn read_optional(
+        request: Request<Body>,
+        deadline: Duration,
+        required: bool,
+    ) -> Result<Self, Problem> {
         if !is_plain(request.headers()) {
-            return Err(Problem::new(Code::UnsupportedMediaType).detail("Send the body as it is, without a Content-Encoding."));
+            return Err(Problem::new(Code::UnsupportedMediaType)
+                .detail("Send the body as it is, without a Content-Encoding."));
         }
         let kind = Kind::of(request.headers());
-        let length =
-            request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<u64>().ok());
+        let length = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok())
+            .and_then(|length| length.parse::<u64>().ok());
         if length.is_some_and(|length| length > BODY_LIMIT as u64) {
             return Err(Problem::new(Code::PayloadTooLarge));
         }
@@ -118,7 +139,9 @@ impl Fields {
             return Err(Problem::new(Code::UnsupportedMediaType));
         }
         let body = Limited::new(request.into_body(), BODY_LIMIT);
-        let body = tokio::time::timeout(deadline, body.collect()).await.map_err(|_| Problem::new(Code::RequestTimeout))?;
+        let body = tokio::time::timeout(deadline, body.collect())
+            .await
+            .map_err(|_| Problem::new(Code::RequestTimeout))?;
         let bytes = body
             .map_err(|error| {
                 let too_large = error.downcast_ref::<LengthLimitError>().is_some();
@@ -130,7 +153,8 @@ impl Fields {
         }
         match kind {
             Some(Kind::Json) => {
-                let Unique(values) = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
+                let Unique(values) =
+                    serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
                 Ok(Self::of(values, false))
             }
             Some(Kind::Form) => Ok(Self::of(form(&bytes)?, true)),
@@ -167,7 +191,8 @@ impl Kind {
     }
 }
 
-/// Whether a parameter of a content type leaves the body in UTF-8: JSON is nothing else (RFC 8259, 8.1), and other forms are not decoded.
+/// Whether a parameter of a content type leaves the body in UTF-8: JSON is nothing else (RFC 8259,
+/// 8.1), and other forms are not decoded.
 ///
 /// ```
 /// use countersign::http::is_no_other_charset;
@@ -178,7 +203,9 @@ impl Kind {
 pub fn is_no_other_charset(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = value.trim().trim_matches('"');
-    !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+    !name.trim().eq_ignore_ascii_case("charset")
+        || value.eq_ignore_ascii_case("utf-8")
+        || value.eq_ignore_ascii_case("utf8")
 }
 
 /// Whether the body comes as it is. What is compressed cannot be bounded by its length.
@@ -193,7 +220,10 @@ pub fn is_no_other_charset(parameter: &str) -> bool {
 /// assert!(!is_plain(&headers));
 /// ```
 pub fn is_plain(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_ENCODING).iter().all(|encoding| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|encoding| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Says where the body cannot be read, and nothing of what it says: it may be a password.
@@ -203,7 +233,8 @@ fn unreadable(error: &serde_json::Error) -> Problem {
     Problem::new(Code::ParseError).detail(format!("The body cannot be read at {place}: {what}."))
 }
 
-/// A JSON object whose names are all different: with two passwords in one body, whoever reads it next may take the other one.
+/// A JSON object whose names are all different: with two passwords in one body, whoever reads it
+/// next may take the other one.
 struct Unique(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Unique {

@@ -12,30 +12,41 @@ use crate::session::SessionId;
 
 /// Refuses a request that a page of a foreign origin sent.
 pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
-    check_source(headers, &auth.checked.public_origin, &auth.checked.allow_origins).map_err(|refused| {
-        auth.refused_origins.warn(auth, &refused);
-        Problem::from(refused)
-    })
+    check_source(headers, &auth.checked.public_origin, &auth.checked.allow_origins).map_err(
+        |refused| {
+            auth.refused_origins.warn(auth, &refused);
+            Problem::from(refused)
+        },
+    )
 }
 
-/// Refuses a page that asks for tokens in the body: what script can read, an injected script can steal.
+/// Refuses a page that asks for tokens in the body: what script can read, an injected script can
+/// steal.
 pub(crate) fn native(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
     check_native_source(headers, &auth.checked.native_origins).map_err(Problem::from)
 }
 
 /// Refuses a write of a cookie session without the session's CSRF token; checked with the secret.
-pub(crate) fn countersign(auth: &Auth, headers: &HeaderMap, session: SessionId) -> Result<(), Problem> {
-    csrf::sent(headers).and_then(|token| if auth.csrf.matches(session, token) { Ok(()) } else { Err(csrf::wrong()) })
+pub(crate) fn countersign(
+    auth: &Auth,
+    headers: &HeaderMap,
+    session: SessionId,
+) -> Result<(), Problem> {
+    csrf::sent(headers).and_then(|token| {
+        if auth.csrf.matches(session, token) { Ok(()) } else { Err(csrf::wrong()) }
+    })
 }
 
-/// Both checks for a write that carries an access token, whose claim takes the secret's place. Sessions without a cookie have no such claim and need no check.
+/// Both checks for a write that carries an access token, whose claim takes the secret's place.
+/// Sessions without a cookie have no such claim and need no check.
 pub(crate) fn write(auth: &Auth, headers: &HeaderMap, claims: &Claims) -> Result<(), Problem> {
     let Some(claim) = &claims.csrf else { return Ok(()) };
     source(auth, headers)?;
     csrf::check(headers, claim)
 }
 
-/// Pages of origins that were refused: whoever set the server up has to hear of it, and a stranger must not fill the log.
+/// Pages of origins that were refused: whoever set the server up has to hear of it, and a stranger
+/// must not fill the log.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedOrigins {
     /// The minute of the last warning, in minutes since 1970.
@@ -46,17 +57,24 @@ impl RefusedOrigins {
     fn warn(&self, auth: &Auth, refused: &SourceRefused) {
         // An app in a web view may log in as a native client, which is checked on its own.
         let SourceRefused::Origin { origin, .. } = refused else { return };
-        if !auth.checked.native_origins.allows(origin) && self.is_first_of_a_minute(auth.clock.now().as_second() / 60) {
+        if !auth.checked.native_origins.allows(origin)
+            && self.is_first_of_a_minute(auth.clock.now().as_second() / 60)
+        {
             tracing::warn!(
                 %origin,
-                "a page of this origin was refused; if it is yours, add the origin to allow_origins, which counts for CORS and CSRF alike (told once a minute at most)"
+                "a page of this origin was refused; if it is yours, add the origin to \
+                 allow_origins, which counts for CORS and CSRF alike (told once a minute at most)"
             );
         }
     }
 
     fn is_first_of_a_minute(&self, minute: i64) -> bool {
         let last = self.warned.load(Ordering::Relaxed);
-        last != minute && self.warned.compare_exchange(last, minute, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        last != minute
+            && self
+                .warned
+                .compare_exchange(last, minute, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 

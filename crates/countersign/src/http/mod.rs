@@ -7,10 +7,12 @@
 //! use countersign::http::{Code, Peer, Problem, method_not_allowed, not_found};
 //!
 //! async fn order(client: Peer) -> Result<String, Problem> {
-//!     Err(Problem::new(Code::NotFound).detail(format!("There is no such order for {}.", client.ip)))
+//!     Err(Problem::new(Code::NotFound)
+//!         .detail(format!("There is no such order for {}.", client.ip)))
 //! }
 //!
-//! let app: Router = Router::new().fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+//! let app: Router =
+//!     Router::new().fallback(not_found).method_not_allowed_fallback(method_not_allowed);
 //! ```
 
 pub(crate) mod authenticated;

@@ -1,7 +1,9 @@
 //! Origins: where a page comes from, and which ones are welcome.
 //!
-//! One list serves CORS and CSRF. Its entries are written by people and are normalised once, at the start. The `Origin` header is written by browsers, which always send
-//! the normal form (RFC 6454, 6.2), so a request's origin is compared byte for byte: there is nothing to parse, and no look-alike to be fooled by.
+//! One list serves CORS and CSRF. Its entries are written by people and are normalised once, at the
+//! start. The `Origin` header is written by browsers, which always send the normal form (RFC 6454,
+//! 6.2), so a request's origin is compared byte for byte: there is nothing to parse, and no
+//! look-alike to be fooled by.
 //!
 //! ```
 //! use countersign::http::origin::Origins;
@@ -60,7 +62,8 @@ impl Origins {
     /// assert!(!origins.allows("http://app.example.com"));
     /// ```
     pub fn allows(&self, origin: &str) -> bool {
-        origin.len() <= MAX_BYTES && (self.exact.contains(origin) || self.below.iter().any(|below| below.matches(origin)))
+        origin.len() <= MAX_BYTES
+            && (self.exact.contains(origin) || self.below.iter().any(|below| below.matches(origin)))
     }
 
     /// Whether nothing is on the list.
@@ -90,7 +93,8 @@ impl FromIterator<OriginPattern> for Origins {
     }
 }
 
-/// An entry of the list: one origin, or all below a domain, as `https://*.example.com`: one or more labels, and never `https://example.com` itself.
+/// An entry of the list: one origin, or all below a domain, as `https://*.example.com`: one or more
+/// labels, and never `https://example.com` itself.
 ///
 /// ```
 /// use countersign::http::origin::OriginPattern;
@@ -138,22 +142,29 @@ pub struct Below {
 impl Below {
     fn new(text: &str, scheme: &str, domain: &str) -> Result<Self, OriginError> {
         let apex = Parts::new(text, &format!("{scheme}://{domain}"))?;
-        // An address has nothing below it, and a pattern below a top-level domain would welcome strangers.
+        // An address has nothing below it, and a pattern below a top-level domain would welcome
+        // strangers.
         let is_wide = !apex.host.contains('.') && apex.host != "localhost";
         let is_address = apex.is_address;
         if !apex.is_web || is_address || is_wide {
             return Err(OriginError::new(text, Fault::WildcardDomain));
         }
-        Ok(Self { head: format!("{}://", apex.scheme), tail: format!(".{}{}", apex.host, apex.port) })
+        Ok(Self {
+            head: format!("{}://", apex.scheme),
+            tail: format!(".{}{}", apex.host, apex.port),
+        })
     }
 
     fn matches(&self, origin: &str) -> bool {
-        let labels = origin.strip_prefix(self.head.as_str()).and_then(|rest| rest.strip_suffix(self.tail.as_str()));
+        let labels = origin
+            .strip_prefix(self.head.as_str())
+            .and_then(|rest| rest.strip_suffix(self.tail.as_str()));
         labels.is_some_and(|labels| labels.split('.').all(is_label))
     }
 }
 
-/// A scheme, a host and a port in the normal form that browsers send: lower case, international names in punycode, the scheme's own port left out.
+/// A scheme, a host and a port in the normal form that browsers send: lower case, international
+/// names in punycode, the scheme's own port left out.
 ///
 /// ```
 /// use countersign::http::origin::Origin;
@@ -175,7 +186,8 @@ impl Origin {
     /// ```
     /// use countersign::http::origin::Origin;
     ///
-    /// let origin = Origin::of(&"https://app.example.com:443/accounts?next=/".parse().unwrap()).unwrap();
+    /// let origin =
+    ///     Origin::of(&"https://app.example.com:443/accounts?next=/".parse().unwrap()).unwrap();
     /// assert_eq!(origin.as_str(), "https://app.example.com");
     /// ```
     pub fn of(url: &Url) -> Result<Self, OriginError> {
@@ -187,7 +199,10 @@ impl Origin {
     /// ```
     /// use countersign::http::origin::Origin;
     ///
-    /// assert_eq!("http://LOCALHOST:5173/".parse::<Origin>().unwrap().as_str(), "http://localhost:5173");
+    /// assert_eq!(
+    ///     "http://LOCALHOST:5173/".parse::<Origin>().unwrap().as_str(),
+    ///     "http://localhost:5173"
+    /// );
     /// ```
     pub fn as_str(&self) -> &str {
         &self.0
@@ -227,7 +242,10 @@ impl std::borrow::Borrow<str> for Origin {
 /// use countersign::http::origin::Origin;
 ///
 /// let error = "app.example.com".parse::<Origin>().unwrap_err();
-/// assert_eq!(error.to_string(), "the origin `app.example.com` has no scheme: write `https://app.example.com`");
+/// assert_eq!(
+///     error.to_string(),
+///     "the origin `app.example.com` has no scheme: write `https://app.example.com`"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the origin `{entry}` {fault}")]
@@ -250,17 +268,34 @@ enum Fault {
     NoHost,
     #[error("has a path, query or fragment: an origin ends after host and port, write `{0}`")]
     Path(String),
-    #[error("has a user name or password: write scheme and host only, as in `https://app.example.com`")]
+    #[error(
+        "has a user name or password: write scheme and host only, as in `https://app.example.com`"
+    )]
     Credentials,
-    #[error("has a wildcard in the wrong place: only whole labels at the beginning can be open, as in `https://*.example.com`")]
+    #[error(
+        "has a wildcard in the wrong place: only whole labels at the beginning can be open, as in \
+         `https://*.example.com`"
+    )]
     Wildcard,
-    #[error("is open to too much: `*.` goes before a domain of your own over http or https, as in `https://*.example.com`")]
+    #[error(
+        "is open to too much: `*.` goes before a domain of your own over http or https, as in \
+         `https://*.example.com`"
+    )]
     WildcardDomain,
-    #[error("would let every page of the world act for your users: list the origins of your own pages, as in `https://app.example.com`")]
+    #[error(
+        "would let every page of the world act for your users: list the origins of your own pages, \
+         as in `https://app.example.com`"
+    )]
     Everything,
-    #[error("is what sandboxed frames and local files of anyone send, and cannot be allowed: serve the page from an origin of its own")]
+    #[error(
+        "is what sandboxed frames and local files of anyone send, and cannot be allowed: serve the \
+         page from an origin of its own"
+    )]
     Null,
-    #[error("names a scheme that pages do not have: write `http` or `https`, for web sockets too, or the scheme that your app registers")]
+    #[error(
+        "names a scheme that pages do not have: write `http` or `https`, for web sockets too, or \
+         the scheme that your app registers"
+    )]
     Scheme,
     #[error("is not a valid origin ({0}): write scheme and host, as in `https://app.example.com`")]
     Invalid(String),
@@ -287,21 +322,37 @@ impl Parts {
             _ => {}
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return fault(if text.is_empty() { Fault::NoHost } else { Fault::NoScheme(text.trim_start_matches('/').to_owned()) });
+            return fault(if text.is_empty() {
+                Fault::NoHost
+            } else {
+                Fault::NoScheme(text.trim_start_matches('/').to_owned())
+            });
         };
         let scheme = scheme.to_ascii_lowercase();
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(end) = rest.find(['/', '\\', '?', '#']) {
-            return fault(if end == 0 { Fault::NoHost } else { Fault::Path(format!("{scheme}://{}", &rest[..end])) });
+            return fault(if end == 0 {
+                Fault::NoHost
+            } else {
+                Fault::Path(format!("{scheme}://{}", &rest[..end]))
+            });
         }
         match rest {
             _ if text.len() > MAX_BYTES => fault(Fault::Invalid("too long".to_owned())),
             "" => fault(Fault::NoHost),
             _ if rest.contains('@') => fault(Fault::Credentials),
             _ if text.contains('*') => fault(Fault::Wildcard),
-            _ if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => fault(Fault::Invalid("white space".to_owned())),
-            _ if matches!(scheme.as_str(), "http" | "https") => Self::web(scheme, rest).or_else(fault),
-            _ if matches!(scheme.as_str(), "ws" | "wss" | "ftp" | "file" | "data" | "blob" | "javascript") || !is_scheme(&scheme) => {
+            _ if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+                fault(Fault::Invalid("white space".to_owned()))
+            }
+            _ if matches!(scheme.as_str(), "http" | "https") => {
+                Self::web(scheme, rest).or_else(fault)
+            }
+            _ if matches!(
+                scheme.as_str(),
+                "ws" | "wss" | "ftp" | "file" | "data" | "blob" | "javascript"
+            ) || !is_scheme(&scheme) =>
+            {
                 fault(Fault::Scheme)
             }
             _ => Self::custom(scheme, rest).or_else(fault),
@@ -309,21 +360,36 @@ impl Parts {
     }
 
     fn web(scheme: String, rest: &str) -> Result<Self, Fault> {
-        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| Fault::Invalid(error.to_string()))?;
+        let url = Url::parse(&format!("{scheme}://{rest}"))
+            .map_err(|error| Fault::Invalid(error.to_string()))?;
         let host = url.host().ok_or(Fault::NoHost)?;
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        Ok(Self { scheme, host: host.to_string(), port, is_web: true, is_address: !matches!(host, Host::Domain(_)) })
+        Ok(Self {
+            scheme,
+            host: host.to_string(),
+            port,
+            is_web: true,
+            is_address: !matches!(host, Host::Domain(_)),
+        })
     }
 
     /// What apps in a web view register: `capacitor://localhost`, `app://-`, `tauri://localhost`.
     fn custom(scheme: String, rest: &str) -> Result<Self, Fault> {
         let rest = rest.to_ascii_lowercase();
         let (host, port) = match rest.split_once(':') {
-            Some((host, port)) => (host, format!(":{}", port.parse::<u16>().map_err(|error| Fault::Invalid(error.to_string()))?)),
+            Some((host, port)) => (
+                host,
+                format!(
+                    ":{}",
+                    port.parse::<u16>().map_err(|error| Fault::Invalid(error.to_string()))?
+                ),
+            ),
             None => (rest.as_str(), String::new()),
         };
         if !host.split('.').all(is_label) {
-            return Err(Fault::Invalid("a host of letters, digits, `-`, `_` and `.` is needed".to_owned()));
+            return Err(Fault::Invalid(
+                "a host of letters, digits, `-`, `_` and `.` is needed".to_owned(),
+            ));
         }
         Ok(Self { scheme, host: host.to_owned(), port, is_web: false, is_address: false })
     }
@@ -331,12 +397,14 @@ impl Parts {
 
 /// RFC 3986, 3.1, after lower-casing.
 fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
 }
 
 /// A label of a host name in normal form. Browsers take the underscore, so it is one.
 fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
 /// Longer than any origin of a real host: a name has 253 characters at most.
@@ -361,10 +429,20 @@ mod tests {
             ("capacitor://localhost", "capacitor://localhost"),
             ("app://-", "app://-"),
             ("Tauri://LocalHost/", "tauri://localhost"),
-            ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"),
+            (
+                "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+                "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            ),
         ] {
-            assert_eq!(entry.parse::<Origin>().map(|origin| origin.to_string()), Ok(normal.to_owned()), "{entry:?}");
-            assert!(Origins::parse([entry]).is_ok_and(|origins| origins.allows(normal)), "{entry:?}");
+            assert_eq!(
+                entry.parse::<Origin>().map(|origin| origin.to_string()),
+                Ok(normal.to_owned()),
+                "{entry:?}"
+            );
+            assert!(
+                Origins::parse([entry]).is_ok_and(|origins| origins.allows(normal)),
+                "{entry:?}"
+            );
         }
     }
 
@@ -403,15 +481,32 @@ mod tests {
             ("app://", "has no host"),
         ] {
             let error = entry.parse::<OriginPattern>().map_err(|error| error.to_string());
-            assert!(error.as_ref().is_err_and(|error| error.contains(sentence)), "{entry:?}: {error:?}");
+            assert!(
+                error.as_ref().is_err_and(|error| error.contains(sentence)),
+                "{entry:?}: {error:?}"
+            );
         }
-        assert!("h".repeat(100_000).parse::<Origin>().is_err_and(|error| error.to_string().len() < 200_000));
+        assert!(
+            "h".repeat(100_000)
+                .parse::<Origin>()
+                .is_err_and(|error| error.to_string().len() < 200_000)
+        );
     }
 
     #[test]
     fn look_alikes_are_refused() {
-        let origins = Origins::parse(["https://app.example.com", "https://*.example.org", "http://*.localhost:5173"]).unwrap();
-        for good in ["https://app.example.com", "https://a.example.org", "https://a-1.b_2.example.org", "http://tenant.localhost:5173"] {
+        let origins = Origins::parse([
+            "https://app.example.com",
+            "https://*.example.org",
+            "http://*.localhost:5173",
+        ])
+        .unwrap();
+        for good in [
+            "https://app.example.com",
+            "https://a.example.org",
+            "https://a-1.b_2.example.org",
+            "http://tenant.localhost:5173",
+        ] {
             assert!(origins.allows(good), "{good}");
         }
         for bad in [
@@ -449,13 +544,18 @@ mod tests {
             assert!(!origins.allows(bad), "{bad}");
         }
         assert!(!origins.allows(&format!("https://{}.example.org", "a.".repeat(5_000))));
-        assert!(Origins::default().is_empty() && !Origins::default().allows("https://app.example.com"));
+        assert!(
+            Origins::default().is_empty() && !Origins::default().allows("https://app.example.com")
+        );
     }
 
     #[test]
     fn the_origin_of_a_url_leaves_its_path_behind() {
         let url = Url::parse("https://API.example.com:443/auth?x").unwrap();
-        assert_eq!(Origin::of(&url).map(|origin| origin.to_string()), Ok("https://api.example.com".to_owned()));
+        assert_eq!(
+            Origin::of(&url).map(|origin| origin.to_string()),
+            Ok("https://api.example.com".to_owned())
+        );
         assert!(Origin::of(&Url::parse("mailto:a@example.com").unwrap()).is_err());
     }
 }

@@ -36,7 +36,8 @@ pub struct Peer {
     pub ip: IpAddr,
     /// Its `User-Agent`, cut to 255 characters.
     pub user_agent: String,
-    /// The device tokens that came along, by which a [password check](Auth::check_password) knows a device from which its owner has logged in before. At most four.
+    /// The device tokens that came along, by which a [password check](Auth::check_password) knows a
+    /// device from which its owner has logged in before. At most four.
     pub device_tokens: Vec<String>,
 }
 
@@ -49,12 +50,28 @@ impl Peer {
     /// assert!(Peer::local().ip.is_loopback());
     /// ```
     pub fn local() -> Self {
-        Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new(), device_tokens: Vec::new() }
+        Self {
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            user_agent: String::new(),
+            device_tokens: Vec::new(),
+        }
     }
 
     /// What happened to `account`, in a request of this client.
-    pub(crate) fn event<'a>(&'a self, at: Timestamp, account: Option<&'a dyn Account>, session: Option<SessionId>) -> Event<'a> {
-        Event { at, user: account.map(Account::id), account, session, ip: self.ip, user_agent: &self.user_agent }
+    pub(crate) fn event<'a>(
+        &'a self,
+        at: Timestamp,
+        account: Option<&'a dyn Account>,
+        session: Option<SessionId>,
+    ) -> Event<'a> {
+        Event {
+            at,
+            user: account.map(Account::id),
+            account,
+            session,
+            ip: self.ip,
+            user_agent: &self.user_agent,
+        }
     }
 }
 
@@ -62,13 +79,28 @@ impl FromRequestParts<Auth> for Peer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
-        // A server that does not tell where connections come from, as in a test without sockets, has local clients only.
-        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
-        let agent = parts.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        // A server that does not tell where connections come from, as in a test without sockets,
+        // has local clients only.
+        let connection = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+        let agent =
+            parts.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         Ok(Self {
             ip: client_address(connection, &parts.headers, &auth.settings.trusted_proxies),
-            user_agent: agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS).collect()).unwrap_or_default(),
-            device_tokens: auth.checked.cookies.devices_of(&parts.headers).take(DEVICE_TOKENS).map(str::to_owned).collect(),
+            user_agent: agent
+                .map(|agent| {
+                    agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS).collect()
+                })
+                .unwrap_or_default(),
+            device_tokens: auth
+                .checked
+                .cookies
+                .devices_of(&parts.headers)
+                .take(DEVICE_TOKENS)
+                .map(str::to_owned)
+                .collect(),
         })
     }
 }

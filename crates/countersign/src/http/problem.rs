@@ -11,8 +11,11 @@ use crate::store::StoreError;
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::UsernameTaken => Self::new(Code::ValidationError).field("username", "A user with that name already exists."),
-            StoreError::EmailTaken => Self::new(Code::ValidationError).field("email", "Another user has this address."),
+            StoreError::UsernameTaken => Self::new(Code::ValidationError)
+                .field("username", "A user with that name already exists."),
+            StoreError::EmailTaken => {
+                Self::new(Code::ValidationError).field("email", "Another user has this address.")
+            }
             StoreError::Busy | StoreError::Failed(_) => {
                 tracing::error!(%error, "the store did not do as asked");
                 Self::new(Code::Unavailable).retry_after(1)
@@ -31,9 +34,10 @@ impl From<HashError> for Problem {
     }
 }
 
-/// What is said of something that may have been done. Of what was not done, the code's own sentence says so.
-const NOT_KNOWN: &str =
-    "Whether this was done is not known: the database gave no answer. To do it again is safe; try after `Retry-After` seconds.";
+/// What is said of something that may have been done. Of what was not done, the code's own sentence
+/// says so.
+const NOT_KNOWN: &str = "Whether this was done is not known: the database gave no answer. To do it \
+    again is safe; try after `Retry-After` seconds.";
 
 /// The answer at a path where nothing is: a fallback for any router.
 ///
@@ -58,7 +62,9 @@ pub async fn not_found() -> Problem {
 /// use axum::{Router, routing::post};
 /// use countersign::http::method_not_allowed;
 ///
-/// let app: Router = Router::new().route("/orders", post(|| async {})).method_not_allowed_fallback(method_not_allowed);
+/// let app: Router = Router::new()
+///     .route("/orders", post(|| async {}))
+///     .method_not_allowed_fallback(method_not_allowed);
 /// # let (status, body) = world::block_on(world::get(&app, "/orders", None)); // GET /orders
 /// assert_eq!(status, 405);
 /// assert!(body.contains(r#""code":"method_not_allowed""#));
@@ -105,7 +111,10 @@ mod tests {
         for error in [StoreError::Busy, StoreError::failed("the disk is full")] {
             assert!(detail(error.clone()).contains("Nothing was done"), "{error}");
             let after_an_act = detail(error.unknown());
-            assert!(after_an_act.contains("not known") && after_an_act.contains("again is safe"), "{after_an_act}");
+            assert!(
+                after_an_act.contains("not known") && after_an_act.contains("again is safe"),
+                "{after_an_act}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which of a browser's refresh cookies counts, when there are several of one name: the settings changed, or a sibling or an installation above set one.
+//! Which of a browser's refresh cookies counts, when there are several of one name: the settings
+//! changed, or a sibling or an installation above set one.
 
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
@@ -20,8 +21,12 @@ pub(crate) enum Sent<'a> {
     Unclear,
 }
 
-/// The refresh token that counts: the only one, or the only one whose signature and session are good. Of two of one session it is the younger.
-pub(crate) async fn refresh_cookie<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Sent<'a>, StoreError> {
+/// The refresh token that counts: the only one, or the only one whose signature and session are
+/// good. Of two of one session it is the younger.
+pub(crate) async fn refresh_cookie<'a>(
+    auth: &Auth,
+    headers: &'a HeaderMap,
+) -> Result<Sent<'a>, StoreError> {
     let tokens = auth.checked.cookies.refresh_of(headers);
     match tokens.as_slice() {
         [] => return Ok(Sent::Nothing),
@@ -52,7 +57,9 @@ pub(crate) async fn refresh_cookie<'a>(auth: &Auth, headers: &'a HeaderMap) -> R
 /// The sessions of all tokens that verify, whatever the time: for a logout.
 pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
     let mut sessions = Vec::new();
-    for claims in tokens.iter().filter_map(|token| auth.refresh_tokens.verify_but_expiry(token).ok()) {
+    for claims in
+        tokens.iter().filter_map(|token| auth.refresh_tokens.verify_but_expiry(token).ok())
+    {
         if !sessions.contains(&claims.sid) {
             sessions.push(claims.sid);
         }
@@ -60,10 +67,13 @@ pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
     sessions
 }
 
-/// Refuses, and removes the cookies in every form, so that the next login finds a clean slate and nobody is stuck.
+/// Refuses, and removes the cookies in every form, so that the next login finds a clean slate and
+/// nobody is stuck.
 pub(crate) fn unclear(auth: &Auth) -> Response {
     let problem = Problem::new(Code::RefreshTokenInvalid).detail(
-        "The request carries several refresh cookies, and none of them alone is good. They have been removed; log in again.".to_owned(),
+        "The request carries several refresh cookies, and none of them alone is good. They have \
+         been removed; log in again."
+            .to_owned(),
     );
     let mut response = problem.into_response();
     response.headers_mut().insert(CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
@@ -76,7 +86,9 @@ pub(crate) fn unclear(auth: &Auth) -> Response {
 async fn is_live(auth: &Auth, session: SessionId) -> Result<bool, StoreError> {
     let found = auth.store.session(session).await?;
     Ok(found.is_some_and(|session| {
-        session.transport == Transport::Cookie && session.revoked.is_none() && auth.seconds() < seconds(session.expires_at)
+        session.transport == Transport::Cookie
+            && session.revoked.is_none()
+            && auth.seconds() < seconds(session.expires_at)
     }))
 }
 

@@ -9,8 +9,14 @@ pub(super) fn is_common(word: &str) -> bool {
     let (mut low, mut high) = (0, list.len());
     while low < high {
         let middle = low + (high - low) / 2;
-        let start = list[low..middle].iter().rposition(|&byte| byte == b'\n').map_or(low, |newline| low + newline + 1);
-        let end = list[middle..high].iter().position(|&byte| byte == b'\n').map_or(high, |newline| middle + newline);
+        let start = list[low..middle]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(low, |newline| low + newline + 1);
+        let end = list[middle..high]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(high, |newline| middle + newline);
         match list[start..end].cmp(word.as_bytes()) {
             Ordering::Equal => return true,
             Ordering::Less => low = end + 1,
@@ -37,12 +43,26 @@ mod tests {
     fn the_list_is_sorted_as_the_search_needs_it() {
         let words: Vec<&str> = LIST.lines().collect();
         assert!(words.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(words.iter().all(|word| !word.is_empty() && word.trim() == *word && word.to_lowercase() == **word));
+        assert!(
+            words.iter().all(|word| !word.is_empty()
+                && word.trim() == *word
+                && word.to_lowercase() == **word)
+        );
     }
 
     #[test]
     fn what_is_not_in_the_list_is_not_found() {
-        for word in ["", "\n", "passwor\n", "password\n", "passwordpassword1x", "zzzzzzzzzzzzzz~", "\u{10ffff}", "~~~!", " "] {
+        for word in [
+            "",
+            "\n",
+            "passwor\n",
+            "password\n",
+            "passwordpassword1x",
+            "zzzzzzzzzzzzzz~",
+            "\u{10ffff}",
+            "~~~!",
+            " ",
+        ] {
             assert!(!is_common(word), "{word:?}");
         }
     }

@@ -1,7 +1,8 @@
 //! Which characters are digits, in Unicode's sense.
 //!
-//! The standard library knows *numeric* characters, which is too wide: `½` is numeric and no digit. Django asks
-//! Python's `str.isdigit`, which is Unicode's `Numeric_Type=Digit` or `Decimal`: `7`, `٧` and `⁷`, not `½` or `七`.
+//! The standard library knows *numeric* characters, which is too wide: `½` is numeric and no digit.
+//! Django asks Python's `str.isdigit`, which is Unicode's `Numeric_Type=Digit` or `Decimal`: `7`,
+//! `٧` and `⁷`, not `½` or `七`.
 
 /// Whether Unicode calls the character a digit (`Numeric_Type` is `Digit` or `Decimal`).
 pub(super) fn is_digit(c: char) -> bool {

@@ -1,11 +1,14 @@
 //! Passwords: hashed, checked at one price for all, and judged when they are new.
 //!
-//! New passwords are hashed with argon2id and stored in the encoding of Django's `Argon2PasswordHasher`. Every encoding that Django writes
-//! (`argon2`, `pbkdf2_sha256`, `pbkdf2_sha1`, `bcrypt_sha256`, `bcrypt`, `scrypt`) is verified, and the caller is told when a right password
-//! should be hashed anew. The work is done by a [`Passwords`], which owns its threads.
+//! New passwords are hashed with argon2id and stored in the encoding of Django's
+//! `Argon2PasswordHasher`. Every encoding that Django writes (`argon2`, `pbkdf2_sha256`,
+//! `pbkdf2_sha1`, `bcrypt_sha256`, `bcrypt`, `scrypt`) is verified, and the caller is told when a
+//! right password should be hashed anew. The work is done by a [`Passwords`], which owns its
+//! threads.
 //!
-//! Start reading here, then: `secret` (the texts), `algorithm` (the hash functions and their bounds), `cost` (one price),
-//! `pool` and `priority` (the threads), `validators` (what a new password must not be).
+//! Start reading here, then: `secret` (the texts), `algorithm` (the hash functions and their
+//! bounds), `cost` (one price), `pool` and `priority` (the threads), `validators` (what a new
+//! password must not be).
 //!
 //! ```
 //! use countersign::password::{UserAttributes, validate};
@@ -44,8 +47,8 @@ pub use self::{
     validators::{PasswordProblem, UserAttributes, validate},
 };
 
-/// Hashes and checks passwords on threads of its own. Cheap to clone; when the last clone is dropped, the threads finish what they have
-/// begun and end.
+/// Hashes and checks passwords on threads of its own. Cheap to clone; when the last clone is
+/// dropped, the threads finish what they have begun and end.
 ///
 /// ```
 /// # use countersign::password::{HashSettings, Password, Passwords};
@@ -76,22 +79,32 @@ impl Passwords {
     /// ```
     /// use countersign::password::{HashSettings, Passwords};
     ///
-    /// let error = Passwords::new(HashSettings { threads: 0, ..HashSettings::default() }).unwrap_err();
-    /// assert_eq!(error.to_string(), "hash_threads is 0; set it to the number of cores, between 1 and 256");
+    /// let error =
+    ///     Passwords::new(HashSettings { threads: 0, ..HashSettings::default() }).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "hash_threads is 0; set it to the number of cores, between 1 and 256"
+    /// );
     /// ```
     pub fn new(settings: HashSettings) -> Result<Self, HashSettingsError> {
         settings.validate()?;
         let HashSettings { threads, queue, memory_kib, passes, lanes } = settings;
-        let preferred = settings.kind().ok_or(HashSettingsError::Argon2 { memory_kib, passes, lanes })?;
+        let preferred =
+            settings.kind().ok_or(HashSettingsError::Argon2 { memory_kib, passes, lanes })?;
         if settings.is_weak() {
             tracing::warn!(
                 memory_kib,
                 passes,
-                "new passwords are hashed more weakly than OWASP advises; set at least 19456 KiB and 2 passes"
+                "new passwords are hashed more weakly than OWASP advises; set at least 19456 KiB \
+                 and 2 passes"
             );
         }
         let pool = Pool::start(threads, queue).map_err(HashSettingsError::Spawn)?;
-        Ok(Self { preferred, costs: Arc::new(Costs::new(Kind::Argon2(preferred))), pool: Arc::new(pool) })
+        Ok(Self {
+            preferred,
+            costs: Arc::new(Costs::new(Kind::Argon2(preferred))),
+            pool: Arc::new(pool),
+        })
     }
 
     /// Hashes a new password, in its composed form (NFC), with argon2id and a fresh salt.
@@ -106,24 +119,32 @@ impl Passwords {
     /// # world::block_on(async {
     /// let passwords = Passwords::new(HashSettings::default()).unwrap();
     /// let password = Password::parse("tin kettle 14".to_owned()).unwrap();
-    /// let (one, other) = (passwords.hash(&password).await.unwrap(), passwords.hash(&password).await.unwrap());
+    /// let (one, other) =
+    ///     (passwords.hash(&password).await.unwrap(), passwords.hash(&password).await.unwrap());
     /// assert_ne!(one.as_str(), other.as_str()); // each has a salt of its own
     /// # });
     /// ```
     pub async fn hash(&self, new: &Password) -> Result<EncodedPassword, HashError> {
         let (kind, text) = (self.preferred, new.composed());
         let line = self.pool.run(Lane::Known, move |scratch| {
-            // 22 letters and digits are the 128 bits that Django asks of a salt; it would rehash a shorter one.
-            kind.encode(text.expose_secret().as_bytes(), &secret::random_text(SALT_LETTERS), scratch)
+            // 22 letters and digits are the 128 bits that Django asks of a salt; it would rehash a
+            // shorter one.
+            kind.encode(
+                text.expose_secret().as_bytes(),
+                &secret::random_text(SALT_LETTERS),
+                scratch,
+            )
         });
         line.await?.map(EncodedPassword::from_stored).ok_or(HashError::Closed)
     }
 
     /// Compares a password with what the store has, or with nothing when there is no such user.
     ///
-    /// Every answer of *no* costs the same, that of the costliest kind of hash that is live, whatever the reason: no row, a row that no password matches, a row that makes no sense or
-    /// is too costly (those two are logged, without the row), a wrong password. So for
-    /// **an inactive user pass `None`**: her right password must not be told from a wrong one. An answer of *yes* is not made up.
+    /// Every answer of *no* costs the same, that of the costliest kind of hash that is live,
+    /// whatever the reason: no row, a row that no password matches, a row that makes no sense or is
+    /// too costly (those two are logged, without the row), a wrong password. So for **an inactive
+    /// user pass `None`**: her right password must not be told from a wrong one. An answer of *yes*
+    /// is not made up.
     ///
     /// # Errors
     /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when checking failed.
@@ -142,22 +163,36 @@ impl Passwords {
     /// assert!(verdict.matches && verdict.outdated); // hash it anew, and store that
     /// # });
     /// ```
-    pub async fn verify(&self, stored: Option<&EncodedPassword>, given: &Password) -> Result<Verdict, HashError> {
+    pub async fn verify(
+        &self,
+        stored: Option<&EncodedPassword>,
+        given: &Password,
+    ) -> Result<Verdict, HashError> {
         self.verify_in(Lane::Guesses, stored, given).await
     }
 
     /// The same, for one who may be known.
-    pub(crate) async fn verify_in(&self, lane: Lane, stored: Option<&EncodedPassword>, given: &Password) -> Result<Verdict, HashError> {
+    pub(crate) async fn verify_in(
+        &self,
+        lane: Lane,
+        stored: Option<&EncodedPassword>,
+        given: &Password,
+    ) -> Result<Verdict, HashError> {
         let (preferred, costs) = (Kind::Argon2(self.preferred), Arc::clone(&self.costs));
         let (row, forms) = (stored.and_then(readable), given.forms());
-        self.pool.run(lane, move |scratch| check(row.as_ref(), &forms, preferred, &costs, scratch)).await
+        self.pool
+            .run(lane, move |scratch| check(row.as_ref(), &forms, preferred, &costs, scratch))
+            .await
     }
 
-    /// Tells which kinds of hash the store holds, so that a check of nobody costs what a check of any of them costs: the part of an encoded
-    /// password before its salt, such as `pbkdf2_sha256$870000`; more of the line does no harm. Replaces what was noted before.
+    /// Tells which kinds of hash the store holds, so that a check of nobody costs what a check of
+    /// any of them costs: the part of an encoded password before its salt, such as
+    /// `pbkdf2_sha256$870000`; more of the line does no harm. Replaces what was noted before.
     ///
-    /// Call it at the start and now and then. A kind that is met in a row is noted by itself. Unknown kinds and kinds out of
-    /// bounds are left out: they are never hashed with. Where there are several, one hash of each that is new is made in the background, to know how long it takes here.
+    /// Call it at the start and now and then. A kind that is met in a row is noted by itself.
+    /// Unknown kinds and kinds out of bounds are left out: they are never hashed with. Where there
+    /// are several, one hash of each that is new is made in the background, to know how long it
+    /// takes here.
     ///
     /// ```
     /// use countersign::password::{HashSettings, Passwords};
@@ -208,7 +243,10 @@ impl Passwords {
 
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Passwords").field("preferred", &self.preferred).field("queue_len", &self.queue_len()).finish_non_exhaustive()
+        f.debug_struct("Passwords")
+            .field("preferred", &self.preferred)
+            .field("queue_len", &self.queue_len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -230,8 +268,8 @@ impl fmt::Debug for Passwords {
 pub struct Verdict {
     /// It is the right password.
     pub matches: bool,
-    /// It is the right password, but what is stored was not made as a new hash would be: hash it anew and store that. False whenever
-    /// `matches` is.
+    /// It is the right password, but what is stored was not made as a new hash would be: hash it
+    /// anew and store that. False whenever `matches` is.
     pub outdated: bool,
 }
 
@@ -259,20 +297,28 @@ fn readable(stored: &EncodedPassword) -> Option<Row> {
         return None;
     }
     Row::parse(stored.as_str())
-        .inspect_err(
-            |reason| tracing::warn!(%reason, "a stored password hash cannot be checked, so its user cannot log in: set a new password"),
-        )
+        .inspect_err(|reason| {
+            tracing::warn!(%reason, "a stored password hash cannot be checked, so its \
+                user cannot log in: set a new password");
+        })
         .ok()
 }
 
-/// The kind of an encoded password that can be checked, as [`Passwords::note_kinds`] takes it; nothing for one that no password matches.
+/// The kind of an encoded password that can be checked, as [`Passwords::note_kinds`] takes it;
+/// nothing for one that no password matches.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn live_kind(encoded: &str) -> Option<String> {
     Row::parse(encoded).ok().and_then(|_| Kind::prefix(encoded))
 }
 
 /// Tries each form of the text; each that does not match costs the same, whatever the row.
-fn check(row: Option<&Row>, forms: &[SecretString], preferred: Kind, costs: &Costs, scratch: &mut Scratch) -> Verdict {
+fn check(
+    row: Option<&Row>,
+    forms: &[SecretString],
+    preferred: Kind,
+    costs: &Costs,
+    scratch: &mut Scratch,
+) -> Verdict {
     for (tried, form) in forms.iter().enumerate() {
         let text = form.expose_secret().as_bytes();
         let decoy = Row::decoy(costs.plan(row.map(|row| row.kind)).decoy);
@@ -281,7 +327,8 @@ fn check(row: Option<&Row>, forms: &[SecretString], preferred: Kind, costs: &Cos
         let matches = hashed.matches(text, scratch);
         costs.note(&hashed.kind, scratch.spent().saturating_sub(begin));
         if let (Some(row), true) = (row, matches) {
-            // Matching only as given means that the hash was made of a form that is no longer hashed.
+            // Matching only as given means that the hash was made of a form that is no longer
+            // hashed.
             let outdated = row.kind != preferred || !row.is_full_length() || tried > 0;
             return Verdict { matches: true, outdated };
         }

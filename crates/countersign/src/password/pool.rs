@@ -1,11 +1,14 @@
 //! The threads that hash: few, their own, of lower priority, behind bounded queues.
 //!
-//! Hashing takes all of a core for milliseconds on purpose. On the threads of the runtime it would stop every other request; on an
-//! unbounded pool a login storm would take all memory.
+//! Hashing takes all of a core for milliseconds on purpose. On the threads of the runtime it would
+//! stop every other request; on an unbounded pool a login storm would take all memory.
 //!
-//! There are two lanes, each with threads and a queue of its own: one for who is known (a known device, somebody who is logged in), and one for everybody else, which is
-//! where guesses are. A hash that has begun cannot be interrupted by another of its thread, but the threads of the first lane interrupt those of the second. So a guess never
-//! keeps a known device waiting, whatever it costs, and the queue of guesses may be full while known devices log in. The operating system leaves the second lane a share.
+//! There are two lanes, each with threads and a queue of its own: one for who is known (a known
+//! device, somebody who is logged in), and one for everybody else, which is where guesses are. A
+//! hash that has begun cannot be interrupted by another of its thread, but the threads of the first
+//! lane interrupt those of the second. So a guess never keeps a known device waiting, whatever it
+//! costs, and the queue of guesses may be full while known devices log in. The operating system
+//! leaves the second lane a share.
 
 use std::{
     io,
@@ -23,7 +26,8 @@ use tokio::sync::oneshot;
 
 use super::{HashError, algorithm::Scratch, priority};
 
-/// Threads behind bounded queues. When the last handle is dropped, they finish the work begun and end.
+/// Threads behind bounded queues. When the last handle is dropped, they finish the work begun and
+/// end.
 pub(super) struct Pool {
     known: Crew,
     guesses: Crew,
@@ -52,13 +56,18 @@ impl Pool {
     /// # Errors
     /// That of the operating system if it refuses a thread; those already started end.
     pub(super) fn start(threads: usize, queue: usize) -> io::Result<Self> {
-        Ok(Self { known: Crew::start(Lane::Known, threads, queue)?, guesses: Crew::start(Lane::Guesses, threads, queue)? })
+        Ok(Self {
+            known: Crew::start(Lane::Known, threads, queue)?,
+            guesses: Crew::start(Lane::Guesses, threads, queue)?,
+        })
     }
 
-    /// Runs the work on a thread and waits for its result. If the caller goes away before the work has begun, it is skipped.
+    /// Runs the work on a thread and waits for its result. If the caller goes away before the work
+    /// has begun, it is skipped.
     ///
     /// # Errors
-    /// [`HashError::Busy`] at once if the lane's queue is full; [`HashError::Closed`] if the work did not come to its end.
+    /// [`HashError::Busy`] at once if the lane's queue is full; [`HashError::Closed`] if the work
+    /// did not come to its end.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
@@ -78,7 +87,11 @@ impl Pool {
     ///
     /// # Errors
     /// [`HashError::Busy`] if the lane's queue is full.
-    pub(super) fn submit(&self, lane: Lane, work: impl FnOnce(&mut Scratch) + Send + 'static) -> Result<(), HashError> {
+    pub(super) fn submit(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&mut Scratch) + Send + 'static,
+    ) -> Result<(), HashError> {
         self.crew(lane).queue.try_send(Box::new(work)).map_err(|refused| match refused {
             TrySendError::Full(_) => HashError::Busy,
             TrySendError::Disconnected(_) => HashError::Closed,
@@ -92,7 +105,10 @@ impl Pool {
 
     /// How many are being worked on.
     pub(super) fn working(&self) -> usize {
-        [&self.known, &self.guesses].into_iter().map(|crew| crew.working.load(Ordering::Relaxed)).sum()
+        [&self.known, &self.guesses]
+            .into_iter()
+            .map(|crew| crew.working.load(Ordering::Relaxed))
+            .sum()
     }
 
     const fn crew(&self, lane: Lane) -> &Crew {
@@ -125,14 +141,19 @@ impl Crew {
 fn work(queue: &Receiver<Job>, working: &AtomicUsize) {
     let mut scratch = Scratch::default();
     loop {
-        let job =
-            if scratch.is_empty() { queue.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { queue.recv_timeout(KEEP_MEMORY) };
+        let job = if scratch.is_empty() {
+            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            queue.recv_timeout(KEEP_MEMORY)
+        };
         match job {
             Ok(job) => {
                 working.fetch_add(1, Ordering::Relaxed);
                 // A hash function that panics must not cost the server a thread for good.
                 if catch_unwind(AssertUnwindSafe(|| job(&mut scratch))).is_err() {
-                    tracing::error!("a hash function panicked; the request was refused and the thread goes on");
+                    tracing::error!(
+                        "a hash function panicked; the request was refused and the thread goes on"
+                    );
                 }
                 working.fetch_sub(1, Ordering::Relaxed);
             }
@@ -196,7 +217,10 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_is_refused_and_the_thread_goes_on() {
         let pool = Pool::start(1, 8).unwrap();
-        assert_eq!(pool.run(Lane::Guesses, |_| -> u8 { panic!("on purpose") }).await, Err(HashError::Closed));
+        assert_eq!(
+            pool.run(Lane::Guesses, |_| -> u8 { panic!("on purpose") }).await,
+            Err(HashError::Closed)
+        );
         assert_eq!(pool.run(Lane::Guesses, |_| 1).await, Ok(1));
         assert!(eventually(|| pool.working() == 0));
     }

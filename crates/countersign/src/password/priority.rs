@@ -1,23 +1,30 @@
 //! How little of the machine hashing gets while others want it.
 
 #[cfg(target_os = "linux")]
-use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use thread_priority::{Error, ThreadPriority, ThreadPriorityValue};
 
 use super::pool::Lane;
 
-/// Lets requests that need no hash go first, and known devices before guesses. A machine with nothing else to do hashes as fast as ever.
+/// Lets requests that need no hash go first, and known devices before guesses. A machine with
+/// nothing else to do hashes as fast as ever.
 ///
-/// On Linux these are threads of `SCHED_BATCH`, which are in no hurry when they wake, at `nice` 8 (a sixth of the weight of a normal thread) and 10 (a
-/// tenth). What is lower still would starve beside a busy neighbour: a hash is nothing that can wait for an idle machine.
+/// On Linux these are threads of `SCHED_BATCH`, which are in no hurry when they wake, at `nice` 8
+/// (a sixth of the weight of a normal thread) and 10 (a tenth). What is lower still would starve
+/// beside a busy neighbour: a hash is nothing that can wait for an idle machine.
 pub(super) fn lower(lane: Lane) {
     let priority = match lane {
         Lane::Known => KNOWN,
         Lane::Guesses => GUESSES,
     };
-    let lowered = ThreadPriorityValue::try_from(priority).and_then(|value| set(value).map_err(|error| format!("{error:?}")));
+    let lowered = ThreadPriorityValue::try_from(priority)
+        .and_then(|value| set(value).map_err(|error| format!("{error:?}")));
     if let Err(error) = lowered {
-        tracing::warn!(%error, "could not lower the priority of a hashing thread; other requests may be slow while many log in");
+        tracing::warn!(%error, "could not lower the priority of a hashing thread; other requests \
+            may be slow while many log in");
     }
 }
 

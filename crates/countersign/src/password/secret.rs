@@ -1,11 +1,13 @@
-//! The two texts of this room that must never be printed: what a person typed, and what the store keeps.
+//! The two texts of this room that must never be printed: what a person typed, and what the store
+//! keeps.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
-/// A password as a person gave it: at most [`Password::MAX_BYTES`] bytes, no NUL, otherwise any text.
+/// A password as a person gave it: at most [`Password::MAX_BYTES`] bytes, no NUL, otherwise any
+/// text.
 ///
 /// Parsed once at the edge. It does not print, and its memory is wiped when it is dropped.
 ///
@@ -25,8 +27,8 @@ impl Password {
     /// Takes the text as it is.
     ///
     /// # Errors
-    /// [`PasswordError::TooLong`] above [`Password::MAX_BYTES`] bytes; [`PasswordError::Nul`] if the text holds a NUL, at which
-    /// some hash functions would stop reading.
+    /// [`PasswordError::TooLong`] above [`Password::MAX_BYTES`] bytes; [`PasswordError::Nul`] if
+    /// the text holds a NUL, at which some hash functions would stop reading.
     ///
     /// ```
     /// use countersign::password::{Password, PasswordError};
@@ -58,7 +60,8 @@ impl Password {
         self.0.expose_secret()
     }
 
-    /// The composed form (NFC), which is what is hashed: one keyboard sends `é` as one character, another as two.
+    /// The composed form (NFC), which is what is hashed: one keyboard sends `é` as one character,
+    /// another as two.
     pub(super) fn composed(&self) -> SecretString {
         SecretString::from(self.expose().nfc().collect::<String>())
     }
@@ -68,7 +71,11 @@ impl Password {
     /// The second is for hashes made by systems that do not normalise, Django among them.
     pub(super) fn forms(&self) -> Vec<SecretString> {
         let composed = self.composed();
-        if composed.expose_secret() == self.expose() { vec![composed] } else { vec![composed, self.0.clone()] }
+        if composed.expose_secret() == self.expose() {
+            vec![composed]
+        } else {
+            vec![composed, self.0.clone()]
+        }
     }
 }
 
@@ -95,7 +102,8 @@ pub enum PasswordError {
     Nul,
 }
 
-/// A hash with its algorithm, parameters and salt in one line, as Django's column `password` holds it.
+/// A hash with its algorithm, parameters and salt in one line, as Django's column `password` holds
+/// it.
 ///
 /// Not checked when it is read: a row that makes no sense is a wrong password, at the price of one.
 ///
@@ -122,7 +130,8 @@ impl EncodedPassword {
         Self(SecretString::from(line))
     }
 
-    /// A line that no password matches, for a user who may not log in by password: Django's `!` and 40 random characters.
+    /// A line that no password matches, for a user who may not log in by password: Django's `!` and
+    /// 40 random characters.
     ///
     /// ```
     /// use countersign::password::EncodedPassword;
@@ -174,10 +183,18 @@ pub(super) fn random_text(length: usize) -> String {
     let mut text = String::with_capacity(length);
     let mut bytes = [0u8; 32];
     while text.len() < length {
-        #[expect(clippy::expect_used, reason = "aws-lc aborts by itself when the system has no randomness; a peer has no part in it")]
+        #[expect(
+            clippy::expect_used,
+            reason = "aws-lc aborts by itself when the system has no randomness; a peer has no \
+                part in it"
+        )]
         getrandom::fill(&mut bytes).expect("the operating system gives randomness");
-        // 248 is the largest multiple of 62 in a byte: dropping the rest keeps the letters equally likely.
-        let letters = bytes.iter().filter(|&&byte| byte < 248).map(|&byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()]));
+        // 248 is the largest multiple of 62 in a byte: dropping the rest keeps the letters equally
+        // likely.
+        let letters = bytes
+            .iter()
+            .filter(|&&byte| byte < 248)
+            .map(|&byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()]));
         text.extend(letters.take(length - text.len()));
     }
     text

@@ -6,7 +6,8 @@ use super::algorithm::argon2;
 
 /// How new passwords are hashed, and how much of the machine hashing may take.
 ///
-/// The memory of a login storm is `threads × memory_kib`, more when the store holds imported hashes that need more; as much again while known devices log in besides.
+/// The memory of a login storm is `threads × memory_kib`, more when the store holds imported hashes
+/// that need more; as much again while known devices log in besides.
 ///
 /// ```
 /// # use countersign::password::HashSettings;
@@ -15,15 +16,18 @@ use super::algorithm::argon2;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashSettings {
-    /// Threads that hash, 1 to 256; as many as cores by default. Known devices have as many of their own.
+    /// Threads that hash, 1 to 256; as many as cores by default. Known devices have as many of
+    /// their own.
     pub threads: usize,
-    /// Checks and hashes that may wait for a thread, 1 to 65,536 each for known devices and for everybody else; above that callers are told [`Busy`](super::HashError::Busy).
+    /// Checks and hashes that may wait for a thread, 1 to 65,536 each for known devices and for
+    /// everybody else; above that callers are told [`Busy`](super::HashError::Busy).
     pub queue: usize,
     /// Memory of one argon2id hash, in KiB: at least 8 a lane, at most 262,144 (256 MiB).
     pub memory_kib: u32,
     /// Passes of argon2id over its memory, 1 to 32.
     pub passes: u32,
-    /// Lanes of argon2id, 1 to 64. They are worked off one after the other: more lanes are not faster here.
+    /// Lanes of argon2id, 1 to 64. They are worked off one after the other: more lanes are not
+    /// faster here.
     pub lanes: u32,
 }
 
@@ -48,7 +52,11 @@ impl HashSettings {
         }
         match self.kind() {
             Some(_) => Ok(()),
-            None => Err(HashSettingsError::Argon2 { memory_kib: self.memory_kib, passes: self.passes, lanes: self.lanes }),
+            None => Err(HashSettingsError::Argon2 {
+                memory_kib: self.memory_kib,
+                passes: self.passes,
+                lanes: self.lanes,
+            }),
         }
     }
 
@@ -57,7 +65,8 @@ impl HashSettings {
         argon2::Kind::preferred(self.memory_kib, self.passes, self.lanes)
     }
 
-    /// Whether the cost is below what OWASP's password storage cheat sheet asks for (its table, in KiB × passes).
+    /// Whether the cost is below what OWASP's password storage cheat sheet asks for (its table, in
+    /// KiB × passes).
     pub(super) fn is_weak(&self) -> bool {
         u64::from(self.memory_kib) * u64::from(self.passes) < OWASP_LEAST_KIB_PASSES
     }
@@ -106,7 +115,10 @@ pub enum HashSettingsError {
         lanes: u32,
     },
     /// The operating system refused a thread.
-    #[error("could not start a hashing thread ({0}); lower hash_threads or raise the limit on threads of this process")]
+    #[error(
+        "could not start a hashing thread ({0}); lower hash_threads or raise the limit on threads \
+         of this process"
+    )]
     Spawn(#[source] io::Error),
 }
 

@@ -1,4 +1,5 @@
-//! The promises of the room, kept against what the real Django writes (`tests/data/django_passwords.py` makes the data).
+//! The promises of the room, kept against what the real Django writes
+//! (`tests/data/django_passwords.py` makes the data).
 
 use std::future::Future;
 
@@ -16,7 +17,8 @@ async fn every_line_that_django_writes_is_verified() {
         // One each: a costly row would make every later wrong password as costly.
         let passwords = cheap();
         let stored = EncodedPassword::from_stored(text(case, "encoded").to_owned());
-        let right = passwords.verify(Some(&stored), &password(text(case, "password"))).await.unwrap();
+        let right =
+            passwords.verify(Some(&stored), &password(text(case, "password"))).await.unwrap();
         assert!(right.matches && right.outdated, "{case}");
         let wrong = passwords.verify(Some(&stored), &password("not that one")).await.unwrap();
         assert_eq!(wrong, Verdict { matches: false, outdated: false }, "{case}");
@@ -26,13 +28,23 @@ async fn every_line_that_django_writes_is_verified() {
 #[tokio::test]
 async fn a_line_with_one_letter_changed_does_not_match() {
     let passwords = cheap();
-    for case in django()["hashes"].as_array().unwrap().iter().filter(|case| text(case, "cost") == "cheap") {
+    for case in
+        django()["hashes"].as_array().unwrap().iter().filter(|case| text(case, "cost") == "cheap")
+    {
         let line = text(case, "encoded");
         // In the middle of the hash, where no padding bits are.
         let at = line.len() - 10;
         let other = if line.as_bytes()[at] == b'A' { "B" } else { "A" };
-        let stored = EncodedPassword::from_stored(format!("{}{other}{}", &line[..at], &line[at + 1..]));
-        assert!(!passwords.verify(Some(&stored), &password(text(case, "password"))).await.unwrap().matches, "{case}");
+        let stored =
+            EncodedPassword::from_stored(format!("{}{other}{}", &line[..at], &line[at + 1..]));
+        assert!(
+            !passwords
+                .verify(Some(&stored), &password(text(case, "password")))
+                .await
+                .unwrap()
+                .matches,
+            "{case}"
+        );
     }
 }
 
@@ -52,7 +64,8 @@ fn new_passwords_are_judged_as_django_judges_them() {
             Ok(()) => Vec::new(),
             Err(problems) => problems.iter().map(PasswordProblem::code).collect(),
         };
-        let expected: Vec<&str> = case["codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
+        let expected: Vec<&str> =
+            case["codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
         assert_eq!(found, expected, "{case}");
     }
 }
@@ -60,7 +73,11 @@ fn new_passwords_are_judged_as_django_judges_them() {
 #[test]
 fn a_problem_says_what_to_do_and_does_not_repeat_the_password() {
     let about = UserAttributes { last_name: "Quetzalcoatl", ..UserAttributes::default() };
-    for (new, code) in [("quetzalcoatl", "password_too_similar"), ("q7", "password_too_short"), ("sunshine", "password_too_common")] {
+    for (new, code) in [
+        ("quetzalcoatl", "password_too_similar"),
+        ("q7", "password_too_short"),
+        ("sunshine", "password_too_common"),
+    ] {
         let problems = validate(new, &about).unwrap_err();
         assert_eq!(problems[0].code(), code);
         let sentence = problems[0].to_string();
@@ -71,18 +88,23 @@ fn a_problem_says_what_to_do_and_does_not_repeat_the_password() {
 #[test]
 fn a_password_is_judged_in_the_form_in_which_it_is_hashed() {
     // Eight code points as typed, four in NFC.
-    let problems = validate("e\u{301}e\u{301}e\u{301}e\u{301}", &UserAttributes::default()).unwrap_err();
+    let problems =
+        validate("e\u{301}e\u{301}e\u{301}e\u{301}", &UserAttributes::default()).unwrap_err();
     assert_eq!(problems, [PasswordProblem::TooShort]);
 }
 
 #[tokio::test]
 async fn either_form_of_an_accent_logs_in_to_a_new_hash() {
     let passwords = cheap();
-    let (composed, decomposed) = (password("cre\u{300}me bru\u{302}le\u{301}e"), password("cr\u{e8}me br\u{fb}l\u{e9}e"));
+    let (composed, decomposed) =
+        (password("cre\u{300}me bru\u{302}le\u{301}e"), password("cr\u{e8}me br\u{fb}l\u{e9}e"));
     for new in [&composed, &decomposed] {
         let stored = passwords.hash(new).await.unwrap();
         for given in [&composed, &decomposed] {
-            assert_eq!(passwords.verify(Some(&stored), given).await.unwrap(), Verdict { matches: true, outdated: false });
+            assert_eq!(
+                passwords.verify(Some(&stored), given).await.unwrap(),
+                Verdict { matches: true, outdated: false }
+            );
         }
     }
 }
@@ -91,7 +113,10 @@ async fn either_form_of_an_accent_logs_in_to_a_new_hash() {
 async fn two_hashes_of_one_password_differ() {
     let passwords = cheap();
     let new = password("tin kettle 14");
-    assert_ne!(passwords.hash(&new).await.unwrap().as_str(), passwords.hash(&new).await.unwrap().as_str());
+    assert_ne!(
+        passwords.hash(&new).await.unwrap().as_str(),
+        passwords.hash(&new).await.unwrap().as_str()
+    );
 }
 
 #[tokio::test]
@@ -99,8 +124,14 @@ async fn a_hash_made_with_other_parameters_is_outdated() {
     let (weak, strong) = (cheap(), Passwords::new(HashSettings { passes: 2, ..CHEAP }).unwrap());
     let given = password("tin kettle 14");
     let stored = weak.hash(&given).await.unwrap();
-    assert_eq!(weak.verify(Some(&stored), &given).await.unwrap(), Verdict { matches: true, outdated: false });
-    assert_eq!(strong.verify(Some(&stored), &given).await.unwrap(), Verdict { matches: true, outdated: true });
+    assert_eq!(
+        weak.verify(Some(&stored), &given).await.unwrap(),
+        Verdict { matches: true, outdated: false }
+    );
+    assert_eq!(
+        strong.verify(Some(&stored), &given).await.unwrap(),
+        Verdict { matches: true, outdated: true }
+    );
 }
 
 #[tokio::test]
@@ -108,8 +139,19 @@ async fn nobody_and_nonsense_are_wrong_passwords() {
     let passwords = cheap();
     let given = password("");
     assert!(!passwords.verify(None, &given).await.unwrap().matches);
-    let hostile = format!("argon2$argon2id$v=19$m=4294967295,t=4294967295,p=1$c2FsdHNhbHQ${}", "A".repeat(43));
-    for line in ["", "!", "plain text", "argon2$", "md5$a$b", EncodedPassword::unusable().as_str(), &hostile] {
+    let hostile = format!(
+        "argon2$argon2id$v=19$m=4294967295,t=4294967295,p=1$c2FsdHNhbHQ${}",
+        "A".repeat(43)
+    );
+    for line in [
+        "",
+        "!",
+        "plain text",
+        "argon2$",
+        "md5$a$b",
+        EncodedPassword::unusable().as_str(),
+        &hostile,
+    ] {
         let stored = EncodedPassword::from_stored(line.to_owned());
         assert!(!passwords.verify(Some(&stored), &given).await.unwrap().matches, "{line}");
     }
@@ -118,8 +160,15 @@ async fn nobody_and_nonsense_are_wrong_passwords() {
 #[tokio::test]
 async fn kinds_that_nobody_can_use_are_not_hashed_with() {
     let passwords = cheap();
-    let hostile =
-        ["argon2$argon2id$v=19$m=4294967295,t=9,p=1", "pbkdf2_sha256$4294967295", "bcrypt$$2b$31", "scrypt$1073741824", "md5", "", "!"];
+    let hostile = [
+        "argon2$argon2id$v=19$m=4294967295,t=9,p=1",
+        "pbkdf2_sha256$4294967295",
+        "bcrypt$$2b$31",
+        "scrypt$1073741824",
+        "md5",
+        "",
+        "!",
+    ];
     passwords.note_kinds(&hostile.map(str::to_owned));
     assert_eq!(passwords.costs.plan(None).rest, Rest::MakeUp(Kind::Argon2(CHEAP.kind().unwrap())));
 }
@@ -127,7 +176,11 @@ async fn kinds_that_nobody_can_use_are_not_hashed_with() {
 #[tokio::test]
 async fn a_kind_that_is_noted_is_paid_for_by_nobody() {
     let passwords = cheap();
-    passwords.note_kinds(&["pbkdf2_sha1$1000".to_owned(), "bcrypt$$2b$04$saltsalt".to_owned(), "scrypt$16".to_owned()]);
+    passwords.note_kinds(&[
+        "pbkdf2_sha1$1000".to_owned(),
+        "bcrypt$$2b$04$saltsalt".to_owned(),
+        "scrypt$16".to_owned(),
+    ]);
     assert!(matches!(passwords.costs.plan(None).rest, Rest::WorkUntil(_)));
     assert!(!passwords.verify(None, &password("x")).await.unwrap().matches);
     // What a hash of each takes here is found out by itself.
@@ -136,7 +189,8 @@ async fn a_kind_that_is_noted_is_paid_for_by_nobody() {
     }
 }
 
-/// Every no costs the same, and no more than 1.2 times the costliest hash that is live: by the model, in which work takes as long as it did where the model was made.
+/// Every no costs the same, and no more than 1.2 times the costliest hash that is live: by the
+/// model, in which work takes as long as it did where the model was made.
 #[test]
 fn every_no_costs_as_much_as_the_costliest_kind_and_no_more() {
     let [own, pbkdf2, sha1, bcrypt, scrypt, wide] = [
@@ -148,14 +202,22 @@ fn every_no_costs_as_much_as_the_costliest_kind_and_no_more() {
         "argon2$argon2id$v=19$m=64,t=3,p=1",
     ];
     let forms = [SecretString::from("a guess")];
-    for live in [&[own][..], &[own, pbkdf2], &[own, bcrypt, scrypt], &[own, pbkdf2, sha1, bcrypt, scrypt, wide, "bcrypt_sha256$$2b$05"]] {
+    for live in [
+        &[own][..],
+        &[own, pbkdf2],
+        &[own, bcrypt, scrypt],
+        &[own, pbkdf2, sha1, bcrypt, scrypt, wide, "bcrypt_sha256$$2b$05"],
+    ] {
         let preferred = Kind::parse(own).unwrap();
         let costs = Costs::new(preferred);
         let kinds: Vec<Kind> = live.iter().map(|prefix| Kind::parse(prefix).unwrap()).collect();
         costs.set_live(kinds.iter().copied());
         let costliest = kinds.iter().map(Kind::modelled_nanos).fold(0.0, f64::max);
         let cheaper = Kind::parse("pbkdf2_sha256$500").unwrap();
-        let rows = kinds.iter().chain((live.len() > 1).then_some(&cheaper)).map(|kind| Some(Row::decoy(*kind)));
+        let rows = kinds
+            .iter()
+            .chain((live.len() > 1).then_some(&cheaper))
+            .map(|kind| Some(Row::decoy(*kind)));
         // The second time, every kind has been measured.
         let rows: Vec<Option<Row>> = rows.chain([None]).collect();
         for row in rows.iter().chain(&rows) {
@@ -164,7 +226,11 @@ fn every_no_costs_as_much_as_the_costliest_kind_and_no_more() {
             assert!(!verdict.matches);
             let cost = scratch.spent().as_nanos() as f64;
             let expected = if live.len() == 1 { costliest } else { costliest * 1.1 };
-            assert!((cost - expected).abs() < 25_000.0, "{:?} of {live:?}: {cost} ns for {expected}", row.as_ref().map(|row| row.kind));
+            assert!(
+                (cost - expected).abs() < 25_000.0,
+                "{:?} of {live:?}: {cost} ns for {expected}",
+                row.as_ref().map(|row| row.kind)
+            );
             assert!(cost <= 1.2 * costliest, "{live:?}: {cost} ns for {costliest}");
         }
     }
@@ -203,7 +269,10 @@ async fn nothing_secret_is_in_the_debug_text() {
 
 #[test]
 fn settings_out_of_bounds_do_not_start() {
-    assert!(matches!(Passwords::new(HashSettings { threads: 0, ..CHEAP }), Err(HashSettingsError::Threads(0))));
+    assert!(matches!(
+        Passwords::new(HashSettings { threads: 0, ..CHEAP }),
+        Err(HashSettingsError::Threads(0))
+    ));
 }
 
 proptest! {
@@ -258,4 +327,5 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-const CHEAP: HashSettings = HashSettings { threads: 1, queue: 64, memory_kib: 32, passes: 1, lanes: 1 };
+const CHEAP: HashSettings =
+    HashSettings { threads: 1, queue: 64, memory_kib: 32, passes: 1, lanes: 1 };

@@ -11,7 +11,8 @@ use super::{common::is_common, digits::is_digit};
 /// ```
 /// use countersign::password::{PasswordProblem, UserAttributes, validate};
 ///
-/// let about = UserAttributes { username: "ada", last_name: "Lovelace", ..UserAttributes::default() };
+/// let about =
+///     UserAttributes { username: "ada", last_name: "Lovelace", ..UserAttributes::default() };
 /// assert_eq!(validate("lovelace1", &about), Err(vec![PasswordProblem::TooSimilar("last name")]));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +29,9 @@ pub struct UserAttributes<'a> {
 
 /// Checks a new password; for one that is merely tried at login this is the wrong door.
 ///
-/// As Django's default `AUTH_PASSWORD_VALIDATORS`, in its order: not too similar to the user's own data (0.7), at least 8 characters,
-/// not among the 20,000 commonest, not digits only. The text is taken in NFC, because that is what is hashed.
+/// As Django's default `AUTH_PASSWORD_VALIDATORS`, in its order: not too similar to the user's own
+/// data (0.7), at least 8 characters, not among the 20,000 commonest, not digits only. The text is
+/// taken in NFC, because that is what is hashed.
 ///
 /// # Errors
 /// Everything that is wrong, each kind of problem at most once.
@@ -65,7 +67,10 @@ pub fn validate(new: &str, about: &UserAttributes<'_>) -> Result<(), Vec<Passwor
 /// ```
 /// use countersign::password::{PasswordProblem, UserAttributes, validate};
 ///
-/// assert_eq!(validate("dragon", &UserAttributes::default()), Err(vec![PasswordProblem::TooShort, PasswordProblem::TooCommon]));
+/// assert_eq!(
+///     validate("dragon", &UserAttributes::default()),
+///     Err(vec![PasswordProblem::TooShort, PasswordProblem::TooCommon])
+/// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordProblem {
@@ -101,9 +106,17 @@ impl PasswordProblem {
 impl fmt::Display for PasswordProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooSimilar(attribute) => write!(f, "Too close to your {attribute}: choose something that does not contain it."),
-            Self::TooShort => write!(f, "Too short: use {MIN_LENGTH} characters or more; a few words make a good password."),
-            Self::TooCommon => f.write_str("Many people use this password, so it is guessed first: choose a rarer one."),
+            Self::TooSimilar(attribute) => write!(
+                f,
+                "Too close to your {attribute}: choose something that does not contain it."
+            ),
+            Self::TooShort => write!(
+                f,
+                "Too short: use {MIN_LENGTH} characters or more; a few words make a good password."
+            ),
+            Self::TooCommon => f.write_str(
+                "Many people use this password, so it is guessed first: choose a rarer one.",
+            ),
             Self::EntirelyNumeric => f.write_str("Only digits: add letters or words."),
         }
     }
@@ -115,35 +128,51 @@ fn similar_attribute(password: &str, about: &UserAttributes<'_>) -> Option<&'sta
     let length = password.chars().count();
     let too_close = |part: &str| {
         let part_length = part.chars().count();
-        !is_out_of_proportion(length, part_length) && similarity(&letters, length, part, part_length) >= MAX_SIMILARITY
+        !is_out_of_proportion(length, part_length)
+            && similarity(&letters, length, part, part_length) >= MAX_SIMILARITY
     };
-    [("username", about.username), ("first name", about.first_name), ("last name", about.last_name), ("email address", about.email)]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .find(|(_, value)| {
-            let value = value.nfc().collect::<String>().to_lowercase();
-            words(&value).any(too_close) || too_close(&value)
-        })
-        .map(|(name, _)| name)
+    [
+        ("username", about.username),
+        ("first name", about.first_name),
+        ("last name", about.last_name),
+        ("email address", about.email),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .find(|(_, value)| {
+        let value = value.nfc().collect::<String>().to_lowercase();
+        words(&value).any(too_close) || too_close(&value)
+    })
+    .map(|(name, _)| name)
 }
 
-/// The share of characters that two texts have in common in any order, 0 to 1: twice the number of common ones by the sum of the
-/// lengths. It is the upper bound that Python's `difflib` calls `quick_ratio`.
-fn similarity(letters: &HashMap<char, usize>, length: usize, other: &str, other_length: usize) -> f64 {
+/// The share of characters that two texts have in common in any order, 0 to 1: twice the number of
+/// common ones by the sum of the lengths. It is the upper bound that Python's `difflib` calls
+/// `quick_ratio`.
+fn similarity(
+    letters: &HashMap<char, usize>,
+    length: usize,
+    other: &str,
+    other_length: usize,
+) -> f64 {
     if length + other_length == 0 {
         return 1.0;
     }
-    let common: usize = count(other).iter().map(|(letter, times)| letters.get(letter).copied().unwrap_or(0).min(*times)).sum();
+    let common: usize = count(other)
+        .iter()
+        .map(|(letter, times)| letters.get(letter).copied().unwrap_or(0).min(*times))
+        .sum();
     2.0 * as_float(common) / as_float(length + other_length)
 }
 
-/// Whether the password is so much longer that the two cannot be similar; such a part is not compared.
+/// Whether the password is so much longer that the two cannot be similar; such a part is not
+/// compared.
 fn is_out_of_proportion(length: usize, part_length: usize) -> bool {
     length >= 10 * part_length && as_float(part_length) < MAX_SIMILARITY / 2.0 * as_float(length)
 }
 
-/// The runs of letters, digits and `_`, with an empty one wherever the text begins or ends with something else, as in a split at
-/// Python's `\W+`.
+/// The runs of letters, digits and `_`, with an empty one wherever the text begins or ends with
+/// something else, as in a split at Python's `\W+`.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_word = |c: char| c == '_' || (c.is_alphanumeric() && !is_combining_mark(c));
     text.split(move |c| !is_word(c))

@@ -1,7 +1,9 @@
-//! What a client calls itself, in words: `Firefox on Windows`. A guess for people to read; nothing is decided by it.
+//! What a client calls itself, in words: `Firefox on Windows`. A guess for people to read; nothing
+//! is decided by it.
 
-/// The words for a `User-Agent`: `Firefox on Windows`. Its own first 60 characters where nothing in it is known,
-/// and `not told` where there is nothing. A guess for people to read: any client can call itself anything.
+/// The words for a `User-Agent`: `Firefox on Windows`. Its own first 60 characters where nothing in
+/// it is known, and `not told` where there is nothing. A guess for people to read: any client can
+/// call itself anything.
 ///
 /// ```
 /// use countersign::session::device_in_words;
@@ -10,7 +12,9 @@
 /// ```
 #[must_use]
 pub fn device_in_words(user_agent: &str) -> String {
-    let known = |table: &[(&str, &'static str)]| table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
+    let known = |table: &[(&str, &'static str)]| {
+        table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
     match (known(&PROGRAMS), known(&SYSTEMS)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(program), None) => program.to_owned(),
@@ -20,7 +24,8 @@ pub fn device_in_words(user_agent: &str) -> String {
     }
 }
 
-/// In the order in which they are looked for: most browsers call themselves by the names of others too.
+/// In the order in which they are looked for: most browsers call themselves by the names of others
+/// too.
 const PROGRAMS: [(&str, &str); 17] = [
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
@@ -60,11 +65,18 @@ mod tests {
 
     #[test]
     fn browsers_are_called_by_their_own_names() {
-        let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36";
+        let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like \
+            Gecko) Chrome/130.0.0.0 Safari/537.36";
         assert_eq!(device_in_words(chrome), "Chrome on Windows");
         assert_eq!(device_in_words(&format!("{chrome} Edg/130.0.0.0")), "Edge on Windows");
-        assert_eq!(device_in_words("Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"), "Firefox on Linux");
-        let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
+        assert_eq!(
+            device_in_words(
+                "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"
+            ),
+            "Firefox on Linux"
+        );
+        let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 \
+            (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
         assert_eq!(device_in_words(iphone), "Safari on an iPhone");
         assert_eq!(device_in_words("curl/8.10.1"), "curl");
         assert_eq!(device_in_words("  "), "not told");

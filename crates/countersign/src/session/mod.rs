@@ -74,7 +74,10 @@ pub struct NewSession {
 /// # let (auth, ada, now) = (world.auth, world.ada, world::midnight());
 /// # world::log_in(&auth, countersign::session::Transport::Body).await;
 /// for session in auth.store().user_sessions(ada.id, now).await.unwrap() {
-///     println!("{} since {} from {:?} ({})", session.id, session.created_at, session.ip, session.user_agent);
+///     println!(
+///         "{} since {} from {:?} ({})",
+///         session.id, session.created_at, session.ip, session.user_agent
+///     );
 ///     assert_eq!(session.revoked, None);
 /// }
 /// # });
@@ -111,7 +114,10 @@ pub struct Session {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(description = "How a session's refresh token travels. A session is born as one kind and stays it.")]
+#[schema(
+    description = "How a session's refresh token travels. A session is born as one kind and stays \
+        it."
+)]
 pub enum Transport {
     /// In a cookie that script cannot read: browsers.
     Cookie,

@@ -1,33 +1,47 @@
 //! The rotation decision: what a refresh token that is presented to a session leads to.
 //!
-//! One pure function, [`decide`], of the session's row, the verified token and the time. It holds rules 2 to 6 of the protocol; rule 1 (the session is missing,
-//! expired or revoked) is the store's, which applies the decision and the row's change as one atomic step.
+//! One pure function, [`decide`], of the session's row, the verified token and the time. It holds
+//! rules 2 to 6 of the protocol; rule 1 (the session is missing, expired or revoked) is the
+//! store's, which applies the decision and the row's change as one atomic step.
 //!
-//! Every refresh mints a new token, the *child* of the one it was given. The row remembers the newest token that a client has **presented**, the *current* one. What was
-//! minted and never came back is not remembered at all: its signature proves it, its parent places it. So a lost answer costs nothing, and two parties with one
-//! lineage show themselves, because only one child of the current token can be the next current token.
+//! Every refresh mints a new token, the *child* of the one it was given. The row remembers the
+//! newest token that a client has **presented**, the *current* one. What was minted and never came
+//! back is not remembered at all: its signature proves it, its parent places it. So a lost answer
+//! costs nothing, and two parties with one lineage show themselves, because only one child of the
+//! current token can be the next current token.
 //!
-//! The row also remembers two *marks*: how far the lineage had come when the present bucket of half a
-//! window began, and the one before. They tell when the lineage *first* moved past a stale token. So
-//! somebody who makes generation after generation does not make an old token look as if it had been
-//! replaced just now; and race credit comes back by buckets in which something happened, not by
-//! generations, so that nobody can earn it by hurrying.
+//! The row also remembers two *marks*: how far the lineage had come when the present bucket of half
+//! a window began, and the one before. They tell when the lineage *first* moved past a stale token.
+//! So somebody who makes generation after generation does not make an old token look as if it had
+//! been replaced just now; and race credit comes back by buckets in which something happened, not
+//! by generations, so that nobody can earn it by hurrying.
 //!
-//! All times are whole seconds since 1970-01-01 UTC, as a token's `iat` is. Seconds are enough: rounding
-//! both ends of a span down never makes a span of at most `n` seconds longer than `n`, so nobody honest
-//! loses by it. A request that took half a window comes at most that long after the step past its token,
-//! which came at most half a window after its bucket began, each in whole seconds: the sum is the window.
-//! A thief gains less than a second of a window that his credit bounds anyway.
+//! All times are whole seconds since 1970-01-01 UTC, as a token's `iat` is. Seconds are enough:
+//! rounding both ends of a span down never makes a span of at most `n` seconds longer than `n`, so
+//! nobody honest loses by it. A request that took half a window comes at most that long after the
+//! step past its token, which came at most half a window after its bucket began, each in whole
+//! seconds: the sum is the window. A thief gains less than a second of a window that his credit
+//! bounds anyway.
 //!
 //! ```
 //! use std::time::Duration;
 //!
-//! use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState, decide};
+//! use countersign::session::rotation::{
+//!     Decision, Generation, Jti, Presented, RotationState, decide,
+//! };
 //!
 //! // An answer that was lost for an hour does not log anybody out.
 //! let state = RotationState::new(Jti([1; 16]), 1_000);
-//! let token = Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
-//! assert!(matches!(decide(&state, &token, 4_600, Duration::from_secs(30)), Decision::Mint { .. }));
+//! let token = Presented {
+//!     generation: Generation::FIRST,
+//!     jti: Jti([1; 16]),
+//!     parent: None,
+//!     issued_at: 1_000,
+//! };
+//! assert!(matches!(
+//!     decide(&state, &token, 4_600, Duration::from_secs(30)),
+//!     Decision::Mint { .. }
+//! ));
 //! ```
 
 use std::fmt;
@@ -40,34 +54,52 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Decides what `token`, presented at `now` to a live session in `state`, leads to.
 ///
-/// `token` must have been verified: the decision believes what it says. `window` is how far apart, in
-/// whole seconds, two requests of one honest client may be (30 s by default): a request and an answer
-/// may each take half of it, and a browser may be that late in writing its cookies down. A clock that
-/// goes back forgives for that while: it never logs anyone out by itself.
+/// `token` must have been verified: the decision believes what it says. `window` is how far apart,
+/// in whole seconds, two requests of one honest client may be (30 s by default): a request and an
+/// answer may each take half of it, and a browser may be that late in writing its cookies down. A
+/// clock that goes back forgives for that while: it never logs anyone out by itself.
 ///
 /// ```
+/// use countersign::session::rotation::{
+///     Decision, Generation, Jti, Presented, RotationState, decide,
+/// };
 /// use std::time::Duration;
-/// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState, decide};
 ///
 /// let window = Duration::from_secs(30);
 /// let first = Jti([1; 16]);
 /// let state = RotationState::new(first, 1_000);
 ///
 /// // The first refresh, and again an hour later, because its answer was lost: both mint.
-/// let token = Presented { generation: Generation::FIRST, jti: first, parent: None, issued_at: 1_000 };
+/// let token =
+///     Presented { generation: Generation::FIRST, jti: first, parent: None, issued_at: 1_000 };
 /// for now in [1_300, 4_900] {
 ///     assert!(matches!(decide(&state, &token, now, window), Decision::Mint { state: None, .. }));
 /// }
 ///
 /// // Its child takes over, and the child's child; a stranger with the first token is too late.
-/// let child = Presented { generation: Generation(1), jti: Jti([2; 16]), parent: Some(first), issued_at: 4_900 };
-/// let next = Presented { generation: Generation(2), jti: Jti([3; 16]), parent: Some(child.jti), issued_at: 5_200 };
-/// let Decision::Mint { state: Some(state), .. } = decide(&state, &child, 5_200, window) else { unreachable!() };
-/// let Decision::Mint { state: Some(state), .. } = decide(&state, &next, 5_500, window) else { unreachable!() };
+/// let child = Presented {
+///     generation: Generation(1),
+///     jti: Jti([2; 16]),
+///     parent: Some(first),
+///     issued_at: 4_900,
+/// };
+/// let next = Presented {
+///     generation: Generation(2),
+///     jti: Jti([3; 16]),
+///     parent: Some(child.jti),
+///     issued_at: 5_200,
+/// };
+/// let Decision::Mint { state: Some(state), .. } = decide(&state, &child, 5_200, window) else {
+///     unreachable!()
+/// };
+/// let Decision::Mint { state: Some(state), .. } = decide(&state, &next, 5_500, window) else {
+///     unreachable!()
+/// };
 /// assert_eq!(decide(&state, &token, 8_800, window), Decision::Reused);
 /// ```
 pub fn decide(state: &RotationState, token: &Presented, now: u64, window: Duration) -> Decision {
-    // 2. The client never got, or never used, the answer; or several tabs refresh at once. True after any delay.
+    // 2. The client never got, or never used, the answer; or several tabs refresh at once. True
+    //    after any delay.
     if token.jti == state.current_jti {
         return state.mint(Rule::Repeated, None);
     }
@@ -75,9 +107,12 @@ pub fn decide(state: &RotationState, token: &Presented, now: u64, window: Durati
     if token.parent == Some(state.current_jti) {
         return state.advanced_to(token, now, window).mint_and_keep(Rule::Successor, None);
     }
-    // 4. A token one generation ahead is always a child of the current one, unless our own state went back. The signature proves that we minted it.
+    // 4. A token one generation ahead is always a child of the current one, unless our own state
+    //    went back. The signature proves that we minted it.
     if token.generation > state.generation {
-        return state.advanced_to(token, now, window).mint_and_keep(Rule::AheadOfState, Some(RotationEvent::Rollback));
+        return state
+            .advanced_to(token, now, window)
+            .mint_and_keep(Rule::AheadOfState, Some(RotationEvent::Rollback));
     }
     // 5. A stale relative that an honest client may hold, while credit lasts.
     if let Some(rule) = state.forgives(token, now, window)
@@ -94,11 +129,22 @@ pub fn decide(state: &RotationState, token: &Presented, now: u64, window: Durati
 /// ```
 /// use std::time::Duration;
 ///
-/// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState, Rule, decide};
+/// use countersign::session::rotation::{
+///     Decision, Generation, Jti, Presented, RotationState, Rule, decide,
+/// };
 ///
 /// let state = RotationState::new(Jti([1; 16]), 1_000);
-/// let child = Presented { generation: Generation(1), jti: Jti([2; 16]), parent: Some(Jti([1; 16])), issued_at: 1_100 };
-/// let Decision::Mint { rule, state: Some(state), event: None, .. } = decide(&state, &child, 1_200, Duration::from_secs(30)) else { unreachable!() };
+/// let child = Presented {
+///     generation: Generation(1),
+///     jti: Jti([2; 16]),
+///     parent: Some(Jti([1; 16])),
+///     issued_at: 1_100,
+/// };
+/// let Decision::Mint { rule, state: Some(state), event: None, .. } =
+///     decide(&state, &child, 1_200, Duration::from_secs(30))
+/// else {
+///     unreachable!()
+/// };
 /// assert_eq!((rule, state.current_jti), (Rule::Successor, Jti([2; 16])));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,16 +164,27 @@ pub enum Decision {
     Reused,
 }
 
-/// The place of a token that is to be minted. Its `jti` is the caller's to draw, its `iat` the time of the decision.
+/// The place of a token that is to be minted. Its `jti` is the caller's to draw, its `iat` the time
+/// of the decision.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use countersign::session::rotation::{Child, Decision, Generation, Jti, Presented, RotationState, decide};
+/// use countersign::session::rotation::{
+///     Child, Decision, Generation, Jti, Presented, RotationState, decide,
+/// };
 ///
 /// let state = RotationState::new(Jti([1; 16]), 1_000);
-/// let token = Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
-/// let Decision::Mint { child, .. } = decide(&state, &token, 1_100, Duration::from_secs(30)) else { unreachable!() };
+/// let token = Presented {
+///     generation: Generation::FIRST,
+///     jti: Jti([1; 16]),
+///     parent: None,
+///     issued_at: 1_000,
+/// };
+/// let Decision::Mint { child, .. } = decide(&state, &token, 1_100, Duration::from_secs(30))
+/// else {
+///     unreachable!()
+/// };
 /// assert_eq!(child, Child { parent: Jti([1; 16]), generation: Generation(1) });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,7 +213,8 @@ pub enum Rule {
     AheadOfState,
     /// Rule 5: a stale relative whose request or answer was slow.
     Race,
-    /// Rule 5: a stale relative from the disk of a browser that died before it wrote its newest cookies.
+    /// Rule 5: a stale relative from the disk of a browser that died before it wrote its newest
+    /// cookies.
     Restart,
 }
 
@@ -190,11 +248,18 @@ impl Rule {
 /// ```
 /// use std::time::Duration;
 ///
-/// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationEvent, RotationState, decide};
+/// use countersign::session::rotation::{
+///     Decision, Generation, Jti, Presented, RotationEvent, RotationState, decide,
+/// };
 ///
 /// // The row comes from a backup; the token is newer.
 /// let state = RotationState::new(Jti([1; 16]), 1_000);
-/// let token = Presented { generation: Generation(9), jti: Jti([9; 16]), parent: Some(Jti([8; 16])), issued_at: 9_000 };
+/// let token = Presented {
+///     generation: Generation(9),
+///     jti: Jti([9; 16]),
+///     parent: Some(Jti([8; 16])),
+///     issued_at: 9_000,
+/// };
 /// let decision = decide(&state, &token, 9_100, Duration::from_secs(30));
 /// assert!(matches!(decision, Decision::Mint { event: Some(RotationEvent::Rollback), .. }));
 /// ```
@@ -204,8 +269,9 @@ pub enum RotationEvent {
     Race {
         /// What it cost of [`RACE_CREDIT`]; 0 when this generation's had been paid already.
         price: u8,
-        /// It was paid, and an earlier one had not been earned back yet: the second in a row, or a later
-        /// one. Two tabs do that now and then; a thief who keeps in step does it all the time.
+        /// It was paid, and an earlier one had not been earned back yet: the second in a row, or a
+        /// later one. Two tabs do that now and then; a thief who keeps in step does it all the
+        /// time.
         is_repeated: bool,
         /// What is left of the credit.
         credit: u8,
@@ -220,7 +286,12 @@ pub enum RotationEvent {
 /// use countersign::session::rotation::{Generation, Jti, Presented};
 ///
 /// // The first refresh token of a session that began at 1 000.
-/// let first = Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
+/// let first = Presented {
+///     generation: Generation::FIRST,
+///     jti: Jti([1; 16]),
+///     parent: None,
+///     issued_at: 1_000,
+/// };
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Presented {
@@ -240,7 +311,10 @@ pub struct Presented {
 /// use countersign::session::rotation::{Jti, RACE_CREDIT, RotationState};
 ///
 /// let state = RotationState::new(Jti([1; 16]), 1_000);
-/// assert_eq!((state.current_since, state.race_credit, state.race_charged), (1_000, RACE_CREDIT, None));
+/// assert_eq!(
+///     (state.current_since, state.race_credit, state.race_charged),
+///     (1_000, RACE_CREDIT, None)
+/// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RotationState {
@@ -248,14 +322,15 @@ pub struct RotationState {
     pub generation: Generation,
     /// The current token: the newest that a client has presented.
     pub current_jti: Jti,
-    /// When it was minted, in whole seconds since 1970. No rule asks for it any more; nodes of the first
-    /// version do, which may run on the same database.
+    /// When it was minted, in whole seconds since 1970. No rule asks for it any more; nodes of the
+    /// first version do, which may run on the same database.
     pub current_iat: u64,
     /// When it was first presented, in whole seconds since 1970.
     pub current_since: u64,
     /// What races may still cost, 0 to [`RACE_CREDIT`].
     pub race_credit: u8,
-    /// The generation for which a race has been paid. Others of the same generation are free: a row of tabs is one race.
+    /// The generation for which a race has been paid. Others of the same generation are free: a row
+    /// of tabs is one race.
     pub race_charged: Option<Generation>,
     /// How far the lineage had come when the present bucket of half a window began.
     pub mark: Mark,
@@ -263,8 +338,8 @@ pub struct RotationState {
     pub earlier_mark: Mark,
 }
 
-/// How far the lineage had come a little earlier: a token of this generation or a newer one was moved
-/// past at this time or later.
+/// How far the lineage had come a little earlier: a token of this generation or a newer one was
+/// moved past at this time or later.
 ///
 /// ```
 /// use countersign::session::rotation::{Generation, Jti, Mark, RotationState};
@@ -287,7 +362,8 @@ impl Mark {
 }
 
 impl RotationState {
-    /// The state of a session that begins at `now` with `first` as its first refresh token, which counts as presented.
+    /// The state of a session that begins at `now` with `first` as its first refresh token, which
+    /// counts as presented.
     ///
     /// ```
     /// use countersign::session::rotation::{Generation, Jti, RotationState};
@@ -308,11 +384,11 @@ impl RotationState {
         }
     }
 
-    /// The marks of a row that has none, because a program of the first version wrote it: the current
-    /// token took over from the last few generations when it was first presented.
+    /// The marks of a row that has none, because a program of the first version wrote it: the
+    /// current token took over from the last few generations when it was first presented.
     ///
-    /// Which of them were moved past in its half minute, such a row does not say. It is read in favour
-    /// of the client, and for one refresh only: the next one sets a true mark.
+    /// Which of them were moved past in its half minute, such a row does not say. It is read in
+    /// favour of the client, and for one refresh only: the next one sets a true mark.
     ///
     /// ```
     /// use countersign::session::rotation::{Generation, Mark, RotationState};
@@ -321,13 +397,16 @@ impl RotationState {
     /// assert_eq!(mark, Mark { generation: Generation(7), since: 5_000 });
     /// ```
     pub const fn mark_of_old_row(generation: Generation, current_since: u64) -> Mark {
-        Mark { generation: Generation(generation.0.saturating_sub(OLD_ROW_GENERATIONS)), since: current_since }
+        Mark {
+            generation: Generation(generation.0.saturating_sub(OLD_ROW_GENERATIONS)),
+            since: current_since,
+        }
     }
 
     fn advanced_to(&self, token: &Presented, now: u64, window: Duration) -> Self {
         let begins_bucket = Duration::from_secs(now.saturating_sub(self.mark.since)) > window / 2;
-        // A mark in the future means that our clock went back. It would stand for as long as the clock
-        // was ahead; time that did not pass earns no credit.
+        // A mark in the future means that our clock went back. It would stand for as long as the
+        // clock was ahead; time that did not pass earns no credit.
         let clock_went_back = Duration::from_secs(self.mark.since.saturating_sub(now)) > window;
         let (mark, earlier_mark) = if begins_bucket || clock_went_back {
             (Mark { generation: self.generation, since: now }, self.mark)
@@ -347,10 +426,11 @@ impl RotationState {
         }
     }
 
-    /// Which case of rule 5 the token is. It counts from the *first* step past it: somebody who makes
-    /// many steps himself does not make the token look fresh.
+    /// Which case of rule 5 the token is. It counts from the *first* step past it: somebody who
+    /// makes many steps himself does not make the token look fresh.
     fn forgives(&self, token: &Presented, now: u64, window: Duration) -> Option<Rule> {
-        // A time that lies in the future means that our clock went back: then it tells nothing against the client.
+        // A time that lies in the future means that our clock went back: then it tells nothing
+        // against the client.
         let within = |from: u64, to: u64| Duration::from_secs(to.saturating_sub(from)) <= window;
         let in_this_bucket = token.generation >= self.mark.generation;
         let in_the_last = token.generation >= self.earlier_mark.generation;
@@ -359,26 +439,38 @@ impl RotationState {
             (false, true) => within(self.earlier_mark.since, now),
             (false, false) => false,
         };
-        // An answer was slow, and overwrote a newer cookie. It may have lain in the jar for hours since:
-        // only the times of minting and of taking over tell.
+        // An answer was slow, and overwrote a newer cookie. It may have lain in the jar for hours
+        // since: only the times of minting and of taking over tell.
         let is_late_answer = within(token.issued_at, self.current_since);
         if is_slow_request || is_late_answer {
             return Some(Rule::Race);
         }
-        let all_within_the_window = in_this_bucket || (in_the_last && within(self.earlier_mark.since, self.current_since));
+        let all_within_the_window =
+            in_this_bucket || (in_the_last && within(self.earlier_mark.since, self.current_since));
         all_within_the_window.then_some(Rule::Restart)
     }
 
-    /// Forgives, if it can be paid. The child descends from the current token, so that both parties of the race meet again.
+    /// Forgives, if it can be paid. The child descends from the current token, so that both parties
+    /// of the race meet again.
     fn forgiven(&self, rule: Rule) -> Option<Decision> {
         if self.race_charged == Some(self.generation) {
-            return Some(self.mint(rule, Some(RotationEvent::Race { price: 0, is_repeated: false, credit: self.race_credit })));
+            return Some(self.mint(
+                rule,
+                Some(RotationEvent::Race {
+                    price: 0,
+                    is_repeated: false,
+                    credit: self.race_credit,
+                }),
+            ));
         }
         let price = rule.price();
         let race_credit = self.race_credit.checked_sub(price)?;
         let is_repeated = self.race_credit < RACE_CREDIT;
         let charged = Self { race_credit, race_charged: Some(self.generation), ..*self };
-        Some(charged.mint_and_keep(rule, Some(RotationEvent::Race { price, is_repeated, credit: race_credit })))
+        Some(charged.mint_and_keep(
+            rule,
+            Some(RotationEvent::Race { price, is_repeated, credit: race_credit }),
+        ))
     }
 
     fn mint(&self, rule: Rule, event: Option<RotationEvent>) -> Decision {
@@ -413,7 +505,8 @@ impl Generation {
     }
 }
 
-/// A refresh token's id: 128 random bits, written as 22 characters of base64url. It names a token; without a signature it opens nothing.
+/// A refresh token's id: 128 random bits, written as 22 characters of base64url. It names a token;
+/// without a signature it opens nothing.
 ///
 /// ```
 /// use countersign::session::rotation::Jti;
@@ -498,7 +591,10 @@ mod tests {
     #[test]
     fn an_answer_lost_for_a_year_does_not_log_out() {
         let state = RotationState::new(jti(0), 0);
-        assert_eq!(decide(&state, &token(0, 0, None, 0), 31_536_000, WINDOW), state.mint(Rule::Repeated, None));
+        assert_eq!(
+            decide(&state, &token(0, 0, None, 0), 31_536_000, WINDOW),
+            state.mint(Rule::Repeated, None)
+        );
     }
 
     #[test]
@@ -514,27 +610,51 @@ mod tests {
             earlier_mark: mark(0, 100),
             ..state
         };
-        assert_eq!(decide(&state, &token(1, 1, Some(0), 200), 900, WINDOW), next.mint_and_keep(Rule::Successor, None));
+        assert_eq!(
+            decide(&state, &token(1, 1, Some(0), 200), 900, WINDOW),
+            next.mint_and_keep(Rule::Successor, None)
+        );
         let later = after(&next, &token(2, 2, Some(1), 900), 1_200);
-        assert_eq!((later.race_credit, later.mark, later.earlier_mark), (RACE_CREDIT, mark(1, 1_200), mark(0, 900)));
+        assert_eq!(
+            (later.race_credit, later.mark, later.earlier_mark),
+            (RACE_CREDIT, mark(1, 1_200), mark(0, 900))
+        );
         assert_eq!(later.child(), Child { parent: jti(2), generation: Generation(3) });
     }
 
     #[test]
     fn a_bucket_lasts_for_half_a_window_and_gives_one_credit_however_much_happens_in_it() {
         let begun = RotationState { race_credit: 10, ..at_second_generation() };
-        let busy = (3..=18)
-            .fold(begun, |state, number| after(&state, &token(number, number.into(), Some(number - 1), 600), 597 + u64::from(number)));
+        let busy = (3..=18).fold(begun, |state, number| {
+            after(
+                &state,
+                &token(number, number.into(), Some(number - 1), 600),
+                597 + u64::from(number),
+            )
+        });
         assert_eq!((busy.generation, busy.current_since), (Generation(18), 615));
-        assert_eq!((busy.race_credit, busy.mark, busy.earlier_mark), (10, begun.mark, begun.earlier_mark));
+        assert_eq!(
+            (busy.race_credit, busy.mark, busy.earlier_mark),
+            (10, begun.mark, begun.earlier_mark)
+        );
         let next = after(&busy, &token(19, 19, Some(18), 615), 616);
-        assert_eq!((next.race_credit, next.mark, next.earlier_mark), (11, mark(18, 616), begun.mark));
+        assert_eq!(
+            (next.race_credit, next.mark, next.earlier_mark),
+            (11, mark(18, 616), begun.mark)
+        );
     }
 
     #[test]
     fn half_of_an_odd_window_is_not_rounded() {
-        for (window, at, begins) in [(31, 615, false), (31, 616, true), (1, 600, false), (1, 601, true)] {
-            let decision = decide(&at_second_generation(), &token(3, 3, Some(2), 600), at, Duration::from_secs(window));
+        for (window, at, begins) in
+            [(31, 615, false), (31, 616, true), (1, 600, false), (1, 601, true)]
+        {
+            let decision = decide(
+                &at_second_generation(),
+                &token(3, 3, Some(2), 600),
+                at,
+                Duration::from_secs(window),
+            );
             assert!(
                 matches!(decision, Decision::Mint { state: Some(state), .. } if (state.mark.generation == Generation(2)) == begins),
                 "{window} {at}"
@@ -558,29 +678,55 @@ mod tests {
         let sibling = token(22, 2, Some(1), 300);
         let charged = RotationState { race_credit: 0, race_charged: Some(Generation(2)), ..state };
         let race = |price, is_repeated| Some(RotationEvent::Race { price, is_repeated, credit: 0 });
-        assert_eq!(decide(&state, &sibling, 620, WINDOW), charged.mint_and_keep(Rule::Race, race(5, true)));
-        assert_eq!(decide(&charged, &sibling, 625, WINDOW), charged.mint(Rule::Race, race(0, false)));
-        assert_eq!(decide(&charged, &sibling, 9_000, WINDOW), charged.mint(Rule::Restart, race(0, false)), "whatever it was paid for");
-        assert_eq!(decide(&RotationState { race_credit: 4, ..state }, &sibling, 620, WINDOW), Decision::Reused);
+        assert_eq!(
+            decide(&state, &sibling, 620, WINDOW),
+            charged.mint_and_keep(Rule::Race, race(5, true))
+        );
+        assert_eq!(
+            decide(&charged, &sibling, 625, WINDOW),
+            charged.mint(Rule::Race, race(0, false))
+        );
+        assert_eq!(
+            decide(&charged, &sibling, 9_000, WINDOW),
+            charged.mint(Rule::Restart, race(0, false)),
+            "whatever it was paid for"
+        );
+        assert_eq!(
+            decide(&RotationState { race_credit: 4, ..state }, &sibling, 620, WINDOW),
+            Decision::Reused
+        );
         let dear = RotationState { race_credit: 12, ..state };
-        assert_eq!(decide(&dear, &sibling, 9_000, WINDOW), charged.mint_and_keep(Rule::Restart, race(12, true)));
-        assert_eq!(decide(&RotationState { race_credit: 11, ..state }, &sibling, 9_000, WINDOW), Decision::Reused);
+        assert_eq!(
+            decide(&dear, &sibling, 9_000, WINDOW),
+            charged.mint_and_keep(Rule::Restart, race(12, true))
+        );
+        assert_eq!(
+            decide(&RotationState { race_credit: 11, ..state }, &sibling, 9_000, WINDOW),
+            Decision::Reused
+        );
     }
 
     #[test]
     fn the_second_race_is_a_repeated_one_until_the_first_is_earned_back() {
         let state = at_second_generation();
-        let event = |state: &RotationState| match decide(state, &token(22, 2, Some(1), 300), 620, WINDOW) {
-            Decision::Mint { event: Some(RotationEvent::Race { is_repeated, .. }), .. } => is_repeated,
-            other => panic!("{other:?}"),
-        };
+        let event =
+            |state: &RotationState| match decide(state, &token(22, 2, Some(1), 300), 620, WINDOW) {
+                Decision::Mint { event: Some(RotationEvent::Race { is_repeated, .. }), .. } => {
+                    is_repeated
+                }
+                other => panic!("{other:?}"),
+            };
         assert!(!event(&state));
         assert!(event(&RotationState { race_credit: RACE_CREDIT - 1, ..state }));
     }
 
     #[test]
     fn a_request_may_be_as_late_as_the_window_after_the_first_step_past_its_token() {
-        let state = RotationState { mark: mark(1, 600), earlier_mark: mark(0, 580), ..at_second_generation() };
+        let state = RotationState {
+            mark: mark(1, 600),
+            earlier_mark: mark(0, 580),
+            ..at_second_generation()
+        };
         let rule = |number, generation, now| rule(&state, &token(number, generation, None, 0), now);
         assert_eq!(rule(22, 2, 630), Some(Rule::Race));
         assert_eq!(rule(1, 1, 630), Some(Rule::Race));
@@ -591,7 +737,11 @@ mod tests {
 
     #[test]
     fn an_answer_may_be_as_late_as_the_window_however_long_it_lies_in_the_jar() {
-        let state = RotationState { mark: mark(2, 500), earlier_mark: mark(2, 400), ..at_second_generation() };
+        let state = RotationState {
+            mark: mark(2, 500),
+            earlier_mark: mark(2, 400),
+            ..at_second_generation()
+        };
         let rule = |issued_at| rule(&state, &token(22, 1, Some(0), issued_at), 1_000_000);
         assert_eq!(rule(570), Some(Rule::Race));
         assert_eq!(rule(569), None);
@@ -600,8 +750,13 @@ mod tests {
 
     #[test]
     fn a_browser_that_died_is_forgiven_when_all_that_moved_past_it_did_so_within_the_window() {
-        let state = |earlier| RotationState { mark: mark(1, 600), earlier_mark: mark(0, earlier), ..at_second_generation() };
-        let rule = |earlier, generation| rule(&state(earlier), &token(9, generation, None, 0), 1_000_000);
+        let state = |earlier| RotationState {
+            mark: mark(1, 600),
+            earlier_mark: mark(0, earlier),
+            ..at_second_generation()
+        };
+        let rule =
+            |earlier, generation| rule(&state(earlier), &token(9, generation, None, 0), 1_000_000);
         assert_eq!(rule(570, 0), Some(Rule::Restart));
         assert_eq!(rule(569, 0), None);
         assert_eq!(rule(569, 1), Some(Rule::Restart));
@@ -612,7 +767,11 @@ mod tests {
         let stolen = at_second_generation();
         let hers = token(33, 3, Some(2), 600);
         let his = (3..=17).fold(stolen, |state, number| {
-            after(&state, &token(number, number.into(), Some(number - 1), 600), 300 + 20 * u64::from(number) + 300)
+            after(
+                &state,
+                &token(number, number.into(), Some(number - 1), 600),
+                300 + 20 * u64::from(number) + 300,
+            )
         });
         assert_eq!(his.race_credit, RACE_CREDIT);
         assert_eq!(his.current_since, 940);
@@ -626,20 +785,41 @@ mod tests {
         assert_eq!(rule(&state, &token(3, 3, Some(2), 0), 0), Some(Rule::Successor));
         let future = RotationState { race_credit: 7, mark: mark(1, 1_000_000), ..state };
         let back = after(&future, &token(3, 3, Some(2), 700), 700);
-        assert_eq!((back.race_credit, back.mark, back.earlier_mark), (7, mark(2, 700), mark(1, 1_000_000)));
+        assert_eq!(
+            (back.race_credit, back.mark, back.earlier_mark),
+            (7, mark(2, 700), mark(1, 1_000_000))
+        );
         let again = after(&back, &token(4, 4, Some(3), 700), 1_000);
-        assert_eq!((again.race_credit, again.mark, again.earlier_mark), (8, mark(3, 1_000), mark(2, 700)));
+        assert_eq!(
+            (again.race_credit, again.mark, again.earlier_mark),
+            (8, mark(3, 1_000), mark(2, 700))
+        );
         let hardly = RotationState { race_credit: 7, mark: mark(1, 730), ..state };
-        assert_eq!(after(&hardly, &token(3, 3, Some(2), 700), 700).mark, mark(1, 730), "two clocks differ by seconds");
+        assert_eq!(
+            after(&hardly, &token(3, 3, Some(2), 700), 700).mark,
+            mark(1, 730),
+            "two clocks differ by seconds"
+        );
     }
 
     #[test]
     fn the_ends_of_the_numbers_overflow_nothing() {
         let end = Generation(u64::MAX);
-        let state = RotationState { generation: end, current_iat: u64::MAX, current_since: u64::MAX, ..RotationState::new(jti(0), 0) };
-        for token in [token(0, u64::MAX, None, 0), token(1, u64::MAX, Some(0), u64::MAX), token(2, 0, Some(5), 0)] {
+        let state = RotationState {
+            generation: end,
+            current_iat: u64::MAX,
+            current_since: u64::MAX,
+            ..RotationState::new(jti(0), 0)
+        };
+        for token in [
+            token(0, u64::MAX, None, 0),
+            token(1, u64::MAX, Some(0), u64::MAX),
+            token(2, 0, Some(5), 0),
+        ] {
             for now in [0, u64::MAX] {
-                assert!(matches!(decide(&state, &token, now, Duration::MAX), Decision::Mint { child, .. } if child.generation == end));
+                assert!(
+                    matches!(decide(&state, &token, now, Duration::MAX), Decision::Mint { child, .. } if child.generation == end)
+                );
             }
         }
     }
@@ -657,7 +837,10 @@ mod tests {
             assert_eq!(bad.parse::<Jti>(), Err(InvalidJti), "{bad:?}");
         }
         assert_eq!(serde_json::to_string(&Jti([0; 16])).unwrap(), "\"AAAAAAAAAAAAAAAAAAAAAA\"");
-        assert_eq!(serde_json::from_str::<Jti>("\"AAAAAAAAAAAAAAAAAAAAAA\"").unwrap(), Jti([0; 16]));
+        assert_eq!(
+            serde_json::from_str::<Jti>("\"AAAAAAAAAAAAAAAAAAAAAA\"").unwrap(),
+            Jti([0; 16])
+        );
         assert!(serde_json::from_str::<Jti>("\"AAAA\"").is_err());
     }
 
@@ -693,7 +876,12 @@ mod tests {
     }
 
     fn token(number: u8, generation: u64, parent: Option<u8>, issued_at: u64) -> Presented {
-        Presented { generation: Generation(generation), jti: jti(number), parent: parent.map(jti), issued_at }
+        Presented {
+            generation: Generation(generation),
+            jti: jti(number),
+            parent: parent.map(jti),
+            issued_at,
+        }
     }
 
     fn jti(number: u8) -> Jti {

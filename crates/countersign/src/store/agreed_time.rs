@@ -1,4 +1,5 @@
-//! The time as a store has come to know it: what it takes, beside a machine's clock, to forget anything.
+//! The time as a store has come to know it: what it takes, beside a machine's clock, to forget
+//! anything.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ pub(super) struct Agreed {
 }
 
 impl Agreed {
-    /// A store that was told `known` last, or never, is told `now`: it follows by one `step` at most, whichever way.
+    /// A store that was told `known` last, or never, is told `now`: it follows by one `step` at
+    /// most, whichever way.
     pub(super) fn on(known: Option<Timestamp>, now: Timestamp, step: Duration) -> Self {
         let Some(known) = known else { return Self { time: now, is_worth_writing: true } };
         let earliest = known.saturating_sub(step).unwrap_or(Timestamp::MIN);
@@ -37,10 +39,25 @@ mod tests {
         let noon: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
         let agreed = |now| Agreed::on(Some(noon), now, STEP);
         assert_eq!(Agreed::on(None, noon, STEP), Agreed { time: noon, is_worth_writing: true });
-        assert_eq!(agreed(noon + 30.seconds()), Agreed { time: noon + 30.seconds(), is_worth_writing: false });
-        assert_eq!(agreed(noon + 200.seconds()), Agreed { time: noon + 200.seconds(), is_worth_writing: true });
-        assert_eq!(agreed(noon + 1_500.hours()), Agreed { time: noon + 300.seconds(), is_worth_writing: true });
-        assert_eq!(agreed(noon - 1_500.hours()), Agreed { time: noon - 300.seconds(), is_worth_writing: true });
-        assert_eq!(Agreed::on(Some(noon), noon + 9.hours(), Duration::ZERO), Agreed { time: noon, is_worth_writing: false });
+        assert_eq!(
+            agreed(noon + 30.seconds()),
+            Agreed { time: noon + 30.seconds(), is_worth_writing: false }
+        );
+        assert_eq!(
+            agreed(noon + 200.seconds()),
+            Agreed { time: noon + 200.seconds(), is_worth_writing: true }
+        );
+        assert_eq!(
+            agreed(noon + 1_500.hours()),
+            Agreed { time: noon + 300.seconds(), is_worth_writing: true }
+        );
+        assert_eq!(
+            agreed(noon - 1_500.hours()),
+            Agreed { time: noon - 300.seconds(), is_worth_writing: true }
+        );
+        assert_eq!(
+            Agreed::on(Some(noon), noon + 9.hours(), Duration::ZERO),
+            Agreed { time: noon, is_worth_writing: false }
+        );
     }
 }

@@ -32,13 +32,13 @@ use crate::session::{NewSession, SessionId};
 pub struct Begin {
     /// The session.
     pub session: NewSession,
-    /// The encoded password that was checked: the session begins only while it is the user's and the
-    /// user is active. `None` asks nothing of the store's row, where users live elsewhere.
+    /// The encoded password that was checked: the session begins only while it is the user's and
+    /// the user is active. `None` asks nothing of the store's row, where users live elsewhere.
     pub checked: Option<EncodedPassword>,
     /// The session that the same browser had until now: it ends with the reason `replaced`.
     pub replaces: Option<SessionId>,
-    /// How many live sessions the user may have, this one included: of those that are more the oldest
-    /// end, at most 256 at once, with the reason `session_limit`. 0 for no limit.
+    /// How many live sessions the user may have, this one included: of those that are more the
+    /// oldest end, at most 256 at once, with the reason `session_limit`. 0 for no limit.
     pub at_most: u32,
 }
 

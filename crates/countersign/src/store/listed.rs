@@ -41,7 +41,11 @@ impl SessionPage {
     pub(crate) fn of(mut rows: Vec<Session>, limit: u32, now: Timestamp) -> Self {
         let is_last = rows.len() <= limit as usize;
         rows.truncate(limit as usize);
-        let next = if is_last { None } else { rows.last().map(|last| SessionPlace { began: last.created_at, id: last.id }) };
+        let next = if is_last {
+            None
+        } else {
+            rows.last().map(|last| SessionPlace { began: last.created_at, id: last.id })
+        };
         rows.retain(|session| session.expires_at > now);
         Self { sessions: rows, next }
     }
@@ -66,7 +70,9 @@ pub struct SessionPlace {
 impl SessionPlace {
     /// The place as both databases sort it; where none is given, before everything.
     pub(crate) fn bounds(place: Option<Self>) -> (i64, i64) {
-        place.map_or((i64::MAX, i64::MAX), |place| (place.began.as_microsecond(), place.id.get().cast_signed()))
+        place.map_or((i64::MAX, i64::MAX), |place| {
+            (place.began.as_microsecond(), place.id.get().cast_signed())
+        })
     }
 }
 
@@ -81,7 +87,11 @@ impl FromStr for SessionPlace {
 
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         let (began, id) = text.rsplit_once('-').ok_or(NoPlace)?;
-        let began = began.parse().ok().and_then(|micros| Timestamp::from_microsecond(micros).ok()).ok_or(NoPlace)?;
+        let began = began
+            .parse()
+            .ok()
+            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
+            .ok_or(NoPlace)?;
         Ok(Self { began, id: id.parse().map_err(|_| NoPlace)? })
     }
 }

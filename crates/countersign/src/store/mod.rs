@@ -1,6 +1,7 @@
 //! The store: what the domain asks of a database, in the domain's own words.
 //!
-//! Every operation is one statement or one transaction, and durable when it returns. No query builder leaks upward.
+//! Every operation is one statement or one transaction, and durable when it returns. No query
+//! builder leaks upward.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -67,8 +68,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The user with this id.
     async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
-    /// The user whom `login` names: the user name to the letter, else the only one that equals it after NFKC and case folding, else the only
-    /// active user with that e-mail address, after [`fold_address`](crate::user::fold_address). A name shared by several finds nobody.
+    /// The user whom `login` names: the user name to the letter, else the only one that equals it
+    /// after NFKC and case folding, else the only active user with that e-mail address, after
+    /// [`fold_address`](crate::user::fold_address). A name shared by several finds nobody.
     async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError>;
 
     /// The encoded password of a user.
@@ -77,17 +79,23 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Makes a user.
     ///
     /// # Errors
-    /// [`StoreError::UsernameTaken`] when another user has the name after case folding, or as e-mail address; [`StoreError::EmailTaken`] when the address is another user's name,
-    /// or that of another active user.
+    /// [`StoreError::UsernameTaken`] when another user has the name after case folding, or as
+    /// e-mail address; [`StoreError::EmailTaken`] when the address is another user's name, or that
+    /// of another active user.
     async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError>;
 
     /// Changes a user's own fields; `None` when the user is gone.
     ///
     /// # Errors
     /// As for [`create_user`](Self::create_user).
-    async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError>;
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<Option<User>, StoreError>;
 
-    /// Sets a user's own new password in the place of `old`, which was checked, while the `session` that asks lives. Ends the user's other sessions.
+    /// Sets a user's own new password in the place of `old`, which was checked, while the `session`
+    /// that asks lives. Ends the user's other sessions.
     async fn change_password(
         &self,
         id: UserId,
@@ -97,21 +105,39 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<PasswordChange, StoreError>;
 
-    /// Sets a password in the place of any, as an operator does, and ends all of the user's sessions. `false` when the user is gone.
-    async fn reset_password(&self, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError>;
+    /// Sets a password in the place of any, as an operator does, and ends all of the user's
+    /// sessions. `false` when the user is gone.
+    async fn reset_password(
+        &self,
+        id: UserId,
+        new: &EncodedPassword,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
-    /// Replaces an outdated encoding of the same password. Ends nothing. `false`, and nothing is done, when the password is not `old` any more.
-    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
+    /// Replaces an outdated encoding of the same password. Ends nothing. `false`, and nothing is
+    /// done, when the password is not `old` any more.
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError>;
 
     /// Every permission as `app.codename`, sorted; the first 10,000.
     async fn permission_names(&self) -> Result<Vec<String>, StoreError>;
 
-    /// The kinds of hash that are live, each once: the part before the salt (scrypt's block size and parallelism too) of encoded passwords that belong to active users and
-    /// that a password can match.
+    /// The kinds of hash that are live, each once: the part before the salt (scrypt's block size
+    /// and parallelism too) of encoded passwords that belong to active users and that a password
+    /// can match.
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
 
     /// Activates a user, or deactivates her and ends her sessions. `false` when the user is gone.
-    async fn set_active(&self, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError>;
+    async fn set_active(
+        &self,
+        id: UserId,
+        active: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Deletes a user and ends her sessions. `false` when there was none.
     async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError>;
@@ -121,22 +147,26 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // Sessions
 
-    /// Begins a session on the user's row as it was checked, and notes the login there, as one atomic step. Whoever changes the row, and ends the user's sessions, comes
-    /// before it, and then nothing begins, or after it, and then it is ended.
+    /// Begins a session on the user's row as it was checked, and notes the login there, as one
+    /// atomic step. Whoever changes the row, and ends the user's sessions, comes before it, and
+    /// then nothing begins, or after it, and then it is ended.
     async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError>;
 
-    /// Begins a session whatever the user's row says: for an import. `false`, and nothing is done, when another session has the id.
+    /// Begins a session whatever the user's row says: for an import. `false`, and nothing is done,
+    /// when another session has the id.
     async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
         Ok(self.begin_session(Begin::unchecked(new)).await? != Begun::IdTaken)
     }
 
-    /// Applies [`decide`](crate::session::rotation::decide) to the session's row, and the decision to the row, as one atomic step.
+    /// Applies [`decide`](crate::session::rotation::decide) to the session's row, and the decision
+    /// to the row, as one atomic step.
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError>;
 
     /// The session, live or ended.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// A page of the user's live sessions, the last begun first: at most `limit`, behind the place `from`.
+    /// A page of the user's live sessions, the last begun first: at most `limit`, behind the place
+    /// `from`.
     async fn user_sessions_page(
         &self,
         user: UserId,
@@ -146,7 +176,11 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     ) -> Result<SessionPage, StoreError>;
 
     /// The user's live sessions, the last begun first; the first thousand of them.
-    async fn user_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+    async fn user_sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
         Ok(self.user_sessions_page(user, None, 1_000, now).await?.sessions)
     }
 
@@ -154,8 +188,13 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError>;
 
     /// Ends a session; `owner` must own it where given. `false` when there is no such live session.
-    async fn revoke_session(&self, id: SessionId, owner: Option<UserId>, reason: RevokedReason, now: Timestamp)
-    -> Result<bool, StoreError>;
+    async fn revoke_session(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Ends the user's sessions, all but `keep`; how many there were.
     async fn revoke_user_sessions(
@@ -166,15 +205,21 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// Ends every session that began at or before `began`; how many there were. For a restored backup.
-    async fn revoke_sessions_begun_by(&self, began: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+    /// Ends every session that began at or before `began`; how many there were. For a restored
+    /// backup.
+    async fn revoke_sessions_begun_by(
+        &self,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
 
     // Signing keys
 
     /// Every signing key, retired ones too, the oldest first.
     async fn keys(&self) -> Result<Vec<SealedKey>, StoreError>;
 
-    /// Adds a key. The ones before it retire at `retire_others`; a key that retires earlier keeps its time.
+    /// Adds a key. The ones before it retire at `retire_others`; a key that retires earlier keeps
+    /// its time.
     async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError>;
 
     /// Ends a key at `at`. `false` when there is no such key.
@@ -182,21 +227,25 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // The feed
 
-    /// Some `limit` changes after a cursor, up to twice as many, and how far they reach. Each comes once, but for changes of a store that went back to an earlier state.
+    /// Some `limit` changes after a cursor, up to twice as many, and how far they reach. Each comes
+    /// once, but for changes of a store that went back to an earlier state.
     async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError>;
 
-    /// The cursor before the first change at or after `since`, where a process that starts now begins to read. `None` where more than `limit` changes have happened since.
-    /// Takes no longer the more there are.
+    /// The cursor before the first change at or after `since`, where a process that starts now
+    /// begins to read. `None` where more than `limit` changes have happened since. Takes no longer
+    /// the more there are.
     async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError>;
 
     /// The cursor after everything that has changed by now.
     async fn cursor_now(&self) -> Result<Cursor, StoreError>;
 
-    /// Tells every process that a user's row changed, where users live in a database of the app's own. Changes of the store's own users tell themselves.
+    /// Tells every process that a user's row changed, where users live in a database of the app's
+    /// own. Changes of the store's own users tell themselves.
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Waits until something may have changed in the store, or for as long as one may wait before looking anyway: a tenth of a second, unless the store hears of changes
-    /// by itself. Whether it did.
+    /// Waits until something may have changed in the store, or for as long as one may wait before
+    /// looking anyway: a tenth of a second, unless the store hears of changes by itself. Whether it
+    /// did.
     async fn await_changes(&self) -> bool {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         false
@@ -204,34 +253,53 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     // Attempts to log in
 
-    /// Where failed logins are counted for all nodes; `None` where one process uses the store, which then counts for itself.
+    /// Where failed logins are counted for all nodes; `None` where one process uses the store,
+    /// which then counts for itself.
     fn shared_attempts(&self) -> Option<&dyn SharedAttempts> {
         None
     }
 
     // Keeping house
 
-    /// Forgets changes before `changes`, sessions that ended or expired before `sessions`, and counts of
-    /// hours that lie 335 days before that; at most `limit` rows of each. How many went.
-    async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Forgets changes before `changes`, sessions that ended or expired before `sessions`, and
+    /// counts of hours that lie 335 days before that; at most `limit` rows of each. How many went.
+    async fn prune(
+        &self,
+        changes: Timestamp,
+        sessions: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
 
-    /// Tells the store what time a clock shows, and learns what the store holds for it: its idea of the time follows by one `step` at most. Whoever goes by the earlier of
-    /// the two forgets nothing too soon when one of them is wrong.
-    async fn agree_on_time(&self, now: Timestamp, step: std::time::Duration) -> Result<Timestamp, StoreError>;
+    /// Tells the store what time a clock shows, and learns what the store holds for it: its idea of
+    /// the time follows by one `step` at most. Whoever goes by the earlier of the two forgets
+    /// nothing too soon when one of them is wrong.
+    async fn agree_on_time(
+        &self,
+        now: Timestamp,
+        step: std::time::Duration,
+    ) -> Result<Timestamp, StoreError>;
 
-    /// Corrects what a wrong clock dated after `latest`: it happened at `now`. A session that began in another year lives for as long as others; at most `limit` rows of each
-    /// table. How many were corrected.
-    async fn correct_times(&self, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Corrects what a wrong clock dated after `latest`: it happened at `now`. A session that began
+    /// in another year lives for as long as others; at most `limit` rows of each table. How many
+    /// were corrected.
+    async fn correct_times(
+        &self,
+        latest: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
 
-    /// Whether the store answers and can be written: writes something small, as durably as everything else.
+    /// Whether the store answers and can be written: writes something small, as durably as
+    /// everything else.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Brings everything into the database's own file, where some of it lies beside it: the last thing to ask of a store
-    /// before the process ends. What is asked of it afterwards is done all the same.
+    /// Brings everything into the database's own file, where some of it lies beside it: the last
+    /// thing to ask of a store before the process ends. What is asked of it afterwards is done all
+    /// the same.
     async fn close(&self) {}
 
-    /// What keeps the store from its work, as far as it knows without trying: the disk was full when last it wrote, or
-    /// the database's files are gone.
+    /// What keeps the store from its work, as far as it knows without trying: the disk was full
+    /// when last it wrote, or the database's files are gone.
     fn trouble(&self) -> Option<StoreError> {
         None
     }
@@ -241,13 +309,17 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) const KIND_ROWS: u32 = 50;
 
-/// Failed logins by account, or by known device, counted for all nodes by the rules of [`LoginThrottle`](crate::throttle::LoginThrottle).
+/// Failed logins by account, or by known device, counted for all nodes by the rules of
+/// [`LoginThrottle`](crate::throttle::LoginThrottle).
 ///
 /// ```
 /// use countersign::store::{SharedAttempts, StoreError};
 /// use countersign::throttle::shared::{Count, CountAttempt};
 ///
-/// async fn may_begin(attempts: &dyn SharedAttempts, attempt: &CountAttempt) -> Result<bool, StoreError> {
+/// async fn may_begin(
+///     attempts: &dyn SharedAttempts,
+///     attempt: &CountAttempt,
+/// ) -> Result<bool, StoreError> {
 ///     match attempts.count_attempt(attempt).await? {
 ///         Count::Counted(counted) => {
 ///             attempts.uncount_attempt(&counted).await?; // it was no guess
@@ -282,7 +354,12 @@ pub trait SharedAttempts: Send + Sync {
 /// # let now = world::midnight();
 /// let rotate = Rotate {
 ///     session: SessionId::new(7).unwrap(),
-///     token: Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 },
+///     token: Presented {
+///         generation: Generation::FIRST,
+///         jti: Jti([1; 16]),
+///         parent: None,
+///         issued_at: 1_000,
+///     },
 ///     transport: Transport::Body,
 ///     now,
 ///     window: std::time::Duration::from_secs(30),
@@ -354,7 +431,8 @@ pub enum Rotation {
     WrongTransport,
 }
 
-/// A place in the feed: numbers that mean something to the store that gave them. The default is the beginning.
+/// A place in the feed: numbers that mean something to the store that gave them. The default is the
+/// beginning.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -392,8 +470,9 @@ pub struct Changes {
     pub cursor: Cursor,
     /// Whether there is more to read now.
     pub more: bool,
-    /// Whether the store may have gone back to an earlier state since the cursor was given: it was restored, restarted, or a standby is in its place. Then the page is the
-    /// first of all that is kept, and what was read of users and keys may not be so any more.
+    /// Whether the store may have gone back to an earlier state since the cursor was given: it was
+    /// restored, restarted, or a standby is in its place. Then the page is the first of all that is
+    /// kept, and what was read of users and keys may not be so any more.
     pub went_back: bool,
 }
 
@@ -443,7 +522,8 @@ pub enum What {
 }
 
 impl StoreError {
-    /// The database of an app's own [`Users`](crate::user::Users) failed. The text is for the log, not for clients.
+    /// The database of an app's own [`Users`](crate::user::Users) failed. The text is for the log,
+    /// not for clients.
     ///
     /// ```
     /// use countersign::store::StoreError;
@@ -496,10 +576,12 @@ pub enum StoreError {
     /// The store cannot take more work now. Try again soon; nothing was done.
     #[error("the store is busy")]
     Busy,
-    /// The store failed: the disk is full, the file is gone, the connection is cut. Nothing was done.
+    /// The store failed: the disk is full, the file is gone, the connection is cut. Nothing was
+    /// done.
     #[error("the store failed: {0}")]
     Failed(String),
-    /// The store gave no answer to something that was under way: it may have been done, or not. To do it again is safe.
+    /// The store gave no answer to something that was under way: it may have been done, or not. To
+    /// do it again is safe.
     #[error("whether it was done is not known: {0}")]
     Unknown(String),
 }

@@ -9,18 +9,26 @@ use super::{RetryAfter, SECOND, ThrottleSettings, micros, span};
 use crate::device::DeviceId;
 use crate::user::UserId;
 
-/// Counts failed logins, by account and by address, and says when to wait. Wrong old passwords at a password change go through the same counts.
+/// Counts failed logins, by account and by address, and says when to wait. Wrong old passwords at a
+/// password change go through the same counts.
 ///
-/// An attempt is counted when it **begins**, before the password is hashed, so that parallel guesses do not slip through. A right password takes its count back.
+/// An attempt is counted when it **begins**, before the password is hashed, so that parallel
+/// guesses do not slip through. A right password takes its count back.
 ///
-/// - **Account**: the first failures are free (5 by default); after that the next attempt has to wait 1 s, 2 s, 4 s and so on up to the longest delay. One failure is
-///   forgiven for each longest delay (15 minutes) that passes without an attempt, which is no faster than guessing on at the pace of the delays. What is counted is the text
-///   that was typed, so a user's name and their address are counted apart, as two texts are that name nobody: throttling tells neither who exists nor which name and
-///   which address are one user's. A name that nobody has is in a table of its own, so that invented names push out nobody's count.
-/// - **Known device** (OWASP, "device cookies"): a login from a device that has logged in to this very account before is counted apart from strangers' guesses: by account *and*
-///   device, by all known devices of the account together (four times as many are free), and by address among known devices. What strangers do to the account, or from the
-///   same address, does not lock the owner out. Their own failures can.
-/// - **Address**: failures of all accounts together (100 in 10 minutes by default), evenly given back; those of known devices by themselves.
+/// - **Account**: the first failures are free (5 by default); after that the next attempt has to
+///   wait 1 s, 2 s, 4 s and so on up to the longest delay. One failure is forgiven for each longest
+///   delay (15 minutes) that passes without an attempt, which is no faster than guessing on at the
+///   pace of the delays. What is counted is the text that was typed, so a user's name and their
+///   address are counted apart, as two texts are that name nobody: throttling tells neither who
+///   exists nor which name and which address are one user's. A name that nobody has is in a table
+///   of its own, so that invented names push out nobody's count.
+/// - **Known device** (OWASP, "device cookies"): a login from a device that has logged in to this
+///   very account before is counted apart from strangers' guesses: by account *and* device, by all
+///   known devices of the account together (four times as many are free), and by address among
+///   known devices. What strangers do to the account, or from the same address, does not lock the
+///   owner out. Their own failures can.
+/// - **Address**: failures of all accounts together (100 in 10 minutes by default), evenly given
+///   back; those of known devices by themselves.
 ///
 /// An attempt that is refused is not counted: hammering at a closed door does not keep it closed.
 ///
@@ -69,10 +77,12 @@ impl LoginThrottle {
         }
     }
 
-    /// Counts an attempt, before the password is looked at. Afterwards say [`succeeded`](Self::succeeded) or [`cancelled`](Self::cancelled), or drop the attempt: then
+    /// Counts an attempt, before the password is looked at. Afterwards say
+    /// [`succeeded`](Self::succeeded) or [`cancelled`](Self::cancelled), or drop the attempt: then
     /// it was a failure, and the count stands.
     ///
-    /// `device` is one that the caller has verified to belong to this very account. `address` is the client's, behind trusted proxies.
+    /// `device` is one that the caller has verified to belong to this very account. `address` is
+    /// the client's, behind trusted proxies.
     ///
     /// # Errors
     /// When the account, the device or the address has to wait; then nothing is counted.
@@ -80,21 +90,39 @@ impl LoginThrottle {
     /// ```
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 1, ..ThrottleSettings::default() });
-    /// let (nobody, address, now) = (AccountKey::Unknown("nobody"), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// let throttle = LoginThrottle::new(ThrottleSettings {
+    ///     account_attempts: 1,
+    ///     ..ThrottleSettings::default()
+    /// });
+    /// let (nobody, address, now) = (
+    ///     AccountKey::Unknown("nobody"),
+    ///     "192.0.2.1".parse().unwrap(),
+    ///     "2026-01-01T00:00:00Z".parse().unwrap(),
+    /// );
     /// drop(throttle.begin(nobody, None, address, now).unwrap()); // a wrong password
     /// assert_eq!(throttle.begin(nobody, None, address, now).unwrap_err().seconds(), 1);
     /// ```
-    pub fn begin(&self, account: AccountKey<'_>, device: Option<DeviceId>, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
+    pub fn begin(
+        &self,
+        account: AccountKey<'_>,
+        device: Option<DeviceId>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Attempt, RetryAfter> {
         let known = account.user().filter(|_| device.is_some());
         let mut attempt = self.begin_of_address(known.is_some(), address, now)?;
         let Some(delays) = self.delays else { return Ok(attempt) };
-        let counted = self.count(self.place(account, device), delays, attempt.now).and_then(|counted| {
-            attempt.counted = Some(counted);
-            let Some(user) = known else { return Ok(()) };
-            attempt.of_all_devices = Some(self.count(self.place_of_devices(user), delays.of_all_devices(), attempt.now)?);
-            Ok(())
-        });
+        let counted =
+            self.count(self.place(account, device), delays, attempt.now).and_then(|counted| {
+                attempt.counted = Some(counted);
+                let Some(user) = known else { return Ok(()) };
+                attempt.of_all_devices = Some(self.count(
+                    self.place_of_devices(user),
+                    delays.of_all_devices(),
+                    attempt.now,
+                )?);
+                Ok(())
+            });
         match counted {
             Ok(()) => Ok(attempt),
             Err(wait) => {
@@ -104,14 +132,22 @@ impl LoginThrottle {
         }
     }
 
-    /// The password was right: the account, or the known device, begins anew. The address, and the account's known devices together, get their attempt back.
+    /// The password was right: the account, or the known device, begins anew. The address, and the
+    /// account's known devices together, get their attempt back.
     ///
     /// ```
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     /// use countersign::user::UserId;
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 1, ..ThrottleSettings::default() });
-    /// let (ada, address, now) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// let throttle = LoginThrottle::new(ThrottleSettings {
+    ///     account_attempts: 1,
+    ///     ..ThrottleSettings::default()
+    /// });
+    /// let (ada, address, now) = (
+    ///     AccountKey::User(UserId::new(1)),
+    ///     "192.0.2.1".parse().unwrap(),
+    ///     "2026-01-01T00:00:00Z".parse().unwrap(),
+    /// );
     /// for _right_password in 0..10 {
     ///     throttle.succeeded(throttle.begin(ada, None, address, now).unwrap());
     /// }
@@ -126,14 +162,22 @@ impl LoginThrottle {
         self.refund_address(address, now);
     }
 
-    /// The password was never checked, because the hashing queue was full or the store was down: it was no guess, and everything is as before.
+    /// The password was never checked, because the hashing queue was full or the store was down: it
+    /// was no guess, and everything is as before.
     ///
     /// ```
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     /// use countersign::user::UserId;
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 1, ..ThrottleSettings::default() });
-    /// let (ada, address, now) = (AccountKey::User(UserId::new(1)), "192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// let throttle = LoginThrottle::new(ThrottleSettings {
+    ///     account_attempts: 1,
+    ///     ..ThrottleSettings::default()
+    /// });
+    /// let (ada, address, now) = (
+    ///     AccountKey::User(UserId::new(1)),
+    ///     "192.0.2.1".parse().unwrap(),
+    ///     "2026-01-01T00:00:00Z".parse().unwrap(),
+    /// );
     /// for _full_queue in 0..10 {
     ///     throttle.cancelled(throttle.begin(ada, None, address, now).unwrap());
     /// }
@@ -146,7 +190,8 @@ impl LoginThrottle {
         self.refund_address(address, now);
     }
 
-    /// As [`begin`](Self::begin), but only by address: the account, or the known device, is counted elsewhere, by [`delays`](Self::delays).
+    /// As [`begin`](Self::begin), but only by address: the account, or the known device, is counted
+    /// elsewhere, by [`delays`](Self::delays).
     ///
     /// # Errors
     /// When the address has to wait; then nothing is counted.
@@ -154,15 +199,26 @@ impl LoginThrottle {
     /// ```
     /// use countersign::throttle::{LoginThrottle, ThrottleSettings};
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 1, ..ThrottleSettings::default() });
-    /// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// let throttle = LoginThrottle::new(ThrottleSettings {
+    ///     address_attempts: 1,
+    ///     ..ThrottleSettings::default()
+    /// });
+    /// let (address, now) =
+    ///     ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
     /// drop(throttle.begin_of_address(false, address, now).unwrap()); // a wrong password
     /// assert!(throttle.begin_of_address(false, address, now).is_err());
     /// assert!(throttle.begin_of_address(true, address, now).is_ok()); // known devices are counted by themselves
     /// ```
-    pub fn begin_of_address(&self, is_known_device: bool, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
+    pub fn begin_of_address(
+        &self,
+        is_known_device: bool,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Attempt, RetryAfter> {
         let now = micros(now);
-        let address = self.pace.map(|pace| self.charge_address(pace, AddressKey::new(is_known_device, address), now));
+        let address = self
+            .pace
+            .map(|pace| self.charge_address(pace, AddressKey::new(is_known_device, address), now));
         Ok(Attempt { counted: None, of_all_devices: None, address: address.transpose()?, now })
     }
 
@@ -184,7 +240,8 @@ impl LoginThrottle {
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     ///
     /// let throttle = LoginThrottle::new(ThrottleSettings::default());
-    /// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+    /// let (address, now) =
+    ///     ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
     /// drop(throttle.begin(AccountKey::Unknown("nobody"), None, address, now).unwrap());
     /// assert_eq!(throttle.remembered(), 2); // the name and the address
     /// ```
@@ -193,7 +250,8 @@ impl LoginThrottle {
     }
 
     fn count(&self, place: Place, delays: Delays, now: u64) -> Result<(Place, Before), RetryAfter> {
-        let before = self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
+        let before =
+            self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
         Ok((place, before))
     }
 
@@ -229,7 +287,12 @@ impl LoginThrottle {
         }
     }
 
-    fn charge_address(&self, pace: Pace, key: AddressKey, now: u64) -> Result<AddressKey, RetryAfter> {
+    fn charge_address(
+        &self,
+        pace: Pace,
+        key: AddressKey,
+        now: u64,
+    ) -> Result<AddressKey, RetryAfter> {
         self.addresses.update(key, now, |owed| pace.take(owed, now))?;
         Ok(key)
     }
@@ -253,7 +316,8 @@ impl LoginThrottle {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountKey<'a> {
-    /// A user's, named by their user name or e-mail address, folded: counted by this text, as if it named nobody.
+    /// A user's, named by their user name or e-mail address, folded: counted by this text, as if it
+    /// named nobody.
     Named {
         /// Who it is.
         user: UserId,
@@ -289,7 +353,8 @@ impl AccountKey<'_> {
 ///
 /// let throttle = LoginThrottle::new(ThrottleSettings::default());
 /// let (address, now) = ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
-/// let attempt: Attempt = throttle.begin(AccountKey::Unknown("nobody"), None, address, now).unwrap();
+/// let attempt: Attempt =
+///     throttle.begin(AccountKey::Unknown("nobody"), None, address, now).unwrap();
 /// drop(attempt); // a failure
 /// ```
 #[derive(Debug)]
@@ -314,7 +379,8 @@ enum Room {
     Devices,
 }
 
-/// User and device, or zero and the hash of a name (of the user, for all their devices), under a key that nobody outside knows.
+/// User and device, or zero and the hash of a name (of the user, for all their devices), under a
+/// key that nobody outside knows.
 type Key = (u64, u64);
 
 /// An address as it is counted, for strangers and for known devices apart.
@@ -324,7 +390,8 @@ struct AddressKey {
     network: Network,
 }
 
-/// A household or a host. One IPv6 subscriber has a /64 at least, so anything longer would be free to change.
+/// A household or a host. One IPv6 subscriber has a /64 at least, so anything longer would be free
+/// to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Network {
     V4([u8; 4]),
@@ -369,7 +436,8 @@ struct Before {
 }
 
 impl Before {
-    /// Takes back what the attempt added. The time of the last attempt goes back too, unless there has been another since.
+    /// Takes back what the attempt added. The time of the last attempt goes back too, unless there
+    /// has been another since.
     fn restore(self, failures: &mut Option<Failures>) {
         let Some(now) = failures else { return };
         now.many = now.many.saturating_sub(self.added);
@@ -395,7 +463,8 @@ pub struct Delays {
     pub(crate) free: u32,
     /// In microseconds.
     pub(crate) longest: u64,
-    /// Failures are not counted beyond this: there the delay is the longest, and more would only take longer to forgive.
+    /// Failures are not counted beyond this: there the delay is the longest, and more would only
+    /// take longer to forgive.
     pub(crate) most: u32,
 }
 
@@ -406,7 +475,10 @@ impl Delays {
     /// use countersign::throttle::{Delays, ThrottleSettings};
     ///
     /// assert!(Delays::new(&ThrottleSettings::default()).is_some());
-    /// assert_eq!(Delays::new(&ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() }), None);
+    /// assert_eq!(
+    ///     Delays::new(&ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() }),
+    ///     None
+    /// );
     /// ```
     pub fn new(settings: &ThrottleSettings) -> Option<Self> {
         let (free, longest) = (settings.account_attempts, span(settings.account_max_delay));
@@ -414,13 +486,15 @@ impl Delays {
         (free > 0).then(|| Self { free, longest, most: free.saturating_add(doublings) })
     }
 
-    /// For all known devices of an account together: one that was stolen, and guesses as fast as it may, does not lock out the others.
+    /// For all known devices of an account together: one that was stolen, and guesses as fast as it
+    /// may, does not lock out the others.
     pub(crate) const fn of_all_devices(self) -> Self {
         let free = self.free.saturating_mul(4);
         Self { free, longest: self.longest, most: free.saturating_add(self.most - self.free) }
     }
 
-    /// The failures that are left of so `many`, and how long to wait yet, when the last attempt began at `last` and no later than `now`: microseconds since 1970 all.
+    /// The failures that are left of so `many`, and how long to wait yet, when the last attempt
+    /// began at `last` and no later than `now`: microseconds since 1970 all.
     pub(crate) fn left(self, many: u32, last: u64, now: u64) -> (u32, Option<RetryAfter>) {
         let passed = now - last;
         let forgiven = u32::try_from(passed / self.longest).unwrap_or(u32::MAX);
@@ -432,7 +506,9 @@ impl Delays {
     fn after(self, failures: u32) -> u64 {
         match failures.checked_sub(self.free) {
             None => 0,
-            Some(doublings) => 2_u64.saturating_pow(doublings).saturating_mul(SECOND).min(self.longest),
+            Some(doublings) => {
+                2_u64.saturating_pow(doublings).saturating_mul(SECOND).min(self.longest)
+            }
         }
     }
 

@@ -10,7 +10,11 @@ fn parallel_guesses_never_exceed_the_budget() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
     for account in [ALICE, AccountKey::Unknown("nobody")] {
         let passed: usize = std::thread::scope(|scope| {
-            let guess = || (0..500_u32).filter(|guess| throttle.begin(account, None, address(*guess), start()).is_ok()).count();
+            let guess = || {
+                (0..500_u32)
+                    .filter(|guess| throttle.begin(account, None, address(*guess), start()).is_ok())
+                    .count()
+            };
             let guessers: Vec<_> = (0..8).map(|_| scope.spawn(guess)).collect();
             guessers.into_iter().map(|guesser| guesser.join().unwrap()).sum()
         });
@@ -20,14 +24,23 @@ fn parallel_guesses_never_exceed_the_budget() {
 
 #[test]
 fn delays_double_up_to_the_longest() {
-    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    let throttle =
+        LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
     let mut now = start();
     for _free in 0..5 {
         fail(&throttle, None, now);
     }
     for seconds in [1_u32, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900] {
-        assert_eq!(throttle.begin(ALICE, None, HOME, now).map_err(RetryAfter::seconds).unwrap_err(), seconds);
-        assert!(throttle.begin(ALICE, None, HOME, now + i64::from(seconds).seconds() - 1.microseconds()).is_err(), "{seconds}");
+        assert_eq!(
+            throttle.begin(ALICE, None, HOME, now).map_err(RetryAfter::seconds).unwrap_err(),
+            seconds
+        );
+        assert!(
+            throttle
+                .begin(ALICE, None, HOME, now + i64::from(seconds).seconds() - 1.microseconds())
+                .is_err(),
+            "{seconds}"
+        );
         now += i64::from(seconds).seconds();
         fail(&throttle, None, now);
     }
@@ -36,9 +49,15 @@ fn delays_double_up_to_the_longest() {
 #[test]
 fn hammering_at_a_closed_door_does_not_keep_it_closed() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
-    let guesses =
-        (0..24 * 60 * 60).filter(|second| throttle.begin(ALICE, None, address(*second as u32), start() + second.seconds()).is_ok()).count();
-    assert!((96..120).contains(&guesses), "a day of guessing at every second tries {guesses} passwords");
+    let guesses = (0..24 * 60 * 60)
+        .filter(|second| {
+            throttle.begin(ALICE, None, address(*second as u32), start() + second.seconds()).is_ok()
+        })
+        .count();
+    assert!(
+        (96..120).contains(&guesses),
+        "a day of guessing at every second tries {guesses} passwords"
+    );
 }
 
 #[test]
@@ -76,7 +95,10 @@ fn a_right_password_begins_anew_and_costs_the_address_nothing() {
 
 #[test]
 fn a_cancelled_attempt_was_no_guess() {
-    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 20, ..ThrottleSettings::default() });
+    let throttle = LoginThrottle::new(ThrottleSettings {
+        address_attempts: 20,
+        ..ThrottleSettings::default()
+    });
     for _ in 0..1_000 {
         throttle.cancelled(throttle.begin(ALICE, None, HOME, start()).unwrap());
     }
@@ -107,15 +129,26 @@ fn a_cancelled_attempt_takes_back_only_itself() {
 
 #[test]
 fn an_address_has_a_budget_over_all_accounts_and_ipv6_counts_by_64() {
-    for (mine, neighbour, stranger) in
-        [("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"), ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1")]
-    {
+    for (mine, neighbour, stranger) in [
+        ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
+    ] {
         let throttle = LoginThrottle::new(ThrottleSettings::default());
-        let [mine, neighbour, stranger]: [IpAddr; 3] = [mine, neighbour, stranger].map(|text| text.parse().unwrap());
+        let [mine, neighbour, stranger]: [IpAddr; 3] =
+            [mine, neighbour, stranger].map(|text| text.parse().unwrap());
         for user in 0..100 {
-            assert!(throttle.begin(AccountKey::User(UserId::new(user)), None, mine, start()).is_ok(), "{user}");
+            assert!(
+                throttle.begin(AccountKey::User(UserId::new(user)), None, mine, start()).is_ok(),
+                "{user}"
+            );
         }
-        assert_eq!(throttle.begin(ALICE, None, neighbour, start()).map_err(RetryAfter::seconds).unwrap_err(), 6);
+        assert_eq!(
+            throttle
+                .begin(ALICE, None, neighbour, start())
+                .map_err(RetryAfter::seconds)
+                .unwrap_err(),
+            6
+        );
         assert!(throttle.begin(ALICE, None, stranger, start()).is_ok());
         assert!(throttle.begin(ALICE, None, mine, start() + 6.seconds()).is_ok());
     }
@@ -145,15 +178,25 @@ fn a_devices_own_failures_block_it() {
 fn a_name_and_an_address_are_counted_as_two_texts_whoever_has_them() {
     let ada = UserId::new(1);
     let pairs = [
-        [AccountKey::Named { user: ada, by: "ada" }, AccountKey::Named { user: ada, by: "ada@example.com" }],
-        [AccountKey::Named { user: ada, by: "ada" }, AccountKey::Named { user: UserId::new(2), by: "bob@example.com" }],
+        [
+            AccountKey::Named { user: ada, by: "ada" },
+            AccountKey::Named { user: ada, by: "ada@example.com" },
+        ],
+        [
+            AccountKey::Named { user: ada, by: "ada" },
+            AccountKey::Named { user: UserId::new(2), by: "bob@example.com" },
+        ],
         [AccountKey::Unknown("ada"), AccountKey::Unknown("ada@example.com")],
     ];
     for [name, mail] in pairs {
         let throttle = LoginThrottle::new(ThrottleSettings::default());
         let mut guess = |account| throttle.begin(account, None, HOME, start()).is_ok();
         let answers: Vec<bool> = [name; 6].into_iter().chain([mail; 6]).map(&mut guess).collect();
-        assert_eq!(answers, [[true; 5].as_slice(), &[false], &[true; 5], &[false]].concat(), "{name:?}, {mail:?}");
+        assert_eq!(
+            answers,
+            [[true; 5].as_slice(), &[false], &[true; 5], &[false]].concat(),
+            "{name:?}, {mail:?}"
+        );
     }
 }
 
@@ -167,21 +210,26 @@ fn an_account_that_an_app_calls_by_many_names_has_one_count_for_them() {
 #[test]
 fn sixty_devices_have_no_more_guesses_at_an_account_than_four() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
-    let guess = |number: u64| throttle.begin(ALICE, Some(DeviceId(number % 60)), address(number as u32), start()).is_ok();
+    let guess = |number: u64| {
+        throttle.begin(ALICE, Some(DeviceId(number % 60)), address(number as u32), start()).is_ok()
+    };
     assert_eq!((0..300).filter(|number| guess(*number)).count(), 20);
 }
 
 #[test]
 fn known_devices_of_many_accounts_have_an_addresss_budget_of_their_own() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
-    let guess = |user, device| throttle.begin(AccountKey::User(UserId::new(user)), device, HOME, start()).is_ok();
+    let guess = |user, device| {
+        throttle.begin(AccountKey::User(UserId::new(user)), device, HOME, start()).is_ok()
+    };
     assert_eq!((0..300).filter(|number| guess(*number, Some(LAPTOP))).count(), 100);
     assert_eq!((0..300).filter(|number| guess(*number, None)).count(), 100, "strangers from there");
 }
 
 #[test]
 fn a_device_that_was_stolen_locks_out_no_other() {
-    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    let throttle =
+        LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
     for minute in 0..7 * 24 * 60 {
         let now = start() + minute.minutes();
         drop(throttle.begin(ALICE, Some(DeviceId(8)), HOME, now));
@@ -192,7 +240,10 @@ fn a_device_that_was_stolen_locks_out_no_other() {
 
 #[test]
 fn an_attempt_that_the_devices_together_refuse_leaves_no_trace() {
-    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 21, ..ThrottleSettings::default() });
+    let throttle = LoginThrottle::new(ThrottleSettings {
+        address_attempts: 21,
+        ..ThrottleSettings::default()
+    });
     for number in 0..20 {
         drop(throttle.begin(ALICE, Some(DeviceId(100 + number / 5)), HOME, start()).unwrap());
     }
@@ -206,7 +257,8 @@ fn an_attempt_that_the_devices_together_refuse_leaves_no_trace() {
 
 #[test]
 fn invented_names_push_out_no_account() {
-    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    let throttle =
+        LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
     for _ in 0..5 {
         fail(&throttle, None, start());
     }
@@ -220,8 +272,11 @@ fn invented_names_push_out_no_account() {
 fn a_flood_does_not_fill_memory() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
     for number in 0..100_000_u32 {
-        let (user, device) = (AccountKey::User(UserId::new(i64::from(number))), DeviceId(u64::from(number)));
-        for (account, device) in [(user, None), (user, Some(device)), (AccountKey::Unknown(&number.to_string()), None)] {
+        let (user, device) =
+            (AccountKey::User(UserId::new(i64::from(number))), DeviceId(u64::from(number)));
+        for (account, device) in
+            [(user, None), (user, Some(device)), (AccountKey::Unknown(&number.to_string()), None)]
+        {
             let _ = throttle.begin(account, device, address(number), start());
         }
     }
@@ -230,7 +285,11 @@ fn a_flood_does_not_fill_memory() {
 
 #[test]
 fn zero_switches_a_limit_off() {
-    let throttle = LoginThrottle::new(ThrottleSettings { account_attempts: 0, address_attempts: 0, ..ThrottleSettings::default() });
+    let throttle = LoginThrottle::new(ThrottleSettings {
+        account_attempts: 0,
+        address_attempts: 0,
+        ..ThrottleSettings::default()
+    });
     for _ in 0..1_000 {
         fail(&throttle, None, start());
     }
@@ -242,18 +301,26 @@ fn a_clock_that_goes_back_by_the_whole_window_refuses_no_address() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
     drop(throttle.begin(AccountKey::Unknown("nobody"), None, HOME, start()).unwrap());
     let earlier = start() - 10.minutes();
-    let begun = (0..200).filter(|name| throttle.begin(AccountKey::Unknown(&name.to_string()), None, HOME, earlier).is_ok()).count();
+    let begun = (0..200)
+        .filter(|name| {
+            throttle.begin(AccountKey::Unknown(&name.to_string()), None, HOME, earlier).is_ok()
+        })
+        .count();
     assert_eq!(begun, 99, "of a hundred one was spent before");
 }
 
 #[test]
 fn a_clock_that_goes_back_costs_the_delay_at_most() {
-    let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    let throttle =
+        LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
     for _ in 0..5 {
         fail(&throttle, None, start());
     }
     let earlier = start() - 24.hours();
-    assert_eq!(throttle.begin(ALICE, None, HOME, earlier).map_err(RetryAfter::seconds).unwrap_err(), 1);
+    assert_eq!(
+        throttle.begin(ALICE, None, HOME, earlier).map_err(RetryAfter::seconds).unwrap_err(),
+        1
+    );
     assert!(throttle.begin(ALICE, None, HOME, earlier + 1.seconds()).is_ok());
 }
 
@@ -276,7 +343,8 @@ proptest! {
         prop_assert!(throttle.begin(ALICE, Some(LAPTOP), HOME, now).is_ok());
     }
 
-    /// In any span of time, however the attempts are spread, the guesses at one account stay within the free ones, the doublings and one for each longest delay.
+    /// In any span of time, however the attempts are spread, the guesses at one account stay within
+    /// the free ones, the doublings and one for each longest delay.
     #[test]
     fn guesses_at_an_account_are_bounded(pauses in prop::collection::vec(prop_oneof![Just(0), 0..3_000_i64, 0..2_000_000_i64], 1..400)) {
         let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
@@ -285,7 +353,8 @@ proptest! {
             now += SignedDuration::from_millis(pause);
             passed += i64::from(throttle.begin(ALICE, None, HOME, now).is_ok());
             let longest_delays = now.duration_since(start()).as_secs() / 900;
-            prop_assert!(passed <= 5 + 10 + 1 + longest_delays, "{passed} in {longest_delays} longest delays");
+            prop_assert!(passed <= 5 + 10 + 1 + longest_delays, "{passed} in {longest_delays} \
+                longest delays");
         }
     }
 
@@ -302,7 +371,8 @@ proptest! {
 
 fn stranger() -> impl Strategy<Value = (AccountKey<'static>, Option<DeviceId>, IpAddr, i64, u8)> {
     let account = prop::sample::select(vec![ALICE, ALICE, BOB, AccountKey::Unknown("nobody")]);
-    let address = prop::sample::select(vec![HOME, HOME, address(1), "2001:db8::1".parse().unwrap()]);
+    let address =
+        prop::sample::select(vec![HOME, HOME, address(1), "2001:db8::1".parse().unwrap()]);
     (account, Just(None), address, 0..2_000_i64, 0..8_u8)
 }
 

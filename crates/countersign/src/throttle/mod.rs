@@ -1,14 +1,17 @@
-//! Throttling: how many guesses at a password, and how many refreshes, before a client is told to wait.
+//! Throttling: how many guesses at a password, and how many refreshes, before a client is told to
+//! wait.
 //!
-//! Pure mechanism: the time is passed in, nothing is stored outside memory, and that memory is bounded: 8 MB for logins and 1 MB for refreshes when an attack has filled
-//! every table, next to nothing before. A store that several nodes share counts the failures of accounts for all of them ([`shared`]); everything else each process counts for
-//! itself, and a restart forgets it.
+//! Pure mechanism: the time is passed in, nothing is stored outside memory, and that memory is
+//! bounded: 8 MB for logins and 1 MB for refreshes when an attack has filled every table, next to
+//! nothing before. A store that several nodes share counts the failures of accounts for all of them
+//! ([`shared`]); everything else each process counts for itself, and a restart forgets it.
 //!
 //! ```
 //! use countersign::session::SessionId;
 //! use countersign::throttle::{LoginThrottle, RefreshLimit, ThrottleSettings};
 //!
-//! let (logins, refreshes) = (LoginThrottle::new(ThrottleSettings::default()), RefreshLimit::new(120));
+//! let (logins, refreshes) =
+//!     (LoginThrottle::new(ThrottleSettings::default()), RefreshLimit::new(120));
 //! let now = "2026-01-01T00:00:00Z".parse().unwrap();
 //! assert!(refreshes.check(SessionId::new(7).unwrap(), now).is_ok());
 //! assert_eq!(logins.remembered(), 0);
@@ -38,11 +41,13 @@ pub use refresh::RefreshLimit;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThrottleSettings {
-    /// Failures of one account, or of one known device with it, before delays begin: 1 s, then twice as long each time. 0: no limit.
+    /// Failures of one account, or of one known device with it, before delays begin: 1 s, then
+    /// twice as long each time. 0: no limit.
     pub account_attempts: u32,
     /// The longest delay, and how long it takes to forgive one failure; at least a second.
     pub account_max_delay: Duration,
-    /// Failures from one address in a window, whatever the accounts; an IPv6 address stands for its /64. 0: no limit.
+    /// Failures from one address in a window, whatever the accounts; an IPv6 address stands for its
+    /// /64. 0: no limit.
     pub address_attempts: u32,
     /// The window of [`address_attempts`](Self::address_attempts); at least a second.
     pub address_window: Duration,
@@ -65,9 +70,13 @@ impl Default for ThrottleSettings {
 /// use countersign::session::SessionId;
 /// use countersign::throttle::RefreshLimit;
 ///
-/// let (limit, session, now) = (RefreshLimit::new(1), SessionId::new(7).unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
+/// let (limit, session, now) =
+///     (RefreshLimit::new(1), SessionId::new(7).unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
 /// assert!(limit.check(session, now).is_ok());
-/// assert_eq!(limit.check(session, now).unwrap_err().to_string(), "too many attempts; try again in 60 s");
+/// assert_eq!(
+///     limit.check(session, now).unwrap_err().to_string(),
+///     "too many attempts; try again in 60 s"
+/// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("too many attempts; try again in {0} s")]

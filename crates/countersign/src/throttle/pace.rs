@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::table::Fades;
 use super::{RetryAfter, span};
 
-/// So many in a window, evenly given back: the generic cell rate algorithm (ITU-T I.371), whose whole memory is one time.
+/// So many in a window, evenly given back: the generic cell rate algorithm (ITU-T I.371), whose
+/// whole memory is one time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     /// Microseconds that one costs.
@@ -22,7 +23,8 @@ impl Pace {
 
     /// Spends one, if there is one.
     pub(super) fn take(self, owed: &mut Option<Owed>, now: u64) -> Result<(), RetryAfter> {
-        let until = owed.map_or(now, |owed| owed.by(now).until.clamp(now, now.saturating_add(self.window)));
+        let until =
+            owed.map_or(now, |owed| owed.by(now).until.clamp(now, now.saturating_add(self.window)));
         let next = until.saturating_add(self.interval);
         let excess = (next - now).saturating_sub(self.window);
         *owed = Some(Owed { until: if excess > 0 { until } else { next }, at: now });

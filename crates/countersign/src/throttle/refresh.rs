@@ -7,7 +7,8 @@ use super::table::Table;
 use super::{RetryAfter, micros};
 use crate::session::SessionId;
 
-/// How many refreshes a session may have in a minute: what bounds the leniency of rotation's rules 2 and 5.
+/// How many refreshes a session may have in a minute: what bounds the leniency of rotation's rules
+/// 2 and 5.
 ///
 /// ```
 /// use countersign::session::SessionId;
@@ -72,7 +73,9 @@ mod tests {
         let limit = RefreshLimit::new(120);
         let (one, other) = (SessionId::new(1).unwrap(), SessionId::new(2).unwrap());
         let start = Timestamp::UNIX_EPOCH + 1_000.hours();
-        let granted = (0..3 * 60 * 10).filter(|tick| limit.check(one, start + (tick * 100).milliseconds()).is_ok()).count();
+        let granted = (0..3 * 60 * 10)
+            .filter(|tick| limit.check(one, start + (tick * 100).milliseconds()).is_ok())
+            .count();
         assert_eq!(granted, 120 + 3 * 120 - 1, "a full burst, then two a second");
         assert!(limit.check(other, start).is_ok());
     }
@@ -94,7 +97,8 @@ mod tests {
         let session = SessionId::new(1).unwrap();
         let start = Timestamp::UNIX_EPOCH + 1_000.hours();
         assert!(limit.check(session, start).is_ok());
-        let granted = (0..200).filter(|_| limit.check(session, start - 10.minutes()).is_ok()).count();
+        let granted =
+            (0..200).filter(|_| limit.check(session, start - 10.minutes()).is_ok()).count();
         assert_eq!(granted, 119, "one was spent before");
         // And back again, as when a clock is set right: what was spent is still spent.
         assert!(limit.check(session, start - 10.minutes()).is_err());
@@ -103,6 +107,9 @@ mod tests {
     #[test]
     fn zero_is_no_limit() {
         let limit = RefreshLimit::new(0);
-        assert!((0..10_000).all(|_| limit.check(SessionId::new(1).unwrap(), Timestamp::UNIX_EPOCH).is_ok()));
+        assert!(
+            (0..10_000)
+                .all(|_| limit.check(SessionId::new(1).unwrap(), Timestamp::UNIX_EPOCH).is_ok())
+        );
     }
 }

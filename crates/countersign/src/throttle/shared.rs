@@ -1,4 +1,5 @@
-//! Counts of failed logins that all nodes of a database share: what a store needs to know to keep them.
+//! Counts of failed logins that all nodes of a database share: what a store needs to know to keep
+//! them.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -8,7 +9,10 @@
 //! # let secrets = world::secrets();
 //! // Two nodes with one secret name an account alike; nobody else can tell whose row it is.
 //! let (one, other) = (AttemptKeys::new(&secrets), AttemptKeys::new(&secrets));
-//! assert_eq!(one.of(AccountKey::Unknown("ada"), None), other.of(AccountKey::Unknown("ada"), None));
+//! assert_eq!(
+//!     one.of(AccountKey::Unknown("ada"), None),
+//!     other.of(AccountKey::Unknown("ada"), None)
+//! );
 //! ```
 
 use std::fmt;
@@ -49,7 +53,8 @@ impl AttemptKeys {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secrets.attempts()) }
     }
 
-    /// The key of an account, or of a known device with it. A text that names a user is called as one that names nobody.
+    /// The key of an account, or of a known device with it. A text that names a user is called as
+    /// one that names nobody.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -64,7 +69,8 @@ impl AttemptKeys {
     pub fn of(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> AttemptKey {
         let mut named = hmac::Context::with_key(&self.key);
         match (account, device) {
-            (AccountKey::Unknown(name) | AccountKey::Named { by: name, .. }, None) | (AccountKey::Unknown(name), Some(_)) => {
+            (AccountKey::Unknown(name) | AccountKey::Named { by: name, .. }, None)
+            | (AccountKey::Unknown(name), Some(_)) => {
                 named.update(b"n");
                 named.update(name.as_bytes());
             }
@@ -132,7 +138,11 @@ impl AttemptKey {
 /// use countersign::throttle::{Delays, ThrottleSettings};
 ///
 /// let delays = Delays::new(&ThrottleSettings::default()).unwrap();
-/// let attempt = CountAttempt { key: AttemptKey([7; 16]), delays, now: "2026-01-01T00:00:00Z".parse().unwrap() };
+/// let attempt = CountAttempt {
+///     key: AttemptKey([7; 16]),
+///     delays,
+///     now: "2026-01-01T00:00:00Z".parse().unwrap(),
+/// };
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct CountAttempt {

@@ -3,11 +3,12 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use parking_lot::Mutex;
 
-/// Counts by key, in bounded memory: 16 maps, each behind its own lock, held for well under a microsecond; once in about a thousand new keys, when a map is full,
-/// for some tens of microseconds.
+/// Counts by key, in bounded memory: 16 maps, each behind its own lock, held for well under a
+/// microsecond; once in about a thousand new keys, when a map is full, for some tens of
+/// microseconds.
 ///
-/// A full map forgets what has faded, and then the quarter that would fade soonest: whoever floods it with new keys pushes out others that failed once, not the account
-/// that is under attack.
+/// A full map forgets what has faded, and then the quarter that would fade soonest: whoever floods
+/// it with new keys pushes out others that failed once, not the account that is under attack.
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
     shards: [Mutex<HashMap<K, V, RandomState>>; SHARDS],
@@ -27,8 +28,14 @@ impl<K: Eq + Hash, V: Copy + Fades> Table<K, V> {
         Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), fade }
     }
 
-    /// Lets `change` see the value of `key` and put another in its place, as one step. `None` is absence.
-    pub(super) fn update<R>(&self, key: K, now: u64, change: impl FnOnce(&mut Option<V>) -> R) -> R {
+    /// Lets `change` see the value of `key` and put another in its place, as one step. `None` is
+    /// absence.
+    pub(super) fn update<R>(
+        &self,
+        key: K,
+        now: u64,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
         let shard = self.hasher.hash_one(&key) as usize % SHARDS;
         let mut map = self.shards[shard].lock();
         let old = map.get(&key).copied();
@@ -104,7 +111,9 @@ mod tests {
             table.update(key, key, |value| *value = Some(Until(key + 100)));
         }
         let newest = MAX_KEYS as u64 * 4 - 1;
-        assert!((newest - 99..=newest).all(|key| table.update(key, newest, |value| value.is_some())));
+        assert!(
+            (newest - 99..=newest).all(|key| table.update(key, newest, |value| value.is_some()))
+        );
     }
 
     #[derive(Clone, Copy)]

@@ -67,16 +67,28 @@ impl AccessGrant<'_> {
     ///     // and the rest
     /// };
     /// // The claim is a hash: it gives the token away to nobody.
-    /// assert_eq!(grant.claims().csrf, Some(countersign_verify::csrf::claim(b"the session's token")));
+    /// assert_eq!(
+    ///     grant.claims().csrf,
+    ///     Some(countersign_verify::csrf::claim(b"the session's token"))
+    /// );
     /// # });
     /// ```
     pub fn claims(&self) -> Claims {
-        let mut claims =
-            Claims::new(self.issuer.to_owned(), self.user.id().to_string(), self.session, self.auth_time, self.issued_at, self.expires_at);
+        let mut claims = Claims::new(
+            self.issuer.to_owned(),
+            self.user.id().to_string(),
+            self.session,
+            self.auth_time,
+            self.issued_at,
+            self.expires_at,
+        );
         claims.aud = self.audience.map(|name| Audience::One(name.to_owned()));
-        claims.csrf = self.csrf_token.map(|token| countersign_verify::csrf::claim(token.as_bytes()));
-        let of_the_app = self.user.claims().into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()));
-        let configured = self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user)));
+        claims.csrf =
+            self.csrf_token.map(|token| countersign_verify::csrf::claim(token.as_bytes()));
+        let of_the_app =
+            self.user.claims().into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()));
+        let configured =
+            self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user)));
         claims.extra = of_the_app.chain(configured).collect::<Map<_, _>>();
         claims
     }
@@ -166,11 +178,15 @@ impl FromStr for ExtraClaim {
 /// assert_eq!("password".parse::<ExtraClaim>(), Err(UnknownClaim));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("choose among username, email, first_name, last_name, is_staff, is_superuser, groups and permissions")]
+#[error(
+    "choose among username, email, first_name, last_name, is_staff, is_superuser, groups and \
+     permissions"
+)]
 pub struct UnknownClaim;
 
 /// The registered claims of RFC 7519, and our own.
-const RESERVED: [&str; 10] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "csrf"];
+const RESERVED: [&str; 10] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "csrf"];
 
 const ALL: [ExtraClaim; 8] = [
     ExtraClaim::Username,

@@ -21,7 +21,8 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
-    /// RSA PKCS#1 v1.5 with SHA-256, 2048 bits: for verifiers that know nothing newer. Signing is thirty times slower.
+    /// RSA PKCS#1 v1.5 with SHA-256, 2048 bits: for verifiers that know nothing newer. Signing is
+    /// thirty times slower.
     #[serde(rename = "RS256")]
     Rs256,
     /// HMAC with SHA-256: only this server can verify its tokens, and the JWKS is empty.

@@ -1,11 +1,14 @@
-//! Tokens: the secrets behind them, the ring of signing keys, and the forms of the access and the refresh token.
+//! Tokens: the secrets behind them, the ring of signing keys, and the forms of the access and the
+//! refresh token.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-//! use countersign::token::{KeyRing, SealedKey, Algorithm};
+//! use countersign::token::{Algorithm, KeyRing, SealedKey};
 //!
 //! # let (secrets, now) = (world::secrets(), world::midnight());
-//! let key = SealedKey::generate(Algorithm::EdDsa, &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+//! let key =
+//!     SealedKey::generate(Algorithm::EdDsa, &secrets, now, now, &countersign::clock::OsRandom)
+//!         .unwrap();
 //! let ring = KeyRing::new(&[key], &secrets, now).unwrap();
 //! assert_eq!(ring.jwks(now)["keys"][0]["crv"], "Ed25519");
 //! ```

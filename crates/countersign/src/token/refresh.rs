@@ -18,7 +18,14 @@ use crate::session::rotation::Jti;
 /// use countersign::token::RefreshClaims;
 ///
 /// let session = SessionId::new(7).unwrap();
-/// let first = RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 605_800 };
+/// let first = RefreshClaims {
+///     sid: session,
+///     generation: 0,
+///     jti: Jti([1; 16]),
+///     parent: None,
+///     iat: 1_000,
+///     exp: 605_800,
+/// };
 /// assert_eq!(serde_json::to_value(&first).unwrap()["gen"], 0);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +57,14 @@ pub struct RefreshClaims {
 /// # let secrets = world::secrets();
 /// let tokens = RefreshTokens::new(&secrets);
 /// let session = SessionId::new(7).unwrap();
-/// let claims = RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 605_800 };
+/// let claims = RefreshClaims {
+///     sid: session,
+///     generation: 0,
+///     jti: Jti([1; 16]),
+///     parent: None,
+///     iat: 1_000,
+///     exp: 605_800,
+/// };
 /// let token = tokens.sign(&claims).unwrap();
 /// assert_eq!(tokens.verify(&token, 1_100), Ok(claims));
 /// ```
@@ -76,7 +90,8 @@ impl RefreshTokens {
         Self::under(secrets.refresh())
     }
 
-    /// Tokens of one of several instances that share a secret: each has a key of its own, derived from the refresh key and its name, so that none takes another's tokens.
+    /// Tokens of one of several instances that share a secret: each has a key of its own, derived
+    /// from the refresh key and its name, so that none takes another's tokens.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -86,7 +101,10 @@ impl RefreshTokens {
     /// # use countersign::token::RefreshClaims;
     /// # let secrets = world::secrets();
     /// # let claims = RefreshClaims { sid: SessionId::new(7).unwrap(), generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 };
-    /// let (acme, other) = (RefreshTokens::of_instance(&secrets, "acme"), RefreshTokens::of_instance(&secrets, "other"));
+    /// let (acme, other) = (
+    ///     RefreshTokens::of_instance(&secrets, "acme"),
+    ///     RefreshTokens::of_instance(&secrets, "other"),
+    /// );
     /// let token = acme.sign(&claims).unwrap();
     /// assert!(acme.verify(&token, 1_000).is_ok());
     /// assert!(other.verify(&token, 1_000).is_err());
@@ -96,7 +114,8 @@ impl RefreshTokens {
         Self::under(hmac::sign(&key, format!("instance v1 {name}").as_bytes()).as_ref())
     }
 
-    /// Takes tokens without an instance's name too, as versions before there were names issued them.
+    /// Takes tokens without an instance's name too, as versions before there were names issued
+    /// them.
     #[cfg(feature = "axum")]
     pub(crate) fn or_nameless(mut self, secrets: &Secrets) -> Self {
         self.nameless = Some(DecodingKey::from_secret(secrets.refresh()));
@@ -106,7 +125,12 @@ impl RefreshTokens {
     fn under(key: &[u8]) -> Self {
         let mut header = Header::new(ALGORITHM);
         header.typ = Some(TYPE.to_owned());
-        Self { header, signer: Signer::hmac(key), verifying: DecodingKey::from_secret(key), nameless: None }
+        Self {
+            header,
+            signer: Signer::hmac(key),
+            verifying: DecodingKey::from_secret(key),
+            nameless: None,
+        }
     }
 
     /// Signs a token.
@@ -124,13 +148,16 @@ impl RefreshTokens {
     /// assert_eq!(token.split('.').count(), 3);
     /// ```
     pub fn sign(&self, claims: &RefreshClaims) -> Result<String, RefreshError> {
-        jws::encode(&self.header, claims, |message| self.signer.sign(message)).map_err(|Unsigned| RefreshError::Sign)
+        jws::encode(&self.header, claims, |message| self.signer.sign(message))
+            .map_err(|Unsigned| RefreshError::Sign)
     }
 
-    /// Checks form, type, signature and time: a forgery costs no database read. `now` is in whole seconds since 1970.
+    /// Checks form, type, signature and time: a forgery costs no database read. `now` is in whole
+    /// seconds since 1970.
     ///
     /// # Errors
-    /// [`RefreshError::Expired`] for a good token whose time is over, [`RefreshError::Invalid`] for everything else.
+    /// [`RefreshError::Expired`] for a good token whose time is over, [`RefreshError::Invalid`] for
+    /// everything else.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -167,7 +194,9 @@ impl RefreshTokens {
             return Err(RefreshError::Invalid);
         }
         let read = |key| jws::decode::<RefreshClaims>(token, key, ALGORITHM).ok();
-        let (header, claims) = read(&self.verifying).or_else(|| self.nameless.as_ref().and_then(read)).ok_or(RefreshError::Invalid)?;
+        let (header, claims) = read(&self.verifying)
+            .or_else(|| self.nameless.as_ref().and_then(read))
+            .ok_or(RefreshError::Invalid)?;
         let is_ours = header.typ.as_deref() == Some(TYPE) && header.crit.is_none();
         if is_ours { Ok(claims) } else { Err(RefreshError::Invalid) }
     }

@@ -62,16 +62,23 @@ impl KeyRing {
     /// ring.replace(&[key], &secrets, now).unwrap();
     /// assert_eq!(ring.newest_algorithm(), Some(Algorithm::Es256));
     /// ```
-    pub fn replace(&self, keys: &[SealedKey], secrets: &Secrets, now: Timestamp) -> Result<(), KeyError> {
+    pub fn replace(
+        &self,
+        keys: &[SealedKey],
+        secrets: &Secrets,
+        now: Timestamp,
+    ) -> Result<(), KeyError> {
         self.keys.store(open(keys, secrets, now)?.into());
         Ok(())
     }
 
-    /// Signs `claims` as a JWT of the type `typ` with the newest active key. When none is active yet, as on a node whose clock is behind that of the node which made the first key, it
-    /// is the one that comes first: everybody who knows any key knows that one.
+    /// Signs `claims` as a JWT of the type `typ` with the newest active key. When none is active
+    /// yet, as on a node whose clock is behind that of the node which made the first key, it is the
+    /// one that comes first: everybody who knows any key knows that one.
     ///
     /// # Errors
-    /// [`KeyError::NoneLive`] when no key is live at `now`, [`KeyError::Broken`] when it does not sign.
+    /// [`KeyError::NoneLive`] when no key is live at `now`, [`KeyError::Broken`] when it does not
+    /// sign.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -79,16 +86,24 @@ impl KeyRing {
     /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
     /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
     /// // A token of a type of the app's own, which nobody can take for an access token.
-    /// let invitation = ring.sign("invitation+jwt", &serde_json::json!({"to": "bob@example.com"}), now).unwrap();
+    /// let invitation = ring
+    ///     .sign("invitation+jwt", &serde_json::json!({"to": "bob@example.com"}), now)
+    ///     .unwrap();
     /// # assert!(!invitation.is_empty());
     /// ```
-    pub fn sign<T: Serialize>(&self, typ: &str, claims: &T, now: Timestamp) -> Result<String, KeyError> {
+    pub fn sign<T: Serialize>(
+        &self,
+        typ: &str,
+        claims: &T,
+        now: Timestamp,
+    ) -> Result<String, KeyError> {
         let keys = self.keys.load();
         let key = signing(&keys, now).ok_or(KeyError::NoneLive)?;
         let mut header = Header::new(key.algorithm.jwt());
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.id.to_string());
-        jws::encode(&header, claims, |message| key.signer.sign(message)).map_err(|Unsigned| KeyError::Broken)
+        jws::encode(&header, claims, |message| key.signer.sign(message))
+            .map_err(|Unsigned| KeyError::Broken)
     }
 
     /// The key that signs at `now`.
@@ -105,19 +120,30 @@ impl KeyRing {
     /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
     /// # let id = key.id.to_string();
     /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
-    /// let verifier: countersign_verify::Verifier =
-    ///     countersign_verify::Verifier::new("https://id.example.com".to_owned(), None, ring.key_set(), 1_000);
+    /// let verifier: countersign_verify::Verifier = countersign_verify::Verifier::new(
+    ///     "https://id.example.com".to_owned(),
+    ///     None,
+    ///     ring.key_set(),
+    ///     1_000,
+    /// );
     /// # assert!(ring.key_set().get(&id).is_some());
     /// ```
     pub fn key_set(&self) -> KeySet {
         let verifying = |key: &Key| {
-            let retires_at = key.retires_at.map_or(u64::MAX, |at| u64::try_from(at.as_second()).unwrap_or(0));
-            VerifyingKey::new(key.id.to_string(), key.algorithm.jwt(), key.verifying.clone(), retires_at)
+            let retires_at =
+                key.retires_at.map_or(u64::MAX, |at| u64::try_from(at.as_second()).unwrap_or(0));
+            VerifyingKey::new(
+                key.id.to_string(),
+                key.algorithm.jwt(),
+                key.verifying.clone(),
+                retires_at,
+            )
         };
         KeySet::new(self.keys.load().iter().map(verifying).collect())
     }
 
-    /// The public keys as a JWK Set (RFC 7517, 5), the ones to come included, so that verifiers know them before their first token.
+    /// The public keys as a JWK Set (RFC 7517, 5), the ones to come included, so that verifiers
+    /// know them before their first token.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -160,7 +186,10 @@ struct Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,9 +11,11 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use crate::clock::{Random, random_bytes};
 
-/// The keys that never leave the server, each derived for one purpose from one secret (HKDF-SHA256, RFC 5869).
+/// The keys that never leave the server, each derived for one purpose from one secret (HKDF-SHA256,
+/// RFC 5869).
 ///
-/// Refresh tokens, CSRF tokens, device cookies and the sealing of signing keys never share a key, so that none can be passed off as another.
+/// Refresh tokens, CSRF tokens, device cookies and the sealing of signing keys never share a key,
+/// so that none can be passed off as another.
 ///
 /// ```
 /// use countersign::token::Secrets;
@@ -52,7 +54,9 @@ impl Secrets {
         let derive = |purpose: &'static [u8]| {
             let mut key = Zeroizing::new([0; 32]);
             // HKDF gives up to 255 times 32 bytes; 32 are always to be had.
-            prk.expand(&[purpose], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *key)).expect("32 bytes of HKDF-SHA256");
+            prk.expand(&[purpose], hkdf::HKDF_SHA256)
+                .and_then(|okm| okm.fill(&mut *key))
+                .expect("32 bytes of HKDF-SHA256");
             Key::new(Box::new(*key))
         };
         Ok(Self {
@@ -64,11 +68,13 @@ impl Secrets {
         })
     }
 
-    /// Reads the secret from the file `path`, or makes the file (mode 0600) with 256 fresh random bits.
+    /// Reads the secret from the file `path`, or makes the file (mode 0600) with 256 fresh random
+    /// bits.
     ///
     /// # Errors
-    /// [`SecretsError::File`] when the file can be neither read nor made, [`SecretsError::Readable`] when others may read it. Its group may, with a warning, where nobody else
-    /// can enter the directory: a volume of Kubernetes with `fsGroup` leaves no choice.
+    /// [`SecretsError::File`] when the file can be neither read nor made,
+    /// [`SecretsError::Readable`] when others may read it. Its group may, with a warning, where
+    /// nobody else can enter the directory: a volume of Kubernetes with `fsGroup` leaves no choice.
     ///
     /// ```
     /// use countersign::clock::OsRandom;
@@ -81,19 +87,26 @@ impl Secrets {
     /// assert_eq!(std::fs::read_to_string(&path).unwrap().trim().len(), 43);
     /// ```
     pub fn load_or_create(path: &Path, random: &dyn Random) -> Result<Self, SecretsError> {
-        let file = |error: io::Error| SecretsError::File { path: path.display().to_string(), error: error.to_string() };
+        let file = |error: io::Error| SecretsError::File {
+            path: path.display().to_string(),
+            error: error.to_string(),
+        };
         match std::fs::metadata(path) {
             Ok(metadata) => match metadata.permissions().mode() & 0o777 {
                 mode if mode & 0o077 == 0 => {}
-                // A volume gives its group to every file in it, as Kubernetes does for `fsGroup`, and no `chmod` lasts.
+                // A volume gives its group to every file in it, as Kubernetes does for `fsGroup`,
+                // and no `chmod` lasts.
                 mode if mode & 0o007 == 0 && keeps_others_out(path) => {
-                    tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "the secret's file is open to its group; nobody else can enter its directory");
+                    tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "the \
+                        secret's file is open to its group; nobody else can enter its directory");
                 }
                 _ => return Err(SecretsError::Readable { path: path.display().to_string() }),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path, random) {
                 // Another process that starts now was first; its secret is ours too.
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(file(error)),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(file(error));
+                }
                 _ => {}
             },
             Err(error) => return Err(file(error)),
@@ -139,7 +152,9 @@ impl fmt::Debug for Secrets {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
     /// Too easy to guess.
-    #[error("the secret has fewer than {MIN_CHARS} characters; make one with `openssl rand -base64 32`")]
+    #[error(
+        "the secret has fewer than {MIN_CHARS} characters; make one with `openssl rand -base64 32`"
+    )]
     TooShort,
     /// Others may read the file.
     #[error(
@@ -162,7 +177,8 @@ pub enum SecretsError {
 
 /// Whether only the owner and the group of a file's directory can enter it.
 fn keeps_others_out(path: &Path) -> bool {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::metadata(directory).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 == 0)
 }
 
@@ -171,7 +187,8 @@ fn create(path: &Path, random: &dyn Random) -> io::Result<()> {
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(*Zeroizing::new(random_bytes::<32>(random))));
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let written = (|| {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         writeln!(file, "{}", text.as_str())?;
         file.sync_all()?;
         std::fs::hard_link(&draft, path)
@@ -211,7 +228,9 @@ mod tests {
     fn a_file_that_others_may_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
-        let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
         let first = Secrets::load_or_create(&path, &OsRandom).unwrap();
         for (of_directory, of_file, is_taken) in [
             (0o700, 0o660, true),
@@ -225,7 +244,11 @@ mod tests {
             set(directory.path(), of_directory);
             set(&path, of_file);
             let read = Secrets::load_or_create(&path, &OsRandom);
-            assert_eq!(read.as_ref().is_ok_and(|read| read.refresh() == first.refresh()), is_taken, "{of_directory:o} {of_file:o}");
+            assert_eq!(
+                read.as_ref().is_ok_and(|read| read.refresh() == first.refresh()),
+                is_taken,
+                "{of_directory:o} {of_file:o}"
+            );
             if let Err(error) = read {
                 assert!(matches!(error, SecretsError::Readable { .. }));
                 assert!(error.to_string().contains("COUNTERSIGN_SECRET"), "{error}");

@@ -7,7 +7,8 @@ use super::{KnownUser, UserId};
 
 /// Users as they were last read, so that an authenticated request touches no database.
 ///
-/// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others wait on, and writes nothing that others read.
+/// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others
+/// wait on, and writes nothing that others read.
 pub(crate) struct UserCache {
     users: Recent<UserId, Arc<KnownUser>>,
     /// Counts the changes, so that a row read before a change is not kept after it.
@@ -25,7 +26,8 @@ impl UserCache {
         self.users.get(&id)
     }
 
-    /// A number that every change of any user makes larger. To be asked before a row is read, and given back to [`keep`](Self::keep) with it.
+    /// A number that every change of any user makes larger. To be asked before a row is read, and
+    /// given back to [`keep`](Self::keep) with it.
     pub(crate) fn moment(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
@@ -40,7 +42,8 @@ impl UserCache {
 
     pub(crate) fn forget(&self, id: UserId) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Gone before it is counted: whoever still found it asked for the moment before that, and what hangs on that moment counts no more.
+        // Gone before it is counted: whoever still found it asked for the moment before that, and
+        // what hangs on that moment counts no more.
         self.users.remove(&id);
         self.changes.fetch_add(1, Ordering::AcqRel);
     }

@@ -14,9 +14,11 @@ use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
 use crate::store::{PasswordChange, Store, StoreError};
 
-/// Users in a table of the app's own: four questions over it, and everything else stays Countersign's. Sessions, keys and the feed of changes live in the store.
+/// Users in a table of the app's own: four questions over it, and everything else stays
+/// Countersign's. Sessions, keys and the feed of changes live in the store.
 ///
-/// Tell [`Auth::user_changed`](crate::Auth::user_changed) whenever the app changes a row, so that every process forgets what it knew of the user.
+/// Tell [`Auth::user_changed`](crate::Auth::user_changed) whenever the app changes a row, so that
+/// every process forgets what it knew of the user.
 ///
 /// `examples/custom-user` is a whole app on a table of its own.
 ///
@@ -29,11 +31,18 @@ use crate::store::{PasswordChange, Store, StoreError};
 /// use countersign::user::{Account, FoundUser, UserId, Users};
 ///
 /// #[derive(Debug, Clone, serde::Serialize)]
-/// struct Member { id: UserId, name: String }
+/// struct Member {
+///     id: UserId,
+///     name: String,
+/// }
 ///
 /// impl Account for Member {
-///     fn id(&self) -> UserId { self.id }
-///     fn username(&self) -> &str { &self.name }
+///     fn id(&self) -> UserId {
+///         self.id
+///     }
+///     fn username(&self) -> &str {
+///         &self.name
+///     }
 /// }
 ///
 /// #[derive(Debug, Default)]
@@ -46,17 +55,32 @@ use crate::store::{PasswordChange, Store, StoreError};
 ///     async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Member>>, StoreError> {
 ///         let members = self.0.lock().unwrap();
 ///         let found = members.values().find(|(member, _)| member.name == login);
-///         Ok(found.map(|(user, password)| FoundUser { user: user.clone(), password: password.clone() }))
+///         Ok(found.map(|(user, password)| FoundUser {
+///             user: user.clone(),
+///             password: password.clone(),
+///         }))
 ///     }
 ///
 ///     async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<Member>>, StoreError> {
 ///         let members = self.0.lock().unwrap();
-///         Ok(members.get(&id).map(|(user, password)| FoundUser { user: user.clone(), password: password.clone() }))
+///         Ok(members.get(&id).map(|(user, password)| FoundUser {
+///             user: user.clone(),
+///             password: password.clone(),
+///         }))
 ///     }
 ///
-///     async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+///     async fn set_password(
+///         &self,
+///         id: UserId,
+///         old: &EncodedPassword,
+///         new: &EncodedPassword,
+///     ) -> Result<bool, StoreError> {
 ///         let mut members = self.0.lock().unwrap();
-///         let Some((_, password)) = members.get_mut(&id).filter(|(_, password)| password.as_str() == old.as_str()) else { return Ok(false) };
+///         let Some((_, password)) =
+///             members.get_mut(&id).filter(|(_, password)| password.as_str() == old.as_str())
+///         else {
+///             return Ok(false);
+///         };
 ///         *password = new.clone();
 ///         Ok(true)
 ///     }
@@ -68,13 +92,16 @@ use crate::store::{PasswordChange, Store, StoreError};
 /// ```
 #[async_trait]
 pub trait Users: fmt::Debug + Send + Sync + 'static {
-    /// A row of the table. It is what `CurrentUser` extracts, and, as JSON, the `user` of login and profile: leave out what nobody should see.
+    /// A row of the table. It is what `CurrentUser` extracts, and, as JSON, the `user` of login and
+    /// profile: leave out what nobody should see.
     type User: Account + Serialize;
 
-    /// The user whom `login`, as it was typed, names: a user name or an e-mail address, as the app has it. Inactive users too. Several at once are nobody.
+    /// The user whom `login`, as it was typed, names: a user name or an e-mail address, as the app
+    /// has it. Inactive users too. Several at once are nobody.
     ///
     /// # Errors
-    /// When the table cannot be asked: [`StoreError::failed`]. The client then gets a 503, and nothing is counted against it.
+    /// When the table cannot be asked: [`StoreError::failed`]. The client then gets a 503, and
+    /// nothing is counted against it.
     async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Self::User>>, StoreError>;
 
     /// The user with this id.
@@ -83,11 +110,17 @@ pub trait Users: fmt::Debug + Send + Sync + 'static {
     /// As for [`by_login`](Self::by_login).
     async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<Self::User>>, StoreError>;
 
-    /// Sets an encoded password in the place of `old`: a changed one, or the same one encoded anew. `false` when the user is gone, or the password is not `old` any more.
+    /// Sets an encoded password in the place of `old`: a changed one, or the same one encoded anew.
+    /// `false` when the user is gone, or the password is not `old` any more.
     ///
     /// # Errors
     /// As for [`by_login`](Self::by_login).
-    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError>;
 
     /// Notes when the user last signed in.
     ///
@@ -95,8 +128,9 @@ pub trait Users: fmt::Debug + Send + Sync + 'static {
     /// As for [`by_login`](Self::by_login); the login then fails.
     async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
 
-    /// The kinds of hash of active users that are in the table: each encoded password's part before the salt, once. A failed login costs what the costliest does, so that
-    /// it does not tell who exists. None, where all passwords are of the kind that is configured.
+    /// The kinds of hash of active users that are in the table: each encoded password's part before
+    /// the salt, once. A failed login costs what the costliest does, so that it does not tell who
+    /// exists. None, where all passwords are of the kind that is configured.
     ///
     /// # Errors
     /// As for [`by_login`](Self::by_login).
@@ -163,24 +197,36 @@ impl Directory {
         }
     }
 
-    pub(crate) async fn by_login(&self, login: &str) -> Result<Option<FoundUser<Candidate>>, StoreError> {
+    pub(crate) async fn by_login(
+        &self,
+        login: &str,
+    ) -> Result<Option<FoundUser<Candidate>>, StoreError> {
         match self {
             Self::Own(store) => {
                 let found = store.user_by_login(login).await?;
-                Ok(found.map(|row| FoundUser { user: Candidate::Own(Box::new(row.user)), password: row.password }))
+                Ok(found.map(|row| FoundUser {
+                    user: Candidate::Own(Box::new(row.user)),
+                    password: row.password,
+                }))
             }
             Self::Custom(users) => {
                 let found = users.by_login(login).await?;
-                Ok(found.map(|found| FoundUser { user: Candidate::Custom(found.user), password: found.password }))
+                Ok(found.map(|found| FoundUser {
+                    user: Candidate::Custom(found.user),
+                    password: found.password,
+                }))
             }
         }
     }
 
-    /// A row of the store's as profile and login show it: of an active superuser every permission there is, since that is what they have. Tokens say what was given, as ever: they
-    /// have little room, and `is_superuser` says the rest.
+    /// A row of the store's as profile and login show it: of an active superuser every permission
+    /// there is, since that is what they have. Tokens say what was given, as ever: they have little
+    /// room, and `is_superuser` says the rest.
     pub(crate) async fn shown(&self, user: User) -> Result<User, StoreError> {
         match self {
-            Self::Own(store) if user.is_superuser && user.is_active => Ok(User { permissions: store.permission_names().await?, ..user }),
+            Self::Own(store) if user.is_superuser && user.is_active => {
+                Ok(User { permissions: store.permission_names().await?, ..user })
+            }
             _ => Ok(user),
         }
     }
@@ -194,7 +240,11 @@ impl Directory {
     }
 
     /// The user as they are after the login.
-    pub(crate) async fn logged_in(&self, user: Candidate, now: Timestamp) -> Result<KnownUser, StoreError> {
+    pub(crate) async fn logged_in(
+        &self,
+        user: Candidate,
+        now: Timestamp,
+    ) -> Result<KnownUser, StoreError> {
         let user = match user {
             Candidate::Own(mut user) => {
                 user.last_login = Some(now);
@@ -206,28 +256,41 @@ impl Directory {
     }
 
     /// The user with this id, as one who is about to log in.
-    pub(crate) async fn candidate(&self, id: UserId) -> Result<Option<FoundUser<Candidate>>, StoreError> {
+    pub(crate) async fn candidate(
+        &self,
+        id: UserId,
+    ) -> Result<Option<FoundUser<Candidate>>, StoreError> {
         match self {
             Self::Own(store) => {
                 // The password first: a session begins on a row that is no older than it.
                 let Some(password) = store.password_of(id).await? else { return Ok(None) };
-                Ok(store.user_by_id(id).await?.map(|user| FoundUser { user: Candidate::Own(Box::new(user)), password }))
+                Ok(store
+                    .user_by_id(id)
+                    .await?
+                    .map(|user| FoundUser { user: Candidate::Own(Box::new(user)), password }))
             }
             Self::Custom(users) => {
                 let found = users.by_id(id).await?;
-                Ok(found.map(|found| FoundUser { user: Candidate::Custom(found.user), password: found.password }))
+                Ok(found.map(|found| FoundUser {
+                    user: Candidate::Custom(found.user),
+                    password: found.password,
+                }))
             }
         }
     }
 
-    pub(crate) async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+    pub(crate) async fn password_of(
+        &self,
+        id: UserId,
+    ) -> Result<Option<EncodedPassword>, StoreError> {
         match self {
             Self::Own(store) => store.password_of(id).await,
             Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| found.password)),
         }
     }
 
-    /// Sets a user's own new password in the place of the one that was checked, while the session that asks lives, and ends the user's other sessions.
+    /// Sets a user's own new password in the place of the one that was checked, while the session
+    /// that asks lives, and ends the user's other sessions.
     pub(crate) async fn change_password(
         &self,
         store: &dyn Store,
@@ -239,25 +302,42 @@ impl Directory {
         match self {
             Self::Own(store) => store.change_password(id, old, new, session, now).await,
             Self::Custom(users) => {
-                // Two databases have no transaction in common. Ended first, the sessions are ended whatever fails; ended again, so are those that began meanwhile with
-                // the old password. One that begins later reads the row again, and is ended by itself.
-                let lives = store.session(session).await?.is_some_and(|s| s.user_id == id && s.revoked.is_none() && s.expires_at > now);
+                // Two databases have no transaction in common. Ended first, the sessions are ended
+                // whatever fails; ended again, so are those that began meanwhile with the old
+                // password. One that begins later reads the row again, and is ended by itself.
+                let lives = store
+                    .session(session)
+                    .await?
+                    .is_some_and(|s| s.user_id == id && s.revoked.is_none() && s.expires_at > now);
                 if !lives {
                     return Ok(PasswordChange::SessionEnded);
                 }
-                if users.by_id(id).await?.is_none_or(|found| found.password.as_str() != old.as_str()) {
+                if users
+                    .by_id(id)
+                    .await?
+                    .is_none_or(|found| found.password.as_str() != old.as_str())
+                {
                     return Ok(PasswordChange::Stale);
                 }
-                store.revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now).await?;
+                store
+                    .revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now)
+                    .await?;
                 let changed = users.set_password(id, old, new).await?;
-                store.revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now).await?;
+                store
+                    .revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now)
+                    .await?;
                 Ok(if changed { PasswordChange::Done } else { PasswordChange::Stale })
             }
         }
     }
 
     /// Whether the encoding was replaced; not where the password is another by now.
-    pub(crate) async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+    pub(crate) async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         match self {
             Self::Own(store) => store.upgrade_password(id, old, new).await,
             Self::Custom(users) => users.set_password(id, old, new).await,
@@ -279,7 +359,8 @@ impl Directory {
         }
     }
 
-    /// Whether every change of a row is in the feed, whoever makes it: the store's triggers see to its own.
+    /// Whether every change of a row is in the feed, whoever makes it: the store's triggers see to
+    /// its own.
     pub(crate) const fn tells_of_changes(&self) -> bool {
         matches!(self, Self::Own(_))
     }
@@ -298,7 +379,8 @@ impl Candidate {
         }
     }
 
-    /// Whether the store has the row, and can ask for it in the transaction in which the session begins.
+    /// Whether the store has the row, and can ask for it in the transaction in which the session
+    /// begins.
     pub(crate) const fn is_in_the_store(&self) -> bool {
         matches!(self, Self::Own(_))
     }
@@ -309,7 +391,12 @@ impl Candidate {
 pub(crate) trait AnyUsers: fmt::Debug + Send + Sync {
     async fn by_login(&self, login: &str) -> Result<Option<FoundUser<KnownUser>>, StoreError>;
     async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<KnownUser>>, StoreError>;
-    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError>;
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError>;
     async fn note_login(&self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
 }
@@ -324,7 +411,12 @@ impl<T: Users> AnyUsers for T {
         Ok(Users::by_id(self, id).await?.map(known))
     }
 
-    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         Users::set_password(self, id, old, new).await
     }
 

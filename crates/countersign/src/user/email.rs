@@ -8,15 +8,20 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::username::fold;
 
-/// An e-mail address of at most 254 bytes (RFC 5321, 4.5.3.1.3), without blanks around it, in NFC, its domain in lower case and in the form that name servers know (IDNA).
+/// An e-mail address of at most 254 bytes (RFC 5321, 4.5.3.1.3), without blanks around it, in NFC,
+/// its domain in lower case and in the form that name servers know (IDNA).
 ///
-/// The rules are those of Django's `EmailValidator`, so that neither side refuses what the other has taken; beside them, letters of any script may stand before the `@`.
+/// The rules are those of Django's `EmailValidator`, so that neither side refuses what the other
+/// has taken; beside them, letters of any script may stand before the `@`.
 ///
 /// ```
 /// use countersign::user::Email;
 ///
 /// assert_eq!(Email::parse("Alice@Example.COM").unwrap().as_str(), "Alice@example.com");
-/// assert_eq!(Email::parse(" alice@bücher.example ").unwrap().as_str(), "alice@xn--bcher-kva.example");
+/// assert_eq!(
+///     Email::parse(" alice@bücher.example ").unwrap().as_str(),
+///     "alice@xn--bcher-kva.example"
+/// );
 /// assert!(Email::parse("alice").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -53,22 +58,32 @@ impl Email {
     /// The address.
     ///
     /// ```
-    /// assert_eq!(countersign::user::Email::parse("Ada@EXAMPLE.com").unwrap().as_str(), "Ada@example.com");
+    /// assert_eq!(
+    ///     countersign::user::Email::parse("Ada@EXAMPLE.com").unwrap().as_str(),
+    ///     "Ada@example.com"
+    /// );
     /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Words with dots between them (`dot-atom`, RFC 5322, 3.2.3; letters of any script, RFC 6531, 3.3).
+/// Words with dots between them (`dot-atom`, RFC 5322, 3.2.3; letters of any script, RFC 6531,
+/// 3.3).
 fn is_dotted(local: &str) -> bool {
-    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c));
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c))
+    };
     local.split('.').all(is_word)
 }
 
-/// A text in quotation marks, with backslashes before what could not stand there (`quoted-string`, RFC 5322, 3.2.4), without blanks: as Django reads it.
+/// A text in quotation marks, with backslashes before what could not stand there (`quoted-string`,
+/// RFC 5322, 3.2.4), without blanks: as Django reads it.
 fn is_quoted(local: &str) -> bool {
-    let Some(text) = local.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return false };
+    let Some(text) = local.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return false;
+    };
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let is_good = match byte {
@@ -82,7 +97,8 @@ fn is_quoted(local: &str) -> bool {
     true
 }
 
-/// The domain as name servers know it: `localhost`, a name of several labels, in any script, or an address in brackets.
+/// The domain as name servers know it: `localhost`, a name of several labels, in any script, or an
+/// address in brackets.
 fn known_domain(text: &str) -> Option<String> {
     if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         return address.parse::<IpAddr>().ok().map(|_| text.to_lowercase());
@@ -91,11 +107,17 @@ fn known_domain(text: &str) -> Option<String> {
 }
 
 fn is_name(domain: &str) -> bool {
-    let is_made_of_letters = |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !label.ends_with('-');
-    let is_label = |label: &str| (1..=63).contains(&label.len()) && is_made_of_letters(label) && !label.starts_with('-');
-    domain
-        .rsplit_once('.')
-        .is_some_and(|(before, last)| (2..=63).contains(&last.len()) && is_made_of_letters(last) && before.split('.').all(is_label))
+    let is_made_of_letters = |label: &str| {
+        label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !label.ends_with('-')
+    };
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && is_made_of_letters(label) && !label.starts_with('-')
+    };
+    domain.rsplit_once('.').is_some_and(|(before, last)| {
+        (2..=63).contains(&last.len())
+            && is_made_of_letters(last)
+            && before.split('.').all(is_label)
+    })
 }
 
 impl fmt::Display for Email {
@@ -104,27 +126,38 @@ impl fmt::Display for Email {
     }
 }
 
-/// What two addresses have in common that name one mailbox as far as anybody can say: both are compared by it, wherever addresses are compared. The domain is in the form that name
-/// servers know, in whichever the address is written; the rest is folded like a user name.
+/// What two addresses have in common that name one mailbox as far as anybody can say: both are
+/// compared by it, wherever addresses are compared. The domain is in the form that name servers
+/// know, in whichever the address is written; the rest is folded like a user name.
 ///
 /// ```
 /// use countersign::user::fold_address;
 ///
-/// assert_eq!(fold_address("STRASSE@bücher.example"), fold_address("straße@XN--BCHER-KVA.example"));
+/// assert_eq!(
+///     fold_address("STRASSE@bücher.example"),
+///     fold_address("straße@XN--BCHER-KVA.example")
+/// );
 /// ```
 pub fn fold_address(text: &str) -> String {
     match text.rsplit_once('@').filter(|_| text.len() <= 4 * MAX_BYTES) {
         Some((local, domain)) => {
-            format!("{}@{}", fold(local), idna::domain_to_ascii(domain).unwrap_or_else(|_| fold(domain)))
+            format!(
+                "{}@{}",
+                fold(local),
+                idna::domain_to_ascii(domain).unwrap_or_else(|_| fold(domain))
+            )
         }
         None => fold(text),
     }
 }
 
-/// The foldings that a user name has if it reads as this address: with the domain as name servers know it, and as people write it.
+/// The foldings that a user name has if it reads as this address: with the domain as name servers
+/// know it, and as people write it.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn names_like(address: &str) -> [String; 2] {
-    let written = address.rsplit_once('@').map(|(local, domain)| format!("{local}@{}", idna::domain_to_unicode(domain).0));
+    let written = address
+        .rsplit_once('@')
+        .map(|(local, domain)| format!("{local}@{}", idna::domain_to_unicode(domain).0));
     [fold(address), fold(written.as_deref().unwrap_or(address))]
 }
 
@@ -153,13 +186,27 @@ mod tests {
 
     #[test]
     fn slips_of_the_pen_are_refused() {
-        for bad in ["", "a", "@b.com", "a@", "a@b", "a@@b.com", "a b@c.com", "a@b..com", "a@-b.com", ".a@b.com", "a\0@b.com", "a@b .com"] {
+        for bad in [
+            "",
+            "a",
+            "@b.com",
+            "a@",
+            "a@b",
+            "a@@b.com",
+            "a b@c.com",
+            "a@b..com",
+            "a@-b.com",
+            ".a@b.com",
+            "a\0@b.com",
+            "a@b .com",
+        ] {
             assert_eq!(Email::parse(bad), Err(EmailError::Shape), "{bad:?}");
         }
         assert_eq!(Email::parse(&format!("a@{}.com", "b".repeat(260))), Err(EmailError::TooLong));
     }
 
-    /// The addresses of Django's own tests (`tests/validators/tests.py`), as far as they are no longer than ours may be.
+    /// The addresses of Django's own tests (`tests/validators/tests.py`), as far as they are no
+    /// longer than ours may be.
     #[test]
     fn an_address_is_one_where_django_says_so() {
         for good in [
@@ -236,7 +283,11 @@ mod tests {
             assert_eq!(fold_address(one), fold_address(other));
         }
         assert_ne!(fold_address("a@example.com"), fold_address("b@example.com"));
-        assert_ne!(fold_address("a@fass.example"), fold_address("a@faß.example"), "two domains, and two owners (UTS 46)");
+        assert_ne!(
+            fold_address("a@fass.example"),
+            fold_address("a@faß.example"),
+            "two domains, and two owners (UTS 46)"
+        );
         assert_eq!(fold_address("STRASSE"), "strasse");
     }
 }

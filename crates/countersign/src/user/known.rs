@@ -48,15 +48,21 @@ impl KnownUser {
         self.read_at
     }
 
-    /// How long ago the row was read, in seconds. A clock that was set back makes it old, not new for ever.
+    /// How long ago the row was read, in seconds. A clock that was set back makes it old, not new
+    /// for ever.
     pub(crate) fn age(&self, now: u64) -> u64 {
         now.abs_diff(self.read_at)
     }
 
-    /// Whether this request is the one that reads the row again, before it is too old for everybody: one in a second.
+    /// Whether this request is the one that reads the row again, before it is too old for
+    /// everybody: one in a second.
     pub(crate) fn is_taken_up(&self, now: u64) -> bool {
         let last = self.taken_up.load(Ordering::Relaxed);
-        last != now && self.taken_up.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        last != now
+            && self
+                .taken_up
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Whether both may do the same.
@@ -81,7 +87,8 @@ impl KnownUser {
 
 fn json_of(user: &dyn Account, shown: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(shown).unwrap_or_else(|error| {
-        tracing::error!(%error, user = %user.id(), "this user cannot be written as JSON; the profile is empty");
+        tracing::error!(%error, user = %user.id(), "this user cannot be written as JSON; the \
+            profile is empty");
         RawValue::NULL.to_owned()
     })
 }

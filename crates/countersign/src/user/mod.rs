@@ -39,7 +39,8 @@ use crate::password::EncodedPassword;
 
 /// A user as the rest of the program sees one: everything but the password.
 ///
-/// Field and column names are Django's (`AbstractUser`), so that rows can move both ways. It serialises as the `user` object of the HTTP contract.
+/// Field and column names are Django's (`AbstractUser`), so that rows can move both ways. It
+/// serialises as the `user` object of the HTTP contract.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -49,7 +50,10 @@ use crate::password::EncodedPassword;
 /// # let ada = world.ada;
 /// assert!(ada.is_active && !ada.is_staff && !ada.has_perm("articles.publish"));
 /// let json = serde_json::to_value(&ada).unwrap(); // the `user` of login and profile
-/// assert_eq!((&json["username"], &json["date_joined"]), (&"ada".into(), &"2026-01-01T00:00:00Z".into()));
+/// assert_eq!(
+///     (&json["username"], &json["date_joined"]),
+///     (&"ada".into(), &"2026-01-01T00:00:00Z".into())
+/// );
 /// # });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -176,7 +180,8 @@ pub struct LoginRow {
 /// # world::run(async |world| {
 /// # let (auth, now) = (world.auth, world::midnight());
 /// let email = Email::parse("grace@example.com").unwrap();
-/// let new = NewUser::new(Username::parse("grace").unwrap(), Some(email), EncodedPassword::unusable());
+/// let new =
+///     NewUser::new(Username::parse("grace").unwrap(), Some(email), EncodedPassword::unusable());
 /// let grace = auth.store().create_user(NewUser { is_staff: true, ..new }, now).await.unwrap();
 /// assert!(grace.is_staff);
 /// # });
@@ -210,7 +215,8 @@ impl NewUser {
     /// use countersign::password::EncodedPassword;
     /// use countersign::user::{NewUser, Username};
     ///
-    /// let grace = NewUser::new(Username::parse("grace").unwrap(), None, EncodedPassword::unusable());
+    /// let grace =
+    ///     NewUser::new(Username::parse("grace").unwrap(), None, EncodedPassword::unusable());
     /// assert!(grace.is_active && !grace.is_staff && !grace.is_superuser);
     /// ```
     pub fn new(username: Username, email: Option<Email>, password: EncodedPassword) -> Self {
@@ -236,7 +242,11 @@ impl NewUser {
 ///
 /// # world::run(async |world| {
 /// # let (store, ada) = (world.auth.store(), world.ada);
-/// let change = ProfileChange { email: Some(None), first_name: Some("Augusta Ada".to_owned()), ..ProfileChange::default() };
+/// let change = ProfileChange {
+///     email: Some(None),
+///     first_name: Some("Augusta Ada".to_owned()),
+///     ..ProfileChange::default()
+/// };
 /// let ada = store.update_profile(ada.id, change).await.unwrap().unwrap();
 /// assert_eq!((ada.first_name.as_str(), ada.email.as_str()), ("Augusta Ada", ""));
 /// # });

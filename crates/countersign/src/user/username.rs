@@ -7,7 +7,8 @@ use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
-/// A login name for a new or renamed user: 1 to 150 characters, letters, digits and `@.+-_`, in NFKC (Django's `UnicodeUsernameValidator`).
+/// A login name for a new or renamed user: 1 to 150 characters, letters, digits and `@.+-_`, in
+/// NFKC (Django's `UnicodeUsernameValidator`).
 ///
 /// ```
 /// use countersign::user::Username;
@@ -78,7 +79,8 @@ impl fmt::Display for Username {
     }
 }
 
-/// NFKC and full case folding (Unicode 3.13, `NFKC_Casefold` but for default-ignorable characters, which user names cannot hold).
+/// NFKC and full case folding (Unicode 3.13, `NFKC_Casefold` but for default-ignorable characters,
+/// which user names cannot hold).
 ///
 /// ```
 /// use countersign::user::fold;
@@ -107,7 +109,8 @@ pub enum UsernameError {
     /// A character that Django's validator refuses too.
     #[error("A user name may hold letters, digits and @ . + - _ only.")]
     Characters,
-    /// A character that Unicode counts among those that are not shown (`Default_Ignorable_Code_Point`).
+    /// A character that Unicode counts among those that are not shown
+    /// (`Default_Ignorable_Code_Point`).
     #[error("A user name may hold no letter that nobody can see.")]
     Invisible,
 }
@@ -127,18 +130,23 @@ mod tests {
     fn a_name_with_letters_that_nobody_sees_is_refused() {
         for invisible in ['\u{3164}', '\u{115f}', '\u{1160}', '\u{ffa0}'] {
             assert!(invisible.is_alphanumeric(), "it would pass for a letter");
-            for name in [format!("al{invisible}ice"), invisible.to_string(), format!("alice{invisible}")] {
+            for name in
+                [format!("al{invisible}ice"), invisible.to_string(), format!("alice{invisible}")]
+            {
                 assert_eq!(Username::parse(&name), Err(UsernameError::Invisible), "{name:?}");
             }
         }
-        for other in ['\u{ad}', '\u{200b}', '\u{200d}', '\u{2060}', '\u{fe0f}', '\u{e0041}', '\u{17b4}'] {
+        for other in
+            ['\u{ad}', '\u{200b}', '\u{200d}', '\u{2060}', '\u{fe0f}', '\u{e0041}', '\u{17b4}']
+        {
             assert!(Username::parse(&format!("al{other}ice")).is_err(), "{other:?}");
         }
     }
 
     #[test]
     fn names_that_differ_in_case_only_fold_to_one() {
-        for (one, other) in [("Alice", "aLICE"), ("STRASSE", "straße"), ("ΣΊΣΥΦΟΣ", "σίσυφος")] {
+        for (one, other) in [("Alice", "aLICE"), ("STRASSE", "straße"), ("ΣΊΣΥΦΟΣ", "σίσυφος")]
+        {
             assert_eq!(fold(one), fold(other));
         }
     }

@@ -1,4 +1,5 @@
-// What the examples in the documentation of this crate take for granted, out of the reader's sight: a store in a directory that goes away, a clock that stands, and Ada.
+// What the examples in the documentation of this crate take for granted, out of the reader's sight:
+// a store in a directory that goes away, a clock that stands, and Ada.
 
 use std::sync::Arc;
 

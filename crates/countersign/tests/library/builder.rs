@@ -13,19 +13,36 @@ async fn a_mistake_stops_the_start_with_a_sentence_that_says_what_to_do() {
     let zero = Duration::ZERO;
     for (said, wanted) in [
         (refusal(|b| b.allow_origins(["app.example.com"])).await, "https://"),
-        (refusal(|b| b.public_url("app.example.com")).await, "write it like https://app.example.com"),
+        (
+            refusal(|b| b.public_url("app.example.com")).await,
+            "write it like https://app.example.com",
+        ),
         (refusal(|b| b.access_lifetime(zero)).await, "access_lifetime must be between 1"),
-        (refusal(|b| b.session_lifetime(40 * MINUTE, 30 * MINUTE)).await, "raise the latter or lower the former"),
+        (
+            refusal(|b| b.session_lifetime(40 * MINUTE, 30 * MINUTE)).await,
+            "raise the latter or lower the former",
+        ),
         (refusal(|b| b.base_path("accounts")).await, "must begin with a slash"),
         (
             refusal(|b| {
-                let (refresh, domain) = (Some("__Host-refreshtoken".to_owned()), Some("example.com".to_owned()));
-                b.public_url("https://app.example.com").cookies(CookieSettings { refresh, domain, ..CookieSettings::default() })
+                let (refresh, domain) =
+                    (Some("__Host-refreshtoken".to_owned()), Some("example.com".to_owned()));
+                b.public_url("https://app.example.com").cookies(CookieSettings {
+                    refresh,
+                    domain,
+                    ..CookieSettings::default()
+                })
             })
             .await,
             "__Host-",
         ),
-        (refusal(|b| b.cookies(CookieSettings { same_site: SameSite::None, ..CookieSettings::default() })).await, "https"),
+        (
+            refusal(|b| {
+                b.cookies(CookieSettings { same_site: SameSite::None, ..CookieSettings::default() })
+            })
+            .await,
+            "https",
+        ),
     ] {
         assert!(said.contains(wanted), "{said:?} says nothing of {wanted:?}");
     }
@@ -47,10 +64,23 @@ async fn without_a_secret_there_is_no_start() {
 async fn path_and_lifetimes_are_chosen() {
     let (builder, _directory, clock) = builder();
     let members = Members::with(cheap(), &["41"]).await;
-    let auth = builder.users(members).base_path("/auth/v2").access_lifetime(MINUTE).audience("shop").build().await.unwrap();
+    let auth = builder
+        .users(members)
+        .base_path("/auth/v2")
+        .access_lifetime(MINUTE)
+        .audience("shop")
+        .build()
+        .await
+        .unwrap();
     let app = auth.routes();
-    let (status, answer) =
-        send(&app, post("/auth/v2/login", &json!({"username": "nick-41", "password": PASSWORD, "transport": "body"}))).await;
+    let (status, answer) = send(
+        &app,
+        post(
+            "/auth/v2/login",
+            &json!({"username": "nick-41", "password": PASSWORD, "transport": "body"}),
+        ),
+    )
+    .await;
     assert_eq!((status, &answer["expires_in"]), (StatusCode::OK, &json!(60)));
     let profile = || with_token("GET", "/auth/v2/profile", text(&answer, "access_token"));
     assert_eq!(send(&app, profile()).await.0, StatusCode::OK);

@@ -15,8 +15,11 @@ async fn strangers_keep_nobody_out_of_a_page_of_the_apps_own_that_knows_the_brow
     let token = line.split(['=', ';']).nth(1).unwrap().to_owned();
     let known = Peer { device_tokens: vec!["of somebody else".to_owned(), token], ..Peer::local() };
 
-    let [right, wrong] = [PASSWORD, "a guess"].map(|text| Password::parse(text.to_owned()).unwrap());
-    let enter = async |client: &Peer, password: &Password| auth.check_password("nick-41", password, client, |_| true).await.map(drop);
+    let [right, wrong] =
+        [PASSWORD, "a guess"].map(|text| Password::parse(text.to_owned()).unwrap());
+    let enter = async |client: &Peer, password: &Password| {
+        auth.check_password("nick-41", password, client, |_| true).await.map(drop)
+    };
     for _ in 0..5 {
         assert!(matches!(enter(&Peer::local(), &wrong).await, Err(PasswordRefused::Wrong { .. })));
     }

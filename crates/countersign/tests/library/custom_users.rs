@@ -9,7 +9,9 @@ async fn world() -> (Auth, Router, Members, Arc<ManualClock>, tempfile::TempDir)
     let auth = builder.users(members.clone()).build().await.unwrap();
     let private = Router::new().route(
         "/plan",
-        axum::routing::get(|me: countersign::CurrentUser<Member>| async move { axum::Json(json!({"plan": me.plan, "id": me.id})) }),
+        axum::routing::get(|me: countersign::CurrentUser<Member>| async move {
+            axum::Json(json!({"plan": me.plan, "id": me.id}))
+        }),
     );
     let app = auth.protect(private).merge(auth.routes());
     (auth, app, members, clock, directory)
@@ -21,18 +23,37 @@ async fn ids_of_any_type_log_in_refresh_and_are_extracted_in_full() {
     for id in IDS {
         let answer = log_in(&app, &format!("nick-{id}")).await;
         let id: UserId = id.parse().unwrap();
-        assert_eq!(answer["user"], json!({"id": id, "nickname": format!("nick-{id}"), "plan": "gold"}), "the user is the app's own row");
+        assert_eq!(
+            answer["user"],
+            json!({"id": id, "nickname": format!("nick-{id}"), "plan": "gold"}),
+            "the user is the app's own row"
+        );
         assert_eq!(
             send(&app, with_token("GET", "/plan", text(&answer, "access_token"))).await,
             (StatusCode::OK, json!({"plan": "gold", "id": id}))
         );
-        let (status, refreshed) = send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&answer, "refresh_token")}))).await;
+        let (status, refreshed) = send(
+            &app,
+            post("/accounts/refresh", &json!({"refresh_token": text(&answer, "refresh_token")})),
+        )
+        .await;
         assert_eq!(status, StatusCode::OK, "{refreshed}");
-        let (_, profile) = send(&app, with_token("GET", "/accounts/profile", text(&refreshed, "access_token"))).await;
+        let (_, profile) =
+            send(&app, with_token("GET", "/accounts/profile", text(&refreshed, "access_token")))
+                .await;
         assert_eq!(profile["user"]["id"], json!(id));
-        let (_, sessions) = send(&app, with_token("GET", "/accounts/sessions", text(&refreshed, "access_token"))).await;
+        let (_, sessions) =
+            send(&app, with_token("GET", "/accounts/sessions", text(&refreshed, "access_token")))
+                .await;
         assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1);
-        assert!(members.0.lock().unwrap().logins.contains(&(id, countersign::clock::Clock::now(&*clock))));
+        assert!(
+            members
+                .0
+                .lock()
+                .unwrap()
+                .logins
+                .contains(&(id, countersign::clock::Clock::now(&*clock)))
+        );
     }
 }
 
@@ -41,8 +62,11 @@ async fn the_apps_own_claims_are_in_the_token_and_cannot_take_the_place_of_ours(
     let (_, app, _, _, _directory) = world().await;
     let answer = log_in(&app, "nick-41").await;
     let payload = text(&answer, "access_token").split('.').nth(1).unwrap();
-    let claims: Value =
-        serde_json::from_slice(&base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(
+        &base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload)
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!((&claims["plan"], &claims["sub"]), (&json!("gold"), &json!("41")));
     assert!(claims["exp"].as_u64().unwrap() > 1_000_000 && claims["sid"] != "0000000000000001");
 }
@@ -60,7 +84,8 @@ async fn a_changed_row_is_felt_once_it_is_told() {
     members.change(id, |member| member.closed = true);
     auth.user_changed(id).await.unwrap();
     assert_eq!(plan().await.1["code"], "user_inactive");
-    let again = post("/accounts/login", &json!({"username": format!("nick-{id}"), "password": PASSWORD}));
+    let again =
+        post("/accounts/login", &json!({"username": format!("nick-{id}"), "password": PASSWORD}));
     assert_eq!(send(&app, again).await.1["code"], "invalid_credentials");
 }
 
@@ -74,30 +99,49 @@ async fn a_row_that_a_foreign_writer_changed_is_felt_at_the_next_refresh() {
         let app = app.clone();
         async move { send(&app, request).await }
     };
-    assert_eq!(send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await.0, StatusCode::OK);
+    assert_eq!(
+        send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await.0,
+        StatusCode::OK
+    );
     members.change(id, |member| member.plan = "lead");
     let (_, refreshed) = refresh(text(&mine, "refresh_token")).await;
-    assert_eq!(send(&app, with_token("GET", "/plan", text(&refreshed, "access_token"))).await.1["plan"], "lead");
+    assert_eq!(
+        send(&app, with_token("GET", "/plan", text(&refreshed, "access_token"))).await.1["plan"],
+        "lead"
+    );
     members.change(id, |member| member.closed = true);
     assert_eq!(refresh(text(&refreshed, "refresh_token")).await.1["code"], "user_inactive");
     let again = send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await;
-    assert_eq!(again.1["code"], "user_inactive", "from then on this process lets no other token of theirs in either");
+    assert_eq!(
+        again.1["code"], "user_inactive",
+        "from then on this process lets no other token of theirs in either"
+    );
 }
 
 #[tokio::test]
-async fn a_row_that_a_foreign_writer_changed_is_felt_within_an_access_tokens_lifetime_without_a_refresh() {
+async fn a_row_that_a_foreign_writer_changed_is_felt_within_an_access_tokens_lifetime_without_a_refresh()
+ {
     let (_, app, members, clock, _directory) = world().await;
     let id: UserId = "41".parse().unwrap();
     let old = log_in(&app, "nick-41").await;
     clock.advance(4 * MINUTE);
     // Read before the change by a token that lives for longer than what was read may count.
     let young = log_in(&app, "nick-41").await;
-    let plan = |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
+    let plan =
+        |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
     assert_eq!(plan(&young).await.0, StatusCode::OK);
     members.change(id, |member| member.closed = true);
-    assert_eq!((plan(&young).await.0, plan(&old).await.0), (StatusCode::OK, StatusCode::OK), "nobody said so");
+    assert_eq!(
+        (plan(&young).await.0, plan(&old).await.0),
+        (StatusCode::OK, StatusCode::OK),
+        "nobody said so"
+    );
     clock.advance(5 * MINUTE - Duration::from_secs(1));
-    assert_eq!(plan(&young).await.1["code"], "user_inactive", "the token has a second left, the row has none");
+    assert_eq!(
+        plan(&young).await.1["code"],
+        "user_inactive",
+        "the token has a second left, the row has none"
+    );
 }
 
 #[tokio::test]
@@ -107,7 +151,10 @@ async fn a_row_that_many_ask_for_is_read_again_by_one_of_them_before_it_is_too_o
     members.0.lock().unwrap().reads = 0;
     let many = async || {
         for _ in 0..10 {
-            assert_eq!(send(&app, with_token("GET", "/plan", text(&answer, "access_token"))).await.0, StatusCode::OK);
+            assert_eq!(
+                send(&app, with_token("GET", "/plan", text(&answer, "access_token"))).await.0,
+                StatusCode::OK
+            );
         }
         std::mem::take(&mut members.0.lock().unwrap().reads)
     };
@@ -128,7 +175,8 @@ async fn a_table_that_is_down_turns_nobody_away_before_what_was_read_is_too_old(
         clock.advance(Duration::from_secs(1));
         log_in(&app, "nick-41").await
     });
-    let plan = |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
+    let plan =
+        |answer: &Value| send_owned(&app, with_token("GET", "/plan", text(answer, "access_token")));
     assert_eq!(plan(&first).await.0, StatusCode::OK);
     let reads = |members: &Members| std::mem::take(&mut members.0.lock().unwrap().reads);
     assert_eq!(reads(&members), 2, "each login has read it once more");
@@ -144,14 +192,27 @@ async fn a_new_password_ends_the_other_sessions_and_the_old_one_is_none() {
     let (_, app, members, _, _directory) = world().await;
     let (mine, other) = (log_in(&app, "nick-41").await, log_in(&app, "nick-41").await);
     let change = |new: &str| {
-        let mut request = post("/accounts/password", &json!({"old_password": PASSWORD, "new_password": new}));
-        request.headers_mut().insert("authorization", format!("Bearer {}", text(&mine, "access_token")).parse().unwrap());
+        let mut request =
+            post("/accounts/password", &json!({"old_password": PASSWORD, "new_password": new}));
+        request.headers_mut().insert(
+            "authorization",
+            format!("Bearer {}", text(&mine, "access_token")).parse().unwrap(),
+        );
         request
     };
     assert_eq!(send(&app, change("copper lantern 27")).await.0, StatusCode::NO_CONTENT);
-    assert_eq!(send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await.1["code"], "session_revoked");
-    assert_eq!(send(&app, with_token("GET", "/plan", text(&mine, "access_token"))).await.0, StatusCode::OK);
-    assert_eq!(send(&app, change("copper lantern 28")).await.1["errors"]["old_password"][0], "This is not your password.");
+    assert_eq!(
+        send(&app, with_token("GET", "/plan", text(&other, "access_token"))).await.1["code"],
+        "session_revoked"
+    );
+    assert_eq!(
+        send(&app, with_token("GET", "/plan", text(&mine, "access_token"))).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        send(&app, change("copper lantern 28")).await.1["errors"]["old_password"][0],
+        "This is not your password."
+    );
     assert!(members.0.lock().unwrap().rows[&UserId::new(41)].1.is_usable());
 }
 
@@ -174,7 +235,10 @@ async fn a_table_that_is_down_is_a_503_and_counts_against_nobody() {
     let attempt = || post("/accounts/login", &json!({"username": "nick-41", "password": PASSWORD}));
     for _ in 0..10 {
         let (status, problem) = send(&app, attempt()).await;
-        assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+        );
     }
     members.0.lock().unwrap().is_down = false;
     assert_eq!(send(&app, attempt()).await.0, StatusCode::OK);
@@ -184,26 +248,37 @@ async fn a_table_that_is_down_is_a_503_and_counts_against_nobody() {
 async fn rows_of_the_apps_own_table_are_the_apps_to_change() {
     let (_, app, _, _, _directory) = world().await;
     let answer = log_in(&app, "nick-41").await;
-    let (status, problem) = send(&app, with_token("PATCH", "/accounts/profile", text(&answer, "access_token"))).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("method_not_allowed")));
+    let (status, problem) =
+        send(&app, with_token("PATCH", "/accounts/profile", text(&answer, "access_token"))).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &json!("method_not_allowed"))
+    );
 }
 
 #[tokio::test]
 async fn a_login_that_was_under_way_does_not_outlive_what_the_app_does_to_the_row() {
-    let acts: [fn(&mut (Member, EncodedPassword)); 2] =
-        [|(member, _)| member.closed = true, |(_, password)| *password = EncodedPassword::unusable()];
+    let acts: [fn(&mut (Member, EncodedPassword)); 2] = [
+        |(member, _)| member.closed = true,
+        |(_, password)| *password = EncodedPassword::unusable(),
+    ];
     for act in acts {
         let (auth, app, members, clock, _directory) = world().await;
         let id = UserId::new(41);
         members.0.lock().unwrap().meanwhile = Some(act);
         let login = post("/accounts/login", &json!({"username": "nick-41", "password": PASSWORD}));
         let (status, problem) = send(&app, login).await;
-        assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("invalid_credentials")));
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::UNAUTHORIZED, &json!("invalid_credentials"))
+        );
         let now = countersign::clock::Clock::now(&*clock);
         assert!(auth.store().user_sessions(id, now).await.unwrap().is_empty());
 
         members.0.lock().unwrap().meanwhile = Some(|(member, _)| member.closed = true);
-        let by_link = auth.log_in(id, countersign::session::Transport::Body, &countersign::http::Peer::local()).await;
+        let by_link = auth
+            .log_in(id, countersign::session::Transport::Body, &countersign::http::Peer::local())
+            .await;
         assert_eq!(by_link.unwrap_err().code(), countersign::http::Code::UserInactive);
         assert!(auth.store().user_sessions(id, now).await.unwrap().is_empty());
     }
@@ -220,11 +295,24 @@ async fn a_row_that_changes_while_somebody_logs_in_and_lets_them_in_still_does_n
 async fn a_password_that_was_set_while_the_user_changes_it_is_a_conflict_and_no_ending() {
     let (_, app, members, _, _directory) = world().await;
     let mine = log_in(&app, "nick-41").await;
-    members.0.lock().unwrap().meanwhile = Some(|(_, password)| *password = EncodedPassword::unusable());
-    let mut request = post("/accounts/password", &json!({"old_password": PASSWORD, "new_password": "copper lantern 27"}));
-    request.headers_mut().insert("authorization", format!("Bearer {}", text(&mine, "access_token")).parse().unwrap());
+    members.0.lock().unwrap().meanwhile =
+        Some(|(_, password)| *password = EncodedPassword::unusable());
+    let mut request = post(
+        "/accounts/password",
+        &json!({"old_password": PASSWORD, "new_password": "copper lantern 27"}),
+    );
+    request.headers_mut().insert(
+        "authorization",
+        format!("Bearer {}", text(&mine, "access_token")).parse().unwrap(),
+    );
     let (status, problem) = send(&app, request).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("conflict")));
-    assert!(!members.0.lock().unwrap().rows[&UserId::new(41)].1.is_usable(), "what the operator set stays");
-    assert_eq!(send(&app, with_token("GET", "/plan", text(&mine, "access_token"))).await.0, StatusCode::OK);
+    assert!(
+        !members.0.lock().unwrap().rows[&UserId::new(41)].1.is_usable(),
+        "what the operator set stays"
+    );
+    assert_eq!(
+        send(&app, with_token("GET", "/plan", text(&mine, "access_token"))).await.0,
+        StatusCode::OK
+    );
 }

@@ -56,35 +56,60 @@ async fn an_app_hears_of_everything_once() {
     let first = log_in(&app, "nick-41").await;
     assert_eq!(diary.taken(), ["login: 41 nick-41 a session"]);
 
-    let (_, second) = send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&first, "refresh_token")}))).await;
+    let (_, second) = send(
+        &app,
+        post("/accounts/refresh", &json!({"refresh_token": text(&first, "refresh_token")})),
+    )
+    .await;
     clock.advance(MINUTE);
-    let (_, third) = send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&second, "refresh_token")}))).await;
+    let (_, third) = send(
+        &app,
+        post("/accounts/refresh", &json!({"refresh_token": text(&second, "refresh_token")})),
+    )
+    .await;
     clock.advance(MINUTE);
-    send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&third, "refresh_token")}))).await;
+    send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&third, "refresh_token")})))
+        .await;
     assert_eq!(diary.taken(), ["refresh: 41 nick-41 a session"; 3]);
 
     // Two generations old, and long after: somebody else has it.
     clock.advance(MINUTE);
-    let (_, problem) = send(&app, post("/accounts/refresh", &json!({"refresh_token": text(&first, "refresh_token")}))).await;
+    let (_, problem) = send(
+        &app,
+        post("/accounts/refresh", &json!({"refresh_token": text(&first, "refresh_token")})),
+    )
+    .await;
     assert_eq!(problem["code"], "refresh_token_reused");
     assert_eq!(diary.taken(), ["theft: 41 nick-41 a session"]);
 
     for _ in 0..5 {
-        send(&app, post("/accounts/login", &json!({"username": "nick-41", "password": "wrong"}))).await;
+        send(&app, post("/accounts/login", &json!({"username": "nick-41", "password": "wrong"})))
+            .await;
     }
     assert_eq!(diary.taken(), ["failed as nick-41: 41 nick-41 none"; 5]);
-    send(&app, post("/accounts/login", &json!({"username": "nick-41", "password": PASSWORD}))).await;
+    send(&app, post("/accounts/login", &json!({"username": "nick-41", "password": PASSWORD})))
+        .await;
     assert_eq!(diary.taken(), ["throttled: 41 nick-41 none"]);
     send(&app, post("/accounts/login", &json!({"username": "nemo", "password": "wrong"}))).await;
     assert_eq!(diary.taken(), ["failed as nemo: nobody ? none"]);
 
     clock.advance(60 * MINUTE);
     let (mine, other) = (log_in(&app, "nick-41").await, log_in(&app, "nick-41").await);
-    let mut change = post("/accounts/password", &json!({"old_password": PASSWORD, "new_password": "copper lantern 27"}));
-    change.headers_mut().insert("authorization", format!("Bearer {}", text(&mine, "access_token")).parse().unwrap());
+    let mut change = post(
+        "/accounts/password",
+        &json!({"old_password": PASSWORD, "new_password": "copper lantern 27"}),
+    );
+    change.headers_mut().insert(
+        "authorization",
+        format!("Bearer {}", text(&mine, "access_token")).parse().unwrap(),
+    );
     assert_eq!(send(&app, change).await.0, StatusCode::NO_CONTENT);
     send(&app, with_token("POST", "/accounts/logout", text(&mine, "access_token"))).await;
     send(&app, with_token("POST", "/accounts/logout", text(&mine, "access_token"))).await;
     let heard = diary.taken();
-    assert_eq!(heard[2..], ["password: 41 nick-41 a session", "logout: 41 ? a session"], "a session ends once: {other}");
+    assert_eq!(
+        heard[2..],
+        ["password: 41 nick-41 a session", "logout: 41 ? a session"],
+        "a session ends once: {other}"
+    );
 }

@@ -29,7 +29,8 @@ impl House {
 }
 
 async fn code_of(app: &Router, path: &str, login: &Value) -> (StatusCode, Value) {
-    let (status, answer) = send(app, post(path, &json!({"refresh_token": text(login, "refresh_token")}))).await;
+    let (status, answer) =
+        send(app, post(path, &json!({"refresh_token": text(login, "refresh_token")}))).await;
     (status, answer["code"].clone())
 }
 
@@ -40,16 +41,34 @@ async fn a_tenants_tokens_are_nothing_at_another_tenant() {
     for other in [
         house.tenant(|auth| auth.public_url("https://other.example.com")).await,
         house.tenant(|auth| auth.public_url("https://acme.example.com").audience("other")).await,
-        house.tenant(|auth| auth.public_url("https://acme.example.com").issuer("https://other.example.com")).await,
-        house.tenant(|auth| auth.public_url("https://acme.example.com").issuer("other").instance("other")).await,
+        house
+            .tenant(|auth| {
+                auth.public_url("https://acme.example.com").issuer("https://other.example.com")
+            })
+            .await,
+        house
+            .tenant(|auth| {
+                auth.public_url("https://acme.example.com").issuer("other").instance("other")
+            })
+            .await,
     ] {
         let login = log_in(&acme, "nick-41").await;
         let refused = (StatusCode::UNAUTHORIZED, json!("refresh_token_invalid"));
         assert_eq!(code_of(&other, "/accounts/refresh", &login).await, refused);
-        assert_eq!(code_of(&other, "/accounts/logout", &login).await, refused, "nor can it end the session there");
-        let profile = send(&other, with_token("GET", "/accounts/profile", text(&login, "access_token"))).await;
+        assert_eq!(
+            code_of(&other, "/accounts/logout", &login).await,
+            refused,
+            "nor can it end the session there"
+        );
+        let profile =
+            send(&other, with_token("GET", "/accounts/profile", text(&login, "access_token")))
+                .await;
         assert_eq!(profile.1["code"], "token_invalid");
-        assert_eq!(code_of(&acme, "/accounts/refresh", &login).await.0, StatusCode::OK, "at home it is as good as ever");
+        assert_eq!(
+            code_of(&acme, "/accounts/refresh", &login).await.0,
+            StatusCode::OK,
+            "at home it is as good as ever"
+        );
     }
 }
 
@@ -60,11 +79,23 @@ async fn nobody_is_logged_out_because_instances_have_names_now() {
     let before = house.tenant(|auth| auth.instance("")).await;
     let login = log_in(&before, "nick-41").await;
     let after = house.tenant(|auth| auth).await;
-    let (status, refreshed) = send(&after, post("/accounts/refresh", &json!({"refresh_token": text(&login, "refresh_token")}))).await;
+    let (status, refreshed) = send(
+        &after,
+        post("/accounts/refresh", &json!({"refresh_token": text(&login, "refresh_token")})),
+    )
+    .await;
     assert_eq!(status, StatusCode::OK, "{refreshed}");
-    assert_eq!(code_of(&before, "/accounts/refresh", &refreshed).await.1, "refresh_token_invalid", "the new one has a name");
+    assert_eq!(
+        code_of(&before, "/accounts/refresh", &refreshed).await.1,
+        "refresh_token_invalid",
+        "the new one has a name"
+    );
     let named = house.tenant(|auth| auth.instance("acme")).await;
-    assert_eq!(code_of(&named, "/accounts/refresh", &login).await.1, "refresh_token_invalid", "who chose a name takes no other");
+    assert_eq!(
+        code_of(&named, "/accounts/refresh", &login).await.1,
+        "refresh_token_invalid",
+        "who chose a name takes no other"
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ struct Rows(EncodedPassword);
 
 impl Rows {
     fn row(&self) -> Option<FoundUser<Row>> {
-        Some(FoundUser { user: Row { id: UserId::new(41), password_column: self.0.as_str().to_owned() }, password: self.0.clone() })
+        Some(FoundUser {
+            user: Row { id: UserId::new(41), password_column: self.0.as_str().to_owned() },
+            password: self.0.clone(),
+        })
     }
 }
 
@@ -45,7 +48,12 @@ impl Users for Rows {
         Ok(self.row())
     }
 
-    async fn set_password(&self, _: UserId, _: &EncodedPassword, _: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn set_password(
+        &self,
+        _: UserId,
+        _: &EncodedPassword,
+        _: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         Ok(true)
     }
 
@@ -70,20 +78,32 @@ impl Write for Lines {
 async fn a_current_user_of_a_wrong_type_is_told_by_the_types_names_and_no_row_is_in_the_log() {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let (builder, _directory, _) = builder();
-    let hash = Members::with(cheap(), &["41"]).await.0.lock().unwrap().rows[&UserId::new(41)].1.clone();
+    let hash =
+        Members::with(cheap(), &["41"]).await.0.lock().unwrap().rows[&UserId::new(41)].1.clone();
     let auth = builder.users(Rows(hash.clone())).build().await.unwrap();
     let wrong = Router::new()
         .route("/wrong", axum::routing::get(|_: countersign::CurrentUser<User>| async {}))
-        .route("/told", axum::routing::get(|me: countersign::CurrentUser<Row>| async move { format!("{me:?}") }));
+        .route(
+            "/told",
+            axum::routing::get(
+                |me: countersign::CurrentUser<Row>| async move { format!("{me:?}") },
+            ),
+        );
     let app = auth.protect(wrong).merge(auth.routes());
     let token = log_in(&app, "ada").await;
     let token = text(&token, "access_token");
-    assert_eq!(send(&app, with_token("GET", "/wrong", token)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        send(&app, with_token("GET", "/wrong", token)).await.0,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
     let told = app.clone().oneshot(with_token("GET", "/told", token)).await.unwrap();
     let told = to_bytes(told.into_body(), 65_536).await.unwrap();
     assert!(told.starts_with(b"CurrentUser"), "{told:?}");

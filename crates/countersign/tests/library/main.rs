@@ -1,4 +1,5 @@
-//! What the library promises an app that mounts it: users of its own, events, protection, and mistakes that are told at the start.
+//! What the library promises an app that mounts it: users of its own, events, protection, and
+//! mistakes that are told at the start.
 
 mod builder;
 mod check_password;
@@ -80,7 +81,8 @@ struct Table {
     /// How often a row was asked for by its id.
     reads: usize,
     is_down: bool,
-    /// What the app does to every row, once, while a login or a change of the password is under way.
+    /// What the app does to every row, once, while a login or a change of the password is under
+    /// way.
     meanwhile: Option<fn(&mut (Member, EncodedPassword))>,
 }
 
@@ -109,13 +111,17 @@ impl Members {
         change(&mut self.0.lock().unwrap().rows.get_mut(&id).unwrap().0);
     }
 
-    fn find(&self, is_it: impl Fn(&Member) -> bool) -> Result<Option<FoundUser<Member>>, StoreError> {
+    fn find(
+        &self,
+        is_it: impl Fn(&Member) -> bool,
+    ) -> Result<Option<FoundUser<Member>>, StoreError> {
         let table = self.0.lock().unwrap();
         if table.is_down {
             return Err(StoreError::failed("the table is down"));
         }
         let found = table.rows.values().find(|(member, _)| is_it(member));
-        Ok(found.map(|(user, password)| FoundUser { user: user.clone(), password: password.clone() }))
+        Ok(found
+            .map(|(user, password)| FoundUser { user: user.clone(), password: password.clone() }))
     }
 }
 
@@ -132,10 +138,17 @@ impl Users for Members {
         self.find(|member| member.id == id)
     }
 
-    async fn set_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         let mut table = self.0.lock().unwrap();
         table.happens();
-        let Some((_, password)) = table.rows.get_mut(&id).filter(|(_, password)| password.as_str() == old.as_str()) else {
+        let Some((_, password)) =
+            table.rows.get_mut(&id).filter(|(_, password)| password.as_str() == old.as_str())
+        else {
             return Ok(false);
         };
         *password = new.clone();
@@ -155,7 +168,10 @@ async fn send(app: &Router, request: Request<Body>) -> (StatusCode, Value) {
 }
 
 /// As [`send`], with the request for its own.
-fn send_owned(app: &Router, request: Request<Body>) -> impl Future<Output = (StatusCode, Value)> + use<> {
+fn send_owned(
+    app: &Router,
+    request: Request<Body>,
+) -> impl Future<Output = (StatusCode, Value)> + use<> {
     let app = app.clone();
     async move { send(&app, request).await }
 }
@@ -167,16 +183,31 @@ async fn read(response: Response<Body>) -> (StatusCode, Value) {
 }
 
 fn post(path: &str, body: &Value) -> Request<Body> {
-    Request::post(path).header("content-type", "application/json").body(Body::from(body.to_string())).unwrap()
+    Request::post(path)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap()
 }
 
 fn with_token(method: &str, path: &str, token: &str) -> Request<Body> {
-    Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap()
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap()
 }
 
 /// A native login; the answer.
 async fn log_in(app: &Router, name: &str) -> Value {
-    let (status, answer) = send(app, post("/accounts/login", &json!({"username": name, "password": PASSWORD, "transport": "body"}))).await;
+    let (status, answer) = send(
+        app,
+        post(
+            "/accounts/login",
+            &json!({"username": name, "password": PASSWORD, "transport": "body"}),
+        ),
+    )
+    .await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     answer
 }

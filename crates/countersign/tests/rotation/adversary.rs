@@ -1,6 +1,7 @@
-//! A search for the thief who lives longest. He sees his victim's clock, keeps every token that he ever
-//! got, shows none that is sure to betray him, and repeats a plan of up to six acts in each of her cycles,
-//! or in every second or third. Half of the plans are drawn anew, half are changes of the best so far.
+//! A search for the thief who lives longest. He sees his victim's clock, keeps every token that he
+//! ever got, shows none that is sure to betray him, and repeats a plan of up to six acts in each of
+//! her cycles, or in every second or third. Half of the plans are drawn anew, half are changes of
+//! the best so far.
 
 use countersign::session::rotation::{Presented, decide};
 
@@ -16,7 +17,8 @@ fn no_thief_that_is_searched_for_outlives_the_bounds() {
     }
 }
 
-/// The longest lives that were found, in refreshes of the victim: of who acts in each cycle, and of who may rest.
+/// The longest lives that were found, in refreshes of the victim: of who acts in each cycle, and of
+/// who may rest.
 #[derive(Debug)]
 pub(crate) struct Best {
     pub(crate) life: [u64; 2],
@@ -25,7 +27,8 @@ pub(crate) struct Best {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Seconds in tenths after her refresh, or before it if negative; and which of his tokens, the newest is 0.
+    /// Seconds in tenths after her refresh, or before it if negative; and which of his tokens, the
+    /// newest is 0.
     acts: Vec<(i64, usize)>,
     every: u64,
 }
@@ -36,7 +39,11 @@ pub(crate) fn search<D: Decide>(decide: D, period: u64, plans: u32) -> Best {
     let mut best = Best { life: [0; 2], plans: [idle.clone(), idle] };
     for number in 0..plans {
         let rests = usize::from(number % 2 == 1);
-        let plan = if rng.chance(500) { Plan::any(&mut rng, rests) } else { best.plans[rests].changed(&mut rng, rests) };
+        let plan = if rng.chance(500) {
+            Plan::any(&mut rng, rests)
+        } else {
+            best.plans[rests].changed(&mut rng, rests)
+        };
         let life = plan.live(decide, period * 1_000);
         if life >= best.life[rests] {
             best.life[rests] = life;
@@ -77,7 +84,16 @@ impl Plan {
         }
         let mut have = vec![victim];
         let mut acts: Vec<(u64, usize)> = (self.acts.iter())
-            .map(|&(at, which)| (if at >= 0 { at.unsigned_abs() * 100 } else { period.saturating_sub(at.unsigned_abs() * 100) }, which))
+            .map(|&(at, which)| {
+                (
+                    if at >= 0 {
+                        at.unsigned_abs() * 100
+                    } else {
+                        period.saturating_sub(at.unsigned_abs() * 100)
+                    },
+                    which,
+                )
+            })
             .filter(|&(at, _)| at > 0 && at < period)
             .collect();
         acts.sort_unstable();
@@ -103,14 +119,21 @@ impl Plan {
 }
 
 fn act(rng: &mut Rng) -> (i64, usize) {
-    let at = rng.pick(&[1, 10, 50, 100, 140, 160, 200, 250, 290, 310, 350, 440, 460, 590, 610, 750, 910]);
+    let at = rng
+        .pick(&[1, 10, 50, 100, 140, 160, 200, 250, 290, 310, 350, 440, 460, 590, 610, 750, 910]);
     (if rng.chance(500) { at } else { -at }, rng.pick(&[0, 0, 0, 1, 1, 2, 3, 5]))
 }
 
-/// How often the victim refreshes, in seconds; and how long a thief may live who acts at each of her
-/// refreshes, and one who rests.
-pub(crate) const VICTIMS: [(u64, [u64; 2]); 6] =
-    [(20, [37, 37]), (40, [12, 17]), (65, [12, 17]), (120, [12, 17]), (300, [12, 17]), (3_600, [12, 17])];
+/// How often the victim refreshes, in seconds; and how long a thief may live who acts at each of
+/// her refreshes, and one who rests.
+pub(crate) const VICTIMS: [(u64, [u64; 2]); 6] = [
+    (20, [37, 37]),
+    (40, [12, 17]),
+    (65, [12, 17]),
+    (120, [12, 17]),
+    (300, [12, 17]),
+    (3_600, [12, 17]),
+];
 
 pub(crate) const PLANS: u32 = 4_000;
 

@@ -1,4 +1,5 @@
-//! Other ways to rotate, each in a few lines, through the same week: a refresh every five minutes for 8 hours a day.
+//! Other ways to rotate, each in a few lines, through the same week: a refresh every five minutes
+//! for 8 hours a day.
 
 use std::time::Duration;
 
@@ -49,10 +50,30 @@ pub(crate) struct Row {
 pub(crate) fn rows() -> [Row; 6] {
     [
         row("strict single use", || Single { current: 0, dead: false }),
-        row("same successor for 30 s", || Successor { current: 0, since: 0, dead: false, always: false }),
-        row("the previous one always", || Successor { current: 0, since: 0, dead: false, always: true }),
-        row("child promoted on first use", || Promoted { parents: vec![None], base: 0, dead: false }),
-        row("rotate again inside 30 s", || Again { minted: 0, current: 0, previous: None, since: 0, dead: false }),
+        row("same successor for 30 s", || Successor {
+            current: 0,
+            since: 0,
+            dead: false,
+            always: false,
+        }),
+        row("the previous one always", || Successor {
+            current: 0,
+            since: 0,
+            dead: false,
+            always: true,
+        }),
+        row("child promoted on first use", || Promoted {
+            parents: vec![None],
+            base: 0,
+            dead: false,
+        }),
+        row("rotate again inside 30 s", || Again {
+            minted: 0,
+            current: 0,
+            previous: None,
+            since: 0,
+            dead: false,
+        }),
         row(OURS, || {
             let (server, first) = Server::new(decide, 0);
             Ours { server, tokens: vec![first] }
@@ -61,10 +82,11 @@ pub(crate) fn rows() -> [Row; 6] {
 }
 
 fn row<A: Algorithm>(name: &'static str, begin: fn() -> A) -> Row {
-    let wrong = [Trouble::LostAnswers, Trouble::ParallelTabs, Trouble::LateAnswers].map(|trouble| {
-        let mut rng = Rng::new(11);
-        (0..CLIENTS).filter(|_| week(begin(), trouble, &mut rng).is_none()).count() as u32
-    });
+    let wrong =
+        [Trouble::LostAnswers, Trouble::ParallelTabs, Trouble::LateAnswers].map(|trouble| {
+            let mut rng = Rng::new(11);
+            (0..CLIENTS).filter(|_| week(begin(), trouble, &mut rng).is_none()).count() as u32
+        });
     let mut lives: Vec<u64> = (0..CLIENTS).filter_map(|_| theft(begin())).collect();
     lives.sort_unstable();
     Row { name, wrong, found: lives.len() as u32, median: lives.get(lives.len() / 2).copied() }
@@ -72,11 +94,14 @@ fn row<A: Algorithm>(name: &'static str, begin: fn() -> A) -> Row {
 
 #[derive(Clone, Copy)]
 enum Trouble {
-    /// One answer in a hundred is lost. The client tries again after 5 s, or at its next turn, or hours later.
+    /// One answer in a hundred is lost. The client tries again after 5 s, or at its next turn, or
+    /// hours later.
     LostAnswers,
-    /// At one turn in five, two or four tabs refresh within a second, and their answers come in any order.
+    /// At one turn in five, two or four tabs refresh within a second, and their answers come in any
+    /// order.
     ParallelTabs,
-    /// At one turn in a hundred, two tabs refresh, one goes on refreshing, and the other's answer arrives after 20 s and overwrites the cookie.
+    /// At one turn in a hundred, two tabs refresh, one goes on refreshing, and the other's answer
+    /// arrives after 20 s and overwrites the cookie.
     LateAnswers,
 }
 
@@ -96,7 +121,8 @@ fn week<A: Algorithm>(mut server: A, trouble: Trouble, rng: &mut Rng) -> Option<
             }
             Trouble::ParallelTabs if rng.chance(200) => {
                 let tabs = if rng.chance(700) { 2 } else { 4 };
-                let mut answers = (0..tabs).map(|_| server.refresh(jar, now)).collect::<Option<Vec<_>>>()?;
+                let mut answers =
+                    (0..tabs).map(|_| server.refresh(jar, now)).collect::<Option<Vec<_>>>()?;
                 rng.shuffle(&mut answers);
                 for answer in answers {
                     server.used(answer);
@@ -116,7 +142,8 @@ fn week<A: Algorithm>(mut server: A, trouble: Trouble, rng: &mut Rng) -> Option<
     Some(())
 }
 
-/// A thief copies the cookie after ten turns, and refreshes half a turn before each of the victim's. At which of her turns it is found, if within a day.
+/// A thief copies the cookie after ten turns, and refreshes half a turn before each of the
+/// victim's. At which of her turns it is found, if within a day.
 fn theft<A: Algorithm>(mut server: A) -> Option<u64> {
     let (mut victim, mut now) = (0, 0);
     for _ in 0..10 {
@@ -203,7 +230,8 @@ impl Algorithm for Promoted {
     }
 }
 
-/// Inside 30 s the token before the current one is rotated once more; its new child is the current one.
+/// Inside 30 s the token before the current one is rotated once more; its new child is the current
+/// one.
 struct Again {
     minted: usize,
     current: usize,
@@ -232,7 +260,9 @@ struct Ours<D> {
 
 impl<D: crate::server::Decide> Algorithm for Ours<D> {
     fn refresh(&mut self, token: usize, now: u64) -> Option<usize> {
-        let child = self.server.refresh(&self.tokens[token], Duration::from_secs(now).as_millis() as u64)?;
+        let child = self
+            .server
+            .refresh(&self.tokens[token], Duration::from_secs(now).as_millis() as u64)?;
         self.tokens.push(child);
         Some(self.tokens.len() - 1)
     }

@@ -9,22 +9,32 @@ use crate::thieves::{BUSY, PATIENT, PERIODS};
 
 #[test]
 fn the_page_on_rotation_shows_what_is_measured() {
-    let missing: Vec<String> = [honest(), thieves(), searched(), algorithms()].into_iter().filter(|table| !PAGE.contains(table)).collect();
+    let missing: Vec<String> = [honest(), thieves(), searched(), algorithms()]
+        .into_iter()
+        .filter(|table| !PAGE.contains(table))
+        .collect();
     assert!(missing.is_empty(), "docs/rotation.md should have:\n\n{}", missing.join("\n"));
 }
 
 fn honest() -> String {
     let mut table = format!(
-        "| honest browser, {} lives of {STEPS} steps | each way up to | overlapping | lost | doubled | rollbacks | dies | refused | races per 100 refreshes |\n|---|---|---|---|---|---|---|---|---|\n",
+        "| honest browser, {} lives of {STEPS} steps | each way up to | overlapping | lost | \
+         doubled | rollbacks | dies | refused | races per 100 refreshes \
+         |\n|---|---|---|---|---|---|---|---|---|\n",
         thousands(RUNS)
     );
     for schedule in &HONEST {
         let tally = Tally::of(decide, schedule, RUNS);
-        let [delay, races] = [schedule.delay as f64 / 1_000.0, 100.0 * tally.races as f64 / tally.generations as f64];
+        let [delay, races] = [
+            schedule.delay as f64 / 1_000.0,
+            100.0 * tally.races as f64 / tally.generations as f64,
+        ];
         let [busy, lost, doubled, rollback, dies] =
-            [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback, schedule.dies].map(|per_mille| per_mille / 10);
+            [schedule.busy, schedule.lost, schedule.doubled, schedule.rollback, schedule.dies]
+                .map(|per_mille| per_mille / 10);
         table += &format!(
-            "| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {dies} % | {} | {races:.2} |\n",
+            "| {} | {delay} s | {busy} % | {lost} % | {doubled} % | {rollback} % | {dies} % | {} | \
+             {races:.2} |\n",
             schedule.name, tally.refused
         );
     }
@@ -33,7 +43,8 @@ fn honest() -> String {
 
 fn thieves() -> String {
     let mut table = format!(
-        "| thief, {THEFTS} thefts each; found at refresh: median, at most | she refreshes every 65 s | every 5 min | every hour |\n|---|---|---|---|\n"
+        "| thief, {THEFTS} thefts each; found at refresh: median, at most | she refreshes every 65 \
+         s | every 5 min | every hour |\n|---|---|---|---|\n"
     );
     for thief in BUSY.iter().chain(&PATIENT) {
         let cells = PERIODS.map(|period| match Found::of(decide, thief, period, THEFTS) {
@@ -48,7 +59,8 @@ fn thieves() -> String {
 
 fn searched() -> String {
     let mut table = format!(
-        "| the longest-lived of {} plans, she refreshes every | he acts at each refresh of hers | at every second or third |\n|---|---|---|\n",
+        "| the longest-lived of {} plans, she refreshes every | he acts at each refresh of hers | \
+         at every second or third |\n|---|---|---|\n",
         thousands(PLANS)
     );
     for (period, _) in VICTIMS {
@@ -60,10 +72,12 @@ fn searched() -> String {
 
 fn algorithms() -> String {
     let mut table =
-        "| algorithm | wrong logouts: 1 % lost answers | parallel tabs | late answers | theft found | at refresh |\n|---|---|---|---|---|---|\n".to_owned();
+        "| algorithm | wrong logouts: 1 % lost answers | parallel tabs | late answers | theft \
+         found | at refresh |\n|---|---|---|---|---|---|\n"
+            .to_owned();
     for Row { name, wrong, found, median } in comparison::rows() {
-        let [lost, tabs, late, found] =
-            [wrong[0], wrong[1], wrong[2], found].map(|clients| format!("{:.1} %", 100.0 * f64::from(clients) / f64::from(CLIENTS)));
+        let [lost, tabs, late, found] = [wrong[0], wrong[1], wrong[2], found]
+            .map(|clients| format!("{:.1} %", 100.0 * f64::from(clients) / f64::from(CLIENTS)));
         let median = median.map_or("never".to_owned(), |median| median.to_string());
         table += &format!("| {name} | {lost} | {tabs} | {late} | {found} | {median} |\n");
     }
@@ -71,7 +85,11 @@ fn algorithms() -> String {
 }
 
 fn thousands(number: u32) -> String {
-    if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
+    if number < 1_000 {
+        number.to_string()
+    } else {
+        format!("{},{:03}", number / 1_000, number % 1_000)
+    }
 }
 
 const PAGE: &str = include_str!("../../../../docs/rotation.md");

@@ -1,4 +1,5 @@
-//! The evidence for the rotation protocol: random schedules, an exhaustive model, mutants that must be caught, and the tables of `docs/rotation.md`.
+//! The evidence for the rotation protocol: random schedules, an exhaustive model, mutants that must
+//! be caught, and the tables of `docs/rotation.md`.
 
 mod adversary;
 mod comparison;

@@ -1,4 +1,5 @@
-//! Each rule, and each half of a rule, is there because a schedule needs it: without it, somebody honest is refused or a thief is not found.
+//! Each rule, and each half of a rule, is there because a schedule needs it: without it, somebody
+//! honest is refused or a thief is not found.
 
 use crate::promises::broken;
 use crate::reference::{Died, Earned, Late, Once, Past, Rules};
@@ -13,7 +14,8 @@ fn the_real_decision_breaks_no_promise() {
 fn every_mutant_breaks_a_promise() {
     let mut survivors = Vec::new();
     for (name, rules, promise) in MUTANTS.into_iter().chain(RARE) {
-        let broken = broken(move |row, token, now, window| rules.decide(row, token, now, window), RUNS);
+        let broken =
+            broken(move |row, token, now, window| rules.decide(row, token, now, window), RUNS);
         if !broken.contains(&promise) {
             survivors.push((name, promise, broken));
         }

@@ -26,7 +26,11 @@ fn a_thief_is_found_however_often_and_whenever_he_acts() {
     for thief in BUSY.iter().chain(&PATIENT) {
         for period in PERIODS {
             let found = Found::of(decide, thief, period, THEFTS);
-            assert!(found.runs == THEFTS && found.last <= thief.most, "{}, every {period} ms: {found:?}", thief.name);
+            assert!(
+                found.runs == THEFTS && found.last <= thief.most,
+                "{}, every {period} ms: {found:?}",
+                thief.name
+            );
         }
     }
 }
@@ -58,7 +62,12 @@ pub(crate) fn broken<D: Decide>(decide: D, runs: u32) -> Vec<&'static str> {
 impl Honest {
     /// Of a few runs one more may be chance.
     fn is_kept(&self, refused: u32, runs: u32) -> bool {
-        refused <= if self.refused == 0 { 0 } else { self.refused * runs / 1_000 + u32::from(runs < 1_000) }
+        refused
+            <= if self.refused == 0 {
+                0
+            } else {
+                self.refused * runs / 1_000 + u32::from(runs < 1_000)
+            }
     }
 }
 
@@ -76,7 +85,8 @@ impl Tally {
         let mut rng = Rng::new(3);
         let mut tally = Self { refused: 0, races: 0, generations: 0, rollbacks_seen: 0 };
         for _ in 0..runs {
-            let Life { refused, generations, races, rollbacks_seen } = schedule.live(decide, STEPS, &mut rng);
+            let Life { refused, generations, races, rollbacks_seen } =
+                schedule.live(decide, STEPS, &mut rng);
             tally.refused += u32::from(refused);
             tally.races += races;
             tally.generations += generations;
@@ -96,7 +106,8 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn of<D: Decide>(decide: D, thief: &Thief, period: u64, runs: u32) -> Self {
         let mut rng = Rng::new(3);
-        let mut lives: Vec<u64> = (0..runs).filter_map(|_| thief.steal(decide, period, &mut rng)).collect();
+        let mut lives: Vec<u64> =
+            (0..runs).filter_map(|_| thief.steal(decide, period, &mut rng)).collect();
         lives.sort_unstable();
         let median = lives.get(lives.len() / 2).copied().unwrap_or(NEVER);
         Self { runs: lives.len() as u32, median, last: lives.last().copied().unwrap_or(NEVER) }

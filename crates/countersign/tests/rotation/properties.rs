@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use countersign::session::rotation::{Generation, Mark, Presented, RACE_COST, RACE_CREDIT, RotationState, decide};
+use countersign::session::rotation::{
+    Generation, Mark, Presented, RACE_COST, RACE_CREDIT, RotationState, decide,
+};
 use proptest::prelude::*;
 
 use crate::reference::Rules;
@@ -12,7 +14,8 @@ use crate::server::{WINDOW, jti};
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Requests and answers up to 15 s under way each, in any order, lost or doubled: only a long row of races could ever use up the credit.
+    /// Requests and answers up to 15 s under way each, in any order, lost or doubled: only a long
+    /// row of races could ever use up the credit.
     #[test]
     fn an_honest_browser_with_credit_is_never_refused(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new(decide);
@@ -27,7 +30,8 @@ proptest! {
         }
     }
 
-    /// A row of answers lost, however long and whatever the pauses, changes nothing: the next answer that arrives goes on from there.
+    /// A row of answers lost, however long and whatever the pauses, changes nothing: the next
+    /// answer that arrives goes on from there.
     #[test]
     fn answers_lost_in_a_row_do_not_log_out(pauses in prop::collection::vec(0..100_000_000_u64, 1..100)) {
         let mut world = World::new(decide);
@@ -43,7 +47,8 @@ proptest! {
         prop_assert_eq!(world.jar.parent, Some(world.server.row.current_jti));
     }
 
-    /// The decision agrees with the rules as a second hand wrote them down, for rows and tokens near to each other in every way.
+    /// The decision agrees with the rules as a second hand wrote them down, for rows and tokens
+    /// near to each other in every way.
     #[test]
     fn the_decision_is_the_specification((row, token) in met(), now in near(), window in 0..60_u64) {
         let window = Duration::from_secs(window);
@@ -81,30 +86,54 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn row() -> impl Strategy<Value = RotationState> {
-    (0..4_u64, 0..6_u64, near(), near(), 0..=RACE_CREDIT, prop::option::of(0..4_u64), mark(), mark()).prop_map(
-        |(generation, current, current_iat, current_since, race_credit, charged, mark, earlier_mark)| RotationState {
-            generation: Generation(generation),
-            current_jti: jti(current),
-            current_iat,
-            current_since,
-            race_credit,
-            race_charged: charged.map(Generation),
-            mark,
-            earlier_mark,
-        },
+    (
+        0..4_u64,
+        0..6_u64,
+        near(),
+        near(),
+        0..=RACE_CREDIT,
+        prop::option::of(0..4_u64),
+        mark(),
+        mark(),
     )
+        .prop_map(
+            |(
+                generation,
+                current,
+                current_iat,
+                current_since,
+                race_credit,
+                charged,
+                mark,
+                earlier_mark,
+            )| RotationState {
+                generation: Generation(generation),
+                current_jti: jti(current),
+                current_iat,
+                current_since,
+                race_credit,
+                race_charged: charged.map(Generation),
+                mark,
+                earlier_mark,
+            },
+        )
 }
 
 fn mark() -> impl Strategy<Value = Mark> {
-    (0..4_u64, near()).prop_map(|(generation, since)| Mark { generation: Generation(generation), since })
+    (0..4_u64, near())
+        .prop_map(|(generation, since)| Mark { generation: Generation(generation), since })
 }
 
-/// A row and a token that is presented to it. A token has one generation only, so the current one has the row's.
+/// A row and a token that is presented to it. A token has one generation only, so the current one
+/// has the row's.
 fn met() -> impl Strategy<Value = (RotationState, Presented)> {
-    (row(), 0..6_u64, 0..6_u64, prop::option::of(0..6_u64), near()).prop_map(|(row, generation, own, parent, issued_at)| {
-        let generation = if jti(own) == row.current_jti { row.generation } else { Generation(generation) };
-        (row, Presented { generation, jti: jti(own), parent: parent.map(jti), issued_at })
-    })
+    (row(), 0..6_u64, 0..6_u64, prop::option::of(0..6_u64), near()).prop_map(
+        |(row, generation, own, parent, issued_at)| {
+            let generation =
+                if jti(own) == row.current_jti { row.generation } else { Generation(generation) };
+            (row, Presented { generation, jti: jti(own), parent: parent.map(jti), issued_at })
+        },
+    )
 }
 
 fn near() -> impl Strategy<Value = u64> {

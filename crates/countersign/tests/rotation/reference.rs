@@ -1,8 +1,11 @@
-//! The rules once more, straight from the text and with a switch for each: all on, they must agree with the real decision; one off, the schedules must notice.
+//! The rules once more, straight from the text and with a switch for each: all on, they must agree
+//! with the real decision; one off, the schedules must notice.
 
 use std::time::Duration;
 
-use countersign::session::rotation::{Child, Decision, Generation, Mark, Presented, RotationEvent, RotationState, Rule};
+use countersign::session::rotation::{
+    Child, Decision, Generation, Mark, Presented, RotationEvent, RotationState, Rule,
+};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
@@ -93,10 +96,21 @@ impl Rules {
     };
 
     /// What rule 5 was in the first version.
-    pub(crate) const FIRST: Self =
-        Self { slow: Past::Last, late: Late::ByMinting, died: Died::Ignored, gives_back: Earned::ByGeneration, ..Self::ALL };
+    pub(crate) const FIRST: Self = Self {
+        slow: Past::Last,
+        late: Late::ByMinting,
+        died: Died::Ignored,
+        gives_back: Earned::ByGeneration,
+        ..Self::ALL
+    };
 
-    pub(crate) fn decide(self, row: &RotationState, token: &Presented, now: u64, window: Duration) -> Decision {
+    pub(crate) fn decide(
+        self,
+        row: &RotationState,
+        token: &Presented,
+        now: u64,
+        window: Duration,
+    ) -> Decision {
         let window = i128::from(window.as_secs());
         if self.repeated && token.jti == row.current_jti {
             return mint(token, Rule::Repeated, None, None);
@@ -106,7 +120,12 @@ impl Rules {
         }
         if self.ahead && token.generation > row.generation {
             let event = Some(RotationEvent::Rollback);
-            return mint(token, Rule::AheadOfState, Some(self.advance(row, token, now, window)), event);
+            return mint(
+                token,
+                Rule::AheadOfState,
+                Some(self.advance(row, token, now, window)),
+                event,
+            );
         }
         if let Some((rule, cost)) = self.case(row, token, now, window)
             && let Some(decision) = self.race(row, token, rule, cost)
@@ -116,10 +135,26 @@ impl Rules {
         if self.refuses { Decision::Reused } else { mint_from(row, Rule::Race, None, None) }
     }
 
-    fn case(self, row: &RotationState, token: &Presented, now: u64, window: i128) -> Option<(Rule, u8)> {
-        let [now, since, iat, ciat, marked, earlier] =
-            [now, row.current_since, token.issued_at, row.current_iat, row.mark.since, row.earlier_mark.since].map(i128::from);
-        let (in_bucket, in_last) = (token.generation >= row.mark.generation, token.generation >= row.earlier_mark.generation);
+    fn case(
+        self,
+        row: &RotationState,
+        token: &Presented,
+        now: u64,
+        window: i128,
+    ) -> Option<(Rule, u8)> {
+        let [now, since, iat, ciat, marked, earlier] = [
+            now,
+            row.current_since,
+            token.issued_at,
+            row.current_iat,
+            row.mark.since,
+            row.earlier_mark.since,
+        ]
+        .map(i128::from);
+        let (in_bucket, in_last) = (
+            token.generation >= row.mark.generation,
+            token.generation >= row.earlier_mark.generation,
+        );
         let past = match self.slow {
             Past::First if in_bucket => Some(marked),
             Past::First if in_last => Some(earlier),
@@ -143,7 +178,13 @@ impl Rules {
         died.then_some((Rule::Restart, self.costs[1]))
     }
 
-    fn advance(self, row: &RotationState, token: &Presented, now: u64, window: i128) -> RotationState {
+    fn advance(
+        self,
+        row: &RotationState,
+        token: &Presented,
+        now: u64,
+        window: i128,
+    ) -> RotationState {
         let age = i128::from(now) - i128::from(row.mark.since);
         let (is_new, is_future) = (2 * age > window, self.clock_heals && -age > window);
         let earned = match self.gives_back {
@@ -161,11 +202,21 @@ impl Rules {
             race_credit: if self.capped { race_credit.min(25) } else { race_credit },
             race_charged: row.race_charged,
             mark: if is_new || is_future { mark } else { row.mark },
-            earlier_mark: if (is_new || is_future) && self.remembers { row.mark } else { row.earlier_mark },
+            earlier_mark: if (is_new || is_future) && self.remembers {
+                row.mark
+            } else {
+                row.earlier_mark
+            },
         }
     }
 
-    fn race(self, row: &RotationState, token: &Presented, rule: Rule, cost: u8) -> Option<Decision> {
+    fn race(
+        self,
+        row: &RotationState,
+        token: &Presented,
+        rule: Rule,
+        cost: u8,
+    ) -> Option<Decision> {
         let is_paid = match self.once {
             Once::Generation => row.race_charged == Some(row.generation),
             Once::Race => false,
@@ -178,16 +229,39 @@ impl Rules {
             (cost, Some(RotationState { race_credit, race_charged: Some(row.generation), ..*row }))
         };
         let credit = state.map_or(row.race_credit, |state| state.race_credit);
-        let event = RotationEvent::Race { price, is_repeated: state.is_some() && row.race_credit < 25, credit };
-        Some(if self.joins { mint_from(row, rule, state, Some(event)) } else { mint(token, rule, state, Some(event)) })
+        let event = RotationEvent::Race {
+            price,
+            is_repeated: state.is_some() && row.race_credit < 25,
+            credit,
+        };
+        Some(if self.joins {
+            mint_from(row, rule, state, Some(event))
+        } else {
+            mint(token, rule, state, Some(event))
+        })
     }
 }
 
-fn mint(parent: &Presented, rule: Rule, state: Option<RotationState>, event: Option<RotationEvent>) -> Decision {
-    Decision::Mint { child: Child { parent: parent.jti, generation: Generation(parent.generation.0 + 1) }, rule, state, event }
+fn mint(
+    parent: &Presented,
+    rule: Rule,
+    state: Option<RotationState>,
+    event: Option<RotationEvent>,
+) -> Decision {
+    Decision::Mint {
+        child: Child { parent: parent.jti, generation: Generation(parent.generation.0 + 1) },
+        rule,
+        state,
+        event,
+    }
 }
 
-fn mint_from(row: &RotationState, rule: Rule, state: Option<RotationState>, event: Option<RotationEvent>) -> Decision {
+fn mint_from(
+    row: &RotationState,
+    rule: Rule,
+    state: Option<RotationState>,
+    event: Option<RotationEvent>,
+) -> Decision {
     let child = Child { parent: row.current_jti, generation: Generation(row.generation.0 + 1) };
     Decision::Mint { child, rule, state, event }
 }

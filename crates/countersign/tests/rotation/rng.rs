@@ -1,4 +1,5 @@
-//! Random numbers that are the same on every machine and in every year, so that a table in the documentation can be compared to the letter.
+//! Random numbers that are the same on every machine and in every year, so that a table in the
+//! documentation can be compared to the letter.
 
 /// SplitMix64.
 pub(crate) struct Rng(u64);

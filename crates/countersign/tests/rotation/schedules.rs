@@ -19,8 +19,8 @@ pub(crate) struct Honest {
     pub(crate) doubled: u64,
     /// Per mille of steps: the row is copied, or put back to its copy.
     pub(crate) rollback: u64,
-    /// Per mille of steps: the browser dies, and goes on with the cookies that were on its disk, which
-    /// are up to half a minute old.
+    /// Per mille of steps: the browser dies, and goes on with the cookies that were on its disk,
+    /// which are up to half a minute old.
     pub(crate) dies: u64,
     /// Per mille of steps: a program of the first version writes the row, which has no marks then.
     pub(crate) forgets: u64,
@@ -62,7 +62,11 @@ impl Honest {
         let (mut disk, mut written) = (world.jar, world.now);
         for _ in 0..steps {
             let until = world.now + rng.pick(self.pauses);
-            world.run(until, |rng| (!rng.chance(self.lost)).then(|| rng.between(0, self.delay)), rng);
+            world.run(
+                until,
+                |rng| (!rng.chance(self.lost)).then(|| rng.between(0, self.delay)),
+                rng,
+            );
             if world.server.is_dead {
                 break;
             }
@@ -126,12 +130,20 @@ impl<D: Decide> World<D> {
         self.answers.clear();
     }
 
-    /// Lets messages arrive up to `until`. An answer takes as long as `answer` says, or is lost. Stops when a request is refused.
-    pub(crate) fn run<C>(&mut self, until: u64, mut answer: impl FnMut(&mut C) -> Option<u64>, context: &mut C) {
+    /// Lets messages arrive up to `until`. An answer takes as long as `answer` says, or is lost.
+    /// Stops when a request is refused.
+    pub(crate) fn run<C>(
+        &mut self,
+        until: u64,
+        mut answer: impl FnMut(&mut C) -> Option<u64>,
+        context: &mut C,
+    ) {
         while !self.server.is_dead {
             let request = (0..self.requests.len()).min_by_key(|&index| self.requests[index].0);
             let reply = (0..self.answers.len()).min_by_key(|&index| self.answers[index].0);
-            let at = |messages: &[(u64, Presented)], index: Option<usize>| index.map_or(u64::MAX, |index| messages[index].0);
+            let at = |messages: &[(u64, Presented)], index: Option<usize>| {
+                index.map_or(u64::MAX, |index| messages[index].0)
+            };
             let (request_at, reply_at) = (at(&self.requests, request), at(&self.answers, reply));
             if request_at.min(reply_at) > until {
                 break;
@@ -150,5 +162,6 @@ impl<D: Decide> World<D> {
     }
 }
 
-/// How often a browser writes its cookies down, in milliseconds: Chromium's and Firefox's are within half a minute.
+/// How often a browser writes its cookies down, in milliseconds: Chromium's and Firefox's are
+/// within half a minute.
 const COOKIES_WRITTEN_EVERY: u64 = 30_000;

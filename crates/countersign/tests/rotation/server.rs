@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use countersign::session::rotation::{Decision, Generation, Jti, Mark, Presented, RACE_CREDIT, RotationEvent, RotationState, Rule};
+use countersign::session::rotation::{
+    Decision, Generation, Jti, Mark, Presented, RACE_CREDIT, RotationEvent, RotationState, Rule,
+};
 
 /// A decision under test: the real one, or a mutant.
-pub(crate) trait Decide: Fn(&RotationState, &Presented, u64, Duration) -> Decision + Copy + Send + Sync + 'static {}
+pub(crate) trait Decide:
+    Fn(&RotationState, &Presented, u64, Duration) -> Decision + Copy + Send + Sync + 'static
+{
+}
 
-impl<F: Fn(&RotationState, &Presented, u64, Duration) -> Decision + Copy + Send + Sync + 'static> Decide for F {}
+impl<F: Fn(&RotationState, &Presented, u64, Duration) -> Decision + Copy + Send + Sync + 'static>
+    Decide for F
+{
+}
 
 pub(crate) struct Server<D> {
     decide: D,
@@ -22,7 +30,12 @@ pub(crate) struct Server<D> {
 impl<D: Decide> Server<D> {
     /// A session that begins at `now`, in milliseconds, and its first token.
     pub(crate) fn new(decide: D, now: u64) -> (Self, Presented) {
-        let first = Presented { generation: Generation::FIRST, jti: jti(0), parent: None, issued_at: now / 1_000 };
+        let first = Presented {
+            generation: Generation::FIRST,
+            jti: jti(0),
+            parent: None,
+            issued_at: now / 1_000,
+        };
         let row = RotationState::new(first.jti, first.issued_at);
         (Self { decide, row, is_dead: false, minted: 0, races: 0, rollbacks_seen: 0 }, first)
     }
@@ -49,7 +62,9 @@ impl<D: Decide> Server<D> {
         if self.is_dead {
             return None;
         }
-        let Decision::Mint { child, rule, state, event } = (self.decide)(&self.row, token, now / 1_000, WINDOW) else {
+        let Decision::Mint { child, rule, state, event } =
+            (self.decide)(&self.row, token, now / 1_000, WINDOW)
+        else {
             self.is_dead = true;
             return None;
         };
@@ -57,7 +72,12 @@ impl<D: Decide> Server<D> {
         self.rollbacks_seen += u64::from(event == Some(RotationEvent::Rollback));
         self.row = state.unwrap_or(self.row);
         self.minted += 1;
-        Some(Presented { generation: child.generation, jti: jti(self.minted), parent: Some(child.parent), issued_at: now / 1_000 })
+        Some(Presented {
+            generation: child.generation,
+            jti: jti(self.minted),
+            parent: Some(child.parent),
+            issued_at: now / 1_000,
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Thieves who copied a cookie, and act by a plan in each cycle of their victim: some do not see her clock, some do.
+//! Thieves who copied a cookie, and act by a plan in each cycle of their victim: some do not see
+//! her clock, some do.
 
 use crate::rng::Rng;
 use crate::server::{Decide, Server};
@@ -7,7 +8,8 @@ use crate::server::{Decide, Server};
 #[derive(Clone, Copy)]
 pub(crate) struct Thief {
     pub(crate) name: &'static str,
-    /// When he acts in a cycle of so many milliseconds, counted from her last refresh; in any order.
+    /// When he acts in a cycle of so many milliseconds, counted from her last refresh; in any
+    /// order.
     pub(crate) plan: fn(&mut Rng, u64) -> Vec<u64>,
     /// He acts in each of her cycles, or in every second, third …
     pub(crate) every: u64,
@@ -29,7 +31,8 @@ impl Thief {
         let mut thief = victim;
         for cycle in 0..200 {
             let length = rng.between(period * 8 / 10, period * 12 / 10);
-            let mut acts = if cycle % self.every == 0 { (self.plan)(rng, length) } else { Vec::new() };
+            let mut acts =
+                if cycle % self.every == 0 { (self.plan)(rng, length) } else { Vec::new() };
             acts.sort_unstable();
             for at in acts {
                 match server.refresh(&thief, now + at) {
@@ -47,7 +50,12 @@ impl Thief {
     }
 }
 
-const fn thief(name: &'static str, every: u64, most: u64, plan: fn(&mut Rng, u64) -> Vec<u64>) -> Thief {
+const fn thief(
+    name: &'static str,
+    every: u64,
+    most: u64,
+    plan: fn(&mut Rng, u64) -> Vec<u64>,
+) -> Thief {
     Thief { name, plan, every, past: 5, most }
 }
 

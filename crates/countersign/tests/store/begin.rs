@@ -1,5 +1,5 @@
-//! What begins a session does so on the user's row as it was checked: whatever is under way while an
-//! operator acts, on any node, is over when the act is done.
+//! What begins a session does so on the user's row as it was checked: whatever is under way while
+//! an operator acts, on any node, is over when the act is done.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,8 +17,13 @@ fn on_two_nodes<F: Future<Output = ()>>(promise: impl Fn([Arc<dyn AdminStore>; 2
 }
 
 /// The same, after a shell has done something to the database of each kind.
-fn on_two_nodes_after<F: Future<Output = ()>>(sqlite_shell: &str, postgres_shell: &str, promise: impl Fn([Arc<dyn AdminStore>; 2]) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+fn on_two_nodes_after<F: Future<Output = ()>>(
+    sqlite_shell: &str,
+    postgres_shell: &str,
+    promise: impl Fn([Arc<dyn AdminStore>; 2]) -> F,
+) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.sqlite3");
     let sqlite = || -> Arc<dyn AdminStore> { Arc::new(SqliteStore::open(&file).unwrap()) };
@@ -30,7 +35,8 @@ fn on_two_nodes_after<F: Future<Output = ()>>(sqlite_shell: &str, postgres_shell
     runtime.block_on(async {
         let here = PostgresStore::connect(&url, 8).await.unwrap();
         let there = PostgresStore::connect(&url, 8).await.unwrap();
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let (client, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client.batch_execute(postgres_shell).await.unwrap();
         promise([Arc::new(here), Arc::new(there)]).await;
@@ -38,7 +44,8 @@ fn on_two_nodes_after<F: Future<Output = ()>>(sqlite_shell: &str, postgres_shell
 }
 
 /// What an operator, or the command line, may do to a user.
-const ACTS: [&str; 8] = ["deactivate", "delete", "reset", "set", "edit", "act: deactivate", "act: delete", "demote"];
+const ACTS: [&str; 8] =
+    ["deactivate", "delete", "reset", "set", "edit", "act: deactivate", "act: delete", "demote"];
 
 async fn act(store: &dyn AdminStore, what: &str, user: &User) {
     let by = Actor::staff(UserId::new(900), None, after(2));
@@ -56,12 +63,15 @@ async fn act(store: &dyn AdminStore, what: &str, user: &User) {
         "set" => store.set_password(user.id, &unusable, &by).await.unwrap(),
         "edit" => edit(|edit| edit.is_active = false).await,
         "demote" => edit(|edit| edit.is_staff = false).await,
-        "act: deactivate" => assert_eq!(store.act_on_users(&[user.id], UserAct::Deactivate, &by).await.unwrap(), 1),
+        "act: deactivate" => {
+            assert_eq!(store.act_on_users(&[user.id], UserAct::Deactivate, &by).await.unwrap(), 1);
+        }
         _ => assert_eq!(store.act_on_users(&[user.id], UserAct::Delete, &by).await.unwrap(), 1),
     }
 }
 
-/// Logins that go on and on with the password that was checked, on both nodes, until the store refuses them. Tells when the first few have begun.
+/// Logins that go on and on with the password that was checked, on both nodes, until the store
+/// refuses them. Tells when the first few have begun.
 fn logins(
     nodes: &[Arc<dyn AdminStore>; 2],
     user: UserId,
@@ -77,7 +87,14 @@ fn logins(
             for _ in 0..BY_NOW_REFUSED {
                 let id = ids.fetch_add(1, Ordering::Relaxed);
                 let session = NewSession { id: session_id(id), ..new_session(1, user) };
-                match node.begin_session(Begin { checked: Some(checked.clone()), ..Begin::unchecked(session) }).await.unwrap() {
+                match node
+                    .begin_session(Begin {
+                        checked: Some(checked.clone()),
+                        ..Begin::unchecked(session)
+                    })
+                    .await
+                    .unwrap()
+                {
                     Begun::Done { .. } => under_way.notify_one(),
                     Begun::UserChanged => return,
                     other => panic!("{other:?}"),
@@ -96,7 +113,8 @@ fn no_login_that_was_under_way_outlives_what_an_operator_does() {
         admin::make_superuser(&*nodes[0], "root").await;
         for what in ACTS.iter().filter(|what| **what != "demote") {
             for round in 0..4 {
-                let user = make_user(&*nodes[0], &format!("user{}", ids.load(Ordering::Relaxed))).await;
+                let user =
+                    make_user(&*nodes[0], &format!("user{}", ids.load(Ordering::Relaxed))).await;
                 let checked = nodes[0].password_of(user.id).await.unwrap().unwrap();
                 let under_way = Arc::new(Notify::new());
                 let logins = logins(&nodes, user.id, &checked, &ids, &under_way);
@@ -120,12 +138,20 @@ fn a_login_under_way_with_the_old_password_does_not_outlive_the_users_own_change
             let user = make_user(&*nodes[0], &format!("user{round}")).await;
             let checked = nodes[0].password_of(user.id).await.unwrap().unwrap();
             let own = session_id(1_000_000 + round);
-            assert!(nodes[0].create_session(NewSession { id: own, ..new_session(1, user.id) }).await.unwrap());
+            assert!(
+                nodes[0]
+                    .create_session(NewSession { id: own, ..new_session(1, user.id) })
+                    .await
+                    .unwrap()
+            );
             let under_way = Arc::new(Notify::new());
             let logins = logins(&nodes, user.id, &checked, &ids, &under_way);
             under_way.notified().await;
             let new = EncodedPassword::unusable();
-            assert_eq!(nodes[1].change_password(user.id, &checked, &new, own, after(2)).await.unwrap(), PasswordChange::Done);
+            assert_eq!(
+                nodes[1].change_password(user.id, &checked, &new, own, after(2)).await.unwrap(),
+                PasswordChange::Done
+            );
             logins.join_all().await;
             let live = nodes[0].user_sessions(user.id, after(3)).await.unwrap();
             assert_eq!(live.iter().map(|session| session.id).collect::<Vec<_>>(), [own]);
@@ -140,7 +166,11 @@ fn no_sign_in_to_the_admin_site_that_was_under_way_outlives_what_ends_the_operat
         admin::make_superuser(&*nodes[0], "root").await;
         for what in ACTS {
             for round in 0..4 {
-                let operator = admin::make_superuser(&*nodes[0], &format!("op{}", numbers.load(Ordering::Relaxed))).await;
+                let operator = admin::make_superuser(
+                    &*nodes[0],
+                    &format!("op{}", numbers.load(Ordering::Relaxed)),
+                )
+                .await;
                 let checked = nodes[0].password_of(operator.id).await.unwrap().unwrap();
                 let under_way = Arc::new(Notify::new());
                 let mut logins = JoinSet::new();
@@ -177,14 +207,21 @@ fn a_thief_who_sets_the_password_in_a_loop_does_not_undo_what_an_operator_sets()
         for round in 0..10 {
             let user = make_user(&*nodes[0], &format!("user{round}")).await;
             let stolen = session_id(100 + round);
-            assert!(nodes[0].create_session(NewSession { id: stolen, ..new_session(1, user.id) }).await.unwrap());
+            assert!(
+                nodes[0]
+                    .create_session(NewSession { id: stolen, ..new_session(1, user.id) })
+                    .await
+                    .unwrap()
+            );
             let mut known = nodes[0].password_of(user.id).await.unwrap().unwrap();
             let (node, under_way) = (Arc::clone(&nodes[0]), Arc::new(Notify::new()));
             let told = Arc::clone(&under_way);
             let thief = tokio::spawn(async move {
                 for number in 0..BY_NOW_REFUSED {
                     let new = EncodedPassword::from_stored(format!("argon2$thief$x${number}"));
-                    if node.change_password(user.id, &known, &new, stolen, after(1)).await.unwrap() != PasswordChange::Done {
+                    if node.change_password(user.id, &known, &new, stolen, after(1)).await.unwrap()
+                        != PasswordChange::Done
+                    {
                         return;
                     }
                     known = new;
@@ -196,7 +233,10 @@ fn a_thief_who_sets_the_password_in_a_loop_does_not_undo_what_an_operator_sets()
             let operators = EncodedPassword::from_stored("argon2$operator$x$y".to_owned());
             assert!(nodes[1].reset_password(user.id, &operators, after(2)).await.unwrap());
             thief.await.unwrap();
-            assert_eq!(nodes[0].password_of(user.id).await.unwrap().unwrap().as_str(), operators.as_str());
+            assert_eq!(
+                nodes[0].password_of(user.id).await.unwrap().unwrap().as_str(),
+                operators.as_str()
+            );
             assert!(nodes[0].user_sessions(user.id, after(3)).await.unwrap().is_empty());
         }
     });
@@ -211,7 +251,11 @@ fn two_logins_at_once_both_begin() {
         for number in 0..12_u8 {
             let (node, checked) = (Arc::clone(&nodes[usize::from(number % 2)]), checked.clone());
             let session = new_session(1 + u64::from(number), user.id);
-            logins.spawn(async move { node.begin_session(Begin { checked: Some(checked), ..Begin::unchecked(session) }).await.unwrap() });
+            logins.spawn(async move {
+                node.begin_session(Begin { checked: Some(checked), ..Begin::unchecked(session) })
+                    .await
+                    .unwrap()
+            });
         }
         assert!(logins.join_all().await.into_iter().all(|begun| begun == Begun::Done { ended: 0 }));
         assert_eq!(nodes[1].user_sessions(user.id, after(1)).await.unwrap().len(), 12);
@@ -223,28 +267,50 @@ fn two_logins_at_once_both_begin() {
 /// A login of this user's, at most so many.
 async fn limited(node: &dyn AdminStore, id: u64, user: UserId, at_most: u32, began: i64) -> u64 {
     let checked = node.password_of(user).await.unwrap();
-    let session = NewSession { id: session_id(id), created_at: after(began), ..new_session(1, user) };
-    match node.begin_session(Begin { checked, at_most, ..Begin::unchecked(session) }).await.unwrap() {
+    let session =
+        NewSession { id: session_id(id), created_at: after(began), ..new_session(1, user) };
+    match node.begin_session(Begin { checked, at_most, ..Begin::unchecked(session) }).await.unwrap()
+    {
         Begun::Done { ended } => ended,
         other => panic!("{other:?}"),
     }
 }
 
 async fn live(node: &dyn AdminStore, user: UserId) -> Vec<u64> {
-    node.user_sessions(user, after(5_000)).await.unwrap().iter().map(|session| session.id.get()).collect()
+    node.user_sessions(user, after(5_000))
+        .await
+        .unwrap()
+        .iter()
+        .map(|session| session.id.get())
+        .collect()
 }
 
 #[test]
 fn with_one_session_more_than_a_user_may_have_the_oldest_ends() {
     on_two_nodes(async |nodes| {
-        let (alice, bob) = (make_user(&*nodes[0], "alice").await, make_user(&*nodes[0], "bob").await);
+        let (alice, bob) =
+            (make_user(&*nodes[0], "alice").await, make_user(&*nodes[0], "bob").await);
         limited(&*nodes[0], 90, bob.id, 3, 0).await;
         for number in 0..3 {
-            assert_eq!(limited(&*nodes[0], 10 + number, alice.id, 3, 10 * i64::try_from(number).unwrap()).await, 0);
+            assert_eq!(
+                limited(&*nodes[0], 10 + number, alice.id, 3, 10 * i64::try_from(number).unwrap())
+                    .await,
+                0
+            );
         }
         // One that has ended takes nobody's place, and neither does one that has expired.
-        assert!(nodes[0].revoke_session(session_id(11), None, RevokedReason::Logout, after(40)).await.unwrap());
-        let expired = NewSession { id: session_id(20), created_at: after(45), expires_at: after(46), ..new_session(1, alice.id) };
+        assert!(
+            nodes[0]
+                .revoke_session(session_id(11), None, RevokedReason::Logout, after(40))
+                .await
+                .unwrap()
+        );
+        let expired = NewSession {
+            id: session_id(20),
+            created_at: after(45),
+            expires_at: after(46),
+            ..new_session(1, alice.id)
+        };
         assert!(nodes[0].create_session(expired).await.unwrap());
         assert_eq!(limited(&*nodes[1], 13, alice.id, 3, 50).await, 0);
         assert_eq!(live(&*nodes[0], alice.id).await, [13, 12, 10], "the last begun first");
@@ -270,12 +336,23 @@ fn logins_at_once_leave_no_more_than_a_user_may_have_wherever_users_live() {
             for one in 0..16_u64 {
                 let node = Arc::clone(&nodes[usize::from(one % 2 == 0)]);
                 logins.spawn(async move {
-                    let session = NewSession { id: session_id(100 * number + one + 1), ..new_session(1, user) };
+                    let session = NewSession {
+                        id: session_id(100 * number + one + 1),
+                        ..new_session(1, user)
+                    };
                     let checked = node.password_of(user).await.unwrap();
-                    node.begin_session(Begin { checked, at_most: 2, ..Begin::unchecked(session) }).await.unwrap()
+                    node.begin_session(Begin { checked, at_most: 2, ..Begin::unchecked(session) })
+                        .await
+                        .unwrap()
                 });
             }
-            assert!(logins.join_all().await.into_iter().all(|begun| matches!(begun, Begun::Done { .. })));
+            assert!(
+                logins
+                    .join_all()
+                    .await
+                    .into_iter()
+                    .all(|begun| matches!(begun, Begun::Done { .. }))
+            );
             assert_eq!(nodes[0].user_sessions(user, after(1)).await.unwrap().len(), 2);
         }
     });
@@ -284,25 +361,46 @@ fn logins_at_once_leave_no_more_than_a_user_may_have_wherever_users_live() {
 #[test]
 fn a_login_ends_the_session_that_it_replaces_whoever_has_it() {
     on_two_nodes(async |nodes| {
-        let (alice, bob) = (make_user(&*nodes[0], "alice").await, make_user(&*nodes[0], "bob").await);
+        let (alice, bob) =
+            (make_user(&*nodes[0], "alice").await, make_user(&*nodes[0], "bob").await);
         limited(&*nodes[0], 1, alice.id, 2, 0).await;
         limited(&*nodes[0], 2, bob.id, 2, 1).await;
         limited(&*nodes[0], 3, bob.id, 2, 2).await;
         let begin = |id: u64, user: UserId, replaces: u64| Begin {
             replaces: Some(session_id(replaces)),
             at_most: 2,
-            ..Begin::unchecked(NewSession { id: session_id(id), created_at: after(10), ..new_session(1, user) })
+            ..Begin::unchecked(NewSession {
+                id: session_id(id),
+                created_at: after(10),
+                ..new_session(1, user)
+            })
         };
-        assert_eq!(nodes[1].begin_session(begin(4, bob.id, 3)).await.unwrap(), Begun::Done { ended: 1 }, "its place is free");
-        assert_eq!(nodes[0].session(session_id(3)).await.unwrap().unwrap().revoked, Some((after(10), RevokedReason::Replaced)));
+        assert_eq!(
+            nodes[1].begin_session(begin(4, bob.id, 3)).await.unwrap(),
+            Begun::Done { ended: 1 },
+            "its place is free"
+        );
+        assert_eq!(
+            nodes[0].session(session_id(3)).await.unwrap().unwrap().revoked,
+            Some((after(10), RevokedReason::Replaced))
+        );
         assert_eq!(
             nodes[1].begin_session(begin(5, bob.id, 1)).await.unwrap(),
             Begun::Done { ended: 2 },
             "alice's, and the oldest of bob's"
         );
-        assert_eq!(nodes[0].session(session_id(1)).await.unwrap().unwrap().revoked, Some((after(10), RevokedReason::Replaced)));
-        assert_eq!((live(&*nodes[0], alice.id).await, live(&*nodes[0], bob.id).await), (vec![], vec![5, 4]));
-        assert_eq!(nodes[1].begin_session(begin(6, alice.id, 99)).await.unwrap(), Begun::Done { ended: 0 });
+        assert_eq!(
+            nodes[0].session(session_id(1)).await.unwrap().unwrap().revoked,
+            Some((after(10), RevokedReason::Replaced))
+        );
+        assert_eq!(
+            (live(&*nodes[0], alice.id).await, live(&*nodes[0], bob.id).await),
+            (vec![], vec![5, 4])
+        );
+        assert_eq!(
+            nodes[1].begin_session(begin(6, alice.id, 99)).await.unwrap(),
+            Begun::Done { ended: 0 }
+        );
         // What does not begin ends nothing.
         assert_eq!(nodes[1].begin_session(begin(6, alice.id, 5)).await.unwrap(), Begun::IdTaken);
         let stale = Begin { checked: Some(EncodedPassword::unusable()), ..begin(7, alice.id, 5) };
@@ -313,7 +411,8 @@ fn a_login_ends_the_session_that_it_replaces_whoever_has_it() {
 
 #[test]
 fn a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_time() {
-    let series = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)";
+    let series =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)";
     let sqlite = many_sessions(series, "1", "zeroblob(16)");
     let series = "WITH n (i) AS (SELECT i::bigint FROM generate_series(1, 100000) i)";
     let postgres = many_sessions(series, "'1'", "decode(repeat('00', 16), 'hex')");
@@ -324,7 +423,9 @@ fn a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_t
         for page in 0.. {
             let found = nodes[1].user_sessions_page(alice.id, from, 1_000, after(5)).await.unwrap();
             assert!(found.sessions.len() <= 1_000);
-            assert!(found.sessions.is_sorted_by_key(|session| std::cmp::Reverse(session.created_at)));
+            assert!(
+                found.sessions.is_sorted_by_key(|session| std::cmp::Reverse(session.created_at))
+            );
             seen.extend(found.sessions.iter().map(|session| session.id));
             from = found.next;
             // A cursor is a text for clients.
@@ -335,7 +436,11 @@ fn a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_t
             }
         }
         assert_eq!(seen.len(), 100_000, "each comes once");
-        assert_eq!(limited(&*nodes[0], 1, alice.id, 100, 60).await, 256, "no login does more than so much for the others' sake");
+        assert_eq!(
+            limited(&*nodes[0], 1, alice.id, 100, 60).await,
+            256,
+            "no login does more than so much for the others' sake"
+        );
         assert_eq!(nodes[0].user_sessions(alice.id, after(61)).await.unwrap()[0].id, session_id(1));
     });
 }

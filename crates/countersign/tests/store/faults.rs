@@ -1,4 +1,5 @@
-//! What a store on PostgreSQL has to promise when things go wrong: a server that freezes, is restored, or is at work on something else.
+//! What a store on PostgreSQL has to promise when things go wrong: a server that freezes, is
+//! restored, or is at work on something else.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,12 +18,18 @@ use super::*;
 const NEVER: Duration = Duration::from_secs(45);
 
 fn on<F: Future<Output = ()>>(promise: F) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(promise);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(promise);
 }
 
 /// Waits until a statement waits for somebody else's lock.
 async fn until_somebody_waits(client: &tokio_postgres::Client) {
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND \
+        wait_event_type = 'Lock'";
     while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -57,10 +64,15 @@ fn a_server_that_freezes_keeps_nobody_waiting_for_ever_and_is_used_again_when_it
             })
             .collect();
         for _ in 0..3 {
-            let (reader, writer, feed) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
+            let (reader, writer, feed) =
+                (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
             waiting.push(tokio::spawn(async move { reader.user_by_id(alice.id).await.map(drop) }));
-            waiting.push(tokio::spawn(async move { writer.set_active(alice.id, true, noon()).await.map(drop) }));
-            waiting.push(tokio::spawn(async move { feed.changes(&Cursor::default(), 10).await.map(drop) }));
+            waiting.push(tokio::spawn(async move {
+                writer.set_active(alice.id, true, noon()).await.map(drop)
+            }));
+            waiting.push(tokio::spawn(async move {
+                feed.changes(&Cursor::default(), 10).await.map(drop)
+            }));
         }
         let answers = tokio::time::timeout(NEVER, async {
             for answer in waiting {
@@ -82,15 +94,22 @@ fn a_server_that_freezes_keeps_nobody_waiting_for_ever_and_is_used_again_when_it
 fn a_server_that_is_killed_and_started_again_is_used_again() {
     let mut cluster = Cluster::start(&["fsync=off"]);
     let url = cluster.database();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let store = runtime.block_on(PostgresStore::connect(&url, 4)).unwrap();
     let alice = runtime.block_on(make_user(&store, "alice"));
-    assert!(runtime.block_on(store.revoke_session(session_id(1), None, RevokedReason::Logout, noon())).is_ok_and(|ended| !ended));
+    assert!(
+        runtime
+            .block_on(store.revoke_session(session_id(1), None, RevokedReason::Logout, noon()))
+            .is_ok_and(|ended| !ended)
+    );
     cluster.signal("KILL");
     assert!(runtime.block_on(store.user_by_id(alice.id)).is_err());
     std::thread::sleep(Duration::from_millis(300));
     cluster.wake();
-    let found = runtime.block_on(store.user_by_id(alice.id)).expect("the first operation after the restart");
+    let found = runtime
+        .block_on(store.user_by_id(alice.id))
+        .expect("the first operation after the restart");
     assert_eq!(found.unwrap().username, "alice");
     runtime.block_on(store.set_active(alice.id, true, noon())).unwrap();
 }
@@ -101,7 +120,8 @@ fn a_change_after_the_database_went_back_is_not_taken_for_an_old_one() {
     let url = cluster.database();
     let data = cluster.socket_directory().join("data");
     let backup = cluster.socket_directory().join("backup");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let store = runtime.block_on(PostgresStore::connect(&url, 4)).unwrap();
     runtime.block_on(async {
         let alice = make_user(&store, "alice").await;
@@ -126,10 +146,16 @@ fn a_change_after_the_database_went_back_is_not_taken_for_an_old_one() {
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data);
     cluster.wake();
-    // Before this node looks again, another is so busy that transactions have the numbers of those that were.
+    // Before this node looks again, another is so busy that transactions have the numbers of those
+    // that were.
     let news = runtime.block_on(async {
         let other = PostgresStore::connect(&url, 2).await.unwrap();
-        assert!(other.revoke_session(session_id(2), None, RevokedReason::Admin, after(5)).await.unwrap());
+        assert!(
+            other
+                .revoke_session(session_id(2), None, RevokedReason::Admin, after(5))
+                .await
+                .unwrap()
+        );
         for _ in 0..50 {
             let users = other.users(None, 1).await.unwrap();
             other.set_active(users[0].id, true, noon()).await.unwrap();
@@ -137,7 +163,8 @@ fn a_change_after_the_database_went_back_is_not_taken_for_an_old_one() {
         store.changes(&cursor, 1000).await.unwrap()
     });
     assert!(
-        news.went_back && news.changes.iter().any(|change| change.what == What::SessionEnded(session_id(2))),
+        news.went_back
+            && news.changes.iter().any(|change| change.what == What::SessionEnded(session_id(2))),
         "a session that was ended is let in"
     );
 }
@@ -159,7 +186,10 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn what_is_announced_while_nobody_waits_is_heard_by_the_next_who_does() {
     run(async |url| {
-        let (here, there) = (PostgresStore::connect(&url, 2).await.unwrap(), PostgresStore::connect(&url, 2).await.unwrap());
+        let (here, there) = (
+            PostgresStore::connect(&url, 2).await.unwrap(),
+            PostgresStore::connect(&url, 2).await.unwrap(),
+        );
         let user = make_user(&here, "alice").await;
         until_it_is_quiet(&here).await;
         for active in [false, true, false] {
@@ -184,12 +214,21 @@ fn whoever_ends_many_sessions_locks_them_in_one_order() {
             }
             let (mut holder, watcher) = (shell(&url).await, shell(&url).await);
             let holding = holder.transaction().await.unwrap();
-            holding.execute("UPDATE sessions SET last_used_at = last_used_at + 1 WHERE id = $1", &[&low.cast_signed()]).await.unwrap();
+            holding
+                .execute(
+                    "UPDATE sessions SET last_used_at = last_used_at + 1 WHERE id = $1",
+                    &[&low.cast_signed()],
+                )
+                .await
+                .unwrap();
             let ending = tokio::spawn({
                 let store = Arc::clone(&store);
                 async move {
                     match end {
-                        "revoke" => store.revoke_user_sessions(user.id, None, RevokedReason::LogoutAll, after(1)).await.map(drop),
+                        "revoke" => store
+                            .revoke_user_sessions(user.id, None, RevokedReason::LogoutAll, after(1))
+                            .await
+                            .map(drop),
                         "deactivate" => store.set_active(user.id, false, after(1)).await.map(drop),
                         "password" => {
                             let password = EncodedPassword::from_stored("!".to_owned());
@@ -201,12 +240,20 @@ fn whoever_ends_many_sessions_locks_them_in_one_order() {
                 }
             });
             until_somebody_waits(&watcher).await;
-            let free = holding.execute("SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE NOWAIT", &[&high.cast_signed()]).await;
+            let free = holding
+                .execute(
+                    "SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE NOWAIT",
+                    &[&high.cast_signed()],
+                )
+                .await;
             assert!(free.is_ok(), "{end}: two that wait for each other");
             holding.commit().await.unwrap();
             ending.await.unwrap().unwrap();
             for id in [low, high] {
-                assert!(store.session(session_id(id)).await.unwrap().unwrap().revoked.is_some(), "{end}");
+                assert!(
+                    store.session(session_id(id)).await.unwrap().unwrap().revoked.is_some(),
+                    "{end}"
+                );
             }
         }
     });
@@ -231,7 +278,10 @@ fn a_column_that_a_newer_program_adds_does_not_disturb_a_running_one() {
         uses().await.unwrap();
         let shell = shell(&url).await;
         for table in ["users", "sessions", "signing_keys", "changes"] {
-            shell.batch_execute(&format!("ALTER TABLE {table} ADD COLUMN newer integer")).await.unwrap();
+            shell
+                .batch_execute(&format!("ALTER TABLE {table} ADD COLUMN newer integer"))
+                .await
+                .unwrap();
         }
         uses().await.unwrap();
     });
@@ -240,7 +290,10 @@ fn a_column_that_a_newer_program_adds_does_not_disturb_a_running_one() {
 #[test]
 fn the_many_sessions_of_a_restored_backup_end_though_no_statement_may_take_long() {
     run(async |url| {
-        let store = PostgresStore::connect(&format!("{url}?options=-c%20statement_timeout%3D500"), 2).await.unwrap();
+        let store =
+            PostgresStore::connect(&format!("{url}?options=-c%20statement_timeout%3D500"), 2)
+                .await
+                .unwrap();
         shell(&url)
             .await
             .batch_execute(
@@ -249,7 +302,10 @@ fn the_many_sessions_of_a_restored_backup_end_though_no_statement_may_take_long(
             )
             .await
             .unwrap();
-        let ended = store.revoke_sessions_begun_by(Timestamp::from_microsecond(50_000).unwrap(), noon()).await.unwrap();
+        let ended = store
+            .revoke_sessions_begun_by(Timestamp::from_microsecond(50_000).unwrap(), noon())
+            .await
+            .unwrap();
         assert_eq!(ended, 50_000);
         assert_eq!(store.live_sessions(100_000, noon()).await.unwrap().len(), 10_000);
     });
@@ -281,7 +337,8 @@ fn a_row_that_cannot_be_read_fails_its_own_session_alone() {
             window: Duration::from_secs(30),
             ip: None,
         };
-        let (newer, known) = tokio::join!(store.rotate_session(rotate(1)), store.rotate_session(rotate(2)));
+        let (newer, known) =
+            tokio::join!(store.rotate_session(rotate(1)), store.rotate_session(rotate(2)));
         assert!(newer.is_err());
         assert!(matches!(known, Ok(Rotation::Granted { .. })), "{known:?}");
     });
@@ -293,7 +350,13 @@ fn a_name_that_another_program_takes_at_the_same_moment_is_taken() {
         let store = Arc::new(PostgresStore::connect(&url, 2).await.unwrap());
         let (mut other, watcher) = (shell(&url).await, shell(&url).await);
         let transaction = other.transaction().await.unwrap();
-        transaction.execute("INSERT INTO users (username, password, date_joined) VALUES ('bob', '!', now())", &[]).await.unwrap();
+        transaction
+            .execute(
+                "INSERT INTO users (username, password, date_joined) VALUES ('bob', '!', now())",
+                &[],
+            )
+            .await
+            .unwrap();
         let making = tokio::spawn({
             let store = Arc::clone(&store);
             async move { store.create_user(new_user("bob", ""), noon()).await }
@@ -324,7 +387,8 @@ fn an_ending_is_in_the_feed_whatever_schema_a_database_shell_looks_at_first() {
 }
 
 #[test]
-fn what_was_under_way_when_the_connection_was_cut_is_not_known_and_what_was_never_sent_was_not_done() {
+fn what_was_under_way_when_the_connection_was_cut_is_not_known_and_what_was_never_sent_was_not_done()
+ {
     let cluster = Cluster::start(&["fsync=off"]);
     let url = cluster.database();
     on(async {
@@ -338,7 +402,8 @@ fn what_was_under_way_when_the_connection_was_cut_is_not_known_and_what_was_neve
             async move { store.set_active(alice.id, false, noon()).await }
         });
         until_somebody_waits(&other).await;
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = \
+            current_database() AND wait_event_type = 'Lock'";
         other.execute(cut, &[]).await.unwrap();
         let cut_off = setting.await.unwrap();
         assert!(matches!(cut_off, Err(StoreError::Unknown(_))), "{cut_off:?}");
@@ -352,7 +417,10 @@ fn what_was_under_way_when_the_connection_was_cut_is_not_known_and_what_was_neve
         let nobody = PostgresStore::connect(&url, 4).await.map(drop);
         assert!(matches!(nobody, Err(StoreError::Failed(_))), "{nobody:?}");
         let question = store.user_by_id(alice.id).await;
-        assert!(matches!(question, Err(StoreError::Failed(_))), "a question changes nothing: {question:?}");
+        assert!(
+            matches!(question, Err(StoreError::Failed(_))),
+            "a question changes nothing: {question:?}"
+        );
     });
 }
 

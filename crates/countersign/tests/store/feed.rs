@@ -62,9 +62,19 @@ fn a_process_that_starts_reads_from_the_first_change_that_may_matter() {
         assert_eq!(Reader::from(&*store, noon()).await.news(&*store).await, []);
         for id in 1..=3 {
             store.create_session(new_session(id, UserId::new(1))).await.unwrap();
-            store.revoke_session(session_id(id), None, RevokedReason::Logout, after(100 * i64::try_from(id).unwrap())).await.unwrap();
+            store
+                .revoke_session(
+                    session_id(id),
+                    None,
+                    RevokedReason::Logout,
+                    after(100 * i64::try_from(id).unwrap()),
+                )
+                .await
+                .unwrap();
         }
-        for (since, expected) in [(0, ended([1, 2, 3])), (150, ended([2, 3])), (300, ended([3])), (301, ended([]))] {
+        for (since, expected) in
+            [(0, ended([1, 2, 3])), (150, ended([2, 3])), (300, ended([3])), (301, ended([]))]
+        {
             let news = Reader::from(&*store, after(since)).await.news(&*store).await;
             assert!(news.ends_with(&expected), "since {since}: {news:?}");
         }
@@ -72,7 +82,11 @@ fn a_process_that_starts_reads_from_the_first_change_that_may_matter() {
         let mut reader = Reader::from(&*store, noon()).await;
         store.create_session(new_session(4, UserId::new(1))).await.unwrap();
         store.revoke_session(session_id(4), None, RevokedReason::Logout, after(400)).await.unwrap();
-        assert_eq!(reader.news(&*store).await, ended([4]), "numbers are not given twice, even when all rows are forgotten");
+        assert_eq!(
+            reader.news(&*store).await,
+            ended([4]),
+            "numbers are not given twice, even when all rows are forgotten"
+        );
     });
 }
 
@@ -84,7 +98,15 @@ fn pages_go_on_where_the_last_one_ended_and_tell_everything_once() {
             store.create_session(new_session(id, UserId::new(1))).await.unwrap();
         }
         // One transaction, and some after it.
-        store.revoke_user_sessions(UserId::new(1), Some(session_id(9)), RevokedReason::Admin, after(1)).await.unwrap();
+        store
+            .revoke_user_sessions(
+                UserId::new(1),
+                Some(session_id(9)),
+                RevokedReason::Admin,
+                after(1),
+            )
+            .await
+            .unwrap();
         store.revoke_session(session_id(9), None, RevokedReason::Logout, after(2)).await.unwrap();
         for limit in [1, 2, 3, 8, 100] {
             let (mut cursor, mut told) = (before.clone(), Vec::new());
@@ -99,7 +121,10 @@ fn pages_go_on_where_the_last_one_ended_and_tell_everything_once() {
                 }
             }
             assert_eq!(told[8..], ended([9]), "{limit}");
-            assert!(told.len() == 9 && ended(1..=8).iter().all(|one| told.contains(one)), "{limit}: {told:?}");
+            assert!(
+                told.len() == 9 && ended(1..=8).iter().all(|one| told.contains(one)),
+                "{limit}: {told:?}"
+            );
         }
     });
 }
@@ -110,7 +135,10 @@ fn a_start_does_not_depend_on_how_much_has_changed() {
         for id in 1..=5 {
             store.create_session(new_session(id, UserId::new(1))).await.unwrap();
         }
-        store.revoke_user_sessions(UserId::new(1), None, RevokedReason::Admin, after(1)).await.unwrap();
+        store
+            .revoke_user_sessions(UserId::new(1), None, RevokedReason::Admin, after(1))
+            .await
+            .unwrap();
         assert!(store.cursor_at(noon(), 5).await.unwrap().is_some());
         assert_eq!(store.cursor_at(noon(), 4).await.unwrap(), None);
         let mut reader = Reader(store.cursor_now().await.unwrap());

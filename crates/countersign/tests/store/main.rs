@@ -1,4 +1,5 @@
-//! One conformance suite for every store: each test is a promise of the trait, run against a fresh store of each kind.
+//! One conformance suite for every store: each test is a promise of the trait, run against a fresh
+//! store of each kind.
 
 mod admin;
 mod begin;

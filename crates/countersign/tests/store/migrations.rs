@@ -35,25 +35,34 @@ fn sessions_of_a_program_without_marks_go_on_in_postgresql_while_it_still_runs()
         let store = PostgresStore::connect(&url, 2).await.unwrap();
         each_goes_on(&store).await;
 
-        // A node of the earlier program begins a session, rotates it, and rotates one that has marks by now.
+        // A node of the earlier program begins a session, rotates it, and rotates one that has
+        // marks by now.
         shell.batch_execute(&session(9, 0, "'\\x", "'::bytea", noon())).await.unwrap();
         let first = rotate(&store, 9, token(9, 0, None, noon()), after(1)).await;
         assert!(matches!(first, Rotation::Granted { event: None, .. }), "{first:?}");
         for (id, at) in [(9_i64, 300), (1, 10_000)] {
             let rotated = format!(
-                "UPDATE sessions SET generation = generation + 1, current_jti = '\\x{}'::bytea, current_iat = {at}, current_since = {at} WHERE id = {id}",
+                "UPDATE sessions SET generation = generation + 1, current_jti = '\\x{}'::bytea, \
+                 current_iat = {at}, current_since = {at} WHERE id = {id}",
                 "77".repeat(16),
                 at = after(at).as_second()
             );
             shell.execute(&rotated, &[]).await.unwrap();
-            let generation: i64 = shell.query_one("SELECT generation FROM sessions WHERE id = $1", &[&id]).await.unwrap().get(0);
+            let generation: i64 = shell
+                .query_one("SELECT generation FROM sessions WHERE id = $1", &[&id])
+                .await
+                .unwrap()
+                .get(0);
             let child = token(0x78, generation.cast_unsigned() + 1, Some(0x77), after(at));
             let late = token(0x79, generation.cast_unsigned(), Some(0x55), after(at - 300));
             let (tab, next) = (
                 rotate(&store, id.cast_unsigned(), late, after(at + 5)).await,
                 rotate(&store, id.cast_unsigned(), child, after(at + 300)).await,
             );
-            assert!(matches!(tab, Rotation::Granted { event: Some(RotationEvent::Race { .. }), .. }), "{tab:?}");
+            assert!(
+                matches!(tab, Rotation::Granted { event: Some(RotationEvent::Race { .. }), .. }),
+                "{tab:?}"
+            );
             assert!(matches!(next, Rotation::Granted { event: None, .. }), "{next:?}");
         }
     });
@@ -80,17 +89,25 @@ async fn earlier(shell: &tokio_postgres::Client, throttle: &str, is_admin_there:
         (throttle, include_str!("../../src/store/postgres/migrations/0002_throttle.sql")),
     ];
     if is_admin_there {
-        steps.push(("0003_admin", include_str!("../../src/store/postgres/migrations/0003_admin.sql")));
+        steps.push((
+            "0003_admin",
+            include_str!("../../src/store/postgres/migrations/0003_admin.sql"),
+        ));
     }
-    let table = "CREATE TABLE schema_steps (number integer PRIMARY KEY, name text NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())";
+    let table = "CREATE TABLE schema_steps (number integer PRIMARY KEY, name text NOT NULL, \
+        taken_at timestamptz NOT NULL DEFAULT now())";
     shell.batch_execute(table).await.unwrap();
     for (number, (name, sql)) in (0_i32..).zip(steps) {
         shell.batch_execute(sql).await.unwrap();
-        shell.execute("INSERT INTO schema_steps (number, name) VALUES ($1, $2)", &[&number, &name]).await.unwrap();
+        shell
+            .execute("INSERT INTO schema_steps (number, name) VALUES ($1, $2)", &[&number, &name])
+            .await
+            .unwrap();
     }
 }
 
-/// A session at its first token, one in the middle of its life, and one whose last refresh was just now.
+/// A session at its first token, one in the middle of its life, and one whose last refresh was just
+/// now.
 fn live_sessions(quote: &str, unquote: &str) -> String {
     [(1, 0, noon()), (2, 40, after(-300)), (3, 40, after(-10))]
         .map(|(id, generation, since)| session(id, generation, quote, unquote, since))
@@ -115,14 +132,21 @@ fn session(id: u8, generation: u64, quote: &str, unquote: &str, since: Timestamp
 async fn each_goes_on(store: &dyn Store) {
     for (id, generation) in [(1_u8, 0), (2, 40), (3, 40)] {
         // The answer was lost, before the program changed.
-        let again = rotate(store, id.into(), token(id, generation, None, after(-600)), noon()).await;
+        let again =
+            rotate(store, id.into(), token(id, generation, None, after(-600)), noon()).await;
         assert!(matches!(again, Rotation::Granted { event: None, .. }), "{id}: {again:?}");
         if generation > 0 {
             // Another tab has the token that was replaced, or its sibling.
             for (own, behind) in [(50, 1), (51, 0)] {
                 let stale = token(own, generation - behind, Some(49), after(-900));
                 let forgiven = rotate(store, id.into(), stale, after(1)).await;
-                assert!(matches!(forgiven, Rotation::Granted { event: Some(RotationEvent::Race { .. }), .. }), "{id}: {forgiven:?}");
+                assert!(
+                    matches!(
+                        forgiven,
+                        Rotation::Granted { event: Some(RotationEvent::Race { .. }), .. }
+                    ),
+                    "{id}: {forgiven:?}"
+                );
             }
         }
         // And the chain goes on.
@@ -130,12 +154,21 @@ async fn each_goes_on(store: &dyn Store) {
             let parent = if own == 100 { id } else { own - 1 };
             let next = token(own, generation + u64::from(own) - 99, Some(parent), after(at - 300));
             let granted = rotate(store, id.into(), next, after(at)).await;
-            assert!(matches!(granted, Rotation::Granted { event: None, .. }), "{id} at {at}: {granted:?}");
+            assert!(
+                matches!(granted, Rotation::Granted { event: None, .. }),
+                "{id} at {at}: {granted:?}"
+            );
         }
         // A copy of its past is good for nothing any more, as before.
         if id > 1 {
             assert!(matches!(
-                rotate(store, id.into(), token(200, generation - 5, Some(60), after(-9_000)), after(901)).await,
+                rotate(
+                    store,
+                    id.into(),
+                    token(200, generation - 5, Some(60), after(-9_000)),
+                    after(901)
+                )
+                .await,
                 Rotation::Reused { .. }
             ));
         }

@@ -8,7 +8,12 @@ use jiff::Timestamp;
 
 use super::{after, make_user, new_session, noon, on_every_store, session_id};
 
-pub(crate) fn token(jti: u8, generation: u64, parent: Option<u8>, issued_at: Timestamp) -> Presented {
+pub(crate) fn token(
+    jti: u8,
+    generation: u64,
+    parent: Option<u8>,
+    issued_at: Timestamp,
+) -> Presented {
     Presented {
         generation: Generation(generation),
         jti: Jti([jti; 16]),
@@ -17,9 +22,21 @@ pub(crate) fn token(jti: u8, generation: u64, parent: Option<u8>, issued_at: Tim
     }
 }
 
-pub(crate) async fn rotate(store: &dyn Store, id: u64, token: Presented, now: Timestamp) -> Rotation {
+pub(crate) async fn rotate(
+    store: &dyn Store,
+    id: u64,
+    token: Presented,
+    now: Timestamp,
+) -> Rotation {
     let ip = Some("198.51.100.7".parse().unwrap());
-    let rotate = Rotate { session: session_id(id), token, transport: Transport::Cookie, now, window: Duration::from_secs(30), ip };
+    let rotate = Rotate {
+        session: session_id(id),
+        token,
+        transport: Transport::Cookie,
+        now,
+        window: Duration::from_secs(30),
+        ip,
+    };
     store.rotate_session(rotate).await.unwrap()
 }
 
@@ -30,9 +47,18 @@ fn a_session_comes_back_as_it_was_made_and_marks_the_login() {
         store.create_session(new_session(1, alice.id)).await.unwrap();
         let session = store.session(session_id(1)).await.unwrap().unwrap();
         let expected = new_session(1, alice.id);
-        assert_eq!((session.id, session.user_id, session.transport), (expected.id, alice.id, Transport::Cookie));
-        assert_eq!((session.created_at, session.last_used_at, session.expires_at), (noon(), noon(), expected.expires_at));
-        assert_eq!((session.user_agent.as_str(), session.ip, session.revoked), ("a browser", expected.ip, None));
+        assert_eq!(
+            (session.id, session.user_id, session.transport),
+            (expected.id, alice.id, Transport::Cookie)
+        );
+        assert_eq!(
+            (session.created_at, session.last_used_at, session.expires_at),
+            (noon(), noon(), expected.expires_at)
+        );
+        assert_eq!(
+            (session.user_agent.as_str(), session.ip, session.revoked),
+            ("a browser", expected.ip, None)
+        );
         assert_eq!(store.user_by_id(alice.id).await.unwrap().unwrap().last_login, Some(noon()));
         assert_eq!(store.session(session_id(9)).await.unwrap(), None);
     });
@@ -45,7 +71,11 @@ fn an_id_is_given_once() {
         assert!(store.create_session(new_session(1, alice.id)).await.unwrap());
         assert!(!store.create_session(new_session(1, bob.id)).await.unwrap());
         assert_eq!(store.session(session_id(1)).await.unwrap().unwrap().user_id, alice.id);
-        assert_eq!(store.user_by_id(bob.id).await.unwrap().unwrap().last_login, None, "nothing is noted of what was not done");
+        assert_eq!(
+            store.user_by_id(bob.id).await.unwrap().unwrap().last_login,
+            None,
+            "nothing is noted of what was not done"
+        );
     });
 }
 
@@ -56,7 +86,10 @@ fn the_largest_id_is_as_good_as_any() {
         let mut new = new_session(1, alice.id);
         new.id = session_id(u64::MAX);
         store.create_session(new).await.unwrap();
-        assert_eq!(store.session(session_id(u64::MAX)).await.unwrap().unwrap().id, session_id(u64::MAX));
+        assert_eq!(
+            store.session(session_id(u64::MAX)).await.unwrap().unwrap().id,
+            session_id(u64::MAX)
+        );
     });
 }
 
@@ -65,7 +98,8 @@ fn a_refresh_applies_the_decision_and_keeps_its_state() {
     on_every_store(async |store| {
         let alice = make_user(&*store, "alice").await;
         store.create_session(new_session(1, alice.id)).await.unwrap();
-        let Rotation::Granted { user_id, created_at, child, event, .. } = rotate(&*store, 1, token(1, 0, None, noon()), after(300)).await
+        let Rotation::Granted { user_id, created_at, child, event, .. } =
+            rotate(&*store, 1, token(1, 0, None, noon()), after(300)).await
         else {
             panic!("the first refresh")
         };
@@ -78,10 +112,18 @@ fn a_refresh_applies_the_decision_and_keeps_its_state() {
         assert_eq!(store.session(session_id(1)).await.unwrap().unwrap().last_used_at, after(600));
         let stale = rotate(&*store, 1, token(1, 0, None, noon()), after(610)).await;
         let race = RotationEvent::Race { price: 5, is_repeated: false, credit: 20 };
-        assert!(matches!(stale, Rotation::Granted { event: Some(event), child, .. } if event == race && child.parent == Jti([2; 16])));
+        assert!(
+            matches!(stale, Rotation::Granted { event: Some(event), child, .. } if event == race && child.parent == Jti([2; 16]))
+        );
         rotate(&*store, 1, token(3, 2, Some(2), after(610)), after(900)).await;
-        assert_eq!(rotate(&*store, 1, token(1, 0, None, noon()), after(1_200)).await, Rotation::Reused { user_id: alice.id });
-        assert_eq!(rotate(&*store, 1, second, after(1_201)).await, Rotation::Revoked(RevokedReason::TokenTheft));
+        assert_eq!(
+            rotate(&*store, 1, token(1, 0, None, noon()), after(1_200)).await,
+            Rotation::Reused { user_id: alice.id }
+        );
+        assert_eq!(
+            rotate(&*store, 1, second, after(1_201)).await,
+            Rotation::Revoked(RevokedReason::TokenTheft)
+        );
     });
 }
 
@@ -92,16 +134,34 @@ fn the_marks_are_kept_a_bucket_and_the_one_before_it() {
         store.create_session(new_session(1, alice.id)).await.unwrap();
         // Four page loads within half a minute, in two buckets; the last one begins the second.
         for (number, at) in [(2, 600), (3, 605), (4, 610), (5, 620)] {
-            rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 1)), after(at)).await;
+            rotate(
+                &*store,
+                1,
+                token(number, u64::from(number) - 1, Some(number - 1), after(at - 1)),
+                after(at),
+            )
+            .await;
         }
         let died = rotate(&*store, 1, token(1, 0, None, noon()), after(9_000)).await;
         let event = RotationEvent::Race { price: 12, is_repeated: false, credit: 13 };
-        assert!(matches!(died, Rotation::Granted { event: Some(told), .. } if told == event), "{died:?}");
+        assert!(
+            matches!(died, Rotation::Granted { event: Some(told), .. } if told == event),
+            "{died:?}"
+        );
         // Two refreshes later all of that is long ago.
         for (number, at) in [(6, 9_300), (7, 9_600)] {
-            rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 300)), after(at)).await;
+            rotate(
+                &*store,
+                1,
+                token(number, u64::from(number) - 1, Some(number - 1), after(at - 300)),
+                after(at),
+            )
+            .await;
         }
-        assert_eq!(rotate(&*store, 1, token(5, 4, Some(4), after(619)), after(9_700)).await, Rotation::Reused { user_id: alice.id });
+        assert_eq!(
+            rotate(&*store, 1, token(5, 4, Some(4), after(619)), after(9_700)).await,
+            Rotation::Reused { user_id: alice.id }
+        );
     });
 }
 
@@ -112,11 +172,20 @@ fn who_refreshes_all_the_time_does_not_hide_behind_the_generations() {
         store.create_session(new_session(1, alice.id)).await.unwrap();
         for number in 2..=16_u8 {
             let at = i64::from(number) * 20;
-            let his = rotate(&*store, 1, token(number, u64::from(number) - 1, Some(number - 1), after(at - 20)), after(at)).await;
+            let his = rotate(
+                &*store,
+                1,
+                token(number, u64::from(number) - 1, Some(number - 1), after(at - 20)),
+                after(at),
+            )
+            .await;
             assert!(matches!(his, Rotation::Granted { .. }), "{his:?}");
         }
         let hers = token(99, 1, Some(1), noon());
-        assert_eq!(rotate(&*store, 1, hers, after(321)).await, Rotation::Reused { user_id: alice.id });
+        assert_eq!(
+            rotate(&*store, 1, hers, after(321)).await,
+            Rotation::Reused { user_id: alice.id }
+        );
     });
 }
 
@@ -126,8 +195,14 @@ fn a_token_from_the_rows_future_heals_it() {
         let alice = make_user(&*store, "alice").await;
         store.create_session(new_session(1, alice.id)).await.unwrap();
         let ahead = token(9, 7, Some(8), after(5_000));
-        assert!(matches!(rotate(&*store, 1, ahead, after(6_000)).await, Rotation::Granted { event: Some(RotationEvent::Rollback), .. }));
-        assert!(matches!(rotate(&*store, 1, ahead, after(6_300)).await, Rotation::Granted { event: None, .. }));
+        assert!(matches!(
+            rotate(&*store, 1, ahead, after(6_000)).await,
+            Rotation::Granted { event: Some(RotationEvent::Rollback), .. }
+        ));
+        assert!(matches!(
+            rotate(&*store, 1, ahead, after(6_300)).await,
+            Rotation::Granted { event: None, .. }
+        ));
     });
 }
 
@@ -151,7 +226,10 @@ fn each_refusal_has_its_own_reason() {
         for (id, reason) in [(2, RevokedReason::Logout), (3, RevokedReason::Admin)] {
             store.create_session(new_session(id, alice.id)).await.unwrap();
             assert!(store.revoke_session(session_id(id), None, reason, after(1)).await.unwrap());
-            assert_eq!(rotate(&*store, id, first(u8::try_from(id).unwrap()), after(2)).await, Rotation::Revoked(reason));
+            assert_eq!(
+                rotate(&*store, id, first(u8::try_from(id).unwrap()), after(2)).await,
+                Rotation::Revoked(reason)
+            );
         }
     });
 }
@@ -164,8 +242,13 @@ fn fifty_refreshes_at_once_are_one_after_another() {
         let tasks: Vec<_> = (0..50)
             .map(|number: u8| {
                 let store = store.clone();
-                // Half of them with the first token, half with children of it that all want to be the next.
-                let token = if number.is_multiple_of(2) { token(1, 0, None, noon()) } else { token(100 + number, 1, Some(1), after(300)) };
+                // Half of them with the first token, half with children of it that all want to be
+                // the next.
+                let token = if number.is_multiple_of(2) {
+                    token(1, 0, None, noon())
+                } else {
+                    token(100 + number, 1, Some(1), after(300))
+                };
                 tokio::spawn(async move { rotate(&*store, 1, token, after(301)).await })
             })
             .collect();
@@ -180,11 +263,19 @@ fn only_the_owner_ends_a_session_where_an_owner_is_named_and_only_once() {
     on_every_store(async |store| {
         let (alice, bob) = (make_user(&*store, "alice").await, make_user(&*store, "bob").await);
         store.create_session(new_session(1, alice.id)).await.unwrap();
-        let revoke = async |owner| store.revoke_session(session_id(1), owner, RevokedReason::Logout, after(1)).await.unwrap();
+        let revoke = async |owner| {
+            store
+                .revoke_session(session_id(1), owner, RevokedReason::Logout, after(1))
+                .await
+                .unwrap()
+        };
         assert!(!revoke(Some(bob.id)).await);
         assert!(revoke(Some(alice.id)).await);
         assert!(!revoke(Some(alice.id)).await);
-        assert_eq!(store.session(session_id(1)).await.unwrap().unwrap().revoked, Some((after(1), RevokedReason::Logout)));
+        assert_eq!(
+            store.session(session_id(1)).await.unwrap().unwrap().revoked,
+            Some((after(1), RevokedReason::Logout))
+        );
     });
 }
 
@@ -196,14 +287,25 @@ fn a_users_sessions_end_together_but_for_the_one_that_is_kept() {
             store.create_session(new_session(id, alice.id)).await.unwrap();
         }
         store.create_session(new_session(4, bob.id)).await.unwrap();
-        let revoke = async |keep| store.revoke_user_sessions(alice.id, keep, RevokedReason::LogoutAll, after(1)).await.unwrap();
+        let revoke = async |keep| {
+            store
+                .revoke_user_sessions(alice.id, keep, RevokedReason::LogoutAll, after(1))
+                .await
+                .unwrap()
+        };
         assert_eq!(revoke(Some(session_id(2))).await, 2);
         assert_eq!(store.user_sessions(alice.id, after(2)).await.unwrap().len(), 1);
         assert_eq!(revoke(None).await, 1);
         assert_eq!(revoke(None).await, 0);
         assert_eq!(store.user_sessions(bob.id, after(2)).await.unwrap().len(), 1);
         assert_eq!(store.live_sessions(10, after(2)).await.unwrap().len(), 1);
-        assert_eq!(store.revoke_user_sessions(UserId::new(99), None, RevokedReason::Admin, after(2)).await.unwrap(), 0);
+        assert_eq!(
+            store
+                .revoke_user_sessions(UserId::new(99), None, RevokedReason::Admin, after(2))
+                .await
+                .unwrap(),
+            0
+        );
     });
 }
 
@@ -232,7 +334,10 @@ fn what_ended_long_ago_is_forgotten_and_what_lives_is_not() {
         short.expires_at = after(60);
         store.create_session(short).await.unwrap();
         store.revoke_session(session_id(1), None, RevokedReason::Logout, after(10)).await.unwrap();
-        store.revoke_session(session_id(2), None, RevokedReason::Logout, after(5_000)).await.unwrap();
+        store
+            .revoke_session(session_id(2), None, RevokedReason::Logout, after(5_000))
+            .await
+            .unwrap();
         store.prune(after(1_000), after(1_000), 100).await.unwrap();
         let mut left = Vec::new();
         for id in 1..=4 {

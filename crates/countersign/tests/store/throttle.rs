@@ -14,11 +14,19 @@ fn keys() -> AttemptKeys {
 }
 
 fn on_two_nodes(promise: impl AsyncFnOnce([PostgresStore; 2])) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(async {
-        let url = Cluster::shared().database();
-        let nodes = [PostgresStore::connect(&url, 8).await.unwrap(), PostgresStore::connect(&url, 8).await.unwrap()];
-        promise(nodes).await;
-    });
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let url = Cluster::shared().database();
+            let nodes = [
+                PostgresStore::connect(&url, 8).await.unwrap(),
+                PostgresStore::connect(&url, 8).await.unwrap(),
+            ];
+            promise(nodes).await;
+        });
 }
 
 async fn count(node: &PostgresStore, attempt: &CountAttempt) -> Result<CountedAttempt, u32> {
@@ -30,16 +38,24 @@ async fn count(node: &PostgresStore, attempt: &CountAttempt) -> Result<CountedAt
 
 #[test]
 fn nodes_count_together_what_one_process_counts_alone() {
-    // Three thousand steps, drawn by a generator that draws the same ones every time: everything is answered as the process's own throttle answers it.
+    // Three thousand steps, drawn by a generator that draws the same ones every time: everything is
+    // answered as the process's own throttle answers it.
     on_two_nodes(async |nodes| {
-        let settings =
-            ThrottleSettings { address_attempts: 0, account_attempts: 3, account_max_delay: Duration::from_secs(20), ..Default::default() };
-        let (alone, delays, keys) = (LoginThrottle::new(settings), Delays::new(&settings).unwrap(), keys());
+        let settings = ThrottleSettings {
+            address_attempts: 0,
+            account_attempts: 3,
+            account_max_delay: Duration::from_secs(20),
+            ..Default::default()
+        };
+        let (alone, delays, keys) =
+            (LoginThrottle::new(settings), Delays::new(&settings).unwrap(), keys());
         let home = "192.0.2.1".parse().unwrap();
         let mut now = noon();
         let mut seed = 7_u64;
         let mut draw = |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % below
         };
         let mut open: Vec<(Attempt, CountedAttempt)> = Vec::new();
@@ -128,20 +144,41 @@ fn accounts_names_and_devices_are_counted_apart_and_named_to_nobody() {
     ];
     assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
     // Nor can anybody tell from a count whether a text names somebody.
-    assert_eq!(keys.of(AccountKey::Named { user: UserId::new(1), by: "alice" }, None), keys.of(AccountKey::Unknown("alice"), None));
-    let other = AttemptKeys::new(&Secrets::from_text("another secret of at least thirty-two characters").unwrap());
-    assert_ne!(keys.of(alice, None), other.of(alice, None), "whoever reads the table cannot tell whose a row is");
+    assert_eq!(
+        keys.of(AccountKey::Named { user: UserId::new(1), by: "alice" }, None),
+        keys.of(AccountKey::Unknown("alice"), None)
+    );
+    let other = AttemptKeys::new(
+        &Secrets::from_text("another secret of at least thirty-two characters").unwrap(),
+    );
+    assert_ne!(
+        keys.of(alice, None),
+        other.of(alice, None),
+        "whoever reads the table cannot tell whose a row is"
+    );
 }
 
 #[test]
 fn what_has_faded_is_forgotten() {
     let url = Cluster::shared().database();
-    let rows = || Cluster::shared().sql(url.rsplit('/').next().unwrap(), "SELECT count(*) FROM login_attempts");
+    let rows = || {
+        Cluster::shared()
+            .sql(url.rsplit('/').next().unwrap(), "SELECT count(*) FROM login_attempts")
+    };
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let node = PostgresStore::connect(&url, 2).await.unwrap();
         let (delays, keys) = (Delays::new(&ThrottleSettings::default()).unwrap(), keys());
-        let guess =
-            async |name: &str| count(&node, &CountAttempt { key: keys.of(AccountKey::Unknown(name), None), delays, now: noon() }).await;
+        let guess = async |name: &str| {
+            count(
+                &node,
+                &CountAttempt {
+                    key: keys.of(AccountKey::Unknown(name), None),
+                    delays,
+                    now: noon(),
+                },
+            )
+            .await
+        };
         guess("once").await.unwrap();
         for _ in 0..3 {
             guess("thrice").await.unwrap();

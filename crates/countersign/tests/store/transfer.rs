@@ -9,7 +9,8 @@ use countersign::store::admin::{Actor, AuditLine};
 use countersign::store::postgres::PostgresTransfer;
 use countersign::store::sqlite::SqliteTransfer;
 use countersign::store::transfer::{
-    COLUMNS_NOT_MOVED, Compared, NOT_MOVED, Source, TABLES, Target, TransferError, begin, compare, copy, moved,
+    COLUMNS_NOT_MOVED, Compared, NOT_MOVED, Source, TABLES, Target, TransferError, begin, compare,
+    copy, moved,
 };
 use countersign::token::{Algorithm, SealedKey, Secrets};
 
@@ -32,20 +33,35 @@ fn every_table_and_column_of_either_schema_is_moved_or_named_with_the_reason() {
     });
     let listed = Cluster::shared().sql(
         url.rsplit('/').next().unwrap(),
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' AND is_generated = 'NEVER'",
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = \
+         'public' AND is_generated = 'NEVER'",
     );
-    let in_postgres: BTreeSet<_> =
-        listed.lines().map(|line| line.split_once('|').map(|(table, column)| (table.to_owned(), column.to_owned())).unwrap()).collect();
+    let in_postgres: BTreeSet<_> = listed
+        .lines()
+        .map(|line| {
+            line.split_once('|')
+                .map(|(table, column)| (table.to_owned(), column.to_owned()))
+                .unwrap()
+        })
+        .collect();
 
     let moved = |name: &str| TABLES.iter().find(|table| table.name == name);
     let is_left = |table: &str, column: &str| {
-        NOT_MOVED.iter().any(|(name, _)| *name == table) || COLUMNS_NOT_MOVED.iter().any(|(name, own, _)| (*name, *own) == (table, column))
+        NOT_MOVED.iter().any(|(name, _)| *name == table)
+            || COLUMNS_NOT_MOVED.iter().any(|(name, own, _)| (*name, *own) == (table, column))
     };
     for (schema, is_sqlite) in [(&in_sqlite, true), (&in_postgres, false)] {
         for (table, column) in schema {
-            let is_moved = moved(table)
-                .is_some_and(|moved| moved.columns.iter().any(|own| (if is_sqlite { own.in_sqlite } else { own.name }) == column));
-            assert!(is_moved ^ is_left(table, column), "{table}.{column}: add it to TABLES, or to what is not moved, with the reason");
+            let is_moved = moved(table).is_some_and(|moved| {
+                moved
+                    .columns
+                    .iter()
+                    .any(|own| (if is_sqlite { own.in_sqlite } else { own.name }) == column)
+            });
+            assert!(
+                is_moved ^ is_left(table, column),
+                "{table}.{column}: add it to TABLES, or to what is not moved, with the reason"
+            );
         }
         for table in TABLES {
             for column in table.columns {
@@ -63,7 +79,8 @@ fn every_table_and_column_of_either_schema_is_moved_or_named_with_the_reason() {
 #[test]
 fn everything_is_the_same_there_and_back_again() {
     let directory = tempfile::tempdir().unwrap();
-    let (first, last) = (directory.path().join("first.sqlite3"), directory.path().join("last.sqlite3"));
+    let (first, last) =
+        (directory.path().join("first.sqlite3"), directory.path().join("last.sqlite3"));
     on_runtime(async {
         furnish(&first).await;
         let url = Cluster::shared().database();
@@ -75,13 +92,29 @@ fn everything_is_the_same_there_and_back_again() {
         let on_postgres = PostgresStore::connect(&url, 2).await.unwrap();
         let on_sqlite = SqliteStore::open(&first).unwrap();
         for store in [&on_postgres as &dyn Store, &on_sqlite] {
-            assert_eq!(store.users(None, 10).await.unwrap(), on_sqlite.users(None, 10).await.unwrap());
-            assert_eq!(store.session(session_id(1 << 63 | 5)).await.unwrap(), on_sqlite.session(session_id(1 << 63 | 5)).await.unwrap());
+            assert_eq!(
+                store.users(None, 10).await.unwrap(),
+                on_sqlite.users(None, 10).await.unwrap()
+            );
+            assert_eq!(
+                store.session(session_id(1 << 63 | 5)).await.unwrap(),
+                on_sqlite.session(session_id(1 << 63 | 5)).await.unwrap()
+            );
             let since = store.cursor_at(noon(), 100).await.unwrap().unwrap();
             let ended = store.changes(&since, 100).await.unwrap().changes;
-            assert!(ended.iter().any(|change| change.what == countersign::store::What::SessionEnded(session_id(2))), "{ended:?}");
+            assert!(
+                ended
+                    .iter()
+                    .any(|change| change.what
+                        == countersign::store::What::SessionEnded(session_id(2))),
+                "{ended:?}"
+            );
             let newcomer = make_user(store, "newcomer").await;
-            assert_eq!(newcomer.id, UserId::new(5), "the id of a user who is gone is given to nobody else");
+            assert_eq!(
+                newcomer.id,
+                UserId::new(5),
+                "the id of a user who is gone is given to nobody else"
+            );
         }
         drop((on_postgres, on_sqlite));
 
@@ -94,15 +127,25 @@ fn everything_is_the_same_there_and_back_again() {
         for (there, back) in there.iter().zip(&back) {
             let is_as_it_was = there.checksum == back.checksum;
             let came = ["users", "audit_events"].contains(&there.table);
-            assert_eq!(is_as_it_was, !came, "{}: one user came meanwhile, and the line of the move", there.table);
+            assert_eq!(
+                is_as_it_was, !came,
+                "{}: one user came meanwhile, and the line of the move",
+                there.table
+            );
         }
         for (moved, back) in sums(&last).await.iter().zip(&back) {
-            assert_eq!(moved == back, back.table != "audit_events", "{}: the line of the move back is behind it", back.table);
+            assert_eq!(
+                moved == back,
+                back.table != "audit_events",
+                "{}: the line of the move back is behind it",
+                back.table
+            );
         }
         for (file, moves) in [(&first, 0), (&last, 2)] {
             let lines = sqlite_shell(file)
                 .query_row(
-                    "SELECT count(*) FROM audit_events WHERE kind = 'store_moved' AND actor = 'shell:ada' AND detail = 'from here'",
+                    "SELECT count(*) FROM audit_events WHERE kind = 'store_moved' AND actor = \
+                     'shell:ada' AND detail = 'from here'",
                     [],
                     |row| row.get::<_, i64>(0),
                 )
@@ -123,7 +166,12 @@ fn a_row_that_changed_in_the_target_is_found() {
             ("UPDATE users SET metadata = '{\"plan\": \"gold\"}' WHERE id = 1", "users", vec![1]),
             ("DELETE FROM user_groups", "user_groups", vec![1, 1]),
             ("INSERT INTO permissions (app, codename) VALUES ('x', 'y')", "permissions", vec![2]),
-            ("UPDATE users SET last_login = last_login + interval '1 microsecond' WHERE last_login IS NOT NULL", "users", vec![1]),
+            (
+                "UPDATE users SET last_login = last_login + interval '1 microsecond' WHERE \
+                 last_login IS NOT NULL",
+                "users",
+                vec![1],
+            ),
         ] {
             let url = Cluster::shared().database();
             let mut source = SqliteTransfer::source(&file).unwrap();
@@ -132,7 +180,9 @@ fn a_row_that_changed_in_the_target_is_found() {
             copy(&mut source, &mut target, &mut |_| ()).await.unwrap();
             Cluster::shared().sql(url.rsplit('/').next().unwrap(), damage);
             match compare(&mut source, &mut target, &mut |_| ()).await {
-                Err(TransferError::Differs { table: found, key: at }) => assert_eq!((found, at), (table, key)),
+                Err(TransferError::Differs { table: found, key: at }) => {
+                    assert_eq!((found, at), (table, key));
+                }
                 other => panic!("{damage}: {other:?}"),
             }
         }
@@ -142,12 +192,15 @@ fn a_row_that_changed_in_the_target_is_found() {
 #[test]
 fn a_target_that_is_not_empty_is_refused_and_an_unfinished_one_is_not_opened() {
     let directory = tempfile::tempdir().unwrap();
-    let (here, there) = (directory.path().join("here.sqlite3"), directory.path().join("there.sqlite3"));
+    let (here, there) =
+        (directory.path().join("here.sqlite3"), directory.path().join("there.sqlite3"));
     on_runtime(async {
         furnish(&here).await;
         let url = Cluster::shared().database();
-        let (mut to_postgres, mut to_sqlite) =
-            (PostgresTransfer::target(&url, "there").await.unwrap(), SqliteTransfer::target(&there).unwrap());
+        let (mut to_postgres, mut to_sqlite) = (
+            PostgresTransfer::target(&url, "there").await.unwrap(),
+            SqliteTransfer::target(&there).unwrap(),
+        );
         let targets: [&mut dyn Target; 2] = [&mut to_postgres, &mut to_sqlite];
         for target in targets {
             let mut source = SqliteTransfer::source(&here).unwrap();
@@ -155,19 +208,28 @@ fn a_target_that_is_not_empty_is_refused_and_an_unfinished_one_is_not_opened() {
             copy(&mut source, target, &mut |_| ()).await.unwrap();
             assert!(begin(target, "here", false).await.unwrap(), "the same move goes on");
             let another = begin(target, "elsewhere", false).await.unwrap_err();
-            assert!(matches!(&another, TransferError::AnotherMove { from } if from == "here"), "{another}");
+            assert!(
+                matches!(&another, TransferError::AnotherMove { from } if from == "here"),
+                "{another}"
+            );
         }
         drop((to_postgres, to_sqlite));
-        let refused = [PostgresStore::connect(&url, 2).await.map(drop), SqliteStore::open(&there).map(drop)];
+        let refused =
+            [PostgresStore::connect(&url, 2).await.map(drop), SqliteStore::open(&there).map(drop)];
         for refused in refused {
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains("the beginning of a move from here"), "{refused}");
         }
-        let half = [PostgresTransfer::source(&url, "there").await.map(drop), SqliteTransfer::source(&there).map(drop)];
+        let half = [
+            PostgresTransfer::source(&url, "there").await.map(drop),
+            SqliteTransfer::source(&there).map(drop),
+        ];
         assert!(half.iter().all(Result::is_err), "and moved on to nowhere");
 
-        let (mut to_postgres, mut to_sqlite) =
-            (PostgresTransfer::target(&url, "there").await.unwrap(), SqliteTransfer::target(&there).unwrap());
+        let (mut to_postgres, mut to_sqlite) = (
+            PostgresTransfer::target(&url, "there").await.unwrap(),
+            SqliteTransfer::target(&there).unwrap(),
+        );
         let targets: [&mut dyn Target; 2] = [&mut to_postgres, &mut to_sqlite];
         for target in targets {
             let mut source = SqliteTransfer::source(&here).unwrap();
@@ -176,7 +238,10 @@ fn a_target_that_is_not_empty_is_refused_and_an_unfinished_one_is_not_opened() {
             compare(&mut source, target, &mut |_| ()).await.unwrap();
             target.finish(&line()).await.unwrap();
             let refused = begin(target, "here", true).await.unwrap_err();
-            assert!(matches!(refused, TransferError::NotEmpty { table: "users", rows: 3 }), "a finished one is never emptied: {refused}");
+            assert!(
+                matches!(refused, TransferError::NotEmpty { table: "users", rows: 3 }),
+                "a finished one is never emptied: {refused}"
+            );
         }
         drop((to_postgres, to_sqlite));
         PostgresStore::connect(&url, 2).await.unwrap();
@@ -191,8 +256,14 @@ fn a_store_that_somebody_uses_is_not_moved_and_one_that_is_moved_is_not_used() {
     let url = Cluster::shared().database();
     on_runtime(async {
         let on_sqlite = SqliteStore::open(&file).unwrap();
-        assert!(matches!(SqliteTransfer::source(&file).map(drop), Err(TransferError::InUse { .. })));
-        assert!(matches!(SqliteTransfer::target(&file).map(drop), Err(TransferError::InUse { .. })));
+        assert!(matches!(
+            SqliteTransfer::source(&file).map(drop),
+            Err(TransferError::InUse { .. })
+        ));
+        assert!(matches!(
+            SqliteTransfer::target(&file).map(drop),
+            Err(TransferError::InUse { .. })
+        ));
         drop(on_sqlite);
         let source = SqliteTransfer::source(&file).unwrap();
         assert!(SqliteStore::open(&file).is_err());
@@ -201,11 +272,19 @@ fn a_store_that_somebody_uses_is_not_moved_and_one_that_is_moved_is_not_used() {
 
         let on_postgres = PostgresStore::connect(&url, 2).await.unwrap();
         on_postgres.ping().await.unwrap();
-        assert!(matches!(PostgresTransfer::source(&url, "there").await.map(drop), Err(TransferError::InUse { .. })));
+        assert!(matches!(
+            PostgresTransfer::source(&url, "there").await.map(drop),
+            Err(TransferError::InUse { .. })
+        ));
         drop(on_postgres);
         let source = PostgresTransfer::source(&url, "there").await.unwrap();
         let meanwhile = std::process::Command::new(Cluster::shared().binaries().join("psql"))
-            .args(["-X", "-c", "SET lock_timeout = 100; INSERT INTO groups (name) VALUES ('g')", &url])
+            .args([
+                "-X",
+                "-c",
+                "SET lock_timeout = 100; INSERT INTO groups (name) VALUES ('g')",
+                &url,
+            ])
             .output()
             .unwrap();
         assert!(!meanwhile.status.success(), "nobody writes into what is read");
@@ -217,7 +296,11 @@ fn a_store_that_somebody_uses_is_not_moved_and_one_that_is_moved_is_not_used() {
 async fn furnish(file: &Path) {
     let store = SqliteStore::open(file).unwrap();
     let mut alice = new_user("alice", "alice@example.com");
-    alice.metadata = serde_json::json!({"plan": "silver", "n": [1, 2.5, 100000.0], "a": {"ü": null}}).as_object().unwrap().clone();
+    alice.metadata =
+        serde_json::json!({"plan": "silver", "n": [1, 2.5, 100000.0], "a": {"ü": null}})
+            .as_object()
+            .unwrap()
+            .clone();
     let alice = store.create_user(alice, noon()).await.unwrap();
     for name in ["bob", "carol", "dave"] {
         make_user(&store, name).await;
@@ -228,12 +311,20 @@ async fn furnish(file: &Path) {
     }
     // An id with its highest bit set, and a user who lives in an app's own table.
     let elsewhere: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
-    store.create_session(NewSession { id: session_id(1 << 63 | 5), ip: None, ..new_session(5, elsewhere) }).await.unwrap();
+    store
+        .create_session(NewSession {
+            id: session_id(1 << 63 | 5),
+            ip: None,
+            ..new_session(5, elsewhere)
+        })
+        .await
+        .unwrap();
     store.revoke_session(session_id(2), None, RevokedReason::Logout, after(2)).await.unwrap();
     store.note_user_changed(elsewhere, after(3)).await.unwrap();
     let secrets = Secrets::from_text("a secret of more than thirty-two characters").unwrap();
     for _ in 0..2 {
-        let key = SealedKey::generate(Algorithm::EdDsa, &secrets, noon(), noon(), &OsRandom).unwrap();
+        let key =
+            SealedKey::generate(Algorithm::EdDsa, &secrets, noon(), noon(), &OsRandom).unwrap();
         store.add_key(key, after(60)).await.unwrap();
     }
     drop(store);
@@ -258,7 +349,10 @@ fn line() -> AuditLine {
     moved("here", &Actor::shell("ada", after(9)))
 }
 
-async fn whole(source: &mut dyn Source, target: &mut dyn Target) -> Result<Vec<Compared>, TransferError> {
+async fn whole(
+    source: &mut dyn Source,
+    target: &mut dyn Target,
+) -> Result<Vec<Compared>, TransferError> {
     begin(target, "here", false).await?;
     copy(source, target, &mut |_| ()).await?;
     let compared = compare(source, target, &mut |_| ()).await?;
@@ -285,7 +379,11 @@ pub(super) fn sqlite_shell(file: &Path) -> rusqlite::Connection {
 
 fn columns_of(shell: &rusqlite::Connection, sql: &str) -> BTreeSet<(String, String)> {
     let mut statement = shell.prepare(sql).unwrap();
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
 }
 
 fn on_runtime(promise: impl Future<Output = ()>) {

@@ -1,7 +1,9 @@
-//! `GET /` on a developer's machine: a page that shows the client, the tokens and the attacks, live.
+//! `GET /` on a developer's machine: a page that shows the client, the tokens and the attacks,
+//! live.
 //!
-//! The client is served as its modules are, so that the binary needs no Node to be built. Whatever the page does it does over the public endpoints; the one thing that
-//! no page can do, holding a refresh token, [`theft`] does for it.
+//! The client is served as its modules are, so that the binary needs no Node to be built. Whatever
+//! the page does it does over the public endpoints; the one thing that no page can do, holding a
+//! refresh token, [`theft`] does for it.
 
 mod theft;
 
@@ -38,16 +40,29 @@ impl Demo {
     ///
     /// # Errors
     /// When the public URL has no origin.
-    pub(crate) fn new(auth: Auth, settings: &Settings, beside: Beside) -> Result<Self, OriginError> {
+    pub(crate) fn new(
+        auth: Auth,
+        settings: &Settings,
+        beside: Beside,
+    ) -> Result<Self, OriginError> {
         let origin = Origin::of(&settings.public_url)?;
-        let (base_path, session_idle) = (settings.base_path.clone(), settings.session_idle.as_secs());
+        let (base_path, session_idle) =
+            (settings.base_path.clone(), settings.session_idle.as_secs());
         Ok(Self { auth, origin, base_path, session_idle, beside })
     }
 
     pub(super) fn routes(&self) -> Router {
-        let page = Router::new().route("/", get(page)).route("/demo/theft", post(theft::theft)).with_state(self.clone());
+        let page = Router::new()
+            .route("/", get(page))
+            .route("/demo/theft", post(theft::theft))
+            .with_state(self.clone());
         FILES.iter().fold(page, |router, &(path, content_type, text)| {
-            router.route(path, get(async move || ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)))
+            router.route(
+                path,
+                get(async move || {
+                    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)
+                }),
+            )
         })
     }
 }
@@ -55,8 +70,13 @@ impl Demo {
 async fn page(State(demo): State<Demo>) -> Response {
     // A database that does not answer is told by the endpoints; the page itself does not need it.
     let nobody = demo.auth.store().users(None, 1).await.is_ok_and(|users| users.is_empty());
-    let page =
-        Page { origin: demo.origin.as_str(), base_path: &demo.base_path, session_idle: demo.session_idle, nobody, beside: demo.beside };
+    let page = Page {
+        origin: demo.origin.as_str(),
+        base_path: &demo.base_path,
+        session_idle: demo.session_idle,
+        nobody,
+        beside: demo.beside,
+    };
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         // It says whether there is a user.

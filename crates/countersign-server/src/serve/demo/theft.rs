@@ -1,14 +1,21 @@
 //! `POST /demo/theft`: a stolen refresh token, from the theft to its end.
 //!
-//! A page cannot have a refresh token, by design: the server refuses it one in the body, and script cannot read the cookie. So the phone that is robbed here, and the
-//! thief, are played by the server itself, over its own endpoints. The page sends a name and a password and gets the story; no token leaves the server.
+//! A page cannot have a refresh token, by design: the server refuses it one in the body, and script
+//! cannot read the cookie. So the phone that is robbed here, and the thief, are played by the
+//! server itself, over its own endpoints. The page sends a name and a password and gets the story;
+//! no token leaves the server.
 
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, response};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN,
+    TRANSFER_ENCODING, USER_AGENT,
+};
+use axum::http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, response,
+};
 use axum::response::{IntoResponse, Response};
 use countersign::http::origin::Origins;
 use countersign::http::source::check_source;
@@ -41,7 +48,8 @@ struct Step {
     reason: Option<String>,
 }
 
-/// Logs a phone in with what the body says (`transport` has to be `body`), lets a thief copy its first refresh token, and plays until the server has found out.
+/// Logs a phone in with what the body says (`transport` has to be `body`), lets a thief copy its
+/// first refresh token, and plays until the server has found out.
 pub(super) async fn theft(State(demo): State<Demo>, request: Request<Body>) -> Response {
     // As at a login: what a foreign page sends is not even read.
     if let Err(refused) = check_source(request.headers(), &demo.origin, &Origins::default()) {
@@ -54,10 +62,14 @@ pub(super) async fn theft(State(demo): State<Demo>, request: Request<Body>) -> R
         // The login's own refusal, as it is.
         return Response::from_parts(answer.head, Body::from(answer.body));
     }
-    let Some(access) = answer.text("access_token") else { return Problem::new(Code::Unavailable).retry_after(1).into_response() };
+    let Some(access) = answer.text("access_token") else {
+        return Problem::new(Code::Unavailable).retry_after(1).into_response();
+    };
     let Some(stolen) = answer.text("refresh_token") else {
         stage.log_out(&access, &answer.text("csrf_token").unwrap_or_default()).await;
-        return Problem::new(Code::ValidationError).field("transport", "Choose body.").into_response();
+        return Problem::new(Code::ValidationError)
+            .field("transport", "Choose body.")
+            .into_response();
     };
     stage.play(stolen, access).await;
     Json(Story { steps: stage.steps }).into_response()
@@ -76,18 +88,35 @@ struct Stage {
 impl Stage {
     fn new(demo: Demo, headers: &HeaderMap, extensions: Extensions) -> Self {
         let mut headers = headers.clone();
-        for name in [ORIGIN, COOKIE, AUTHORIZATION, CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING, HOST, CONNECTION] {
+        for name in [
+            ORIGIN,
+            COOKIE,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            TRANSFER_ENCODING,
+            HOST,
+            CONNECTION,
+        ] {
             headers.remove(name);
         }
-        let by_the_browser: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("sec-")).cloned().collect();
+        let by_the_browser: Vec<_> =
+            headers.keys().filter(|name| name.as_str().starts_with("sec-")).cloned().collect();
         for name in by_the_browser {
             headers.remove(name);
         }
         headers.insert(USER_AGENT, HeaderValue::from_static("A phone in the demo"));
-        Self { endpoints: demo.auth.same_origin_routes(), base_path: demo.base_path, headers, extensions, steps: Vec::new() }
+        Self {
+            endpoints: demo.auth.same_origin_routes(),
+            base_path: demo.base_path,
+            headers,
+            extensions,
+            steps: Vec::new(),
+        }
     }
 
-    /// The page's own body goes through as it comes, so that the login's limits and deadlines hold for it.
+    /// The page's own body goes through as it comes, so that the login's limits and deadlines hold
+    /// for it.
     async fn login(&mut self, given: &HeaderMap, body: Body) -> Answer {
         let mut request = self.request(Method::POST, "/login", body);
         for name in [CONTENT_TYPE, CONTENT_LENGTH] {
@@ -101,7 +130,8 @@ impl Stage {
     /// Ends a session that was begun by mistake, with a cookie that nobody gets.
     async fn log_out(&mut self, access: &str, csrf: &str) {
         let mut request = self.request(Method::POST, "/logout", Body::empty());
-        for (name, value) in [(AUTHORIZATION, format!("Bearer {access}")), (CSRF, csrf.to_owned())] {
+        for (name, value) in [(AUTHORIZATION, format!("Bearer {access}")), (CSRF, csrf.to_owned())]
+        {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 request.headers_mut().insert(name, value);
             }
@@ -109,14 +139,23 @@ impl Stage {
         self.send("phone", "its access token", request).await;
     }
 
-    /// The phone goes on as always, and after each of its refreshes the thief comes with the copy. Right after a refresh it might be a slow second request of the
-    /// phone's: that is forgiven as long as there is credit for it.
+    /// The phone goes on as always, and after each of its refreshes the thief comes with the copy.
+    /// Right after a refresh it might be a slow second request of the phone's: that is forgiven as
+    /// long as there is credit for it.
     async fn play(&mut self, stolen: String, mut access: String) {
         let mut own = stolen.clone();
         for round in 1..=ROUNDS {
-            let token = if round == 1 { "its first refresh token".to_owned() } else { format!("its refresh token no. {round}") };
+            let token = if round == 1 {
+                "its first refresh token".to_owned()
+            } else {
+                format!("its refresh token no. {round}")
+            };
             let answer = self.refresh("phone", &token, &own).await;
-            let (Some(next), Some(new)) = (answer.text("refresh_token"), answer.text("access_token")) else { break };
+            let (Some(next), Some(new)) =
+                (answer.text("refresh_token"), answer.text("access_token"))
+            else {
+                break;
+            };
             (own, access) = (next, new);
             let answer = self.refresh("thief", "the phone's first refresh token", &stolen).await;
             if answer.head.status != StatusCode::OK {
@@ -132,7 +171,11 @@ impl Stage {
     }
 
     async fn refresh(&mut self, who: &'static str, token: &str, refresh_token: &str) -> Answer {
-        let mut request = self.request(Method::POST, "/refresh", Body::from(json!({ "refresh_token": refresh_token }).to_string()));
+        let mut request = self.request(
+            Method::POST,
+            "/refresh",
+            Body::from(json!({ "refresh_token": refresh_token }).to_string()),
+        );
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.send(who, token, request).await
     }
@@ -159,7 +202,8 @@ impl Stage {
         let body = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
         let json = serde_json::from_slice(&body).unwrap_or_default();
         let answer = Answer { head, body, json };
-        let (status, code, reason) = (answer.head.status.as_u16(), answer.text("code"), answer.text("reason"));
+        let (status, code, reason) =
+            (answer.head.status.as_u16(), answer.text("code"), answer.text("reason"));
         self.steps.push(Step { who, method, path, token: token.to_owned(), status, code, reason });
         answer
     }
@@ -180,5 +224,6 @@ impl Answer {
 
 const CSRF: HeaderName = HeaderName::from_static("x-csrftoken");
 
-/// More than the race credit ever lasts: a thief who follows each refresh at once is found at the seventh.
+/// More than the race credit ever lasts: a thief who follows each refresh at once is found at the
+/// seventh.
 const ROUNDS: usize = 12;

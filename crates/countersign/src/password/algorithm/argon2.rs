@@ -29,7 +29,12 @@ impl Kind {
     }
 
     /// Writes the line that Django reads. The salt is text, of which argon2 gets the bytes.
-    pub(in super::super) fn encode(&self, text: &[u8], salt: &str, scratch: &mut Scratch) -> Option<String> {
+    pub(in super::super) fn encode(
+        &self,
+        text: &[u8],
+        salt: &str,
+        scratch: &mut Scratch,
+    ) -> Option<String> {
         let mut hash = [0u8; HASH_BYTES];
         if !self.derive(text, salt.as_bytes(), &mut hash, scratch) {
             return None;
@@ -41,7 +46,13 @@ impl Kind {
         Some(format!("argon2${name}$v={version}$m={memory_kib},t={passes},p={lanes}${salt}${hash}"))
     }
 
-    pub(super) fn derive(&self, text: &[u8], salt: &[u8], out: &mut [u8], scratch: &mut Scratch) -> bool {
+    pub(super) fn derive(
+        &self,
+        text: &[u8],
+        salt: &[u8],
+        out: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> bool {
         let Ok(params) = Params::new(self.memory_kib, self.passes, self.lanes, None) else {
             return false;
         };
@@ -52,7 +63,9 @@ impl Kind {
         };
         let version = if self.version == VERSION_19 { Version::V0x13 } else { Version::V0x10 };
         let blocks = scratch.blocks(params.block_count());
-        Argon2::new(algorithm, version, params).hash_password_into_with_memory(text, salt, out, blocks).is_ok()
+        Argon2::new(algorithm, version, params)
+            .hash_password_into_with_memory(text, salt, out, blocks)
+            .is_ok()
     }
 
     pub(super) fn modelled_nanos(&self) -> f64 {
@@ -86,7 +99,9 @@ pub(super) fn row(fields: &[&str]) -> Result<Row, RowError> {
     };
     let salt = STANDARD_NO_PAD.decode(salt).map_err(|_| RowError::Malformed)?;
     let hash = STANDARD_NO_PAD.decode(hash).map_err(|_| RowError::Malformed)?;
-    if !(::argon2::MIN_SALT_LEN..=MAX_SALT).contains(&salt.len()) || !(MIN_HASH..=MAX_HASH).contains(&hash.len()) {
+    if !(::argon2::MIN_SALT_LEN..=MAX_SALT).contains(&salt.len())
+        || !(MIN_HASH..=MAX_HASH).contains(&hash.len())
+    {
         return Err(RowError::OutOfBounds);
     }
     Ok(Row { kind: super::Kind::Argon2(kind), salt, hash })
@@ -95,7 +110,10 @@ pub(super) fn row(fields: &[&str]) -> Result<Row, RowError> {
 /// The kind, and the fields behind it.
 pub(super) fn kind<'f, 't>(fields: &'f [&'t str]) -> Result<(Kind, &'f [&'t str]), RowError> {
     let (name, rest) = fields.split_first().ok_or(RowError::Malformed)?;
-    let variant = [Variant::D, Variant::I, Variant::Id].into_iter().find(|variant| variant.name() == *name).ok_or(RowError::Malformed)?;
+    let variant = [Variant::D, Variant::I, Variant::Id]
+        .into_iter()
+        .find(|variant| variant.name() == *name)
+        .ok_or(RowError::Malformed)?;
     // Strings from before version 19 do not name their version.
     let (version, rest) = match rest {
         ["v=19", rest @ ..] => (VERSION_19, rest),
@@ -105,7 +123,8 @@ pub(super) fn kind<'f, 't>(fields: &'f [&'t str]) -> Result<(Kind, &'f [&'t str]
     let (params, rest) = rest.split_first().ok_or(RowError::Malformed)?;
     let mut params = params.split(',');
     let mut number = |name: &str| {
-        let text = params.next().and_then(|param| param.strip_prefix(name)).ok_or(RowError::Malformed)?;
+        let text =
+            params.next().and_then(|param| param.strip_prefix(name)).ok_or(RowError::Malformed)?;
         decimal(text)
     };
     let (memory_kib, passes, lanes) = (number("m=")?, number("t=")?, number("p=")?);

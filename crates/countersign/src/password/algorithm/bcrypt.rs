@@ -1,7 +1,8 @@
-//! `bcrypt_sha256$$2b$12$SALTHASH` and `bcrypt$$2b$12$SALTHASH`: Django's name, then bcrypt's own string.
+//! `bcrypt_sha256$$2b$12$SALTHASH` and `bcrypt$$2b$12$SALTHASH`: Django's name, then bcrypt's own
+//! string.
 //!
-//! bcrypt reads 72 bytes at most. `bcrypt_sha256` therefore hashes the hex form of the password's SHA-256; `bcrypt` takes the
-//! password as it is and ignores what is beyond, as it always has.
+//! bcrypt reads 72 bytes at most. `bcrypt_sha256` therefore hashes the hex form of the password's
+//! SHA-256; `bcrypt` takes the password as it is and ignores what is beyond, as it always has.
 
 use std::fmt::Write as _;
 
@@ -11,7 +12,8 @@ use base64::Engine;
 
 use super::{Row, RowError};
 
-/// Whether the password is hashed before, and the logarithm of the number of rounds, within the bounds below.
+/// Whether the password is hashed before, and the logarithm of the number of rounds, within the
+/// bounds below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) struct Kind {
     prehash: bool,
@@ -50,7 +52,11 @@ impl Kind {
     /// The rounds that `top` has more: 2^a + 2^a + 2^(a+1) + … + 2^(b−1) = 2^b.
     pub(super) fn make_up(&self, top: &Self) {
         for log_rounds in self.log_rounds..top.log_rounds {
-            std::hint::black_box(::bcrypt::bcrypt(log_rounds, *super::DECOY_SALT, b"nobody's password\0"));
+            std::hint::black_box(::bcrypt::bcrypt(
+                log_rounds,
+                *super::DECOY_SALT,
+                b"nobody's password\0",
+            ));
         }
     }
 

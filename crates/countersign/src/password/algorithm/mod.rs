@@ -1,7 +1,8 @@
 //! The hash functions whose encodings Django writes, one file each, behind one enum.
 //!
-//! Every parameter has a bound, because a row may come from anywhere: an imported database, a restored backup, a SQL injection
-//! elsewhere. The costliest row that is taken needs 256 MiB and about two seconds; anything beyond is a wrong password.
+//! Every parameter has a bound, because a row may come from anywhere: an imported database, a
+//! restored backup, a SQL injection elsewhere. The costliest row that is taken needs 256 MiB and
+//! about two seconds; anything beyond is a wrong password.
 
 pub(super) mod argon2;
 mod bcrypt;
@@ -40,12 +41,14 @@ impl Row {
         }
     }
 
-    /// A row that costs what a real one of this kind costs, and that nothing should match: its verdict is to be ignored.
+    /// A row that costs what a real one of this kind costs, and that nothing should match: its
+    /// verdict is to be ignored.
     pub(super) fn decoy(kind: Kind) -> Self {
         Self { kind, salt: DECOY_SALT.to_vec(), hash: vec![0; kind.hash_length()] }
     }
 
-    /// Hashes the text and compares in constant time. A failure inside the hash function is a mismatch.
+    /// Hashes the text and compares in constant time. A failure inside the hash function is a
+    /// mismatch.
     pub(super) fn matches(&self, text: &[u8], scratch: &mut Scratch) -> bool {
         let mut found = vec![0u8; self.hash.len()];
         let hashed = self.kind.derive(text, &self.salt, &mut found, scratch);
@@ -70,8 +73,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Reads the part of an encoded password before the salt. What follows, if anything, is not looked at, except that scrypt's
-    /// block size and parallelism stand behind the salt: without them, Django's 8 and 5 are assumed.
+    /// Reads the part of an encoded password before the salt. What follows, if anything, is not
+    /// looked at, except that scrypt's block size and parallelism stand behind the salt: without
+    /// them, Django's 8 and 5 are assumed.
     ///
     /// # Errors
     /// As [`Row::parse`].
@@ -88,7 +92,13 @@ impl Kind {
     }
 
     /// Fills `out` with the hash of the text; false if the hash function refuses its parameters.
-    pub(super) fn derive(&self, text: &[u8], salt: &[u8], out: &mut [u8], scratch: &mut Scratch) -> bool {
+    pub(super) fn derive(
+        &self,
+        text: &[u8],
+        salt: &[u8],
+        out: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> bool {
         match self {
             Self::Argon2(kind) => kind.derive(text, salt, out, scratch),
             Self::Pbkdf2(kind) => kind.derive(text, salt, out),
@@ -97,7 +107,8 @@ impl Kind {
         }
     }
 
-    /// Whether the lower cost of two kinds can be made up to the higher exactly, by [`make_up`](Self::make_up).
+    /// Whether the lower cost of two kinds can be made up to the higher exactly, by
+    /// [`make_up`](Self::make_up).
     pub(super) fn is_family_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Pbkdf2(one), Self::Pbkdf2(other)) => one.is_family_of(other),
@@ -106,7 +117,8 @@ impl Kind {
         }
     }
 
-    /// Does the work that one hash of `top` needs beyond one of this kind; nothing unless they are of one family.
+    /// Does the work that one hash of `top` needs beyond one of this kind; nothing unless they are
+    /// of one family.
     pub(super) fn make_up(&self, top: &Self, scratch: &mut Scratch) {
         match (self, top) {
             (Self::Pbkdf2(own), Self::Pbkdf2(top)) => own.make_up(top),
@@ -116,7 +128,8 @@ impl Kind {
         scratch.worked((top.modelled_nanos() - self.modelled_nanos()).max(0.0));
     }
 
-    /// The part of an encoded password, which [`Row::parse`] takes, that tells its kind: what stands before the salt, and scrypt's other two numbers.
+    /// The part of an encoded password, which [`Row::parse`] takes, that tells its kind: what
+    /// stands before the salt, and scrypt's other two numbers.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn prefix(encoded: &str) -> Option<String> {
         let parts: Vec<&str> = encoded.split('$').collect();
@@ -129,7 +142,8 @@ impl Kind {
         }
     }
 
-    /// Nanoseconds that one hash takes on the machine where this was measured, for telling which of two is costlier.
+    /// Nanoseconds that one hash takes on the machine where this was measured, for telling which of
+    /// two is costlier.
     pub(super) fn modelled_nanos(&self) -> f64 {
         match self {
             Self::Argon2(kind) => kind.modelled_nanos(),
@@ -149,7 +163,8 @@ impl Kind {
     }
 }
 
-/// Why a stored line cannot be checked. The texts repeat nothing of the line, so that they can be logged.
+/// Why a stored line cannot be checked. The texts repeat nothing of the line, so that they can be
+/// logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RowError {
     #[error("its algorithm is not one that is verified here")]
@@ -168,7 +183,9 @@ pub(super) fn work_until(spent: Duration, scratch: &mut Scratch) {
             return;
         }
         // Whatever a round costs here, a step is a part of what is left.
-        let rounds = u32::try_from(left.as_nanos() / STEP_NANOS_A_ROUND).unwrap_or(MAX_ROUNDS).clamp(1, MAX_ROUNDS);
+        let rounds = u32::try_from(left.as_nanos() / STEP_NANOS_A_ROUND)
+            .unwrap_or(MAX_ROUNDS)
+            .clamp(1, MAX_ROUNDS);
         let step = pbkdf2::Kind::work(rounds);
         let mut out = [0u8; 32];
         step.derive(b"nobody's password", DECOY_SALT, &mut out);
@@ -177,7 +194,8 @@ pub(super) fn work_until(spent: Duration, scratch: &mut Scratch) {
     }
 }
 
-/// What a hashing thread keeps from one hash to the next: the memory of argon2, and the clock of its work.
+/// What a hashing thread keeps from one hash to the next: the memory of argon2, and the clock of
+/// its work.
 #[derive(Default)]
 pub(super) struct Scratch {
     blocks: Vec<Block>,
@@ -192,7 +210,8 @@ impl Scratch {
         Self { blocks: Vec::new(), modelled: Some(0.0) }
     }
 
-    /// The processor time that this thread has spent. Whatever else the machine does meanwhile is not in it.
+    /// The processor time that this thread has spent. Whatever else the machine does meanwhile is
+    /// not in it.
     pub(super) fn spent(&self) -> Duration {
         #[cfg(test)]
         if let Some(nanos) = self.modelled {
@@ -202,7 +221,14 @@ impl Scratch {
         Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
     }
 
-    #[cfg_attr(not(test), expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "tests have a clock that work advances"))]
+    #[cfg_attr(
+        not(test),
+        expect(
+            clippy::unused_self,
+            clippy::needless_pass_by_ref_mut,
+            reason = "tests have a clock that work advances"
+        )
+    )]
     fn worked(&mut self, _nanos: f64) {
         #[cfg(test)]
         if let Some(nanos) = &mut self.modelled {
@@ -233,7 +259,9 @@ impl Scratch {
 
 /// Reads a decimal number exactly as `%d` would write it: no sign, no leading zero, no space.
 fn decimal(text: &str) -> Result<u32, RowError> {
-    let canonical = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let canonical = !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'));
     if !canonical {
         return Err(RowError::Malformed);
     }
@@ -248,8 +276,9 @@ const CLOSE_ENOUGH: Duration = Duration::from_micros(20);
 /// No machine takes as long for a round of PBKDF2.
 const STEP_NANOS_A_ROUND: u128 = 2_000;
 const MAX_ROUNDS: u32 = 20_000;
-/// glibc maps every allocation above 32 MiB on its own and returns it to the system when it is freed; a smaller one may stay in
-/// the heap for good. Pages that are never touched cost nothing, so asking for more than needed keeps an idle server small.
+/// glibc maps every allocation above 32 MiB on its own and returns it to the system when it is
+/// freed; a smaller one may stay in the heap for good. Pages that are never touched cost nothing,
+/// so asking for more than needed keeps an idle server small.
 const ALWAYS_MAPPED_KIB: usize = 33 * 1024;
 
 #[cfg(test)]
@@ -363,7 +392,10 @@ mod tests {
             "scrypt$16384$salt$8$5$hash$more",
             "scrypt$016384$salt$8$5$AAAA",
         ] {
-            assert!(matches!(Row::parse(line), Err(RowError::Malformed | RowError::UnknownAlgorithm)), "{line}");
+            assert!(
+                matches!(Row::parse(line), Err(RowError::Malformed | RowError::UnknownAlgorithm)),
+                "{line}"
+            );
         }
         assert_eq!(Row::parse(&"x".repeat(513)).err(), Some(RowError::Malformed));
     }

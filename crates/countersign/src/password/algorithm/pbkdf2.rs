@@ -1,4 +1,5 @@
-//! `pbkdf2_sha256$ITERATIONS$SALT$HASH` and `pbkdf2_sha1$…`: the salt is text, the hash is base64 with padding.
+//! `pbkdf2_sha256$ITERATIONS$SALT$HASH` and `pbkdf2_sha1$…`: the salt is text, the hash is base64
+//! with padding.
 
 use std::num::NonZeroU32;
 
@@ -48,7 +49,11 @@ impl Kind {
         let missing = top.iterations.get().saturating_sub(self.iterations.get());
         if let Some(iterations) = NonZeroU32::new(missing) {
             let mut out = vec![0u8; self.hash_length()];
-            Self { digest: self.digest, iterations }.derive(b"nobody's password", super::DECOY_SALT, &mut out);
+            Self { digest: self.digest, iterations }.derive(
+                b"nobody's password",
+                super::DECOY_SALT,
+                &mut out,
+            );
             std::hint::black_box(&out);
         }
     }
@@ -90,7 +95,9 @@ pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<Row, RowError> {
 pub(super) fn kind(algorithm: &str, fields: &[&str]) -> Result<Kind, RowError> {
     let digest = if algorithm == "pbkdf2_sha1" { Digest::Sha1 } else { Digest::Sha256 };
     let iterations = decimal(fields.first().ok_or(RowError::Malformed)?)?;
-    let iterations = NonZeroU32::new(iterations).filter(|&iterations| iterations <= MAX_ITERATIONS).ok_or(RowError::OutOfBounds)?;
+    let iterations = NonZeroU32::new(iterations)
+        .filter(|&iterations| iterations <= MAX_ITERATIONS)
+        .ok_or(RowError::OutOfBounds)?;
     Ok(Kind { digest, iterations })
 }
 

@@ -15,11 +15,15 @@ pub(in super::super) struct Kind {
 
 impl Kind {
     pub(super) fn derive(&self, text: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
-        Params::new(self.log_n, self.block_size, self.parallelism).is_ok_and(|params| scrypt(text, salt, &params, out).is_ok())
+        Params::new(self.log_n, self.block_size, self.parallelism)
+            .is_ok_and(|params| scrypt(text, salt, &params, out).is_ok())
     }
 
     pub(super) fn modelled_nanos(&self) -> f64 {
-        f64::from(1u32 << self.log_n) * f64::from(self.block_size) * f64::from(self.parallelism) * BLOCK_NANOS
+        f64::from(1u32 << self.log_n)
+            * f64::from(self.block_size)
+            * f64::from(self.parallelism)
+            * BLOCK_NANOS
     }
 }
 

@@ -61,8 +61,8 @@ pub(crate) fn hour_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(3_600)
 }
 
-/// Counts of hours before this one go, where ended sessions from before `sessions` go. Charts show a month;
-/// a year is kept for who asks the table itself.
+/// Counts of hours before this one go, where ended sessions from before `sessions` go. Charts show
+/// a month; a year is kept for who asks the table itself.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn first_hour_kept(sessions: Timestamp) -> i64 {
     hour_of(sessions) - HOURS_KEPT_LONGER
@@ -75,7 +75,9 @@ const HOURS_KEPT_LONGER: i64 = 335 * 24;
 /// The inverse of [`hour_of`].
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn hour_began(hour: i64) -> Timestamp {
-    hour.checked_mul(3_600).and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+    hour.checked_mul(3_600)
+        .and_then(|second| Timestamp::from_second(second).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// How large things are.

@@ -18,7 +18,15 @@ use crate::user::UserId;
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(Who::User(ada.id)), user: Some(ada.id), session: None, ip: None, detail: String::new() };
+/// let line = AuditLine {
+///     at: now,
+///     kind: AuditKind::Login,
+///     actor: Some(Who::User(ada.id)),
+///     user: Some(ada.id),
+///     session: None,
+///     ip: None,
+///     detail: String::new(),
+/// };
 /// store.note(&[line]).await.unwrap();
 /// # });
 /// ```
@@ -36,21 +44,30 @@ pub struct AuditLine {
     pub session: Option<SessionId>,
     /// From where.
     pub ip: Option<IpAddr>,
-    /// What else: names of changed fields, a group's name; at most 1,000 characters; never a password or token.
+    /// What else: names of changed fields, a group's name; at most 1,000 characters; never a
+    /// password or token.
     pub detail: String,
 }
 
 impl AuditLine {
     /// Tells the log stream of the line: an event of the level `info`, or `warn` for a failed login
-    /// to the admin site, of the target `countersign::audit`. The [`AdminStore`](super::AdminStore)'s
-    /// acts tell of theirs when they are done.
+    /// to the admin site, of the target `countersign::audit`. The
+    /// [`AdminStore`](super::AdminStore)'s acts tell of theirs when they are done.
     ///
     /// ```
     /// use countersign::store::admin::{AuditKind, AuditLine, Who};
     ///
     /// let at = jiff::Timestamp::UNIX_EPOCH;
     /// let actor = Some(Who::shell("ada"));
-    /// let line = AuditLine { at, kind: AuditKind::KeysRotated, actor, user: None, session: None, ip: None, detail: String::new() };
+    /// let line = AuditLine {
+    ///     at,
+    ///     kind: AuditKind::KeysRotated,
+    ///     actor,
+    ///     user: None,
+    ///     session: None,
+    ///     ip: None,
+    ///     detail: String::new(),
+    /// };
     /// line.log();
     /// ```
     pub fn log(&self) {
@@ -215,8 +232,8 @@ pub enum AuditKind {
     LogoutAll,
     /// Two parties held a session's tokens.
     TokenTheft,
-    /// A stale token of a session was forgiven again, soon after the last: two tabs, or a thief who keeps
-    /// in step.
+    /// A stale token of a session was forgiven again, soon after the last: two tabs, or a thief who
+    /// keeps in step.
     RaceRepeated,
     /// A token after a restore was taken.
     RotationHealed,
@@ -232,7 +249,8 @@ pub enum AuditKind {
     AdminLogout,
     /// A user was made.
     UserAdded,
-    /// A user's fields were changed; the detail names them, with old and new values of flags, groups and permissions.
+    /// A user's fields were changed; the detail names them, with old and new values of flags,
+    /// groups and permissions.
     UserChanged,
     /// A user was activated.
     UserActivated,
@@ -360,7 +378,8 @@ impl AuditKind {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let asked = AuditSearch { user: Some(ada.id), since: Some(now), limit: 50, ..AuditSearch::default() };
+/// let asked =
+///     AuditSearch { user: Some(ada.id), since: Some(now), limit: 50, ..AuditSearch::default() };
 /// assert!(store.audit(&asked).await.unwrap().rows.is_empty());
 /// # });
 /// ```
@@ -392,7 +411,8 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_word_of_its_own() {
-        let words: std::collections::HashSet<_> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
+        let words: std::collections::HashSet<_> =
+            AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
         assert_eq!(words.len(), AuditKind::ALL.len());
         assert!(AuditKind::ALL.into_iter().all(|kind| AuditKind::from_word(kind.as_str()) == kind));
         assert_eq!(AuditKind::from_word("of the future"), AuditKind::Unknown);

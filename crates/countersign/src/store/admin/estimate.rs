@@ -1,7 +1,9 @@
-//! How many rows there are, about, where counting them would take too long: a look at the beginnings of many stretches of equal length.
+//! How many rows there are, about, where counting them would take too long: a look at the
+//! beginnings of many stretches of equal length.
 //!
-//! Ids grow with time, those of sessions by the second. So the rows of a stretch lie about equally close, and a hundred stretches tell of every time of the day. A
-//! crowd that came and went within one stretch may be missed.
+//! Ids grow with time, those of sessions by the second. So the rows of a stretch lie about equally
+//! close, and a hundred stretches tell of every time of the day. A crowd that came and went within
+//! one stretch may be missed.
 
 use super::Count;
 
@@ -13,8 +15,15 @@ pub(crate) struct Estimate {
 }
 
 impl Estimate {
-    /// Adds a stretch of ids, of whose first rows so many were seen, so many of them fit, and `reached` is the last one's id.
-    pub(crate) fn add(&mut self, (from, to): (i64, i64), many: u64, fitting: u64, reached: Option<i64>) {
+    /// Adds a stretch of ids, of whose first rows so many were seen, so many of them fit, and
+    /// `reached` is the last one's id.
+    pub(crate) fn add(
+        &mut self,
+        (from, to): (i64, i64),
+        many: u64,
+        fitting: u64,
+        reached: Option<i64>,
+    ) {
         let length = |to: i64| (i128::from(to) - i128::from(from) + 1).max(1) as f64;
         match reached {
             Some(reached) if many >= u64::from(STRETCH) && reached < to => {
@@ -39,8 +48,11 @@ impl Estimate {
 /// The stretches from the first id to the last.
 pub(crate) fn stretches(first: i64, last: i64) -> Vec<(i64, i64)> {
     let length = (i128::from(last) - i128::from(first) + 1).max(1);
-    let bound = |number: i128| i64::try_from(i128::from(first) + length * number / STRETCHES).unwrap_or(i64::MAX);
-    let mut stretches: Vec<_> = (0..STRETCHES).map(|number| (bound(number), bound(number + 1).saturating_sub(1))).collect();
+    let bound = |number: i128| {
+        i64::try_from(i128::from(first) + length * number / STRETCHES).unwrap_or(i64::MAX)
+    };
+    let mut stretches: Vec<_> =
+        (0..STRETCHES).map(|number| (bound(number), bound(number + 1).saturating_sub(1))).collect();
     if let Some((_, to)) = stretches.last_mut() {
         *to = last;
     }
@@ -60,7 +72,12 @@ mod tests {
     fn estimate(ids: &[i64], fits: impl Fn(i64) -> bool) -> Count {
         let mut estimate = Estimate::default();
         for (from, to) in stretches(ids[0], ids[ids.len() - 1]) {
-            let seen: Vec<i64> = ids.iter().copied().filter(|id| (from..=to).contains(id)).take(STRETCH as usize).collect();
+            let seen: Vec<i64> = ids
+                .iter()
+                .copied()
+                .filter(|id| (from..=to).contains(id))
+                .take(STRETCH as usize)
+                .collect();
             let fitting = seen.iter().filter(|id| fits(**id)).count();
             estimate.add((from, to), seen.len() as u64, fitting as u64, seen.last().copied());
         }
@@ -72,9 +89,19 @@ mod tests {
         assert_eq!(estimate(&[i64::MIN, -1, 0, i64::MAX], |_| true), Count::Exactly(4));
         assert_eq!(estimate(&[7], |_| false), Count::Exactly(0));
         let even: Vec<i64> = (0..50_000).map(|number| number * 1_000_003).collect();
-        assert!(matches!(estimate(&even, |_| true), Count::About(n) if n.abs_diff(50_000) < 2_500), "{:?}", estimate(&even, |_| true));
-        assert!(matches!(estimate(&even, |id| id % 5 == 0), Count::About(n) if n.abs_diff(10_000) < 1_000));
-        assert_eq!(estimate(&even, |_| false), Count::MoreThan(1_000), "what is known, where nothing is seen");
+        assert!(
+            matches!(estimate(&even, |_| true), Count::About(n) if n.abs_diff(50_000) < 2_500),
+            "{:?}",
+            estimate(&even, |_| true)
+        );
+        assert!(
+            matches!(estimate(&even, |id| id % 5 == 0), Count::About(n) if n.abs_diff(10_000) < 1_000)
+        );
+        assert_eq!(
+            estimate(&even, |_| false),
+            Count::MoreThan(1_000),
+            "what is known, where nothing is seen"
+        );
         // Ten thousand in the last twenty-fifth of the time, and as many before it.
         let mut crowded: Vec<i64> = (0..10_000).map(|number| number * 259).collect();
         crowded.extend((0..10_000).map(|number| 2_590_000 + number * 10));

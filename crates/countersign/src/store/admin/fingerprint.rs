@@ -8,7 +8,8 @@ use crate::user::User;
 /// Of a user's form.
 pub(crate) fn of_user(user: &User, grants: &Grants) -> Fingerprint {
     let metadata = serde_json::Value::Object(user.metadata.clone()).to_string();
-    let flags = [user.is_active, user.is_staff, user.is_superuser].map(|flag| if flag { "1" } else { "0" });
+    let flags =
+        [user.is_active, user.is_staff, user.is_superuser].map(|flag| if flag { "1" } else { "0" });
     let (groups, permissions) = (written(&grants.groups), written(&grants.permissions));
     of(&[
         &user.username,

@@ -1,4 +1,5 @@
-//! Pages of sorted lists, by the key of their first or last row: the last page costs what the first does.
+//! Pages of sorted lists, by the key of their first or last row: the last page costs what the first
+//! does.
 
 use std::cmp::Ordering;
 
@@ -59,7 +60,11 @@ impl At {
     /// As the databases have it: texts by their bytes.
     fn compare(&self, other: &Self, kind: KeyKind) -> Ordering {
         let number = |at: &Self| at.key.parse::<i64>().ok();
-        let by_key = if kind == KeyKind::Text { self.key.cmp(&other.key) } else { number(self).cmp(&number(other)) };
+        let by_key = if kind == KeyKind::Text {
+            self.key.cmp(&other.key)
+        } else {
+            number(self).cmp(&number(other))
+        };
         by_key.then(self.id.cmp(&other.id))
     }
 }
@@ -80,7 +85,12 @@ impl Window {
     /// The rows of the page, and one more to know whether there are more.
     pub(crate) fn first(&self) -> Look {
         let behind = self.from.as_ref().map(|place| At { key: place.key.clone(), id: place.id });
-        Look { descending: self.descending != self.is_backwards(), behind, many: self.limit + 1, passes: LOOKED_AT }
+        Look {
+            descending: self.descending != self.is_backwards(),
+            behind,
+            many: self.limit + 1,
+            passes: LOOKED_AT,
+        }
     }
 
     /// The way back, when there may be one: whether anything lies on the other side of the page.
@@ -90,18 +100,31 @@ impl Window {
             Some(row) => row.clone(),
             None => just_before(first.behind.as_ref()?, first.descending),
         };
-        self.from.is_some().then_some(Look { descending: !first.descending, behind: Some(behind), many: 1, passes: GLANCED_AT })
+        self.from.is_some().then_some(Look {
+            descending: !first.descending,
+            behind: Some(behind),
+            many: 1,
+            passes: GLANCED_AT,
+        })
     }
 
     /// The page's rows, and the places of the next and the previous one.
-    pub(crate) fn page(&self, found: Found, back: Option<Found>) -> (Vec<At>, Option<Place>, Option<Place>) {
+    pub(crate) fn page(
+        &self,
+        found: Found,
+        back: Option<Found>,
+    ) -> (Vec<At>, Option<Place>, Option<Place>) {
         let first = self.first();
         let Found { mut rows, stopped } = found;
-        let near = rows.first().cloned().or_else(|| first.behind.as_ref().map(|at| just_before(at, first.descending)));
+        let near = rows
+            .first()
+            .cloned()
+            .or_else(|| first.behind.as_ref().map(|at| just_before(at, first.descending)));
         let is_full = rows.len() > self.limit;
         rows.truncate(self.limit);
         let far = if is_full { rows.last().cloned() } else { stopped };
-        let near = near.filter(|_| back.is_some_and(|back| !back.rows.is_empty() || back.stopped.is_some()));
+        let near = near
+            .filter(|_| back.is_some_and(|back| !back.rows.is_empty() || back.stopped.is_some()));
         let place = |at: At, backwards: bool| Place { key: at.key, id: at.id, backwards };
         if self.is_backwards() {
             rows.reverse();
@@ -118,22 +141,28 @@ impl Window {
 
 /// A place behind which a look in the other direction begins with the row at `at` itself.
 fn just_before(at: &At, descending: bool) -> At {
-    At { key: at.key.clone(), id: if descending { at.id.saturating_sub(1) } else { at.id.saturating_add(1) } }
+    At {
+        key: at.key.clone(),
+        id: if descending { at.id.saturating_sub(1) } else { at.id.saturating_add(1) },
+    }
 }
 
 /// Rows on a page, whatever was asked.
 const PAGE_MAX: u32 = 1_000;
 
-/// How many rows are sorted, or counted, at most. Where a filter leaves no more, the count is exact.
+/// How many rows are sorted, or counted, at most. Where a filter leaves no more, the count is
+/// exact.
 pub(crate) const GATHERED: u32 = 4_000;
 
-/// How many rows are looked at for a page, at most: one that few rows fit on may have less than it could, and goes on where the look ended.
+/// How many rows are looked at for a page, at most: one that few rows fit on may have less than it
+/// could, and goes on where the look ended.
 const LOOKED_AT: usize = 5_000;
 
 /// Up to how many the rows of a table are counted one by one.
 pub(crate) const COUNTED: u64 = 10_000;
 
-/// How many are looked at to tell whether there is a page on the other side: after so many there may be.
+/// How many are looked at to tell whether there is a page on the other side: after so many there
+/// may be.
 const GLANCED_AT: usize = 500;
 
 #[cfg(test)]
@@ -142,7 +171,8 @@ mod tests {
 
     /// A list of these rows, looked at as a store does, but `budget` rows at most.
     fn look(list: &[(&str, i64)], look: &Look, budget: usize) -> Found {
-        let mut rows: Vec<At> = list.iter().map(|&(key, id)| At { key: key.to_owned(), id }).collect();
+        let mut rows: Vec<At> =
+            list.iter().map(|&(key, id)| At { key: key.to_owned(), id }).collect();
         rows.sort_by(|a, b| (&a.key, a.id).cmp(&(&b.key, b.id)));
         if look.descending {
             rows.reverse();
@@ -153,12 +183,19 @@ mod tests {
             None => true,
         };
         let rest: Vec<At> = rows.into_iter().filter(is_behind).collect();
-        let found: Vec<At> = rest.iter().take(budget).filter(|at| at.id % 2 == 0).take(look.many).cloned().collect();
-        let stopped = (found.len() < look.many && rest.len() > budget).then(|| rest[budget - 1].clone());
+        let found: Vec<At> =
+            rest.iter().take(budget).filter(|at| at.id % 2 == 0).take(look.many).cloned().collect();
+        let stopped =
+            (found.len() < look.many && rest.len() > budget).then(|| rest[budget - 1].clone());
         Found { rows: found, stopped }
     }
 
-    fn page(list: &[(&str, i64)], from: Option<Place>, descending: bool, budget: usize) -> (Vec<i64>, Option<Place>, Option<Place>) {
+    fn page(
+        list: &[(&str, i64)],
+        from: Option<Place>,
+        descending: bool,
+        budget: usize,
+    ) -> (Vec<i64>, Option<Place>, Option<Place>) {
         let window = Window::new(from, descending, 2);
         let found = look(list, &window.first(), budget);
         let back = window.back(&found).map(|back| look(list, &back, budget));
@@ -166,8 +203,20 @@ mod tests {
         (rows.into_iter().map(|at| at.id).collect(), next, previous)
     }
 
-    const LIST: &[(&str, i64)] =
-        &[("a", 2), ("a", 4), ("a", 6), ("b", 8), ("c", 10), ("c", 12), ("d", 1), ("d", 3), ("d", 5), ("d", 7), ("e", 14), ("e", 9)];
+    const LIST: &[(&str, i64)] = &[
+        ("a", 2),
+        ("a", 4),
+        ("a", 6),
+        ("b", 8),
+        ("c", 10),
+        ("c", 12),
+        ("d", 1),
+        ("d", 3),
+        ("d", 5),
+        ("d", 7),
+        ("e", 14),
+        ("e", 9),
+    ];
 
     #[test]
     fn there_and_back_each_row_comes_once() {
@@ -207,9 +256,15 @@ mod tests {
         let gone = |backwards| Some(Place { key: "bb".to_owned(), id: 1, backwards });
         assert_eq!(page(LIST, gone(false), false, 100).0, [10, 12]);
         assert_eq!(page(LIST, gone(true), false, 100).0, [6, 8]);
-        let (rows, next, previous) = page(LIST, Some(Place { key: "z".to_owned(), id: i64::MAX, backwards: false }), false, 100);
+        let (rows, next, previous) = page(
+            LIST,
+            Some(Place { key: "z".to_owned(), id: i64::MAX, backwards: false }),
+            false,
+            100,
+        );
         assert!(rows.is_empty() && next.is_none() && previous.is_some());
-        let (rows, next, previous) = page(&[], Some(Place { key: String::new(), id: i64::MIN, backwards: true }), true, 100);
+        let (rows, next, previous) =
+            page(&[], Some(Place { key: String::new(), id: i64::MIN, backwards: true }), true, 100);
         assert!(rows.is_empty() && next.is_none() && previous.is_none());
     }
 }

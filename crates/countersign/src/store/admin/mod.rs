@@ -1,6 +1,8 @@
-//! What an admin site asks of a store: lists that stay fast at a million rows, edits that notice what happened meanwhile, and the audit log.
+//! What an admin site asks of a store: lists that stay fast at a million rows, edits that notice
+//! what happened meanwhile, and the audit log.
 //!
-//! A change and the line that tells of it are one transaction. Nothing here changes or removes a line of the audit log but [`forget_audit`](AdminStore::forget_audit), by age.
+//! A change and the line that tells of it are one transaction. Nothing here changes or removes a
+//! line of the audit log but [`forget_audit`](AdminStore::forget_audit), by age.
 
 pub(crate) mod activity;
 mod audit;
@@ -41,18 +43,24 @@ pub use steps::{STEPS_KEPT, Step, StepKind};
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{Actor, AdminStore, AuditKind, AuditSearch, UserAct, UserSearch};
+/// use countersign::store::admin::{
+///     Actor, AdminStore, AuditKind, AuditSearch, UserAct, UserSearch,
+/// };
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// let by = Actor::staff(ada.id, None, now);
 /// assert_eq!(store.act_on_users(&[ada.id], UserAct::Deactivate, &by).await.unwrap(), 1);
-/// let inactive = store.find_users(&UserSearch { active: Some(false), limit: 10, ..UserSearch::default() }).await.unwrap();
+/// let inactive = store
+///     .find_users(&UserSearch { active: Some(false), limit: 10, ..UserSearch::default() })
+///     .await
+///     .unwrap();
 /// assert_eq!(inactive.rows[0].username, "ada");
 ///
 /// // The change and the line that tells of it are one transaction.
-/// let asked = AuditSearch { kind: Some(AuditKind::UserDeactivated), limit: 10, ..AuditSearch::default() };
+/// let asked =
+///     AuditSearch { kind: Some(AuditKind::UserDeactivated), limit: 10, ..AuditSearch::default() };
 /// assert_eq!(store.audit(&asked).await.unwrap().rows[0].line.user, Some(ada.id));
 /// # });
 /// ```
@@ -70,53 +78,87 @@ pub trait AdminStore: Store {
     async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError>;
 
     /// Makes a user, with groups and permissions.
-    async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError>;
+    async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor)
+    -> Result<User, AdminError>;
 
-    /// Changes a user, unless the row is no longer what `seen` stands for. Ends her sessions when she becomes inactive. A superuser is one who can do everything as long as
-    /// she is active and staff: of those the last one stays.
+    /// Changes a user, unless the row is no longer what `seen` stands for. Ends her sessions when
+    /// she becomes inactive. A superuser is one who can do everything as long as she is active and
+    /// staff: of those the last one stays.
     ///
     /// # Errors
-    /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name that is taken.
-    async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError>;
+    /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name that is
+    /// taken.
+    async fn edit_user(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+        by: &Actor,
+    ) -> Result<User, AdminError>;
 
     /// Sets a password, or an unusable one, and ends all of the user's sessions.
-    async fn set_password(&self, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError>;
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        by: &Actor,
+    ) -> Result<(), AdminError>;
 
     /// Does one thing to many users, as one transaction; how many it changed.
     ///
     /// # Errors
     /// [`AdminError::LastSuperuser`] when none would be left; nothing is done then.
-    async fn act_on_users(&self, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError>;
+    async fn act_on_users(
+        &self,
+        ids: &[UserId],
+        act: UserAct,
+        by: &Actor,
+    ) -> Result<u64, AdminError>;
 
     /// What goes with these users when they are deleted.
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError>;
 
     // The first superuser
 
-    /// The token of the link that makes the first superuser, while there is none: one for all processes.
-    /// `fresh` becomes it where there is no link, or where the last one was used.
+    /// The token of the link that makes the first superuser, while there is none: one for all
+    /// processes. `fresh` becomes it where there is no link, or where the last one was used.
     async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError>;
 
-    /// The token of the link that makes the first superuser, if it has not been used and there is none.
+    /// The token of the link that makes the first superuser, if it has not been used and there is
+    /// none.
     async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError>;
 
-    /// Makes the first superuser and closes the link, as one transaction. `None`, and nothing is done, when it
-    /// is not this link's token, when it was used, or when there is a superuser, active or not.
-    /// The line says that nobody did it, from `ip`: whoever has the link is nobody yet.
+    /// Makes the first superuser and closes the link, as one transaction. `None`, and nothing is
+    /// done, when it is not this link's token, when it was used, or when there is a superuser,
+    /// active or not. The line says that nobody did it, from `ip`: whoever has the link is nobody
+    /// yet.
     ///
     /// # Errors
-    /// [`StoreError::UsernameTaken`] and [`StoreError::EmailTaken`], and the link stays open; the store's.
-    async fn use_first_link(&self, token: [u8; 32], new: NewUser, ip: Option<IpAddr>, now: Timestamp) -> Result<Option<User>, StoreError>;
+    /// [`StoreError::UsernameTaken`] and [`StoreError::EmailTaken`], and the link stays open; the
+    /// store's.
+    async fn use_first_link(
+        &self,
+        token: [u8; 32],
+        new: NewUser,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError>;
 
     // Groups and permissions
 
     /// Up to `limit` groups whose name begins with `prefix`, after the name `after`, by name.
-    async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError>;
+    async fn groups(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<GroupRow>, StoreError>;
 
     /// The group with its permissions, and the fingerprint of what its form shows.
     async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError>;
 
-    /// Makes a group (`id` is `None`) or changes one, unless it is no longer what `seen` stands for; its id.
+    /// Makes a group (`id` is `None`) or changes one, unless it is no longer what `seen` stands
+    /// for; its id.
     async fn save_group(
         &self,
         id: Option<i64>,
@@ -136,7 +178,12 @@ pub trait AdminStore: Store {
     ///
     /// # Errors
     /// [`AdminError::NameTaken`] when there is another `app.codename` like it.
-    async fn save_permission(&self, id: Option<i64>, permission: &PermissionText, by: &Actor) -> Result<i64, AdminError>;
+    async fn save_permission(
+        &self,
+        id: Option<i64>,
+        permission: &PermissionText,
+        by: &Actor,
+    ) -> Result<i64, AdminError>;
 
     /// Deletes a permission, from users and groups too.
     async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError>;
@@ -146,8 +193,13 @@ pub trait AdminStore: Store {
     /// A page of sessions, the last begun first.
     async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError>;
 
-    /// How many sessions have not ended by `now` and were begun or refreshed after `used_since`. Reads every session: for now and then.
-    async fn count_live_sessions(&self, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+    /// How many sessions have not ended by `now` and were begun or refreshed after `used_since`.
+    /// Reads every session: for now and then.
+    async fn count_live_sessions(
+        &self,
+        used_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
 
     /// The last refreshes of a session, the newest first; at most [`STEPS_KEPT`].
     async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError>;
@@ -171,7 +223,12 @@ pub trait AdminStore: Store {
 
     /// Adds a key. The ones before it retire at `retire_others`, as with
     /// [`add_key`](Store::add_key). See [`rotate_by`](crate::key_rotation::rotate_by).
-    async fn rotate_keys(&self, key: SealedKey, retire_others: Timestamp, by: &Actor) -> Result<(), AdminError>;
+    async fn rotate_keys(
+        &self,
+        key: SealedKey,
+        retire_others: Timestamp,
+        by: &Actor,
+    ) -> Result<(), AdminError>;
 
     /// Ends a key at once. Which one may go is the caller's business.
     ///
@@ -181,14 +238,21 @@ pub trait AdminStore: Store {
 
     // The admin site's own sessions
 
-    /// Begins an admin session, while the user is active and staff and `checked` is the user's encoded password: `false`, and nothing is done, where that changed since it was
-    /// checked. Its token is known by its hash only.
-    async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError>;
+    /// Begins an admin session, while the user is active and staff and `checked` is the user's
+    /// encoded password: `false`, and nothing is done, where that changed since it was checked. Its
+    /// token is known by its hash only.
+    async fn begin_admin_session(
+        &self,
+        new: &AdminSession,
+        checked: &EncodedPassword,
+    ) -> Result<bool, StoreError>;
 
     /// The admin session of this hash, if it is there; its limits are the caller's business.
-    async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError>;
+    async fn admin_session(&self, token_hash: [u8; 32])
+    -> Result<Option<AdminSession>, StoreError>;
 
-    /// Notes that the session was used, or its password entered again. `false` where it has ended meanwhile.
+    /// Notes that the session was used, or its password entered again. `false` where it has ended
+    /// meanwhile.
     async fn touch_admin_session(
         &self,
         token_hash: [u8; 32],
@@ -196,8 +260,9 @@ pub trait AdminStore: Store {
         password_at: Option<Timestamp>,
     ) -> Result<bool, StoreError>;
 
-    /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no longer staff, gets a new password, is deleted, logs out everywhere,
-    /// or when an operator ends all of the user's sessions.
+    /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no
+    /// longer staff, gets a new password, is deleted, logs out everywhere, or when an operator ends
+    /// all of the user's sessions.
     async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError>;
 
     // The audit log
@@ -244,11 +309,13 @@ pub struct Actor {
     pub ip: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
-    /// Asked inside the transaction that does it, of the rows as they are then. `None` lets everything be done.
+    /// Asked inside the transaction that does it, of the rows as they are then. `None` lets
+    /// everything be done.
     pub may: Option<Rule>,
 }
 
-/// Whether an operator may make of a user, as they are `before`, the one that is there `after`. Where nothing of the row itself changes, both are the same.
+/// Whether an operator may make of a user, as they are `before`, the one that is there `after`.
+/// Where nothing of the row itself changes, both are the same.
 ///
 /// Of a user who is added, both are the new row. Of an act on no user, as on a group, both are the
 /// operator's own; when a group gets permissions, `after` has them too.
@@ -262,7 +329,8 @@ pub type Rule = fn(operator: &User, before: &User, after: &User) -> bool;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl Actor {
-    /// Refuses what the rule does not let this operator do; `operator` is the operator's row as it is now.
+    /// Refuses what the rule does not let this operator do; `operator` is the operator's row as it
+    /// is now.
     pub(crate) fn is_let<'a>(
         &self,
         operator: Option<&User>,
@@ -270,11 +338,19 @@ impl Actor {
     ) -> Result<(), AdminError> {
         let Some(may) = self.may else { return Ok(()) };
         let operator = operator.ok_or(AdminError::NotAllowed)?;
-        if changes.all(|(before, after)| may(operator, before, after)) { Ok(()) } else { Err(AdminError::NotAllowed) }
+        if changes.all(|(before, after)| may(operator, before, after)) {
+            Ok(())
+        } else {
+            Err(AdminError::NotAllowed)
+        }
     }
 
     /// Refuses an act on no user, which gives away these permissions.
-    pub(crate) fn is_let_give(&self, operator: Option<&User>, given: &[String]) -> Result<(), AdminError> {
+    pub(crate) fn is_let_give(
+        &self,
+        operator: Option<&User>,
+        given: &[String],
+    ) -> Result<(), AdminError> {
         let with_given = operator.cloned().map(|mut operator| {
             operator.permissions.extend_from_slice(given);
             operator
@@ -290,7 +366,8 @@ impl Actor {
     /// use countersign::store::admin::{Actor, Who};
     /// use countersign::user::UserId;
     ///
-    /// let by = Actor::staff(UserId::new(7), Some([192, 0, 2, 7].into()), jiff::Timestamp::UNIX_EPOCH);
+    /// let by =
+    ///     Actor::staff(UserId::new(7), Some([192, 0, 2, 7].into()), jiff::Timestamp::UNIX_EPOCH);
     /// assert_eq!(by.who, Who::User(UserId::new(7)));
     /// ```
     pub fn staff(user: UserId, ip: Option<IpAddr>, now: Timestamp) -> Self {
@@ -319,14 +396,20 @@ impl Actor {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let asked = UserSearch { text: "ad".to_owned(), order: UserOrder::Joined, descending: true, limit: 50, ..UserSearch::default() };
+/// let asked = UserSearch {
+///     text: "ad".to_owned(),
+///     order: UserOrder::Joined,
+///     descending: true,
+///     limit: 50,
+///     ..UserSearch::default()
+/// };
 /// assert_eq!(store.find_users(&asked).await.unwrap().rows.len(), 1);
 /// # });
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct UserSearch {
-    /// Words, parted by blanks, each of which is inside a user name, an e-mail address, a first or a
-    /// last name, in any case (addresses, first and last names: of ASCII letters), or is the id.
+    /// Words, parted by blanks, each of which is inside a user name, an e-mail address, a first or
+    /// a last name, in any case (addresses, first and last names: of ASCII letters), or is the id.
     /// Empty for everybody. Of many words the first 16 count.
     pub text: String,
     /// Only active or only inactive ones.
@@ -438,7 +521,10 @@ impl UserRecord {
 /// let by = Actor::staff(ada.id, None, now);
 /// let editors = store.save_group(None, "editors", &[], None, &by).await.unwrap();
 /// let bob = NewUser::new(Username::parse("bob").unwrap(), None, EncodedPassword::unusable());
-/// let bob = store.add_user(bob, &Grants { groups: vec![editors], permissions: vec![] }, &by).await.unwrap();
+/// let bob = store
+///     .add_user(bob, &Grants { groups: vec![editors], permissions: vec![] }, &by)
+///     .await
+///     .unwrap();
 /// assert_eq!(bob.groups, ["editors"]);
 /// # });
 /// ```
@@ -450,7 +536,8 @@ pub struct Grants {
     pub permissions: Vec<i64>,
 }
 
-/// What everything that a form shows comes to: equal while nobody changed it. The last login does not count.
+/// What everything that a form shows comes to: equal while nobody changed it. The last login does
+/// not count.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -658,7 +745,11 @@ impl GroupRecord {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let text = PermissionText { app: "blog".to_owned(), codename: "publish".to_owned(), name: "Can publish".to_owned() };
+/// let text = PermissionText {
+///     app: "blog".to_owned(),
+///     codename: "publish".to_owned(),
+///     name: "Can publish".to_owned(),
+/// };
 /// let id = store.save_permission(None, &text, &Actor::staff(ada.id, None, now)).await.unwrap();
 /// assert_eq!(store.permissions().await.unwrap()[0].id, id);
 /// # });
@@ -676,7 +767,11 @@ pub struct PermissionRow {
 /// ```
 /// use countersign::store::admin::PermissionText;
 ///
-/// let text = PermissionText { app: "blog".to_owned(), codename: "publish".to_owned(), name: "Can publish".to_owned() };
+/// let text = PermissionText {
+///     app: "blog".to_owned(),
+///     codename: "publish".to_owned(),
+///     name: "Can publish".to_owned(),
+/// };
 /// assert_eq!(format!("{}.{}", text.app, text.codename), "blog.publish");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -698,7 +793,13 @@ pub struct PermissionText {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// let asked = SessionSearch { user: Some(ada.id), live: Some(true), now, limit: 50, ..SessionSearch::default() };
+/// let asked = SessionSearch {
+///     user: Some(ada.id),
+///     live: Some(true),
+///     now,
+///     limit: 50,
+///     ..SessionSearch::default()
+/// };
 /// assert!(store.find_sessions(&asked).await.unwrap().rows.is_empty());
 /// # });
 /// ```
@@ -735,7 +836,15 @@ pub struct SessionSearch {
 /// # let robin = NewUser { is_staff: true, ..NewUser::new(Username::parse("robin").unwrap(), None, EncodedPassword::unusable()) };
 /// # let robin = store.create_user(robin, now).await.unwrap();
 /// let token_hash = [7; 32];
-/// let session = AdminSession { token_hash, user: robin.id, created_at: now, used_at: now, password_at: now, ip: None, user_agent: String::new() };
+/// let session = AdminSession {
+///     token_hash,
+///     user: robin.id,
+///     created_at: now,
+///     used_at: now,
+///     password_at: now,
+///     ip: None,
+///     user_agent: String::new(),
+/// };
 /// let checked = store.password_of(robin.id).await.unwrap().unwrap();
 /// assert!(store.begin_admin_session(&session, &checked).await.unwrap());
 /// assert_eq!(store.admin_session(token_hash).await.unwrap().unwrap().user, robin.id);

@@ -1,6 +1,7 @@
 //! A page of a list, and how one gets to the others.
 
-/// A place in a sorted list, opaque to a browser: what [`Page::next`] and [`Page::previous`] say. It is checked when it comes back.
+/// A place in a sorted list, opaque to a browser: what [`Page::next`] and [`Page::previous`] say.
+/// It is checked when it comes back.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -11,7 +12,10 @@
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// // From the end of the list backwards.
 /// let end = Place { key: "\u{10FFFF}".to_owned(), id: i64::MAX, backwards: true };
-/// let page = store.find_users(&UserSearch { from: Some(end), limit: 10, ..UserSearch::default() }).await.unwrap();
+/// let page = store
+///     .find_users(&UserSearch { from: Some(end), limit: 10, ..UserSearch::default() })
+///     .await
+///     .unwrap();
 /// assert_eq!(page.rows.last().unwrap().id, ada.id);
 /// # });
 /// ```
@@ -41,7 +45,8 @@ pub struct Place {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// What is on it. Fewer than were asked for, even none, where a filter lets few through: a page looks at some thousand rows, and the next one goes on from there.
+    /// What is on it. Fewer than were asked for, even none, where a filter lets few through: a page
+    /// looks at some thousand rows, and the next one goes on from there.
     pub rows: Vec<T>,
     /// Where the next page begins, when there is one.
     pub next: Option<Place>,

@@ -27,8 +27,12 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     let mut filters: Vec<(Sql, Vec<Sql>)> = Vec::new();
     let mut flag = |wanted: Option<bool>, column: &str, rare: bool| {
         if let Some(wanted) = wanted {
-            let condition = Sql::new(if wanted { column.to_owned() } else { format!("NOT {column}") });
-            filters.push((condition.clone(), if wanted == rare { vec![ids(&condition)] } else { Vec::new() }));
+            let condition =
+                Sql::new(if wanted { column.to_owned() } else { format!("NOT {column}") });
+            filters.push((
+                condition.clone(),
+                if wanted == rare { vec![ids(&condition)] } else { Vec::new() },
+            ));
         }
     };
     flag(asked.superuser, "is_superuser", true);
@@ -36,9 +40,13 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     flag(asked.active, "is_active", false);
     if let Some(group) = asked.group {
         // Written as EXISTS, PostgreSQL would read the whole group for a page of it.
-        let is_member = "(SELECT m.group_id FROM user_groups m WHERE m.user_id = t.id AND m.group_id = ?) IS NOT NULL";
+        let is_member = "(SELECT m.group_id FROM user_groups m WHERE m.user_id = t.id AND \
+            m.group_id = ?) IS NOT NULL";
         let members = "SELECT user_id AS found FROM user_groups WHERE group_id = ?";
-        filters.push((Sql::new(is_member).with(Param::Integer(group)), vec![Sql::new(members).with(Param::Integer(group))]));
+        filters.push((
+            Sql::new(is_member).with(Param::Integer(group)),
+            vec![Sql::new(members).with(Param::Integer(group))],
+        ));
     }
     let mut range = <[Sql; 2]>::default();
     for (column, order, condition, bound, at) in [
@@ -57,12 +65,16 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
     if !words.is_empty() {
         let columns = [NAME, email, first_name, last_name];
-        let condition = words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and);
+        let condition =
+            words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and);
         let sets = (dialect.holding)(&words, ids(&condition));
         filters.push((condition, sets));
     }
-    let ways: Vec<_> =
-        filters.iter().filter(|(_, sets)| !sets.is_empty()).map(|(_, sets)| Way::gather("users", sets, GATHERED + 1)).collect();
+    let ways: Vec<_> = filters
+        .iter()
+        .filter(|(_, sets)| !sets.is_empty())
+        .map(|(_, sets)| Way::gather("users", sets, GATHERED + 1))
+        .collect();
     let count = filters.len();
     let fits = filters.into_iter().fold(Sql::default(), |fits, (condition, _)| fits.and(condition));
     // An index of parts of words finds a few rows more than fit.
@@ -94,22 +106,37 @@ pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
         filter(of_user(user, dialect), condition);
     }
     if let Some(reason) = asked.reason {
-        let condition = Sql::new("revoked_at IS NOT NULL AND revoked_reason = ?").with(Param::Text(reason.as_str().to_owned()));
-        filter(Way::along(indexed("sessions_reason"), condition.clone(), Default::default()), condition);
+        let condition = Sql::new("revoked_at IS NOT NULL AND revoked_reason = ?")
+            .with(Param::Text(reason.as_str().to_owned()));
+        filter(
+            Way::along(indexed("sessions_reason"), condition.clone(), Default::default()),
+            condition,
+        );
     }
     if let Some(transport) = asked.transport {
         let condition = Sql::new("transport = ?").with(Param::Text(transport.as_str().to_owned()));
-        filter(Way::along(indexed("sessions_transport"), condition.clone(), Default::default()), condition);
+        filter(
+            Way::along(indexed("sessions_transport"), condition.clone(), Default::default()),
+            condition,
+        );
     }
     match asked.live {
         Some(true) => {
             let condition = Sql::new("revoked_at IS NULL AND expires_at > ?").with(now());
-            filter(Way::along(indexed("sessions_begun"), Sql::new("revoked_at IS NULL"), Default::default()), condition);
+            filter(
+                Way::along(
+                    indexed("sessions_begun"),
+                    Sql::new("revoked_at IS NULL"),
+                    Default::default(),
+                ),
+                condition,
+            );
         }
         Some(false) => {
             let condition = Sql::new("(revoked_at IS NOT NULL OR expires_at <= ?)").with(now());
             let revoked = Sql::new("SELECT id AS found FROM sessions WHERE revoked_at IS NOT NULL");
-            let expired = Sql::new("SELECT id AS found FROM sessions WHERE expires_at <= ?").with(now());
+            let expired =
+                Sql::new("SELECT id AS found FROM sessions WHERE expires_at <= ?").with(now());
             filter(Way::gather("sessions", &[revoked, expired], GATHERED + 1), condition);
         }
         None => {}
@@ -117,15 +144,31 @@ pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
     let otherwise = Way::along(indexed("sessions_made"), Sql::default(), Default::default());
     let window = Window::new(asked.from.clone(), true, asked.limit);
     let is_sure = filters == 1 && asked.live.is_none();
-    Listing { ways, otherwise, fits, filters, is_sure, key: "created_at", kind: KeyKind::Integer, window }
+    Listing {
+        ways,
+        otherwise,
+        fits,
+        filters,
+        is_sure,
+        key: "created_at",
+        kind: KeyKind::Integer,
+        window,
+    }
 }
 
-/// A user's sessions. SQLite has an index of the live ones and one of those that ended, and is told which to use.
+/// A user's sessions. SQLite has an index of the live ones and one of those that ended, and is told
+/// which to use.
 fn of_user(user: UserId, dialect: &Dialect) -> Way {
-    let own =
-        |table: &str, state: &str| Sql::new(format!("SELECT id AS found FROM {table} WHERE user_id = ?{state}")).with(Param::User(user));
+    let own = |table: &str, state: &str| {
+        Sql::new(format!("SELECT id AS found FROM {table} WHERE user_id = ?{state}"))
+            .with(Param::User(user))
+    };
     if !dialect.is_told_the_index {
-        return Way::along("sessions t", Sql::new("user_id = ?").with(Param::User(user)), Default::default());
+        return Way::along(
+            "sessions t",
+            Sql::new("user_id = ?").with(Param::User(user)),
+            Default::default(),
+        );
     }
     let live = own("sessions INDEXED BY sessions_live", " AND revoked_at IS NULL");
     let ended = own("sessions INDEXED BY sessions_ended", " AND revoked_at IS NOT NULL");
@@ -135,7 +178,9 @@ fn of_user(user: UserId, dialect: &Dialect) -> Way {
 /// Lines of the audit log as asked for.
 pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
     let bound = |condition: &str, at: Option<Timestamp>| {
-        at.map_or_else(Sql::default, |at| Sql::new(condition).with(Param::Integer(at.as_microsecond())))
+        at.map_or_else(Sql::default, |at| {
+            Sql::new(condition).with(Param::Integer(at.as_microsecond()))
+        })
     };
     let range = [bound("at >= ?", asked.since), bound("at < ?", asked.until)];
     let time = range[0].clone().and(range[1].clone());
@@ -150,18 +195,32 @@ pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
     ] {
         let Some(param) = param else { continue };
         let condition = Sql::new(format!("{column} = ?")).with(param);
-        ways.push(Way::along(dialect.table("audit_events", &format!("audit_{column}")), condition.clone(), range.clone()));
+        ways.push(Way::along(
+            dialect.table("audit_events", &format!("audit_{column}")),
+            condition.clone(),
+            range.clone(),
+        ));
         fits = fits.and(condition);
         filters += 1;
     }
-    let by_time = Way::along(dialect.table("audit_events", "audit_at"), Sql::default(), range.clone());
+    let by_time =
+        Way::along(dialect.table("audit_events", "audit_at"), Sql::default(), range.clone());
     if !time.text.is_empty() {
         ways.push(by_time.clone());
         fits = fits.and(time);
         filters += 1;
     }
     let window = Window::new(asked.from.clone(), true, asked.limit);
-    Listing { ways, otherwise: by_time, fits, filters, is_sure: filters == 1, key: "at", kind: KeyKind::Integer, window }
+    Listing {
+        ways,
+        otherwise: by_time,
+        fits,
+        filters,
+        is_sure: filters == 1,
+        key: "at",
+        kind: KeyKind::Integer,
+        window,
+    }
 }
 
 /// Whether a word is inside a name or an address, in any case; or whether it is the id.
@@ -181,7 +240,11 @@ fn holds(word: &str, columns: [&str; 4], dialect: &Dialect) -> Sql {
 
 impl Dialect {
     fn table(&self, table: &str, index: &str) -> String {
-        if self.is_told_the_index { format!("{table} t INDEXED BY {index}") } else { format!("{table} t") }
+        if self.is_told_the_index {
+            format!("{table} t INDEXED BY {index}")
+        } else {
+            format!("{table} t")
+        }
     }
 }
 

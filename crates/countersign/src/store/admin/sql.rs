@@ -1,4 +1,5 @@
-//! Lists as SQL that both databases speak. What tells them apart is in a [`Dialect`]; which lists there are, in [`searches`](super::searches).
+//! Lists as SQL that both databases speak. What tells them apart is in a [`Dialect`]; which lists
+//! there are, in [`searches`](super::searches).
 
 use jiff::Timestamp;
 
@@ -76,7 +77,8 @@ pub(crate) struct Way {
     matches: Sql,
     /// From where on the list's key lies on the way, and up to where.
     range: [Sql; 2],
-    /// The ids of its rows, where those are gathered and sorted, rather than met in the order of the list; and the same with some of them twice, which takes less time to count.
+    /// The ids of its rows, where those are gathered and sorted, rather than met in the order of
+    /// the list; and the same with some of them twice, which takes less time to count.
     ids: Option<[Sql; 2]>,
 }
 
@@ -132,7 +134,8 @@ impl Way {
         Self { from: Sql::new(from), matches, range, ids: None }
     }
 
-    /// Gathers the rows of `table` whose ids, called `found`, the queries have: as sets, each at most so large.
+    /// Gathers the rows of `table` whose ids, called `found`, the queries have: as sets, each at
+    /// most so large.
     pub(super) fn gather(table: &str, sets: &[Sql], limit: u32) -> Self {
         let union = |word: &str| {
             let mut union = Sql::default();
@@ -145,8 +148,16 @@ impl Way {
             union
         };
         let [set, list] = [union(" UNION "), union(" UNION ALL ")];
-        let from = Sql { text: format!("({}) d CROSS JOIN {table} t", set.text), params: set.params.clone() };
-        Self { from, matches: Sql::new("t.id = d.found"), range: Default::default(), ids: Some([set, list]) }
+        let from = Sql {
+            text: format!("({}) d CROSS JOIN {table} t", set.text),
+            params: set.params.clone(),
+        };
+        Self {
+            from,
+            matches: Sql::new("t.id = d.found"),
+            range: Default::default(),
+            ids: Some([set, list]),
+        }
     }
 
     /// Whether its rows are gathered and sorted.
@@ -189,12 +200,14 @@ impl Way {
 }
 
 impl Listing {
-    /// The SQL of a look: `id`, `place` (the key as text) and `fits` of each row on a part of a way, in order.
+    /// The SQL of a look: `id`, `place` (the key as text) and `fits` of each row on a part of a
+    /// way, in order.
     pub(crate) fn look(&self, way: &Way, descending: bool, part: Part, place: &str) -> Sql {
         let (direction, sign) = if descending { ("DESC", "<") } else { ("ASC", ">") };
         let key = self.key;
         let by_key = format!("{key} {direction}, t.id {direction}");
-        // A bound that the place goes beyond would only keep the database from seeking the place: rows out of the range do not fit.
+        // A bound that the place goes beyond would only keep the database from seeking the place:
+        // rows out of the range do not fit.
         let [least, most] = way.range.clone();
         let other_bound = if descending { least } else { most };
         let matches = way.matches.clone();
@@ -202,17 +215,23 @@ impl Listing {
             Part::Whole => (way.whole(), by_key),
             #[cfg(feature = "postgres")]
             Part::Behind(at, id) => {
-                let behind = Sql::new(format!("({key}, t.id) {sign} (?, ?)")).with(at).with(Param::Integer(id));
+                let behind = Sql::new(format!("({key}, t.id) {sign} (?, ?)"))
+                    .with(at)
+                    .with(Param::Integer(id));
                 (matches.and(other_bound).and(behind), by_key)
             }
             // By the id alone: SQLite would sort by an expression that is always the same.
             #[cfg(feature = "sqlite")]
             Part::SameKey(at, id) => {
-                let same = Sql::new(format!("{key} = ? AND t.id {sign} ?")).with(at).with(Param::Integer(id));
+                let same = Sql::new(format!("{key} = ? AND t.id {sign} ?"))
+                    .with(at)
+                    .with(Param::Integer(id));
                 (matches.and(same), format!("t.id {direction}"))
             }
             #[cfg(feature = "sqlite")]
-            Part::OtherKey(at) => (matches.and(other_bound).and(Sql::new(format!("{key} {sign} ?")).with(at)), by_key),
+            Part::OtherKey(at) => {
+                (matches.and(other_bound).and(Sql::new(format!("{key} {sign} ?")).with(at)), by_key)
+            }
         };
         let mut sql = Sql::new(format!("SELECT t.id AS id, {place} AS place, ("));
         sql.push(self.fits.clone().or_true());
@@ -243,12 +262,18 @@ impl Listing {
         }
     }
 
-    /// Of the first rows of `table` from one id to another: how many they are, how many of them fit, and the last one's id.
+    /// Of the first rows of `table` from one id to another: how many they are, how many of them
+    /// fit, and the last one's id.
     pub(crate) fn stretch(&self, table: &str, (from, to): (&str, &str)) -> Sql {
-        let mut sql =
-            Sql::new("SELECT count(*) AS many, count(CASE WHEN fits THEN 1 END) AS fitting, max(id) AS reached FROM (SELECT t.id AS id, (");
+        let mut sql = Sql::new(
+            "SELECT count(*) AS many, count(CASE WHEN fits THEN 1 END) AS fitting, max(id) AS \
+             reached FROM (SELECT t.id AS id, (",
+        );
         sql.push(self.fits.clone().or_true());
-        sql.push(Sql::new(format!(") AS fits FROM {table} t WHERE t.id >= {from} AND t.id <= {to} ORDER BY t.id LIMIT {STRETCH}) s")));
+        sql.push(Sql::new(format!(
+            ") AS fits FROM {table} t WHERE t.id >= {from} AND t.id <= {to} \
+            ORDER BY t.id LIMIT {STRETCH}) s"
+        )));
         sql
     }
 }

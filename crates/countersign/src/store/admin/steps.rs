@@ -1,4 +1,5 @@
-//! The last refreshes of a session, in a column of its row: written by the statement that writes the row anyway.
+//! The last refreshes of a session, in a column of its row: written by the statement that writes
+//! the row anyway.
 
 use jiff::Timestamp;
 
@@ -7,7 +8,8 @@ use super::AuditKind;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::session::rotation::{RACE_CREDIT, RotationEvent, Rule};
 
-/// A refresh that changed a session. One that changed nothing writes nothing, here neither: a token turned in again because its answer was lost, or the second of two tabs.
+/// A refresh that changed a session. One that changed nothing writes nothing, here neither: a token
+/// turned in again because its answer was lost, or the second of two tabs.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -49,8 +51,8 @@ pub enum StepKind {
     /// A token that was no longer the newest came within moments of it: of two tabs, or with a slow
     /// answer, or from somebody who keeps in step with the client. It was forgiven.
     Race,
-    /// A token that had been replaced within half a minute: of a client that died before it had kept
-    /// the newest. It was forgiven.
+    /// A token that had been replaced within half a minute: of a client that died before it had
+    /// kept the newest. It was forgiven.
     Restart,
     /// A token that a restored database did not know of; the chain goes on from it.
     Healed,
@@ -83,15 +85,16 @@ impl StepKind {
     }
 }
 
-/// What the audit log is told of a refresh that was granted, and the detail; `None` when it was as usual.
-/// One race is nothing to tell; who keeps in step with somebody else has one after another.
+/// What the audit log is told of a refresh that was granted, and the detail; `None` when it was as
+/// usual. One race is nothing to tell; who keeps in step with somebody else has one after another.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn told(event: RotationEvent) -> Option<(AuditKind, String)> {
     match event {
         RotationEvent::Rollback => Some((AuditKind::RotationHealed, String::new())),
-        RotationEvent::Race { price, is_repeated: true, credit } => {
-            Some((AuditKind::RaceRepeated, format!("price {price}, credit left {credit} of {RACE_CREDIT}")))
-        }
+        RotationEvent::Race { price, is_repeated: true, credit } => Some((
+            AuditKind::RaceRepeated,
+            format!("price {price}, credit left {credit} of {RACE_CREDIT}"),
+        )),
         RotationEvent::Race { is_repeated: false, .. } => None,
     }
 }
@@ -99,7 +102,8 @@ pub(crate) fn told(event: RotationEvent) -> Option<(AuditKind, String)> {
 /// The column after one more step.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn stepped(before: &[u8], kind: StepKind, at: Timestamp) -> Vec<u8> {
-    let seconds = u32::try_from(at.as_second()).unwrap_or(if at.as_second() < 0 { 0 } else { u32::MAX });
+    let seconds =
+        u32::try_from(at.as_second()).unwrap_or(if at.as_second() < 0 { 0 } else { u32::MAX });
     let kept = before.len().saturating_sub((STEPS_KEPT - 1) * STEP_BYTES);
     let mut after = Vec::with_capacity(STEPS_KEPT * STEP_BYTES);
     after.extend_from_slice(&before[kept..]);
@@ -136,11 +140,15 @@ mod tests {
         let mut column = Vec::new();
         for second in 0..20 {
             let kind = if second == 19 { StepKind::Theft } else { StepKind::Rotated };
-            column = stepped(&column, kind, Timestamp::from_second(1_780_000_000 + second).unwrap());
+            column =
+                stepped(&column, kind, Timestamp::from_second(1_780_000_000 + second).unwrap());
         }
         let steps = steps_of(&column);
         assert_eq!(steps.len(), STEPS_KEPT);
-        assert_eq!(steps[0], Step { at: Timestamp::from_second(1_780_000_019).unwrap(), kind: StepKind::Theft });
+        assert_eq!(
+            steps[0],
+            Step { at: Timestamp::from_second(1_780_000_019).unwrap(), kind: StepKind::Theft }
+        );
         assert_eq!(steps[7].at.as_second(), 1_780_000_012);
         assert!(steps_of(b"\xff1234123").is_empty(), "a kind that is not known, and half a step");
     }

@@ -12,8 +12,22 @@ use crate::token::SealedKey;
 use crate::user::{NewUser, User, UserId};
 
 /// A line about what an operator did.
-pub(crate) fn line(by: &Actor, kind: AuditKind, user: Option<UserId>, session: Option<SessionId>, detail: impl Into<String>) -> AuditLine {
-    AuditLine { at: by.now, kind, actor: Some(by.who.clone()), user, session, ip: by.ip, detail: detail.into() }
+pub(crate) fn line(
+    by: &Actor,
+    kind: AuditKind,
+    user: Option<UserId>,
+    session: Option<SessionId>,
+    detail: impl Into<String>,
+) -> AuditLine {
+    AuditLine {
+        at: by.now,
+        kind,
+        actor: Some(by.who.clone()),
+        user,
+        session,
+        ip: by.ip,
+        detail: detail.into(),
+    }
 }
 
 /// What came of an act, with the lines that were written with it.
@@ -38,9 +52,22 @@ pub(crate) fn ended_by(began: Timestamp, by: &Actor) -> AuditLine {
 }
 
 /// What the line says of the first superuser, whom nobody made.
-pub(crate) fn first_superuser(user: UserId, name: &str, ip: Option<IpAddr>, at: Timestamp) -> AuditLine {
+pub(crate) fn first_superuser(
+    user: UserId,
+    name: &str,
+    ip: Option<IpAddr>,
+    at: Timestamp,
+) -> AuditLine {
     let detail = format!("{name}, the first superuser");
-    AuditLine { at, kind: AuditKind::UserAdded, actor: None, user: Some(user), session: None, ip, detail }
+    AuditLine {
+        at,
+        kind: AuditKind::UserAdded,
+        actor: None,
+        user: Some(user),
+        session: None,
+        ip,
+        detail,
+    }
 }
 
 /// Names of groups and permissions that were given and taken, for a line.
@@ -65,7 +92,9 @@ impl Given {
 
 /// What is not in `before` and in `after`, and the other way round. Both are sorted.
 pub(crate) fn differences(before: &[i64], after: &[i64]) -> (Vec<i64>, Vec<i64>) {
-    let without = |of: &[i64], those: &[i64]| of.iter().filter(|id| those.binary_search(id).is_err()).copied().collect();
+    let without = |of: &[i64], those: &[i64]| {
+        of.iter().filter(|id| those.binary_search(id).is_err()).copied().collect()
+    };
     (without(after, before), without(before, after))
 }
 
@@ -94,7 +123,11 @@ pub(crate) fn added(new: &NewUser, groups: &Given, permissions: &Given) -> Strin
 }
 
 /// The kind of the line, and what it says, for a group that was made or changed.
-pub(crate) fn group_told(before: Option<&GroupRecord>, name: &str, given: &Given) -> (AuditKind, String) {
+pub(crate) fn group_told(
+    before: Option<&GroupRecord>,
+    name: &str,
+    given: &Given,
+) -> (AuditKind, String) {
     let (kind, mut told) = match before {
         None => (AuditKind::GroupAdded, name.to_owned()),
         Some(before) if before.name == name => (AuditKind::GroupChanged, name.to_owned()),
@@ -107,8 +140,15 @@ pub(crate) fn group_told(before: Option<&GroupRecord>, name: &str, given: &Given
     (kind, told)
 }
 
-/// The lines for an edit: one for its fields, and one when the user may sign in now, or may not any more.
-pub(crate) fn edited(before: &User, edit: &UserEdit, groups: &Given, permissions: &Given, by: &Actor) -> Vec<AuditLine> {
+/// The lines for an edit: one for its fields, and one when the user may sign in now, or may not any
+/// more.
+pub(crate) fn edited(
+    before: &User,
+    edit: &UserEdit,
+    groups: &Given,
+    permissions: &Given,
+    by: &Actor,
+) -> Vec<AuditLine> {
     let mut told = Vec::new();
     if let Some(name) = edit.username.as_ref().filter(|name| name.as_str() != before.username) {
         told.push(format!("username: {} to {}", before.username, name.as_str()));
@@ -123,7 +163,10 @@ pub(crate) fn edited(before: &User, edit: &UserEdit, groups: &Given, permissions
             told.push(field.to_owned());
         }
     }
-    for (flag, was, is) in [("is_staff", before.is_staff, edit.is_staff), ("is_superuser", before.is_superuser, edit.is_superuser)] {
+    for (flag, was, is) in [
+        ("is_staff", before.is_staff, edit.is_staff),
+        ("is_superuser", before.is_superuser, edit.is_superuser),
+    ] {
         if was != is {
             told.push(format!("{flag}: {was} to {is}"));
         }
@@ -135,7 +178,8 @@ pub(crate) fn edited(before: &User, edit: &UserEdit, groups: &Given, permissions
         lines.push(line(by, AuditKind::UserChanged, Some(before.id), None, told.join("; ")));
     }
     if before.is_active != edit.is_active {
-        let kind = if edit.is_active { AuditKind::UserActivated } else { AuditKind::UserDeactivated };
+        let kind =
+            if edit.is_active { AuditKind::UserActivated } else { AuditKind::UserDeactivated };
         lines.push(line(by, kind, Some(before.id), None, before.username.clone()));
     }
     lines
@@ -143,7 +187,10 @@ pub(crate) fn edited(before: &User, edit: &UserEdit, groups: &Given, permissions
 
 /// Whether the user could do everything, and enter the site to do it, and could not after the edit.
 pub(crate) fn steps_down(before: &User, edit: &UserEdit) -> bool {
-    before.is_active && before.is_staff && before.is_superuser && !(edit.is_active && edit.is_staff && edit.is_superuser)
+    before.is_active
+        && before.is_staff
+        && before.is_superuser
+        && !(edit.is_active && edit.is_staff && edit.is_superuser)
 }
 
 /// A detail as it is stored: no more than a thousand characters.

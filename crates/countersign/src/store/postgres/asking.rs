@@ -1,6 +1,7 @@
 //! How operations run: on a connection of the pool, for so long, and again or not.
 
-/// Runs an operation on a connection of the pool: its result, and whether the connection was cut. One that gives no answer in time is closed, not used again.
+/// Runs an operation on a connection of the pool: its result, and whether the connection was cut.
+/// One that gives no answer in time is closed, not used again.
 macro_rules! once {
     ($store:ident, $client:ident => $operation:expr) => {{
         let mut lent = $store.pool.get().await.map_err(crate::store::StoreError::from)?;
@@ -9,7 +10,8 @@ macro_rules! once {
         match done {
             Ok(result) => {
                 let is_cut = lent.is_closed();
-                // One on which the server had its last word may look alive for a moment: nobody is to meet it in the pool.
+                // One on which the server had its last word may look alive for a moment: nobody is
+                // to meet it in the pool.
                 if crate::store::postgres::health::is_unknown(&result) {
                     drop(deadpool_postgres::Object::take(lent));
                 }
@@ -23,7 +25,8 @@ macro_rules! once {
     }};
 }
 
-/// An operation that changes nothing. Where the server cut the connection, as it does when it is restarted, it is asked once more.
+/// An operation that changes nothing. Where the server cut the connection, as it does when it is
+/// restarted, it is asked once more.
 macro_rules! ask {
     ($store:ident, $client:ident => $operation:expr) => {{
         let (result, is_cut) = once!($store, $client => $operation);
@@ -32,7 +35,8 @@ macro_rules! ask {
     }};
 }
 
-/// An operation that changes something. It is told once: whether one that was cut off has been done cannot be known here.
+/// An operation that changes something. It is told once: whether one that was cut off has been done
+/// cannot be known here.
 macro_rules! tell {
     ($store:ident, $client:ident => $operation:expr) => {{
         let result = once!($store, $client => $operation).0;

@@ -1,4 +1,5 @@
-//! Failed logins by account, counted for all nodes: the rules of [`LoginThrottle`](crate::throttle::LoginThrottle), as one statement on one row.
+//! Failed logins by account, counted for all nodes: the rules of
+//! [`LoginThrottle`](crate::throttle::LoginThrottle), as one statement on one row.
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -11,8 +12,13 @@ use crate::throttle::{Delays, RetryAfter};
 pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Count, StoreError> {
     let CountAttempt { key, delays, now } = *attempt;
     let (row, now) = (key.0.as_slice(), micros(now).max(0));
-    let (free, longest, most) = (i64::from(delays.free), i64::try_from(delays.longest).unwrap_or(i64::MAX), i64::from(delays.most));
-    // The condition is asked of the row as it is when it is locked, so parallel guesses go one after the other. The product stays below the largest number.
+    let (free, longest, most) = (
+        i64::from(delays.free),
+        i64::try_from(delays.longest).unwrap_or(i64::MAX),
+        i64::from(delays.most),
+    );
+    // The condition is asked of the row as it is when it is locked, so parallel guesses go one
+    // after the other. The product stays below the largest number.
     let statement = client
         .prepare_cached(
             "INSERT INTO login_attempts AS a (key, many, added, serial, last, fades_at) VALUES ($1, 1, 1, 0, $2::bigint, $2::bigint + $4::bigint)
@@ -28,7 +34,9 @@ pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Cou
         )
         .await?;
     for _ in 0..ATTEMPTS {
-        if let Some(row) = client.query_opt(&statement, &[&row, &now, &free, &longest, &most]).await? {
+        if let Some(row) =
+            client.query_opt(&statement, &[&row, &now, &free, &longest, &most]).await?
+        {
             return Ok(Count::Counted(CountedAttempt {
                 key,
                 serial: row.try_get("serial")?,
@@ -47,10 +55,16 @@ pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Cou
 pub(super) async fn uncount(client: &Object, counted: &CountedAttempt) -> Result<(), StoreError> {
     let statement = client
         .prepare_cached(
-            "UPDATE login_attempts SET many = greatest(many - $2, 0), last = CASE WHEN serial = $3 THEN coalesce($4::bigint, 0) ELSE last END WHERE key = $1",
+            "UPDATE login_attempts SET many = greatest(many - $2, 0), last = CASE WHEN serial = $3 \
+             THEN coalesce($4::bigint, 0) ELSE last END WHERE key = $1",
         )
         .await?;
-    client.execute(&statement, &[&counted.key.0.as_slice(), &counted.added, &counted.serial, &counted.previous]).await?;
+    client
+        .execute(
+            &statement,
+            &[&counted.key.0.as_slice(), &counted.added, &counted.serial, &counted.previous],
+        )
+        .await?;
     Ok(())
 }
 
@@ -60,22 +74,37 @@ pub(super) async fn forget(client: &Object, key: AttemptKey) -> Result<(), Store
     Ok(())
 }
 
-/// Forgets what had faded by then. A flood of names can leave a row for each hash that it made the nodes do in one longest delay, and no more.
+/// Forgets what had faded by then. A flood of names can leave a row for each hash that it made the
+/// nodes do in one longest delay, and no more.
 pub(super) async fn prune(client: &Object, before: Timestamp) -> Result<u64, StoreError> {
     let statement = client
-        .prepare_cached("DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts WHERE fades_at < $1 LIMIT 50000 FOR UPDATE SKIP LOCKED)")
+        .prepare_cached(
+            "DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts \
+            WHERE fades_at < $1 LIMIT 50000 FOR UPDATE SKIP LOCKED)",
+        )
         .await?;
     Ok(client.execute(&statement, &[&micros(before)]).await?)
 }
 
 /// How long the key has to wait; `None` if it need not.
-async fn wait(client: &Object, key: AttemptKey, delays: Delays, now: i64) -> Result<Option<RetryAfter>, StoreError> {
-    let statement = client.prepare_cached("SELECT many, last FROM login_attempts WHERE key = $1").await?;
-    let Some(row) = client.query_opt(&statement, &[&key.0.as_slice()]).await? else { return Ok(None) };
+async fn wait(
+    client: &Object,
+    key: AttemptKey,
+    delays: Delays,
+    now: i64,
+) -> Result<Option<RetryAfter>, StoreError> {
+    let statement =
+        client.prepare_cached("SELECT many, last FROM login_attempts WHERE key = $1").await?;
+    let Some(row) = client.query_opt(&statement, &[&key.0.as_slice()]).await? else {
+        return Ok(None);
+    };
     let (many, last): (i64, i64) = (row.try_get("many")?, row.try_get("last")?);
     if last > now {
-        // A clock that went back, or stands behind another node's, must not make anyone wait longer than the delay.
-        let statement = client.prepare_cached("UPDATE login_attempts SET last = least(last, $2) WHERE key = $1").await?;
+        // A clock that went back, or stands behind another node's, must not make anyone wait longer
+        // than the delay.
+        let statement = client
+            .prepare_cached("UPDATE login_attempts SET last = least(last, $2) WHERE key = $1")
+            .await?;
         client.execute(&statement, &[&key.0.as_slice(), &now]).await?;
     }
     let many = u32::try_from(many).unwrap_or(u32::MAX);

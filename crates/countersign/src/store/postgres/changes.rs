@@ -1,8 +1,10 @@
 //! The feed in PostgreSQL, and keeping house.
 //!
-//! A cursor is what a reader has seen: everything up to a row, in the order of transactions' ids, but for transactions that were open then. Ids are drawn before transactions
-//! end, so one that is smaller may become visible later; the snapshot of the reading statement says which those are. So a change comes once, a logout does not wait for
-//! somebody's long transaction, and what stands behind that transaction is not read again.
+//! A cursor is what a reader has seen: everything up to a row, in the order of transactions' ids,
+//! but for transactions that were open then. Ids are drawn before transactions end, so one that is
+//! smaller may become visible later; the snapshot of the reading statement says which those are. So
+//! a change comes once, a logout does not wait for somebody's long transaction, and what stands
+//! behind that transaction is not read again.
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -15,7 +17,8 @@ use crate::store::admin::activity::first_hour_kept;
 use crate::store::{Change, Changes, Cursor, StoreError, What};
 use crate::user::UserId;
 
-/// Rows out of another cluster, brought here by a restored dump, have ids that this one has not reached: they count as written now.
+/// Rows out of another cluster, brought here by a restored dump, have ids that this one has not
+/// reached: they count as written now.
 pub(super) async fn adopt(client: &Client) -> Result<(), StoreError> {
     client
         .batch_execute(
@@ -29,8 +32,10 @@ pub(super) async fn adopt(client: &Client) -> Result<(), StoreError> {
 /// What a reader has seen.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seen {
-    /// When the server was started. Between two starts the database may have gone back to an earlier state (a restored backup, a failover to a replica that lagged), from where it
-    /// gives the ids of transactions that this process has seen to other ones; so a cursor is worth something on its own server only.
+    /// When the server was started. Between two starts the database may have gone back to an
+    /// earlier state (a restored backup, a failover to a replica that lagged), from where it gives
+    /// the ids of transactions that this process has seen to other ones; so a cursor is worth
+    /// something on its own server only.
     started: i64,
     /// Everything up to this transaction and row of it,
     upto: (i64, i64),
@@ -40,7 +45,9 @@ struct Seen {
 
 impl Seen {
     fn of(cursor: &Cursor) -> Self {
-        let pairs = |numbers: &[i64]| numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>();
+        let pairs = |numbers: &[i64]| {
+            numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>()
+        };
         match &*cursor.0 {
             [started, upto @ ..] if upto.len() >= 2 => {
                 let mut pairs = pairs(upto);
@@ -51,12 +58,13 @@ impl Seen {
     }
 
     fn cursor(&self) -> Cursor {
-        let pairs = std::iter::once(&self.upto).chain(&self.open).flat_map(|(xid, number)| [*xid, *number]);
+        let pairs =
+            std::iter::once(&self.upto).chain(&self.open).flat_map(|(xid, number)| [*xid, *number]);
         Cursor(std::iter::once(self.started).chain(pairs).collect())
     }
 
-    /// What is seen by whoever reads the first rows that are news: those of transactions that were open, `late`, and those behind the cursor, `next`. A page that is full may
-    /// not be all.
+    /// What is seen by whoever reads the first rows that are news: those of transactions that were
+    /// open, `late`, and those behind the cursor, `next`. A page that is full may not be all.
     fn and(&self, server: &Server, late: &[(i64, i64)], next: &[(i64, i64)], limit: usize) -> Self {
         let is_open = |xid: &i64| server.open.contains(xid);
         let late_to = (late.len() >= limit).then(|| late.last().copied()).flatten();
@@ -73,7 +81,13 @@ impl Seen {
             Some(&last) if next.len() >= limit => last,
             _ => (server.ends - 1, i64::MAX),
         };
-        open.extend(server.open.iter().filter(|xid| **xid > self.upto.0 && **xid < upto.0.saturating_add(1)).map(|xid| (*xid, 0)));
+        open.extend(
+            server
+                .open
+                .iter()
+                .filter(|xid| **xid > self.upto.0 && **xid < upto.0.saturating_add(1))
+                .map(|xid| (*xid, 0)),
+        );
         Self { started: server.started, upto, open }
     }
 }
@@ -98,7 +112,11 @@ impl Server {
     }
 }
 
-pub(super) async fn after(client: &Object, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+pub(super) async fn after(
+    client: &Object,
+    after: &Cursor,
+    limit: u32,
+) -> Result<Changes, StoreError> {
     let seen = Seen::of(after);
     let (server, page) = read(client, &seen, limit).await?;
     let is_new = seen == Seen::default();
@@ -115,18 +133,32 @@ struct Page {
 }
 
 impl Page {
-    fn taken(self, seen: &Seen, server: &Server, limit: u32, went_back: bool) -> Result<Changes, StoreError> {
-        let places =
-            |rows: &[Row]| rows.iter().map(|row| Ok((get(row, "xid")?, get(row, "number")?))).collect::<Result<Vec<_>, StoreError>>();
+    fn taken(
+        self,
+        seen: &Seen,
+        server: &Server,
+        limit: u32,
+        went_back: bool,
+    ) -> Result<Changes, StoreError> {
+        let places = |rows: &[Row]| {
+            rows.iter()
+                .map(|row| Ok((get(row, "xid")?, get(row, "number")?)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        };
         let limit = limit as usize;
         let cursor = seen.and(server, &places(&self.late)?, &places(&self.next)?, limit).cursor();
         let more = self.late.len() >= limit || self.next.len() >= limit;
-        Ok(Changes { changes: self.late.iter().chain(&self.next).map(change).collect::<Result<_, _>>()?, cursor, more, went_back })
+        Ok(Changes {
+            changes: self.late.iter().chain(&self.next).map(change).collect::<Result<_, _>>()?,
+            cursor,
+            more,
+            went_back,
+        })
     }
 }
 
-/// One statement, so that the rows and what the snapshot says belong together. It is planned each time: a plan that was made when the table was empty would read the whole of
-/// it when it is large.
+/// One statement, so that the rows and what the snapshot says belong together. It is planned each
+/// time: a plan that was made when the table was empty would read the whole of it when it is large.
 async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page), StoreError> {
     let statement = "SELECT NULL::integer AS part, NULL::bigint AS xid, NULL::bigint AS number, NULL::bigint AS at, NULL::text AS kind, NULL::text AS subject,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ends,
@@ -162,15 +194,28 @@ async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page)
     Ok((server.ok_or_else(|| unknown("a snapshot"))?, page))
 }
 
-/// The transactions that may matter begin at `since`; where there is none, at those that may still be open.
-pub(super) async fn cursor_at(client: &Object, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
+/// The transactions that may matter begin at `since`; where there is none, at those that may still
+/// be open.
+pub(super) async fn cursor_at(
+    client: &Object,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Option<Cursor>, StoreError> {
     let statement = "SELECT least((SELECT min(xid) FROM recent), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
              (SELECT count(*) FROM recent) AS count, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started";
-    let statement = format!("WITH recent AS MATERIALIZED (SELECT xid FROM changes WHERE at >= $1 LIMIT $2) {statement}");
+    let statement = format!(
+        "WITH recent AS MATERIALIZED (SELECT xid FROM changes WHERE at >= $1 LIMIT $2) {statement}"
+    );
     let most = i64::from(limit) + 1;
-    let rows = client.query_typed(&statement, &[(&micros(since), Type::INT8), (&most, Type::INT8)]).await?;
+    let rows = client
+        .query_typed(&statement, &[(&micros(since), Type::INT8), (&most, Type::INT8)])
+        .await?;
     let row = rows.first().ok_or_else(|| unknown("a snapshot"))?;
-    let seen = Seen { started: get(row, "started")?, upto: (get(row, "xid")?, i64::MAX), open: Vec::new() };
+    let seen = Seen {
+        started: get(row, "started")?,
+        upto: (get(row, "xid")?, i64::MAX),
+        open: Vec::new(),
+    };
     Ok((get::<i64>(row, "count")? < most).then(|| seen.cursor()))
 }
 
@@ -181,27 +226,54 @@ pub(super) async fn cursor_now(client: &Object) -> Result<Cursor, StoreError> {
 
 /// Writes, and changes nothing.
 pub(super) async fn touch(client: &Object) -> Result<(), StoreError> {
-    // A row that is always there, written with what it has: as durable as everything else, and nothing changes.
-    let statement = client.prepare_cached("UPDATE schema_steps SET taken_at = taken_at WHERE number = 0").await?;
+    // A row that is always there, written with what it has: as durable as everything else, and
+    // nothing changes.
+    let statement = client
+        .prepare_cached("UPDATE schema_steps SET taken_at = taken_at WHERE number = 0")
+        .await?;
     client.execute(&statement, &[]).await?;
     Ok(())
 }
 
-pub(super) async fn note_user_changed(client: &Object, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-    let statement = client.prepare_cached("INSERT INTO changes (at, kind, subject) VALUES ($1, 'user_changed', $2)").await?;
+pub(super) async fn note_user_changed(
+    client: &Object,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let statement = client
+        .prepare_cached("INSERT INTO changes (at, kind, subject) VALUES ($1, 'user_changed', $2)")
+        .await?;
     client.execute(&statement, &[&micros(now), &user.to_string()]).await?;
     Ok(())
 }
 
-pub(super) async fn prune(client: &Object, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) async fn prune(
+    client: &Object,
+    changes: Timestamp,
+    sessions: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut gone = 0;
     // Two nodes that do this at once do not wait for each other, nor for a refresh.
     for (sql, before) in [
-        ("DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", changes),
-        ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", sessions),
-        ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)", sessions),
         (
-            "DELETE FROM admin_sessions WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < $1 LIMIT \
+             $2 FOR UPDATE SKIP LOCKED)",
+            changes,
+        ),
+        (
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT \
+             $2 FOR UPDATE SKIP LOCKED)",
+            sessions,
+        ),
+        (
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < $1 LIMIT \
+             $2 FOR UPDATE SKIP LOCKED)",
+            sessions,
+        ),
+        (
+            "DELETE FROM admin_sessions WHERE token_hash IN (SELECT token_hash FROM admin_sessions \
+             WHERE used_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
             sessions,
         ),
     ] {
@@ -258,9 +330,14 @@ mod tests {
     #[test]
     fn a_full_page_ends_within_a_transaction_and_goes_on_there() {
         let begun = Seen::default().and(&server(20, &[12, 14, 16]), &[], &[(13, 1), (13, 2)], 2);
-        assert_eq!((begun.upto, &begun.open[..]), ((13, 2), &[(12, 0)][..]), "what lies behind the page is read by itself");
+        assert_eq!(
+            (begun.upto, &begun.open[..]),
+            ((13, 2), &[(12, 0)][..]),
+            "what lies behind the page is read by itself"
+        );
         // A large transaction that was open ends: it is read in pages too, beside what is new.
-        let large = Seen { started: 7, upto: (19, i64::MAX), open: vec![(12, 0), (14, 0), (16, 0)] };
+        let large =
+            Seen { started: 7, upto: (19, i64::MAX), open: vec![(12, 0), (14, 0), (16, 0)] };
         let part = large.and(&server(30, &[16]), &[(12, 1), (14, 7)], &[(21, 9)], 2);
         assert_eq!((part.upto, &part.open[..]), ((29, i64::MAX), &[(14, 7), (16, 0)][..]));
         let rest = part.and(&server(30, &[16]), &[(14, 8)], &[], 2);

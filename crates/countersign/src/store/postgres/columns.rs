@@ -10,7 +10,11 @@ use crate::user::UserId;
 
 /// Sessions, keys and the feed: microseconds since 1970.
 pub(super) fn from_micros(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 pub(super) fn micros(at: Timestamp) -> i64 {
@@ -31,7 +35,10 @@ pub(super) fn calendar(at: Timestamp) -> Timestamp {
 
 /// The inverse of [`timestamptz`].
 pub(super) fn from_timestamptz(at: SystemTime) -> Timestamp {
-    Timestamp::try_from(at).ok().and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok()).unwrap_or(Timestamp::MIN)
+    Timestamp::try_from(at)
+        .ok()
+        .and_then(|at| Timestamp::from_microsecond(at.as_microsecond()).ok())
+        .unwrap_or(Timestamp::MIN)
 }
 
 /// A user's id out of a text column.
@@ -41,11 +48,17 @@ pub(super) fn user_id(text: &str) -> Result<UserId, StoreError> {
 
 /// A word that this program does not know: a row of a newer one.
 pub(super) fn unknown(word: &str) -> StoreError {
-    StoreError::Failed(format!("the database has {word:?} where this program knows no such word; start the newer countersign"))
+    StoreError::Failed(format!(
+        "the database has {word:?} where this program knows no such word; start the newer \
+         countersign"
+    ))
 }
 
 /// A column; a type other than the schema's is a fault of the database.
-pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, StoreError> {
+pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    column: &str,
+) -> Result<T, StoreError> {
     Ok(row.try_get(column)?)
 }
 

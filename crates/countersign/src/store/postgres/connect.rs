@@ -6,7 +6,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -30,38 +32,53 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and `verify-full`, and `sslrootcert`. `connect_timeout` is for each host, as libpq has it.
+    /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and
+    /// `verify-full`, and `sslrootcert`. `connect_timeout` is for each host, as libpq has it.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
-        let bad = |error: String| StoreError::Failed(format!("the database URL cannot be used: {error}"));
+        let bad =
+            |error: String| StoreError::Failed(format!("the database URL cannot be used: {error}"));
         let (rest, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut kept, mut mode, mut roots) = (Vec::new(), "prefer".to_owned(), None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", word)) => word.clone_into(&mut mode),
-                Some(("sslrootcert", path)) => roots = Some(path.replace("%2F", "/").replace("%2f", "/")),
+                Some(("sslrootcert", path)) => {
+                    roots = Some(path.replace("%2F", "/").replace("%2f", "/"));
+                }
                 _ => kept.push(pair),
             }
         }
-        let mut config: Config =
-            format!("{rest}?{}", kept.join("&")).parse().map_err(|error: tokio_postgres::Error| bad(super::told(&error)))?;
+        let mut config: Config = format!("{rest}?{}", kept.join("&"))
+            .parse()
+            .map_err(|error: tokio_postgres::Error| bad(super::told(&error)))?;
         let verification = match mode.as_str() {
             "disable" => Verification::None,
             "prefer" | "require" if roots.is_none() => Verification::None,
             "prefer" | "require" | "verify-ca" => Verification::Chain,
             "verify-full" => Verification::Full,
-            other => return Err(bad(format!("there is no sslmode {other:?}; choose disable, prefer, require, verify-ca or verify-full"))),
+            other => {
+                return Err(bad(format!(
+                    "there is no sslmode {other:?}; choose disable, prefer, require, verify-ca or \
+                     verify-full"
+                )));
+            }
         };
         config.ssl_mode(match mode.as_str() {
             "disable" => SslMode::Disable,
             "prefer" => SslMode::Prefer,
             _ => SslMode::Require,
         });
-        let says = |name: &str| query.split('&').any(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name));
+        let says = |name: &str| {
+            query.split('&').any(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name))
+        };
         config.application_name("countersign");
         if !says("target_session_attrs") {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         } else if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
-            return Err(bad("every login writes, so target_session_attrs cannot be read-only; leave it out".to_owned()));
+            return Err(bad(
+                "every login writes, so target_session_attrs cannot be read-only; leave it out"
+                    .to_owned(),
+            ));
         }
         // A machine that is lost is noticed although it says nothing.
         if !says("keepalives_idle") {
@@ -77,7 +94,8 @@ impl Address {
             config.tcp_user_timeout(Duration::from_secs(10));
         }
         if config.get_options().is_none() {
-            config.options("-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000");
+            config
+                .options("-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000");
         }
         let wants_any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
         let tls = MakeRustlsConnect::new(tls(verification, roots.as_deref()).map_err(bad)?);
@@ -90,7 +108,8 @@ impl Address {
         // The settings are in `hosts`, one for each.
         let manager = Manager::from_connect(Config::new(), self.clone(), manager);
         let create = self.hosts.longest() + Duration::from_millis(100);
-        let timeouts = Timeouts { wait: Some(POOL_TIMEOUT), create: Some(create), recycle: Some(create) };
+        let timeouts =
+            Timeouts { wait: Some(POOL_TIMEOUT), create: Some(create), recycle: Some(create) };
         Pool::builder(manager)
             .max_size(size)
             .timeouts(timeouts)
@@ -105,15 +124,20 @@ impl Address {
     }
 
     async fn reach(&self) -> Result<Reached, StoreError> {
-        self.hosts.reach().await.map_err(|error| error.map_or_else(super::no_answer, StoreError::from).undone())
+        self.hosts
+            .reach()
+            .await
+            .map_err(|error| error.map_or_else(super::no_answer, StoreError::from).undone())
     }
 
-    /// Listens for changes until the store is gone, and rings at each, and whenever one may have been missed. A ring that nobody waits for is kept for the next who does:
-    /// what is announced while the one before is being read is not found a second later only.
+    /// Listens for changes until the store is gone, and rings at each, and whenever one may have
+    /// been missed. A ring that nobody waits for is kept for the next who does: what is announced
+    /// while the one before is being read is not found a second later only.
     pub(super) async fn listen(self, bell: Arc<Notify>) {
         while Arc::strong_count(&bell) > 1 {
             if let Ok(Err(error)) = caught_async(self.listen_once(&bell)).await {
-                tracing::debug!(%error, "the database does not announce changes now; they are found by looking every second");
+                tracing::debug!(%error, "the database does not announce changes now; they are \
+                    found by looking every second");
             }
             bell.notify_one();
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -126,7 +150,9 @@ impl Address {
         // A set, so that the ear goes with this function, however it ends.
         let mut ear = JoinSet::new();
         ear.spawn(async move {
-            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            while let Some(Ok(message)) =
+                std::future::poll_fn(|context| connection.poll_message(context)).await
+            {
                 match (message, ring.upgrade()) {
                     (AsyncMessage::Notification(_), Some(bell)) => bell.notify_one(),
                     (_, Some(_)) => {}
@@ -142,7 +168,8 @@ impl Address {
             tokio::select! {
                 _ = ear.join_next() => return Err(StoreError::Failed("the connection was cut".to_owned())),
                 () = &mut replaced => return Err(StoreError::Failed("another server answers now".to_owned())),
-                // One that was cut without a word is found out by asking, and so is a server that froze: then another may be in its place, which is found by connecting anew.
+                // One that was cut without a word is found out by asking, and so is a server that
+                // froze: then another may be in its place, which is found by connecting anew.
                 () = tokio::time::sleep(Duration::from_secs(1)) => in_time(client.batch_execute("")).await?,
             }
         }
@@ -151,7 +178,16 @@ impl Address {
 }
 
 impl Connect for Address {
-    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>> {
+    fn connect(
+        &self,
+        _: &Config,
+    ) -> Pin<
+        Box<
+            dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>>
+                + Send
+                + '_,
+        >,
+    > {
         Box::pin(async {
             match self.hosts.reach().await {
                 Ok(reached) => Ok(reached.drive()),
@@ -163,14 +199,18 @@ impl Connect for Address {
     }
 }
 
-async fn in_time<T>(asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
-    let answer = tokio::time::timeout(EAR_PATIENCE, asked).await.map_err(|_| super::no_answer().undone())?;
+async fn in_time<T>(
+    asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, StoreError> {
+    let answer =
+        tokio::time::timeout(EAR_PATIENCE, asked).await.map_err(|_| super::no_answer().undone())?;
     answer.map_err(|error| StoreError::from(error).undone())
 }
 
 #[derive(Clone, Copy)]
 enum Verification {
-    /// Encrypted against listeners, not against an impostor, as libpq has it for `prefer` and `require`.
+    /// Encrypted against listeners, not against an impostor, as libpq has it for `prefer` and
+    /// `require`.
     None,
     /// The certificate must come from a trusted authority.
     Chain,
@@ -184,11 +224,16 @@ fn tls(verification: Verification, roots: Option<&str>) -> Result<ClientConfig, 
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let verifier = match verification {
-        Verification::Full => return Ok(builder.with_root_certificates(trusted(roots)?).with_no_client_auth()),
+        Verification::Full => {
+            return Ok(builder.with_root_certificates(trusted(roots)?).with_no_client_auth());
+        }
         Verification::Chain => Some(
-            WebPkiServerVerifier::builder_with_provider(Arc::new(trusted(roots)?), Arc::clone(&provider))
-                .build()
-                .map_err(|error| error.to_string())?,
+            WebPkiServerVerifier::builder_with_provider(
+                Arc::new(trusted(roots)?),
+                Arc::clone(&provider),
+            )
+            .build()
+            .map_err(|error| error.to_string())?,
         ),
         Verification::None => None,
     };
@@ -203,9 +248,13 @@ fn trusted(roots: Option<&str>) -> Result<RootCertStore, String> {
         Some(path) => {
             let mut pem = Vec::new();
             let told = |error: &dyn std::fmt::Display| format!("sslrootcert {path}: {error}");
-            File::open(path).and_then(|file| BufReader::new(file).read_to_end(&mut pem)).map_err(|error| told(&error))?;
+            File::open(path)
+                .and_then(|file| BufReader::new(file).read_to_end(&mut pem))
+                .map_err(|error| told(&error))?;
             for certificate in CertificateDer::pem_slice_iter(&pem) {
-                store.add(certificate.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
+                store
+                    .add(certificate.map_err(|error| told(&error))?)
+                    .map_err(|error| told(&error))?;
             }
             if store.is_empty() {
                 return Err(told(&"there is no certificate in it"));
@@ -236,10 +285,17 @@ impl ServerCertVerifier for Lenient {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let Some(verifier) = &self.verifier else { return Ok(ServerCertVerified::assertion()) };
-        match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
             // The chain is checked before the name.
             Err(rustls::Error::InvalidCertificate(
-                rustls::CertificateError::NotValidForName | rustls::CertificateError::NotValidForNameContext { .. },
+                rustls::CertificateError::NotValidForName
+                | rustls::CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
             other => other,
         }
@@ -251,7 +307,12 @@ impl ServerCertVerifier for Lenient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -260,7 +321,12 @@ impl ServerCertVerifier for Lenient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

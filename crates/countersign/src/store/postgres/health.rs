@@ -19,20 +19,26 @@ impl Health {
             && let Some(StoreError::Failed(why)) = error.of_the_store()
             && NO_WRITE.iter().any(|words| why.contains(words))
         {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), why.clone()));
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((Instant::now(), why.clone()));
         }
     }
 
     /// What went wrong lately.
     pub(super) fn trouble(&self) -> Option<StoreError> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(at, _)| at.elapsed() < LATELY).map(|(_, why)| StoreError::Failed(why.clone()))
+        last.as_ref()
+            .filter(|(at, _)| at.elapsed() < LATELY)
+            .map(|(_, why)| StoreError::Failed(why.clone()))
     }
 }
 
 /// Whether the server did not say what it did.
 pub(super) fn is_unknown<T, E: Verdict>(result: &Result<T, E>) -> bool {
-    result.as_ref().err().is_some_and(|error| matches!(error.of_the_store(), Some(StoreError::Unknown(_))))
+    result
+        .as_ref()
+        .err()
+        .is_some_and(|error| matches!(error.of_the_store(), Some(StoreError::Unknown(_))))
 }
 
 /// An error that may be the store's.
@@ -67,7 +73,8 @@ impl Verdict for AdminError {
     }
 }
 
-/// What is said of a disk that is full or fails, of data that are damaged, and of a database that may only be read.
+/// What is said of a disk that is full or fails, of data that are damaged, and of a database that
+/// may only be read.
 const NO_WRITE: [&str; 5] = ["(53100)", "(58030)", "(58P01)", "(XX001)", "(25006)"];
 
 /// How long one failed write is remembered.
@@ -82,9 +89,13 @@ mod tests {
         let health = Health::default();
         health.note::<(), StoreError>(&Err(StoreError::UsernameTaken));
         health.note::<(), AdminError>(&Err(AdminError::Gone));
-        health.note::<(), StoreError>(&Err(StoreError::failed("ERROR: there is no such function (42883)")));
+        health.note::<(), StoreError>(&Err(StoreError::failed(
+            "ERROR: there is no such function (42883)",
+        )));
         assert!(health.trouble().is_none());
-        health.note::<(), AdminError>(&Err(StoreError::failed("ERROR: no space left (53100)").into()));
+        health.note::<(), AdminError>(&Err(
+            StoreError::failed("ERROR: no space left (53100)").into()
+        ));
         assert!(health.trouble().is_some());
     }
 }

@@ -1,7 +1,8 @@
 //! The way to the server that takes writes, whichever host of the URL it is on now.
 //!
-//! Each host has a time of its own. One that is silent does not hold the others up: the next is tried beside it. Whoever reaches another server than the one before has
-//! found a failover, and the connections to the old one are closed, so that nobody waits for a machine that is gone.
+//! Each host has a time of its own. One that is silent does not hold the others up: the next is
+//! tried beside it. Whoever reaches another server than the one before has found a failover, and
+//! the connections to the old one are closed, so that nobody waits for a machine that is gone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -53,18 +54,31 @@ pub(super) struct Server {
 }
 
 impl Hosts {
-    /// The hosts of a URL's settings. A server that takes no writes is of no use, so it is passed over unless the URL wants `any`; then they are asked one after another.
+    /// The hosts of a URL's settings. A server that takes no writes is of no use, so it is passed
+    /// over unless the URL wants `any`; then they are asked one after another.
     pub(super) fn new(config: &Config, tls: MakeRustlsConnect, wants_any: bool) -> Self {
-        let patience = config.get_connect_timeout().copied().unwrap_or(PATIENCE).clamp(Duration::from_secs(1), LONGEST);
+        let patience = config
+            .get_connect_timeout()
+            .copied()
+            .unwrap_or(PATIENCE)
+            .clamp(Duration::from_secs(1), LONGEST);
         let count = config.get_hosts().len().max(config.get_hostaddrs().len());
         let each = (0..count).filter_map(|number| only(config, number)).collect();
         let head_start = if wants_any { patience } else { HEAD_START };
-        Self { each, tls, patience, head_start, first: AtomicUsize::new(0), server: watch::Sender::new(0) }
+        Self {
+            each,
+            tls,
+            patience,
+            head_start,
+            first: AtomicUsize::new(0),
+            server: watch::Sender::new(0),
+        }
     }
 
     /// How long an attempt to reach any of them takes at most.
     pub(super) fn longest(&self) -> Duration {
-        let others = u32::try_from(self.each.len().saturating_sub(1)).unwrap_or(0).min(MOST_ADDRESSES);
+        let others =
+            u32::try_from(self.each.len().saturating_sub(1)).unwrap_or(0).min(MOST_ADDRESSES);
         self.patience + self.head_start * others + SPARE
     }
 
@@ -76,21 +90,26 @@ impl Hosts {
         let first = self.first.load(Ordering::Relaxed);
         let order = (0..self.each.len()).map(|turn| (first + turn) % self.each.len());
         let attempts = order.map(|number| {
-            let ((config, place), tls, patience) = (self.each[number].clone(), self.tls.clone(), self.patience);
+            let ((config, place), tls, patience) =
+                (self.each[number].clone(), self.tls.clone(), self.patience);
             async move { Ok((number, host(config, place, tls, patience).await?)) }
         });
-        let (number, (client, line, started)) = timeout(self.longest(), race(attempts, self.head_start)).await.unwrap_or(Err(None))?;
+        let (number, (client, line, started)) =
+            timeout(self.longest(), race(attempts, self.head_start)).await.unwrap_or(Err(None))?;
         self.first.store(number, Ordering::Relaxed);
         let before = self.server.send_replace(started);
         if before != 0 && before != started {
-            tracing::warn!("another database server answers now; the connections to the one before are closed");
+            tracing::warn!(
+                "another database server answers now; the connections to the one before are closed"
+            );
         }
         Ok(Reached { client, line, server: Server { started, now: self.server.subscribe() } })
     }
 }
 
 impl Reached {
-    /// Moves the connection's bytes, until it ends or leads to a server that is not the one any more.
+    /// Moves the connection's bytes, until it ends or leads to a server that is not the one any
+    /// more.
     pub(super) fn drive(self) -> (Client, JoinHandle<()>) {
         let Self { client, line, server } = self;
         let task = tokio::spawn(async move {
@@ -157,7 +176,12 @@ fn only(config: &Config, number: usize) -> Option<(Config, Place)> {
 type Spoken = (Client, Line, i64);
 
 /// Speaks with one host, by whichever of its addresses answers.
-async fn host(config: Config, place: Place, tls: MakeRustlsConnect, patience: Duration) -> Result<Spoken, Option<Error>> {
+async fn host(
+    config: Config,
+    place: Place,
+    tls: MakeRustlsConnect,
+    patience: Duration,
+) -> Result<Spoken, Option<Error>> {
     let Place::Name(name) = place else { return address(config, tls, patience).await };
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let found = match timeout(patience, lookup_host((name.as_str(), port))).await {
@@ -174,11 +198,16 @@ async fn host(config: Config, place: Place, tls: MakeRustlsConnect, patience: Du
     race(attempts, HEAD_START).await
 }
 
-async fn address(config: Config, tls: MakeRustlsConnect, patience: Duration) -> Result<Spoken, Option<Error>> {
+async fn address(
+    config: Config,
+    tls: MakeRustlsConnect,
+    patience: Duration,
+) -> Result<Spoken, Option<Error>> {
     timeout(patience, speak(config, tls)).await.unwrap_or(Err(None))
 }
 
-/// Connects, and asks the server when it was started: what tells one from another, whatever its address.
+/// Connects, and asks the server when it was started: what tells one from another, whatever its
+/// address.
 async fn speak(config: Config, tls: MakeRustlsConnect) -> Result<Spoken, Option<Error>> {
     let (client, mut line) = config.connect(tls).await?;
     let mut answer = Box::pin(client.simple_query(STARTED));
@@ -200,7 +229,10 @@ async fn speak(config: Config, tls: MakeRustlsConnect) -> Result<Spoken, Option<
 }
 
 /// The first that succeeds. Each begins when the one before has failed, or has had its head start.
-async fn race<T: Send + 'static, F>(attempts: impl Iterator<Item = F>, head_start: Duration) -> Result<T, Option<Error>>
+async fn race<T: Send + 'static, F>(
+    attempts: impl Iterator<Item = F>,
+    head_start: Duration,
+) -> Result<T, Option<Error>>
 where
     F: Future<Output = Result<T, Option<Error>>> + Send + 'static,
 {
@@ -243,7 +275,10 @@ const SPARE: Duration = Duration::from_millis(500);
 mod tests {
     use super::*;
 
-    async fn raced(attempts: Vec<Option<Result<u8, Option<Error>>>>, head_start: Duration) -> Result<u8, Option<Error>> {
+    async fn raced(
+        attempts: Vec<Option<Result<u8, Option<Error>>>>,
+        head_start: Duration,
+    ) -> Result<u8, Option<Error>> {
         let attempts = attempts.into_iter().map(|attempt| async move {
             match attempt {
                 Some(done) => done,
@@ -254,11 +289,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_silent_does_not_hold_the_next_up_and_one_that_refuses_costs_no_head_start() {
-        assert_eq!(raced(vec![None, None, Some(Ok(3))], Duration::from_millis(1)).await.ok(), Some(3));
+    async fn one_that_is_silent_does_not_hold_the_next_up_and_one_that_refuses_costs_no_head_start()
+    {
+        assert_eq!(
+            raced(vec![None, None, Some(Ok(3))], Duration::from_millis(1)).await.ok(),
+            Some(3)
+        );
         assert_eq!(raced(vec![Some(Err(None)), Some(Ok(2))], Duration::MAX).await.ok(), Some(2));
-        assert_eq!(raced(vec![Some(Ok(1)), Some(Ok(2))], Duration::MAX).await.ok(), Some(1), "in the order of the URL");
-        assert!(raced(vec![Some(Err(None)), Some(Err(None))], Duration::from_millis(1)).await.is_err());
+        assert_eq!(
+            raced(vec![Some(Ok(1)), Some(Ok(2))], Duration::MAX).await.ok(),
+            Some(1),
+            "in the order of the URL"
+        );
+        assert!(
+            raced(vec![Some(Err(None)), Some(Err(None))], Duration::from_millis(1)).await.is_err()
+        );
         assert!(raced(vec![], Duration::ZERO).await.is_err());
     }
 
@@ -270,7 +315,10 @@ mod tests {
         old.until_replaced().await;
         let new = Server { started: 2, now: servers.subscribe() };
         drop(servers);
-        assert!(timeout(Duration::from_millis(1), new.until_replaced()).await.is_err(), "the store's end is no failover");
+        assert!(
+            timeout(Duration::from_millis(1), new.until_replaced()).await.is_err(),
+            "the store's end is no failover"
+        );
     }
 
     #[test]
@@ -279,8 +327,14 @@ mod tests {
             "postgres://me:word@one:1,%2Ftmp:2/app?connect_timeout=7&application_name=x&options=-c%20a%3D1".parse().unwrap();
         let each: Vec<_> = (0..3).map(|number| only(&config, number).map(|(one, _)| one)).collect();
         let [Some(first), Some(second), None] = &each[..] else { panic!("{each:?}") };
-        assert_eq!((first.get_hosts(), first.get_ports()), (&[Host::Tcp("one".to_owned())][..], &[1][..]));
-        assert_eq!((second.get_hosts(), second.get_ports()), (&[Host::Unix("/tmp".into())][..], &[2][..]));
+        assert_eq!(
+            (first.get_hosts(), first.get_ports()),
+            (&[Host::Tcp("one".to_owned())][..], &[1][..])
+        );
+        assert_eq!(
+            (second.get_hosts(), second.get_ports()),
+            (&[Host::Unix("/tmp".into())][..], &[2][..])
+        );
         for one in [first, second] {
             assert_eq!((one.get_user(), one.get_password()), (Some("me"), Some(&b"word"[..])));
             assert_eq!((one.get_dbname(), one.get_options()), (Some("app"), Some("-c a=1")));
@@ -290,9 +344,18 @@ mod tests {
     #[test]
     fn the_time_for_one_host_is_the_urls_and_the_whole_is_longer() {
         let hosts = |url: &str| {
-            let client = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-            let client = client.with_safe_default_protocol_versions().unwrap().with_root_certificates(rustls::RootCertStore::empty());
-            Hosts::new(&url.parse().unwrap(), MakeRustlsConnect::new(client.with_no_client_auth()), false)
+            let client = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
+                rustls::crypto::aws_lc_rs::default_provider(),
+            ));
+            let client = client
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(rustls::RootCertStore::empty());
+            Hosts::new(
+                &url.parse().unwrap(),
+                MakeRustlsConnect::new(client.with_no_client_auth()),
+                false,
+            )
         };
         let three = hosts("postgres://a,b,c/x?connect_timeout=7");
         assert_eq!((three.patience, three.each.len()), (Duration::from_secs(7), 3));

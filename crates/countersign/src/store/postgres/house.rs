@@ -1,4 +1,5 @@
-//! The time as PostgreSQL has come to know it, what a wrong clock has left behind, and which history the database lives in.
+//! The time as PostgreSQL has come to know it, what a wrong clock has left behind, and which
+//! history the database lives in.
 
 use std::time::Duration;
 
@@ -10,31 +11,46 @@ use super::columns::{from_micros, get, micros};
 use crate::store::StoreError;
 use crate::store::agreed_time::Agreed;
 
-pub(super) async fn agree_on_time(client: &Object, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
+pub(super) async fn agree_on_time(
+    client: &Object,
+    now: Timestamp,
+    step: Duration,
+) -> Result<Timestamp, StoreError> {
     // A database that has not been told yet goes by what happened last.
     let statement = client
         .prepare_cached(
-            "SELECT (SELECT time FROM house) AS told, coalesce((SELECT time FROM house), (SELECT max(at) FROM changes)) AS known",
+            "SELECT (SELECT time FROM house) AS told, coalesce((SELECT time FROM house), (SELECT \
+             max(at) FROM changes)) AS known",
         )
         .await?;
     let row = client.query_one(&statement, &[]).await?;
     let (told, known): (Option<i64>, Option<i64>) = (get(&row, "told")?, get(&row, "known")?);
     let agreed = Agreed::on(known.map(from_micros), now, step);
     if agreed.is_worth_writing || told.is_none() {
-        let statement =
-            client.prepare_cached("INSERT INTO house (id, time) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET time = $1").await?;
+        let statement = client
+            .prepare_cached(
+                "INSERT INTO house (id, time) VALUES (1, $1) ON CONFLICT (id) DO \
+                UPDATE SET time = $1",
+            )
+            .await?;
         client.execute(&statement, &[&micros(agreed.time)]).await?;
     }
     Ok(agreed.time)
 }
 
-pub(super) async fn correct_times(client: &Object, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) async fn correct_times(
+    client: &Object,
+    latest: Timestamp,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut corrected = 0;
     for sql in [
         "UPDATE sessions SET expires_at = expires_at - (created_at - $1), last_used_at = least(last_used_at, $1),
              current_since = least(current_since, $1 / 1000000), created_at = $1
          WHERE id IN (SELECT id FROM sessions WHERE created_at > $2 AND revoked_at IS NULL LIMIT $3 FOR UPDATE SKIP LOCKED)",
-        "UPDATE changes SET at = $1 WHERE number IN (SELECT number FROM changes WHERE at > $2 LIMIT $3 FOR UPDATE SKIP LOCKED)",
+        "UPDATE changes SET at = $1 WHERE number IN (SELECT number FROM changes WHERE at > $2 \
+         LIMIT $3 FOR UPDATE SKIP LOCKED)",
         "UPDATE admin_sessions SET created_at = least(created_at, $1), password_at = least(password_at, $1), used_at = $1
          WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > $2 LIMIT $3 FOR UPDATE SKIP LOCKED)",
     ] {
@@ -44,11 +60,16 @@ pub(super) async fn correct_times(client: &Object, latest: Timestamp, now: Times
     Ok(corrected)
 }
 
-/// Notes which timeline the database lives on. After another one than before, ids may have been given out that this history knows nothing of: the next ones begin far beyond
-/// them, so that no token of a user who was lost is another's. Whether it was another.
+/// Notes which timeline the database lives on. After another one than before, ids may have been
+/// given out that this history knows nothing of: the next ones begin far beyond them, so that no
+/// token of a user who was lost is another's. Whether it was another.
 pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
-    // Where a database does not tell its timeline, as some that only look like PostgreSQL, there is nothing to go by.
-    let Ok(row) = client.query_one("SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline", &[]).await else {
+    // Where a database does not tell its timeline, as some that only look like PostgreSQL, there is
+    // nothing to go by.
+    let Ok(row) = client
+        .query_one("SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline", &[])
+        .await
+    else {
         return Ok(false);
     };
     let timeline: String = get(&row, "timeline")?;

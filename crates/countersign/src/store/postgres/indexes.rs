@@ -1,4 +1,5 @@
-//! Indexes for the admin site, which are made on a database that nodes write to: one by one, and without holding anybody up.
+//! Indexes for the admin site, which are made on a database that nodes write to: one by one, and
+//! without holding anybody up.
 
 use tokio_postgres::{Client, Transaction};
 
@@ -13,7 +14,8 @@ pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreE
     Ok(transaction.batch_execute(&format!("DROP INDEX {SUPERSEDED}")).await?)
 }
 
-/// Makes those that are missing. Lists are slow until they are there, and nothing else is, so one that cannot be made now is left to the next start.
+/// Makes those that are missing. Lists are slow until they are there, and nothing else is, so one
+/// that cannot be made now is left to the next start.
 pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
     let mut to_make = missing(client).await?;
     if to_make.iter().any(|(name, _)| *name == TRIGRAMS)
@@ -21,11 +23,13 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
     {
         tracing::warn!(
             error = told(&error),
-            "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the database, and start again"
+            "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the \
+             database, and start again"
         );
         to_make.retain(|(name, _)| *name != TRIGRAMS);
     }
-    let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database())";
+    let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE \
+        datname = current_database())";
     if to_make.is_empty() || client.query_one(is_somebody_else_at_it, &[]).await?.try_get(0)? {
         return Ok(());
     }
@@ -35,14 +39,21 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
         // One that was not finished is there, and is no good.
         let made = async {
             client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await?;
-            client.batch_execute(&format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")).await
+            client
+                .batch_execute(&format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
+                .await
         };
         if let Err(error) = made.await {
-            tracing::warn!(index = name, error = told(&error), "the index cannot be made now; the next start tries again");
+            tracing::warn!(
+                index = name,
+                error = told(&error),
+                "the index cannot be made now; the next start tries again"
+            );
         }
     }
     if missing(client).await?.iter().all(|(name, _)| *name != LIVE)
-        && let Err(error) = client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {SUPERSEDED}")).await
+        && let Err(error) =
+            client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {SUPERSEDED}")).await
     {
         tracing::warn!(
             index = SUPERSEDED,
@@ -56,7 +67,8 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
 async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
     let rows = client
         .query(
-            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indisvalid AND pg_table_is_visible(c.oid)",
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE \
+             i.indisvalid AND pg_table_is_visible(c.oid)",
             &[],
         )
         .await?;
@@ -69,7 +81,8 @@ const SUPERSEDED: &str = "sessions_user";
 
 const LIVE: &str = "sessions_live";
 
-/// Their names, and what they are on. Lists are sorted by the last columns but the id, and then by it. Columns that a refresh changes are in none.
+/// Their names, and what they are on. Lists are sorted by the last columns but the id, and then by
+/// it. Columns that a refresh changes are in none.
 #[rustfmt::skip]
 const INDEXES: &[(&str, &str)] = &[
     ("users_by_name", "users (coalesce(username_folded, username), id)"),
@@ -78,7 +91,8 @@ const INDEXES: &[(&str, &str)] = &[
     ("users_by_first_name", "users (lower(first_name COLLATE \"C\"), id)"),
     ("users_by_last_name", "users (lower(last_name COLLATE \"C\"), id)"),
     ("users_by_joined", "users (date_joined, id)"),
-    ("users_by_last_login", "users (coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz), id)"),
+    ("users_by_last_login", "users (coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz), \
+        id)"),
     ("users_staff", "users (id) WHERE is_staff"),
     ("users_superusers", "users (id) WHERE is_superuser"),
     ("users_live_kind", "users (password_kind) WHERE is_active"),
@@ -95,7 +109,9 @@ const INDEXES: &[(&str, &str)] = &[
     ("audit_actor", "audit_events (actor, at, id) WHERE actor IS NOT NULL"),
     ("audit_session_id", "audit_events (session_id, at, id) WHERE session_id IS NOT NULL"),
     ("audit_ip", "audit_events (ip, at, id) WHERE ip IS NOT NULL"),
-    (TRIGRAMS, "users USING gin (coalesce(username_folded, username) gin_trgm_ops, lower(email COLLATE \"C\") gin_trgm_ops, lower(first_name COLLATE \"C\") gin_trgm_ops, lower(last_name COLLATE \"C\") gin_trgm_ops)"),
+    (TRIGRAMS, "users USING gin (coalesce(username_folded, username) gin_trgm_ops, lower(email \
+        COLLATE \"C\") gin_trgm_ops, lower(first_name COLLATE \"C\") gin_trgm_ops, lower(last_name \
+        COLLATE \"C\") gin_trgm_ops)"),
 ];
 
 /// What the search asks, by the extension `pg_trgm`.

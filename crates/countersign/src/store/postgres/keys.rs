@@ -10,13 +10,20 @@ use crate::token::{KeyId, SealedKey};
 
 pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
     let statement = client
-        .prepare_cached("SELECT id, algorithm, created_at, activates_at, retires_at, sealed FROM signing_keys ORDER BY created_at, number")
+        .prepare_cached(
+            "SELECT id, algorithm, created_at, activates_at, retires_at, sealed FROM \
+            signing_keys ORDER BY created_at, number",
+        )
         .await?;
     client.query(&statement, &[]).await?.iter().map(key).collect()
 }
 
 /// The key and the retirement of the others are one statement: both, or neither.
-pub(super) async fn add(client: &impl GenericClient, key: &SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn add(
+    client: &impl GenericClient,
+    key: &SealedKey,
+    retire_others: Timestamp,
+) -> Result<(), StoreError> {
     let statement = client
         .prepare_cached(
             "WITH retired AS (UPDATE signing_keys SET retires_at = $7 WHERE retires_at IS NULL OR retires_at > $7)
@@ -24,13 +31,24 @@ pub(super) async fn add(client: &impl GenericClient, key: &SealedKey, retire_oth
         )
         .await?;
     let (id, algorithm) = (key.id.0.as_slice(), key.algorithm.as_str());
-    let (created, activates, retires) = (micros(key.created_at), micros(key.activates_at), key.retires_at.map(micros));
-    client.execute(&statement, &[&id, &algorithm, &created, &activates, &retires, &key.sealed, &micros(retire_others)]).await?;
+    let (created, activates, retires) =
+        (micros(key.created_at), micros(key.activates_at), key.retires_at.map(micros));
+    client
+        .execute(
+            &statement,
+            &[&id, &algorithm, &created, &activates, &retires, &key.sealed, &micros(retire_others)],
+        )
+        .await?;
     Ok(())
 }
 
-pub(super) async fn retire(client: &impl GenericClient, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
-    let statement = client.prepare_cached("UPDATE signing_keys SET retires_at = $2 WHERE id = $1").await?;
+pub(super) async fn retire(
+    client: &impl GenericClient,
+    id: KeyId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let statement =
+        client.prepare_cached("UPDATE signing_keys SET retires_at = $2 WHERE id = $1").await?;
     Ok(client.execute(&statement, &[&id.0.as_slice(), &micros(at)]).await? == 1)
 }
 

@@ -5,24 +5,37 @@ use tokio_postgres::{Client, Row};
 use super::indexes;
 use crate::store::StoreError;
 
-/// Brings the schema up to date, under a lock that only migrations take, all steps in one transaction. Two nodes that start at once are safe: the second finds the
-/// work done.
+/// Brings the schema up to date, under a lock that only migrations take, all steps in one
+/// transaction. Two nodes that start at once are safe: the second finds the work done.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     if pending(client).await?.is_empty() {
         return indexes::make_missing(client).await;
     }
     let transaction = client.transaction().await?;
-    transaction.batch_execute(&format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})")).await?;
     transaction
-        .batch_execute("CREATE TABLE IF NOT EXISTS schema_steps (number integer PRIMARY KEY, name text NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())")
+        .batch_execute(&format!(
+            "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})"
+        ))
+        .await?;
+    transaction
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS schema_steps (number integer PRIMARY KEY, name \
+            text NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())",
+        )
         .await?;
     let steps = rest(&transaction.query("SELECT name FROM schema_steps", &[]).await?)?;
     let is_new = steps.len() == STEPS.len();
     for (name, sql) in steps {
-        let failed = |error: tokio_postgres::Error| StoreError::Failed(format!("migration {name}: {}", super::told(&error)));
+        let failed = |error: tokio_postgres::Error| {
+            StoreError::Failed(format!("migration {name}: {}", super::told(&error)))
+        };
         transaction.batch_execute(sql).await.map_err(failed)?;
         transaction
-            .execute("INSERT INTO schema_steps (number, name) SELECT coalesce(max(number) + 1, 0), $1 FROM schema_steps", &[&name])
+            .execute(
+                "INSERT INTO schema_steps (number, name) SELECT coalesce(max(number) + 1, 0), \
+                $1 FROM schema_steps",
+                &[&name],
+            )
             .await?;
     }
     if is_new {
@@ -33,14 +46,25 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
 }
 
 /// The steps that have not been taken.
-pub(super) async fn pending(client: &Client) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
-    let there: bool = client.query_one("SELECT to_regclass('schema_steps') IS NOT NULL", &[]).await?.try_get(0)?;
-    rest(&if there { client.query("SELECT name FROM schema_steps", &[]).await? } else { Vec::new() })
+pub(super) async fn pending(
+    client: &Client,
+) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
+    let there: bool = client
+        .query_one("SELECT to_regclass('schema_steps') IS NOT NULL", &[])
+        .await?
+        .try_get(0)?;
+    rest(&if there {
+        client.query("SELECT name FROM schema_steps", &[]).await?
+    } else {
+        Vec::new()
+    })
 }
 
-/// What is left to do, whatever the order in which the others were done. A step that this program does not know is a newer one's.
+/// What is left to do, whatever the order in which the others were done. A step that this program
+/// does not know is a newer one's.
 fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
-    let taken = taken.iter().map(|row| row.try_get(0).map(known_as)).collect::<Result<Vec<&str>, _>>()?;
+    let taken =
+        taken.iter().map(|row| row.try_get(0).map(known_as)).collect::<Result<Vec<&str>, _>>()?;
     if taken.iter().any(|name| STEPS.iter().all(|(known, _)| known != name)) {
         return Err(StoreError::Failed(format!(
             "the database has schema {}, this program knows up to {}; start the newer countersign",
@@ -56,8 +80,8 @@ fn known_as(name: &str) -> &str {
     RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
 }
 
-/// Steps that had another name in an earlier program, and are the same: the databases of that program have
-/// the old one.
+/// Steps that had another name in an earlier program, and are the same: the databases of that
+/// program have the old one.
 const RENAMED: &[(&str, &str)] = &[("0003_throttle", "0002_throttle")];
 
 const STEPS: &[(&str, &str)] = &[

@@ -1,15 +1,20 @@
-//! The store on PostgreSQL: each operation one statement, keyed by session or user, on prepared statements.
+//! The store on PostgreSQL: each operation one statement, keyed by session or user, on prepared
+//! statements.
 //!
-//! Rotations that wait together go as one statement over arrays, as SQLite's writer commits them together. What changed is heard by `LISTEN`, and found by looking every second
-//! where `LISTEN` is not to be had, behind a pooler.
+//! Rotations that wait together go as one statement over arrays, as SQLite's writer commits them
+//! together. What changed is heard by `LISTEN`, and found by looking every second where `LISTEN` is
+//! not to be had, behind a pooler.
 //!
-//! It needs the order of transactions of one cluster. A distributed PostgreSQL has none that would do (Citus with distributed tables, YugabyteDB, CockroachDB): each start
-//! tries whether the feed of changes works, and refuses otherwise. Citus with these tables local to the coordinator works.
+//! It needs the order of transactions of one cluster. A distributed PostgreSQL has none that would
+//! do (Citus with distributed tables, YugabyteDB, CockroachDB): each start tries whether the feed
+//! of changes works, and refuses otherwise. Citus with these tables local to the coordinator works.
 //!
-//! Several hosts may stand in the URL (`postgres://user@one,two/database`); the one that takes writes is found, and found again after a failover.
+//! Several hosts may stand in the URL (`postgres://user@one,two/database`); the one that takes
+//! writes is found, and found again after a failover.
 //!
-//! Behind PgBouncer in transaction mode: version 1.21 or newer with `max_prepared_statements` above zero, and `statement_timeout` set for the role instead of the connection
-//! (`?options=` in the URL keeps ours away). Changes are then found by looking, as a pooled connection cannot listen.
+//! Behind PgBouncer in transaction mode: version 1.21 or newer with `max_prepared_statements` above
+//! zero, and `statement_timeout` set for the role instead of the connection (`?options=` in the URL
+//! keeps ours away). Changes are then found by looking, as a pooled connection cannot listen.
 
 #[macro_use]
 mod asking;
@@ -44,7 +49,8 @@ use tokio_postgres::error::{Severity, SqlState};
 
 use super::admin::AdminError;
 use super::{
-    Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace, SharedAttempts, Store, StoreError,
+    Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace,
+    SharedAttempts, Store, StoreError,
 };
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
@@ -78,18 +84,25 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to the database of a URL such as `postgres://user:password@host/database?sslmode=verify-full&sslrootcert=/etc/ca.pem`, brings its schema up to date, and
-    /// keeps up to `connections` connections, two at least. TLS is as `sslmode` says: `disable`, `prefer` (unless chosen), `require`, `verify-ca`, `verify-full`.
+    /// Connects to the database of a URL such as
+    /// `postgres://user:password@host/database?sslmode=verify-full&sslrootcert=/etc/ca.pem`, brings
+    /// its schema up to date, and keeps up to `connections` connections, two at least. TLS is as
+    /// `sslmode` says: `disable`, `prefer` (unless chosen), `require`, `verify-ca`, `verify-full`.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] for a URL that cannot be used, a database that does not answer, is not encoded in UTF-8, whose schema is a newer program's, or whose feed of
-    /// changes does not work, as on a distributed PostgreSQL.
+    /// [`StoreError::Failed`] for a URL that cannot be used, a database that does not answer, is
+    /// not encoded in UTF-8, whose schema is a newer program's, or whose feed of changes does not
+    /// work, as on a distributed PostgreSQL.
     ///
     /// ```no_run
     /// use countersign::store::postgres::PostgresStore;
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let store = PostgresStore::connect("postgres://countersign@db.internal/countersign?sslmode=verify-full", 16).await?;
+    /// let store = PostgresStore::connect(
+    ///     "postgres://countersign@db.internal/countersign?sslmode=verify-full",
+    ///     16,
+    /// )
+    /// .await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -120,7 +133,9 @@ impl PostgresStore {
     /// use countersign::store::postgres::PostgresStore;
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pending = PostgresStore::pending_migrations("postgres://countersign@localhost/countersign").await?;
+    /// let pending =
+    ///     PostgresStore::pending_migrations("postgres://countersign@localhost/countersign")
+    ///         .await?;
     /// println!("{} to go", pending.len());
     /// # Ok(())
     /// # }
@@ -149,7 +164,11 @@ impl Store for PostgresStore {
         tell!(self, client => users::create(client, &new, now))
     }
 
-    async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError> {
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<Option<User>, StoreError> {
         tell!(self, client => users::update_profile(client, id, &change))
     }
 
@@ -164,11 +183,21 @@ impl Store for PostgresStore {
         tell!(self, client => users::change_password(client, id, (old, new), session, now))
     }
 
-    async fn reset_password(&self, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError> {
+    async fn reset_password(
+        &self,
+        id: UserId,
+        new: &EncodedPassword,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         tell!(self, client => users::reset_password(client, id, new, now))
     }
 
-    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         tell!(self, client => users::upgrade_password(client, id, old, new))
     }
 
@@ -180,7 +209,12 @@ impl Store for PostgresStore {
         ask!(self, client => users::password_kinds(client))
     }
 
-    async fn set_active(&self, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
+    async fn set_active(
+        &self,
+        id: UserId,
+        active: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         tell!(self, client => users::set_active(client, id, active, now))
     }
 
@@ -238,11 +272,17 @@ impl Store for PostgresStore {
         tell!(self, client => sessions::revoke_of_user(client, user, keep, reason, now))
     }
 
-    async fn revoke_sessions_begun_by(&self, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        // Some at a time: of a large database all of them would take longer than a statement may, and would keep refreshes waiting meanwhile.
+    async fn revoke_sessions_begun_by(
+        &self,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        // Some at a time: of a large database all of them would take longer than a statement may,
+        // and would keep refreshes waiting meanwhile.
         let (mut ended, mut from) = (0, Some(Timestamp::MIN));
         while let Some(at) = from {
-            let (more, next) = tell!(self, client => sessions::revoke_some_begun_by(client, at, began, now))?;
+            let (more, next) =
+                tell!(self, client => sessions::revoke_some_begun_by(client, at, began, now))?;
             (ended, from) = (ended + more, next);
         }
         Ok(ended)
@@ -288,7 +328,12 @@ impl Store for PostgresStore {
         Some(self)
     }
 
-    async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune(
+        &self,
+        changes: Timestamp,
+        sessions: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
         tell!(self, client => attempts::prune(client, changes))?;
         tell!(self, client => changes::prune(client, changes, sessions, limit))
     }
@@ -297,7 +342,12 @@ impl Store for PostgresStore {
         tell!(self, client => house::agree_on_time(client, now, step))
     }
 
-    async fn correct_times(&self, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn correct_times(
+        &self,
+        latest: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
         tell!(self, client => house::correct_times(client, latest, now, limit))
     }
 
@@ -327,21 +377,33 @@ impl SharedAttempts for PostgresStore {
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("connections", &self.pool.status().max_size).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("connections", &self.pool.status().max_size)
+            .finish_non_exhaustive()
     }
 }
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        let busy =
-            [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        let busy = [
+            SqlState::QUERY_CANCELED,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+        ];
         match error.code() {
             Some(code) if busy.contains(code) => Self::Busy,
             Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Busy,
             // Another program that writes to the table does not take the locks that ours take.
-            Some(code) if *code == SqlState::UNIQUE_VIOLATION && is_of(&error, "users_username_key") => Self::UsernameTaken,
+            Some(code)
+                if *code == SqlState::UNIQUE_VIOLATION && is_of(&error, "users_username_key") =>
+            {
+                Self::UsernameTaken
+            }
             // The server has said no, and goes on: nothing was done.
-            Some(_) if error.as_db_error().is_some_and(|error| !is_last_word(error)) => Self::Failed(told(&error)),
+            Some(_) if error.as_db_error().is_some_and(|error| !is_last_word(error)) => {
+                Self::Failed(told(&error))
+            }
             _ => Self::Unknown(told(&error)),
         }
     }
@@ -376,16 +438,20 @@ fn no_answer() -> StoreError {
     StoreError::Unknown("the database gives no answer".to_owned())
 }
 
-/// The driver's errors say little without what caused them. What the server says of the row that it refused (`DETAIL`) stays there: it may be a user's own words.
+/// The driver's errors say little without what caused them. What the server says of the row that it
+/// refused (`DETAIL`) stays there: it may be a user's own words.
 fn told(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(refused), _) => format!("{}: {} ({})", refused.severity(), refused.message(), refused.code().code()),
+        (Some(refused), _) => {
+            format!("{}: {} ({})", refused.severity(), refused.message(), refused.code().code())
+        }
         (None, Some(cause)) => format!("{error}: {cause}"),
         (None, None) => error.to_string(),
     }
 }
 
-/// How long an operation waits for its answers. Longer than a statement may take (5 seconds), so that a server that lives says first that it has not done it.
+/// How long an operation waits for its answers. Longer than a statement may take (5 seconds), so
+/// that a server that lives says first that it has not done it.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The net under `LISTEN`.

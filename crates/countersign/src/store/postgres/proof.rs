@@ -6,19 +6,23 @@ use crate::store::StoreError;
 
 /// Refuses a database that cannot hold every name.
 pub(super) async fn speaks_unicode(client: &Client) -> Result<(), StoreError> {
-    let encoding: String = client.query_one("SELECT current_setting('server_encoding')", &[]).await?.try_get(0)?;
+    let encoding: String =
+        client.query_one("SELECT current_setting('server_encoding')", &[]).await?.try_get(0)?;
     if encoding == "UTF8" {
         return Ok(());
     }
     Err(StoreError::Failed(format!(
-        "the database is encoded in {encoding}, which has not everybody's name; make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        "the database is encoded in {encoding}, which has not everybody's name; make one with \
+         CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
     )))
 }
 
-/// Refuses a database whose feed of changes does not work: a logout would be answered and never felt.
+/// Refuses a database whose feed of changes does not work: a logout would be answered and never
+/// felt.
 ///
-/// Changes something of each kind in a transaction that is rolled back, and demands the rows that tell of it, with the number of this transaction. Where triggers are switched
-/// off there is none; where another machine runs them, as on a distributed PostgreSQL, the number is another.
+/// Changes something of each kind in a transaction that is rolled back, and demands the rows that
+/// tell of it, with the number of this transaction. Where triggers are switched off there is none;
+/// where another machine runs them, as on a distributed PostgreSQL, the number is another.
 pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
     let transaction = client.transaction().await?;
     transaction.batch_execute(CHANGES).await?;
@@ -37,7 +41,8 @@ pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
     )))
 }
 
-/// A session that ends, a user who is deactivated, and, without touching a row, a group and a key. The ids are this transaction's own, and not drawn from where those of users come from.
+/// A session that ends, a user who is deactivated, and, without touching a row, a group and a key.
+/// The ids are this transaction's own, and not drawn from where those of users come from.
 const CHANGES: &str = "
     INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
         VALUES (-pg_current_xact_id()::text::bigint, '', 0, '', 0, 0, 0, 0, 0, 0, 'body');

@@ -1,7 +1,9 @@
-//! Rotations that wait together, as one statement over arrays: one round trip and one `fsync` for many.
+//! Rotations that wait together, as one statement over arrays: one round trip and one `fsync` for
+//! many.
 //!
-//! The decision is the pure one of [`session::rotation`](crate::session::rotation): rows are read, decided on, and written only where they still are as they were read. A row that
-//! another node has rotated meanwhile is read again.
+//! The decision is the pure one of [`session::rotation`](crate::session::rotation): rows are read,
+//! decided on, and written only where they still are as they were read. A row that another node has
+//! rotated meanwhile is read again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -42,24 +44,42 @@ impl Rotations {
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         let (late, held) = mpsc::channel(QUEUE);
         for _ in 0..TASKS {
-            tokio::spawn(work(pool.clone(), Arc::clone(health), Arc::clone(&waiting), Some(late.clone())));
+            tokio::spawn(work(
+                pool.clone(),
+                Arc::clone(health),
+                Arc::clone(&waiting),
+                Some(late.clone()),
+            ));
         }
-        tokio::spawn(work(pool.clone(), Arc::clone(health), Arc::new(tokio::sync::Mutex::new(held)), None));
+        tokio::spawn(work(
+            pool.clone(),
+            Arc::clone(health),
+            Arc::new(tokio::sync::Mutex::new(held)),
+            None,
+        ));
         Self { jobs }
     }
 
     pub(super) async fn run(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
         let (answer, done) = oneshot::channel();
         self.jobs.try_send(Job { rotate, answer }).map_err(|_| StoreError::Busy)?;
-        // Dropped without an answer: the connection gave none. A refresh that was done all the same may be repeated, as after any answer that was lost.
+        // Dropped without an answer: the connection gave none. A refresh that was done all the same
+        // may be repeated, as after any answer that was lost.
         timeout(WAITS, done).await.map_err(|_| no_answer())?.map_err(|_| no_answer())?
     }
 }
 
-/// Takes what waits and does it, until nobody can send any more. While one task does, the other takes.
+/// Takes what waits and does it, until nobody can send any more. While one task does, the other
+/// takes.
 ///
-/// A row that somebody else holds is left to the task that takes what is `late`, which waits for it: the others of a batch do not.
-async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>, late: Option<mpsc::Sender<Job>>) {
+/// A row that somebody else holds is left to the task that takes what is `late`, which waits for
+/// it: the others of a batch do not.
+async fn work(
+    pool: Pool,
+    health: Arc<Health>,
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
+    late: Option<mpsc::Sender<Job>>,
+) {
     loop {
         let mut jobs = Vec::new();
         if waiting.lock().await.recv_many(&mut jobs, BATCH).await == 0 {
@@ -75,7 +95,11 @@ async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<m
                     later.retain(|job| !job.answer.is_closed());
                     rest = later;
                     // A panic leaves the connection in the middle of something, as silence does.
-                    let done = caught_async(timeout(PATIENCE, rotate_together(&client, &health, batch, late.as_ref()))).await;
+                    let done = caught_async(timeout(
+                        PATIENCE,
+                        rotate_together(&client, &health, batch, late.as_ref()),
+                    ))
+                    .await;
                     if !matches!(done, Ok(Ok(()))) {
                         drop(Object::take(client));
                         break;
@@ -97,7 +121,8 @@ async fn work(pool: Pool, health: Arc<Health>, waiting: Arc<tokio::sync::Mutex<m
 }
 
 fn one_for_each_session(jobs: VecDeque<Job>) -> (Vec<Job>, VecDeque<Job>) {
-    let (mut seen, mut batch, mut later) = (std::collections::HashSet::new(), Vec::new(), VecDeque::new());
+    let (mut seen, mut batch, mut later) =
+        (std::collections::HashSet::new(), Vec::new(), VecDeque::new());
     for job in jobs {
         if seen.insert(job.rotate.session) { batch.push(job) } else { later.push_back(job) }
     }
@@ -105,7 +130,12 @@ fn one_for_each_session(jobs: VecDeque<Job>) -> (Vec<Job>, VecDeque<Job>) {
 }
 
 /// Does a batch; what another node got at first is read again, by whoever takes what is `late`.
-async fn rotate_together(client: &Object, health: &Health, mut batch: Vec<Job>, late: Option<&mpsc::Sender<Job>>) {
+async fn rotate_together(
+    client: &Object,
+    health: &Health,
+    mut batch: Vec<Job>,
+    late: Option<&mpsc::Sender<Job>>,
+) {
     for _ in 0..ATTEMPTS {
         match attempt(client, batch, late.is_none()).await {
             Ok(again) if again.is_empty() => return,
@@ -145,7 +175,11 @@ struct Write {
 }
 
 /// Does what can be done now, or, where it `waits`, when others let go of the rows; what is left.
-async fn attempt(client: &Object, batch: Vec<Job>, waits: bool) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
+async fn attempt(
+    client: &Object,
+    batch: Vec<Job>,
+    waits: bool,
+) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
     let mut rows = match read(client, &batch).await {
         Ok(rows) => rows,
         Err(error) => return Err((batch, error.undone())),
@@ -173,10 +207,22 @@ async fn attempt(client: &Object, batch: Vec<Job>, waits: bool) -> Result<Vec<Jo
         match decide(&live.state, &rotate.token, seconds(rotate.now), rotate.window) {
             Decision::Mint { child, rule, state, event } => {
                 let steps = stepped(&live.steps, StepKind::of(rule), rotate.now);
-                let granted =
-                    Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event };
+                let granted = Rotation::Granted {
+                    user_id: live.user_id,
+                    created_at: live.created_at,
+                    expires_at: live.expires_at,
+                    child,
+                    event,
+                };
                 match state {
-                    Some(new) => writes.push(Write { job, granted, old: live.state, new, steps, told: event.and_then(told) }),
+                    Some(new) => writes.push(Write {
+                        job,
+                        granted,
+                        old: live.state,
+                        new,
+                        steps,
+                        told: event.and_then(told),
+                    }),
                     None => {
                         let _ = job.answer.send(Ok(granted));
                     }
@@ -189,7 +235,10 @@ async fn attempt(client: &Object, batch: Vec<Job>, waits: bool) -> Result<Vec<Jo
                 }
                 Ok(false) => again.push(job),
                 Err(error) => {
-                    let rest = std::iter::once(job).chain(jobs).chain(again).chain(writes.into_iter().map(|write| write.job));
+                    let rest = std::iter::once(job)
+                        .chain(jobs)
+                        .chain(again)
+                        .chain(writes.into_iter().map(|write| write.job));
                     return Err((rest.collect(), error));
                 }
             },
@@ -200,7 +249,12 @@ async fn attempt(client: &Object, batch: Vec<Job>, waits: bool) -> Result<Vec<Jo
     }
     let written = match write(client, &writes, waits).await {
         Ok(written) => written,
-        Err(error) => return Err((again.into_iter().chain(writes.into_iter().map(|write| write.job)).collect(), error)),
+        Err(error) => {
+            return Err((
+                again.into_iter().chain(writes.into_iter().map(|write| write.job)).collect(),
+                error,
+            ));
+        }
     };
     for write in writes {
         if written.contains(&write.job.rotate.session.get().cast_signed()) {
@@ -234,17 +288,22 @@ impl Live {
     }
 
     fn of(row: &Row) -> Result<Self, StoreError> {
-        let unsigned = |column: &str| Ok::<_, StoreError>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0));
+        let unsigned = |column: &str| {
+            Ok::<_, StoreError>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0))
+        };
         let jti: &[u8] = get(row, "current_jti")?;
         let charged: Option<i64> = get(row, "race_charged")?;
         let mark = |generation: &str, since: &str| -> Result<Option<Mark>, StoreError> {
-            let (generation, since): (Option<i64>, Option<i64>) = (get(row, generation)?, get(row, since)?);
+            let (generation, since): (Option<i64>, Option<i64>) =
+                (get(row, generation)?, get(row, since)?);
             let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
-            Ok(generation
-                .zip(since)
-                .map(|(generation, since)| Mark { generation: Generation(unsigned(generation)), since: unsigned(since) }))
+            Ok(generation.zip(since).map(|(generation, since)| Mark {
+                generation: Generation(unsigned(generation)),
+                since: unsigned(since),
+            }))
         };
-        let (generation, current_since) = (Generation(unsigned("generation")?), unsigned("current_since")?);
+        let (generation, current_since) =
+            (Generation(unsigned("generation")?), unsigned("current_since")?);
         Ok(Self {
             user_id: user_id(get(row, "user_id")?)?,
             created_at: from_micros(get(row, "created_at")?),
@@ -257,16 +316,22 @@ impl Live {
                 current_iat: unsigned("current_iat")?,
                 current_since,
                 race_credit: u8::try_from(get::<i16>(row, "race_credit")?).unwrap_or(0),
-                race_charged: charged.map(|generation| Generation(u64::try_from(generation).unwrap_or(0))),
-                mark: mark("mark_generation", "mark_since")?.unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
-                earlier_mark: mark("earlier_mark_generation", "earlier_mark_since")?.unwrap_or(Mark::LONG_AGO),
+                race_charged: charged
+                    .map(|generation| Generation(u64::try_from(generation).unwrap_or(0))),
+                mark: mark("mark_generation", "mark_since")?
+                    .unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
+                earlier_mark: mark("earlier_mark_generation", "earlier_mark_since")?
+                    .unwrap_or(Mark::LONG_AGO),
             },
             steps: get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec(),
         })
     }
 }
 
-async fn read(client: &Object, batch: &[Job]) -> Result<HashMap<i64, Result<Live, StoreError>>, StoreError> {
+async fn read(
+    client: &Object,
+    batch: &[Job],
+) -> Result<HashMap<i64, Result<Live, StoreError>>, StoreError> {
     let statement = client
         .prepare_cached(
             "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
@@ -314,9 +379,11 @@ macro_rules! write_rows {
     };
 }
 
-/// Writes the new states of those rows that are still as they were read; which they were. What an operator should know is noted in the same statement.
+/// Writes the new states of those rows that are still as they were read; which they were. What an
+/// operator should know is noted in the same statement.
 async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64>, StoreError> {
-    // Rows are locked in the order of the array: two nodes that write the same ones in one order cannot lock each other out.
+    // Rows are locked in the order of the array: two nodes that write the same ones in one order
+    // cannot lock each other out.
     let mut writes: Vec<&Write> = writes.iter().collect();
     writes.sort_by_key(|write| write.job.rotate.session.get().cast_signed());
     let sql = if waits { write_rows!("") } else { write_rows!(" SKIP LOCKED") };
@@ -351,7 +418,10 @@ async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64
                 &column!(|w: &Write| signed(w.new.earlier_mark.since)),
                 &column!(|w: &Write| w.told.as_ref().map(|(kind, _)| kind.as_str())),
                 &column!(|w: &Write| w.told.as_ref().and_then(|_| address(w.job.rotate.ip))),
-                &column!(|w: &Write| w.told.as_ref().map_or_else(String::new, |(_, detail)| detail.clone())),
+                &column!(|w: &Write| w
+                    .told
+                    .as_ref()
+                    .map_or_else(String::new, |(_, detail)| detail.clone())),
             ],
         )
         .await?;
@@ -376,7 +446,10 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
     let (generation, jti) = (signed(live.state.generation.0), live.state.current_jti.0.as_slice());
     let steps = stepped(&live.steps, StepKind::Theft, rotate.now);
     let ip = address(rotate.ip);
-    let ended: i64 = client.query_one(&statement, &[&id, &at, &reason, &generation, &jti, &steps, &ip]).await?.try_get(0)?;
+    let ended: i64 = client
+        .query_one(&statement, &[&id, &at, &reason, &generation, &jti, &steps, &ip])
+        .await?
+        .try_get(0)?;
     Ok(ended == 1)
 }
 

@@ -12,7 +12,8 @@ use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{Begin, Begun, SessionPage, SessionPlace, StoreError};
 use crate::user::UserId;
 
-/// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it holds it first: what comes between is seen by the one or by the other.
+/// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it
+/// holds it first: what comes between is seen by the one or by the other.
 pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, StoreError> {
     let new = &begin.session;
     let state = RotationState::new(new.jti, u64::try_from(new.created_at.as_second()).unwrap_or(0));
@@ -66,15 +67,23 @@ pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, Store
         )
         .await?;
     Ok(match (get::<i64>(&row, "made")?, get::<i64>(&row, "held")?) {
-        (1.., _) => Begun::Done { ended: get::<Option<i64>>(&row, "ended")?.unwrap_or(0).unsigned_abs() },
+        (1.., _) => {
+            Begun::Done { ended: get::<Option<i64>>(&row, "ended")?.unwrap_or(0).unsigned_abs() }
+        }
         (_, 0) if checked.is_some() => Begun::UserChanged,
         _ => Begun::IdTaken,
     })
 }
 
 pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Session>, StoreError> {
-    let statement = client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = $1")).await?;
-    client.query_opt(&statement, &[&id.get().cast_signed()]).await?.as_ref().map(session).transpose()
+    let statement =
+        client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = $1")).await?;
+    client
+        .query_opt(&statement, &[&id.get().cast_signed()])
+        .await?
+        .as_ref()
+        .map(session)
+        .transpose()
 }
 
 pub(super) async fn of_user(
@@ -91,17 +100,29 @@ pub(super) async fn of_user(
         ))
         .await?;
     let (began, id) = SessionPlace::bounds(from);
-    let rows = client.query(&statement, &[&user.to_string(), &began, &id, &(i64::from(limit) + 1)]).await?;
+    let rows = client
+        .query(&statement, &[&user.to_string(), &began, &id, &(i64::from(limit) + 1)])
+        .await?;
     Ok(SessionPage::of(rows.iter().map(session).collect::<Result<_, _>>()?, limit, now))
 }
 
-pub(super) async fn live(client: &Object, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+pub(super) async fn live(
+    client: &Object,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<Session>, StoreError> {
     let statement = client
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY created_at DESC LIMIT $2"
+            "SELECT {COLUMNS} FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY \
+             created_at DESC LIMIT $2"
         ))
         .await?;
-    client.query(&statement, &[&micros(now), &i64::from(limit)]).await?.iter().map(session).collect()
+    client
+        .query(&statement, &[&micros(now), &i64::from(limit)])
+        .await?
+        .iter()
+        .map(session)
+        .collect()
 }
 
 pub(super) async fn revoke(
@@ -118,10 +139,15 @@ pub(super) async fn revoke(
         )
         .await?;
     let owner = owner.map(|owner| owner.to_string());
-    Ok(client.execute(&statement, &[&id.get().cast_signed(), &micros(now), &reason.as_str(), &owner]).await? == 1)
+    Ok(client
+        .execute(&statement, &[&id.get().cast_signed(), &micros(now), &reason.as_str(), &owner])
+        .await?
+        == 1)
 }
 
-/// Ends the user's sessions, and those of the admin site. Rows are locked in the order of their ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that the other has.
+/// Ends the user's sessions, and those of the admin site. Rows are locked in the order of their
+/// ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that
+/// the other has.
 pub(super) async fn revoke_of_user(
     client: &Object,
     user: UserId,
@@ -141,10 +167,16 @@ pub(super) async fn revoke_of_user(
         )
         .await?;
     let keep = keep.map(|id| id.get().cast_signed());
-    Ok(client.execute(&statement, &[&user.to_string(), &micros(now), &reason.as_str(), &keep, &user.as_i64()]).await?)
+    Ok(client
+        .execute(
+            &statement,
+            &[&user.to_string(), &micros(now), &reason.as_str(), &keep, &user.as_i64()],
+        )
+        .await?)
 }
 
-/// Ends the first of the sessions that began from `from` to `began`: how many, and from where on there may be more.
+/// Ends the first of the sessions that began from `from` to `began`: how many, and from where on
+/// there may be more.
 pub(super) async fn revoke_some_begun_by(
     client: &impl GenericClient,
     from: Timestamp,
@@ -164,7 +196,12 @@ pub(super) async fn revoke_some_begun_by(
         )
         .await?;
     let reason = RevokedReason::Admin.as_str();
-    let row = client.query_one(&statement, &[&micros(from), &micros(began), &micros(now), &reason, &RESTORED_AT_ONCE]).await?;
+    let row = client
+        .query_one(
+            &statement,
+            &[&micros(from), &micros(began), &micros(now), &reason, &RESTORED_AT_ONCE],
+        )
+        .await?;
     let ended: i64 = get(&row, "ended")?;
     Ok((ended.unsigned_abs(), get::<Option<i64>>(&row, "reached")?.map(from_micros)))
 }
@@ -183,7 +220,10 @@ pub(super) fn revoked(row: &Row) -> Result<Option<(Timestamp, RevokedReason)>, S
     let Some(at) = get::<Option<i64>>(row, "revoked_at")? else { return Ok(None) };
     let reason: Option<&str> = get(row, "revoked_reason")?;
     // A session that somebody ended in a database shell has no reason of ours.
-    Ok(Some((from_micros(at), reason.and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin))))
+    Ok(Some((
+        from_micros(at),
+        reason.and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin),
+    )))
 }
 
 pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
@@ -201,7 +241,8 @@ pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
 }
 
 /// By name: a statement that says `*` fails on every running node when a newer one adds a column.
-pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, user_agent, ip, revoked_at, revoked_reason";
+pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, \
+    user_agent, ip, revoked_at, revoked_reason";
 
 /// A few hundredths of a second.
 const RESTORED_AT_ONCE: i64 = 1000;

@@ -1,4 +1,5 @@
-//! A PostgreSQL database as a side of a move. A source is read in one snapshot, its tables locked against changes; a target is filled with `COPY`, and marked.
+//! A PostgreSQL database as a side of a move. A source is read in one snapshot, its tables locked
+//! against changes; a target is filled with `COPY`, and marked.
 
 use std::error::Error;
 use std::pin::pin;
@@ -16,7 +17,9 @@ use super::{migrations, told};
 use crate::store::StoreError;
 use crate::store::admin::told::{address, clipped};
 use crate::store::admin::{AuditLine, Who};
-use crate::store::transfer::{Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value};
+use crate::store::transfer::{
+    Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value,
+};
 use crate::user::UserId;
 
 /// A PostgreSQL database that is moved, or moved into.
@@ -25,7 +28,11 @@ use crate::user::UserId;
 /// use countersign::store::postgres::PostgresTransfer;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let target = PostgresTransfer::target("postgres://countersign@localhost/countersign", "the new database").await?;
+/// let target = PostgresTransfer::target(
+///     "postgres://countersign@localhost/countersign",
+///     "the new database",
+/// )
+/// .await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -44,7 +51,11 @@ impl PostgresTransfer {
     /// use countersign::store::postgres::PostgresTransfer;
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let source = PostgresTransfer::source("postgres://countersign@localhost/countersign", "the old database").await?;
+    /// let source = PostgresTransfer::source(
+    ///     "postgres://countersign@localhost/countersign",
+    ///     "the old database",
+    /// )
+    /// .await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -56,12 +67,16 @@ impl PostgresTransfer {
         refuse_unfinished(&side.client).await?;
         // Locked before the snapshot is taken, so that it is of the last state there is.
         let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
-        let hold = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN SHARE MODE", names.join(", "));
+        let hold = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN SHARE MODE",
+            names.join(", ")
+        );
         side.client.batch_execute(&hold).await.map_err(StoreError::from)?;
         Ok(side)
     }
 
-    /// Opens a database to be filled, and makes its tables. `place` is what it is called in messages.
+    /// Opens a database to be filled, and makes its tables. `place` is what it is called in
+    /// messages.
     ///
     /// # Errors
     /// [`TransferError::InUse`], and the database's.
@@ -70,7 +85,11 @@ impl PostgresTransfer {
     /// use countersign::store::postgres::PostgresTransfer;
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let target = PostgresTransfer::target("postgres://countersign@localhost/countersign", "the new database").await?;
+    /// let target = PostgresTransfer::target(
+    ///     "postgres://countersign@localhost/countersign",
+    ///     "the new database",
+    /// )
+    /// .await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -80,11 +99,15 @@ impl PostgresTransfer {
         Ok(side)
     }
 
-    /// A connection that nobody else on the database stands beside: neither a node nor another move.
+    /// A connection that nobody else on the database stands beside: neither a node nor another
+    /// move.
     async fn open(url: &str, place: &str) -> Result<Self, TransferError> {
         let client = Address::parse(url)?.connect().await?;
         client
-            .batch_execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'")
+            .batch_execute(
+                "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = \
+                0; SET lock_timeout = '10s'",
+            )
             .await
             .map_err(StoreError::from)?;
         for _ in 0..PATIENCE {
@@ -108,7 +131,14 @@ impl PostgresTransfer {
 
     /// The statement that reads these columns, and with it their types.
     async fn columns(&self, table: &Table, rest: &str) -> Result<Statement, StoreError> {
-        Ok(self.client.prepare(&format!("SELECT {} FROM {} {rest}", names(table, table.columns.len()), table.name)).await?)
+        Ok(self
+            .client
+            .prepare(&format!(
+                "SELECT {} FROM {} {rest}",
+                names(table, table.columns.len()),
+                table.name
+            ))
+            .await?)
     }
 }
 
@@ -120,21 +150,36 @@ pub(super) async fn refuse_unfinished(client: &Client) -> Result<(), StoreError>
 #[async_trait]
 impl Source for PostgresTransfer {
     async fn count(&mut self, table: &'static Table) -> Result<u64, StoreError> {
-        let rows: i64 = self.client.query_one(&format!("SELECT count(*) FROM {}", table.name), &[]).await?.try_get(0)?;
+        let rows: i64 = self
+            .client
+            .query_one(&format!("SELECT count(*) FROM {}", table.name), &[])
+            .await?
+            .try_get(0)?;
         Ok(rows.unsigned_abs())
     }
 
-    async fn page(&mut self, table: &'static Table, after: Option<Vec<i64>>, limit: u32) -> Result<Vec<Row>, StoreError> {
+    async fn page(
+        &mut self,
+        table: &'static Table,
+        after: Option<Vec<i64>>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
         let key = names(table, table.key);
         let after = after.unwrap_or_default();
         let behind = match after.len() {
             0 => String::new(),
-            many => format!("WHERE ({key}) > ({})", (1..=many).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ")),
+            many => format!(
+                "WHERE ({key}) > ({})",
+                (1..=many).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ")
+            ),
         };
-        let statement = self.columns(table, &format!("{behind} ORDER BY {key} LIMIT {limit}")).await?;
+        let statement =
+            self.columns(table, &format!("{behind} ORDER BY {key} LIMIT {limit}")).await?;
         let after: Vec<_> = after.iter().map(|number| number as &(dyn ToSql + Sync)).collect();
         let rows = self.client.query(&statement, &after).await?;
-        rows.iter().map(|row| (0..row.len()).map(|i| Ok(row.try_get::<_, Cell>(i)?.0)).collect()).collect()
+        rows.iter()
+            .map(|row| (0..row.len()).map(|i| Ok(row.try_get::<_, Cell>(i)?.0)).collect())
+            .collect()
     }
 
     async fn last_number(&mut self, table: &'static Table) -> Result<i64, StoreError> {
@@ -147,19 +192,34 @@ impl Source for PostgresTransfer {
 #[async_trait]
 impl Target for PostgresTransfer {
     async fn last_key(&mut self, table: &'static Table) -> Result<Option<Vec<i64>>, StoreError> {
-        let order: Vec<_> = table.columns[..table.key].iter().map(|column| format!("{} DESC", column.name)).collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY {} LIMIT 1", names(table, table.key), table.name, order.join(", "));
+        let order: Vec<_> = table.columns[..table.key]
+            .iter()
+            .map(|column| format!("{} DESC", column.name))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY {} LIMIT 1",
+            names(table, table.key),
+            table.name,
+            order.join(", ")
+        );
         let row = self.client.query_opt(&sql, &[]).await?;
         row.map(|row| (0..table.key).map(|i| Ok(row.try_get(i)?)).collect()).transpose()
     }
 
     async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), StoreError> {
         let statement = self.columns(table, "LIMIT 0").await?;
-        let types: Vec<Type> = statement.columns().iter().map(|column| column.type_().clone()).collect();
+        let types: Vec<Type> =
+            statement.columns().iter().map(|column| column.type_().clone()).collect();
         let transaction = self.client.transaction().await?;
         // Nobody has anything to learn from rows that come with a move.
-        transaction.batch_execute(&format!("ALTER TABLE {} DISABLE TRIGGER USER", table.name)).await?;
-        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, names(table, table.columns.len()));
+        transaction
+            .batch_execute(&format!("ALTER TABLE {} DISABLE TRIGGER USER", table.name))
+            .await?;
+        let copy = format!(
+            "COPY {} ({}) FROM STDIN (FORMAT binary)",
+            table.name,
+            names(table, table.columns.len())
+        );
         let mut writer = pin!(BinaryCopyInWriter::new(transaction.copy_in(&copy).await?, &types));
         let refused = |error: tokio_postgres::Error| {
             let place = error.as_db_error().and_then(|error| error.where_()).unwrap_or(table.name);
@@ -169,15 +229,23 @@ impl Target for PostgresTransfer {
             writer.as_mut().write_raw(row.into_iter().map(Cell)).await.map_err(refused)?;
         }
         writer.as_mut().finish().await.map_err(refused)?;
-        transaction.batch_execute(&format!("ALTER TABLE {} ENABLE TRIGGER USER", table.name)).await?;
+        transaction
+            .batch_execute(&format!("ALTER TABLE {} ENABLE TRIGGER USER", table.name))
+            .await?;
         Ok(transaction.commit().await?)
     }
 
-    async fn skip_to_number(&mut self, table: &'static Table, number: i64) -> Result<(), StoreError> {
+    async fn skip_to_number(
+        &mut self,
+        table: &'static Table,
+        number: i64,
+    ) -> Result<(), StoreError> {
         if let Some(sequence) = self.sequence(table).await?
             && number > self.last_number(table).await?
         {
-            self.client.execute("SELECT setval($1::text::regclass, $2)", &[&sequence, &number]).await?;
+            self.client
+                .execute("SELECT setval($1::text::regclass, $2)", &[&sequence, &number])
+                .await?;
         }
         Ok(())
     }
@@ -188,14 +256,19 @@ impl Target for PostgresTransfer {
 
     async fn mark(&mut self, from: &str) -> Result<(), StoreError> {
         let transaction = self.client.transaction().await?;
-        transaction.batch_execute(&format!("CREATE TABLE {UNFINISHED} (source text NOT NULL)")).await?;
+        transaction
+            .batch_execute(&format!("CREATE TABLE {UNFINISHED} (source text NOT NULL)"))
+            .await?;
         transaction.execute(&format!("INSERT INTO {UNFINISHED} VALUES ($1)"), &[&from]).await?;
         Ok(transaction.commit().await?)
     }
 
     async fn clear(&mut self) -> Result<(), StoreError> {
         let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
-        let sql = format!("BEGIN; TRUNCATE {} RESTART IDENTITY; DROP TABLE {UNFINISHED}; COMMIT", names.join(", "));
+        let sql = format!(
+            "BEGIN; TRUNCATE {} RESTART IDENTITY; DROP TABLE {UNFINISHED}; COMMIT",
+            names.join(", ")
+        );
         Ok(self.client.batch_execute(&sql).await?)
     }
 
@@ -230,12 +303,17 @@ impl Target for PostgresTransfer {
 impl PostgresTransfer {
     async fn sequence(&self, table: &Table) -> Result<Option<String>, StoreError> {
         let column = table.columns[0].name;
-        Ok(self.client.query_one("SELECT pg_get_serial_sequence($1, $2)", &[&table.name, &column]).await?.try_get(0)?)
+        Ok(self
+            .client
+            .query_one("SELECT pg_get_serial_sequence($1, $2)", &[&table.name, &column])
+            .await?
+            .try_get(0)?)
     }
 }
 
 async fn unfinished(client: &Client) -> Result<Option<String>, StoreError> {
-    let there: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&UNFINISHED]).await?.try_get(0)?;
+    let there: bool =
+        client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&UNFINISHED]).await?.try_get(0)?;
     if !there {
         return Ok(None);
     }
@@ -263,7 +341,9 @@ impl<'a> FromSql<'a> for Cell {
                 Value::Integer(micros.checked_add(EPOCH).ok_or("a date beyond all calendars")?)
             }
             // A byte that says which version of the format this is, then the text.
-            Type::JSONB => Value::Json(<&str>::from_sql(&Type::TEXT, raw.get(1..).unwrap_or_default())?.to_owned()),
+            Type::JSONB => Value::Json(
+                <&str>::from_sql(&Type::TEXT, raw.get(1..).unwrap_or_default())?.to_owned(),
+            ),
             Type::TEXT => Value::Text(<&str>::from_sql(kind, raw)?.to_owned()),
             _ => Value::Integer(i64::from_sql(kind, raw)?),
         }))
@@ -279,13 +359,20 @@ impl<'a> FromSql<'a> for Cell {
 }
 
 impl ToSql for Cell {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match &self.0 {
             Value::Null => Ok(IsNull::Yes),
             Value::Integer(number) => match *kind {
                 Type::INT2 => i16::try_from(*number)?.to_sql(kind, out),
                 Type::INT4 => i32::try_from(*number)?.to_sql(kind, out),
-                Type::TIMESTAMPTZ => number.checked_sub(EPOCH).ok_or("a date beyond all calendars")?.to_sql(&Type::INT8, out),
+                Type::TIMESTAMPTZ => number
+                    .checked_sub(EPOCH)
+                    .ok_or("a date beyond all calendars")?
+                    .to_sql(&Type::INT8, out),
                 _ => number.to_sql(kind, out),
             },
             Value::Boolean(truth) => truth.to_sql(kind, out),
@@ -306,7 +393,16 @@ impl ToSql for Cell {
 }
 
 /// The types of the schema's columns.
-const KINDS: [Type; 8] = [Type::INT2, Type::INT4, Type::INT8, Type::BOOL, Type::BYTEA, Type::TIMESTAMPTZ, Type::JSONB, Type::TEXT];
+const KINDS: [Type; 8] = [
+    Type::INT2,
+    Type::INT4,
+    Type::INT8,
+    Type::BOOL,
+    Type::BYTEA,
+    Type::TIMESTAMPTZ,
+    Type::JSONB,
+    Type::TEXT,
+];
 
 /// From 1970, where our time begins, to 2000, where PostgreSQL's does, in microseconds.
 const EPOCH: i64 = 946_684_800_000_000;

@@ -1,4 +1,5 @@
-//! Users in PostgreSQL. Their ids are integers: an id that is a text is `NULL` here, which no row equals.
+//! Users in PostgreSQL. Their ids are integers: an id that is a text is `NULL` here, which no row
+//! equals.
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
@@ -13,7 +14,10 @@ use crate::store::addresses::{folding, only_owner};
 use crate::store::{KIND_ROWS, PasswordChange, StoreError};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
 
-pub(super) async fn by_id(client: &impl GenericClient, id: UserId) -> Result<Option<User>, StoreError> {
+pub(super) async fn by_id(
+    client: &impl GenericClient,
+    id: UserId,
+) -> Result<Option<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(user).transpose()
 }
@@ -30,7 +34,10 @@ pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<Logi
         .await?;
     // PostgreSQL's texts have no NUL; neither has anybody's name.
     let (exact, folded) = (Some(login), fold(login));
-    let (exact, folded) = (exact.filter(|name| !name.contains('\0')), Some(folded).filter(|name| !name.contains('\0')));
+    let (exact, folded) = (
+        exact.filter(|name| !name.contains('\0')),
+        Some(folded).filter(|name| !name.contains('\0')),
+    );
     let row = client.query_one(&named, &[&exact, &folded]).await?;
     let (exact, folded): (Vec<i64>, Vec<i64>) = (get(&row, "exact")?, get(&row, "folded")?);
     let owners = owners_of_address(client, login).await?;
@@ -47,9 +54,14 @@ fn login_row(row: &Row) -> Result<LoginRow, StoreError> {
     Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(get(row, "password")?) })
 }
 
-/// The users who have an address that folds to the same, and whether each is active; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their folding but
-/// for the case; others have it in a column of its own, and are compared again, since a foreign writer may have changed the address alone.
-async fn owners_of_address(client: &impl GenericClient, address: &str) -> Result<Vec<(i64, bool)>, StoreError> {
+/// The users who have an address that folds to the same, and whether each is active; twenty at
+/// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
+/// the case; others have it in a column of its own, and are compared again, since a foreign writer
+/// may have changed the address alone.
+async fn owners_of_address(
+    client: &impl GenericClient,
+    address: &str,
+) -> Result<Vec<(i64, bool)>, StoreError> {
     if !address.contains('@') || address.contains('\0') {
         return Ok(Vec::new());
     }
@@ -72,25 +84,44 @@ async fn owners_of_address(client: &impl GenericClient, address: &str) -> Result
     Ok(owners)
 }
 
-/// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign writers.
+/// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign
+/// writers.
 pub(super) async fn fold_addresses(client: &Client) -> Result<(), StoreError> {
-    let rows = client.query("SELECT id, email, email_folded FROM users WHERE octet_length(email) <> length(email)", &[]).await?;
+    let rows = client
+        .query(
+            "SELECT id, email, email_folded FROM users WHERE octet_length(email) <> length(email)",
+            &[],
+        )
+        .await?;
     for row in rows {
-        let (id, email, kept): (i64, String, Option<String>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (id, email, kept): (i64, String, Option<String>) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if folding(&email) != kept {
-            client.execute("UPDATE users SET email_folded = $2 WHERE id = $1 AND email = $3", &[&id, &folding(&email), &email]).await?;
+            client
+                .execute(
+                    "UPDATE users SET email_folded = $2 WHERE id = $1 AND email = $3",
+                    &[&id, &folding(&email), &email],
+                )
+                .await?;
         }
     }
     Ok(())
 }
 
-pub(super) async fn password_of(client: &Object, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+pub(super) async fn password_of(
+    client: &Object,
+    id: UserId,
+) -> Result<Option<EncodedPassword>, StoreError> {
     let statement = client.prepare_cached("SELECT password FROM users WHERE id = $1").await?;
     let row = client.query_opt(&statement, &[&id.as_i64()]).await?;
     row.map(|row| Ok(EncodedPassword::from_stored(row.try_get(0)?))).transpose()
 }
 
-pub(super) async fn create(client: &mut Object, new: &NewUser, now: Timestamp) -> Result<User, StoreError> {
+pub(super) async fn create(
+    client: &mut Object,
+    new: &NewUser,
+    now: Timestamp,
+) -> Result<User, StoreError> {
     let transaction = client.transaction().await?;
     let id = insert(&transaction, new, now).await?;
     transaction.commit().await?;
@@ -98,10 +129,15 @@ pub(super) async fn create(client: &mut Object, new: &NewUser, now: Timestamp) -
 }
 
 /// Makes a user within a transaction.
-pub(super) async fn insert(transaction: &Transaction<'_>, new: &NewUser, now: Timestamp) -> Result<UserId, StoreError> {
+pub(super) async fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewUser,
+    now: Timestamp,
+) -> Result<UserId, StoreError> {
     let email = new.email.as_ref().map_or("", |email| email.as_str());
     let (name, folded) = (new.username.as_str(), new.username.folded());
-    hold_names(transaction, &[&folded, &fold_address(name), &fold(email), &fold_address(email)]).await?;
+    hold_names(transaction, &[&folded, &fold_address(name), &fold(email), &fold_address(email)])
+        .await?;
     refuse_taken(transaction, None, name, &folded).await?;
     refuse_taken_address(transaction, None, email).await?;
     let id: i64 = transaction
@@ -129,16 +165,25 @@ pub(super) async fn insert(transaction: &Transaction<'_>, new: &NewUser, now: Ti
     Ok(UserId::new(id))
 }
 
-pub(super) async fn update_profile(client: &mut Object, id: UserId, change: &ProfileChange) -> Result<Option<User>, StoreError> {
+pub(super) async fn update_profile(
+    client: &mut Object,
+    id: UserId,
+    change: &ProfileChange,
+) -> Result<Option<User>, StoreError> {
     let transaction = client.transaction().await?;
-    let row = transaction.query_opt("SELECT username FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()]).await?;
-    let Some(before) = row.map(|row| row.try_get::<_, String>(0)).transpose()? else { return Ok(None) };
+    let row = transaction
+        .query_opt("SELECT username FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()])
+        .await?;
+    let Some(before) = row.map(|row| row.try_get::<_, String>(0)).transpose()? else {
+        return Ok(None);
+    };
     change_profile(&transaction, id, &before, change).await?;
     transaction.commit().await?;
     by_id(client, id).await
 }
 
-/// Changes a user's own fields within a transaction that holds the row, in which the name is `before`.
+/// Changes a user's own fields within a transaction that holds the row, in which the name is
+/// `before`.
 pub(super) async fn change_profile(
     transaction: &Transaction<'_>,
     id: UserId,
@@ -146,22 +191,39 @@ pub(super) async fn change_profile(
     change: &ProfileChange,
 ) -> Result<(), StoreError> {
     let name = change.username.as_ref().filter(|name| name.as_str() != before);
-    let email = change.email.as_ref().map(|email| email.as_ref().map_or("", |email| email.as_str()));
+    let email =
+        change.email.as_ref().map(|email| email.as_ref().map_or("", |email| email.as_str()));
     let folded = name.map(crate::user::Username::folded);
-    let (new_name, new_email) = (name.map_or("", crate::user::Username::as_str), email.unwrap_or_default());
-    hold_names(transaction, &[folded.as_deref().unwrap_or_default(), &fold_address(new_name), &fold(new_email), &fold_address(new_email)])
-        .await?;
+    let (new_name, new_email) =
+        (name.map_or("", crate::user::Username::as_str), email.unwrap_or_default());
+    hold_names(
+        transaction,
+        &[
+            folded.as_deref().unwrap_or_default(),
+            &fold_address(new_name),
+            &fold(new_email),
+            &fold_address(new_email),
+        ],
+    )
+    .await?;
     if let (Some(name), Some(folded)) = (name, &folded) {
         refuse_taken(transaction, Some(id), name.as_str(), folded).await?;
     }
     if let Some(email) = email {
-        let before: String = transaction.query_one("SELECT email FROM users WHERE id = $1", &[&id.as_i64()]).await?.try_get(0)?;
+        let before: String = transaction
+            .query_one("SELECT email FROM users WHERE id = $1", &[&id.as_i64()])
+            .await?
+            .try_get(0)?;
         if fold_address(email) != fold_address(&before) {
             refuse_taken_address(transaction, Some(id), email).await?;
         }
     }
     let name = name.map(crate::user::Username::as_str);
-    if name.is_some() || email.is_some() || change.first_name.is_some() || change.last_name.is_some() {
+    if name.is_some()
+        || email.is_some()
+        || change.first_name.is_some()
+        || change.last_name.is_some()
+    {
         transaction
             .execute(
                 "UPDATE users SET username = coalesce($2, username), username_folded = coalesce($3, username_folded), email = coalesce($4, email),
@@ -199,7 +261,18 @@ pub(super) async fn change_password(
         .await?;
     let (owner, reason) = (id.to_string(), RevokedReason::PasswordChanged.as_str());
     let row = transaction
-        .query_one(&statement, &[&id.as_i64(), &owner, &micros(now), &reason, &old.as_str(), &new.as_str(), &session.get().cast_signed()])
+        .query_one(
+            &statement,
+            &[
+                &id.as_i64(),
+                &owner,
+                &micros(now),
+                &reason,
+                &old.as_str(),
+                &new.as_str(),
+                &session.get().cast_signed(),
+            ],
+        )
         .await?;
     let change = match (get(&row, "changed")?, get(&row, "lives")?) {
         (true, _) => PasswordChange::Done,
@@ -210,7 +283,12 @@ pub(super) async fn change_password(
     Ok(change)
 }
 
-pub(super) async fn reset_password(client: &mut Object, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn reset_password(
+    client: &mut Object,
+    id: UserId,
+    new: &EncodedPassword,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let transaction = client.transaction().await?;
     let found = reset_within(&transaction, id, new, now).await?;
     transaction.commit().await?;
@@ -225,7 +303,8 @@ pub(super) async fn reset_within(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let change = "UPDATE users SET password = $5 WHERE id = $1 RETURNING id";
-    ending_sessions(transaction, change, id, RevokedReason::PasswordChanged, now, &[&new.as_str()]).await
+    ending_sessions(transaction, change, id, RevokedReason::PasswordChanged, now, &[&new.as_str()])
+        .await
 }
 
 pub(super) async fn upgrade_password(
@@ -234,7 +313,9 @@ pub(super) async fn upgrade_password(
     old: &EncodedPassword,
     new: &EncodedPassword,
 ) -> Result<bool, StoreError> {
-    let statement = client.prepare_cached("UPDATE users SET password = $3 WHERE id = $1 AND password = $2").await?;
+    let statement = client
+        .prepare_cached("UPDATE users SET password = $3 WHERE id = $1 AND password = $2")
+        .await?;
     Ok(client.execute(&statement, &[&id.as_i64(), &old.as_str(), &new.as_str()]).await? == 1)
 }
 
@@ -260,38 +341,55 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
 }
 
 pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, StoreError> {
-    let statement = client.prepare_cached("SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000").await?;
+    let statement = client
+        .prepare_cached("SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000")
+        .await?;
     client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-pub(super) async fn set_active(client: &mut Object, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn set_active(
+    client: &mut Object,
+    id: UserId,
+    active: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     if active {
-        let statement = client.prepare_cached("UPDATE users SET is_active = true WHERE id = $1").await?;
+        let statement =
+            client.prepare_cached("UPDATE users SET is_active = true WHERE id = $1").await?;
         return Ok(client.execute(&statement, &[&id.as_i64()]).await? == 1);
     }
     let transaction = client.transaction().await?;
     let change = "UPDATE users SET is_active = false WHERE id = $1 RETURNING id";
-    let found = ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
+    let found =
+        ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
     transaction.commit().await?;
     Ok(found)
 }
 
-pub(super) async fn delete(client: &mut Object, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn delete(
+    client: &mut Object,
+    id: UserId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let transaction = client.transaction().await?;
     let change = "DELETE FROM users WHERE id = $1 RETURNING id";
-    let found = ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
+    let found =
+        ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
     transaction.commit().await?;
     Ok(found)
 }
 
-/// Holds a user's row against logins. A statement of its own: the one that ends the sessions then sees every session that began before.
+/// Holds a user's row against logins. A statement of its own: the one that ends the sessions then
+/// sees every session that began before.
 async fn hold(transaction: &Transaction<'_>, id: UserId) -> Result<(), StoreError> {
-    let statement = transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR UPDATE").await?;
+    let statement =
+        transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR UPDATE").await?;
     transaction.execute(&statement, &[&id.as_i64()]).await?;
     Ok(())
 }
 
-/// A change of a user's row and the end of the user's sessions; whether there was such a user. `$1` is the row's id.
+/// A change of a user's row and the end of the user's sessions; whether there was such a user. `$1`
+/// is the row's id.
 async fn ending_sessions(
     transaction: &Transaction<'_>,
     change: &str,
@@ -320,7 +418,10 @@ async fn ending_sessions(
 }
 
 /// The users with these ids, in their order; those who are gone are left out.
-pub(super) async fn by_ids(client: &impl GenericClient, ids: &[i64]) -> Result<Vec<User>, StoreError> {
+pub(super) async fn by_ids(
+    client: &impl GenericClient,
+    ids: &[i64],
+) -> Result<Vec<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id = ANY($1)")).await?;
     let mut found = std::collections::HashMap::new();
     for row in client.query(&statement, &[&ids]).await? {
@@ -329,37 +430,62 @@ pub(super) async fn by_ids(client: &impl GenericClient, ids: &[i64]) -> Result<V
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
-pub(super) async fn list(client: &Object, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+pub(super) async fn list(
+    client: &Object,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id > $1 ORDER BY id LIMIT $2")).await?;
     let after = after.and_then(UserId::as_i64).unwrap_or(i64::MIN);
     client.query(&statement, &[&after, &i64::from(limit)]).await?.iter().map(user).collect()
 }
 
-/// Two transactions that would give one name away at once go one after the other: each takes the names that it looks at, in one order.
+/// Two transactions that would give one name away at once go one after the other: each takes the
+/// names that it looks at, in one order.
 async fn hold_names(transaction: &Transaction<'_>, names: &[&str]) -> Result<(), StoreError> {
     let mut names: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     for name in names {
-        transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('countersign:' || $1, 0))", &[&name]).await?;
+        transaction
+            .execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('countersign:' || $1, 0))",
+                &[&name],
+            )
+            .await?;
     }
     Ok(())
 }
 
-/// A name is taken when another user has it after case folding, or as e-mail address: either would make it ambiguous who signs in.
-async fn refuse_taken(transaction: &Transaction<'_>, own: Option<UserId>, name: &str, folded: &str) -> Result<(), StoreError> {
+/// A name is taken when another user has it after case folding, or as e-mail address: either would
+/// make it ambiguous who signs in.
+async fn refuse_taken(
+    transaction: &Transaction<'_>,
+    own: Option<UserId>,
+    name: &str,
+    folded: &str,
+) -> Result<(), StoreError> {
     let taken: bool = transaction
         .query_one(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded = $2) AND id IS DISTINCT FROM $3)",
+            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded = $2) AND \
+             id IS DISTINCT FROM $3)",
             &[&name, &folded, &own.and_then(UserId::as_i64)],
         )
         .await?
         .try_get(0)?;
-    let is_address = owners_of_address(transaction, name).await?.iter().any(|(id, _)| own.and_then(UserId::as_i64) != Some(*id));
+    let is_address = owners_of_address(transaction, name)
+        .await?
+        .iter()
+        .any(|(id, _)| own.and_then(UserId::as_i64) != Some(*id));
     if taken || is_address { Err(StoreError::UsernameTaken) } else { Ok(()) }
 }
 
-/// The same rule from the other side: an address is taken when it is another user's name, or when another active user has it.
-async fn refuse_taken_address(transaction: &Transaction<'_>, own: Option<UserId>, address: &str) -> Result<(), StoreError> {
+/// The same rule from the other side: an address is taken when it is another user's name, or when
+/// another active user has it.
+async fn refuse_taken_address(
+    transaction: &Transaction<'_>,
+    own: Option<UserId>,
+    address: &str,
+) -> Result<(), StoreError> {
     if address.is_empty() {
         return Ok(());
     }
@@ -367,12 +493,16 @@ async fn refuse_taken_address(transaction: &Transaction<'_>, own: Option<UserId>
     let [folded, written] = names_like(address);
     let is_name: bool = transaction
         .query_one(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded IN ($2, $3)) AND id IS DISTINCT FROM $4)",
+            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded IN ($2, \
+             $3)) AND id IS DISTINCT FROM $4)",
             &[&address, &folded, &written, &own],
         )
         .await?
         .try_get(0)?;
-    let is_taken = owners_of_address(transaction, address).await?.iter().any(|(id, is_active)| *is_active && own != Some(*id));
+    let is_taken = owners_of_address(transaction, address)
+        .await?
+        .iter()
+        .any(|(id, is_active)| *is_active && own != Some(*id));
     if is_name || is_taken { Err(StoreError::EmailTaken) } else { Ok(()) }
 }
 

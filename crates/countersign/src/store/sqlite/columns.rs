@@ -19,7 +19,11 @@ pub(super) fn at(row: &Row<'_>, column: &str) -> Result<Timestamp, Error> {
 }
 
 pub(super) fn from_micros(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// A user's id: an integer or a text, as it is.
@@ -71,7 +75,10 @@ mod tests {
         let at: Timestamp = "2026-01-31T12:34:56.000789Z".parse().unwrap();
         assert_eq!(django_date(at), "2026-01-31 12:34:56.000789");
         assert_eq!(from_django_date(&django_date(at)).unwrap(), at);
-        assert_eq!(from_django_date("2026-01-31 12:34:56").unwrap().to_string(), "2026-01-31T12:34:56Z");
+        assert_eq!(
+            from_django_date("2026-01-31 12:34:56").unwrap().to_string(),
+            "2026-01-31T12:34:56Z"
+        );
         assert!(from_django_date("yesterday").is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! The files under a running store: whether they are still those that were opened. What is written into a file that
-//! was removed is gone when the process ends, so it must not be acknowledged.
+//! The files under a running store: whether they are still those that were opened. What is written
+//! into a file that was removed is gone when the process ends, so it must not be acknowledged.
 
 use std::fs;
 use std::io;
@@ -37,7 +37,12 @@ impl Files {
             (PathBuf::from(name), OnceLock::new())
         };
         let opened = identity(path)?;
-        Ok(Self { database: path.to_owned(), opened, beside: [beside("-wal"), beside("-shm")], in_trouble: AtomicBool::new(false) })
+        Ok(Self {
+            database: path.to_owned(),
+            opened,
+            beside: [beside("-wal"), beside("-shm")],
+            in_trouble: AtomicBool::new(false),
+        })
     }
 
     /// Whether the files are not those any more that were opened. Said in the log once.
@@ -45,7 +50,9 @@ impl Files {
         let found = self.look();
         if found.is_some() != self.in_trouble.swap(found.is_some(), Ordering::Relaxed) {
             match &found {
-                Some(error) => tracing::error!(%error, "nothing is written until the files are back"),
+                Some(error) => {
+                    tracing::error!(%error, "nothing is written until the files are back");
+                }
                 None => tracing::info!("the database's files are back"),
             }
         }
@@ -67,11 +74,12 @@ impl Files {
         })
     }
 
-    /// How many pages SQLite's log may have before they are moved into the database: 64 MiB, and an eighth of what
-    /// is free on a small disk.
+    /// How many pages SQLite's log may have before they are moved into the database: 64 MiB, and an
+    /// eighth of what is free on a small disk.
     pub(super) fn log_pages(&self) -> u32 {
         // A file system that does not say is taken for a small one.
-        let free = statvfs(&self.database).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let free =
+            statvfs(&self.database).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         log_pages(free)
     }
 }
@@ -79,9 +87,13 @@ impl Files {
 fn changed(path: &Path, opened: Identity) -> Option<StoreError> {
     match identity(path) {
         Ok(found) if found == opened => None,
-        Ok(_) => Some(StoreError::Failed(format!("{} is another file than was opened; start the server again", path.display()))),
+        Ok(_) => Some(StoreError::Failed(format!(
+            "{} is another file than was opened; start the server again",
+            path.display()
+        ))),
         Err(error) => Some(StoreError::Failed(format!(
-            "{} is gone from under the running server ({error}); put it back, or stop the server and restore a backup",
+            "{} is gone from under the running server ({error}); put it back, or stop the server \
+             and restore a backup",
             path.display()
         ))),
     }

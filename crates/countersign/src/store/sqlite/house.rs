@@ -9,29 +9,46 @@ use super::columns::{from_micros, micros};
 use crate::store::StoreError;
 use crate::store::agreed_time::Agreed;
 
-pub(super) fn agree_on_time(connection: &Connection, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
-    let told = connection.prepare_cached("SELECT time FROM house")?.query_row([], |row| row.get(0)).optional()?;
+pub(super) fn agree_on_time(
+    connection: &Connection,
+    now: Timestamp,
+    step: Duration,
+) -> Result<Timestamp, StoreError> {
+    let told = connection
+        .prepare_cached("SELECT time FROM house")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
     let known = match told {
         Some(told) => Some(told),
         // A database that has not been told yet goes by what happened last.
-        None => connection.prepare_cached("SELECT max(at) FROM changes")?.query_row([], |row| row.get::<_, Option<i64>>(0))?,
+        None => connection
+            .prepare_cached("SELECT max(at) FROM changes")?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))?,
     };
     let agreed = Agreed::on(known.map(from_micros), now, step);
     if agreed.is_worth_writing || told.is_none() {
         connection
-            .prepare_cached("INSERT INTO house (id, time) VALUES (1, ?1) ON CONFLICT DO UPDATE SET time = ?1")?
+            .prepare_cached(
+                "INSERT INTO house (id, time) VALUES (1, ?1) ON CONFLICT DO UPDATE SET time = ?1",
+            )?
             .execute([micros(agreed.time)])?;
     }
     Ok(agreed.time)
 }
 
-pub(super) fn correct_times(connection: &Connection, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) fn correct_times(
+    connection: &Connection,
+    latest: Timestamp,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut corrected = 0;
     for sql in [
         "UPDATE sessions SET expires_at = expires_at - (created_at - :now), last_used_at = min(last_used_at, :now),
              current_since = min(current_since, :now / 1000000), created_at = :now
          WHERE id IN (SELECT id FROM sessions WHERE created_at > :latest AND revoked_at IS NULL LIMIT :limit)",
-        "UPDATE changes SET at = :now WHERE cursor IN (SELECT cursor FROM changes WHERE at > :latest LIMIT :limit)",
+        "UPDATE changes SET at = :now WHERE cursor IN (SELECT cursor FROM changes WHERE at > \
+         :latest LIMIT :limit)",
         "UPDATE admin_sessions SET created_at = min(created_at, :now), password_at = min(password_at, :now), used_at = :now
          WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > :latest LIMIT :limit)",
     ] {

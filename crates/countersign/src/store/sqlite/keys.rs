@@ -8,16 +8,26 @@ use crate::store::StoreError;
 use crate::token::{KeyId, SealedKey};
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<SealedKey>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM signing_keys ORDER BY created_at, rowid")?;
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM signing_keys ORDER BY created_at, rowid")?;
     Ok(statement.query_map([], key)?.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn add(connection: &Connection, key: &SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+pub(super) fn add(
+    connection: &Connection,
+    key: &SealedKey,
+    retire_others: Timestamp,
+) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE signing_keys SET retires_at = ?1 WHERE retires_at IS NULL OR retires_at > ?1")?
+        .prepare_cached(
+            "UPDATE signing_keys SET retires_at = ?1 WHERE retires_at IS NULL OR retires_at > ?1",
+        )?
         .execute([micros(retire_others)])?;
     connection
-        .prepare_cached("INSERT INTO signing_keys (id, algorithm, created_at, activates_at, retires_at, sealed) VALUES (?, ?, ?, ?, ?, ?)")?
+        .prepare_cached(
+            "INSERT INTO signing_keys (id, algorithm, created_at, activates_at, \
+            retires_at, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
         .execute(params![
             key.id.0,
             key.algorithm.as_str(),
@@ -29,8 +39,15 @@ pub(super) fn add(connection: &Connection, key: &SealedKey, retire_others: Times
     Ok(())
 }
 
-pub(super) fn retire(connection: &Connection, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
-    Ok(connection.prepare_cached("UPDATE signing_keys SET retires_at = ? WHERE id = ?")?.execute(params![micros(at), id.0])? == 1)
+pub(super) fn retire(
+    connection: &Connection,
+    id: KeyId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("UPDATE signing_keys SET retires_at = ? WHERE id = ?")?
+        .execute(params![micros(at), id.0])?
+        == 1)
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {

@@ -4,32 +4,39 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::StoreError;
 
-/// Brings the schema up to date, all steps in one transaction. Two processes that start at once are safe: the second finds the work done.
+/// Brings the schema up to date, all steps in one transaction. Two processes that start at once are
+/// safe: the second finds the work done.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if pending(connection)?.is_empty() {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, sql) in pending(&transaction)? {
-        transaction.execute_batch(sql).map_err(|error| StoreError::Failed(format!("migration {name}: {error}")))?;
+        transaction
+            .execute_batch(sql)
+            .map_err(|error| StoreError::Failed(format!("migration {name}: {error}")))?;
     }
     transaction.pragma_update(None, "user_version", STEPS.len())?;
     transaction.commit()?;
     Ok(())
 }
 
-/// Writes the first page of the file, with what stands there: nothing changes, and yet the disk has been written.
+/// Writes the first page of the file, with what stands there: nothing changes, and yet the disk has
+/// been written.
 pub(super) fn touch(connection: &Connection) -> Result<(), StoreError> {
     let taken: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(connection.pragma_update(None, "user_version", taken)?)
 }
 
 /// The steps that have not been taken.
-pub(super) fn pending(connection: &Connection) -> Result<&'static [(&'static str, &'static str)], StoreError> {
+pub(super) fn pending(
+    connection: &Connection,
+) -> Result<&'static [(&'static str, &'static str)], StoreError> {
     let taken: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     STEPS.get(taken..).ok_or_else(|| {
         StoreError::Failed(format!(
-            "the database has schema {taken}, this program knows up to {}; start the newer countersign",
+            "the database has schema {taken}, this program knows up to {}; start the newer \
+             countersign",
             STEPS.len()
         ))
     })

@@ -24,7 +24,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace, Store, StoreError};
+use super::{
+    Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace,
+    Store, StoreError,
+};
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::token::{KeyId, SealedKey};
@@ -61,7 +64,8 @@ impl SqliteStore {
     /// Opens the file, makes it (mode 0600) where there is none, and brings its schema up to date.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] when the file cannot be opened or written, or comes from a newer program.
+    /// [`StoreError::Failed`] when the file cannot be opened or written, or comes from a newer
+    /// program.
     ///
     /// ```
     /// use countersign::store::sqlite::SqliteStore;
@@ -72,9 +76,15 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open_writer(path)?;
         super::transfer::refuse_unfinished(transfer::unfinished(&connection)?)?;
-        let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>, _>>()?;
-        let thread = |error: std::io::Error| StoreError::Failed(format!("cannot start a database thread: {error}"));
-        let files = Files::of(path).map_err(|error| StoreError::Failed(format!("cannot look at {}: {error}", path.display())))?;
+        let readers = (0..READERS)
+            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+            .collect::<Result<Vec<_>, _>>()?;
+        let thread = |error: std::io::Error| {
+            StoreError::Failed(format!("cannot start a database thread: {error}"))
+        };
+        let files = Files::of(path).map_err(|error| {
+            StoreError::Failed(format!("cannot look at {}: {error}", path.display()))
+        })?;
         let files = Arc::new(files);
         Ok(Self {
             writer: Writer::start(connection, Arc::clone(&files)).map_err(thread)?,
@@ -83,7 +93,8 @@ impl SqliteStore {
         })
     }
 
-    /// The names of the migrations that the file still needs; all of them where there is no file. Changes nothing.
+    /// The names of the migrations that the file still needs; all of them where there is no file.
+    /// Changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Failed`] when the file cannot be read or comes from a newer program.
@@ -98,13 +109,20 @@ impl SqliteStore {
     /// assert!(SqliteStore::pending_migrations(&file).unwrap().is_empty());
     /// ```
     pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>, StoreError> {
-        let connection = if path.exists() { connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)? } else { Connection::open_in_memory()? };
+        let connection = if path.exists() {
+            connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
+        } else {
+            Connection::open_in_memory()?
+        };
         // The first question is the first look at the file.
-        connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(|error| at(path, &error))?;
+        connection
+            .query_row("PRAGMA schema_version", [], |_| Ok(()))
+            .map_err(|error| at(path, &error))?;
         Ok(migrations::pending(&connection)?.iter().map(|(name, _)| *name).collect())
     }
 
-    /// What SQLite's own check finds wrong with the file, a line each; nothing for a sound one. Reads the whole file.
+    /// What SQLite's own check finds wrong with the file, a line each; nothing for a sound one.
+    /// Reads the whole file.
     ///
     /// # Errors
     /// [`StoreError::Failed`] when the file cannot be read.
@@ -120,7 +138,9 @@ impl SqliteStore {
     pub fn integrity(path: &Path) -> Result<Vec<String>, StoreError> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
-        let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let lines = statement
+            .query_map([], |row| row.get::<_, String>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 }
@@ -144,7 +164,11 @@ impl Store for SqliteStore {
         self.writer.run(move |c| users::create(c, &new, now)).await
     }
 
-    async fn update_profile(&self, id: UserId, change: ProfileChange) -> Result<Option<User>, StoreError> {
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<Option<User>, StoreError> {
         self.writer.run(move |c| users::update_profile(c, id, &change)).await
     }
 
@@ -160,12 +184,22 @@ impl Store for SqliteStore {
         self.writer.run(move |c| users::change_password(c, id, (&old, &new), session, now)).await
     }
 
-    async fn reset_password(&self, id: UserId, new: &EncodedPassword, now: Timestamp) -> Result<bool, StoreError> {
+    async fn reset_password(
+        &self,
+        id: UserId,
+        new: &EncodedPassword,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let new = new.clone();
         self.writer.run(move |c| users::reset_password(c, id, &new, now)).await
     }
 
-    async fn upgrade_password(&self, id: UserId, old: &EncodedPassword, new: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         let (old, new) = (old.clone(), new.clone());
         self.writer.run(move |c| users::upgrade_password(c, id, &old, &new)).await
     }
@@ -178,7 +212,12 @@ impl Store for SqliteStore {
         self.readers.run(users::password_kinds).await
     }
 
-    async fn set_active(&self, id: UserId, active: bool, now: Timestamp) -> Result<bool, StoreError> {
+    async fn set_active(
+        &self,
+        id: UserId,
+        active: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.writer.run(move |c| users::set_active(c, id, active, now)).await
     }
 
@@ -236,7 +275,11 @@ impl Store for SqliteStore {
         self.writer.run(move |c| sessions::revoke_of_user(c, user, keep, reason, now)).await
     }
 
-    async fn revoke_sessions_begun_by(&self, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke_sessions_begun_by(
+        &self,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.writer.run(move |c| sessions::revoke_begun_by(c, began, now)).await
     }
 
@@ -269,7 +312,12 @@ impl Store for SqliteStore {
         self.writer.run(move |c| changes::note_user_changed(c, user, now)).await
     }
 
-    async fn prune(&self, changes: Timestamp, sessions: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune(
+        &self,
+        changes: Timestamp,
+        sessions: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
         self.writer.run(move |c| changes::prune(c, changes, sessions, limit)).await
     }
 
@@ -277,7 +325,12 @@ impl Store for SqliteStore {
         self.writer.run(move |c| house::agree_on_time(c, now, step)).await
     }
 
-    async fn correct_times(&self, latest: Timestamp, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn correct_times(
+        &self,
+        latest: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
         self.writer.run(move |c| house::correct_times(c, latest, now, limit)).await
     }
 
@@ -297,7 +350,9 @@ impl Store for SqliteStore {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Self::Busy
+            }
             _ => Self::Failed(error.to_string()),
         }
     }
@@ -338,10 +393,13 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
 fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Failed(format!(
-            "{} is no SQLite database; is data_dir or database_url the right one? Otherwise restore a backup",
+            "{} is no SQLite database; is data_dir or database_url the right one? Otherwise \
+             restore a backup",
             path.display()
         )),
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => StoreError::Busy,
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            StoreError::Busy
+        }
         _ => StoreError::Failed(format!("cannot open {}: {error}", path.display())),
     }
 }
@@ -351,7 +409,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const READERS: usize = 2;
 
-/// The writer's page cache, in KiB, filled only as far as the database is large: the inner pages of every index of a million users fit.
+/// The writer's page cache, in KiB, filled only as far as the database is large: the inner pages of
+/// every index of a million users fit.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
 /// A reader's page cache, in KiB, filled only as far as the database is large.

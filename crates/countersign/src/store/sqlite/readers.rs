@@ -1,4 +1,5 @@
-//! A few threads that read, each with a connection of its own: a read may wait for the disk and must not hold up an async thread.
+//! A few threads that read, each with a connection of its own: a read may wait for the disk and
+//! must not hold up an async thread.
 
 use std::sync::Arc;
 use std::thread;
@@ -22,7 +23,10 @@ type Question = Box<dyn FnOnce(&Connection) + Send>;
 
 impl Readers {
     /// Threads that read for as long as these files are where they were.
-    pub(super) fn start(connections: Vec<Connection>, files: Option<Arc<Files>>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connections: Vec<Connection>,
+        files: Option<Arc<Files>>,
+    ) -> std::io::Result<Self> {
         let (questions, waiting) = bounded::<Question>(QUEUE);
         for connection in connections {
             let waiting = waiting.clone();
@@ -43,7 +47,8 @@ impl Readers {
     {
         let (reply, answer) = oneshot::channel();
         let files = self.files.clone();
-        let question = move |connection: &Connection| match files.and_then(|files| files.trouble()) {
+        let question = move |connection: &Connection| match files.and_then(|files| files.trouble())
+        {
             Some(trouble) => Err(trouble),
             None => question(connection),
         };
@@ -55,7 +60,9 @@ impl Readers {
         });
         self.questions.try_send(question).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Failed("the database is closed".to_owned()),
+            TrySendError::Disconnected(_) => {
+                StoreError::Failed("the database is closed".to_owned())
+            }
         })?;
         answer.await.map_err(|_| StoreError::from(Panicked))?
     }
@@ -73,6 +80,12 @@ mod tests {
         let readers = Readers::start(vec![Connection::open_in_memory().unwrap()], None).unwrap();
         let bad: Result<(), _> = readers.run(|_| panic!("on purpose")).await;
         assert!(matches!(bad, Err(StoreError::Failed(_))), "{bad:?}");
-        assert_eq!(readers.run(|c| Ok(c.query_row("SELECT 7", [], |row| row.get::<_, i64>(0))?)).await.unwrap(), 7);
+        assert_eq!(
+            readers
+                .run(|c| Ok(c.query_row("SELECT 7", [], |row| row.get::<_, i64>(0))?))
+                .await
+                .unwrap(),
+            7
+        );
     }
 }

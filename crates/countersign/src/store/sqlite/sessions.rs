@@ -13,7 +13,8 @@ use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, StoreError};
 use crate::user::UserId;
 
-/// Begins a session, if the row is as it was checked. One writes at a time, so that nothing comes between.
+/// Begins a session, if the row is as it was checked. One writes at a time, so that nothing comes
+/// between.
 pub(super) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, StoreError> {
     let new = &begin.session;
     if let Some(checked) = &begin.checked {
@@ -32,7 +33,8 @@ pub(super) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
         .execute(params![super::columns::django_date(new.created_at), new.user_id.as_i64()])?;
     let mut ended = 0;
     if let Some(replaced) = begin.replaces {
-        ended += u64::from(revoke(connection, replaced, None, RevokedReason::Replaced, new.created_at)?);
+        ended +=
+            u64::from(revoke(connection, replaced, None, RevokedReason::Replaced, new.created_at)?);
     }
     if begin.at_most > 0 {
         ended += end_oldest(connection, new, begin.at_most)?;
@@ -40,7 +42,8 @@ pub(super) fn begin(connection: &Connection, begin: &Begin) -> Result<Begun, Sto
     Ok(Begun::Done { ended })
 }
 
-/// Ends the oldest of the user's sessions that are more than the user may have. Looks at no more of them than it may end, and those who may stay.
+/// Ends the oldest of the user's sessions that are more than the user may have. Looks at no more of
+/// them than it may end, and those who may stay.
 fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result<u64, StoreError> {
     let ended = connection
         .prepare_cached(
@@ -115,12 +118,24 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
     match decide(&state, &rotate.token, seconds(rotate.now), rotate.window) {
         Decision::Mint { child, rule, state, event } => {
             if let Some(state) = state {
-                save(connection, id, &state, &stepped(&steps, StepKind::of(rule), rotate.now), rotate.now)?;
+                save(
+                    connection,
+                    id,
+                    &state,
+                    &stepped(&steps, StepKind::of(rule), rotate.now),
+                    rotate.now,
+                )?;
             }
             if let Some((kind, detail)) = event.and_then(told) {
                 note(connection, rotate, kind, live.user_id, &detail)?;
             }
-            Ok(Rotation::Granted { user_id: live.user_id, created_at: live.created_at, expires_at: live.expires_at, child, event })
+            Ok(Rotation::Granted {
+                user_id: live.user_id,
+                created_at: live.created_at,
+                expires_at: live.expires_at,
+                child,
+                event,
+            })
         }
         Decision::Reused => {
             revoke(connection, rotate.session, None, RevokedReason::TokenTheft, rotate.now)?;
@@ -134,14 +149,22 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
 }
 
 pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {LISTED} FROM sessions WHERE id = ?"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {LISTED} FROM sessions WHERE id = ?"))?;
     Ok(statement.query_row([id.get().cast_signed()], session).optional()?)
 }
 
 /// Whether the user has this session, and it has not ended.
-pub(super) fn is_live(connection: &Connection, id: SessionId, owner: UserId, now: Timestamp) -> Result<bool, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?")?;
+pub(super) fn is_live(
+    connection: &Connection,
+    id: SessionId,
+    owner: UserId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM sessions WHERE id = ? AND user_id = ? AND \
+            revoked_at IS NULL AND expires_at > ?",
+    )?;
     Ok(statement.exists(params![id.get().cast_signed(), key(owner), micros(now)])?)
 }
 
@@ -164,10 +187,17 @@ pub(super) fn of_user(
     Ok(SessionPage::of(rows, limit, now))
 }
 
-pub(super) fn live(connection: &Connection, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+pub(super) fn live(
+    connection: &Connection,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<Session>, StoreError> {
     list(
         connection,
-        &format!("SELECT {LISTED} FROM sessions WHERE revoked_at IS NULL AND expires_at > ? ORDER BY created_at DESC LIMIT ?"),
+        &format!(
+            "SELECT {LISTED} FROM sessions WHERE revoked_at IS NULL AND expires_at > ? ORDER BY \
+             created_at DESC LIMIT ?"
+        ),
         params![micros(now), limit],
     )
 }
@@ -212,13 +242,22 @@ pub(super) fn revoke_of_user(
             ":keep": keep.map(|id| id.get().cast_signed()),
         })?;
     // Whatever ends all of a user's sessions ends those of the admin site too.
-    connection.prepare_cached("DELETE FROM admin_sessions WHERE user_id = ?")?.execute([user.as_i64()])?;
+    connection
+        .prepare_cached("DELETE FROM admin_sessions WHERE user_id = ?")?
+        .execute([user.as_i64()])?;
     Ok(ended as u64)
 }
 
-pub(super) fn revoke_begun_by(connection: &Connection, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+pub(super) fn revoke_begun_by(
+    connection: &Connection,
+    began: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let ended = connection
-        .prepare_cached("UPDATE sessions SET revoked_at = ?, revoked_reason = ? WHERE created_at <= ? AND revoked_at IS NULL")?
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = ?, revoked_reason = ? WHERE created_at \
+            <= ? AND revoked_at IS NULL",
+        )?
         .execute(params![micros(now), RevokedReason::Admin.as_str(), micros(began)])?;
     Ok(ended as u64)
 }
@@ -244,8 +283,11 @@ impl Live {
 
 fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
     let mark = |generation: usize, since: usize| -> rusqlite::Result<Option<Mark>> {
-        let (generation, since): (Option<u64>, Option<u64>) = (row.get(generation)?, row.get(since)?);
-        Ok(generation.zip(since).map(|(generation, since)| Mark { generation: Generation(generation), since }))
+        let (generation, since): (Option<u64>, Option<u64>) =
+            (row.get(generation)?, row.get(since)?);
+        Ok(generation
+            .zip(since)
+            .map(|(generation, since)| Mark { generation: Generation(generation), since }))
     };
     let (generation, current_since) = (Generation(row.get(6)?), row.get(9)?);
     Ok(RotationState {
@@ -255,12 +297,19 @@ fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
         current_since,
         race_credit: row.get(10)?,
         race_charged: row.get::<_, Option<u64>>(11)?.map(Generation),
-        mark: mark(12, 13)?.unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
+        mark: mark(12, 13)?
+            .unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
         earlier_mark: mark(14, 15)?.unwrap_or(Mark::LONG_AGO),
     })
 }
 
-fn save(connection: &Connection, id: i64, state: &RotationState, steps: &[u8], now: Timestamp) -> Result<(), StoreError> {
+fn save(
+    connection: &Connection,
+    id: i64,
+    state: &RotationState,
+    steps: &[u8],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?, current_since = ?, race_credit = ?, race_charged = ?,
@@ -286,14 +335,34 @@ fn save(connection: &Connection, id: i64, state: &RotationState, steps: &[u8], n
 }
 
 /// Tells of a refresh, in the transaction that does it.
-fn note(connection: &Connection, rotate: &Rotate, kind: AuditKind, user: UserId, detail: &str) -> Result<(), StoreError> {
+fn note(
+    connection: &Connection,
+    rotate: &Rotate,
+    kind: AuditKind,
+    user: UserId,
+    detail: &str,
+) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail) VALUES (?, ?, ?, ?, ?, ?)")?
-        .execute(params![micros(rotate.now), kind.as_str(), key(user), rotate.session.get().cast_signed(), address(rotate.ip), detail])?;
+        .prepare_cached(
+            "INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail) \
+            VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            micros(rotate.now),
+            kind.as_str(),
+            key(user),
+            rotate.session.get().cast_signed(),
+            address(rotate.ip),
+            detail
+        ])?;
     Ok(())
 }
 
-fn list(connection: &Connection, sql: &str, params: &[&dyn ToSql]) -> Result<Vec<Session>, StoreError> {
+fn list(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<Session>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params, session)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -319,7 +388,8 @@ fn revoked(row: &Row<'_>) -> rusqlite::Result<Option<(Timestamp, RevokedReason)>
     let Some(at) = row.get::<_, Option<i64>>(4)? else { return Ok(None) };
     let reason: Option<String> = row.get(5)?;
     // A session that somebody ended in a database shell has no reason of ours.
-    let reason = reason.as_deref().and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin);
+    let reason =
+        reason.as_deref().and_then(RevokedReason::from_word).unwrap_or(RevokedReason::Admin);
     Ok(Some((from_micros(at), reason)))
 }
 
@@ -327,12 +397,14 @@ fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
 }
 
-/// What a refresh reads. Columns are read by their places: to look a name up costs a comparison with
-/// each of them, 17 times a refresh.
-const ROTATED: &str = "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
+/// What a refresh reads. Columns are read by their places: to look a name up costs a comparison
+/// with each of them, 17 times a refresh.
+const ROTATED: &str =
+    "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
          generation, current_jti, current_iat, current_since, race_credit, race_charged,
          mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps
      FROM sessions WHERE id = ?";
 
 /// What is told of a session: the first six as in [`ROTATED`].
-pub(super) const LISTED: &str = "user_id, created_at, expires_at, transport, revoked_at, revoked_reason, id, last_used_at, user_agent, ip";
+pub(super) const LISTED: &str = "user_id, created_at, expires_at, transport, revoked_at, \
+    revoked_reason, id, last_used_at, user_agent, ip";

@@ -1,4 +1,5 @@
-//! A SQLite file as a side of a move. It is held under an exclusive lock, which a file that anybody else has open does not grant: nobody changes it meanwhile.
+//! A SQLite file as a side of a move. It is held under an exclusive lock, which a file that anybody
+//! else has open does not grant: nobody changes it meanwhile.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,12 +10,16 @@ use rusqlite::types::{Value as Cell, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
 use super::admin::audit::note;
-use super::columns::{django_date, from_django_date, from_micros, key, micros, read_user_id, unreadable};
+use super::columns::{
+    django_date, from_django_date, from_micros, key, micros, read_user_id, unreadable,
+};
 use super::readers::Readers;
 use super::{connect, migrations, open_writer};
 use crate::store::StoreError;
 use crate::store::admin::AuditLine;
-use crate::store::transfer::{FEED, Kind, Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value};
+use crate::store::transfer::{
+    FEED, Kind, Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value,
+};
 use crate::user::UserId;
 
 /// A SQLite file that is moved, or moved into.
@@ -37,7 +42,8 @@ impl SqliteTransfer {
     /// Opens a file to be read. Nothing is written into it.
     ///
     /// # Errors
-    /// [`TransferError::Missing`], [`TransferError::InUse`], [`TransferError::Outdated`], and SQLite's.
+    /// [`TransferError::Missing`], [`TransferError::InUse`], [`TransferError::Outdated`], and
+    /// SQLite's.
     ///
     /// ```
     /// use countersign::store::sqlite::SqliteTransfer;
@@ -87,7 +93,12 @@ impl Source for SqliteTransfer {
         self.thread.run(move |c| count(c, table)).await
     }
 
-    async fn page(&mut self, table: &'static Table, after: Option<Vec<i64>>, limit: u32) -> Result<Vec<Row>, StoreError> {
+    async fn page(
+        &mut self,
+        table: &'static Table,
+        after: Option<Vec<i64>>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
         self.thread.run(move |c| page(c, table, after, limit)).await
     }
 
@@ -106,7 +117,11 @@ impl Target for SqliteTransfer {
         self.thread.run(move |c| in_transaction(c, |c| add(c, table, rows))).await
     }
 
-    async fn skip_to_number(&mut self, table: &'static Table, number: i64) -> Result<(), StoreError> {
+    async fn skip_to_number(
+        &mut self,
+        table: &'static Table,
+        number: i64,
+    ) -> Result<(), StoreError> {
         self.thread.run(move |c| in_transaction(c, |c| skip_to_number(c, table, number))).await
     }
 
@@ -119,7 +134,9 @@ impl Target for SqliteTransfer {
         self.thread
             .run(move |c| {
                 in_transaction(c, |c| {
-                    c.execute_batch(&format!("CREATE TABLE {UNFINISHED} (source TEXT NOT NULL) STRICT"))?;
+                    c.execute_batch(&format!(
+                        "CREATE TABLE {UNFINISHED} (source TEXT NOT NULL) STRICT"
+                    ))?;
                     c.execute(&format!("INSERT INTO {UNFINISHED} VALUES (?)"), [from])?;
                     Ok(())
                 })
@@ -134,7 +151,9 @@ impl Target for SqliteTransfer {
                     for table in TABLES.iter().rev() {
                         c.execute_batch(&format!("DELETE FROM {}", table.name))?;
                     }
-                    c.execute_batch(&format!("DELETE FROM {FEED}; DELETE FROM sqlite_sequence; DROP TABLE {UNFINISHED}"))?;
+                    c.execute_batch(&format!(
+                        "DELETE FROM {FEED}; DELETE FROM sqlite_sequence; DROP TABLE {UNFINISHED}"
+                    ))?;
                     Ok(())
                 })
             })
@@ -157,13 +176,17 @@ impl Target for SqliteTransfer {
 
 /// From where the move comes that fills this file, if it is not finished.
 pub(super) fn unfinished(connection: &Connection) -> Result<Option<String>, StoreError> {
-    let there: bool =
-        connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)", [UNFINISHED], |row| row.get(0))?;
+    let there: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)",
+        [UNFINISHED],
+        |row| row.get(0),
+    )?;
     if !there {
         return Ok(None);
     }
-    Ok(connection.query_row(&format!("SELECT source FROM {UNFINISHED}"), [], |row| row.get(0)).optional()?)
+    Ok(connection
+        .query_row(&format!("SELECT source FROM {UNFINISHED}"), [], |row| row.get(0))
+        .optional()?)
 }
 
 /// Takes the exclusive lock, and keeps it until the connection is closed.
@@ -181,7 +204,10 @@ fn hold(connection: &Connection, path: &Path) -> Result<(), TransferError> {
     }
 }
 
-fn in_transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+fn in_transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let transaction = connection.unchecked_transaction()?;
     let done = work(&transaction)?;
     transaction.commit()?;
@@ -189,17 +215,29 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> 
 }
 
 fn count(connection: &Connection, table: &Table) -> Result<u64, StoreError> {
-    Ok(connection.query_row(&format!("SELECT count(*) FROM {}", table.name), [], |row| row.get(0))?)
+    Ok(connection
+        .query_row(&format!("SELECT count(*) FROM {}", table.name), [], |row| row.get(0))?)
 }
 
-fn page(connection: &Connection, table: &Table, after: Option<Vec<i64>>, limit: u32) -> Result<Vec<Row>, StoreError> {
+fn page(
+    connection: &Connection,
+    table: &Table,
+    after: Option<Vec<i64>>,
+    limit: u32,
+) -> Result<Vec<Row>, StoreError> {
     let (names, key) = (names(table, table.columns.len()), names(table, table.key));
-    let behind = after.as_ref().map_or_else(String::new, |_| format!("WHERE ({key}) > ({})", places(table.key)));
-    let mut statement = connection.prepare_cached(&format!("SELECT {names} FROM {} {behind} ORDER BY {key} LIMIT {limit}", table.name))?;
+    let behind = after
+        .as_ref()
+        .map_or_else(String::new, |_| format!("WHERE ({key}) > ({})", places(table.key)));
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {names} FROM {} {behind} ORDER BY {key} LIMIT {limit}",
+        table.name
+    ))?;
     let mut rows = statement.query(params_from_iter(after.into_iter().flatten()))?;
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
-        let values = table.columns.iter().enumerate().map(|(i, column)| read(row.get_ref(i)?, column.kind));
+        let values =
+            table.columns.iter().enumerate().map(|(i, column)| read(row.get_ref(i)?, column.kind));
         page.push(values.collect::<rusqlite::Result<Row>>()?);
     }
     Ok(page)
@@ -208,20 +246,31 @@ fn page(connection: &Connection, table: &Table, after: Option<Vec<i64>>, limit: 
 fn last_key(connection: &Connection, table: &Table) -> Result<Option<Vec<i64>>, StoreError> {
     let mut order = String::new();
     for column in &table.columns[..table.key] {
-        let _ = write!(order, "{}{} DESC", if order.is_empty() { "" } else { ", " }, column.in_sqlite);
+        let _ =
+            write!(order, "{}{} DESC", if order.is_empty() { "" } else { ", " }, column.in_sqlite);
     }
-    let sql = format!("SELECT {} FROM {} ORDER BY {order} LIMIT 1", names(table, table.key), table.name);
-    Ok(connection.query_row(&sql, [], |row| (0..table.key).map(|i| row.get(i)).collect()).optional()?)
+    let sql =
+        format!("SELECT {} FROM {} ORDER BY {order} LIMIT 1", names(table, table.key), table.name);
+    Ok(connection
+        .query_row(&sql, [], |row| (0..table.key).map(|i| row.get(i)).collect())
+        .optional()?)
 }
 
 fn add(connection: &Connection, table: &Table, rows: Vec<Row>) -> Result<(), StoreError> {
     let columns = table.columns.len();
-    let mut statement =
-        connection.prepare_cached(&format!("INSERT INTO {} ({}) VALUES ({})", table.name, names(table, columns), places(columns)))?;
+    let mut statement = connection.prepare_cached(&format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        table.name,
+        names(table, columns),
+        places(columns)
+    ))?;
     for row in rows {
-        let cells = row.into_iter().zip(table.columns).map(|(value, column)| write(value, column.kind));
+        let cells =
+            row.into_iter().zip(table.columns).map(|(value, column)| write(value, column.kind));
         let cells = cells.collect::<Result<Vec<_>, StoreError>>()?;
-        statement.execute(params_from_iter(cells)).map_err(|error| StoreError::Failed(format!("{}: {error}", table.name)))?;
+        statement
+            .execute(params_from_iter(cells))
+            .map_err(|error| StoreError::Failed(format!("{}: {error}", table.name)))?;
     }
     if table.name != FEED {
         // What the triggers have written is no news to anybody, and the feed's own rows come last.
@@ -232,22 +281,30 @@ fn add(connection: &Connection, table: &Table, rows: Vec<Row>) -> Result<(), Sto
 
 /// Of tables without `AUTOINCREMENT` the highest number there is: they give it out again anyway.
 fn last_number(connection: &Connection, table: &Table) -> Result<i64, StoreError> {
-    let given: Option<i64> =
-        connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = ?", [table.name], |row| row.get(0)).optional()?;
-    let highest: i64 =
-        connection.query_row(&format!("SELECT coalesce(max({}), 0) FROM {}", names(table, 1), table.name), [], |row| row.get(0))?;
+    let given: Option<i64> = connection
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = ?", [table.name], |row| row.get(0))
+        .optional()?;
+    let highest: i64 = connection.query_row(
+        &format!("SELECT coalesce(max({}), 0) FROM {}", names(table, 1), table.name),
+        [],
+        |row| row.get(0),
+    )?;
     Ok(given.unwrap_or(0).max(highest))
 }
 
 fn skip_to_number(connection: &Connection, table: &Table, number: i64) -> Result<(), StoreError> {
     let remembers: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE '%AUTOINCREMENT%')",
+        "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE \
+         '%AUTOINCREMENT%')",
         [table.name],
         |row| row.get(0),
     )?;
     if remembers && number > last_number(connection, table)? {
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", [table.name])?;
-        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, number))?;
+        connection.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)",
+            (table.name, number),
+        )?;
     }
     Ok(())
 }

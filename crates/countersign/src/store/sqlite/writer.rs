@@ -1,4 +1,5 @@
-//! The one thread that writes: it commits whatever is waiting as one transaction (group commit), so that many callers share one `fsync`.
+//! The one thread that writes: it commits whatever is waiting as one transaction (group commit), so
+//! that many callers share one `fsync`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -28,7 +29,9 @@ impl Writer {
         let (jobs, waiting) = bounded(QUEUE);
         let closing = Arc::new(Mutex::new(Vec::new()));
         let pen = Pen { connection, files, waiting, closing: Arc::clone(&closing) };
-        let thread = thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || pen.write_until_closed())?;
+        let thread = thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || pen.write_until_closed())?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), closing })
     }
 
@@ -40,8 +43,8 @@ impl Writer {
         let _ = is_done.await;
     }
 
-    /// Applies `operation` in the next transaction. When this returns `Ok`, the change is on disk; when it returns `Err`, nothing of it is,
-    /// but for [`StoreError::Unknown`].
+    /// Applies `operation` in the next transaction. When this returns `Ok`, the change is on disk;
+    /// when it returns `Err`, nothing of it is, but for [`StoreError::Unknown`].
     pub(super) async fn run<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -49,13 +52,19 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Operation { operation: Some(operation), result: Err(StoreError::Busy.into()), reply });
+        let job = Box::new(Operation {
+            operation: Some(operation),
+            result: Err(StoreError::Busy.into()),
+            reply,
+        });
         let jobs = self.jobs.as_ref().ok_or_else(closed)?;
         jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => closed(),
         })?;
-        answer.await.map_err(|_| StoreError::Unknown("the database was closed meanwhile".to_owned()))?
+        answer
+            .await
+            .map_err(|_| StoreError::Unknown("the database was closed meanwhile".to_owned()))?
     }
 }
 
@@ -131,7 +140,8 @@ impl Pen {
                 Err(RecvTimeoutError::Timeout) => log_is_empty = self.empty_log(Duration::ZERO),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            let closing = std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
+            let closing =
+                std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
             if !closing.is_empty() {
                 log_is_empty = self.empty_log(BUSY_TIMEOUT);
                 for done in closing {
@@ -151,13 +161,15 @@ impl Pen {
                 batch.extend(self.waiting.try_iter());
                 Err(trouble)
             }
-            None => caught(|| commit_together(connection, &mut batch, &self.waiting)).unwrap_or_else(|_| Err(after_panic(connection))),
+            None => caught(|| commit_together(connection, &mut batch, &self.waiting))
+                .unwrap_or_else(|_| Err(after_panic(connection))),
         };
         if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
         // Into files that are gone meanwhile it has been written in vain.
-        let committed = committed.and_then(|()| self.files.trouble().map_or(Ok(()), |trouble| Err(trouble.unknown())));
+        let committed = committed
+            .and_then(|()| self.files.trouble().map_or(Ok(()), |trouble| Err(trouble.unknown())));
         let operations = batch.len();
         for job in batch {
             job.finish(&committed);
@@ -172,10 +184,13 @@ impl Pen {
     fn empty_log(&self, patience: Duration) -> bool {
         let moved = || -> rusqlite::Result<bool> {
             self.connection.busy_timeout(patience)?;
-            let is_kept_from_it: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            let is_kept_from_it: i64 =
+                self.connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
             Ok(is_kept_from_it == 0)
         };
-        let moved = self.files.trouble().is_none() && caught(|| moved().unwrap_or(false)).unwrap_or(false);
+        let moved =
+            self.files.trouble().is_none() && caught(|| moved().unwrap_or(false)).unwrap_or(false);
         let _ = self.connection.busy_timeout(BUSY_TIMEOUT);
         self.bound_log();
         moved
@@ -188,7 +203,11 @@ impl Pen {
     }
 }
 
-fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiting: &Receiver<Box<dyn Job>>) -> Result<(), StoreError> {
+fn commit_together(
+    connection: &Connection,
+    batch: &mut Vec<Box<dyn Job>>,
+    waiting: &Receiver<Box<dyn Job>>,
+) -> Result<(), StoreError> {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         // Whoever waited meanwhile is told now, not each after another wait of its own.
         batch.extend(waiting.try_iter());
@@ -205,13 +224,19 @@ fn commit_together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>, waiti
     connection.prepare_cached("COMMIT")?.execute([]).map(drop).map_err(not_committed)
 }
 
-/// Why a transaction was not committed. Where the disk said no to the write itself, its last page is not there, and nothing
-/// of it is. Where it said no to making it last, it may be there after the next start, or not.
+/// Why a transaction was not committed. Where the disk said no to the write itself, its last page
+/// is not there, and nothing of it is. Where it said no to making it last, it may be there after
+/// the next start, or not.
 fn not_committed(error: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly};
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked | DiskFull | ReadOnly) => error.into(),
-        _ if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE) => error.into(),
+        _ if error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE) =>
+        {
+            error.into()
+        }
         _ => StoreError::Unknown(error.to_string()),
     }
 }
@@ -221,19 +246,23 @@ fn after_panic(connection: &Connection) -> StoreError {
     if connection.is_autocommit() { StoreError::Unknown(what) } else { StoreError::Failed(what) }
 }
 
-/// Undoes an operation that fails halfway, or panics, without touching its neighbours in the transaction.
+/// Undoes an operation that fails halfway, or panics, without touching its neighbours in the
+/// transaction.
 ///
 /// # Errors
-/// When the transaction is lost with all that is in it: SQLite undoes the whole of it where the disk is full or
-/// fails, and what came after would be written outside of any.
+/// When the transaction is lost with all that is in it: SQLite undoes the whole of it where the
+/// disk is full or fails, and what came after would be written outside of any.
 fn in_savepoint<T, E: From<StoreError>>(
     connection: &Connection,
     operation: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<Result<T, E>, StoreError> {
     execute(connection, "SAVEPOINT operation")?;
-    let result = caught(|| operation(connection)).unwrap_or_else(|panicked| Err(StoreError::from(panicked).into()));
+    let result = caught(|| operation(connection))
+        .unwrap_or_else(|panicked| Err(StoreError::from(panicked).into()));
     if connection.is_autocommit() {
-        return Err(StoreError::Failed("the transaction was undone: the disk is full or fails".to_owned()));
+        return Err(StoreError::Failed(
+            "the transaction was undone: the disk is full or fails".to_owned(),
+        ));
     }
     if result.is_err() {
         execute(connection, "ROLLBACK TO operation")?;
@@ -267,7 +296,9 @@ mod tests {
     fn writer(directory: &tempfile::TempDir) -> Writer {
         let path = directory.path().join("database");
         let connection = Connection::open(&path).unwrap();
-        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE lines (line TEXT)").unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE lines (line TEXT)")
+            .unwrap();
         Writer::start(connection, Arc::new(Files::of(&path).unwrap())).unwrap()
     }
 
@@ -277,7 +308,11 @@ mod tests {
     }
 
     async fn lines(writer: &Writer) -> String {
-        let all = |c: &Connection| Ok::<_, StoreError>(c.query_row("SELECT group_concat(line) FROM lines", [], |row| row.get(0))?);
+        let all = |c: &Connection| {
+            Ok::<_, StoreError>(
+                c.query_row("SELECT group_concat(line) FROM lines", [], |row| row.get(0))?,
+            )
+        };
         writer.run(all).await.unwrap()
     }
 

@@ -1,11 +1,12 @@
 //! From one store into another: rows by table, in pages, in the order of their keys, then compared.
 //!
-//! What is in the target says how far a move has come, so one that was killed goes on where it was. Until it is finished, the target is marked, and no server starts on it.
+//! What is in the target says how far a move has come, so one that was killed goes on where it was.
+//! Until it is finished, the target is marked, and no server starts on it.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-//! use countersign::store::sqlite::SqliteTransfer;
 //! use countersign::store::admin::Actor;
+//! use countersign::store::sqlite::SqliteTransfer;
 //! use countersign::store::transfer::{begin, compare, copy, moved};
 //!
 //! # world::block_on(async {
@@ -14,7 +15,8 @@
 //! # countersign::store::sqlite::SqliteStore::open(&old).unwrap();
 //! use countersign::store::transfer::Target;
 //!
-//! let (mut source, mut target) = (SqliteTransfer::source(&old).unwrap(), SqliteTransfer::target(&new).unwrap());
+//! let (mut source, mut target) =
+//!     (SqliteTransfer::source(&old).unwrap(), SqliteTransfer::target(&new).unwrap());
 //! begin(&mut target, "old.sqlite3", false).await.unwrap();
 //! copy(&mut source, &mut target, &mut |_| ()).await.unwrap();
 //! let same = compare(&mut source, &mut target, &mut |_| ()).await.unwrap();
@@ -59,7 +61,12 @@ pub trait Source: Send {
     async fn count(&mut self, table: &'static Table) -> Result<u64, StoreError>;
 
     /// The first `limit` rows behind `after`, in the order of their keys.
-    async fn page(&mut self, table: &'static Table, after: Option<Vec<i64>>, limit: u32) -> Result<Vec<Row>, StoreError>;
+    async fn page(
+        &mut self,
+        table: &'static Table,
+        after: Option<Vec<i64>>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError>;
 
     /// The highest number that a table's sequence has given out, to rows that are gone too.
     async fn last_number(&mut self, table: &'static Table) -> Result<i64, StoreError>;
@@ -83,11 +90,16 @@ pub trait Target: Source {
     /// The key of a table's last row.
     async fn last_key(&mut self, table: &'static Table) -> Result<Option<Vec<i64>>, StoreError>;
 
-    /// Adds rows, all or none, and tells nobody of it: the feed has no more rows afterwards than came with the move.
+    /// Adds rows, all or none, and tells nobody of it: the feed has no more rows afterwards than
+    /// came with the move.
     async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), StoreError>;
 
     /// Lets a table's sequence go on behind `number`.
-    async fn skip_to_number(&mut self, table: &'static Table, number: i64) -> Result<(), StoreError>;
+    async fn skip_to_number(
+        &mut self,
+        table: &'static Table,
+        number: i64,
+    ) -> Result<(), StoreError>;
 
     /// From where a move comes that is not finished.
     async fn unfinished(&mut self) -> Result<Option<String>, StoreError>;
@@ -163,15 +175,26 @@ pub struct Compared {
 /// use countersign::store::transfer::moved;
 ///
 /// let line = moved("sqlite:old.sqlite3", &Actor::shell("ada", jiff::Timestamp::UNIX_EPOCH));
-/// assert_eq!((line.kind, line.detail.as_str()), (AuditKind::StoreMoved, "from sqlite:old.sqlite3"));
+/// assert_eq!(
+///     (line.kind, line.detail.as_str()),
+///     (AuditKind::StoreMoved, "from sqlite:old.sqlite3")
+/// );
 /// ```
 pub fn moved(from: &str, by: &Actor) -> AuditLine {
     let (actor, detail) = (Some(by.who.clone()), format!("from {from}"));
-    AuditLine { at: by.now, kind: AuditKind::StoreMoved, actor, user: None, session: None, ip: by.ip, detail }
+    AuditLine {
+        at: by.now,
+        kind: AuditKind::StoreMoved,
+        actor,
+        user: None,
+        session: None,
+        ip: by.ip,
+        detail,
+    }
 }
 
-/// Makes sure that the target is empty, or the unfinished rest of a move from the same place, and marks it. With `anew`, an unfinished move is begun again. Whether rows
-/// are there already.
+/// Makes sure that the target is empty, or the unfinished rest of a move from the same place, and
+/// marks it. With `anew`, an unfinished move is begun again. Whether rows are there already.
 ///
 /// # Errors
 /// [`TransferError::NotEmpty`], [`TransferError::AnotherMove`], and the store's.
@@ -212,20 +235,32 @@ pub async fn begin(target: &mut dyn Target, from: &str, anew: bool) -> Result<bo
 /// ```
 /// use countersign::store::transfer::{Source, Target, TransferError, copy};
 ///
-/// async fn copy_aloud(source: &mut dyn Source, target: &mut dyn Target) -> Result<(), TransferError> {
-///     copy(source, target, &mut |progress| println!("{}: {} of {}", progress.table, progress.done, progress.of)).await
+/// async fn copy_aloud(
+///     source: &mut dyn Source,
+///     target: &mut dyn Target,
+/// ) -> Result<(), TransferError> {
+///     copy(source, target, &mut |progress| {
+///         println!("{}: {} of {}", progress.table, progress.done, progress.of)
+///     })
+///     .await
 /// }
 /// ```
-pub async fn copy(source: &mut dyn Source, target: &mut dyn Target, told: &mut (dyn FnMut(Progress) + Send)) -> Result<(), TransferError> {
+pub async fn copy(
+    source: &mut dyn Source,
+    target: &mut dyn Target,
+    told: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), TransferError> {
     for table in TABLES {
-        let (of, mut done, after) = (source.count(table).await?, target.count(table).await?, target.last_key(table).await?);
+        let (of, mut done, after) =
+            (source.count(table).await?, target.count(table).await?, target.last_key(table).await?);
         let mut tell = |done| told(Progress { phase: Phase::Copying, table: table.name, done, of });
         tell(done);
         let mut rows = source.page(table, after, PAGE).await?;
         while let Some(last) = rows.last() {
             let (last, many) = (table.key_of(last), rows.len() as u64);
             // The next page is read while this one is written.
-            let (added, next) = tokio::join!(target.add(table, rows), source.page(table, Some(last), PAGE));
+            let (added, next) =
+                tokio::join!(target.add(table, rows), source.page(table, Some(last), PAGE));
             added?;
             rows = next?;
             done += many;
@@ -246,7 +281,10 @@ pub async fn copy(source: &mut dyn Source, target: &mut dyn Target, told: &mut (
 /// ```
 /// use countersign::store::transfer::{Source, Target, TransferError, compare};
 ///
-/// async fn proved(source: &mut dyn Source, target: &mut dyn Target) -> Result<u64, TransferError> {
+/// async fn proved(
+///     source: &mut dyn Source,
+///     target: &mut dyn Target,
+/// ) -> Result<u64, TransferError> {
 ///     let same = compare(source, target, &mut |_| ()).await?;
 ///     Ok(same.iter().map(|table| table.rows).sum())
 /// }
@@ -262,7 +300,10 @@ pub async fn compare(
         let (mut sum, mut rows) = (Context::new(&SHA256), 0);
         loop {
             told(Progress { phase: Phase::Comparing, table: table.name, done: rows, of });
-            let (wanted, found) = tokio::join!(source.page(table, after.clone(), PAGE), target.page(table, after, PAGE));
+            let (wanted, found) = tokio::join!(
+                source.page(table, after.clone(), PAGE),
+                target.page(table, after, PAGE)
+            );
             let (wanted, found) = (wanted?, found?);
             same(table, &wanted, &found, &mut sum)?;
             rows += wanted.len() as u64;
@@ -280,10 +321,16 @@ pub async fn compare(
     Ok(compared)
 }
 
-fn same(table: &'static Table, wanted: &[Row], found: &[Row], sum: &mut Context) -> Result<(), TransferError> {
+fn same(
+    table: &'static Table,
+    wanted: &[Row],
+    found: &[Row],
+    sum: &mut Context,
+) -> Result<(), TransferError> {
     let (mut one, mut other) = (Vec::new(), Vec::new());
     for i in 0..wanted.len().max(found.len()) {
-        let differs = |row: &Row| TransferError::Differs { table: table.name, key: table.key_of(row) };
+        let differs =
+            |row: &Row| TransferError::Differs { table: table.name, key: table.key_of(row) };
         match (wanted.get(i), found.get(i)) {
             (Some(wanted), Some(found)) => {
                 one.clear();
@@ -317,7 +364,10 @@ fn same(table: &'static Table, wanted: &[Row], found: &[Row], sum: &mut Context)
 #[non_exhaustive]
 pub enum TransferError {
     /// Somebody else uses a store, and might change it.
-    #[error("{place} is in use by another program; stop every server on it, close database shells, and run this again")]
+    #[error(
+        "{place} is in use by another program; stop every server on it, close database shells, and \
+         run this again"
+    )]
     InUse {
         /// Which store.
         place: String,
@@ -336,7 +386,8 @@ pub enum TransferError {
     },
     /// The target has something in it already.
     #[error(
-        "the target is not empty: {table} has {rows} rows; move into a new database (a server that was started on it once has made a signing key there)"
+        "the target is not empty: {table} has {rows} rows; move into a new database (a server that \
+         was started on it once has made a signing key there)"
     )]
     NotEmpty {
         /// The first table that is not empty.
@@ -345,14 +396,19 @@ pub enum TransferError {
         rows: u64,
     },
     /// The target has the beginning of another move.
-    #[error("the target has the beginning of a move from {from}; finish that one, or add --anew, which empties the target first")]
+    #[error(
+        "the target has the beginning of a move from {from}; finish that one, or add --anew, which \
+         empties the target first"
+    )]
     AnotherMove {
         /// From where.
         from: String,
     },
     /// A row is not the same on both sides.
     #[error(
-        "{table}: the row {key:?} is not the same on both sides; either side was changed since the move began. Nothing is lost: the source is as it was. Run this again with --anew, which empties the target first"
+        "{table}: the row {key:?} is not the same on both sides; either side was changed since the \
+         move began. Nothing is lost: the source is as it was. Run this again with --anew, which \
+         empties the target first"
     )]
     Differs {
         /// In which table.
@@ -371,7 +427,8 @@ pub(crate) fn refuse_unfinished(from: Option<String>) -> Result<(), StoreError> 
     match from {
         None => Ok(()),
         Some(from) => Err(StoreError::Failed(format!(
-            "the database holds the beginning of a move from {from}; run that `countersign move` again to finish it, or start on {from}"
+            "the database holds the beginning of a move from {from}; run that `countersign move` \
+             again to finish it, or start on {from}"
         ))),
     }
 }

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use crate::store::StoreError;
 
-/// A table as it stands in every store. A new one is added to [`TABLES`], or to [`NOT_MOVED`] with the reason.
+/// A table as it stands in every store. A new one is added to [`TABLES`], or to [`NOT_MOVED`] with
+/// the reason.
 ///
 /// ```
 /// use countersign::store::transfer::TABLES;
@@ -19,7 +20,8 @@ pub struct Table {
     pub name: &'static str,
     /// How many of the first columns tell its rows apart: integers all. Rows travel in their order.
     pub key: usize,
-    /// Whether the first column is drawn from a sequence, which must go on behind what it has ever given out.
+    /// Whether the first column is drawn from a sequence, which must go on behind what it has ever
+    /// given out.
     pub numbered: bool,
     /// Its columns, but for those that the database computes.
     pub columns: &'static [Column],
@@ -60,11 +62,13 @@ pub enum Kind {
     Text,
     /// Bytes.
     Bytes,
-    /// A date as Django has it: a text in SQLite, `timestamptz` in PostgreSQL; on the way microseconds since 1970.
+    /// A date as Django has it: a text in SQLite, `timestamptz` in PostgreSQL; on the way
+    /// microseconds since 1970.
     Date,
     /// A JSON object: a text in SQLite, `jsonb` in PostgreSQL.
     Json,
-    /// The id of a user, or of something else: an integer where it is one in SQLite, its text everywhere else.
+    /// The id of a user, or of something else: an integer where it is one in SQLite, its text
+    /// everywhere else.
     Id,
 }
 
@@ -73,7 +77,8 @@ pub enum Kind {
 /// ```
 /// use countersign::store::transfer::{Row, Value};
 ///
-/// let row: Row = vec![Value::Integer(7), Value::Text("ada".to_owned()), Value::Boolean(true), Value::Null];
+/// let row: Row =
+///     vec![Value::Integer(7), Value::Text("ada".to_owned()), Value::Boolean(true), Value::Null];
 /// assert_eq!(row[1], Value::Text("ada".to_owned()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +118,10 @@ impl Table {
     /// assert_eq!(table.key_of(&row), [7]);
     /// ```
     pub fn key_of(&self, row: &Row) -> Vec<i64> {
-        row.iter().take(self.key).map(|value| if let Value::Integer(number) = value { *number } else { 0 }).collect()
+        row.iter()
+            .take(self.key)
+            .map(|value| if let Value::Integer(number) = value { *number } else { 0 })
+            .collect()
     }
 
     /// A row as bytes that are the same wherever it stands.
@@ -146,9 +154,11 @@ impl Column {
     }
 }
 
-/// JSON with its keys in order and its numbers in one spelling: PostgreSQL keeps neither as they were written.
+/// JSON with its keys in order and its numbers in one spelling: PostgreSQL keeps neither as they
+/// were written.
 fn canonical(text: &str) -> Result<String, StoreError> {
-    let mut json: Json = serde_json::from_str(text).map_err(|error| StoreError::Failed(format!("metadata that is no JSON: {error}")))?;
+    let mut json: Json = serde_json::from_str(text)
+        .map_err(|error| StoreError::Failed(format!("metadata that is no JSON: {error}")))?;
     respell(&mut json);
     json.sort_all_objects();
     Ok(json.to_string())
@@ -158,7 +168,9 @@ fn respell(json: &mut Json) {
     match json {
         Json::Number(number) => {
             // `1e5`, `100000.0` and `100000` are one number to PostgreSQL.
-            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
+            if let Some(float) =
+                number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0)
+            {
                 if (0.0..18_446_744_073_709_551_616.0).contains(&float) {
                     *number = (float as u64).into();
                 } else if (-9_223_372_036_854_775_808.0..0.0).contains(&float) {
@@ -249,7 +261,8 @@ pub const TABLES: &[Table] = &[
         column("detail", Kind::Text),
     ] },
     Table { name: "activity", key: 2, numbered: false, columns: &[column("hour", Kind::Integer), column("kind", Kind::Integer), column("n", Kind::Integer)] },
-    // The ends of sessions whose access tokens may still be alive: the first node on the target reads them. The last one: triggers write into it while the others come.
+    // The ends of sessions whose access tokens may still be alive: the first node on the target
+    // reads them. The last one: triggers write into it while the others come.
     Table { name: FEED, key: 1, numbered: true, columns: &[
         column("number", Kind::Integer).in_sqlite("cursor"),
         column("at", Kind::Integer),

@@ -1,5 +1,6 @@
-//! Two tabs with one cookie jar, and a network and a server that do their worst: messages late by up to 15 s each way, reordered, lost, doubled; a crash; a rollback;
-//! and the browser dies, with cookies on its disk that are up to 15 s old.
+//! Two tabs with one cookie jar, and a network and a server that do their worst: messages late by
+//! up to 15 s each way, reordered, lost, doubled; a crash; a rollback; and the browser dies, with
+//! cookies on its disk that are up to 15 s old.
 
 use countersign::session::rotation::{Decision, Generation, Presented, RotationState, decide};
 use stateright::{Checker, Model, Property};
@@ -29,8 +30,12 @@ fn the_model_finds_what_is_wrong_with_each_mutant() {
         (Rules { late: Late::Ignored, died: Died::Ignored, ..Rules::ALL }, LEFT),
         (Rules { died: Died::Ignored, ..Rules::ALL }, DYING),
     ] {
-        let mutant =
-            Honest { decide: move |row: &RotationState, token: &Presented, now, window| rules.decide(row, token, now, window), left };
+        let mutant = Honest {
+            decide: move |row: &RotationState, token: &Presented, now, window| {
+                rules.decide(row, token, now, window)
+            },
+            left,
+        };
         let checker = mutant.checker().threads(2).spawn_bfs().join();
         assert!(checker.discovery(NEVER_REFUSED).is_some(), "{rules:?}");
     }
@@ -50,7 +55,8 @@ struct State {
     jar: Presented,
     /// What was in the jar until when, at most 15 s ago: it may still be all that the disk has.
     lately: Vec<(u64, Presented)>,
-    /// Under way, each with the last moment at which it can arrive; in order, so that equal worlds are equal.
+    /// Under way, each with the last moment at which it can arrive; in order, so that equal worlds
+    /// are equal.
     requests: Vec<(u64, Presented)>,
     answers: Vec<(u64, Presented)>,
     left: Left,
@@ -89,7 +95,12 @@ impl<D: Decide> Model for Honest<D> {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let jar = Presented { generation: Generation::FIRST, jti: jti(0), parent: None, issued_at: START };
+        let jar = Presented {
+            generation: Generation::FIRST,
+            jti: jti(0),
+            parent: None,
+            issued_at: START,
+        };
         vec![State {
             now: START,
             row: RotationState::new(jar.jti, START),
@@ -130,7 +141,13 @@ impl<D: Decide> Model for Honest<D> {
         for token in 0..state.lately.len() {
             offer(left.deaths > 0, Action::Die(token));
         }
-        let in_time = |wait| state.requests.iter().chain(&state.answers).all(|&(latest, _)| latest >= state.now + wait);
+        let in_time = |wait| {
+            state
+                .requests
+                .iter()
+                .chain(&state.answers)
+                .all(|&(latest, _)| latest >= state.now + wait)
+        };
         offer(left.sends > 0 && in_time(DELAY), Action::Wait(DELAY));
         offer(left.sends > 0 && under_way == 0, Action::Wait(HOUR));
     }
@@ -190,9 +207,15 @@ impl<D: Decide> Model for Honest<D> {
         vec![
             Property::always(NEVER_REFUSED, |_, state: &State| !state.refused),
             // So that the model is known to reach what it is about.
-            Property::sometimes("a race is forgiven", |_, state: &State| state.row.race_charged.is_some()),
-            Property::sometimes("a client is ahead of the row", |_, state: &State| state.jar.generation.0 > state.row.generation.0 + 1),
-            Property::sometimes("a late answer overwrites a newer cookie", |_, state: &State| state.jar.generation < state.row.generation),
+            Property::sometimes("a race is forgiven", |_, state: &State| {
+                state.row.race_charged.is_some()
+            }),
+            Property::sometimes("a client is ahead of the row", |_, state: &State| {
+                state.jar.generation.0 > state.row.generation.0 + 1
+            }),
+            Property::sometimes("a late answer overwrites a newer cookie", |_, state: &State| {
+                state.jar.generation < state.row.generation
+            }),
         ]
     }
 }
@@ -208,7 +231,9 @@ impl State {
         let mut times = vec![now];
         let mut tokens = vec![jar];
         for messages in [lately, requests, answers] {
-            messages.sort_by_key(|&(latest, token)| (latest, token.generation, token.issued_at, token.jti));
+            messages.sort_by_key(|&(latest, token)| {
+                (latest, token.generation, token.issued_at, token.jti)
+            });
             for (latest, token) in messages {
                 times.push(latest);
                 tokens.push(token);
@@ -224,7 +249,12 @@ impl<D: Decide> Honest<D> {
         match (self.decide)(&state.row, token, state.now, WINDOW) {
             Decision::Mint { child, state: row, .. } => {
                 state.row = row.unwrap_or(state.row);
-                let child = Presented { generation: child.generation, jti: jti(FRESH), parent: Some(child.parent), issued_at: state.now };
+                let child = Presented {
+                    generation: child.generation,
+                    jti: jti(FRESH),
+                    parent: Some(child.parent),
+                    issued_at: state.now,
+                };
                 state.answers.push((state.now + DELAY, child));
             }
             Decision::Reused => state.refused = true,

@@ -1,8 +1,9 @@
-//! A victim who refreshes at a steady pace, and a thief with a copy of her cookie: he acts as often as he
-//! likes, at any of the moments that the rules can tell apart, and shows any of the tokens that he ever got.
+//! A victim who refreshes at a steady pace, and a thief with a copy of her cookie: he acts as often
+//! as he likes, at any of the moments that the rules can tell apart, and shows any of the tokens
+//! that he ever got.
 //!
-//! He never shows what is sure to betray him. He may rest for a while, but a thief whose tokens all have
-//! become worthless is out.
+//! He never shows what is sure to betray him. He may rest for a while, but a thief whose tokens all
+//! have become worthless is out.
 
 use countersign::session::rotation::{Decision, Generation, Presented, RACE_CREDIT, RotationState};
 use stateright::{Checker, Model, Property};
@@ -14,8 +15,14 @@ use crate::server::{Decide, WINDOW, jti};
 #[test]
 fn the_model_finds_the_thieves_of_the_first_version() {
     let rules = Rules::FIRST;
-    let decide = move |row: &RotationState, token: &Presented, now, window| rules.decide(row, token, now, window);
-    let checker = Theft { decide, moments: &[0, 285, 300], rests: 0, most: 12 }.checker().threads(2).spawn_dfs().join();
+    let decide = move |row: &RotationState, token: &Presented, now, window| {
+        rules.decide(row, token, now, window)
+    };
+    let checker = Theft { decide, moments: &[0, 285, 300], rests: 0, most: 12 }
+        .checker()
+        .threads(2)
+        .spawn_dfs()
+        .join();
     assert!(checker.discovery(FOUND).is_some());
 }
 
@@ -66,7 +73,12 @@ impl<D: Decide> Model for Theft<D> {
 
     /// The cookie is stolen right after a refresh of hers. The credit is whole.
     fn init_states(&self) -> Vec<State> {
-        let first = Presented { generation: Generation::FIRST, jti: jti(0), parent: None, issued_at: START };
+        let first = Presented {
+            generation: Generation::FIRST,
+            jti: jti(0),
+            parent: None,
+            issued_at: START,
+        };
         let mut state = State {
             now: START,
             row: RotationState::new(first.jti, START),
@@ -136,29 +148,46 @@ impl<D: Decide> Model for Theft<D> {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always(FOUND, |model: &Self, state: &State| state.end.is_some() || state.refreshes < model.most)]
+        vec![Property::always(FOUND, |model: &Self, state: &State| {
+            state.end.is_some() || state.refreshes < model.most
+        })]
     }
 }
 
 impl<D: Decide> Theft<D> {
     fn refresh(&self, row: &mut RotationState, token: &Presented, now: u64) -> Option<Presented> {
-        let Decision::Mint { child, state, .. } = (self.decide)(row, token, now, WINDOW) else { return None };
+        let Decision::Mint { child, state, .. } = (self.decide)(row, token, now, WINDOW) else {
+            return None;
+        };
         *row = state.unwrap_or(*row);
-        Some(Presented { generation: child.generation, jti: jti(FRESH), parent: Some(child.parent), issued_at: now })
+        Some(Presented {
+            generation: child.generation,
+            jti: jti(FRESH),
+            parent: Some(child.parent),
+            issued_at: now,
+        })
     }
 
-    /// Forgets what cannot matter. A token that the rules would not forgive with all the credit there is
-    /// will never be forgiven. Of two stale tokens, or of two children of the current one, the later one is
-    /// as good in everything; but a child that is the victim's own is another thing than its sister.
+    /// Forgets what cannot matter. A token that the rules would not forgive with all the credit
+    /// there is will never be forgiven. Of two stale tokens, or of two children of the current one,
+    /// the later one is as good in everything; but a child that is the victim's own is another
+    /// thing than its sister.
     fn tidy(&self, state: &mut State) {
         let rich = RotationState { race_credit: RACE_CREDIT, race_charged: None, ..state.row };
-        state.thief.retain(|token| (self.decide)(&rich, token, state.now, WINDOW) != Decision::Reused);
+        state
+            .thief
+            .retain(|token| (self.decide)(&rich, token, state.now, WINDOW) != Decision::Reused);
         let (current, hers) = (state.row.current_jti, state.victim.jti);
         let is_stale = |token: &Presented| token.jti != current && token.parent != Some(current);
         let is_hers = |token: &Presented| !is_stale(token) && token.jti == hers;
         // The best first: of stale ones that is the newest generation, whatever else they are.
         let rank = |token: &Presented| {
-            (is_stale(token), token.jti == current, is_hers(token), std::cmp::Reverse((token.generation, token.issued_at)))
+            (
+                is_stale(token),
+                token.jti == current,
+                is_hers(token),
+                std::cmp::Reverse((token.generation, token.issued_at)),
+            )
         };
         state.thief.sort_by_key(rank);
         let mut kept: Vec<Presented> = Vec::new();
@@ -201,11 +230,16 @@ fn narrow(row: &mut RotationState, tokens: &mut [&mut Presented]) {
     all.sort_unstable();
     all.dedup();
     let narrowed = |generation: &mut Generation| {
-        let gaps = all.windows(2).take_while(|pair| pair[1] <= *generation).map(|pair| (pair[1].0 - pair[0].0).min(2));
+        let gaps = all
+            .windows(2)
+            .take_while(|pair| pair[1] <= *generation)
+            .map(|pair| (pair[1].0 - pair[0].0).min(2));
         generation.0 = gaps.sum();
     };
     row.race_charged.iter_mut().for_each(narrowed);
-    for generation in [&mut row.generation, &mut row.mark.generation, &mut row.earlier_mark.generation] {
+    for generation in
+        [&mut row.generation, &mut row.mark.generation, &mut row.earlier_mark.generation]
+    {
         narrowed(generation);
     }
     tokens.iter_mut().for_each(|token| narrowed(&mut token.generation));

@@ -14,7 +14,11 @@ fn line(number: i64) -> AuditLine {
             2 | 4 => Some(Who::User(UserId::new(1))),
             _ => None,
         },
-        user: Some(if number % 4 == 0 { "a-text".parse().unwrap() } else { UserId::new(number % 3) }),
+        user: Some(if number % 4 == 0 {
+            "a-text".parse().unwrap()
+        } else {
+            UserId::new(number % 3)
+        }),
         session: (number == 7).then(|| session_id(u64::MAX)),
         ip: Some(if even { "192.0.2.1".parse().unwrap() } else { "2001:db8::1".parse().unwrap() }),
         detail: format!("line {number}"),
@@ -30,31 +34,61 @@ fn each_line_comes_back_as_it_was_written_there_and_back_under_every_filter() {
         type Filter = (AuditSearch, fn(&AuditLine) -> bool);
         let filters: [Filter; 13] = [
             (all.clone(), |_| true),
-            (AuditSearch { kind: Some(AuditKind::LoginFailed), ..all.clone() }, |line| line.kind == AuditKind::LoginFailed),
+            (AuditSearch { kind: Some(AuditKind::LoginFailed), ..all.clone() }, |line| {
+                line.kind == AuditKind::LoginFailed
+            }),
             (AuditSearch { kind: Some(AuditKind::KeyRetired), ..all.clone() }, |_| false),
-            (AuditSearch { actor: Some(Who::User(UserId::new(1))), ..all.clone() }, |line| line.actor == Some(Who::User(UserId::new(1)))),
-            (AuditSearch { actor: Some(Who::shell("ada")), ..all.clone() }, |line| line.actor == Some(Who::shell("ada"))),
+            (AuditSearch { actor: Some(Who::User(UserId::new(1))), ..all.clone() }, |line| {
+                line.actor == Some(Who::User(UserId::new(1)))
+            }),
+            (AuditSearch { actor: Some(Who::shell("ada")), ..all.clone() }, |line| {
+                line.actor == Some(Who::shell("ada"))
+            }),
             (AuditSearch { actor: Some(Who::shell("eve")), ..all.clone() }, |_| false),
-            (AuditSearch { user: Some(UserId::new(2)), ..all.clone() }, |line| line.user == Some(UserId::new(2))),
+            (AuditSearch { user: Some(UserId::new(2)), ..all.clone() }, |line| {
+                line.user == Some(UserId::new(2))
+            }),
             (AuditSearch { user: Some("a-text".parse().unwrap()), ..all.clone() }, |line| {
                 line.user.is_some_and(|user| user.as_text().is_some())
             }),
-            (AuditSearch { session: Some(session_id(u64::MAX)), ..all.clone() }, |line| line.session.is_some()),
-            (AuditSearch { ip: Some("2001:db8::1".parse().unwrap()), ..all.clone() }, |line| line.ip.unwrap().is_ipv6()),
-            (AuditSearch { since: Some(after(3)), until: Some(after(7)), ..all.clone() }, |line| line.at >= after(3) && line.at < after(7)),
+            (AuditSearch { session: Some(session_id(u64::MAX)), ..all.clone() }, |line| {
+                line.session.is_some()
+            }),
+            (AuditSearch { ip: Some("2001:db8::1".parse().unwrap()), ..all.clone() }, |line| {
+                line.ip.unwrap().is_ipv6()
+            }),
+            (AuditSearch { since: Some(after(3)), until: Some(after(7)), ..all.clone() }, |line| {
+                line.at >= after(3) && line.at < after(7)
+            }),
             (
-                AuditSearch { since: Some(after(3)), ip: Some("192.0.2.1".parse().unwrap()), kind: Some(AuditKind::Login), ..all.clone() },
-                |line| line.at >= after(3) && line.ip.unwrap().is_ipv4() && line.kind == AuditKind::Login,
+                AuditSearch {
+                    since: Some(after(3)),
+                    ip: Some("192.0.2.1".parse().unwrap()),
+                    kind: Some(AuditKind::Login),
+                    ..all.clone()
+                },
+                |line| {
+                    line.at >= after(3)
+                        && line.ip.unwrap().is_ipv4()
+                        && line.kind == AuditKind::Login
+                },
             ),
             (AuditSearch { until: Some(noon()), ..all.clone() }, |_| false),
         ];
         for (asked, passes) in filters {
-            let (there, back) = walk(async |from| store.audit(&AuditSearch { from, ..asked.clone() }).await.unwrap()).await;
+            let (there, back) = walk(async |from| {
+                store.audit(&AuditSearch { from, ..asked.clone() }).await.unwrap()
+            })
+            .await;
             let expected: Vec<_> = written.iter().rev().filter(|line| passes(line)).collect();
             assert_eq!(lines(&there), expected, "{asked:?}");
             assert_eq!(there, back);
             assert!(there.iter().all(|row| row.word == row.line.kind.as_str()));
-            assert_eq!(store.audit(&asked).await.unwrap().count, Count::Exactly(expected.len() as u64), "{asked:?}");
+            assert_eq!(
+                store.audit(&asked).await.unwrap().count,
+                Count::Exactly(expected.len() as u64),
+                "{asked:?}"
+            );
         }
         for key in ["", "x", "99999999999999999999", "-9223372036854775808"] {
             let from = Some(Place { key: key.to_owned(), id: i64::MIN, backwards: true });
@@ -68,11 +102,23 @@ fn a_detail_is_cut_and_nothing_in_it_does_harm() {
     on_every_admin_store(async |store| {
         let long = "é".repeat(5_000);
         let details = ["'); DROP TABLE audit_events; --", "<script>", "=1+1", "a\0b", &long];
-        let written: Vec<_> = details.iter().map(|detail| AuditLine { detail: (*detail).to_owned(), ..line(1) }).collect();
+        let written: Vec<_> = details
+            .iter()
+            .map(|detail| AuditLine { detail: (*detail).to_owned(), ..line(1) })
+            .collect();
         store.note(&written).await.unwrap();
         store.note(&[]).await.unwrap();
         let found: Vec<_> = told(&*store).await.into_iter().map(|(_, detail)| detail).collect();
-        assert_eq!(found, ["é".repeat(1_000).as_str(), "ab", "=1+1", "<script>", "'); DROP TABLE audit_events; --"]);
+        assert_eq!(
+            found,
+            [
+                "é".repeat(1_000).as_str(),
+                "ab",
+                "=1+1",
+                "<script>",
+                "'); DROP TABLE audit_events; --"
+            ]
+        );
     });
 }
 
@@ -91,8 +137,17 @@ fn lines_are_forgotten_by_age_the_oldest_first() {
 #[test]
 fn counts_of_an_hour_add_up_and_the_highest_of_live_sessions_stays() {
     on_every_admin_store(async |store| {
-        store.count(after(61), &[(Counted::Refresh, 5), (Counted::ActiveSessions, 9)]).await.unwrap();
-        store.count(after(3_599), &[(Counted::Refresh, 2), (Counted::ActiveSessions, 4), (Counted::Theft, 1)]).await.unwrap();
+        store
+            .count(after(61), &[(Counted::Refresh, 5), (Counted::ActiveSessions, 9)])
+            .await
+            .unwrap();
+        store
+            .count(
+                after(3_599),
+                &[(Counted::Refresh, 2), (Counted::ActiveSessions, 4), (Counted::Theft, 1)],
+            )
+            .await
+            .unwrap();
         store.count(after(3_600), &[(Counted::Refresh, 1)]).await.unwrap();
         store.count(noon(), &[]).await.unwrap();
         let expected = [
@@ -102,7 +157,11 @@ fn counts_of_an_hour_add_up_and_the_highest_of_live_sessions_stays() {
             (after(3_600), Counted::Refresh, 1),
         ];
         assert_eq!(store.counts(noon()).await.unwrap(), expected);
-        assert_eq!(store.counts(after(1_800)).await.unwrap(), expected, "the hour that has begun is whole");
+        assert_eq!(
+            store.counts(after(1_800)).await.unwrap(),
+            expected,
+            "the hour that has begun is whole"
+        );
         assert_eq!(store.counts(after(3_600)).await.unwrap(), expected[3..]);
         assert_eq!(store.counts(Timestamp::MAX).await.unwrap(), []);
         assert_eq!(store.counts(Timestamp::MIN).await.unwrap().len(), 4);
@@ -117,7 +176,10 @@ fn sizes_are_exact_while_they_are_small() {
         store.create_session(new_session(1, alice.id)).await.unwrap();
         store.note(&(0..3).map(line).collect::<Vec<_>>()).await.unwrap();
         let sizes = store.sizes().await.unwrap();
-        assert_eq!((sizes.users, sizes.sessions, sizes.audit), (Count::Exactly(2), Count::Exactly(1), Count::Exactly(3)));
+        assert_eq!(
+            (sizes.users, sizes.sessions, sizes.audit),
+            (Count::Exactly(2), Count::Exactly(1), Count::Exactly(3))
+        );
         assert!(sizes.bytes > 10_000, "{sizes:?}");
     });
 }

@@ -4,8 +4,9 @@ use countersign::store::admin::{AuditKind, Count, SessionSearch, UserOrder, User
 
 use super::*;
 
-/// Runs a promise against each kind of store with thirty thousand users and sessions in it. Every third user is staff, from 10,001 to 22,000 each is a superuser but for some
-/// of the staff; every fourth session is ended.
+/// Runs a promise against each kind of store with thirty thousand users and sessions in it. Every
+/// third user is staff, from 10,001 to 22,000 each is a superuser but for some of the staff; every
+/// fourth session is ended.
 fn on_every_large_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn AdminStore>) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -21,7 +22,8 @@ fn on_every_large_store<F: Future<Output = ()>>(promise: impl Fn(Arc<dyn AdminSt
     let url = Cluster::shared().database();
     runtime.block_on(async {
         let postgres = PostgresStore::connect(&url, 4).await.unwrap();
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let (client, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         let series = "WITH n (i) AS (SELECT i::bigint FROM generate_series(1, 30000) i)";
         client.batch_execute(&users(series, "::timestamptz")).await.unwrap();
@@ -53,15 +55,33 @@ fn few_who_fit_among_many_who_do_not_are_found_page_by_page() {
     on_every_large_store(async |store| {
         for order in [UserOrder::FirstName, UserOrder::Username, UserOrder::LastLogin] {
             for descending in [false, true] {
-                let asked = UserSearch { staff: Some(true), superuser: Some(true), order, descending, limit: 7, ..UserSearch::default() };
-                let (there, back) = walk(async |from| store.find_users(&UserSearch { from, ..asked.clone() }).await.unwrap()).await;
+                let asked = UserSearch {
+                    staff: Some(true),
+                    superuser: Some(true),
+                    order,
+                    descending,
+                    limit: 7,
+                    ..UserSearch::default()
+                };
+                let (there, back) = walk(async |from| {
+                    store.find_users(&UserSearch { from, ..asked.clone() }).await.unwrap()
+                })
+                .await;
                 let mut ids: Vec<_> = there.iter().map(|user| user.id.as_i64().unwrap()).collect();
                 ids.sort_unstable();
-                assert_eq!(ids, (1..=30_000).filter(|id| id % 600 == 0 && *id > 10_000 && *id <= 22_000).collect::<Vec<_>>());
+                assert_eq!(
+                    ids,
+                    (1..=30_000)
+                        .filter(|id| id % 600 == 0 && *id > 10_000 && *id <= 22_000)
+                        .collect::<Vec<_>>()
+                );
                 assert_eq!(there, back);
                 let first = store.find_users(&asked).await.unwrap();
                 if order != UserOrder::Username && !descending {
-                    assert!(first.rows.is_empty() && first.next.is_some(), "the first ten thousand are none of them: {first:?}");
+                    assert!(
+                        first.rows.is_empty() && first.next.is_some(),
+                        "the first ten thousand are none of them: {first:?}"
+                    );
                 }
             }
         }
@@ -71,15 +91,23 @@ fn few_who_fit_among_many_who_do_not_are_found_page_by_page() {
 #[test]
 fn counts_are_exact_of_few_and_about_right_of_many() {
     on_every_large_store(async |store| {
-        let count = async |asked: UserSearch| store.find_users(&UserSearch { limit: 3, ..asked }).await.unwrap().count;
+        let count = async |asked: UserSearch| {
+            store.find_users(&UserSearch { limit: 3, ..asked }).await.unwrap().count
+        };
         let about = |count: Count, right: u64| matches!(count, Count::About(n) if n.abs_diff(right) < right / 10);
         let all = UserSearch::default;
         let everybody = count(all()).await;
         assert!(about(everybody, 30_000), "{everybody:?}");
         let staff = count(UserSearch { staff: Some(true), ..all() }).await;
         assert!(about(staff, 10_000), "{staff:?}");
-        assert_eq!(count(UserSearch { staff: Some(true), active: Some(false), ..all() }).await, Count::Exactly(0));
-        assert_eq!(count(UserSearch { text: "user1000".to_owned(), ..all() }).await, Count::Exactly(99));
+        assert_eq!(
+            count(UserSearch { staff: Some(true), active: Some(false), ..all() }).await,
+            Count::Exactly(0)
+        );
+        assert_eq!(
+            count(UserSearch { text: "user1000".to_owned(), ..all() }).await,
+            Count::Exactly(99)
+        );
         let rare = count(UserSearch { text: "ser1000".to_owned(), ..all() }).await;
         assert_eq!(rare, Count::Exactly(99));
         for text in ["u", "user", "ser 1"] {
@@ -87,8 +115,13 @@ fn counts_are_exact_of_few_and_about_right_of_many() {
             assert!(matches!(many, Count::About(_)), "{text}: {many:?}");
         }
 
-        let count =
-            async |asked: SessionSearch| store.find_sessions(&SessionSearch { limit: 3, now: noon(), ..asked }).await.unwrap().count;
+        let count = async |asked: SessionSearch| {
+            store
+                .find_sessions(&SessionSearch { limit: 3, now: noon(), ..asked })
+                .await
+                .unwrap()
+                .count
+        };
         let all = SessionSearch::default;
         for (asked, right) in [
             (all(), 30_000),
@@ -114,20 +147,46 @@ fn a_long_log_is_read_to_its_end_under_two_filters() {
             actor: None,
             user: Some(UserId::new(number)),
             session: None,
-            ip: Some(if number % 2 == 1 || number < 10 { "192.0.2.1".parse().unwrap() } else { "192.0.2.2".parse().unwrap() }),
+            ip: Some(if number % 2 == 1 || number < 10 {
+                "192.0.2.1".parse().unwrap()
+            } else {
+                "192.0.2.2".parse().unwrap()
+            }),
             detail: String::new(),
         };
         store.note(&(0..24_000).map(line).collect::<Vec<_>>()).await.unwrap();
-        let asked =
-            AuditSearch { kind: Some(AuditKind::LoginFailed), ip: Some("192.0.2.1".parse().unwrap()), limit: 3, ..AuditSearch::default() };
-        let (there, back) = walk(async |from| store.audit(&AuditSearch { from, ..asked.clone() }).await.unwrap()).await;
+        let asked = AuditSearch {
+            kind: Some(AuditKind::LoginFailed),
+            ip: Some("192.0.2.1".parse().unwrap()),
+            limit: 3,
+            ..AuditSearch::default()
+        };
+        let (there, back) =
+            walk(async |from| store.audit(&AuditSearch { from, ..asked.clone() }).await.unwrap())
+                .await;
         assert_eq!(lines(&there), [8, 6, 4, 2, 0].map(line).iter().collect::<Vec<_>>());
         assert_eq!(there, back);
         let all = store.audit(&AuditSearch { limit: 3, ..AuditSearch::default() }).await.unwrap();
         assert_eq!(all.count, Count::About(24_000));
-        let failed = store.audit(&AuditSearch { kind: Some(AuditKind::LoginFailed), limit: 3, ..AuditSearch::default() }).await.unwrap();
-        assert!(matches!(failed.count, Count::About(n) if n.abs_diff(12_000) < 600), "{:?}", failed.count);
-        let recent = AuditSearch { since: Some(after(23_000)), kind: Some(AuditKind::Login), limit: 3, ..AuditSearch::default() };
+        let failed = store
+            .audit(&AuditSearch {
+                kind: Some(AuditKind::LoginFailed),
+                limit: 3,
+                ..AuditSearch::default()
+            })
+            .await
+            .unwrap();
+        assert!(
+            matches!(failed.count, Count::About(n) if n.abs_diff(12_000) < 600),
+            "{:?}",
+            failed.count
+        );
+        let recent = AuditSearch {
+            since: Some(after(23_000)),
+            kind: Some(AuditKind::Login),
+            limit: 3,
+            ..AuditSearch::default()
+        };
         assert_eq!(store.audit(&recent).await.unwrap().count, Count::Exactly(500));
     });
 }

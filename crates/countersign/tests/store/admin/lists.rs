@@ -4,22 +4,34 @@ use countersign::store::admin::{Count, Grants, UserOrder, UserSearch};
 
 use super::*;
 
-const ORDERS: [UserOrder; 6] =
-    [UserOrder::Username, UserOrder::Email, UserOrder::FirstName, UserOrder::LastName, UserOrder::Joined, UserOrder::LastLogin];
+const ORDERS: [UserOrder; 6] = [
+    UserOrder::Username,
+    UserOrder::Email,
+    UserOrder::FirstName,
+    UserOrder::LastName,
+    UserOrder::Joined,
+    UserOrder::LastLogin,
+];
 
-/// Thirty users: many with the same first name, without an address, who joined in one moment, or who never signed in.
+/// Thirty users: many with the same first name, without an address, who joined in one moment, or
+/// who never signed in.
 async fn people(store: &dyn AdminStore) -> Vec<User> {
     for number in 0..30_u8 {
-        let name = if number % 2 == 0 { format!("User{number:02}") } else { format!("user{number:02}") };
+        let name =
+            if number % 2 == 0 { format!("User{number:02}") } else { format!("user{number:02}") };
         let email = if number % 3 == 0 { String::new() } else { format!("{name}@example.com") };
         let mut new = new_user(&name, &email);
         ["Ada", "ada", "Élodie", ""][usize::from(number % 4)].clone_into(&mut new.first_name);
         new.last_name = format!("L{}", number / 10);
-        (new.is_staff, new.is_superuser, new.is_active) = (number % 10 == 0, number == 20, number % 7 != 3);
+        (new.is_staff, new.is_superuser, new.is_active) =
+            (number % 10 == 0, number == 20, number % 7 != 3);
         let user = store.create_user(new, after(i64::from(number / 5))).await.unwrap();
         if number % 4 == 1 {
             store
-                .create_session(NewSession { created_at: after(i64::from(number / 8)), ..new_session(u64::from(number) + 1, user.id) })
+                .create_session(NewSession {
+                    created_at: after(i64::from(number / 8)),
+                    ..new_session(u64::from(number) + 1, user.id)
+                })
                 .await
                 .unwrap();
         }
@@ -34,7 +46,8 @@ fn the_names_of_those_who_are_there_are_told_and_of_no_others() {
         let gone = make_user(&*store, "gone").await;
         store.delete_user(gone.id, noon()).await.unwrap();
         let text: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
-        let mut names = store.usernames(&[gone.id, bob.id, text, UserId::new(-1), alice.id]).await.unwrap();
+        let mut names =
+            store.usernames(&[gone.id, bob.id, text, UserId::new(-1), alice.id]).await.unwrap();
         names.sort();
         assert_eq!(names, [(alice.id, "alice".to_owned()), (bob.id, "bob".to_owned())]);
         assert_eq!(store.usernames(&[]).await.unwrap(), []);
@@ -59,14 +72,25 @@ fn each_user_comes_once_there_and_back_in_every_order() {
         for order in ORDERS {
             for descending in [false, true] {
                 for (limit, staff) in [(7, None), (1, Some(true)), (100, Some(false))] {
-                    let asked = UserSearch { order, descending, limit, staff, ..UserSearch::default() };
-                    let (there, back) = walk(async |from| store.find_users(&UserSearch { from, ..asked.clone() }).await.unwrap()).await;
-                    let mut expected: Vec<_> = people.iter().filter(|user| staff.is_none_or(|staff| user.is_staff == staff)).collect();
+                    let asked =
+                        UserSearch { order, descending, limit, staff, ..UserSearch::default() };
+                    let (there, back) = walk(async |from| {
+                        store.find_users(&UserSearch { from, ..asked.clone() }).await.unwrap()
+                    })
+                    .await;
+                    let mut expected: Vec<_> = people
+                        .iter()
+                        .filter(|user| staff.is_none_or(|staff| user.is_staff == staff))
+                        .collect();
                     expected.sort_by_key(|user| (key(user, order), user.id.as_i64()));
                     if descending {
                         expected.reverse();
                     }
-                    assert_eq!(there.iter().collect::<Vec<_>>(), expected, "{order:?}, {descending}");
+                    assert_eq!(
+                        there.iter().collect::<Vec<_>>(),
+                        expected,
+                        "{order:?}, {descending}"
+                    );
                     assert_eq!(back, there, "{order:?}, {descending}");
                 }
             }
@@ -81,7 +105,10 @@ fn every_filter_lets_through_whom_it_names_and_counts_them() {
         let group = store.save_group(None, "g", &[], None, &root()).await.unwrap();
         for user in &people[..4] {
             let record = store.user_record(user.id).await.unwrap().unwrap();
-            let edit = UserEdit { grants: Some(Grants { groups: vec![group], permissions: vec![] }), ..as_is(user) };
+            let edit = UserEdit {
+                grants: Some(Grants { groups: vec![group], permissions: vec![] }),
+                ..as_is(user)
+            };
             store.edit_user(user.id, &edit, record.fingerprint, &root()).await.unwrap();
         }
         let all = UserSearch { limit: 100, ..UserSearch::default() };
@@ -91,22 +118,43 @@ fn every_filter_lets_through_whom_it_names_and_counts_them() {
             (UserSearch { active: Some(false), ..all.clone() }, |_, user| !user.is_active),
             (UserSearch { staff: Some(true), ..all.clone() }, |_, user| user.is_staff),
             (UserSearch { superuser: Some(true), ..all.clone() }, |_, user| user.is_superuser),
-            (UserSearch { superuser: Some(false), staff: Some(true), ..all.clone() }, |_, user| user.is_staff && !user.is_superuser),
+            (UserSearch { superuser: Some(false), staff: Some(true), ..all.clone() }, |_, user| {
+                user.is_staff && !user.is_superuser
+            }),
             (UserSearch { group: Some(group), ..all.clone() }, |number, _| number < 4),
             (UserSearch { group: Some(group + 1), ..all.clone() }, |_, _| false),
-            (UserSearch { joined_since: Some(after(3)), order: UserOrder::Joined, ..all.clone() }, |_, user| user.date_joined >= after(3)),
-            (UserSearch { signed_in_since: Some(after(2)), ..all.clone() }, |_, user| user.last_login.is_some_and(|at| at >= after(2))),
-            (UserSearch { not_signed_in_since: Some(after(2)), order: UserOrder::LastLogin, ..all.clone() }, |_, user| {
-                user.last_login.is_none_or(|at| at < after(2))
+            (
+                UserSearch {
+                    joined_since: Some(after(3)),
+                    order: UserOrder::Joined,
+                    ..all.clone()
+                },
+                |_, user| user.date_joined >= after(3),
+            ),
+            (UserSearch { signed_in_since: Some(after(2)), ..all.clone() }, |_, user| {
+                user.last_login.is_some_and(|at| at >= after(2))
             }),
-            (UserSearch { text: "USER1".to_owned(), active: Some(true), ..all.clone() }, |_, user| {
-                user.is_active && user.username.to_lowercase().starts_with("user1")
-            }),
+            (
+                UserSearch {
+                    not_signed_in_since: Some(after(2)),
+                    order: UserOrder::LastLogin,
+                    ..all.clone()
+                },
+                |_, user| user.last_login.is_none_or(|at| at < after(2)),
+            ),
+            (
+                UserSearch { text: "USER1".to_owned(), active: Some(true), ..all.clone() },
+                |_, user| user.is_active && user.username.to_lowercase().starts_with("user1"),
+            ),
         ];
         for (asked, passes) in filters {
             let page = store.find_users(&asked).await.unwrap();
-            let expected: Vec<_> =
-                people.iter().enumerate().filter(|(number, user)| passes(*number, user)).map(|(_, user)| user.id).collect();
+            let expected: Vec<_> = people
+                .iter()
+                .enumerate()
+                .filter(|(number, user)| passes(*number, user))
+                .map(|(_, user)| user.id)
+                .collect();
             let mut found: Vec<_> = page.rows.iter().map(|user| user.id).collect();
             found.sort_unstable();
             assert_eq!(found, expected, "{asked:?}");
@@ -123,7 +171,14 @@ fn words_are_found_inside_names_and_addresses_in_any_case_and_nothing_else_is() 
         special.last_name = "100%_'\\".to_owned();
         store.create_user(special, noon()).await.unwrap();
         let found = async |text: &str| {
-            let page = store.find_users(&UserSearch { text: text.to_owned(), limit: 100, ..UserSearch::default() }).await.unwrap();
+            let page = store
+                .find_users(&UserSearch {
+                    text: text.to_owned(),
+                    limit: 100,
+                    ..UserSearch::default()
+                })
+                .await
+                .unwrap();
             page.rows.into_iter().map(|user| user.username).collect::<Vec<_>>()
         };
         assert_eq!(found("user0").await.len(), 10);
@@ -137,7 +192,8 @@ fn words_are_found_inside_names_and_addresses_in_any_case_and_nothing_else_is() 
             assert_eq!(found(text).await, ["Straße"], "{text}");
         }
         let long = "a".repeat(100_000);
-        for text in ["user0%", "us_r07", "\u{10FFFF}", "x' OR '1'='1", "user\" OR", "07user", &long] {
+        for text in ["user0%", "us_r07", "\u{10FFFF}", "x' OR '1'='1", "user\" OR", "07user", &long]
+        {
             assert_eq!(found(text).await, [""; 0], "{text}");
         }
         assert_eq!(found("ser0").await.len(), 10, "inside a name");
@@ -171,7 +227,10 @@ fn a_number_finds_the_user_with_that_id_and_what_holds_its_digits() {
         };
         let by_id = found(people[11].id.to_string()).await;
         assert!(by_id.contains(&people[11].id) && by_id.contains(&other.id), "{by_id:?}");
-        assert_eq!(found(format!("{} {}", people[11].id, people[11].username)).await, [people[11].id]);
+        assert_eq!(
+            found(format!("{} {}", people[11].id, people[11].username)).await,
+            [people[11].id]
+        );
         assert_eq!(found("99999999999999999999999".to_owned()).await, []);
     });
 }
@@ -185,7 +244,11 @@ fn what_is_changed_is_found_by_what_it_is_and_no_more_by_what_it_was() {
             store.find_users(&asked).await.unwrap().rows.len()
         };
         let record = store.user_record(user.id).await.unwrap().unwrap();
-        let edit = UserEdit { username: Some(Username::parse("afterwards").unwrap()), email: None, ..as_is(&user) };
+        let edit = UserEdit {
+            username: Some(Username::parse("afterwards").unwrap()),
+            email: None,
+            ..as_is(&user)
+        };
         store.edit_user(user.id, &edit, record.fingerprint, &root()).await.unwrap();
         assert_eq!((found("efor").await, found("terward").await), (0, 1));
         store.delete_user(user.id, noon()).await.unwrap();
@@ -198,18 +261,41 @@ fn a_place_that_no_page_named_is_a_page_all_the_same() {
     on_every_admin_store(async |store| {
         let people = people(&*store).await;
         for order in ORDERS {
-            for key in ["", "zzz", "\0", "-1", "99999999999999999999999", "2026-06-01", "é\u{10FFFF}", "'; --", "-9223372036854775808"] {
+            for key in [
+                "",
+                "zzz",
+                "\0",
+                "-1",
+                "99999999999999999999999",
+                "2026-06-01",
+                "é\u{10FFFF}",
+                "'; --",
+                "-9223372036854775808",
+            ] {
                 for id in [i64::MIN, 0, i64::MAX] {
                     for backwards in [false, true] {
                         let from = Some(Place { key: key.to_owned(), id, backwards });
-                        let page = store.find_users(&UserSearch { order, from, limit: 5, ..UserSearch::default() }).await.unwrap();
+                        let page = store
+                            .find_users(&UserSearch {
+                                order,
+                                from,
+                                limit: 5,
+                                ..UserSearch::default()
+                            })
+                            .await
+                            .unwrap();
                         assert!(page.rows.len() <= 5);
                     }
                 }
             }
         }
-        let none = store.find_users(&UserSearch { limit: 0, ..UserSearch::default() }).await.unwrap();
-        assert_eq!((none.rows.len(), none.count), (1, Count::Exactly(people.len() as u64)), "a page has a row at least");
+        let none =
+            store.find_users(&UserSearch { limit: 0, ..UserSearch::default() }).await.unwrap();
+        assert_eq!(
+            (none.rows.len(), none.count),
+            (1, Count::Exactly(people.len() as u64)),
+            "a page has a row at least"
+        );
     });
 }
 
@@ -217,13 +303,24 @@ fn a_place_that_no_page_named_is_a_page_all_the_same() {
 fn a_user_who_is_deleted_while_one_turns_the_page_takes_nobody_along() {
     on_every_admin_store(async |store| {
         let people = people(&*store).await;
-        let page = async |from| store.find_users(&UserSearch { from, limit: 10, ..UserSearch::default() }).await.unwrap();
+        let page = async |from| {
+            store
+                .find_users(&UserSearch { from, limit: 10, ..UserSearch::default() })
+                .await
+                .unwrap()
+        };
         let first = page(None).await;
         let last = first.rows.last().unwrap();
         store.delete_user(last.id, noon()).await.unwrap();
         let second = page(first.next).await;
-        let names: Vec<_> = first.rows.iter().chain(&second.rows).map(|user| user.username.to_lowercase()).collect();
-        let expected: Vec<_> = people.iter().take(20).map(|user| user.username.to_lowercase()).collect();
+        let names: Vec<_> = first
+            .rows
+            .iter()
+            .chain(&second.rows)
+            .map(|user| user.username.to_lowercase())
+            .collect();
+        let expected: Vec<_> =
+            people.iter().take(20).map(|user| user.username.to_lowercase()).collect();
         assert_eq!(names, expected);
     });
 }

@@ -10,7 +10,9 @@ mod operators;
 mod sessions;
 mod superusers;
 
-use countersign::store::admin::{Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit, Who};
+use countersign::store::admin::{
+    Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit, Who,
+};
 
 use super::*;
 
@@ -74,13 +76,20 @@ fn lines(rows: &[AuditRow]) -> Vec<&AuditLine> {
     rows.iter().map(|row| &row.line).collect()
 }
 
-/// Goes through a list to its end and back to its beginning: what was met on the way there, and on the way back in the same order.
-async fn walk<T, F: Future<Output = Page<T>>>(page: impl Fn(Option<Place>) -> F) -> (Vec<T>, Vec<T>) {
+/// Goes through a list to its end and back to its beginning: what was met on the way there, and on
+/// the way back in the same order.
+async fn walk<T, F: Future<Output = Page<T>>>(
+    page: impl Fn(Option<Place>) -> F,
+) -> (Vec<T>, Vec<T>) {
     let (mut there, mut from) = (Vec::new(), None);
     let last = loop {
         let met = page(from.clone()).await;
         // Before pages that are empty, as hardly any row fits, there may be none.
-        assert!(if from.is_none() { met.previous.is_none() } else { met.previous.is_some() || there.is_empty() });
+        assert!(if from.is_none() {
+            met.previous.is_none()
+        } else {
+            met.previous.is_some() || there.is_empty()
+        });
         there.extend(met.rows);
         match met.next {
             Some(next) => from = Some(next),

@@ -29,7 +29,10 @@ fn a_session_is_begun_used_and_ended() {
         assert!(store.touch_admin_session([1; 32], after(7), None).await.unwrap());
         assert!(!store.touch_admin_session([2; 32], after(7), None).await.unwrap());
         let session = store.admin_session([1; 32]).await.unwrap().unwrap();
-        assert_eq!((session.created_at, session.used_at, session.password_at), (noon(), after(9), after(9)));
+        assert_eq!(
+            (session.created_at, session.used_at, session.password_at),
+            (noon(), after(9), after(9))
+        );
         assert!(store.admin_session([2; 32]).await.unwrap().is_none());
         store.end_admin_session([1; 32]).await.unwrap();
         assert!(store.admin_session([1; 32]).await.unwrap().is_none());
@@ -49,17 +52,32 @@ fn it_ends_with_whatever_ends_the_operators_power() {
                 store.edit_user(id, &edit, seen, &root()).await.unwrap();
             };
             edit(UserEdit { first_name: "X".to_owned(), ..as_is(&operator) }).await;
-            assert!(store.admin_session([number; 32]).await.unwrap().is_some(), "another name is no reason");
+            assert!(
+                store.admin_session([number; 32]).await.unwrap().is_some(),
+                "another name is no reason"
+            );
             let operator = store.user_by_id(id).await.unwrap().unwrap();
             match number {
                 0 => edit(UserEdit { is_active: false, ..as_is(&operator) }).await,
                 1 => edit(UserEdit { is_staff: false, ..as_is(&operator) }).await,
                 2 => store.set_password(id, &EncodedPassword::unusable(), &root()).await.unwrap(),
-                3 => drop(store.reset_password(id, &EncodedPassword::unusable(), after(1)).await.unwrap()),
+                3 => drop(
+                    store.reset_password(id, &EncodedPassword::unusable(), after(1)).await.unwrap(),
+                ),
                 4 => drop(store.act_on_users(&[id], UserAct::Delete, &root()).await.unwrap()),
                 5 => drop(store.delete_user(id, after(1)).await.unwrap()),
                 6 => drop(store.set_active(id, false, after(1)).await.unwrap()),
-                7 => drop(store.revoke_user_sessions(id, Some(session_id(1)), RevokedReason::LogoutAll, after(1)).await.unwrap()),
+                7 => drop(
+                    store
+                        .revoke_user_sessions(
+                            id,
+                            Some(session_id(1)),
+                            RevokedReason::LogoutAll,
+                            after(1),
+                        )
+                        .await
+                        .unwrap(),
+                ),
                 8 => drop(store.act_on_users(&[id], UserAct::EndSessions, &root()).await.unwrap()),
                 _ => drop(store.act_on_users(&[id], UserAct::Deactivate, &root()).await.unwrap()),
             }
@@ -83,7 +101,14 @@ fn a_better_encoding_of_the_same_password_ends_nothing_and_old_ones_are_forgotte
         let operator = make_superuser(&*store, "root").await;
         assert!(begin(&*store, &session_of(operator.id, 1)).await);
         let old = store.password_of(operator.id).await.unwrap().unwrap();
-        store.upgrade_password(operator.id, &old, &EncodedPassword::from_stored("argon2$better$x$y".to_owned())).await.unwrap();
+        store
+            .upgrade_password(
+                operator.id,
+                &old,
+                &EncodedPassword::from_stored("argon2$better$x$y".to_owned()),
+            )
+            .await
+            .unwrap();
         assert!(store.admin_session([1; 32]).await.unwrap().is_some());
         store.prune(noon(), noon(), 100).await.unwrap();
         assert!(store.admin_session([1; 32]).await.unwrap().is_some());

@@ -9,10 +9,21 @@ fn the_last_superuser_stays() {
     on_every_admin_store(async |store| {
         let (last, bob) = (make_superuser(&*store, "root").await, make_user(&*store, "bob").await);
         let gone = store
-            .create_user(NewUser { is_active: false, is_staff: true, is_superuser: true, ..new_user("gone", "") }, noon())
+            .create_user(
+                NewUser {
+                    is_active: false,
+                    is_staff: true,
+                    is_superuser: true,
+                    ..new_user("gone", "")
+                },
+                noon(),
+            )
             .await
             .unwrap();
-        let outside = store.create_user(NewUser { is_superuser: true, ..new_user("outside", "") }, noon()).await.unwrap();
+        let outside = store
+            .create_user(NewUser { is_superuser: true, ..new_user("outside", "") }, noon())
+            .await
+            .unwrap();
         let seen = store.user_record(last.id).await.unwrap().unwrap().fingerprint;
         for edit in [
             UserEdit { is_active: false, ..as_is(&last) },
@@ -23,11 +34,18 @@ fn the_last_superuser_stays() {
             assert!(matches!(refused, AdminError::LastSuperuser), "{refused:?}");
         }
         for act in [UserAct::Deactivate, UserAct::Delete] {
-            let refused = store.act_on_users(&[bob.id, last.id, gone.id, outside.id], act, &root()).await.unwrap_err();
+            let refused = store
+                .act_on_users(&[bob.id, last.id, gone.id, outside.id], act, &root())
+                .await
+                .unwrap_err();
             assert!(matches!(refused, AdminError::LastSuperuser), "{refused:?}");
         }
         assert_eq!(store.user_by_id(last.id).await.unwrap(), Some(last.clone()));
-        assert_eq!(store.user_by_id(bob.id).await.unwrap(), Some(bob), "nothing was done to anybody");
+        assert_eq!(
+            store.user_by_id(bob.id).await.unwrap(),
+            Some(bob),
+            "nothing was done to anybody"
+        );
         assert!(told(&*store).await.is_empty());
 
         make_superuser(&*store, "second").await;
@@ -47,13 +65,17 @@ fn others_come_and_go_where_there_is_no_superuser() {
 fn of_two_who_remove_each_other_at_once_one_stays() {
     on_every_admin_store(async |store| {
         for round in 0..10 {
-            let (one, other) =
-                (make_superuser(&*store, &format!("one{round}")).await, make_superuser(&*store, &format!("other{round}")).await);
+            let (one, other) = (
+                make_superuser(&*store, &format!("one{round}")).await,
+                make_superuser(&*store, &format!("other{round}")).await,
+            );
             let seen = store.user_record(one.id).await.unwrap().unwrap().fingerprint;
             let (ids, edit) = ([other.id], UserEdit { is_superuser: false, ..as_is(&one) });
             let (mine, theirs) = (root(), root());
-            let (edited, deleted) =
-                tokio::join!(store.edit_user(one.id, &edit, seen, &mine), store.act_on_users(&ids, UserAct::Delete, &theirs));
+            let (edited, deleted) = tokio::join!(
+                store.edit_user(one.id, &edit, seen, &mine),
+                store.act_on_users(&ids, UserAct::Delete, &theirs)
+            );
             assert!(edited.is_ok() != deleted.is_ok(), "{edited:?}, {deleted:?}");
             let left = if edited.is_ok() { other } else { one };
             // The next round begins with two again.

@@ -8,10 +8,18 @@ use super::users::{GROUP_NAME, PERMISSION_NAME, hold, named};
 use crate::store::StoreError;
 use crate::store::admin::sql::without_nul;
 use crate::store::admin::told::{Acted, Given, differences, group_told, line};
-use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
+use crate::store::admin::{
+    Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow,
+    PermissionText,
+};
 use crate::store::postgres::columns::get;
 
-pub(super) async fn groups(client: &Object, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
+pub(super) async fn groups(
+    client: &Object,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<GroupRow>, StoreError> {
     let statement = client
         .prepare_cached(
             "SELECT id, name, (SELECT count(*) FROM group_permissions p WHERE p.group_id = g.id) AS permissions,
@@ -30,13 +38,20 @@ pub(super) async fn groups(client: &Object, prefix: &str, after: Option<&str>, l
                 id: get(row, "id")?,
                 name: get(row, "name")?,
                 permissions: get::<i64>(row, "permissions")?.unsigned_abs(),
-                members: if members > 1_000 { Count::MoreThan(1_000) } else { Count::Exactly(members) },
+                members: if members > 1_000 {
+                    Count::MoreThan(1_000)
+                } else {
+                    Count::Exactly(members)
+                },
             })
         })
         .collect()
 }
 
-pub(super) async fn group_record(client: &impl GenericClient, id: i64) -> Result<Option<GroupRecord>, StoreError> {
+pub(super) async fn group_record(
+    client: &impl GenericClient,
+    id: i64,
+) -> Result<Option<GroupRecord>, StoreError> {
     let statement = client
         .prepare_cached(
             "SELECT name, ARRAY(SELECT permission_id FROM group_permissions WHERE group_id = g.id ORDER BY permission_id) AS permissions
@@ -72,30 +87,39 @@ pub(super) async fn save_group(
     permissions.dedup();
     let id = match &before {
         None => {
-            let made = transaction.query_one("INSERT INTO groups (name) VALUES ($1) RETURNING id", &[&name]).await;
+            let made = transaction
+                .query_one("INSERT INTO groups (name) VALUES ($1) RETURNING id", &[&name])
+                .await;
             made.map_err(taken)?.try_get(0)?
         }
         Some(before) => {
             if before.name != name {
-                transaction.execute("UPDATE groups SET name = $1 WHERE id = $2", &[&name, &before.id]).await.map_err(taken)?;
+                transaction
+                    .execute("UPDATE groups SET name = $1 WHERE id = $2", &[&name, &before.id])
+                    .await
+                    .map_err(taken)?;
             }
             before.id
         }
     };
-    let (added, removed) = differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
+    let (added, removed) =
+        differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
     let mut given = Given::default();
     for one in &removed {
         given.removed.extend(named(&transaction, PERMISSION_NAME, *one).await?);
     }
     for one in &added {
-        given.added.push(named(&transaction, PERMISSION_NAME, *one).await?.ok_or(AdminError::Gone)?);
+        given
+            .added
+            .push(named(&transaction, PERMISSION_NAME, *one).await?.ok_or(AdminError::Gone)?);
     }
     if !removed.is_empty() {
         let sql = "DELETE FROM group_permissions WHERE group_id = $1 AND permission_id = ANY($2)";
         transaction.execute(sql, &[&id, &removed]).await?;
     }
     if !added.is_empty() {
-        let sql = "INSERT INTO group_permissions (group_id, permission_id) SELECT $1, unnest($2::bigint[])";
+        let sql = "INSERT INTO group_permissions (group_id, permission_id) SELECT $1, \
+            unnest($2::bigint[])";
         transaction.execute(sql, &[&id, &added]).await?;
     }
     by.is_let_give(operator.as_ref(), &given.added)?;
@@ -112,24 +136,38 @@ pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Ac
 }
 
 pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, StoreError> {
-    let statement = client.prepare_cached("SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000").await?;
+    let statement = client
+        .prepare_cached(
+            "SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000",
+        )
+        .await?;
     let rows = client.query(&statement, &[]).await?;
     rows.iter()
         .map(|row| {
-            let text = PermissionText { app: get(row, "app")?, codename: get(row, "codename")?, name: get(row, "name")? };
+            let text = PermissionText {
+                app: get(row, "app")?,
+                codename: get(row, "codename")?,
+                name: get(row, "name")?,
+            };
             Ok(PermissionRow { id: get(row, "id")?, text })
         })
         .collect()
 }
 
-pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: &PermissionText, by: &Actor) -> Acted<i64> {
+pub(super) async fn save_permission(
+    client: &mut Object,
+    id: Option<i64>,
+    text: &PermissionText,
+    by: &Actor,
+) -> Acted<i64> {
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let PermissionText { app, codename, name } = text;
     let now = format!("{app}.{codename}");
     let (id, kind, told) = match id {
         None => {
-            let sql = "INSERT INTO permissions (app, codename, name) VALUES ($1, $2, $3) RETURNING id";
+            let sql =
+                "INSERT INTO permissions (app, codename, name) VALUES ($1, $2, $3) RETURNING id";
             let made = transaction.query_one(sql, &[app, codename, name]).await.map_err(taken)?;
             (made.try_get(0)?, AuditKind::PermissionAdded, now)
         }
@@ -137,7 +175,11 @@ pub(super) async fn save_permission(client: &mut Object, id: Option<i64>, text: 
             let before = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
             let sql = "UPDATE permissions SET app = $2, codename = $3, name = $4 WHERE id = $1";
             transaction.execute(sql, &[&id, app, codename, name]).await.map_err(taken)?;
-            (id, AuditKind::PermissionChanged, if before == now { now } else { format!("{before} to {now}") })
+            (
+                id,
+                AuditKind::PermissionChanged,
+                if before == now { now } else { format!("{before} to {now}") },
+            )
         }
     };
     audit::noted(transaction, id, vec![line(by, kind, None, None, told)]).await
@@ -148,10 +190,15 @@ pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) 
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let name = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
     transaction.execute("DELETE FROM permissions WHERE id = $1", &[&id]).await?;
-    audit::noted(transaction, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)]).await
+    audit::noted(transaction, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)])
+        .await
 }
 
 /// Another group or permission has the name.
 fn taken(error: tokio_postgres::Error) -> AdminError {
-    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) { AdminError::NameTaken } else { error.into() }
+    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
+        AdminError::NameTaken
+    } else {
+        error.into()
+    }
 }

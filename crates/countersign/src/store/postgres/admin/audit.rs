@@ -14,19 +14,28 @@ use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{Acted, address, clipped};
-use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who};
+use crate::store::admin::{
+    AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who,
+};
 use crate::store::postgres::columns::{from_micros, get, micros};
 use crate::store::postgres::sessions::signed;
 use crate::user::UserId;
 
 /// Writes the lines of an act, and commits both.
-pub(super) async fn noted<T, E: From<StoreError>>(transaction: Transaction<'_>, done: T, lines: Vec<AuditLine>) -> Acted<T, E> {
+pub(super) async fn noted<T, E: From<StoreError>>(
+    transaction: Transaction<'_>,
+    done: T,
+    lines: Vec<AuditLine>,
+) -> Acted<T, E> {
     note(&transaction, &lines).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     Ok((done, lines))
 }
 
-pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Result<(), StoreError> {
+pub(super) async fn note(
+    client: &impl GenericClient,
+    lines: &[AuditLine],
+) -> Result<(), StoreError> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -62,7 +71,10 @@ pub(super) async fn note(client: &impl GenericClient, lines: &[AuditLine]) -> Re
     Ok(())
 }
 
-pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
+pub(super) async fn find(
+    client: &Object,
+    asked: &AuditSearch,
+) -> Result<Page<AuditRow>, StoreError> {
     let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
@@ -70,7 +82,10 @@ pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<Au
         _ => lists::count(client, &listing, &listed, "audit_events").await?,
     };
     let statement = client
-        .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail FROM audit_events WHERE id = ANY($1)")
+        .prepare_cached(
+            "SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail \
+            FROM audit_events WHERE id = ANY($1)",
+        )
         .await?;
     let mut found = HashMap::new();
     for row in client.query(&statement, &[&listed.ids]).await? {
@@ -80,21 +95,34 @@ pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<Au
     Ok(Page { rows, next: listed.next, previous: listed.previous, count })
 }
 
-pub(super) async fn forget(client: &Object, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) async fn forget(
+    client: &Object,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let statement = client
         .prepare_cached(
-            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < $1 ORDER \
+             BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         )
         .await?;
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
 }
 
 /// Adds in the order of the kinds, so that two nodes cannot each wait for the other.
-pub(super) async fn count(client: &Object, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
+pub(super) async fn count(
+    client: &Object,
+    hour: Timestamp,
+    counts: &[(Counted, u64)],
+) -> Result<(), StoreError> {
     let mut by_kind: HashMap<i64, i64> = HashMap::new();
     for (counted, n) in counts {
         let sum = by_kind.entry(counted.code()).or_default();
-        *sum = if *counted == Counted::ActiveSessions { signed(*n).max(*sum) } else { signed(*n).saturating_add(*sum) };
+        *sum = if *counted == Counted::ActiveSessions {
+            signed(*n).max(*sum)
+        } else {
+            signed(*n).saturating_add(*sum)
+        };
     }
     if by_kind.is_empty() {
         return Ok(());
@@ -106,16 +134,26 @@ pub(super) async fn count(client: &Object, hour: Timestamp, counts: &[(Counted, 
              ON CONFLICT (hour, kind) DO UPDATE SET n = CASE WHEN a.kind = $4 THEN greatest(a.n, excluded.n) ELSE a.n + excluded.n END",
         )
         .await?;
-    client.execute(&statement, &[&hour_of(hour), &kinds, &numbers, &Counted::ActiveSessions.code()]).await?;
+    client
+        .execute(&statement, &[&hour_of(hour), &kinds, &numbers, &Counted::ActiveSessions.code()])
+        .await?;
     Ok(())
 }
 
-pub(super) async fn counts(client: &Object, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-    let statement = client.prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= $1 ORDER BY hour, kind").await?;
+pub(super) async fn counts(
+    client: &Object,
+    since: Timestamp,
+) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+    let statement = client
+        .prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= $1 ORDER BY hour, kind")
+        .await?;
     let mut counts = Vec::new();
     for row in client.query(&statement, &[&hour_of(since)]).await? {
-        let (hour, code, n): (i64, i64, i64) = (get(&row, "hour")?, get(&row, "kind")?, get(&row, "n")?);
-        counts.extend(Counted::from_code(code).map(|counted| (hour_began(hour), counted, n.unsigned_abs())));
+        let (hour, code, n): (i64, i64, i64) =
+            (get(&row, "hour")?, get(&row, "kind")?, get(&row, "n")?);
+        counts.extend(
+            Counted::from_code(code).map(|counted| (hour_began(hour), counted, n.unsigned_abs())),
+        );
     }
     Ok(counts)
 }
@@ -133,13 +171,17 @@ pub(super) async fn sizes(client: &Object) -> Result<Sizes, StoreError> {
 async fn count_all(client: &Object) -> Result<Count, StoreError> {
     Ok(match few(client, "audit_events").await? {
         Some(few) => Count::Exactly(few),
-        None => Count::About(number(client, &Sql::new("SELECT max(id) - min(id) + 1 FROM audit_events")).await?),
+        None => Count::About(
+            number(client, &Sql::new("SELECT max(id) - min(id) + 1 FROM audit_events")).await?,
+        ),
     })
 }
 
 fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
     // A row that a database shell wrote may name anybody.
-    let user = |column: &str| Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.and_then(|id| id.parse().ok()));
+    let user = |column: &str| {
+        Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.and_then(|id| id.parse().ok()))
+    };
     let word: String = get(row, "kind")?;
     let line = AuditLine {
         at: from_micros(get(row, "at")?),
@@ -149,7 +191,8 @@ fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
             None => user("actor_id")?.map(Who::User),
         },
         user: user("user_id")?,
-        session: get::<Option<i64>>(row, "session_id")?.and_then(|id| SessionId::new(id.cast_unsigned())),
+        session: get::<Option<i64>>(row, "session_id")?
+            .and_then(|id| SessionId::new(id.cast_unsigned())),
         ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),
         detail: get(row, "detail")?,
     };

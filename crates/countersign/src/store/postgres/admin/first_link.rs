@@ -26,7 +26,8 @@ pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, StoreError
     Ok(row.try_get::<_, &[u8]>(0)?.try_into().ok())
 }
 
-/// The row is held from the first statement on: of two who come at once, the second finds the link used.
+/// The row is held from the first statement on: of two who come at once, the second finds the link
+/// used.
 pub(super) async fn take(
     client: &mut Object,
     token: [u8; 32],

@@ -10,7 +10,12 @@ use crate::store::admin::{Actor, AdminError, AuditKind};
 use crate::store::postgres::keys;
 use crate::token::{KeyId, SealedKey};
 
-pub(super) async fn rotate(client: &mut Object, key: &SealedKey, retire_others: Timestamp, by: &Actor) -> Acted<()> {
+pub(super) async fn rotate(
+    client: &mut Object,
+    key: &SealedKey,
+    retire_others: Timestamp,
+    by: &Actor,
+) -> Acted<()> {
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     keys::add(&transaction, key, retire_others).await?;

@@ -1,4 +1,5 @@
-//! Lists along PostgreSQL's indexes. A look passes no more rows than the `LIMIT` of its innermost query; the planner stops when a page is full.
+//! Lists along PostgreSQL's indexes. A look passes no more rows than the `LIMIT` of its innermost
+//! query; the planner stops when a page is full.
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
@@ -11,7 +12,8 @@ use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Part, Sql, Way}
 use crate::store::admin::{Count, Place};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
 
-/// The ids of the rows of a page, in order; where the next and the previous one begin; and on which way they were found.
+/// The ids of the rows of a page, in order; where the next and the previous one begin; and on which
+/// way they were found.
 pub(super) struct Listed {
     pub(super) ids: Vec<i64>,
     pub(super) next: Option<Place>,
@@ -39,7 +41,14 @@ pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, S
         (found, back, None)
     };
     let (rows, next, previous) = window.page(found, back);
-    Ok(Listed { ids: rows.into_iter().map(|at| at.id).collect(), next, previous, way, is_short, gathered })
+    Ok(Listed {
+        ids: rows.into_iter().map(|at| at.id).collect(),
+        next,
+        previous,
+        way,
+        is_short,
+        gathered,
+    })
 }
 
 /// The shortest way, and whether it is short enough to be gathered.
@@ -52,18 +61,34 @@ async fn choose(client: &Object, listing: &Listing) -> Result<(Way, bool), Store
             best = Some((way, length));
         }
     }
-    Ok(best.map_or_else(|| (listing.otherwise.clone(), false), |(way, length)| (way.clone(), length <= u64::from(GATHERED))))
+    Ok(best.map_or_else(
+        || (listing.otherwise.clone(), false),
+        |(way, length)| (way.clone(), length <= u64::from(GATHERED)),
+    ))
 }
 
-async fn look(client: &Object, listing: &Listing, way: &Way, look: &Look) -> Result<Found, StoreError> {
-    let behind = look.behind.as_ref().and_then(|at| Some(Part::Behind(listing.key_of(&at.key)?, at.id)));
-    let Sql { text, params } = listing.look(way, look.descending, behind.unwrap_or(Part::Whole), &place(listing));
+async fn look(
+    client: &Object,
+    listing: &Listing,
+    way: &Way,
+    look: &Look,
+) -> Result<Found, StoreError> {
+    let behind =
+        look.behind.as_ref().and_then(|at| Some(Part::Behind(listing.key_of(&at.key)?, at.id)));
+    let Sql { text, params } =
+        listing.look(way, look.descending, behind.unwrap_or(Part::Whole), &place(listing));
     let budget = listing.may_pass().then_some(look.passes);
     let passed = budget.map_or_else(String::new, |budget| format!("LIMIT {budget}"));
-    let page = Sql { text: format!("SELECT id, place FROM ({text} {passed}) w WHERE fits LIMIT {}", look.many), params: params.clone() };
+    let page = Sql {
+        text: format!("SELECT id, place FROM ({text} {passed}) w WHERE fits LIMIT {}", look.many),
+        params: params.clone(),
+    };
     let mut found = Found { rows: places(&query(client, &page).await?)?, stopped: None };
     if let Some(budget) = budget.filter(|_| found.rows.len() < look.many) {
-        let end = Sql { text: format!("SELECT id, place FROM ({text} OFFSET {} LIMIT 2) w", budget - 1), params };
+        let end = Sql {
+            text: format!("SELECT id, place FROM ({text} OFFSET {} LIMIT 2) w", budget - 1),
+            params,
+        };
         let mut end = places(&query(client, &end).await?)?;
         found.stopped = (end.len() == 2).then(|| end.swap_remove(0));
     }
@@ -73,7 +98,13 @@ async fn look(client: &Object, listing: &Listing, way: &Way, look: &Look) -> Res
 /// Every row of a short way that fits, in ascending order.
 async fn gather(client: &Object, listing: &Listing, way: &Way) -> Result<Vec<At>, StoreError> {
     let Sql { text, params } = listing.look(way, false, Part::Whole, &place(listing));
-    places(&query(client, &Sql { text: format!("SELECT id, place FROM ({text}) w WHERE fits"), params }).await?)
+    places(
+        &query(
+            client,
+            &Sql { text: format!("SELECT id, place FROM ({text}) w WHERE fits"), params },
+        )
+        .await?,
+    )
 }
 
 /// The key as a text.
@@ -90,9 +121,18 @@ fn places(rows: &[Row]) -> Result<Vec<At>, StoreError> {
 }
 
 /// How many rows are on all pages, of a list with filters.
-pub(super) async fn count(client: &Object, listing: &Listing, listed: &Listed, table: &str) -> Result<Count, StoreError> {
+pub(super) async fn count(
+    client: &Object,
+    listing: &Listing,
+    listed: &Listed,
+    table: &str,
+) -> Result<Count, StoreError> {
     if let Some(gathered) = listed.gathered {
-        return Ok(if listed.is_short { Count::Exactly(gathered) } else { Count::MoreThan(gathered) });
+        return Ok(if listed.is_short {
+            Count::Exactly(gathered)
+        } else {
+            Count::MoreThan(gathered)
+        });
     }
     if listed.is_short {
         return Ok(Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?));
@@ -102,27 +142,51 @@ pub(super) async fn count(client: &Object, listing: &Listing, listed: &Listed, t
 }
 
 /// How many rows fit, about; `known` at least.
-pub(super) async fn estimate(client: &Object, listing: &Listing, table: &str, known: u64) -> Result<Count, StoreError> {
-    let ends = query(client, &Sql::new(format!("SELECT min(id) AS first, max(id) AS last FROM {table}"))).await?;
+pub(super) async fn estimate(
+    client: &Object,
+    listing: &Listing,
+    table: &str,
+    known: u64,
+) -> Result<Count, StoreError> {
+    let ends =
+        query(client, &Sql::new(format!("SELECT min(id) AS first, max(id) AS last FROM {table}")))
+            .await?;
     let mut estimate = Estimate::default();
-    let Some((Some(first), Some(last))) =
-        ends.first().map(|row| Ok::<_, StoreError>((get(row, "first")?, get(row, "last")?))).transpose()?
+    let Some((Some(first), Some(last))) = ends
+        .first()
+        .map(|row| Ok::<_, StoreError>((get(row, "first")?, get(row, "last")?)))
+        .transpose()?
     else {
         return Ok(estimate.count(known));
     };
-    let bounds: Vec<String> = stretches(first, last).iter().map(|(from, to)| format!("('{from}'::bigint, '{to}'::bigint)")).collect();
+    let bounds: Vec<String> = stretches(first, last)
+        .iter()
+        .map(|(from, to)| format!("('{from}'::bigint, '{to}'::bigint)"))
+        .collect();
     let Sql { text, params } = listing.stretch(table, ("b.first", "b.last"));
-    let text = format!("SELECT b.first, b.last, s.* FROM (VALUES {}) b (first, last) CROSS JOIN LATERAL ({text}) s", bounds.join(", "));
+    let text = format!(
+        "SELECT b.first, b.last, s.* FROM (VALUES {}) b (first, last) CROSS JOIN LATERAL ({text}) s",
+        bounds.join(", ")
+    );
     for row in query(client, &Sql { text, params }).await? {
         let (many, fitting): (i64, i64) = (get(&row, "many")?, get(&row, "fitting")?);
-        estimate.add((get(&row, "first")?, get(&row, "last")?), many.unsigned_abs(), fitting.unsigned_abs(), get(&row, "reached")?);
+        estimate.add(
+            (get(&row, "first")?, get(&row, "last")?),
+            many.unsigned_abs(),
+            fitting.unsigned_abs(),
+            get(&row, "reached")?,
+        );
     }
     Ok(estimate.count(known))
 }
 
 /// How many rows a table has, if they are few.
 pub(super) async fn few(client: &Object, table: &str) -> Result<Option<u64>, StoreError> {
-    let some = number(client, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {}) n", COUNTED + 1))).await?;
+    let some = number(
+        client,
+        &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {}) n", COUNTED + 1)),
+    )
+    .await?;
     Ok(Some(some).filter(|some| *some <= COUNTED))
 }
 
@@ -153,12 +217,17 @@ pub(super) async fn query(client: &Object, sql: &Sql) -> Result<Vec<Row>, StoreE
             }
         })
         .collect();
-    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+    let params: Vec<&(dyn ToSql + Sync)> =
+        params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
     Ok(client.query(&text, &params).await?)
 }
 
 pub(super) const DIALECT: Dialect = Dialect {
-    lower: ["lower(email COLLATE \"C\")", "lower(first_name COLLATE \"C\")", "lower(last_name COLLATE \"C\")"],
+    lower: [
+        "lower(email COLLATE \"C\")",
+        "lower(first_name COLLATE \"C\")",
+        "lower(last_name COLLATE \"C\")",
+    ],
     last_login: "coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz)",
     date: KeyKind::Date,
     is_told_the_index: false,

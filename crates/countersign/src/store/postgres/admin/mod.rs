@@ -20,8 +20,9 @@ use crate::session::{Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::told::logged;
 use crate::store::admin::{
-    Actor, AdminError, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Counted, Fingerprint, Grants, GroupRecord, GroupRow,
-    Page, PermissionRow, PermissionText, SessionSearch, Sizes, Step, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
+    Actor, AdminError, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Counted,
+    Fingerprint, Grants, GroupRecord, GroupRow, Page, PermissionRow, PermissionText, SessionSearch,
+    Sizes, Step, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
 use crate::store::postgres::sessions::revoke_some_begun_by;
 use crate::token::{KeyId, SealedKey};
@@ -41,19 +42,40 @@ impl AdminStore for PostgresStore {
         ask!(self, client => users::record(client, id))
     }
 
-    async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
+    async fn add_user(
+        &self,
+        new: NewUser,
+        grants: &Grants,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
         tell!(self, client => users::add(client, &new, grants, by)).map(logged)
     }
 
-    async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
+    async fn edit_user(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
         tell!(self, client => users::edit(client, id, edit, seen, by)).map(logged)
     }
 
-    async fn set_password(&self, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
         tell!(self, client => users::set_password(client, id, password, by)).map(logged)
     }
 
-    async fn act_on_users(&self, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
+    async fn act_on_users(
+        &self,
+        ids: &[UserId],
+        act: UserAct,
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
         tell!(self, client => users::act(client, ids, act, by)).map(logged)
     }
 
@@ -69,11 +91,22 @@ impl AdminStore for PostgresStore {
         ask!(self, client => first_link::open(client))
     }
 
-    async fn use_first_link(&self, token: [u8; 32], new: NewUser, ip: Option<IpAddr>, now: Timestamp) -> Result<Option<User>, StoreError> {
+    async fn use_first_link(
+        &self,
+        token: [u8; 32],
+        new: NewUser,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError> {
         tell!(self, client => first_link::take(client, token, &new, ip, now)).map(logged)
     }
 
-    async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
+    async fn groups(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<GroupRow>, StoreError> {
         ask!(self, client => access::groups(client, prefix, after, limit))
     }
 
@@ -89,7 +122,8 @@ impl AdminStore for PostgresStore {
         seen: Option<Fingerprint>,
         by: &Actor,
     ) -> Result<i64, AdminError> {
-        tell!(self, client => access::save_group(client, id, name, permissions, seen, by)).map(logged)
+        tell!(self, client => access::save_group(client, id, name, permissions, seen, by))
+            .map(logged)
     }
 
     async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
@@ -100,7 +134,12 @@ impl AdminStore for PostgresStore {
         ask!(self, client => access::permissions(client))
     }
 
-    async fn save_permission(&self, id: Option<i64>, permission: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
+    async fn save_permission(
+        &self,
+        id: Option<i64>,
+        permission: &PermissionText,
+        by: &Actor,
+    ) -> Result<i64, AdminError> {
         tell!(self, client => access::save_permission(client, id, permission, by)).map(logged)
     }
 
@@ -112,7 +151,11 @@ impl AdminStore for PostgresStore {
         ask!(self, client => sessions::find(client, asked))
     }
 
-    async fn count_live_sessions(&self, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    async fn count_live_sessions(
+        &self,
+        used_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         ask!(self, client => sessions::count_live(client, used_since, now))
     }
 
@@ -129,15 +172,22 @@ impl AdminStore for PostgresStore {
     }
 
     async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
-        let (mut ended, mut from) = tell!(self, client => sessions::end_first_begun_by(client, began, by)).map(logged)?;
+        let (mut ended, mut from) =
+            tell!(self, client => sessions::end_first_begun_by(client, began, by)).map(logged)?;
         while let Some(at) = from {
-            let (more, next) = tell!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
+            let (more, next) =
+                tell!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
             (ended, from) = (ended + more, next);
         }
         Ok(ended)
     }
 
-    async fn rotate_keys(&self, key: SealedKey, retire_others: Timestamp, by: &Actor) -> Result<(), AdminError> {
+    async fn rotate_keys(
+        &self,
+        key: SealedKey,
+        retire_others: Timestamp,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
         tell!(self, client => keys::rotate(client, &key, retire_others, by)).map(logged)
     }
 
@@ -145,11 +195,18 @@ impl AdminStore for PostgresStore {
         tell!(self, client => keys::end(client, id, by)).map(logged)
     }
 
-    async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn begin_admin_session(
+        &self,
+        new: &AdminSession,
+        checked: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         tell!(self, client => operators::begin(client, new, checked))
     }
 
-    async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
+    async fn admin_session(
+        &self,
+        token_hash: [u8; 32],
+    ) -> Result<Option<AdminSession>, StoreError> {
         ask!(self, client => operators::session(client, token_hash))
     }
 

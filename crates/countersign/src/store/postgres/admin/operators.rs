@@ -1,4 +1,5 @@
-//! Sessions of the admin site itself. What ends them with their user is in the schema, and in whatever ends a user's sessions.
+//! Sessions of the admin site itself. What ends them with their user is in the schema, and in
+//! whatever ends a user's sessions.
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -11,24 +12,42 @@ use crate::store::postgres::columns::{from_micros, get, micros};
 use crate::user::UserId;
 
 /// Begins one, if the row is as it was checked. It is held, as whoever changes it holds it first.
-pub(super) async fn begin(client: &Object, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+pub(super) async fn begin(
+    client: &Object,
+    new: &AdminSession,
+    checked: &EncodedPassword,
+) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
             "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
              SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND is_active AND is_staff AND password = $8 FOR SHARE",
         )
         .await?;
-    let (created, used, password) = (micros(new.created_at), micros(new.used_at), micros(new.password_at));
+    let (created, used, password) =
+        (micros(new.created_at), micros(new.used_at), micros(new.password_at));
     let (hash, user, ip) = (new.token_hash.as_slice(), new.user.as_i64(), address(new.ip));
-    let begun = client.execute(&statement, &[&hash, &user, &created, &used, &password, &ip, &new.user_agent, &checked.as_str()]).await?;
+    let begun = client
+        .execute(
+            &statement,
+            &[&hash, &user, &created, &used, &password, &ip, &new.user_agent, &checked.as_str()],
+        )
+        .await?;
     Ok(begun == 1)
 }
 
-pub(super) async fn session(client: &Object, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
+pub(super) async fn session(
+    client: &Object,
+    token_hash: [u8; 32],
+) -> Result<Option<AdminSession>, StoreError> {
     let statement = client
-        .prepare_cached("SELECT user_id, created_at, used_at, password_at, ip, user_agent FROM admin_sessions WHERE token_hash = $1")
+        .prepare_cached(
+            "SELECT user_id, created_at, used_at, password_at, ip, user_agent FROM \
+            admin_sessions WHERE token_hash = $1",
+        )
         .await?;
-    let Some(row) = client.query_opt(&statement, &[&token_hash.as_slice()]).await? else { return Ok(None) };
+    let Some(row) = client.query_opt(&statement, &[&token_hash.as_slice()]).await? else {
+        return Ok(None);
+    };
     Ok(Some(AdminSession {
         token_hash,
         user: UserId::new(get(&row, "user_id")?),
@@ -48,14 +67,19 @@ pub(super) async fn touch(
 ) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
-            "UPDATE admin_sessions SET used_at = greatest(used_at, $2), password_at = coalesce($3, password_at) WHERE token_hash = $1",
+            "UPDATE admin_sessions SET used_at = greatest(used_at, $2), password_at = coalesce($3, \
+             password_at) WHERE token_hash = $1",
         )
         .await?;
-    Ok(client.execute(&statement, &[&token_hash.as_slice(), &micros(used_at), &password_at.map(micros)]).await? == 1)
+    Ok(client
+        .execute(&statement, &[&token_hash.as_slice(), &micros(used_at), &password_at.map(micros)])
+        .await?
+        == 1)
 }
 
 pub(super) async fn end(client: &Object, token_hash: [u8; 32]) -> Result<(), StoreError> {
-    let statement = client.prepare_cached("DELETE FROM admin_sessions WHERE token_hash = $1").await?;
+    let statement =
+        client.prepare_cached("DELETE FROM admin_sessions WHERE token_hash = $1").await?;
     client.execute(&statement, &[&token_hash.as_slice()]).await?;
     Ok(())
 }

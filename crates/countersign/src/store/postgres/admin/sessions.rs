@@ -20,14 +20,19 @@ use crate::store::postgres::sessions::{COLUMNS, revoke_some_begun_by, session};
 use crate::store::postgres::users;
 use crate::user::UserId;
 
-pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
+pub(super) async fn find(
+    client: &Object,
+    asked: &SessionSearch,
+) -> Result<Page<Session>, StoreError> {
     let listing = searches::sessions(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
         0 => count_all(client).await?,
         _ => lists::count(client, &listing, &listed, "sessions").await?,
     };
-    let statement = client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ANY($1)")).await?;
+    let statement = client
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = ANY($1)"))
+        .await?;
     let mut found = HashMap::new();
     for row in client.query(&statement, &[&listed.ids]).await? {
         found.insert(get::<i64>(&row, "id")?, session(&row)?);
@@ -40,13 +45,29 @@ pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<
 pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
     match few(client, "sessions").await? {
         Some(few) => Ok(Count::Exactly(few)),
-        None => lists::estimate(client, &searches::sessions(&SessionSearch::default(), &DIALECT), "sessions", COUNTED).await,
+        None => {
+            lists::estimate(
+                client,
+                &searches::sessions(&SessionSearch::default(), &DIALECT),
+                "sessions",
+                COUNTED,
+            )
+            .await
+        }
     }
 }
 
-pub(super) async fn count_live(client: &Object, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-    let statement =
-        client.prepare_cached("SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 AND last_used_at > $2").await?;
+pub(super) async fn count_live(
+    client: &Object,
+    used_since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND \
+            expires_at > $1 AND last_used_at > $2",
+        )
+        .await?;
     let row = client.query_one(&statement, &[&micros(now), &micros(used_since)]).await?;
     Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }
@@ -74,7 +95,13 @@ pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> A
     let mut lines = Vec::with_capacity(ended.len());
     for row in &ended {
         let session = SessionId::new(get::<i64>(row, "id")?.cast_unsigned());
-        lines.push(line(by, AuditKind::SessionsEnded, Some(user_id(get(row, "user_id")?)?), session, ""));
+        lines.push(line(
+            by,
+            AuditKind::SessionsEnded,
+            Some(user_id(get(row, "user_id")?)?),
+            session,
+            "",
+        ));
     }
     audit::noted(transaction, lines.len() as u64, lines).await
 }
@@ -90,7 +117,11 @@ pub(super) async fn end_of_user(client: &mut Object, id: UserId, by: &Actor) -> 
 }
 
 /// Ends the first of them; how many, and from where to go on. The line comes with them.
-pub(super) async fn end_first_begun_by(client: &mut Object, began: Timestamp, by: &Actor) -> Acted<(u64, Option<Timestamp>)> {
+pub(super) async fn end_first_begun_by(
+    client: &mut Object,
+    began: Timestamp,
+    by: &Actor,
+) -> Acted<(u64, Option<Timestamp>)> {
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let ended = revoke_some_begun_by(&transaction, Timestamp::MIN, began, by.now).await?;

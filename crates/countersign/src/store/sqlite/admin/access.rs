@@ -7,9 +7,17 @@ use super::users::{GROUP_NAME, PERMISSION_NAME, named, operator};
 use crate::store::StoreError;
 use crate::store::admin::sql::without_nul;
 use crate::store::admin::told::{Acted, Given, differences, group_told, line};
-use crate::store::admin::{Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow, PermissionText};
+use crate::store::admin::{
+    Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow,
+    PermissionText,
+};
 
-pub(super) fn groups(connection: &Connection, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
+pub(super) fn groups(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<GroupRow>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, name, (SELECT count(*) FROM group_permissions p WHERE p.group_id = g.id) AS permissions,
              (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id LIMIT 1001)) AS members
@@ -17,23 +25,35 @@ pub(super) fn groups(connection: &Connection, prefix: &str, after: Option<&str>,
     )?;
     // No name is before the empty one, and none is empty.
     let (prefix, after) = (without_nul(prefix), without_nul(after.unwrap_or_default()));
-    let rows = statement.query_map(params![prefix, format!("{prefix}{}", char::MAX), after, limit], |row| {
-        let members: u64 = row.get("members")?;
-        Ok(GroupRow {
-            id: row.get("id")?,
-            name: row.get("name")?,
-            permissions: row.get("permissions")?,
-            members: if members > 1_000 { Count::MoreThan(1_000) } else { Count::Exactly(members) },
-        })
-    })?;
+    let rows = statement.query_map(
+        params![prefix, format!("{prefix}{}", char::MAX), after, limit],
+        |row| {
+            let members: u64 = row.get("members")?;
+            Ok(GroupRow {
+                id: row.get("id")?,
+                name: row.get("name")?,
+                permissions: row.get("permissions")?,
+                members: if members > 1_000 {
+                    Count::MoreThan(1_000)
+                } else {
+                    Count::Exactly(members)
+                },
+            })
+        },
+    )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn group_record(connection: &Connection, id: i64) -> Result<Option<GroupRecord>, StoreError> {
+pub(super) fn group_record(
+    connection: &Connection,
+    id: i64,
+) -> Result<Option<GroupRecord>, StoreError> {
     let Some(name) = named(connection, GROUP_NAME, id)? else { return Ok(None) };
-    let mut statement =
-        connection.prepare_cached("SELECT permission_id FROM group_permissions WHERE group_id = ? ORDER BY permission_id")?;
-    let permissions = statement.query_map([id], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    let mut statement = connection.prepare_cached(
+        "SELECT permission_id FROM group_permissions WHERE group_id = ? ORDER BY permission_id",
+    )?;
+    let permissions =
+        statement.query_map([id], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     Ok(Some(GroupRecord::new(id, name, permissions)))
 }
 
@@ -55,7 +75,8 @@ pub(super) fn save_group(
         return Err(AdminError::Stale);
     }
     let other: Option<i64> =
-        one(connection, "SELECT id FROM groups WHERE name = ? AND id IS NOT ?", params![name, id]).map_err(AdminError::Store)?;
+        one(connection, "SELECT id FROM groups WHERE name = ? AND id IS NOT ?", params![name, id])
+            .map_err(AdminError::Store)?;
     if other.is_some() {
         return Err(AdminError::NameTaken);
     }
@@ -69,20 +90,33 @@ pub(super) fn save_group(
         }
         Some(before) => {
             if before.name != name {
-                change(connection, "UPDATE groups SET name = ? WHERE id = ?", params![name, before.id])?;
+                change(
+                    connection,
+                    "UPDATE groups SET name = ? WHERE id = ?",
+                    params![name, before.id],
+                )?;
             }
             before.id
         }
     };
-    let (added, removed) = differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
+    let (added, removed) =
+        differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
     let mut given = Given::default();
     for one in removed {
         given.removed.extend(named(connection, PERMISSION_NAME, one)?);
-        change(connection, "DELETE FROM group_permissions WHERE group_id = ? AND permission_id = ?", params![id, one])?;
+        change(
+            connection,
+            "DELETE FROM group_permissions WHERE group_id = ? AND permission_id = ?",
+            params![id, one],
+        )?;
     }
     for one in added {
         given.added.push(named(connection, PERMISSION_NAME, one)?.ok_or(AdminError::Gone)?);
-        change(connection, "INSERT INTO group_permissions (group_id, permission_id) VALUES (?, ?)", params![id, one])?;
+        change(
+            connection,
+            "INSERT INTO group_permissions (group_id, permission_id) VALUES (?, ?)",
+            params![id, one],
+        )?;
     }
     by.is_let_give(operator.as_ref(), &given.added)?;
     let (kind, detail) = group_told(before.as_ref(), name, &given);
@@ -97,15 +131,26 @@ pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acte
 }
 
 pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000",
+    )?;
     let rows = statement.query_map([], |row| {
-        let text = PermissionText { app: row.get("app")?, codename: row.get("codename")?, name: row.get("name")? };
+        let text = PermissionText {
+            app: row.get("app")?,
+            codename: row.get("codename")?,
+            name: row.get("name")?,
+        };
         Ok(PermissionRow { id: row.get("id")?, text })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &PermissionText, by: &Actor) -> Acted<i64> {
+pub(super) fn save_permission(
+    connection: &Connection,
+    id: Option<i64>,
+    text: &PermissionText,
+    by: &Actor,
+) -> Acted<i64> {
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let PermissionText { app, codename, name } = text;
     let sql = "SELECT id FROM permissions WHERE app = ? AND codename = ? AND id IS NOT ?";
@@ -114,14 +159,30 @@ pub(super) fn save_permission(connection: &Connection, id: Option<i64>, text: &P
     }
     let (id, kind, told) = match id {
         None => {
-            change(connection, "INSERT INTO permissions (app, codename, name) VALUES (?, ?, ?)", params![app, codename, name])?;
-            (connection.last_insert_rowid(), AuditKind::PermissionAdded, format!("{app}.{codename}"))
+            change(
+                connection,
+                "INSERT INTO permissions (app, codename, name) VALUES (?, ?, ?)",
+                params![app, codename, name],
+            )?;
+            (
+                connection.last_insert_rowid(),
+                AuditKind::PermissionAdded,
+                format!("{app}.{codename}"),
+            )
         }
         Some(id) => {
             let before = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
-            change(connection, "UPDATE permissions SET app = ?, codename = ?, name = ? WHERE id = ?", params![app, codename, name, id])?;
+            change(
+                connection,
+                "UPDATE permissions SET app = ?, codename = ?, name = ? WHERE id = ?",
+                params![app, codename, name, id],
+            )?;
             let now = format!("{app}.{codename}");
-            (id, AuditKind::PermissionChanged, if before == now { now } else { format!("{before} to {now}") })
+            (
+                id,
+                AuditKind::PermissionChanged,
+                if before == now { now } else { format!("{before} to {now}") },
+            )
         }
     };
     audit::noted(connection, id, vec![line(by, kind, None, None, told)])
@@ -134,10 +195,18 @@ pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) ->
     audit::noted(connection, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)])
 }
 
-fn change(connection: &Connection, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<usize, StoreError> {
+fn change(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<usize, StoreError> {
     Ok(connection.prepare_cached(sql)?.execute(params)?)
 }
 
-fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Option<T>, StoreError> {
+fn one<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<Option<T>, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
 }

@@ -11,19 +11,29 @@ use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{Acted, address, clipped};
-use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who};
+use crate::store::admin::{
+    AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who,
+};
 use crate::store::sqlite::columns::{at, key, micros, read_user_id};
 use crate::user::UserId;
 
 /// Writes the lines of an act that is done within this transaction.
-pub(super) fn noted<T, E: From<StoreError>>(connection: &Connection, done: T, lines: Vec<AuditLine>) -> Acted<T, E> {
+pub(super) fn noted<T, E: From<StoreError>>(
+    connection: &Connection,
+    done: T,
+    lines: Vec<AuditLine>,
+) -> Acted<T, E> {
     note(connection, &lines)?;
     Ok((done, lines))
 }
 
-pub(in crate::store::sqlite) fn note(connection: &Connection, lines: &[AuditLine]) -> Result<(), StoreError> {
+pub(in crate::store::sqlite) fn note(
+    connection: &Connection,
+    lines: &[AuditLine],
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for line in lines {
         statement.execute(params![
@@ -40,12 +50,17 @@ pub(in crate::store::sqlite) fn note(connection: &Connection, lines: &[AuditLine
     Ok(())
 }
 
-pub(super) fn find(connection: &Connection, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
+pub(super) fn find(
+    connection: &Connection,
+    asked: &AuditSearch,
+) -> Result<Page<AuditRow>, StoreError> {
     let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "audit_events", count_all)?;
-    let mut statement = connection
-        .prepare_cached("SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail FROM audit_events WHERE id = ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail \
+            FROM audit_events WHERE id = ?",
+    )?;
     let mut rows = Vec::with_capacity(listed.rows.len());
     for at in &listed.rows {
         rows.extend(statement.query_row([at.id], row).optional()?);
@@ -53,28 +68,49 @@ pub(super) fn find(connection: &Connection, asked: &AuditSearch) -> Result<Page<
     Ok(Page { rows, next: listed.next, previous: listed.previous, count })
 }
 
-pub(super) fn forget(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) fn forget(
+    connection: &Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let gone = connection
-        .prepare_cached("DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?)")?
+        .prepare_cached(
+            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE \
+            at < ? ORDER BY at LIMIT ?)",
+        )?
         .execute(params![micros(before), limit])?;
     Ok(gone as u64)
 }
 
-pub(super) fn count(connection: &Connection, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
+pub(super) fn count(
+    connection: &Connection,
+    hour: Timestamp,
+    counts: &[(Counted, u64)],
+) -> Result<(), StoreError> {
     for (counted, n) in counts {
-        let sum = if *counted == Counted::ActiveSessions { "max(n, excluded.n)" } else { "n + excluded.n" };
+        let sum = if *counted == Counted::ActiveSessions {
+            "max(n, excluded.n)"
+        } else {
+            "n + excluded.n"
+        };
         connection
             .prepare_cached(&format!(
-                "INSERT INTO activity (hour, kind, n) VALUES (?, ?, ?) ON CONFLICT (hour, kind) DO UPDATE SET n = {sum}"
+                "INSERT INTO activity (hour, kind, n) VALUES (?, ?, ?) ON CONFLICT (hour, kind) DO \
+                 UPDATE SET n = {sum}"
             ))?
             .execute(params![hour_of(hour), counted.code(), n])?;
     }
     Ok(())
 }
 
-pub(super) fn counts(connection: &Connection, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= ? ORDER BY hour, kind")?;
-    let rows = statement.query_map([hour_of(since)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+pub(super) fn counts(
+    connection: &Connection,
+    since: Timestamp,
+) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= ? ORDER BY hour, kind")?;
+    let rows =
+        statement.query_map([hour_of(since)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut counts = Vec::new();
     for row in rows {
         let (hour, code, n) = row?;
@@ -117,7 +153,9 @@ fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
             None => user("actor_id")?.map(Who::User),
         },
         user: user("user_id")?,
-        session: row.get::<_, Option<i64>>("session_id")?.and_then(|id| SessionId::new(id.cast_unsigned())),
+        session: row
+            .get::<_, Option<i64>>("session_id")?
+            .and_then(|id| SessionId::new(id.cast_unsigned())),
         ip: row.get::<_, Option<String>>("ip")?.and_then(|ip| ip.parse().ok()),
         detail: row.get("detail")?,
     };

@@ -11,7 +11,10 @@ use crate::store::admin::told::{Acted, first_superuser};
 use crate::store::sqlite::users;
 use crate::user::{NewUser, User};
 
-pub(super) fn make(connection: &Connection, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+pub(super) fn make(
+    connection: &Connection,
+    fresh: [u8; 32],
+) -> Result<Option<[u8; 32]>, StoreError> {
     connection.execute(
         "INSERT INTO first_link (place, token)
          SELECT 1, ? WHERE NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)

@@ -10,7 +10,12 @@ use crate::store::admin::{Actor, AdminError, AuditKind};
 use crate::store::sqlite::keys;
 use crate::token::{KeyId, SealedKey};
 
-pub(super) fn rotate(connection: &Connection, key: &SealedKey, retire_others: Timestamp, by: &Actor) -> Acted<()> {
+pub(super) fn rotate(
+    connection: &Connection,
+    key: &SealedKey,
+    retire_others: Timestamp,
+    by: &Actor,
+) -> Acted<()> {
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     keys::add(connection, key, retire_others)?;
     audit::noted(connection, (), vec![rotated(key, retire_others, by)])
@@ -21,5 +26,9 @@ pub(super) fn end(connection: &Connection, id: KeyId, by: &Actor) -> Acted<()> {
     if !keys::retire(connection, id, by.now)? {
         return Err(AdminError::Gone);
     }
-    audit::noted(connection, (), vec![line(by, AuditKind::KeyRetired, None, None, format!("retired {id}"))])
+    audit::noted(
+        connection,
+        (),
+        vec![line(by, AuditKind::KeyRetired, None, None, format!("retired {id}"))],
+    )
 }

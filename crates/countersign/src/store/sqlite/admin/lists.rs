@@ -1,4 +1,5 @@
-//! Lists along SQLite's indexes: rows are met one by one, and no more of them than a page needs or a look may pass.
+//! Lists along SQLite's indexes: rows are met one by one, and no more of them than a page needs or
+//! a look may pass.
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
@@ -11,7 +12,8 @@ use crate::store::admin::{Count, Place};
 use crate::store::sqlite::columns::{django_date, key};
 use crate::user::fold;
 
-/// The rows of a page, in order; where the next and the previous one begin; and on which way they were found.
+/// The rows of a page, in order; where the next and the previous one begin; and on which way they
+/// were found.
 pub(super) struct Listed {
     pub(super) rows: Vec<At>,
     pub(super) next: Option<Place>,
@@ -32,7 +34,8 @@ pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Listed,
         (found, back, Some(all.len() as u64))
     } else {
         let found = look(connection, listing, &way, &window.first())?;
-        let back = window.back(&found).map(|back| look(connection, listing, &way, &back)).transpose()?;
+        let back =
+            window.back(&found).map(|back| look(connection, listing, &way, &back)).transpose()?;
         (found, back, None)
     };
     let (rows, next, previous) = window.page(found, back);
@@ -49,10 +52,18 @@ fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, bool), Sto
             best = Some((way, length));
         }
     }
-    Ok(best.map_or_else(|| (listing.otherwise.clone(), false), |(way, length)| (way.clone(), length <= u64::from(GATHERED))))
+    Ok(best.map_or_else(
+        || (listing.otherwise.clone(), false),
+        |(way, length)| (way.clone(), length <= u64::from(GATHERED)),
+    ))
 }
 
-fn look(connection: &Connection, listing: &Listing, way: &Way, look: &Look) -> Result<Found, StoreError> {
+fn look(
+    connection: &Connection,
+    listing: &Listing,
+    way: &Way,
+    look: &Look,
+) -> Result<Found, StoreError> {
     let behind = look.behind.as_ref().and_then(|at| Some((listing.key_of(&at.key)?, at.id)));
     // SQLite follows an index on an expression to a place of two parts only part by part.
     let parts = match behind {
@@ -118,18 +129,34 @@ pub(super) fn count(
         return all(connection);
     }
     if let Some(gathered) = listed.gathered {
-        return Ok(if listed.is_short { Count::Exactly(gathered) } else { Count::MoreThan(gathered) });
+        return Ok(if listed.is_short {
+            Count::Exactly(gathered)
+        } else {
+            Count::MoreThan(gathered)
+        });
     }
     if listed.is_short {
         return Ok(Count::Exactly(number(connection, &listed.way.fitting(&listing.fits))?));
     }
-    estimate(connection, listing, table, if listing.is_sure { GATHERED.into() } else { listed.rows.len() as u64 })
+    estimate(
+        connection,
+        listing,
+        table,
+        if listing.is_sure { GATHERED.into() } else { listed.rows.len() as u64 },
+    )
 }
 
 /// How many rows fit, about; `known` at least.
-pub(super) fn estimate(connection: &Connection, listing: &Listing, table: &str, known: u64) -> Result<Count, StoreError> {
+pub(super) fn estimate(
+    connection: &Connection,
+    listing: &Listing,
+    table: &str,
+    known: u64,
+) -> Result<Count, StoreError> {
     let ends = connection
-        .prepare_cached(&format!("SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"))?
+        .prepare_cached(&format!(
+            "SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"
+        ))?
         .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
     let mut estimate = Estimate::default();
     if let (Some(first), Some(last)) = ends {
@@ -137,8 +164,10 @@ pub(super) fn estimate(connection: &Connection, listing: &Listing, table: &str, 
         let mut statement = connection.prepare_cached(&sql.text)?;
         for (from, to) in stretches(first, last) {
             let params = values(&sql).into_iter().chain([Value::Integer(from), Value::Integer(to)]);
-            let (many, fitting, reached) =
-                statement.query_row(params_from_iter(params), |row| Ok((row.get("many")?, row.get("fitting")?, row.get("reached")?)))?;
+            let (many, fitting, reached) = statement
+                .query_row(params_from_iter(params), |row| {
+                    Ok((row.get("many")?, row.get("fitting")?, row.get("reached")?))
+                })?;
             estimate.add((from, to), many, fitting, reached);
         }
     }
@@ -147,12 +176,17 @@ pub(super) fn estimate(connection: &Connection, listing: &Listing, table: &str, 
 
 /// How many rows a table has, if they are few.
 pub(super) fn few(connection: &Connection, table: &str) -> Result<Option<u64>, StoreError> {
-    let some = number(connection, &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {})", COUNTED + 1)))?;
+    let some = number(
+        connection,
+        &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {})", COUNTED + 1)),
+    )?;
     Ok(Some(some).filter(|some| *some <= COUNTED))
 }
 
 pub(super) fn number(connection: &Connection, sql: &Sql) -> Result<u64, StoreError> {
-    Ok(connection.prepare_cached(&sql.text)?.query_row(params_from_iter(values(sql)), |row| row.get(0))?)
+    Ok(connection
+        .prepare_cached(&sql.text)?
+        .query_row(params_from_iter(values(sql)), |row| row.get(0))?)
 }
 
 pub(super) fn values(sql: &Sql) -> Vec<Value> {
@@ -172,7 +206,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     last_login: "coalesce(last_login, '')",
     date: KeyKind::Text,
     is_told_the_index: true,
-    inside: |column, text| Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned())),
+    inside: |column, text| {
+        Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned()))
+    },
     holding,
 };
 

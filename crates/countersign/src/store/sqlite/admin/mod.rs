@@ -20,8 +20,9 @@ use crate::session::{Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::told::logged;
 use crate::store::admin::{
-    Actor, AdminError, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Counted, Fingerprint, Grants, GroupRecord, GroupRow,
-    Page, PermissionRow, PermissionText, SessionSearch, Sizes, Step, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
+    Actor, AdminError, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Counted,
+    Fingerprint, Grants, GroupRecord, GroupRow, Page, PermissionRow, PermissionText, SessionSearch,
+    Sizes, Step, UserAct, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
 use crate::token::{KeyId, SealedKey};
 use crate::user::{NewUser, User, UserId};
@@ -42,22 +43,43 @@ impl AdminStore for SqliteStore {
         self.readers.run(move |c| users::record(c, id)).await
     }
 
-    async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor) -> Result<User, AdminError> {
+    async fn add_user(
+        &self,
+        new: NewUser,
+        grants: &Grants,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
         let (grants, by) = (grants.clone(), by.clone());
         self.writer.run(move |c| users::add(c, &new, &grants, &by)).await.map(logged)
     }
 
-    async fn edit_user(&self, id: UserId, edit: &UserEdit, seen: Fingerprint, by: &Actor) -> Result<User, AdminError> {
+    async fn edit_user(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
         let (edit, by) = (edit.clone(), by.clone());
         self.writer.run(move |c| users::edit(c, id, &edit, seen, &by)).await.map(logged)
     }
 
-    async fn set_password(&self, id: UserId, password: &EncodedPassword, by: &Actor) -> Result<(), AdminError> {
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
         let (password, by) = (password.clone(), by.clone());
         self.writer.run(move |c| users::set_password(c, id, &password, &by)).await.map(logged)
     }
 
-    async fn act_on_users(&self, ids: &[UserId], act: UserAct, by: &Actor) -> Result<u64, AdminError> {
+    async fn act_on_users(
+        &self,
+        ids: &[UserId],
+        act: UserAct,
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
         let (ids, by) = (ids.to_vec(), by.clone());
         self.writer.run(move |c| users::act(c, &ids, act, &by)).await.map(logged)
     }
@@ -75,11 +97,22 @@ impl AdminStore for SqliteStore {
         self.readers.run(first_link::open).await
     }
 
-    async fn use_first_link(&self, token: [u8; 32], new: NewUser, ip: Option<IpAddr>, now: Timestamp) -> Result<Option<User>, StoreError> {
+    async fn use_first_link(
+        &self,
+        token: [u8; 32],
+        new: NewUser,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError> {
         self.writer.run(move |c| first_link::take(c, token, &new, ip, now)).await.map(logged)
     }
 
-    async fn groups(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<GroupRow>, StoreError> {
+    async fn groups(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<GroupRow>, StoreError> {
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         self.readers.run(move |c| access::groups(c, &prefix, after.as_deref(), limit)).await
     }
@@ -97,7 +130,10 @@ impl AdminStore for SqliteStore {
         by: &Actor,
     ) -> Result<i64, AdminError> {
         let (name, permissions, by) = (name.to_owned(), permissions.to_vec(), by.clone());
-        self.writer.run(move |c| access::save_group(c, id, &name, &permissions, seen, &by)).await.map(logged)
+        self.writer
+            .run(move |c| access::save_group(c, id, &name, &permissions, seen, &by))
+            .await
+            .map(logged)
     }
 
     async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
@@ -109,7 +145,12 @@ impl AdminStore for SqliteStore {
         self.readers.run(access::permissions).await
     }
 
-    async fn save_permission(&self, id: Option<i64>, permission: &PermissionText, by: &Actor) -> Result<i64, AdminError> {
+    async fn save_permission(
+        &self,
+        id: Option<i64>,
+        permission: &PermissionText,
+        by: &Actor,
+    ) -> Result<i64, AdminError> {
         let (permission, by) = (permission.clone(), by.clone());
         self.writer.run(move |c| access::save_permission(c, id, &permission, &by)).await.map(logged)
     }
@@ -124,7 +165,11 @@ impl AdminStore for SqliteStore {
         self.readers.run(move |c| sessions::find(c, &asked)).await
     }
 
-    async fn count_live_sessions(&self, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    async fn count_live_sessions(
+        &self,
+        used_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.readers.run(move |c| sessions::count_live(c, used_since, now)).await
     }
 
@@ -147,7 +192,12 @@ impl AdminStore for SqliteStore {
         self.writer.run(move |c| sessions::end_begun_by(c, began, &by)).await.map(logged)
     }
 
-    async fn rotate_keys(&self, key: SealedKey, retire_others: Timestamp, by: &Actor) -> Result<(), AdminError> {
+    async fn rotate_keys(
+        &self,
+        key: SealedKey,
+        retire_others: Timestamp,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
         let by = by.clone();
         self.writer.run(move |c| keys::rotate(c, &key, retire_others, &by)).await.map(logged)
     }
@@ -157,12 +207,19 @@ impl AdminStore for SqliteStore {
         self.writer.run(move |c| keys::end(c, id, &by)).await.map(logged)
     }
 
-    async fn begin_admin_session(&self, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+    async fn begin_admin_session(
+        &self,
+        new: &AdminSession,
+        checked: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
         let (new, checked) = (new.clone(), checked.clone());
         self.writer.run(move |c| operators::begin(c, &new, &checked)).await
     }
 
-    async fn admin_session(&self, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
+    async fn admin_session(
+        &self,
+        token_hash: [u8; 32],
+    ) -> Result<Option<AdminSession>, StoreError> {
         self.readers.run(move |c| operators::session(c, token_hash)).await
     }
 

@@ -1,4 +1,5 @@
-//! Sessions of the admin site itself. What ends them with their user is in the schema, and in [`revoke_of_user`](crate::store::sqlite::sessions::revoke_of_user).
+//! Sessions of the admin site itself. What ends them with their user is in the schema, and in
+//! [`revoke_of_user`](crate::store::sqlite::sessions::revoke_of_user).
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -9,7 +10,11 @@ use crate::store::admin::AdminSession;
 use crate::store::admin::told::address;
 use crate::store::sqlite::columns::{at, micros, user_id};
 
-pub(super) fn begin(connection: &Connection, new: &AdminSession, checked: &EncodedPassword) -> Result<bool, StoreError> {
+pub(super) fn begin(
+    connection: &Connection,
+    new: &AdminSession,
+    checked: &EncodedPassword,
+) -> Result<bool, StoreError> {
     let begun = connection
         .prepare_cached(
             "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
@@ -28,8 +33,12 @@ pub(super) fn begin(connection: &Connection, new: &AdminSession, checked: &Encod
     Ok(begun == 1)
 }
 
-pub(super) fn session(connection: &Connection, token_hash: [u8; 32]) -> Result<Option<AdminSession>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT * FROM admin_sessions WHERE token_hash = ?")?;
+pub(super) fn session(
+    connection: &Connection,
+    token_hash: [u8; 32],
+) -> Result<Option<AdminSession>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM admin_sessions WHERE token_hash = ?")?;
     let row = statement.query_row([token_hash], |row| {
         Ok(AdminSession {
             token_hash,
@@ -51,12 +60,17 @@ pub(super) fn touch(
     password_at: Option<Timestamp>,
 ) -> Result<bool, StoreError> {
     let found = connection
-        .prepare_cached("UPDATE admin_sessions SET used_at = max(used_at, ?), password_at = coalesce(?, password_at) WHERE token_hash = ?")?
+        .prepare_cached(
+            "UPDATE admin_sessions SET used_at = max(used_at, ?), password_at = \
+            coalesce(?, password_at) WHERE token_hash = ?",
+        )?
         .execute(params![micros(used_at), password_at.map(micros), token_hash])?;
     Ok(found == 1)
 }
 
 pub(super) fn end(connection: &Connection, token_hash: [u8; 32]) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM admin_sessions WHERE token_hash = ?")?.execute([token_hash])?;
+    connection
+        .prepare_cached("DELETE FROM admin_sessions WHERE token_hash = ?")?
+        .execute([token_hash])?;
     Ok(())
 }

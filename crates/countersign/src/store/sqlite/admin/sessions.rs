@@ -18,13 +18,21 @@ use crate::store::sqlite::sessions::{by_id, revoke, revoke_begun_by, revoke_of_u
 use crate::store::sqlite::users;
 use crate::user::UserId;
 
-pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
+pub(super) fn find(
+    connection: &Connection,
+    asked: &SessionSearch,
+) -> Result<Page<Session>, StoreError> {
     let listing = searches::sessions(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "sessions", count_all)?;
     let mut rows = Vec::with_capacity(listed.rows.len());
     for at in &listed.rows {
-        rows.extend(SessionId::new(at.id.cast_unsigned()).map(|id| by_id(connection, id)).transpose()?.flatten());
+        rows.extend(
+            SessionId::new(at.id.cast_unsigned())
+                .map(|id| by_id(connection, id))
+                .transpose()?
+                .flatten(),
+        );
     }
     Ok(Page { rows, next: listed.next, previous: listed.previous, count })
 }
@@ -33,13 +41,24 @@ pub(super) fn find(connection: &Connection, asked: &SessionSearch) -> Result<Pag
 pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
     match few(connection, "sessions")? {
         Some(few) => Ok(Count::Exactly(few)),
-        None => lists::estimate(connection, &searches::sessions(&SessionSearch::default(), &DIALECT), "sessions", COUNTED),
+        None => lists::estimate(
+            connection,
+            &searches::sessions(&SessionSearch::default(), &DIALECT),
+            "sessions",
+            COUNTED,
+        ),
     }
 }
 
-pub(super) fn count_live(connection: &Connection, used_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > ? AND last_used_at > ?")?;
+pub(super) fn count_live(
+    connection: &Connection,
+    used_since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND \
+            expires_at > ? AND last_used_at > ?",
+    )?;
     Ok(statement.query_row(params![micros(now), micros(used_since)], |row| row.get(0))?)
 }
 
@@ -67,7 +86,11 @@ pub(super) fn end_of_user(connection: &Connection, id: UserId, by: &Actor) -> Ac
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     let ended = revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
-    audit::noted(connection, ended, vec![line(by, AuditKind::SessionsEnded, Some(id), None, user.username)])
+    audit::noted(
+        connection,
+        ended,
+        vec![line(by, AuditKind::SessionsEnded, Some(id), None, user.username)],
+    )
 }
 
 pub(super) fn end_begun_by(connection: &Connection, began: Timestamp, by: &Actor) -> Acted<u64> {
