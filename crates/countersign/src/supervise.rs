@@ -9,17 +9,9 @@ use std::time::Duration;
 #[cfg(any(feature = "axum", feature = "postgres"))]
 use futures_util::FutureExt;
 
-use crate::store::StoreError;
-
 /// A job ended in a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Panicked;
-
-impl From<Panicked> for StoreError {
-    fn from(_: Panicked) -> Self {
-        Self::Failed("the operation panicked".to_owned())
-    }
-}
 
 /// Does a job. What it worked on must be in order after a panic too.
 #[cfg(any(feature = "axum", feature = "sqlite"))]

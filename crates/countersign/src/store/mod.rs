@@ -35,6 +35,7 @@ use jiff::Timestamp;
 use crate::password::EncodedPassword;
 use crate::session::rotation::{Presented, RotationEvent};
 use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::supervise::Panicked;
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
 use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
@@ -552,6 +553,12 @@ impl StoreError {
             Self::Failed(why) => Self::Unknown(why),
             other => other,
         }
+    }
+}
+
+impl From<Panicked> for StoreError {
+    fn from(_: Panicked) -> Self {
+        Self::Failed("the operation panicked".to_owned())
     }
 }
 
