@@ -4,7 +4,16 @@
 use std::cmp::Ordering;
 
 use super::Place;
-use super::sql::KeyKind;
+
+/// What the sort key of a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Text,
+    Integer,
+    /// A date that a [`Place`](super::Place) holds as microseconds since 1970.
+    #[cfg(feature = "postgres")]
+    Date,
+}
 
 /// A row's place in the order of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::lists::{GATHERED, Window};
-use super::sql::{Dialect, KeyKind, Listing, Param, Sql, Way, without_nul};
+use super::lists::{GATHERED, KeyKind, Window};
+use super::sql::{Dialect, Listing, Param, Sql, Way, without_nul};
 use super::{AuditSearch, SessionSearch, UserOrder, UserSearch, Who};
 use crate::user::{UserId, fold};
 

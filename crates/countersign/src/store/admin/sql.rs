@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::estimate::STRETCH;
-use super::lists::{GATHERED, Window};
+use super::lists::{GATHERED, KeyKind, Window};
 use crate::user::UserId;
 
 /// How a database writes what lists are sorted by.
@@ -39,16 +39,6 @@ pub(crate) enum Param {
     Text(String),
     Date(Timestamp),
     User(UserId),
-}
-
-/// What the sort key of a list is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyKind {
-    Text,
-    Integer,
-    /// A date that a [`Place`](super::Place) holds as microseconds since 1970.
-    #[cfg(feature = "postgres")]
-    Date,
 }
 
 /// A list that was asked for.

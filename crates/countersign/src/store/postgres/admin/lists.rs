@@ -7,8 +7,8 @@ use tokio_postgres::types::ToSql;
 
 use crate::store::StoreError;
 use crate::store::admin::estimate::{Estimate, stretches};
-use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, Look};
-use crate::store::admin::sql::{Dialect, KeyKind, Listing, Param, Part, Sql, Way};
+use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
+use crate::store::admin::sql::{Dialect, Listing, Param, Part, Sql, Way};
 use crate::store::admin::{Count, Place};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
 
