@@ -1,4 +1,4 @@
-//! The audit log, counts by the hour, and how large things are.
+//! The audit log.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,13 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::lists::{self, DIALECT, few, number};
-use super::{sessions, users};
 use crate::session::SessionId;
 use crate::store::StoreError;
-use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{Acted, address, clipped};
-use crate::store::admin::{
-    AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who,
-};
+use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Page, Who};
 use crate::store::postgres::columns::{from_micros, get, micros};
-use crate::store::postgres::sessions::signed;
 use crate::user::UserId;
 
 /// Writes the lines of an act, and commits both.
@@ -109,66 +104,8 @@ pub(super) async fn forget(
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
 }
 
-/// Adds in the order of the kinds, so that two nodes cannot each wait for the other.
-pub(super) async fn count(
-    client: &Object,
-    hour: Timestamp,
-    counts: &[(Counted, u64)],
-) -> Result<(), StoreError> {
-    let mut by_kind: HashMap<i64, i64> = HashMap::new();
-    for (counted, n) in counts {
-        let sum = by_kind.entry(counted.code()).or_default();
-        *sum = if *counted == Counted::ActiveSessions {
-            signed(*n).max(*sum)
-        } else {
-            signed(*n).saturating_add(*sum)
-        };
-    }
-    if by_kind.is_empty() {
-        return Ok(());
-    }
-    let (kinds, numbers): (Vec<i64>, Vec<i64>) = by_kind.into_iter().unzip();
-    let statement = client
-        .prepare_cached(
-            "INSERT INTO activity AS a (hour, kind, n) SELECT $1, kind, n FROM unnest($2::bigint[], $3::bigint[]) AS c (kind, n) ORDER BY kind
-             ON CONFLICT (hour, kind) DO UPDATE SET n = CASE WHEN a.kind = $4 THEN greatest(a.n, excluded.n) ELSE a.n + excluded.n END",
-        )
-        .await?;
-    client
-        .execute(&statement, &[&hour_of(hour), &kinds, &numbers, &Counted::ActiveSessions.code()])
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn counts(
-    client: &Object,
-    since: Timestamp,
-) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-    let statement = client
-        .prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= $1 ORDER BY hour, kind")
-        .await?;
-    let mut counts = Vec::new();
-    for row in client.query(&statement, &[&hour_of(since)]).await? {
-        let (hour, code, n): (i64, i64, i64) =
-            (get(&row, "hour")?, get(&row, "kind")?, get(&row, "n")?);
-        counts.extend(
-            Counted::from_code(code).map(|counted| (hour_began(hour), counted, n.unsigned_abs())),
-        );
-    }
-    Ok(counts)
-}
-
-pub(super) async fn sizes(client: &Object) -> Result<Sizes, StoreError> {
-    Ok(Sizes {
-        users: users::count_all(client).await?,
-        sessions: sessions::count_all(client).await?,
-        audit: count_all(client).await?,
-        bytes: number(client, &Sql::new("SELECT pg_database_size(current_database())")).await?,
-    })
-}
-
 /// Lines go by age only, so that their numbers have hardly a gap.
-async fn count_all(client: &Object) -> Result<Count, StoreError> {
+pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
     Ok(match few(client, "audit_events").await? {
         Some(few) => Count::Exactly(few),
         None => Count::About(

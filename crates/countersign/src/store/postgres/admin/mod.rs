@@ -1,6 +1,7 @@
 //! What the admin site asks of PostgreSQL.
 
 mod access;
+mod activity;
 mod audit;
 mod first_link;
 mod keys;
@@ -236,14 +237,14 @@ impl AdminStore for PostgresStore {
     }
 
     async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
-        tell!(self, client => audit::count(client, hour, counts))
+        tell!(self, client => activity::count(client, hour, counts))
     }
 
     async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-        ask!(self, client => audit::counts(client, since))
+        ask!(self, client => activity::counts(client, since))
     }
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
-        ask!(self, client => audit::sizes(client))
+        ask!(self, client => activity::sizes(client))
     }
 }

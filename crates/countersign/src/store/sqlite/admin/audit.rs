@@ -1,19 +1,15 @@
-//! The audit log, counts by the hour, and how large things are.
+//! The audit log.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::lists::{self, DIALECT, few, number};
-use super::{sessions, users};
 use crate::session::SessionId;
 use crate::store::StoreError;
-use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::searches;
 use crate::store::admin::sql::Sql;
 use crate::store::admin::told::{Acted, address, clipped};
-use crate::store::admin::{
-    AuditKind, AuditLine, AuditRow, AuditSearch, Count, Counted, Page, Sizes, Who,
-};
+use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Page, Who};
 use crate::store::sqlite::columns::{at, key, micros, read_user_id};
 use crate::user::UserId;
 
@@ -82,56 +78,8 @@ pub(super) fn forget(
     Ok(gone as u64)
 }
 
-pub(super) fn count(
-    connection: &Connection,
-    hour: Timestamp,
-    counts: &[(Counted, u64)],
-) -> Result<(), StoreError> {
-    for (counted, n) in counts {
-        let sum = if *counted == Counted::ActiveSessions {
-            "max(n, excluded.n)"
-        } else {
-            "n + excluded.n"
-        };
-        connection
-            .prepare_cached(&format!(
-                "INSERT INTO activity (hour, kind, n) VALUES (?, ?, ?) ON CONFLICT (hour, kind) DO \
-                 UPDATE SET n = {sum}"
-            ))?
-            .execute(params![hour_of(hour), counted.code(), n])?;
-    }
-    Ok(())
-}
-
-pub(super) fn counts(
-    connection: &Connection,
-    since: Timestamp,
-) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= ? ORDER BY hour, kind")?;
-    let rows =
-        statement.query_map([hour_of(since)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let mut counts = Vec::new();
-    for row in rows {
-        let (hour, code, n) = row?;
-        counts.extend(Counted::from_code(code).map(|counted| (hour_began(hour), counted, n)));
-    }
-    Ok(counts)
-}
-
-pub(super) fn sizes(connection: &Connection) -> Result<Sizes, StoreError> {
-    let pages: u64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    let bytes: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    Ok(Sizes {
-        users: users::count_all(connection)?,
-        sessions: sessions::count_all(connection)?,
-        audit: count_all(connection)?,
-        bytes: pages * bytes,
-    })
-}
-
 /// Lines go by age only, so that their numbers have hardly a gap.
-fn count_all(connection: &Connection) -> Result<Count, StoreError> {
+pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
     let span = "SELECT (SELECT max(id) FROM audit_events) - (SELECT min(id) FROM audit_events) + 1";
     Ok(match few(connection, "audit_events")? {
         Some(few) => Count::Exactly(few),

@@ -1,6 +1,7 @@
 //! What the admin site asks of SQLite.
 
 mod access;
+mod activity;
 pub(super) mod audit;
 mod first_link;
 mod keys;
@@ -252,14 +253,14 @@ impl AdminStore for SqliteStore {
 
     async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
         let counts = counts.to_vec();
-        self.writer.run(move |c| audit::count(c, hour, &counts)).await
+        self.writer.run(move |c| activity::count(c, hour, &counts)).await
     }
 
     async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-        self.readers.run(move |c| audit::counts(c, since)).await
+        self.readers.run(move |c| activity::counts(c, since)).await
     }
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
-        self.readers.run(audit::sizes).await
+        self.readers.run(activity::sizes).await
     }
 }
