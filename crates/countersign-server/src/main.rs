@@ -11,6 +11,7 @@ mod logs;
 mod operate;
 mod record;
 mod serve;
+mod text;
 mod world;
 
 use std::process::ExitCode;

@@ -16,7 +16,7 @@ use super::keys::{Row, rows};
 use super::listing::{counted, unknown_choice};
 use super::rules::{Permit, may};
 use super::{Admin, Answer};
-use crate::command::check::{Verdict, look};
+use crate::operate::check::{Verdict, look};
 use crate::operate::keys::KeyState;
 use crate::record::hour;
 

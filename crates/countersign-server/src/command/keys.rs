@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::output::{self, line, note, short, table, text};
+use super::output::{self, line, note, table, text};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::operate::keys::states;
+use crate::text::to_the_second;
 use crate::world::{Wanted, World};
 
 /// List, rotate and export the keys that access tokens are signed with
@@ -91,8 +92,8 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
                 key.id.to_string(),
                 key.algorithm.to_string(),
                 state.word().to_owned(),
-                short(key.created_at),
-                key.retires_at.map(short).unwrap_or_default(),
+                to_the_second(key.created_at),
+                key.retires_at.map(to_the_second).unwrap_or_default(),
             ]
         }),
     );

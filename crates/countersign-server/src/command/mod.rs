@@ -1,10 +1,10 @@
 //! The command line: one file a command.
 
 mod changepassword;
-pub(crate) mod check;
+mod check;
 mod config;
 mod createsuperuser;
-pub(crate) mod keys;
+mod keys;
 mod migrate;
 mod move_store;
 mod newcomer;

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -85,9 +84,4 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         first.set_padding((0, 1));
     }
     line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
-}
-
-/// To the second, in UTC.
-pub(super) fn short(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

@@ -9,9 +9,10 @@ use countersign::user::UserId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::output::{self, line, note, short, table};
+use super::output::{self, line, note, table};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::text::to_the_second;
 use crate::world::{Wanted, World};
 
 /// List and end sessions; a running server feels it at once
@@ -123,8 +124,8 @@ async fn list(
             [
                 session.id.to_string(),
                 username(&session),
-                short(session.created_at),
-                short(session.last_used_at),
+                to_the_second(session.created_at),
+                to_the_second(session.last_used_at),
                 session.transport.as_str().to_owned(),
                 session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
                 session.user_agent,

@@ -6,10 +6,11 @@ use countersign::store::admin::UserAct;
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
 
 use super::newcomer::{Newcomer, Whose};
-use super::output::{JsonList, json, line, short, table};
+use super::output::{JsonList, json, line, table};
 use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::text::to_the_second;
 use crate::world::{Wanted, World};
 
 /// Make, list, show, activate, deactivate and delete users
@@ -196,7 +197,7 @@ fn rows(users: &[User]) {
                 yes(user.is_active),
                 yes(user.is_staff),
                 yes(user.is_superuser),
-                user.last_login.map(short).unwrap_or_default(),
+                user.last_login.map(to_the_second).unwrap_or_default(),
             ]
         }),
     );

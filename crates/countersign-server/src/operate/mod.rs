@@ -5,6 +5,7 @@
 //! line when that is done. What somebody may do is the door's business: the shell may do
 //! everything.
 
+pub(crate) mod check;
 pub(crate) mod keys;
 mod os_user;
 
