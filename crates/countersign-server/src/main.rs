@@ -3,6 +3,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod admin;
+mod app;
 mod command;
 mod config;
 mod descriptors;

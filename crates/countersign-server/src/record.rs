@@ -22,8 +22,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::serve::Counts;
-
 /// Takes in what happens. Copies take it in together.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder(Arc<Inner>);
@@ -151,37 +149,6 @@ impl Events for Recorder {
         self.line(AuditKind::PasswordChanged, event, String::new());
     }
 }
-
-/// Two who want to hear.
-#[derive(Debug)]
-pub(crate) struct Both(pub(crate) Counts, pub(crate) Recorder);
-
-macro_rules! both {
-    ($($method:ident),+ $(,)?) => {
-        impl Events for Both {
-            $(fn $method(&self, event: &Event<'_>) {
-                self.0.$method(event);
-                self.1.$method(event);
-            })+
-
-            fn on_login_failed(&self, event: &Event<'_>, login: &str) {
-                self.0.on_login_failed(event, login);
-                self.1.on_login_failed(event, login);
-            }
-        }
-    };
-}
-
-both!(
-    on_login,
-    on_throttled,
-    on_refresh,
-    on_race,
-    on_logout,
-    on_logout_all,
-    on_theft,
-    on_password_changed
-);
 
 /// What the writing task works with.
 struct Pen {

@@ -15,7 +15,6 @@ use countersign::user::User;
 
 use crate::config::{Config, Database};
 use crate::failure::Failure;
-use crate::operate::Operator;
 
 /// Which database will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +73,6 @@ impl<'a> World<'a> {
             }
         };
         Ok(Self { config, store })
-    }
-
-    /// Whoever ran this command.
-    pub(crate) fn operator(&self) -> Operator<'_> {
-        Operator::shell(&*self.store)
     }
 
     /// The secret: the configured one, or the one in its file, which the first start makes.

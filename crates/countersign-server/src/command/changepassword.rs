@@ -8,6 +8,7 @@ use super::output::{line, note};
 use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::operate::Operator;
 use crate::world::{Wanted, World};
 
 /// Set a user's password, and end the user's sessions
@@ -46,7 +47,7 @@ impl ChangePassword {
         };
 
         let encoded = world.passwords()?.hash(&password).await?;
-        match world.operator().set_password(user.id, &encoded).await {
+        match Operator::shell(&*world.store).set_password(user.id, &encoded).await {
             Err(AdminError::Gone) => return Err(Failure::new("the user was deleted meanwhile")),
             other => other?,
         }

@@ -9,6 +9,7 @@ use super::output::line;
 use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::operate::Operator;
 use crate::world::{Wanted, World};
 
 /// Make a superuser
@@ -55,7 +56,7 @@ impl CreateSuperuser {
             is_superuser: true,
             ..NewUser::new(username, email, encoded)
         };
-        let user = world.operator().add_user(new).await?;
+        let user = Operator::shell(&*world.store).add_user(new).await?;
         line(format!("Made the superuser {} with the id {}.", user.username, user.id));
         Ok(())
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::output::{self, line, note, table, text};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::operate::Operator;
 use crate::operate::keys::states;
 use crate::text::to_the_second;
 use crate::world::{Wanted, World};
@@ -101,7 +102,7 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
 }
 
 async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
-    let id = world.operator().rotate_keys(world, cut_off).await?;
+    let id = Operator::shell(&*world.store).rotate_keys(world, cut_off).await?;
     line(match cut_off {
         true => format!(
             "Made the key {id}. The old keys are cut off; clients get new access tokens with their \

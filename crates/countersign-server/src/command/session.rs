@@ -12,6 +12,7 @@ use serde_json::json;
 use super::output::{self, line, note, table};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::operate::Operator;
 use crate::text::to_the_second;
 use crate::world::{Wanted, World};
 
@@ -155,7 +156,7 @@ async fn of_user(
 }
 
 async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
-    if world.operator().end_sessions(&[id]).await? == 0 {
+    if Operator::shell(&*world.store).end_sessions(&[id]).await? == 0 {
         return Err(Failure::new(format!(
             "there is no live session {id}; `countersign session list` shows them"
         )));
@@ -166,7 +167,7 @@ async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
 
 async fn revoke_all(world: &World<'_>, named: &str) -> Result<(), Failure> {
     let user = world.user(named).await?;
-    let ended = world.operator().end_user_sessions(user.id).await?;
+    let ended = Operator::shell(&*world.store).end_user_sessions(user.id).await?;
     line(format!(
         "Ended {ended} {} of {}.",
         if ended == 1 { "session" } else { "sessions" },

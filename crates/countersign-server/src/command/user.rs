@@ -10,6 +10,7 @@ use super::output::{JsonList, json, line, table};
 use super::prompt::{self, Asking};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::operate::Operator;
 use crate::text::to_the_second;
 use crate::world::{Wanted, World};
 
@@ -152,7 +153,7 @@ impl Create {
             is_staff: self.staff,
             ..NewUser::new(username, email, encoded)
         };
-        let user = world.operator().add_user(new).await?;
+        let user = Operator::shell(&*world.store).add_user(new).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
@@ -220,7 +221,7 @@ async fn show(world: &World<'_>, named: &str, as_json: bool) -> Result<(), Failu
 async fn set_active(world: &World<'_>, named: &str, active: bool) -> Result<(), Failure> {
     let user = world.user(named).await?;
     let act = if active { UserAct::Activate } else { UserAct::Deactivate };
-    world.operator().act_on_users(&[user.id], act).await?;
+    Operator::shell(&*world.store).act_on_users(&[user.id], act).await?;
     line(match active {
         true => format!("{} may sign in again.", user.username),
         false => format!("{} is deactivated; all sessions of this user are ended.", user.username),
@@ -240,7 +241,7 @@ async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Fai
             return Err(Failure::new("nothing was deleted"));
         }
     }
-    world.operator().act_on_users(&[user.id], UserAct::Delete).await?;
+    Operator::shell(&*world.store).act_on_users(&[user.id], UserAct::Delete).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
 }

@@ -13,7 +13,6 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::{Config, ConfigError, Source};
-use crate::serve::Options;
 
 /// Where the data is.
 pub(crate) enum Database {
@@ -41,6 +40,30 @@ pub(crate) struct ServeConfig {
     pub(crate) audit_keep: Duration,
     /// Whether to serve the demo page.
     pub(crate) demo: bool,
+}
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Where to listen. Port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// Where to serve `/metrics`; nowhere unless chosen, since figures are nobody else's business.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// How long a client may take to send a request's head, and how long an idle connection is
+    /// kept.
+    pub(crate) header_timeout: Duration,
+    /// Connections at a time; the next ones wait to be accepted.
+    pub(crate) max_connections: usize,
+    /// Connections of one client address at a time; zero for no limit.
+    pub(crate) max_connections_per_address: usize,
+    /// How long requests that have begun may go on after the signal to stop.
+    pub(crate) shutdown_grace: Duration,
+    /// The proxies whose request ids count.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Whether clients come over https.
+    pub(crate) https: bool,
+    /// Whether to serve `/openapi.json` and `/docs`.
+    pub(crate) docs: bool,
 }
 
 /// What the admin site needs.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use library::Database;
+pub(crate) use library::{Database, Options, ServeConfig};
 use table::PREFIX;
 pub(crate) use table::{SETTINGS, Setting};
 use value::duration;

@@ -14,45 +14,19 @@ mod stream;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use countersign::Auth;
 use countersign::http::{method_not_allowed, not_found};
-use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 pub(crate) use counts::Counts;
 pub(crate) use demo::{Beside, Demo};
 
-use crate::admin::Admin;
+use crate::config::Options;
 use connections::{Bounds, accept_until};
 use edge::{Apps, Edge};
 use metrics::Metrics;
-
-/// How to serve.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// Where to listen. Port 0 takes a free one.
-    pub(crate) listen: SocketAddr,
-    /// Where to serve `/metrics`; nowhere unless chosen, since figures are nobody else's business.
-    pub(crate) metrics_listen: Option<SocketAddr>,
-    /// How long a client may take to send a request's head, and how long an idle connection is
-    /// kept.
-    pub(crate) header_timeout: Duration,
-    /// Connections at a time; the next ones wait to be accepted.
-    pub(crate) max_connections: usize,
-    /// Connections of one client address at a time; zero for no limit.
-    pub(crate) max_connections_per_address: usize,
-    /// How long requests that have begun may go on after the signal to stop.
-    pub(crate) shutdown_grace: Duration,
-    /// The proxies whose request ids count.
-    pub(crate) trusted_proxies: Vec<IpNet>,
-    /// Whether clients come over https.
-    pub(crate) https: bool,
-    /// Whether to serve `/openapi.json` and `/docs`.
-    pub(crate) docs: bool,
-}
 
 /// The sockets, listening.
 #[derive(Debug)]
@@ -83,14 +57,15 @@ impl Listeners {
     }
 }
 
-/// Serves until `stop` comes, then finishes what has begun.
+/// Serves until `stop` comes, then finishes what has begun. `pages` stand beside the library's
+/// endpoints; `invitation` is where the first superuser can be made.
 ///
 /// # Errors
 /// When an address cannot be told.
 pub(crate) async fn serve(
     auth: Auth,
-    admin: Option<Admin>,
-    demo: Option<Demo>,
+    pages: Router,
+    invitation: Option<&str>,
     counts: &Counts,
     listeners: Listeners,
     options: Options,
@@ -107,15 +82,8 @@ pub(crate) async fn serve(
     let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
     let docs = options.docs.then_some(&openapi);
     let apps = Apps {
-        same_origin: routes(
-            &auth,
-            counts,
-            auth.same_origin_routes(),
-            admin.as_ref(),
-            demo.as_ref(),
-            docs,
-        ),
-        cross_origin: routes(&auth, counts, auth.routes(), admin.as_ref(), demo.as_ref(), docs),
+        same_origin: routes(&auth, counts, auth.same_origin_routes(), pages.clone(), docs),
+        cross_origin: routes(&auth, counts, auth.routes(), pages, docs),
     };
     let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
@@ -141,8 +109,8 @@ pub(crate) async fn serve(
         ));
     }
     announce(address);
-    if let Some(link) = admin.as_ref().and_then(Admin::first_user_link) {
-        invite(&link);
+    if let Some(link) = invitation {
+        invite(link);
     }
     accept_until(listeners.main, edge, bounds, metrics, stop).await;
     let _ = stopping.send(true);
@@ -153,21 +121,13 @@ fn routes(
     auth: &Auth,
     counts: &Counts,
     endpoints: Router,
-    admin: Option<&Admin>,
-    demo: Option<&Demo>,
+    pages: Router,
     docs: Option<&utoipa::openapi::OpenApi>,
 ) -> Router {
     let app = endpoints.merge(health::routes(auth.clone(), counts.clone()));
     // Beside the endpoints rather than among them: what lets other origins in lies around those
     // alone.
-    let app = match admin {
-        Some(admin) => app.merge(admin.routes()),
-        None => app,
-    };
-    let app = match demo {
-        Some(demo) => app.merge(demo.routes()),
-        None => app,
-    };
+    let app = app.merge(pages);
     let app = match docs {
         Some(openapi) => app.merge(docs_page::routes(openapi)),
         None => app,

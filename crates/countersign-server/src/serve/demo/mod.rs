@@ -51,7 +51,8 @@ impl Demo {
         Ok(Self { auth, origin, base_path, session_idle, beside })
     }
 
-    pub(super) fn routes(&self) -> Router {
+    /// The page, its files, and what it asks of the server.
+    pub(crate) fn routes(&self) -> Router {
         let page = Router::new()
             .route("/", get(page))
             .route("/demo/theft", post(theft::theft))

@@ -1,0 +1,156 @@
+//! The composition root: makes the store, the auth, the recorder, the counts, the admin site and
+//! the demo page, in that order, and serves them together.
+
+use axum::Router;
+use countersign::Auth;
+use countersign::events::{Event, Events};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::{Admin, Limits};
+use crate::config::{Config, ServeConfig};
+use crate::failure::Failure;
+use crate::logs::Log;
+use crate::operate::Operator;
+use crate::record::{Lasting, Recorder};
+use crate::serve::{Beside, Counts, Demo, Listeners, serve};
+use crate::world::{Wanted, World};
+
+/// How to begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begin {
+    /// After a backup was restored: every session ends that began by this time.
+    pub(crate) after_restore: Option<Timestamp>,
+    /// Whether to begin with an empty database although there was one before.
+    pub(crate) anew: bool,
+}
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// An address that cannot be listened on, a database or a secret that cannot be used.
+pub(crate) async fn run(
+    config: &Config,
+    mut parts: ServeConfig,
+    begin: Begin,
+    log: &Log,
+) -> Result<(), Failure> {
+    // First of all: where the port is taken, nothing is made.
+    let listeners = Listeners::bind(&parts.options).await?;
+    if parts.settings.public_url.port() == Some(0) {
+        let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
+    }
+    let world = World::open(config, Wanted::UpToDate { anew: begin.anew }).await?;
+    let secrets = world.secrets().await?;
+    if let Some(backup) = begin.after_restore {
+        let ended = Operator::shell(&*world.store).end_sessions_begun_by(backup).await?;
+        tracing::info!(sessions = ended, %backup, "ended the sessions of the restored \
+            backup");
+    }
+    let is_empty = world.store.users(None, 1).await?.is_empty();
+    let counts = Counts::new(&log.fate())?;
+    let (recorder, writer) = Recorder::start(
+        world.store.clone(),
+        Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
+    );
+    let builder =
+        Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
+    let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
+    let admin = match parts.admin {
+        Some(limits) => {
+            let limits = Limits {
+                idle: limits.idle,
+                absolute: limits.absolute,
+                body: parts.settings.body_timeout,
+                session_idle: parts.settings.session_idle,
+            };
+            Some(
+                Admin::new(
+                    auth.clone(),
+                    world.store.clone(),
+                    config.clone(),
+                    parts.settings.clone(),
+                    recorder,
+                    limits,
+                )
+                .await?,
+            )
+        }
+        None => None,
+    };
+    let beside = Beside { docs: parts.options.docs, admin: admin.is_some() };
+    let demo =
+        if parts.demo { Some(Demo::new(auth.clone(), &parts.settings, beside)?) } else { None };
+    if is_empty {
+        tracing::info!(
+            data_dir = %config.data_dir().display(),
+            link_on_standard_output = admin.is_some(),
+            "there is no user yet; make one with `countersign createsuperuser` or \
+             `countersign user create`, with the same --data-dir"
+        );
+    }
+    let listen = parts.options.listen;
+    if !listen.ip().is_loopback() && !parts.options.https {
+        tracing::warn!(%listen, "listening beyond this machine with an http:// public_url: \
+            cookies are not Secure; put https before it and set public_url");
+    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let log = log.clone();
+    let stop = async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        // A second signal is a wish not to wait.
+        tokio::spawn(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            log.flush();
+            std::process::exit(130);
+        });
+    };
+    let pages = [admin.as_ref().map(Admin::routes), demo.as_ref().map(Demo::routes)];
+    let pages = pages.into_iter().flatten().fold(Router::new(), Router::merge);
+    let invitation = admin.as_ref().and_then(Admin::first_user_link);
+    serve(auth, pages, invitation.as_deref(), &counts, listeners, parts.options, stop).await?;
+    writer.finish().await;
+    if tokio::time::timeout(CLOSE_WITHIN, world.store.close()).await.is_err() {
+        tracing::warn!(
+            "the database's log could not be emptied in time; the next start \
+            finds everything in it"
+        );
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Two who want to hear.
+#[derive(Debug)]
+pub(crate) struct Both(pub(crate) Counts, pub(crate) Recorder);
+
+macro_rules! both {
+    ($($method:ident),+ $(,)?) => {
+        impl Events for Both {
+            $(fn $method(&self, event: &Event<'_>) {
+                self.0.$method(event);
+                self.1.$method(event);
+            })+
+
+            fn on_login_failed(&self, event: &Event<'_>, login: &str) {
+                self.0.on_login_failed(event, login);
+                self.1.on_login_failed(event, login);
+            }
+        }
+    };
+}
+
+both!(
+    on_login,
+    on_throttled,
+    on_refresh,
+    on_race,
+    on_logout,
+    on_logout_all,
+    on_theft,
+    on_password_changed
+);
+
+/// How long the end waits for the database's log to be emptied.
+const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
