@@ -1,92 +1,34 @@
 //! The admin site at `/admin/`: made on the server, complete without scripts, and under a policy
 //! that forbids them.
 //!
-//! One file a page, with its template of the same name. [`gate`] lets nobody in but staff, and
-//! takes no form that is not ours; [`rules`] says who may do what.
+//! [`pages`] has one file a page, with its template of the same name, made of what is in [`kit`].
+//! [`gate`] lets nobody in but staff, and takes no form that is not ours; [`rules`] says who may do
+//! what.
 
-mod access;
-mod audit;
-mod audit_csv;
-mod bulk;
-mod chart;
-mod csv;
-mod dashboard;
-mod fault;
-mod field;
-mod first_user;
-mod forms;
-mod frame;
 mod gate;
-mod groups;
-mod keys;
-mod listing;
-mod permissions;
-mod person;
-mod picker;
+mod kit;
+mod pages;
 mod rules;
-mod sessions;
-mod sign_in;
-pub(crate) mod style;
-mod user_add;
-mod user_edit;
-mod user_password;
-mod users;
-mod users_csv;
-mod why;
+mod site;
 
-use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Redirect;
 use axum::routing::{any, get, post};
 use countersign::clock::{Clock, OsRandom, Random, SystemClock};
 use countersign::http::origin::Origin;
 use countersign::store::StoreError;
 use countersign::store::admin::{AdminError, AdminStore, PermissionText};
 use countersign::{Auth, Settings};
-use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::operate::Operator;
 use crate::record::Recorder;
-use crate::world::World;
-use first_user::FirstUser;
-
-/// The admin site.
-#[derive(Clone)]
-pub(crate) struct Admin(Arc<Inner>);
-
-/// What its pages share.
-pub(crate) struct Inner {
-    auth: Auth,
-    store: Arc<dyn AdminStore>,
-    config: Config,
-    settings: Settings,
-    recorder: Recorder,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    origin: Origin,
-    https: bool,
-    limits: Limits,
-    first_user: FirstUser,
-    started: Timestamp,
-}
-
-/// How long things may last.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// A session without a request.
-    pub(crate) idle: Duration,
-    /// A session at most.
-    pub(crate) absolute: Duration,
-    /// The sending of a form.
-    pub(crate) body: Duration,
-    /// A user's session without a refresh, to tell why it ended.
-    pub(crate) session_idle: Duration,
-}
+use kit::page_error;
+use rules::Permit;
+use site::Inner;
+pub(crate) use site::{Admin, Limits};
 
 impl Admin {
     /// The site of this server.
@@ -104,7 +46,7 @@ impl Admin {
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
             (Arc::new(SystemClock), Arc::new(OsRandom));
         let origin = Origin::of(&settings.public_url).map_err(StoreError::failed)?;
-        let first_user = FirstUser::new(&*store, &*random).await?;
+        let first_user = pages::first_user::link(&*store, &*random).await?;
         let https = settings.public_url.scheme() == "https";
         let started = clock.now();
         let inner = Inner {
@@ -121,48 +63,55 @@ impl Admin {
             first_user,
             started,
         };
-        let admin = Self(Arc::new(inner));
+        let admin = Self::of(inner);
         admin.add_permissions().await?;
         Ok(admin)
-    }
-
-    /// Where the first superuser can be made, while there is none.
-    pub(crate) fn first_user_link(&self) -> Option<String> {
-        self.first_user.path().map(|path| format!("{}{path}", self.origin))
     }
 
     /// Every page.
     pub(crate) fn routes(&self) -> Router {
         Router::new()
             .route("/admin", get(async || Redirect::permanent("/admin/")))
-            .route("/admin/", get(dashboard::dashboard))
-            .route("/admin/style.css", get(style::style))
-            .route("/admin/icon.svg", get(style::icon))
-            .route("/admin/sign-in", get(sign_in::form).post(sign_in::sign_in))
-            .route("/admin/sign-out", post(sign_in::sign_out))
-            .route("/admin/first/{token}", get(first_user::form).post(first_user::make))
-            .route("/admin/users/", get(users::list))
-            .route("/admin/users.csv", get(users_csv::export))
-            .route("/admin/users/act", post(bulk::act))
-            .route("/admin/users/add", get(user_add::form).post(user_add::add))
-            .route("/admin/users/{id}/", get(user_edit::form).post(user_edit::save))
-            .route("/admin/users/{id}/access", get(access::form).post(access::save))
-            .route("/admin/users/{id}/password", get(user_password::form).post(user_password::set))
-            .route("/admin/groups/", get(groups::list))
-            .route("/admin/groups/add", get(groups::new).post(groups::add))
-            .route("/admin/groups/{id}/", get(groups::form).post(groups::save))
-            .route("/admin/groups/{id}/delete", post(groups::delete))
-            .route("/admin/permissions/", get(permissions::list).post(permissions::add))
-            .route("/admin/permissions/{id}/", get(permissions::form).post(permissions::save))
-            .route("/admin/permissions/{id}/delete", post(permissions::delete))
-            .route("/admin/sessions/", get(sessions::list))
-            .route("/admin/sessions/end", post(sessions::end))
-            .route("/admin/sessions/{id}/", get(sessions::show))
-            .route("/admin/audit/", get(audit::list))
-            .route("/admin/audit.csv", get(audit_csv::export))
-            .route("/admin/keys/", get(keys::list))
-            .route("/admin/keys/rotate", post(keys::rotate))
-            .route("/admin/keys/{id}/retire", post(keys::retire))
+            .route("/admin/", get(pages::dashboard::dashboard))
+            .route("/admin/style.css", get(kit::style::style))
+            .route("/admin/icon.svg", get(kit::style::icon))
+            .route("/admin/sign-in", get(pages::sign_in::form).post(pages::sign_in::sign_in))
+            .route("/admin/sign-out", post(pages::sign_in::sign_out))
+            .route(
+                "/admin/first/{token}",
+                get(pages::first_user::form).post(pages::first_user::make),
+            )
+            .route("/admin/users/", get(pages::users::list))
+            .route("/admin/users.csv", get(pages::users_csv::export))
+            .route("/admin/users/act", post(pages::bulk::act))
+            .route("/admin/users/add", get(pages::user_add::form).post(pages::user_add::add))
+            .route("/admin/users/{id}/", get(pages::user_edit::form).post(pages::user_edit::save))
+            .route("/admin/users/{id}/access", get(pages::access::form).post(pages::access::save))
+            .route(
+                "/admin/users/{id}/password",
+                get(pages::user_password::form).post(pages::user_password::set),
+            )
+            .route("/admin/groups/", get(pages::groups::list))
+            .route("/admin/groups/add", get(pages::groups::new).post(pages::groups::add))
+            .route("/admin/groups/{id}/", get(pages::groups::form).post(pages::groups::save))
+            .route("/admin/groups/{id}/delete", post(pages::groups::delete))
+            .route(
+                "/admin/permissions/",
+                get(pages::permissions::list).post(pages::permissions::add),
+            )
+            .route(
+                "/admin/permissions/{id}/",
+                get(pages::permissions::form).post(pages::permissions::save),
+            )
+            .route("/admin/permissions/{id}/delete", post(pages::permissions::delete))
+            .route("/admin/sessions/", get(pages::sessions::list))
+            .route("/admin/sessions/end", post(pages::sessions::end))
+            .route("/admin/sessions/{id}/", get(pages::sessions::show))
+            .route("/admin/audit/", get(pages::audit::list))
+            .route("/admin/audit.csv", get(pages::audit_csv::export))
+            .route("/admin/keys/", get(pages::keys::list))
+            .route("/admin/keys/rotate", post(pages::keys::rotate))
+            .route("/admin/keys/{id}/retire", post(pages::keys::retire))
             // The way that people type.
             .route("/admin/users", get(async || Redirect::permanent("/admin/users/")))
             .route("/admin/groups", get(async || Redirect::permanent("/admin/groups/")))
@@ -170,21 +119,16 @@ impl Admin {
             .route("/admin/sessions", get(async || Redirect::permanent("/admin/sessions/")))
             .route("/admin/audit", get(async || Redirect::permanent("/admin/audit/")))
             .route("/admin/keys", get(async || Redirect::permanent("/admin/keys/")))
-            .route("/admin/{*rest}", any(fault::not_found))
-            .method_not_allowed_fallback(fault::method_not_allowed)
+            .route("/admin/{*rest}", any(page_error::not_found))
+            .method_not_allowed_fallback(page_error::method_not_allowed)
             .with_state(self.clone())
-    }
-
-    /// What commands work on.
-    fn world(&self) -> World<'_> {
-        World { config: &self.config, store: self.store.clone() }
     }
 
     /// The permissions that the pages ask for, so that they can be given.
     async fn add_permissions(&self) -> Result<(), StoreError> {
         let there = self.store.permissions().await?;
         let server = Operator::server(&*self.store, self.clock.now());
-        for (_, app, codename, name) in rules::Permit::ALL {
+        for (_, app, codename, name) in Permit::ALL {
             if there.iter().any(|row| row.text.app == app && row.text.codename == codename) {
                 continue;
             }
@@ -202,28 +146,4 @@ impl Admin {
         }
         Ok(())
     }
-}
-
-impl Deref for Admin {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Admin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin").field("origin", &self.origin).finish_non_exhaustive()
-    }
-}
-
-/// A handler's answer: a page, or why there is none.
-type Answer = Result<Response, fault::Fault>;
-
-/// With one more `Set-Cookie`.
-fn with_cookie(response: impl IntoResponse, cookie: axum::http::HeaderValue) -> Response {
-    let mut response = response.into_response();
-    response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
-    response
 }

@@ -1,0 +1,15 @@
+//! The gate: who is signed in, and whether a form comes from a page of ours.
+//!
+//! A handler that takes [`Staff`] cannot be reached by anybody else, and one that takes [`Posted`]
+//! only by a form with the session's countersign.
+
+mod confirm;
+mod enter;
+mod posted;
+mod staff;
+mod token;
+
+pub(crate) use enter::{enter, note};
+pub(crate) use posted::{Knock, Posted};
+pub(crate) use staff::{Query, Staff};
+pub(crate) use token::{Token, knock_cookie, no_session_cookie};

@@ -1,0 +1,49 @@
+//! Signing keys as pages show them.
+
+use countersign::token::{KeyId, SealedKey};
+use jiff::{SignedDuration, Timestamp};
+
+use super::when::When;
+use crate::operate::keys::{KeyState, states};
+
+/// A key as the page shows it.
+pub(crate) struct Row {
+    pub(crate) id: KeyId,
+    pub(crate) algorithm: String,
+    pub(crate) state: KeyState,
+    pub(crate) made: When,
+    /// How old it is.
+    pub(crate) age: String,
+    pub(crate) retires: Option<When>,
+}
+
+/// The keys, the newest first, without those that retired long ago.
+pub(crate) fn rows(keys: &[SealedKey], now: Timestamp) -> Vec<Row> {
+    let rows = keys.iter().zip(states(keys, now)).map(|(key, state)| Row {
+        id: key.id,
+        algorithm: key.algorithm.to_string(),
+        state,
+        made: key.created_at.into(),
+        age: short(now.duration_since(key.created_at)),
+        retires: key.retires_at.map(When::from),
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    rows.reverse();
+    rows.truncate(SHOWN);
+    rows
+}
+
+/// A length of time in one unit.
+pub(crate) fn short(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let (n, unit) = match seconds {
+        172_800.. => (seconds / 86_400, "day"),
+        7_200.. => (seconds / 3_600, "hour"),
+        120.. => (seconds / 60, "minute"),
+        _ => (seconds.max(0), "second"),
+    };
+    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+}
+
+/// Keys on the page; a rotation a week fills a year.
+const SHOWN: usize = 52;

@@ -1,0 +1,199 @@
+//! `/admin/`: how it goes. What happened over the last day, week or month; keys, versions and
+//! sizes; and what `countersign check` would complain about.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::State;
+use countersign::store::admin::Counted;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::admin::gate::{Query, Staff};
+use crate::admin::kit::chart::{Bar, Chart};
+use crate::admin::kit::frame::Frame;
+use crate::admin::kit::keys::{Row, rows, short};
+use crate::admin::kit::listing::{counted, unknown_choice};
+use crate::admin::kit::page_error::{Answer, Fault, shown};
+use crate::admin::rules::{Permit, may};
+use crate::admin::site::Admin;
+use crate::operate::check::{Verdict, look};
+use crate::operate::keys::KeyState;
+use crate::record::hour;
+use crate::text::thousands;
+
+pub(crate) async fn dashboard(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> Answer {
+    let word = query.text("span");
+    let span = SPANS
+        .iter()
+        .find(|span| span.word == word || word.is_empty())
+        .ok_or_else(unknown_choice)?;
+    let now = admin.clock.now();
+    let sees_counts =
+        may(&staff.user, Permit::ViewSession) || may(&staff.user, Permit::ViewAuditEvent);
+    let charts = if sees_counts { charts(&admin, &staff, span, now).await? } else { Vec::new() };
+    let keys = if may(&staff.user, Permit::ViewKey) {
+        rows(&admin.store.keys().await?, now)
+            .into_iter()
+            .filter(|row| row.state != KeyState::Retired)
+            .collect()
+    } else {
+        Vec::new()
+    };
+    // What the disk and the configuration are like is for those who may do everything.
+    let inside = if staff.user.is_superuser { Some(Inside::new(&admin).await?) } else { None };
+    shown(&Dashboard {
+        frame: staff.frame("/admin/", "Dashboard").saying(&query),
+        spans: SPANS.iter().map(|own| (own.word, own.text, own.word == span.word)).collect(),
+        charts,
+        keys,
+        inside,
+    })
+}
+
+async fn charts(
+    admin: &Admin,
+    staff: &Staff,
+    span: &Span,
+    now: Timestamp,
+) -> Result<Vec<Chart>, Fault> {
+    let step = i64::from(span.step_hours) * 3_600;
+    let last = hour(now).as_second();
+    // Bars end with the hour that runs, and a whole number of steps before it they begin.
+    let first = last + 3_600 - step * i64::from(span.bars);
+    let since = Timestamp::from_second(first).unwrap_or(Timestamp::MIN);
+    let mut sums: HashMap<(Counted, i64), u64> = HashMap::new();
+    for (at, what, n) in admin.store.counts(since).await? {
+        let bar = (at.as_second() - first).div_euclid(step);
+        let sum = sums.entry((what, bar)).or_default();
+        *sum = if what == Counted::ActiveSessions { n.max(*sum) } else { sum.saturating_add(n) };
+    }
+    let labels: Vec<String> = (0..i64::from(span.bars))
+        .map(|i| {
+            Timestamp::from_second(first + i * step)
+                .unwrap_or(Timestamp::MIN)
+                .strftime(span.label)
+                .to_string()
+        })
+        .collect();
+    let chart = |(what, title, permit, href): (Counted, &'static str, Permit, &'static str)| {
+        let bars: Vec<Bar> = (0..)
+            .zip(&labels)
+            .map(|(i, label)| Bar {
+                label: label.clone(),
+                value: sums.get(&(what, i)).copied().unwrap_or(0),
+            })
+            .collect();
+        let total = if what == Counted::ActiveSessions {
+            format!("{} at most", thousands(bars.iter().map(|bar| bar.value).max().unwrap_or(0)))
+        } else {
+            thousands(bars.iter().map(|bar| bar.value).sum())
+        };
+        Chart::new(title, total, &bars).linked(may(&staff.user, permit).then_some(href))
+    };
+    Ok(CHARTS.map(chart).into())
+}
+
+/// A span of time that charts show.
+struct Span {
+    word: &'static str,
+    text: &'static str,
+    bars: u32,
+    step_hours: u32,
+    label: &'static str,
+}
+
+const SPANS: [Span; 3] = [
+    Span { word: "day", text: "Day", bars: 24, step_hours: 1, label: "%d %b %H:00" },
+    Span { word: "week", text: "Week", bars: 28, step_hours: 6, label: "%d %b %H:00" },
+    Span { word: "month", text: "Month", bars: 30, step_hours: 24, label: "%d %b %H:00" },
+];
+
+/// What is counted, and where the things themselves are.
+const CHARTS: [(Counted, &str, Permit, &str); 5] = [
+    (Counted::Login, "Sign-ins", Permit::ViewAuditEvent, "/admin/audit/?kind=login"),
+    (
+        Counted::LoginFailed,
+        "Failed sign-ins",
+        Permit::ViewAuditEvent,
+        "/admin/audit/?kind=login-failed",
+    ),
+    (Counted::ActiveSessions, "Live sessions", Permit::ViewSession, "/admin/sessions/?state=live"),
+    (Counted::Refresh, "Refreshes", Permit::ViewSession, "/admin/sessions/"),
+    (Counted::Theft, "Token thefts", Permit::ViewAuditEvent, "/admin/audit/?kind=theft"),
+];
+
+/// What is inside the server.
+struct Inside {
+    /// A name, what it is, and the way to it.
+    facts: Vec<(&'static str, String, Option<&'static str>)>,
+    complaints: Vec<(bool, String)>,
+    fine: usize,
+}
+
+impl Inside {
+    async fn new(admin: &Admin) -> Result<Self, Fault> {
+        let (sizes, stats) = (admin.store.sizes().await?, admin.auth.stats());
+        let world = admin.world();
+        let found = match look(&world).await {
+            Ok(found) => found,
+            Err(failure) => vec![(Verdict::Fail, failure.sentence().to_owned())],
+        };
+        let up = admin.clock.now().duration_since(admin.started);
+        let facts = vec![
+            ("Version", env!("CARGO_PKG_VERSION").to_owned(), None),
+            (
+                "This node runs since",
+                format!(
+                    "{} ({})",
+                    admin.started.strftime("%Y-%m-%d %H:%M:%S"),
+                    short(up.max(SignedDuration::ZERO))
+                ),
+                None,
+            ),
+            ("Users", counted(sizes.users, "user", "users"), Some("/admin/users/")),
+            (
+                "Sessions",
+                counted(sizes.sessions, "session, ended ones too", "sessions, ended ones too"),
+                Some("/admin/sessions/"),
+            ),
+            ("Audit log", counted(sizes.audit, "line", "lines"), Some("/admin/audit/")),
+            ("Database", bytes(sizes.bytes), None),
+            (
+                "Passwords waiting to be hashed",
+                format!("{} of {} on this node", stats.hash_queue, admin.settings.hash.queue),
+                None,
+            ),
+            ("Users in the cache", thousands(stats.users_cached as u64), None),
+            ("Access tokens in the cache", thousands(stats.tokens_cached as u64), None),
+        ];
+        let fine = found.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count();
+        let complaints = found
+            .into_iter()
+            .filter(|(verdict, _)| *verdict != Verdict::Ok)
+            .map(|(verdict, what)| (verdict == Verdict::Fail, what));
+        Ok(Self { facts, complaints: complaints.collect(), fine })
+    }
+}
+
+fn bytes(n: u64) -> String {
+    match n {
+        0..10_240 => format!("{} bytes", thousands(n)),
+        10_240..10_485_760 => format!("{} KiB", n / 1_024),
+        10_485_760..10_737_418_240 => format!("{} MiB", n / 1_048_576),
+        _ => format!("{} GiB", n / 1_073_741_824),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/dashboard.html")]
+struct Dashboard {
+    frame: Frame,
+    spans: Vec<(&'static str, &'static str, bool)>,
+    charts: Vec<Chart>,
+    keys: Vec<Row>,
+    inside: Option<Inside>,
+}

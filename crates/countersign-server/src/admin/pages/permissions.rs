@@ -1,0 +1,240 @@
+//! `/admin/permissions/`: what can be given, to users and groups. Their names are what programs ask
+//! for.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use countersign::store::admin::{AdminError, PermissionRow, PermissionText};
+
+use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::kit::field::{Errors, Field};
+use crate::admin::kit::forms::Form;
+use crate::admin::kit::frame::Frame;
+use crate::admin::kit::page::{page, redirect};
+use crate::admin::kit::page_error::{Answer, Fault, shown};
+use crate::admin::kit::permissions::name_of;
+use crate::admin::rules::{
+    Permit, may, may_add_permission, may_change_permission, may_delete_permission,
+    may_rename_permission, may_rename_permissions,
+};
+use crate::admin::site::Admin;
+
+pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+    staff.needs(Permit::ViewPermission)?;
+    shown(&List::new(&admin, &staff, &query, &empty(), &Errors::default()).await?)
+}
+
+pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
+    posted.staff.needs(Permit::AddPermission)?;
+    let mut errors = Errors::default();
+    let text = read(&posted.form, &mut errors);
+    if errors.is_empty() {
+        match posted.operator(&admin).who(may_add_permission).save_permission(None, &text).await {
+            Ok(_) if may(&posted.staff.user, Permit::ViewPermission) => {
+                return Ok(redirect("/admin/permissions/?said=permission-added"));
+            }
+            Ok(_) => return Ok(redirect("/admin/?said=permission-added")),
+            Err(AdminError::NameTaken) => {
+                errors.add("codename", "There is a permission of this app and codename already.");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(page(
+        StatusCode::BAD_REQUEST,
+        &List::new(&admin, &posted.staff, &Form::default(), &text, &errors).await?,
+    ))
+}
+
+pub(crate) async fn form(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+    Path(id): Path<String>,
+) -> Answer {
+    staff.needs(Permit::ViewPermission)?;
+    let row = row(&admin, &id).await?;
+    shown(&One::new(&staff, &query, &row, &row.text, &Errors::default()))
+}
+
+pub(crate) async fn save(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.staff.needs(Permit::ChangePermission)?;
+    let row = row(&admin, &id).await?;
+    let mut errors = Errors::default();
+    let mut text = read(&posted.form, &mut errors);
+    if !may_rename_permissions(&posted.staff.user) {
+        if posted.form.ticked("app")
+            && (text.app != row.text.app || text.codename != row.text.codename)
+        {
+            return Err(Fault::forbidden(
+                "Only a superuser changes an app or a codename: with another one it would be \
+                 another permission in the hands of everybody who has it.",
+            ));
+        }
+        errors = Errors::default();
+        text = PermissionText {
+            name: errors.at_most("name", posted.form.text("name").trim(), NAME_MAX_CHARS),
+            ..row.text.clone()
+        };
+    }
+    if errors.is_empty() {
+        let is_renamed = text.app != row.text.app || text.codename != row.text.codename;
+        if is_renamed {
+            posted.confirm(&admin).await?;
+        }
+        let rule = if is_renamed { may_rename_permission } else { may_change_permission };
+        match posted.operator(&admin).who(rule).save_permission(Some(row.id), &text).await {
+            Ok(_) => {
+                admin.auth.catch_up().await?;
+                return Ok(redirect("/admin/permissions/?said=permission-saved"));
+            }
+            Err(AdminError::NameTaken) => {
+                errors.add("codename", "There is another permission of this app and codename.");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(page(
+        StatusCode::BAD_REQUEST,
+        &One::new(&posted.staff, &Form::default(), &row, &text, &errors),
+    ))
+}
+
+pub(crate) async fn delete(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.staff.needs(Permit::DeletePermission)?;
+    let row = row(&admin, &id).await?;
+    posted.confirm(&admin).await?;
+    posted.operator(&admin).who(may_delete_permission).delete_permission(row.id).await?;
+    admin.auth.catch_up().await?;
+    Ok(redirect("/admin/permissions/?said=permission-deleted"))
+}
+
+fn read(form: &Form, errors: &mut Errors) -> PermissionText {
+    let mut part = |name: &'static str| {
+        let text = errors.at_most(name, form.text(name).trim(), PART_MAX_CHARS);
+        if text.is_empty() || !text.chars().all(|c| c.is_alphanumeric() || "_-:".contains(c)) {
+            errors.add(name, "Letters, digits and _ - : only, at least one.");
+        }
+        text
+    };
+    let (app, codename) = (part("app"), part("codename"));
+    PermissionText {
+        app,
+        codename,
+        name: errors.at_most("name", form.text("name").trim(), NAME_MAX_CHARS),
+    }
+}
+
+async fn row(admin: &Admin, id: &str) -> Result<PermissionRow, Fault> {
+    let found = match id.parse::<i64>() {
+        Ok(id) => admin.store.permissions().await?.into_iter().find(|row| row.id == id),
+        Err(_) => None,
+    };
+    found.ok_or_else(|| Fault::gone("There is no such permission."))
+}
+
+fn empty() -> PermissionText {
+    PermissionText { app: String::new(), codename: String::new(), name: String::new() }
+}
+
+fn fields<'a>(
+    text: &'a PermissionText,
+    errors: &'a Errors,
+    rename: bool,
+    change: bool,
+) -> [Field<'a>; 3] {
+    [
+        Field::text("app", "App", &text.app, PART_MAX_CHARS)
+            .hint("Which program it is for, such as shop.")
+            .required()
+            .disabled(!rename),
+        Field::text("codename", "Codename", &text.codename, PART_MAX_CHARS)
+            .hint("What it allows, such as refund_order.")
+            .required()
+            .disabled(!rename),
+        Field::text("name", "Name", &text.name, NAME_MAX_CHARS)
+            .hint("For people, such as “Can refund orders”.")
+            .disabled(!change),
+    ]
+    .map(|field| field.wrong(errors))
+}
+
+#[derive(Template)]
+#[template(path = "admin/permissions.html")]
+struct List<'a> {
+    frame: Frame,
+    find: String,
+    rows: Vec<PermissionRow>,
+    more: usize,
+    fields: [Field<'a>; 3],
+    may_add: bool,
+}
+
+impl<'a> List<'a> {
+    async fn new(
+        admin: &Admin,
+        staff: &Staff,
+        query: &Form,
+        text: &'a PermissionText,
+        errors: &'a Errors,
+    ) -> Result<Self, Fault> {
+        let find = query.text("q").trim().to_lowercase();
+        let all = admin.store.permissions().await?.into_iter();
+        let mut rows: Vec<_> = all
+            .filter(|row| {
+                find.is_empty()
+                    || name_of(row).to_lowercase().contains(&find)
+                    || row.text.name.to_lowercase().contains(&find)
+            })
+            .collect();
+        let more = rows.len().saturating_sub(ROWS);
+        rows.truncate(ROWS);
+        let may_add = may(&staff.user, Permit::AddPermission);
+        let frame = staff.frame("/admin/permissions/", "Permissions").saying(query);
+        Ok(Self { frame, find, rows, more, fields: fields(text, errors, true, true), may_add })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/permission.html")]
+struct One<'a> {
+    frame: Frame,
+    id: i64,
+    fields: [Field<'a>; 3],
+    may_change: bool,
+    may_delete: bool,
+}
+
+impl<'a> One<'a> {
+    fn new(
+        staff: &Staff,
+        query: &Form,
+        row: &PermissionRow,
+        text: &'a PermissionText,
+        errors: &'a Errors,
+    ) -> Self {
+        let may_change = may(&staff.user, Permit::ChangePermission);
+        Self {
+            frame: staff.frame("/admin/permissions/", name_of(row)).saying(query),
+            id: row.id,
+            fields: fields(text, errors, may_rename_permissions(&staff.user), may_change),
+            may_change,
+            may_delete: may(&staff.user, Permit::DeletePermission),
+        }
+    }
+}
+
+/// Rows on the page; the rest is found by searching.
+const ROWS: usize = 150;
+
+/// As in Django.
+const PART_MAX_CHARS: usize = 100;
+const NAME_MAX_CHARS: usize = 255;

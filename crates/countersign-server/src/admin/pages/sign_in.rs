@@ -1,0 +1,159 @@
+//! `/admin/sign-in` and `/admin/sign-out`: staff only, behind the same throttle and at the same
+//! cost as every login.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use countersign::PasswordRefused;
+use countersign::password::Password;
+use countersign::store::admin::AuditKind;
+use countersign::user::Account;
+
+use crate::admin::gate::{
+    Knock, Posted, Query, Staff, Token, enter, knock_cookie, no_session_cookie, note,
+};
+use crate::admin::kit::field::Field;
+use crate::admin::kit::page::{page, redirect, with_cookie};
+use crate::admin::kit::page_error::{Answer, Fault};
+use crate::admin::site::Admin;
+
+pub(crate) async fn form(
+    State(admin): State<Admin>,
+    Query(query): Query,
+    staff: Result<Staff, Fault>,
+    headers: HeaderMap,
+) -> Answer {
+    let next = way_back(query.text("next"));
+    match staff {
+        Ok(_) => return Ok(redirect(next)),
+        Err(Fault::SignedOut(_)) => {}
+        Err(fault) => return Err(fault),
+    }
+    let token = Token::knock(&admin, &headers);
+    // The session's cookie does not come along from another site: whoever followed a link from
+    // there may be signed in all the same.
+    let from_elsewhere =
+        headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
+    let template = SignIn::new(&token, "", next, "", from_elsewhere);
+    Ok(with_cookie(page(StatusCode::OK, &template), knock_cookie(&admin, &token)))
+}
+
+pub(crate) async fn sign_in(State(admin): State<Admin>, knock: Knock) -> Answer {
+    let (login, next) = (knock.form.text("username"), way_back(knock.form.text("next")));
+    let again =
+        |status, problem| page(status, &SignIn::new(&knock.token, login, next, problem, false));
+    let wrong = || {
+        Ok(again(
+            StatusCode::FORBIDDEN,
+            "The user name or the password is wrong, or this user may not enter here.",
+        ))
+    };
+    let Ok(password) = Password::parse(knock.form.text("password").to_owned()) else {
+        return wrong();
+    };
+    if login.is_empty() || login.chars().count() > LOGIN_MAX_CHARS || password.expose().is_empty() {
+        return wrong();
+    }
+    for _ in 0..TRIES {
+        match admin.auth.check_password(login, &password, &knock.peer, Account::is_staff).await {
+            // Where the row changed meanwhile, whether they may enter is another question.
+            Ok(checked) => {
+                match enter(&admin, checked.user, &checked.password, &knock.peer, next).await? {
+                    Some(entered) => return Ok(entered),
+                    None => continue,
+                }
+            }
+            Err(PasswordRefused::Wrong { user }) => {
+                note(&admin, AuditKind::AdminLoginFailed, user, &knock.peer);
+                return wrong();
+            }
+            Err(PasswordRefused::Throttled { user, wait }) => {
+                note(&admin, AuditKind::LoginThrottled, user, &knock.peer);
+                let mut response = again(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "Too many attempts have failed. Wait a while and try again.",
+                );
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
+                return Ok(response);
+            }
+            Err(_) => return Err(Fault::Unavailable),
+        }
+    }
+    Err(Fault::Unavailable)
+}
+
+pub(crate) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> Answer {
+    admin.store.end_admin_session(posted.staff.token_hash()).await?;
+    note(&admin, AuditKind::AdminLogout, Some(posted.staff.user.id), &posted.peer);
+    Ok(with_cookie(redirect("/admin/sign-in"), no_session_cookie(&admin)))
+}
+
+/// Where to go after signing in: a page of ours, or the dashboard.
+fn way_back(next: &str) -> &str {
+    let is_ours = next.starts_with("/admin/")
+        && !next.contains(['\\', '\n', '\r'])
+        && !next.starts_with("/admin/sign-")
+        && next.is_ascii();
+    if is_ours { next } else { "/admin/" }
+}
+
+#[derive(Template)]
+#[template(path = "admin/sign_in.html")]
+struct SignIn<'a> {
+    csrf: String,
+    next: &'a str,
+    problem: &'a str,
+    from_elsewhere: bool,
+    username: Field<'a>,
+    password: Field<'a>,
+}
+
+impl<'a> SignIn<'a> {
+    fn new(
+        token: &Token,
+        login: &'a str,
+        next: &'a str,
+        problem: &'a str,
+        from_elsewhere: bool,
+    ) -> Self {
+        let username = Field {
+            autocomplete: "username",
+            ..Field::text("username", "User name or e-mail address", login, LOGIN_MAX_CHARS)
+                .required()
+        };
+        let password = Field::password("password", "Password", "current-password");
+        Self { csrf: token.csrf(), next, problem, from_elsewhere, username, password }
+    }
+}
+
+/// How often a row may change under somebody who is signing in before they are told to come back.
+const TRIES: usize = 3;
+
+/// An e-mail address may have 254 characters.
+const LOGIN_MAX_CHARS: usize = 254;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for next in ["/admin/", "/admin/users/?q=a&o=email", "/admin/users/5/"] {
+            assert_eq!(way_back(next), next);
+        }
+        for next in [
+            "",
+            "//evil.example",
+            "https://evil.example/admin/",
+            "/\\evil.example",
+            "/admin/\\x",
+            "/admin",
+            "/accounts",
+            "/admin/sign-out",
+            "/admin/é",
+        ] {
+            assert_eq!(way_back(next), "/admin/", "{next}");
+        }
+    }
+}
