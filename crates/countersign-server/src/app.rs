@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{Admin, Limits};
+use crate::command_error::CommandError;
 use crate::config::{Config, ServeConfig};
-use crate::failure::Failure;
 use crate::logs::Log;
 use crate::operate::Operator;
 use crate::record::{Lasting, Recorder};
 use crate::serve::{Beside, Counts, Demo, Listeners, serve};
-use crate::world::{Wanted, World};
+use crate::services::{Services, Wanted};
 
 /// How to begin.
 #[derive(Debug, Clone, Copy)]
@@ -34,27 +34,27 @@ pub(crate) async fn run(
     mut parts: ServeConfig,
     begin: Begin,
     log: &Log,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     // First of all: where the port is taken, nothing is made.
     let listeners = Listeners::bind(&parts.options).await?;
     if parts.settings.public_url.port() == Some(0) {
         let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
     }
-    let world = World::open(config, Wanted::UpToDate { anew: begin.anew }).await?;
-    let secrets = world.secrets().await?;
+    let services = Services::open(config, Wanted::UpToDate { anew: begin.anew }).await?;
+    let secrets = services.secrets().await?;
     if let Some(backup) = begin.after_restore {
-        let ended = Operator::shell(&*world.store).end_sessions_begun_by(backup).await?;
+        let ended = Operator::shell(&*services.store).end_sessions_begun_by(backup).await?;
         tracing::info!(sessions = ended, %backup, "ended the sessions of the restored \
             backup");
     }
-    let is_empty = world.store.users(None, 1).await?.is_empty();
+    let is_empty = services.store.users(None, 1).await?.is_empty();
     let counts = Counts::new(&log.fate())?;
     let (recorder, writer) = Recorder::start(
-        world.store.clone(),
+        services.store.clone(),
         Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
     );
     let builder =
-        Auth::builder_on(world.store.clone()).settings(parts.settings.clone()).secrets(secrets);
+        Auth::builder_on(services.store.clone()).settings(parts.settings.clone()).secrets(secrets);
     let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
     let admin = match parts.admin {
         Some(limits) => {
@@ -67,7 +67,7 @@ pub(crate) async fn run(
             Some(
                 Admin::new(
                     auth.clone(),
-                    world.store.clone(),
+                    services.store.clone(),
                     config.clone(),
                     parts.settings.clone(),
                     recorder,
@@ -111,7 +111,7 @@ pub(crate) async fn run(
     let invitation = admin.as_ref().and_then(Admin::first_user_link);
     serve(auth, pages, invitation.as_deref(), &counts, listeners, parts.options, stop).await?;
     writer.finish().await;
-    if tokio::time::timeout(CLOSE_WITHIN, world.store.close()).await.is_err() {
+    if tokio::time::timeout(CLOSE_WITHIN, services.store.close()).await.is_err() {
         tracing::warn!(
             "the database's log could not be emptied in time; the next start \
             finds everything in it"

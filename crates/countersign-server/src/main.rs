@@ -5,15 +5,15 @@
 mod admin;
 mod app;
 mod command;
+mod command_error;
 mod config;
 mod descriptors;
-mod failure;
 mod logs;
 mod operate;
 mod record;
 mod serve;
+mod services;
 mod text;
-mod world;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::record::Recorder;
-use crate::world::World;
+use crate::services::Services;
 
 /// The admin site.
 #[derive(Clone)]
@@ -60,8 +60,8 @@ impl Admin {
     }
 
     /// What commands work on.
-    pub(crate) fn world(&self) -> World<'_> {
-        World { config: &self.config, store: self.store.clone() }
+    pub(crate) fn services(&self) -> Services<'_> {
+        Services { config: &self.config, store: self.store.clone() }
     }
 }
 

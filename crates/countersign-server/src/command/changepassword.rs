@@ -6,10 +6,10 @@ use countersign::store::admin::AdminError;
 
 use super::output::{line, note};
 use super::prompt::{self, Asking};
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::operate::Operator;
-use crate::world::{Wanted, World};
+use crate::services::{Services, Wanted};
 
 /// Set a user's password, and end the user's sessions
 #[derive(Debug, Args)]
@@ -24,12 +24,12 @@ pub(super) struct ChangePassword {
 }
 
 impl ChangePassword {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
         if !self.noinput {
             prompt::need_terminal("use --noinput, with the password in COUNTERSIGN_PASSWORD")?;
         }
-        let world = World::open(config, Wanted::There).await?;
-        let user = world.user(&self.user).await?;
+        let services = Services::open(config, Wanted::There).await?;
+        let user = services.user(&self.user).await?;
         let about = UserAttributes {
             username: &user.username,
             email: &user.email,
@@ -46,9 +46,11 @@ impl ChangePassword {
             prompt::ask_password(&about, asking)?
         };
 
-        let encoded = world.passwords()?.hash(&password).await?;
-        match Operator::shell(&*world.store).set_password(user.id, &encoded).await {
-            Err(AdminError::Gone) => return Err(Failure::new("the user was deleted meanwhile")),
+        let encoded = services.passwords()?.hash(&password).await?;
+        match Operator::shell(&*services.store).set_password(user.id, &encoded).await {
+            Err(AdminError::Gone) => {
+                return Err(CommandError::new("the user was deleted meanwhile"));
+            }
             other => other?,
         }
         line(format!(

@@ -6,8 +6,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::output::line;
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::operate::check::{Listener, Verdict, look_at_all};
 
 /// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to
@@ -17,13 +17,13 @@ use crate::operate::check::{Listener, Verdict, look_at_all};
 pub(super) struct Check {}
 
 impl Check {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
         let mut printer = Printer::default();
         look_at_all(config, &mut printer).await?;
         match printer.failed {
             0 => Ok(()),
-            1 => Err(Failure::new("one thing must be changed; see above")),
-            n => Err(Failure::new(format!("{n} things must be changed; see above"))),
+            1 => Err(CommandError::new("one thing must be changed; see above")),
+            n => Err(CommandError::new(format!("{n} things must be changed; see above"))),
         }
     }
 }

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::output::{table, text};
+use crate::command_error::CommandError;
 use crate::config::{Config, example};
-use crate::failure::Failure;
 
 /// Print the effective settings and where each came from, secrets redacted
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub(super) struct ShowConfig {
 }
 
 impl ShowConfig {
-    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) fn run(self, config: &Config) -> Result<(), CommandError> {
         if self.example {
             text(&example());
             return Ok(());

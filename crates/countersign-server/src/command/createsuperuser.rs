@@ -7,10 +7,10 @@ use countersign::user::{Email, NewUser};
 use super::newcomer::{Newcomer, Whose};
 use super::output::line;
 use super::prompt::{self, Asking};
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::operate::Operator;
-use crate::world::{Wanted, World};
+use crate::services::{Services, Wanted};
 
 /// Make a superuser
 ///
@@ -29,7 +29,7 @@ pub(super) struct CreateSuperuser {
 }
 
 impl CreateSuperuser {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
         if !self.noinput {
             prompt::need_terminal(
                 "use --noinput --username NAME --email ADDRESS, with the password in \
@@ -49,14 +49,14 @@ impl CreateSuperuser {
             prompt::ask_password(&about, asking)?
         };
 
-        let world = World::open(config, Wanted::ThereOrNew).await?;
-        let encoded = world.passwords()?.hash(&password).await?;
+        let services = Services::open(config, Wanted::ThereOrNew).await?;
+        let encoded = services.passwords()?.hash(&password).await?;
         let new = NewUser {
             is_staff: true,
             is_superuser: true,
             ..NewUser::new(username, email, encoded)
         };
-        let user = Operator::shell(&*world.store).add_user(new).await?;
+        let user = Operator::shell(&*services.store).add_user(new).await?;
         line(format!("Made the superuser {} with the id {}.", user.username, user.id));
         Ok(())
     }

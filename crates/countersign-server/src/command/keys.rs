@@ -7,12 +7,12 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::output::{self, line, note, table, text};
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::operate::Operator;
 use crate::operate::keys::states;
+use crate::services::{Services, Wanted};
 use crate::text::to_the_second;
-use crate::world::{Wanted, World};
 
 /// List, rotate and export the keys that access tokens are signed with
 #[derive(Debug, Args)]
@@ -52,21 +52,23 @@ enum Command {
 }
 
 impl Keys {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
         match self.command {
-            Command::List { json } => list(&World::open(config, Wanted::There).await?, json).await,
+            Command::List { json } => {
+                list(&Services::open(config, Wanted::There).await?, json).await
+            }
             Command::Rotate { now } => {
-                rotate_and_tell(&World::open(config, Wanted::There).await?, now).await
+                rotate_and_tell(&Services::open(config, Wanted::There).await?, now).await
             }
             Command::Export { id, private } => {
-                export(&World::open(config, Wanted::There).await?, id, private).await
+                export(&Services::open(config, Wanted::There).await?, id, private).await
             }
         }
     }
 }
 
-async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
-    let keys = world.store.keys().await?;
+async fn list(services: &Services<'_>, as_json: bool) -> Result<(), CommandError> {
+    let keys = services.store.keys().await?;
     let now = Timestamp::now();
     let states = states(&keys, now);
     if as_json {
@@ -101,8 +103,8 @@ async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure> {
-    let id = Operator::shell(&*world.store).rotate_keys(world, cut_off).await?;
+async fn rotate_and_tell(services: &Services<'_>, cut_off: bool) -> Result<(), CommandError> {
+    let id = Operator::shell(&*services.store).rotate_keys(services, cut_off).await?;
     line(match cut_off {
         true => format!(
             "Made the key {id}. The old keys are cut off; clients get new access tokens with their \
@@ -116,12 +118,12 @@ async fn rotate_and_tell(world: &World<'_>, cut_off: bool) -> Result<(), Failure
     Ok(())
 }
 
-async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failure> {
-    let keys = world.store.keys().await?;
+async fn export(services: &Services<'_>, id: KeyId, private: bool) -> Result<(), CommandError> {
+    let keys = services.store.keys().await?;
     let key = keys.iter().find(|key| key.id == id).ok_or_else(|| {
-        Failure::new(format!("there is no key {id}; `countersign keys list` shows them"))
+        CommandError::new(format!("there is no key {id}; `countersign keys list` shows them"))
     })?;
-    let opened = key.open(&world.secrets().await?)?;
+    let opened = key.open(&services.secrets().await?)?;
     if private {
         note(
             "This is the private key: whoever has it can sign in as anybody. Keep it where nobody \
@@ -136,7 +138,7 @@ async fn export(world: &World<'_>, id: KeyId, private: bool) -> Result<(), Failu
             text(&pem);
             output::json(&jwk)
         }
-        _ => Err(Failure::new(
+        _ => Err(CommandError::new(
             "HS256 has no public key; --private prints the secret, which whoever verifies needs",
         )),
     }

@@ -5,9 +5,9 @@ use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 
 use super::output::{line, note};
+use crate::command_error::CommandError;
 use crate::config::{Config, Database};
-use crate::failure::Failure;
-use crate::world::{Wanted, World};
+use crate::services::{Services, Wanted};
 
 /// Bring the database's schema up to date; `serve` does it by itself
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub(super) struct Migrate {
 }
 
 impl Migrate {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
         let pending = match config.database()? {
             Database::Sqlite(path) => SqliteStore::pending_migrations(&path)?,
             Database::Postgres { url, .. } => PostgresStore::pending_migrations(&url).await?,
@@ -32,7 +32,9 @@ impl Migrate {
             for name in &pending {
                 line(format!("to do: {name}"));
             }
-            return Err(Failure::new("the schema is not up to date; run `countersign migrate`"));
+            return Err(CommandError::new(
+                "the schema is not up to date; run `countersign migrate`",
+            ));
         }
         let bar = indicatif::ProgressBar::new(1).with_message("migrating");
         bar.set_style(
@@ -40,7 +42,7 @@ impl Migrate {
                 .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
         );
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        World::open(config, Wanted::UpToDate { anew: false }).await?;
+        Services::open(config, Wanted::UpToDate { anew: false }).await?;
         bar.finish_and_clear();
         for name in &pending {
             note(format!("done: {name}"));

@@ -22,8 +22,8 @@ use clap::{
     Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
 
+use crate::command_error::CommandError;
 use crate::config::{Config, ConfigError, SETTINGS};
-use crate::failure::Failure;
 use crate::logs::Log;
 
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
@@ -92,7 +92,7 @@ pub(crate) fn command_line() -> clap::Command {
     Cli::command().args(flags)
 }
 
-fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
+fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
     // Completions and the manual need no configuration, and must not fail for one.
     match &cli.command {
         Command::Completions(command) => return command.run(),
@@ -133,7 +133,7 @@ fn load(file: Option<&std::path::Path>, matches: &ArgMatches) -> Result<Config, 
     Config::load(file, std::env::vars_os(), flags)
 }
 
-fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn on_runtime(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?.block_on(command)
+    runtime.map_err(|error| CommandError::new(format!("cannot start: {error}")))?.block_on(command)
 }

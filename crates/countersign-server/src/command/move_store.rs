@@ -13,8 +13,8 @@ use countersign::store::transfer::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{line, note, table};
+use crate::command_error::CommandError;
 use crate::config::without_password;
-use crate::failure::Failure;
 use crate::operate;
 
 /// Move everything from one database into another: from SQLite to PostgreSQL, or back
@@ -39,10 +39,10 @@ pub(super) struct Move {
 }
 
 impl Move {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), CommandError> {
         let (from, to) = (self.from.shown(), self.to.shown());
         if from == to {
-            return Err(Failure::new("--from and --to are the same database; name two"));
+            return Err(CommandError::new("--from and --to are the same database; name two"));
         }
         let mut source = self.from.source().await?;
         let mut target = self.to.target().await?;

@@ -5,9 +5,9 @@ use countersign::user::{Email, Username};
 
 use super::output::note;
 use super::prompt;
+use crate::command_error::CommandError;
 use crate::config::{Config, Database};
-use crate::failure::Failure;
-use crate::world::{Wanted, World};
+use crate::services::{Services, Wanted};
 
 /// The answers that may be given as flags.
 #[derive(Debug, Args)]
@@ -30,25 +30,25 @@ impl Newcomer {
         config: &Config,
         noinput: bool,
         whose: Whose,
-    ) -> Result<(Username, Option<Email>), Failure> {
+    ) -> Result<(Username, Option<Email>), CommandError> {
         // As Django has it: a superuser can be written to.
         if noinput
             && whose == Whose::Superuser
             && self.username.is_some()
             && self.email.as_deref().is_none_or(str::is_empty)
         {
-            return Err(Failure::new("--noinput needs --email ADDRESS"));
+            return Err(CommandError::new("--noinput needs --email ADDRESS"));
         }
         let email_given = self.email.as_deref().map(Email::parse).transpose()?;
         let username = match (&self.username, noinput) {
             (Some(name), _) => {
                 let name = Username::parse(name)?;
                 if is_taken(config, &name).await? {
-                    return Err(Failure::new(TAKEN));
+                    return Err(CommandError::new(TAKEN));
                 }
                 name
             }
-            (None, true) => return Err(Failure::new("--noinput needs --username NAME")),
+            (None, true) => return Err(CommandError::new("--noinput needs --username NAME")),
             (None, false) => {
                 let offered =
                     if whose == Whose::Superuser { own_name(config).await? } else { None };
@@ -91,7 +91,7 @@ pub(super) enum Whose {
 }
 
 /// The name of who types, if it will do and nobody has it.
-async fn own_name(config: &Config) -> Result<Option<Username>, Failure> {
+async fn own_name(config: &Config) -> Result<Option<Username>, CommandError> {
     let name = ["LOGNAME", "USER"]
         .iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
@@ -100,13 +100,13 @@ async fn own_name(config: &Config) -> Result<Option<Username>, Failure> {
 }
 
 /// Told before the password is asked for. The store has the last word when the user is made.
-async fn is_taken(config: &Config, name: &Username) -> Result<bool, Failure> {
+async fn is_taken(config: &Config, name: &Username) -> Result<bool, CommandError> {
     if let Database::Sqlite(path) = config.database()?
         && !path.exists()
     {
         return Ok(false);
     }
-    Ok(World::open(config, Wanted::There)
+    Ok(Services::open(config, Wanted::There)
         .await?
         .store
         .user_by_login(name.as_str())

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// A line of result.
 pub(super) fn line(text: impl AsRef<str>) {
@@ -37,7 +37,7 @@ fn tell(text: &str) {
 }
 
 /// A result for scripts.
-pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn json(value: &impl Serialize) -> Result<(), CommandError> {
     line(serde_json::to_string_pretty(value)?);
     Ok(())
 }
@@ -50,7 +50,7 @@ pub(super) struct JsonList {
 
 impl JsonList {
     /// Prints these entries.
-    pub(super) fn print(&mut self, entries: &[impl Serialize]) -> Result<(), Failure> {
+    pub(super) fn print(&mut self, entries: &[impl Serialize]) -> Result<(), CommandError> {
         let mut lines = String::new();
         for entry in entries {
             lines.push_str(if self.begun { ",\n  " } else { "[\n  " });

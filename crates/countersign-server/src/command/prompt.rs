@@ -10,14 +10,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::note;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// Refuses to go on where nobody can answer. Django's command exits 0 there and creates nobody.
-pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
+pub(super) fn need_terminal(instead: &str) -> Result<(), CommandError> {
     if io::stdin().is_terminal() {
         Ok(())
     } else {
-        Err(Failure::new(format!("there is no terminal to ask on; {instead}")))
+        Err(CommandError::new(format!("there is no terminal to ask on; {instead}")))
     }
 }
 
@@ -25,14 +25,14 @@ pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
 pub(super) fn ask<T>(
     question: &str,
     accept: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, Failure> {
+) -> Result<T, CommandError> {
     loop {
         let mut err = io::stderr();
         write!(err, "{question}: ")?;
         err.flush()?;
         let mut answer = String::new();
         if io::stdin().lock().read_line(&mut answer)? == 0 {
-            return Err(Failure::new("the input ended; nothing was changed"));
+            return Err(CommandError::new("the input ended; nothing was changed"));
         }
         match accept(answer.trim()) {
             Ok(value) => return Ok(value),
@@ -58,7 +58,7 @@ pub(super) struct Asking {
 pub(super) fn ask_password(
     about: &UserAttributes<'_>,
     asking: Asking,
-) -> Result<Password, Failure> {
+) -> Result<Password, CommandError> {
     let _unseen = Unseen::begin()?;
     for _ in 0..asking.times {
         let first = SecretString::from(rpassword::prompt_password("Password: ")?);
@@ -81,21 +81,21 @@ pub(super) fn ask_password(
             return Ok(password);
         }
     }
-    Err(Failure::new(format!("{} attempts are enough; nothing was changed", asking.times)))
+    Err(CommandError::new(format!("{} attempts are enough; nothing was changed", asking.times)))
 }
 
 /// The new password in an environment variable, which must be good.
 pub(super) fn password_from(
     variable: &str,
     about: &UserAttributes<'_>,
-) -> Result<Password, Failure> {
+) -> Result<Password, CommandError> {
     let text = std::env::var(variable).map_err(|error| match error {
-        VarError::NotPresent => {
-            Failure::new(format!("--noinput takes the password from {variable}, which is not set"))
-        }
-        VarError::NotUnicode(_) => {
-            Failure::new(format!("the password in {variable} is not UTF-8; choose one that is"))
-        }
+        VarError::NotPresent => CommandError::new(format!(
+            "--noinput takes the password from {variable}, which is not set"
+        )),
+        VarError::NotUnicode(_) => CommandError::new(format!(
+            "the password in {variable} is not UTF-8; choose one that is"
+        )),
     })?;
     new_password(&SecretString::from(text), about)
 }
@@ -109,7 +109,7 @@ struct Unseen {
 }
 
 impl Unseen {
-    fn begin() -> Result<Self, Failure> {
+    fn begin() -> Result<Self, CommandError> {
         let terminal = File::open("/dev/tty")?;
         let before = tcgetattr(&terminal).map_err(io::Error::from)?;
         let mut quiet = before.clone();
@@ -122,7 +122,7 @@ impl Unseen {
 
 /// Ctrl-C ends the command, and not every shell gives the terminal its echo back. Returns when the
 /// signals are waited for.
-fn restore_when_interrupted(terminal: &File, before: &Termios) -> Result<(), Failure> {
+fn restore_when_interrupted(terminal: &File, before: &Termios) -> Result<(), CommandError> {
     let (terminal, before) = (terminal.try_clone()?, before.clone());
     let (ready, is_ready) = std::sync::mpsc::channel();
     // The command's own runtime waits with the question.
@@ -155,10 +155,10 @@ impl Drop for Unseen {
     }
 }
 
-fn new_password(text: &SecretString, about: &UserAttributes<'_>) -> Result<Password, Failure> {
+fn new_password(text: &SecretString, about: &UserAttributes<'_>) -> Result<Password, CommandError> {
     validate(text.expose_secret(), about).map_err(|problems| {
         let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Failure::new(sentences.join(" "))
+        CommandError::new(sentences.join(" "))
     })?;
     Ok(Password::parse(text.expose_secret().to_owned())?)
 }

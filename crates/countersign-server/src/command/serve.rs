@@ -4,8 +4,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::app::{Begin, run};
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::logs::Log;
 
 /// Start everything
@@ -27,7 +27,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, config: &Config, log: &Log) -> Result<(), Failure> {
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<(), CommandError> {
         let mut parts = config.serve()?;
         crate::descriptors::raise();
         if let Some(room) = crate::descriptors::room(config.database_descriptors()?)

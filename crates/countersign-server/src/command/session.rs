@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::output::{self, line, note, table};
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::operate::Operator;
+use crate::services::{Services, Wanted};
 use crate::text::to_the_second;
-use crate::world::{Wanted, World};
 
 /// List and end sessions; a running server feels it at once
 #[derive(Debug, Args)]
@@ -58,29 +58,33 @@ enum Command {
 }
 
 impl Sessions {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let world = World::open(config, Wanted::There).await?;
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
+        let services = Services::open(config, Wanted::There).await?;
         match self.command {
-            Command::List { user, limit, json } => list(&world, user.as_deref(), limit, json).await,
-            Command::Revoke { id: Some(id), .. } => revoke(&world, id).await,
-            Command::Revoke { user: Some(user), .. } => revoke_all(&world, &user).await,
-            Command::Revoke { .. } => Err(Failure::new("name a session, or a user with --user")),
+            Command::List { user, limit, json } => {
+                list(&services, user.as_deref(), limit, json).await
+            }
+            Command::Revoke { id: Some(id), .. } => revoke(&services, id).await,
+            Command::Revoke { user: Some(user), .. } => revoke_all(&services, &user).await,
+            Command::Revoke { .. } => {
+                Err(CommandError::new("name a session, or a user with --user"))
+            }
         }
     }
 }
 
 async fn list(
-    world: &World<'_>,
+    services: &Services<'_>,
     user: Option<&str>,
     limit: u32,
     as_json: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let now = Timestamp::now();
     let mut sessions: Vec<Session> = match user {
         Some(user) => {
-            of_user(world, world.user(user).await?.id, limit.saturating_add(1), now).await?
+            of_user(services, services.user(user).await?.id, limit.saturating_add(1), now).await?
         }
-        None => world.store.live_sessions(limit.saturating_add(1), now).await?,
+        None => services.store.live_sessions(limit.saturating_add(1), now).await?,
     };
     if sessions.len() > limit as usize {
         sessions.truncate(limit as usize);
@@ -90,7 +94,7 @@ async fn list(
     for session in &sessions {
         if let Entry::Vacant(place) = usernames.entry(session.user_id) {
             place.insert(
-                world
+                services
                     .store
                     .user_by_id(session.user_id)
                     .await?
@@ -138,14 +142,14 @@ async fn list(
 
 /// The first of a user's live sessions, so many at most.
 async fn of_user(
-    world: &World<'_>,
+    services: &Services<'_>,
     user: UserId,
     many: u32,
     now: Timestamp,
-) -> Result<Vec<Session>, Failure> {
+) -> Result<Vec<Session>, CommandError> {
     let (mut sessions, mut from) = (Vec::new(), None);
     while sessions.len() < many as usize {
-        let page = world.store.user_sessions_page(user, from, PAGE, now).await?;
+        let page = services.store.user_sessions_page(user, from, PAGE, now).await?;
         sessions.extend(page.sessions);
         match page.next {
             Some(next) => from = Some(next),
@@ -155,9 +159,9 @@ async fn of_user(
     Ok(sessions)
 }
 
-async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
-    if Operator::shell(&*world.store).end_sessions(&[id]).await? == 0 {
-        return Err(Failure::new(format!(
+async fn revoke(services: &Services<'_>, id: SessionId) -> Result<(), CommandError> {
+    if Operator::shell(&*services.store).end_sessions(&[id]).await? == 0 {
+        return Err(CommandError::new(format!(
             "there is no live session {id}; `countersign session list` shows them"
         )));
     }
@@ -165,9 +169,9 @@ async fn revoke(world: &World<'_>, id: SessionId) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn revoke_all(world: &World<'_>, named: &str) -> Result<(), Failure> {
-    let user = world.user(named).await?;
-    let ended = Operator::shell(&*world.store).end_user_sessions(user.id).await?;
+async fn revoke_all(services: &Services<'_>, named: &str) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
+    let ended = Operator::shell(&*services.store).end_user_sessions(user.id).await?;
     line(format!(
         "Ended {ended} {} of {}.",
         if ended == 1 { "session" } else { "sessions" },

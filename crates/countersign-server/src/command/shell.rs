@@ -8,8 +8,8 @@ use clap_complete::Shell;
 
 use super::command_line;
 use super::output::text;
+use crate::command_error::CommandError;
 use crate::config::SETTINGS;
-use crate::failure::Failure;
 
 /// Print a script that completes this command line in a shell
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self) -> Result<(), CommandError> {
         let mut script = Vec::new();
         clap_complete::generate(
             self.shell,
@@ -59,7 +59,7 @@ fn with_values(command: clap::Command) -> clap::Command {
 pub(super) struct Man {}
 
 impl Man {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self) -> Result<(), CommandError> {
         let mut page = Vec::new();
         let command = command_line();
         // Its own list names a page for each command.

@@ -8,11 +8,11 @@ use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
 use super::newcomer::{Newcomer, Whose};
 use super::output::{JsonList, json, line, table};
 use super::prompt::{self, Asking};
+use crate::command_error::CommandError;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::operate::Operator;
+use crate::services::{Services, Wanted};
 use crate::text::to_the_second;
-use crate::world::{Wanted, World};
 
 /// Make, list, show, activate, deactivate and delete users
 #[derive(Debug, Args)]
@@ -94,28 +94,30 @@ struct Create {
 }
 
 impl Users {
-    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
         match self.command {
             Command::Create(create) => create.run(config).await,
-            Command::List { json } => list(&World::open(config, Wanted::There).await?, json).await,
+            Command::List { json } => {
+                list(&Services::open(config, Wanted::There).await?, json).await
+            }
             Command::Show { user, json } => {
-                show(&World::open(config, Wanted::There).await?, &user, json).await
+                show(&Services::open(config, Wanted::There).await?, &user, json).await
             }
             Command::Activate { user } => {
-                set_active(&World::open(config, Wanted::There).await?, &user, true).await
+                set_active(&Services::open(config, Wanted::There).await?, &user, true).await
             }
             Command::Deactivate { user } => {
-                set_active(&World::open(config, Wanted::There).await?, &user, false).await
+                set_active(&Services::open(config, Wanted::There).await?, &user, false).await
             }
             Command::Delete { user, noinput } => {
-                delete(&World::open(config, Wanted::There).await?, &user, noinput).await
+                delete(&Services::open(config, Wanted::There).await?, &user, noinput).await
             }
         }
     }
 }
 
 impl Create {
-    async fn run(self, config: &Config) -> Result<(), Failure> {
+    async fn run(self, config: &Config) -> Result<(), CommandError> {
         if !self.noinput {
             prompt::need_terminal(
                 "use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD",
@@ -125,7 +127,7 @@ impl Create {
         let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
         for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
             if name.chars().count() > NAME_MAX_CHARS {
-                return Err(Failure::new(format!(
+                return Err(CommandError::new(format!(
                     "a {what} name has at most {NAME_MAX_CHARS} characters"
                 )));
             }
@@ -142,9 +144,9 @@ impl Create {
             (false, false) => Some(prompt::ask_password(&about, asking)?),
         };
 
-        let world = World::open(config, Wanted::ThereOrNew).await?;
+        let services = Services::open(config, Wanted::ThereOrNew).await?;
         let encoded = match &password {
-            Some(password) => world.passwords()?.hash(password).await?,
+            Some(password) => services.passwords()?.hash(password).await?,
             None => EncodedPassword::unusable(),
         };
         let new = NewUser {
@@ -153,18 +155,18 @@ impl Create {
             is_staff: self.staff,
             ..NewUser::new(username, email, encoded)
         };
-        let user = Operator::shell(&*world.store).add_user(new).await?;
+        let user = Operator::shell(&*services.store).add_user(new).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
 }
 
 /// Page by page, so that a million users need no more memory than a thousand.
-async fn list(world: &World<'_>, as_json: bool) -> Result<(), Failure> {
+async fn list(services: &Services<'_>, as_json: bool) -> Result<(), CommandError> {
     let mut list = if as_json { List::Json(JsonList::default()) } else { List::Table };
     let mut after: Option<UserId> = None;
     loop {
-        let page = world.store.users(after, PAGE).await?;
+        let page = services.store.users(after, PAGE).await?;
         match &mut list {
             List::Json(list) => list.print(&page)?,
             List::Table if after.is_none() || !page.is_empty() => rows(&page),
@@ -204,8 +206,8 @@ fn rows(users: &[User]) {
     );
 }
 
-async fn show(world: &World<'_>, named: &str, as_json: bool) -> Result<(), Failure> {
-    let user = world.user(named).await?;
+async fn show(services: &Services<'_>, named: &str, as_json: bool) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
     if as_json {
         return json(&user);
     }
@@ -218,10 +220,14 @@ async fn show(world: &World<'_>, named: &str, as_json: bool) -> Result<(), Failu
     Ok(())
 }
 
-async fn set_active(world: &World<'_>, named: &str, active: bool) -> Result<(), Failure> {
-    let user = world.user(named).await?;
+async fn set_active(
+    services: &Services<'_>,
+    named: &str,
+    active: bool,
+) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
     let act = if active { UserAct::Activate } else { UserAct::Deactivate };
-    Operator::shell(&*world.store).act_on_users(&[user.id], act).await?;
+    Operator::shell(&*services.store).act_on_users(&[user.id], act).await?;
     line(match active {
         true => format!("{} may sign in again.", user.username),
         false => format!("{} is deactivated; all sessions of this user are ended.", user.username),
@@ -229,8 +235,8 @@ async fn set_active(world: &World<'_>, named: &str, active: bool) -> Result<(), 
     Ok(())
 }
 
-async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Failure> {
-    let user = world.user(named).await?;
+async fn delete(services: &Services<'_>, named: &str, noinput: bool) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
     if !noinput {
         prompt::need_terminal("use --noinput to delete without being asked")?;
         let sure = prompt::ask(
@@ -238,10 +244,10 @@ async fn delete(world: &World<'_>, named: &str, noinput: bool) -> Result<(), Fai
             |answer| Ok(matches!(answer, "y" | "Y" | "yes")),
         )?;
         if !sure {
-            return Err(Failure::new("nothing was deleted"));
+            return Err(CommandError::new("nothing was deleted"));
         }
     }
-    Operator::shell(&*world.store).act_on_users(&[user.id], UserAct::Delete).await?;
+    Operator::shell(&*services.store).act_on_users(&[user.id], UserAct::Delete).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
 }

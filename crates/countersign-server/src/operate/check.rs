@@ -10,10 +10,10 @@ use countersign::store::sqlite::SqliteStore;
 use countersign::token::{Algorithm, Secrets, SecretsError};
 use jiff::Timestamp;
 
+use crate::command_error::CommandError;
 use crate::config::{Config, Database, Source};
-use crate::failure::Failure;
+use crate::services::{Services, Wanted};
 use crate::text::to_the_second;
-use crate::world::{Wanted, World};
 
 /// Looks at everything, and reads the whole database.
 ///
@@ -22,7 +22,7 @@ use crate::world::{Wanted, World};
 pub(crate) async fn look_at_all(
     config: &Config,
     listener: &mut dyn Listener,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let mut look = Look { listener, secret_is_bad: false };
     look.configuration(config);
     look.clock();
@@ -35,14 +35,14 @@ pub(crate) async fn look_at_all(
 ///
 /// # Errors
 /// A database setting that makes no sense, or a store that does not answer.
-pub(crate) async fn look(world: &World<'_>) -> Result<Vec<(Verdict, String)>, Failure> {
+pub(crate) async fn look(services: &Services<'_>) -> Result<Vec<(Verdict, String)>, CommandError> {
     let mut found = Vec::new();
     let mut look = Look { listener: &mut found, secret_is_bad: false };
-    look.configuration(world.config);
+    look.configuration(services.config);
     look.clock();
-    look.files(world.config)?;
-    look.secret(world.config);
-    look.answers(world).await?;
+    look.files(services.config)?;
+    look.secret(services.config);
+    look.answers(services).await?;
     Ok(found)
 }
 
@@ -188,7 +188,7 @@ impl Look<'_> {
         }
     }
 
-    fn files(&mut self, config: &Config) -> Result<(), Failure> {
+    fn files(&mut self, config: &Config) -> Result<(), CommandError> {
         if let Source::File(path) = config.source("secret") {
             self.mode(&path, 0o640);
         }
@@ -284,7 +284,7 @@ impl Look<'_> {
         }
     }
 
-    async fn database(&mut self, config: &Config) -> Result<(), Failure> {
+    async fn database(&mut self, config: &Config) -> Result<(), CommandError> {
         let pending = match config.database()? {
             Database::Sqlite(path) if !path.exists() => {
                 self.warn(&format!(
@@ -313,15 +313,15 @@ impl Look<'_> {
         if let Database::Sqlite(path) = config.database()? {
             self.integrity(&path);
         }
-        self.answers(&World::open(config, Wanted::There).await?).await
+        self.answers(&Services::open(config, Wanted::There).await?).await
     }
 
-    async fn answers(&mut self, world: &World<'_>) -> Result<(), Failure> {
-        match world.store.ping().await {
+    async fn answers(&mut self, services: &Services<'_>) -> Result<(), CommandError> {
+        match services.store.ping().await {
             Ok(()) => self.ok("database: can be written"),
             Err(error) => self.fail(&format!("database: cannot be written: {error}")),
         }
-        self.keys(world).await
+        self.keys(services).await
     }
 
     fn integrity(&mut self, path: &Path) {
@@ -335,13 +335,13 @@ impl Look<'_> {
         }
     }
 
-    async fn keys(&mut self, world: &World<'_>) -> Result<(), Failure> {
-        let keys = world.store.keys().await?;
+    async fn keys(&mut self, services: &Services<'_>) -> Result<(), CommandError> {
+        let keys = services.store.keys().await?;
         if keys.is_empty() {
             self.warn("keys: there is none yet; the first start makes one");
             return Ok(());
         }
-        let secrets = match world.secrets().await {
+        let secrets = match services.secrets().await {
             Ok(secrets) => secrets,
             Err(_) if self.secret_is_bad => return Ok(()),
             Err(failure) => {

@@ -7,8 +7,8 @@ use countersign::token::{KeyId, SealedKey};
 use jiff::Timestamp;
 
 use super::Operator;
-use crate::failure::Failure;
-use crate::world::World;
+use crate::command_error::CommandError;
+use crate::services::Services;
 
 impl Operator<'_> {
     /// Makes a new key, after a look whether the live ones open with the secret; its id.
@@ -18,11 +18,11 @@ impl Operator<'_> {
     /// wrong one. Otherwise the store's.
     pub(crate) async fn rotate_keys(
         &self,
-        world: &World<'_>,
+        services: &Services<'_>,
         cut_off: bool,
-    ) -> Result<KeyId, Failure> {
-        let settings = world.config.settings()?;
-        let secrets = world.secrets().await?;
+    ) -> Result<KeyId, CommandError> {
+        let settings = services.config.settings()?;
+        let secrets = services.secrets().await?;
         // What cannot be opened must not be added to: the secret would be the wrong one. Unless it
         // is lost for good, and the old keys are to go.
         if !cut_off {

@@ -137,8 +137,8 @@ struct Inside {
 impl Inside {
     async fn new(admin: &Admin) -> Result<Self, Fault> {
         let (sizes, stats) = (admin.store.sizes().await?, admin.auth.stats());
-        let world = admin.world();
-        let found = match look(&world).await {
+        let services = admin.services();
+        let found = match look(&services).await {
             Ok(found) => found,
             Err(failure) => vec![(Verdict::Fail, failure.sentence().to_owned())],
         };

@@ -15,7 +15,7 @@ use crate::admin::kit::page::redirect;
 use crate::admin::kit::page_error::{Answer, Fault, shown};
 use crate::admin::rules::{Permit, may, may_change_keys};
 use crate::admin::site::Admin;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::operate::keys::{KeyState, NotRetired};
 
 pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
@@ -45,11 +45,11 @@ pub(crate) async fn rotate(State(admin): State<Admin>, posted: Posted) -> Answer
         _ => return Err(Fault::bad("Choose how the old keys go.")),
     };
     posted.confirm(&admin).await?;
-    let world = admin.world();
+    let services = admin.services();
     posted
         .operator(&admin)
         .who(may_change_keys)
-        .rotate_keys(&world, cut_off)
+        .rotate_keys(&services, cut_off)
         .await
         .map_err(|failure| failed(&failure))?;
     admin.auth.catch_up().await?;
@@ -91,7 +91,7 @@ fn gone() -> Fault {
     Fault::gone("There is no such key.")
 }
 
-fn failed(failure: &Failure) -> Fault {
+fn failed(failure: &CommandError) -> Fault {
     tracing::error!(error = failure.sentence(), "the keys could not be rotated");
     Fault::conflict(format!("The keys go on as they were: {}.", failure.sentence()))
 }

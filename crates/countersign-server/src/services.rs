@@ -13,8 +13,8 @@ use countersign::store::sqlite::SqliteStore;
 use countersign::token::Secrets;
 use countersign::user::User;
 
+use crate::command_error::CommandError;
 use crate::config::{Config, Database};
-use crate::failure::Failure;
 
 /// Which database will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub(crate) enum Wanted {
 
 /// Opens, and on the first start makes, what lies in the data directory.
 #[derive(Debug)]
-pub(crate) struct World<'a> {
+pub(crate) struct Services<'a> {
     pub(crate) config: &'a Config,
     pub(crate) store: Arc<dyn AdminStore>,
 }
 
-impl<'a> World<'a> {
+impl<'a> Services<'a> {
     /// Opens the database. A file must be there unless it is to be made: a command on a mistyped
     /// directory must not leave an empty one behind. A PostgreSQL database must be there; its
     /// tables are made.
@@ -43,7 +43,7 @@ impl<'a> World<'a> {
     /// # Errors
     /// A database that cannot be opened, or is not there; one of an older program, which a command
     /// does not change under a server that may run on it; an empty one where there was one before.
-    pub(crate) async fn open(config: &'a Config, wanted: Wanted) -> Result<Self, Failure> {
+    pub(crate) async fn open(config: &'a Config, wanted: Wanted) -> Result<Self, CommandError> {
         let database = config.database()?;
         let make = wanted != Wanted::There;
         refuse_lost(config, &database, wanted)?;
@@ -53,7 +53,7 @@ impl<'a> World<'a> {
         if make {
             let directory = config.data_dir();
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
-                Failure::new(format!(
+                CommandError::new(format!(
                     "cannot make the data directory {}: {error}",
                     directory.display()
                 ))
@@ -61,7 +61,7 @@ impl<'a> World<'a> {
         }
         let store: Arc<dyn AdminStore> = match database {
             Database::Sqlite(path) if !make && !path.exists() => {
-                return Err(Failure::new(format!(
+                return Err(CommandError::new(format!(
                     "there is no database at {}; start the server once, run `countersign migrate`, \
                      or name the right directory with --data-dir",
                     path.display()
@@ -81,13 +81,13 @@ impl<'a> World<'a> {
     /// A secret that is too short, a file that cannot be read, or one that is gone although the
     /// database holds keys that were sealed under it: a new secret would open none of them, and
     /// would stand in the way of the old one.
-    pub(crate) async fn secrets(&self) -> Result<Secrets, Failure> {
+    pub(crate) async fn secrets(&self) -> Result<Secrets, CommandError> {
         if let Some(secrets) = self.config.secret()? {
             return Ok(secrets);
         }
         let path = self.config.data_dir().join("secret");
         if !path.exists() && !self.store.keys().await?.is_empty() {
-            return Err(Failure::new(format!(
+            return Err(CommandError::new(format!(
                 "the secret {} is gone, but the database has keys that were sealed under it; put \
                  the file back, or set COUNTERSIGN_SECRET to what it held",
                 path.display()
@@ -100,7 +100,7 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// Hash settings that do not do.
-    pub(crate) fn passwords(&self) -> Result<Passwords, Failure> {
+    pub(crate) fn passwords(&self) -> Result<Passwords, CommandError> {
         let hash = self.config.hash(&countersign::password::HashSettings::default())?;
         Ok(Passwords::new(countersign::password::HashSettings { threads: 1, ..hash })?)
     }
@@ -109,7 +109,7 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) async fn user(&self, named: &str) -> Result<User, Failure> {
+    pub(crate) async fn user(&self, named: &str) -> Result<User, CommandError> {
         if let Some(found) = self.store.user_by_login(named).await? {
             return Ok(found.user);
         }
@@ -118,7 +118,7 @@ impl<'a> World<'a> {
             Err(_) => None,
         };
         by_id.ok_or_else(|| {
-            Failure::new(format!(
+            CommandError::new(format!(
                 "there is no user {named:?}; `countersign user list` shows them all"
             ))
         })
@@ -128,7 +128,7 @@ impl<'a> World<'a> {
 /// A secret without its database: the file was lost, or another directory was meant. An empty one
 /// in its place would look as if all users were gone, and SQLite would throw away what the log
 /// beside it still holds.
-fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(), Failure> {
+fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(), CommandError> {
     let (Database::Sqlite(path), secret) = (database, config.data_dir().join("secret")) else {
         return Ok(());
     };
@@ -142,7 +142,7 @@ fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(
         return Ok(());
     }
     let what = if path.exists() { "is empty" } else { "is not there" };
-    Err(Failure::new(format!(
+    Err(CommandError::new(format!(
         "the database {} {what}, but there is a secret of an installation beside it, {}; put the \
          database back, with its -wal file if there is one, or restore a backup; to begin with an \
          empty database and this secret, run `countersign serve --new`",
@@ -151,7 +151,7 @@ fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(
     )))
 }
 
-async fn refuse_older(database: &Database) -> Result<(), Failure> {
+async fn refuse_older(database: &Database) -> Result<(), CommandError> {
     let pending = match database {
         Database::Sqlite(path) if !path.exists() => return Ok(()),
         Database::Sqlite(path) => SqliteStore::pending_migrations(path)?,
@@ -160,7 +160,7 @@ async fn refuse_older(database: &Database) -> Result<(), Failure> {
     if pending.is_empty() || is_new(&pending) {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(CommandError::new(format!(
         "the database was made by an older countersign, and needs {} first; a server of the older \
          version may be running on it: stop it, run `countersign migrate`, and start the new one",
         pending.join(", ")

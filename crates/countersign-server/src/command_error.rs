@@ -7,9 +7,9 @@ use crate::config::ConfigError;
 
 /// Why a command failed: one sentence that says what to do.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct CommandError(String);
 
-impl Failure {
+impl CommandError {
     /// A failure with this sentence.
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
@@ -21,7 +21,7 @@ impl Failure {
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UsernameTaken => {
@@ -36,7 +36,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<AdminError> for Failure {
+impl From<AdminError> for CommandError {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Store(error) => error.into(),
@@ -51,7 +51,7 @@ impl From<AdminError> for Failure {
 
 macro_rules! fails_with {
     ($($error:ty),+ $(,)?) => {
-        $(impl From<$error> for Failure {
+        $(impl From<$error> for CommandError {
             fn from(error: $error) -> Self {
                 Self::new(error.to_string())
             }
