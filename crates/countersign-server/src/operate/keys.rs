@@ -105,7 +105,7 @@ impl KeyState {
     }
 
     /// In a sentence.
-    pub(crate) const fn told(self) -> &'static str {
+    pub(crate) const fn sentence(self) -> &'static str {
         match self {
             Self::Signing => "Every new access token is signed with it.",
             Self::Verifying => "What it signed still counts, until it retires.",

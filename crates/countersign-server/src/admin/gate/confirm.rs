@@ -10,7 +10,7 @@ use super::posted::Posted;
 use crate::admin::kit::field::{Errors, Field};
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::page;
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 
 impl Posted {
@@ -19,13 +19,13 @@ impl Posted {
     ///
     /// # Errors
     /// A page that asks.
-    pub(crate) async fn confirm(&self, admin: &Admin) -> Result<(), Fault> {
+    pub(crate) async fn confirm(&self, admin: &Admin) -> Result<(), PageError> {
         let now = admin.clock.now();
         if self.staff.is_fresh(now) {
             return Ok(());
         }
         let again =
-            |status, problem| Err(Fault::page(confirmation(status, self, &self.path, problem)));
+            |status, problem| Err(PageError::page(confirmation(status, self, &self.path, problem)));
         let given = self.form.text("own_password");
         if given.is_empty() {
             return again(StatusCode::FORBIDDEN, "");
@@ -49,7 +49,7 @@ impl Posted {
                 Ok(())
             }
             // It ended while the password was checked.
-            Ok(_) => Err(Fault::SignedOut(self.path.clone())),
+            Ok(_) => Err(PageError::SignedOut(self.path.clone())),
             Err(PasswordRefused::Wrong { .. }) => {
                 again(StatusCode::FORBIDDEN, "This is not your password.")
             }
@@ -57,7 +57,7 @@ impl Posted {
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many attempts have failed. Wait a while and try again.",
             ),
-            Err(_) => Err(Fault::Unavailable),
+            Err(_) => Err(PageError::Unavailable),
         }
     }
 }

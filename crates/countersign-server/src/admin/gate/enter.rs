@@ -8,7 +8,7 @@ use countersign::user::UserId;
 
 use super::token::{PATH, Token, session_cookie};
 use crate::admin::kit::page::{redirect, with_cookie};
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 
 /// Begins a session and goes on. `None` when the user's row is no longer as it was checked: then
@@ -19,7 +19,7 @@ pub(crate) async fn enter(
     checked: &EncodedPassword,
     peer: &Peer,
     next: &str,
-) -> Result<Option<Response>, Fault> {
+) -> Result<Option<Response>, PageError> {
     let (token, now) = (Token::draw(&*admin.random), admin.clock.now());
     let session = AdminSession {
         token_hash: token.hash(),

@@ -10,6 +10,6 @@ mod staff;
 mod token;
 
 pub(crate) use enter::{enter, note};
-pub(crate) use posted::{Knock, Posted};
+pub(crate) use posted::{Posted, PreSession};
 pub(crate) use staff::{Query, Staff};
-pub(crate) use token::{Token, knock_cookie, no_session_cookie};
+pub(crate) use token::{Token, no_session_cookie, pre_session_cookie};

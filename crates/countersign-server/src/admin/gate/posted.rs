@@ -10,9 +10,9 @@ use countersign::http::{BODY_LIMIT, Peer, is_no_other_charset, is_plain};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::staff::Staff;
-use super::token::{KNOCK_COOKIE, Token};
+use super::token::{PRE_SESSION_COOKIE, Token};
 use crate::admin::kit::forms::Form;
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 use crate::operate::Operator;
 
@@ -33,9 +33,9 @@ impl Posted {
 }
 
 impl FromRequest<Admin> for Posted {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request<Body>, admin: &Admin) -> Result<Self, Fault> {
+    async fn from_request(request: Request<Body>, admin: &Admin) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
         own_page(admin, &parts.headers)?;
         let Ok(peer) = Peer::from_request_parts(&mut parts, &admin.auth).await;
@@ -51,22 +51,22 @@ impl FromRequest<Admin> for Posted {
 /// A form that came from a page of ours, filled in by who is not signed in yet. The countersign
 /// belongs to a cookie that the page set.
 #[derive(Debug)]
-pub(crate) struct Knock {
+pub(crate) struct PreSession {
     pub(crate) form: Form,
     pub(crate) peer: Peer,
     pub(crate) token: Token,
 }
 
-impl FromRequest<Admin> for Knock {
-    type Rejection = Fault;
+impl FromRequest<Admin> for PreSession {
+    type Rejection = PageError;
 
-    async fn from_request(request: Request<Body>, admin: &Admin) -> Result<Self, Fault> {
+    async fn from_request(request: Request<Body>, admin: &Admin) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
         own_page(admin, &parts.headers)?;
         let Ok(peer) = Peer::from_request_parts(&mut parts, &admin.auth).await;
         let form = read(admin, &parts.headers, body).await?;
-        let token = Token::of(admin, &parts.headers, KNOCK_COOKIE).ok_or_else(|| {
-            Fault::forbidden(
+        let token = Token::of(admin, &parts.headers, PRE_SESSION_COOKIE).ok_or_else(|| {
+            PageError::forbidden(
                 "Your browser did not send the cookie that the page \
                 set. Allow cookies for this site, go back, load the page again and try once more.",
             )
@@ -78,7 +78,7 @@ impl FromRequest<Admin> for Knock {
 
 /// The first half of the CSRF check: the form was sent by a page of this site, as far as the
 /// browser says.
-fn own_page(admin: &Admin, headers: &HeaderMap) -> Result<(), Fault> {
+fn own_page(admin: &Admin, headers: &HeaderMap) -> Result<(), PageError> {
     let from_elsewhere = |site: &HeaderValue| {
         !(site.as_bytes().eq_ignore_ascii_case(b"same-origin")
             || site.as_bytes().eq_ignore_ascii_case(b"none"))
@@ -87,7 +87,7 @@ fn own_page(admin: &Admin, headers: &HeaderMap) -> Result<(), Fault> {
         || (!is_this_machine(headers)
             && check_source(headers, &admin.origin, &Origins::default()).is_err());
     if refused {
-        return Err(Fault::forbidden(format!(
+        return Err(PageError::forbidden(format!(
             "The form was not sent by a page of {0}. Open the admin site at {0}/admin/; if that is \
              where you are, public_url is not what your browser calls this server.",
             admin.origin
@@ -110,14 +110,14 @@ fn is_this_machine(headers: &HeaderMap) -> bool {
         && origin.strip_prefix("http://") == Some(host)
 }
 
-async fn read(admin: &Admin, headers: &HeaderMap, body: Body) -> Result<Form, Fault> {
+async fn read(admin: &Admin, headers: &HeaderMap, body: Body) -> Result<Form, PageError> {
     let too_large = || {
         let what = format!("A form may have {} KiB. Leave something out.", BODY_LIMIT / 1024);
-        Fault::Bad(StatusCode::PAYLOAD_TOO_LARGE, "Too much", what)
+        PageError::Bad(StatusCode::PAYLOAD_TOO_LARGE, "Too much", what)
     };
     if !is_plain_form(headers) {
         let what = "This is not what a form sends (application/x-www-form-urlencoded).".to_owned();
-        return Err(Fault::Bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not a form", what));
+        return Err(PageError::Bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not a form", what));
     }
     let length =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -127,8 +127,8 @@ async fn read(admin: &Admin, headers: &HeaderMap, body: Body) -> Result<Form, Fa
     match tokio::time::timeout(admin.limits.body, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(bytes)) => Form::parse(&bytes.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Fault::bad("The form did not arrive whole. Send it again.")),
-        Err(_) => Err(Fault::Bad(
+        Ok(Err(_)) => Err(PageError::bad("The form did not arrive whole. Send it again.")),
+        Err(_) => Err(PageError::Bad(
             StatusCode::REQUEST_TIMEOUT,
             "Too slow",
             "The form did not arrive in time. Send it again.".to_owned(),

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::token::{SESSION_COOKIE, Token};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::admin::rules::{Permit, may};
 use crate::admin::site::Admin;
 
@@ -29,20 +29,20 @@ impl Staff {
         self.token.csrf()
     }
 
-    /// The frame of a page in this room, `/admin/users/` and the like.
-    pub(crate) fn frame(&self, room: &str, title: impl Into<String>) -> Frame {
-        Frame::new(&self.user, self.csrf(), room, title)
+    /// The frame of a page in this section, `/admin/users/` and the like.
+    pub(crate) fn frame(&self, section: &str, title: impl Into<String>) -> Frame {
+        Frame::new(&self.user, self.csrf(), section, title)
     }
 
     /// Refuses who may not do this.
     ///
     /// # Errors
     /// A page that names the permission.
-    pub(crate) fn needs(&self, permit: Permit) -> Result<(), Fault> {
+    pub(crate) fn needs(&self, permit: Permit) -> Result<(), PageError> {
         if may(&self.user, permit) {
             return Ok(());
         }
-        Err(Fault::forbidden(format!(
+        Err(PageError::forbidden(format!(
             "This needs the permission {}, which you have not. Ask a superuser for it.",
             permit.name()
         )))
@@ -61,16 +61,16 @@ impl Staff {
 }
 
 impl FromRequestParts<Admin> for Staff {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, PageError> {
         let here = parts.uri.path_and_query().map_or("/admin/", |here| here.as_str());
         let next = if parts.method.is_safe() { here } else { parts.uri.path() };
         let Some(token) = Token::of(admin, &parts.headers, SESSION_COOKIE) else {
-            return Err(Fault::SignedOut(next.to_owned()));
+            return Err(PageError::SignedOut(next.to_owned()));
         };
         let Some(session) = admin.store.admin_session(token.hash()).await? else {
-            return Err(Fault::SignedOut(next.to_owned()));
+            return Err(PageError::SignedOut(next.to_owned()));
         };
         let now = admin.clock.now();
         let user = admin
@@ -84,7 +84,7 @@ impl FromRequestParts<Admin> for Staff {
                 || is_older(session.created_at, now, admin.limits.absolute),
         ) else {
             admin.store.end_admin_session(session.token_hash).await?;
-            return Err(Fault::SignedOut(next.to_owned()));
+            return Err(PageError::SignedOut(next.to_owned()));
         };
         if is_older(session.used_at, now, NOTED_EVERY) {
             admin.store.touch_admin_session(session.token_hash, now, None).await?;
@@ -98,9 +98,9 @@ impl FromRequestParts<Admin> for Staff {
 pub(crate) struct Query(pub(crate) Form);
 
 impl FromRequestParts<Admin> for Query {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, PageError> {
         Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).map(Self)
     }
 }

@@ -9,7 +9,7 @@ use countersign::clock::Random;
 use countersign::http::cookies::values;
 
 use crate::admin::kit::forms::Form;
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 
 /// 256 random bits that a browser keeps in a cookie.
@@ -25,8 +25,8 @@ impl Token {
 
     /// The one before sign-in that the browser has already, so that several tabs get along, or a
     /// fresh one.
-    pub(crate) fn knock(admin: &Admin, headers: &HeaderMap) -> Self {
-        Self::of(admin, headers, KNOCK_COOKIE).unwrap_or_else(|| Self::draw(&*admin.random))
+    pub(crate) fn pre_session(admin: &Admin, headers: &HeaderMap) -> Self {
+        Self::of(admin, headers, PRE_SESSION_COOKIE).unwrap_or_else(|| Self::draw(&*admin.random))
     }
 
     /// Where the cookie stands alone: two of one name are none, since one of them was planted.
@@ -77,10 +77,10 @@ impl Token {
         verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 
-    pub(super) fn check(&self, form: &Form) -> Result<(), Fault> {
+    pub(super) fn check(&self, form: &Form) -> Result<(), PageError> {
         match verify_slices_are_equal(self.csrf().as_bytes(), form.text("csrf").as_bytes()) {
             Ok(()) => Ok(()),
-            Err(_) => Err(Fault::forbidden(
+            Err(_) => Err(PageError::forbidden(
                 "The form does not carry this session's token: it was open while you signed out \
                  and in again, or it is not from this site. Go back, load the page again and fill \
                  it in once more.",
@@ -106,8 +106,8 @@ pub(crate) fn no_session_cookie(admin: &Admin) -> HeaderValue {
 }
 
 /// The `Set-Cookie` of a page before sign-in.
-pub(crate) fn knock_cookie(admin: &Admin, token: &Token) -> HeaderValue {
-    cookie(admin, KNOCK_COOKIE, &token.text(), "; Max-Age=3600")
+pub(crate) fn pre_session_cookie(admin: &Admin, token: &Token) -> HeaderValue {
+    cookie(admin, PRE_SESSION_COOKIE, &token.text(), "; Max-Age=3600")
 }
 
 fn cookie(admin: &Admin, name: &str, value: &str, more: &str) -> HeaderValue {
@@ -128,4 +128,4 @@ fn prefix(admin: &Admin) -> &'static str {
 /// Where this site's cookies go.
 pub(crate) const PATH: &str = "/admin";
 pub(super) const SESSION_COOKIE: &str = "countersign_admin";
-pub(super) const KNOCK_COOKIE: &str = "countersign_admin_form";
+pub(super) const PRE_SESSION_COOKIE: &str = "countersign_admin_form";

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::forms::Form;
 use super::listing::unknown_choice;
-use super::page_error::Fault;
+use super::page_error::PageError;
 use super::user_link::{Names, asked, asked_who};
 use super::when::When;
 use crate::admin::rules::{Permit, may};
@@ -21,7 +21,7 @@ use crate::admin::site::Admin;
 ///
 /// # Errors
 /// A page that says which of the filters makes no sense.
-pub(crate) async fn search(admin: &Admin, query: &Form) -> Result<AuditSearch, Fault> {
+pub(crate) async fn search(admin: &Admin, query: &Form) -> Result<AuditSearch, PageError> {
     let kind = match query.text("kind") {
         "" => None,
         word => Some(
@@ -75,14 +75,14 @@ pub(crate) async fn lines(
     admin: &Admin,
     operator: &User,
     rows: Vec<AuditRow>,
-) -> Result<Vec<Line>, Fault> {
+) -> Result<Vec<Line>, PageError> {
     let mut names = Names::default();
     names.read(&*admin.store, users_in(&rows)).await?;
     let linked = may(operator, Permit::ViewUser);
     let sessions = may(operator, Permit::ViewSession);
     let line = |row: AuditRow| Line {
         when: row.line.at.into(),
-        what: told(row.line.kind, &row.word),
+        what: kind_in_words(row.line.kind, &row.word),
         is_grave: KINDS.iter().any(|(kind, _, _, grave)| *kind == row.line.kind && *grave),
         actor: row.line.actor.as_ref().map(|who| names.link_who(who, linked)).unwrap_or_default(),
         user: row.line.user.map(|id| names.link(id, linked)).unwrap_or_default(),
@@ -105,7 +105,7 @@ pub(crate) fn users_in(rows: &[AuditRow]) -> Vec<UserId> {
 }
 
 /// A kind in words; the database's own word for one that this program does not know.
-pub(crate) fn told(kind: AuditKind, word: &str) -> String {
+pub(crate) fn kind_in_words(kind: AuditKind, word: &str) -> String {
     KINDS
         .iter()
         .find(|(own, ..)| *own == kind)
@@ -117,10 +117,10 @@ fn filled<T>(
     name: &str,
     parse: impl Fn(&str) -> Option<T>,
     problem: &str,
-) -> Result<Option<T>, Fault> {
+) -> Result<Option<T>, PageError> {
     match query.text(name).trim() {
         "" => Ok(None),
-        text => parse(text).map(Some).ok_or_else(|| Fault::bad(problem)),
+        text => parse(text).map(Some).ok_or_else(|| PageError::bad(problem)),
     }
 }
 

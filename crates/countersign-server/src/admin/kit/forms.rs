@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use url::form_urlencoded;
 
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 
 /// The fields of a form or of the part of an address behind `?`.
 #[derive(Debug, Clone, Default)]
@@ -16,25 +16,25 @@ impl Form {
     /// # Errors
     /// A NUL, a field twice that is no list, or more than [`NAMES_MOST`] names: no form of ours
     /// sends any.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, PageError> {
         let mut fields: Vec<(String, String)> = Vec::new();
         // Looked up by hash: a stranger may send thousands of names.
         let mut seen = HashSet::new();
         for (name, text) in form_urlencoded::parse(bytes) {
             if name.contains('\0') || text.contains('\0') {
-                return Err(Fault::bad(
+                return Err(PageError::bad(
                     "A text holds a NUL character. Leave it out and send the form again.",
                 ));
             }
             if !LISTS.contains(&&*name) {
                 if seen.len() == NAMES_MOST {
-                    return Err(Fault::bad(
+                    return Err(PageError::bad(
                         "These are more fields than any form of this site has. Go back to the page \
                          and send its form.",
                     ));
                 }
                 if !seen.insert(name.clone()) {
-                    return Err(Fault::bad(
+                    return Err(PageError::bad(
                         "The same field came twice. Go back to the page and send its form once.",
                     ));
                 }
@@ -65,10 +65,10 @@ impl Form {
     ///
     /// # Errors
     /// A text that is no number.
-    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<i64>, Fault> {
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<i64>, PageError> {
         let parse = |text: &str| {
             text.parse()
-                .map_err(|_| Fault::bad("One of the choices is none that the page offered."))
+                .map_err(|_| PageError::bad("One of the choices is none that the page offered."))
         };
         let mut numbers = self.all(name).map(parse).collect::<Result<Vec<i64>, _>>()?;
         numbers.sort_unstable();
@@ -80,12 +80,13 @@ impl Form {
     ///
     /// # Errors
     /// A text that is no number.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Fault> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, PageError> {
         match self.text(name) {
             "" => Ok(None),
-            text => {
-                text.parse().map(Some).map_err(|_| Fault::bad("A number in the address is none."))
-            }
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| PageError::bad("A number in the address is none.")),
         }
     }
 

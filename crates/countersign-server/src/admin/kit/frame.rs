@@ -9,7 +9,7 @@ use crate::admin::rules::{Permit, may};
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) title: String,
-    pub(crate) links: Vec<Link>,
+    pub(crate) links: Vec<MenuLink>,
     pub(crate) who: String,
     pub(crate) csrf: String,
     /// What has just been done.
@@ -18,20 +18,25 @@ pub(crate) struct Frame {
 
 /// A way to another page.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct MenuLink {
     pub(crate) href: &'static str,
     pub(crate) text: &'static str,
     pub(crate) here: bool,
 }
 
 impl Frame {
-    /// The frame of a page in this room, `/admin/users/` and the like, for this operator, whose
+    /// The frame of a page in this section, `/admin/users/` and the like, for this operator, whose
     /// forms carry `csrf`.
-    pub(crate) fn new(operator: &User, csrf: String, room: &str, title: impl Into<String>) -> Self {
-        let links = ROOMS
+    pub(crate) fn new(
+        operator: &User,
+        csrf: String,
+        section: &str,
+        title: impl Into<String>,
+    ) -> Self {
+        let links = MENU
             .iter()
             .filter(|(_, _, permit)| permit.is_none_or(|permit| may(operator, permit)))
-            .map(|&(href, text, _)| Link { href, text, here: href == room })
+            .map(|&(href, text, _)| MenuLink { href, text, here: href == section })
             .collect();
         Self { title: title.into(), links, who: operator.username.clone(), csrf, said: None }
     }
@@ -45,7 +50,7 @@ impl Frame {
 }
 
 /// Where an operator can go, and what for.
-const ROOMS: [(&str, &str, Option<Permit>); 7] = [
+const MENU: [(&str, &str, Option<Permit>); 7] = [
     ("/admin/", "Dashboard", None),
     ("/admin/users/", "Users", Some(Permit::ViewUser)),
     ("/admin/groups/", "Groups", Some(Permit::ViewGroup)),

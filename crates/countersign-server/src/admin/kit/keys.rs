@@ -7,7 +7,7 @@ use super::when::When;
 use crate::operate::keys::{KeyState, states};
 
 /// A key as the page shows it.
-pub(crate) struct Row {
+pub(crate) struct KeyRow {
     pub(crate) id: KeyId,
     pub(crate) algorithm: String,
     pub(crate) state: KeyState,
@@ -18,8 +18,8 @@ pub(crate) struct Row {
 }
 
 /// The keys, the newest first, without those that retired long ago.
-pub(crate) fn rows(keys: &[SealedKey], now: Timestamp) -> Vec<Row> {
-    let rows = keys.iter().zip(states(keys, now)).map(|(key, state)| Row {
+pub(crate) fn key_rows(keys: &[SealedKey], now: Timestamp) -> Vec<KeyRow> {
+    let key_rows = keys.iter().zip(states(keys, now)).map(|(key, state)| KeyRow {
         id: key.id,
         algorithm: key.algorithm.to_string(),
         state,
@@ -27,10 +27,10 @@ pub(crate) fn rows(keys: &[SealedKey], now: Timestamp) -> Vec<Row> {
         age: short(now.duration_since(key.created_at)),
         retires: key.retires_at.map(When::from),
     });
-    let mut rows: Vec<Row> = rows.collect();
-    rows.reverse();
-    rows.truncate(SHOWN);
-    rows
+    let mut key_rows: Vec<KeyRow> = key_rows.collect();
+    key_rows.reverse();
+    key_rows.truncate(SHOWN);
+    key_rows
 }
 
 /// A length of time in one unit.

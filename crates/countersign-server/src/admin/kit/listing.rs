@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::store::admin::{Count, Page, Place};
 
 use crate::admin::kit::forms::Form;
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::text::thousands;
 
 /// Rows on a page.
@@ -17,11 +17,13 @@ pub(crate) const PAGE_ROWS: u32 = 100;
 ///
 /// # Errors
 /// A place that no page of ours named.
-pub(crate) fn place(query: &Form) -> Result<Option<Place>, Fault> {
+pub(crate) fn place(query: &Form) -> Result<Option<Place>, PageError> {
     match query.text("at") {
         "" => Ok(None),
         text => decode(text).map(Some).ok_or_else(|| {
-            Fault::bad("The place in the list is none that a page named. Begin at the first page.")
+            PageError::bad(
+                "The place in the list is none that a page named. Begin at the first page.",
+            )
         }),
     }
 }
@@ -110,7 +112,7 @@ impl Choice {
 ///
 /// # Errors
 /// Another word.
-pub(crate) fn yes_or_no(query: &Form, name: &str) -> Result<Option<bool>, Fault> {
+pub(crate) fn yes_or_no(query: &Form, name: &str) -> Result<Option<bool>, PageError> {
     match query.text(name) {
         "" => Ok(None),
         "yes" => Ok(Some(true)),
@@ -120,8 +122,8 @@ pub(crate) fn yes_or_no(query: &Form, name: &str) -> Result<Option<bool>, Fault>
 }
 
 /// A filter that no page offered.
-pub(crate) fn unknown_choice() -> Fault {
-    Fault::bad(
+pub(crate) fn unknown_choice() -> PageError {
+    PageError::bad(
         "A filter in the address is none that the page offers. Begin at the list and choose there.",
     )
 }

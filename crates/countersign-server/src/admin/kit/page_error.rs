@@ -10,11 +10,11 @@ use countersign::store::admin::AdminError;
 use crate::admin::kit::page::{page, redirect};
 
 /// A handler's answer: a page, or why there is none.
-pub(crate) type Answer = Result<Response, Fault>;
+pub(crate) type PageResult = Result<Response, PageError>;
 
 /// Why a page was not made, or a form not taken.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum PageError {
     /// Nobody is signed in. Where to go afterwards.
     SignedOut(String),
     /// The request makes no sense.
@@ -27,7 +27,7 @@ pub(crate) enum Fault {
     Page(Box<Response>),
 }
 
-impl Fault {
+impl PageError {
     pub(crate) fn bad(what: impl Into<String>) -> Self {
         Self::Bad(StatusCode::BAD_REQUEST, "That did not make sense", what.into())
     }
@@ -58,7 +58,7 @@ impl Fault {
     }
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UsernameTaken => Self::conflict(
@@ -80,7 +80,7 @@ impl From<StoreError> for Fault {
     }
 }
 
-impl From<AdminError> for Fault {
+impl From<AdminError> for PageError {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Stale => Self::conflict(
@@ -106,13 +106,13 @@ impl From<AdminError> for Fault {
     }
 }
 
-impl From<countersign::password::HashError> for Fault {
+impl From<countersign::password::HashError> for PageError {
     fn from(_: countersign::password::HashError) -> Self {
         Self::Unavailable
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             Self::SignedOut(next) => {
@@ -148,12 +148,12 @@ fn not_now(title: &str, detail: &str) -> Response {
 }
 
 /// A page, when all is well.
-pub(crate) fn shown(template: &impl Template) -> Answer {
+pub(crate) fn shown(template: &impl Template) -> PageResult {
     Ok(page(StatusCode::OK, template))
 }
 
 /// Why an operator may not do what would let them sign in as somebody who may do more.
-pub(crate) fn beyond_told(username: &str, what: &str) -> String {
+pub(crate) fn beyond_in_words(username: &str, what: &str) -> String {
     format!(
         "{username} has {what}, and you have not: who sets the password, the name or the address, \
          or lets them sign in, could do it as them. Ask a superuser. Nothing was changed."
@@ -162,7 +162,7 @@ pub(crate) fn beyond_told(username: &str, what: &str) -> String {
 
 /// The answer at an address below `/admin/` where nothing is.
 pub(crate) async fn not_found() -> Response {
-    Fault::Bad(
+    PageError::Bad(
         StatusCode::NOT_FOUND,
         "Not found",
         "There is no such page here. Go back, or to the beginning.".to_owned(),
@@ -173,7 +173,7 @@ pub(crate) async fn not_found() -> Response {
 /// The answer to a method that a page has not; the router adds `Allow`.
 pub(crate) async fn method_not_allowed() -> Response {
     let what = "This address is not for that. Go back to the page and use its buttons.".to_owned();
-    Fault::Bad(StatusCode::METHOD_NOT_ALLOWED, "Not like this", what).into_response()
+    PageError::Bad(StatusCode::METHOD_NOT_ALLOWED, "Not like this", what).into_response()
 }
 
 #[derive(Template)]

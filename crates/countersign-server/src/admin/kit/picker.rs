@@ -39,16 +39,16 @@ impl Picker {
     ) -> Self {
         let find = find.trim().to_lowercase();
         let total = all.len();
-        let mut room = ROOM.saturating_sub(all.iter().filter(|pick| pick.ticked).count());
+        let mut left = SHOWN.saturating_sub(all.iter().filter(|pick| pick.ticked).count());
         let is_shown = |pick: &Pick| {
             if pick.ticked {
                 return true;
             }
-            let is_meant = room > 0
+            let is_meant = left > 0
                 && (find.is_empty()
                     || pick.text.to_lowercase().contains(&find)
                     || pick.note.to_lowercase().contains(&find));
-            room -= usize::from(is_meant);
+            left -= usize::from(is_meant);
             is_meant
         };
         let items: Vec<Pick> = all
@@ -63,7 +63,7 @@ impl Picker {
 }
 
 /// Boxes on a page, beyond those that are ticked.
-const ROOM: usize = 120;
+const SHOWN: usize = 120;
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +83,7 @@ mod tests {
                 .collect()
         };
         let picker = Picker::new("permissions", "", "", all(1_000), "");
-        assert_eq!((picker.items.len(), picker.more), (ROOM, 1_000 - ROOM));
+        assert_eq!((picker.items.len(), picker.more), (SHOWN, 1_000 - SHOWN));
         assert_eq!(picker.items.last().map(|pick| pick.id), Some(999));
         let picker = Picker::new("permissions", "", "", all(1_000), "P12");
         assert_eq!(picker.items.len(), 12, "12, 120 to 129, and 999");

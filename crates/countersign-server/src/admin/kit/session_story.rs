@@ -32,7 +32,12 @@ pub(crate) fn state(session: &Session, idle: Duration, now: Timestamp) -> State 
 }
 
 /// The answer, in sentences.
-pub(crate) fn why(session: &Session, state: State, steps: &[Step], idle: Duration) -> Vec<String> {
+pub(crate) fn session_story(
+    session: &Session,
+    state: State,
+    steps: &[Step],
+    idle: Duration,
+) -> Vec<String> {
     let at = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let ended = session.revoked.map(|(when, _)| at(when)).unwrap_or_default();
     let mut said = match state {
@@ -45,7 +50,7 @@ pub(crate) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
             format!(
                 "Without another refresh it ends after {} of silence; at the latest it ends on \
                 {}.",
-                told(idle),
+                length_in_words(idle),
                 at(session.expires_at)
             ),
         ],
@@ -54,7 +59,7 @@ pub(crate) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
                 "The session was last refreshed on {}, and then not for {}. That is how long a \
                 refresh token lives (session_idle), so it had expired.",
                 at(session.last_used_at),
-                told(idle)
+                length_in_words(idle)
             ),
             "Nobody ended it. Signing in again is all there is to do. If it happens to people who \
              do come back in time, their client does not keep the refresh token: look at its \
@@ -98,7 +103,7 @@ pub(crate) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
             format!(
                 "On {ended} a refresh token came that had been replaced by newer ones long \
                 before. An honest client never does that: two parties held tokens of this session. \
-                Which of them was the user cannot be told, so the session was ended for both."
+                Which of them was the user cannot be length_in_words, so the session was ended for both."
             ),
             "Mostly it means that somebody copied the token. It can also be a copy of the whole \
              client: a restored backup of the device, a cloned machine or browser profile. Ask the \
@@ -130,7 +135,7 @@ pub(crate) fn why(session: &Session, state: State, steps: &[Step], idle: Duratio
 }
 
 /// One refresh, in a sentence.
-pub(crate) fn step_told(kind: StepKind) -> &'static str {
+pub(crate) fn step_in_words(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Rotated => "The newest token was turned in for the next, as usual.",
         StepKind::Race => {
@@ -154,7 +159,7 @@ pub(crate) fn step_told(kind: StepKind) -> &'static str {
 }
 
 /// A length of time in its largest whole unit.
-fn told(length: Duration) -> String {
+fn length_in_words(length: Duration) -> String {
     let seconds = length.as_secs();
     let (n, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]
         .into_iter()
@@ -175,7 +180,7 @@ mod tests {
         for (seconds, text) in
             [(604_800, "7 days"), (86_400, "1 day"), (5_400, "90 minutes"), (61, "61 seconds")]
         {
-            assert_eq!(told(Duration::from_secs(seconds)), text);
+            assert_eq!(length_in_words(Duration::from_secs(seconds)), text);
         }
     }
 }

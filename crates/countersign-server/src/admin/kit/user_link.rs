@@ -7,7 +7,7 @@ use countersign::store::admin::{AdminStore, Who};
 use countersign::user::UserId;
 
 use crate::admin::kit::forms::Form;
-use crate::admin::kit::page_error::Fault;
+use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 use crate::operate::NOBODY;
 
@@ -77,7 +77,7 @@ pub(crate) async fn asked_who(
     admin: &Admin,
     query: &Form,
     field: &str,
-) -> Result<Option<Who>, Fault> {
+) -> Result<Option<Who>, PageError> {
     if let Some(who) = Who::from_name(query.text(field).trim()) {
         return Ok(Some(who));
     }
@@ -92,7 +92,7 @@ pub(crate) async fn asked(
     admin: &Admin,
     query: &Form,
     field: &str,
-) -> Result<Option<UserId>, Fault> {
+) -> Result<Option<UserId>, PageError> {
     let text = query.text(field).trim();
     if text.is_empty() {
         return Ok(None);
@@ -107,7 +107,7 @@ pub(crate) async fn asked(
         Some(found) => Ok(Some(found.user.id)),
         // Lines stay when a user is gone, and then there is no name to find them by.
         None if id.is_some() => Ok(id),
-        None => Err(Fault::gone(&format!(
+        None => Err(PageError::gone(&format!(
             "Nobody is called {text:?}. Write the whole user name or e-mail address, or the id."
         ))),
     }

@@ -6,15 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::forms::Form;
 use super::listing::{PAGE_ROWS, place, unknown_choice, yes_or_no};
-use super::page_error::Fault;
+use super::page_error::PageError;
 use crate::admin::site::Admin;
 
 /// The user whom an address names.
 ///
 /// # Errors
 /// A page that says that there is none.
-pub(crate) async fn record(admin: &Admin, id: &str) -> Result<UserRecord, Fault> {
-    let gone = || Fault::gone("There is no such user.");
+pub(crate) async fn record(admin: &Admin, id: &str) -> Result<UserRecord, PageError> {
+    let gone = || PageError::gone("There is no such user.");
     let id = id.parse::<UserId>().ok().filter(|id| id.as_i64().is_some()).ok_or_else(gone)?;
     admin.store.user_record(id).await?.ok_or_else(gone)
 }
@@ -23,10 +23,10 @@ pub(crate) async fn record(admin: &Admin, id: &str) -> Result<UserRecord, Fault>
 ///
 /// # Errors
 /// None, or not one.
-pub(crate) fn fingerprint(form: &Form) -> Result<Fingerprint, Fault> {
+pub(crate) fn fingerprint(form: &Form) -> Result<Fingerprint, PageError> {
     u128::from_str_radix(form.text("seen"), 16).map(|bits| Fingerprint(bits.to_be_bytes())).map_err(
         |_| {
-            Fault::bad(
+            PageError::bad(
                 "The form does not say what it was filled in upon. Load the page \
             again and fill it in once more.",
             )
@@ -43,13 +43,13 @@ pub(crate) fn seen(fingerprint: Fingerprint) -> String {
 ///
 /// # Errors
 /// A choice that no page offers, or a text that is too long.
-pub(crate) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> {
+pub(crate) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, PageError> {
     let order = match COLUMNS.iter().find(|column| column.0 == query.text("o")) {
         Some(column) => column.2,
         None if query.text("o").is_empty() => UserOrder::Username,
         None => return Err(unknown_choice()),
     };
-    let ago = |text: &str| -> Result<Option<Timestamp>, Fault> {
+    let ago = |text: &str| -> Result<Option<Timestamp>, PageError> {
         let days: i64 = match text {
             "1" => 1,
             "7" => 7,
@@ -61,7 +61,7 @@ pub(crate) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, Fault> 
     };
     let (joined, login) = (query.text("joined"), query.text("login"));
     if query.text("q").chars().count() > SEARCH_MAX_CHARS {
-        return Err(Fault::bad(
+        return Err(PageError::bad(
             "What you search for is too long. Type a part of a name or an address.",
         ));
     }

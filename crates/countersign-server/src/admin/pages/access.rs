@@ -14,7 +14,7 @@ use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, Fault};
+use crate::admin::kit::page_error::{PageError, PageResult};
 use crate::admin::kit::permissions::{name_of, permission_picker};
 use crate::admin::kit::picker::{Pick, Picker};
 use crate::admin::kit::users::{fingerprint, record, seen};
@@ -26,11 +26,11 @@ pub(crate) async fn form(
     staff: Staff,
     Query(query): Query,
     Path(id): Path<String>,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let record = record(&admin, &id).await?;
     let grants = record.grants.clone();
-    let template = Access::new(&admin, &staff, &query, &record, &grants, None).await?;
+    let template = AccessPage::new(&admin, &staff, &query, &record, &grants, None).await?;
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -38,12 +38,12 @@ pub(crate) async fn save(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     let staff = &posted.staff;
     staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
-        return Err(Fault::forbidden(
+        return Err(PageError::forbidden(
             "This user is staff or a superuser, whom only a superuser may change.",
         ));
     }
@@ -55,12 +55,14 @@ pub(crate) async fn save(
     if let Some(id) =
         wanted.permissions.iter().find(|id| permissions.iter().all(|row| row.id != **id))
     {
-        return Err(Fault::gone(&format!("There is no permission {id}, and nothing was changed.")));
+        return Err(PageError::gone(&format!(
+            "There is no permission {id}, and nothing was changed."
+        )));
     }
     if let Some(row) =
         not_to_give(&staff.user, &record.grants.permissions, &wanted.permissions, &permissions)
     {
-        return Err(Fault::forbidden(format!(
+        return Err(PageError::forbidden(format!(
             "You have not got {} yourself, so you may not give it. Nothing was changed.",
             name_of(row)
         )));
@@ -68,10 +70,10 @@ pub(crate) async fn save(
     for id in wanted.groups.iter().filter(|id| !record.grants.groups.contains(id)) {
         let group = admin.store.group_record(*id).await?;
         let group = group.ok_or_else(|| {
-            Fault::gone("One of the groups is not there any more, and nothing was changed.")
+            PageError::gone("One of the groups is not there any more, and nothing was changed.")
         })?;
         if !may_give_group(&staff.user, &group.name) {
-            return Err(Fault::forbidden(format!(
+            return Err(PageError::forbidden(format!(
                 "You are not in the group {} yourself, so you may not put others into it. Nothing \
                  was changed.",
                 group.name
@@ -80,7 +82,8 @@ pub(crate) async fn save(
     }
     if posted.form.ticked("look") {
         // Nothing is saved, and what was seen stays what it was.
-        let mut found = Access::new(&admin, staff, &posted.form, &record, &wanted, None).await?;
+        let mut found =
+            AccessPage::new(&admin, staff, &posted.form, &record, &wanted, None).await?;
         found.seen = seen(fingerprint(&posted.form)?);
         return Ok(page(StatusCode::OK, &found));
     }
@@ -104,10 +107,10 @@ pub(crate) async fn save(
                 .store
                 .user_record(record.user.id)
                 .await?
-                .ok_or_else(|| Fault::gone("There is no such user any more."))?;
+                .ok_or_else(|| PageError::gone("There is no such user any more."))?;
             Ok(page(
                 StatusCode::CONFLICT,
-                &Access::new(&admin, staff, &Form::default(), &now, &wanted, Some(&now.grants))
+                &AccessPage::new(&admin, staff, &Form::default(), &now, &wanted, Some(&now.grants))
                     .await?,
             ))
         }
@@ -117,11 +120,11 @@ pub(crate) async fn save(
 
 /// The same user with other groups and permissions. The fingerprint sees to it that the rest is
 /// what it was.
-fn with_grants(user: &User, grants: Grants) -> Result<UserEdit, Fault> {
+fn with_grants(user: &User, grants: Grants) -> Result<UserEdit, PageError> {
     let email = match user.email.as_str() {
         "" => None,
         email => Some(Email::parse(email).map_err(|_| {
-            Fault::conflict(
+            PageError::conflict(
                 "The user's e-mail address would not be taken today. \
                     Correct it on the user's page first.",
             )
@@ -142,7 +145,7 @@ fn with_grants(user: &User, grants: Grants) -> Result<UserEdit, Fault> {
 
 #[derive(Template)]
 #[template(path = "admin/access.html")]
-struct Access<'a> {
+struct AccessPage<'a> {
     frame: Frame,
     record: &'a UserRecord,
     seen: String,
@@ -157,7 +160,7 @@ struct Access<'a> {
     may_change: bool,
 }
 
-impl<'a> Access<'a> {
+impl<'a> AccessPage<'a> {
     async fn new(
         admin: &Admin,
         staff: &Staff,
@@ -165,7 +168,7 @@ impl<'a> Access<'a> {
         record: &'a UserRecord,
         ticked: &Grants,
         meanwhile: Option<&Grants>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, PageError> {
         let (all, find) = (admin.store.permissions().await?, query.text("find"));
         let mut groups = BTreeMap::new();
         for group in admin.store.groups("", None, GROUPS_OFFERED).await? {

@@ -9,11 +9,15 @@ use crate::admin::gate::{Query, Staff};
 use crate::admin::kit::audit::{KINDS, Line, lines, search};
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::listing::{Choice, PAGE_ROWS, Pager, place};
-use crate::admin::kit::page_error::{Answer, shown};
+use crate::admin::kit::page_error::{PageResult, shown};
 use crate::admin::rules::Permit;
 use crate::admin::site::Admin;
 
-pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::ViewAuditEvent)?;
     let search =
         AuditSearch { from: place(&query)?, limit: PAGE_ROWS, ..search(&admin, &query).await? };
@@ -21,8 +25,8 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     let pager = Pager::new(&page, &query, "line", "lines");
     let kinds = std::iter::once(("", "Everything"))
         .chain(KINDS.iter().map(|(_, word, text, _)| (*word, *text)));
-    shown(&List {
-        frame: staff.frame("/admin/audit/", "Audit log"),
+    shown(&AuditPage {
+        frame: Frame::new(&staff, "/admin/audit/", "Audit log"),
         kind: Choice::new(&query, "kind", "What", kinds),
         by: query.text("by"),
         user: query.text("user"),
@@ -39,7 +43,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
 
 #[derive(Template)]
 #[template(path = "admin/audit.html")]
-struct List<'a> {
+struct AuditPage<'a> {
     frame: Frame,
     kind: Choice,
     by: &'a str,

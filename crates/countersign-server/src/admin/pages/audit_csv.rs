@@ -6,9 +6,9 @@ use countersign::store::admin::{AuditRow, AuditSearch, Who};
 use countersign::user::UserId;
 
 use crate::admin::gate::{Query, Staff};
-use crate::admin::kit::audit::{search, told, users_in};
+use crate::admin::kit::audit::{kind_in_words, search, users_in};
 use crate::admin::kit::csv::{Pages, ROWS_AT_ONCE, download, push_line};
-use crate::admin::kit::page_error::Answer;
+use crate::admin::kit::page_error::PageResult;
 use crate::admin::kit::user_link::Names;
 use crate::admin::rules::Permit;
 use crate::admin::site::Admin;
@@ -17,7 +17,7 @@ pub(crate) async fn export(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewAuditEvent)?;
     let search = AuditSearch { limit: ROWS_AT_ONCE, ..search(&admin, &query).await? };
     Ok(download("audit.csv", Log { admin, search, names: Names::default() }))
@@ -57,7 +57,7 @@ impl Log {
         [
             row.id.to_string(),
             line.at.to_string(),
-            told(line.kind, &row.word),
+            kind_in_words(line.kind, &row.word),
             line.actor.as_ref().map(ToString::to_string).unwrap_or_default(),
             match &line.actor {
                 Some(Who::User(id)) => name(Some(*id)),

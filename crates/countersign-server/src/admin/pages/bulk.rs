@@ -13,7 +13,7 @@ use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, Fault, beyond_told};
+use crate::admin::kit::page_error::{PageError, PageResult, beyond_in_words};
 use crate::admin::kit::users::search;
 use crate::admin::rules::{
     Permit, beyond, may_deactivate, may_delete, may_edit, may_end_sessions, may_touch,
@@ -21,14 +21,14 @@ use crate::admin::rules::{
 use crate::admin::site::Admin;
 use crate::text::thousands;
 
-pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> PageResult {
     let staff = &posted.staff;
     let (act, permit, rule, said): (_, _, Rule, _) = match posted.form.text("act") {
         "activate" => (UserAct::Activate, Permit::ChangeUser, may_edit, "activated"),
         "deactivate" => (UserAct::Deactivate, Permit::ChangeUser, may_deactivate, "deactivated"),
         "end" => (UserAct::EndSessions, Permit::DeleteSession, may_end_sessions, "ended"),
         "delete" => (UserAct::Delete, Permit::DeleteUser, may_delete, "deleted"),
-        _ => return Err(Fault::bad("Choose what to do with the users that you ticked.")),
+        _ => return Err(PageError::bad("Choose what to do with the users that you ticked.")),
     };
     staff.needs(permit)?;
     let whom = Whom::asked(&posted.form)?;
@@ -40,7 +40,7 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     for id in &ids {
         let user = admin.store.user_by_id(*id).await?;
         users.push(user.ok_or_else(|| {
-            Fault::gone("One of the users is not there any more, and nothing was done.")
+            PageError::gone("One of the users is not there any more, and nothing was done.")
         })?);
     }
     // Ending sessions takes nothing from anybody but a login; the rest is for superusers only where
@@ -48,7 +48,7 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     if act != UserAct::EndSessions
         && let Some(above) = users.iter().find(|user| !may_touch(&staff.user, *user, permit))
     {
-        return Err(Fault::forbidden(format!(
+        return Err(PageError::forbidden(format!(
             "{} is staff or a superuser, whom only a superuser may change. Nothing was done to \
              anybody.",
             above.username
@@ -57,7 +57,7 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
     if act == UserAct::Activate {
         for user in users.iter().filter(|user| !user.is_active) {
             if let Some(what) = beyond(&staff.user, user) {
-                return Err(Fault::forbidden(beyond_told(&user.username, &what)));
+                return Err(PageError::forbidden(beyond_in_words(&user.username, &what)));
             }
         }
     }
@@ -67,8 +67,8 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
             && (matches!(whom, Whom::Ticked(_))
                 || posted.form.text("many") == ids.len().to_string());
         if !is_sure {
-            let sure = Sure::new(&admin, &posted, act, &whom, users).await?;
-            return Ok(page(StatusCode::OK, &sure));
+            let page_to_confirm = ConfirmAct::new(&admin, &posted, act, &whom, users).await?;
+            return Ok(page(StatusCode::OK, &page_to_confirm));
         }
     }
     if act == UserAct::Delete {
@@ -80,7 +80,7 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> Answer {
             Err(error) if done == 0 => return Err(error.into()),
             Err(error) => {
                 admin.auth.catch_up().await?;
-                return Err(Fault::broke_off(format!(
+                return Err(PageError::broke_off(format!(
                     "It was done to the first {} of {} users, and then stopped: {error}. Those who \
                      still match are on the list.",
                     thousands(done),
@@ -103,23 +103,23 @@ enum Whom {
 }
 
 impl Whom {
-    fn asked(form: &Form) -> Result<Self, Fault> {
+    fn asked(form: &Form) -> Result<Self, PageError> {
         if form.text("whom") == "matching" {
             return Ok(Self::Matching(Form::parse(form.text("search").as_bytes())?));
         }
         let ids: Vec<UserId> = form.numbers("ids")?.into_iter().map(UserId::new).collect();
         if ids.is_empty() {
-            return Err(Fault::bad("No user is ticked. Go back and tick those that you mean."));
+            return Err(PageError::bad("No user is ticked. Go back and tick those that you mean."));
         }
         if ids.len() > AT_ONCE {
-            return Err(Fault::bad(format!("At most {AT_ONCE} ticked users at once, please.")));
+            return Err(PageError::bad(format!("At most {AT_ONCE} ticked users at once, please.")));
         }
         Ok(Self::Ticked(ids))
     }
 }
 
 /// The ids of all that a search finds.
-async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<UserId>, Fault> {
+async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<UserId>, PageError> {
     staff.needs(Permit::ViewUser)?;
     let mut search =
         UserSearch { from: None, limit: READ_AT_ONCE, ..search(query, admin.clock.now())? };
@@ -128,7 +128,7 @@ async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<User
         let found = admin.store.find_users(&search).await?;
         ids.extend(found.rows.iter().map(|user| user.id));
         if ids.len() > MATCHING_AT_ONCE {
-            return Err(Fault::bad(format!(
+            return Err(PageError::bad(format!(
                 "More than {} users match, which is the most that one act takes. Narrow the \
                  search. Nothing was done.",
                 thousands(MATCHING_AT_ONCE as u64)
@@ -137,7 +137,7 @@ async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<User
         match found.next {
             Some(next) => search.from = Some(next),
             None if ids.is_empty() => {
-                return Err(Fault::bad(
+                return Err(PageError::bad(
                     "Nobody matches the search any more, and nothing was done.",
                 ));
             }
@@ -147,7 +147,7 @@ async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<User
 }
 
 /// What goes with them, in words.
-fn told(goes: WhatGoes) -> Vec<String> {
+fn losses_in_words(goes: WhatGoes) -> Vec<String> {
     let so_many = |n: u64, one: &str, several: &str| {
         format!("{} {}", thousands(n), if n == 1 { one } else { several })
     };
@@ -169,8 +169,8 @@ fn told(goes: WhatGoes) -> Vec<String> {
 
 /// The page that asks before something is done to many, or for good.
 #[derive(Template)]
-#[template(path = "admin/users_sure.html")]
-struct Sure {
+#[template(path = "admin/users_confirm.html")]
+struct ConfirmAct {
     frame: Frame,
     word: String,
     is_delete: bool,
@@ -183,19 +183,22 @@ struct Sure {
     own_password: Option<Field<'static>>,
 }
 
-impl Sure {
+impl ConfirmAct {
     async fn new(
         admin: &Admin,
         posted: &Posted,
         act: UserAct,
         whom: &Whom,
         users: Vec<User>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, PageError> {
         let (staff, now, many) = (&posted.staff, admin.clock.now(), users.len());
         let is_delete = act == UserAct::Delete;
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-        let goes =
-            if is_delete { told(admin.store.what_goes_with(&ids, now).await?) } else { Vec::new() };
+        let goes = if is_delete {
+            losses_in_words(admin.store.what_goes_with(&ids, now).await?)
+        } else {
+            Vec::new()
+        };
         let title = match act {
             UserAct::Activate => "Activate these users?",
             UserAct::Deactivate => "Deactivate these users, and end their sessions?",

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::admin::gate::{Query, Staff};
 use crate::admin::kit::chart::{Bar, Chart};
 use crate::admin::kit::frame::Frame;
-use crate::admin::kit::keys::{Row, rows, short};
+use crate::admin::kit::keys::{KeyRow, key_rows, short};
 use crate::admin::kit::listing::{counted, unknown_choice};
-use crate::admin::kit::page_error::{Answer, Fault, shown};
+use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::rules::{Permit, may};
 use crate::admin::site::Admin;
 use crate::operate::check::{Verdict, look};
@@ -25,7 +25,7 @@ pub(crate) async fn dashboard(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-) -> Answer {
+) -> PageResult {
     let word = query.text("span");
     let span = SPANS
         .iter()
@@ -36,7 +36,7 @@ pub(crate) async fn dashboard(
         may(&staff.user, Permit::ViewSession) || may(&staff.user, Permit::ViewAuditEvent);
     let charts = if sees_counts { charts(&admin, &staff, span, now).await? } else { Vec::new() };
     let keys = if may(&staff.user, Permit::ViewKey) {
-        rows(&admin.store.keys().await?, now)
+        key_rows(&admin.store.keys().await?, now)
             .into_iter()
             .filter(|row| row.state != KeyState::Retired)
             .collect()
@@ -44,13 +44,13 @@ pub(crate) async fn dashboard(
         Vec::new()
     };
     // What the disk and the configuration are like is for those who may do everything.
-    let inside = if staff.user.is_superuser { Some(Inside::new(&admin).await?) } else { None };
-    shown(&Dashboard {
+    let body = if staff.user.is_superuser { Some(DashboardBody::new(&admin).await?) } else { None };
+    shown(&DashboardPage {
         frame: staff.frame("/admin/", "Dashboard").saying(&query),
         spans: SPANS.iter().map(|own| (own.word, own.text, own.word == span.word)).collect(),
         charts,
         keys,
-        inside,
+        body,
     })
 }
 
@@ -59,7 +59,7 @@ async fn charts(
     staff: &Staff,
     span: &Span,
     now: Timestamp,
-) -> Result<Vec<Chart>, Fault> {
+) -> Result<Vec<Chart>, PageError> {
     let step = i64::from(span.step_hours) * 3_600;
     let last = hour(now).as_second();
     // Bars end with the hour that runs, and a whole number of steps before it they begin.
@@ -126,16 +126,16 @@ const CHARTS: [(Counted, &str, Permit, &str); 5] = [
     (Counted::Theft, "Token thefts", Permit::ViewAuditEvent, "/admin/audit/?kind=theft"),
 ];
 
-/// What is inside the server.
-struct Inside {
+/// What is body the server.
+struct DashboardBody {
     /// A name, what it is, and the way to it.
     facts: Vec<(&'static str, String, Option<&'static str>)>,
     complaints: Vec<(bool, String)>,
     fine: usize,
 }
 
-impl Inside {
-    async fn new(admin: &Admin) -> Result<Self, Fault> {
+impl DashboardBody {
+    async fn new(admin: &Admin) -> Result<Self, PageError> {
         let (sizes, stats) = (admin.store.sizes().await?, admin.auth.stats());
         let services = admin.services();
         let found = match look(&services).await {
@@ -190,10 +190,10 @@ fn bytes(n: u64) -> String {
 
 #[derive(Template)]
 #[template(path = "admin/dashboard.html")]
-struct Dashboard {
+struct DashboardPage {
     frame: Frame,
     spans: Vec<(&'static str, &'static str, bool)>,
     charts: Vec<Chart>,
-    keys: Vec<Row>,
-    inside: Option<Inside>,
+    keys: Vec<KeyRow>,
+    body: Option<DashboardBody>,
 }

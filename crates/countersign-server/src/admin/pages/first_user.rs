@@ -9,10 +9,10 @@ use countersign::store::StoreError;
 use countersign::store::admin::AdminStore;
 use countersign::user::NewUser;
 
-use crate::admin::gate::{Knock, Token, enter, knock_cookie};
+use crate::admin::gate::{PreSession, Token, enter, pre_session_cookie};
 use crate::admin::kit::field::{Errors, Field};
 use crate::admin::kit::page::{page, redirect, with_cookie};
-use crate::admin::kit::page_error::{Answer, Fault};
+use crate::admin::kit::page_error::{PageError, PageResult};
 use crate::admin::kit::user_form::{ADDRESS_TAKEN, NAME_TAKEN, Names, PASSWORD_HINT, new_password};
 use crate::admin::site::Admin;
 
@@ -38,37 +38,40 @@ pub(crate) async fn form(
     State(admin): State<Admin>,
     Path(given): Path<String>,
     headers: HeaderMap,
-) -> Answer {
+) -> PageResult {
     if open_link(&admin, &given).await?.is_none() {
         return Err(closed());
     }
-    let token = Token::knock(&admin, &headers);
+    let token = Token::pre_session(&admin, &headers);
     let (names, errors) = (Names::default(), Errors::default());
-    let template = First::new(&token, &names, &errors);
-    Ok(with_cookie(page(StatusCode::OK, &template), knock_cookie(&admin, &token)))
+    let template = FirstUserPage::new(&token, &names, &errors);
+    Ok(with_cookie(page(StatusCode::OK, &template), pre_session_cookie(&admin, &token)))
 }
 
 pub(crate) async fn make(
     State(admin): State<Admin>,
     Path(given): Path<String>,
-    knock: Knock,
-) -> Answer {
+    pre_session: PreSession,
+) -> PageResult {
     let Some(token) = open_link(&admin, &given).await? else { return Err(closed()) };
     let mut errors = Errors::default();
-    let names = Names::read(&knock.form, &mut errors);
-    let password = new_password(&knock.form, &names, &mut errors);
+    let names = Names::read(&pre_session.form, &mut errors);
+    let password = new_password(&pre_session.form, &names, &mut errors);
     let (Some(username), Some(password), true) =
         (names.username(&mut errors), password, errors.is_empty())
     else {
-        return Ok(page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors)));
+        return Ok(page(
+            StatusCode::BAD_REQUEST,
+            &FirstUserPage::new(&pre_session.token, &names, &errors),
+        ));
     };
     let encoded = admin.auth.passwords().hash(&password).await?;
     let email = names.email(&mut Errors::default());
     let mut taken = |field, what: &str| {
         errors.add(field, what);
-        page(StatusCode::BAD_REQUEST, &First::new(&knock.token, &names, &errors))
+        page(StatusCode::BAD_REQUEST, &FirstUserPage::new(&pre_session.token, &names, &errors))
     };
-    let ip = Some(knock.peer.ip);
+    let ip = Some(pre_session.peer.ip);
     let new = NewUser {
         is_staff: true,
         is_superuser: true,
@@ -82,25 +85,26 @@ pub(crate) async fn make(
         Err(StoreError::EmailTaken) => return Ok(taken("email", ADDRESS_TAKEN)),
         Err(error) => return Err(error.into()),
     };
-    tracing::info!(user = %user.id, ip = %knock.peer.ip, "the first superuser was made");
-    let entered = enter(&admin, user.id, &encoded, &knock.peer, "/admin/?said=welcome").await?;
+    tracing::info!(user = %user.id, ip = %pre_session.peer.ip, "the first superuser was made");
+    let entered =
+        enter(&admin, user.id, &encoded, &pre_session.peer, "/admin/?said=welcome").await?;
     Ok(entered.unwrap_or_else(|| redirect("/admin/sign-in")))
 }
 
-fn closed() -> Fault {
+fn closed() -> PageError {
     let what = "This link has been used, or there is a superuser already. Sign in, or make a \
         superuser with `countersign createsuperuser`.";
-    Fault::Bad(StatusCode::NOT_FOUND, "This link leads nowhere", what.to_owned())
+    PageError::Bad(StatusCode::NOT_FOUND, "This link leads nowhere", what.to_owned())
 }
 
 #[derive(Template)]
 #[template(path = "admin/first_user.html")]
-struct First<'a> {
+struct FirstUserPage<'a> {
     csrf: String,
     fields: [Field<'a>; 4],
 }
 
-impl<'a> First<'a> {
+impl<'a> FirstUserPage<'a> {
     fn new(token: &Token, names: &'a Names, errors: &'a Errors) -> Self {
         let fields = [
             Field {

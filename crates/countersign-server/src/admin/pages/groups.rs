@@ -11,7 +11,7 @@ use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::listing::{PAGE_ROWS, counted};
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, Fault, shown};
+use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::kit::permissions::{name_of, permission_picker};
 use crate::admin::kit::picker::Picker;
 use crate::admin::kit::users::{fingerprint, seen};
@@ -21,7 +21,11 @@ use crate::admin::rules::{
 };
 use crate::admin::site::Admin;
 
-pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::ViewGroup)?;
     let (find, after) = (query.text("q").trim(), query.text("after"));
     let mut rows = admin
@@ -32,7 +36,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
         rows.truncate(PAGE_ROWS as usize);
         query.with(&[("after", rows.last().map_or("", |row| row.name.as_str())), ("said", "")])
     });
-    shown(&List {
+    shown(&GroupsPage {
         frame: staff.frame("/admin/groups/", "Groups").saying(&query),
         find,
         first: (!after.is_empty()).then(|| query.with(&[("after", ""), ("said", "")])),
@@ -45,15 +49,19 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     })
 }
 
-pub(crate) async fn new(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn new(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::AddGroup)?;
     shown(
-        &Group::new(&admin, &staff, &query, None, &Filled::default(), &Errors::default(), None)
+        &GroupPage::new(&admin, &staff, &query, None, &Filled::default(), &Errors::default(), None)
             .await?,
     )
 }
 
-pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::AddGroup)?;
     put(&admin, &posted, None).await
 }
@@ -63,12 +71,12 @@ pub(crate) async fn form(
     staff: Staff,
     Query(query): Query,
     Path(id): Path<String>,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewGroup)?;
     let record = record(&admin, &id).await?;
     let filled = Filled { name: record.name.clone(), permissions: record.permissions.clone() };
     shown(
-        &Group::new(&admin, &staff, &query, Some(&record), &filled, &Errors::default(), None)
+        &GroupPage::new(&admin, &staff, &query, Some(&record), &filled, &Errors::default(), None)
             .await?,
     )
 }
@@ -77,7 +85,7 @@ pub(crate) async fn save(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     posted.staff.needs(Permit::ChangeGroup)?;
     let record = record(&admin, &id).await?;
     put(&admin, &posted, Some(&record)).await
@@ -87,7 +95,7 @@ pub(crate) async fn delete(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     posted.staff.needs(Permit::DeleteGroup)?;
     let record = record(&admin, &id).await?;
     posted.confirm(&admin).await?;
@@ -96,13 +104,13 @@ pub(crate) async fn delete(
     Ok(redirect("/admin/groups/?said=group-deleted"))
 }
 
-async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> Answer {
+async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> PageResult {
     let staff = &posted.staff;
     let mut errors = Errors::default();
     let name = match record {
         Some(record) if !may_rename_groups(&staff.user) => {
             if !["", record.name.as_str()].contains(&posted.form.text("name").trim()) {
-                return Err(Fault::forbidden(
+                return Err(PageError::forbidden(
                     "Only a superuser renames a group: programs may know it by its name, and with \
                      another one its members would be somebody else to them.",
                 ));
@@ -116,7 +124,7 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         // Nothing is saved, and what was seen stays what it was.
         let no_errors = Errors::default();
         let mut group =
-            Group::new(admin, staff, &posted.form, record, &filled, &no_errors, None).await?;
+            GroupPage::new(admin, staff, &posted.form, record, &filled, &no_errors, None).await?;
         if record.is_some() {
             group.seen = seen(fingerprint(&posted.form)?);
         }
@@ -128,10 +136,12 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
     let all = admin.store.permissions().await?;
     let had = record.map_or(&[][..], |record| &record.permissions);
     if let Some(id) = filled.permissions.iter().find(|id| all.iter().all(|row| row.id != **id)) {
-        return Err(Fault::gone(&format!("There is no permission {id}, and nothing was changed.")));
+        return Err(PageError::gone(&format!(
+            "There is no permission {id}, and nothing was changed."
+        )));
     }
     if let Some(row) = not_to_give(&staff.user, had, &filled.permissions, &all) {
-        return Err(Fault::forbidden(format!(
+        return Err(PageError::forbidden(format!(
             "You have not got {} yourself, so you may not give it. Nothing was changed.",
             name_of(row)
         )));
@@ -140,7 +150,7 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
         async |status, record: Option<&GroupRecord>, errors: &Errors, meanwhile: Option<String>| {
             Ok(page(
                 status,
-                &Group::new(admin, staff, &Form::default(), record, &filled, errors, meanwhile)
+                &GroupPage::new(admin, staff, &Form::default(), record, &filled, errors, meanwhile)
                     .await?,
             ))
         };
@@ -179,8 +189,8 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
                 .store
                 .group_record(id)
                 .await?
-                .ok_or_else(|| Fault::gone("There is no such group any more."))?;
-            let theirs = told(&now, &all);
+                .ok_or_else(|| PageError::gone("There is no such group any more."))?;
+            let theirs = group_in_words(&now, &all);
             again(StatusCode::CONFLICT, Some(&now), &errors, Some(theirs)).await
         }
         Err(error) => Err(error.into()),
@@ -188,15 +198,15 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> An
 }
 
 /// A group in words.
-fn told(group: &GroupRecord, all: &[PermissionRow]) -> String {
+fn group_in_words(group: &GroupRecord, all: &[PermissionRow]) -> String {
     let names: Vec<String> =
         all.iter().filter(|row| group.permissions.contains(&row.id)).map(name_of).collect();
     let names = if names.is_empty() { "no permission".to_owned() } else { names.join(", ") };
     format!("{}, with {names}", group.name)
 }
 
-async fn record(admin: &Admin, id: &str) -> Result<GroupRecord, Fault> {
-    let gone = || Fault::gone("There is no such group.");
+async fn record(admin: &Admin, id: &str) -> Result<GroupRecord, PageError> {
+    let gone = || PageError::gone("There is no such group.");
     admin.store.group_record(id.parse().map_err(|_| gone())?).await?.ok_or_else(gone)
 }
 
@@ -208,7 +218,7 @@ struct Filled {
 
 #[derive(Template)]
 #[template(path = "admin/groups.html")]
-struct List<'a> {
+struct GroupsPage<'a> {
     frame: Frame,
     find: &'a str,
     first: Option<String>,
@@ -219,7 +229,7 @@ struct List<'a> {
 
 #[derive(Template)]
 #[template(path = "admin/group.html")]
-struct Group<'a> {
+struct GroupPage<'a> {
     frame: Frame,
     id: Option<i64>,
     seen: String,
@@ -232,7 +242,7 @@ struct Group<'a> {
     may_delete: bool,
 }
 
-impl<'a> Group<'a> {
+impl<'a> GroupPage<'a> {
     async fn new(
         admin: &Admin,
         staff: &Staff,
@@ -241,7 +251,7 @@ impl<'a> Group<'a> {
         filled: &'a Filled,
         errors: &'a Errors,
         meanwhile: Option<String>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, PageError> {
         let all = admin.store.permissions().await?;
         let had = record.map_or(&[][..], |record| &record.permissions);
         let may_change =

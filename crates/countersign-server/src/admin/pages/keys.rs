@@ -10,21 +10,25 @@ use jiff::SignedDuration;
 use crate::admin::gate::{Posted, Query, Staff};
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::frame::Frame;
-use crate::admin::kit::keys::{Row, rows, short};
+use crate::admin::kit::keys::{KeyRow, key_rows, short};
 use crate::admin::kit::page::redirect;
-use crate::admin::kit::page_error::{Answer, Fault, shown};
+use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::rules::{Permit, may, may_change_keys};
 use crate::admin::site::Admin;
 use crate::command_error::CommandError;
 use crate::operate::keys::{KeyState, NotRetired};
 
-pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::ViewKey)?;
     let now = admin.clock.now();
     let keys = admin.store.keys().await?;
     let may_change = may(&staff.user, Permit::ChangeKey);
-    let rows: Vec<Row> = rows(&keys, now);
-    shown(&List {
+    let rows: Vec<KeyRow> = key_rows(&keys, now);
+    shown(&KeysPage {
         frame: staff.frame("/admin/keys/", "Keys").saying(&query),
         can_retire: may_change && rows.iter().any(|row| row.state == KeyState::Verifying),
         rows,
@@ -37,12 +41,12 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     })
 }
 
-pub(crate) async fn rotate(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn rotate(State(admin): State<Admin>, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::ChangeKey)?;
     let cut_off = match posted.form.text("how") {
         "gently" => false,
         "now" => true,
-        _ => return Err(Fault::bad("Choose how the old keys go.")),
+        _ => return Err(PageError::bad("Choose how the old keys go.")),
     };
     posted.confirm(&admin).await?;
     let services = admin.services();
@@ -60,7 +64,7 @@ pub(crate) async fn retire(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     posted.staff.needs(Permit::ChangeKey)?;
     let id: KeyId = id.parse().map_err(|_| gone())?;
     posted.operator(&admin).may_retire(id).await.map_err(kept)?;
@@ -71,14 +75,14 @@ pub(crate) async fn retire(
 }
 
 /// Why a key stays.
-fn kept(why: NotRetired) -> Fault {
+fn kept(why: NotRetired) -> PageError {
     match why {
-        NotRetired::Already => Fault::conflict("This key is retired already."),
-        NotRetired::Signing => Fault::conflict(
+        NotRetired::Already => PageError::conflict("This key is retired already."),
+        NotRetired::Signing => PageError::conflict(
             "This key signs. Without it nobody could sign in: rotate first, and retire it when \
              another one signs.",
         ),
-        NotRetired::Next => Fault::conflict(
+        NotRetired::Next => PageError::conflict(
             "This key is the next to sign. Without it nobody could sign in when the others are \
              gone: rotate first.",
         ),
@@ -87,20 +91,20 @@ fn kept(why: NotRetired) -> Fault {
     }
 }
 
-fn gone() -> Fault {
-    Fault::gone("There is no such key.")
+fn gone() -> PageError {
+    PageError::gone("There is no such key.")
 }
 
-fn failed(failure: &CommandError) -> Fault {
+fn failed(failure: &CommandError) -> PageError {
     tracing::error!(error = failure.sentence(), "the keys could not be rotated");
-    Fault::conflict(format!("The keys go on as they were: {}.", failure.sentence()))
+    PageError::conflict(format!("The keys go on as they were: {}.", failure.sentence()))
 }
 
 #[derive(Template)]
 #[template(path = "admin/keys.html")]
-struct List {
+struct KeysPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<KeyRow>,
     algorithm: String,
     lifetime: String,
     may_change: bool,

@@ -11,7 +11,7 @@ use crate::admin::kit::field::{Errors, Field};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, Fault, shown};
+use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::kit::permissions::name_of;
 use crate::admin::rules::{
     Permit, may, may_add_permission, may_change_permission, may_delete_permission,
@@ -19,12 +19,16 @@ use crate::admin::rules::{
 };
 use crate::admin::site::Admin;
 
-pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::ViewPermission)?;
-    shown(&List::new(&admin, &staff, &query, &empty(), &Errors::default()).await?)
+    shown(&PermissionsPage::new(&admin, &staff, &query, &empty(), &Errors::default()).await?)
 }
 
-pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::AddPermission)?;
     let mut errors = Errors::default();
     let text = read(&posted.form, &mut errors);
@@ -42,7 +46,7 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
     }
     Ok(page(
         StatusCode::BAD_REQUEST,
-        &List::new(&admin, &posted.staff, &Form::default(), &text, &errors).await?,
+        &PermissionsPage::new(&admin, &posted.staff, &Form::default(), &text, &errors).await?,
     ))
 }
 
@@ -51,17 +55,17 @@ pub(crate) async fn form(
     staff: Staff,
     Query(query): Query,
     Path(id): Path<String>,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewPermission)?;
     let row = row(&admin, &id).await?;
-    shown(&One::new(&staff, &query, &row, &row.text, &Errors::default()))
+    shown(&PermissionPage::new(&staff, &query, &row, &row.text, &Errors::default()))
 }
 
 pub(crate) async fn save(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     posted.staff.needs(Permit::ChangePermission)?;
     let row = row(&admin, &id).await?;
     let mut errors = Errors::default();
@@ -70,7 +74,7 @@ pub(crate) async fn save(
         if posted.form.ticked("app")
             && (text.app != row.text.app || text.codename != row.text.codename)
         {
-            return Err(Fault::forbidden(
+            return Err(PageError::forbidden(
                 "Only a superuser changes an app or a codename: with another one it would be \
                  another permission in the hands of everybody who has it.",
             ));
@@ -100,7 +104,7 @@ pub(crate) async fn save(
     }
     Ok(page(
         StatusCode::BAD_REQUEST,
-        &One::new(&posted.staff, &Form::default(), &row, &text, &errors),
+        &PermissionPage::new(&posted.staff, &Form::default(), &row, &text, &errors),
     ))
 }
 
@@ -108,7 +112,7 @@ pub(crate) async fn delete(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     posted.staff.needs(Permit::DeletePermission)?;
     let row = row(&admin, &id).await?;
     posted.confirm(&admin).await?;
@@ -133,12 +137,12 @@ fn read(form: &Form, errors: &mut Errors) -> PermissionText {
     }
 }
 
-async fn row(admin: &Admin, id: &str) -> Result<PermissionRow, Fault> {
+async fn row(admin: &Admin, id: &str) -> Result<PermissionRow, PageError> {
     let found = match id.parse::<i64>() {
         Ok(id) => admin.store.permissions().await?.into_iter().find(|row| row.id == id),
         Err(_) => None,
     };
-    found.ok_or_else(|| Fault::gone("There is no such permission."))
+    found.ok_or_else(|| PageError::gone("There is no such permission."))
 }
 
 fn empty() -> PermissionText {
@@ -169,7 +173,7 @@ fn fields<'a>(
 
 #[derive(Template)]
 #[template(path = "admin/permissions.html")]
-struct List<'a> {
+struct PermissionsPage<'a> {
     frame: Frame,
     find: String,
     rows: Vec<PermissionRow>,
@@ -178,14 +182,14 @@ struct List<'a> {
     may_add: bool,
 }
 
-impl<'a> List<'a> {
+impl<'a> PermissionsPage<'a> {
     async fn new(
         admin: &Admin,
         staff: &Staff,
         query: &Form,
         text: &'a PermissionText,
         errors: &'a Errors,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, PageError> {
         let find = query.text("q").trim().to_lowercase();
         let all = admin.store.permissions().await?.into_iter();
         let mut rows: Vec<_> = all
@@ -205,7 +209,7 @@ impl<'a> List<'a> {
 
 #[derive(Template)]
 #[template(path = "admin/permission.html")]
-struct One<'a> {
+struct PermissionPage<'a> {
     frame: Frame,
     id: i64,
     fields: [Field<'a>; 3],
@@ -213,7 +217,7 @@ struct One<'a> {
     may_delete: bool,
 }
 
-impl<'a> One<'a> {
+impl<'a> PermissionPage<'a> {
     fn new(
         staff: &Staff,
         query: &Form,

@@ -14,14 +14,18 @@ use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::listing::{Choice, PAGE_ROWS, Pager, place, unknown_choice};
 use crate::admin::kit::page::redirect;
-use crate::admin::kit::page_error::{Answer, Fault, shown};
-use crate::admin::kit::session_story::{State as Ended, state, step_told, why};
+use crate::admin::kit::page_error::{PageError, PageResult, shown};
+use crate::admin::kit::session_story::{State as Ended, session_story, state, step_in_words};
 use crate::admin::kit::user_link::{Names, asked};
 use crate::admin::kit::when::When;
 use crate::admin::rules::{Permit, may, may_end_all_sessions, may_end_sessions};
 use crate::admin::site::Admin;
 
-pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::ViewSession)?;
     let now = admin.clock.now();
     let search = search(&admin, &query, now).await?;
@@ -30,7 +34,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     names.read(&*admin.store, page.rows.iter().map(|session| session.user_id).collect()).await?;
     let linked = may(&staff.user, Permit::ViewUser);
     let may_end_all = staff.user.is_superuser;
-    shown(&List {
+    shown(&SessionsPage {
         frame: staff.frame("/admin/sessions/", "Sessions").saying(&query),
         pager: Pager::new(&page, &query, "session", "sessions"),
         user: query.text("user"),
@@ -62,7 +66,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
         rows: page
             .rows
             .iter()
-            .map(|session| Row::new(session, &names, linked, &admin, now))
+            .map(|session| SessionRow::new(session, &names, linked, &admin, now))
             .collect(),
         may_end: may(&staff.user, Permit::DeleteSession),
         may_end_all,
@@ -70,7 +74,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     })
 }
 
-async fn search(admin: &Admin, query: &Form, now: Timestamp) -> Result<SessionSearch, Fault> {
+async fn search(admin: &Admin, query: &Form, now: Timestamp) -> Result<SessionSearch, PageError> {
     let live = match query.text("state") {
         "" => None,
         "live" => Some(true),
@@ -94,10 +98,10 @@ pub(crate) async fn show(
     staff: Staff,
     Query(query): Query,
     Path(id): Path<String>,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewSession)?;
     let gone = || {
-        Fault::gone(
+        PageError::gone(
             "There is no such session. Sessions that ended long ago are forgotten; the audit log \
              may still tell of it.",
         )
@@ -115,31 +119,31 @@ pub(crate) async fn show(
         None
     };
     let state = state(&session, admin.limits.session_idle, now);
-    shown(&Show {
+    shown(&SessionPage {
         frame: staff.frame("/admin/sessions/", format!("Session {id}")).saying(&query),
         id,
         is_live: state == Ended::Live,
-        why: why(&session, state, &steps, admin.limits.session_idle),
+        story: session_story(&session, state, &steps, admin.limits.session_idle),
         user: names.link(session.user_id, may(&staff.user, Permit::ViewUser)),
         device: device_in_words(&session.user_agent),
         user_agent: &session.user_agent,
         ip: session.ip.map_or_else(|| "not known".to_owned(), |ip| ip.to_string()),
-        transport: transport_told(session.transport),
+        transport: transport_in_words(session.transport),
         began: session.created_at.into(),
         used: session.last_used_at.into(),
         expires: session.expires_at.into(),
-        steps: steps.iter().map(|step| (step.at.into(), step_told(step.kind))).collect(),
+        steps: steps.iter().map(|step| (step.at.into(), step_in_words(step.kind))).collect(),
         lines,
         may_end: may(&staff.user, Permit::DeleteSession),
     })
 }
 
-pub(crate) async fn end(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn end(State(admin): State<Admin>, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::DeleteSession)?;
     match posted.form.text("act") {
         "some" => end_some(&admin, &posted).await,
         "user" => {
-            let gone = || Fault::gone("There is no such user.");
+            let gone = || PageError::gone("There is no such user.");
             let id = posted.form.text("of").parse::<UserId>().map_err(|_| gone())?;
             admin.store.user_by_id(id).await?.ok_or_else(gone)?;
             posted.operator(&admin).who(may_end_sessions).end_user_sessions(id).await?;
@@ -147,22 +151,22 @@ pub(crate) async fn end(State(admin): State<Admin>, posted: Posted) -> Answer {
             Ok(redirect(&format!("/admin/sessions/?user={id}&said=ended")))
         }
         "all" => end_all(&admin, &posted).await,
-        _ => Err(Fault::bad("Choose which sessions to end.")),
+        _ => Err(PageError::bad("Choose which sessions to end.")),
     }
 }
 
-async fn end_some(admin: &Admin, posted: &Posted) -> Answer {
-    let unknown = |_| Fault::bad("One of the choices is none that the page offered.");
+async fn end_some(admin: &Admin, posted: &Posted) -> PageResult {
+    let unknown = |_| PageError::bad("One of the choices is none that the page offered.");
     let ids = posted
         .form
         .all("sessions")
         .map(|text| text.parse::<SessionId>().map_err(unknown))
         .collect::<Result<Vec<_>, _>>()?;
     if ids.is_empty() {
-        return Err(Fault::bad("No session is ticked. Go back and tick those that you mean."));
+        return Err(PageError::bad("No session is ticked. Go back and tick those that you mean."));
     }
     if ids.len() > AT_ONCE {
-        return Err(Fault::bad(format!("At most {AT_ONCE} sessions at once, please.")));
+        return Err(PageError::bad(format!("At most {AT_ONCE} sessions at once, please.")));
     }
     posted.operator(admin).who(may_end_sessions).end_sessions(&ids).await?;
     admin.auth.catch_up().await?;
@@ -172,9 +176,9 @@ async fn end_some(admin: &Admin, posted: &Posted) -> Answer {
     }))
 }
 
-async fn end_all(admin: &Admin, posted: &Posted) -> Answer {
+async fn end_all(admin: &Admin, posted: &Posted) -> PageResult {
     if !posted.staff.user.is_superuser {
-        return Err(Fault::forbidden("Only a superuser ends the sessions of everybody."));
+        return Err(PageError::forbidden("Only a superuser ends the sessions of everybody."));
     }
     posted.confirm(admin).await?;
     let ended = posted.operator(admin).who(may_end_all_sessions).end_all_sessions().await?;
@@ -183,7 +187,7 @@ async fn end_all(admin: &Admin, posted: &Posted) -> Answer {
     Ok(redirect("/admin/sessions/?said=ended"))
 }
 
-fn transport_told(transport: Transport) -> &'static str {
+fn transport_in_words(transport: Transport) -> &'static str {
     match transport {
         Transport::Cookie => "a cookie (browser)",
         Transport::Body => "the body (app)",
@@ -192,20 +196,20 @@ fn transport_told(transport: Transport) -> &'static str {
 
 #[derive(Template)]
 #[template(path = "admin/sessions.html")]
-struct List<'a> {
+struct SessionsPage<'a> {
     frame: Frame,
     pager: Pager,
     user: &'a str,
     of: Option<UserId>,
     filters: Vec<Choice>,
     is_filtered: bool,
-    rows: Vec<Row>,
+    rows: Vec<SessionRow>,
     may_end: bool,
     may_end_all: bool,
     own_password: Option<Field<'static>>,
 }
 
-struct Row {
+struct SessionRow {
     id: SessionId,
     user: String,
     is_live: bool,
@@ -217,7 +221,7 @@ struct Row {
     transport: &'static str,
 }
 
-impl Row {
+impl SessionRow {
     fn new(session: &Session, names: &Names, linked: bool, admin: &Admin, now: Timestamp) -> Self {
         let state = state(session, admin.limits.session_idle, now);
         Self {
@@ -237,18 +241,18 @@ impl Row {
             ip: session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             began: session.created_at.into(),
             used: session.last_used_at.into(),
-            transport: transport_told(session.transport),
+            transport: transport_in_words(session.transport),
         }
     }
 }
 
 #[derive(Template)]
 #[template(path = "admin/session.html")]
-struct Show<'a> {
+struct SessionPage<'a> {
     frame: Frame,
     id: SessionId,
     is_live: bool,
-    why: Vec<String>,
+    story: Vec<String>,
     user: String,
     device: String,
     user_agent: &'a str,

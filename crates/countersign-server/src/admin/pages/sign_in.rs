@@ -11,65 +11,73 @@ use countersign::store::admin::AuditKind;
 use countersign::user::Account;
 
 use crate::admin::gate::{
-    Knock, Posted, Query, Staff, Token, enter, knock_cookie, no_session_cookie, note,
+    Posted, PreSession, Query, Staff, Token, enter, no_session_cookie, note, pre_session_cookie,
 };
 use crate::admin::kit::field::Field;
 use crate::admin::kit::page::{page, redirect, with_cookie};
-use crate::admin::kit::page_error::{Answer, Fault};
+use crate::admin::kit::page_error::{PageError, PageResult};
 use crate::admin::site::Admin;
 
 pub(crate) async fn form(
     State(admin): State<Admin>,
     Query(query): Query,
-    staff: Result<Staff, Fault>,
+    staff: Result<Staff, PageError>,
     headers: HeaderMap,
-) -> Answer {
+) -> PageResult {
     let next = way_back(query.text("next"));
     match staff {
         Ok(_) => return Ok(redirect(next)),
-        Err(Fault::SignedOut(_)) => {}
-        Err(fault) => return Err(fault),
+        Err(PageError::SignedOut(_)) => {}
+        Err(error) => return Err(error),
     }
-    let token = Token::knock(&admin, &headers);
+    let token = Token::pre_session(&admin, &headers);
     // The session's cookie does not come along from another site: whoever followed a link from
     // there may be signed in all the same.
     let from_elsewhere =
         headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
-    let template = SignIn::new(&token, "", next, "", from_elsewhere);
-    Ok(with_cookie(page(StatusCode::OK, &template), knock_cookie(&admin, &token)))
+    let template = SignInPage::new(&token, "", next, "", from_elsewhere);
+    Ok(with_cookie(page(StatusCode::OK, &template), pre_session_cookie(&admin, &token)))
 }
 
-pub(crate) async fn sign_in(State(admin): State<Admin>, knock: Knock) -> Answer {
-    let (login, next) = (knock.form.text("username"), way_back(knock.form.text("next")));
-    let again =
-        |status, problem| page(status, &SignIn::new(&knock.token, login, next, problem, false));
+pub(crate) async fn sign_in(State(admin): State<Admin>, pre_session: PreSession) -> PageResult {
+    let (login, next) =
+        (pre_session.form.text("username"), way_back(pre_session.form.text("next")));
+    let again = |status, problem| {
+        page(status, &SignInPage::new(&pre_session.token, login, next, problem, false))
+    };
     let wrong = || {
         Ok(again(
             StatusCode::FORBIDDEN,
             "The user name or the password is wrong, or this user may not enter here.",
         ))
     };
-    let Ok(password) = Password::parse(knock.form.text("password").to_owned()) else {
+    let Ok(password) = Password::parse(pre_session.form.text("password").to_owned()) else {
         return wrong();
     };
     if login.is_empty() || login.chars().count() > LOGIN_MAX_CHARS || password.expose().is_empty() {
         return wrong();
     }
     for _ in 0..TRIES {
-        match admin.auth.check_password(login, &password, &knock.peer, Account::is_staff).await {
+        match admin
+            .auth
+            .check_password(login, &password, &pre_session.peer, Account::is_staff)
+            .await
+        {
             // Where the row changed meanwhile, whether they may enter is another question.
             Ok(checked) => {
-                match enter(&admin, checked.user, &checked.password, &knock.peer, next).await? {
+                match enter(&admin, checked.user, &checked.password, &pre_session.peer, next)
+                    .await?
+                {
                     Some(entered) => return Ok(entered),
                     None => continue,
                 }
             }
             Err(PasswordRefused::Wrong { user }) => {
-                note(&admin, AuditKind::AdminLoginFailed, user, &knock.peer);
+                note(&admin, AuditKind::AdminLoginFailed, user, &pre_session.peer);
                 return wrong();
             }
             Err(PasswordRefused::Throttled { user, wait }) => {
-                note(&admin, AuditKind::LoginThrottled, user, &knock.peer);
+                note(&admin, AuditKind::LoginThrottled, user, &pre_session.peer);
                 let mut response = again(
                     StatusCode::TOO_MANY_REQUESTS,
                     "Too many attempts have failed. Wait a while and try again.",
@@ -77,13 +85,13 @@ pub(crate) async fn sign_in(State(admin): State<Admin>, knock: Knock) -> Answer 
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
                 return Ok(response);
             }
-            Err(_) => return Err(Fault::Unavailable),
+            Err(_) => return Err(PageError::Unavailable),
         }
     }
-    Err(Fault::Unavailable)
+    Err(PageError::Unavailable)
 }
 
-pub(crate) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> PageResult {
     admin.store.end_admin_session(posted.staff.token_hash()).await?;
     note(&admin, AuditKind::AdminLogout, Some(posted.staff.user.id), &posted.peer);
     Ok(with_cookie(redirect("/admin/sign-in"), no_session_cookie(&admin)))
@@ -100,7 +108,7 @@ fn way_back(next: &str) -> &str {
 
 #[derive(Template)]
 #[template(path = "admin/sign_in.html")]
-struct SignIn<'a> {
+struct SignInPage<'a> {
     csrf: String,
     next: &'a str,
     problem: &'a str,
@@ -109,7 +117,7 @@ struct SignIn<'a> {
     password: Field<'a>,
 }
 
-impl<'a> SignIn<'a> {
+impl<'a> SignInPage<'a> {
     fn new(
         token: &Token,
         login: &'a str,

@@ -13,19 +13,25 @@ use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, shown};
+use crate::admin::kit::page_error::{PageResult, shown};
 use crate::admin::kit::user_form::{
     ADDRESS_TAKEN, NAME_TAKEN, Names, PASSWORD_HINT, new_password, personal,
 };
 use crate::admin::rules::{Permit, may, may_add_user, may_raise};
 use crate::admin::site::Admin;
 
-pub(crate) async fn form(State(admin): State<Admin>, staff: Staff) -> Answer {
+pub(crate) async fn form(State(admin): State<Admin>, staff: Staff) -> PageResult {
     staff.needs(Permit::AddUser)?;
-    shown(&Add::new(&admin, &staff, &Names::default(), &Form::default(), &Errors::default()))
+    shown(&AddUserPage::new(
+        &admin,
+        &staff,
+        &Names::default(),
+        &Form::default(),
+        &Errors::default(),
+    ))
 }
 
-pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
+pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResult {
     let staff = &posted.staff;
     staff.needs(Permit::AddUser)?;
     let form = &posted.form;
@@ -38,7 +44,7 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
     }
     let password = if unusable { None } else { new_password(form, &names, &mut errors) };
     let again = |errors: &Errors| {
-        Ok(page(StatusCode::BAD_REQUEST, &Add::new(&admin, staff, &names, form, errors)))
+        Ok(page(StatusCode::BAD_REQUEST, &AddUserPage::new(&admin, staff, &names, form, errors)))
     };
     let (Some(username), true) = (names.username(&mut Errors::default()), errors.is_empty()) else {
         return again(&errors);
@@ -76,7 +82,7 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> Answer {
 
 #[derive(Template)]
 #[template(path = "admin/user_add.html")]
-struct Add<'a> {
+struct AddUserPage<'a> {
     frame: Frame,
     fields: [Field<'a>; 4],
     passwords: [Field<'a>; 3],
@@ -84,7 +90,7 @@ struct Add<'a> {
     own_password: Option<Field<'a>>,
 }
 
-impl<'a> Add<'a> {
+impl<'a> AddUserPage<'a> {
     fn new(
         admin: &Admin,
         staff: &Staff,

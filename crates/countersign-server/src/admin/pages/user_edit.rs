@@ -15,7 +15,7 @@ use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, Fault, beyond_told};
+use crate::admin::kit::page_error::{PageError, PageResult, beyond_in_words};
 use crate::admin::kit::user_form::{ADDRESS_TAKEN, NAME_TAKEN, Names};
 use crate::admin::kit::users::{fingerprint, record, seen};
 use crate::admin::kit::when::When;
@@ -27,13 +27,14 @@ pub(crate) async fn form(
     staff: Staff,
     Query(query): Query,
     Path(id): Path<String>,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let record = record(&admin, &id).await?;
     let filled = Filled::of(&record.user);
     let frame = staff.frame("/admin/users/", record.user.username.clone()).saying(&query);
     let none = Errors::default();
-    let template = Edit::new(&admin, &staff, frame, &record, &filled, &none, Vec::new()).await?;
+    let template =
+        EditUserPage::new(&admin, &staff, frame, &record, &filled, &none, Vec::new()).await?;
     Ok(page(StatusCode::OK, &template))
 }
 
@@ -41,12 +42,12 @@ pub(crate) async fn save(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     let staff = &posted.staff;
     staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
-        return Err(Fault::forbidden(
+        return Err(PageError::forbidden(
             "This user is staff or a superuser, whom only a superuser may change.",
         ));
     }
@@ -56,14 +57,14 @@ pub(crate) async fn save(
     let raised =
         (filled.is_staff, filled.is_superuser) != (record.user.is_staff, record.user.is_superuser);
     if raised && !may_raise(&staff.user) {
-        return Err(Fault::forbidden(
+        return Err(PageError::forbidden(
             "Only a superuser makes staff and superusers, or makes them something else.",
         ));
     }
     if filled.takes_over(&record.user)
         && let Some(what) = beyond(&staff.user, &record.user)
     {
-        return Err(Fault::forbidden(beyond_told(&record.user.username, &what)));
+        return Err(PageError::forbidden(beyond_in_words(&record.user.username, &what)));
     }
     let edit = filled.edit(&record.user, &mut errors);
     let (Some(edit), true) = (edit, errors.is_empty()) else {
@@ -92,7 +93,7 @@ pub(crate) async fn save(
                 .store
                 .user_record(id)
                 .await?
-                .ok_or_else(|| Fault::gone("There is no such user any more."))?;
+                .ok_or_else(|| PageError::gone("There is no such user any more."))?;
             let differences = filled.differences(&Filled::of(&now.user));
             again(&admin, staff, StatusCode::CONFLICT, &now, &filled, &errors, differences).await
         }
@@ -124,9 +125,12 @@ async fn again(
     filled: &Filled,
     errors: &Errors,
     differences: Vec<Difference>,
-) -> Answer {
+) -> PageResult {
     let frame = staff.frame("/admin/users/", record.user.username.clone());
-    Ok(page(status, &Edit::new(admin, staff, frame, record, filled, errors, differences).await?))
+    Ok(page(
+        status,
+        &EditUserPage::new(admin, staff, frame, record, filled, errors, differences).await?,
+    ))
 }
 
 /// The form, filled in.
@@ -291,7 +295,7 @@ struct Difference {
 
 #[derive(Template)]
 #[template(path = "admin/user_edit.html")]
-struct Edit<'a> {
+struct EditUserPage<'a> {
     frame: Frame,
     record: &'a UserRecord,
     seen: String,
@@ -311,7 +315,7 @@ struct Edit<'a> {
     history: Vec<Line>,
 }
 
-impl<'a> Edit<'a> {
+impl<'a> EditUserPage<'a> {
     async fn new(
         admin: &Admin,
         staff: &Staff,
@@ -320,7 +324,7 @@ impl<'a> Edit<'a> {
         filled: &'a Filled,
         errors: &'a Errors,
         differences: Vec<Difference>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, PageError> {
         let user = &record.user;
         let (may_change, raise) =
             (may_touch(&staff.user, user, Permit::ChangeUser), may_raise(&staff.user));

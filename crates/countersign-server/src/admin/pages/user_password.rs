@@ -11,7 +11,7 @@ use crate::admin::gate::{Posted, Staff};
 use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
-use crate::admin::kit::page_error::{Answer, Fault, beyond_told};
+use crate::admin::kit::page_error::{PageError, PageResult, beyond_in_words};
 use crate::admin::kit::user_form::{PASSWORD_HINT, checked_password};
 use crate::admin::kit::users::record;
 use crate::admin::rules::{Permit, beyond, may_set_password, may_touch};
@@ -21,16 +21,16 @@ pub(crate) async fn form(
     State(admin): State<Admin>,
     staff: Staff,
     Path(id): Path<String>,
-) -> Answer {
+) -> PageResult {
     let record = touched(&admin, &staff, &id).await?;
-    Ok(page(StatusCode::OK, &SetPassword::new(&admin, &staff, &record, &Errors::default())))
+    Ok(page(StatusCode::OK, &SetPasswordPage::new(&admin, &staff, &record, &Errors::default())))
 }
 
 pub(crate) async fn set(
     State(admin): State<Admin>,
     Path(id): Path<String>,
     posted: Posted,
-) -> Answer {
+) -> PageResult {
     let record = touched(&admin, &posted.staff, &id).await?;
     posted.confirm(&admin).await?;
     let user = &record.user;
@@ -47,7 +47,7 @@ pub(crate) async fn set(
         let Some(password) = checked_password(&posted.form, &about, &mut errors) else {
             return Ok(page(
                 StatusCode::BAD_REQUEST,
-                &SetPassword::new(&admin, &posted.staff, &record, &errors),
+                &SetPasswordPage::new(&admin, &posted.staff, &record, &errors),
             ));
         };
         (admin.auth.passwords().hash(&password).await?, "password")
@@ -57,30 +57,30 @@ pub(crate) async fn set(
     Ok(redirect(&format!("/admin/users/{}/?said={said}", user.id)))
 }
 
-async fn touched(admin: &Admin, staff: &Staff, id: &str) -> Result<UserRecord, Fault> {
+async fn touched(admin: &Admin, staff: &Staff, id: &str) -> Result<UserRecord, PageError> {
     staff.needs(Permit::ChangeUser)?;
     let record = record(admin, id).await?;
     if !may_touch(&staff.user, &record.user, Permit::ChangeUser) {
-        return Err(Fault::forbidden(
+        return Err(PageError::forbidden(
             "This user is staff or a superuser, whose password only a superuser may set.",
         ));
     }
     if let Some(what) = beyond(&staff.user, &record.user) {
-        return Err(Fault::forbidden(beyond_told(&record.user.username, &what)));
+        return Err(PageError::forbidden(beyond_in_words(&record.user.username, &what)));
     }
     Ok(record)
 }
 
 #[derive(Template)]
 #[template(path = "admin/user_password.html")]
-struct SetPassword<'a> {
+struct SetPasswordPage<'a> {
     frame: Frame,
     record: &'a UserRecord,
     fields: [Field<'a>; 2],
     own_password: Option<Field<'a>>,
 }
 
-impl<'a> SetPassword<'a> {
+impl<'a> SetPasswordPage<'a> {
     fn new(admin: &Admin, staff: &Staff, record: &'a UserRecord, errors: &'a Errors) -> Self {
         let fields = [
             Field {

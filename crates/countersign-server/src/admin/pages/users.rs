@@ -9,13 +9,17 @@ use crate::admin::gate::{Query, Staff};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::listing::{Choice, Pager, counted};
-use crate::admin::kit::page_error::{Answer, shown};
+use crate::admin::kit::page_error::{PageResult, shown};
 use crate::admin::kit::users::{COLUMNS, search};
 use crate::admin::kit::when::When;
 use crate::admin::rules::{Permit, may};
 use crate::admin::site::Admin;
 
-pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query): Query) -> Answer {
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    staff: Staff,
+    Query(query): Query,
+) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let now = admin.clock.now();
     let search = search(&query, now)?;
@@ -23,7 +27,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
     let groups = admin.store.groups("", None, GROUPS_OFFERED).await?;
     let groups = std::iter::once((String::new(), "All".to_owned()))
         .chain(groups.into_iter().map(|group| (group.id.to_string(), group.name)));
-    shown(&List {
+    shown(&UsersPage {
         frame: staff.frame("/admin/users/", "Users").saying(&query),
         pager: Pager::new(&page, &query, "user", "users"),
         is_filtered: query.fields().any(|(name, text)| {
@@ -72,7 +76,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
             ),
         ],
         columns: COLUMNS.iter().map(|column| Column::new(column, &query)).collect(),
-        rows: page.rows.iter().map(Row::new).collect(),
+        rows: page.rows.iter().map(UserRow::new).collect(),
         may_add: may(&staff.user, Permit::AddUser),
         may_change: may(&staff.user, Permit::ChangeUser),
         may_end: may(&staff.user, Permit::DeleteSession),
@@ -82,7 +86,7 @@ pub(crate) async fn list(State(admin): State<Admin>, staff: Staff, Query(query):
 
 #[derive(Template)]
 #[template(path = "admin/users.html")]
-struct List<'a> {
+struct UsersPage<'a> {
     frame: Frame,
     pager: Pager,
     is_filtered: bool,
@@ -98,14 +102,14 @@ struct List<'a> {
     order: (&'a str, &'a str),
     filters: Vec<Choice>,
     columns: Vec<Column>,
-    rows: Vec<Row<'a>>,
+    rows: Vec<UserRow<'a>>,
     may_add: bool,
     may_change: bool,
     may_end: bool,
     may_delete: bool,
 }
 
-impl List<'_> {
+impl UsersPage<'_> {
     fn may_act(&self) -> bool {
         !self.rows.is_empty() && (self.may_change || self.may_end || self.may_delete)
     }
@@ -137,13 +141,13 @@ impl Column {
     }
 }
 
-struct Row<'a> {
+struct UserRow<'a> {
     user: &'a User,
     joined: When,
     login: When,
 }
 
-impl<'a> Row<'a> {
+impl<'a> UserRow<'a> {
     fn new(user: &'a User) -> Self {
         Self { user, joined: user.date_joined.into(), login: When(user.last_login) }
     }

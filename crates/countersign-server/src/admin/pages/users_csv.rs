@@ -7,7 +7,7 @@ use countersign::user::User;
 
 use crate::admin::gate::{Query, Staff};
 use crate::admin::kit::csv::{Pages, ROWS_AT_ONCE, download, push_line};
-use crate::admin::kit::page_error::Answer;
+use crate::admin::kit::page_error::PageResult;
 use crate::admin::kit::users::search;
 use crate::admin::rules::Permit;
 use crate::admin::site::Admin;
@@ -16,7 +16,7 @@ pub(crate) async fn export(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-) -> Answer {
+) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let search = search(&query, admin.clock.now())?;
     let search = UserSearch { from: None, limit: ROWS_AT_ONCE, ..search };
