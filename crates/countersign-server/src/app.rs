@@ -1,8 +1,11 @@
 //! The composition root: makes the store, the auth, the recorder, the counts, the admin site and
 //! the demo page, in that order, and serves them together.
 
+use std::sync::Arc;
+
 use axum::Router;
 use countersign::Auth;
+use countersign::clock::SystemClock;
 use countersign::events::{Event, Events};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,13 +15,13 @@ use crate::command_error::CommandError;
 use crate::config::{Config, ServeConfig};
 use crate::logs::Log;
 use crate::operate::Operator;
-use crate::record::{Lasting, Recorder};
+use crate::record::{Recorder, Retention};
 use crate::serve::{Beside, Counts, Demo, Listeners, serve};
 use crate::services::{Services, Wanted};
 
-/// How to begin.
+/// How to start.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Begin {
+pub(crate) struct StartOptions {
     /// After a backup was restored: every session ends that began by this time.
     pub(crate) after_restore: Option<Timestamp>,
     /// Whether to begin with an empty database although there was one before.
@@ -32,7 +35,7 @@ pub(crate) struct Begin {
 pub(crate) async fn run(
     config: &Config,
     mut parts: ServeConfig,
-    begin: Begin,
+    start: StartOptions,
     log: &Log,
 ) -> Result<(), CommandError> {
     // First of all: where the port is taken, nothing is made.
@@ -40,9 +43,9 @@ pub(crate) async fn run(
     if parts.settings.public_url.port() == Some(0) {
         let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
     }
-    let services = Services::open(config, Wanted::UpToDate { anew: begin.anew }).await?;
+    let services = Services::open(config, Wanted::UpToDate { anew: start.anew }).await?;
     let secrets = services.secrets().await?;
-    if let Some(backup) = begin.after_restore {
+    if let Some(backup) = start.after_restore {
         let ended = Operator::shell(&*services.store).end_sessions_begun_by(backup).await?;
         tracing::info!(sessions = ended, %backup, "ended the sessions of the restored \
             backup");
@@ -51,11 +54,12 @@ pub(crate) async fn run(
     let counts = Counts::new(&log.fate())?;
     let (recorder, writer) = Recorder::start(
         services.store.clone(),
-        Lasting { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
+        Arc::new(SystemClock),
+        Retention { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
     );
     let builder =
         Auth::builder_on(services.store.clone()).settings(parts.settings.clone()).secrets(secrets);
-    let auth = builder.events(Both(counts.clone(), recorder.clone())).build().await?;
+    let auth = builder.events(Fanout(counts.clone(), recorder.clone())).build().await?;
     let admin = match parts.admin {
         Some(limits) => {
             let limits = Limits {
@@ -121,13 +125,13 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Two who want to hear.
+/// Tells both of every event.
 #[derive(Debug)]
-pub(crate) struct Both(pub(crate) Counts, pub(crate) Recorder);
+struct Fanout(Counts, Recorder);
 
-macro_rules! both {
+macro_rules! fan_out {
     ($($method:ident),+ $(,)?) => {
-        impl Events for Both {
+        impl Events for Fanout {
             $(fn $method(&self, event: &Event<'_>) {
                 self.0.$method(event);
                 self.1.$method(event);
@@ -141,7 +145,7 @@ macro_rules! both {
     };
 }
 
-both!(
+fan_out!(
     on_login,
     on_throttled,
     on_refresh,

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::app::{Begin, run};
+use crate::app::{StartOptions, run};
 use crate::command_error::CommandError;
 use crate::config::Config;
 use crate::logs::Log;
@@ -42,9 +42,9 @@ impl Serve {
             );
             parts.options.max_connections = room;
         }
-        let begin = Begin { after_restore: self.after_restore, anew: self.new };
+        let start = StartOptions { after_restore: self.after_restore, anew: self.new };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(config, parts, begin, log))
+        runtime.block_on(run(config, parts, start, log))
     }
 }
 

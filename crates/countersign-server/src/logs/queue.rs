@@ -43,7 +43,7 @@ impl Queue {
         // Without the thread every line is lost, and counted: the receiver is gone.
         let _ = thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || Pen { out, fate, is_mid_line: false }.write(&received));
+            .spawn(move || LineWriter { out, fate, is_mid_line: false }.write(&received));
         queue
     }
 
@@ -105,14 +105,14 @@ impl Default for Fate {
     }
 }
 
-struct Pen<W> {
+struct LineWriter<W> {
     out: W,
     fate: Arc<Fate>,
     /// Whether the last line was cut off in its middle.
     is_mid_line: bool,
 }
 
-impl<W: Write> Pen<W> {
+impl<W: Write> LineWriter<W> {
     fn write(mut self, received: &Receiver<Entry>) {
         for entry in received {
             match entry {

@@ -1,0 +1,150 @@
+//! The record: what happens is counted by the hour and written into the audit log, behind the
+//! requests' backs.
+//!
+//! A request leaves a line in a queue of bounded length, or adds one to a counter, and goes on. One
+//! task writes what is there, many lines as one transaction. A full queue takes no line: it is
+//! counted, and the server's log says so.
+
+mod retention;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign::clock::Clock;
+use countersign::events::{Event, Events};
+use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted, Who};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+pub(crate) use retention::Retention;
+pub(crate) use writer::AuditTask;
+
+/// Takes in what happens. Copies take it in together.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    lines: mpsc::Sender<AuditLine>,
+    dropped: AtomicU64,
+    counted: [AtomicU64; COUNTED.len()],
+}
+
+impl Recorder {
+    /// A recorder that writes into this store, and forgets what is too old.
+    pub(crate) fn start(
+        store: Arc<dyn AdminStore>,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> (Self, AuditTask) {
+        let (lines, received) = mpsc::channel(QUEUE);
+        let recorder = Self(Arc::new(Inner {
+            lines,
+            dropped: AtomicU64::new(0),
+            counted: Default::default(),
+        }));
+        let upkeep = retention::maintain(
+            Arc::downgrade(&recorder.0),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            retention,
+        );
+        tokio::spawn(upkeep);
+        let task = AuditTask::start(recorder.clone(), store, clock, received);
+        (recorder, task)
+    }
+
+    /// Leaves a line to be written.
+    pub(crate) fn note(&self, line: AuditLine) {
+        if self.0.lines.try_send(line).is_err() {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self, what: Counted) {
+        if let Some(i) = COUNTED.iter().position(|counted| *counted == what) {
+            self.0.counted[i].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn line(&self, kind: AuditKind, event: &Event<'_>, detail: String) {
+        // Of a failed login nobody can say who it was.
+        let actor = if matches!(kind, AuditKind::LoginFailed | AuditKind::LoginThrottled) {
+            None
+        } else {
+            event.user.map(Who::User)
+        };
+        self.note(AuditLine {
+            at: event.at,
+            kind,
+            actor,
+            user: event.user,
+            session: event.session,
+            ip: Some(event.ip),
+            detail,
+        });
+    }
+}
+
+impl Events for Recorder {
+    fn on_login(&self, event: &Event<'_>) {
+        self.count(Counted::Login);
+        self.line(AuditKind::Login, event, event.user_agent.to_owned());
+    }
+
+    fn on_login_failed(&self, event: &Event<'_>, _: &str) {
+        self.count(Counted::LoginFailed);
+        // What was typed as the name may be a password.
+        let detail = if event.user.is_none() { "no such user" } else { "" };
+        self.line(AuditKind::LoginFailed, event, detail.to_owned());
+    }
+
+    fn on_throttled(&self, event: &Event<'_>) {
+        self.line(AuditKind::LoginThrottled, event, String::new());
+    }
+
+    fn on_refresh(&self, _: &Event<'_>) {
+        self.count(Counted::Refresh);
+    }
+
+    fn on_logout(&self, event: &Event<'_>) {
+        self.line(AuditKind::Logout, event, String::new());
+    }
+
+    fn on_logout_all(&self, event: &Event<'_>) {
+        self.line(AuditKind::LogoutAll, event, String::new());
+    }
+
+    fn on_theft(&self, _: &Event<'_>) {
+        // The line itself is in the same transaction as the session's end.
+        self.count(Counted::Theft);
+    }
+
+    fn on_password_changed(&self, event: &Event<'_>) {
+        self.line(AuditKind::PasswordChanged, event, String::new());
+    }
+}
+
+/// The beginning of the hour, in UTC.
+pub(crate) fn hour(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second().div_euclid(3_600) * 3_600).unwrap_or(at)
+}
+
+/// What is counted as it happens; live sessions are asked for.
+const COUNTED: [Counted; 4] =
+    [Counted::Login, Counted::LoginFailed, Counted::Refresh, Counted::Theft];
+
+/// Lines that may wait to be written: some megabytes.
+const QUEUE: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_begins_on_the_hour() {
+        let at: Timestamp = "2026-11-24T03:59:59.9Z".parse().unwrap();
+        assert_eq!(hour(at).to_string(), "2026-11-24T03:00:00Z");
+    }
+}
