@@ -1,23 +1,20 @@
 //! The composition root: makes the store, the auth, the recorder, the counts, the admin site and
 //! the demo page, in that order, and serves them together.
 
-use std::sync::Arc;
-
 use axum::Router;
 use countersign::Auth;
-use countersign::clock::SystemClock;
 use countersign::events::{Event, Events};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{Admin, Limits};
 use crate::command_error::CommandError;
-use crate::config::{Config, ServeConfig};
+use crate::config::ServeConfig;
 use crate::logs::Log;
 use crate::operate::Operator;
 use crate::record::{Recorder, Retention};
 use crate::serve::{Beside, Counts, Demo, Listeners, serve};
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 
 /// How to start.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +30,7 @@ pub(crate) struct StartOptions {
 /// # Errors
 /// An address that cannot be listened on, a database or a secret that cannot be used.
 pub(crate) async fn run(
-    config: &Config,
+    context: &Context,
     mut parts: ServeConfig,
     start: StartOptions,
     log: &Log,
@@ -43,10 +40,10 @@ pub(crate) async fn run(
     if parts.settings.public_url.port() == Some(0) {
         let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
     }
-    let services = Services::open(config, Wanted::UpToDate { anew: start.anew }).await?;
+    let services = Services::open(context, Wanted::UpToDate { anew: start.anew }).await?;
     let secrets = services.secrets().await?;
     if let Some(backup) = start.after_restore {
-        let ended = Operator::shell(&*services.store).end_sessions_begun_by(backup).await?;
+        let ended = Operator::shell(&services).end_sessions_begun_by(backup).await?;
         tracing::info!(sessions = ended, %backup, "ended the sessions of the restored \
             backup");
     }
@@ -54,7 +51,7 @@ pub(crate) async fn run(
     let counts = Counts::new(&log.fate())?;
     let (recorder, writer) = Recorder::start(
         services.store.clone(),
-        Arc::new(SystemClock),
+        services.clock.clone(),
         Retention { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
     );
     let builder =
@@ -71,8 +68,7 @@ pub(crate) async fn run(
             Some(
                 Admin::new(
                     auth.clone(),
-                    services.store.clone(),
-                    config.clone(),
+                    services.clone(),
                     parts.settings.clone(),
                     recorder,
                     limits,
@@ -87,7 +83,7 @@ pub(crate) async fn run(
         if parts.demo { Some(Demo::new(auth.clone(), &parts.settings, beside)?) } else { None };
     if is_empty {
         tracing::info!(
-            data_dir = %config.data_dir().display(),
+            data_dir = %services.config.data_dir().display(),
             link_on_standard_output = admin.is_some(),
             "there is no user yet; make one with `countersign createsuperuser` or \
              `countersign user create`, with the same --data-dir"

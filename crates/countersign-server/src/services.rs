@@ -5,7 +5,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
-use countersign::clock::OsRandom;
+use countersign::clock::{Clock, Random};
 use countersign::password::Passwords;
 use countersign::store::admin::AdminStore;
 use countersign::store::postgres::PostgresStore;
@@ -28,14 +28,24 @@ pub(crate) enum Wanted {
     UpToDate { anew: bool },
 }
 
-/// Opens, and on the first start makes, what lies in the data directory.
-#[derive(Debug)]
-pub(crate) struct Services<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) store: Arc<dyn AdminStore>,
+/// What is given to a command: the settings, the time and the randomness.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
 }
 
-impl<'a> Services<'a> {
+/// Opens, and on the first start makes, what lies in the data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn AdminStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+}
+
+impl Services {
     /// Opens the database. A file must be there unless it is to be made: a command on a mistyped
     /// directory must not leave an empty one behind. A PostgreSQL database must be there; its
     /// tables are made.
@@ -43,7 +53,8 @@ impl<'a> Services<'a> {
     /// # Errors
     /// A database that cannot be opened, or is not there; one of an older program, which a command
     /// does not change under a server that may run on it; an empty one where there was one before.
-    pub(crate) async fn open(config: &'a Config, wanted: Wanted) -> Result<Self, CommandError> {
+    pub(crate) async fn open(context: &Context, wanted: Wanted) -> Result<Self, CommandError> {
+        let config = &context.config;
         let database = config.database()?;
         let make = wanted != Wanted::There;
         refuse_lost(config, &database, wanted)?;
@@ -72,7 +83,12 @@ impl<'a> Services<'a> {
                 Arc::new(PostgresStore::connect(&url, connections).await?)
             }
         };
-        Ok(Self { config, store })
+        Ok(Self {
+            config: config.clone(),
+            store,
+            clock: Arc::clone(&context.clock),
+            random: Arc::clone(&context.random),
+        })
     }
 
     /// The secret: the configured one, or the one in its file, which the first start makes.
@@ -93,7 +109,7 @@ impl<'a> Services<'a> {
                 path.display()
             )));
         }
-        Ok(Secrets::load_or_create(&path, &OsRandom)?)
+        Ok(Secrets::load_or_create(&path, &*self.random)?)
     }
 
     /// A hashing pool of one thread.

@@ -11,20 +11,17 @@ mod pages;
 mod rules;
 mod site;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{any, get, post};
-use countersign::clock::{Clock, OsRandom, Random, SystemClock};
 use countersign::http::origin::Origin;
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminError, AdminStore, PermissionText};
+use countersign::store::admin::{AdminError, PermissionText};
 use countersign::{Auth, Settings};
 
-use crate::config::Config;
 use crate::operate::Operator;
 use crate::record::Recorder;
+use crate::services::Services;
 use kit::page_error;
 use rules::Permit;
 use site::Inner;
@@ -37,22 +34,21 @@ impl Admin {
     /// When the store cannot say whether there is a superuser, or which permissions there are.
     pub(crate) async fn new(
         auth: Auth,
-        store: Arc<dyn AdminStore>,
-        config: Config,
+        services: Services,
         settings: Settings,
         recorder: Recorder,
         limits: Limits,
     ) -> Result<Self, StoreError> {
-        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
-            (Arc::new(SystemClock), Arc::new(OsRandom));
+        let (store, clock, random) =
+            (services.store.clone(), services.clock.clone(), services.random.clone());
         let origin = Origin::of(&settings.public_url).map_err(StoreError::failed)?;
         let first_user = pages::first_user::link(&*store, &*random).await?;
         let https = settings.public_url.scheme() == "https";
         let started = clock.now();
         let inner = Inner {
             auth,
+            services,
             store,
-            config,
             settings,
             recorder,
             clock,

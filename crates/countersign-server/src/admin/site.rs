@@ -11,7 +11,6 @@ use countersign::store::admin::AdminStore;
 use countersign::{Auth, Settings};
 use jiff::Timestamp;
 
-use crate::config::Config;
 use crate::record::Recorder;
 use crate::services::Services;
 
@@ -22,8 +21,9 @@ pub(crate) struct Admin(Arc<Inner>);
 /// What its pages share.
 pub(crate) struct Inner {
     pub(crate) auth: Auth,
+    /// What the acts of an operator work on.
+    pub(crate) services: Services,
     pub(crate) store: Arc<dyn AdminStore>,
-    pub(crate) config: Config,
     pub(crate) settings: Settings,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Arc<dyn Clock>,
@@ -57,11 +57,6 @@ impl Admin {
     /// Where the first superuser could be made at the start, if there was none.
     pub(crate) fn first_user_link(&self) -> Option<String> {
         self.first_user.as_ref().map(|path| format!("{}{path}", self.origin))
-    }
-
-    /// What commands work on.
-    pub(crate) fn services(&self) -> Services<'_> {
-        Services { config: &self.config, store: self.store.clone() }
     }
 }
 

@@ -7,9 +7,8 @@ use countersign::store::admin::AdminError;
 use super::output::{line, note};
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::operate::Operator;
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 
 /// Set a user's password, and end the user's sessions
 #[derive(Debug, Args)]
@@ -24,11 +23,11 @@ pub(super) struct ChangePassword {
 }
 
 impl ChangePassword {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         if !self.noinput {
             prompt::need_terminal("use --noinput, with the password in COUNTERSIGN_PASSWORD")?;
         }
-        let services = Services::open(config, Wanted::There).await?;
+        let services = Services::open(context, Wanted::There).await?;
         let user = services.user(&self.user).await?;
         let about = UserAttributes {
             username: &user.username,
@@ -36,7 +35,7 @@ impl ChangePassword {
             first_name: &user.first_name,
             last_name: &user.last_name,
         };
-        let asking = Asking { times: 3, may_be_weak: config.is_on_localhost()? };
+        let asking = Asking { times: 3, may_be_weak: context.config.is_on_localhost()? };
         if !self.noinput {
             note(format!("A new password for {} (id {}):", user.username, user.id));
         }
@@ -47,7 +46,7 @@ impl ChangePassword {
         };
 
         let encoded = services.passwords()?.hash(&password).await?;
-        match Operator::shell(&*services.store).set_password(user.id, &encoded).await {
+        match Operator::shell(&services).set_password(user.id, &encoded).await {
             Err(AdminError::Gone) => {
                 return Err(CommandError::new("the user was deleted meanwhile"));
             }

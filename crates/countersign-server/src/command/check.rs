@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 
 use super::output::line;
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::operate::check::{Listener, Verdict, look_at_all};
+use crate::services::Context;
 
 /// Look at configuration, keys, file modes, database, clock and proxy settings, and say what to
 /// change
@@ -17,9 +17,9 @@ use crate::operate::check::{Listener, Verdict, look_at_all};
 pub(super) struct Check {}
 
 impl Check {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         let mut printer = Printer::default();
-        look_at_all(config, &mut printer).await?;
+        look_at_all(context, &mut printer).await?;
         match printer.failed {
             0 => Ok(()),
             1 => Err(CommandError::new("one thing must be changed; see above")),

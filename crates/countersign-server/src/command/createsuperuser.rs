@@ -8,9 +8,8 @@ use super::newcomer::{Newcomer, Whose};
 use super::output::line;
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::operate::Operator;
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 
 /// Make a superuser
 ///
@@ -29,15 +28,16 @@ pub(super) struct CreateSuperuser {
 }
 
 impl CreateSuperuser {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         if !self.noinput {
             prompt::need_terminal(
                 "use --noinput --username NAME --email ADDRESS, with the password in \
                  COUNTERSIGN_SUPERUSER_PASSWORD",
             )?;
         }
-        let (username, email) = self.newcomer.names(config, self.noinput, Whose::Superuser).await?;
-        let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
+        let (username, email) =
+            self.newcomer.names(context, self.noinput, Whose::Superuser).await?;
+        let asking = Asking { times: u32::MAX, may_be_weak: context.config.is_on_localhost()? };
         let about = UserAttributes {
             username: username.as_str(),
             email: email.as_ref().map_or("", Email::as_str),
@@ -49,14 +49,14 @@ impl CreateSuperuser {
             prompt::ask_password(&about, asking)?
         };
 
-        let services = Services::open(config, Wanted::ThereOrNew).await?;
+        let services = Services::open(context, Wanted::ThereOrNew).await?;
         let encoded = services.passwords()?.hash(&password).await?;
         let new = NewUser {
             is_staff: true,
             is_superuser: true,
             ..NewUser::new(username, email, encoded)
         };
-        let user = Operator::shell(&*services.store).add_user(new).await?;
+        let user = Operator::shell(&services).add_user(new).await?;
         line(format!("Made the superuser {} with the id {}.", user.username, user.id));
         Ok(())
     }

@@ -2,16 +2,14 @@
 
 use clap::{Args, Subcommand};
 use countersign::token::KeyId;
-use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::output::{self, line, note, table, text};
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::operate::Operator;
 use crate::operate::keys::states;
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
 /// List, rotate and export the keys that access tokens are signed with
@@ -52,24 +50,24 @@ enum Command {
 }
 
 impl Keys {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         match self.command {
             Command::List { json } => {
-                list(&Services::open(config, Wanted::There).await?, json).await
+                list(&Services::open(context, Wanted::There).await?, json).await
             }
             Command::Rotate { now } => {
-                rotate_and_tell(&Services::open(config, Wanted::There).await?, now).await
+                rotate_and_tell(&Services::open(context, Wanted::There).await?, now).await
             }
             Command::Export { id, private } => {
-                export(&Services::open(config, Wanted::There).await?, id, private).await
+                export(&Services::open(context, Wanted::There).await?, id, private).await
             }
         }
     }
 }
 
-async fn list(services: &Services<'_>, as_json: bool) -> Result<(), CommandError> {
+async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
     let keys = services.store.keys().await?;
-    let now = Timestamp::now();
+    let now = services.clock.now();
     let states = states(&keys, now);
     if as_json {
         let rows: Vec<_> = keys
@@ -103,8 +101,8 @@ async fn list(services: &Services<'_>, as_json: bool) -> Result<(), CommandError
     Ok(())
 }
 
-async fn rotate_and_tell(services: &Services<'_>, cut_off: bool) -> Result<(), CommandError> {
-    let id = Operator::shell(&*services.store).rotate_keys(services, cut_off).await?;
+async fn rotate_and_tell(services: &Services, cut_off: bool) -> Result<(), CommandError> {
+    let id = Operator::shell(services).rotate_keys(services, cut_off).await?;
     line(match cut_off {
         true => format!(
             "Made the key {id}. The old keys are cut off; clients get new access tokens with their \
@@ -118,7 +116,7 @@ async fn rotate_and_tell(services: &Services<'_>, cut_off: bool) -> Result<(), C
     Ok(())
 }
 
-async fn export(services: &Services<'_>, id: KeyId, private: bool) -> Result<(), CommandError> {
+async fn export(services: &Services, id: KeyId, private: bool) -> Result<(), CommandError> {
     let keys = services.store.keys().await?;
     let key = keys.iter().find(|key| key.id == id).ok_or_else(|| {
         CommandError::new(format!("there is no key {id}; `countersign keys list` shows them"))

@@ -6,8 +6,8 @@ use countersign::store::sqlite::SqliteStore;
 
 use super::output::{line, note};
 use crate::command_error::CommandError;
-use crate::config::{Config, Database};
-use crate::services::{Services, Wanted};
+use crate::config::Database;
+use crate::services::{Context, Services, Wanted};
 
 /// Bring the database's schema up to date; `serve` does it by itself
 #[derive(Debug, Args)]
@@ -19,8 +19,8 @@ pub(super) struct Migrate {
 }
 
 impl Migrate {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
-        let pending = match config.database()? {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
+        let pending = match context.config.database()? {
             Database::Sqlite(path) => SqliteStore::pending_migrations(&path)?,
             Database::Postgres { url, .. } => PostgresStore::pending_migrations(&url).await?,
         };
@@ -42,7 +42,7 @@ impl Migrate {
                 .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
         );
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        Services::open(config, Wanted::UpToDate { anew: false }).await?;
+        Services::open(context, Wanted::UpToDate { anew: false }).await?;
         bar.finish_and_clear();
         for name in &pending {
             note(format!("done: {name}"));

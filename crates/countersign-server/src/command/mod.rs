@@ -17,14 +17,17 @@ mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{
     Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
+use countersign::clock::{OsRandom, SystemClock};
 
 use crate::command_error::CommandError;
 use crate::config::{Config, ConfigError, SETTINGS};
 use crate::logs::Log;
+use crate::services::Context;
 
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
 #[derive(Debug, Parser)]
@@ -99,23 +102,27 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Man(command) => return command.run(),
         _ => {}
     }
-    let config = load(cli.config.as_deref(), matches)?;
+    let context = Context {
+        config: load(cli.config.as_deref(), matches)?,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+    };
     match cli.command {
-        Command::Config(command) => command.run(&config),
+        Command::Config(command) => command.run(&context.config),
         Command::Serve(command) => {
-            let log = Log::start(&config)?;
-            let ended = command.run(&config, &log);
+            let log = Log::start(&context.config)?;
+            let ended = command.run(&context, &log);
             log.flush();
             ended
         }
-        Command::Check(command) => on_runtime(command.run(&config)),
-        Command::Migrate(command) => on_runtime(command.run(&config)),
-        Command::Move(command) => on_runtime(command.run()),
-        Command::Createsuperuser(command) => on_runtime(command.run(&config)),
-        Command::Changepassword(command) => on_runtime(command.run(&config)),
-        Command::User(command) => on_runtime(command.run(&config)),
-        Command::Session(command) => on_runtime(command.run(&config)),
-        Command::Keys(command) => on_runtime(command.run(&config)),
+        Command::Check(command) => on_runtime(command.run(&context)),
+        Command::Migrate(command) => on_runtime(command.run(&context)),
+        Command::Move(command) => on_runtime(command.run(&context)),
+        Command::Createsuperuser(command) => on_runtime(command.run(&context)),
+        Command::Changepassword(command) => on_runtime(command.run(&context)),
+        Command::User(command) => on_runtime(command.run(&context)),
+        Command::Session(command) => on_runtime(command.run(&context)),
+        Command::Keys(command) => on_runtime(command.run(&context)),
         Command::Completions(_) | Command::Man(_) => Ok(()),
     }
 }

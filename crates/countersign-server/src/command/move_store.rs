@@ -16,6 +16,7 @@ use super::output::{line, note, table};
 use crate::command_error::CommandError;
 use crate::config::without_password;
 use crate::operate;
+use crate::services::Context;
 
 /// Move everything from one database into another: from SQLite to PostgreSQL, or back
 ///
@@ -39,7 +40,7 @@ pub(super) struct Move {
 }
 
 impl Move {
-    pub(super) async fn run(self) -> Result<(), CommandError> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         let (from, to) = (self.from.shown(), self.to.shown());
         if from == to {
             return Err(CommandError::new("--from and --to are the same database; name two"));
@@ -53,7 +54,7 @@ impl Move {
         let mut tell = |progress| bar.tell(progress);
         transfer::copy(&mut *source, &mut *target, &mut tell).await?;
         let compared = transfer::compare(&mut *source, &mut *target, &mut tell).await?;
-        target.finish(&transfer::moved(&from, &operate::shell())).await?;
+        target.finish(&transfer::moved(&from, &operate::shell(context.clock.now()))).await?;
         bar.end();
         report(compared);
         line(format!("Moved from {from} to {to}; every row is the same on both sides."));

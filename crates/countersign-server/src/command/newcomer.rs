@@ -6,8 +6,8 @@ use countersign::user::{Email, Username};
 use super::output::note;
 use super::prompt;
 use crate::command_error::CommandError;
-use crate::config::{Config, Database};
-use crate::services::{Services, Wanted};
+use crate::config::Database;
+use crate::services::{Context, Services, Wanted};
 
 /// The answers that may be given as flags.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ impl Newcomer {
     /// A name or address that will not do, or a missing one that may not be asked for.
     pub(super) async fn names(
         &self,
-        config: &Config,
+        context: &Context,
         noinput: bool,
         whose: Whose,
     ) -> Result<(Username, Option<Email>), CommandError> {
@@ -43,7 +43,7 @@ impl Newcomer {
         let username = match (&self.username, noinput) {
             (Some(name), _) => {
                 let name = Username::parse(name)?;
-                if is_taken(config, &name).await? {
+                if is_taken(context, &name).await? {
                     return Err(CommandError::new(TAKEN));
                 }
                 name
@@ -51,7 +51,7 @@ impl Newcomer {
             (None, true) => return Err(CommandError::new("--noinput needs --username NAME")),
             (None, false) => {
                 let offered =
-                    if whose == Whose::Superuser { own_name(config).await? } else { None };
+                    if whose == Whose::Superuser { own_name(context).await? } else { None };
                 let question = match &offered {
                     Some(name) => format!("User name (leave blank to use '{name}')"),
                     None => "User name".to_owned(),
@@ -61,7 +61,7 @@ impl Newcomer {
                         ("", Some(offered)) => Ok(offered.clone()),
                         (name, _) => Username::parse(name).map_err(|error| error.to_string()),
                     })?;
-                    if !is_taken(config, &name).await? {
+                    if !is_taken(context, &name).await? {
                         break name;
                     }
                     note(TAKEN);
@@ -91,22 +91,22 @@ pub(super) enum Whose {
 }
 
 /// The name of who types, if it will do and nobody has it.
-async fn own_name(config: &Config) -> Result<Option<Username>, CommandError> {
+async fn own_name(context: &Context) -> Result<Option<Username>, CommandError> {
     let name = ["LOGNAME", "USER"]
         .iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
     let Some(name) = name.and_then(|name| Username::parse(&name).ok()) else { return Ok(None) };
-    Ok(if is_taken(config, &name).await? { None } else { Some(name) })
+    Ok(if is_taken(context, &name).await? { None } else { Some(name) })
 }
 
 /// Told before the password is asked for. The store has the last word when the user is made.
-async fn is_taken(config: &Config, name: &Username) -> Result<bool, CommandError> {
-    if let Database::Sqlite(path) = config.database()?
+async fn is_taken(context: &Context, name: &Username) -> Result<bool, CommandError> {
+    if let Database::Sqlite(path) = context.config.database()?
         && !path.exists()
     {
         return Ok(false);
     }
-    Ok(Services::open(config, Wanted::There)
+    Ok(Services::open(context, Wanted::There)
         .await?
         .store
         .user_by_login(name.as_str())

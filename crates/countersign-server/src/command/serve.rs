@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use crate::app::{StartOptions, run};
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::logs::Log;
+use crate::services::Context;
 
 /// Start everything
 ///
@@ -27,10 +27,10 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, config: &Config, log: &Log) -> Result<(), CommandError> {
-        let mut parts = config.serve()?;
+    pub(super) fn run(self, context: &Context, log: &Log) -> Result<(), CommandError> {
+        let mut parts = context.config.serve()?;
         crate::descriptors::raise();
-        if let Some(room) = crate::descriptors::room(config.database_descriptors()?)
+        if let Some(room) = crate::descriptors::room(context.config.database_descriptors()?)
             .filter(|room| *room < parts.options.max_connections)
         {
             tracing::warn!(
@@ -44,7 +44,7 @@ impl Serve {
         }
         let start = StartOptions { after_restore: self.after_restore, anew: self.new };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(config, parts, start, log))
+        runtime.block_on(run(context, parts, start, log))
     }
 }
 

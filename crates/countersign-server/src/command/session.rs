@@ -11,9 +11,8 @@ use serde_json::json;
 
 use super::output::{self, line, note, table};
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::operate::Operator;
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
 /// List and end sessions; a running server feels it at once
@@ -58,8 +57,8 @@ enum Command {
 }
 
 impl Sessions {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
-        let services = Services::open(config, Wanted::There).await?;
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
+        let services = Services::open(context, Wanted::There).await?;
         match self.command {
             Command::List { user, limit, json } => {
                 list(&services, user.as_deref(), limit, json).await
@@ -74,12 +73,12 @@ impl Sessions {
 }
 
 async fn list(
-    services: &Services<'_>,
+    services: &Services,
     user: Option<&str>,
     limit: u32,
     as_json: bool,
 ) -> Result<(), CommandError> {
-    let now = Timestamp::now();
+    let now = services.clock.now();
     let mut sessions: Vec<Session> = match user {
         Some(user) => {
             of_user(services, services.user(user).await?.id, limit.saturating_add(1), now).await?
@@ -142,7 +141,7 @@ async fn list(
 
 /// The first of a user's live sessions, so many at most.
 async fn of_user(
-    services: &Services<'_>,
+    services: &Services,
     user: UserId,
     many: u32,
     now: Timestamp,
@@ -159,8 +158,8 @@ async fn of_user(
     Ok(sessions)
 }
 
-async fn revoke(services: &Services<'_>, id: SessionId) -> Result<(), CommandError> {
-    if Operator::shell(&*services.store).end_sessions(&[id]).await? == 0 {
+async fn revoke(services: &Services, id: SessionId) -> Result<(), CommandError> {
+    if Operator::shell(services).end_sessions(&[id]).await? == 0 {
         return Err(CommandError::new(format!(
             "there is no live session {id}; `countersign session list` shows them"
         )));
@@ -169,9 +168,9 @@ async fn revoke(services: &Services<'_>, id: SessionId) -> Result<(), CommandErr
     Ok(())
 }
 
-async fn revoke_all(services: &Services<'_>, named: &str) -> Result<(), CommandError> {
+async fn revoke_all(services: &Services, named: &str) -> Result<(), CommandError> {
     let user = services.user(named).await?;
-    let ended = Operator::shell(&*services.store).end_user_sessions(user.id).await?;
+    let ended = Operator::shell(services).end_user_sessions(user.id).await?;
     line(format!(
         "Ended {ended} {} of {}.",
         if ended == 1 { "session" } else { "sessions" },

@@ -9,9 +9,8 @@ use super::newcomer::{Newcomer, Whose};
 use super::output::{JsonList, json, line, table};
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
-use crate::config::Config;
 use crate::operate::Operator;
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
 /// Make, list, show, activate, deactivate and delete users
@@ -94,37 +93,37 @@ struct Create {
 }
 
 impl Users {
-    pub(super) async fn run(self, config: &Config) -> Result<(), CommandError> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         match self.command {
-            Command::Create(create) => create.run(config).await,
+            Command::Create(create) => create.run(context).await,
             Command::List { json } => {
-                list(&Services::open(config, Wanted::There).await?, json).await
+                list(&Services::open(context, Wanted::There).await?, json).await
             }
             Command::Show { user, json } => {
-                show(&Services::open(config, Wanted::There).await?, &user, json).await
+                show(&Services::open(context, Wanted::There).await?, &user, json).await
             }
             Command::Activate { user } => {
-                set_active(&Services::open(config, Wanted::There).await?, &user, true).await
+                set_active(&Services::open(context, Wanted::There).await?, &user, true).await
             }
             Command::Deactivate { user } => {
-                set_active(&Services::open(config, Wanted::There).await?, &user, false).await
+                set_active(&Services::open(context, Wanted::There).await?, &user, false).await
             }
             Command::Delete { user, noinput } => {
-                delete(&Services::open(config, Wanted::There).await?, &user, noinput).await
+                delete(&Services::open(context, Wanted::There).await?, &user, noinput).await
             }
         }
     }
 }
 
 impl Create {
-    async fn run(self, config: &Config) -> Result<(), CommandError> {
+    async fn run(self, context: &Context) -> Result<(), CommandError> {
         if !self.noinput {
             prompt::need_terminal(
                 "use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD",
             )?;
         }
-        let (username, email) = self.newcomer.names(config, self.noinput, Whose::User).await?;
-        let asking = Asking { times: u32::MAX, may_be_weak: config.is_on_localhost()? };
+        let (username, email) = self.newcomer.names(context, self.noinput, Whose::User).await?;
+        let asking = Asking { times: u32::MAX, may_be_weak: context.config.is_on_localhost()? };
         for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
             if name.chars().count() > NAME_MAX_CHARS {
                 return Err(CommandError::new(format!(
@@ -144,7 +143,7 @@ impl Create {
             (false, false) => Some(prompt::ask_password(&about, asking)?),
         };
 
-        let services = Services::open(config, Wanted::ThereOrNew).await?;
+        let services = Services::open(context, Wanted::ThereOrNew).await?;
         let encoded = match &password {
             Some(password) => services.passwords()?.hash(password).await?,
             None => EncodedPassword::unusable(),
@@ -155,14 +154,14 @@ impl Create {
             is_staff: self.staff,
             ..NewUser::new(username, email, encoded)
         };
-        let user = Operator::shell(&*services.store).add_user(new).await?;
+        let user = Operator::shell(&services).add_user(new).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
 }
 
 /// Page by page, so that a million users need no more memory than a thousand.
-async fn list(services: &Services<'_>, as_json: bool) -> Result<(), CommandError> {
+async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
     let mut list = if as_json { List::Json(JsonList::default()) } else { List::Table };
     let mut after: Option<UserId> = None;
     loop {
@@ -206,7 +205,7 @@ fn rows(users: &[User]) {
     );
 }
 
-async fn show(services: &Services<'_>, named: &str, as_json: bool) -> Result<(), CommandError> {
+async fn show(services: &Services, named: &str, as_json: bool) -> Result<(), CommandError> {
     let user = services.user(named).await?;
     if as_json {
         return json(&user);
@@ -220,14 +219,10 @@ async fn show(services: &Services<'_>, named: &str, as_json: bool) -> Result<(),
     Ok(())
 }
 
-async fn set_active(
-    services: &Services<'_>,
-    named: &str,
-    active: bool,
-) -> Result<(), CommandError> {
+async fn set_active(services: &Services, named: &str, active: bool) -> Result<(), CommandError> {
     let user = services.user(named).await?;
     let act = if active { UserAct::Activate } else { UserAct::Deactivate };
-    Operator::shell(&*services.store).act_on_users(&[user.id], act).await?;
+    Operator::shell(services).act_on_users(&[user.id], act).await?;
     line(match active {
         true => format!("{} may sign in again.", user.username),
         false => format!("{} is deactivated; all sessions of this user are ended.", user.username),
@@ -235,7 +230,7 @@ async fn set_active(
     Ok(())
 }
 
-async fn delete(services: &Services<'_>, named: &str, noinput: bool) -> Result<(), CommandError> {
+async fn delete(services: &Services, named: &str, noinput: bool) -> Result<(), CommandError> {
     let user = services.user(named).await?;
     if !noinput {
         prompt::need_terminal("use --noinput to delete without being asked")?;
@@ -247,7 +242,7 @@ async fn delete(services: &Services<'_>, named: &str, noinput: bool) -> Result<(
             return Err(CommandError::new("nothing was deleted"));
         }
     }
-    Operator::shell(&*services.store).act_on_users(&[user.id], UserAct::Delete).await?;
+    Operator::shell(services).act_on_users(&[user.id], UserAct::Delete).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use countersign::clock::OsRandom;
+use countersign::clock::Random;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::{Algorithm, Secrets, SecretsError};
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::command_error::CommandError;
 use crate::config::{Config, Database, Source};
-use crate::services::{Services, Wanted};
+use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
 /// Looks at everything, and reads the whole database.
@@ -20,28 +20,28 @@ use crate::text::to_the_second;
 /// # Errors
 /// A database setting that makes no sense, or a database that cannot be opened.
 pub(crate) async fn look_at_all(
-    config: &Config,
+    context: &Context,
     listener: &mut dyn Listener,
 ) -> Result<(), CommandError> {
     let mut look = Look { listener, secret_is_bad: false };
-    look.configuration(config);
-    look.clock();
-    look.files(config)?;
-    look.secret(config);
-    look.database(config).await
+    look.configuration(&context.config);
+    look.clock(context.clock.now());
+    look.files(&context.config)?;
+    look.secret(&context.config, &*context.random);
+    look.database(context).await
 }
 
 /// The same for a server that runs on this store, without reading the whole database.
 ///
 /// # Errors
 /// A database setting that makes no sense, or a store that does not answer.
-pub(crate) async fn look(services: &Services<'_>) -> Result<Vec<(Verdict, String)>, CommandError> {
+pub(crate) async fn look(services: &Services) -> Result<Vec<(Verdict, String)>, CommandError> {
     let mut found = Vec::new();
     let mut look = Look { listener: &mut found, secret_is_bad: false };
-    look.configuration(services.config);
-    look.clock();
-    look.files(services.config)?;
-    look.secret(services.config);
+    look.configuration(&services.config);
+    look.clock(services.clock.now());
+    look.files(&services.config)?;
+    look.secret(&services.config, &*services.random);
     look.answers(services).await?;
     Ok(found)
 }
@@ -175,16 +175,16 @@ impl Look<'_> {
         }
     }
 
-    fn clock(&mut self) {
+    fn clock(&mut self, now: Timestamp) {
         // A clock that stands before this program was written is wrong; every token would be
         // refused elsewhere.
-        if Timestamp::now() < "2026-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN) {
+        if now < "2026-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN) {
             self.fail(
                 "the clock is years behind; tokens would be refused everywhere; set the \
                 clock, and keep it with NTP",
             );
         } else {
-            self.ok(&format!("clock: {}", to_the_second(Timestamp::now())));
+            self.ok(&format!("clock: {}", to_the_second(now)));
         }
     }
 
@@ -220,7 +220,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn secret(&mut self, config: &Config) {
+    fn secret(&mut self, config: &Config, random: &dyn Random) {
         let path = config.data_dir().join("secret");
         let error = match config.secret() {
             // Told with the rest of the configuration.
@@ -228,7 +228,7 @@ impl Look<'_> {
                 self.secret_is_bad = true;
                 return;
             }
-            Ok(None) if path.exists() => Secrets::load_or_create(&path, &OsRandom).err(),
+            Ok(None) if path.exists() => Secrets::load_or_create(&path, random).err(),
             Ok(None) => return,
             Ok(Some(_)) => None,
         };
@@ -284,7 +284,8 @@ impl Look<'_> {
         }
     }
 
-    async fn database(&mut self, config: &Config) -> Result<(), CommandError> {
+    async fn database(&mut self, context: &Context) -> Result<(), CommandError> {
+        let config = &context.config;
         let pending = match config.database()? {
             Database::Sqlite(path) if !path.exists() => {
                 self.warn(&format!(
@@ -313,10 +314,10 @@ impl Look<'_> {
         if let Database::Sqlite(path) = config.database()? {
             self.integrity(&path);
         }
-        self.answers(&Services::open(config, Wanted::There).await?).await
+        self.answers(&Services::open(context, Wanted::There).await?).await
     }
 
-    async fn answers(&mut self, services: &Services<'_>) -> Result<(), CommandError> {
+    async fn answers(&mut self, services: &Services) -> Result<(), CommandError> {
         match services.store.ping().await {
             Ok(()) => self.ok("database: can be written"),
             Err(error) => self.fail(&format!("database: cannot be written: {error}")),
@@ -335,7 +336,7 @@ impl Look<'_> {
         }
     }
 
-    async fn keys(&mut self, services: &Services<'_>) -> Result<(), CommandError> {
+    async fn keys(&mut self, services: &Services) -> Result<(), CommandError> {
         let keys = services.store.keys().await?;
         if keys.is_empty() {
             self.warn("keys: there is none yet; the first start makes one");
@@ -349,7 +350,7 @@ impl Look<'_> {
                 return Ok(());
             }
         };
-        let now = Timestamp::now();
+        let now = services.clock.now();
         if let Some(key) =
             keys.iter().filter(|key| key.created_at > now).max_by_key(|key| key.created_at)
         {

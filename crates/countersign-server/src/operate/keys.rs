@@ -1,6 +1,5 @@
 //! The keys that access tokens are signed with: what each is for, and how one comes and goes.
 
-use countersign::clock::OsRandom;
 use countersign::key_rotation::rotate_by;
 use countersign::store::admin::AdminError;
 use countersign::token::{KeyId, SealedKey};
@@ -18,7 +17,7 @@ impl Operator<'_> {
     /// wrong one. Otherwise the store's.
     pub(crate) async fn rotate_keys(
         &self,
-        services: &Services<'_>,
+        services: &Services,
         cut_off: bool,
     ) -> Result<KeyId, CommandError> {
         let settings = services.config.settings()?;
@@ -31,8 +30,16 @@ impl Operator<'_> {
             }
         }
         let (algorithm, lifetime) = (settings.signing_algorithm, settings.access_lifetime);
-        Ok(rotate_by(self.store, &secrets, algorithm, lifetime, cut_off, &OsRandom, &self.by)
-            .await?)
+        Ok(rotate_by(
+            self.store,
+            &secrets,
+            algorithm,
+            lifetime,
+            cut_off,
+            &*services.random,
+            &self.by,
+        )
+        .await?)
     }
 
     /// Retires a key that only verifies any more.

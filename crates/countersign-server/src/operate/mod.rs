@@ -19,6 +19,8 @@ use countersign::store::admin::{
 use countersign::user::{NewUser, User, UserId};
 use jiff::Timestamp;
 
+use crate::services::Services;
+
 /// Whoever operates this server, at one moment: what they do is in their name.
 #[derive(Debug)]
 pub(crate) struct Operator<'a> {
@@ -28,8 +30,8 @@ pub(crate) struct Operator<'a> {
 
 impl<'a> Operator<'a> {
     /// Whoever ran this program: the operating system's user.
-    pub(crate) fn shell(store: &'a dyn AdminStore) -> Self {
-        Self { store, by: shell() }
+    pub(crate) fn shell(services: &'a Services) -> Self {
+        Self { store: &*services.store, by: shell(services.clock.now()) }
     }
 
     /// Somebody of the staff, whose request came from `ip`.
@@ -174,9 +176,9 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// Whoever ran this program, now.
-pub(crate) fn shell() -> Actor {
-    Actor::shell(&os_user::name(), Timestamp::now())
+/// Whoever ran this program.
+pub(crate) fn shell(now: Timestamp) -> Actor {
+    Actor::shell(&os_user::name(), now)
 }
 
 /// Who stands in the audit log for what the server does by itself: no user has this id.

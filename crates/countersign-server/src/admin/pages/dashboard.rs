@@ -137,8 +137,7 @@ struct DashboardBody {
 impl DashboardBody {
     async fn new(admin: &Admin) -> Result<Self, PageError> {
         let (sizes, stats) = (admin.store.sizes().await?, admin.auth.stats());
-        let services = admin.services();
-        let found = match look(&services).await {
+        let found = match look(&admin.services).await {
             Ok(found) => found,
             Err(failure) => vec![(Verdict::Fail, failure.sentence().to_owned())],
         };

@@ -49,11 +49,10 @@ pub(crate) async fn rotate(State(admin): State<Admin>, posted: Posted) -> PageRe
         _ => return Err(PageError::bad("Choose how the old keys go.")),
     };
     posted.confirm(&admin).await?;
-    let services = admin.services();
     posted
         .operator(&admin)
         .who(may_change_keys)
-        .rotate_keys(&services, cut_off)
+        .rotate_keys(&admin.services, cut_off)
         .await
         .map_err(|failure| failed(&failure))?;
     admin.auth.catch_up().await?;
