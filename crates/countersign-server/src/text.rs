@@ -1,6 +1,8 @@
 //! Small things as text, for the command line and the site alike.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 /// A moment to the second, in UTC: `2026-11-24 03:59:59Z`.
 pub(crate) fn to_the_second(at: Timestamp) -> String {
@@ -20,6 +22,58 @@ pub(crate) fn thousands(n: u64) -> String {
     text
 }
 
+/// A size in a unit in which it is easy to read.
+pub(crate) fn bytes(n: u64) -> String {
+    match n {
+        0..10_240 => format!("{} bytes", thousands(n)),
+        10_240..10_485_760 => format!("{} KiB", n / 1_024),
+        10_485_760..10_737_418_240 => format!("{} MiB", n / 1_048_576),
+        _ => format!("{} GiB", n / 1_073_741_824),
+    }
+}
+
+/// A length of time in its largest whole unit.
+pub(crate) fn length_in_words(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let (n, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]
+        .into_iter()
+        .find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size))
+        .map_or((seconds, "second"), |(size, unit)| (seconds / size, unit));
+    counted(n, unit)
+}
+
+/// A length of time in one unit, what is left over left out.
+pub(crate) fn roughly(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let (n, unit) = match seconds {
+        172_800.. => (seconds / 86_400, "day"),
+        7_200.. => (seconds / 3_600, "hour"),
+        120.. => (seconds / 60, "minute"),
+        _ => (seconds.max(0), "second"),
+    };
+    counted(u64::try_from(n).unwrap_or(0), unit)
+}
+
+fn counted(n: u64, unit: &str) -> String {
+    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+}
+
+/// As text in HTML.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +82,15 @@ mod tests {
     fn numbers_have_their_thousands_apart() {
         for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(thousands(n), text);
+        }
+    }
+
+    #[test]
+    fn lengths_are_told_in_their_largest_whole_unit() {
+        for (seconds, text) in
+            [(604_800, "7 days"), (86_400, "1 day"), (5_400, "90 minutes"), (61, "61 seconds")]
+        {
+            assert_eq!(length_in_words(Duration::from_secs(seconds)), text);
         }
     }
 }

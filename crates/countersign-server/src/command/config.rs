@@ -2,11 +2,12 @@
 
 use clap::Args;
 
-use super::output::{table, text};
+use super::output::{line, table, text};
 use crate::command_error::CommandError;
 use crate::config::{Config, example};
 
-/// Print the effective settings and where each came from, secrets redacted
+/// Print the effective settings, what follows from them, and where each came from; no secret is
+/// shown
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign config --example > countersign.toml")]
 pub(super) struct ShowConfig {
@@ -31,6 +32,14 @@ impl ShowConfig {
         );
         // What cannot stand is said here as well, before a start says it.
         config.serve()?;
+        line("");
+        table(
+            ["WHAT FOLLOWS", "VALUE", "FROM"],
+            config
+                .derived()?
+                .into_iter()
+                .map(|derived| [derived.name.to_owned(), derived.value, derived.from]),
+        );
         Ok(())
     }
 }

@@ -82,10 +82,10 @@ pub(crate) fn command_line() -> clap::Command {
         Arg::new(setting.name)
             .long(setting.flag())
             .visible_aliases(setting.singular())
-            .value_name(setting.value)
+            .value_name(setting.kind.placeholder())
             .long_help(match setting.default {
-                "" => setting.help.to_owned(),
-                default => format!("{} [default: {default}]", setting.help),
+                "" => setting.description(),
+                default => format!("{} [default: {default}]", setting.description()),
             })
             .help_heading("Settings")
             .action(if setting.list { ArgAction::Append } else { ArgAction::Set })

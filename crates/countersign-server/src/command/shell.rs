@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::command_line;
 use super::output::text;
 use crate::command_error::CommandError;
-use crate::config::SETTINGS;
+use crate::config::{Kind, SETTINGS};
 
 /// Print a script that completes this command line in a shell
 #[derive(Debug, Args)]
@@ -42,12 +42,12 @@ fn with_values(command: clap::Command) -> clap::Command {
         let value = SETTINGS
             .iter()
             .find(|setting| setting.name == arg.get_id().as_str())
-            .map(|setting| setting.value);
+            .map(|setting| setting.kind);
         match value {
-            Some(words) if words.contains('|') => {
+            Some(Kind::Choice(words)) => {
                 arg.value_parser(PossibleValuesParser::new(words.split('|')))
             }
-            Some("DIRECTORY") => arg.value_hint(ValueHint::DirPath),
+            Some(Kind::Text("DIRECTORY")) => arg.value_hint(ValueHint::DirPath),
             _ => arg,
         }
     })

@@ -1,7 +1,10 @@
 //! The table of settings: what each is called, what it is unless chosen, and what it is for. File,
 //! environment, flags, `config` and its example all read it.
 
+use std::time::Duration;
+
 use super::value::without_password;
+use crate::text::{length_in_words, thousands};
 
 /// One setting.
 #[derive(Debug)]
@@ -11,8 +14,8 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     /// What it is unless chosen, as it would be written; empty for nothing.
     pub(crate) default: &'static str,
-    /// What a value looks like.
-    pub(crate) value: &'static str,
+    /// What a value is, and within which bounds.
+    pub(crate) kind: Kind,
     /// What it is for.
     pub(crate) help: &'static str,
     /// Whether it may be given several times.
@@ -21,7 +24,70 @@ pub(crate) struct Setting {
     pub(crate) secret: bool,
 }
 
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A text, which is called so.
+    Text(&'static str),
+    /// One of these words, with `|` between them.
+    Choice(&'static str),
+    /// A whole number of such a unit, within bounds that belong to it.
+    Number { unit: &'static str, least: u64, most: u64 },
+    /// A length of time in seconds, within bounds that belong to it; `or_zero`: or none.
+    Duration { least: u64, most: u64, or_zero: bool },
+}
+
+impl Kind {
+    /// What a value is called: `NUMBER`, `on|off`.
+    pub(crate) const fn placeholder(self) -> &'static str {
+        match self {
+            Self::Text(name) | Self::Choice(name) => name,
+            Self::Number { unit, .. } => unit,
+            Self::Duration { .. } => "DURATION",
+        }
+    }
+
+    /// Whether the bounds let a number, or a length of time in seconds, through.
+    pub(super) fn takes(self, n: u64) -> bool {
+        match self {
+            Self::Text(_) | Self::Choice(_) => true,
+            Self::Number { least, most, .. } => (least..=most).contains(&n),
+            Self::Duration { least, most, or_zero } => {
+                (least..=most).contains(&n) || (or_zero && n == 0)
+            }
+        }
+    }
+
+    /// The bounds in words; empty where there are none.
+    pub(crate) fn bounds(self) -> String {
+        let (least, most, in_words): (_, _, fn(u64) -> String) = match self {
+            Self::Text(_) | Self::Choice(_) => return String::new(),
+            Self::Number { least, most, .. } => (least, most, thousands),
+            Self::Duration { least, most, .. } => {
+                (least, most, |seconds| length_in_words(Duration::from_secs(seconds)))
+            }
+        };
+        let bounds = match (least, most) {
+            (0, ANY) => return String::new(),
+            (_, ANY) => format!("{} or more", in_words(least)),
+            _ => format!("{} to {}", in_words(least), in_words(most)),
+        };
+        match self {
+            Self::Duration { or_zero: true, .. } => format!("{bounds}, or 0s"),
+            _ => bounds,
+        }
+    }
+}
+
 impl Setting {
+    /// What it is for, and its bounds.
+    pub(crate) fn description(&self) -> String {
+        match self.kind.bounds() {
+            bounds if bounds.is_empty() => self.help.to_owned(),
+            bounds => format!("{} {bounds}.", self.help),
+        }
+    }
+
     /// The flag, without its dashes.
     pub(crate) fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -55,102 +121,115 @@ impl Setting {
 /// What every environment variable of a setting begins with.
 pub(crate) const PREFIX: &str = "COUNTERSIGN_";
 
-const fn one(
-    name: &'static str,
-    default: &'static str,
-    value: &'static str,
-    help: &'static str,
-) -> Setting {
-    Setting { name, default, value, help, list: false, secret: false }
+const fn one(name: &'static str, default: &'static str, kind: Kind, help: &'static str) -> Setting {
+    Setting { name, default, kind, help, list: false, secret: false }
 }
 
-const fn several(name: &'static str, value: &'static str, help: &'static str) -> Setting {
-    Setting { name, default: "", value, help, list: true, secret: false }
+const fn several(name: &'static str, kind: &'static str, help: &'static str) -> Setting {
+    Setting { name, default: "", kind: Kind::Text(kind), help, list: true, secret: false }
 }
+
+const fn number(least: u64, most: u64) -> Kind {
+    Kind::Number { unit: "NUMBER", least, most }
+}
+
+const fn duration(least: u64, most: u64) -> Kind {
+    Kind::Duration { least, most, or_zero: false }
+}
+
+/// The setting of this name.
+pub(super) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+/// No upper bound.
+const ANY: u64 = u64::MAX;
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Every setting, in the order in which a reader wants them.
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    one("listen", "127.0.0.1:8000", "ADDRESS:PORT", "Where to listen. Port 0 takes a free one."),
-    one("data_dir", "./data", "DIRECTORY", "Where the secret and the database are."),
-    one("database_url", "", "URL", "The database: sqlite:PATH, or \
+    one("listen", "127.0.0.1:8000", Kind::Text("ADDRESS:PORT"), "Where to listen. Port 0 takes a free one."),
+    one("data_dir", "./data", Kind::Text("DIRECTORY"), "Where the secret and the database are."),
+    one("database_url", "", Kind::Text("URL"), "The database: sqlite:PATH, or \
         postgres://USER:PASSWORD@HOST/DATABASE. Unless chosen, countersign.sqlite3 in the data \
         directory."),
-    one("database_connections", "16", "NUMBER", "Connections to PostgreSQL that this node keeps at \
+    one("database_connections", "16", number(2, 1_000), "Connections to PostgreSQL that this node keeps at \
         most; SQLite needs none."),
-    Setting { name: "secret", default: "", value: "TEXT", help: "The secret that all keys are \
+    Setting { name: "secret", default: "", kind: Kind::Text("TEXT"), help: "The secret that all keys are \
         derived from, at least 32 characters. Unless chosen, the file `secret` in the data \
         directory, which the first start makes.", list: false, secret: true },
-    one("public_url", "", "URL", "Where clients find this server. Unless chosen, http://localhost \
+    one("public_url", "", Kind::Text("URL"), "Where clients find this server. Unless chosen, http://localhost \
         and the port of `listen`."),
     several("allow_origins", "ORIGIN", "Front ends on other origins, for CORS and CSRF alike: \
         https://app.example.com, https://*.example.com."),
     several("native_origins", "ORIGIN", "Origins of packaged apps that may have the refresh token \
         in the body: capacitor://localhost."),
-    one("base_path", "/accounts", "PATH", "The path that the endpoints stand under."),
-    one("issuer", "", "TEXT", "The claim `iss`. Unless chosen, the origin of public_url."),
-    one("audience", "", "TEXT", "The claim `aud`. Unless chosen, none."),
-    one("signing_algorithm", "EdDSA", "EdDSA|ES256|RS256|HS256", "What access tokens are signed \
+    one("base_path", "/accounts", Kind::Text("PATH"), "The path that the endpoints stand under."),
+    one("issuer", "", Kind::Text("TEXT"), "The claim `iss`. Unless chosen, the origin of public_url."),
+    one("audience", "", Kind::Text("TEXT"), "The claim `aud`. Unless chosen, none."),
+    one("signing_algorithm", "EdDSA", Kind::Choice("EdDSA|ES256|RS256|HS256"), "What access tokens are signed \
         with: EdDSA, ES256, RS256 or HS256."),
     several("extra_claims", "CLAIM", "What access tokens say beyond the usual: username, email, \
         first_name, last_name, is_staff, is_superuser, groups, permissions."),
-    one("token_cache_bytes", "67108864", "BYTES", "Memory for access tokens that were verified; 0 \
+    one("token_cache_bytes", "67108864", Kind::Number { unit: "BYTES", least: 0, most: ANY }, "Memory for access tokens that were verified; 0 \
         verifies each one each time."),
-    one("access_lifetime", "5m", "DURATION", "How long an access token lives."),
-    one("session_idle", "7d", "DURATION", "How long a session lives without a refresh."),
-    one("session_absolute", "30d", "DURATION", "How long a session lives at most."),
-    one("sessions_per_user", "100", "NUMBER", "Live sessions of one user, of more the oldest end; \
+    one("access_lifetime", "5m", duration(1, DAY), "How long an access token lives."),
+    one("session_idle", "7d", duration(MINUTE, 400 * DAY), "How long a session lives without a refresh."),
+    one("session_absolute", "30d", duration(MINUTE, 400 * DAY), "How long a session lives at most."),
+    one("sessions_per_user", "100", number(0, ANY), "Live sessions of one user, of more the oldest end; \
         0 for no limit."),
-    one("race_window", "30s", "DURATION", "How far apart two requests of one honest client may be."),
-    one("same_site", "lax", "lax|strict|none", "The cookies' SameSite: lax, strict, or none for a \
+    one("race_window", "30s", duration(1, 5 * MINUTE), "How far apart two requests of one honest client may be."),
+    one("same_site", "lax", Kind::Choice("lax|strict|none"), "The cookies' SameSite: lax, strict, or none for a \
         front end on another site."),
-    one("refresh_cookie", "", "NAME", "The refresh cookie's name. Unless chosen, \
+    one("refresh_cookie", "", Kind::Text("NAME"), "The refresh cookie's name. Unless chosen, \
         __Host-refreshtoken on https and refreshtoken on http."),
-    one("csrf_cookie", "csrftoken", "NAME", "The CSRF cookie's name."),
-    one("device_cookie", "devicetoken", "NAME", "The device cookie's name."),
-    one("cookie_domain", "", "DOMAIN", "The cookies' Domain. Unless chosen, none, so that no other \
+    one("csrf_cookie", "csrftoken", Kind::Text("NAME"), "The CSRF cookie's name."),
+    one("device_cookie", "devicetoken", Kind::Text("NAME"), "The device cookie's name."),
+    one("cookie_domain", "", Kind::Text("DOMAIN"), "The cookies' Domain. Unless chosen, none, so that no other \
         host ever gets them."),
     several("trusted_proxies", "NETWORK", "Proxies whose word on the client's address counts: \
         10.0.0.0/8, 127.0.0.1."),
-    one("max_staleness", "1m", "DURATION", "How long a node may go on without hearing from the \
+    one("max_staleness", "1m", duration(1, DAY), "How long a node may go on without hearing from the \
         database what changed."),
-    one("when_stale", "refuse", "refuse|go-on", "What it does after that: refuse (503), or go-on, \
+    one("when_stale", "refuse", Kind::Choice("refuse|go-on"), "What it does after that: refuse (503), or go-on, \
         and then ended sessions count until their access tokens expire."),
-    one("throttle_account_attempts", "5", "NUMBER", "Failed logins of one account before delays \
+    one("throttle_account_attempts", "5", number(0, ANY), "Failed logins of one account before delays \
         begin; 0 for no limit."),
-    one("throttle_account_max_delay", "15m", "DURATION", "The longest of those delays."),
-    one("throttle_address_attempts", "100", "NUMBER", "Failed logins of one client address within \
+    one("throttle_account_max_delay", "15m", duration(1, ANY), "The longest of those delays."),
+    one("throttle_address_attempts", "100", number(0, ANY), "Failed logins of one client address within \
         the window; 0 for no limit."),
-    one("throttle_address_window", "10m", "DURATION", "That window."),
-    one("throttle_session_refreshes", "120", "NUMBER", "Refreshes of one session in a minute; 0 \
+    one("throttle_address_window", "10m", duration(1, ANY), "That window."),
+    one("throttle_session_refreshes", "120", number(0, ANY), "Refreshes of one session in a minute; 0 \
         for no limit."),
-    one("hash_threads", "0", "NUMBER", "Threads that hash passwords; 0 for as many as there are \
+    one("hash_threads", "0", number(0, 256), "Threads that hash passwords; 0 for as many as there are \
         cores."),
-    one("hash_queue", "256", "NUMBER", "Hashes that may wait; more are answered with 503."),
-    one("hash_memory_kib", "19456", "KIB", "Memory of a new argon2id hash."),
-    one("hash_passes", "2", "NUMBER", "Passes of a new argon2id hash."),
-    one("hash_lanes", "1", "NUMBER", "Lanes of a new argon2id hash."),
-    one("header_timeout", "10s", "DURATION", "How long a client may take to send a request's head; \
+    one("hash_queue", "256", number(1, 65_536), "Hashes that may wait; more are answered with 503."),
+    one("hash_memory_kib", "19456", Kind::Number { unit: "KIB", least: 8, most: 262_144 }, "Memory of a new argon2id hash."),
+    one("hash_passes", "2", number(1, 32), "Passes of a new argon2id hash."),
+    one("hash_lanes", "1", number(1, 64), "Lanes of a new argon2id hash."),
+    one("header_timeout", "10s", duration(1, ANY), "How long a client may take to send a request's head; \
         idle connections are closed after it."),
-    one("body_timeout", "10s", "DURATION", "How long a client may take to send a body."),
-    one("max_connections", "10000", "NUMBER", "Connections at a time; when they are all taken, \
+    one("body_timeout", "10s", duration(1, 10 * MINUTE), "How long a client may take to send a body."),
+    one("max_connections", "10000", number(1, 1_000_000), "Connections at a time; when they are all taken, \
         those that wait for their client go first, and the next ones wait."),
-    one("max_connections_per_address", "500", "NUMBER", "Connections of one client address (IPv6: \
+    one("max_connections_per_address", "500", number(0, ANY), "Connections of one client address (IPv6: \
         /64) at a time, trusted proxies aside; 0 for no limit."),
-    one("shutdown_grace", "30s", "DURATION", "How long requests that have begun may go on after \
+    one("shutdown_grace", "30s", duration(0, ANY), "How long requests that have begun may go on after \
         the signal to stop."),
-    one("metrics_listen", "", "ADDRESS:PORT", "Where to serve /metrics for Prometheus. Unless \
+    one("metrics_listen", "", Kind::Text("ADDRESS:PORT"), "Where to serve /metrics for Prometheus. Unless \
         chosen, nowhere."),
-    one("docs", "on", "on|off", "Whether to serve /docs and /openapi.json."),
-    one("demo", "auto", "on|off|auto", "Whether to serve the demo page at /. auto: only if \
+    one("docs", "on", Kind::Choice("on|off"), "Whether to serve /docs and /openapi.json."),
+    one("demo", "auto", Kind::Choice("on|off|auto"), "Whether to serve the demo page at /. auto: only if \
         public_url is on localhost, 127.0.0.1 or [::1]."),
-    one("admin", "on", "on|off", "Whether to serve the admin site at /admin/."),
-    one("admin_idle", "30m", "DURATION", "How long a session of the admin site lives without a \
+    one("admin", "on", Kind::Choice("on|off"), "Whether to serve the admin site at /admin/."),
+    one("admin_idle", "30m", duration(MINUTE, DAY), "How long a session of the admin site lives without a \
         request."),
-    one("admin_absolute", "12h", "DURATION", "How long a session of the admin site lives at most."),
-    one("audit_keep", "365d", "DURATION", "How long lines of the audit log are kept; 0s for ever."),
-    one("log_format", "auto", "text|json|auto", "text, json, or auto: text on a terminal, JSON \
+    one("admin_absolute", "12h", duration(MINUTE, 30 * DAY), "How long a session of the admin site lives at most."),
+    one("audit_keep", "365d", Kind::Duration { least: DAY, most: ANY, or_zero: true }, "How long lines of the audit log are kept; 0s for ever."),
+    one("log_format", "auto", Kind::Choice("text|json|auto"), "text, json, or auto: text on a terminal, JSON \
         elsewhere."),
-    one("log_level", "info", "FILTER", "error, warn, info, debug, trace, or a filter such as \
+    one("log_level", "info", Kind::Text("FILTER"), "error, warn, info, debug, trace, or a filter such as \
         countersign=debug."),
 ];

@@ -1,10 +1,11 @@
 //! Signing keys as pages show them.
 
 use countersign::token::{KeyId, SealedKey};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::when::When;
 use crate::operate::keys::{KeyState, states};
+use crate::text::roughly;
 
 /// A key as the page shows it.
 pub(crate) struct KeyRow {
@@ -24,25 +25,13 @@ pub(crate) fn key_rows(keys: &[SealedKey], now: Timestamp) -> Vec<KeyRow> {
         algorithm: key.algorithm.to_string(),
         state,
         made: key.created_at.into(),
-        age: short(now.duration_since(key.created_at)),
+        age: roughly(now.duration_since(key.created_at)),
         retires: key.retires_at.map(When::from),
     });
     let mut key_rows: Vec<KeyRow> = key_rows.collect();
     key_rows.reverse();
     key_rows.truncate(SHOWN);
     key_rows
-}
-
-/// A length of time in one unit.
-pub(crate) fn short(length: SignedDuration) -> String {
-    let seconds = length.as_secs();
-    let (n, unit) = match seconds {
-        172_800.. => (seconds / 86_400, "day"),
-        7_200.. => (seconds / 3_600, "hour"),
-        120.. => (seconds / 60, "minute"),
-        _ => (seconds.max(0), "second"),
-    };
-    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
 }
 
 /// Keys on the page; a rotation a week fills a year.

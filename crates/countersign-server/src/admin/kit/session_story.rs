@@ -6,6 +6,8 @@ use countersign::session::{RevokedReason, Session};
 use countersign::store::admin::{Step, StepKind};
 use jiff::Timestamp;
 
+use crate::text::length_in_words;
+
 /// What became of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -158,29 +160,5 @@ pub(crate) fn step_in_words(kind: StepKind) -> &'static str {
     }
 }
 
-/// A length of time in its largest whole unit.
-fn length_in_words(length: Duration) -> String {
-    let seconds = length.as_secs();
-    let (n, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]
-        .into_iter()
-        .find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size))
-        .map_or((seconds, "second"), |(size, unit)| (seconds / size, unit));
-    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
-}
-
 /// Of the eight that are kept.
 const MANY: usize = 3;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_are_told_in_their_largest_whole_unit() {
-        for (seconds, text) in
-            [(604_800, "7 days"), (86_400, "1 day"), (5_400, "90 minutes"), (61, "61 seconds")]
-        {
-            assert_eq!(length_in_words(Duration::from_secs(seconds)), text);
-        }
-    }
-}

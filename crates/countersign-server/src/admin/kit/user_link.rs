@@ -10,6 +10,7 @@ use crate::admin::kit::forms::Form;
 use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 use crate::operate::NOBODY;
+use crate::text::escape;
 
 /// The names of some users.
 #[derive(Debug, Default)]
@@ -111,20 +112,4 @@ pub(crate) async fn asked(
             "Nobody is called {text:?}. Write the whole user name or e-mail address, or the id."
         ))),
     }
-}
-
-/// As text in HTML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -26,7 +26,7 @@ pub(crate) async fn list(
     let kinds = std::iter::once(("", "Everything"))
         .chain(KINDS.iter().map(|(_, word, text, _)| (*word, *text)));
     shown(&AuditPage {
-        frame: Frame::new(&staff, "/admin/audit/", "Audit log"),
+        frame: staff.frame("/admin/audit/", "Audit log"),
         kind: Choice::new(&query, "kind", "What", kinds),
         by: query.text("by"),
         user: query.text("user"),

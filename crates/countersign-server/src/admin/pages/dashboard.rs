@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::admin::gate::{Query, Staff};
 use crate::admin::kit::chart::{Bar, Chart};
 use crate::admin::kit::frame::Frame;
-use crate::admin::kit::keys::{KeyRow, key_rows, short};
+use crate::admin::kit::keys::{KeyRow, key_rows};
 use crate::admin::kit::listing::{counted, unknown_choice};
 use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::rules::{Permit, may};
@@ -19,7 +19,7 @@ use crate::admin::site::Admin;
 use crate::operate::check::{Verdict, look};
 use crate::operate::keys::KeyState;
 use crate::record::hour;
-use crate::text::thousands;
+use crate::text::{bytes, roughly, thousands};
 
 pub(crate) async fn dashboard(
     State(admin): State<Admin>,
@@ -149,7 +149,7 @@ impl DashboardBody {
                 format!(
                     "{} ({})",
                     admin.started.strftime("%Y-%m-%d %H:%M:%S"),
-                    short(up.max(SignedDuration::ZERO))
+                    roughly(up.max(SignedDuration::ZERO))
                 ),
                 None,
             ),
@@ -175,15 +175,6 @@ impl DashboardBody {
             .filter(|(verdict, _)| *verdict != Verdict::Ok)
             .map(|(verdict, what)| (verdict == Verdict::Fail, what));
         Ok(Self { facts, complaints: complaints.collect(), fine })
-    }
-}
-
-fn bytes(n: u64) -> String {
-    match n {
-        0..10_240 => format!("{} bytes", thousands(n)),
-        10_240..10_485_760 => format!("{} KiB", n / 1_024),
-        10_485_760..10_737_418_240 => format!("{} MiB", n / 1_048_576),
-        _ => format!("{} GiB", n / 1_073_741_824),
     }
 }
 

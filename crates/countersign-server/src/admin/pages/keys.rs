@@ -10,13 +10,14 @@ use jiff::SignedDuration;
 use crate::admin::gate::{Posted, Query, Staff};
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::frame::Frame;
-use crate::admin::kit::keys::{KeyRow, key_rows, short};
+use crate::admin::kit::keys::{KeyRow, key_rows};
 use crate::admin::kit::page::redirect;
 use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::rules::{Permit, may, may_change_keys};
 use crate::admin::site::Admin;
 use crate::command_error::CommandError;
 use crate::operate::keys::{KeyState, NotRetired};
+use crate::text::roughly;
 
 pub(crate) async fn list(
     State(admin): State<Admin>,
@@ -33,7 +34,7 @@ pub(crate) async fn list(
         can_retire: may_change && rows.iter().any(|row| row.state == KeyState::Verifying),
         rows,
         algorithm: admin.settings.signing_algorithm.to_string(),
-        lifetime: short(
+        lifetime: roughly(
             SignedDuration::try_from(admin.settings.access_lifetime).unwrap_or_default(),
         ),
         may_change,
