@@ -20,6 +20,7 @@
 //! ```
 
 mod algorithm;
+mod breached;
 mod common;
 mod cost;
 mod digits;
@@ -42,6 +43,7 @@ use self::{
     pool::Pool,
 };
 pub use self::{
+    breached::{BreachedError, BreachedPasswords, BreachedWriter, Sha1},
     secret::{EncodedPassword, Password, PasswordError},
     settings::{HashSettings, HashSettingsError},
     validators::{PasswordProblem, UserAttributes, validate},
