@@ -16,6 +16,7 @@
 mod access;
 mod algorithm;
 mod key;
+mod one_time;
 mod refresh;
 mod ring;
 mod secrets;
@@ -24,6 +25,7 @@ mod signer;
 pub use access::{AccessGrant, ExtraClaim, UnknownClaim};
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use key::{KeyError, KeyId, PrivateKey, SealedKey};
+pub use one_time::{Code, CodeHasher, Fingerprint, OneTimeToken, Purpose, SecretHash, TokenId};
 pub use refresh::{RefreshClaims, RefreshError, RefreshTokens};
 pub use ring::KeyRing;
 pub use secrets::{Secrets, SecretsError};

@@ -14,8 +14,8 @@ use crate::clock::{Random, random_bytes};
 /// The keys that never leave the server, each derived for one purpose from one secret (HKDF-SHA256,
 /// RFC 5869).
 ///
-/// Refresh tokens, CSRF tokens, device cookies and the sealing of signing keys never share a key,
-/// so that none can be passed off as another.
+/// Refresh tokens, CSRF tokens, device cookies, codes and whatever is sealed never share a key, so
+/// that none can be passed off as another.
 ///
 /// ```
 /// use countersign::token::Secrets;
@@ -28,7 +28,9 @@ pub struct Secrets {
     csrf: Key,
     device: Key,
     attempts: Key,
+    codes: Key,
     sealing: Key,
+    outbox: Key,
 }
 
 type Key = SecretBox<[u8; 32]>;
@@ -64,7 +66,9 @@ impl Secrets {
             csrf: derive(b"csrf token v1"),
             device: derive(b"device cookie v1"),
             attempts: derive(b"login attempts v1"),
+            codes: derive(b"one-time codes v1"),
             sealing: derive(b"signing key sealing v1"),
+            outbox: derive(b"outbox sealing v1"),
         })
     }
 
@@ -131,8 +135,16 @@ impl Secrets {
         self.attempts.expose_secret()
     }
 
+    pub(crate) fn codes(&self) -> &[u8] {
+        self.codes.expose_secret()
+    }
+
     pub(crate) fn sealing(&self) -> &[u8] {
         self.sealing.expose_secret()
+    }
+
+    pub(crate) fn outbox(&self) -> &[u8] {
+        self.outbox.expose_secret()
     }
 }
 
