@@ -246,6 +246,8 @@ mod house;
 #[cfg(feature = "axum")]
 pub mod http;
 pub mod key_rotation;
+#[cfg(feature = "axum")]
+pub mod mail;
 pub mod password;
 #[cfg(feature = "axum")]
 mod revocation_list;
