@@ -4,7 +4,14 @@ import sys
 
 from django.conf import settings
 
-HASHERS = ["Argon2PasswordHasher", "PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "BCryptSHA256PasswordHasher", "BCryptPasswordHasher", "ScryptPasswordHasher"]
+HASHERS = [
+    "Argon2PasswordHasher",
+    "PBKDF2PasswordHasher",
+    "PBKDF2SHA1PasswordHasher",
+    "BCryptSHA256PasswordHasher",
+    "BCryptPasswordHasher",
+    "ScryptPasswordHasher",
+]
 settings.configure(PASSWORD_HASHERS=[f"django.contrib.auth.hashers.{name}" for name in HASHERS])
 
 from django.contrib.auth.hashers import check_password, get_hashers  # noqa: E402

@@ -9,7 +9,11 @@ import jwt
 import requests
 
 server, algorithm = sys.argv[1:]
-login = requests.post(f"{server}/accounts/login", json={"username": "alice", "password": os.environ["PASSWORD"]}, timeout=10)
+login = requests.post(
+    f"{server}/accounts/login",
+    json={"username": "alice", "password": os.environ["PASSWORD"]},
+    timeout=10,
+)
 token = login.json()["access_token"]
 
 # PyJWKClient sends its own User-Agent and caches the set, as a resource server would.
@@ -35,11 +39,20 @@ else:
 # The revocation list is signed with the same keys.
 session = requests.Session()
 session.cookies.update(login.cookies)
-ended = requests.post(f"{server}/accounts/logout", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+ended = requests.post(
+    f"{server}/accounts/logout", headers={"Authorization": f"Bearer {token}"}, timeout=10
+)
 assert ended.status_code == 204, ended.text
 with urllib.request.urlopen(f"{server}/.well-known/revocations", timeout=10) as answer:
     revocations = answer.read().decode()
 assert jwt.get_unverified_header(revocations)["typ"] == "rl+jwt"
-listed = jwt.decode(revocations, keys.get_signing_key_from_jwt(revocations).key, algorithms=[algorithm], issuer=issuer)
+listed = jwt.decode(
+    revocations,
+    keys.get_signing_key_from_jwt(revocations).key,
+    algorithms=[algorithm],
+    issuer=issuer,
+)
 sids = jwt.utils.base64url_decode(listed["sids"])
-assert bytes.fromhex(claims["sid"]) in [sids[i : i + 8] for i in range(0, len(sids), 8)], json.dumps(listed)
+assert bytes.fromhex(claims["sid"]) in [
+    sids[i : i + 8] for i in range(0, len(sids), 8)
+], json.dumps(listed)

@@ -14,11 +14,27 @@ async function attack(me, from) {
   const begin = w.front.log.length;
   const seen = await page.evaluate(async (api) => {
     const seen = {};
-    const paths = ['login', 'refresh', 'logout', 'logout-all', 'password', 'profile', 'csrf', 'sessions'];
+    const paths = [
+      'login',
+      'refresh',
+      'logout',
+      'logout-all',
+      'password',
+      'profile',
+      'csrf',
+      'sessions',
+    ];
     for (const path of paths) {
       for (const mode of ['cors', 'no-cors']) {
-        for (const method of mode === 'cors' ? ['GET', 'POST', 'PATCH', 'DELETE'] : ['GET', 'POST']) {
-          const init = { method, mode, credentials: 'include', ...(method !== 'GET' && { body: new URLSearchParams('username=mallory&password=x') }) };
+        for (const method of mode === 'cors'
+          ? ['GET', 'POST', 'PATCH', 'DELETE']
+          : ['GET', 'POST']) {
+          const init = {
+            method,
+            mode,
+            credentials: 'include',
+            ...(method !== 'GET' && { body: new URLSearchParams('username=mallory&password=x') }),
+          };
           const text = await fetch(`${api}/accounts/${path}`, init).then(
             (response) => response.text(),
             () => 'refused',
@@ -36,8 +52,14 @@ async function attack(me, from) {
         const frame = document.createElement('iframe');
         frame.name = `frame-${path}`;
         document.body.append(frame);
-        const form = Object.assign(document.createElement('form'), { action: `${api}/accounts/${path}`, method: 'POST', target: frame.name });
-        form.append(Object.assign(document.createElement('input'), { name: 'username', value: 'mallory' }));
+        const form = Object.assign(document.createElement('form'), {
+          action: `${api}/accounts/${path}`,
+          method: 'POST',
+          target: frame.name,
+        });
+        form.append(
+          Object.assign(document.createElement('input'), { name: 'username', value: 'mallory' }),
+        );
         document.body.append(form);
         frame.onload = resolve;
         setTimeout(resolve, 1000);
@@ -79,17 +101,34 @@ for (const [name, from] of [
     for (const { method, path, status } of writes) {
       // Where the cookie is all that counts, the origin decides; elsewhere there is no access
       // token, or no such method.
-      if (method === 'POST' && /login|refresh|logout$/.test(path)) assert.equal(status, 403, `${method} ${path}`);
+      if (method === 'POST' && /login|refresh|logout$/.test(path))
+        assert.equal(status, 403, `${method} ${path}`);
       else assert.ok([401, 403, 405].includes(status), `${method} ${path}: ${status}`);
     }
-    for (const entry of log) assert.ok(!entry.answer?.['set-cookie'] || (entry.path === '/accounts/csrf' && entry.status === 200), `${entry.method} ${entry.path} has set a cookie`);
-    if (name === 'a_third_party_site') assert.ok(log.every(({ headers }) => !/refreshtoken/.test(headers.cookie ?? '')), 'Lax cookies have travelled');
-    else assert.ok(log.some(({ headers }) => /refreshtoken/.test(headers.cookie ?? '')), 'the cookies of one site travel: only the checks are left');
+    for (const entry of log)
+      assert.ok(
+        !entry.answer?.['set-cookie'] || (entry.path === '/accounts/csrf' && entry.status === 200),
+        `${entry.method} ${entry.path} has set a cookie`,
+      );
+    if (name === 'a_third_party_site')
+      assert.ok(
+        log.every(({ headers }) => !/refreshtoken/.test(headers.cookie ?? '')),
+        'Lax cookies have travelled',
+      );
+    else
+      assert.ok(
+        log.some(({ headers }) => /refreshtoken/.test(headers.cookie ?? '')),
+        'the cookies of one site travel: only the checks are left',
+      );
 
     const value = (list, name) => list.find((cookie) => cookie.name === name)?.value;
     const now = await me.context.cookies(w.api);
-    for (const name of ['refreshtoken', 'csrftoken']) assert.equal(value(now, name), value(cookies, name), name);
-    assert.equal(await page.evaluate(async () => (await client.fetch('/accounts/profile')).status), 200);
+    for (const name of ['refreshtoken', 'csrftoken'])
+      assert.equal(value(now, name), value(cookies, name), name);
+    assert.equal(
+      await page.evaluate(async () => (await client.fetch('/accounts/profile')).status),
+      200,
+    );
     assert.ok(await page.evaluate(() => client.refresh()));
     assert.equal(await page.evaluate(() => client.user.username), 'alice');
     await me.context.close();
@@ -111,7 +150,8 @@ test('an_injected_script_finds_neither_token_in_anything_that_is_stored', async 
     const databases = [];
     for (const { name } of await indexedDB.databases()) databases.push(name);
     const cached = [];
-    for (const name of await caches.keys()) for (const request of await (await caches.open(name)).keys()) cached.push(request.url);
+    for (const name of await caches.keys())
+      for (const request of await (await caches.open(name)).keys()) cached.push(request.url);
     const workers = await navigator.serviceWorker.getRegistrations();
     return JSON.stringify({
       cookie: document.cookie,
@@ -131,11 +171,18 @@ test('an_injected_script_finds_neither_token_in_anything_that_is_stored', async 
   for (const [what, secret] of Object.entries({ access, refresh, device })) {
     assert.ok(!found.includes(secret), `the ${what} token is there`);
     // Nor its parts.
-    for (const part of secret.split('.').filter((part) => part.length > 20)) assert.ok(!found.includes(part.slice(0, 43)) || part.length < 60, `a part of the ${what} token is there`);
+    for (const part of secret.split('.').filter((part) => part.length > 20))
+      assert.ok(
+        !found.includes(part.slice(0, 43)) || part.length < 60,
+        `a part of the ${what} token is there`,
+      );
   }
   const { cookie, local, session, databases, cached, workers } = JSON.parse(found);
   assert.match(cookie, /^csrftoken=[\w-]+$/);
-  assert.deepEqual({ local, session, databases, cached, workers }, { local: {}, session: {}, databases: [], cached: [], workers: 0 });
+  assert.deepEqual(
+    { local, session, databases, cached, workers },
+    { local: {}, session: {}, databases: [], cached: [], workers: 0 },
+  );
 });
 
 test('a_browser_cannot_ask_for_the_refresh_token_in_the_body', async () => {

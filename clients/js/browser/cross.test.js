@@ -13,7 +13,13 @@ test('a_page_on_another_origin_logs_in_writes_reloads_and_logs_out_although_it_c
   assert.equal(await page.evaluate(() => document.cookie), '');
   assert.ok(await me.cookie('csrftoken'));
   const write = () =>
-    client.fetch(`${client_base}/profile`, { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: '{"first_name": "A"}' }).then(({ status }) => status);
+    client
+      .fetch(`${client_base}/profile`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': 'application/json' },
+        body: '{"first_name": "A"}',
+      })
+      .then(({ status }) => status);
   const name = (base) => void (window.client_base = base);
   await page.evaluate(name, `${w.api}/accounts`);
   assert.equal(await page.evaluate(write), 200);
@@ -32,7 +38,9 @@ test('the_page_can_read_how_long_to_wait', async () => {
   const page = await me.tab();
   const error = await page.evaluate(async () => {
     for (let i = 0; i < 20; i++) {
-      const error = await client.login({ username: 'bertha', password: 'wrong' }).catch(({ code, retryAfter }) => ({ code, retryAfter }));
+      const error = await client
+        .login({ username: 'bertha', password: 'wrong' })
+        .catch(({ code, retryAfter }) => ({ code, retryAfter }));
       if (error.code === 'throttled') return error;
     }
   });

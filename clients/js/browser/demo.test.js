@@ -17,16 +17,23 @@ async function visitor(options = {}, url = w.own) {
   page.on('pageerror', (error) => page.mistakes.push(String(error)));
   page.on('console', (message) => {
     // Chromium reports each answer from 400 on. Those are the page's subject.
-    if (message.type() !== 'log' && !/^Failed to load resource: the server responded with a status of 4\d\d/.test(message.text())) page.mistakes.push(message.text());
+    if (
+      message.type() !== 'log' &&
+      !/^Failed to load resource: the server responded with a status of 4\d\d/.test(message.text())
+    )
+      page.mistakes.push(message.text());
   });
   await page.addInitScript(() => {
     window.violations = [];
-    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => window.violations.push(`${violatedDirective} ${blockedURI}`));
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      window.violations.push(`${violatedDirective} ${blockedURI}`),
+    );
   });
   await page.goto(url);
   page.press = (name) => page.getByRole('button', { name, exact: true }).click();
   page.said = (text) => page.locator('#said').getByText(text).waitFor();
-  page.attack = (name) => page.getByRole('article', { name }).getByRole('button', { name: 'Try it' }).click();
+  page.attack = (name) =>
+    page.getByRole('article', { name }).getByRole('button', { name: 'Try it' }).click();
   return page;
 }
 
@@ -52,14 +59,17 @@ async function leave(page) {
 }
 
 async function accessible(page, what) {
-  const { violations } = await page.evaluate(
-    async (axe) => {
-      if (!window.axe) (0, eval)(axe);
-      return window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
-    },
-    axe,
+  const { violations } = await page.evaluate(async (axe) => {
+    if (!window.axe) (0, eval)(axe);
+    return window.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+  }, axe);
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('; ')}`),
+    [],
+    what,
   );
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('; ')}`), [], what);
 }
 
 test('the_demo_logs_in_shows_both_lives_reads_writes_refreshes_and_logs_out', async () => {
@@ -76,11 +86,15 @@ test('the_demo_logs_in_shows_both_lives_reads_writes_refreshes_and_logs_out', as
   assert.match(await page.locator('#access-left').textContent(), /^4 min \d+ s$/);
   assert.match(await page.locator('#refresh-left').textContent(), /^6 d 23 h$/);
   assert.equal(await page.locator('#refresh-of').textContent(), 'of 7 d 0 h');
-  await page.waitForFunction((first) => document.getElementById('access-bar').value < first - 1, first);
+  await page.waitForFunction(
+    (first) => document.getElementById('access-bar').value < first - 1,
+    first,
+  );
 
   // What the token says is what it says.
   const claims = await page.locator('#claims').innerText();
-  for (const claim of ['iss', w.own, 'sub', 'sid', 'exp', 'auth_time', 'csrf']) assert.ok(claims.includes(claim), claim);
+  for (const claim of ['iss', w.own, 'sub', 'sid', 'exp', 'auth_time', 'csrf'])
+    assert.ok(claims.includes(claim), claim);
 
   await page.press('Call the profile');
   await page.locator('#answer-text').getByText('"username": "alice"').waitFor();
@@ -92,9 +106,21 @@ test('the_demo_logs_in_shows_both_lives_reads_writes_refreshes_and_logs_out', as
   // The requests are there with their headers and what these are for, and no token is whole.
   const entry = page.locator('#requests > li', { hasText: 'PATCH /accounts/profile' }).first();
   await entry.locator('summary').click();
-  for (const text of ['Authorization', 'X-CSRFTOKEN', 'No browser adds it by itself', 'Origin', 'X-Request-Id']) await entry.getByText(text).first().waitFor();
+  for (const text of [
+    'Authorization',
+    'X-CSRFTOKEN',
+    'No browser adds it by itself',
+    'Origin',
+    'X-Request-Id',
+  ])
+    await entry.getByText(text).first().waitFor();
   assert.doesNotMatch(await page.content(), /eyJ[\w-]{40}/);
-  const kept = await page.evaluate(async () => [document.cookie, { ...localStorage }, { ...sessionStorage }, (await indexedDB.databases()).length]);
+  const kept = await page.evaluate(async () => [
+    document.cookie,
+    { ...localStorage },
+    { ...sessionStorage },
+    (await indexedDB.databases()).length,
+  ]);
   assert.match(kept[0], /^csrftoken=[\w-]+$/);
   assert.deepEqual(kept.slice(1), [{}, {}, 0]);
 
@@ -112,7 +138,9 @@ test('the_page_stays_signed_in_over_a_reload', async () => {
 });
 
 test('the_sessions_say_in_words_what_each_client_is', async () => {
-  const page = await signedIn({ userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0' });
+  const page = await signedIn({
+    userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0',
+  });
   const own = page.locator('#sessions > li', { has: page.getByText('this one') });
   assert.equal(await own.locator('p').first().innerText(), 'Firefox on Linux');
   assert.match(await own.locator('p').first().getAttribute('title'), /^Mozilla/);
@@ -128,7 +156,11 @@ test('the_page_leads_to_the_api_the_admin_site_the_readme_and_the_clients_code',
     ["The client's code", 'export function build'],
   ]) {
     await page.getByRole('link', { name: link }).click();
-    await page.waitForFunction((text) => document.documentElement.textContent.includes(text), text, { polling: 50, timeout: 10_000 });
+    await page.waitForFunction(
+      (text) => document.documentElement.textContent.includes(text),
+      text,
+      { polling: 50, timeout: 10_000 },
+    );
     await page.goto(w.own);
   }
   await leave(page);
@@ -137,8 +169,14 @@ test('the_page_leads_to_the_api_the_admin_site_the_readme_and_the_clients_code',
 test('a_write_without_the_header_is_refused', async () => {
   const page = await signedIn();
   await page.attack(/without the CSRF header/);
-  await page.locator('#forged-verdict.held').getByText('Refused: 403 csrf_failed. The X-CSRFTOKEN header is missing.').waitFor();
-  await page.locator('#requests > li', { hasText: 'POST /accounts/logout' }).getByText('403 csrf_failed').waitFor();
+  await page
+    .locator('#forged-verdict.held')
+    .getByText('Refused: 403 csrf_failed. The X-CSRFTOKEN header is missing.')
+    .waitFor();
+  await page
+    .locator('#requests > li', { hasText: 'POST /accounts/logout' })
+    .getByText('403 csrf_failed')
+    .waitFor();
   await page.press('Call the profile');
   await page.locator('#answer-text').getByText('"username": "alice"').waitFor();
   await leave(page);
@@ -146,7 +184,11 @@ test('a_write_without_the_header_is_refused', async () => {
 
 test('a_write_with_another_sessions_token_is_refused', async () => {
   const page = await signedIn();
-  const cookies = () => page.context().cookies().then((all) => all.map(({ name, value }) => `${name}=${value}`).sort());
+  const cookies = () =>
+    page
+      .context()
+      .cookies()
+      .then((all) => all.map(({ name, value }) => `${name}=${value}`).sort());
   const before = await cookies();
   await page.attack(/another session/);
   await page.getByRole('alert').getByText('Please give your password first').waitFor();
@@ -155,7 +197,10 @@ test('a_write_with_another_sessions_token_is_refused', async () => {
   await page.getByRole('alert').getByText('(401 invalid_credentials)').waitFor();
   await page.getByLabel(/for attacks 2 and 3/).fill(PASSWORD);
   await page.attack(/another session/);
-  await page.locator('#foreign-verdict.held').getByText(/Refused: 403 csrf_failed\. The X-CSRFTOKEN header is not this session.s token/).waitFor();
+  await page
+    .locator('#foreign-verdict.held')
+    .getByText(/Refused: 403 csrf_failed\. The X-CSRFTOKEN header is not this session.s token/)
+    .waitFor();
   assert.deepEqual(await cookies(), before, 'the second login has left nothing here');
   // And its session is gone.
   await page.press('Look again');
@@ -168,11 +213,18 @@ test('a_replayed_old_refresh_token_ends_its_session', async () => {
   const page = await signedIn();
   await page.getByLabel(/for attacks 2 and 3/).fill(PASSWORD);
   await page.attack(/stolen refresh token/);
-  await page.locator('#theft-verdict.held').getByText('Refused: 401 refresh_token_reused, at try 7.').waitFor();
+  await page
+    .locator('#theft-verdict.held')
+    .getByText('Refused: 401 refresh_token_reused, at try 7.')
+    .waitFor();
   const thief = page.locator('#requests > li', { hasText: 'The thief:' });
   assert.equal(await thief.count(), 7);
   assert.match(await thief.first().innerText(), /401 refresh_token_reused/);
-  await page.locator('#requests > li', { hasText: 'The phone:' }).first().getByText('401 session_revoked (token_theft)').waitFor();
+  await page
+    .locator('#requests > li', { hasText: 'The phone:' })
+    .first()
+    .getByText('401 session_revoked (token_theft)')
+    .waitFor();
   // The visitor's own session goes on.
   await page.press('Refresh now');
   await page.said('Both tokens are new');
@@ -184,7 +236,15 @@ test('a_server_that_fails_to_refuse_is_told_on', async () => {
   await page.route('**/accounts/logout', (route) => route.fulfill({ status: 204 }));
   await page.attack(/without the CSRF header/);
   await page.locator('#forged-verdict.broke').getByText('It went through (204)').waitFor();
-  await page.route('**/demo/theft', (route) => route.fulfill({ json: { steps: [{ who: 'thief', method: 'POST', path: '/accounts/refresh', token: 'x', status: 200 }] } }));
+  await page.route('**/demo/theft', (route) =>
+    route.fulfill({
+      json: {
+        steps: [
+          { who: 'thief', method: 'POST', path: '/accounts/refresh', token: 'x', status: 200 },
+        ],
+      },
+    }),
+  );
   await page.getByLabel(/for attacks 2 and 3/).fill(PASSWORD);
   await page.attack(/stolen refresh token/);
   await page.locator('#theft-verdict.broke').getByText('not found out after 1 tries').waitFor();
@@ -200,7 +260,10 @@ test('sessions_elsewhere_are_seen_and_ended_one_by_one_or_all_at_once', async ()
   for (let left = await others.count(); left > 0; left--) {
     await others.first().click();
     await here.said('The session was ended');
-    await here.waitForFunction((left) => document.querySelectorAll('#sessions button').length === left - 1, left);
+    await here.waitForFunction(
+      (left) => document.querySelectorAll('#sessions button').length === left - 1,
+      left,
+    );
   }
   await there.press('Call the profile');
   await there.said('(session_revoked, logout)');
@@ -216,7 +279,8 @@ test('sessions_elsewhere_are_seen_and_ended_one_by_one_or_all_at_once', async ()
 
 test('the_keyboard_alone_will_do_and_the_focus_is_never_lost', async () => {
   const page = await visitor();
-  const focus = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+  const focus = () =>
+    page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
   await page.keyboard.press('Tab');
   assert.equal(await focus(), 'Skip to the content');
@@ -265,20 +329,31 @@ for (const colorScheme of ['light', 'dark']) {
     await page.getByLabel(/for attacks 2 and 3/).fill(PASSWORD);
     await page.attack(/stolen refresh token/);
     await page.locator('#theft-verdict.held').waitFor();
-    for (const summary of (await page.locator('#requests summary').all()).slice(0, 3)) await summary.click();
+    for (const summary of (await page.locator('#requests summary').all()).slice(0, 3))
+      await summary.click();
     await accessible(page, 'with everything open');
     await leave(page);
   });
 }
 
 test('a_narrow_window_and_large_text_need_no_sideways_scrolling', async () => {
-  for (const viewport of [{ width: 360, height: 740 }, { width: 320, height: 640 }]) {
+  for (const viewport of [
+    { width: 360, height: 740 },
+    { width: 320, height: 640 },
+  ]) {
     const page = await signedIn({ viewport });
     await page.attack(/without the CSRF header/);
     await page.locator('#forged-verdict.held').waitFor();
     await page.locator('#requests summary').first().click();
     const tooWide = await page.evaluate(() =>
-      [...document.querySelectorAll('body *')].filter((one) => one.offsetParent && !one.matches('.skip') && one.getBoundingClientRect().right > innerWidth + 0.5).map(({ outerHTML }) => outerHTML.slice(0, 80)),
+      [...document.querySelectorAll('body *')]
+        .filter(
+          (one) =>
+            one.offsetParent &&
+            !one.matches('.skip') &&
+            one.getBoundingClientRect().right > innerWidth + 0.5,
+        )
+        .map(({ outerHTML }) => outerHTML.slice(0, 80)),
     );
     assert.deepEqual(tooWide, []);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));

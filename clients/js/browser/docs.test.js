@@ -18,7 +18,9 @@ async function reader(options = {}) {
   page.on('pageerror', (error) => page.mistakes.push(String(error)));
   await page.addInitScript(() => {
     window.violations = [];
-    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => window.violations.push(`${violatedDirective} ${blockedURI}`));
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      window.violations.push(`${violatedDirective} ${blockedURI}`),
+    );
   });
   await page.goto(`${w.own}/docs`);
   /** Opens an operation, once; its form. */
@@ -31,12 +33,16 @@ async function reader(options = {}) {
   /** Fills in, sends, and waits for the status. */
   page.attempt = async (name, status, fields = {}) => {
     const form = await page.operation(name);
-    for (const [field, value] of Object.entries(fields)) await form.locator(`[name="${field}"]`).fill(value);
+    for (const [field, value] of Object.entries(fields))
+      await form.locator(`[name="${field}"]`).fill(value);
     await form.getByRole('button', { name: 'Send' }).click();
     await form.locator('.status').getByText(status).waitFor();
     return form;
   };
-  page.logIn = () => page.attempt('POST /accounts/login', '200 OK', { body: JSON.stringify({ username: 'alice', password: PASSWORD }) });
+  page.logIn = () =>
+    page.attempt('POST /accounts/login', '200 OK', {
+      body: JSON.stringify({ username: 'alice', password: PASSWORD }),
+    });
   page.leave = async () => {
     assert.deepEqual(page.mistakes, []);
     assert.deepEqual(await page.evaluate(() => window.violations), []);
@@ -48,16 +54,26 @@ async function reader(options = {}) {
 test('a_login_made_on_the_page_fills_its_tokens_in_wherever_they_are_asked_for', async () => {
   const page = await reader();
   const login = await page.operation('POST /accounts/login');
-  assert.deepEqual(JSON.parse(await login.locator('textarea').inputValue()), { username: 'alice', password: 'correct horse battery staple' });
+  assert.deepEqual(JSON.parse(await login.locator('textarea').inputValue()), {
+    username: 'alice',
+    password: 'correct horse battery staple',
+  });
   await page.attempt('GET /accounts/profile', '401 Unauthorized');
   await page.logIn();
   const profile = await page.attempt('GET /accounts/profile', '200 OK');
   await profile.locator('.body').getByText('"username": "alice"').waitFor();
-  await profile.locator('.headers').getByText(/^x-request-id: /m).waitFor();
-  const written = await page.attempt('PATCH /accounts/profile', '200 OK', { body: '{"first_name": "Alice"}' });
+  await profile
+    .locator('.headers')
+    .getByText(/^x-request-id: /m)
+    .waitFor();
+  const written = await page.attempt('PATCH /accounts/profile', '200 OK', {
+    body: '{"first_name": "Alice"}',
+  });
   await written.locator('.body').getByText('"first_name": "Alice"').waitFor();
   // Without the countersign it is refused, and the page shows how.
-  const refused = await page.attempt('PATCH /accounts/profile', '403 Forbidden', { 'X-CSRFTOKEN': '' });
+  const refused = await page.attempt('PATCH /accounts/profile', '403 Forbidden', {
+    'X-CSRFTOKEN': '',
+  });
   await refused.locator('.body').getByText('"code": "csrf_failed"').waitFor();
   await page.leave();
 });
@@ -69,7 +85,10 @@ test('a_refresh_replaces_the_token_that_is_filled_in', async () => {
   await profile.locator('[name=Authorization]').fill('Bearer old');
   const refreshed = await page.attempt('POST /accounts/refresh', '200 OK');
   const { access_token } = JSON.parse(await refreshed.locator('.body').innerText());
-  assert.equal(await profile.locator('[name=Authorization]').inputValue(), `Bearer ${access_token}`);
+  assert.equal(
+    await profile.locator('[name=Authorization]').inputValue(),
+    `Bearer ${access_token}`,
+  );
   await page.attempt('GET /accounts/verify', '204 No Content');
   await page.leave();
 });
@@ -80,7 +99,9 @@ test('parameters_go_into_the_path_and_the_query', async () => {
   const list = await page.attempt('GET /accounts/sessions', '200 OK');
   const { sessions } = JSON.parse(await list.locator('.body').innerText());
   await page.attempt('DELETE /accounts/sessions/{id}', '404 Not Found', { id: '../logout?x=#' });
-  await page.attempt('DELETE /accounts/sessions/{id}', '204 No Content', { id: sessions.find(({ current }) => current).id });
+  await page.attempt('DELETE /accounts/sessions/{id}', '204 No Content', {
+    id: sessions.find(({ current }) => current).id,
+  });
   await page.attempt('GET /accounts/profile', '401 Unauthorized');
   const asked = page.waitForRequest('**/.well-known/revocations?since=x%26y');
   await page.attempt('GET /.well-known/revocations', '200 OK', { since: 'x&y' });
@@ -92,7 +113,11 @@ test('tokens_are_in_the_pages_memory_only_and_can_be_forgotten', async () => {
   const page = await reader();
   await page.logIn();
   await page.getByText('kept in the memory of this page only').waitFor();
-  const kept = await page.evaluate(() => [document.cookie, { ...localStorage }, { ...sessionStorage }]);
+  const kept = await page.evaluate(() => [
+    document.cookie,
+    { ...localStorage },
+    { ...sessionStorage },
+  ]);
   assert.match(kept[0], /^csrftoken=[\w-]+$/);
   assert.deepEqual(kept.slice(1), [{}, {}]);
   await page.getByRole('button', { name: 'Forget the tokens' }).click();
@@ -126,7 +151,10 @@ for (const colorScheme of ['light', 'dark']) {
     await page.logIn();
     await page.attempt('GET /accounts/profile', '200 OK');
     await page.operation('DELETE /accounts/sessions/{id}');
-    const { violations } = await page.evaluate((axe) => ((0, eval)(axe), window.axe.run(document)), axe);
+    const { violations } = await page.evaluate(
+      (axe) => ((0, eval)(axe), window.axe.run(document)),
+      axe,
+    );
     assert.deepEqual(
       violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 120))]),
       [],

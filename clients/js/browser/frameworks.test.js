@@ -41,7 +41,12 @@ for (const [name, program] of Object.entries(programs)) {
     const page = await me.context.newPage();
     await page.goto(`${w.app}/`);
     await page.evaluate(async () => void (window.it = await import('/app.js')));
-    const shows = (text) => page.waitForFunction((text) => document.querySelector('#root').textContent.trim().replace(/\s+/g, ' ') === text, text, { polling: 20, timeout: 10_000 });
+    const shows = (text) =>
+      page.waitForFunction(
+        (text) => document.querySelector('#root').textContent.trim().replace(/\s+/g, ' ') === text,
+        text,
+        { polling: 20, timeout: 10_000 },
+      );
     // It has found out by itself, and asked once: a strict React mounts everything twice.
     await shows('signed_out');
     assert.equal(w.front.count('/accounts/csrf'), asked + 1);
@@ -76,14 +81,21 @@ test('react_restores_a_client_that_takes_anothers_place_as_a_hot_reload_does', a
     window.it = await import('/hot.js');
     await it.reload().login({ username: 'alice', password });
   }, PASSWORD);
-  const shows = (text) => page.waitForFunction((text) => document.querySelector('#root').textContent === text, text, { polling: 20, timeout: 10_000 });
+  const shows = (text) =>
+    page.waitForFunction((text) => document.querySelector('#root').textContent === text, text, {
+      polling: 20,
+      timeout: 10_000,
+    });
   await shows('alice');
   const status = await page.evaluate(async () => {
     window.second = it.reload();
     return second.state.status;
   });
   assert.equal(status, 'unknown');
-  await page.waitForFunction(() => second.state.status === 'signed_in', null, { polling: 20, timeout: 10_000 });
+  await page.waitForFunction(() => second.state.status === 'signed_in', null, {
+    polling: 20,
+    timeout: 10_000,
+  });
   await shows('alice');
   await me.context.close();
 });
@@ -100,8 +112,14 @@ test('the_react_page_of_the_readme_is_a_working_page_as_it_is', async () => {
       import { StrictMode } from 'react';
       import { createRoot } from 'react-dom/client';
       createRoot(document.querySelector('#root')).render(<StrictMode><App /></StrictMode>);`;
-    cross.front.pages.set('/app.js', ['text/javascript', await bundle(snippet.replace(address, cross.api) + main)]);
-    const page = ['text/html', '<!doctype html><title>React</title><div id="root"></div><script type="module" src="/app.js"></script>'];
+    cross.front.pages.set('/app.js', [
+      'text/javascript',
+      await bundle(snippet.replace(address, cross.api) + main),
+    ]);
+    const page = [
+      'text/html',
+      '<!doctype html><title>React</title><div id="root"></div><script type="module" src="/app.js"></script>',
+    ];
     cross.front.pages.set('/react', page);
     const me = await cross.visitor();
     const mistakes = [];

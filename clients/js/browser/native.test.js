@@ -8,7 +8,11 @@ before(async () => (w = await world()));
 after(() => w?.stop());
 
 function app(kept = new Map()) {
-  const storage = { get: (name) => kept.get(name), set: (name, value) => kept.set(name, value), remove: (name) => kept.delete(name) };
+  const storage = {
+    get: (name) => kept.get(name),
+    set: (name, value) => kept.set(name, value),
+    remove: (name) => kept.delete(name),
+  };
   const changes = [];
   const client = createNativeClient({ baseUrl: `${w.direct}/accounts`, storage });
   client.onChange((change) => changes.push(change));
@@ -17,14 +21,21 @@ function app(kept = new Map()) {
 
 test('node_logs_in_stays_in_and_logs_out_with_the_real_server', async () => {
   const first = app();
-  assert.equal((await first.client.login({ username: 'alice', password: PASSWORD })).username, 'alice');
+  assert.equal(
+    (await first.client.login({ username: 'alice', password: PASSWORD })).username,
+    'alice',
+  );
   assert.equal(first.kept.size, 2);
   first.client.close();
 
   const { client, kept, changes } = app(first.kept);
   assert.equal((await client.restore()).username, 'alice');
   for (let i = 0; i < 5; i++) assert.ok(await client.refresh());
-  const written = await client.fetch('/accounts/profile', { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: '{"first_name": "A"}' });
+  const written = await client.fetch('/accounts/profile', {
+    method: 'PATCH',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"first_name": "A"}',
+  });
   assert.equal(written.status, 200);
   assert.equal((await client.loadUser()).first_name, 'A');
   await client.logout();

@@ -8,11 +8,13 @@ before(async () => (w = await world()));
 after(() => w.stop());
 
 const REFRESH = '/accounts/refresh';
-const profile = (page) => page.evaluate(async () => (await client.fetch('/accounts/profile')).status);
+const profile = (page) =>
+  page.evaluate(async () => (await client.fetch('/accounts/profile')).status);
 const status = (page) => page.evaluate(() => client.state.status);
 const types = (page) => page.evaluate(() => changes.map(({ type }) => type));
 // By a timer: a tab in the background paints no frames.
-const until = (page, what) => page.waitForFunction(what, undefined, { polling: 20, timeout: 10_000 });
+const until = (page, what) =>
+  page.waitForFunction(what, undefined, { polling: 20, timeout: 10_000 });
 const ending = (page) => page.evaluate(() => [client.state.code, client.state.reason]);
 
 test('from_login_to_logout', async () => {
@@ -22,7 +24,11 @@ test('from_login_to_logout', async () => {
   assert.equal((await me.login(page)).username, 'alice');
   assert.equal(await profile(page), 200);
   const patched = await page.evaluate(async () => {
-    const response = await client.fetch('/accounts/profile', { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: '{"first_name": "Alice"}' });
+    const response = await client.fetch('/accounts/profile', {
+      method: 'PATCH',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"first_name": "Alice"}',
+    });
     return [response.status, (await response.json()).user.first_name];
   });
   assert.deepEqual(patched, [200, 'Alice']);
@@ -38,8 +44,15 @@ test('from_login_to_logout', async () => {
 test('a_wrong_password_says_so', async () => {
   const me = await w.visitor();
   const page = await me.tab();
-  const error = await page.evaluate(() => client.login({ username: 'nobody', password: 'wrong' }).catch(({ name, code, status, message }) => ({ name, code, status, message })));
-  assert.deepEqual({ ...error, message: '' }, { name: 'CountersignError', code: 'invalid_credentials', status: 401, message: '' });
+  const error = await page.evaluate(() =>
+    client
+      .login({ username: 'nobody', password: 'wrong' })
+      .catch(({ name, code, status, message }) => ({ name, code, status, message })),
+  );
+  assert.deepEqual(
+    { ...error, message: '' },
+    { name: 'CountersignError', code: 'invalid_credentials', status: 401, message: '' },
+  );
   assert.ok(error.message.length > 10);
 });
 
@@ -85,7 +98,10 @@ test('a_new_tab_needs_no_request_and_what_one_tab_does_all_see', async () => {
   await sleep(1100);
   await one.evaluate(() => client.refresh());
   await until(two, () => changes.at(-1).type === 'refreshed');
-  assert.equal(await one.evaluate(() => client.accessToken()), await two.evaluate(() => client.accessToken()));
+  assert.equal(
+    await one.evaluate(() => client.accessToken()),
+    await two.evaluate(() => client.accessToken()),
+  );
   await two.evaluate(() => client.logout());
   await until(one, () => client.state.status === 'signed_out');
   assert.deepEqual(await ending(one), ['session_revoked', 'logout']);
@@ -161,7 +177,11 @@ test('a_late_answer_logs_nobody_out', async () => {
   const newest = await me.cookie('refreshtoken');
   release();
   assert.ok(await late);
-  assert.notEqual(await me.cookie('refreshtoken'), newest, 'the late answer has overwritten the cookie');
+  assert.notEqual(
+    await me.cookie('refreshtoken'),
+    newest,
+    'the late answer has overwritten the cookie',
+  );
   for (const page of [quick, slow, quick, slow]) {
     assert.ok(await page.evaluate(() => client.refresh()));
     assert.equal(await profile(page), 200);
@@ -176,7 +196,8 @@ test('logout_elsewhere_is_noticed_and_says_why', async () => {
     logout: () =>
       other.evaluate(async () => {
         const { sessions } = await (await client.fetch('/accounts/sessions')).json();
-        for (const { id, current } of sessions) if (!current) await client.fetch(`/accounts/sessions/${id}`, { method: 'DELETE' });
+        for (const { id, current } of sessions)
+          if (!current) await client.fetch(`/accounts/sessions/${id}`, { method: 'DELETE' });
       }),
     logout_all: () => other.evaluate(() => client.logoutAll({ keepCurrent: true })),
     password_changed: () =>
@@ -235,8 +256,14 @@ test('an_abort_is_honoured', async () => {
 test('the_client_works_under_a_strict_content_security_policy', async () => {
   const me = await w.visitor();
   w.front.pages.set('/strict', (request, response) => {
-    response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'" });
-    response.end('<!doctype html><title>Strict</title><script type="module" src="/strict.js"></script>');
+    response.writeHead(200, {
+      'Content-Type': 'text/html',
+      'Content-Security-Policy':
+        "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'",
+    });
+    response.end(
+      '<!doctype html><title>Strict</title><script type="module" src="/strict.js"></script>',
+    );
   });
   w.front.pages.set('/strict.js', [
     'text/javascript',
@@ -263,7 +290,12 @@ test('a_redirect_to_another_origin_does_not_carry_the_access_token', async () =>
   let caught;
   w.front.pages.set('/caught', (request, response) => {
     caught = request.headers;
-    response.writeHead(200, { 'Access-Control-Allow-Origin': w.app, 'Access-Control-Allow-Headers': 'authorization, x-csrftoken' }).end();
+    response
+      .writeHead(200, {
+        'Access-Control-Allow-Origin': w.app,
+        'Access-Control-Allow-Headers': 'authorization, x-csrftoken',
+      })
+      .end();
   });
   await page.evaluate(() => client.fetch('/away'));
   assert.match(arrived, /^Bearer /);

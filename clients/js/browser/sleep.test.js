@@ -28,7 +28,10 @@ test('a_tab_asleep_past_expiry_wakes_up_signed_in_and_sends_no_expired_token', a
   const tab = await me.tab();
   await me.login(tab);
   const begin = await asleep(3500);
-  assert.equal(await tab.evaluate(async () => (await client.fetch('/accounts/profile')).status), 200);
+  assert.equal(
+    await tab.evaluate(async () => (await client.fetch('/accounts/profile')).status),
+    200,
+  );
   const statuses = w.front.log.slice(begin).map(({ path, status }) => `${status} ${path}`);
   assert.ok(statuses.includes('200 /accounts/refresh'));
   assert.ok(!statuses.some((status) => status.startsWith('401')), statuses.join());
@@ -45,7 +48,9 @@ test('five_sleeping_tabs_that_wake_up_at_once_stay_in', async () => {
     await tabs.at(-1).evaluate(() => client.restore());
   }
   await asleep(3500);
-  const statuses = await Promise.all(tabs.map((tab) => tab.evaluate(async () => (await client.fetch('/accounts/profile')).status)));
+  const statuses = await Promise.all(
+    tabs.map((tab) => tab.evaluate(async () => (await client.fetch('/accounts/profile')).status)),
+  );
   assert.deepEqual(statuses, [200, 200, 200, 200, 200]);
   await me.context.close();
 });
@@ -56,7 +61,10 @@ test('a_page_that_is_looked_at_is_never_without_a_token', async () => {
   await me.login(tab);
   const begin = w.front.log.length;
   for (let i = 0; i < 20; i++) {
-    assert.equal(await tab.evaluate(async () => (await client.fetch('/accounts/profile')).status), 200);
+    assert.equal(
+      await tab.evaluate(async () => (await client.fetch('/accounts/profile')).status),
+      200,
+    );
     await sleep(300);
   }
   assert.ok(w.front.count('/accounts/refresh') >= 3);

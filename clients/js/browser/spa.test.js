@@ -7,7 +7,8 @@ let w;
 before(async () => (w = await world({ cross: true })));
 after(() => w?.stop());
 
-const read = (path) => readFileSync(new URL(`../../../examples/spa/${path}`, import.meta.url), 'utf8');
+const read = (path) =>
+  readFileSync(new URL(`../../../examples/spa/${path}`, import.meta.url), 'utf8');
 
 test('the_example_of_an_app_on_another_origin_works_in_two_tabs', async () => {
   const html = read('public/index.html').replaceAll('http://localhost:8000', w.api);
@@ -20,7 +21,10 @@ test('the_example_of_an_app_on_another_origin_works_in_two_tabs', async () => {
   const open = async () => {
     const page = await me.context.newPage();
     page.on('pageerror', (error) => mistakes.push(String(error)));
-    page.on('console', (message) => /Content.Security.Policy/i.test(message.text()) && mistakes.push(message.text()));
+    page.on(
+      'console',
+      (message) => /Content.Security.Policy/i.test(message.text()) && mistakes.push(message.text()),
+    );
     await page.goto(`${w.app}/spa/`);
     return page;
   };

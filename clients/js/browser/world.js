@@ -22,7 +22,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * `app.example.localhost` and `api.example.localhost` are one site and two origins,
  * `evil.localhost` is another site.
  */
-export async function world({ cross = false, alone = false, users = ['alice', 'bertha'], settings = [] } = {}) {
+export async function world({
+  cross = false,
+  alone = false,
+  users = ['alice', 'bertha'],
+  settings = [],
+} = {}) {
   const bin = process.env.COUNTERSIGN_BIN;
   if (!bin) throw new Error('set COUNTERSIGN_BIN to the server: target/release/countersign');
   const dir = mkdtempSync(join(tmpdir(), 'countersign-browser-'));
@@ -53,12 +58,32 @@ export async function world({ cross = false, alone = false, users = ['alice', 'b
     // environment of its own.
     const data = ['--data-dir', join(dir, 'data')];
     const make = (username) => {
-      const args = ['user', 'create', '--username', username, '--email', `${username}@example.com`, '--noinput', ...data];
-      const made = spawnSync(bin, args, { env: { COUNTERSIGN_PASSWORD: PASSWORD }, encoding: 'utf8' });
+      const args = [
+        'user',
+        'create',
+        '--username',
+        username,
+        '--email',
+        `${username}@example.com`,
+        '--noinput',
+        ...data,
+      ];
+      const made = spawnSync(bin, args, {
+        env: { COUNTERSIGN_PASSWORD: PASSWORD },
+        encoding: 'utf8',
+      });
       if (made.status !== 0) throw new Error(made.stderr);
     };
     users.forEach(make);
-    const args = ['serve', '--listen', '127.0.0.1:0', ...(alone ? [] : ['--public-url', api]), ...data, ...(cross ? ['--allow-origin', app] : []), ...settings];
+    const args = [
+      'serve',
+      '--listen',
+      '127.0.0.1:0',
+      ...(alone ? [] : ['--public-url', api]),
+      ...data,
+      ...(cross ? ['--allow-origin', app] : []),
+      ...settings,
+    ];
     server = spawn(bin, args, { env: {}, stdio: ['ignore', 'pipe', 'ignore'] });
     const said = [];
     const lines = createInterface({ input: server.stdout });
@@ -68,12 +93,22 @@ export async function world({ cross = false, alone = false, users = ['alice', 'b
         const found = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(line);
         if (found) resolve(Number(found[1]));
       });
-      server.once('exit', () => reject(new Error(`the server does not start:\n${said.join('\n')}`)));
+      server.once('exit', () =>
+        reject(new Error(`the server does not start:\n${said.join('\n')}`)),
+      );
     });
 
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
     });
 
     const w = {
@@ -95,7 +130,12 @@ export async function world({ cross = false, alone = false, users = ['alice', 'b
             const page = await context.newPage();
             page.mistakes = [];
             page.on('pageerror', (error) => page.mistakes.push(String(error)));
-            page.on('console', (message) => /Content.Security.Policy/i.test(message.text()) && page.mistakes.push(message.text()));
+            page.on(
+              'console',
+              (message) =>
+                /Content.Security.Policy/i.test(message.text()) &&
+                page.mistakes.push(message.text()),
+            );
             await page.goto(url);
             await visitor.client(page, env);
             return page;
@@ -111,9 +151,15 @@ export async function world({ cross = false, alone = false, users = ['alice', 'b
               },
               [`${api}/accounts`, env],
             ),
-          login: (page, username = 'alice') => page.evaluate((credentials) => window.client.login(credentials), { username, password: PASSWORD }),
+          login: (page, username = 'alice') =>
+            page.evaluate((credentials) => window.client.login(credentials), {
+              username,
+              password: PASSWORD,
+            }),
           /** The value of a cookie, `HttpOnly` or not. */
-          cookie: async (name) => (await context.cookies(`${api}/accounts`)).find((cookie) => cookie.name === name)?.value,
+          cookie: async (name) =>
+            (await context.cookies(`${api}/accounts`)).find((cookie) => cookie.name === name)
+              ?.value,
         };
         return visitor;
       },
@@ -165,13 +211,17 @@ async function makeFront() {
     const page = front.pages.get(path);
     if (typeof page === 'function') return page(request, response);
     if (page) return serve(response, page[0], page[1]);
-    if (path === '/') return serve(response, 'text/html', '<!doctype html><title>An app</title><p id="root"></p>');
-    if (/^\/src\/\w+\.js$/.test(path)) return serve(response, 'text/javascript', readFileSync(join(root, path)));
+    if (path === '/')
+      return serve(response, 'text/html', '<!doctype html><title>An app</title><p id="root"></p>');
+    if (/^\/src\/\w+\.js$/.test(path))
+      return serve(response, 'text/javascript', readFileSync(join(root, path)));
     response.writeHead(404).end();
   });
 
   function serve(response, type, text) {
-    response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-store' }).end(text);
+    response
+      .writeHead(200, { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-store' })
+      .end(text);
   }
 
   function pass(request, response, path) {
@@ -181,25 +231,37 @@ async function makeFront() {
     if (request.method !== 'OPTIONS') front.log.push(entry);
     if (kind === 'offline') return request.socket.destroy();
     if (typeof kind === 'number') {
-      response.writeHead(kind, { 'Access-Control-Allow-Origin': request.headers.origin ?? '*', 'Access-Control-Allow-Credentials': 'true' });
+      response.writeHead(kind, {
+        'Access-Control-Allow-Origin': request.headers.origin ?? '*',
+        'Access-Control-Allow-Credentials': 'true',
+      });
       return response.end('<h1>A proxy</h1>');
     }
-    const onward = httpRequest({ host: '127.0.0.1', port: front.backend, method: request.method, path: request.url, headers: request.headers }, async (answer) => {
-      entry.status = answer.statusCode;
-      entry.answer = answer.headers;
-      const chunks = [];
-      for await (const chunk of answer) chunks.push(chunk);
-      const body = Buffer.concat(chunks);
-      entry.body = body.toString();
-      if (kind === 'cut') return request.socket.destroy();
-      if (typeof kind === 'function') await kind();
-      response.writeHead(answer.statusCode, answer.rawHeaders.length ? answer.headers : {});
-      if (kind === 'torn') {
-        response.write(body.subarray(0, body.length / 2));
-        return setTimeout(() => request.socket.destroy(), 50);
-      }
-      response.end(body);
-    });
+    const onward = httpRequest(
+      {
+        host: '127.0.0.1',
+        port: front.backend,
+        method: request.method,
+        path: request.url,
+        headers: request.headers,
+      },
+      async (answer) => {
+        entry.status = answer.statusCode;
+        entry.answer = answer.headers;
+        const chunks = [];
+        for await (const chunk of answer) chunks.push(chunk);
+        const body = Buffer.concat(chunks);
+        entry.body = body.toString();
+        if (kind === 'cut') return request.socket.destroy();
+        if (typeof kind === 'function') await kind();
+        response.writeHead(answer.statusCode, answer.rawHeaders.length ? answer.headers : {});
+        if (kind === 'torn') {
+          response.write(body.subarray(0, body.length / 2));
+          return setTimeout(() => request.socket.destroy(), 50);
+        }
+        response.end(body);
+      },
+    );
     onward.on('error', () => request.socket.destroy());
     request.pipe(onward);
   }

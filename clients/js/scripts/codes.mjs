@@ -8,25 +8,38 @@ const target = new URL('../src/codes.d.ts', import.meta.url);
 /** The codes with the names of their statuses, as the table in `Code::row` has them. */
 export function codes() {
   const source = declaring('pub enum Code {');
-  const rows = [...source.matchAll(/Self::\w+ => \(S::(\w+), "([a-z_]+)"/g)].map(([, status, code]) => ({ status, code }));
+  const rows = [...source.matchAll(/Self::\w+ => \(S::(\w+), "([a-z_]+)"/g)].map(
+    ([, status, code]) => ({ status, code }),
+  );
   const declared = Number(/pub const ALL: \[Self; (\d+)\]/.exec(source)?.[1]);
-  if (rows.length === 0 || rows.length !== declared) throw new Error(`the server declares ${declared} codes, and ${rows.length} were found`);
+  if (rows.length === 0 || rows.length !== declared)
+    throw new Error(`the server declares ${declared} codes, and ${rows.length} were found`);
   return rows;
 }
 
 /** Why a session was ended, as `RevokedReason::as_str` has it. */
 export function reasons() {
   const source = declaring('pub enum RevokedReason {');
-  const body = /impl RevokedReason \{[\s\S]*?fn as_str\(self\)[^{]*\{([\s\S]*?)\n {4}\}/.exec(source)?.[1] ?? '';
+  const body =
+    /impl RevokedReason \{[\s\S]*?fn as_str\(self\)[^{]*\{([\s\S]*?)\n {4}\}/.exec(source)?.[1] ??
+    '';
   const words = [...body.matchAll(/Self::\w+ => "([a-z_]+)"/g)].map(([, word]) => word);
-  const variants = /pub enum RevokedReason \{([\s\S]*?)\n\}/.exec(source)?.[1].match(/^ {4}[A-Z]\w*,/gm) ?? [];
-  if (words.length === 0 || words.length !== variants.length) throw new Error(`there are ${variants.length} reasons, and ${words.length} words were found`);
+  const variants =
+    /pub enum RevokedReason \{([\s\S]*?)\n\}/.exec(source)?.[1].match(/^ {4}[A-Z]\w*,/gm) ?? [];
+  if (words.length === 0 || words.length !== variants.length)
+    throw new Error(`there are ${variants.length} reasons, and ${words.length} words were found`);
   return words;
 }
 
 /** The codes with which the refresh endpoint says that a session is over. The other 401s are about a login or an access token. */
 export function endings() {
-  const ofAToken = ['not_authenticated', 'token_invalid', 'token_expired', 'invalid_credentials', 'recent_login_required'];
+  const ofAToken = [
+    'not_authenticated',
+    'token_invalid',
+    'token_expired',
+    'invalid_credentials',
+    'recent_login_required',
+  ];
   return codes()
     .filter(({ status, code }) => status === 'UNAUTHORIZED' && !ofAToken.includes(code))
     .map(({ code }) => code);
@@ -54,7 +67,8 @@ function declaring(what) {
     .filter((name) => name.endsWith('.rs'))
     .map((name) => readFileSync(crates + name, 'utf8'))
     .filter((source) => source.includes(`\n${what}\n`));
-  if (sources.length !== 1) throw new Error(`${sources.length} files of the server say \`${what}\``);
+  if (sources.length !== 1)
+    throw new Error(`${sources.length} files of the server say \`${what}\``);
   return sources[0];
 }
 

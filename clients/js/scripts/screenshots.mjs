@@ -5,7 +5,12 @@ import { PASSWORD, world } from '../browser/world.js';
 const w = await world({ alone: true });
 try {
   for (const colorScheme of ['light', 'dark']) {
-    const context = await w.browser.newContext({ colorScheme, viewport: { width: 1280, height: 1990 }, locale: 'en-GB', timezoneId: 'UTC' });
+    const context = await w.browser.newContext({
+      colorScheme,
+      viewport: { width: 1280, height: 1990 },
+      locale: 'en-GB',
+      timezoneId: 'UTC',
+    });
     const page = await context.newPage();
     await page.goto(w.own);
     await page.getByLabel('User name').fill('alice');
@@ -25,7 +30,9 @@ try {
     await page.getByText('Both tokens are new').waitFor();
     await page.locator('#requests summary').first().click();
     await page.evaluate(() => (document.activeElement.blur(), scrollTo(0, 0)));
-    await page.screenshot({ path: fileURLToPath(new URL(`../../../docs/demo-${colorScheme}.png`, import.meta.url)) });
+    await page.screenshot({
+      path: fileURLToPath(new URL(`../../../docs/demo-${colorScheme}.png`, import.meta.url)),
+    });
     // Otherwise the next picture has this session in its list.
     await page.getByRole('button', { name: 'Log out', exact: true }).click();
     await page.getByRole('heading', { name: 'Log in' }).waitFor();

@@ -16,12 +16,14 @@ export function attach(axios, client) {
     if (!token) return config;
     headers.set('Authorization', 'Bearer ' + token);
     signed.set(config, token);
-    if (client.csrfToken && !SAFE.test(config.method ?? 'get')) headers.set(CSRF_HEADER, client.csrfToken);
+    if (client.csrfToken && !SAFE.test(config.method ?? 'get'))
+      headers.set(CSRF_HEADER, client.csrfToken);
     return config;
   });
 
   const response = axios.interceptors.response.use(
-    async (response) => (response.status === 401 ? ((await again(response)) ?? response) : response),
+    async (response) =>
+      response.status === 401 ? ((await again(response)) ?? response) : response,
     async (error) => {
       const better = error.response?.status === 401 && (await again(error.response));
       if (better) return better;
@@ -38,9 +40,19 @@ export function attach(axios, client) {
   async function again(/** @type {any} */ { config, headers }) {
     const refused = signed.get(config);
     // A stream is used up; a password is not given again by a refresh.
-    if (!refused || config[REFUSED] || config.data?.pipe || config.data?.getReader || /insufficient_user/.test(headers['www-authenticate'])) return;
-    const better = await client.accessToken({ signal: config.signal, refused }).catch(() => undefined);
-    if ((better && better !== refused) || config.signal?.aborted) return axios.request({ ...config, [REFUSED]: true });
+    if (
+      !refused ||
+      config[REFUSED] ||
+      config.data?.pipe ||
+      config.data?.getReader ||
+      /insufficient_user/.test(headers['www-authenticate'])
+    )
+      return;
+    const better = await client
+      .accessToken({ signal: config.signal, refused })
+      .catch(() => undefined);
+    if ((better && better !== refused) || config.signal?.aborted)
+      return axios.request({ ...config, [REFUSED]: true });
   }
 
   function trusts(/** @type {any} */ config) {

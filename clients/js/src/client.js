@@ -57,10 +57,13 @@ export function build(options = {}, vault) {
 
   const call = (/** @type {string} */ path, /** @type {import('./http.js').Call} */ what = {}) =>
     send(env, base + path, vault ? 'omit' : 'include', what);
-  const profile = async (/** @type {string} */ access) => (await call('/profile', { method: 'GET', access })).user;
-  const pleaseSign = async (/** @type {AbortSignal | null} */ signal = null) => (await call('/csrf', { method: 'GET', signal })).csrf_token;
+  const profile = async (/** @type {string} */ access) =>
+    (await call('/profile', { method: 'GET', access })).user;
+  const pleaseSign = async (/** @type {AbortSignal | null} */ signal = null) =>
+    (await call('/csrf', { method: 'GET', signal })).csrf_token;
   const tell = (/** @type {object} */ message) => channel && channel.postMessage(message);
-  const share = (/** @type {string} */ type) => tell({ type, access, csrf, user: state.user, left: left(), at: env.wall() });
+  const share = (/** @type {string} */ type) =>
+    tell({ type, access, csrf, user: state.user, left: left(), at: env.wall() });
 
   /** After a reload nothing is known; the cookie may be the API host's, and not ours to read. */
   async function learn(/** @type {AbortSignal | null} */ signal = null) {
@@ -98,13 +101,21 @@ export function build(options = {}, vault) {
   }
 
   /** The session is over. */
-  async function leave(/** @type {any} */ code, /** @type {any} */ reason, /** @type {boolean} */ aloud) {
+  async function leave(
+    /** @type {any} */ code,
+    /** @type {any} */ reason,
+    /** @type {boolean} */ aloud,
+  ) {
     if (csrf) {
       ended.add(csrf);
       if (aloud) tell({ type: 'signed_out', csrf, code, reason });
     }
     forget();
-    if (state.status !== 'signed_out') change({ status: 'signed_out', user: null, code, reason }, { type: 'signed_out', code, reason });
+    if (state.status !== 'signed_out')
+      change(
+        { status: 'signed_out', user: null, code, reason },
+        { type: 'signed_out', code, reason },
+      );
     await vault?.drop();
   }
 
@@ -172,10 +183,17 @@ export function build(options = {}, vault) {
       const same = csrf === data.csrf;
       if (data.type === 'user') {
         if (same) change({ ...state, user: data.user }, { type: 'user', user: data.user });
-      } else if (same ? (data.type !== 'answer' || data.access !== access) && theirs() >= left() : data.type !== 'answer' || left() <= 0) {
+      } else if (
+        same
+          ? (data.type !== 'answer' || data.access !== access) && theirs() >= left()
+          : data.type !== 'answer' || left() <= 0
+      ) {
         // Two tokens of one second may be the same text: a refresh counts all the same, an answer
         // that says nothing new does not.
-        enter({ ...data, left: theirs }, same && state.status === 'signed_in' ? 'refreshed' : 'signed_in');
+        enter(
+          { ...data, left: theirs },
+          same && state.status === 'signed_in' ? 'refreshed' : 'signed_in',
+        );
       }
     }
   }
@@ -188,14 +206,16 @@ export function build(options = {}, vault) {
     while (version === asked) {
       const wait = pause();
       if (wait > PATIENCE) throw fault;
-      if (wait > 0) await new Promise((resolve) => env.setTimeout(/** @type {any} */ (resolve), wait));
+      if (wait > 0)
+        await new Promise((resolve) => env.setTimeout(/** @type {any} */ (resolve), wait));
       try {
         return await inTurn((waited) => refreshOnce(asked, waited));
       } catch (/** @type {any} */ error) {
         // No answer is no ending: the session stays.
         if (version !== asked) return;
         fault = error;
-        const seconds = error.retryAfter ?? Math.min(30, 0.5 * 2 ** failures) * (0.5 + env.random() / 2);
+        const seconds =
+          error.retryAfter ?? Math.min(30, 0.5 * 2 ** failures) * (0.5 + env.random() / 2);
         failures++;
         pause = deadline(env, Math.min(seconds, 3600) * 1000);
         plan(pause());
@@ -204,7 +224,10 @@ export function build(options = {}, vault) {
     }
   }
 
-  async function refreshOnce(/** @type {number} */ asked, /** @type {boolean | undefined} */ waited) {
+  async function refreshOnce(
+    /** @type {number} */ asked,
+    /** @type {boolean | undefined} */ waited,
+  ) {
     // The tab that had the lock has told us what it got; its message may be a moment behind.
     if (waited && channel && version === asked) {
       await new Promise((/** @type {any} */ resolve) => {
@@ -226,20 +249,36 @@ export function build(options = {}, vault) {
       answer = checked(await signed('/refresh', { json }));
       await vault?.keep(answer);
       // The same session's user is known.
-      user = (csrf === answer.csrf_token && state.user) || (await profile(answer.access_token).catch(() => null));
+      user =
+        (csrf === answer.csrf_token && state.user) ||
+        (await profile(answer.access_token).catch(() => null));
     } catch (/** @type {any} */ error) {
-      if (version === asked && error.status === 401 && ENDING.test(error.code)) return leave(error.code, error.reason, true);
+      if (version === asked && error.status === 401 && ENDING.test(error.code))
+        return leave(error.code, error.reason, true);
       throw error;
     }
     if (version !== asked) return;
-    begin(answer, sent, user, csrf === answer.csrf_token && state.status === 'signed_in' ? 'refreshed' : 'signed_in');
+    begin(
+      answer,
+      sent,
+      user,
+      csrf === answer.csrf_token && state.status === 'signed_in' ? 'refreshed' : 'signed_in',
+    );
   }
 
-  function begin(/** @type {any} */ answer, /** @type {() => number} */ sent, /** @type {any} */ user, /** @type {string} */ type) {
+  function begin(
+    /** @type {any} */ answer,
+    /** @type {() => number} */ sent,
+    /** @type {any} */ user,
+    /** @type {string} */ type,
+  ) {
     // A little early: the server counts in whole seconds, of which the first may be nearly over,
     // and a request takes its time.
     const life = (answer.expires_in - 1) * 980;
-    enter({ access: answer.access_token, csrf: answer.csrf_token, left: () => life + sent(), user }, type);
+    enter(
+      { access: answer.access_token, csrf: answer.csrf_token, left: () => life + sent(), user },
+      type,
+    );
     share(type);
   }
 
@@ -301,7 +340,11 @@ export function build(options = {}, vault) {
     const copy = request.clone();
     const response = await env.fetch(sign(request, token));
     // RFC 9470: the password has to be given again, which no refresh does.
-    if (response.status !== 401 || /insufficient_user/.test(response.headers.get('WWW-Authenticate') ?? '')) return response;
+    if (
+      response.status !== 401 ||
+      /insufficient_user/.test(response.headers.get('WWW-Authenticate') ?? '')
+    )
+      return response;
     const better = await accessToken({ signal: request.signal, refused: token }).catch(nothing);
     request.signal?.throwIfAborted();
     return better && better !== token ? env.fetch(sign(copy, better)) : response;
@@ -328,7 +371,12 @@ export function build(options = {}, vault) {
         inTurn(async () => {
           signal?.throwIfAborted();
           const sent = deadline(env, 0);
-          const answer = checked(await call('/login', { json: { username, password, ...(await vault?.loginFields()) }, signal }));
+          const answer = checked(
+            await call('/login', {
+              json: { username, password, ...(await vault?.loginFields()) },
+              signal,
+            }),
+          );
           await vault?.keep(answer);
           begin(answer, sent, answer.user, 'signed_in');
           return answer.user;
@@ -341,7 +389,11 @@ export function build(options = {}, vault) {
           signal?.throwIfAborted();
           try {
             await learn(signal);
-            await signed('/logout', { json: await vault?.refreshToken(), access: vault ? undefined : access, signal });
+            await signed('/logout', {
+              json: await vault?.refreshToken(),
+              access: vault ? undefined : access,
+              signal,
+            });
           } catch (/** @type {any} */ error) {
             // There was no session to end.
             if (error.status !== 401) throw error;
@@ -386,7 +438,8 @@ export function build(options = {}, vault) {
     },
     close() {
       forget();
-      for (const target of env.events) for (const type of WAKING) target.removeEventListener(type, wake);
+      for (const target of env.events)
+        for (const type of WAKING) target.removeEventListener(type, wake);
       if (channel) channel.close();
       listeners.clear();
       state = Object.freeze({ status: 'unknown', user: null });
@@ -416,13 +469,15 @@ function surroundings() {
 function originOf(/** @type {string | URL} */ url) {
   const { origin } = new URL(url);
   // All of these are equal, and would trust each other.
-  if (origin === 'null') throw new TypeError(`${url}: only http and https have an origin that can be trusted`);
+  if (origin === 'null')
+    throw new TypeError(`${url}: only http and https have an origin that can be trusted`);
   return origin;
 }
 
 /** An answer with tokens. Whatever else has come with a 200, a proxy has made up. */
 function checked(/** @type {any} */ answer) {
-  if (!answer?.access_token || !(answer.expires_in > 0)) throw new TypeError('The answer is not from Countersign.');
+  if (!answer?.access_token || !(answer.expires_in > 0))
+    throw new TypeError('The answer is not from Countersign.');
   return answer;
 }
 

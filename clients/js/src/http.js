@@ -19,7 +19,9 @@ export class CountersignError extends Error {
     this.errors = problem.errors || {};
     const wait = response.headers.get('Retry-After');
     /** @type {number | undefined} */
-    this.retryAfter = wait ? Math.max(0, isNaN(+wait) ? (Date.parse(wait) - now) / 1000 : +wait) || 0 : undefined;
+    this.retryAfter = wait
+      ? Math.max(0, isNaN(+wait) ? (Date.parse(wait) - now) / 1000 : +wait) || 0
+      : undefined;
   }
 }
 
@@ -50,7 +52,10 @@ export async function send(env, url, credentials, { method = 'POST', json, acces
   const abort = () => stop.abort(signal?.reason);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort);
-  const timer = env.setTimeout(() => stop.abort(new DOMException('The server did not answer in time.', 'TimeoutError')), TIMEOUT);
+  const timer = env.setTimeout(
+    () => stop.abort(new DOMException('The server did not answer in time.', 'TimeoutError')),
+    TIMEOUT,
+  );
   /** @type {Record<string, string>} */
   const headers = {};
   if (json) headers['Content-Type'] = 'application/json';

@@ -1,7 +1,18 @@
 import type { Client, Options } from './index.js';
 
 export { CountersignError } from './index.js';
-export type { Abortable, Change, Client, Code, EndingCode, Environment, Options, Reason, State, User } from './index.js';
+export type {
+  Abortable,
+  Change,
+  Client,
+  Code,
+  EndingCode,
+  Environment,
+  Options,
+  Reason,
+  State,
+  User,
+} from './index.js';
 
 /** Where secrets are kept: the key store of the platform. Each function may answer at once or later; an error counts as a fault, and the session stays. */
 export interface SecureStorage {

@@ -1,5 +1,12 @@
 // Vue: the session as a ref.
-import { getCurrentInstance, getCurrentScope, onMounted, onScopeDispose, shallowReadonly, shallowRef } from 'vue';
+import {
+  getCurrentInstance,
+  getCurrentScope,
+  onMounted,
+  onScopeDispose,
+  shallowReadonly,
+  shallowRef,
+} from 'vue';
 
 /** @type {typeof import('./vue.js').useSession} */
 export function useSession(client) {

@@ -13,11 +13,23 @@ async function attached(w, options = {}) {
     baseURL: HOST,
     ...options.axios,
     adapter: async (config) => {
-      const request = new Request(axios.getUri(config), { method: config.method.toUpperCase(), body: config.data, headers: config.headers.toJSON(), signal: config.signal, ...(config.data?.getReader && { duplex: 'half' }) });
+      const request = new Request(axios.getUri(config), {
+        method: config.method.toUpperCase(),
+        body: config.data,
+        headers: config.headers.toJSON(),
+        signal: config.signal,
+        ...(config.data?.getReader && { duplex: 'half' }),
+      });
       tab.seen.push(request);
       const answer = await w.server.fetch(request, w.browser.jar);
       const text = await answer.text();
-      const response = { data: text, status: answer.status, headers: AxiosHeaders.from(Object.fromEntries(answer.headers)), config, request };
+      const response = {
+        data: text,
+        status: answer.status,
+        headers: AxiosHeaders.from(Object.fromEntries(answer.headers)),
+        config,
+        request,
+      };
       if (config.validateStatus(answer.status)) return response;
       throw new axios.AxiosError('refused', undefined, config, request, response);
     },
@@ -40,7 +52,14 @@ test('axios_sends_no_token_elsewhere', async () => {
   const { axios, seen } = await attached(w, { axios: { baseURL: undefined } });
   for (const url of ['https://evil.example/x', '/accounts/x']) {
     await w.settle(axios.post(url, {}).catch(() => {}));
-    assert.equal(seen.filter((request) => request.url.includes(url)).at(-1)?.headers.get('Authorization') ?? null, null, url);
+    assert.equal(
+      seen
+        .filter((request) => request.url.includes(url))
+        .at(-1)
+        ?.headers.get('Authorization') ?? null,
+      null,
+      url,
+    );
   }
 });
 
@@ -69,7 +88,8 @@ test('axios_never_loops', async () => {
   const w = world();
   const { axios } = await attached(w);
   w.server.always('/api/x', () => w.server.problem(401, 'token_invalid'));
-  for (let i = 0; i < 5; i++) await assert.rejects(w.settle(axios.get('/api/x')), (error) => error.response.status === 401);
+  for (let i = 0; i < 5; i++)
+    await assert.rejects(w.settle(axios.get('/api/x')), (error) => error.response.status === 401);
   assert.equal(w.server.count(REFRESH), 1);
   assert.equal(w.server.count('/api/x'), 6);
 });
@@ -77,7 +97,10 @@ test('axios_never_loops', async () => {
 test('a_header_that_the_caller_of_axios_brings_is_left_alone', async () => {
   const w = world();
   const { axios, seen } = await attached(w);
-  await assert.rejects(w.settle(axios.get('/api/x', { headers: { Authorization: 'Bearer mine' } })), (error) => error.response.status === 401);
+  await assert.rejects(
+    w.settle(axios.get('/api/x', { headers: { Authorization: 'Bearer mine' } })),
+    (error) => error.response.status === 401,
+  );
   assert.equal(seen.at(-1).headers.get('Authorization'), 'Bearer mine');
   assert.equal(w.server.count('/api/x'), 1);
 });
@@ -85,10 +108,20 @@ test('a_header_that_the_caller_of_axios_brings_is_left_alone', async () => {
 test('a_stream_and_a_wanted_password_are_not_tried_again', async () => {
   const w = world();
   const { axios } = await attached(w);
-  w.server.next('/api/x', () => w.server.problem(401, 'recent_login_required', {}, { 'WWW-Authenticate': 'Bearer error="insufficient_user_authentication"' }));
+  w.server.next('/api/x', () =>
+    w.server.problem(
+      401,
+      'recent_login_required',
+      {},
+      { 'WWW-Authenticate': 'Bearer error="insufficient_user_authentication"' },
+    ),
+  );
   await assert.rejects(w.settle(axios.get('/api/x')), (error) => error.response.status === 401);
   w.server.tokens.clear();
-  await assert.rejects(w.settle(axios.post('/api/x', new Blob(['x']).stream())), (error) => error.response.status === 401);
+  await assert.rejects(
+    w.settle(axios.post('/api/x', new Blob(['x']).stream())),
+    (error) => error.response.status === 401,
+  );
   assert.equal(w.server.count(REFRESH), 0);
 });
 

@@ -21,7 +21,10 @@ test('a_native_client_logs_in_refreshes_and_logs_out_without_cookies', async () 
   const storage = keyStore();
   const tab = await w.signedIn(native(storage));
   assert.equal(w.browser.jar.session, undefined);
-  assert.deepEqual([...storage.kept.keys()], ['countersign.refresh_token', 'countersign.device_token']);
+  assert.deepEqual(
+    [...storage.kept.keys()],
+    ['countersign.refresh_token', 'countersign.device_token'],
+  );
   const before = storage.kept.get('countersign.refresh_token');
   await w.settle(tab.client.refresh());
   assert.notEqual(storage.kept.get('countersign.refresh_token'), before);
@@ -29,7 +32,10 @@ test('a_native_client_logs_in_refreshes_and_logs_out_without_cookies', async () 
   assert.equal(tab.seen.at(-1).headers.get('X-CSRFTOKEN'), null);
   await w.settle(tab.client.logout());
   assert.deepEqual([...storage.kept.keys()], ['countersign.device_token']);
-  assert.deepEqual(tab.changes.map(({ type }) => type), ['signed_in', 'refreshed', 'signed_out']);
+  assert.deepEqual(
+    tab.changes.map(({ type }) => type),
+    ['signed_in', 'refreshed', 'signed_out'],
+  );
   assert.equal(w.server.count('/accounts/csrf'), 0);
   assert.equal(w.browser.messages.length, 0);
 });
@@ -63,7 +69,9 @@ test('an_ending_empties_the_storage_and_a_fault_does_not', async () => {
   const w = world();
   const storage = keyStore();
   const { client } = await w.signedIn(native(storage));
-  w.server.next('/accounts/refresh', () => w.server.problem(503, 'unavailable', {}, { 'Retry-After': '60' }));
+  w.server.next('/accounts/refresh', () =>
+    w.server.problem(503, 'unavailable', {}, { 'Retry-After': '60' }),
+  );
   await assert.rejects(w.settle(client.refresh()), { code: 'unavailable' });
   assert.ok(storage.kept.has('countersign.refresh_token'));
   w.server.end([...w.server.sessions.values()][0], 'session_revoked', 'admin');

@@ -7,10 +7,15 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 test('the package contains what a user needs, and nothing else', (t) => {
-  const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' });
+  const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   assert.equal(packed.status, 0, packed.stderr);
   const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-  const entries = Object.values(exports).flatMap(({ types, default: module }) => [types, module]).map((path) => path.slice(2));
+  const entries = Object.values(exports)
+    .flatMap(({ types, default: module }) => [types, module])
+    .map((path) => path.slice(2));
   // What the entries import, besides.
   const inner = ['src/client.js', 'src/clock.js', 'src/codes.d.ts', 'src/http.js', 'src/turns.js'];
   const around = ['LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json'];

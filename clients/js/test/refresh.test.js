@@ -8,7 +8,11 @@ const REFRESH = '/accounts/refresh';
 const offline = () => Promise.reject(new TypeError('fetch failed'));
 
 test('the_refresh_comes_at_a_random_moment_of_the_last_minute', async () => {
-  for (const [random, second] of [[0, 233], [0.25, 248], [0.999, 293]]) {
+  for (const [random, second] of [
+    [0, 233],
+    [0.25, 248],
+    [0.999, 293],
+  ]) {
     const w = world();
     await w.signedIn({ env: { random: () => random } });
     const began = w.clock.monotonic;
@@ -36,7 +40,10 @@ test('the_moment_is_drawn_anew_each_time_from_a_source_that_cannot_be_guessed', 
   assert.equal(Math.round((at[0] - drawn[0]) / 1000), 248);
   await w.run(100_000);
   assert.equal(drawn.length, 3);
-  assert.equal(Math.round((w.server.requests.filter(({ path }) => path === REFRESH)[1].at - drawn[1]) / 1000), 278);
+  assert.equal(
+    Math.round((w.server.requests.filter(({ path }) => path === REFRESH)[1].at - drawn[1]) / 1000),
+    278,
+  );
 });
 
 test('a_short_life_is_not_given_away', async () => {
@@ -52,12 +59,17 @@ test('a_life_of_a_second_does_not_become_a_storm', async () => {
   const w = world({ lifetime: 1 });
   await w.signedIn();
   await w.run(10_000);
-  assert.ok(w.server.count(REFRESH) >= 5 && w.server.count(REFRESH) <= 10, `${w.server.count(REFRESH)}`);
+  assert.ok(
+    w.server.count(REFRESH) >= 5 && w.server.count(REFRESH) <= 10,
+    `${w.server.count(REFRESH)}`,
+  );
 });
 
 test('a_long_life_does_not_overflow_the_timer', async () => {
   const w = world({ lifetime: 60 * 86_400 });
-  await w.signedIn({ env: { setTimeout: (callback, ms) => w.clock.setTimeout(callback, ms > 2 ** 31 - 1 ? 1 : ms) } });
+  await w.signedIn({
+    env: { setTimeout: (callback, ms) => w.clock.setTimeout(callback, ms > 2 ** 31 - 1 ? 1 : ms) },
+  });
   await w.run(40 * 86_400_000);
   assert.equal(w.server.count(REFRESH), 0);
 });
@@ -71,7 +83,10 @@ test('a_page_that_nobody_sees_waits_until_it_is_looked_at', async () => {
   tab.show(true);
   await w.run(0);
   assert.equal(w.server.count(REFRESH), 1);
-  assert.deepEqual(tab.changes.map(({ type }) => type), ['signed_in', 'refreshed']);
+  assert.deepEqual(
+    tab.changes.map(({ type }) => type),
+    ['signed_in', 'refreshed'],
+  );
 });
 
 test('a_hidden_page_that_asks_in_the_last_minute_gets_its_answer_at_once_and_refreshes_beside', async () => {
@@ -80,7 +95,10 @@ test('a_hidden_page_that_asks_in_the_last_minute_gets_its_answer_at_once_and_ref
   tab.show(false);
   await w.run(280_000);
   let answer;
-  w.server.next(REFRESH, (request, handle) => new Promise((resolve) => (answer = () => resolve(handle()))));
+  w.server.next(
+    REFRESH,
+    (request, handle) => new Promise((resolve) => (answer = () => resolve(handle()))),
+  );
   assert.equal((await w.settle(tab.client.fetch(API))).status, 200);
   assert.equal(w.server.count(REFRESH), 1);
   answer();
@@ -93,7 +111,9 @@ test('ten_requests_with_an_expired_token_cost_one_refresh', async () => {
   const tab = await w.signedIn();
   tab.show(false);
   await w.run(400_000);
-  const responses = await w.settle(Promise.all(Array.from({ length: 10 }, () => tab.client.fetch(API))));
+  const responses = await w.settle(
+    Promise.all(Array.from({ length: 10 }, () => tab.client.fetch(API))),
+  );
   assert.ok(responses.every(({ status }) => status === 200));
   assert.equal(w.server.count(REFRESH), 1);
   assert.equal(w.server.count('/api/x'), 10);
@@ -103,7 +123,9 @@ test('ten_requests_that_are_refused_at_once_cost_one_refresh', async () => {
   const w = world();
   const { client } = await w.signedIn();
   w.server.tokens.clear();
-  const responses = await w.settle(Promise.all(Array.from({ length: 10 }, () => client.fetch(API))));
+  const responses = await w.settle(
+    Promise.all(Array.from({ length: 10 }, () => client.fetch(API))),
+  );
   assert.ok(responses.every(({ status }) => status === 200));
   assert.equal(w.server.count(REFRESH), 1);
 });
@@ -130,7 +152,11 @@ test('a_clock_that_is_set_back_does_not_make_a_token_live_longer', async () => {
   await w.run(301_000);
   assert.equal(tab.client.expiresIn, 0);
   assert.equal((await w.settle(tab.client.fetch(API))).status, 200);
-  assert.equal(w.server.requests.filter(({ path }) => path === '/api/x').length, 1, 'no request with the expired token');
+  assert.equal(
+    w.server.requests.filter(({ path }) => path === '/api/x').length,
+    1,
+    'no request with the expired token',
+  );
 });
 
 test('a_machine_that_slept_past_expiry_refreshes_before_it_asks', async () => {
@@ -139,7 +165,10 @@ test('a_machine_that_slept_past_expiry_refreshes_before_it_asks', async () => {
   w.clock.sleep(8 * 3_600_000);
   assert.equal(client.expiresIn, 0);
   assert.equal((await w.settle(client.fetch(API))).status, 200);
-  assert.deepEqual(w.server.requests.slice(1).map(({ path }) => path), [REFRESH, '/api/x']);
+  assert.deepEqual(
+    w.server.requests.slice(1).map(({ path }) => path),
+    [REFRESH, '/api/x'],
+  );
 });
 
 test('a_machine_that_wakes_up_refreshes_by_itself', async () => {
@@ -190,10 +219,16 @@ test('an_expired_token_that_the_clocks_did_not_see_costs_one_refresh_and_one_rep
     w.clock.real += 400_000;
     w.clock.pass(40_000);
     const before = w.server.requests.length;
-    const response = await w.settle(client.fetch(API, { method: 'POST', body, ...(kind === 'stream' && { duplex: 'half' }) }));
+    const response = await w.settle(
+      client.fetch(API, { method: 'POST', body, ...(kind === 'stream' && { duplex: 'half' }) }),
+    );
     assert.equal(response.status, 200, kind);
     assert.equal((await response.json()).body, kind === 'params' ? 'a=text' : 'a text', kind);
-    assert.deepEqual(w.server.requests.slice(before).map(({ path }) => path), ['/api/x', REFRESH, '/api/x'], kind);
+    assert.deepEqual(
+      w.server.requests.slice(before).map(({ path }) => path),
+      ['/api/x', REFRESH, '/api/x'],
+      kind,
+    );
     w.clock.pass(40_000);
   }
   w.clock.real += 400_000;
@@ -220,11 +255,11 @@ test('a_server_that_refuses_everything_never_makes_a_loop', async () => {
 test('faults_keep_the_session_and_the_next_try_goes_on', async () => {
   const faults = {
     offline,
-    '500': (w) => w.server.problem(500, 'internal_error'),
-    '503': (w) => w.server.problem(503, 'unavailable'),
+    500: (w) => w.server.problem(500, 'internal_error'),
+    503: (w) => w.server.problem(503, 'unavailable'),
     '502 of a proxy': () => new Response('<h1>Bad gateway</h1>', { status: 502 }),
-    '408': (w) => w.server.problem(408, 'request_timeout'),
-    '429': (w) => w.server.problem(429, 'throttled'),
+    408: (w) => w.server.problem(408, 'request_timeout'),
+    429: (w) => w.server.problem(429, 'throttled'),
     'an answer that breaks off': () => new Response('{"access_token": "ab'),
     "a hotel's page": () => new Response('<h1>Welcome</h1>'),
     'JSON of somebody else': () => new Response('{"ok": true}'),
@@ -234,16 +269,29 @@ test('faults_keep_the_session_and_the_next_try_goes_on', async () => {
     const w = world();
     const tab = await w.signedIn();
     const { access } = { access: await tab.client.accessToken() };
-    w.server.next(REFRESH, () => fault(w), () => fault(w));
+    w.server.next(
+      REFRESH,
+      () => fault(w),
+      () => fault(w),
+    );
     await w.run(310_000);
     assert.equal(w.server.count(REFRESH), 3, name);
-    assert.deepEqual(tab.changes.map(({ type }) => type), ['signed_in', 'refreshed'], name);
+    assert.deepEqual(
+      tab.changes.map(({ type }) => type),
+      ['signed_in', 'refreshed'],
+      name,
+    );
     assert.notEqual(await tab.client.accessToken(), access, name);
   }
 });
 
 test('a_401_that_is_not_the_servers_own_ends_nothing', async () => {
-  for (const [status, body] of [[401, '<h1>Proxy login</h1>'], [401, '{"code": "something_else"}'], [401, '{}'], [403, '{"code": "session_revoked"}']]) {
+  for (const [status, body] of [
+    [401, '<h1>Proxy login</h1>'],
+    [401, '{"code": "something_else"}'],
+    [401, '{}'],
+    [403, '{"code": "session_revoked"}'],
+  ]) {
     const w = world();
     const { client } = await w.signedIn();
     w.server.next(REFRESH, () => new Response(body, { status }));
@@ -270,7 +318,10 @@ test('offline_for_an_hour_backs_off_and_goes_on_when_the_network_is_back', async
   await w.run(3_600_000);
   const tries = w.server.count(REFRESH) - before;
   assert.ok(tries >= 100 && tries <= 260, `${tries} tries in an hour`);
-  await assert.rejects(w.settle(tab.client.fetch(API), 3000), { name: 'TypeError', message: 'fetch failed' });
+  await assert.rejects(w.settle(tab.client.fetch(API), 3000), {
+    name: 'TypeError',
+    message: 'fetch failed',
+  });
   assert.equal(tab.client.state.status, 'signed_in');
   back();
   tab.events.dispatchEvent(new Event('online'));
@@ -295,7 +346,9 @@ test('retry_after_is_honoured', async () => {
   for (const status of [429, 503]) {
     const w = world();
     const tab = await w.signedIn();
-    w.server.next(REFRESH, () => w.server.problem(status, 'throttled', {}, { 'Retry-After': '90' }));
+    w.server.next(REFRESH, () =>
+      w.server.problem(status, 'throttled', {}, { 'Retry-After': '90' }),
+    );
     await assert.rejects(w.settle(tab.client.refresh()), { retryAfter: 90 });
     // Neither a user who insists nor a network that comes back changes that.
     await assert.rejects(w.settle(tab.client.refresh()), { retryAfter: 90 });
@@ -334,8 +387,14 @@ test('ten_requests_share_the_tries_as_well', async () => {
   const { client } = await w.signedIn();
   w.clock.sleep(400_000);
   w.server.always(REFRESH, offline);
-  const results = await w.settle(Promise.allSettled(Array.from({ length: 10 }, () => client.fetch(API))));
-  assert.ok(results.every(({ status, reason }) => status === 'rejected' && reason.message === 'fetch failed'));
+  const results = await w.settle(
+    Promise.allSettled(Array.from({ length: 10 }, () => client.fetch(API))),
+  );
+  assert.ok(
+    results.every(
+      ({ status, reason }) => status === 'rejected' && reason.message === 'fetch failed',
+    ),
+  );
   assert.ok(w.server.count(REFRESH) < 6, `${w.server.count(REFRESH)}`);
 });
 
@@ -343,7 +402,10 @@ test('a_login_waits_for_the_refresh_before_it_so_that_no_late_cookie_takes_the_n
   const w = world();
   const { client } = await w.signedIn({ env: { locks: undefined } });
   let answer;
-  w.server.next(REFRESH, (request, handle) => new Promise((resolve) => (answer = () => resolve(handle()))));
+  w.server.next(
+    REFRESH,
+    (request, handle) => new Promise((resolve) => (answer = () => resolve(handle()))),
+  );
   const refresh = client.refresh();
   const login = client.login({ username: 'bertha', password: 'right' });
   await w.run(1000);
@@ -369,13 +431,20 @@ test('only_an_explicit_ending_signs_out_and_each_says_why', async () => {
   for (const { code, status } of codes().filter(({ status }) => status === 'UNAUTHORIZED')) {
     const w = world();
     const { client, changes } = await w.signedIn();
-    w.server.next(REFRESH, () => w.server.problem(401, code, code === 'session_revoked' ? { reason: 'password_changed' } : {}));
+    w.server.next(REFRESH, () =>
+      w.server.problem(401, code, code === 'session_revoked' ? { reason: 'password_changed' } : {}),
+    );
     const ends = endings().includes(code);
     const refresh = w.settle(client.refresh());
     if (ends) assert.equal(await refresh, undefined, code);
     else await assert.rejects(refresh, { code });
     assert.equal(client.state.status, ends ? 'signed_out' : 'signed_in', code);
-    if (ends) assert.deepEqual(changes.at(-1), { type: 'signed_out', code, reason: code === 'session_revoked' ? 'password_changed' : undefined });
+    if (ends)
+      assert.deepEqual(changes.at(-1), {
+        type: 'signed_out',
+        code,
+        reason: code === 'session_revoked' ? 'password_changed' : undefined,
+      });
     assert.equal(status, 'UNAUTHORIZED');
   }
 });
@@ -387,8 +456,15 @@ test('a_session_that_was_ended_elsewhere_is_noticed_with_the_next_request', asyn
   const response = await w.settle(client.fetch(API));
   assert.equal(response.status, 401);
   assert.equal((await response.json()).code, 'session_revoked');
-  assert.deepEqual(changes.at(-1), { type: 'signed_out', code: 'session_revoked', reason: 'admin' });
-  assert.deepEqual(w.server.requests.slice(1).map(({ path }) => path), ['/api/x', REFRESH]);
+  assert.deepEqual(changes.at(-1), {
+    type: 'signed_out',
+    code: 'session_revoked',
+    reason: 'admin',
+  });
+  assert.deepEqual(
+    w.server.requests.slice(1).map(({ path }) => path),
+    ['/api/x', REFRESH],
+  );
 });
 
 test('a_request_after_the_end_goes_out_without_a_token_and_asks_nothing_else', async () => {
@@ -418,7 +494,10 @@ test('an_abort_ends_the_waiting_of_its_request_and_of_no_other', async () => {
   const { client } = await w.signedIn();
   w.clock.sleep(400_000);
   let answer;
-  w.server.next(REFRESH, (request, handle) => new Promise((resolve) => (answer = () => resolve(handle()))));
+  w.server.next(
+    REFRESH,
+    (request, handle) => new Promise((resolve) => (answer = () => resolve(handle()))),
+  );
   const stop = new AbortController();
   const one = client.fetch(API, { signal: stop.signal });
   const other = client.fetch(API);
@@ -434,7 +513,10 @@ test('an_abort_ends_the_waiting_of_its_request_and_of_no_other', async () => {
 test('an_abort_is_honoured_before_during_and_between_the_two_tries', async () => {
   const w = world();
   const { client } = await w.signedIn();
-  await assert.rejects(w.settle(client.fetch(API, { signal: AbortSignal.abort(new Error('no longer wanted')) })), { message: 'no longer wanted' });
+  await assert.rejects(
+    w.settle(client.fetch(API, { signal: AbortSignal.abort(new Error('no longer wanted')) })),
+    { message: 'no longer wanted' },
+  );
   assert.equal(w.server.requests.length, 1);
 
   const during = new AbortController();
@@ -458,7 +540,10 @@ test('login_logout_restore_and_refresh_can_be_aborted', async () => {
   const w = world();
   const tab = w.tab();
   for (const [path, start] of [
-    ['/accounts/login', (signal) => tab.client.login({ username: 'alice', password: 'right' }, { signal })],
+    [
+      '/accounts/login',
+      (signal) => tab.client.login({ username: 'alice', password: 'right' }, { signal }),
+    ],
     ['/accounts/csrf', (signal) => tab.client.restore({ signal })],
     ['/accounts/csrf', (signal) => tab.client.refresh({ signal })],
     ['/accounts/csrf', (signal) => tab.client.logout({ signal })],
@@ -482,13 +567,23 @@ test('restore_without_a_network_is_no_sign_out_and_goes_on_by_itself', async () 
   assert.deepEqual(changes, []);
   back();
   await w.run(60_000);
-  assert.deepEqual(changes.map(({ type, user }) => [type, user.username]), [['signed_in', 'alice']]);
+  assert.deepEqual(
+    changes.map(({ type, user }) => [type, user.username]),
+    [['signed_in', 'alice']],
+  );
 });
 
 test('a_401_that_wants_the_password_again_costs_no_refresh', async () => {
   const w = world();
   const { client } = await w.signedIn();
-  w.server.next('/api/x', () => w.server.problem(401, 'recent_login_required', {}, { 'WWW-Authenticate': 'Bearer error="insufficient_user_authentication"' }));
+  w.server.next('/api/x', () =>
+    w.server.problem(
+      401,
+      'recent_login_required',
+      {},
+      { 'WWW-Authenticate': 'Bearer error="insufficient_user_authentication"' },
+    ),
+  );
   const response = await w.settle(client.fetch(API));
   assert.equal((await response.json()).code, 'recent_login_required');
   assert.equal(w.server.count(REFRESH), 0);

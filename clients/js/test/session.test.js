@@ -19,13 +19,16 @@ test('a_login_makes_a_user_and_says_so', async () => {
 test('a_wrong_password_is_an_error_with_the_servers_code_and_changes_nothing', async () => {
   const w = world();
   const { client, changes } = w.tab();
-  await assert.rejects(w.settle(client.login({ username: 'alice', password: 'wrong' })), (error) => {
-    assert.ok(error instanceof CountersignError);
-    assert.equal(error.status, 401);
-    assert.equal(error.code, 'invalid_credentials');
-    assert.equal(error.message, 'about invalid_credentials');
-    return true;
-  });
+  await assert.rejects(
+    w.settle(client.login({ username: 'alice', password: 'wrong' })),
+    (error) => {
+      assert.ok(error instanceof CountersignError);
+      assert.equal(error.status, 401);
+      assert.equal(error.code, 'invalid_credentials');
+      assert.equal(error.message, 'about invalid_credentials');
+      return true;
+    },
+  );
   assert.equal(w.server.count('/accounts/login'), 1);
   assert.equal(client.state.status, 'unknown');
   assert.deepEqual(changes, []);
@@ -34,13 +37,31 @@ test('a_wrong_password_is_an_error_with_the_servers_code_and_changes_nothing', a
 test('messages_about_fields_and_the_wait_come_with_the_error', async () => {
   const w = world();
   const { client } = w.tab();
-  w.server.next('/accounts/login', () => w.server.problem(400, 'validation_error', { errors: { username: ['Blank.'] } }));
-  await assert.rejects(w.settle(client.login(credentials)), { code: 'validation_error', errors: { username: ['Blank.'] } });
-  w.server.next('/accounts/login', () => w.server.problem(429, 'throttled', {}, { 'Retry-After': '17' }));
-  await assert.rejects(w.settle(client.login(credentials)), { code: 'throttled', retryAfter: 17, errors: {} });
+  w.server.next('/accounts/login', () =>
+    w.server.problem(400, 'validation_error', { errors: { username: ['Blank.'] } }),
+  );
+  await assert.rejects(w.settle(client.login(credentials)), {
+    code: 'validation_error',
+    errors: { username: ['Blank.'] },
+  });
+  w.server.next('/accounts/login', () =>
+    w.server.problem(429, 'throttled', {}, { 'Retry-After': '17' }),
+  );
+  await assert.rejects(w.settle(client.login(credentials)), {
+    code: 'throttled',
+    retryAfter: 17,
+    errors: {},
+  });
   const date = new Date(w.clock.wall + 60_000).toUTCString();
-  w.server.next('/accounts/login', () => new Response('<h1>Busy</h1>', { status: 503, headers: { 'Retry-After': date } }));
-  await assert.rejects(w.settle(client.login(credentials)), { code: undefined, status: 503, retryAfter: 60 });
+  w.server.next(
+    '/accounts/login',
+    () => new Response('<h1>Busy</h1>', { status: 503, headers: { 'Retry-After': date } }),
+  );
+  await assert.rejects(w.settle(client.login(credentials)), {
+    code: undefined,
+    status: 503,
+    retryAfter: 60,
+  });
 });
 
 test('requests_carry_the_access_token_and_writes_the_csrf_token_too', async () => {
@@ -50,13 +71,19 @@ test('requests_carry_the_access_token_and_writes_the_csrf_token_too', async () =
     await w.settle(client.fetch(`${HOST}/api/things`, { method }));
     const { headers } = seen.at(-1);
     assert.equal(headers.get('Authorization'), 'Bearer access-2', method);
-    assert.equal(headers.get('X-CSRFTOKEN'), /GET|HEAD|OPTIONS/.test(method) ? null : client.csrfToken, method);
+    assert.equal(
+      headers.get('X-CSRFTOKEN'),
+      /GET|HEAD|OPTIONS/.test(method) ? null : client.csrfToken,
+      method,
+    );
   }
 });
 
 test('no_other_origin_ever_gets_a_token', async () => {
   const w = world();
-  const { client, seen } = await w.signedIn({ options: { apiOrigins: ['https://files.trusted.example/any/path'] } });
+  const { client, seen } = await w.signedIn({
+    options: { apiOrigins: ['https://files.trusted.example/any/path'] },
+  });
   const elsewhere = [
     'http://api.example.com/x',
     'https://api.example.com:444/x',
@@ -73,10 +100,18 @@ test('no_other_origin_ever_gets_a_token', async () => {
     }
     assert.equal(client.trusts(url), false, url);
   }
-  for (const url of ['https://api.example.com@evil.example/x', '//evil.example/x', 'https://', 'data:,x']) assert.equal(client.trusts(url), false, url);
+  for (const url of [
+    'https://api.example.com@evil.example/x',
+    '//evil.example/x',
+    'https://',
+    'data:,x',
+  ])
+    assert.equal(client.trusts(url), false, url);
   await w.settle(client.fetch('https://files.trusted.example/x', { method: 'POST' }));
   assert.equal(seen.at(-1).headers.get('Authorization'), 'Bearer access-2');
-  assert.ok(client.trusts(`${BASE}/profile`) && client.trusts(new URL('https://files.trusted.example')));
+  assert.ok(
+    client.trusts(`${BASE}/profile`) && client.trusts(new URL('https://files.trusted.example')),
+  );
 });
 
 test('an_origin_that_equals_others_cannot_be_trusted', () => {
@@ -87,7 +122,9 @@ test('an_origin_that_equals_others_cannot_be_trusted', () => {
 test('a_header_that_the_caller_brings_is_left_alone', async () => {
   const w = world();
   const { client, seen } = await w.signedIn();
-  const response = await w.settle(client.fetch(`${HOST}/api/x`, { method: 'POST', headers: { Authorization: 'Bearer mine' } }));
+  const response = await w.settle(
+    client.fetch(`${HOST}/api/x`, { method: 'POST', headers: { Authorization: 'Bearer mine' } }),
+  );
   assert.equal(response.status, 401);
   assert.equal(seen.at(-1).headers.get('Authorization'), 'Bearer mine');
   assert.equal(w.server.count('/accounts/refresh'), 0);
@@ -100,7 +137,10 @@ test('fetch_before_restore_finds_the_session_by_itself', async () => {
   const response = await w.settle(client.fetch(`${HOST}/api/x`));
   assert.equal(response.status, 200);
   assert.equal(client.user.username, 'alice');
-  assert.deepEqual(changes.map(({ type }) => type), ['signed_in']);
+  assert.deepEqual(
+    changes.map(({ type }) => type),
+    ['signed_in'],
+  );
 });
 
 test('a_reload_keeps_you_in_without_reading_a_cookie', async () => {
@@ -109,7 +149,10 @@ test('a_reload_keeps_you_in_without_reading_a_cookie', async () => {
   const { client, changes } = w.tab();
   const user = await w.settle(client.restore());
   assert.equal(user.username, 'alice');
-  assert.deepEqual(w.server.requests.slice(1).map(({ path }) => path), ['/accounts/csrf', '/accounts/refresh', '/accounts/profile']);
+  assert.deepEqual(
+    w.server.requests.slice(1).map(({ path }) => path),
+    ['/accounts/csrf', '/accounts/refresh', '/accounts/profile'],
+  );
   assert.deepEqual(changes, [{ type: 'signed_in', user }]);
   assert.equal((await w.settle(client.fetch(`${HOST}/api/x`, { method: 'POST' }))).status, 200);
 });
@@ -118,24 +161,36 @@ test('without_a_session_restore_answers_null_and_asks_only_once', async () => {
   const w = world();
   const { client, changes } = w.tab();
   assert.equal(await w.settle(client.restore()), null);
-  assert.deepEqual(changes, [{ type: 'signed_out', code: 'refresh_token_missing', reason: undefined }]);
+  assert.deepEqual(changes, [
+    { type: 'signed_out', code: 'refresh_token_missing', reason: undefined },
+  ]);
   assert.equal(client.state.status, 'signed_out');
   const response = await w.settle(client.fetch(`${HOST}/api/x`));
   assert.equal(response.status, 401);
   await w.run(600_000);
-  assert.deepEqual(w.server.requests.map(({ path }) => path), ['/accounts/csrf', '/api/x']);
+  assert.deepEqual(
+    w.server.requests.map(({ path }) => path),
+    ['/accounts/csrf', '/api/x'],
+  );
 });
 
 test('a_user_whose_profile_could_not_be_had_at_once_is_signed_in_and_known_later', async () => {
   const w = world();
   (await w.signedIn()).client.close();
   const { client, changes } = w.tab();
-  w.server.next('/accounts/profile', () => Promise.reject(new TypeError('offline')), () => w.server.problem(503, 'unavailable'));
+  w.server.next(
+    '/accounts/profile',
+    () => Promise.reject(new TypeError('offline')),
+    () => w.server.problem(503, 'unavailable'),
+  );
   await assert.rejects(w.settle(client.restore()), { code: 'unavailable' });
   assert.equal(client.state.status, 'signed_in');
   assert.equal(client.user, null);
   assert.equal((await w.settle(client.restore())).username, 'alice');
-  assert.deepEqual(changes.map(({ type }) => type), ['signed_in', 'user']);
+  assert.deepEqual(
+    changes.map(({ type }) => type),
+    ['signed_in', 'user'],
+  );
 });
 
 test('logout_ends_the_session_and_says_why', async () => {
@@ -143,8 +198,17 @@ test('logout_ends_the_session_and_says_why', async () => {
   const { client, changes } = await w.signedIn();
   await w.settle(client.logout());
   assert.equal([...w.server.sessions.values()][0].ended.reason, 'logout');
-  assert.deepEqual(changes.at(-1), { type: 'signed_out', code: 'session_revoked', reason: 'logout' });
-  assert.deepEqual(client.state, { status: 'signed_out', user: null, code: 'session_revoked', reason: 'logout' });
+  assert.deepEqual(changes.at(-1), {
+    type: 'signed_out',
+    code: 'session_revoked',
+    reason: 'logout',
+  });
+  assert.deepEqual(client.state, {
+    status: 'signed_out',
+    user: null,
+    code: 'session_revoked',
+    reason: 'logout',
+  });
   assert.equal(client.csrfToken, undefined);
   assert.equal(client.expiresIn, 0);
   assert.equal(await client.accessToken(), undefined);
@@ -184,7 +248,11 @@ test('logout_everywhere_ends_all_sessions_or_all_others', async () => {
   assert.equal(client.state.status, 'signed_in');
   await w.settle(client.logoutAll());
   assert.ok(second.ended);
-  assert.deepEqual(changes.at(-1), { type: 'signed_out', code: 'session_revoked', reason: 'logout_all' });
+  assert.deepEqual(changes.at(-1), {
+    type: 'signed_out',
+    code: 'session_revoked',
+    reason: 'logout_all',
+  });
 });
 
 test('a_changed_profile_is_read_anew', async () => {
@@ -221,14 +289,25 @@ test('a_cookie_changed_behind_our_back_is_noticed_and_its_user_is_the_user', asy
   await w.settle(client.refresh());
   assert.equal(client.user.username, 'bertha');
   assert.equal(client.csrfToken, other.client.csrfToken);
-  assert.deepEqual(changes.map(({ type, user }) => [type, user.username]), [['signed_in', 'alice'], ['signed_in', 'bertha']]);
+  assert.deepEqual(
+    changes.map(({ type, user }) => [type, user.username]),
+    [
+      ['signed_in', 'alice'],
+      ['signed_in', 'bertha'],
+    ],
+  );
 });
 
 test('a_page_that_the_server_does_not_allow_hears_why', async () => {
   const w = world();
   const { client } = await w.signedIn();
-  w.server.always('/accounts/refresh', () => w.server.problem(403, 'csrf_failed', { detail: 'This origin is not allowed.' }));
-  await assert.rejects(w.settle(client.refresh()), { code: 'csrf_failed', message: 'This origin is not allowed.' });
+  w.server.always('/accounts/refresh', () =>
+    w.server.problem(403, 'csrf_failed', { detail: 'This origin is not allowed.' }),
+  );
+  await assert.rejects(w.settle(client.refresh()), {
+    code: 'csrf_failed',
+    message: 'This origin is not allowed.',
+  });
   assert.equal(w.server.count('/accounts/refresh'), 1);
   assert.equal(client.state.status, 'signed_in');
 });
@@ -248,7 +327,11 @@ test('the_servers_own_endpoints_are_asked_with_cookies_without_caches_and_never_
   await w.settle(client.refresh());
   await w.settle(client.logout());
   assert.equal(inits.length, 3);
-  for (const { credentials, cache, redirect } of inits) assert.deepEqual({ credentials, cache, redirect }, { credentials: 'include', cache: 'no-store', redirect: 'error' });
+  for (const { credentials, cache, redirect } of inits)
+    assert.deepEqual(
+      { credentials, cache, redirect },
+      { credentials: 'include', cache: 'no-store', redirect: 'error' },
+    );
 });
 
 test('one_listener_that_throws_does_not_keep_the_others_from_hearing', async (t) => {

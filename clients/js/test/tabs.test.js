@@ -41,7 +41,10 @@ test('a_refresh_in_one_tab_serves_all', async () => {
 });
 
 test('logout_in_one_tab_is_logout_in_all_and_says_why', async () => {
-  for (const [how, reason] of [['logout', 'logout'], ['logoutAll', 'logout_all']]) {
+  for (const [how, reason] of [
+    ['logout', 'logout'],
+    ['logoutAll', 'logout_all'],
+  ]) {
     const w = world();
     const tab = await w.signedIn();
     const others = [w.tab(), w.tab()];
@@ -49,7 +52,11 @@ test('logout_in_one_tab_is_logout_in_all_and_says_why', async () => {
     await w.settle(tab.client[how]());
     const before = w.server.requests.length;
     for (const other of others) {
-      assert.deepEqual(other.changes.at(-1), { type: 'signed_out', code: 'session_revoked', reason });
+      assert.deepEqual(other.changes.at(-1), {
+        type: 'signed_out',
+        code: 'session_revoked',
+        reason,
+      });
       assert.equal(await other.client.accessToken(), undefined);
     }
     assert.equal(w.server.requests.length, before);
@@ -63,7 +70,11 @@ test('an_ending_that_one_tab_hears_of_is_told_to_all', async () => {
   await w.settle(other.client.restore());
   w.server.end([...w.server.sessions.values()][0], 'refresh_token_reused');
   await w.settle(tab.client.refresh());
-  assert.deepEqual(other.changes.at(-1), { type: 'signed_out', code: 'refresh_token_reused', reason: undefined });
+  assert.deepEqual(other.changes.at(-1), {
+    type: 'signed_out',
+    code: 'refresh_token_reused',
+    reason: undefined,
+  });
 });
 
 test('a_changed_profile_is_seen_in_all_tabs', async () => {
@@ -116,7 +127,10 @@ test('a_refresh_that_brings_the_same_text_again_serves_the_waiting_tabs_too', as
   for (let i = 0; i < tabs.length; i++) {
     w.server.next(REFRESH, async () => {
       await new Promise((resolve) => w.clock.setTimeout(resolve, 200));
-      return new Response(JSON.stringify({ access_token: held, csrf_token: csrf, expires_in: 300 }), { headers: { 'Content-Type': 'application/json' } });
+      return new Response(
+        JSON.stringify({ access_token: held, csrf_token: csrf, expires_in: 300 }),
+        { headers: { 'Content-Type': 'application/json' } },
+      );
     });
   }
   const tokens = await w.settle(Promise.all(tabs.map(({ client }) => client.refresh())));
@@ -125,7 +139,10 @@ test('a_refresh_that_brings_the_same_text_again_serves_the_waiting_tabs_too', as
 });
 
 test('a_message_that_comes_a_moment_after_the_lock_is_waited_for', async () => {
-  for (const [late, requests] of [[190, 1], [210, 2]]) {
+  for (const [late, requests] of [
+    [190, 1],
+    [210, 2],
+  ]) {
     const w = world();
     let behind = 0;
     class Late extends w.browser.BroadcastChannel {
@@ -177,7 +194,9 @@ test('a_frozen_tab_that_holds_the_lock_holds_nobody_up_for_long', async () => {
 
 test('locks_that_are_refused_are_done_without', async () => {
   const w = world();
-  const locks = { request: () => Promise.reject(new DOMException('no storage here', 'SecurityError')) };
+  const locks = {
+    request: () => Promise.reject(new DOMException('no storage here', 'SecurityError')),
+  };
   const { client } = await w.signedIn({ env: { locks } });
   assert.ok(await w.settle(client.refresh()));
 });
@@ -185,7 +204,9 @@ test('locks_that_are_refused_are_done_without', async () => {
 test('an_error_under_the_lock_does_not_do_the_work_twice', async () => {
   const w = world();
   const { client } = w.tab();
-  await assert.rejects(w.settle(client.login({ username: 'alice', password: 'wrong' })), { code: 'invalid_credentials' });
+  await assert.rejects(w.settle(client.login({ username: 'alice', password: 'wrong' })), {
+    code: 'invalid_credentials',
+  });
   assert.equal(w.server.count('/accounts/login'), 1);
 });
 
@@ -227,18 +248,32 @@ test('a_restore_whose_session_another_tab_ends_meanwhile_signs_nobody_in', async
   });
   const late = other.client.restore();
   await w.run(0);
-  channel.postMessage({ type: 'signed_out', csrf: w.browser.jar.session.csrf, code: 'session_revoked', reason: 'logout' });
+  channel.postMessage({
+    type: 'signed_out',
+    csrf: w.browser.jar.session.csrf,
+    code: 'session_revoked',
+    reason: 'logout',
+  });
   await w.run(0);
   release();
   assert.equal(await w.settle(late), null);
-  assert.deepEqual(other.changes, [{ type: 'signed_out', code: 'session_revoked', reason: 'logout' }]);
+  assert.deepEqual(other.changes, [
+    { type: 'signed_out', code: 'session_revoked', reason: 'logout' },
+  ]);
 });
 
 test('a_late_message_about_an_ended_session_counts_for_nothing', async () => {
   const w = world();
   const tab = await w.signedIn();
   const channel = new w.browser.BroadcastChannel(`countersign:${BASE}`);
-  const old = { type: 'refreshed', access: 'dead', csrf: tab.client.csrfToken, user: tab.client.user, left: 290_000, at: w.clock.wall };
+  const old = {
+    type: 'refreshed',
+    access: 'dead',
+    csrf: tab.client.csrfToken,
+    user: tab.client.user,
+    left: 290_000,
+    at: w.clock.wall,
+  };
   await w.settle(tab.client.logout());
   channel.postMessage(old);
   await w.run(100);
@@ -279,7 +314,14 @@ test('a_message_that_waited_for_a_frozen_tab_is_as_old_as_the_tabs_sleep', async
   const w = world();
   const tab = await w.signedIn();
   const channel = new w.browser.BroadcastChannel(`countersign:${BASE}`);
-  const message = { type: 'refreshed', access: 'theirs', csrf: tab.client.csrfToken, user: tab.client.user, left: 290_000, at: w.clock.wall };
+  const message = {
+    type: 'refreshed',
+    access: 'theirs',
+    csrf: tab.client.csrfToken,
+    user: tab.client.user,
+    left: 290_000,
+    at: w.clock.wall,
+  };
   tab.show(false);
   w.clock.pass(400_000);
   channel.postMessage(message);
@@ -292,7 +334,14 @@ test('an_older_token_does_not_take_the_place_of_a_newer_one', async () => {
   const w = world();
   const tab = await w.signedIn();
   const channel = new w.browser.BroadcastChannel(`countersign:${BASE}`);
-  const old = { type: 'refreshed', access: await tab.client.accessToken(), csrf: tab.client.csrfToken, user: tab.client.user, left: 200_000, at: w.clock.wall };
+  const old = {
+    type: 'refreshed',
+    access: await tab.client.accessToken(),
+    csrf: tab.client.csrfToken,
+    user: tab.client.user,
+    left: 200_000,
+    at: w.clock.wall,
+  };
   const now = await w.settle(tab.client.refresh());
   channel.postMessage(old);
   await w.run(0);

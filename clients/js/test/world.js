@@ -39,21 +39,21 @@ export function world({ lifetime = 300 } = {}) {
       const events = new EventTarget();
       const tab = { events, visible: true, changes: [], seen: [] };
       const surroundings = {
-          fetch: (input, init) => {
-            const request = new Request(input, init);
-            tab.seen.push(request);
-            return server.fetch(request, browser.jar, init?.credentials);
-          },
-          monotonic: () => clock.monotonic,
-          wall: () => clock.wall,
-          random: () => 0.5,
-          setTimeout: clock.setTimeout,
-          clearTimeout: clock.clearTimeout,
-          BroadcastChannel: browser.BroadcastChannel,
-          locks: browser.locks,
-          visible: () => tab.visible,
-          events: [events],
-          ...env,
+        fetch: (input, init) => {
+          const request = new Request(input, init);
+          tab.seen.push(request);
+          return server.fetch(request, browser.jar, init?.credentials);
+        },
+        monotonic: () => clock.monotonic,
+        wall: () => clock.wall,
+        random: () => 0.5,
+        setTimeout: clock.setTimeout,
+        clearTimeout: clock.clearTimeout,
+        BroadcastChannel: browser.BroadcastChannel,
+        locks: browser.locks,
+        visible: () => tab.visible,
+        events: [events],
+        ...env,
       };
       for (const name of real) delete surroundings[name];
       tab.client = make({ baseUrl: BASE, ...options, env: surroundings });
@@ -95,7 +95,9 @@ function makeClock() {
       const end = clock.monotonic + ms;
       await breathe();
       for (;;) {
-        const next = [...timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+        const next = [...timers]
+          .filter(([, { at }]) => at <= end)
+          .sort(([, a], [, b]) => a.at - b.at)[0];
         if (!next) break;
         const [id, { at, callback }] = next;
         timers.delete(id);
@@ -135,7 +137,8 @@ function makeServer(clock, lifetime) {
       status,
       headers: { 'Content-Type': 'application/problem+json', ...headers },
     });
-  const json = (body) => new Response(JSON.stringify(body), { headers: { 'Content-Type': 'application/json' } });
+  const json = (body) =>
+    new Response(JSON.stringify(body), { headers: { 'Content-Type': 'application/json' } });
   const user = (name) => ({ id: name.length, username: name, email: `${name}@example.com` });
   const mint = (session) => {
     const access = `access-${++serial}`;
@@ -144,7 +147,12 @@ function makeServer(clock, lifetime) {
   };
   const ending = (session) => {
     if (!session) return problem(401, 'refresh_token_missing');
-    if (session.ended) return problem(401, session.ended.code, session.ended.reason ? { reason: session.ended.reason } : {});
+    if (session.ended)
+      return problem(
+        401,
+        session.ended.code,
+        session.ended.reason ? { reason: session.ended.reason } : {},
+      );
   };
   const refused = (request) => {
     const word = request.headers.get('Authorization')?.replace('Bearer ', '');
@@ -153,7 +161,12 @@ function makeServer(clock, lifetime) {
     if (!token) return problem(401, 'token_invalid');
     if (token.session.ended) return problem(401, 'session_revoked');
     if (clock.real >= token.until) return problem(401, 'token_expired');
-    if (!/GET|HEAD/.test(request.method) && token.session.csrf && request.headers.get('X-CSRFTOKEN') !== token.session.csrf) return problem(403, 'csrf_failed');
+    if (
+      !/GET|HEAD/.test(request.method) &&
+      token.session.csrf &&
+      request.headers.get('X-CSRFTOKEN') !== token.session.csrf
+    )
+      return problem(403, 'csrf_failed');
   };
 
   const routes = {
@@ -161,9 +174,20 @@ function makeServer(clock, lifetime) {
       const { username, password, transport, device_token } = await request.json();
       if (password !== 'right') return problem(401, 'invalid_credentials');
       const id = `session-${++serial}`;
-      const session = { id, user: user(username), csrf: transport === 'body' ? undefined : `csrf-of-${id}`, device_token };
+      const session = {
+        id,
+        user: user(username),
+        csrf: transport === 'body' ? undefined : `csrf-of-${id}`,
+        device_token,
+      };
       sessions.set(id, session);
-      if (transport === 'body') return json({ ...mint(session), refresh_token: `${id}/${serial}`, device_token: `device-of-${username}`, user: session.user });
+      if (transport === 'body')
+        return json({
+          ...mint(session),
+          refresh_token: `${id}/${serial}`,
+          device_token: `device-of-${username}`,
+          user: session.user,
+        });
       jar.session = session;
       return json({ ...mint(session), csrf_token: session.csrf, user: session.user });
     },
@@ -171,17 +195,24 @@ function makeServer(clock, lifetime) {
       const body = await request.text();
       if (body) {
         const session = sessions.get(JSON.parse(body).refresh_token.split('/')[0]);
-        return ending(session) ?? json({ ...mint(session), refresh_token: `${session.id}/${serial}` });
+        return (
+          ending(session) ?? json({ ...mint(session), refresh_token: `${session.id}/${serial}` })
+        );
       }
       const session = jar.session;
-      if (session && request.headers.get('X-CSRFTOKEN') !== session.csrf) return problem(403, 'csrf_failed');
+      if (session && request.headers.get('X-CSRFTOKEN') !== session.csrf)
+        return problem(403, 'csrf_failed');
       return ending(session) ?? json({ ...mint(session), csrf_token: session.csrf });
     },
-    '/accounts/csrf': (request, jar) => ending(jar.session) ?? json({ csrf_token: jar.session.csrf }),
+    '/accounts/csrf': (request, jar) =>
+      ending(jar.session) ?? json({ csrf_token: jar.session.csrf }),
     async '/accounts/logout'(request, jar) {
       const body = await request.text();
-      const session = body ? sessions.get(JSON.parse(body).refresh_token.split('/')[0]) : jar.session;
-      if (session?.csrf && request.headers.get('X-CSRFTOKEN') !== session.csrf) return problem(403, 'csrf_failed');
+      const session = body
+        ? sessions.get(JSON.parse(body).refresh_token.split('/')[0])
+        : jar.session;
+      if (session?.csrf && request.headers.get('X-CSRFTOKEN') !== session.csrf)
+        return problem(403, 'csrf_failed');
       if (session) session.ended ??= { code: 'session_revoked', reason: 'logout' };
       if (!body) jar.session = undefined;
       return new Response(null, { status: 204 });
@@ -191,11 +222,15 @@ function makeServer(clock, lifetime) {
       if (no) return no;
       const mine = tokens.get(request.headers.get('Authorization').slice(7)).session;
       const { keep_current } = await request.json();
-      for (const session of sessions.values()) if (!keep_current || session !== mine) session.ended ??= { code: 'session_revoked', reason: 'logout_all' };
+      for (const session of sessions.values())
+        if (!keep_current || session !== mine)
+          session.ended ??= { code: 'session_revoked', reason: 'logout_all' };
       if (!keep_current) jar.session = undefined;
       return new Response(null, { status: 204 });
     },
-    '/accounts/profile': (request) => refused(request) ?? json({ user: tokens.get(request.headers.get('Authorization').slice(7)).session.user }),
+    '/accounts/profile': (request) =>
+      refused(request) ??
+      json({ user: tokens.get(request.headers.get('Authorization').slice(7)).session.user }),
   };
 
   const server = {
@@ -220,11 +255,21 @@ function makeServer(clock, lifetime) {
       const { pathname: path, origin } = new URL(request.url);
       const signal = request.signal;
       signal.throwIfAborted();
-      server.requests.push({ path, origin, method: request.method, headers: request.headers, at: clock.monotonic });
+      server.requests.push({
+        path,
+        origin,
+        method: request.method,
+        headers: request.headers,
+        at: clock.monotonic,
+      });
       const handle = async () => {
-        if (path.startsWith('/accounts/')) return routes[path](request, credentials === 'include' ? jar : {});
-        if (origin !== HOST && !origin.endsWith('.trusted.example')) return new Response('elsewhere');
-        const no = request.headers.has('Authorization') ? refused(request) : problem(401, 'not_authenticated');
+        if (path.startsWith('/accounts/'))
+          return routes[path](request, credentials === 'include' ? jar : {});
+        if (origin !== HOST && !origin.endsWith('.trusted.example'))
+          return new Response('elsewhere');
+        const no = request.headers.has('Authorization')
+          ? refused(request)
+          : problem(401, 'not_authenticated');
         return no ?? json({ path, body: await request.text() });
       };
       // A network is slower than a message between two tabs.
@@ -260,7 +305,10 @@ function makeBrowser() {
         const data = structuredClone(message);
         browser.messages.push(data);
         for (const other of channels) {
-          if (other !== this && other.name === this.name) setImmediate(() => channels.has(other) && other.onmessage?.({ data: structuredClone(data) }));
+          if (other !== this && other.name === this.name)
+            setImmediate(
+              () => channels.has(other) && other.onmessage?.({ data: structuredClone(data) }),
+            );
         }
       }
       close() {
@@ -276,7 +324,9 @@ function makeBrowser() {
             gone = true;
             reject(signal.reason);
           });
-          before.then(() => (gone ? undefined : Promise.resolve(work({ name })).then(resolve, reject)));
+          before.then(() =>
+            gone ? undefined : Promise.resolve(work({ name })).then(resolve, reject),
+          );
         });
         queues.set(
           name,

@@ -70,7 +70,9 @@ class Revocations:
         # Everything now and then, so that what cannot matter any more goes.
         since = self.cursor if time.monotonic() - self.full_at < 300 else None
         url = f"{settings.AUTH_URL}/.well-known/revocations" + (f"?since={since}" if since else "")
-        request = urllib.request.Request(url, headers={"If-None-Match": self.tag} if self.tag else {})
+        request = urllib.request.Request(
+            url, headers={"If-None-Match": self.tag} if self.tag else {}
+        )
         try:
             with urllib.request.urlopen(request, timeout=1) as answer:
                 tag, body = answer.headers["ETag"], answer.read().decode()
@@ -83,7 +85,14 @@ class Revocations:
             raise jwt.InvalidTokenError("this is no revocation list")
         required = {"require": ["iss", "iat", "exp", "cursor", "full", "sids"]}
         rules = settings.SIMPLE_JWT
-        news = jwt.decode(body, KEYS.get_signing_key(header.get("kid")), [rules["ALGORITHM"]], required, issuer=rules["ISSUER"], leeway=LEEWAY)
+        news = jwt.decode(
+            body,
+            KEYS.get_signing_key(header.get("kid")),
+            [rules["ALGORITHM"]],
+            required,
+            issuer=rules["ISSUER"],
+            leeway=LEEWAY,
+        )
         raw = base64.urlsafe_b64decode(news["sids"] + "=" * (-len(news["sids"]) % 4))
         sids = {raw[i : i + 8].hex() for i in range(0, len(raw), 8)}
         if news["full"]:

@@ -27,13 +27,16 @@ SIMPLE_JWT = {
 
 REST_FRAMEWORK = {
     # `request.user` is made of the token's claims: no user table is asked.
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication"
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 
 # The rest is any project's. This one has no database.
-SECRET_KEY = get_random_secret_key()  # another one at every start will do, as nothing here is signed with it
+# Another one at every start will do, as nothing here is signed with it.
+SECRET_KEY = get_random_secret_key()
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"]
 ROOT_URLCONF = "urls"

@@ -22,7 +22,10 @@ const audience = process.env.AUTH_AUDIENCE
 const rules = { issuer, algorithms: ['EdDSA', 'ES256', 'RS256'], clockTolerance: 5 }
 
 // Anybody can invent a key id, so an unknown one is looked up once a second at most.
-const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', url), { cooldownDuration: 1000, cacheMaxAge: 300_000 })
+const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', url), {
+  cooldownDuration: 1000,
+  cacheMaxAge: 300_000,
+})
 
 // The sessions that ended within the last access-token lifetime.
 const revocations = { ended: new Set(), goodUntil: 0, cursor: null, tag: null, polls: 0 }
@@ -65,7 +68,12 @@ async function signedIn(request, response, next) {
   if (!token) return unauthorized(response, 'an access token is needed')
   try {
     const required = ['iat', 'exp', 'sub', 'sid']
-    const { payload } = await jwtVerify(token, keys, { ...rules, audience, typ: 'at+jwt', requiredClaims: required })
+    const { payload } = await jwtVerify(token, keys, {
+      ...rules,
+      audience,
+      typ: 'at+jwt',
+      requiredClaims: required,
+    })
     request.claims = payload
   } catch (error) {
     if (isOurs(error)) return unavailable(response, 'the keys cannot be had')
@@ -73,14 +81,18 @@ async function signedIn(request, response, next) {
   }
   // A list is good for two minutes. Without a good one nobody is let in: better than to let in who
   // has logged out.
-  if (Date.now() / 1000 > revocations.goodUntil) return unavailable(response, 'the list of the ended sessions cannot be had')
-  if (revocations.ended.has(request.claims.sid)) return unauthorized(response, 'the session has ended', 'Bearer error="invalid_token"')
+  if (Date.now() / 1000 > revocations.goodUntil)
+    return unavailable(response, 'the list of the ended sessions cannot be had')
+  if (revocations.ended.has(request.claims.sid))
+    return unauthorized(response, 'the session has ended', 'Bearer error="invalid_token"')
   next()
 }
 
 /** Lets those through who may write: a cookie session has to send its CSRF token too. A native session has no cookie, and nothing to forge. */
 function countersigned(request, response, next) {
-  const claim = createHash('sha256').update(request.get('x-csrftoken') ?? '').digest()
+  const claim = createHash('sha256')
+    .update(request.get('x-csrftoken') ?? '')
+    .digest()
   const expected = request.claims.csrf
   if (expected !== undefined && !isSame(claim, Buffer.from(expected, 'base64url'))) {
     return response.status(403).json({ detail: 'send the CSRF token as X-CSRFTOKEN' })
@@ -91,11 +103,15 @@ function countersigned(request, response, next) {
 const isSame = (one, other) => one.length === other.length && timingSafeEqual(one, other)
 
 /** Whether the fault is not the token's: the keys could not be fetched. */
-const isOurs = (error) => !(error instanceof errors.JOSEError) || ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT'].includes(error.code)
+const isOurs = (error) =>
+  !(error instanceof errors.JOSEError) ||
+  ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT'].includes(error.code)
 
-const unauthorized = (response, detail, challenge = 'Bearer') => response.status(401).set('WWW-Authenticate', challenge).json({ detail })
+const unauthorized = (response, detail, challenge = 'Bearer') =>
+  response.status(401).set('WWW-Authenticate', challenge).json({ detail })
 
-const unavailable = (response, detail) => response.status(503).set('Retry-After', '5').json({ detail })
+const unavailable = (response, detail) =>
+  response.status(503).set('Retry-After', '5').json({ detail })
 
 const app = express()
 

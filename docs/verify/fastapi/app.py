@@ -1,6 +1,6 @@
 """A FastAPI service that takes Countersign's access tokens: no call for a request, and a logout is felt within two seconds.
 
-    AUTH_URL=http://localhost:8000 uvicorn app:app --port 9000
+AUTH_URL=http://localhost:8000 uvicorn app:app --port 9000
 """
 
 import base64
@@ -40,7 +40,15 @@ def decode(token: str, typ: str, required: list[str], audience: str | None = Non
     if header.get("typ") != typ:
         raise jwt.InvalidTokenError(f"the type is not {typ}")
     key = KEYS.get_signing_key(header.get("kid"))
-    return jwt.decode(token, key, ALGORITHMS, issuer=ISSUER, audience=audience, leeway=LEEWAY, options={"require": ["iss", "iat", "exp", *required]})
+    return jwt.decode(
+        token,
+        key,
+        ALGORITHMS,
+        issuer=ISSUER,
+        audience=audience,
+        leeway=LEEWAY,
+        options={"require": ["iss", "iat", "exp", *required]},
+    )
 
 
 class Revocations:
@@ -70,7 +78,9 @@ class Revocations:
 
     def read(self, since):
         url = f"{AUTH_URL}/.well-known/revocations" + (f"?since={since}" if since else "")
-        request = urllib.request.Request(url, headers={"If-None-Match": self.tag} if self.tag else {})
+        request = urllib.request.Request(
+            url, headers={"If-None-Match": self.tag} if self.tag else {}
+        )
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 tag, body = answer.headers["ETag"], answer.read().decode()
@@ -88,7 +98,9 @@ class Revocations:
         # A list is good for two minutes. Without a good one nobody is let in: better than to let in
         # who has logged out.
         if time.time() > self.good_until + LEEWAY:
-            raise HTTPException(503, "the list of the ended sessions cannot be had", {"Retry-After": "5"})
+            raise HTTPException(
+                503, "the list of the ended sessions cannot be had", {"Retry-After": "5"}
+            )
         return sid in self.ended
 
 
@@ -99,7 +111,9 @@ def unauthorized(detail, challenge="Bearer"):
     return HTTPException(401, detail, {"WWW-Authenticate": challenge})
 
 
-def signed_in(bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]) -> dict:
+def signed_in(
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+) -> dict:
     """Who asks: the claims of a good access token."""
     if bearer is None:
         raise unauthorized("an access token is needed")
@@ -108,13 +122,17 @@ def signed_in(bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTT
     except jwt.PyJWKClientConnectionError as error:
         raise HTTPException(503, "the keys cannot be had", {"Retry-After": "5"}) from error
     except jwt.PyJWTError as error:
-        raise unauthorized("the access token is not good", 'Bearer error="invalid_token"') from error
+        raise unauthorized(
+            "the access token is not good", 'Bearer error="invalid_token"'
+        ) from error
     if REVOCATIONS.has(claims["sid"]):
         raise unauthorized("the session has ended", 'Bearer error="invalid_token"')
     return claims
 
 
-def countersigned(claims: Annotated[dict, Depends(signed_in)], x_csrftoken: Annotated[str, Header()] = "") -> dict:
+def countersigned(
+    claims: Annotated[dict, Depends(signed_in)], x_csrftoken: Annotated[str, Header()] = ""
+) -> dict:
     """Who writes: a cookie session has to send its CSRF token too. A native session has no cookie, and nothing to forge."""
     digest = hashlib.sha256(x_csrftoken.encode()).digest()
     claim = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

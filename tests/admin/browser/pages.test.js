@@ -14,7 +14,10 @@ async function window(options = {}) {
   const context = await w.browser.newContext({ javaScriptEnabled: false, ...options });
   const page = await context.newPage();
   page.complaints = [];
-  page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));
+  page.on(
+    'console',
+    (message) => message.type() === 'error' && page.complaints.push(message.text()),
+  );
   page.said = (text) => page.getByRole('status').getByText(text).waitFor();
   page.press = (name) => page.getByRole('button', { name }).click();
   return page;
@@ -48,7 +51,10 @@ test('the_whole_site_works_without_a_script', async () => {
 
   // Sessions: looked at, and ended.
   await page.getByRole('link', { name: 'look at them' }).click();
-  await page.getByRole('row', { name: /Firefox on Linux/ }).getByRole('link', { name: ids.session }).click();
+  await page
+    .getByRole('row', { name: /Firefox on Linux/ })
+    .getByRole('link', { name: ids.session })
+    .click();
   await page.getByText('turned in for the next').first().waitFor();
   await page.press('End this session');
   await page.said('ended');
@@ -59,7 +65,10 @@ test('the_whole_site_works_without_a_script', async () => {
   await page.getByLabel('New password').fill('12345678');
   await page.getByLabel('The same password again').fill('12345678');
   await page.press('Set the password');
-  await page.getByText(/entirely numeric|only digits|too common/i).first().waitFor();
+  await page
+    .getByText(/entirely numeric|only digits|too common/i)
+    .first()
+    .waitFor();
   await page.getByLabel('New password').fill('another kettle 15');
   await page.getByLabel('The same password again').fill('another kettle 15');
   await page.press('Set the password');
@@ -81,7 +90,7 @@ test('the_whole_site_works_without_a_script', async () => {
   await page.said('A new key was made');
   await page.getByRole('row', { name: /next/ }).waitFor();
 
-  // Bertha goes, after a look at what goes with her.
+  // Bertha goes, after a look at what goes too.
   await page.getByRole('link', { name: 'Users', exact: true }).click();
   await page.getByLabel('Choose bertha').check();
   await page.getByLabel('What to do').selectOption('delete');
@@ -98,7 +107,10 @@ test('the_whole_site_works_without_a_script', async () => {
   await page.getByLabel('Password').fill(PASSWORD);
   await page.press('Sign in');
   await page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
-  assert.deepEqual(page.complaints.filter((text) => !text.includes('404') && !text.includes('400')), []);
+  assert.deepEqual(
+    page.complaints.filter((text) => !text.includes('404') && !text.includes('400')),
+    [],
+  );
   await page.context().close();
 });
 
@@ -108,13 +120,19 @@ test('every_page_may_run_no_script_and_is_small', async () => {
   for (const [name, path] of Object.entries(pages(ids))) {
     const response = await page.goto(w.url + path);
     const policy = response.headers()['content-security-policy'];
-    assert.match(policy, /^default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'/, name);
+    assert.match(
+      policy,
+      /^default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'/,
+      name,
+    );
     assert.doesNotMatch(policy, /script-src|unsafe/, name);
     const html = await response.text();
     assert.doesNotMatch(html, /<script|\son\w+=|\sstyle=|javascript:/i, name);
     assert.ok(html.length <= 50 * 1024, `${name}: ${html.length} bytes`);
   }
-  const style = await page.request.get(`${w.url}${/href="(\/admin\/style\.css[^"]*)"/.exec(await page.content())[1]}`);
+  const style = await page.request.get(
+    `${w.url}${/href="(\/admin\/style\.css[^"]*)"/.exec(await page.content())[1]}`,
+  );
   assert.match(style.headers()['cache-control'], /immutable/);
   assert.ok((await style.body()).length <= 15 * 1024);
   await page.context().close();
@@ -124,15 +142,27 @@ for (const colorScheme of ['light', 'dark']) {
   for (const width of [360, 1280, 2560]) {
     test(`axe_finds_nothing_at_${width}_pixels_in_the_${colorScheme}`, async () => {
       // Axe is a script: for it alone the policy is put aside.
-      const page = await window({ javaScriptEnabled: true, bypassCSP: true, colorScheme, viewport: { width, height: 900 } });
+      const page = await window({
+        javaScriptEnabled: true,
+        bypassCSP: true,
+        colorScheme,
+        viewport: { width, height: 900 },
+      });
       const look = async (name) => {
         await page.addScriptTag({ content: axe });
         const { violations } = await page.evaluate(() =>
-          axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
+          axe.run(document, {
+            runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+          }),
         );
-        const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`);
+        const told = violations.map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
+        );
         assert.deepEqual(told, [], name);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
         assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);
       };
       await page.goto(`${w.url}/admin/sign-in`);
@@ -157,15 +187,24 @@ test('the_keyboard_reaches_everything_and_the_focus_is_seen', async () => {
   const page = await window({ javaScriptEnabled: true, bypassCSP: true });
   await signIn(page, w.url);
   await page.goto(`${w.url}/admin/users/${ids.user}/`);
-  const all = page.locator('a[href], button:not([disabled]), input:not([type=hidden]):not([disabled]), select, textarea');
-  await all.evaluateAll((elements) => elements.forEach((element, i) => (element.dataset.number = i)));
+  const all = page.locator(
+    'a[href], button:not([disabled]), input:not([type=hidden]):not([disabled]), select, textarea',
+  );
+  await all.evaluateAll((elements) =>
+    elements.forEach((element, i) => (element.dataset.number = i)),
+  );
   const seen = new Set();
   for (let i = 0; i < 200; i++) {
     await page.keyboard.press('Tab');
     const at = await page.evaluate(() => {
       const element = document.activeElement;
       const { outlineStyle, outlineWidth } = getComputedStyle(element);
-      return { is: element.outerHTML.slice(0, 120), number: element.dataset.number, outlined: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2, body: element === document.body };
+      return {
+        is: element.outerHTML.slice(0, 120),
+        number: element.dataset.number,
+        outlined: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2,
+        body: element === document.body,
+      };
     });
     if (at.body) break;
     assert.ok(at.outlined, `no focus is seen at ${at.is}`);

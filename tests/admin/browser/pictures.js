@@ -6,7 +6,20 @@ import { fileURLToPath } from 'node:url';
 import { first, people, signIn, world } from './world.js';
 
 const folder = fileURLToPath(new URL('../../../docs/admin/', import.meta.url));
-const names = ['alice', 'bertha', 'carl', 'dora', 'emil', 'frieda', 'gustav', 'hanna', 'ivan', 'jola', 'karim', 'lena'];
+const names = [
+  'alice',
+  'bertha',
+  'carl',
+  'dora',
+  'emil',
+  'frieda',
+  'gustav',
+  'hanna',
+  'ivan',
+  'jola',
+  'karim',
+  'lena',
+];
 
 // Days of use, which nobody wants to wait for.
 const ACTIVITY = `
@@ -34,7 +47,13 @@ try {
 
   mkdirSync(folder, { recursive: true });
   for (const colorScheme of ['light', 'dark']) {
-    const page = await (await w.browser.newContext({ javaScriptEnabled: false, colorScheme, viewport: { width: 1280, height: 860 } })).newPage();
+    const page = await (
+      await w.browser.newContext({
+        javaScriptEnabled: false,
+        colorScheme,
+        viewport: { width: 1280, height: 860 },
+      })
+    ).newPage();
     await signIn(page, w.url);
     for (const [name, path] of Object.entries({
       dashboard: '/admin/',

@@ -38,7 +38,18 @@ export async function world({ settings = [] } = {}) {
   if (!bin) throw new Error('set COUNTERSIGN_BIN to the server: target/debug/countersign');
   const dir = mkdtempSync(join(tmpdir(), 'countersign-admin-'));
   let browser;
-  const args = ['serve', '--listen', '127.0.0.1:0', '--data-dir', join(dir, 'data'), '--hash-memory-kib', '64', '--hash-passes', '1', ...settings];
+  const args = [
+    'serve',
+    '--listen',
+    '127.0.0.1:0',
+    '--data-dir',
+    join(dir, 'data'),
+    '--hash-memory-kib',
+    '64',
+    '--hash-passes',
+    '1',
+    ...settings,
+  ];
   const server = spawn(bin, args, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
   const log = [];
   createInterface({ input: server.stderr }).on('line', (line) => log.push(line));
@@ -54,7 +65,15 @@ export async function world({ settings = [] } = {}) {
   });
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
   return {
     url: `http://localhost:${port}`,
@@ -128,11 +147,15 @@ export async function logIn(url, username) {
   const post = (path, body) =>
     fetch(`${url}/accounts/${path}`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0' },
+      headers: {
+        'Content-Type': 'application/json',
+        'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0',
+      },
       body: JSON.stringify(body),
     }).then((response) => response.json());
   await post('login', { username, password: 'not it' });
   let tokens = await post('login', { username, password: PASSWORD, transport: 'body' });
-  for (let i = 0; i < 2; i++) tokens = await post('refresh', { refresh_token: tokens.refresh_token });
+  for (let i = 0; i < 2; i++)
+    tokens = await post('refresh', { refresh_token: tokens.refresh_token });
   return JSON.parse(Buffer.from(tokens.access_token.split('.')[1], 'base64url')).sid;
 }
