@@ -1,6 +1,9 @@
 //! `GET /openapi.json` and `/docs`.
 
+use std::path::Path;
+
 use countersign_e2e::World;
+use serde_json::{Value, json};
 
 const ENDPOINTS: [(&str, &str); 15] = [
     ("/accounts/login", "post"),
@@ -124,7 +127,9 @@ fn every_operation_can_be_tried_with_what_it_takes() {
         );
         assert_eq!(
             form.contains("name=\"Authorization\""),
-            operation.get("security").is_some(),
+            operation["security"]
+                .as_array()
+                .is_some_and(|ways| ways.iter().any(|way| way.get("bearer").is_some())),
             "{method} {path}"
         );
     }
@@ -170,4 +175,77 @@ fn they_can_be_left_out() {
     let world = World::builder().set("docs", "off").start();
     world.get("/docs").expect_problem(404, "not_found");
     world.get("/openapi.json").expect_problem(404, "not_found");
+}
+
+/// Whoever makes a client of the document, or reads a change of ours, sees here what has changed.
+#[test]
+fn the_document_in_docs_is_what_the_server_serves() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let served = World::start().get("/openapi.json").expect(200).json();
+    if std::env::var_os("RENEW_OPENAPI").is_some() {
+        let pretty = serde_json::to_string_pretty(&served).expect("JSON");
+        std::fs::write(&path, pretty + "\n").expect("docs/openapi.json");
+    }
+    let kept = std::fs::read_to_string(&path).expect("docs/openapi.json");
+    let kept: Value = serde_json::from_str(&kept).expect("docs/openapi.json is JSON");
+    assert!(
+        kept == served,
+        "docs/openapi.json is not what the server serves. If the change is meant, renew it, and \
+         look at the difference: RENEW_OPENAPI=1 cargo test -p countersign-e2e --test flow openapi"
+    );
+}
+
+#[test]
+fn what_may_be_left_out_of_a_body_may_not_be_null_and_the_document_says_so() {
+    let document = World::start().get("/openapi.json").expect(200).json();
+    for (path, method) in ENDPOINTS {
+        let operation = &document["paths"][path][method];
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["schema"]["type"].is_string(), "{method} {path}: {parameter}");
+            assert_eq!(parameter["required"], parameter["in"] == "path", "{path}: {parameter}");
+        }
+        let Some(body) = operation.get("requestBody") else { continue };
+        assert!(body["required"].is_boolean(), "{method} {path}");
+        let reference = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let schema = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        for (name, field) in schema["properties"].as_object().unwrap() {
+            assert!(field["type"].is_string(), "{reference}: {name}: {field}");
+            assert!(field["description"].is_string(), "{reference}: {name}: {field}");
+            if field["type"] == "string" {
+                assert!(
+                    field["maxLength"].is_u64() || field["enum"].is_array(),
+                    "{reference}: {name} has no bound: {field}"
+                );
+            }
+        }
+    }
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["LoginRequest"]["required"], json!(["username", "password"]));
+    assert_eq!(
+        schemas["LoginRequest"]["properties"]["transport"]["enum"],
+        json!(["cookie", "body"])
+    );
+    assert_eq!(schemas["User"]["properties"]["last_login"]["type"], json!(["string", "null"]));
+}
+
+#[test]
+fn every_refusal_in_the_document_has_one_shape_and_codes_that_there_are() {
+    let document = World::start().get("/openapi.json").expect(200).json();
+    let codes = &document["components"]["schemas"]["Problem"]["properties"]["code"];
+    let codes = codes["x-extensible-enum"].as_array().unwrap();
+    let mut refusals = 0;
+    for (path, method) in ENDPOINTS {
+        let answers = document["paths"][path][method]["responses"].as_object().unwrap();
+        for (status, answer) in answers.iter().filter(|(status, _)| status.as_str() >= "400") {
+            refusals += 1;
+            let content = answer["content"].as_object().unwrap();
+            assert_eq!(content.keys().collect::<Vec<_>>(), ["application/problem+json"]);
+            let description = answer["description"].as_str().unwrap();
+            let named = description.split(':').next().unwrap();
+            for code in named.split(", ") {
+                assert!(codes.contains(&code.into()), "{method} {path}: {status}: {code:?}");
+            }
+        }
+    }
+    assert!(refusals > 40, "{refusals}");
 }

@@ -14,8 +14,7 @@ use utoipa::OpenApi;
 
 /// The library's document and what the binary adds.
 pub(super) fn document(auth: &Auth) -> utoipa::openapi::OpenApi {
-    let mut document = auth.openapi();
-    document.merge(Own::openapi());
+    let mut document = auth.openapi_with(Own::openapi());
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document
 }
@@ -212,7 +211,8 @@ fn example(document: &Value, body: &Value) -> String {
     let required = body["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let fields = required.map(|name| {
         let field = schema(document, &body["properties"][name]);
-        let example = Some(&field["example"]).filter(|example| !example.is_null());
+        let examples = [&field["examples"][0], &field["example"]];
+        let example = examples.into_iter().find(|example| !example.is_null());
         (name.to_owned(), example.cloned().unwrap_or_else(|| Value::from("")))
     });
     serde_json::to_string_pretty(&Value::Object(fields.collect())).unwrap_or_default()

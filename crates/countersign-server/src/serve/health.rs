@@ -38,7 +38,7 @@ pub(super) async fn healthz() -> Response {
     summary = "Can it serve?",
     responses(
         (status = 200, description = "It can", body = String, content_type = "text/plain"),
-        (status = 503, description = "unavailable: the store does not answer", content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: the store does not answer"),
     )
 )]
 pub(super) async fn readyz(

@@ -174,6 +174,7 @@ pub(crate) struct LoginResponse<'a> {
     /// Native clients: send it with the next login on this device, so that nobody's failures block
     /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     device_token: Option<String>,
     #[schema(value_type = User)]
     user: &'a RawValue,

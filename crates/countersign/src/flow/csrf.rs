@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::issue::answer;
 use crate::auth::{Auth, seconds};
-use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::problem::{Code, Problem};
 use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
 use crate::session::Transport;
 
@@ -28,8 +28,11 @@ pub(crate) struct CsrfResponse {
     responses(
         (status = 200, description = "The token, and its cookie", body = CsrfResponse),
         (status = 401, description = "refresh_token_missing, refresh_token_invalid, \
-            refresh_token_expired, session_expired, session_revoked", body = ProblemSchema, content_type = "application/problem+json"),
-    )
+            refresh_token_expired, session_expired, session_revoked"),
+        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
+            was; to repeat it is safe"),
+    ),
+    security(("refresh_cookie" = [])),
 )]
 pub(crate) async fn csrf(
     State(auth): State<Auth>,

@@ -10,6 +10,7 @@ use countersign_verify::{ACCESS_TOKEN_TYPE, Account, Claims, MAX_TOKEN_BYTES};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::auth::{Auth, seconds};
 use crate::clock::random_bytes;
@@ -44,7 +45,7 @@ pub(crate) struct Tokens {
     /// Send it as `Authorization: Bearer`. Keep it in memory only.
     access_token: String,
     /// Always `Bearer`.
-    #[schema(example = "Bearer")]
+    #[schema(schema_with = token_type)]
     token_type: &'static str,
     /// The access token's lifetime in seconds.
     #[schema(example = 300)]
@@ -52,9 +53,11 @@ pub(crate) struct Tokens {
     /// For browsers: send it as `X-CSRFTOKEN` on everything that writes. It is in the cookie
     /// `csrftoken` too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     csrf_token: Option<String>,
     /// For native clients: the refresh token, in place of the cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     refresh_token: Option<String>,
 }
 
@@ -146,6 +149,15 @@ fn too_long(claims: &Claims, bytes: usize) -> Problem {
              Whoever runs this service has to put less into it, or to give the account fewer permissions or groups."
         ))
         .retry_after(TOO_LONG_RETRY_SECONDS)
+}
+
+/// The one type of access tokens there is (RFC 6750), for the document.
+fn token_type() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["Bearer"]))
+        .description(Some("Always `Bearer`."))
+        .build()
 }
 
 /// A fresh token id.

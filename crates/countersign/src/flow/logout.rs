@@ -15,7 +15,7 @@ use crate::auth::Auth;
 use crate::events::Event;
 use crate::http::guard;
 use crate::http::peer::Peer;
-use crate::http::problem::{Problem, ProblemSchema};
+use crate::http::problem::Problem;
 use crate::http::refresh_cookie::sessions_of;
 use crate::session::{RevokedReason, SessionId, Transport};
 use crate::token::RefreshError;
@@ -25,17 +25,17 @@ use crate::token::RefreshError;
     path = "/accounts/logout",
     tag = "accounts",
     summary = "Log out",
-    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers without an access \
-        token: the session's CSRF token")),
+    params(("X-CSRFTOKEN" = Option<String>, Header, description = "With the cookie: the session's \
+        CSRF token")),
     request_body(content = Option<super::refresh::RefreshRequest>, description = "Native clients without an access token"),
     responses(
         (status = 204, description = "The session is ended; the cookies are cleared"),
-        (status = 401, description = "token_invalid", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "token_invalid, refresh_token_invalid"),
+        (status = 403, description = "csrf_failed"),
         (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+            was; to repeat it is safe"),
     ),
-    security((), ("bearer" = [])),
+    security((), ("refresh_cookie" = []), ("bearer" = [])),
 )]
 pub(crate) async fn logout(
     State(auth): State<Auth>,

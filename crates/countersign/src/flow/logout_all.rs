@@ -8,17 +8,18 @@ use axum::response::{IntoResponse, Response};
 use super::issue::no_store;
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
-use crate::http::fields::Fields;
+use crate::http::fields::body_if_any;
 use crate::http::peer::Peer;
-use crate::http::problem::{Problem, ProblemSchema};
+use crate::http::problem::Problem;
+use crate::http::request::request;
 use crate::session::RevokedReason;
 
-/// What may be sent.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
-pub(crate) struct LogoutAllRequest {
-    /// Whether this session goes on. It does not unless this says so.
-    keep_current: Option<bool>,
+request! {
+    /// What may be sent.
+    pub(crate) struct LogoutAllRequest {
+        /// Whether this session goes on. It does not unless this says so.
+        keep_current: Option<bool>,
+    }
 }
 
 #[utoipa::path(
@@ -26,15 +27,9 @@ pub(crate) struct LogoutAllRequest {
     path = "/accounts/logout-all",
     tag = "accounts",
     summary = "Log out everywhere",
-    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token")),
     request_body = Option<LogoutAllRequest>,
     responses(
         (status = 204, description = "The sessions are ended"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -44,9 +39,8 @@ pub(crate) async fn logout_all(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let mut fields = Fields::read_if_any(request, auth.settings.body_timeout).await?;
-    let keep_current = fields.flag("keep_current").unwrap_or(false);
-    fields.done()?;
+    let asked: LogoutAllRequest = body_if_any(request, auth.settings.body_timeout).await?;
+    let keep_current = asked.keep_current.unwrap_or(false);
     who.still(&auth)?;
 
     let keep = keep_current.then_some(who.claims().sid);

@@ -82,7 +82,36 @@ impl Auth {
     /// # });
     /// ```
     pub fn openapi(&self) -> utoipa::openapi::OpenApi {
-        openapi::openapi(self)
+        self.openapi_with(utoipa::openapi::OpenApi::default())
+    }
+
+    /// The same with operations of the app's own. What follows from what they say is added to them
+    /// as to ours: where they need the security scheme `bearer`, how that is refused, and the
+    /// header `X-CSRFTOKEN`; where they read a body, how that is refused; to every status from 400
+    /// on, the shape of a problem document.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use utoipa::OpenApi;
+    ///
+    /// #[utoipa::path(delete, path = "/orders/{id}", params(("id" = u64, Path)),
+    ///     responses((status = 204, description = "It is gone")), security(("bearer" = [])))]
+    /// async fn delete_order() {}
+    ///
+    /// #[derive(OpenApi)]
+    /// #[openapi(paths(delete_order))]
+    /// struct Orders;
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let document = serde_json::to_value(auth.openapi_with(Orders::openapi())).unwrap();
+    /// let order = &document["paths"]["/orders/{id}"]["delete"];
+    /// assert_eq!(order["parameters"][1]["name"], "X-CSRFTOKEN");
+    /// assert!(order["responses"].get("401").is_some());
+    /// # });
+    /// ```
+    pub fn openapi_with(&self, own: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+        openapi::openapi(self, own)
     }
 }
 

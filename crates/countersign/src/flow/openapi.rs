@@ -1,25 +1,20 @@
 //! The OpenAPI document, made of what stands beside each handler.
 
 use utoipa::OpenApi;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::auth::Auth;
+use crate::http::describe::{self, BEARER};
+use crate::http::problem::ProblemSchema;
 
-/// The document, with the base path of the settings.
-pub(crate) fn openapi(auth: &Auth) -> utoipa::openapi::OpenApi {
+/// The document, with the base path and the cookie of the settings, and `own` merged into it.
+pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-    document
-        .components
-        .get_or_insert_default()
-        .security_schemes
-        .insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
-    for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.post, &mut item.patch].into_iter().flatten() {
-            with_what_a_body_may_be_answered(operation);
-        }
+    // The rows of an app's own table are the app's to change.
+    if !auth.people.owns_profiles()
+        && let Some(profile) = document.paths.paths.get_mut("/accounts/profile")
+    {
+        profile.patch = None;
     }
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths
@@ -29,27 +24,21 @@ pub(crate) fn openapi(auth: &Auth) -> utoipa::openapi::OpenApi {
             None => (path, item),
         })
         .collect();
+    document.merge(own);
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The `access_token` of a login or a refresh"))
+        .build();
+    let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
+        auth.checked.cookies.refresh_name(),
+        "The refresh token of a browser, which script cannot read",
+    ));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(cookie));
+    describe::complete(&mut document);
     document
-}
-
-/// What `Fields` answers, wherever a body is read.
-fn with_what_a_body_may_be_answered(operation: &mut Operation) {
-    if operation.request_body.is_none() {
-        return;
-    }
-    for (status, description) in [
-        ("400", "parse_error, validation_error"),
-        ("408", "request_timeout: the body took too long to arrive"),
-        ("413", "payload_too_large: the body is larger than 64 KiB"),
-        ("415", "unsupported_media_type: neither JSON nor a form, not in UTF-8, or encoded"),
-    ] {
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new()
-            .description(description)
-            .content("application/problem+json", content)
-            .build();
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
-    }
 }
 
 #[derive(OpenApi)]
@@ -57,7 +46,8 @@ fn with_what_a_body_may_be_answered(operation: &mut Operation) {
     info(
         title = "Countersign",
         description = "First-party login: a short-lived access token in the body, a refresh token \
-            in a cookie that script cannot read, a CSRF token on everything that writes."
+            in a cookie that script cannot read, a CSRF token on everything that writes. Every \
+            refusal is a problem document (RFC 9457); its `code` is stable."
     ),
     paths(
         super::login::login,
@@ -74,6 +64,7 @@ fn with_what_a_body_may_be_answered(operation: &mut Operation) {
         super::jwks::jwks,
         super::revocations::revocations,
     ),
+    components(schemas(ProblemSchema)),
     tags((name = "accounts", description = "Logging in, staying in, logging out"), (name = "well-known", description = "For who verifies tokens"))
 )]
 struct Document;

@@ -15,26 +15,26 @@ use crate::attempts::Refused;
 use crate::auth::Auth;
 use crate::device;
 use crate::http::authenticated::Authenticated;
-use crate::http::fields::Fields;
+use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;
-use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::{Text, request};
 use crate::password::{Lane, Password, UserAttributes, validate};
 use crate::store::PasswordChange;
 use crate::throttle::AccountKey;
 use crate::user::fold_address;
 
-/// What is sent.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
-pub(crate) struct PasswordRequest {
-    /// The password as it is.
-    #[schema(max_length = 1024)]
-    old_password: String,
-    /// The password as it shall be.
-    #[schema(min_length = 8, max_length = 1024)]
-    new_password: String,
-    /// Native clients: the `device_token` of a login on this device.
-    device_token: Option<String>,
+request! {
+    /// What is sent.
+    pub(crate) struct PasswordRequest {
+        /// The password as it is.
+        old_password: Password,
+        /// The password as it shall be: at least 8 characters, up to 1,024 bytes, none that is
+        /// common or like the user's name.
+        new_password: Password,
+        /// Native clients: the `device_token` of a login on this device.
+        device_token: Option<Text<256>>,
+    }
 }
 
 #[utoipa::path(
@@ -42,18 +42,11 @@ pub(crate) struct PasswordRequest {
     path = "/accounts/password",
     tag = "accounts",
     summary = "Change the password",
-    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token")),
     request_body = PasswordRequest,
     responses(
         (status = 204, description = "The password is changed; the other sessions are ended"),
-        (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "conflict: the password was changed meanwhile", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "conflict: the password was changed meanwhile"),
+        (status = 429, description = "throttled"),
     ),
     security(("bearer" = [])),
 )]
@@ -63,13 +56,14 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let Asked { old, new, device_token } =
-        Asked::read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
+    let asked: PasswordRequest = body(request, auth.settings.body_timeout).await?;
+    good_enough(&asked.new_password, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its
     // own: strangers' failures do not delay the owner.
     let stored = auth.people.password_of(who.user().id()).await?;
-    let tokens = device_token.iter().chain(&peer.device_tokens).map(String::as_str);
+    let tokens = asked.device_token.iter().map(|Text(token)| token);
+    let tokens = tokens.chain(&peer.device_tokens).map(String::as_str);
     let device =
         stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
     let counted =
@@ -82,13 +76,14 @@ pub(crate) async fn change_password(
             Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
             Refused::Store(error) => error.into(),
         })?;
-    let verdict = match auth.passwords.verify_in(Lane::Known, stored.as_ref(), &old).await {
-        Ok(verdict) => verdict,
-        Err(error) => {
-            auth.attempts.cancelled(&*auth.store, attempt).await;
-            return Err(error.into());
-        }
-    };
+    let verdict =
+        match auth.passwords.verify_in(Lane::Known, stored.as_ref(), &asked.old_password).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                auth.attempts.cancelled(&*auth.store, attempt).await;
+                return Err(error.into());
+            }
+        };
     if !verdict.matches {
         return Err(
             Problem::new(Code::ValidationError).field("old_password", "This is not your password.")
@@ -96,7 +91,7 @@ pub(crate) async fn change_password(
     }
     auth.attempts.succeeded(&*auth.store, attempt).await?;
 
-    let encoded = auth.passwords.hash(&new).await?;
+    let encoded = auth.passwords.hash(&asked.new_password).await?;
     let (id, session, now) = (who.user().id(), who.claims().sid, auth.clock.now());
     let old = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
     match auth.people.change_password(&*auth.store, id, (&old, &encoded), session, now).await? {
@@ -122,40 +117,17 @@ pub(crate) async fn change_password(
     Ok((StatusCode::NO_CONTENT, no_store(cookies)).into_response())
 }
 
-/// What was asked, parsed.
-struct Asked {
-    old: Password,
-    new: Password,
-    device_token: Option<String>,
-}
-
-impl Asked {
-    fn read(mut fields: Fields, user: &dyn Account) -> Result<Self, Problem> {
-        let old = fields.required("old_password", Password::MAX_BYTES);
-        let new = fields.required("new_password", Password::MAX_BYTES);
-        let device_token = fields.text("device_token", DEVICE_TOKEN_MAX_CHARS);
-        fields.done()?;
-        let about = UserAttributes {
-            username: user.username(),
-            email: user.email(),
-            first_name: user.first_name(),
-            last_name: user.last_name(),
-        };
-        for problem in validate(&new, &about).err().into_iter().flatten() {
-            fields.refuse("new_password", problem.to_string());
-        }
-        fields.done()?;
-        let parse = |name, text| {
-            Password::parse(text)
-                .map_err(|error| Problem::new(Code::ValidationError).field(name, error.to_string()))
-        };
-        Ok(Self {
-            old: parse("old_password", old)?,
-            new: parse("new_password", new)?,
-            device_token,
-        })
+/// Whether the new password holds against the validators, all of which are told.
+fn good_enough(new: &Password, user: &dyn Account) -> Result<(), Problem> {
+    let about = UserAttributes {
+        username: user.username(),
+        email: user.email(),
+        first_name: user.first_name(),
+        last_name: user.last_name(),
+    };
+    let mut errors = FieldErrors::default();
+    for problem in validate(new.expose(), &about).err().into_iter().flatten() {
+        errors.unless("new_password", Err::<(), _>(problem));
     }
+    errors.none()
 }
-
-/// Ours are shorter.
-const DEVICE_TOKEN_MAX_CHARS: usize = 256;

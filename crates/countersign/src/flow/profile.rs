@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::issue::answer;
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
-use crate::http::fields::Fields;
-use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::fields::{FieldErrors, body};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::{Text, request};
 use crate::user::{Email, NAME_MAX_CHARS, ProfileChange, User, Username};
 
 /// What comes back.
@@ -21,22 +22,18 @@ pub(crate) struct ProfileResponse {
     user: User,
 }
 
-/// What may be sent. Other fields are ignored.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
-pub(crate) struct ProfileRequest {
-    /// A new user name.
-    #[schema(max_length = 150)]
-    username: Option<String>,
-    /// A new e-mail address; an empty text removes it.
-    #[schema(max_length = 254)]
-    email: Option<String>,
-    /// A new first name.
-    #[schema(max_length = 150)]
-    first_name: Option<String>,
-    /// A new last name.
-    #[schema(max_length = 150)]
-    last_name: Option<String>,
+request! {
+    /// What may be sent. Other fields are ignored.
+    pub(crate) struct ProfileRequest {
+        /// A new user name.
+        username: Option<Text<NAME_MAX_CHARS>>,
+        /// A new e-mail address; an empty text removes it.
+        email: Option<Text<254>>,
+        /// A new first name.
+        first_name: Option<Text<NAME_MAX_CHARS>>,
+        /// A new last name.
+        last_name: Option<Text<NAME_MAX_CHARS>>,
+    }
 }
 
 #[utoipa::path(
@@ -46,8 +43,6 @@ pub(crate) struct ProfileRequest {
     summary = "Who am I?",
     responses(
         (status = 200, description = "The user", body = ProfileResponse),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -67,16 +62,9 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
     path = "/accounts/profile",
     tag = "accounts",
     summary = "Change the profile",
-    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token")),
     request_body = ProfileRequest,
     responses(
         (status = 200, description = "The user as she is now", body = ProfileResponse),
-        (status = 400, description = "parse_error, validation_error", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -85,7 +73,7 @@ pub(crate) async fn change_profile(
     who: Authenticated,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let change = read(Fields::read(request, auth.settings.body_timeout).await?, who.user())?;
+    let change = change(body(request, auth.settings.body_timeout).await?, who.user())?;
     who.still(&auth)?;
     let user = auth
         .store
@@ -97,24 +85,23 @@ pub(crate) async fn change_profile(
     Ok(answer(ProfileResponse { user }, []))
 }
 
-fn read(mut fields: Fields, user: &dyn Account) -> Result<ProfileChange, Problem> {
-    let mut change = ProfileChange::default();
+fn change(asked: ProfileRequest, user: &dyn Account) -> Result<ProfileChange, Problem> {
+    let text = |field: Option<Text<NAME_MAX_CHARS>>| field.map(|Text(text)| text);
+    let (mut change, mut errors) = (ProfileChange::default(), FieldErrors::default());
     // A form that sends the whole profile back must not fail on an imported name that today's rules
     // would refuse.
-    if let Some(text) =
-        fields.text("username", NAME_MAX_CHARS).filter(|text| text != user.username())
-    {
-        change.username = fields.parsed("username", Username::parse(&text).map(Some));
+    if let Some(name) = text(asked.username).filter(|name| name != user.username()) {
+        change.username = errors.unless("username", Username::parse(&name));
     }
-    if let Some(text) = fields.text("email", 254).filter(|text| text != user.email()) {
-        change.email = if text.trim().is_empty() {
+    if let Some(Text(email)) = asked.email.filter(|Text(email)| email != user.email()) {
+        change.email = if email.trim().is_empty() {
             Some(None)
         } else {
-            fields.parsed("email", Email::parse(&text).map(|email| Some(Some(email))))
+            errors.unless("email", Email::parse(&email)).map(Some)
         };
     }
-    change.first_name = fields.text("first_name", NAME_MAX_CHARS);
-    change.last_name = fields.text("last_name", NAME_MAX_CHARS);
-    fields.done()?;
+    change.first_name = text(asked.first_name);
+    change.last_name = text(asked.last_name);
+    errors.none()?;
     Ok(change)
 }

@@ -13,22 +13,23 @@ use axum::response::{IntoResponse, Response};
 use super::issue::{Grant, Tokens, answer, new_jti};
 use crate::auth::Auth;
 use crate::events::Event;
-use crate::http::fields::Fields;
+use crate::http::fields::body_if_any;
 use crate::http::guard;
 use crate::http::peer::Peer;
-use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::problem::{Code, Problem};
 use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
+use crate::http::request::{Text, request};
 use crate::session::Transport;
 use crate::session::rotation::{Generation, Presented, RotationEvent};
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::token::{RefreshClaims, RefreshError};
 
-/// What native clients send. Browsers send the cookie and `X-CSRFTOKEN`, and no body.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the fields are read one by one")]
-pub(crate) struct RefreshRequest {
-    /// The refresh token.
-    refresh_token: Option<String>,
+request! {
+    /// What native clients send. Browsers send the cookie and `X-CSRFTOKEN`, and no body.
+    pub(crate) struct RefreshRequest {
+        /// The refresh token.
+        refresh_token: Option<Text<1024>>,
+    }
 }
 
 #[utoipa::path(
@@ -36,18 +37,20 @@ pub(crate) struct RefreshRequest {
     path = "/accounts/refresh",
     tag = "accounts",
     summary = "Refresh the tokens",
-    params(("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token")),
+    params(("X-CSRFTOKEN" = Option<String>, Header, description = "With the cookie: the session's \
+        CSRF token")),
     request_body(content = Option<RefreshRequest>, description = "Native clients only"),
     responses(
         (status = 200, description = "New tokens; for browsers the cookies too", body = Tokens),
         (status = 401, description = "refresh_token_missing, refresh_token_invalid, \
             refresh_token_expired, session_expired, session_revoked, refresh_token_reused, \
-            user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "throttled", body = ProblemSchema, content_type = "application/problem+json"),
+            user_inactive"),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
         (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
-    )
+            was; to repeat it is safe"),
+    ),
+    security((), ("refresh_cookie" = [])),
 )]
 pub(crate) async fn refresh(
     State(auth): State<Auth>,
@@ -174,10 +177,8 @@ pub(super) async fn token_in_body(
     auth: &Auth,
     request: Request<Body>,
 ) -> Result<Option<String>, Problem> {
-    let mut fields = Fields::read_if_any(request, auth.settings.body_timeout).await?;
-    let token = fields.text("refresh_token", TOKEN_MAX_CHARS);
-    fields.done()?;
-    Ok(token.filter(|token| !token.is_empty()))
+    let asked: RefreshRequest = body_if_any(request, auth.settings.body_timeout).await?;
+    Ok(asked.refresh_token.map(|Text(token)| token).filter(|token| !token.is_empty()))
 }
 
 fn presented(claims: &RefreshClaims) -> Presented {
@@ -198,5 +199,3 @@ impl From<RefreshError> for Problem {
         }
     }
 }
-
-const TOKEN_MAX_CHARS: usize = 1024;

@@ -21,6 +21,7 @@ use crate::revocation_list::Asked;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Since {
     /// The `cursor` of the list that is known already.
+    #[param(value_type = String, required = false)]
     since: Option<String>,
 }
 

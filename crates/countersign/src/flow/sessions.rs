@@ -14,7 +14,7 @@ use super::issue::{answer, no_store};
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
-use crate::http::problem::{Code, Problem, ProblemSchema};
+use crate::http::problem::{Code, Problem};
 use crate::session::{RevokedReason, Session, SessionId, Transport, device_in_words};
 use crate::store::{NoPlace, SessionPlace};
 
@@ -22,9 +22,11 @@ use crate::store::{NoPlace, SessionPlace};
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SessionsQuery {
-    /// How many at most: 1 to 100, which is what comes without it.
+    /// How many at most: 100 if nothing is said.
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 100, default = 100)]
     limit: Option<String>,
     /// The `next` of the page before.
+    #[param(value_type = String, required = false)]
     cursor: Option<String>,
 }
 
@@ -33,6 +35,7 @@ pub(crate) struct SessionsQuery {
 pub(crate) struct SessionsResponse {
     sessions: Vec<SessionResponse>,
     /// The `cursor` of the next page; null after the last one.
+    #[schema(required)]
     next: Option<String>,
 }
 
@@ -58,7 +61,7 @@ pub(crate) struct SessionResponse {
     #[schema(example = "Firefox on Windows")]
     device: String,
     /// Where the client came from at login.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, required)]
     ip: Option<IpAddr>,
 }
 
@@ -70,9 +73,7 @@ pub(crate) struct SessionResponse {
     params(SessionsQuery),
     responses(
         (status = 200, description = "A page of the live sessions", body = SessionsResponse),
-        (status = 400, description = "validation_error: `limit` or `cursor`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "validation_error: `limit` or `cursor`"),
     ),
     security(("bearer" = [])),
 )]
@@ -119,16 +120,10 @@ fn asked(
     summary = "End one of the user's sessions",
     params(
         ("id" = String, Path, description = "The session's id"),
-        ("X-CSRFTOKEN" = Option<String>, Header, description = "Browsers: the session's CSRF token"),
     ),
     responses(
         (status = 204, description = "The session is ended"),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 403, description = "csrf_failed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; a repeat is safe", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "not_found: the user has no such live session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "not_found: the user has no such live session"),
     ),
     security(("bearer" = [])),
 )]

@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::issue::no_store;
 use crate::http::authenticated::Authenticated;
-use crate::http::problem::ProblemSchema;
 
 #[utoipa::path(
     get,
@@ -22,8 +21,6 @@ use crate::http::problem::ProblemSchema;
             ("X-Auth-Groups-Left-Out" = u64, description = "How many groups found no room; absent \
                 where all did"),
         )),
-        (status = 401, description = "not_authenticated, token_invalid, token_expired, \
-            session_revoked, user_inactive", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]

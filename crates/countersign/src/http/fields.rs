@@ -11,113 +11,53 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::problem::{Code, Problem};
+use super::request::{Field, RequestBody};
 
 /// The most bytes a body may have.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
+/// Reads a body that must be there.
+pub(crate) async fn body<T: RequestBody>(
+    request: Request<Body>,
+    deadline: Duration,
+) -> Result<T, Problem> {
+    Fields::read(request, deadline, true).await?.into_request()
+}
+
+/// Reads a body that may be absent or empty, which has no fields.
+pub(crate) async fn body_if_any<T: RequestBody>(
+    request: Request<Body>,
+    deadline: Duration,
+) -> Result<T, Problem> {
+    Fields::read(request, deadline, false).await?.into_request()
+}
+
 /// The fields of a body. Unknown ones are ignored, as in Django REST framework; what is wrong with
 /// known ones is gathered and told at once.
-#[derive(Debug)]
 pub(crate) struct Fields {
     values: Map<String, Value>,
     from_form: bool,
-    problem: Problem,
+    errors: FieldErrors,
 }
 
 impl Fields {
-    /// Reads a body that must be there.
-    pub(crate) async fn read(request: Request<Body>, deadline: Duration) -> Result<Self, Problem> {
-        Self::read_optional(request, deadline, true).await
-    }
-
-    /// Reads a body that may be absent or empty, which has no fields.
-    pub(crate) async fn read_if_any(
-        request: Request<Body>,
-        deadline: Duration,
-    ) -> Result<Self, Problem> {
-        Self::read_optional(request, deadline, false).await
-    }
-
-    /// A text of at least one character.
-    pub(crate) fn required(&mut self, name: &'static str, max_chars: usize) -> String {
-        match self.values.get(name) {
-            None => self.refuse(name, "This field is required."),
-            Some(Value::String(text)) if text.is_empty() => {
-                self.refuse(name, "This field may not be blank.");
-            }
-            Some(_) => return self.text(name, max_chars).unwrap_or_default(),
-        }
-        String::new()
-    }
-
-    /// A text, if it is there.
-    pub(crate) fn text(&mut self, name: &'static str, max_chars: usize) -> Option<String> {
-        match self.values.get_mut(name)? {
-            Value::String(text) => {
-                let text = std::mem::take(text);
-                if text.contains('\0') {
-                    self.refuse(name, "Null characters are not allowed.");
-                } else if text.chars().count() > max_chars {
-                    self.refuse(
-                        name,
-                        format!("Ensure this field has no more than {max_chars} characters."),
-                    );
-                }
-                Some(text)
-            }
-            Value::Null => {
-                self.refuse(name, "This field may not be null.");
-                None
-            }
-            _ => {
-                self.refuse(name, "Not a valid string.");
-                None
-            }
-        }
-    }
-
-    /// Yes or no, if it is there.
-    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
-        let flag = match self.values.get(name)? {
-            Value::Bool(flag) => Some(*flag),
-            // A form knows texts only.
-            Value::String(text) if self.from_form => match text.as_str() {
-                "true" | "True" | "on" | "1" => Some(true),
-                "false" | "False" | "off" | "0" => Some(false),
-                _ => None,
-            },
-            _ => None,
+    /// A field by its name, or `None` and a note of what is wrong with it.
+    pub(crate) fn take<T: Field>(&mut self, name: &'static str) -> Option<T> {
+        let read = match self.values.remove(name) {
+            None => T::missing(),
+            Some(given) => T::read(given, self.from_form),
         };
-        if flag.is_none() {
-            self.refuse(name, "Must be a valid boolean.");
-        }
-        flag
+        self.errors.unless(name, read)
     }
 
-    /// Notes what is wrong with a field.
-    pub(crate) fn refuse(&mut self, name: &'static str, message: impl Into<String>) {
-        let problem = std::mem::replace(&mut self.problem, Problem::new(Code::ValidationError));
-        self.problem = problem.field(name, message);
+    pub(super) fn into_request<T: RequestBody>(mut self) -> Result<T, Problem> {
+        let request = T::take(&mut self);
+        self.errors.none()?;
+        // Nothing is missing where nothing is wrong.
+        request.ok_or_else(|| Problem::new(Code::ValidationError))
     }
 
-    /// The value, or a note of what is wrong with the field.
-    pub(crate) fn parsed<T: Default, E: fmt::Display>(
-        &mut self,
-        name: &'static str,
-        parsed: Result<T, E>,
-    ) -> T {
-        parsed.unwrap_or_else(|error| {
-            self.refuse(name, error.to_string());
-            T::default()
-        })
-    }
-
-    /// Whether anything was wrong.
-    pub(crate) fn done(&self) -> Result<(), Problem> {
-        if self.problem.has_field_errors() { Err(self.problem.clone()) } else { Ok(()) }
-    }
-
-    async fn read_optional(
+    async fn read(
         request: Request<Body>,
         deadline: Duration,
         required: bool,
@@ -162,8 +102,32 @@ impl Fields {
         }
     }
 
-    fn of(values: Map<String, Value>, from_form: bool) -> Self {
-        Self { values, from_form, problem: Problem::new(Code::ValidationError) }
+    pub(super) fn of(values: Map<String, Value>, from_form: bool) -> Self {
+        Self { values, from_form, errors: FieldErrors::default() }
+    }
+}
+
+/// What is wrong with the fields of a body.
+#[derive(Default)]
+pub(crate) struct FieldErrors(Vec<(&'static str, String)>);
+
+impl FieldErrors {
+    /// The value, or `None` and a note of what is wrong with the field.
+    pub(crate) fn unless<T>(
+        &mut self,
+        name: &'static str,
+        read: Result<T, impl fmt::Display>,
+    ) -> Option<T> {
+        read.map_err(|error| self.0.push((name, error.to_string()))).ok()
+    }
+
+    /// Goes on if nothing was wrong.
+    pub(crate) fn none(self) -> Result<(), Problem> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let problem = Problem::new(Code::ValidationError);
+        Err(self.0.into_iter().fold(problem, |problem, (name, said)| problem.field(name, said)))
     }
 }
 

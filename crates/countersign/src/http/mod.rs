@@ -19,12 +19,14 @@ pub(crate) mod authenticated;
 pub mod client_address;
 pub mod cookies;
 pub mod cors;
+pub(crate) mod describe;
 pub(crate) mod fields;
 pub(crate) mod guard;
 pub mod origin;
 pub(crate) mod peer;
 pub(crate) mod problem;
 pub(crate) mod refresh_cookie;
+pub(crate) mod request;
 pub mod source;
 
 pub use countersign_verify::Drained;

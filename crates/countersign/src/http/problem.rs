@@ -1,8 +1,11 @@
 //! Problem details, as the server makes them of its own errors.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 pub use countersign_verify::{Code, Problem};
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::password::HashError;
 use crate::session::RevokedReason;
@@ -73,26 +76,60 @@ pub async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed)
 }
 
-/// The shape of every error, for the OpenAPI document.
-#[derive(Debug, utoipa::ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "it describes the document and is never built")]
-pub(crate) struct ProblemSchema {
-    /// A URN made of the code.
-    #[schema(example = "urn:countersign:problem:invalid_credentials")]
-    r#type: String,
-    /// The code in words.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What is wrong, and what to do.
-    detail: String,
-    /// The code: stable, for programs.
-    code: String,
-    /// With `validation_error`: messages for each field.
-    errors: Option<BTreeMap<String, Vec<String>>>,
-    /// With `session_revoked`: why the session was ended.
-    reason: Option<RevokedReason>,
+/// The shape of every refusal, for the OpenAPI document.
+pub(crate) struct ProblemSchema;
+
+impl utoipa::ToSchema for ProblemSchema {
+    fn name() -> Cow<'static, str> {
+        "Problem".into()
+    }
+}
+
+impl utoipa::PartialSchema for ProblemSchema {
+    fn schema() -> RefOr<Schema> {
+        let text = |description: &str| {
+            ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+        };
+        // Not an `enum`: later versions may have more words, and a client that was made of this
+        // document goes on.
+        let one_of =
+            |words: &[&str]| Some(ExtensionsBuilder::new().add("x-extensible-enum", words).build());
+        let status = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(400))
+            .maximum(Some(599))
+            .description(Some("The HTTP status."));
+        let errors = ObjectBuilder::new()
+            .additional_properties(Some(ArrayBuilder::new().items(text("What is wrong with it."))))
+            .description(Some("With `validation_error`: messages for each field."));
+        ObjectBuilder::new()
+            .description(Some("Every refusal (RFC 9457)."))
+            .property(
+                "type",
+                text("A URN made of the code.")
+                    .examples(["urn:countersign:problem:invalid_credentials"]),
+            )
+            .property("title", text("The code in words."))
+            .property("status", status)
+            .property("detail", text("What is wrong, and what to do."))
+            .property(
+                "code",
+                text("The code: stable, for programs.")
+                    .extensions(one_of(&Code::ALL.map(Code::as_str))),
+            )
+            .property("errors", errors)
+            .property(
+                "reason",
+                text("With `session_revoked`: why the session was ended.")
+                    .extensions(one_of(&RevokedReason::ALL.map(RevokedReason::as_str))),
+            )
+            .required("type")
+            .required("title")
+            .required("status")
+            .required("detail")
+            .required("code")
+            .into()
+    }
 }
 
 #[cfg(test)]

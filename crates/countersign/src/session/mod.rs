@@ -182,6 +182,18 @@ pub enum RevokedReason {
 }
 
 impl RevokedReason {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Logout,
+        Self::LogoutAll,
+        Self::PasswordChanged,
+        Self::Admin,
+        Self::UserInactive,
+        Self::TokenTheft,
+        Self::Replaced,
+        Self::SessionLimit,
+    ];
+
     /// The word in the database and in the member `reason` of a problem document.
     ///
     /// ```
@@ -208,17 +220,7 @@ impl RevokedReason {
     /// assert_eq!(RevokedReason::from_word("admin"), Some(RevokedReason::Admin));
     /// ```
     pub fn from_word(word: &str) -> Option<Self> {
-        let all = [
-            Self::Logout,
-            Self::LogoutAll,
-            Self::PasswordChanged,
-            Self::Admin,
-            Self::UserInactive,
-            Self::TokenTheft,
-            Self::Replaced,
-            Self::SessionLimit,
-        ];
-        all.into_iter().find(|reason| reason.as_str() == word)
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 

@@ -83,7 +83,7 @@ pub struct User {
     #[schema(value_type = String, format = DateTime)]
     pub date_joined: Timestamp,
     /// When the user last signed in.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub last_login: Option<Timestamp>,
     /// Names of the user's groups, sorted.
     pub groups: Vec<String>,
