@@ -164,3 +164,54 @@ for (const colorScheme of ['light', 'dark']) {
     await page.leave();
   });
 }
+
+test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
+  const page = await reader();
+  const login = page.getByRole('form', { name: 'Log in' });
+  assert.equal(await page.getByRole('button', { name: 'Forget the tokens' }).isVisible(), false);
+  await login.getByLabel('User name').fill('bertha');
+  await login.getByLabel('Password').fill('wrong');
+  await login.getByRole('button', { name: 'Log in' }).click();
+  await login.getByRole('status').getByText('No active user with this name and password').waitFor();
+  await login.getByLabel('Password').fill(PASSWORD);
+  await login.getByRole('button', { name: 'Log in' }).click();
+  await login.getByRole('status').getByText('You are bertha.').waitFor();
+  assert.equal(await login.getByLabel('Password').inputValue(), '');
+  const body = (value) => ({ body: JSON.stringify(value) });
+  const calls = {
+    'POST /accounts/login': ['200 OK', body({ username: 'bertha', password: PASSWORD })],
+    'POST /accounts/refresh': ['200 OK'],
+    'GET /accounts/csrf': ['200 OK'],
+    'GET /accounts/profile': ['200 OK'],
+    'PATCH /accounts/profile': ['200 OK', body({ last_name: 'B' })],
+    'POST /accounts/password': ['204 No Content', body({ old_password: PASSWORD, new_password: `${PASSWORD} and 15` })],
+    'GET /accounts/sessions': ['200 OK', { limit: '5' }],
+    'DELETE /accounts/sessions/{id}': ['404 Not Found', { id: '1' }],
+    'GET /accounts/verify': ['204 No Content'],
+    'GET /.well-known/jwks.json': ['200 OK'],
+    'GET /.well-known/revocations': ['200 OK'],
+    'GET /healthz': ['200 OK'],
+    'GET /readyz': ['200 OK'],
+    'POST /accounts/logout-all': ['204 No Content', body({ keep_current: true })],
+    'POST /accounts/logout': ['204 No Content'],
+  };
+  for (const [name, [status, fields]] of Object.entries(calls)) await page.attempt(name, status, fields);
+  const there = await page.locator('form.try').evaluateAll((forms) => forms.map(({ dataset }) => `${dataset.method} ${dataset.path}`));
+  assert.deepEqual(there.sort(), Object.keys(calls).sort());
+  await page.leave();
+});
+
+test('the_page_says_what_is_required_and_which_values_are_allowed', async () => {
+  const page = await reader({ javaScriptEnabled: false });
+  const row = async (summary, field) => {
+    const details = page.locator('details', { has: page.locator('summary', { hasText: summary }) });
+    if (!(await details.evaluate((one) => one.open))) await details.locator('summary').click();
+    return (await details.locator('tr', { has: page.getByText(field, { exact: true }) }).first().innerText()).replace(/\s+/g, ' ');
+  };
+  assert.match(await row('Log in', 'username'), /^username string, at least 1, at most 254 characters required /);
+  assert.match(await row('Log in', 'transport'), /One of cookie body/);
+  assert.match(await row('List the user\'s sessions', 'limit'), /^limit query integer, from 1, to 100 /);
+  assert.match(await row('List the user\'s sessions', 'sessions[].device'), /required/);
+  await page.getByText('session_revoked').last().waitFor();
+  await page.context().close();
+});

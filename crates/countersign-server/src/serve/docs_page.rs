@@ -59,7 +59,11 @@ struct Page<'a> {
     title: &'a str,
     description: &'a str,
     version: &'a str,
+    /// Where a login is posted, if it is in the document.
+    login: Option<&'a str>,
     tags: Vec<Tag<'a>>,
+    /// What a refusal says.
+    problem: Vec<Field<'a>>,
 }
 
 struct Tag<'a> {
@@ -75,25 +79,28 @@ struct Operation<'a> {
     bearer: bool,
     /// Whether it looks at one.
     takes_bearer: bool,
-    parameters: Vec<Parameter<'a>>,
+    parameters: Vec<Field<'a>>,
+    /// What is said of the body as a whole.
+    about_body: &'a str,
     body: Vec<Field<'a>>,
     needs_body: bool,
     /// A body to begin with, if it takes one: what has to be in it.
     example: Option<String>,
     answers: Vec<Answer<'a>>,
+    /// What a good answer says.
+    comes: Vec<Field<'a>>,
 }
 
-struct Parameter<'a> {
-    name: &'a str,
+/// A parameter, or a field of a body.
+struct Field<'a> {
+    name: String,
+    /// Where a parameter stands.
     place: &'a str,
     required: bool,
-    description: &'a str,
-}
-
-struct Field<'a> {
-    name: &'a str,
     kind: String,
     description: &'a str,
+    /// The values that it may have, where they are few.
+    values: Vec<&'a str>,
 }
 
 struct Answer<'a> {
@@ -115,11 +122,14 @@ impl<'a> Page<'a> {
                 .map(|(path, method, operation)| Operation::new(document, path, method, operation))
                 .collect(),
         });
+        let login = operations().find(|(_, _, operation)| operation["operationId"] == "login");
         Self {
             title: text(&document["info"]["title"]),
             description: text(&document["info"]["description"]),
             version: text(&document["info"]["version"]),
+            login: login.map(|(path, _, _)| path),
             tags: tags.collect(),
+            problem: fields(document, &document["components"]["schemas"]["Problem"]),
         }
     }
 }
@@ -131,6 +141,10 @@ impl<'a> Operation<'a> {
             .map(|(_, content)| schema(document, &content["schema"]));
         let needs_body = operation["requestBody"]["required"] == true;
         let security = || operation["security"].as_array().into_iter().flatten();
+        let answers = || entries(&operation["responses"]);
+        let comes = answers()
+            .find(|(status, _)| status.starts_with('2'))
+            .map(|(_, answer)| fields(document, &answer["content"]["application/json"]["schema"]));
         Self {
             method: method.to_ascii_uppercase(),
             path,
@@ -142,48 +156,56 @@ impl<'a> Operation<'a> {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(Parameter::new)
+                .map(|parameter| Field::of_parameter(document, parameter))
                 .collect(),
-            body: body
-                .map(|body| {
-                    entries(&body["properties"])
-                        .map(|(name, field)| Field::new(document, name, field))
-                        .collect()
-                })
-                .unwrap_or_default(),
+            about_body: text(&operation["requestBody"]["description"]),
+            body: body.map(|body| fields(document, body)).unwrap_or_default(),
             needs_body,
             example: body
                 .map(|body| if needs_body { example(document, body) } else { String::new() }),
-            answers: entries(&operation["responses"])
+            answers: answers()
                 .map(|(status, answer)| Answer {
                     status,
                     description: text(&answer["description"]),
                 })
                 .collect(),
-        }
-    }
-}
-
-impl<'a> Parameter<'a> {
-    fn new(parameter: &'a Value) -> Self {
-        Self {
-            name: text(&parameter["name"]),
-            place: text(&parameter["in"]),
-            required: parameter["required"] == true,
-            description: text(&parameter["description"]),
+            comes: comes.unwrap_or_default(),
         }
     }
 }
 
 impl<'a> Field<'a> {
-    fn new(document: &'a Value, name: &'a str, field: &'a Value) -> Self {
+    fn of_parameter(document: &'a Value, parameter: &'a Value) -> Self {
+        Self {
+            place: text(&parameter["in"]),
+            required: parameter["required"] == true,
+            description: text(&parameter["description"]),
+            ..Self::new(document, text(&parameter["name"]), &parameter["schema"])
+        }
+    }
+
+    fn new(document: &'a Value, name: &str, field: &'a Value) -> Self {
         let resolved = schema(document, field);
-        let kind = match &resolved["type"] {
+        let mut kind = match &resolved["type"] {
             Value::Array(kinds) => {
                 kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
             }
             kind => text(kind).to_owned(),
         };
+        for (bound, words) in [
+            ("minimum", "from"),
+            ("maximum", "to"),
+            ("minLength", "at least"),
+            ("maxLength", "at most"),
+        ] {
+            if let Some(number) = resolved[bound].as_u64() {
+                kind.push_str(&format!(", {words} {number}"));
+            }
+        }
+        let lengths = ["minLength", "maxLength"].map(|bound| resolved[bound].is_u64());
+        if lengths.contains(&true) {
+            kind.push_str(" characters");
+        }
         // What is said beside a reference is said of this field; what it leads to speaks of every
         // use.
         let places = [field, referring(field), resolved];
@@ -192,8 +214,42 @@ impl<'a> Field<'a> {
             .map(|place| text(&place["description"]))
             .find(|said| !said.is_empty())
             .unwrap_or_default();
-        Self { name, kind, description }
+        let values = [&resolved["enum"], &resolved["x-extensible-enum"]];
+        let values = values.into_iter().filter_map(Value::as_array).flatten();
+        Self {
+            name: name.to_owned(),
+            place: "",
+            required: false,
+            kind,
+            description,
+            values: values.filter_map(Value::as_str).collect(),
+        }
     }
+}
+
+/// The fields of an object, and of the objects in it: `user.id`, `sessions[].id`.
+fn fields<'a>(document: &'a Value, object: &'a Value) -> Vec<Field<'a>> {
+    let object = schema(document, object);
+    let parts = object["allOf"].as_array().into_iter().flatten();
+    let mut all: Vec<Field<'a>> = parts.flat_map(|part| fields(document, part)).collect();
+    for (name, field) in entries(&object["properties"]) {
+        let required = object["required"].as_array().is_some_and(|all| all.contains(&name.into()));
+        all.push(Field { required, ..Field::new(document, name, field) });
+        let resolved = schema(document, field);
+        let (inner, between) = if resolved["items"].is_null() {
+            (resolved, ".")
+        } else {
+            (schema(document, &resolved["items"]), "[].")
+        };
+        let within = fields(document, inner).into_iter();
+        all.extend(within.map(|one| Field { name: format!("{name}{between}{}", one.name), ..one }));
+    }
+    all
+}
+
+/// A text in parts, of which each second stood between backticks, and is code.
+fn parts(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    text.split('`').enumerate().map(|(number, part)| (number % 2 == 1, part))
 }
 
 /// The schema itself, or the one that it refers to, `null` left aside.

@@ -11,8 +11,47 @@ for (const form of forms) {
   });
 }
 
+// One login fills everything in.
+const login = document.getElementById('login');
+if (login) {
+  login.hidden = false;
+  login.addEventListener('submit', (event) => {
+    event.preventDefault();
+    logIn();
+  });
+}
+
+async function logIn() {
+  const button = login.querySelector('button');
+  if (button.hasAttribute('aria-disabled')) return;
+  button.setAttribute('aria-disabled', 'true');
+  const { username, password } = login.elements;
+  const said = document.getElementById('login-said');
+  try {
+    const response = await fetch(login.dataset.path, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username: username.value, password: password.value }),
+      cache: 'no-store',
+    });
+    const answer = parsed(await response.text()) ?? {};
+    if (response.ok) {
+      hold(answer);
+      password.value = '';
+      said.textContent = `You are ${answer.user?.username}.`;
+    } else {
+      said.textContent = answer.detail ?? `${response.status} ${response.statusText}`;
+    }
+  } catch (error) {
+    said.textContent = `Not answered: ${error.message}`;
+  } finally {
+    button.removeAttribute('aria-disabled');
+  }
+}
+
 document.getElementById('forget').addEventListener('click', () => {
   hold({ access_token: '', csrf_token: '' });
+  if (login) document.getElementById('login-said').textContent = '';
   // The button is gone; the first heading is where the reader begins anew.
   const title = document.querySelector('h1');
   title.tabIndex = -1;
