@@ -22,6 +22,25 @@ fn requests_logs_in_calls_refreshes_changes_the_password_and_logs_out() {
 }
 
 #[test]
+fn a_client_made_of_the_valid_document_logs_in_refreshes_and_logs_out() {
+    let world = World::start();
+    world.user("alice");
+    run(&world, "generated_client.py", &[]);
+}
+
+#[test]
+fn whatever_is_sent_the_document_lists_the_answer() {
+    let world = World::builder()
+        .set("throttle_account_attempts", "0")
+        .set("throttle_address_attempts", "0")
+        .set("throttle_session_refreshes", "0")
+        .start();
+    world.user("alice");
+    let said = run(&world, "attack_the_document.py", &[]);
+    assert!(said.contains("everything was answered as the document says"), "{said}");
+}
+
+#[test]
 fn passwords_that_django_wrote_sign_in_here_and_are_upgraded() {
     let world = World::start();
     let encoded = run(&world, "encode_with_django.py", &["encode", PASSWORD]);
