@@ -58,20 +58,15 @@ fn counted(n: u64, unit: &str) -> String {
     if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
 }
 
-/// As text in HTML.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
+/// A number as sixteen digits of base 16.
+pub(crate) const fn hex(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    let mut i = 0;
+    while i < 16 {
+        digits[i] = b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15];
+        i += 1;
     }
-    escaped
+    digits
 }
 
 #[cfg(test)]
@@ -91,6 +86,13 @@ mod tests {
             [(604_800, "7 days"), (86_400, "1 day"), (5_400, "90 minutes"), (61, "61 seconds")]
         {
             assert_eq!(length_in_words(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_number_has_sixteen_digits_of_base_16() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(hex(number).as_slice(), format!("{number:016x}").as_bytes());
         }
     }
 }

@@ -26,6 +26,7 @@ use tracing::Instrument;
 
 use super::activity::Activity;
 use super::metrics::{Metrics, Tally};
+use crate::text::hex;
 
 /// The application behind its edge.
 #[derive(Debug, Clone)]
@@ -186,8 +187,8 @@ impl Own {
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let host_is_good = has_one_host(&request);
         let mut request = request.map(Body::new);
-        // Who waits to be told to go on has not sent the body, and is not asked for it when the
-        // answer is no.
+        // A client that waits to be told to go on has not sent the body. It is not asked for it when
+        // the answer is no.
         if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
             request = request.map(|body| Body::new(Drained::new(body)));
         }
@@ -316,9 +317,7 @@ impl RequestIds {
 
     fn next(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let digits: [u8; 16] =
-            std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15]);
-        HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
+        HeaderValue::from_bytes(&hex(number)).unwrap_or(HeaderValue::from_static("0"))
     }
 }
 

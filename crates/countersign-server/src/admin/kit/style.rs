@@ -5,6 +5,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::text::hex;
+
 pub(crate) async fn style(headers: HeaderMap) -> Response {
     asset(&headers, "text/css; charset=utf-8", STYLE)
 }
@@ -33,7 +35,7 @@ pub(crate) const VERSION: &str = match std::str::from_utf8(&DIGITS) {
 };
 
 const DIGITS: [u8; 16] =
-    digits(fnv1a(STYLE.as_bytes(), fnv1a(ICON.as_bytes(), 0xcbf2_9ce4_8422_2325)));
+    hex(fnv1a(STYLE.as_bytes(), fnv1a(ICON.as_bytes(), 0xcbf2_9ce4_8422_2325)));
 
 /// FNV-1a: it tells versions apart, it proves nothing.
 const fn fnv1a(bytes: &[u8], mut hash: u64) -> u64 {
@@ -43,16 +45,6 @@ const fn fnv1a(bytes: &[u8], mut hash: u64) -> u64 {
         i += 1;
     }
     hash
-}
-
-const fn digits(number: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        digits[i] = b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15];
-        i += 1;
-    }
-    digits
 }
 
 const STYLE: &str = include_str!("../../../templates/admin/style.css");

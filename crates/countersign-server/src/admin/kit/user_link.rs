@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use askama::filters;
 use countersign::store::StoreError;
 use countersign::store::admin::{AdminStore, Who};
 use countersign::user::UserId;
@@ -10,7 +11,6 @@ use crate::admin::kit::forms::Form;
 use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 use crate::operate::NOBODY;
-use crate::text::escape;
 
 /// The names of some users.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Names {
         self.0.len()
     }
 
-    /// Whoever did something, as HTML.
+    /// The user or the shell that did something, as HTML.
     pub(crate) fn link_who(&self, who: &Who, linked: bool) -> String {
         match who {
             Who::User(id) => self.link(*id, linked),
@@ -69,7 +69,7 @@ impl Names {
     }
 }
 
-/// Whoever a filter names, as [`asked`] or by the name of the operating system's user:
+/// The one whom a filter names, as [`asked`] or by the name of the operating system's user:
 /// `shell:NAME`.
 ///
 /// # Errors
@@ -111,5 +111,28 @@ pub(crate) async fn asked(
         None => Err(PageError::gone(&format!(
             "Nobody is called {text:?}. Write the whole user name or e-mail address, or the id."
         ))),
+    }
+}
+
+/// As text in HTML, as the templates write it.
+fn escape(text: &str) -> String {
+    let Ok(filters::Safe(escaped)) = filters::escape(text, filters::Html);
+    escaped.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_text_wherever_it_is_shown() {
+        let mut names = Names::default();
+        names.0.insert(UserId::new(7), Some("<b>\"&'".to_owned()));
+        for linked in [true, false] {
+            let html = names.link(UserId::new(7), linked);
+            assert!(!html.contains("<b>") && html.contains("&#60;b&#62;"), "{html}");
+        }
+        let html = names.link_who(&Who::Shell("<script>".to_owned()), true);
+        assert!(!html.contains('<'), "{html}");
     }
 }
