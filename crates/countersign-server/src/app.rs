@@ -13,7 +13,7 @@ use crate::config::ServeConfig;
 use crate::logs::Log;
 use crate::operate::Operator;
 use crate::record::{Recorder, Retention};
-use crate::serve::{Beside, Counts, Demo, Listeners, serve};
+use crate::serve::{Counts, Demo, DemoLinks, Listeners, serve};
 use crate::services::{Context, Services, Wanted};
 
 /// How to start.
@@ -78,7 +78,7 @@ pub(crate) async fn run(
         }
         None => None,
     };
-    let beside = Beside { docs: parts.options.docs, admin: admin.is_some() };
+    let beside = DemoLinks { docs: parts.options.docs, admin: admin.is_some() };
     let demo =
         if parts.demo { Some(Demo::new(auth.clone(), &parts.settings, beside)?) } else { None };
     if is_empty {

@@ -30,7 +30,7 @@ impl ShowConfig {
                 [setting.name.to_owned(), shown.join(", "), value.source.to_string()]
             }),
         );
-        // What cannot stand is said here as well, before a start says it.
+        // A setting that cannot stand is told here as well, before a start tells it.
         config.serve()?;
         line("");
         table(

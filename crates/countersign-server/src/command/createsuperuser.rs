@@ -4,7 +4,7 @@ use clap::Args;
 use countersign::password::UserAttributes;
 use countersign::user::{Email, NewUser};
 
-use super::newcomer::{Newcomer, Whose};
+use super::new_user_prompt::{NewUserKind, NewUserPrompt};
 use super::output::line;
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
@@ -21,7 +21,7 @@ use crate::services::{Context, Services, Wanted};
 )]
 pub(super) struct CreateSuperuser {
     #[command(flatten)]
-    newcomer: Newcomer,
+    new_user: NewUserPrompt,
     /// Ask nothing; take the password from COUNTERSIGN_SUPERUSER_PASSWORD
     #[arg(long, alias = "no-input")]
     noinput: bool,
@@ -36,7 +36,7 @@ impl CreateSuperuser {
             )?;
         }
         let (username, email) =
-            self.newcomer.names(context, self.noinput, Whose::Superuser).await?;
+            self.new_user.names(context, self.noinput, NewUserKind::Superuser).await?;
         let asking = Asking { times: u32::MAX, may_be_weak: context.config.is_on_localhost()? };
         let about = UserAttributes {
             username: username.as_str(),

@@ -7,7 +7,7 @@ mod createsuperuser;
 mod keys;
 mod migrate;
 mod move_store;
-mod newcomer;
+mod new_user_prompt;
 mod output;
 mod prompt;
 mod serve;

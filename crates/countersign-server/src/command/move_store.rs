@@ -30,10 +30,10 @@ use crate::services::Context;
 pub(super) struct Move {
     /// The database to read: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_MOVE_FROM", hide_env_values = true)]
-    from: Place,
+    from: DatabaseName,
     /// The empty database to fill
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_MOVE_TO", hide_env_values = true)]
-    to: Place,
+    to: DatabaseName,
     /// Empty the target of the beginning of an earlier move, and begin again
     #[arg(long)]
     anew: bool,
@@ -65,12 +65,12 @@ impl Move {
 
 /// A database as it is named on the command line.
 #[derive(Clone)]
-enum Place {
+enum DatabaseName {
     Sqlite(PathBuf),
     Postgres(String),
 }
 
-impl Place {
+impl DatabaseName {
     /// What it is called in messages, and by the target that remembers where its rows come from:
     /// without the password.
     fn shown(&self) -> String {
@@ -116,13 +116,13 @@ impl Place {
     }
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for DatabaseName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown())
     }
 }
 
-impl FromStr for Place {
+impl FromStr for DatabaseName {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -16,7 +16,7 @@ pub(super) fn line(text: impl AsRef<str>) {
 pub(super) fn text(text: &str) {
     let mut out = io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        // Whoever read it has read enough, as `head` does.
+        // The reader has read enough, as `head` does.
         std::process::exit(1);
     }
 }
@@ -31,7 +31,7 @@ pub(super) fn error(sentence: &str) {
     tell(&format!("error: {sentence}"));
 }
 
-/// Whoever read standard error may be gone: that changes nothing of what a command does.
+/// The reader of standard error may be gone: a command goes on all the same.
 fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -75,7 +75,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(head);
     for row in rows {
-        // What users wrote of themselves must not move the reader's cursor.
+        // A text that a user wrote must not move the reader's cursor.
         table.add_row(row.map(|cell| {
             cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()
         }));

@@ -71,7 +71,7 @@ pub(super) fn ask_password(
             Ok(password) => return Ok(password),
             Err(failure) => note(failure.sentence()),
         }
-        // What can be no password at all is none here either.
+        // A text that can be no password at all is none here either.
         if asking.may_be_weak
             && let Ok(password) = Password::parse(first.expose_secret().to_owned())
             && rpassword::prompt_password("Bypass this check, on this machine only? [y/N] ")?

@@ -5,7 +5,7 @@ use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::store::admin::UserAct;
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
 
-use super::newcomer::{Newcomer, Whose};
+use super::new_user_prompt::{NewUserKind, NewUserPrompt};
 use super::output::{JsonList, json, line, table};
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
@@ -74,7 +74,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Create {
     #[command(flatten)]
-    newcomer: Newcomer,
+    new_user: NewUserPrompt,
     /// The first name
     #[arg(long, value_name = "NAME", default_value = "")]
     first_name: String,
@@ -122,7 +122,8 @@ impl Create {
                 "use --noinput --username NAME, with the password in COUNTERSIGN_PASSWORD",
             )?;
         }
-        let (username, email) = self.newcomer.names(context, self.noinput, Whose::User).await?;
+        let (username, email) =
+            self.new_user.names(context, self.noinput, NewUserKind::User).await?;
         let asking = Asking { times: u32::MAX, may_be_weak: context.config.is_on_localhost()? };
         for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
             if name.chars().count() > NAME_MAX_CHARS {
@@ -162,27 +163,28 @@ impl Create {
 
 /// Page by page, so that a million users need no more memory than a thousand.
 async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
-    let mut list = if as_json { List::Json(JsonList::default()) } else { List::Table };
+    let mut list =
+        if as_json { UserListing::Json(JsonList::default()) } else { UserListing::Table };
     let mut after: Option<UserId> = None;
     loop {
         let page = services.store.users(after, PAGE).await?;
         match &mut list {
-            List::Json(list) => list.print(&page)?,
-            List::Table if after.is_none() || !page.is_empty() => rows(&page),
-            List::Table => {}
+            UserListing::Json(list) => list.print(&page)?,
+            UserListing::Table if after.is_none() || !page.is_empty() => rows(&page),
+            UserListing::Table => {}
         }
         after = page.last().map(|user| user.id);
         if page.len() < PAGE as usize {
             break;
         }
     }
-    if let List::Json(list) = list {
+    if let UserListing::Json(list) = list {
         list.end();
     }
     Ok(())
 }
 
-enum List {
+enum UserListing {
     Json(JsonList),
     Table,
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::edge::{Connection, Edge};
 use super::metrics::Metrics;
-use super::places::{Client, Place, Places};
+use super::slots::{Client, Slot, Slots};
 use super::stream::Stream;
 
 /// What a peer may take.
@@ -37,9 +37,9 @@ pub(super) async fn accept_until(
     let (stopping, stopped) = watch::channel(false);
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
-    let places = Places::new(bounds.max_connections, bounds.max_connections_per_address);
+    let slots = Slots::new(bounds.max_connections, bounds.max_connections_per_address);
     let server =
-        Server { http, edge, header_timeout: bounds.header_timeout, metrics, places, stopped };
+        Server { http, edge, header_timeout: bounds.header_timeout, metrics, slots, stopped };
     let mut last = None;
     loop {
         let accepted = tokio::select! {
@@ -54,9 +54,9 @@ pub(super) async fn accept_until(
                 last = Some(arrived);
                 break;
             }
-            place = server.places.take(arrived.client, arrived.service.activity()) => {
-                if let Some(place) = place {
-                    server.serve(arrived, place);
+            slot = server.slots.take(arrived.client, arrived.service.activity()) => {
+                if let Some(slot) = slot {
+                    server.serve(arrived, slot);
                 }
             }
         }
@@ -65,17 +65,17 @@ pub(super) async fn accept_until(
     for arrived in
         last.into_iter().chain(backlog(listener).filter_map(|stream| server.arrived(stream)))
     {
-        if let Some(place) = server.places.take_now(arrived.client, arrived.service.activity()) {
-            server.serve(arrived, place);
+        if let Some(slot) = server.slots.take_now(arrived.client, arrived.service.activity()) {
+            server.serve(arrived, slot);
         }
     }
     server.edge.stop();
     let _ = stopping.send(true);
     tracing::info!(
-        connections = server.places.taken(),
+        connections = server.slots.taken(),
         "stopping; requests that have begun are finished"
     );
-    if tokio::time::timeout(bounds.shutdown_grace, server.places.empty()).await.is_err() {
+    if tokio::time::timeout(bounds.shutdown_grace, server.slots.empty()).await.is_err() {
         tracing::warn!("some requests did not finish within shutdown_grace and were cut off");
     }
 }
@@ -86,11 +86,11 @@ struct Server {
     edge: Edge,
     header_timeout: Duration,
     metrics: Arc<Metrics>,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     stopped: watch::Receiver<bool>,
 }
 
-/// A connection without a place yet.
+/// A connection without a slot yet.
 struct Arrived {
     stream: TcpStream,
     peer: SocketAddr,
@@ -109,7 +109,7 @@ impl Server {
         Some(Arrived { stream, peer, client, service })
     }
 
-    fn serve(&self, arrived: Arrived, place: Place) {
+    fn serve(&self, arrived: Arrived, slot: Slot) {
         let Arrived { stream, peer, service, .. } = arrived;
         let activity = Arc::clone(service.activity());
         let connection =
@@ -123,7 +123,7 @@ impl Server {
                 std::pin::pin!(too_long_without_the_client(&service, header_timeout));
             let mut last_call = std::pin::pin!(async {
                 let _ = stopped.wait_for(|stopped| *stopped).await;
-                // What was sent before the client could know is answered too.
+                // Requests that were sent before the client could know are answered too.
                 tokio::time::sleep(LAST_CALL).await;
             });
             let mut is_last = false;
@@ -140,7 +140,7 @@ impl Server {
                         tracing::debug!(%peer, "a connection waited too long for its client");
                         break;
                     }
-                    () = place.needed() => {
+                    () = slot.needed() => {
                         tracing::debug!(%peer, "a connection that waited for its client made room \
                             for another");
                         break;
@@ -153,7 +153,7 @@ impl Server {
                 }
             }
             metrics.connections.dec();
-            drop(place);
+            drop(slot);
         });
     }
 }
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_goes_on_connecting_does_not_keep_the_server_from_stopping() {
+    async fn a_client_that_goes_on_connecting_does_not_keep_the_server_from_stopping() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connect = || std::net::TcpStream::connect(address).unwrap();

@@ -1,6 +1,6 @@
 //! `GET /metrics`, in Prometheus' text format.
 //!
-//! What the hot path counts is resolved ahead of time: an index into an array, and an atomic
+//! The counters of the hot path are resolved ahead of time: an index into an array, and an atomic
 //! addition.
 
 use std::collections::HashMap;
@@ -177,11 +177,11 @@ impl Metrics {
 #[derive(Debug)]
 pub(super) struct Tally {
     metrics: Arc<Metrics>,
-    answers: Mutex<Vec<Answer>>,
+    answers: Mutex<Vec<AnsweredRequest>>,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct AnsweredRequest {
     route: usize,
     status: StatusCode,
     elapsed: Duration,
@@ -201,7 +201,7 @@ impl Tally {
         elapsed: Duration,
     ) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.push(Answer { route, status, elapsed, at });
+        answers.push(AnsweredRequest { route, status, elapsed, at });
         let is_old = answers
             .first()
             .is_some_and(|first| at.duration_since(first.at) >= Duration::from_secs(1));
@@ -210,7 +210,7 @@ impl Tally {
         }
     }
 
-    fn count(&self, answers: &mut Vec<Answer>) {
+    fn count(&self, answers: &mut Vec<AnsweredRequest>) {
         for answer in answers.drain(..) {
             self.metrics.answered(answer.route, answer.status, answer.elapsed);
         }

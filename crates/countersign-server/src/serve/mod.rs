@@ -8,7 +8,7 @@ mod docs_page;
 mod edge;
 mod health;
 mod metrics;
-mod places;
+mod slots;
 mod stream;
 
 use std::io;
@@ -21,7 +21,7 @@ use countersign::http::{method_not_allowed, not_found};
 use tokio::net::TcpListener;
 
 pub(crate) use counts::Counts;
-pub(crate) use demo::{Beside, Demo};
+pub(crate) use demo::{Demo, DemoLinks};
 
 use crate::config::Options;
 use connections::{Bounds, accept_until};

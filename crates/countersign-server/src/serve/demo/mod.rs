@@ -23,12 +23,12 @@ pub(crate) struct Demo {
     origin: Origin,
     base_path: String,
     session_idle: u64,
-    beside: Beside,
+    beside: DemoLinks,
 }
 
-/// What else this server shows, for the page to link to.
+/// The other pages of this server that the page links to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Beside {
+pub(crate) struct DemoLinks {
     /// `/docs`.
     pub(crate) docs: bool,
     /// The admin site.
@@ -43,7 +43,7 @@ impl Demo {
     pub(crate) fn new(
         auth: Auth,
         settings: &Settings,
-        beside: Beside,
+        beside: DemoLinks,
     ) -> Result<Self, OriginError> {
         let origin = Origin::of(&settings.public_url)?;
         let (base_path, session_idle) =
@@ -71,7 +71,7 @@ impl Demo {
 async fn page(State(demo): State<Demo>) -> Response {
     // A database that does not answer is told by the endpoints; the page itself does not need it.
     let nobody = demo.auth.store().users(None, 1).await.is_ok_and(|users| users.is_empty());
-    let page = Page {
+    let page = DemoPage {
         origin: demo.origin.as_str(),
         base_path: &demo.base_path,
         session_idle: demo.session_idle,
@@ -90,12 +90,12 @@ async fn page(State(demo): State<Demo>) -> Response {
 
 #[derive(Template)]
 #[template(path = "demo/index.html")]
-struct Page<'a> {
+struct DemoPage<'a> {
     origin: &'a str,
     base_path: &'a str,
     session_idle: u64,
     nobody: bool,
-    beside: Beside,
+    beside: DemoLinks,
 }
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \

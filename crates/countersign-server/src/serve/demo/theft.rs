@@ -29,12 +29,12 @@ use super::Demo;
 /// What happened, in its order.
 #[derive(Serialize)]
 struct Story {
-    steps: Vec<Step>,
+    steps: Vec<DemoStep>,
 }
 
 /// One request and its answer.
 #[derive(Serialize)]
-struct Step {
+struct DemoStep {
     /// `phone` or `thief`.
     who: &'static str,
     method: &'static str,
@@ -82,7 +82,7 @@ struct Stage {
     /// What says where the client is, for the throttle.
     headers: HeaderMap,
     extensions: Extensions,
-    steps: Vec<Step>,
+    steps: Vec<DemoStep>,
 }
 
 impl Stage {
@@ -117,7 +117,7 @@ impl Stage {
 
     /// The page's own body goes through as it comes, so that the login's limits and deadlines hold
     /// for it.
-    async fn login(&mut self, given: &HeaderMap, body: Body) -> Answer {
+    async fn login(&mut self, given: &HeaderMap, body: Body) -> DemoReply {
         let mut request = self.request(Method::POST, "/login", body);
         for name in [CONTENT_TYPE, CONTENT_LENGTH] {
             if let Some(value) = given.get(&name) {
@@ -170,7 +170,7 @@ impl Stage {
         self.refresh("phone", "its newest refresh token", &own).await;
     }
 
-    async fn refresh(&mut self, who: &'static str, token: &str, refresh_token: &str) -> Answer {
+    async fn refresh(&mut self, who: &'static str, token: &str, refresh_token: &str) -> DemoReply {
         let mut request = self.request(
             Method::POST,
             "/refresh",
@@ -190,7 +190,7 @@ impl Stage {
         request
     }
 
-    async fn send(&mut self, who: &'static str, token: &str, request: Request<Body>) -> Answer {
+    async fn send(&mut self, who: &'static str, token: &str, request: Request<Body>) -> DemoReply {
         let method = if request.method() == Method::GET { "GET" } else { "POST" };
         let path = request.uri().path().to_owned();
         let response = match self.endpoints.call(request).await {
@@ -201,22 +201,30 @@ impl Stage {
         // The endpoints' answers are small, and made here.
         let body = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
         let json = serde_json::from_slice(&body).unwrap_or_default();
-        let answer = Answer { head, body, json };
+        let answer = DemoReply { head, body, json };
         let (status, code, reason) =
             (answer.head.status.as_u16(), answer.text("code"), answer.text("reason"));
-        self.steps.push(Step { who, method, path, token: token.to_owned(), status, code, reason });
+        self.steps.push(DemoStep {
+            who,
+            method,
+            path,
+            token: token.to_owned(),
+            status,
+            code,
+            reason,
+        });
         answer
     }
 }
 
 /// What an endpoint said.
-struct Answer {
+struct DemoReply {
     head: response::Parts,
     body: Bytes,
     json: Value,
 }
 
-impl Answer {
+impl DemoReply {
     fn text(&self, name: &str) -> Option<String> {
         self.json[name].as_str().map(str::to_owned)
     }

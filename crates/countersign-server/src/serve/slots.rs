@@ -1,5 +1,5 @@
-//! Places for connections: so many in all, so many for one client, and who goes when there is none
-//! left.
+//! Slots for connections: so many in all, so many for one client, and which connection goes when there is
+//! none left.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 
 use super::activity::Activity;
 
-/// The places.
+/// The slots of one listener.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Slots {
     most: usize,
     /// For one client; zero for no limit.
     most_each: usize,
@@ -30,14 +30,14 @@ struct Open {
 
 #[derive(Debug)]
 struct Taken {
-    /// Who is counted; nobody for a trusted proxy, behind which many are.
+    /// The client that is counted; none for a trusted proxy, behind which there are many.
     client: Option<Client>,
     activity: Arc<Activity>,
     close: Arc<Notify>,
     is_closing: bool,
 }
 
-/// Who a connection comes from. One IPv6 subscriber has a /64 at least, so anything longer would be
+/// The client of a connection. One IPv6 subscriber has a /64 at least, so anything longer would be
 /// free to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Client(IpAddr);
@@ -54,10 +54,10 @@ impl Client {
     }
 }
 
-/// A place, until it is dropped.
+/// A slot, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct Slot {
+    slots: Arc<Slots>,
     id: u64,
     close: Arc<Notify>,
 }
@@ -65,28 +65,28 @@ pub(super) struct Place {
 /// What came of asking.
 #[derive(Debug)]
 enum Asked {
-    Given(Place),
+    Given(Slot),
     /// The client has its share, and all of it is at work.
     Refused,
     /// Somebody has to go first, who may have been asked to.
     Wait,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
         Arc::new(Self { most, most_each, open: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place, as soon as there is one: connections that wait for their client go first when there
+    /// A slot, as soon as there is one: connections that wait for their client go first when there
     /// is none. `None` for a client that has as many as it may, all at work.
     pub(super) async fn take(
         self: &Arc<Self>,
         client: Option<Client>,
         activity: &Arc<Activity>,
-    ) -> Option<Place> {
+    ) -> Option<Slot> {
         loop {
             match self.ask(client, activity) {
-                Asked::Given(place) => return Some(place),
+                Asked::Given(slot) => return Some(slot),
                 Asked::Refused => return None,
                 // Nobody says when a connection has nothing more to do, as that would cost every
                 // request something.
@@ -97,14 +97,14 @@ impl Places {
         }
     }
 
-    /// A place, if there is one now.
+    /// A slot, if there is one now.
     pub(super) fn take_now(
         self: &Arc<Self>,
         client: Option<Client>,
         activity: &Arc<Activity>,
-    ) -> Option<Place> {
+    ) -> Option<Slot> {
         match self.ask(client, activity) {
-            Asked::Given(place) => Some(place),
+            Asked::Given(slot) => Some(slot),
             Asked::Refused | Asked::Wait => None,
         }
     }
@@ -150,7 +150,7 @@ impl Places {
         if let Some(client) = client {
             *open.clients.entry(client).or_default() += 1;
         }
-        Asked::Given(Place { places: Arc::clone(self), id, close })
+        Asked::Given(Slot { slots: Arc::clone(self), id, close })
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -206,23 +206,23 @@ impl Open {
     }
 }
 
-impl Place {
-    /// Ends when somebody else needs the place.
+impl Slot {
+    /// Ends when somebody else needs the slot.
     pub(super) async fn needed(&self) {
         self.close.notified().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut open = self.places.open();
+        let mut open = self.slots.open();
         if let Some(taken) = open.taken.remove(&self.id)
             && !taken.is_closing
         {
             open.uncount(taken.client);
         }
         drop(open);
-        self.places.freed.notify_one();
+        self.slots.freed.notify_one();
     }
 }
 
@@ -248,56 +248,56 @@ mod tests {
         activity
     }
 
-    fn is_asked_to_go(place: &Place) -> bool {
-        let places = place.places.open();
-        places.taken[&place.id].is_closing
+    fn is_asked_to_go(slot: &Slot) -> bool {
+        let slots = slot.slots.open();
+        slots.taken[&slot.id].is_closing
     }
 
     #[test]
     fn a_client_with_its_share_loses_what_waits_and_is_refused_when_all_is_at_work() {
-        let places = Places::new(10, 2);
+        let slots = Slots::new(10, 2);
         let one = "192.0.2.1";
-        let idle = places.take_now(client(one), &waiting()).unwrap();
-        let busy = places.take_now(client(one), &at_work()).unwrap();
-        let third = places.take_now(client(one), &at_work()).unwrap();
+        let idle = slots.take_now(client(one), &waiting()).unwrap();
+        let busy = slots.take_now(client(one), &at_work()).unwrap();
+        let third = slots.take_now(client(one), &at_work()).unwrap();
         assert!(is_asked_to_go(&idle) && !is_asked_to_go(&busy));
-        assert!(places.take_now(client(one), &at_work()).is_none());
-        assert!(places.take_now(client("192.0.2.2"), &at_work()).is_some(), "another client");
+        assert!(slots.take_now(client(one), &at_work()).is_none());
+        assert!(slots.take_now(client("192.0.2.2"), &at_work()).is_some(), "another client");
         drop(idle);
         assert!(
-            places.take_now(client(one), &at_work()).is_none(),
+            slots.take_now(client(one), &at_work()).is_none(),
             "it was taken from the count once"
         );
         drop(third);
-        assert!(places.take_now(client(one), &at_work()).is_some());
+        assert!(slots.take_now(client(one), &at_work()).is_some());
     }
 
     #[test]
     fn a_subscriber_is_a_64_and_a_trusted_proxy_is_nobody() {
-        let places = Places::new(10, 1);
-        let _first = places.take_now(client("2001:db8:0:1::1"), &at_work()).unwrap();
-        assert!(places.take_now(client("2001:db8:0:1:ffff::2"), &at_work()).is_none());
-        let _other = places.take_now(client("2001:db8:0:2::1"), &at_work()).unwrap();
-        let _v4 = places.take_now(client("192.0.2.1"), &at_work()).unwrap();
-        assert!(places.take_now(client("::ffff:192.0.2.1"), &at_work()).is_none());
-        let _proxies = [(); 5].map(|()| places.take_now(None, &at_work()).unwrap());
+        let slots = Slots::new(10, 1);
+        let _first = slots.take_now(client("2001:db8:0:1::1"), &at_work()).unwrap();
+        assert!(slots.take_now(client("2001:db8:0:1:ffff::2"), &at_work()).is_none());
+        let _other = slots.take_now(client("2001:db8:0:2::1"), &at_work()).unwrap();
+        let _v4 = slots.take_now(client("192.0.2.1"), &at_work()).unwrap();
+        assert!(slots.take_now(client("::ffff:192.0.2.1"), &at_work()).is_none());
+        let _proxies = [(); 5].map(|()| slots.take_now(None, &at_work()).unwrap());
     }
 
     #[test]
     fn when_all_is_taken_the_one_who_has_most_goes_first_and_a_proxy_last() {
-        let places = Places::new(4, 0);
-        let proxy = places.take_now(None, &waiting()).unwrap();
-        let few = places.take_now(client("192.0.2.1"), &waiting()).unwrap();
-        let many = ["192.0.2.2"; 2].map(|one| places.take_now(client(one), &waiting()).unwrap());
-        assert!(places.take_now(client("192.0.2.3"), &waiting()).is_none());
-        assert_eq!(many.iter().filter(|place| is_asked_to_go(place)).count(), 1);
+        let slots = Slots::new(4, 0);
+        let proxy = slots.take_now(None, &waiting()).unwrap();
+        let few = slots.take_now(client("192.0.2.1"), &waiting()).unwrap();
+        let many = ["192.0.2.2"; 2].map(|one| slots.take_now(client(one), &waiting()).unwrap());
+        assert!(slots.take_now(client("192.0.2.3"), &waiting()).is_none());
+        assert_eq!(many.iter().filter(|slot| is_asked_to_go(slot)).count(), 1);
         assert!(!is_asked_to_go(&few) && !is_asked_to_go(&proxy));
         assert!(
-            places.take_now(client("192.0.2.3"), &waiting()).is_none(),
+            slots.take_now(client("192.0.2.3"), &waiting()).is_none(),
             "one is asked at a time"
         );
         assert!(!is_asked_to_go(&few) && !is_asked_to_go(&proxy));
         drop(many);
-        assert!(places.take_now(client("192.0.2.3"), &waiting()).is_some());
+        assert!(slots.take_now(client("192.0.2.3"), &waiting()).is_some());
     }
 }

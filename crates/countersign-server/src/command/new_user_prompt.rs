@@ -1,4 +1,4 @@
-//! What `createsuperuser` and `user create` ask about the user to be made.
+//! The questions of `createsuperuser` and `user create` about the new user.
 
 use clap::Args;
 use countersign::user::{Email, Username};
@@ -11,7 +11,7 @@ use crate::services::{Context, Services, Wanted};
 
 /// The answers that may be given as flags.
 #[derive(Debug, Args)]
-pub(super) struct Newcomer {
+pub(super) struct NewUserPrompt {
     /// The login name
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Newcomer {
     email: Option<String>,
 }
 
-impl Newcomer {
+impl NewUserPrompt {
     /// The name and the address; unless `noinput`, what is missing is asked for.
     ///
     /// # Errors
@@ -29,11 +29,11 @@ impl Newcomer {
         &self,
         context: &Context,
         noinput: bool,
-        whose: Whose,
+        kind: NewUserKind,
     ) -> Result<(Username, Option<Email>), CommandError> {
         // As Django has it: a superuser can be written to.
         if noinput
-            && whose == Whose::Superuser
+            && kind == NewUserKind::Superuser
             && self.username.is_some()
             && self.email.as_deref().is_none_or(str::is_empty)
         {
@@ -51,7 +51,7 @@ impl Newcomer {
             (None, true) => return Err(CommandError::new("--noinput needs --username NAME")),
             (None, false) => {
                 let offered =
-                    if whose == Whose::Superuser { own_name(context).await? } else { None };
+                    if kind == NewUserKind::Superuser { own_name(context).await? } else { None };
                 let question = match &offered {
                     Some(name) => format!("User name (leave blank to use '{name}')"),
                     None => "User name".to_owned(),
@@ -81,12 +81,12 @@ impl Newcomer {
     }
 }
 
-/// Whom the command makes.
+/// The kind of user that the command makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum NewUserKind {
     /// Anybody.
     User,
-    /// Who runs the installation: perhaps who types.
+    /// An operator of the installation: perhaps the one who types.
     Superuser,
 }
 
