@@ -1,5 +1,5 @@
-//! What a command works on: the secret, the database and the hashing pool of the configured data
-//! directory.
+//! The things that an act works on: the secret, the database and the hashing pool of the
+//! configured data directory.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -28,7 +28,7 @@ pub(crate) enum Wanted {
     UpToDate { anew: bool },
 }
 
-/// What is given to a command: the settings, the time and the randomness.
+/// The circumstances of a command: the settings, the time and the randomness.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) config: Config,

@@ -1,7 +1,7 @@
 //! Who may do what: pure functions of the operator's row and of what is asked.
 //!
-//! Nobody reaches above himself. Whoever has a permission may use it, but only a superuser touches
-//! staff and superusers, and nobody gives away what he has not.
+//! Nobody reaches above themselves. An operator may use every permission that they have, but only a
+//! superuser touches staff and superusers, and nobody gives away a permission that they do not have.
 
 use std::collections::HashSet;
 
@@ -62,7 +62,8 @@ impl Permit {
     }
 }
 
-/// Whether the operator may do this at all. Who may change may look, as in Django.
+/// Whether the operator may do this at all. The right to change is the right to look too, as in
+/// Django.
 pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
     use Permit::{
         ChangeGroup, ChangeKey, ChangePermission, ChangeUser, DeleteSession, ViewGroup, ViewKey,
@@ -83,15 +84,15 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
 }
 
 /// Whether the operator may do this to that user: only a superuser touches staff and superusers,
-/// himself included.
+/// themselves included.
 pub(crate) fn may_touch(operator: &dyn Account, target: &dyn Account, permit: Permit) -> bool {
     may(operator, permit)
         && (operator.is_superuser() || !(target.is_staff() || target.is_superuser()))
 }
 
-/// The first group or permission of that user which the operator has not. Who sets a password, or
-/// the name or the address that it is asked for, or lets somebody sign in, can sign in as them:
-/// that is refused for the same reasons as a grant of what they have.
+/// The first group or permission of that user that the operator does not have. An operator who sets
+/// a password, a name or an address, or lets somebody sign in, can sign in as them. So that is
+/// refused as a grant of those permissions would be.
 pub(crate) fn beyond(operator: &dyn Account, target: &dyn Account) -> Option<String> {
     if operator.is_superuser() {
         return None;
@@ -126,7 +127,7 @@ pub(crate) fn may_edit(operator: &User, before: &User, after: &User) -> bool {
         && (!gives || operator.is_superuser)
 }
 
-/// Whether the edit lets somebody sign in whom it did not, or by another name.
+/// Whether the edit lets somebody sign in who could not before, or by another name.
 pub(crate) fn takes_over(before: &User, after: &User) -> bool {
     before.username != after.username
         || before.email != after.email
@@ -203,7 +204,7 @@ pub(crate) fn may_change_keys(operator: &User, _: &User, _: &User) -> bool {
     may(operator, Permit::ChangeKey)
 }
 
-/// Nobody gives what they have not.
+/// Nobody gives what they do not have.
 fn has_all(operator: &User, given: &User) -> bool {
     operator.is_superuser
         || given.permissions.iter().all(|name| operator.permissions.contains(name))
@@ -214,7 +215,7 @@ pub(crate) fn may_raise(operator: &dyn Account) -> bool {
     operator.is_superuser()
 }
 
-/// The first of these permissions that the operator may not give, having it not himself.
+/// The first of these permissions that the operator may not give, not having it themselves.
 pub(crate) fn not_to_give<'a>(
     operator: &dyn Account,
     had: &[i64],
@@ -230,7 +231,8 @@ pub(crate) fn not_to_give<'a>(
     })
 }
 
-/// Whether the operator may put somebody into the group of this name: who is in it himself.
+/// Whether the operator may put somebody into the group of this name: only if they are in it
+/// themselves.
 pub(crate) fn may_give_group(operator: &dyn Account, name: &str) -> bool {
     operator.is_superuser() || operator.groups().iter().any(|own| own == name)
 }
@@ -241,8 +243,8 @@ pub(crate) fn may_rename_permissions(operator: &dyn Account) -> bool {
     operator.is_superuser() && may(operator, Permit::ChangePermission)
 }
 
-/// Whether the operator may rename a group: programs may ask for its name, and its members, he
-/// perhaps among them, would be in another group to them.
+/// Whether the operator may rename a group: programs may ask for its name, and its members, the
+/// operator perhaps among them, would be in another group to them.
 pub(crate) fn may_rename_groups(operator: &dyn Account) -> bool {
     operator.is_superuser() && may(operator, Permit::ChangeGroup)
 }
@@ -304,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn staff_may_what_they_were_given_and_nothing_else() {
+    fn staff_may_do_what_they_were_given_and_nothing_else() {
         let operator = user(true, false, &["auth.view_user"]);
         assert!(may(&operator, Permit::ViewUser));
         for (permit, ..) in
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_superuser_may_everything_and_who_is_not_staff_nothing() {
+    fn a_superuser_may_do_everything_and_a_user_who_is_not_staff_nothing() {
         for (permit, app, codename, _) in Permit::ALL {
             assert!(may(&user(true, true, &[]), permit));
             assert!(!may(&user(false, true, &[]), permit));
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_change_may_look() {
+    fn the_right_to_change_is_the_right_to_look() {
         assert!(may(&user(true, false, &["auth.change_user"]), Permit::ViewUser));
         assert!(!may(&user(true, false, &["auth.delete_user"]), Permit::ViewUser));
     }
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gives_what_he_has_not() {
+    fn nobody_gives_what_they_do_not_have() {
         let rows = [row(1, "shop", "sell"), row(2, "shop", "refund")];
         let operator = user(true, false, &["shop.sell"]);
         assert_eq!(not_to_give(&operator, &[], &[1], &rows), None);
@@ -360,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_more_than_the_operator_is_beyond_them() {
+    fn a_user_who_has_more_than_the_operator_is_beyond_them() {
         let operator = user(true, false, &["auth.change_user", "shop.sell"]);
         assert_eq!(beyond(&operator, &user(false, false, &["shop.sell"])), None);
         assert_eq!(

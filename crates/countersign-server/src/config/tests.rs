@@ -200,7 +200,7 @@ fn each_bound_is_the_last_value_that_is_taken() {
         let unit = if matches!(setting.kind, Kind::Duration { .. }) { "s" } else { "" };
         let starts = |n: u64| {
             let mut given = vec![(setting.name, format!("{n}{unit}"))];
-            // What a setting is bound to by others, they leave free.
+            // Other settings that bind this one leave it free.
             given.extend(match setting.name {
                 "access_lifetime" => vec![("session_idle", "400d".to_owned())],
                 "admin_idle" => vec![("admin_absolute", "30d".to_owned())],

@@ -51,7 +51,8 @@ impl Log {
         let fate = Arc::new(Fate::default());
         let queue = Queue::start(io::stderr(), Arc::clone(&fate));
         let writer = queue.clone();
-        // What it cannot write it would tell on standard error, and panic where nobody reads that.
+        // It would tell on standard error of a line that it cannot write, and panic where nobody
+        // reads that.
         let builder = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(move || writer.clone())

@@ -244,7 +244,7 @@ impl Look<'_> {
         }
     }
 
-    /// What another user makes in the directory, the server may be unable to read.
+    /// The server may be unable to read files that another user makes in the directory.
     fn owner(&mut self, directory: &Path) {
         let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid());
         if let (Ok(theirs), Ok(ours)) = (owner(directory), owner(Path::new("/proc/self")))

@@ -22,8 +22,8 @@ impl Operator<'_> {
     ) -> Result<KeyId, CommandError> {
         let settings = services.config.settings()?;
         let secrets = services.secrets().await?;
-        // What cannot be opened must not be added to: the secret would be the wrong one. Unless it
-        // is lost for good, and the old keys are to go.
+        // A secret that does not open the old keys is the wrong one, and must seal no new one.
+        // Unless it is lost for good, and the old keys are to go.
         if !cut_off {
             for key in self.store.keys().await?.iter().filter(|key| key.is_live(self.by.now)) {
                 key.open(&secrets)?;

@@ -1,9 +1,9 @@
-//! What operators do: each act once, whichever door they come through.
+//! The acts of operators: each once, for every door.
 //!
 //! The shell and the admin site ask an [`Operator`], who knows who it is. An act and the line of
 //! the audit log that tells of it are one transaction of the store; the log stream is told of the
-//! line when that is done. What somebody may do is the door's business: the shell may do
-//! everything.
+//! line when that is done. The door decides what an operator may do: the shell may do everything. A
+//! new door needs a constructor of [`Operator`] and nothing else.
 
 pub(crate) mod check;
 pub(crate) mod keys;
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::services::Services;
 
-/// Whoever operates this server, at one moment: what they do is in their name.
+/// An operator of this server, at one moment. Every act is in their name.
 #[derive(Debug)]
 pub(crate) struct Operator<'a> {
     store: &'a dyn AdminStore,
@@ -29,7 +29,7 @@ pub(crate) struct Operator<'a> {
 }
 
 impl<'a> Operator<'a> {
-    /// Whoever ran this program: the operating system's user.
+    /// The operating system's user who ran this program.
     pub(crate) fn shell(services: &'a Services) -> Self {
         Self { store: &*services.store, by: shell(services.clock.now()) }
     }
@@ -176,12 +176,12 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// Whoever ran this program.
+/// The operating system's user who ran this program.
 pub(crate) fn shell(now: Timestamp) -> Actor {
     Actor::shell(&os_user::name(), now)
 }
 
-/// Who stands in the audit log for what the server does by itself: no user has this id.
+/// Stands in the audit log for the server where it acts by itself: no user has this id.
 pub(crate) const NOBODY: UserId = UserId::new(0);
 
 #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// What of a store changes something in an operator's name, or would do it in nobody's.
+    /// The operations of a store that change something, in an operator's name or in nobody's.
     const ACTS: &[&str] = &[
         "add_user",
         "create_user",

@@ -69,7 +69,7 @@ impl Recorder {
     }
 
     fn line(&self, kind: AuditKind, event: &Event<'_>, detail: String) {
-        // Of a failed login nobody can say who it was.
+        // Nobody can say whose login it was that failed.
         let actor = if matches!(kind, AuditKind::LoginFailed | AuditKind::LoginThrottled) {
             None
         } else {
@@ -95,7 +95,7 @@ impl Events for Recorder {
 
     fn on_login_failed(&self, event: &Event<'_>, _: &str) {
         self.count(Counted::LoginFailed);
-        // What was typed as the name may be a password.
+        // The text that was typed as the name may be a password.
         let detail = if event.user.is_none() { "no such user" } else { "" };
         self.line(AuditKind::LoginFailed, event, detail.to_owned());
     }
@@ -131,7 +131,7 @@ pub(crate) fn hour(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second().div_euclid(3_600) * 3_600).unwrap_or(at)
 }
 
-/// What is counted as it happens; live sessions are asked for.
+/// The events that are counted as they happen; live sessions are asked for.
 const COUNTED: [Counted; 4] =
     [Counted::Login, Counted::LoginFailed, Counted::Refresh, Counted::Theft];
 

@@ -47,7 +47,7 @@ impl AuditTask {
     }
 }
 
-/// What the writing task works with.
+/// The state of the writing task.
 struct AuditWriter {
     store: Arc<dyn AdminStore>,
     recorder: Recorder,

@@ -1,7 +1,7 @@
 //! The gate: who is signed in, and whether a form comes from a page of ours.
 //!
 //! A handler that takes [`Staff`] cannot be reached by anybody else, and one that takes [`Posted`]
-//! only by a form with the session's countersign.
+//! only by a form with the session's CSRF token.
 
 mod confirm;
 mod enter;

@@ -16,7 +16,7 @@ use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
 use crate::operate::Operator;
 
-/// A form that came from a page of ours, filled in by whoever is signed in.
+/// A form that came from a page of ours, filled in by an operator who is signed in.
 #[derive(Debug)]
 pub(crate) struct Posted {
     pub(crate) staff: Staff,
@@ -26,7 +26,7 @@ pub(crate) struct Posted {
 }
 
 impl Posted {
-    /// Whoever does it, now.
+    /// The operator in whose name it is done, now.
     pub(crate) fn operator<'a>(&self, admin: &'a Admin) -> Operator<'a> {
         Operator::staff(&*admin.store, self.staff.user.id, self.peer.ip, admin.clock.now())
     }
@@ -48,7 +48,7 @@ impl FromRequest<Admin> for Posted {
     }
 }
 
-/// A form that came from a page of ours, filled in by who is not signed in yet. The countersign
+/// A form that came from a page of ours, filled in before anybody is signed in. The CSRF token
 /// belongs to a cookie that the page set.
 #[derive(Debug)]
 pub(crate) struct PreSession {

@@ -1,4 +1,4 @@
-//! Who is signed in.
+//! The operator who is signed in.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::admin::kit::page_error::PageError;
 use crate::admin::rules::{Permit, may};
 use crate::admin::site::Admin;
 
-/// Whoever is signed in, with a session that still counts.
+/// The operator who is signed in, with a session that still counts.
 #[derive(Debug)]
 pub(crate) struct Staff {
     pub(crate) user: User,
@@ -34,7 +34,7 @@ impl Staff {
         Frame::new(&self.user, self.csrf(), section, title)
     }
 
-    /// Refuses who may not do this.
+    /// Refuses an operator who may not do this.
     ///
     /// # Errors
     /// A page that names the permission.
@@ -43,7 +43,7 @@ impl Staff {
             return Ok(());
         }
         Err(PageError::forbidden(format!(
-            "This needs the permission {}, which you have not. Ask a superuser for it.",
+            "This needs the permission {}, which you do not have. Ask a superuser for it.",
             permit.name()
         )))
     }
@@ -111,8 +111,8 @@ fn is_older(then: Timestamp, now: Timestamp, most: Duration) -> bool {
         > jiff::SignedDuration::try_from(most).unwrap_or(jiff::SignedDuration::MAX)
 }
 
-/// How long after the password was entered dangerous things may be done without entering it again.
+/// How long a password that was entered lets dangerous things be done.
 const PASSWORD_LASTS: Duration = Duration::from_secs(10 * 60);
 
-/// A request in between leaves no trace in the store.
+/// How often at most the store notes that a session is used.
 const NOTED_EVERY: Duration = Duration::from_secs(30);

@@ -96,7 +96,7 @@ pub(crate) async fn lines(
     Ok(rows.into_iter().map(line).collect())
 }
 
-/// Who is mentioned in these rows.
+/// The users whom these rows mention.
 pub(crate) fn users_in(rows: &[AuditRow]) -> Vec<UserId> {
     rows.iter()
         .flat_map(|row| [row.line.actor.as_ref().and_then(Who::user), row.line.user])

@@ -56,7 +56,7 @@ fn svg(title: &str, total: &str, bars: &[Bar]) -> String {
     for (i, bar) in bars.iter().enumerate() {
         let (x, height) =
             (LEFT as f64 + step * i as f64, PLOT as f64 * bar.value as f64 / top as f64);
-        // What happened at all is seen, be it ever so little.
+        // A bar that is not zero is seen, however small.
         let height = if bar.value > 0 { height.max(1.5) } else { 0.0 };
         let _ = write!(
             svg,

@@ -155,8 +155,9 @@ pub(crate) fn shown(template: &impl Template) -> PageResult {
 /// Why an operator may not do what would let them sign in as somebody who may do more.
 pub(crate) fn beyond_in_words(username: &str, what: &str) -> String {
     format!(
-        "{username} has {what}, and you have not: who sets the password, the name or the address, \
-         or lets them sign in, could do it as them. Ask a superuser. Nothing was changed."
+        "{username} has {what}, which you do not have. By setting their password, name or \
+         address, or letting them sign in, you could act as them. Ask a superuser. Nothing was \
+         changed."
     )
 }
 

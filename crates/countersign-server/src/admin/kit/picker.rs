@@ -28,8 +28,8 @@ pub(crate) struct Pick {
 }
 
 impl Picker {
-    /// All that are ticked, and of the rest those that `find` is in, up to what a page has room
-    /// for.
+    /// All boxes that are ticked, and of the rest those that contain `find`, as many as a page
+    /// shows.
     pub(crate) fn new(
         name: &'static str,
         legend: &'static str,

@@ -1,4 +1,4 @@
-//! The fields of who somebody is, and of a new password.
+//! The fields of a user's names and address, and of a new password.
 
 use countersign::password::{Password, UserAttributes, validate};
 use countersign::user::{Email, NAME_MAX_CHARS, Username};
@@ -6,7 +6,7 @@ use countersign::user::{Email, NAME_MAX_CHARS, Username};
 use super::field::{Errors, Field};
 use super::forms::Form;
 
-/// Who somebody is, as it was typed.
+/// The names and the address of a user, as they were typed.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     pub(crate) username: String,
@@ -84,7 +84,7 @@ pub(crate) fn checked_password(
     errors.is_empty().then_some(password)
 }
 
-/// The four fields of who somebody is.
+/// The four fields of names and address.
 pub(crate) fn personal(names: &Names) -> [Field<'_>; 4] {
     [
         Field::text("username", "User name", &names.username, 150)

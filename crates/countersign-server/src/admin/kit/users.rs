@@ -19,10 +19,10 @@ pub(crate) async fn record(admin: &Admin, id: &str) -> Result<UserRecord, PageEr
     admin.store.user_record(id).await?.ok_or_else(gone)
 }
 
-/// What the form was filled in upon.
+/// The row that the form was filled in upon.
 ///
 /// # Errors
-/// None, or not one.
+/// No fingerprint, or a text that is none.
 pub(crate) fn fingerprint(form: &Form) -> Result<Fingerprint, PageError> {
     u128::from_str_radix(form.text("seen"), 16).map(|bits| Fingerprint(bits.to_be_bytes())).map_err(
         |_| {

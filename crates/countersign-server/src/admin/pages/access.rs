@@ -63,7 +63,7 @@ pub(crate) async fn save(
         not_to_give(&staff.user, &record.grants.permissions, &wanted.permissions, &permissions)
     {
         return Err(PageError::forbidden(format!(
-            "You have not got {} yourself, so you may not give it. Nothing was changed.",
+            "You do not have {} yourself, so you may not give it. Nothing was changed.",
             name_of(row)
         )));
     }

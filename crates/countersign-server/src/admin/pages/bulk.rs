@@ -62,7 +62,7 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> PageResul
         }
     }
     if act == UserAct::Delete || matches!(whom, Whom::Matching(_)) {
-        // Whoever began to match meanwhile has not been seen: the page that asks comes again.
+        // Users who began to match meanwhile have not been seen: the page that asks comes again.
         let is_sure = posted.form.ticked("sure")
             && (matches!(whom, Whom::Ticked(_))
                 || posted.form.text("many") == ids.len().to_string());

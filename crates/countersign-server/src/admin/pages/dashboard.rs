@@ -43,7 +43,7 @@ pub(crate) async fn dashboard(
     } else {
         Vec::new()
     };
-    // What the disk and the configuration are like is for those who may do everything.
+    // Only superusers see the state of the disk and the configuration.
     let body = if staff.user.is_superuser { Some(DashboardBody::new(&admin).await?) } else { None };
     shown(&DashboardPage {
         frame: staff.frame("/admin/", "Dashboard").saying(&query),
@@ -126,7 +126,7 @@ const CHARTS: [(Counted, &str, Permit, &str); 5] = [
     (Counted::Theft, "Token thefts", Permit::ViewAuditEvent, "/admin/audit/?kind=theft"),
 ];
 
-/// What is body the server.
+/// The facts about the server, and what `countersign check` complains of.
 struct DashboardBody {
     /// A name, what it is, and the way to it.
     facts: Vec<(&'static str, String, Option<&'static str>)>,

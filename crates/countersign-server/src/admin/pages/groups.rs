@@ -142,7 +142,7 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> Pa
     }
     if let Some(row) = not_to_give(&staff.user, had, &filled.permissions, &all) {
         return Err(PageError::forbidden(format!(
-            "You have not got {} yourself, so you may not give it. Nothing was changed.",
+            "You do not have {} yourself, so you may not give it. Nothing was changed.",
             name_of(row)
         )));
     }

@@ -1,5 +1,5 @@
-//! `/admin/users/ID/`: a user, to look at and to change. Who edits what somebody else changed
-//! meanwhile sees both, and overwrites nothing.
+//! `/admin/users/ID/`: a user, to look at and to change. An operator whose form is older than
+//! somebody else's change sees both, and overwrites nothing.
 
 use askama::Template;
 use axum::extract::{Path, State};
