@@ -105,7 +105,7 @@ pub(crate) fn session_story(
             format!(
                 "On {ended} a refresh token came that had been replaced by newer ones long \
                 before. An honest client never does that: two parties held tokens of this session. \
-                Which of them was the user cannot be length_in_words, so the session was ended for both."
+                Which of them was the user cannot be told, so the session was ended for both."
             ),
             "Mostly it means that somebody copied the token. It can also be a copy of the whole \
              client: a restored backup of the device, a cloned machine or browser profile. Ask the \
@@ -126,10 +126,12 @@ pub(crate) fn session_story(
         >= MANY
     {
         said.push(
-            "Many of its last refreshes came with a token that had just been replaced. Mostly several tabs or threads of the \
-             client refresh without taking turns, and that does no harm. But somebody who copied the refresh token, and \
-             keeps in step with the client, looks just the same, until the session's credit for it is used up. If the \
-             client does take turns, or if the addresses in the audit log are not all the user's, end the session."
+            "Many of its last refreshes came with a token that had just been replaced. Mostly \
+             several tabs or threads of the client refresh without taking turns, and that does no \
+             harm. But somebody who copied the refresh token, and keeps in step with the client, \
+             looks just the same, until the session's credit for it is used up. If the client does \
+             take turns, or if the addresses in the audit log are not all the user's, end the \
+             session."
                 .to_owned(),
         );
     }
