@@ -1,7 +1,7 @@
 //! Who may do what: pure functions of the operator's row and of what is asked.
 //!
-//! Nobody reaches above themselves. An operator may use every permission that they have, but only a
-//! superuser touches staff and superusers, and nobody gives away a permission that they do not have.
+//! Nobody reaches above themselves. An operator may use every permission that they have. Only a
+//! superuser touches staff and superusers. Nobody gives away a permission that they do not have.
 
 use std::collections::HashSet;
 

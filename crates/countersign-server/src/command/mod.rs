@@ -37,7 +37,13 @@ use crate::services::Context;
         countersign config --example writes a file.")]
 struct Cli {
     /// The configuration file; countersign.toml in the working directory unless chosen
-    #[arg(long, value_name = "FILE", global = true, env = "COUNTERSIGN_CONFIG", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "COUNTERSIGN_CONFIG",
+        value_hint = ValueHint::FilePath
+    )]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

@@ -25,7 +25,10 @@ use crate::services::Context;
 /// the same arguments.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  COUNTERSIGN_MOVE_TO='postgres://countersign:PASSWORD@db.internal/countersign?sslmode=verify-full' countersign move --from sqlite:data/countersign.sqlite3\n\nA URL with a password belongs into the environment: others on the machine can read a command line."
+    after_help = "Example:\n  COUNTERSIGN_MOVE_TO='postgres://countersign:PASSWORD@db.internal/\
+        countersign?sslmode=verify-full' countersign move --from \
+        sqlite:data/countersign.sqlite3\n\nA URL with a password belongs into the environment: \
+        others on the machine can read a command line."
 )]
 pub(super) struct Move {
     /// The database to read: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE

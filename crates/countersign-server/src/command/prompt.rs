@@ -134,7 +134,11 @@ fn restore_when_interrupted(terminal: &File, before: &Termios) -> Result<(), Com
                 let mut terminate = signal(SignalKind::terminate())?;
                 let mut hangup = signal(SignalKind::hangup())?;
                 let _ = ready.send(());
-                Ok(tokio::select! { _ = interrupt.recv() => 130, _ = terminate.recv() => 143, _ = hangup.recv() => 129 })
+                Ok(tokio::select! {
+                    _ = interrupt.recv() => 130,
+                    _ = terminate.recv() => 143,
+                    _ = hangup.recv() => 129,
+                })
             })
         };
         if let Ok(status) = wait() {

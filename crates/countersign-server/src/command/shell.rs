@@ -35,8 +35,8 @@ impl Completions {
     }
 }
 
-/// The command line with what its settings may be, for whoever completes it. Read, they take other
-/// spellings too.
+/// The command line with the values that its settings may have, for the shell that completes it.
+/// When they are read, settings take other spellings too.
 fn with_values(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
         let value = SETTINGS

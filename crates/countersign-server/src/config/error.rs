@@ -9,7 +9,7 @@ use super::table::{SETTINGS, Setting};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// A key that no setting has.
-    #[error("there is no setting {given}{}", .nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
+    #[error("there is no setting {given}{}", did_you_mean(.nearest.as_deref()))]
     Unknown {
         /// What was given.
         given: String,
@@ -51,4 +51,8 @@ pub(super) fn unknown(given: &str, spelling: impl Fn(&Setting) -> String) -> Con
         given: given.to_owned(),
         nearest: nearest.filter(|name| likeness(name) > 0.8),
     }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }

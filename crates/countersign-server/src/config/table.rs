@@ -150,86 +150,124 @@ const DAY: u64 = 24 * 60 * MINUTE;
 /// Every setting, in the order in which a reader wants them.
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    one("listen", "127.0.0.1:8000", Kind::Text("ADDRESS:PORT"), "Where to listen. Port 0 takes a free one."),
-    one("data_dir", "./data", Kind::Text("DIRECTORY"), "Where the secret and the database are."),
-    one("database_url", "", Kind::Text("URL"), "The database: sqlite:PATH, or \
-        postgres://USER:PASSWORD@HOST/DATABASE. Unless chosen, countersign.sqlite3 in the data \
-        directory."),
-    one("database_connections", "16", number(2, 1_000), "Connections to PostgreSQL that this node keeps at \
-        most; SQLite needs none."),
-    Setting { name: "secret", default: "", kind: Kind::Text("TEXT"), help: "The secret that all keys are \
-        derived from, at least 32 characters. Unless chosen, the file `secret` in the data \
-        directory, which the first start makes.", list: false, secret: true },
-    one("public_url", "", Kind::Text("URL"), "Where clients find this server. Unless chosen, http://localhost \
-        and the port of `listen`."),
-    several("allow_origins", "ORIGIN", "Front ends on other origins, for CORS and CSRF alike: \
-        https://app.example.com, https://*.example.com."),
-    several("native_origins", "ORIGIN", "Origins of packaged apps that may have the refresh token \
-        in the body: capacitor://localhost."),
-    one("base_path", "/accounts", Kind::Text("PATH"), "The path that the endpoints stand under."),
-    one("issuer", "", Kind::Text("TEXT"), "The claim `iss`. Unless chosen, the origin of public_url."),
-    one("audience", "", Kind::Text("TEXT"), "The claim `aud`. Unless chosen, none."),
-    one("signing_algorithm", "EdDSA", Kind::Choice("EdDSA|ES256|RS256|HS256"), "What access tokens are signed \
-        with: EdDSA, ES256, RS256 or HS256."),
-    several("extra_claims", "CLAIM", "What access tokens say beyond the usual: username, email, \
-        first_name, last_name, is_staff, is_superuser, groups, permissions."),
-    one("token_cache_bytes", "67108864", Kind::Number { unit: "BYTES", least: 0, most: ANY }, "Memory for access tokens that were verified; 0 \
-        verifies each one each time."),
-    one("access_lifetime", "5m", duration(1, DAY), "How long an access token lives."),
-    one("session_idle", "7d", duration(MINUTE, 400 * DAY), "How long a session lives without a refresh."),
-    one("session_absolute", "30d", duration(MINUTE, 400 * DAY), "How long a session lives at most."),
-    one("sessions_per_user", "100", number(0, ANY), "Live sessions of one user, of more the oldest end; \
-        0 for no limit."),
-    one("race_window", "30s", duration(1, 5 * MINUTE), "How far apart two requests of one honest client may be."),
-    one("same_site", "lax", Kind::Choice("lax|strict|none"), "The cookies' SameSite: lax, strict, or none for a \
-        front end on another site."),
-    one("refresh_cookie", "", Kind::Text("NAME"), "The refresh cookie's name. Unless chosen, \
-        __Host-refreshtoken on https and refreshtoken on http."),
-    one("csrf_cookie", "csrftoken", Kind::Text("NAME"), "The CSRF cookie's name."),
-    one("device_cookie", "devicetoken", Kind::Text("NAME"), "The device cookie's name."),
-    one("cookie_domain", "", Kind::Text("DOMAIN"), "The cookies' Domain. Unless chosen, none, so that no other \
-        host ever gets them."),
-    several("trusted_proxies", "NETWORK", "Proxies whose word on the client's address counts: \
-        10.0.0.0/8, 127.0.0.1."),
-    one("max_staleness", "1m", duration(1, DAY), "How long a node may go on without hearing from the \
-        database what changed."),
-    one("when_stale", "refuse", Kind::Choice("refuse|go-on"), "What it does after that: refuse (503), or go-on, \
-        and then ended sessions count until their access tokens expire."),
-    one("throttle_account_attempts", "5", number(0, ANY), "Failed logins of one account before delays \
-        begin; 0 for no limit."),
-    one("throttle_account_max_delay", "15m", duration(1, ANY), "The longest of those delays."),
-    one("throttle_address_attempts", "100", number(0, ANY), "Failed logins of one client address within \
-        the window; 0 for no limit."),
-    one("throttle_address_window", "10m", duration(1, ANY), "That window."),
-    one("throttle_session_refreshes", "120", number(0, ANY), "Refreshes of one session in a minute; 0 \
-        for no limit."),
-    one("hash_threads", "0", number(0, 256), "Threads that hash passwords; 0 for as many as there are \
-        cores."),
-    one("hash_queue", "256", number(1, 65_536), "Hashes that may wait; more are answered with 503."),
-    one("hash_memory_kib", "19456", Kind::Number { unit: "KIB", least: 8, most: 262_144 }, "Memory of a new argon2id hash."),
-    one("hash_passes", "2", number(1, 32), "Passes of a new argon2id hash."),
-    one("hash_lanes", "1", number(1, 64), "Lanes of a new argon2id hash."),
-    one("header_timeout", "10s", duration(1, ANY), "How long a client may take to send a request's head; \
-        idle connections are closed after it."),
-    one("body_timeout", "10s", duration(1, 10 * MINUTE), "How long a client may take to send a body."),
-    one("max_connections", "10000", number(1, 1_000_000), "Connections at a time; when they are all taken, \
-        those that wait for their client go first, and the next ones wait."),
-    one("max_connections_per_address", "500", number(0, ANY), "Connections of one client address (IPv6: \
-        /64) at a time, trusted proxies aside; 0 for no limit."),
-    one("shutdown_grace", "30s", duration(0, ANY), "How long requests that have begun may go on after \
-        the signal to stop."),
-    one("metrics_listen", "", Kind::Text("ADDRESS:PORT"), "Where to serve /metrics for Prometheus. Unless \
-        chosen, nowhere."),
-    one("docs", "on", Kind::Choice("on|off"), "Whether to serve /docs and /openapi.json."),
-    one("demo", "auto", Kind::Choice("on|off|auto"), "Whether to serve the demo page at /. auto: only if \
-        public_url is on localhost, 127.0.0.1 or [::1]."),
-    one("admin", "on", Kind::Choice("on|off"), "Whether to serve the admin site at /admin/."),
-    one("admin_idle", "30m", duration(MINUTE, DAY), "How long a session of the admin site lives without a \
-        request."),
-    one("admin_absolute", "12h", duration(MINUTE, 30 * DAY), "How long a session of the admin site lives at most."),
-    one("audit_keep", "365d", Kind::Duration { least: DAY, most: ANY, or_zero: true }, "How long lines of the audit log are kept; 0s for ever."),
-    one("log_format", "auto", Kind::Choice("text|json|auto"), "text, json, or auto: text on a terminal, JSON \
-        elsewhere."),
-    one("log_level", "info", Kind::Text("FILTER"), "error, warn, info, debug, trace, or a filter such as \
-        countersign=debug."),
+    one("listen", "127.0.0.1:8000", Kind::Text("ADDRESS:PORT"),
+        "Where to listen. Port 0 takes a free one."),
+    one("data_dir", "./data", Kind::Text("DIRECTORY"),
+        "Where the secret and the database are."),
+    one("database_url", "", Kind::Text("URL"),
+        "The database: sqlite:PATH, or postgres://USER:PASSWORD@HOST/DATABASE. Unless chosen, \
+         countersign.sqlite3 in the data directory."),
+    one("database_connections", "16", number(2, 1_000),
+        "Connections to PostgreSQL that this node keeps at most; SQLite needs none."),
+    Setting {
+        name: "secret",
+        default: "",
+        kind: Kind::Text("TEXT"),
+        help: "The secret that all keys are derived from, at least 32 characters. Unless chosen, \
+         the file `secret` in the data directory, which the first start makes.",
+        list: false,
+        secret: true,
+    },
+    one("public_url", "", Kind::Text("URL"),
+        "Where clients find this server. Unless chosen, http://localhost and the port of \
+         `listen`."),
+    several("allow_origins", "ORIGIN",
+        "Front ends on other origins, for CORS and CSRF alike: https://app.example.com, \
+         https://*.example.com."),
+    several("native_origins", "ORIGIN",
+        "Origins of packaged apps that may have the refresh token in the body: \
+         capacitor://localhost."),
+    one("base_path", "/accounts", Kind::Text("PATH"),
+        "The path that the endpoints stand under."),
+    one("issuer", "", Kind::Text("TEXT"),
+        "The claim `iss`. Unless chosen, the origin of public_url."),
+    one("audience", "", Kind::Text("TEXT"),
+        "The claim `aud`. Unless chosen, none."),
+    one("signing_algorithm", "EdDSA", Kind::Choice("EdDSA|ES256|RS256|HS256"),
+        "What access tokens are signed with: EdDSA, ES256, RS256 or HS256."),
+    several("extra_claims", "CLAIM",
+        "What access tokens say beyond the usual: username, email, first_name, last_name, \
+         is_staff, is_superuser, groups, permissions."),
+    one("token_cache_bytes", "67108864", Kind::Number { unit: "BYTES", least: 0, most: ANY },
+        "Memory for access tokens that were verified; 0 verifies each one each time."),
+    one("access_lifetime", "5m", duration(1, DAY),
+        "How long an access token lives."),
+    one("session_idle", "7d", duration(MINUTE, 400 * DAY),
+        "How long a session lives without a refresh."),
+    one("session_absolute", "30d", duration(MINUTE, 400 * DAY),
+        "How long a session lives at most."),
+    one("sessions_per_user", "100", number(0, ANY),
+        "Live sessions of one user, of more the oldest end; 0 for no limit."),
+    one("race_window", "30s", duration(1, 5 * MINUTE),
+        "How far apart two requests of one honest client may be."),
+    one("same_site", "lax", Kind::Choice("lax|strict|none"),
+        "The cookies' SameSite: lax, strict, or none for a front end on another site."),
+    one("refresh_cookie", "", Kind::Text("NAME"),
+        "The refresh cookie's name. Unless chosen, __Host-refreshtoken on https and \
+         refreshtoken on http."),
+    one("csrf_cookie", "csrftoken", Kind::Text("NAME"),
+        "The CSRF cookie's name."),
+    one("device_cookie", "devicetoken", Kind::Text("NAME"),
+        "The device cookie's name."),
+    one("cookie_domain", "", Kind::Text("DOMAIN"),
+        "The cookies' Domain. Unless chosen, none, so that no other host ever gets them."),
+    several("trusted_proxies", "NETWORK",
+        "Proxies whose word on the client's address counts: 10.0.0.0/8, 127.0.0.1."),
+    one("max_staleness", "1m", duration(1, DAY),
+        "How long a node may go on without hearing from the database what changed."),
+    one("when_stale", "refuse", Kind::Choice("refuse|go-on"),
+        "What it does after that: refuse (503), or go-on, and then ended sessions count until \
+         their access tokens expire."),
+    one("throttle_account_attempts", "5", number(0, ANY),
+        "Failed logins of one account before delays begin; 0 for no limit."),
+    one("throttle_account_max_delay", "15m", duration(1, ANY),
+        "The longest of those delays."),
+    one("throttle_address_attempts", "100", number(0, ANY),
+        "Failed logins of one client address within the window; 0 for no limit."),
+    one("throttle_address_window", "10m", duration(1, ANY),
+        "That window."),
+    one("throttle_session_refreshes", "120", number(0, ANY),
+        "Refreshes of one session in a minute; 0 for no limit."),
+    one("hash_threads", "0", number(0, 256),
+        "Threads that hash passwords; 0 for as many as there are cores."),
+    one("hash_queue", "256", number(1, 65_536),
+        "Hashes that may wait; more are answered with 503."),
+    one("hash_memory_kib", "19456", Kind::Number { unit: "KIB", least: 8, most: 262_144 },
+        "Memory of a new argon2id hash."),
+    one("hash_passes", "2", number(1, 32),
+        "Passes of a new argon2id hash."),
+    one("hash_lanes", "1", number(1, 64),
+        "Lanes of a new argon2id hash."),
+    one("header_timeout", "10s", duration(1, ANY),
+        "How long a client may take to send a request's head; idle connections are closed \
+         after it."),
+    one("body_timeout", "10s", duration(1, 10 * MINUTE),
+        "How long a client may take to send a body."),
+    one("max_connections", "10000", number(1, 1_000_000),
+        "Connections at a time; when they are all taken, those that wait for their client go \
+         first, and the next ones wait."),
+    one("max_connections_per_address", "500", number(0, ANY),
+        "Connections of one client address (IPv6: /64) at a time, trusted proxies aside; 0 \
+         for no limit."),
+    one("shutdown_grace", "30s", duration(0, ANY),
+        "How long requests that have begun may go on after the signal to stop."),
+    one("metrics_listen", "", Kind::Text("ADDRESS:PORT"),
+        "Where to serve /metrics for Prometheus. Unless chosen, nowhere."),
+    one("docs", "on", Kind::Choice("on|off"),
+        "Whether to serve /docs and /openapi.json."),
+    one("demo", "auto", Kind::Choice("on|off|auto"),
+        "Whether to serve the demo page at /. auto: only if public_url is on localhost, \
+         127.0.0.1 or [::1]."),
+    one("admin", "on", Kind::Choice("on|off"),
+        "Whether to serve the admin site at /admin/."),
+    one("admin_idle", "30m", duration(MINUTE, DAY),
+        "How long a session of the admin site lives without a request."),
+    one("admin_absolute", "12h", duration(MINUTE, 30 * DAY),
+        "How long a session of the admin site lives at most."),
+    one("audit_keep", "365d", Kind::Duration { least: DAY, most: ANY, or_zero: true },
+        "How long lines of the audit log are kept; 0s for ever."),
+    one("log_format", "auto", Kind::Choice("text|json|auto"),
+        "text, json, or auto: text on a terminal, JSON elsewhere."),
+    one("log_level", "info", Kind::Text("FILTER"),
+        "error, warn, info, debug, trace, or a filter such as countersign=debug."),
 ];

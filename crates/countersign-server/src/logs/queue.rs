@@ -1,5 +1,5 @@
 //! Lines on their way to standard error: a bounded queue, and a thread that alone may wait for
-//! whoever reads.
+//! the reader.
 
 use std::io::{self, Write};
 use std::sync::Arc;

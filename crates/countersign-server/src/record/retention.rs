@@ -1,4 +1,4 @@
-//! What the record does from time to time: it counts the live sessions, and forgets what is too old.
+//! The record's own upkeep: it counts the live sessions, and forgets lines that are too old.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -144,7 +144,8 @@ impl AuditWriter {
     }
 }
 
-/// Lets one line a minute through of the logins that are throttled: a guesser must not fill the disk.
+/// Lets one line a minute through of the logins that are throttled: a guesser must not fill the
+/// disk.
 #[derive(Debug, Default)]
 struct ThrottleDedup(HashMap<(Option<UserId>, Option<IpAddr>), Timestamp>);
 

@@ -187,8 +187,8 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// The connections that the operating system has taken already, as many as it takes: whoever goes
-/// on connecting meanwhile does not keep the server from stopping. Nobody listens after that.
+/// The connections that the operating system has taken already, as many as it takes: a client that
+/// goes on connecting does not keep the server from stopping. Nobody listens after that.
 fn backlog(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
     let listener = listener.into_std().ok();
     let next = move || {

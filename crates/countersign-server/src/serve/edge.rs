@@ -187,8 +187,8 @@ impl Own {
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let host_is_good = has_one_host(&request);
         let mut request = request.map(Body::new);
-        // A client that waits to be told to go on has not sent the body. It is not asked for it when
-        // the answer is no.
+        // A client that waits to be told to go on has not sent the body. It is not asked for it
+        // when the answer is no.
         if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
             request = request.map(|body| Body::new(Drained::new(body)));
         }

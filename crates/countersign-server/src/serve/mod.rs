@@ -157,14 +157,15 @@ async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
 }
 
 /// The one line on standard output, for people and for scripts that start the server on a free
-/// port. Nobody may be there to read it.
+/// port. Perhaps nobody reads it.
 fn announce(address: SocketAddr) {
     use io::Write;
     let _ = writeln!(io::stdout(), "listening on http://{address}");
     let _ = io::stdout().flush();
 }
 
-/// How to make the first superuser, for whoever started the server. Nobody may be there to read it.
+/// Tells the operator who started the server how to make the first superuser. Perhaps nobody reads
+/// it.
 fn invite(link: &str) {
     use io::Write;
     let _ = writeln!(io::stdout(), "there is no superuser yet; make the first one at {link}");

@@ -1,5 +1,5 @@
-//! Slots for connections: so many in all, so many for one client, and which connection goes when there is
-//! none left.
+//! Slots for connections: so many in all, so many for one client, and which connection goes when
+//! there is none left.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

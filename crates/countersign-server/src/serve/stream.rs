@@ -16,8 +16,8 @@ use super::activity::Activity;
 
 /// The socket.
 ///
-/// RFC 9112, 9.6: whoever closes a connection on which something unread lies resets it, and the
-/// last answer may be lost. So it is half-closed first; then what still comes is read and thrown
+/// RFC 9112, 9.6: a server that closes a connection with unread bytes on it resets it, and the last
+/// answer may be lost. So it is half-closed first; then what still comes is read and thrown
 /// away until the client closes too, for a bounded time.
 pub(super) struct Stream {
     socket: TokioIo<TcpStream>,

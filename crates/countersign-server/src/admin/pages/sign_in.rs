@@ -31,8 +31,8 @@ pub(crate) async fn form(
         Err(error) => return Err(error),
     }
     let token = Token::pre_session(&admin, &headers);
-    // The session's cookie does not come along from another site: whoever followed a link from
-    // there may be signed in all the same.
+    // The session's cookie does not come along from another site: an operator who followed a link
+    // from there may be signed in all the same.
     let from_elsewhere =
         headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
     let template = SignInPage::new(&token, "", next, "", from_elsewhere);
