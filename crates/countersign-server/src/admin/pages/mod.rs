@@ -16,3 +16,28 @@ pub(crate) mod user_edit;
 pub(crate) mod user_password;
 pub(crate) mod users;
 pub(crate) mod users_csv;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn no_page_imports_another() {
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/pages");
+        let mut looked_at = 0;
+        for path in fs::read_dir(pages).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.ends_with("mod.rs") {
+                continue;
+            }
+            looked_at += 1;
+            let text = fs::read_to_string(&path).unwrap();
+            // A page's own tests say `super::*`, and mean the page.
+            let text = text.replace("super::*", "");
+            for way in ["super::", "admin::pages"] {
+                assert!(!text.contains(way), "{} says {way}", path.display());
+            }
+        }
+        assert!(looked_at > 10, "{looked_at}");
+    }
+}
