@@ -184,7 +184,10 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
     'GET /accounts/csrf': ['200 OK'],
     'GET /accounts/profile': ['200 OK'],
     'PATCH /accounts/profile': ['200 OK', body({ last_name: 'B' })],
-    'POST /accounts/password': ['204 No Content', body({ old_password: PASSWORD, new_password: `${PASSWORD} and 15` })],
+    'POST /accounts/password': [
+      '204 No Content',
+      body({ old_password: PASSWORD, new_password: `${PASSWORD} and 15` }),
+    ],
     'GET /accounts/sessions': ['200 OK', { limit: '5' }],
     'DELETE /accounts/sessions/{id}': ['404 Not Found', { id: '1' }],
     'GET /accounts/verify': ['204 No Content'],
@@ -195,8 +198,13 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
     'POST /accounts/logout-all': ['204 No Content', body({ keep_current: true })],
     'POST /accounts/logout': ['204 No Content'],
   };
-  for (const [name, [status, fields]] of Object.entries(calls)) await page.attempt(name, status, fields);
-  const there = await page.locator('form.try').evaluateAll((forms) => forms.map(({ dataset }) => `${dataset.method} ${dataset.path}`));
+  for (const [name, [status, fields]] of Object.entries(calls)) {
+    await page.attempt(name, status, fields);
+  }
+  const forms = page.locator('form.try');
+  const there = await forms.evaluateAll((all) =>
+    all.map(({ dataset }) => `${dataset.method} ${dataset.path}`),
+  );
   assert.deepEqual(there.sort(), Object.keys(calls).sort());
   await page.leave();
 });
@@ -206,12 +214,15 @@ test('the_page_says_what_is_required_and_which_values_are_allowed', async () => 
   const row = async (summary, field) => {
     const details = page.locator('details', { has: page.locator('summary', { hasText: summary }) });
     if (!(await details.evaluate((one) => one.open))) await details.locator('summary').click();
-    return (await details.locator('tr', { has: page.getByText(field, { exact: true }) }).first().innerText()).replace(/\s+/g, ' ');
+    const rows = details.locator('tr', { has: page.getByText(field, { exact: true }) });
+    return (await rows.first().innerText()).replace(/\s+/g, ' ');
   };
-  assert.match(await row('Log in', 'username'), /^username string, at least 1, at most 254 characters required /);
+  const username = await row('Log in', 'username');
+  assert.match(username, /^username string, at least 1, at most 254 characters required /);
   assert.match(await row('Log in', 'transport'), /One of cookie body/);
-  assert.match(await row('List the user\'s sessions', 'limit'), /^limit query integer, from 1, to 100 /);
-  assert.match(await row('List the user\'s sessions', 'sessions[].device'), /required/);
+  const list = 'List the user\'s sessions';
+  assert.match(await row(list, 'limit'), /^limit query integer, from 1, to 100 /);
+  assert.match(await row(list, 'sessions[].device'), /required/);
   await page.getByText('session_revoked').last().waitFor();
   await page.context().close();
 });

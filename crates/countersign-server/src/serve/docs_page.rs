@@ -50,7 +50,10 @@ pub(super) fn routes(document: &utoipa::openapi::OpenApi) -> Router {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(super::health::healthz, super::health::readyz), tags((name = "operation", description = "For who runs it")))]
+#[openapi(
+    paths(super::health::healthz, super::health::readyz),
+    tags((name = "operation", description = "For who runs it"))
+)]
 struct Own;
 
 #[derive(Template)]

@@ -43,7 +43,8 @@ request! {
     summary = "Log in",
     request_body = LoginRequest,
     responses(
-        (status = 200, description = "The tokens and the user; for browsers the cookies too", body = super::begin::LoginResponse),
+        (status = 200, description = "The tokens and the user; for browsers the cookies too",
+            body = super::begin::LoginResponse),
         (status = 401, description = "invalid_credentials"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),

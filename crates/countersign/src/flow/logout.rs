@@ -27,7 +27,8 @@ use crate::token::RefreshError;
     summary = "Log out",
     params(("X-CSRFTOKEN" = Option<String>, Header, description = "With the cookie: the session's \
         CSRF token")),
-    request_body(content = Option<super::refresh::RefreshRequest>, description = "Native clients without an access token"),
+    request_body(content = Option<super::refresh::RefreshRequest>,
+        description = "Native clients without an access token"),
     responses(
         (status = 204, description = "The session is ended; the cookies are cleared"),
         (status = 401, description = "token_invalid, refresh_token_invalid"),

@@ -65,7 +65,10 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
         super::revocations::revocations,
     ),
     components(schemas(ProblemSchema)),
-    tags((name = "accounts", description = "Logging in, staying in, logging out"), (name = "well-known", description = "For who verifies tokens"))
+    tags(
+        (name = "accounts", description = "Logging in, staying in, logging out"),
+        (name = "well-known", description = "For who verifies tokens"),
+    )
 )]
 struct Document;
 

@@ -1,4 +1,4 @@
-//! `GET` and `PATCH /accounts/profile`: the user, and what she may change of herself.
+//! `GET` and `PATCH /accounts/profile`: the user, and what they may change of themselves.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -64,7 +64,7 @@ pub(crate) async fn profile(who: Authenticated) -> Response {
     summary = "Change the profile",
     request_body = ProfileRequest,
     responses(
-        (status = 200, description = "The user as she is now", body = ProfileResponse),
+        (status = 200, description = "The user as they are now", body = ProfileResponse),
     ),
     security(("bearer" = [])),
 )]

@@ -112,7 +112,7 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         Rotation::Reused { user_id } => {
             tracing::warn!(user = %user_id, session = %session, ip = %peer.ip, event = "token_theft", "two parties held one session; it was ended");
             auth.session_ended(session, now);
-            // A user who cannot be read now is warned without her name.
+            // A user who cannot be read now is warned without their name.
             let user = auth.user(user_id).await.ok().flatten();
             let event = Event {
                 user: Some(user_id),

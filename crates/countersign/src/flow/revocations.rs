@@ -32,7 +32,8 @@ pub(crate) struct Since {
     summary = "The sessions that ended lately",
     params(Since),
     responses(
-        (status = 200, description = "A signed JWT of the type `rl+jwt`", body = String, content_type = "application/jwt"),
+        (status = 200, description = "A signed JWT of the type `rl+jwt`", body = String,
+            content_type = "application/jwt"),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
     )
 )]

@@ -1,5 +1,5 @@
 //! `GET /accounts/sessions` and `DELETE /accounts/sessions/{id}`: where a user is logged in, and
-//! how she ends it there.
+//! how they end it there.
 
 use std::net::IpAddr;
 
