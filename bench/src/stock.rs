@@ -44,8 +44,10 @@ impl Stock {
         transaction
             .execute(
                 &format!(
-                    "{numbers} INSERT INTO users (username, username_folded, email, password, date_joined)
-                     SELECT 'user' || i, 'user' || i, 'user' || i || '@example.com', ?2, '2026-01-01 00:00:00.000000' FROM n"
+                    "{numbers} INSERT INTO users (username, username_folded, email, password,
+                     date_joined)
+                     SELECT 'user' || i, 'user' || i, 'user' || i || '@example.com', ?2,
+                     '2026-01-01 00:00:00.000000' FROM n"
                 ),
                 rusqlite::params![users, encoded.as_str()],
             )
@@ -53,9 +55,12 @@ impl Stock {
         transaction
             .execute(
                 &format!(
-                    "{numbers} INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at,
+                    "{numbers} INSERT INTO sessions (id, user_id, generation, current_jti,
+                     current_iat, current_since, race_credit, created_at,
                          last_used_at, expires_at, transport)
-                     SELECT ((unixepoch() - (?1 - i) * 2592000 / ?1) << 32) | (abs(random()) >> 31), i, 0, randomblob(16), unixepoch(), unixepoch(), 25, unixepoch() * 1000000, unixepoch() * 1000000,
+                     SELECT ((unixepoch() - (?1 - i) * 2592000 / ?1) << 32) | (abs(random()) >> 31),
+                     i, 0, randomblob(16), unixepoch(), unixepoch(), 25, unixepoch() * 1000000,
+                     unixepoch() * 1000000,
                          (unixepoch() + 2592000) * 1000000, 'cookie' FROM n"
                 ),
                 [users],

@@ -120,7 +120,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     sqlx::query(
         "CREATE TABLE IF NOT EXISTS members (
-             id uuid PRIMARY KEY, email text NOT NULL UNIQUE, plan text NOT NULL DEFAULT 'free', password text NOT NULL,
+             id uuid PRIMARY KEY, email text NOT NULL UNIQUE, plan text NOT NULL DEFAULT 'free',
+             password text NOT NULL,
              closed boolean NOT NULL DEFAULT false, last_login timestamptz
          )",
     )

@@ -1,7 +1,8 @@
 //! An axum app with login. `cargo run -p countersign-examples --bin minimal`, and then:
 //!
 //! ```sh
-//! COUNTERSIGN_PASSWORD='tin kettle 14' cargo run --release -- user create --username alice --noinput
+//! COUNTERSIGN_PASSWORD='tin kettle 14' \
+//!     cargo run --release -- user create --username alice --noinput
 //! curl -s --json '{"username": "alice", "password": "tin kettle 14"}' http://localhost:8000/accounts/login
 //! curl -s -H "Authorization: Bearer ACCESS_TOKEN" http://localhost:8000/hello
 //! ```

@@ -129,7 +129,9 @@ fn the_export_has_every_line_and_only_those_of_the_filters() {
     let (world, mut root) = furnish(World::start());
     world.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
-         INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000, CASE i % 2 WHEN 0 THEN 'login' ELSE 'logout' END, 1, '192.0.2.9', 'number ' || i || ' \"quoted\"' FROM n",
+         INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000,
+         CASE i % 2 WHEN 0 THEN 'login' ELSE 'logout' END, 1, '192.0.2.9',
+         'number ' || i || ' \"quoted\"' FROM n",
     );
     let answer = root.get("/admin/audit.csv?ip=192.0.2.9&kind=login").expect(200);
     assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"audit.csv\""));
@@ -164,7 +166,8 @@ fn a_download_is_not_cut_off_however_long_its_reader_takes() {
     let (world, root) = furnish(World::builder().set("header_timeout", "1s").start());
     world.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) \
-         INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000, 'login', 1, '192.0.2.9', hex(zeroblob(300)) FROM n",
+         INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000, 'login', 1,
+         '192.0.2.9', hex(zeroblob(300)) FROM n",
     );
     let mut slow = Wire::to(world.address())
         .send(root.request("GET", "/admin/audit.csv?ip=192.0.2.9").to_bytes());

@@ -10,9 +10,11 @@ const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 fn script_in_names_is_text_on_every_page_and_in_the_export() {
     let (world, mut root) = furnish(World::start());
     let alice = world.user("alice");
-    // As a device, she calls herself what she likes.
+    // A client may call its device what it likes.
     let agent = world.request("POST", "/accounts/login").header("User-Agent", SCRIPT);
-    agent.json(&serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": "body"})).send().expect(200);
+    let password = countersign_e2e::PASSWORD;
+    let body = serde_json::json!({"username": "alice", "password": password, "transport": "body"});
+    agent.json(&body).send().expect(200);
     let session: i64 = world.sql("SELECT id FROM sessions").trim().parse().unwrap();
     let team = group(&mut root, SCRIPT, &[]);
     root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell"), ("name", SCRIPT)])
@@ -20,7 +22,8 @@ fn script_in_names_is_text_on_every_page_and_in_the_export() {
     let quoted = SCRIPT.replace('\'', "''");
     // Rows that came from elsewhere may have any name.
     world.sql(&format!(
-        "UPDATE users SET username = '{quoted}', username_folded = NULL, first_name = '{quoted}', last_name = '{quoted}', email = '{quoted}', \
+        "UPDATE users SET username = '{quoted}', username_folded = NULL, first_name = '{quoted}', \
+         last_name = '{quoted}', email = '{quoted}', \
          metadata = json_object('a', '</textarea>{quoted}') WHERE id = {alice}"
     ));
     let permission = world.sql("SELECT id FROM permissions WHERE app = 'shop'").trim().to_owned();

@@ -10,7 +10,8 @@ fn crowd(world: &World, many: u32) {
     world.sql(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many})
          INSERT INTO users (username, username_folded, email, password, date_joined)
-         SELECT 'crowd' || i, 'crowd' || i, 'crowd' || i || '@example.org', '!', '2026-01-01 00:00:00'
+         SELECT 'crowd' || i, 'crowd' || i, 'crowd' || i || '@example.org', '!',
+         '2026-01-01 00:00:00'
          FROM n"
     ));
 }

@@ -15,7 +15,7 @@ pub(crate) fn furnish(world: World) -> (World, Desk) {
     (world, root)
 }
 
-/// Makes somebody of the staff who has these permissions, and signs her in.
+/// Makes somebody of the staff who has these permissions, and signs them in.
 pub(crate) fn operator(world: &World, root: &mut Desk, name: &str, permissions: &[&str]) -> Desk {
     let id = world.user(name);
     edit(root, id, &[("is_staff", "on")]).sends_to(&format!("/admin/users/{id}/?said=saved"));

@@ -1,5 +1,5 @@
-//! Who may do what: staff what they were given, nobody more than himself, and never without a
-//! superuser left.
+//! Who may do what: staff what they were given, nobody more than they may themselves, and never
+//! without a superuser left.
 
 use countersign_e2e::{Desk, PASSWORD, World, input};
 
@@ -41,9 +41,12 @@ const FORMS: [(&str, &str, Fields); 14] = [
 
 fn everything(world: &World) -> String {
     world.sql(
-        "SELECT (SELECT group_concat(id || username || password || is_active || is_staff || is_superuser) FROM users), (SELECT group_concat(id || name) FROM groups), \
-         (SELECT group_concat(id || codename) FROM permissions), (SELECT count(*) FROM signing_keys), (SELECT count(revoked_at) FROM sessions), \
-         (SELECT count(*) FROM user_permissions), (SELECT count(*) FROM user_groups), (SELECT count(*) FROM group_permissions)",
+        "SELECT (SELECT group_concat(id || username || password || is_active || is_staff || \
+         is_superuser) FROM users), (SELECT group_concat(id || name) FROM groups), \
+         (SELECT group_concat(id || codename) FROM permissions), \
+         (SELECT count(*) FROM signing_keys), (SELECT count(revoked_at) FROM sessions), \
+         (SELECT count(*) FROM user_permissions), (SELECT count(*) FROM user_groups), \
+         (SELECT count(*) FROM group_permissions)",
     )
 }
 
@@ -358,7 +361,8 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
     world.native().login("deputy").expect(200);
     // Root acts at the worst moment: the password has just been found right.
     world.sql(
-        "CREATE TRIGGER worst_moment AFTER UPDATE OF password_at ON admin_sessions WHEN new.password_at > old.password_at
+        "CREATE TRIGGER worst_moment AFTER UPDATE OF password_at ON admin_sessions
+         WHEN new.password_at > old.password_at
          BEGIN UPDATE users SET is_superuser = 0 WHERE username = 'deputy'; END",
     );
     let before = everything(&world);

@@ -165,7 +165,8 @@ fn who_signs_in_while_the_password_changes_has_no_device_that_is_known_under_the
     // begun.
     world.sql(
         "CREATE TRIGGER meanwhile AFTER INSERT ON admin_sessions
-         BEGIN UPDATE users SET password = (SELECT password FROM users WHERE username = 'other') WHERE id = new.user_id; END",
+         BEGIN UPDATE users SET password = (SELECT password FROM users WHERE username = 'other')
+         WHERE id = new.user_id; END",
     );
     let mut thief = world.desk();
     thief.sign_in("root").sends_to("/admin/");

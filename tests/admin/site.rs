@@ -167,8 +167,11 @@ fn lists_go_on_over_many_pages_in_any_order_and_find_by_parts() {
     let (world, mut root) = furnish(World::start());
     world.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 180) \
-         INSERT INTO users (username, username_folded, email, first_name, password, is_active, is_staff, is_superuser, date_joined) \
-         SELECT printf('user%03d', i), printf('user%03d', i), printf('u%03d@example.com', 999 - i), 'F' || (i % 7), '!', 1, 0, 0, (SELECT date_joined FROM users) FROM n",
+         INSERT INTO users (username, username_folded, email, first_name, password, is_active, \
+         is_staff, is_superuser, date_joined) \
+         SELECT printf('user%03d', i), printf('user%03d', i), \
+         printf('u%03d@example.com', 999 - i), 'F' || (i % 7), '!', 1, 0, 0, \
+         (SELECT date_joined FROM users) FROM n",
     );
     for order in
         ["", "o=email", "o=first", "o=last&d=1", "o=joined", "o=login&d=1", "o=username&d=1"]

@@ -354,7 +354,8 @@ impl<'a> Bench<'a> {
                 .push(Shape::bearer(&format!("kid {}", &name[..name.len().min(50)]), &kid(value)));
         }
         shapes.push(Shape::bearer("no kid", &self.with_header(|header| remove(header, "kid"))));
-        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.forge.public_key()), "kid": self.forge.kid()});
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519",
+            "x": URL_SAFE_NO_PAD.encode(self.forge.public_key()), "kid": self.forge.kid()});
         let certificate = json!([STANDARD.encode("no certificate")]);
         for (name, value) in [
             ("jwk", jwk),

@@ -98,7 +98,9 @@ pub(crate) const ENDPOINTS: [Endpoint; 18] = [
         "POST",
         "/accounts/password",
         Access::Bearer,
-        Body::Required(r#"{"old_password":"not hers","new_password":"quite another phrase"}"#),
+        Body::Required(
+            r#"{"old_password":"not the old one","new_password":"quite another phrase"}"#,
+        ),
         400,
     ),
     endpoint("GET", "/accounts/sessions", Access::Bearer, Body::None, 200),

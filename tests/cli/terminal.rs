@@ -14,7 +14,9 @@ pub(crate) fn on_a_terminal(
 ) -> Finished {
     let script = r#"
 import json, os, pty, sys, select
-answers = [(question.encode(), answer.encode() + b"\n") for question, answer in json.loads(sys.argv[1])]
+answers = [
+    (question.encode(), answer.encode() + b"\n") for question, answer in json.loads(sys.argv[1])
+]
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[2], sys.argv[2:])

@@ -1,4 +1,6 @@
-"""Django's own password hashers, at their own cost: what an imported user table holds, and who must read ours."""
+"""Django's own password hashers, at their own cost: what an imported user table holds, and who must
+read ours.
+"""
 
 import sys
 

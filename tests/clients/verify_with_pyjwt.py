@@ -1,4 +1,6 @@
-"""A resource server in another language: it knows the JWKS address and the issuer, and nothing else."""
+"""A resource server in another language: it knows the JWKS address and the issuer, and nothing
+else.
+"""
 
 import json
 import os

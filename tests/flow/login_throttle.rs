@@ -146,7 +146,8 @@ fn many_device_tokens_of_an_account_are_no_more_guesses() {
         })
         .collect();
     let guess = |token: &String, username: &str| {
-        let body = json!({"username": username, "password": "wrong", "transport": "body", "device_token": token});
+        let body = json!({"username": username, "password": "wrong", "transport": "body",
+            "device_token": token});
         world.request("POST", "/accounts/login").json(&body).send().status
     };
     // Each device would have five; four devices have twenty, and so have six.
@@ -206,7 +207,10 @@ fn a_clients_address_is_believed_through_trusted_proxies_only() {
     let guess = |world: &World, forwarded: &str| {
         let request = world.request("POST", "/accounts/login").header("X-Forwarded-For", forwarded);
         request
-            .json(&json!({"username": format!("nobody-{forwarded}").replace([':', '.', ',', ' '], "-"), "password": "wrong"}))
+            .json(&json!({
+                "username": format!("nobody-{forwarded}").replace([':', '.', ',', ' '], "-"),
+                "password": "wrong"
+            }))
             .send()
             .status
     };

@@ -53,13 +53,13 @@ fn a_session_whose_user_was_given_too_much_goes_on_when_it_is_mended() {
     let mut browser = world.logged_in("alice");
     may_everything(&world, alice);
     // A database shell's change is felt within a second.
-    countersign_e2e::eventually("she may everything", || {
+    countersign_e2e::eventually("alice may do everything", || {
         browser.get("/accounts/profile").json()["user"]["permissions"]
             .as_array()
             .is_some_and(|list| list.len() == 500)
     });
     expect_refusal(&world, &mut browser, Browser::refresh);
     world.sql("DELETE FROM user_groups");
-    countersign_e2e::eventually("she goes on", || browser.refresh().status == 200);
+    countersign_e2e::eventually("the session goes on", || browser.refresh().status == 200);
     browser.get("/accounts/profile").expect(200);
 }

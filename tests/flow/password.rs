@@ -67,7 +67,8 @@ fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_in_an_app() {
         world.browser().login_with("alice", "wrong");
     }
     let change = |device: Option<&str>| {
-        let body = json!({"old_password": PASSWORD, "new_password": NEW, "device_token": device.unwrap_or("a forgery")});
+        let body = json!({"old_password": PASSWORD, "new_password": NEW,
+            "device_token": device.unwrap_or("a forgery")});
         app.request("POST", "/accounts/password").json(&body).send()
     };
     change(None).expect_problem(429, "throttled");

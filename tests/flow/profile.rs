@@ -72,8 +72,10 @@ fn own_fields_change_and_others_never() {
     world.user("alice");
     let answer = patch(
         &world,
-        &json!({"first_name": "Alíce", "last_name": "L", "email": "New@Example.com", "is_staff": true, "is_superuser": true, "is_active": false,
-                "id": 99, "password": "x", "groups": ["admins"], "permissions": ["a.b"], "date_joined": "2000-01-01", "nonsense": 1}),
+        &json!({"first_name": "Alíce", "last_name": "L", "email": "New@Example.com",
+            "is_staff": true, "is_superuser": true, "is_active": false, "id": 99, "password": "x",
+            "groups": ["admins"], "permissions": ["a.b"], "date_joined": "2000-01-01",
+            "nonsense": 1}),
     );
     let user = answer.expect(200).json()["user"].clone();
     assert_eq!((&user["first_name"], &user["email"]), (&json!("Alíce"), &json!("New@example.com")));

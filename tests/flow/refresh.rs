@@ -316,7 +316,7 @@ fn a_row_of_late_tabs_is_one_race() {
 }
 
 #[test]
-fn a_thief_who_keeps_in_step_with_his_victim_is_found_by_the_eighth_generation() {
+fn a_thief_who_keeps_in_step_with_the_victim_is_found_by_the_eighth_generation() {
     let world = World::builder().virtual_time().start();
     world.user("alice");
     let mut victim = world.logged_in("alice");
@@ -338,26 +338,26 @@ fn a_thief_who_keeps_in_step_with_his_victim_is_found_by_the_eighth_generation()
 }
 
 #[test]
-fn a_thief_busier_than_his_victim_is_found_within_eight_of_her_refreshes() {
+fn a_thief_busier_than_the_victim_is_found_within_eight_refreshes() {
     on_both_stores(|world| {
         let mut victim = world.logged_in("alice");
         let mut thief = victim.clone();
-        let (mut hers, mut his) = (0, 0);
+        let (mut by_victim, mut by_thief) = (0, 0);
         let found = 'found: loop {
             for _ in 0..15 {
                 world.clock().advance(Duration::from_secs(20));
                 if thief.refresh().status != 200 {
                     break 'found "thief";
                 }
-                his += 1;
+                by_thief += 1;
             }
             if victim.refresh().status != 200 {
                 break "victim";
             }
-            hers += 1;
-            assert!(hers < 8, "after {hers} of her refreshes and {his} of his nobody has noticed");
+            by_victim += 1;
+            assert!(by_victim < 8, "{by_victim} and {by_thief} refreshes: nobody has noticed");
         };
-        assert!(his >= 15, "found by {found} after {his}");
+        assert!(by_thief >= 15, "found by {found} after {by_thief}");
         for mut party in [victim, thief] {
             assert_eq!(
                 party.refresh().expect_problem(401, "session_revoked").json()["reason"],

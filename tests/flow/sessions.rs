@@ -3,7 +3,7 @@
 use countersign_e2e::World;
 
 #[test]
-fn a_user_sees_her_own_sessions_and_which_is_this_one() {
+fn a_user_sees_their_own_sessions_and_which_is_this_one() {
     let world = World::start();
     world.user("alice");
     world.user("bob");
@@ -25,7 +25,7 @@ fn a_user_sees_her_own_sessions_and_which_is_this_one() {
 }
 
 #[test]
-fn a_user_ends_her_own_sessions_and_nobody_elses() {
+fn a_user_ends_their_own_sessions_and_nobody_elses() {
     let world = World::start();
     world.user("alice");
     world.user("bob");
@@ -52,7 +52,8 @@ fn each_session_says_what_it_was_born_to() {
     let world = World::builder().set("trusted_proxies", "127.0.0.1").start();
     world.user("alice");
     let login = |agent: &str, address: &str, transport: &str| {
-        let body = serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD, "transport": transport});
+        let body = serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD,
+            "transport": transport});
         let request = world
             .request("POST", "/accounts/login")
             .header("User-Agent", agent)

@@ -66,12 +66,18 @@ fn guesses_that_fill_the_queue_keep_no_known_device_out() {
     // Before the login, which ends the session that the browser had.
     let known = [
         ("password", page.request("POST", "/accounts/password").json(&change), 400),
-        ("cookie", page.bare("POST", "/accounts/login").json(&json!({"username": "alice", "password": PASSWORD})), 200),
+        (
+            "cookie",
+            page.bare("POST", "/accounts/login")
+                .json(&json!({"username": "alice", "password": PASSWORD})),
+            200,
+        ),
         (
             "body",
-            world.request("POST", "/accounts/login").json(
-                &json!({"username": "alice", "password": PASSWORD, "transport": "body", "device_token": native.device_token.unwrap()}),
-            ),
+            world
+                .request("POST", "/accounts/login")
+                .json(&json!({"username": "alice", "password": PASSWORD, "transport": "body",
+                    "device_token": native.device_token.unwrap()})),
             200,
         ),
     ];

@@ -64,8 +64,10 @@ fn more_endings_at_once_than_are_read_one_by_one_are_all_felt_on_every_node() {
     cluster.sql(
         url.rsplit('/').next().unwrap(),
         &format!(
-            "BEGIN; INSERT INTO changes (at, kind, subject) SELECT {now}, 'session_ended', n::text FROM generate_series(1, {MANY}) n;
-             UPDATE sessions SET revoked_at = {now}, revoked_reason = 'admin' WHERE id = {}; COMMIT",
+            "BEGIN; INSERT INTO changes (at, kind, subject) SELECT {now}, 'session_ended',
+             n::text FROM generate_series(1, {MANY}) n;
+             UPDATE sessions SET revoked_at = {now}, revoked_reason = 'admin' WHERE id = {};
+             COMMIT",
             session_of(&gone)
         ),
     );
@@ -89,7 +91,8 @@ fn on_sqlite_too() {
     // One transaction: of two triggers the younger one is the first.
     world.sql(&format!(
         "CREATE TRIGGER flood AFTER UPDATE OF revoked_at ON sessions WHEN NEW.id = {} BEGIN
-             INSERT INTO changes (at, kind, subject) SELECT NEW.revoked_at, 'session_ended', i FROM many; END",
+             INSERT INTO changes (at, kind, subject) SELECT NEW.revoked_at, 'session_ended', i
+             FROM many; END",
         session_of(&gone)
     ));
     world.sql(&format!(

@@ -45,7 +45,7 @@ fn a_failover_that_lost_a_rotation_and_a_user_leaves_no_key_no_token_and_no_id_b
     cluster.keep_copy();
     all_ready(&nodes);
 
-    // What the copy does not have: a user, a session of hers, and another signing key.
+    // What the copy does not have: a user, a session of theirs, and another signing key.
     let lost = nodes[0].user("bob");
     let bob = nodes[0].logged_in("bob");
     assert_eq!(on(&nodes, &bob.access_token), [200, 200]);

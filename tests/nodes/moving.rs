@@ -91,7 +91,8 @@ fn a_move_that_is_killed_goes_on_and_ends_right() {
     // Enough for twenty pages.
     home.sql(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
-         INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
+         INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since,
+         race_credit, created_at, last_used_at, expires_at, transport)
          SELECT i, 1, 0, randomblob(16), 1, 1, 25, 1, 1, 9000000000000000, 'cookie' FROM n",
     );
     let file = file_of(&home);

@@ -123,7 +123,7 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
         who_is(&zoe),
         json!({"user": id.to_string(), "username": "zoë@x+y", "groups": ["a d", "b,c"]})
     );
-    // She has no groups, and those that she sends are not hers.
+    // The user has no groups, and a client cannot claim any.
     assert_eq!(
         who_is(&alice),
         json!({"user": claims_of(&alice.access_token)["sub"], "username": "alice", "groups": []})
@@ -145,7 +145,7 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
     }
     as_root("/_verify").bearer(&zoe.access_token).send().expect(404);
 
-    // Five hundred groups: more than a header has room for, and no reason to keep her out.
+    // Five hundred groups: more than a header has room for, and no reason to keep the user out.
     world.sql(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) \
         INSERT INTO groups (name) SELECT 'department ' || n FROM n",
@@ -153,7 +153,7 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
     world.sql(&format!(
         "INSERT INTO user_groups SELECT {id}, id FROM groups WHERE name LIKE 'department %'"
     ));
-    eventually("some of her groups are told", || {
+    eventually("some of the groups are told", || {
         who_is(&zoe)["groups"].as_array().is_some_and(|groups| groups.len() > 200)
     });
     let verified =

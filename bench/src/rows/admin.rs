@@ -270,38 +270,53 @@ fn fill(file: &std::path::Path) -> rusqlite::Result<()> {
 /// are ended; half of the log is of one address.
 const FILL: &str = "
     CREATE TEMP TABLE first (place INTEGER PRIMARY KEY, name TEXT);
-    INSERT INTO first (name) VALUES ('Maria'), ('John'), ('Wei'), ('Fatima'), ('Olga'), ('Sam'), ('Zoe'), ('Adam'), ('Élodie'), ('Kofi');
+    INSERT INTO first (name) VALUES ('Maria'), ('John'), ('Wei'), ('Fatima'), ('Olga'), ('Sam'),
+    ('Zoe'), ('Adam'), ('Élodie'), ('Kofi');
     CREATE TEMP TABLE last (place INTEGER PRIMARY KEY, name TEXT);
-    INSERT INTO last (name) VALUES ('Smith'), ('Jones'), ('Chen'), ('Khan'), ('Ivanova'), ('Okafor'), ('Garcia'), ('Larsen'), ('Tanaka'), ('');
+    INSERT INTO last (name) VALUES ('Smith'), ('Jones'), ('Chen'), ('Khan'), ('Ivanova'),
+    ('Okafor'), ('Garcia'), ('Larsen'), ('Tanaka'), ('');
     INSERT INTO groups (id, name) VALUES (1, 'everybody'), (2, 'editors');
 
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
-    INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login)
+    INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active,
+    is_staff, is_superuser, date_joined, last_login)
     SELECT f.name || '.' || l.name || i, lower(f.name || '.' || l.name || i),
-        CASE WHEN i % 10 = 0 THEN '' ELSE lower(f.name) || i || '@example.com' END, f.name, l.name, 'argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA',
+        CASE WHEN i % 10 = 0 THEN '' ELSE lower(f.name) || i || '@example.com' END, f.name, l.name,
+        'argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA',
         i % 50 <> 0, i % 20000 = 0, i % 200000 = 0,
         strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - (1000000 - i) * 100, 'unixepoch'),
-        CASE WHEN i % 3 = 0 THEN NULL ELSE strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - (i * 7919 % 1000000) * 60, 'unixepoch') END
-    FROM n JOIN first f ON f.place = (i * 7919) % 10 + 1 JOIN last l ON l.place = (i * 104729 / 10) % 10 + 1;
+        CASE WHEN i % 3 = 0 THEN NULL ELSE strftime('%Y-%m-%d %H:%M:%f000',
+        unixepoch() - (i * 7919 % 1000000) * 60, 'unixepoch') END
+    FROM n JOIN first f ON f.place = (i * 7919) % 10 + 1
+    JOIN last l ON l.place = (i * 104729 / 10) % 10 + 1;
     INSERT INTO user_groups (user_id, group_id) SELECT id, 1 FROM users WHERE id % 2 = 0;
     INSERT INTO user_groups (user_id, group_id) SELECT id, 2 FROM users WHERE id % 1000 = 7;
 
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
-    INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport,
+    INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since,
+    race_credit, created_at, last_used_at, expires_at, transport,
         user_agent, ip, revoked_at, revoked_reason, steps)
-    SELECT ((unixepoch() - (1000000 - i) * 5 / 2) << 32) | (abs(random()) >> 31), 1 + i * 7919 % 1000000, 30, randomblob(16), unixepoch(), unixepoch(), 25,
-        (unixepoch() - (1000000 - i) * 5 / 2) * 1000000, unixepoch() * 1000000, (unixepoch() + 2592000 - (1000000 - i) * 5 / 2) * 1000000,
-        CASE WHEN i % 5 = 0 THEN 'body' ELSE 'cookie' END, 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36',
+    SELECT ((unixepoch() - (1000000 - i) * 5 / 2) << 32) | (abs(random()) >> 31),
+        1 + i * 7919 % 1000000, 30, randomblob(16), unixepoch(), unixepoch(), 25,
+        (unixepoch() - (1000000 - i) * 5 / 2) * 1000000, unixepoch() * 1000000,
+        (unixepoch() + 2592000 - (1000000 - i) * 5 / 2) * 1000000,
+        CASE WHEN i % 5 = 0 THEN 'body' ELSE 'cookie' END,
+        'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) '
+        || 'Chrome/130.0 Safari/537.36',
         '10.0.' || i % 200 || '.' || i % 250, CASE WHEN i % 5 = 1 THEN unixepoch() * 1000000 END,
-        CASE WHEN i % 5 = 1 THEN CASE WHEN i % 100001 = 1 THEN 'token_theft' ELSE 'logout' END END, randomblob(40)
+        CASE WHEN i % 5 = 1 THEN CASE WHEN i % 100001 = 1 THEN 'token_theft' ELSE 'logout' END END,
+        randomblob(40)
     FROM n;
 
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000)
     INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, ip, detail)
     SELECT (unixepoch() - (5000000 - i)) * 1000000,
-        CASE WHEN i % 500000 = 1 THEN 'token_theft' WHEN i % 1000 = 7 THEN 'user_changed' WHEN i % 3 = 0 THEN 'login_failed' ELSE 'login' END,
-        1 + i * 7919 % 1000000, i, CASE WHEN i % 1000 = 7 THEN 1 END, CASE WHEN i % 2 = 0 THEN '10.0.0.1' ELSE '10.' || i % 250 || '.7.' || i % 199 END, ''
+        CASE WHEN i % 500000 = 1 THEN 'token_theft' WHEN i % 1000 = 7 THEN 'user_changed'
+        WHEN i % 3 = 0 THEN 'login_failed' ELSE 'login' END,
+        1 + i * 7919 % 1000000, i, CASE WHEN i % 1000 = 7 THEN 1 END,
+        CASE WHEN i % 2 = 0 THEN '10.0.0.1' ELSE '10.' || i % 250 || '.7.' || i % 199 END, ''
     FROM n;
     INSERT INTO activity SELECT unixepoch() / 3600 - i / 5, i % 5 + 1, i FROM (
-        WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) SELECT i FROM n);
+        WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) SELECT i
+        FROM n);
 ";

@@ -143,8 +143,10 @@ impl Site {
         let url = stock.moved_to(cluster);
         let database = url.rsplit('/').next().expect("a name").to_owned();
         let sessions = format!(
-            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
-             SELECT n, '1', 0, '\\x00112233445566778899aabbccddeeff', 0, 0, 25, {NOW}, {NOW}, {NOW} + 86400000000, 'cookie'
+            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since,
+             race_credit, created_at, last_used_at, expires_at, transport)
+             SELECT n, '1', 0, '\\x00112233445566778899aabbccddeeff', 0, 0, 25, {NOW}, {NOW},
+             {NOW} + 86400000000, 'cookie'
              FROM generate_series(1, {TOKENS} + 40000) n ON CONFLICT DO NOTHING"
         );
         cluster.sql(&database, &sessions);

@@ -94,7 +94,8 @@ impl Baseline {
         let script = stock.file("refresh.sql");
         let text = format!(
             "\\set id random(1, {SESSIONS})\n\
-             UPDATE sessions SET generation = generation + 1, current_jti = decode('00112233445566778899aabbccddeeff', 'hex'), current_iat = 1, \
+             UPDATE sessions SET generation = generation + 1, \
+             current_jti = decode('00112233445566778899aabbccddeeff', 'hex'), current_iat = 1, \
              current_since = 1, race_credit = 25, last_used_at = last_used_at + 1 WHERE id = :id;\n"
         );
         std::fs::write(&script, text).expect("a file");

@@ -6,7 +6,10 @@ let w;
 before(async () => (w = await world()));
 after(() => w.stop());
 
-/** Lets a page of another origin try everything it can against alice, and says what the server answered. */
+/**
+ * Lets a page of another origin try everything it can against alice, and says what the server
+ * answered.
+ */
 async function attack(me, from) {
   w.front.pages.set('/attack', ['text/html', '<!doctype html><title>A prize</title><body></body>']);
   const page = await me.context.newPage();

@@ -9,7 +9,10 @@ let w;
 before(async () => (w = await world({ alone: true })));
 after(() => w?.stop());
 
-/** Somebody who opens the demo. What the browser has to say against the page is in `page.mistakes`; axe comes with the debugger, which no policy of the page's holds up. */
+/**
+ * Somebody who opens the demo. What the browser has to say against the page is in `page.mistakes`;
+ * axe comes with the debugger, which no policy of the page's holds up.
+ */
 async function visitor(options = {}, url = w.own) {
   const context = await w.browser.newContext({ reducedMotion: 'reduce', ...options });
   const page = await context.newPage();

@@ -27,7 +27,10 @@ const programs = {
     const App = {
       setup() {
         const session = useSession(client);
-        return () => h('span', [session.value.status, session.value.user?.username, session.value.reason].join(' '));
+        return () => {
+          const { status, user, reason } = session.value;
+          return h('span', [status, user?.username, reason].join(' '));
+        };
       },
     };
     createApp(App).mount('#root');`,
@@ -118,7 +121,8 @@ test('the_react_page_of_the_readme_is_a_working_page_as_it_is', async () => {
     ]);
     const page = [
       'text/html',
-      '<!doctype html><title>React</title><div id="root"></div><script type="module" src="/app.js"></script>',
+      '<!doctype html><title>React</title><div id="root"></div>' +
+        '<script type="module" src="/app.js"></script>',
     ];
     cross.front.pages.set('/react', page);
     const me = await cross.visitor();

@@ -259,7 +259,8 @@ test('the_client_works_under_a_strict_content_security_policy', async () => {
     response.writeHead(200, {
       'Content-Type': 'text/html',
       'Content-Security-Policy':
-        "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'",
+        "default-src 'none'; script-src 'self'; connect-src 'self'; " +
+          "require-trusted-types-for 'script'",
     });
     response.end(
       '<!doctype html><title>Strict</title><script type="module" src="/strict.js"></script>',
@@ -270,7 +271,9 @@ test('the_client_works_under_a_strict_content_security_policy', async () => {
     `import { createClient } from '/src/index.js';
      const client = createClient();
      await client.login({ username: 'alice', password: '${PASSWORD}' });
-     const written = await client.fetch('accounts/profile', { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: '{}' });
+     const headers = { 'Content-Type': 'application/json' };
+     const change = { method: 'PATCH', headers, body: '{}' };
+     const written = await client.fetch('accounts/profile', change);
      document.title = client.user.username + ' ' + written.status;`,
   ]);
   const page = await me.context.newPage();

@@ -7,7 +7,10 @@ let w;
 before(async () => (w = await world({ settings: ['--access-lifetime', '2s'] })));
 after(() => w.stop());
 
-/** Stops the processes of all tabs, as a laptop's lid does, and lets them go on after `ms` milliseconds. */
+/**
+ * Stops the processes of all tabs, as a laptop's lid does, and lets them go on after `ms`
+ * milliseconds.
+ */
 async function asleep(ms) {
   const devtools = await w.browser.newBrowserCDPSession();
   const { processInfo } = await devtools.send('SystemInfo.getProcessInfo');

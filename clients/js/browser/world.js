@@ -125,7 +125,9 @@ export async function world({
         const context = await browser.newContext();
         const visitor = {
           context,
-          /** Opens a tab with a client in it, `client`; `env` is code for parts of its surroundings. */
+          /**
+           * Opens a tab with a client in it, `client`; `env` is code for parts of its surroundings.
+           */
           async tab({ url = `${app}/`, env = '{}' } = {}) {
             const page = await context.newPage();
             page.mistakes = [];
@@ -199,7 +201,10 @@ async function makeFront() {
     /** Further pages: path to [type, text]. */
     pages: new Map(),
     count: (path) => front.log.filter((entry) => entry.path === path).length,
-    /** What happens to the next requests to a path: `offline`, `cut`, `torn`, a function that is waited for before the answer goes on, or a status. */
+    /**
+     * What happens to the next requests to a path: `offline`, `cut`, `torn`, a function that is
+     * waited for before the answer goes on, or a status.
+     */
     next(path, ...kinds) {
       faults.push(...kinds.map((kind) => ({ path, kind })));
     },

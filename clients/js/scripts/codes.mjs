@@ -31,7 +31,10 @@ export function reasons() {
   return words;
 }
 
-/** The codes with which the refresh endpoint says that a session is over. The other 401s are about a login or an access token. */
+/**
+ * The codes with which the refresh endpoint says that a session is over. The other 401s are about a
+ * login or an access token.
+ */
 export function endings() {
   const ofAToken = [
     'not_authenticated',

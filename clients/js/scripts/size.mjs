@@ -17,7 +17,8 @@ const { outputFiles } = await build({
 });
 const bytes = gzipSync(outputFiles[0].contents, { level: 9 }).length;
 console.log(
-  `main entry: ${bytes} of ${LIMIT} bytes, minified and compressed (${outputFiles[0].contents.length} before compression)`,
+  `main entry: ${bytes} of ${LIMIT} bytes, minified and compressed ` +
+    `(${outputFiles[0].contents.length} before compression)`,
 );
 if (process.argv[2]) writeFileSync(process.argv[2], outputFiles[0].contents);
 if (bytes >= LIMIT) process.exit(1);

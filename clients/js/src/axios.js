@@ -64,7 +64,9 @@ export function attach(axios, client) {
   }
 }
 
-/** Marks the second try. axios copies the settings of a request, so the mark has to be one of them. */
+/**
+ * Marks the second try. axios copies the settings of a request, so the mark has to be one of them.
+ */
 const REFUSED = 'countersignRefused';
 
 const SAFE = /^(get|head|options|trace)$/i;

@@ -28,14 +28,20 @@ export function build(options = {}, vault) {
   const channel = !vault && env.BroadcastChannel && new env.BroadcastChannel('countersign:' + base);
   /** @type {Set<(change: import('./index.js').Change) => void>} */
   const listeners = new Set();
-  /** @type {Set<string>} Ended sessions, known by their CSRF tokens. Late messages about them count for nothing. */
+  /**
+   * Ended sessions, known by their CSRF tokens. Late messages about them count for nothing.
+   * @type {Set<string>}
+   */
   const ended = new Set();
 
   /** @type {import('./index.js').State} */
   let state = Object.freeze({ status: 'unknown', user: null });
   /** @type {string | undefined} */
   let access;
-  /** @type {string | undefined} The session's CSRF token. It is as old as the session, and so is also its name here. */
+  /**
+   * The session's CSRF token. It is as old as the session, and so is also its name here.
+   * @type {string | undefined}
+   */
   let csrf;
   let left = over;
   // Rises when a session begins, ends or is refreshed, here or in another tab. Whoever waited for
@@ -73,7 +79,10 @@ export function build(options = {}, vault) {
     if (version === asked) csrf = token;
   }
 
-  /** A request that needs the countersign. When ours is another session's, the cookie was changed behind our back: ask for its own, once. */
+  /**
+   * A request that needs the countersign. When ours is another session's, the cookie was changed
+   * behind our back: ask for its own, once.
+   */
   async function signed(/** @type {string} */ path, /** @type {import('./http.js').Call} */ what) {
     if (vault) return call(path, what);
     const known = csrf;
@@ -151,7 +160,10 @@ export function build(options = {}, vault) {
     tick();
   }
 
-  /** Refreshes when it is time. A page that nobody sees does not: it wakes up in time, with its next request or when it is looked at. */
+  /**
+   * Refreshes when it is time. A page that nobody sees does not: it wakes up in time, with its next
+   * request or when it is looked at.
+   */
   function tick() {
     env.clearTimeout(timer);
     if (due() > 0) {
@@ -499,13 +511,19 @@ const LAST_MINUTE = 60_000;
 /** However short a life is, there is this much between one refresh ahead of time and the next. */
 const SECOND = 1000;
 
-/** Whoever asks for a token waits this many milliseconds for the next try, and is told of the fault if it is further off. */
+/**
+ * Whoever asks for a token waits this many milliseconds for the next try, and is told of the fault
+ * if it is further off.
+ */
 const PATIENCE = 2_000;
 
 /** How many milliseconds the message of another tab may be behind its lock. */
 const MESSAGE = 200;
 
-/** After a new token has been refused as well, how many milliseconds go by before a refusal is taken seriously again. */
+/**
+ * After a new token has been refused as well, how many milliseconds go by before a refusal is taken
+ * seriously again.
+ */
 const IN_VAIN = 30_000;
 
 /** Browsers take a longer timer for none at all. */

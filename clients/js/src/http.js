@@ -93,5 +93,8 @@ export async function failure(env, response) {
 /** The header that carries the CSRF token. */
 export const CSRF_HEADER = 'X-CSRFTOKEN';
 
-/** How long one of our own requests may take. A later answer counts as lost, which the server forgives. */
+/**
+ * How long one of our own requests may take. A later answer counts as lost, which the server
+ * forgives.
+ */
 const TIMEOUT = 30_000;

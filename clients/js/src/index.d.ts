@@ -21,7 +21,10 @@ export interface User {
   metadata: Record<string, unknown>;
 }
 
-/** What the client knows. A new, frozen object with every change, so that it can be compared by identity. */
+/**
+ * What the client knows. A new, frozen object with every change, so that it can be compared by
+ * identity.
+ */
 export interface State {
   /** `unknown` until `restore` or `login` has had an answer. */
   readonly status: 'unknown' | 'signed_in' | 'signed_out';
@@ -48,7 +51,10 @@ export interface Options {
    * the same.
    */
   baseUrl?: string | URL;
-  /** Further origins that `fetch` sends the access token to. The origin of `baseUrl` always is one; no other ever gets it. */
+  /**
+   * Further origins that `fetch` sends the access token to. The origin of `baseUrl` always is one;
+   * no other ever gets it.
+   */
   apiOrigins?: readonly (string | URL)[];
   /** Parts of the surroundings to replace: for tests, and for places that lack one. */
   env?: Partial<Environment>;
@@ -71,7 +77,10 @@ export interface Environment {
   locks?: Pick<LockManager, 'request'>;
   /** Whether the page can be seen. */
   visible: () => boolean;
-  /** Where events of the window and the document come from: `online`, `pageshow`, `visibilitychange`. */
+  /**
+   * Where events of the window and the document come from: `online`, `pageshow`,
+   * `visibilitychange`.
+   */
   events: readonly EventTarget[];
 }
 
@@ -132,7 +141,10 @@ export interface Client {
    */
   fetch: typeof fetch;
 
-  /** Refreshes now, whatever the access token has left. Answers with the new one, or with nothing when the session has ended. */
+  /**
+   * Refreshes now, whatever the access token has left. Answers with the new one, or with nothing
+   * when the session has ended.
+   */
   refresh(options?: Abortable): Promise<string | undefined>;
 
   /**
@@ -157,7 +169,10 @@ export interface Client {
 /** Makes a client. It does nothing until it is asked to. */
 export function createClient(options?: Options): Client;
 
-/** An error that the server, or a proxy before it, has answered. Where there was no answer, the error is the one of `fetch`. */
+/**
+ * An error that the server, or a proxy before it, has answered. Where there was no answer, the
+ * error is the one of `fetch`.
+ */
 export class CountersignError extends Error {
   /** The HTTP status. */
   status: number;

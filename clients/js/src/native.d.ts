@@ -14,7 +14,10 @@ export type {
   User,
 } from './index.js';
 
-/** Where secrets are kept: the key store of the platform. Each function may answer at once or later; an error counts as a fault, and the session stays. */
+/**
+ * Where secrets are kept: the key store of the platform. Each function may answer at once or later;
+ * an error counts as a fault, and the session stays.
+ */
 export interface SecureStorage {
   get(name: string): Promise<string | null | undefined> | string | null | undefined;
   set(name: string, value: string): Promise<unknown> | unknown;
@@ -26,7 +29,10 @@ export interface NativeOptions extends Options {
   /** The whole address: there is no page it could be relative to. */
   baseUrl: string | URL;
   storage: SecureStorage;
-  /** What the names of the two entries begin with: letters, digits, `.`, `-` and `_` do everywhere. `countersign` unless chosen. */
+  /**
+   * What the names of the two entries begin with: letters, digits, `.`, `-` and `_` do everywhere.
+   * `countersign` unless chosen.
+   */
   storageName?: string;
 }
 

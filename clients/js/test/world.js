@@ -34,7 +34,10 @@ export function world({ lifetime = 300 } = {}) {
       if (error) throw error;
       return value;
     },
-    /** Opens a tab, with a client in it. `env` replaces parts of its surroundings, `real` leaves parts as they are, `options` are the client's. */
+    /**
+     * Opens a tab, with a client in it. `env` replaces parts of its surroundings, `real` leaves
+     * parts as they are, `options` are the client's.
+     */
     tab({ env = {}, real = [], options = {}, make = createClient } = {}) {
       const events = new EventTarget();
       const tab = { events, visible: true, changes: [], seen: [] };
@@ -241,7 +244,9 @@ function makeServer(clock, lifetime) {
     json,
     /** How many requests there were to a path. */
     count: (path) => server.requests.filter((request) => request.path === path).length,
-    /** What happens to the next requests to a path, instead of what would: one function for each. */
+    /**
+     * What happens to the next requests to a path, instead of what would: one function for each.
+     */
     next(path, ...steps) {
       script.push(...steps.map((step) => ({ path, step })));
     },

@@ -120,7 +120,8 @@ impl fmt::Debug for dyn Account + '_ {
 /// use countersign_verify::{Account, TokenUser};
 ///
 /// # let claims = world::claims();
-/// // A token whose claims are "sub": "7", "username": "ada", "groups": ["editors"], "permissions": ["articles.publish"]
+/// // A token whose claims are "sub": "7", "username": "ada", "groups": ["editors"] and
+/// // "permissions": ["articles.publish"]
 /// let ada = TokenUser::of(&claims).unwrap();
 /// assert_eq!(ada.username, "ada");
 /// assert!(ada.has_perm("articles.publish") && !ada.is_staff());

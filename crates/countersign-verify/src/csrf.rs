@@ -76,11 +76,13 @@ pub fn sent(headers: &HeaderMap) -> Result<&[u8], Problem> {
     let mut values = headers.get_all(HEADER).into_iter();
     match (values.next(), values.next()) {
         (Some(value), None) if !value.is_empty() => Ok(value.as_bytes()),
-        (Some(_), Some(_)) => Err(Problem::new(Code::CsrfFailed).detail("Send one X-CSRFTOKEN \
-            header, not several.")),
+        (Some(_), Some(_)) => {
+            Err(Problem::new(Code::CsrfFailed).detail("Send one X-CSRFTOKEN header, not several."))
+        }
         _ => Err(Problem::new(Code::CsrfFailed).detail(
-            "The X-CSRFTOKEN header is missing. Send the `csrf_token` that login, refresh and csrf return; the cookie alone does not count. \
-             With axios, set `withCredentials`, `withXSRFToken`, `xsrfCookieName: 'csrftoken'` and `xsrfHeaderName: 'X-CSRFTOKEN'`.",
+            "The X-CSRFTOKEN header is missing. Send the `csrf_token` that login, refresh and csrf \
+             return; the cookie alone does not count. With axios, set `withCredentials`, \
+             `withXSRFToken`, `xsrfCookieName: 'csrftoken'` and `xsrfHeaderName: 'X-CSRFTOKEN'`.",
         )),
     }
 }
@@ -97,7 +99,7 @@ pub fn sent(headers: &HeaderMap) -> Result<&[u8], Problem> {
 /// let headers =
 ///     HeaderMap::from_iter([("x-csrftoken".parse().unwrap(), HeaderValue::from_static("mine"))]);
 /// assert!(csrf::check(&headers, &csrf::claim(b"mine")).is_ok());
-/// assert!(csrf::check(&headers, &csrf::claim(b"hers")).is_err());
+/// assert!(csrf::check(&headers, &csrf::claim(b"another")).is_err());
 /// ```
 pub fn check(headers: &HeaderMap, claimed: &str) -> Result<(), Problem> {
     sent(headers).and_then(|token| if matches(claimed, token) { Ok(()) } else { Err(wrong()) })

@@ -136,7 +136,8 @@ impl VerifyingKey {
     ///
     /// # let (keys, token) = (world::keys(), world::token());
     /// let mut validation = Validation::new(Algorithm::HS256);
-    /// validation.validate_exp = false; // by the machine's clock; `Verifier` takes the time that it is given
+    /// // By the machine's clock; `Verifier` takes the time that it is given.
+    /// validation.validate_exp = false;
     /// let claims = decode::<Claims>(&token, keys.get("k1").unwrap().decoding_key(), &validation)
     ///     .unwrap()
     ///     .claims;

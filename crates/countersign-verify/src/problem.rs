@@ -66,7 +66,10 @@ impl Problem {
     /// let answer = Problem::recent_login_required(300).to_http::<Vec<u8>>();
     /// assert_eq!(
     ///     answer.headers()["www-authenticate"],
-    ///     r#"Bearer error="insufficient_user_authentication", error_description="a more recent login is required", max_age=300"#
+    ///     concat!(
+    ///         r#"Bearer error="insufficient_user_authentication", "#,
+    ///         r#"error_description="a more recent login is required", max_age=300"#
+    ///     )
     /// );
     /// ```
     pub fn recent_login_required(seconds: u64) -> Self {

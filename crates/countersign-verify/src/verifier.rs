@@ -43,7 +43,8 @@ impl<T> Verifier<T> {
     /// # let (keys, token) = (world::keys(), world::token());
     /// let shop: Verifier =
     ///     Verifier::new("https://id.example.com".into(), Some("shop".into()), keys, 10_000);
-    /// assert_eq!(shop.verify(&token, 10_000).unwrap_err(), TokenError::WrongAudience); // a token without `aud`
+    /// // A token without `aud`.
+    /// assert_eq!(shop.verify(&token, 10_000).unwrap_err(), TokenError::WrongAudience);
     /// ```
     pub fn new(issuer: String, audience: Option<String>, keys: KeySet, remembered: usize) -> Self {
         Self {

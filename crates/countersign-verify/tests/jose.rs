@@ -67,7 +67,8 @@ fn of_the_set_in_the_specification_the_key_for_signatures_is_taken_alone() {
     // RFC 7517, A.1: the first says `"use": "enc"`.
     let mut encryption = json!({
         "kty": "EC", "crv": "P-256", "use": "enc", "kid": "1",
-        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
     });
     encryption["alg"] = json!("ES256");
     let mut signatures = rs256();
@@ -109,7 +110,8 @@ fn a_key_that_is_for_something_else_or_does_not_fit_is_passed_over_and_takes_no_
         with(rs256(), "alg", Value::Null),
         // A modulus of 1024 bits.
         with(rs256(), "n", json!("w".repeat(171))),
-        json!({"kty": "oct", "alg": "HS256", "kid": "unfit", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T"}),
+        json!({"kty": "oct", "alg": "HS256", "kid": "unfit",
+            "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T"}),
         json!("no key"),
     ];
     for unfit in unfit {
@@ -147,13 +149,15 @@ fn a_secret_that_is_too_short_and_a_key_of_another_kind_verify_nothing() {
 }
 
 fn rs256() -> Value {
-    json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "k1", "e": "AQAB", "n": RFC_7515_A2_N})
+    json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "k1", "e": "AQAB",
+        "n": RFC_7515_A2_N})
 }
 
 fn es256() -> Value {
     json!({
         "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "k1",
-        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
     })
 }
 

@@ -95,7 +95,8 @@ impl Issuer {
         let bytes: Vec<u8> =
             ended.iter().skip(since.unwrap_or(0)).flat_map(|id| id.to_be_bytes()).collect();
         let (cursor, sids) = (ended.len().to_string(), URL_SAFE_NO_PAD.encode(bytes));
-        let mut list = json!({"iss": self.name(), "iat": self.now(), "exp": self.now() + 120, "cursor": cursor, "kept": 360, "full": since.is_none(), "sids": sids});
+        let mut list = json!({"iss": self.name(), "iat": self.now(), "exp": self.now() + 120,
+            "cursor": cursor, "kept": 360, "full": since.is_none(), "sids": sids});
         if let Some(at) = *self.uncounted.lock().unwrap() {
             list["issued_after"] = json!(at);
         }
@@ -130,7 +131,10 @@ async fn jwks(State(issuer): State<Arc<Issuer>>) -> Response {
         .lock()
         .unwrap()
         .iter()
-        .map(|key| json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": key.public}))
+        .map(|key| {
+            json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+                "kid": key.kid, "x": key.public})
+        })
         .chain([json!({"kty": "oct", "alg": "HS256", "kid": "planted", "k": "c2VjcmV0"})])
         .collect();
     json!({"keys": keys}).to_string().into_response()

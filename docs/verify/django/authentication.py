@@ -35,7 +35,9 @@ class CountersignAuthentication(JWTStatelessUserAuthentication):
 
 
 def check_csrf(token, header):
-    """A cookie session has to send its CSRF token too. A native session has no cookie, and nothing to forge."""
+    """A cookie session has to send its CSRF token too. A native session has no cookie, and nothing
+    to forge.
+    """
     digest = hashlib.sha256(header.encode()).digest()
     claim = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     if "csrf" in token and not hmac.compare_digest(claim, token["csrf"]):
@@ -43,7 +45,9 @@ def check_csrf(token, header):
 
 
 class Revocations:
-    """The sessions that ended within the last access-token lifetime; asked for when a request comes and the last answer is a second old."""
+    """The sessions that ended within the last access-token lifetime; asked for when a request comes
+    and the last answer is a second old.
+    """
 
     def __init__(self):
         self.lock = threading.Lock()

@@ -2,7 +2,8 @@
 
     AUTH_URL=http://localhost:8000 python -m django runserver --settings settings 9000
 
-Without the revocation list, a logout is felt here when the token expires: `settings_revocations.py` adds it.
+Without the revocation list, a logout is felt here when the token expires:
+`settings_revocations.py` adds it.
 """
 
 import os

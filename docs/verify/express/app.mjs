@@ -88,7 +88,10 @@ async function signedIn(request, response, next) {
   next()
 }
 
-/** Lets those through who may write: a cookie session has to send its CSRF token too. A native session has no cookie, and nothing to forge. */
+/**
+ * Lets those through who may write: a cookie session has to send its CSRF token too. A native
+ * session has no cookie, and nothing to forge.
+ */
 function countersigned(request, response, next) {
   const claim = createHash('sha256')
     .update(request.get('x-csrftoken') ?? '')

@@ -1,4 +1,5 @@
-"""A FastAPI service that takes Countersign's access tokens: no call for a request, and a logout is felt within two seconds.
+"""A FastAPI service that takes Countersign's access tokens: no call for a request, and a logout is
+felt within two seconds.
 
 AUTH_URL=http://localhost:8000 uvicorn app:app --port 9000
 """
@@ -52,7 +53,9 @@ def decode(token: str, typ: str, required: list[str], audience: str | None = Non
 
 
 class Revocations:
-    """The sessions that ended within the last access-token lifetime. One thread tells, all others ask."""
+    """The sessions that ended within the last access-token lifetime. One thread tells, all others
+    ask.
+    """
 
     def __init__(self):
         self.ended = set()
@@ -133,7 +136,9 @@ def signed_in(
 def countersigned(
     claims: Annotated[dict, Depends(signed_in)], x_csrftoken: Annotated[str, Header()] = ""
 ) -> dict:
-    """Who writes: a cookie session has to send its CSRF token too. A native session has no cookie, and nothing to forge."""
+    """Who writes: a cookie session has to send its CSRF token too. A native session has no cookie,
+    and nothing to forge.
+    """
     digest = hashlib.sha256(x_csrftoken.encode()).digest()
     claim = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     if "csrf" in claims and not hmac.compare_digest(claim, claims["csrf"]):

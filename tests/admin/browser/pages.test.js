@@ -157,7 +157,8 @@ for (const colorScheme of ['light', 'dark']) {
         );
         const told = violations.map(
           ({ id, nodes }) =>
-            `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
+            `${id}: ` +
+            nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n'),
         );
         assert.deepEqual(told, [], name);
         const wide = await page.evaluate(

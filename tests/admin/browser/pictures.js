@@ -29,8 +29,12 @@ hour = int(time.time()) // 3600
 for h in range(hour - 720, hour):
     day = 1 + math.sin((h % 24 - 8) / 24 * 2 * math.pi)
     week = 0.4 if (h // 24 + 3) % 7 > 4 else 1
-    for kind, n in enumerate([60 * day * week, 7 * day + (40 if h == hour - 9 else 0), 2400 * day * week, 1 if h in (hour - 5, hour - 100) else 0, 900 + 300 * day * week]):
-        c.execute('INSERT OR REPLACE INTO activity (hour, kind, n) VALUES (?, ?, ?)', (h, kind + int(sys.argv[2]), int(n)))
+    failures = 7 * day + (40 if h == hour - 9 else 0)
+    thefts = 1 if h in (hour - 5, hour - 100) else 0
+    counts = [60 * day * week, failures, 2400 * day * week, thefts, 900 + 300 * day * week]
+    for kind, n in enumerate(counts):
+        c.execute('INSERT OR REPLACE INTO activity (hour, kind, n) VALUES (?, ?, ?)',
+                  (h, kind + int(sys.argv[2]), int(n)))
 c.commit()
 `;
 

@@ -142,7 +142,9 @@ export async function people(page, url, names = ['alice']) {
   return { permission, group, user, session };
 }
 
-/** Logs in to the API as an app does, refreshes twice, and fails to log in once; the session's id. */
+/**
+ * Logs in to the API as an app does, refreshes twice, and fails to log in once; the session's id.
+ */
 export async function logIn(url, username) {
   const post = (path, body) =>
     fetch(`${url}/accounts/${path}`, {

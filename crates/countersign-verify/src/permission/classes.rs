@@ -101,7 +101,7 @@ pub struct InGroup(pub &'static str);
 /// use countersign_verify::permission::{Ask, Permission, RecentLogin};
 ///
 /// # let (ada, request) = (world::ada(), world::request("POST", "/"));
-/// // Ada gave her password ten minutes ago.
+/// // Ada gave the password ten minutes ago.
 /// assert!(RecentLogin(10).check(&Ask::new(Some(&ada), &request)).is_ok());
 /// let denied = RecentLogin(5).check(&Ask::new(Some(&ada), &request)).unwrap_err();
 /// assert_eq!(denied.to_problem(Some(&ada)).code().as_str(), "recent_login_required");

@@ -1,9 +1,12 @@
 // What the examples in the documentation of this crate take for granted, out of the reader's sight:
-// Ada, her token, and the door it opens.
+// Ada, a token, and the door it opens.
 
 use std::sync::Arc;
 
-use countersign_verify::{Algorithm, Authenticator, Claims, Found, Identity, KeySet, SessionId, TokenUser, Verifier, VerifyingKey, bearer};
+use countersign_verify::{
+    Algorithm, Authenticator, Claims, Found, Identity, KeySet, SessionId, TokenUser, Verifier,
+    VerifyingKey, bearer,
+};
 use http::request::Parts;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde_json::json;
@@ -15,14 +18,25 @@ const KEY: &[u8] = b"a key of the examples' own, thirty-two bytes and more";
 
 /// The set of one key that signs everything here.
 pub fn keys() -> KeySet {
-    KeySet::new(vec![VerifyingKey::new("k1".to_owned(), Algorithm::HS256, DecodingKey::from_secret(KEY), u64::MAX)])
+    KeySet::new(vec![VerifyingKey::new(
+        "k1".to_owned(),
+        Algorithm::HS256,
+        DecodingKey::from_secret(KEY),
+        u64::MAX,
+    )])
 }
 
-/// What Ada's token says: an editor who may publish articles, and gave her password ten minutes
+/// What Ada's token says: an editor who may publish articles, and gave the password ten minutes
 /// ago.
 pub fn claims() -> Claims {
-    let mut claims =
-        Claims::new("https://id.example.com".to_owned(), "7".to_owned(), SessionId::new(1).unwrap(), NOW - 600, NOW, NOW + 300);
+    let mut claims = Claims::new(
+        "https://id.example.com".to_owned(),
+        "7".to_owned(),
+        SessionId::new(1).unwrap(),
+        NOW - 600,
+        NOW,
+        NOW + 300,
+    );
     claims.extra.insert("username".to_owned(), json!("ada"));
     claims.extra.insert("groups".to_owned(), json!(["editors"]));
     claims.extra.insert("permissions".to_owned(), json!(["articles.publish"]));
@@ -85,7 +99,10 @@ pub fn layer() -> countersign_verify::Protect<Door> {
 
 /// Sends a request of Ada's to an app, and returns the status and the body.
 pub fn ask(app: axum::Router, path: &str) -> (u16, String) {
-    let request = http::Request::get(path).header("authorization", format!("Bearer {}", token())).body(axum::body::Body::empty()).unwrap();
+    let request = http::Request::get(path)
+        .header("authorization", format!("Bearer {}", token()))
+        .body(axum::body::Body::empty())
+        .unwrap();
     block_on(async {
         let answer = tower::ServiceExt::oneshot(app, request).await.unwrap();
         let status = answer.status().as_u16();

@@ -31,7 +31,8 @@ pub fn run(example: impl AsyncFnOnce(World)) {
     block_on(async {
         let (store, secrets, directory) = place();
         let clock = Arc::new(ManualClock::at(midnight()));
-        let auth = Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
+        let auth =
+            Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
         let ada = ada_of(&auth).await;
         example(World { auth, clock, ada, _directory: directory }).await;
     });
@@ -54,7 +55,7 @@ pub fn midnight() -> jiff::Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
-/// Ada, who is made where she is not there yet.
+/// Ada, who is made where there is no Ada yet.
 pub async fn ada_of(auth: &Auth) -> User {
     ada_in(&**auth.store()).await
 }
@@ -65,7 +66,8 @@ pub async fn ada_in(store: &dyn Store) -> User {
         return found.user;
     }
     let email = Email::parse("ada@example.com").unwrap();
-    let ada = NewUser::new(Username::parse("ada").unwrap(), Some(email), EncodedPassword::unusable());
+    let ada =
+        NewUser::new(Username::parse("ada").unwrap(), Some(email), EncodedPassword::unusable());
     store.create_user(ada, midnight()).await.unwrap()
 }
 
@@ -77,7 +79,10 @@ pub async fn log_in(auth: &Auth, transport: Transport) -> LoggedIn {
 
 /// The header and the claims of an access token, unverified.
 pub fn read(login: &LoggedIn) -> (serde_json::Value, serde_json::Value) {
-    let mut parts = login.access_token().split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap_or_default());
+    let mut parts = login
+        .access_token()
+        .split('.')
+        .map(|part| URL_SAFE_NO_PAD.decode(part).unwrap_or_default());
     let mut next = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
     (next(), next())
 }
@@ -93,9 +98,14 @@ pub async fn get(app: &Router, path: &str, login: Option<&LoggedIn>) -> (u16, St
     if let Some(login) = login {
         request = request.header("authorization", format!("Bearer {}", login.access_token()));
     }
-    let answer = tower::ServiceExt::oneshot(app.clone(), request.body(Body::empty()).unwrap()).await.unwrap();
+    let answer = tower::ServiceExt::oneshot(app.clone(), request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     let status = answer.status().as_u16();
-    (status, String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap())
+    (
+        status,
+        String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap(),
+    )
 }
 
 /// Waits for an answer.

@@ -1,7 +1,7 @@
-//! A search for the thief who lives longest. He sees his victim's clock, keeps every token that he
-//! ever got, shows none that is sure to betray him, and repeats a plan of up to six acts in each of
-//! her cycles, or in every second or third. Half of the plans are drawn anew, half are changes of
-//! the best so far.
+//! A search for the thief who lives longest. Such a thief sees the victim's clock, keeps every
+//! token ever got, shows none that is sure to betray its holder, and repeats a plan of up to six
+//! acts in each of the victim's cycles, or in every second or third. Half of the plans are drawn
+//! anew, half are changes of the best so far.
 
 use countersign::session::rotation::{Presented, decide};
 
@@ -27,8 +27,8 @@ pub(crate) struct Best {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Seconds in tenths after her refresh, or before it if negative; and which of his tokens, the
-    /// newest is 0.
+    /// Seconds in tenths after the victim's refresh, or before it if negative; and which of the
+    /// thief's tokens, the newest is 0.
     acts: Vec<(i64, usize)>,
     every: u64,
 }
@@ -73,7 +73,7 @@ impl Plan {
         plan
     }
 
-    /// At which of the victim's refreshes he is found, or out.
+    /// At which of the victim's refreshes the thief is found, or out.
     fn live<D: Decide>(&self, decide: D, period: u64) -> u64 {
         let mut now = 1_700_000_000_000;
         let (mut server, mut victim) = Server::new(decide, now);
@@ -125,7 +125,7 @@ fn act(rng: &mut Rng) -> (i64, usize) {
 }
 
 /// How often the victim refreshes, in seconds; and how long a thief may live who acts at each of
-/// her refreshes, and one who rests.
+/// these refreshes, and one who rests.
 pub(crate) const VICTIMS: [(u64, [u64; 2]); 6] = [
     (20, [37, 37]),
     (40, [12, 17]),
@@ -137,5 +137,5 @@ pub(crate) const VICTIMS: [(u64, [u64; 2]); 6] = [
 
 pub(crate) const PLANS: u32 = 4_000;
 
-/// Then he is as good as never found.
+/// Then the thief is as good as never found.
 const LONGEST: u64 = 100;

@@ -43,7 +43,7 @@ pub(crate) struct Row {
     pub(crate) wrong: [u32; 3],
     /// Sessions of [`CLIENTS`] in which the thief was found.
     pub(crate) found: u32,
-    /// At which of her refreshes after the theft, in the median.
+    /// At which of the victim's refreshes after the theft, in the median.
     pub(crate) median: Option<u64>,
 }
 
@@ -143,7 +143,7 @@ fn week<A: Algorithm>(mut server: A, trouble: Trouble, rng: &mut Rng) -> Option<
 }
 
 /// A thief copies the cookie after ten turns, and refreshes half a turn before each of the
-/// victim's. At which of her turns it is found, if within a day.
+/// victim's. At which of these turns it is found, if within a day.
 fn theft<A: Algorithm>(mut server: A) -> Option<u64> {
     let (mut victim, mut now) = (0, 0);
     for _ in 0..10 {

@@ -43,8 +43,8 @@ fn honest() -> String {
 
 fn thieves() -> String {
     let mut table = format!(
-        "| thief, {THEFTS} thefts each; found at refresh: median, at most | she refreshes every 65 \
-         s | every 5 min | every hour |\n|---|---|---|---|\n"
+        "| thief, {THEFTS} thefts each; found at refresh: median, at most | the victim refreshes \
+         every 65 s | every 5 min | every hour |\n|---|---|---|---|\n"
     );
     for thief in BUSY.iter().chain(&PATIENT) {
         let cells = PERIODS.map(|period| match Found::of(decide, thief, period, THEFTS) {
@@ -59,8 +59,8 @@ fn thieves() -> String {
 
 fn searched() -> String {
     let mut table = format!(
-        "| the longest-lived of {} plans, she refreshes every | he acts at each refresh of hers | \
-         at every second or third |\n|---|---|---|\n",
+        "| the longest-lived of {} plans, the victim refreshes every | the thief acts at each \
+         refresh | at every second or third |\n|---|---|---|\n",
         thousands(PLANS)
     );
     for (period, _) in VICTIMS {

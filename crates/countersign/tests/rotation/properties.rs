@@ -17,13 +17,16 @@ proptest! {
     /// Requests and answers up to 15 s under way each, in any order, lost or doubled: only a long
     /// row of races could ever use up the credit.
     #[test]
-    fn an_honest_browser_with_credit_is_never_refused(steps in prop::collection::vec(step(), 1..60)) {
+    fn an_honest_browser_with_credit_is_never_refused(
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
         let mut world = World::new(decide);
         for Step { pause, request, doubled, answers } in steps {
             let mut answers = answers.into_iter().cycle();
             let until = world.now + pause;
             world.run(until, |_| answers.next().flatten(), &mut ());
-            prop_assert!(!world.server.is_dead || world.server.row.race_credit < RACE_COST, "{:?}", world.server.row);
+            let row = &world.server.row;
+            prop_assert!(!world.server.is_dead || row.race_credit < RACE_COST, "{row:?}");
             for delay in request.into_iter().chain(doubled) {
                 world.send(delay);
             }
@@ -33,7 +36,9 @@ proptest! {
     /// A row of answers lost, however long and whatever the pauses, changes nothing: the next
     /// answer that arrives goes on from there.
     #[test]
-    fn answers_lost_in_a_row_do_not_log_out(pauses in prop::collection::vec(0..100_000_000_u64, 1..100)) {
+    fn answers_lost_in_a_row_do_not_log_out(
+        pauses in prop::collection::vec(0..100_000_000_u64, 1..100),
+    ) {
         let mut world = World::new(decide);
         for pause in pauses {
             world.send(0);
@@ -50,9 +55,14 @@ proptest! {
     /// The decision agrees with the rules as a second hand wrote them down, for rows and tokens
     /// near to each other in every way.
     #[test]
-    fn the_decision_is_the_specification((row, token) in met(), now in near(), window in 0..60_u64) {
+    fn the_decision_is_the_specification(
+        (row, token) in met(),
+        now in near(),
+        window in 0..60_u64,
+    ) {
         let window = Duration::from_secs(window);
-        prop_assert_eq!(decide(&row, &token, now, window), Rules::ALL.decide(&row, &token, now, window));
+        let specified = Rules::ALL.decide(&row, &token, now, window);
+        prop_assert_eq!(decide(&row, &token, now, window), specified);
     }
 
     /// Credit never leaves its bounds, and nothing that was said about a row contradicts it.
@@ -62,9 +72,13 @@ proptest! {
         if let Decision::Mint { child, rule, state, .. } = decide(&row, &token, now, WINDOW) {
             let after = state.unwrap_or(row);
             prop_assert!(after.race_credit <= RACE_CREDIT);
-            prop_assert_eq!(child.parent, after.current_jti, "a child is always the current token's");
+            prop_assert_eq!(
+                child.parent, after.current_jti,
+                "a child is always the current token's"
+            );
             prop_assert_eq!(child.generation, Generation(after.generation.0 + 1));
-            prop_assert_eq!(after.current_jti == row.current_jti, matches!(rule, Rule::Repeated | Rule::Race | Rule::Restart));
+            let stays = matches!(rule, Rule::Repeated | Rule::Race | Rule::Restart);
+            prop_assert_eq!(after.current_jti == row.current_jti, stays);
         }
     }
 }

@@ -1,21 +1,21 @@
 //! Thieves who copied a cookie, and act by a plan in each cycle of their victim: some do not see
-//! her clock, some do.
+//! the victim's clock, some do.
 
 use crate::rng::Rng;
 use crate::server::{Decide, Server};
 
-/// A thief. He shows the newest of his tokens.
+/// A thief, who shows the newest of the tokens got so far.
 #[derive(Clone, Copy)]
 pub(crate) struct Thief {
     pub(crate) name: &'static str,
-    /// When he acts in a cycle of so many milliseconds, counted from her last refresh; in any
-    /// order.
+    /// When to act in a cycle of so many milliseconds, counted from the victim's last refresh; in
+    /// any order.
     pub(crate) plan: fn(&mut Rng, u64) -> Vec<u64>,
-    /// He acts in each of her cycles, or in every second, third …
+    /// Acts in each of the victim's cycles, or in every second, third …
     pub(crate) every: u64,
     /// How many refreshes the victim has had before, at most.
     pub(crate) past: u64,
-    /// Found when she has refreshed so often, at the latest.
+    /// Found when the victim has refreshed so often, at the latest.
     pub(crate) most: u64,
 }
 
@@ -59,28 +59,28 @@ const fn thief(
     Thief { name, plan, every, past: 5, most }
 }
 
-/// At every refresh of hers: found at the eighth at the latest.
+/// At every refresh of the victim's: found at the eighth at the latest.
 #[rustfmt::skip]
 pub(crate) const BUSY: [Thief; 16] = [
     thief("once, at any time", 1, 8, |rng, cycle| vec![rng.between(0, cycle)]),
-    thief("once, just before her", 1, 8, |rng, cycle| vec![cycle - rng.between(0, 2_000)]),
-    thief("once, just after her", 1, 8, |rng, _| vec![rng.between(0, 2_000)]),
-    thief("once, within 30 s after her", 1, 8, |rng, _| vec![rng.between(0, 30_000)]),
+    thief("once, just before the victim", 1, 8, |rng, cycle| vec![cycle - rng.between(0, 2_000)]),
+    thief("once, just after the victim", 1, 8, |rng, _| vec![rng.between(0, 2_000)]),
+    thief("once, within 30 s after the victim", 1, 8, |rng, _| vec![rng.between(0, 30_000)]),
     Thief { past: 400, ..thief("the same, in an old session", 1, 8, |rng, _| vec![rng.between(0, 30_000)]) },
     thief("every 10 s", 1, 8, |_, cycle| every(10_000, cycle)),
     thief("every 20 s", 1, 8, |_, cycle| every(20_000, cycle)),
     thief("every 31 s", 1, 8, |_, cycle| every(31_000, cycle)),
     thief("every 62 s", 1, 8, |_, cycle| every(62_000, cycle)),
-    thief("ten at once, just after her", 1, 8, |rng, _| burst(rng.between(0, 2_000), 10)),
-    thief("ten at once, just before her", 1, 8, |_, cycle| burst(cycle - 2_000, 10)),
+    thief("ten at once, just after the victim", 1, 8, |rng, _| burst(rng.between(0, 2_000), 10)),
+    thief("ten at once, just before the victim", 1, 8, |_, cycle| burst(cycle - 2_000, 10)),
     thief("every second of the first 30", 1, 8, |_, _| (0..30).map(|second| second * 1_000 + 500).collect()),
-    thief("every 31 s, and five just before her", 1, 8, |_, cycle| [every(31_000, cycle), burst(cycle - 1_000, 5)].concat()),
-    thief("59 and 29 s before her", 1, 8, |_, cycle| vec![cycle.saturating_sub(59_000), cycle - 29_000]),
-    thief("31 s before her, and just before", 1, 8, |_, cycle| vec![cycle - 31_000, cycle - 100]),
-    thief("1 and 32 s after her", 1, 8, |_, cycle| vec![1_000, 32_000.min(cycle)]),
+    thief("every 31 s, and five just before the victim", 1, 8, |_, cycle| [every(31_000, cycle), burst(cycle - 1_000, 5)].concat()),
+    thief("59 and 29 s before the victim", 1, 8, |_, cycle| vec![cycle.saturating_sub(59_000), cycle - 29_000]),
+    thief("31 s before the victim, and just before", 1, 8, |_, cycle| vec![cycle - 31_000, cycle - 100]),
+    thief("1 and 32 s after the victim", 1, 8, |_, cycle| vec![1_000, 32_000.min(cycle)]),
 ];
 
-/// At some of her refreshes only, and with her clock in sight.
+/// At some refreshes only, and with the victim's clock in sight.
 #[rustfmt::skip]
 pub(crate) const PATIENT: [Thief; 7] = [
     thief("just before every second refresh", 2, 17, |rng, cycle| vec![cycle - rng.between(0, 2_000)]),

@@ -448,8 +448,10 @@ fn a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_t
 /// A hundred thousand live sessions of the first user, a second apart.
 fn many_sessions(series: &str, owner: &str, jti: &str) -> String {
     format!(
-        "{series} INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
-         SELECT 1000 + i, {owner}, 0, {jti}, 0, 0, 25, i * 1000000, 0, 4000000000000000, 'cookie' FROM n"
+        "{series} INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
+         current_since, race_credit, created_at, last_used_at, expires_at, transport)
+         SELECT 1000 + i, {owner}, 0, {jti}, 0, 0, 25, i * 1000000, 0, 4000000000000000, 'cookie'
+         FROM n"
     )
 }
 

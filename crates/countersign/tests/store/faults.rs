@@ -297,8 +297,10 @@ fn the_many_sessions_of_a_restored_backup_end_though_no_statement_may_take_long(
         shell(&url)
             .await
             .batch_execute(
-                "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
-                 SELECT id, '1', 0, '\\x00', 0, 0, 25, id, id, 9e15, 'cookie' FROM generate_series(1, 60000) AS id",
+                "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
+                 current_since, race_credit, created_at, last_used_at, expires_at, transport)
+                 SELECT id, '1', 0, '\\x00', 0, 0, 25, id, id, 9e15, 'cookie'
+                 FROM generate_series(1, 60000) AS id",
             )
             .await
             .unwrap();
@@ -376,7 +378,8 @@ fn an_ending_is_in_the_feed_whatever_schema_a_database_shell_looks_at_first() {
         shell(&url)
             .await
             .batch_execute(
-                "CREATE SCHEMA elsewhere; SET search_path = elsewhere; CREATE TABLE changes (LIKE public.changes INCLUDING ALL);
+                "CREATE SCHEMA elsewhere; SET search_path = elsewhere; 
+                 CREATE TABLE changes (LIKE public.changes INCLUDING ALL);
                  UPDATE public.sessions SET revoked_at = 1 WHERE id = 1",
             )
             .await
@@ -434,7 +437,8 @@ fn a_database_without_room_for_sessions_is_in_trouble_although_a_small_write_wor
         // What PostgreSQL says where a table cannot grow.
         let no_room = "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
                 $$ BEGIN RAISE 'no space left' USING ERRCODE = '53100'; END $$;
-            CREATE TRIGGER no_room BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION no_room()";
+            CREATE TRIGGER no_room BEFORE INSERT ON sessions 
+            FOR EACH ROW EXECUTE FUNCTION no_room()";
         shell(&url).await.batch_execute(no_room).await.unwrap();
         let refused = store.create_session(new_session(1, alice.id)).await;
         assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");

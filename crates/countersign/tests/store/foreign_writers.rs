@@ -89,7 +89,8 @@ async fn on_sqlite_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_fee
 /// Addresses that somebody wrote into the table without us, and what signs their owners in after
 /// the next start.
 const IMPORTED: &str = "INSERT INTO users (username, email, password, date_joined) VALUES
-    ('one', 'Straße@example.com', '!', '2026-01-01 00:00:00'), ('two', 'TWO@Example.com', '!', '2026-01-01 00:00:00')";
+    ('one', 'Straße@example.com', '!', '2026-01-01 00:00:00'), 
+    ('two', 'TWO@Example.com', '!', '2026-01-01 00:00:00')";
 const CHANGED: &str = "UPDATE users SET email = 'ÉVA@example.com' WHERE username = 'one'";
 
 async fn signs_in(store: &dyn Store, address: &str) -> Option<String> {

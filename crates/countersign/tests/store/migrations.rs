@@ -117,7 +117,8 @@ fn live_sessions(quote: &str, unquote: &str) -> String {
 /// The current token of each is called like the session.
 fn session(id: u8, generation: u64, quote: &str, unquote: &str, since: Timestamp) -> String {
     format!(
-        "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
+        "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since,
+         race_credit, created_at, last_used_at, expires_at, transport)
          VALUES ({id}, '1', {generation}, {quote}{}{unquote}, {}, {}, 20, {}, {}, {}, 'cookie');",
         format!("{id:02x}").repeat(16),
         since.as_second() - 300,

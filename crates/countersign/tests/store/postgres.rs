@@ -208,7 +208,8 @@ fn an_index_that_is_missing_or_was_never_finished_is_made_at_the_next_start() {
     run(async |url| {
         drop(PostgresStore::connect(&url, 2).await.unwrap());
         let shell = shell(&url).await;
-        let valid = "SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        let valid = "SELECT string_agg(c.relname, ' ' ORDER BY c.relname)
+            FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
              WHERE i.indisvalid AND pg_table_is_visible(c.oid) AND c.relname NOT LIKE 'pg_%'";
         let before: String = shell.query_one(valid, &[]).await.unwrap().get(0);
         assert!(before.contains("users_by_last_login") && before.contains("audit_ip"), "{before}");
@@ -290,7 +291,10 @@ fn sessions_that_somebody_holds_keep_no_other_from_its_refresh() {
                 biased;
                 done = &mut first => panic!("it waited for nobody: {done:?}"),
                 done = &mut second => panic!("it did not wait: {done:?}"),
-                done = rotate(3) => assert!(matches!(done, countersign::store::Rotation::Granted { .. }), "{done:?}"),
+                done = rotate(3) => {
+                    let is_granted = matches!(done, countersign::store::Rotation::Granted { .. });
+                    assert!(is_granted, "{done:?}");
+                }
             }
             open.commit().await.unwrap();
             tokio::join!(first, second)
@@ -322,9 +326,10 @@ fn a_url_that_cannot_be_used_says_why() {
 fn a_database_whose_feed_does_not_tell_of_a_logout_is_refused() {
     // Triggers that are switched off, and triggers that run on another machine, whose transactions
     // have numbers of their own.
-    let elsewhere =
-        "CREATE FUNCTION elsewhere() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.xid := NEW.xid + 1000000; RETURN NEW; END $$;
-         CREATE TRIGGER elsewhere BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION elsewhere()";
+    let elsewhere = "CREATE FUNCTION elsewhere() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN NEW.xid := NEW.xid + 1000000; RETURN NEW; END $$;
+         CREATE TRIGGER elsewhere BEFORE INSERT ON changes 
+         FOR EACH ROW EXECUTE FUNCTION elsewhere()";
     let broken = [
         ("ALTER TABLE sessions DISABLE TRIGGER session_ended", "session_ended"),
         ("ALTER TABLE users DISABLE TRIGGER ALL", "user_changed"),

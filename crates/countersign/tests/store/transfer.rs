@@ -25,7 +25,8 @@ fn every_table_and_column_of_either_schema_is_moved_or_named_with_the_reason() {
     let in_sqlite = columns_of(
         &sqlite,
         "SELECT t.name, c.name FROM pragma_table_list t, pragma_table_xinfo(t.name) c
-         WHERE t.schema = 'main' AND t.type = 'table' AND t.name <> 'sqlite_schema' AND c.hidden = 0",
+         WHERE t.schema = 'main' AND t.type = 'table' AND t.name <> 'sqlite_schema' AND 
+         c.hidden = 0",
     );
     let url = Cluster::shared().database();
     on_runtime(async {
@@ -337,8 +338,10 @@ async fn furnish(file: &Path) {
              INSERT INTO group_permissions VALUES (1, 1);
              UPDATE sessions SET steps = x'016a000000026a00000a' WHERE id = 1;
              INSERT INTO activity VALUES (494000, 1, 12), (494000, 3, 700);
-             INSERT INTO audit_events (at, kind, user_id, session_id) VALUES (1, 'token_theft', 1, 2), (2, 'state_rollback', 'x-1', -3);
-             INSERT INTO audit_events (at, kind, actor_id, ip, detail) VALUES (3, 'user_added', 1, '2001:db8::1', 'alice'), (4, 'login', 'x-2', NULL, '');
+             INSERT INTO audit_events (at, kind, user_id, session_id) 
+             VALUES (1, 'token_theft', 1, 2), (2, 'state_rollback', 'x-1', -3);
+             INSERT INTO audit_events (at, kind, actor_id, ip, detail) 
+             VALUES (3, 'user_added', 1, '2001:db8::1', 'alice'), (4, 'login', 'x-2', NULL, '');
              INSERT INTO audit_events (at, kind, actor) VALUES (5, 'keys_rotated', 'shell:eve');",
         )
         .unwrap();

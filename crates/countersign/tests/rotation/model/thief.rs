@@ -1,9 +1,9 @@
-//! A victim who refreshes at a steady pace, and a thief with a copy of her cookie: he acts as often
-//! as he likes, at any of the moments that the rules can tell apart, and shows any of the tokens
-//! that he ever got.
+//! A victim who refreshes at a steady pace, and a thief with a copy of the cookie, who acts at any
+//! of the moments that the rules can tell apart, however often, and shows any of the tokens ever
+//! got.
 //!
-//! He never shows what is sure to betray him. He may rest for a while, but a thief whose tokens all
-//! have become worthless is out.
+//! The thief never shows what is sure to betray its holder. The thief may rest for a while, but one
+//! whose tokens all have become worthless is out.
 
 use countersign::session::rotation::{Decision, Generation, Presented, RACE_CREDIT, RotationState};
 use stateright::{Checker, Model, Property};
@@ -29,9 +29,10 @@ fn the_model_finds_the_thieves_of_the_first_version() {
 #[derive(Clone)]
 struct Theft<D> {
     decide: D,
-    /// When he may act, in seconds after her last refresh; the last one is her next.
+    /// When the thief may act, in seconds after the victim's last refresh; the last moment is the
+    /// next refresh.
     moments: &'static [u64],
-    /// In so many of her cycles in a row he may do nothing.
+    /// In so many of the victim's cycles in a row the thief may do nothing.
     rests: u8,
     /// The promise.
     most: u8,
@@ -48,7 +49,7 @@ struct State {
     moment: usize,
     has_acted: bool,
     rested: u8,
-    /// Refreshes of hers since the theft.
+    /// Refreshes of the victim's since the theft.
     refreshes: u8,
     end: Option<End>,
 }
@@ -71,7 +72,7 @@ impl<D: Decide> Model for Theft<D> {
     type State = State;
     type Action = Action;
 
-    /// The cookie is stolen right after a refresh of hers. The credit is whole.
+    /// The cookie is stolen right after a refresh of the victim's. The credit is whole.
     fn init_states(&self) -> Vec<State> {
         let first = Presented {
             generation: Generation::FIRST,
@@ -177,15 +178,15 @@ impl<D: Decide> Theft<D> {
         state
             .thief
             .retain(|token| (self.decide)(&rich, token, state.now, WINDOW) != Decision::Reused);
-        let (current, hers) = (state.row.current_jti, state.victim.jti);
+        let (current, victims) = (state.row.current_jti, state.victim.jti);
         let is_stale = |token: &Presented| token.jti != current && token.parent != Some(current);
-        let is_hers = |token: &Presented| !is_stale(token) && token.jti == hers;
+        let is_victims = |token: &Presented| !is_stale(token) && token.jti == victims;
         // The best first: of stale ones that is the newest generation, whatever else they are.
         let rank = |token: &Presented| {
             (
                 is_stale(token),
                 token.jti == current,
-                is_hers(token),
+                is_victims(token),
                 std::cmp::Reverse((token.generation, token.issued_at)),
             )
         };
@@ -195,8 +196,8 @@ impl<D: Decide> Theft<D> {
             let is_as_good = |other: &Presented| {
                 is_stale(other) == is_stale(&token)
                     && (other.jti == current) == (token.jti == current)
-                    && (is_hers(other) || !is_hers(&token))
-                    && (is_hers(&token) || !is_hers(other))
+                    && (is_victims(other) || !is_victims(&token))
+                    && (is_victims(&token) || !is_victims(other))
                     && other.generation >= token.generation
                     && other.issued_at >= token.issued_at
             };

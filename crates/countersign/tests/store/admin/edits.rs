@@ -269,7 +269,7 @@ fn one_thing_is_done_to_many_users_and_told_of_each() {
         assert_eq!(
             (line.user, line.detail.as_str()),
             (Some(ids[2]), "carol"),
-            "who she was can still be read"
+            "who it was can still be read"
         );
         assert_eq!(store.what_goes_with(&everybody, after(61)).await.unwrap(), WhatGoes::default());
     });
