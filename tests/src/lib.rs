@@ -12,11 +12,9 @@
 //! ```
 
 mod browser;
-mod clock;
 mod desk;
 mod http;
 mod native;
-mod postgres;
 mod program;
 mod road;
 mod token;
@@ -24,11 +22,10 @@ mod wire;
 mod world;
 
 pub use browser::Browser;
-pub use clock::{TestClock, clock_off_by};
+pub use countersign_testkit::{Cluster, TestClock, clock_off_by};
 pub use desk::{Desk, input};
 pub use http::{Request, Response};
 pub use native::Native;
-pub use postgres::Cluster;
 pub use program::Program;
 pub use road::Road;
 pub use token::{Forge, claims_of, segments};

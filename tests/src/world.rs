@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use countersign_testkit::TestClock;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::browser::Browser;
-use crate::clock::TestClock;
 use crate::desk::Desk;
 use crate::http::{Request, Response};
 use crate::native::Native;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use countersign::session::RevokedReason;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::{Cursor, Rotation, Store, StoreError, What};
-use countersign_e2e::Cluster;
+use countersign_testkit::Cluster;
 use jiff::Timestamp;
 
 use super::postgres::{hears, run, shell, until_it_is_quiet};

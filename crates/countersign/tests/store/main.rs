@@ -25,7 +25,7 @@ use countersign::store::Store;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::{Email, NewUser, User, UserId, Username};
-use countersign_e2e::Cluster;
+use countersign_testkit::Cluster;
 use jiff::{SignedDuration, Timestamp};
 
 /// Runs a promise against each kind of store.

@@ -3,7 +3,7 @@
 use countersign::session::RevokedReason;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::{Cursor, Store, What};
-use countersign_e2e::Cluster;
+use countersign_testkit::Cluster;
 
 use super::*;
 

@@ -12,20 +12,30 @@ pub struct TestClock {
 }
 
 impl TestClock {
-    pub(crate) fn in_directory(directory: &Path) -> Self {
+    /// A clock that shows the machine's time, and is kept in a file of this directory.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn in_directory(directory: &Path) -> Self {
         let clock = Self { file: directory.join("clock"), ahead: AtomicU64::new(0) };
         clock.write(0);
         clock
     }
 
-    /// Jumps forward.
+    /// Jumps forward, by whole seconds.
+    ///
+    /// # Panics
+    /// When its file cannot be written.
     pub fn advance(&self, by: Duration) {
         let ahead = self.ahead.fetch_add(by.as_secs(), Ordering::SeqCst) + by.as_secs();
         self.write(ahead);
     }
 
-    /// What the server's environment needs.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+    /// What a program's environment needs to live by this clock.
+    ///
+    /// # Panics
+    /// When libfaketime is not installed.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("LD_PRELOAD", library().display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.display().to_string()),
