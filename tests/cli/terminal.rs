@@ -37,11 +37,11 @@ sys.exit(status or (1 if answers else 0))
     python(world, script, &serde_json::json!(answers).to_string(), arguments, environment)
 }
 
-/// Types Ctrl-C at this question: the command's exit status, and whether the terminal shows again
+/// Types Ctrl-C at this question, once the command reads: the command's exit status, and whether the terminal shows again
 /// what is typed.
 pub(crate) fn interrupt_at(world: &World, arguments: &[&str], question: &str) -> (i32, bool) {
     let script = r#"
-import os, pty, sys, select, termios
+import os, pty, sys, select, termios, time
 # The terminal outlives the command, as it does in a shell.
 ours, theirs = pty.openpty()
 pid = os.fork()
@@ -56,6 +56,10 @@ while sys.argv[1].encode() not in seen:
     if not select.select([ours], [], [], 30)[0]: sys.exit("no question: " + repr(seen))
     seen += os.read(ours, 4096)
 assert not termios.tcgetattr(ours)[3] & termios.ECHO, "a password is not shown"
+# The command takes each letter by itself once it reads, and Ctrl-C as one of them.
+for _ in range(200):
+    if not termios.tcgetattr(ours)[3] & termios.ICANON: break
+    time.sleep(0.01)
 os.write(ours, b"\x03")
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 print(status, bool(termios.tcgetattr(theirs)[3] & termios.ECHO))

@@ -3,6 +3,7 @@
 use std::env::VarError;
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Duration;
 
 use countersign::password::{Password, UserAttributes, validate};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -61,8 +62,8 @@ pub(super) fn ask_password(
 ) -> Result<Password, CommandError> {
     let _unseen = Unseen::begin()?;
     for _ in 0..asking.times {
-        let first = SecretString::from(rpassword::prompt_password("Password: ")?);
-        let second = SecretString::from(rpassword::prompt_password("Password (again): ")?);
+        let first = SecretString::from(unseen("Password: ")?);
+        let second = SecretString::from(unseen("Password (again): ")?);
         if first.expose_secret() != second.expose_secret() {
             note("The two differ; try again.");
             continue;
@@ -74,7 +75,7 @@ pub(super) fn ask_password(
         // A text that can be no password at all is none here either.
         if asking.may_be_weak
             && let Ok(password) = Password::parse(first.expose_secret().to_owned())
-            && rpassword::prompt_password("Bypass this check, on this machine only? [y/N] ")?
+            && unseen("Bypass this check, on this machine only? [y/N] ")?
                 .trim()
                 .eq_ignore_ascii_case("y")
         {
@@ -82,6 +83,18 @@ pub(super) fn ask_password(
         }
     }
     Err(CommandError::new(format!("{} attempts are enough; nothing was changed", asking.times)))
+}
+
+/// Asks for one answer, and shows nothing of it.
+fn unseen(question: &str) -> Result<String, CommandError> {
+    rpassword::prompt_password(question).map_err(|error| {
+        if error.kind() == io::ErrorKind::Interrupted {
+            // Ctrl-C. The signal has been raised besides, and whoever waits for it ends the
+            // command with the status that shells expect.
+            std::thread::sleep(INTERRUPTION);
+        }
+        error.into()
+    })
 }
 
 /// The new password in an environment variable, which must be good.
@@ -166,3 +179,6 @@ fn new_password(text: &SecretString, about: &UserAttributes<'_>) -> Result<Passw
     })?;
     Ok(Password::parse(text.expose_secret().to_owned())?)
 }
+
+/// Longer than it takes to end the command.
+const INTERRUPTION: Duration = Duration::from_secs(2);
