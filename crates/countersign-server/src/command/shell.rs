@@ -63,7 +63,8 @@ impl Man {
         let mut page = Vec::new();
         let command = command_line();
         // Its own list names a page for each command.
-        clap_mangen::Man::new(command.clone().mut_subcommands(|command| command.hide(true)))
+        let listed = command.clone().disable_help_subcommand(true);
+        clap_mangen::Man::new(listed.mut_subcommands(|command| command.hide(true)))
             .render(&mut page)?;
         writeln!(page, ".SH COMMANDS\nEach tells more with \\fB\\-\\-help\\fR.")?;
         for command in command.get_subcommands() {
