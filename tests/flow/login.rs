@@ -49,14 +49,22 @@ fn a_name_is_found_whatever_its_case_and_form_and_by_the_address_that_only_one_u
     world.cli(&["user", "deactivate", "bob"]).ok();
     world.user_with("carol", "shared@example.com");
     world.cli(&["user", "activate", "bob"]).ok();
-    for name in ["Alice", "alice", "ALICE", "ａlice", "alice@example.com", "ALICE@EXAMPLE.COM"] {
+    for name in [
+        "Alice",
+        "alice",
+        "ALICE",
+        "ａlice",
+        "alice ",
+        "alice@example.com",
+        " ALICE@EXAMPLE.COM\u{a0}",
+    ] {
         assert_eq!(
             world.browser().login(name).expect(200).json()["user"]["username"],
             "Alice",
             "{name}"
         );
     }
-    for name in ["shared@example.com", "alic", "alice ", "'", "%"] {
+    for name in ["shared@example.com", "alic", "al ice", " ", "'", "%"] {
         world.browser().login(name).expect_problem(401, "invalid_credentials");
     }
 }

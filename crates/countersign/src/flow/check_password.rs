@@ -195,6 +195,8 @@ pub(super) async fn check(
     peer: &Peer,
     may: impl Fn(&dyn Account) -> bool + Send,
 ) -> Result<Checked, Refused> {
+    // Keyboards put a blank behind a word that they complete; Django takes it away too.
+    let login = Some(login.trim()).filter(|name| !name.is_empty()).unwrap_or(login);
     let moment = auth.users.moment();
     let found = auth.people.by_login(login).await?;
     let device = found.as_ref().and_then(|found| {
