@@ -67,6 +67,48 @@ fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
 }
 
 #[test]
+fn a_group_in_the_token_stands_for_more_permissions_than_a_token_has_room_for() {
+    let world = World::builder().set("extra_claims", "groups").start();
+    for (user, groups) in
+        [("ed", &["staff", "editors"][..]), ("ann", &["authors", "constructor"]), ("bob", &[])]
+    {
+        let id = world.user(user);
+        for group in groups {
+            world.sql(&format!("INSERT INTO groups (name) VALUES ('{group}')"));
+            world.sql(&format!(
+                "INSERT INTO user_groups SELECT {id}, id FROM groups WHERE name = '{group}'"
+            ));
+        }
+    }
+    // A thousand permissions, of some forty letters each.
+    world.sql(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
+         INSERT INTO permissions (app, codename) SELECT 'articles', 'publish_in_the_section_of_number_' || n FROM n",
+    );
+    world.sql(
+        "INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, permissions
+             WHERE groups.name = 'editors'",
+    );
+    let (ed, ann, bob) = (world.logged_in("ed"), world.logged_in("ann"), world.logged_in("bob"));
+    assert!(ed.access_token.len() < 1024, "{} bytes", ed.access_token.len());
+    for program in [
+        fastapi(&world, ""),
+        express(&world, ""),
+        django(&world, "settings_revocations"),
+        django(&world, "settings"),
+    ] {
+        let publish = |browser: &Browser| {
+            let request = program.request("POST", "/articles").bearer(&browser.access_token);
+            request.header("X-CSRFTOKEN", &browser.csrf_token).raw_body("").send()
+        };
+        publish(&ed).expect(201);
+        publish(&ann).expect(403);
+        publish(&bob).expect(403);
+        program.request("POST", "/articles").raw_body("").send().expect(401);
+    }
+}
+
+#[test]
 fn every_algorithm_with_a_public_key_is_taken_and_another_services_token_is_not() {
     for algorithm in ["ES256", "RS256"] {
         let world =

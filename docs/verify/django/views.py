@@ -1,6 +1,8 @@
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from permissions import Permitted
+
 
 class Me(APIView):
     def get(self, request):
@@ -8,5 +10,13 @@ class Me(APIView):
 
 
 class Notes(APIView):
+    def post(self, request):
+        return Response({"by": request.user.id}, status=201)
+
+
+class Articles(APIView):
+    permission_classes = [Permitted]
+    permission = "articles.publish"
+
     def post(self, request):
         return Response({"by": request.user.id}, status=201)

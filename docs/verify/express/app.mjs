@@ -21,6 +21,14 @@ const audience = process.env.AUTH_AUDIENCE
 // is for the clocks of two machines, in seconds.
 const rules = { issuer, algorithms: ['EdDSA', 'ES256', 'RS256'], clockTolerance: 5 }
 
+// What a group may. With Countersign's `extra_claims = ["groups"]` a token names the groups of its
+// user, and stays short however many permissions these have. A `Map`, as a group may be called
+// `constructor`.
+const groups = new Map([
+  ['editors', ['articles.add', 'articles.publish']],
+  ['authors', ['articles.add']],
+])
+
 // Anybody can invent a key id, so an unknown one is looked up once a second at most.
 const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', url), {
   cooldownDuration: 1000,
@@ -103,6 +111,13 @@ function countersigned(request, response, next) {
   next()
 }
 
+/** Lets those through who are in a group that has this permission. */
+const permitted = (permission) => (request, response, next) => {
+  const own = request.claims.groups ?? []
+  if (own.some((group) => groups.get(group)?.includes(permission))) return next()
+  response.status(403).json({ detail: `this takes ${permission}` })
+}
+
 const isSame = (one, other) => one.length === other.length && timingSafeEqual(one, other)
 
 /** Whether the fault is not the token's: the keys could not be fetched. */
@@ -123,6 +138,10 @@ app.get('/me', signedIn, (request, response) => {
 })
 
 app.post('/notes', signedIn, countersigned, (request, response) => {
+  response.status(201).json({ by: request.claims.sub })
+})
+
+app.post('/articles', signedIn, countersigned, permitted('articles.publish'), (request, response) => {
   response.status(201).json({ by: request.claims.sub })
 })
 

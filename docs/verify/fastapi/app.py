@@ -31,6 +31,10 @@ ALGORITHMS = ["EdDSA", "ES256", "RS256"]
 # Seconds by which the clocks of two machines may differ.
 LEEWAY = 5
 
+# What a group may. With Countersign's `extra_claims = ["groups"]` a token names the groups of its
+# user, and stays short however many permissions these have.
+GROUPS = {"editors": {"articles.add", "articles.publish"}, "authors": {"articles.add"}}
+
 # Anybody can invent a key id, so an unknown one is looked up once a second at most.
 KEYS = jwt.PyJWKClient(f"{AUTH_URL}/.well-known/jwks.json", timeout=5, cooldown_duration=1)
 
@@ -146,6 +150,17 @@ def countersigned(
     return claims
 
 
+def permitted(permission: str):
+    """Who may: somebody in a group that has this permission."""
+
+    def check(claims: Annotated[dict, Depends(countersigned)]) -> dict:
+        if not any(permission in GROUPS.get(group, ()) for group in claims.get("groups", ())):
+            raise HTTPException(403, f"this takes {permission}")
+        return claims
+
+    return check
+
+
 @asynccontextmanager
 async def lifespan(_app):
     REVOCATIONS.poll()
@@ -163,4 +178,9 @@ def me(claims: Annotated[dict, Depends(signed_in)]):
 
 @app.post("/notes", status_code=201)
 def write(claims: Annotated[dict, Depends(countersigned)]):
+    return {"by": claims["sub"]}
+
+
+@app.post("/articles", status_code=201)
+def publish(claims: Annotated[dict, Depends(permitted("articles.publish"))]):
     return {"by": claims["sub"]}
