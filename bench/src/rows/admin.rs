@@ -1,5 +1,5 @@
 //! What the pages of the admin site ask of SQLite, with a million users and sessions and five
-//! million lines in the audit log.
+//! million lines in the audit log; and its list of users on PostgreSQL.
 
 use std::time::Instant;
 
@@ -8,10 +8,12 @@ use countersign::store::StoreError;
 use countersign::store::admin::{
     AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder, UserSearch, Who,
 };
+use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
 use jiff::{SignedDuration, Timestamp};
 
+use super::postgres::cluster;
 use crate::table::{Row, aside, median};
 
 pub(super) fn measure() -> Vec<Row> {
@@ -31,6 +33,31 @@ pub(super) fn measure() -> Vec<Row> {
             audit(&store).await.row("its audit log, likewise"),
             dashboard(&store).await.row("its dashboard's figures"),
         ]
+    })
+}
+
+/// Most of it is the search, by the trigrams of `pg_trgm`.
+pub(super) fn measure_on_postgres() -> Vec<Row> {
+    let cluster = cluster();
+    let url = cluster.database();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        drop(PostgresStore::connect(&url, 2).await.expect("a store"));
+        let name = url.rsplit('/').next().expect("a name");
+        for statement in FILL_POSTGRES.split(';').filter(|part| !part.trim().is_empty()) {
+            cluster.sql(name, statement);
+        }
+        let store = PostgresStore::connect(&url, 2).await.expect("a store");
+        let trigrams = "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%gin_trgm_ops%'";
+        assert_eq!(cluster.sql(name, trigrams).trim(), "1", "the search has its index");
+        vec![users(&store).await.row(
+            "the admin site's users on PostgreSQL, in every order, under every filter, first and \
+             last pages",
+        )]
     })
 }
 
@@ -85,7 +112,7 @@ impl Times {
     }
 }
 
-async fn users(store: &SqliteStore) -> Times {
+async fn users(store: &impl Owned) -> Times {
     let mut times = Times::default();
     let ago = |days: i64| Timestamp::now() - SignedDuration::from_hours(24 * days);
     let all = UserSearch { limit: 50, ..UserSearch::default() };
@@ -247,6 +274,7 @@ trait Owned: AdminStore {
 }
 
 impl Owned for SqliteStore {}
+impl Owned for PostgresStore {}
 
 /// Fills the tables, and makes the indexes again behind that: so it takes a minute rather than ten.
 fn fill(file: &std::path::Path) -> rusqlite::Result<()> {
@@ -319,4 +347,27 @@ const FILL: &str = "
     INSERT INTO activity SELECT unixepoch() / 3600 - i / 5, i % 5 + 1, i FROM (
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) SELECT i
         FROM n);
+";
+
+/// The users of [`FILL`].
+const FILL_POSTGRES: &str = "
+    INSERT INTO groups (id, name) VALUES (1, 'everybody'), (2, 'editors');
+
+    INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login)
+    SELECT f || '.' || l || i, lower(f || '.' || l || i),
+        CASE WHEN i % 10 = 0 THEN '' ELSE lower(f) || i || '@example.com' END, f, l, 'argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA',
+        i % 50 <> 0, i % 20000 = 0, i % 200000 = 0,
+        now() - (1000000 - i) * interval '100 seconds',
+        CASE WHEN i % 3 <> 0 THEN now() - (i * 7919 % 1000000) * interval '1 minute' END
+    FROM (
+        SELECT i, (ARRAY['Maria', 'John', 'Wei', 'Fatima', 'Olga', 'Sam', 'Zoe', 'Adam', 'Élodie', 'Kofi'])[(i * 7919) % 10 + 1] AS f,
+            (ARRAY['Smith', 'Jones', 'Chen', 'Khan', 'Ivanova', 'Okafor', 'Garcia', 'Larsen', 'Tanaka', ''])[(i * 104729 / 10) % 10 + 1] AS l
+        FROM generate_series(1, 1000000::bigint) AS n (i)
+    ) AS people;
+
+    INSERT INTO user_groups (user_id, group_id) SELECT id, 1 FROM users WHERE id % 2 = 0;
+
+    INSERT INTO user_groups (user_id, group_id) SELECT id, 2 FROM users WHERE id % 1000 = 7;
+
+    VACUUM ANALYZE;
 ";

@@ -51,6 +51,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("flood", logout::measure_flood),
     ("nodes", nodes::measure),
     ("postgres-million", million::measure_on_postgres),
+    ("postgres-admin", admin::measure_on_postgres),
 ];
 
 /// How long each of several runs takes. Two that are compared alternate, and it is the pairs that
