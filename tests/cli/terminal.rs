@@ -37,7 +37,8 @@ sys.exit(status or (1 if answers else 0))
     python(world, script, &serde_json::json!(answers).to_string(), arguments, environment)
 }
 
-/// Types Ctrl-C at this question, once the command reads: the command's exit status, and whether the terminal shows again
+/// Types Ctrl-C at this question, once the command reads: its exit status, and whether the terminal
+/// shows again
 /// what is typed.
 pub(crate) fn interrupt_at(world: &World, arguments: &[&str], question: &str) -> (i32, bool) {
     let script = r#"

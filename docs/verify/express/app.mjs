@@ -141,7 +141,8 @@ app.post('/notes', signedIn, countersigned, (request, response) => {
   response.status(201).json({ by: request.claims.sub })
 })
 
-app.post('/articles', signedIn, countersigned, permitted('articles.publish'), (request, response) => {
+const publish = [signedIn, countersigned, permitted('articles.publish')]
+app.post('/articles', publish, (request, response) => {
   response.status(201).json({ by: request.claims.sub })
 })
 
