@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::issue::answer;
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
-use crate::http::fields::{FieldErrors, body};
+use crate::http::fields::{FieldErrors, body_so_far};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::user::{Email, NAME_MAX_CHARS, ProfileChange, User, Username};
@@ -73,7 +73,8 @@ pub(crate) async fn change_profile(
     who: Authenticated,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let change = change(body(request, auth.settings.body_timeout).await?, who.user())?;
+    let (asked, errors) = body_so_far(request, auth.settings.body_timeout).await?;
+    let change = change(asked, errors, who.user())?;
     who.still(&auth)?;
     let user = auth
         .store
@@ -85,9 +86,17 @@ pub(crate) async fn change_profile(
     Ok(answer(ProfileResponse { user }, []))
 }
 
-fn change(asked: ProfileRequest, user: &dyn Account) -> Result<ProfileChange, Problem> {
+fn change(
+    asked: Option<ProfileRequest>,
+    mut errors: FieldErrors,
+    user: &dyn Account,
+) -> Result<ProfileChange, Problem> {
+    let Some(asked) = asked else {
+        errors.none()?;
+        return Err(Problem::new(Code::ValidationError));
+    };
     let text = |field: Option<Text<NAME_MAX_CHARS>>| field.map(|Text(text)| text);
-    let (mut change, mut errors) = (ProfileChange::default(), FieldErrors::default());
+    let mut change = ProfileChange::default();
     // A form that sends the whole profile back must not fail on an imported name that today's rules
     // would refuse.
     if let Some(name) = text(asked.username).filter(|name| name != user.username()) {

@@ -24,6 +24,17 @@ pub(crate) async fn body<T: RequestBody>(
     Fields::read(request, deadline, true).await?.into_request()
 }
 
+/// Reads a body that must be there, for who has more to say of its fields: what could be read, and
+/// what is wrong so far. It is there whenever each required field could be read.
+pub(crate) async fn body_so_far<T: RequestBody>(
+    request: Request<Body>,
+    deadline: Duration,
+) -> Result<(Option<T>, FieldErrors), Problem> {
+    let mut fields = Fields::read(request, deadline, true).await?;
+    let request = T::take(&mut fields);
+    Ok((request, fields.errors))
+}
+
 /// Reads a body that may be absent or empty, which has no fields.
 pub(crate) async fn body_if_any<T: RequestBody>(
     request: Request<Body>,

@@ -14,7 +14,8 @@ use crate::session::Transport;
 
 /// The body of a request. [`request!`] writes this.
 pub(crate) trait RequestBody: Sized {
-    /// Takes every field. What is wrong with one is noted in `fields`; the answer is `None` then.
+    /// Takes every field. What is wrong with one is noted in `fields`; the answer is `None` where
+    /// that was a required one.
     fn take(fields: &mut Fields) -> Option<Self>;
 }
 
@@ -26,6 +27,11 @@ pub(crate) trait Field: Sized {
     /// What a body without the field has in its place, or what is said of that.
     fn missing() -> Result<Self, String> {
         Err("This field is required.".to_owned())
+    }
+
+    /// What stands in the place of a value that is wrong while the other fields are looked at.
+    fn unread() -> Option<Self> {
+        None
     }
 
     /// The value, or what is wrong with it. A form (`from_form`) knows texts only.
@@ -41,6 +47,10 @@ impl<T: Field> Field for Option<T> {
 
     fn missing() -> Result<Self, String> {
         Ok(None)
+    }
+
+    fn unread() -> Option<Self> {
+        Some(None)
     }
 
     fn read(given: Value, from_form: bool) -> Result<Self, String> {
@@ -156,7 +166,7 @@ macro_rules! request {
             fn take(fields: &mut $crate::http::fields::Fields) -> Option<Self> {
                 // All of them first: whatever is wrong is told at once.
                 $(let $field = fields.take::<$Field>(stringify!($field));)*
-                Some(Self { $($field: $field?,)* })
+                Some(Self { $($field: $field.or_else($crate::http::request::Field::unread)?,)* })
             }
         }
 
