@@ -10,13 +10,13 @@ use url::Url;
 use crate::auth::{Auth, StartError};
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::events::{Events, Silence};
-use crate::http::cookies::CookieSettings;
 use crate::password::HashSettings;
 use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim, Secrets};
 use crate::user::{AnyUsers, Users};
+use crate::web::cookies::CookieSettings;
 
 /// Builds an [`Auth`]. Every setting has the default of the binary; [`Settings`] documents each.
 ///
@@ -389,7 +389,7 @@ impl AuthBuilder {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign::Auth;
-    /// use countersign::http::cookies::{CookieSettings, SameSite};
+    /// use countersign::web::cookies::{CookieSettings, SameSite};
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();

@@ -255,12 +255,13 @@ pub mod session;
 #[cfg(feature = "axum")]
 pub mod settings;
 pub mod store;
-#[cfg(any(feature = "axum", feature = "sqlite", feature = "postgres"))]
 #[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod supervise;
 pub mod throttle;
 pub mod token;
 pub mod user;
+#[cfg(feature = "axum")]
+pub mod web;
 
 #[cfg(feature = "axum")]
 pub use auth::{Auth, StartError, Stats};

@@ -13,11 +13,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::http::cookies::{CookieError, CookieSettings, Cookies};
-use crate::http::origin::{Origin, OriginError, Origins};
 use crate::password::HashSettings;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
+use crate::web::cookies::{CookieError, CookieSettings, Cookies};
+use crate::web::origin::{Origin, OriginError, Origins};
 
 /// What can be chosen. [`Default`] is what the binary does without configuration.
 ///

@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use countersign_verify::{Claims, csrf};
 
 use super::problem::{Code, Problem};
-use super::source::{SourceRefused, check_native_source, check_source};
 use crate::auth::Auth;
 use crate::session::SessionId;
+use crate::web::source::{SourceRefused, check_native_source, check_source};
 
 /// Refuses a request that a page of a foreign origin sent.
 pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {

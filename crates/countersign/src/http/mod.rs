@@ -1,4 +1,4 @@
-//! What every flow shares on the wire: problem details, cookies, who is asking and from where.
+//! What every flow shares on the wire: problem details, bodies, who is asking and from where.
 //!
 //! This room alone knows status codes and header names.
 //!
@@ -16,19 +16,16 @@
 //! ```
 
 pub(crate) mod authenticated;
-pub mod client_address;
-pub mod cookies;
 pub mod cors;
 pub(crate) mod describe;
 pub(crate) mod fields;
 pub(crate) mod guard;
-pub mod origin;
 pub(crate) mod peer;
 pub(crate) mod problem;
 pub(crate) mod refresh_cookie;
 pub(crate) mod request;
-pub mod source;
 
+pub use crate::web::{client_address, cookies, origin, source};
 pub use countersign_verify::Drained;
 pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain};
 pub use peer::Peer;

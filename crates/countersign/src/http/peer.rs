@@ -10,10 +10,10 @@ use axum::http::request::Parts;
 use countersign_verify::Account;
 use jiff::Timestamp;
 
-use super::client_address::client_address;
 use crate::auth::Auth;
 use crate::events::Event;
 use crate::session::SessionId;
+use crate::web::client_address::client_address;
 
 /// The client: where it comes from, and what it calls itself.
 ///

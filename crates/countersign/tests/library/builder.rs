@@ -1,4 +1,4 @@
-use countersign::http::cookies::{CookieSettings, SameSite};
+use countersign::web::cookies::{CookieSettings, SameSite};
 
 use super::*;
 

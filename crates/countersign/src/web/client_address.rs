@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use axum::http::HeaderMap;
-//! use countersign::http::client_address::client_address;
+//! use countersign::web::client_address::client_address;
 //!
 //! let forged =
 //!     HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "127.0.0.1".parse().unwrap())]);
@@ -36,7 +36,7 @@ use ipnet::IpNet;
 ///
 /// ```
 /// use axum::http::HeaderMap;
-/// use countersign::http::client_address::client_address;
+/// use countersign::web::client_address::client_address;
 ///
 /// let trusted = ["10.0.0.0/8".parse().unwrap()];
 /// let mut headers = HeaderMap::new();

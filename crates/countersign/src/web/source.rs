@@ -3,8 +3,8 @@
 //!
 //! ```
 //! use axum::http::HeaderMap;
-//! use countersign::http::origin::Origins;
-//! use countersign::http::source::check_source;
+//! use countersign::web::origin::Origins;
+//! use countersign::web::source::check_source;
 //!
 //! let own = "https://app.example.com".parse().unwrap();
 //! let from =
@@ -27,8 +27,8 @@ use super::origin::{Origin, Origins};
 ///
 /// ```
 /// use axum::http::{HeaderMap, HeaderValue};
-/// use countersign::http::origin::Origins;
-/// use countersign::http::source::{SourceRefused, check_source};
+/// use countersign::web::origin::Origins;
+/// use countersign::web::source::{SourceRefused, check_source};
 ///
 /// let own = "https://app.example.com".parse().unwrap();
 /// let mut headers = HeaderMap::new();
@@ -57,8 +57,8 @@ pub fn check_source(
 ///
 /// ```
 /// use axum::http::{HeaderMap, HeaderValue};
-/// use countersign::http::origin::Origins;
-/// use countersign::http::source::{SourceRefused, check_native_source};
+/// use countersign::web::origin::Origins;
+/// use countersign::web::source::{SourceRefused, check_native_source};
 ///
 /// let native = Origins::parse(["capacitor://localhost"]).unwrap();
 /// let mut headers = HeaderMap::new();
@@ -80,8 +80,8 @@ pub fn check_native_source(headers: &HeaderMap, native: &Origins) -> Result<(), 
 ///
 /// ```
 /// use axum::http::{HeaderMap, HeaderValue};
-/// use countersign::http::origin::Origins;
-/// use countersign::http::source::{SourceRefused, check_source};
+/// use countersign::web::origin::Origins;
+/// use countersign::web::source::{SourceRefused, check_source};
 ///
 /// let headers =
 ///     HeaderMap::from_iter([("origin".parse().unwrap(), HeaderValue::from_static("null"))]);

@@ -3,7 +3,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use countersign::http::cookies::{CookieSettings, Cookies};
+//! use countersign::web::cookies::{CookieSettings, Cookies};
 //!
 //! let cookies = Cookies::new(
 //!     &"https://app.example.com".parse().unwrap(),
@@ -29,7 +29,7 @@ use url::Url;
 /// What can be chosen about cookies.
 ///
 /// ```
-/// use countersign::http::cookies::{CookieSettings, SameSite};
+/// use countersign::web::cookies::{CookieSettings, SameSite};
 ///
 /// let strict = CookieSettings { same_site: SameSite::Strict, ..CookieSettings::default() };
 /// assert_eq!((strict.csrf.as_str(), strict.domain), ("csrftoken", None));
@@ -64,7 +64,7 @@ impl Default for CookieSettings {
 /// Builds the `Set-Cookie` values, and reads the cookies of a request.
 ///
 /// ```
-/// use countersign::http::cookies::{CookieSettings, Cookies};
+/// use countersign::web::cookies::{CookieSettings, Cookies};
 ///
 /// let cookies = Cookies::new(
 ///     &"http://localhost:8000".parse().unwrap(),
@@ -92,7 +92,7 @@ impl Cookies {
     /// [`CookieError`] for names and combinations that browsers refuse or that are not safe.
     ///
     /// ```
-    /// use countersign::http::cookies::{CookieError, CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieError, CookieSettings, Cookies};
     ///
     /// let settings = CookieSettings {
     ///     refresh: Some("__Host-refreshtoken".to_owned()),
@@ -213,7 +213,7 @@ impl Cookies {
     /// The refresh cookie's name.
     ///
     /// ```
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"https://app.example.com".parse().unwrap(),
@@ -230,7 +230,7 @@ impl Cookies {
     /// The CSRF cookie's name.
     ///
     /// ```
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let settings = CookieSettings { csrf: "xsrf".to_owned(), ..CookieSettings::default() };
     /// let cookies =
@@ -247,7 +247,7 @@ impl Cookies {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"http://localhost:8000".parse().unwrap(),
@@ -272,7 +272,7 @@ impl Cookies {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"http://localhost:8000".parse().unwrap(),
@@ -299,7 +299,7 @@ impl Cookies {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"http://localhost:8000".parse().unwrap(),
@@ -329,7 +329,7 @@ impl Cookies {
     /// paths, and come along all the same. The device stays known.
     ///
     /// ```
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"http://localhost:8000".parse().unwrap(),
@@ -350,7 +350,7 @@ impl Cookies {
     ///
     /// ```
     /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"http://localhost:8000".parse().unwrap(),
@@ -379,7 +379,7 @@ impl Cookies {
     ///
     /// ```
     /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
-    /// use countersign::http::cookies::{CookieSettings, Cookies};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
     /// let cookies = Cookies::new(
     ///     &"http://localhost:8000".parse().unwrap(),
@@ -403,7 +403,7 @@ impl Cookies {
 /// When a cookie travels with requests from other sites.
 ///
 /// ```
-/// use countersign::http::cookies::SameSite;
+/// use countersign::web::cookies::SameSite;
 ///
 /// assert_eq!("lax".parse(), Ok(SameSite::Lax));
 /// assert_eq!(SameSite::default().to_string(), "Lax");
@@ -444,7 +444,7 @@ impl FromStr for SameSite {
 /// Not a value of `SameSite`.
 ///
 /// ```
-/// use countersign::http::cookies::{SameSite, UnknownSameSite};
+/// use countersign::web::cookies::{SameSite, UnknownSameSite};
 ///
 /// assert_eq!("loose".parse::<SameSite>(), Err(UnknownSameSite));
 /// assert_eq!(UnknownSameSite.to_string(), "choose lax, strict or none");
@@ -456,7 +456,7 @@ pub struct UnknownSameSite;
 /// Cookies that browsers would refuse, or that would not be safe.
 ///
 /// ```
-/// use countersign::http::cookies::{CookieError, CookieSettings, Cookies, SameSite};
+/// use countersign::web::cookies::{CookieError, CookieSettings, Cookies, SameSite};
 ///
 /// let settings = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
 /// let error = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &settings)
@@ -514,7 +514,7 @@ pub enum CookieError {
 ///
 /// ```
 /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
-/// use countersign::http::cookies::values;
+/// use countersign::web::cookies::values;
 ///
 /// let line = HeaderValue::from_bytes(b"greeting=Ol\xe1; id=\"7\"").unwrap();
 /// let headers = HeaderMap::from_iter([(COOKIE, line)]);

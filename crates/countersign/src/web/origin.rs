@@ -6,7 +6,7 @@
 //! look-alike to be fooled by.
 //!
 //! ```
-//! use countersign::http::origin::Origins;
+//! use countersign::web::origin::Origins;
 //!
 //! let origins = Origins::parse(["https://app.example.com"]).unwrap();
 //! assert!(origins.allows("https://app.example.com"));
@@ -22,7 +22,7 @@ use url::{Host, Url};
 /// The list of origins that are welcome.
 ///
 /// ```
-/// use countersign::http::origin::Origins;
+/// use countersign::web::origin::Origins;
 ///
 /// let origins = Origins::parse(["https://app.example.com", "https://*.example.org"]).unwrap();
 /// assert!(origins.allows("https://app.example.com"));
@@ -43,7 +43,7 @@ impl Origins {
     /// The first entry that is none.
     ///
     /// ```
-    /// use countersign::http::origin::Origins;
+    /// use countersign::web::origin::Origins;
     ///
     /// let error = Origins::parse(["https://app.example.com", "*"]).unwrap_err();
     /// assert!(error.to_string().starts_with("the origin `*` "));
@@ -55,7 +55,7 @@ impl Origins {
     /// Whether this value of an `Origin` header is on the list. `null` never is.
     ///
     /// ```
-    /// use countersign::http::origin::Origins;
+    /// use countersign::web::origin::Origins;
     ///
     /// let origins = Origins::parse(["https://*.example.com"]).unwrap();
     /// assert!(origins.allows("https://app.example.com"));
@@ -69,7 +69,7 @@ impl Origins {
     /// Whether nothing is on the list.
     ///
     /// ```
-    /// use countersign::http::origin::Origins;
+    /// use countersign::web::origin::Origins;
     ///
     /// assert!(Origins::default().is_empty());
     /// ```
@@ -97,7 +97,7 @@ impl FromIterator<OriginPattern> for Origins {
 /// labels, and never `https://example.com` itself.
 ///
 /// ```
-/// use countersign::http::origin::OriginPattern;
+/// use countersign::web::origin::OriginPattern;
 ///
 /// assert!(matches!("https://app.example.com".parse(), Ok(OriginPattern::Exact(_))));
 /// assert!(matches!("https://*.example.com".parse(), Ok(OriginPattern::Below(_))));
@@ -125,7 +125,7 @@ impl FromStr for OriginPattern {
 /// Every origin below a domain, with one scheme and port.
 ///
 /// ```
-/// use countersign::http::origin::{OriginPattern, Origins};
+/// use countersign::web::origin::{OriginPattern, Origins};
 ///
 /// let Ok(OriginPattern::Below(below)) = "https://*.example.com".parse() else { unreachable!() };
 /// let origins: Origins = [OriginPattern::Below(below)].into_iter().collect();
@@ -167,7 +167,7 @@ impl Below {
 /// names in punycode, the scheme's own port left out.
 ///
 /// ```
-/// use countersign::http::origin::Origin;
+/// use countersign::web::origin::Origin;
 ///
 /// let origin: Origin = "HTTPS://Bücher.Example:443/".parse().unwrap();
 /// assert_eq!(origin.as_str(), "https://xn--bcher-kva.example");
@@ -184,7 +184,7 @@ impl Origin {
     /// When the URL has no host.
     ///
     /// ```
-    /// use countersign::http::origin::Origin;
+    /// use countersign::web::origin::Origin;
     ///
     /// let origin =
     ///     Origin::of(&"https://app.example.com:443/accounts?next=/".parse().unwrap()).unwrap();
@@ -197,7 +197,7 @@ impl Origin {
     /// The normal form, as in an `Origin` header.
     ///
     /// ```
-    /// use countersign::http::origin::Origin;
+    /// use countersign::web::origin::Origin;
     ///
     /// assert_eq!(
     ///     "http://LOCALHOST:5173/".parse::<Origin>().unwrap().as_str(),
@@ -239,7 +239,7 @@ impl std::borrow::Borrow<str> for Origin {
 /// An entry that is no origin and no pattern, with a sentence that says what to write.
 ///
 /// ```
-/// use countersign::http::origin::Origin;
+/// use countersign::web::origin::Origin;
 ///
 /// let error = "app.example.com".parse::<Origin>().unwrap_err();
 /// assert_eq!(
