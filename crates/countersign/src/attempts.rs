@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::device::DeviceId;
 use crate::store::{SharedAttempts, Store, StoreError};
 use crate::throttle::shared::{AttemptKeys, Count, CountAttempt, CountedAttempt};
 use crate::throttle::{AccountKey, Attempt, LoginThrottle, RetryAfter, ThrottleSettings};
 use crate::token::Secrets;
+use crate::token::device::DeviceId;
 
 /// Counts attempts. The rules are [`LoginThrottle`]'s, wherever the counts are.
 #[derive(Debug)]

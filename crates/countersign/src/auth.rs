@@ -12,8 +12,6 @@ use jiff::Timestamp;
 use crate::attempts::Attempts;
 use crate::builder::{AuthBuilder, Parts};
 use crate::clock::{Clock, Random, random_bytes};
-use crate::csrf::CsrfTokens;
-use crate::device::DeviceTokens;
 use crate::doubt::Doubt;
 use crate::events::Events;
 use crate::feed::Feed;
@@ -28,6 +26,8 @@ use crate::settings::{Checked, Settings, SettingsError, WhenStale};
 use crate::store::{Change, Cursor, Store, StoreError, What};
 use crate::supervise::kept_up;
 use crate::throttle::RefreshLimit;
+use crate::token::csrf::CsrfTokens;
+use crate::token::device::DeviceTokens;
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Directory, KnownUser, UserCache, UserId};
 

@@ -212,7 +212,7 @@
 //!
 //! # The parts
 //!
-//! [`password`], [`session`], [`token`], [`csrf`], [`device`] and [`throttle`] are pure mechanism:
+//! [`password`], [`session`], [`token`] and [`throttle`] are pure mechanism:
 //! functions of their arguments, time and randomness included. [`store`] keeps what must be kept,
 //! and moves it from one database to another. Services that only verify tokens take the crate
 //! `countersign-verify`.
@@ -231,8 +231,6 @@ mod auth;
 #[cfg(feature = "axum")]
 mod builder;
 pub mod clock;
-pub mod csrf;
-pub mod device;
 #[cfg(feature = "axum")]
 mod doubt;
 #[cfg(feature = "axum")]

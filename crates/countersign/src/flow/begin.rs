@@ -13,13 +13,13 @@ use super::check_password::Checked;
 use super::issue::{Grant, Issued, Tokens, answer, internal, new_jti};
 use crate::auth::{Auth, seconds};
 use crate::clock::random_bytes;
-use crate::device;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::EncodedPassword;
 use crate::session::rotation::Generation;
 use crate::session::{NewSession, RevokedReason, SessionId, Transport};
 use crate::store::{Begin, Begun};
+use crate::token::device;
 use crate::user::{FoundUser, KnownUser, User, UserId};
 
 impl Auth {

@@ -11,12 +11,12 @@ use countersign_verify::Account;
 
 use crate::attempts;
 use crate::auth::Auth;
-use crate::device::{self, DeviceId};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::{EncodedPassword, HashError, Lane, Password};
 use crate::store::StoreError;
 use crate::throttle::{AccountKey, RetryAfter};
+use crate::token::device::{self, DeviceId};
 use crate::user::{Candidate, FoundUser, UserId, fold_address};
 
 impl Auth {

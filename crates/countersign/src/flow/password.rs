@@ -13,7 +13,6 @@ use super::check_password::known_device;
 use super::issue::no_store;
 use crate::attempts::Refused;
 use crate::auth::Auth;
-use crate::device;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;
@@ -22,6 +21,7 @@ use crate::http::request::{Text, request};
 use crate::password::{Lane, Password, UserAttributes, validate};
 use crate::store::PasswordChange;
 use crate::throttle::AccountKey;
+use crate::token::device;
 use crate::user::fold_address;
 
 request! {

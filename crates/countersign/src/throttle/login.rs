@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::pace::{Owed, Pace};
 use super::table::{Fades, Table};
 use super::{RetryAfter, SECOND, ThrottleSettings, micros, span};
-use crate::device::DeviceId;
+use crate::token::device::DeviceId;
 use crate::user::UserId;
 
 /// Counts failed logins, by account and by address, and says when to wait. Wrong old passwords at a

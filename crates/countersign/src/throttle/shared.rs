@@ -22,8 +22,8 @@ use jiff::Timestamp;
 
 use super::login::Delays;
 use super::{AccountKey, RetryAfter};
-use crate::device::DeviceId;
 use crate::token::Secrets;
+use crate::token::device::DeviceId;
 use crate::user::UserId;
 
 /// Names accounts for a table that others may read: their HMAC-SHA256, cut to 128 bits.
@@ -58,7 +58,7 @@ impl AttemptKeys {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::device::DeviceId;
+    /// use countersign::token::device::DeviceId;
     /// use countersign::throttle::{AccountKey, shared::AttemptKeys};
     /// use countersign::user::UserId;
     ///
@@ -91,7 +91,7 @@ impl AttemptKeys {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::device::DeviceId;
+    /// use countersign::token::device::DeviceId;
     /// use countersign::throttle::{AccountKey, shared::AttemptKeys};
     /// use countersign::user::UserId;
     ///

@@ -1,5 +1,5 @@
-//! Tokens: the secrets behind them, the ring of signing keys, and the forms of the access and the
-//! refresh token.
+//! Tokens: the secrets behind them, the ring of signing keys, and the forms of the access, the
+//! refresh, the CSRF and the device token.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -15,6 +15,8 @@
 
 mod access;
 mod algorithm;
+pub mod csrf;
+pub mod device;
 mod key;
 mod one_time;
 mod refresh;

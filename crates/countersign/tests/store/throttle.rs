@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use countersign::device::DeviceId;
 use countersign::throttle::shared::{AttemptKeys, Count, CountAttempt, CountedAttempt};
 use countersign::throttle::{AccountKey, Attempt, Delays, LoginThrottle, ThrottleSettings};
 use countersign::token::Secrets;
+use countersign::token::device::DeviceId;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-//! use countersign::csrf::CsrfTokens;
+//! use countersign::token::csrf::CsrfTokens;
 //! use countersign::session::SessionId;
 //!
 //! # let secrets = world::secrets();
@@ -18,8 +18,8 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::secrets::Secrets;
 use crate::session::SessionId;
-use crate::token::Secrets;
 
 /// Makes and checks CSRF tokens: base64url of HMAC-SHA256 of the session's id (OWASP, signed
 /// double-submit).
@@ -28,7 +28,7 @@ use crate::token::Secrets;
 /// taken from another session, fail.
 ///
 /// ```
-/// use countersign::csrf::CsrfTokens;
+/// use countersign::token::csrf::CsrfTokens;
 /// use countersign::session::SessionId;
 /// use countersign::token::Secrets;
 ///
@@ -46,7 +46,7 @@ impl CsrfTokens {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::csrf::CsrfTokens;
+    /// use countersign::token::csrf::CsrfTokens;
     ///
     /// # let secrets = world::secrets();
     /// let tokens = CsrfTokens::new(&secrets);
@@ -60,7 +60,7 @@ impl CsrfTokens {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::csrf::CsrfTokens;
+    /// use countersign::token::csrf::CsrfTokens;
     /// use countersign::session::SessionId;
     ///
     /// # let tokens = CsrfTokens::new(&world::secrets());
@@ -76,7 +76,7 @@ impl CsrfTokens {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::csrf::CsrfTokens;
+    /// use countersign::token::csrf::CsrfTokens;
     /// use countersign::session::SessionId;
     ///
     /// # let tokens = CsrfTokens::new(&world::secrets());

@@ -7,7 +7,7 @@
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 //! use countersign::clock::OsRandom;
-//! use countersign::device::{DeviceTokens, LIFETIME_SECONDS};
+//! use countersign::token::device::{DeviceTokens, LIFETIME_SECONDS};
 //! use countersign::password::EncodedPassword;
 //! use countersign::user::UserId;
 //!
@@ -26,9 +26,9 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::secrets::Secrets;
 use crate::clock::{Random, random_bytes};
 use crate::password::EncodedPassword;
-use crate::token::Secrets;
 use crate::user::UserId;
 
 /// Makes and checks device tokens: 64 random bits, the time of issue and the user's id, with the
@@ -36,7 +36,7 @@ use crate::user::UserId;
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::device::DeviceTokens;
+/// use countersign::token::device::DeviceTokens;
 ///
 /// # let secrets = world::secrets();
 /// assert_eq!(format!("{:?}", DeviceTokens::new(&secrets)), "DeviceTokens(..)");
@@ -50,7 +50,7 @@ impl DeviceTokens {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::device::DeviceTokens;
+    /// use countersign::token::device::DeviceTokens;
     ///
     /// # let secrets = world::secrets();
     /// let devices = DeviceTokens::new(&secrets);
@@ -66,7 +66,7 @@ impl DeviceTokens {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign::clock::OsRandom;
-    /// use countersign::device::DeviceTokens;
+    /// use countersign::token::device::DeviceTokens;
     /// use countersign::password::EncodedPassword;
     /// use countersign::user::UserId;
     ///
@@ -100,7 +100,7 @@ impl DeviceTokens {
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::device::DeviceTokens;
+    /// use countersign::token::device::DeviceTokens;
     /// use countersign::password::EncodedPassword;
     /// use countersign::user::UserId;
     ///
@@ -146,7 +146,7 @@ fn signed(body: &[u8], password: &EncodedPassword) -> Vec<u8> {
 /// A device from which a user has logged in before: 64 random bits.
 ///
 /// ```
-/// use countersign::device::DeviceId;
+/// use countersign::token::device::DeviceId;
 /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
 /// use countersign::user::UserId;
 ///
