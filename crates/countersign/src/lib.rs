@@ -225,33 +225,17 @@
 #![warn(clippy::unwrap_used)]
 
 #[cfg(feature = "axum")]
-mod attempts;
-#[cfg(feature = "axum")]
 mod auth;
-#[cfg(feature = "axum")]
-mod builder;
 pub mod clock;
 #[cfg(feature = "axum")]
-mod doubt;
-#[cfg(feature = "axum")]
-pub mod events;
-#[cfg(feature = "axum")]
-mod feed;
-#[cfg(feature = "axum")]
 mod flow;
-#[cfg(feature = "axum")]
-mod house;
 #[cfg(feature = "axum")]
 pub mod http;
 pub mod key_rotation;
 #[cfg(feature = "axum")]
 pub mod mail;
 pub mod password;
-#[cfg(feature = "axum")]
-mod revocation_list;
 pub mod session;
-#[cfg(feature = "axum")]
-pub mod settings;
 pub mod store;
 #[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod supervise;
@@ -262,13 +246,13 @@ pub mod user;
 pub mod web;
 
 #[cfg(feature = "axum")]
-pub use auth::{Auth, StartError, Stats};
+pub use auth::builder::AuthBuilder;
 #[cfg(feature = "axum")]
-pub use builder::AuthBuilder;
+pub use auth::settings::{Settings, SettingsError};
+#[cfg(feature = "axum")]
+pub use auth::{Auth, StartError, Stats, events, settings};
 pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
 pub use flow::{LoggedIn, PasswordChecked, PasswordRefused};
-#[cfg(feature = "axum")]
-pub use settings::{Settings, SettingsError};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use countersign_verify::Account;
 
-use crate::attempts;
 use crate::auth::Auth;
+use crate::auth::attempts;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::{EncodedPassword, HashError, Lane, Password};

@@ -12,7 +12,7 @@ use countersign_verify::bearer;
 use super::issue::no_store;
 use super::refresh::token_in_body;
 use crate::auth::Auth;
-use crate::events::Event;
+use crate::auth::events::Event;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;

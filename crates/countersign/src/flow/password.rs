@@ -11,8 +11,8 @@ use countersign_verify::Account;
 
 use super::check_password::known_device;
 use super::issue::no_store;
-use crate::attempts::Refused;
 use crate::auth::Auth;
+use crate::auth::attempts::Refused;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;

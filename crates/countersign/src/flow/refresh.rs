@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::issue::{Grant, Tokens, answer, new_jti};
 use crate::auth::Auth;
-use crate::events::Event;
+use crate::auth::events::Event;
 use crate::http::fields::body_if_any;
 use crate::http::guard;
 use crate::http::peer::Peer;

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::issue::internal;
 use super::jwks::cacheable;
 use crate::auth::Auth;
+use crate::auth::revocation_list::Asked;
 use crate::http::problem::Problem;
-use crate::revocation_list::Asked;
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]

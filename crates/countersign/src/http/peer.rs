@@ -11,7 +11,7 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 
 use crate::auth::Auth;
-use crate::events::Event;
+use crate::auth::events::Event;
 use crate::session::SessionId;
 use crate::web::client_address::client_address;
 

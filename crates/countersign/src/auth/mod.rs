@@ -1,5 +1,14 @@
 //! [`Auth`]: everything a flow needs, in one place that is cheap to share.
 
+pub(crate) mod attempts;
+pub(crate) mod builder;
+pub(crate) mod doubt;
+pub mod events;
+pub(crate) mod feed;
+pub(crate) mod maintenance;
+pub(crate) mod revocation_list;
+pub mod settings;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,20 +18,20 @@ use std::time::{Duration, Instant};
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
-use crate::attempts::Attempts;
-use crate::builder::{AuthBuilder, Parts};
+use crate::auth::attempts::Attempts;
+use crate::auth::builder::{AuthBuilder, Parts};
+use crate::auth::doubt::Doubt;
+use crate::auth::events::Events;
+use crate::auth::feed::Feed;
+use crate::auth::maintenance::{FEED_KEPT_LONGER, House, Jump, STEP, Watch};
+use crate::auth::revocation_list::RevocationList;
+use crate::auth::settings::{Checked, Settings, SettingsError, WhenStale};
 use crate::clock::{Clock, Random, random_bytes};
-use crate::doubt::Doubt;
-use crate::events::Events;
-use crate::feed::Feed;
-use crate::house::{FEED_KEPT_LONGER, House, Jump, STEP, Watch};
 use crate::http::authenticated::Attached;
 use crate::http::guard::RefusedOrigins;
 use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
-use crate::revocation_list::RevocationList;
 use crate::session::{RevokedReason, SessionId};
-use crate::settings::{Checked, Settings, SettingsError, WhenStale};
 use crate::store::{Change, Cursor, Store, StoreError, What};
 use crate::supervise::kept_up;
 use crate::throttle::RefreshLimit;

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::feed::Feed;
+use crate::auth::feed::Feed;
 use crate::token::{KeyError, KeyId, KeyRing};
 
 /// Signs the lists, and keeps those of the moment: many ask for the same ones, and they change

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::auth::events::{Events, Silence};
+use crate::auth::settings::{Settings, SettingsError};
 use crate::auth::{Auth, StartError};
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
-use crate::events::{Events, Silence};
 use crate::password::HashSettings;
-use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim, Secrets};
