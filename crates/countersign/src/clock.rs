@@ -43,6 +43,33 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// Whole seconds since 1970.
+#[cfg(feature = "axum")]
+pub(crate) fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// What is said once a minute at most.
+#[cfg(feature = "axum")]
+#[derive(Debug, Default)]
+pub(crate) struct OnceAMinute {
+    /// The minute of the last time, in minutes since 1970.
+    last: AtomicI64,
+}
+
+#[cfg(feature = "axum")]
+impl OnceAMinute {
+    /// Whether nothing was said yet in this minute; from now on it was.
+    pub(crate) fn is_first(&self, now: Timestamp) -> bool {
+        let (minute, last) = (now.as_second() / 60, self.last.load(Ordering::Relaxed));
+        last != minute
+            && self
+                .last
+                .compare_exchange(last, minute, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
 /// The machine's clock, to the microsecond: what the stores keep, so that a time reads the same
 /// before and after.
 ///

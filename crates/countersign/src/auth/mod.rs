@@ -26,9 +26,7 @@ use crate::auth::feed::Feed;
 use crate::auth::maintenance::{FEED_KEPT_LONGER, House, Jump, STEP, Watch};
 use crate::auth::revocation_list::RevocationList;
 use crate::auth::settings::{Checked, Settings, SettingsError, WhenStale};
-use crate::clock::{Clock, Random, random_bytes};
-use crate::http::authenticated::Attached;
-use crate::http::guard::RefusedOrigins;
+use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
 use crate::key_rotation::{RotateError, rotate};
 use crate::password::{HashSettingsError, Passwords};
 use crate::session::{RevokedReason, SessionId};
@@ -38,7 +36,7 @@ use crate::throttle::RefreshLimit;
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
-use crate::user::{Directory, KnownUser, UserCache, UserId};
+use crate::user::{Attached, Directory, KnownUser, UserCache, UserId};
 
 /// First-party login, ready to be mounted.
 ///
@@ -80,7 +78,7 @@ pub struct Inner {
     pub(crate) users: UserCache,
     pub(crate) feed: Feed,
     pub(crate) revocation_list: RevocationList,
-    pub(crate) refused_origins: RefusedOrigins,
+    pub(crate) refused_origins: OnceAMinute,
     pub(crate) house: House,
     heard: Heard,
     pulse: Pulse,
@@ -160,7 +158,7 @@ impl Auth {
             users: UserCache::new(USERS_REMEMBERED),
             feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
             revocation_list: RevocationList::default(),
-            refused_origins: RefusedOrigins::default(),
+            refused_origins: OnceAMinute::default(),
             house: House::default(),
             heard: Heard::now(),
             pulse: Pulse::default(),
@@ -745,11 +743,6 @@ impl Pulse {
         *last = Some(Beat { at: Instant::now(), fate: fate.clone() });
         fate
     }
-}
-
-/// Whole seconds since 1970.
-pub(crate) fn seconds(at: Timestamp) -> u64 {
-    u64::try_from(at.as_second()).unwrap_or(0)
 }
 
 /// The refresh tokens of this instance.

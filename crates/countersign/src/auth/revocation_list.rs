@@ -13,7 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::auth::feed::Feed;
+use super::feed::Feed;
+use crate::clock::seconds;
 use crate::token::{KeyError, KeyId, KeyRing};
 
 /// Signs the lists, and keeps those of the moment: many ask for the same ones, and they change
@@ -139,10 +140,6 @@ impl<'a> List<'a> {
             issued_after: ended.uncounted.filter(|at| *at >= not_before),
         }
     }
-}
-
-fn seconds(at: Timestamp) -> u64 {
-    u64::try_from(at.as_second()).unwrap_or(0)
 }
 
 /// The header `typ` of the list.

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::check_password::Checked;
 use super::issue::{Grant, Issued, Tokens, answer, internal, new_jti};
-use crate::auth::{Auth, seconds};
+use crate::auth::Auth;
 use crate::clock::random_bytes;
+use crate::clock::seconds;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::EncodedPassword;

@@ -8,7 +8,8 @@ use serde::Serialize;
 use std::time::Duration;
 
 use super::issue::answer;
-use crate::auth::{Auth, seconds};
+use crate::auth::Auth;
+use crate::clock::seconds;
 use crate::http::problem::{Code, Problem};
 use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
 use crate::session::Transport;

@@ -12,8 +12,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use crate::auth::{Auth, seconds};
+use crate::auth::Auth;
 use crate::clock::random_bytes;
+use crate::clock::seconds;
 use crate::http::problem::{Code, Problem};
 use crate::session::rotation::{Generation, Jti};
 use crate::session::{SessionId, Transport};

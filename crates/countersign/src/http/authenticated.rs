@@ -16,7 +16,7 @@ use super::cors::Cors;
 use super::guard;
 use super::problem::{Code, Problem};
 use crate::auth::Auth;
-use crate::user::KnownUser;
+use crate::user::Attached;
 
 impl Auth {
     /// Makes every route of `router`, its fallback too, private: only users get in, writes of
@@ -248,22 +248,5 @@ impl FromRequestParts<Auth> for Authenticated {
             None => auth.after_a_look(parts, now).await,
         };
         found?.map(Self).ok_or_else(|| Problem::new(Code::NotAuthenticated))
-    }
-}
-
-/// What is remembered with a token: its user, as of a moment.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    user: Arc<KnownUser>,
-    /// Her profile, without the detour by way of the row.
-    profile: Arc<[u8]>,
-    moment: u64,
-    /// When the row was read, in seconds since 1970.
-    read_at: u64,
-}
-
-impl HasAccount for Attached {
-    fn account(&self) -> &dyn Account {
-        &**self.user
     }
 }

@@ -1,7 +1,5 @@
 //! What stands between a write and a forged one: where the request comes from, and the countersign.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use axum::http::HeaderMap;
 use countersign_verify::{Claims, csrf};
 
@@ -14,7 +12,7 @@ use crate::web::source::{SourceRefused, check_native_source, check_source};
 pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
     check_source(headers, &auth.checked.public_origin, &auth.checked.allow_origins).map_err(
         |refused| {
-            auth.refused_origins.warn(auth, &refused);
+            tell_of_a_refused_origin(auth, &refused);
             Problem::from(refused)
         },
     )
@@ -45,36 +43,19 @@ pub(crate) fn write(auth: &Auth, headers: &HeaderMap, claims: &Claims) -> Result
     csrf::check(headers, claim)
 }
 
-/// Pages of origins that were refused: whoever set the server up has to hear of it, and a stranger
-/// must not fill the log.
-#[derive(Debug, Default)]
-pub(crate) struct RefusedOrigins {
-    /// The minute of the last warning, in minutes since 1970.
-    warned: AtomicI64,
-}
-
-impl RefusedOrigins {
-    fn warn(&self, auth: &Auth, refused: &SourceRefused) {
-        // An app in a web view may log in as a native client, which is checked on its own.
-        let SourceRefused::Origin { origin, .. } = refused else { return };
-        if !auth.checked.native_origins.allows(origin)
-            && self.is_first_of_a_minute(auth.clock.now().as_second() / 60)
-        {
-            tracing::warn!(
-                %origin,
-                "a page of this origin was refused; if it is yours, add the origin to \
-                 allow_origins, which counts for CORS and CSRF alike (told once a minute at most)"
-            );
-        }
-    }
-
-    fn is_first_of_a_minute(&self, minute: i64) -> bool {
-        let last = self.warned.load(Ordering::Relaxed);
-        last != minute
-            && self
-                .warned
-                .compare_exchange(last, minute, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+/// Whoever set the server up has to hear of an origin that was refused, and a stranger must not fill
+/// the log.
+fn tell_of_a_refused_origin(auth: &Auth, refused: &SourceRefused) {
+    // An app in a web view may log in as a native client, which is checked on its own.
+    let SourceRefused::Origin { origin, .. } = refused else { return };
+    if !auth.checked.native_origins.allows(origin)
+        && auth.refused_origins.is_first(auth.clock.now())
+    {
+        tracing::warn!(
+            %origin,
+            "a page of this origin was refused; if it is yours, add the origin to \
+             allow_origins, which counts for CORS and CSRF alike (told once a minute at most)"
+        );
     }
 }
 

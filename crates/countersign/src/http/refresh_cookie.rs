@@ -6,7 +6,8 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Code, Problem};
-use crate::auth::{Auth, seconds};
+use crate::auth::Auth;
+use crate::clock::seconds;
 use crate::session::{SessionId, Transport};
 use crate::store::StoreError;
 use crate::token::RefreshClaims;

@@ -36,7 +36,7 @@ use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) use self::pool::Lane;
+pub(crate) use self::priority::Lane;
 use self::{
     algorithm::{Kind, Row, Scratch, argon2, work_until},
     cost::{Costs, Rest},

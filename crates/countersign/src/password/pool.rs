@@ -24,22 +24,14 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
-use super::{HashError, algorithm::Scratch, priority};
+use super::priority::{self, Lane};
+use super::{HashError, algorithm::Scratch};
 
 /// Threads behind bounded queues. When the last handle is dropped, they finish the work begun and
 /// end.
 pub(super) struct Pool {
     known: Crew,
     guesses: Crew,
-}
-
-/// On whose behalf something is hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Somebody who is logged in, or a device from which the account's owner has logged in before.
-    Known,
-    /// Anybody.
-    Guesses,
 }
 
 /// The threads of a lane, and what waits for them.

@@ -7,7 +7,14 @@ use thread_priority::unix::{
 };
 use thread_priority::{Error, ThreadPriority, ThreadPriorityValue};
 
-use super::pool::Lane;
+/// On whose behalf something is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Somebody who is logged in, or a device from which the account's owner has logged in before.
+    Known,
+    /// Anybody.
+    Guesses,
+}
 
 /// Lets requests that need no hash go first, and known devices before guesses. A machine with
 /// nothing else to do hashes as fast as ever.

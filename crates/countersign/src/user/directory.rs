@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{KnownUser, User, UserId};
-use crate::auth::seconds;
+use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
 use crate::store::{PasswordChange, Store, StoreError};

@@ -3,7 +3,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_verify::Account;
+use countersign_verify::{Account, HasAccount};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -104,5 +104,22 @@ impl Deref for KnownUser {
 impl fmt::Debug for KnownUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.account, f)
+    }
+}
+
+/// What is remembered with a token: its user, as of a moment.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) user: Arc<KnownUser>,
+    /// Their profile, without the detour by way of the row.
+    pub(crate) profile: Arc<[u8]>,
+    pub(crate) moment: u64,
+    /// When the row was read, in seconds since 1970.
+    pub(crate) read_at: u64,
+}
+
+impl HasAccount for Attached {
+    fn account(&self) -> &dyn Account {
+        &**self.user
     }
 }

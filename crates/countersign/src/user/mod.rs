@@ -31,7 +31,7 @@ pub use directory::{FoundUser, Users};
 pub(crate) use email::names_like;
 pub use email::{Email, EmailError, fold_address};
 #[cfg(feature = "axum")]
-pub(crate) use known::KnownUser;
+pub(crate) use known::{Attached, KnownUser};
 pub use username::fold;
 pub use username::{Username, UsernameError};
 
