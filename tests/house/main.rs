@@ -199,27 +199,13 @@ const FLOW_TABLES: &[&str] = &["flow/mod.rs", "flow/openapi.rs"];
 
 /// Imports (crate, file, file) that should not be, until they are gone.
 const KNOWN: &[(&str, &str, &str)] = &[
-    ("countersign", "flow/begin.rs", "flow/check_password.rs"),
-    ("countersign", "flow/begin.rs", "flow/issue.rs"),
-    ("countersign", "flow/csrf.rs", "flow/issue.rs"),
-    ("countersign", "flow/login.rs", "flow/begin.rs"),
-    ("countersign", "flow/login.rs", "flow/check_password.rs"),
-    ("countersign", "flow/logout.rs", "flow/issue.rs"),
     ("countersign", "flow/logout.rs", "flow/refresh.rs"),
-    ("countersign", "flow/logout_all.rs", "flow/issue.rs"),
-    ("countersign", "flow/password.rs", "flow/check_password.rs"),
-    ("countersign", "flow/password.rs", "flow/issue.rs"),
-    ("countersign", "flow/profile.rs", "flow/issue.rs"),
-    ("countersign", "flow/refresh.rs", "flow/issue.rs"),
-    ("countersign", "flow/revocations.rs", "flow/issue.rs"),
     ("countersign", "flow/revocations.rs", "flow/jwks.rs"),
-    ("countersign", "flow/sessions.rs", "flow/issue.rs"),
-    ("countersign", "flow/verify.rs", "flow/issue.rs"),
 ];
 
 /// Files outside `http/` that still name headers.
 const KNOWN_TO_NAME_HEADERS: &[&str] = &[
-    "flow/issue.rs",
+    "entry/issue.rs",
     "flow/jwks.rs",
     "flow/logout.rs",
     "flow/logout_all.rs",
@@ -232,8 +218,6 @@ const KNOWN_TO_NAME_HEADERS: &[&str] = &[
 
 /// Files of `flow/` that still make a response by hand.
 const KNOWN_TO_MAKE_RESPONSES: &[&str] = &[
-    "flow/begin.rs",
-    "flow/issue.rs",
     "flow/jwks.rs",
     "flow/login.rs",
     "flow/logout.rs",

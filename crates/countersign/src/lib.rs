@@ -228,6 +228,8 @@
 mod auth;
 pub mod clock;
 #[cfg(feature = "axum")]
+mod entry;
+#[cfg(feature = "axum")]
 mod flow;
 #[cfg(feature = "axum")]
 pub mod http;
@@ -255,4 +257,4 @@ pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
-pub use flow::{LoggedIn, PasswordChecked, PasswordRefused};
+pub use entry::{LoggedIn, PasswordChecked, PasswordRefused};

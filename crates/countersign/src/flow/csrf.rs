@@ -7,11 +7,11 @@ use axum::response::Response;
 use serde::Serialize;
 use std::time::Duration;
 
-use super::issue::answer;
 use crate::auth::Auth;
 use crate::clock::seconds;
+use crate::entry::answer;
 use crate::http::problem::{Code, Problem};
-use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
+use crate::http::refresh_token::{Sent, refresh_cookie, unclear};
 use crate::session::Transport;
 
 /// What comes back.

@@ -7,14 +7,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse, Response};
 
-use super::begin::{TRIES, begin};
-use super::check_password::{Refused, check};
 use crate::auth::Auth;
+use crate::entry::{Refused, TRIES, begin, check};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::refresh_cookie::{Sent, refresh_cookie};
+use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::http::request::{Filled, Text, request};
 use crate::password::Password;
 use crate::session::{SessionId, Transport};
@@ -44,7 +43,7 @@ request! {
     request_body = LoginRequest,
     responses(
         (status = 200, description = "The tokens and the user; for browsers the cookies too",
-            body = super::begin::LoginResponse),
+            body = crate::entry::LoginResponse),
         (status = 401, description = "invalid_credentials"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),

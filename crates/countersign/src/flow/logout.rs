@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 
 use countersign_verify::bearer;
 
-use super::issue::no_store;
 use super::refresh::token_in_body;
 use crate::auth::Auth;
 use crate::auth::events::Event;
+use crate::entry::no_store;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
-use crate::http::refresh_cookie::sessions_of;
+use crate::http::refresh_token::sessions_of;
 use crate::session::{RevokedReason, SessionId, Transport};
 use crate::token::RefreshError;
 

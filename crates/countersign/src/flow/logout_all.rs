@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::issue::no_store;
 use crate::auth::Auth;
+use crate::entry::no_store;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::body_if_any;
 use crate::http::peer::Peer;

@@ -1,10 +1,7 @@
 //! The flows: one file a feature, each with its route, its request and answer, its policy in the
 //! order of the specification, and its errors.
 
-mod begin;
-mod check_password;
 mod csrf;
-mod issue;
 mod jwks;
 mod login;
 mod logout;
@@ -16,9 +13,6 @@ mod refresh;
 mod revocations;
 mod sessions;
 mod verify;
-
-pub use begin::LoggedIn;
-pub use check_password::{PasswordChecked, PasswordRefused};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};

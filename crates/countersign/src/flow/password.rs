@@ -9,10 +9,10 @@ use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use countersign_verify::Account;
 
-use super::check_password::known_device;
-use super::issue::no_store;
 use crate::auth::Auth;
 use crate::auth::attempts::Refused;
+use crate::entry::known_device;
+use crate::entry::no_store;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;

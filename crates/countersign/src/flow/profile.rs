@@ -8,8 +8,8 @@ use axum::response::Response;
 use countersign_verify::Account;
 use serde::Serialize;
 
-use super::issue::answer;
 use crate::auth::Auth;
+use crate::entry::answer;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body_so_far};
 use crate::http::problem::{Code, Problem};

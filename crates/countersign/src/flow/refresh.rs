@@ -10,14 +10,14 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 
-use super::issue::{Grant, Tokens, answer, new_jti};
 use crate::auth::Auth;
 use crate::auth::events::Event;
+use crate::entry::{Grant, Tokens, answer, new_jti};
 use crate::http::fields::body_if_any;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::refresh_cookie::{Sent, refresh_cookie, unclear};
+use crate::http::refresh_token::{Sent, refresh_cookie, unclear};
 use crate::http::request::{Text, request};
 use crate::session::Transport;
 use crate::session::rotation::{Generation, Presented, RotationEvent};
@@ -195,7 +195,7 @@ impl From<RefreshError> for Problem {
         match error {
             RefreshError::Invalid => Self::new(Code::RefreshTokenInvalid),
             RefreshError::Expired => Self::new(Code::RefreshTokenExpired),
-            RefreshError::Sign => super::issue::internal(error),
+            RefreshError::Sign => crate::entry::internal(error),
         }
     }
 }

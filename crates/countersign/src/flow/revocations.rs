@@ -10,10 +10,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::issue::internal;
 use super::jwks::cacheable;
 use crate::auth::Auth;
 use crate::auth::revocation_list::Asked;
+use crate::entry::internal;
 use crate::http::problem::Problem;
 
 /// What is asked.

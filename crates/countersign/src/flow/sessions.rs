@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::issue::{answer, no_store};
 use crate::auth::Auth;
+use crate::entry::{answer, no_store};
 use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};

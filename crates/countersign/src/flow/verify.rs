@@ -4,7 +4,7 @@
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::issue::no_store;
+use crate::entry::no_store;
 use crate::http::authenticated::Authenticated;
 
 #[utoipa::path(

@@ -22,7 +22,7 @@ pub(crate) mod fields;
 pub(crate) mod guard;
 pub(crate) mod peer;
 pub(crate) mod problem;
-pub(crate) mod refresh_cookie;
+pub(crate) mod refresh_token;
 pub(crate) mod request;
 
 pub use crate::web::{client_address, cookies, origin, source};

@@ -170,24 +170,24 @@ pub enum PasswordRefused {
 }
 
 /// A user who gave the right password.
-pub(super) struct Checked {
+pub(crate) struct Checked {
     /// As the row was; its password is the one that was checked, encoded anew where that was done.
-    pub(super) found: FoundUser<Candidate>,
+    pub(crate) found: FoundUser<Candidate>,
     /// When the row was read, in the reckoning of the cache.
-    pub(super) moment: u64,
+    pub(crate) moment: u64,
     /// The known device that the token named.
-    pub(super) device: Option<DeviceId>,
+    pub(crate) device: Option<DeviceId>,
 }
 
 /// Why not, with the user whom the name names.
-pub(super) enum Refused {
+pub(crate) enum Refused {
     Wrong(Option<FoundUser<Candidate>>),
     Throttled(RetryAfter, Option<FoundUser<Candidate>>),
     Hash(HashError),
     Store(StoreError),
 }
 
-pub(super) async fn check(
+pub(crate) async fn check(
     auth: &Auth,
     login: &str,
     password: &Password,
@@ -260,7 +260,7 @@ impl From<Refused> for Problem {
 }
 
 /// The first of these devices that this user has logged in from with this password.
-pub(super) fn known_device<'a>(
+pub(crate) fn known_device<'a>(
     auth: &Auth,
     tokens: impl IntoIterator<Item = &'a str>,
     user: UserId,
@@ -271,7 +271,7 @@ pub(super) fn known_device<'a>(
 
 /// A user's name and their address are counted apart, as the texts that they are: two that name
 /// nobody are. All else that an app lets name a user is counted once.
-pub(super) fn account_key<'a>(account: &dyn Account, folded: &'a str) -> AccountKey<'a> {
+pub(crate) fn account_key<'a>(account: &dyn Account, folded: &'a str) -> AccountKey<'a> {
     let user = account.id();
     let is_theirs =
         [account.username(), account.email()].iter().any(|text| fold_address(text) == folded);

@@ -21,23 +21,23 @@ use crate::session::{SessionId, Transport};
 use crate::token::{AccessGrant, RefreshClaims};
 
 /// The session that tokens are issued for.
-pub(super) struct Grant<'a> {
-    pub(super) user: &'a dyn Account,
-    pub(super) session: SessionId,
-    pub(super) transport: Transport,
-    pub(super) created_at: Timestamp,
-    pub(super) expires_at: Timestamp,
-    pub(super) generation: Generation,
-    pub(super) parent: Option<Jti>,
-    pub(super) jti: Jti,
-    pub(super) now: Timestamp,
+pub(crate) struct Grant<'a> {
+    pub(crate) user: &'a dyn Account,
+    pub(crate) session: SessionId,
+    pub(crate) transport: Transport,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) generation: Generation,
+    pub(crate) parent: Option<Jti>,
+    pub(crate) jti: Jti,
+    pub(crate) now: Timestamp,
 }
 
 /// The tokens.
-pub(super) struct Issued {
-    pub(super) tokens: Tokens,
+pub(crate) struct Issued {
+    pub(crate) tokens: Tokens,
     /// The cookies that carry them, for a cookie session.
-    pub(super) cookies: Vec<HeaderValue>,
+    pub(crate) cookies: Vec<HeaderValue>,
 }
 
 /// The tokens as login and refresh return them.
@@ -63,22 +63,22 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn access_token(&self) -> &str {
+    pub(crate) fn access_token(&self) -> &str {
         &self.access_token
     }
 
-    pub(super) fn csrf_token(&self) -> Option<&str> {
+    pub(crate) fn csrf_token(&self) -> Option<&str> {
         self.csrf_token.as_deref()
     }
 
-    pub(super) fn refresh_token(&self) -> Option<&str> {
+    pub(crate) fn refresh_token(&self) -> Option<&str> {
         self.refresh_token.as_deref()
     }
 }
 
 impl Grant<'_> {
     /// Signs an access token and a refresh token.
-    pub(super) fn issue(&self, auth: &Auth) -> Result<Issued, Problem> {
+    pub(crate) fn issue(&self, auth: &Auth) -> Result<Issued, Problem> {
         let now = seconds(self.now);
         let lifetime = auth.settings.access_lifetime.as_secs();
         let csrf_token =
@@ -162,12 +162,12 @@ fn token_type() -> Object {
 }
 
 /// A fresh token id.
-pub(super) fn new_jti(auth: &Auth) -> Jti {
+pub(crate) fn new_jti(auth: &Auth) -> Jti {
     Jti(random_bytes(&*auth.random))
 }
 
 /// A JSON answer that no cache keeps (RFC 6749, 5.1), with cookies.
-pub(super) fn answer(
+pub(crate) fn answer(
     body: impl Serialize,
     cookies: impl IntoIterator<Item = HeaderValue>,
 ) -> Response {
@@ -175,7 +175,7 @@ pub(super) fn answer(
 }
 
 /// The headers of an answer that no cache keeps, with cookies.
-pub(super) fn no_store(cookies: impl IntoIterator<Item = HeaderValue>) -> HeaderMap {
+pub(crate) fn no_store(cookies: impl IntoIterator<Item = HeaderValue>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for cookie in cookies {
@@ -185,7 +185,7 @@ pub(super) fn no_store(cookies: impl IntoIterator<Item = HeaderValue>) -> Header
 }
 
 /// A fault of ours: signing failed, although the key was good when it was loaded.
-pub(super) fn internal(error: impl std::fmt::Display) -> Problem {
+pub(crate) fn internal(error: impl std::fmt::Display) -> Problem {
     tracing::error!(%error, "a token could not be signed");
     Problem::new(Code::InternalError)
 }

@@ -183,7 +183,7 @@ pub(crate) struct LoginResponse<'a> {
 
 /// Begins a session on the user's row as it was checked. `None` when that has changed meanwhile:
 /// then nothing has begun, and it is to be checked again.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     auth: &Auth,
     peer: &Peer,
     transport: Transport,
@@ -309,4 +309,4 @@ fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
 }
 
 /// How often a row may change under somebody who is logging in before they are told to come back.
-pub(super) const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 3;

@@ -1,0 +1,13 @@
+//! Who gets in: the check of a password, the session that begins, the tokens that are issued. What
+//! login, refresh and an app's own doors share.
+
+mod begin;
+mod check_password;
+mod issue;
+
+pub use begin::LoggedIn;
+pub use check_password::{PasswordChecked, PasswordRefused};
+
+pub(crate) use begin::{LoginResponse, TRIES, begin};
+pub(crate) use check_password::{Refused, check, known_device};
+pub(crate) use issue::{Grant, Tokens, answer, internal, new_jti, no_store};
