@@ -10,12 +10,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::check_password::Checked;
-use super::issue::{Grant, Issued, Tokens, answer, internal, new_jti};
+use super::issue::{Grant, Issued, Tokens, new_jti};
 use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
+use crate::http::answer::Uncached;
 use crate::http::peer::Peer;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem, internal};
 use crate::password::EncodedPassword;
 use crate::session::rotation::Generation;
 use crate::session::{NewSession, RevokedReason, SessionId, Transport};
@@ -154,10 +155,9 @@ impl LoggedIn {
 impl IntoResponse for LoggedIn {
     fn into_response(self) -> Response {
         let Self { issued, device_token, user, .. } = self;
-        answer(
-            LoginResponse { tokens: issued.tokens, device_token, user: user.json() },
-            issued.cookies,
-        )
+        Uncached::new(LoginResponse { tokens: issued.tokens, device_token, user: user.json() })
+            .with_cookies(issued.cookies)
+            .into_response()
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderValue;
 use countersign_verify::{ACCESS_TOKEN_TYPE, Account, Claims, MAX_TOKEN_BYTES};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +12,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem, internal};
 use crate::session::rotation::{Generation, Jti};
 use crate::session::{SessionId, Transport};
 use crate::token::{AccessGrant, RefreshClaims};
@@ -164,30 +161,6 @@ fn token_type() -> Object {
 /// A fresh token id.
 pub(crate) fn new_jti(auth: &Auth) -> Jti {
     Jti(random_bytes(&*auth.random))
-}
-
-/// A JSON answer that no cache keeps (RFC 6749, 5.1), with cookies.
-pub(crate) fn answer(
-    body: impl Serialize,
-    cookies: impl IntoIterator<Item = HeaderValue>,
-) -> Response {
-    (no_store(cookies), Json(body)).into_response()
-}
-
-/// The headers of an answer that no cache keeps, with cookies.
-pub(crate) fn no_store(cookies: impl IntoIterator<Item = HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in cookies {
-        headers.append(SET_COOKIE, cookie);
-    }
-    headers
-}
-
-/// A fault of ours: signing failed, although the key was good when it was loaded.
-pub(crate) fn internal(error: impl std::fmt::Display) -> Problem {
-    tracing::error!(%error, "a token could not be signed");
-    Problem::new(Code::InternalError)
 }
 
 /// Until somebody has mended the settings.

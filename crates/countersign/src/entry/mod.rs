@@ -10,4 +10,4 @@ pub use check_password::{PasswordChecked, PasswordRefused};
 
 pub(crate) use begin::{LoginResponse, TRIES, begin};
 pub(crate) use check_password::{Refused, check, known_device};
-pub(crate) use issue::{Grant, Tokens, answer, internal, new_jti, no_store};
+pub(crate) use issue::{Grant, Tokens, new_jti};

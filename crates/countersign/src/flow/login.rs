@@ -5,10 +5,9 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request};
-use axum::response::{IntoResponse, Response};
 
 use crate::auth::Auth;
-use crate::entry::{Refused, TRIES, begin, check};
+use crate::entry::{LoggedIn, Refused, TRIES, begin, check};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
@@ -55,17 +54,10 @@ pub(crate) async fn login(
     State(auth): State<Auth>,
     peer: Peer,
     request: Request<Body>,
-) -> Response {
-    match attempt(&auth, &peer, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
+) -> Result<LoggedIn, Problem> {
     let headers = request.headers().clone();
-    let from_own_page = guard::source(auth, &headers);
-    let native = guard::native(auth, &headers);
+    let from_own_page = guard::source(&auth, &headers);
+    let native = guard::native(&auth, &headers);
     if native.is_err() {
         from_own_page.clone()?;
     }
@@ -77,24 +69,25 @@ async fn attempt(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Res
         Transport::Body => native?,
     }
 
-    let replaces = if transport == Transport::Cookie { shown(auth, &headers).await? } else { None };
+    let replaces =
+        if transport == Transport::Cookie { shown(&auth, &headers).await? } else { None };
     for _ in 0..TRIES {
         let checked = match check(
-            auth,
+            &auth,
             username,
             &asked.password,
             asked.device_token.as_ref().map(|Text(token)| token.as_str()),
-            peer,
+            &peer,
             |_| true,
         )
         .await
         {
             Ok(checked) => checked,
-            Err(refused) => return Err(told(auth, peer, username, refused)),
+            Err(refused) => return Err(told(&auth, &peer, username, refused)),
         };
         // Where the row changed meanwhile, whether the password is right is another question.
-        if let Some(login) = begin(auth, peer, transport, checked, replaces).await? {
-            return Ok(login.into_response());
+        if let Some(login) = begin(&auth, &peer, transport, checked, replaces).await? {
+            return Ok(login);
         }
     }
     Err(Problem::new(Code::Unavailable).retry_after(1))

@@ -4,19 +4,17 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Request};
 
 use countersign_verify::bearer;
 
-use super::refresh::token_in_body;
 use crate::auth::Auth;
 use crate::auth::events::Event;
-use crate::entry::no_store;
+use crate::http::answer::NoContent;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
-use crate::http::refresh_token::sessions_of;
+use crate::http::refresh_token::{RefreshRequest, sessions_of, token_in_body};
 use crate::session::{RevokedReason, SessionId, Transport};
 use crate::token::RefreshError;
 
@@ -27,7 +25,7 @@ use crate::token::RefreshError;
     summary = "Log out",
     params(("X-CSRFTOKEN" = Option<String>, Header, description = "With the cookie: the session's \
         CSRF token")),
-    request_body(content = Option<super::refresh::RefreshRequest>,
+    request_body(content = Option<RefreshRequest>,
         description = "Native clients without an access token"),
     responses(
         (status = 204, description = "The session is ended; the cookies are cleared"),
@@ -42,20 +40,13 @@ pub(crate) async fn logout(
     State(auth): State<Auth>,
     peer: Peer,
     request: Request<Body>,
-) -> Response {
-    match end(&auth, &peer, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let headers = request.headers();
     // A form of another site could otherwise clear the cookies, which its browser did not even
     // send.
-    let native = guard::native(auth, headers);
+    let native = guard::native(&auth, headers);
     if native.is_err() {
-        guard::source(auth, headers)?;
+        guard::source(&auth, headers)?;
     }
 
     let by_bearer = match bearer(headers) {
@@ -69,7 +60,7 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
     };
     let by_cookie = match auth.checked.cookies.refresh_of(headers).as_slice() {
         [] => None,
-        tokens => Some(by_countersign(auth, headers, sessions_of(auth, tokens))),
+        tokens => Some(by_countersign(&auth, headers, sessions_of(&auth, tokens))),
     };
     let ended: Vec<SessionId> = match (by_bearer, by_cookie) {
         (Err(problem), None) => return Err(problem),
@@ -81,9 +72,9 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
                 .chain(others.into_iter().filter(|other| *other != session))
                 .collect()
         }
-        (Ok(None), None) => match token_in_body(auth, request).await? {
+        (Ok(None), None) => match token_in_body(&auth, request).await? {
             None => Vec::new(),
-            Some(token) => native.and(session_of(auth, &token).await)?.into_iter().collect(),
+            Some(token) => native.and(session_of(&auth, &token).await)?.into_iter().collect(),
         },
     };
     let now = auth.clock.now();
@@ -100,7 +91,7 @@ async fn end(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Respons
             auth.events.on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
         }
     }
-    Ok((StatusCode::NO_CONTENT, no_store(auth.checked.cookies.clear())).into_response())
+    Ok(NoContent::with_cookies(auth.checked.cookies.clear()))
 }
 
 /// Those of the cookies' sessions that the CSRF token is of. A cookie that does not verify opens

@@ -2,11 +2,10 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::Request;
 
 use crate::auth::Auth;
-use crate::entry::no_store;
+use crate::http::answer::NoContent;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::body_if_any;
 use crate::http::peer::Peer;
@@ -38,7 +37,7 @@ pub(crate) async fn logout_all(
     who: Authenticated,
     peer: Peer,
     request: Request<Body>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let asked: LogoutAllRequest = body_if_any(request, auth.settings.body_timeout).await?;
     let keep_current = asked.keep_current.unwrap_or(false);
     who.still(&auth)?;
@@ -56,5 +55,5 @@ pub(crate) async fn logout_all(
         Some(who.claims().sid),
     ));
     let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear() };
-    Ok((StatusCode::NO_CONTENT, no_store(cleared)).into_response())
+    Ok(NoContent::with_cookies(cleared))
 }

@@ -15,16 +15,14 @@ mod sessions;
 mod verify;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
-use axum::extract::Request;
-use axum::http::header::EXPECT;
 use axum::middleware::map_request;
 use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::cors::Cors;
-use crate::http::{Code, Drained, Problem, method_not_allowed, not_found};
+use crate::http::fields::read_on;
+use crate::http::{Code, Problem, method_not_allowed, not_found};
 
 impl Auth {
     /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and
@@ -107,14 +105,6 @@ impl Auth {
     pub fn openapi_with(&self, own: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
         openapi::openapi(self, own)
     }
-}
-
-/// A refusal is lost where its request's body lies unread.
-async fn read_on(request: Request) -> Request {
-    if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
-        return request;
-    }
-    request.map(|body| Body::new(Drained::new(body)))
 }
 
 /// Every endpoint of the contract, under one table. Each takes a trailing slash, as Django's

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::Request;
 use countersign_verify::Account;
 
 use crate::auth::Auth;
 use crate::auth::attempts::Refused;
 use crate::entry::known_device;
-use crate::entry::no_store;
+use crate::http::answer::NoContent;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;
@@ -55,7 +54,7 @@ pub(crate) async fn change_password(
     who: Authenticated,
     peer: Peer,
     request: Request<Body>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let asked: PasswordRequest = body(request, auth.settings.body_timeout).await?;
     good_enough(&asked.new_password, who.user())?;
 
@@ -114,7 +113,7 @@ pub(crate) async fn change_password(
             auth.checked.cookies.set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)),
         );
     }
-    Ok((StatusCode::NO_CONTENT, no_store(cookies)).into_response())
+    Ok(NoContent::with_cookies(cookies))
 }
 
 /// Whether the new password holds against the validators, all of which are told.

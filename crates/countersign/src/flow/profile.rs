@@ -2,14 +2,12 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Request};
-use axum::response::Response;
+use axum::http::Request;
 use countersign_verify::Account;
 use serde::Serialize;
 
 use crate::auth::Auth;
-use crate::entry::answer;
+use crate::http::answer::{Uncached, Written};
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body_so_far};
 use crate::http::problem::{Code, Problem};
@@ -46,15 +44,9 @@ request! {
     ),
     security(("bearer" = [])),
 )]
-pub(crate) async fn profile(who: Authenticated) -> Response {
+pub(crate) async fn profile(who: Authenticated) -> Written {
     // Written once for each user, not for each request: this is the hottest path of all.
-    let mut response = Response::new(Body::from(who.profile()));
-    // Room for what the layers above add, so that the map need not grow.
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    *response.headers_mut() = headers;
-    response
+    Written(who.profile())
 }
 
 #[utoipa::path(
@@ -72,7 +64,7 @@ pub(crate) async fn change_profile(
     State(auth): State<Auth>,
     who: Authenticated,
     request: Request<Body>,
-) -> Result<Response, Problem> {
+) -> Result<Uncached<ProfileResponse>, Problem> {
     let (asked, errors) = body_so_far(request, auth.settings.body_timeout).await?;
     let change = change(asked, errors, who.user())?;
     who.still(&auth)?;
@@ -83,7 +75,7 @@ pub(crate) async fn change_profile(
         .ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.users.forget(who.user().id());
     let user = auth.people.shown(user).await?;
-    Ok(answer(ProfileResponse { user }, []))
+    Ok(Uncached::new(ProfileResponse { user }))
 }
 
 fn change(

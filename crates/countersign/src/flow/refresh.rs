@@ -8,29 +8,19 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
-use axum::response::{IntoResponse, Response};
 
 use crate::auth::Auth;
 use crate::auth::events::Event;
-use crate::entry::{Grant, Tokens, answer, new_jti};
-use crate::http::fields::body_if_any;
+use crate::entry::{Grant, Tokens, new_jti};
+use crate::http::answer::{Refusal, Uncached};
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::refresh_token::{Sent, refresh_cookie, unclear};
-use crate::http::request::{Text, request};
+use crate::http::refresh_token::{RefreshRequest, Sent, refresh_cookie, token_in_body, unclear};
 use crate::session::Transport;
 use crate::session::rotation::{Generation, Presented, RotationEvent};
 use crate::store::{Rotate, Rotation, StoreError};
-use crate::token::{RefreshClaims, RefreshError};
-
-request! {
-    /// What native clients send. Browsers send the cookie and `X-CSRFTOKEN`, and no body.
-    pub(crate) struct RefreshRequest {
-        /// The refresh token.
-        refresh_token: Option<Text<1024>>,
-    }
-}
+use crate::token::RefreshClaims;
 
 #[utoipa::path(
     post,
@@ -56,33 +46,26 @@ pub(crate) async fn refresh(
     State(auth): State<Auth>,
     peer: Peer,
     request: Request<Body>,
-) -> Response {
-    match rotate(&auth, &peer, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Response, Problem> {
+) -> Result<Uncached<Tokens>, Refusal> {
     let now = auth.clock.now();
     let headers = request.headers();
     if !auth.checked.cookies.refresh_of(headers).is_empty() {
-        guard::source(auth, headers)?;
+        guard::source(&auth, headers)?;
     }
-    let (claims, transport) = match refresh_cookie(auth, headers).await? {
-        Sent::Unclear => return Ok(unclear(auth)),
+    let (claims, transport) = match refresh_cookie(&auth, headers).await? {
+        Sent::Unclear => return Err(unclear(&auth)),
         Sent::One(token) => {
             let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
-            guard::countersign(auth, headers, claims.sid)?;
+            guard::countersign(&auth, headers, claims.sid)?;
             (claims, Transport::Cookie)
         }
         Sent::Nothing => {
-            let native = guard::native(auth, headers);
+            let native = guard::native(&auth, headers);
             if native.is_err() {
-                guard::source(auth, headers)?;
+                guard::source(&auth, headers)?;
             }
-            let Some(token) = token_in_body(auth, request).await? else {
-                return Err(Problem::new(Code::RefreshTokenMissing));
+            let Some(token) = token_in_body(&auth, request).await? else {
+                return Err(Problem::new(Code::RefreshTokenMissing).into());
             };
             native?;
             (auth.refresh_tokens.verify(&token, auth.seconds())?, Transport::Body)
@@ -119,17 +102,21 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
                 ..peer.event(now, user.as_ref().map(|user| &***user), Some(session))
             };
             auth.events.on_theft(&event);
-            return Err(Problem::new(Code::RefreshTokenReused));
+            return Err(Problem::new(Code::RefreshTokenReused).into());
         }
         Rotation::Revoked(reason) => {
-            return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()));
+            return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()).into());
         }
-        Rotation::Expired | Rotation::Unknown => return Err(Problem::new(Code::SessionExpired)),
+        Rotation::Expired | Rotation::Unknown => {
+            return Err(Problem::new(Code::SessionExpired).into());
+        }
         Rotation::WrongTransport => {
-            return Err(Problem::new(Code::RefreshTokenInvalid).detail(
-                "This refresh token belongs to the other kind of client: browsers send the \
+            return Err(Problem::new(Code::RefreshTokenInvalid)
+                .detail(
+                    "This refresh token belongs to the other kind of client: browsers send the \
                     cookie, native clients the body.",
-            ));
+                )
+                .into());
         }
     };
     match event {
@@ -160,25 +147,16 @@ async fn rotate(auth: &Auth, peer: &Peer, request: Request<Body>) -> Result<Resp
         expires_at,
         generation: child.generation,
         parent: Some(child.parent),
-        jti: new_jti(auth),
+        jti: new_jti(&auth),
         now,
     };
-    let issued = grant.issue(auth)?;
+    let issued = grant.issue(&auth)?;
     let told = peer.event(now, Some(&**user), Some(session));
     auth.events.on_refresh(&told);
     if matches!(event, Some(RotationEvent::Race { price: 1.., .. })) {
         auth.events.on_race(&told);
     }
-    Ok(answer(issued.tokens, issued.cookies))
-}
-
-/// The refresh token in the body.
-pub(super) async fn token_in_body(
-    auth: &Auth,
-    request: Request<Body>,
-) -> Result<Option<String>, Problem> {
-    let asked: RefreshRequest = body_if_any(request, auth.settings.body_timeout).await?;
-    Ok(asked.refresh_token.map(|Text(token)| token).filter(|token| !token.is_empty()))
+    Ok(Uncached::new(issued.tokens).with_cookies(issued.cookies))
 }
 
 fn presented(claims: &RefreshClaims) -> Presented {
@@ -187,15 +165,5 @@ fn presented(claims: &RefreshClaims) -> Presented {
         jti: claims.jti,
         parent: claims.parent,
         issued_at: claims.iat,
-    }
-}
-
-impl From<RefreshError> for Problem {
-    fn from(error: RefreshError) -> Self {
-        match error {
-            RefreshError::Invalid => Self::new(Code::RefreshTokenInvalid),
-            RefreshError::Expired => Self::new(Code::RefreshTokenExpired),
-            RefreshError::Sign => crate::entry::internal(error),
-        }
     }
 }

@@ -7,14 +7,12 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use serde::Deserialize;
 
-use super::jwks::cacheable;
 use crate::auth::Auth;
 use crate::auth::revocation_list::Asked;
-use crate::entry::internal;
-use crate::http::problem::Problem;
+use crate::http::answer::Cacheable;
+use crate::http::problem::{Problem, internal};
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -41,12 +39,12 @@ pub(crate) async fn revocations(
     State(auth): State<Auth>,
     headers: HeaderMap,
     since: Result<Query<Since>, QueryRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Cacheable, Problem> {
     // A cursor that cannot be read, or is another node's, is one that is not known: the answer is
     // everything.
     let since = since.ok().and_then(|Query(since)| since.since);
     let asked = Asked::new(&auth.feed, &auth.ring, since.as_deref(), auth.clock.now());
-    cacheable(&headers, &asked.tag(), "application/jwt", "public, max-age=1", || {
+    Cacheable::new(&headers, &asked.tag(), "application/jwt", "public, max-age=1", || {
         auth.revocation_list
             .sign(&asked, &auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept())
             .map_err(internal)

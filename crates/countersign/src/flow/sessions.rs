@@ -5,13 +5,11 @@ use std::net::IpAddr;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Auth;
-use crate::entry::{answer, no_store};
+use crate::http::answer::{NoContent, Uncached};
 use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
@@ -81,7 +79,7 @@ pub(crate) async fn sessions(
     State(auth): State<Auth>,
     who: Authenticated,
     query: Result<Query<SessionsQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Uncached<SessionsResponse>, Problem> {
     let (from, limit) = asked(query)?;
     let page =
         auth.store.user_sessions_page(who.user().id(), from, limit, auth.clock.now()).await?;
@@ -90,7 +88,8 @@ pub(crate) async fn sessions(
         .into_iter()
         .map(|session| SessionResponse::new(session, who.claims().sid))
         .collect();
-    Ok(answer(SessionsResponse { sessions, next: page.next.map(|next| next.to_string()) }, []))
+    let next = page.next.map(|next| next.to_string());
+    Ok(Uncached::new(SessionsResponse { sessions, next }))
 }
 
 fn asked(
@@ -132,7 +131,7 @@ pub(crate) async fn end_session(
     who: Authenticated,
     peer: Peer,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+) -> Result<NoContent, Problem> {
     let none = || Problem::new(Code::NotFound).detail("You have no such session.");
     let id: SessionId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(none)?;
     let now = auth.clock.now();
@@ -142,7 +141,7 @@ pub(crate) async fn end_session(
     auth.session_ended(id, now);
     tracing::info!(user = %who.user().id(), session = %id, "a session was ended by its owner");
     auth.events.on_logout(&peer.event(auth.clock.now(), Some(who.user()), Some(id)));
-    Ok((StatusCode::NO_CONTENT, no_store([])).into_response())
+    Ok(NoContent::default())
 }
 
 impl SessionResponse {

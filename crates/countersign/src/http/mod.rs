@@ -15,6 +15,7 @@
 //!     Router::new().fallback(not_found).method_not_allowed_fallback(method_not_allowed);
 //! ```
 
+pub(crate) mod answer;
 pub(crate) mod authenticated;
 pub mod cors;
 pub(crate) mod describe;

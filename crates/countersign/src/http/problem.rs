@@ -10,6 +10,7 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::password::HashError;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
+use crate::token::RefreshError;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -35,6 +36,22 @@ impl From<HashError> for Problem {
     fn from(_: HashError) -> Self {
         Self::new(Code::Unavailable).retry_after(1)
     }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::new(Code::RefreshTokenInvalid),
+            RefreshError::Expired => Self::new(Code::RefreshTokenExpired),
+            RefreshError::Sign => internal(error),
+        }
+    }
+}
+
+/// A fault of ours: signing failed, although the key was good when it was loaded.
+pub(crate) fn internal(error: impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a token could not be signed");
+    Problem::new(Code::InternalError)
 }
 
 /// What is said of something that may have been done. Of what was not done, the code's own sentence

@@ -1,16 +1,27 @@
-//! Which of a browser's refresh cookies counts, when there are several of one name: the settings
-//! changed, or a sibling or an installation above set one.
+//! The refresh token that comes with a request: in a cookie, or in the body. Which of a browser's
+//! cookies counts, when there are several of one name: the settings changed, or a sibling or an
+//! installation above set one.
 
-use axum::http::HeaderMap;
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
 
+use super::answer::Refusal;
+use super::fields::body_if_any;
 use super::problem::{Code, Problem};
+use super::request::{Text, request};
 use crate::auth::Auth;
 use crate::clock::seconds;
 use crate::session::{SessionId, Transport};
 use crate::store::StoreError;
 use crate::token::RefreshClaims;
+
+request! {
+    /// What native clients send. Browsers send the cookie and `X-CSRFTOKEN`, and no body.
+    pub(crate) struct RefreshRequest {
+        /// The refresh token.
+        refresh_token: Option<Text<1024>>,
+    }
+}
 
 /// What the cookies of a request come to.
 pub(crate) enum Sent<'a> {
@@ -70,18 +81,22 @@ pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
 
 /// Refuses, and removes the cookies in every form, so that the next login finds a clean slate and
 /// nobody is stuck.
-pub(crate) fn unclear(auth: &Auth) -> Response {
+pub(crate) fn unclear(auth: &Auth) -> Refusal {
     let problem = Problem::new(Code::RefreshTokenInvalid).detail(
         "The request carries several refresh cookies, and none of them alone is good. They have \
          been removed; log in again."
             .to_owned(),
     );
-    let mut response = problem.into_response();
-    response.headers_mut().insert(CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
-    for cookie in auth.checked.cookies.clear() {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    response
+    Refusal::clearing(problem, auth.checked.cookies.clear())
+}
+
+/// The refresh token in the body.
+pub(crate) async fn token_in_body(
+    auth: &Auth,
+    request: Request<Body>,
+) -> Result<Option<String>, Problem> {
+    let asked: RefreshRequest = body_if_any(request, auth.settings.body_timeout).await?;
+    Ok(asked.refresh_token.map(|Text(token)| token).filter(|token| !token.is_empty()))
 }
 
 async fn is_live(auth: &Auth, session: SessionId) -> Result<bool, StoreError> {

@@ -10,5 +10,7 @@
 
 pub mod client_address;
 pub mod cookies;
+pub mod etag;
 pub mod origin;
+pub mod percent;
 pub mod source;

@@ -1,0 +1,206 @@
+//! Answers: what a flow says, as status codes and headers.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, SET_COOKIE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::problem::Problem;
+use crate::store::StoreError;
+use crate::token::RefreshError;
+use crate::web::etag::is_known;
+
+/// JSON that no cache keeps (RFC 6749, 5.1), with cookies.
+pub(crate) struct Uncached<B> {
+    body: B,
+    cookies: Vec<HeaderValue>,
+}
+
+impl<B> Uncached<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self { body, cookies: Vec::new() }
+    }
+
+    pub(crate) fn with_cookies(self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
+        Self { cookies: cookies.into_iter().collect(), ..self }
+    }
+}
+
+impl<B: Serialize> IntoResponse for Uncached<B> {
+    fn into_response(self) -> Response {
+        (no_store(self.cookies), Json(self.body)).into_response()
+    }
+}
+
+/// JSON that is written already, and that no cache keeps: for the hottest paths.
+pub(crate) struct Written(pub(crate) Bytes);
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.0));
+        // Room for what the layers above add, so that the map need not grow.
+        let mut headers = HeaderMap::with_capacity(12);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Done, and nothing to say; with cookies.
+#[derive(Default)]
+pub(crate) struct NoContent {
+    cookies: Vec<HeaderValue>,
+}
+
+impl NoContent {
+    pub(crate) fn with_cookies(cookies: Vec<HeaderValue>) -> Self {
+        Self { cookies }
+    }
+}
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        (StatusCode::NO_CONTENT, no_store(self.cookies)).into_response()
+    }
+}
+
+/// Who is asking, for a proxy that passes it on in headers.
+pub(crate) struct Whose {
+    /// `X-Auth-User-Id`
+    pub(crate) user: String,
+    /// `X-Auth-Username`, percent-encoded.
+    pub(crate) username: String,
+    /// `X-Auth-Groups`, each percent-encoded, with commas between.
+    pub(crate) groups: String,
+    /// `X-Auth-Groups-Left-Out`: how many found no room.
+    pub(crate) left_out: usize,
+}
+
+impl IntoResponse for Whose {
+    fn into_response(self) -> Response {
+        let mut headers = no_store([]);
+        let left_out = (self.left_out > 0).then(|| (GROUPS_LEFT_OUT, self.left_out.to_string()));
+        for (name, value) in
+            [(USER_ID, self.user), (USERNAME, self.username), (GROUPS, self.groups)]
+                .into_iter()
+                .chain(left_out)
+        {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        (StatusCode::NO_CONTENT, headers).into_response()
+    }
+}
+
+/// What caches may keep for a while and then ask about by its tag; for pages of every origin.
+pub(crate) struct Cacheable {
+    headers: HeaderMap,
+    /// None for who has it.
+    body: Option<Bytes>,
+}
+
+impl Cacheable {
+    /// The answer to a request with the headers `asked`. The body is made only for who does not
+    /// have it.
+    ///
+    /// # Errors
+    /// The body's.
+    pub(crate) fn new(
+        asked: &HeaderMap,
+        tag: &str,
+        content_type: &'static str,
+        cached: &'static str,
+        body: impl FnOnce() -> Result<Bytes, Problem>,
+    ) -> Result<Self, Problem> {
+        let tag = format!("\"{tag}\"");
+        let is_known = is_known(asked.get_all(IF_NONE_MATCH), &tag);
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(cached));
+        // Public, and for who verifies tokens in a page too. Where the page's origin is listed,
+        // CORS says so instead.
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        // Tags are made of base64url, digits and dots.
+        if let Ok(tag) = HeaderValue::try_from(tag) {
+            headers.insert(ETAG, tag);
+        }
+        if is_known {
+            return Ok(Self { headers, body: None });
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Ok(Self { headers, body: Some(body()?) })
+    }
+}
+
+impl IntoResponse for Cacheable {
+    fn into_response(self) -> Response {
+        match self.body {
+            Some(body) => (self.headers, body).into_response(),
+            None => (StatusCode::NOT_MODIFIED, self.headers).into_response(),
+        }
+    }
+}
+
+/// A refusal that may take the browser's cookies away.
+pub(crate) struct Refusal {
+    problem: Problem,
+    /// `None` leaves them alone.
+    cleared: Option<Vec<HeaderValue>>,
+}
+
+impl Refusal {
+    pub(crate) fn clearing(problem: Problem, cookies: Vec<HeaderValue>) -> Self {
+        Self { problem, cleared: Some(cookies) }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.problem.into_response();
+        if let Some(cookies) = self.cleared {
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            for cookie in cookies {
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+        }
+        response
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, cleared: None }
+    }
+}
+
+impl From<RefreshError> for Refusal {
+    fn from(error: RefreshError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+/// The headers of an answer that no cache keeps, with cookies.
+fn no_store(cookies: impl IntoIterator<Item = HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
+    }
+    headers
+}
+
+const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
+const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
+const GROUPS: HeaderName = HeaderName::from_static("x-auth-groups");
+const GROUPS_LEFT_OUT: HeaderName = HeaderName::from_static("x-auth-groups-left-out");
