@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::auth::events::{Events, Silence};
-use crate::auth::settings::{Settings, SettingsError};
-use crate::auth::{Auth, StartError};
+use super::events::{Events, NoEvents};
+use super::settings::{Settings, SettingsError};
+use super::start::{Start, start};
+use super::{Auth, StartError};
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::password::HashSettings;
 use crate::store::Store;
@@ -54,17 +55,6 @@ enum Secret {
     File(PathBuf),
 }
 
-/// What [`Auth`] starts from.
-pub(crate) struct Parts {
-    pub(crate) settings: Settings,
-    pub(crate) secrets: Secrets,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) users: Option<Box<dyn AnyUsers>>,
-    pub(crate) events: Arc<dyn Events>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn Random>,
-}
-
 impl AuthBuilder {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
@@ -73,7 +63,7 @@ impl AuthBuilder {
             secret: None,
             store,
             users: None,
-            events: Arc::new(Silence),
+            events: Arc::new(NoEvents),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
         }
@@ -582,7 +572,7 @@ impl AuthBuilder {
             None => return Err(StartError::NoSecret),
         };
         let Self { settings, store, users, events, clock, random, .. } = self;
-        Auth::start(Parts { settings, secrets, store, users, events, clock, random }).await
+        start(Start { settings, secrets, store, users, events, clock, random }).await
     }
 }
 

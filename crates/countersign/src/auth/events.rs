@@ -130,6 +130,6 @@ pub struct Event<'a> {
 
 /// Nobody wants to hear.
 #[derive(Debug)]
-pub(crate) struct Silence;
+pub(crate) struct NoEvents;
 
-impl Events for Silence {}
+impl Events for NoEvents {}

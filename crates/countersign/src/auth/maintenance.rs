@@ -1,19 +1,73 @@
 //! Keeping house by clocks that may be wrong: what is forgotten only when two of them agree, and
 //! what is remembered again when one comes back.
 
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::{Auth, Inner};
+use crate::store::StoreError;
+
+/// Now and then forgets what nobody needs. Ends with the last [`Auth`].
+pub(super) async fn maintain(auth: Weak<Inner>) {
+    let mut next_after = BETWEEN_ROUNDS;
+    loop {
+        tokio::time::sleep(next_after.max(AT_LEAST_BETWEEN)).await;
+        let Some(auth) = auth.upgrade().map(Auth) else { return };
+        // Rounds that follow at once are one.
+        let step = if next_after.is_zero() { Duration::ZERO } else { STEP };
+        next_after = match prune(&auth, step).await {
+            // Where more rows come than one round takes, the next one follows soon.
+            Ok(gone) if gone >= u64::from(PRUNED_AT_ONCE) => Duration::ZERO,
+            Ok(_) => BETWEEN_ROUNDS,
+            Err(error) => {
+                tracing::warn!(%error, "what nobody needs could not be forgotten; trying again");
+                BETWEEN_ROUNDS
+            }
+        };
+    }
+}
+
+/// Forgets what nobody needs, up to a bound; how many rows went. Nothing goes from the store but by
+/// this clock and the store's own idea of the time, which follows it by a `step` at most.
+pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError> {
+    auth.forget_old_endings();
+    let now = auth.0.clock.now();
+    let agreed = auth.0.store.agree_on_time(now, step).await?;
+    let (early, late) = (now.min(agreed), now.max(agreed));
+    // Far enough that a clock which is years behind for some rounds corrects nothing.
+    let latest = late.saturating_add(FEED_KEPT_LONGER).unwrap_or(Timestamp::MAX);
+    let corrected = auth.0.store.correct_times(latest, late, PRUNED_AT_ONCE).await?;
+    if corrected > 0 {
+        tracing::warn!(rows = corrected, now = %late, "rows were dated in the future by a wrong \
+            clock; they count as written now");
+    }
+    let before = |kept| early.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+    let gone = auth
+        .0
+        .store
+        .prune(
+            before(auth.endings_kept() + FEED_KEPT_LONGER),
+            before(ENDED_SESSIONS_KEPT),
+            PRUNED_AT_ONCE,
+        )
+        .await?;
+    if gone > 0 {
+        tracing::debug!(rows = gone, "forgot old changes and sessions");
+    }
+    Ok(gone)
+}
+
 /// What this process has forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct House {
+pub(crate) struct Forgotten {
     /// Endings before this are not in memory any more, in whole seconds since 1970.
     forgotten: AtomicU64,
 }
 
-impl House {
+impl Forgotten {
     /// Notes that the endings before `at` are forgotten.
     pub(crate) fn forgot_before(&self, at: u64) {
         self.forgotten.fetch_max(at, Ordering::Relaxed);
@@ -31,37 +85,6 @@ impl House {
     }
 }
 
-/// Watches a clock beside one that nobody sets.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    seen: (Instant, Timestamp),
-}
-
-/// A clock that jumped.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Jump {
-    /// What it should have shown.
-    pub(crate) expected: Timestamp,
-    /// What it shows.
-    pub(crate) shown: Timestamp,
-}
-
-impl Watch {
-    /// Watches a clock that shows `now`.
-    pub(crate) fn new(tick: Instant, now: Timestamp) -> Self {
-        Self { seen: (tick, now) }
-    }
-
-    /// Looks again: a jump of more than a minute since the last look, whichever way.
-    pub(crate) fn look(&mut self, tick: Instant, now: Timestamp) -> Option<Jump> {
-        let (then, was) = std::mem::replace(&mut self.seen, (tick, now));
-        let expected =
-            was.saturating_add(tick.saturating_duration_since(then)).unwrap_or(Timestamp::MAX);
-        (expected.duration_until(now).unsigned_abs() > WORTH_A_WORD)
-            .then_some(Jump { expected, shown: now })
-    }
-}
-
 /// How far the store's idea of the time follows a clock in one round of keeping house, half a
 /// minute: what a wrong clock can do in that time.
 pub(crate) const STEP: Duration = Duration::from_secs(5 * 60);
@@ -70,7 +93,15 @@ pub(crate) const STEP: Duration = Duration::from_secs(5 * 60);
 /// takes nothing from the others.
 pub(crate) const FEED_KEPT_LONGER: Duration = Duration::from_secs(30 * 60);
 
-const WORTH_A_WORD: Duration = Duration::from_secs(60);
+pub(super) const BETWEEN_ROUNDS: Duration = Duration::from_secs(30);
+
+/// Rounds of pruning that follow each other leave the store to others for so long.
+const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
+
+/// So that "why was I logged out?" can be answered for a while.
+const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+const PRUNED_AT_ONCE: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -81,8 +112,7 @@ mod tests {
 
     use super::*;
     use crate::Auth;
-    use crate::auth::prune;
-    use crate::clock::{Clock, ManualClock, SystemClock};
+    use crate::clock::{Clock, ManualClock, SystemClock, seconds};
     use crate::http::Peer;
     use crate::password::EncodedPassword;
     use crate::session::{RevokedReason, Session, SessionId, Transport};
@@ -147,7 +177,7 @@ mod tests {
         }
 
         fn listed(&self) -> Vec<SessionId> {
-            self.auth.feed.ended().after(None).map(|(_, id)| id).collect()
+            self.auth.0.feed.ended().after(None).map(|(_, id)| id).collect()
         }
     }
 
@@ -163,14 +193,14 @@ mod tests {
                 .await
                 .unwrap();
             world.auth.catch_up().await.unwrap();
-            assert!(world.auth.revocations.contains(ended));
+            assert!(world.auth.revocations().contains(ended));
             world.under(world.right + ahead).await;
             assert!(
-                !world.auth.revocations.contains(ended),
+                !world.auth.revocations().contains(ended),
                 "by that clock its tokens have expired"
             );
             world.comes_back().await;
-            assert!(world.auth.revocations.contains(ended), "{ahead:?}");
+            assert!(world.auth.revocations().contains(ended), "{ahead:?}");
             assert!(world.listed().contains(&ended), "and resource servers hear of it again");
         }
     }
@@ -190,10 +220,10 @@ mod tests {
         let store = Arc::clone(world.auth.store());
         let auth =
             Auth::builder_on(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
-        assert!(!auth.revocations.contains(ended), "by that clock its tokens have expired");
+        assert!(!auth.revocations().contains(ended), "by that clock its tokens have expired");
         clock.set(world.right);
         auth.catch_up().await.unwrap();
-        assert!(auth.revocations.contains(ended));
+        assert!(auth.revocations().contains(ended));
     }
 
     #[tokio::test]
@@ -203,14 +233,16 @@ mod tests {
         world.auth.doubt_what_is_known();
         prune(&world.auth, STEP).await.unwrap();
         world.comes_back().await;
-        let now = crate::auth::seconds(world.right);
-        let uncounted = world.auth.feed.ended().uncounted;
+        let now = seconds(world.right);
+        let uncounted = world.auth.0.feed.ended().uncounted;
         assert!(
             uncounted.is_some_and(|at| at <= now),
             "resource servers refuse what was issued by then: {uncounted:?}"
         );
         let session = SessionId::new(7).unwrap();
-        assert!(world.auth.doubt.is_in(session, now) && !world.auth.doubt.is_in(session, now + 61));
+        assert!(
+            world.auth.0.doubt.is_in(session, now) && !world.auth.0.doubt.is_in(session, now + 61)
+        );
     }
 
     /// Users of an app whose database stands still from the second time on that it is asked about
@@ -283,11 +315,11 @@ mod tests {
         world.auth.catch_up().await.unwrap();
         world.under(ahead).await;
         world.comes_back().await;
-        assert!(world.auth.revocations.contains(ended));
+        assert!(world.auth.revocations().contains(ended));
         prune(&world.auth, STEP).await.unwrap();
         world.clock.set(world.right + 10.minutes());
         prune(&world.auth, STEP).await.unwrap();
-        assert!(world.auth.revocations.is_empty() && world.listed().is_empty());
+        assert!(world.auth.revocations().is_empty() && world.listed().is_empty());
     }
 
     #[tokio::test]
@@ -342,22 +374,5 @@ mod tests {
         let before = world.auth.store().session(session).await.unwrap().unwrap();
         world.under(world.right - 175_200.hours()).await;
         assert_eq!(world.auth.store().session(session).await.unwrap(), Some(before));
-    }
-
-    #[test]
-    fn a_jump_of_more_than_a_minute_is_told_with_both_times_whichever_way() {
-        let (start, noon) = (Instant::now(), "2026-06-01T12:00:00Z".parse::<Timestamp>().unwrap());
-        let mut watch = Watch::new(start, noon);
-        let after = |seconds: u64| start + Duration::from_secs(seconds);
-        assert_eq!(watch.look(after(10), noon + 10.seconds()), None);
-        assert_eq!(watch.look(after(20), noon + 80.seconds()), None, "a minute, and no more");
-        let ahead = noon + 1_500.hours();
-        assert_eq!(
-            watch.look(after(30), ahead),
-            Some(Jump { expected: noon + 90.seconds(), shown: ahead })
-        );
-        assert_eq!(watch.look(after(40), ahead + 10.seconds()), None, "told once");
-        let back = watch.look(after(50), noon + 50.seconds());
-        assert_eq!(back, Some(Jump { expected: ahead + 20.seconds(), shown: noon + 50.seconds() }));
     }
 }

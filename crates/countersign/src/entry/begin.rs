@@ -51,9 +51,12 @@ impl Auth {
         client: &Peer,
     ) -> Result<LoggedIn, Problem> {
         for _ in 0..TRIES {
-            let moment = self.users.moment();
-            let found =
-                self.people.candidate(user).await?.filter(|found| found.user.account().is_active());
+            let moment = self.user_cache().moment();
+            let found = self
+                .users()
+                .candidate(user)
+                .await?
+                .filter(|found| found.user.account().is_active());
             let found = found.ok_or_else(|| Problem::new(Code::UserInactive))?;
             if let Some(login) =
                 begin(self, client, transport, Checked { found, moment, device: None }, None)
@@ -191,14 +194,14 @@ pub(crate) async fn begin(
     replaces: Option<SessionId>,
 ) -> Result<Option<LoggedIn>, Problem> {
     let Checked { found: FoundUser { user, password }, moment, device } = checked;
-    let (id, now) = (user.account().id(), auth.clock.now());
+    let (id, now) = (user.account().id(), auth.now());
     let jti = new_jti(auth);
-    let expires_at = now.saturating_add(auth.settings.session_absolute).map_err(internal)?;
+    let expires_at = now.saturating_add(auth.settings().session_absolute).map_err(internal)?;
     let is_in_the_store = user.is_in_the_store();
     let mut begin = Begin {
         checked: is_in_the_store.then(|| password.clone()),
         replaces,
-        at_most: auth.settings.sessions_per_user,
+        at_most: auth.settings().sessions_per_user,
         ..Begin::unchecked(NewSession {
             id: draw_session_id(auth, now)?,
             user_id: id,
@@ -211,7 +214,7 @@ pub(crate) async fn begin(
         })
     };
     let ended = loop {
-        match auth.store.begin_session(begin.clone()).await? {
+        match auth.store().begin_session(begin.clone()).await? {
             Begun::Done { ended } => break ended,
             Begun::IdTaken => begin.session.id = draw_session_id(auth, now)?,
             Begun::UserChanged => return Ok(None),
@@ -219,8 +222,8 @@ pub(crate) async fn begin(
     };
     let session = begin.session.id;
     let user = if is_in_the_store {
-        let user = Arc::new(auth.people.logged_in(user, now).await?);
-        auth.users.keep(Arc::clone(&user), moment);
+        let user = Arc::new(auth.users().logged_in(user, now).await?);
+        auth.user_cache().keep(Arc::clone(&user), moment);
         user
     } else {
         match look_again(auth, id, &password, session).await? {
@@ -244,16 +247,17 @@ pub(crate) async fn begin(
         Ok(issued) => issued,
         Err(problem) => {
             // Nobody holds its tokens.
-            auth.store.revoke_session(session, None, RevokedReason::Logout, now).await?;
+            auth.store().revoke_session(session, None, RevokedReason::Logout, now).await?;
             return Err(problem);
         }
     };
-    let device_token = auth.devices.issue(id, &password, device, auth.seconds(), &*auth.random);
+    let device_token =
+        auth.device_tokens().issue(id, &password, device, auth.seconds(), auth.random());
     let device_token = match transport {
         Transport::Body => Some(device_token),
         Transport::Cookie => {
             issued.cookies.push(
-                auth.checked
+                auth.checked()
                     .cookies
                     .set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)),
             );
@@ -264,7 +268,7 @@ pub(crate) async fn begin(
         auth.catch_up().await?;
     }
     tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), ended, "logged in");
-    auth.events.on_login(&peer.event(now, Some(&**user), Some(session)));
+    auth.events().on_login(&peer.event(now, Some(&**user), Some(session)));
     Ok(Some(LoggedIn { session, issued, device_token, user }))
 }
 
@@ -278,14 +282,14 @@ async fn look_again(
     checked: &EncodedPassword,
     session: SessionId,
 ) -> Result<Option<Arc<KnownUser>>, Problem> {
-    let now = auth.clock.now();
-    auth.people.note_login(id, now).await?;
-    let moment = auth.users.moment();
-    let found = auth.people.candidate(id).await?.filter(|found| found.user.account().is_active());
+    let now = auth.now();
+    auth.users().note_login(id, now).await?;
+    let moment = auth.user_cache().moment();
+    let found = auth.users().candidate(id).await?.filter(|found| found.user.account().is_active());
     match found {
         Some(found) if found.password.as_str() == checked.as_str() => {
-            let user = Arc::new(auth.people.logged_in(found.user, now).await?);
-            auth.users.keep(Arc::clone(&user), moment);
+            let user = Arc::new(auth.users().logged_in(found.user, now).await?);
+            auth.user_cache().keep(Arc::clone(&user), moment);
             Ok(Some(user))
         }
         found => {
@@ -294,7 +298,7 @@ async fn look_again(
             } else {
                 RevokedReason::UserInactive
             };
-            auth.store.revoke_session(session, Some(id), reason, now).await?;
+            auth.store().revoke_session(session, Some(id), reason, now).await?;
             auth.catch_up().await?;
             Ok(None)
         }
@@ -304,7 +308,7 @@ async fn look_again(
 /// The time in seconds, then 32 random bits: sessions that begin together lie together in the
 /// store, and a million old ones do not slow a new one down.
 fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
-    let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(&*auth.random)));
+    let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(auth.random())));
     SessionId::new(bits).ok_or_else(|| internal("the clock shows the year 1970"))
 }
 

@@ -93,11 +93,11 @@ impl Auth {
         path: &str,
     ) -> Result<HeaderValue, StoreError> {
         let password =
-            self.people.password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
+            self.users().password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
         let had =
             known_device(self, client.device_tokens.iter().map(String::as_str), user, &password);
-        let token = self.devices.issue(user, &password, had, self.seconds(), &*self.random);
-        Ok(self.checked.cookies.set_device_at(
+        let token = self.device_tokens().issue(user, &password, had, self.seconds(), self.random());
+        Ok(self.checked().cookies.set_device_at(
             path,
             &token,
             Duration::from_secs(device::LIFETIME_SECONDS),
@@ -197,8 +197,8 @@ pub(crate) async fn check(
 ) -> Result<Checked, Refused> {
     // Keyboards put a blank behind a word that they complete; Django takes it away too.
     let login = Some(login.trim()).filter(|name| !name.is_empty()).unwrap_or(login);
-    let moment = auth.users.moment();
-    let found = auth.people.by_login(login).await?;
+    let moment = auth.user_cache().moment();
+    let found = auth.users().by_login(login).await?;
     let device = found.as_ref().and_then(|found| {
         let tokens = device_token.into_iter().chain(peer.device_tokens.iter().map(String::as_str));
         known_device(auth, tokens, found.user.account().id(), &found.password)
@@ -207,7 +207,7 @@ pub(crate) async fn check(
     let counted = found
         .as_ref()
         .map_or(AccountKey::Unknown(&folded), |found| account_key(found.user.account(), &folded));
-    let begun = auth.attempts.begin(&*auth.store, counted, device, peer.ip, auth.clock.now()).await;
+    let begun = auth.attempts().begin(&**auth.store(), counted, device, peer.ip, auth.now()).await;
     let attempt = match begun {
         Ok(attempt) => attempt,
         Err(attempts::Refused::Wait(wait)) => return Err(Refused::Throttled(wait, found)),
@@ -220,16 +220,16 @@ pub(crate) async fn check(
         .filter(|found| found.user.account().is_active() && may(found.user.account()))
         .map(|found| &found.password);
     let lane = if device.is_some() { Lane::Known } else { Lane::Guesses };
-    let verdict = match auth.passwords.verify_in(lane, stored, password).await {
+    let verdict = match auth.passwords().verify_in(lane, stored, password).await {
         Ok(verdict) => verdict,
         Err(error) => {
-            auth.attempts.cancelled(&*auth.store, attempt).await;
+            auth.attempts().cancelled(&**auth.store(), attempt).await;
             return Err(Refused::Hash(error));
         }
     };
     match found {
         Some(mut found) if verdict.matches => {
-            auth.attempts.succeeded(&*auth.store, attempt).await?;
+            auth.attempts().succeeded(&**auth.store(), attempt).await?;
             if verdict.outdated
                 && let Some(new) =
                     upgrade(auth, found.user.account().id(), &found.password, password).await
@@ -266,7 +266,9 @@ pub(crate) fn known_device<'a>(
     user: UserId,
     password: &EncodedPassword,
 ) -> Option<DeviceId> {
-    tokens.into_iter().find_map(|token| auth.devices.verify(token, user, password, auth.seconds()))
+    tokens
+        .into_iter()
+        .find_map(|token| auth.device_tokens().verify(token, user, password, auth.seconds()))
 }
 
 /// A user's name and their address are counted apart, as the texts that they are: two that name
@@ -286,8 +288,8 @@ async fn upgrade(
     old: &EncodedPassword,
     password: &Password,
 ) -> Option<EncodedPassword> {
-    match auth.passwords.hash(password).await {
-        Ok(new) => match auth.people.upgrade_password(user, old, &new).await {
+    match auth.passwords().hash(password).await {
+        Ok(new) => match auth.users().upgrade_password(user, old, &new).await {
             Ok(true) => {
                 tracing::info!(user = %user, "the password's encoding was upgraded");
                 return Some(new);

@@ -77,28 +77,28 @@ impl Grant<'_> {
     /// Signs an access token and a refresh token.
     pub(crate) fn issue(&self, auth: &Auth) -> Result<Issued, Problem> {
         let now = seconds(self.now);
-        let lifetime = auth.settings.access_lifetime.as_secs();
+        let lifetime = auth.settings().access_lifetime.as_secs();
         let csrf_token =
-            (self.transport == Transport::Cookie).then(|| auth.csrf.token(self.session));
+            (self.transport == Transport::Cookie).then(|| auth.csrf_tokens().token(self.session));
         let claims = AccessGrant {
-            issuer: &auth.checked.issuer,
-            audience: auth.settings.audience.as_deref(),
+            issuer: &auth.checked().issuer,
+            audience: auth.settings().audience.as_deref(),
             user: self.user,
             session: self.session,
             auth_time: seconds(self.created_at),
             csrf_token: csrf_token.as_deref(),
-            extra: &auth.settings.extra_claims,
+            extra: &auth.settings().extra_claims,
             issued_at: now,
             expires_at: now + lifetime,
         }
         .claims();
         let access_token =
-            auth.ring.sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
+            auth.ring().sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
         if access_token.len() > MAX_TOKEN_BYTES {
             return Err(too_long(&claims, access_token.len()));
         }
         let idle = Duration::from_secs(seconds(self.expires_at).saturating_sub(now))
-            .min(auth.settings.session_idle);
+            .min(auth.settings().session_idle);
         let refresh = RefreshClaims {
             sid: self.session,
             generation: self.generation.0,
@@ -107,11 +107,11 @@ impl Grant<'_> {
             iat: now,
             exp: now + idle.as_secs(),
         };
-        let refresh_token = auth.refresh_tokens.sign(&refresh).map_err(internal)?;
+        let refresh_token = auth.refresh_tokens().sign(&refresh).map_err(internal)?;
         let mut cookies = Vec::new();
         if let Some(csrf_token) = &csrf_token {
-            cookies.push(auth.checked.cookies.set_refresh(&refresh_token, idle));
-            cookies.push(auth.checked.cookies.set_csrf(csrf_token, idle));
+            cookies.push(auth.checked().cookies.set_refresh(&refresh_token, idle));
+            cookies.push(auth.checked().cookies.set_csrf(csrf_token, idle));
         }
         let refresh_token = (self.transport == Transport::Body).then_some(refresh_token);
         Ok(Issued {
@@ -160,7 +160,7 @@ fn token_type() -> Object {
 
 /// A fresh token id.
 pub(crate) fn new_jti(auth: &Auth) -> Jti {
-    Jti(random_bytes(&*auth.random))
+    Jti(random_bytes(auth.random()))
 }
 
 /// Until somebody has mended the settings.

@@ -44,9 +44,12 @@ pub(crate) async fn csrf(
         Sent::One(token) => token,
         Sent::Unclear => return Err(unclear(&auth)),
     };
-    let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
-    let session =
-        auth.store.session(claims.sid).await?.ok_or_else(|| Problem::new(Code::SessionExpired))?;
+    let claims = auth.refresh_tokens().verify(token, auth.seconds())?;
+    let session = auth
+        .store()
+        .session(claims.sid)
+        .await?
+        .ok_or_else(|| Problem::new(Code::SessionExpired))?;
     if let Some((_, reason)) = session.revoked {
         return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()).into());
     }
@@ -56,8 +59,8 @@ pub(crate) async fn csrf(
     if session.transport != Transport::Cookie {
         return Err(Problem::new(Code::RefreshTokenInvalid).into());
     }
-    let csrf_token = auth.csrf.token(claims.sid);
+    let csrf_token = auth.csrf_tokens().token(claims.sid);
     let lifetime = Duration::from_secs(claims.exp.saturating_sub(auth.seconds()));
-    let cookie = auth.checked.cookies.set_csrf(&csrf_token, lifetime);
+    let cookie = auth.checked().cookies.set_csrf(&csrf_token, lifetime);
     Ok(Uncached::new(CsrfResponse { csrf_token }).with_cookies([cookie]))
 }

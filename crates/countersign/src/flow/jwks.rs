@@ -25,7 +25,7 @@ pub(crate) async fn jwks(
     State(auth): State<Auth>,
     headers: HeaderMap,
 ) -> Result<Cacheable, Problem> {
-    let body = auth.ring.jwks(auth.clock.now()).to_string();
+    let body = auth.ring().jwks(auth.now()).to_string();
     let hash = URL_SAFE_NO_PAD.encode(&digest(&SHA256, body.as_bytes()).as_ref()[..12]);
     Cacheable::new(&headers, &hash, "application/json", CACHED, move || Ok(body.into()))
 }

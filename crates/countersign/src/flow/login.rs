@@ -61,7 +61,7 @@ pub(crate) async fn login(
     if native.is_err() {
         from_own_page.clone()?;
     }
-    let asked: LoginRequest = body(request, auth.settings.body_timeout).await?;
+    let asked: LoginRequest = body(request, auth.settings().body_timeout).await?;
     let Filled(username) = &asked.username;
     let transport = asked.transport.unwrap_or(Transport::Cookie);
     match transport {
@@ -97,19 +97,19 @@ pub(crate) async fn login(
 /// one's from now on.
 async fn shown(auth: &Auth, headers: &HeaderMap) -> Result<Option<SessionId>, Problem> {
     let Sent::One(token) = refresh_cookie(auth, headers).await? else { return Ok(None) };
-    Ok(auth.refresh_tokens.verify_but_expiry(token).ok().map(|claims| claims.sid))
+    Ok(auth.refresh_tokens().verify_but_expiry(token).ok().map(|claims| claims.sid))
 }
 
 /// What the client is told of a login that failed, once whoever keeps account has been.
 fn told(auth: &Auth, peer: &Peer, login: &str, refused: Refused) -> Problem {
-    let now = auth.clock.now();
+    let now = auth.now();
     match &refused {
         Refused::Wrong(found) => {
             tracing::info!(ip = %peer.ip, "login failed");
             let account = found.as_ref().map(|found| found.user.account());
-            auth.events.on_login_failed(&peer.event(now, account, None), login);
+            auth.events().on_login_failed(&peer.event(now, account, None), login);
         }
-        Refused::Throttled(_, found) => auth.events.on_throttled(&peer.event(
+        Refused::Throttled(_, found) => auth.events().on_throttled(&peer.event(
             now,
             found.as_ref().map(|found| found.user.account()),
             None,

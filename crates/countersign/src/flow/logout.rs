@@ -52,13 +52,13 @@ pub(crate) async fn logout(
     let by_bearer = match bearer(headers) {
         Ok(None) => Ok(None),
         Ok(Some(token)) => auth
-            .verifier
+            .verifier()
             .check(token, auth.seconds())
             .map(|token| Some(token.claims.sid))
             .map_err(Problem::from),
         Err(problem) => Err(problem),
     };
-    let by_cookie = match auth.checked.cookies.refresh_of(headers).as_slice() {
+    let by_cookie = match auth.checked().cookies.refresh_of(headers).as_slice() {
         [] => None,
         tokens => Some(by_countersign(&auth, headers, sessions_of(&auth, tokens))),
     };
@@ -77,9 +77,9 @@ pub(crate) async fn logout(
             Some(token) => native.and(session_of(&auth, &token).await)?.into_iter().collect(),
         },
     };
-    let now = auth.clock.now();
+    let now = auth.now();
     for (i, session) in ended.into_iter().enumerate() {
-        let was_live = auth.store.revoke_session(session, None, RevokedReason::Logout, now).await;
+        let was_live = auth.store().revoke_session(session, None, RevokedReason::Logout, now).await;
         // Of two, the first may have been ended.
         let was_live = was_live.map_err(|error| if i == 0 { error } else { error.unknown() })?;
         // Whoever ended it: it is ended.
@@ -87,11 +87,11 @@ pub(crate) async fn logout(
         if was_live {
             tracing::info!(session = %session, "logged out");
             let user =
-                auth.store.session(session).await.ok().flatten().map(|session| session.user_id);
-            auth.events.on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
+                auth.store().session(session).await.ok().flatten().map(|session| session.user_id);
+            auth.events().on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
         }
     }
-    Ok(NoContent::with_cookies(auth.checked.cookies.clear()))
+    Ok(NoContent::with_cookies(auth.checked().cookies.clear()))
 }
 
 /// Those of the cookies' sessions that the CSRF token is of. A cookie that does not verify opens
@@ -117,8 +117,8 @@ fn by_countersign(
 /// The session of a refresh token in the body, which must be of that kind: one out of a cookie
 /// would need its CSRF token.
 async fn session_of(auth: &Auth, token: &str) -> Result<Option<SessionId>, Problem> {
-    let session = auth.refresh_tokens.verify_but_expiry(token)?.sid;
-    match auth.store.session(session).await? {
+    let session = auth.refresh_tokens().verify_but_expiry(token)?.sid;
+    match auth.store().session(session).await? {
         Some(session) if session.transport != Transport::Body => Err(RefreshError::Invalid.into()),
         found => Ok(found.map(|session| session.id)),
     }

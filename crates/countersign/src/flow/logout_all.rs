@@ -38,22 +38,18 @@ pub(crate) async fn logout_all(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
-    let asked: LogoutAllRequest = body_if_any(request, auth.settings.body_timeout).await?;
+    let asked: LogoutAllRequest = body_if_any(request, auth.settings().body_timeout).await?;
     let keep_current = asked.keep_current.unwrap_or(false);
     who.still(&auth)?;
 
     let keep = keep_current.then_some(who.claims().sid);
     let ended = auth
-        .store
-        .revoke_user_sessions(who.user().id(), keep, RevokedReason::LogoutAll, auth.clock.now())
+        .store()
+        .revoke_user_sessions(who.user().id(), keep, RevokedReason::LogoutAll, auth.now())
         .await?;
     auth.catch_up().await?;
     tracing::info!(user = %who.user().id(), sessions = ended, "logged out everywhere");
-    auth.events.on_logout_all(&peer.event(
-        auth.clock.now(),
-        Some(who.user()),
-        Some(who.claims().sid),
-    ));
-    let cleared = if keep_current { Vec::new() } else { auth.checked.cookies.clear() };
+    auth.events().on_logout_all(&peer.event(auth.now(), Some(who.user()), Some(who.claims().sid)));
+    let cleared = if keep_current { Vec::new() } else { auth.checked().cookies.clear() };
     Ok(NoContent::with_cookies(cleared))
 }

@@ -112,11 +112,11 @@ impl Auth {
 fn routes(auth: &Auth) -> Router {
     // Each path whole: a nested router would take every request's URI apart and put it together
     // again.
-    let path = |rest: &str| format!("{}{rest}", auth.settings.base_path);
+    let path = |rest: &str| format!("{}{rest}", auth.settings().base_path);
     let profile = get(profile::profile);
     // The rows of an app's own table are the app's to change.
     let profile =
-        if auth.people.owns_profiles() { profile.patch(profile::change_profile) } else { profile };
+        if auth.users().owns_profiles() { profile.patch(profile::change_profile) } else { profile };
     let private = |route: MethodRouter<Auth>| route.fallback(no_such_method);
     let table = [
         (path("/login"), post(login::login)),

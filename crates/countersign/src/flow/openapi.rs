@@ -11,7 +11,7 @@ use crate::http::problem::ProblemSchema;
 pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     // The rows of an app's own table are the app's to change.
-    if !auth.people.owns_profiles()
+    if !auth.users().owns_profiles()
         && let Some(profile) = document.paths.paths.get_mut("/accounts/profile")
     {
         profile.patch = None;
@@ -20,7 +20,7 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
     document.paths.paths = paths
         .into_iter()
         .map(|(path, item)| match path.strip_prefix(DEFAULT_BASE) {
-            Some(rest) => (format!("{}{rest}", auth.settings.base_path), item),
+            Some(rest) => (format!("{}{rest}", auth.settings().base_path), item),
             None => (path, item),
         })
         .collect();
@@ -31,7 +31,7 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
         .description(Some("The `access_token` of a login or a refresh"))
         .build();
     let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
-        auth.checked.cookies.refresh_name(),
+        auth.checked().cookies.refresh_name(),
         "The refresh token of a browser, which script cannot read",
     ));
     let components = document.components.get_or_insert_default();

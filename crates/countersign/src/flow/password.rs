@@ -55,12 +55,12 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
-    let asked: PasswordRequest = body(request, auth.settings.body_timeout).await?;
+    let asked: PasswordRequest = body(request, auth.settings().body_timeout).await?;
     good_enough(&asked.new_password, who.user())?;
 
     // Wrong old passwords count against the same budget as failed logins, on a known device its
     // own: strangers' failures do not delay the owner.
-    let stored = auth.people.password_of(who.user().id()).await?;
+    let stored = auth.users().password_of(who.user().id()).await?;
     let tokens = asked.device_token.iter().map(|Text(token)| token);
     let tokens = tokens.chain(&peer.device_tokens).map(String::as_str);
     let device =
@@ -68,18 +68,18 @@ pub(crate) async fn change_password(
     let counted =
         AccountKey::Named { user: who.user().id(), by: &fold_address(who.user().username()) };
     let attempt = auth
-        .attempts
-        .begin(&*auth.store, counted, device, peer.ip, auth.clock.now())
+        .attempts()
+        .begin(&**auth.store(), counted, device, peer.ip, auth.now())
         .await
         .map_err(|refused| match refused {
             Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
             Refused::Store(error) => error.into(),
         })?;
     let verdict =
-        match auth.passwords.verify_in(Lane::Known, stored.as_ref(), &asked.old_password).await {
+        match auth.passwords().verify_in(Lane::Known, stored.as_ref(), &asked.old_password).await {
             Ok(verdict) => verdict,
             Err(error) => {
-                auth.attempts.cancelled(&*auth.store, attempt).await;
+                auth.attempts().cancelled(&**auth.store(), attempt).await;
                 return Err(error.into());
             }
         };
@@ -88,12 +88,12 @@ pub(crate) async fn change_password(
             Problem::new(Code::ValidationError).field("old_password", "This is not your password.")
         );
     }
-    auth.attempts.succeeded(&*auth.store, attempt).await?;
+    auth.attempts().succeeded(&**auth.store(), attempt).await?;
 
-    let encoded = auth.passwords.hash(&asked.new_password).await?;
-    let (id, session, now) = (who.user().id(), who.claims().sid, auth.clock.now());
+    let encoded = auth.passwords().hash(&asked.new_password).await?;
+    let (id, session, now) = (who.user().id(), who.claims().sid, auth.now());
     let old = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
-    match auth.people.change_password(&*auth.store, id, (&old, &encoded), session, now).await? {
+    match auth.users().change_password(&**auth.store(), id, (&old, &encoded), session, now).await? {
         PasswordChange::Done => {}
         PasswordChange::Stale => {
             let detail = "The password was changed meanwhile, and not by this request. Try again \
@@ -103,14 +103,16 @@ pub(crate) async fn change_password(
         PasswordChange::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     }
     auth.catch_up().await?;
-    auth.events.on_password_changed(&peer.event(now, Some(who.user()), Some(session)));
+    auth.events().on_password_changed(&peer.event(now, Some(who.user()), Some(session)));
     tracing::info!(user = %who.user().id(), session = %who.claims().sid, "the password was changed");
     // What the device was known by died with the old password.
     let mut cookies = Vec::new();
     if who.claims().csrf.is_some() {
-        let token = auth.devices.issue(id, &encoded, device, auth.seconds(), &*auth.random);
+        let token = auth.device_tokens().issue(id, &encoded, device, auth.seconds(), auth.random());
         cookies.push(
-            auth.checked.cookies.set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)),
+            auth.checked()
+                .cookies
+                .set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)),
         );
     }
     Ok(NoContent::with_cookies(cookies))

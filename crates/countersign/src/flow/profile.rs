@@ -65,16 +65,16 @@ pub(crate) async fn change_profile(
     who: Authenticated,
     request: Request<Body>,
 ) -> Result<Uncached<ProfileResponse>, Problem> {
-    let (asked, errors) = body_so_far(request, auth.settings.body_timeout).await?;
+    let (asked, errors) = body_so_far(request, auth.settings().body_timeout).await?;
     let change = change(asked, errors, who.user())?;
     who.still(&auth)?;
     let user = auth
-        .store
+        .store()
         .update_profile(who.user().id(), change)
         .await?
         .ok_or_else(|| Problem::new(Code::UserInactive))?;
-    auth.users.forget(who.user().id());
-    let user = auth.people.shown(user).await?;
+    auth.user_cache().forget(who.user().id());
+    let user = auth.users().shown(user).await?;
     Ok(Uncached::new(ProfileResponse { user }))
 }
 

@@ -47,15 +47,15 @@ pub(crate) async fn refresh(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Uncached<Tokens>, Refusal> {
-    let now = auth.clock.now();
+    let now = auth.now();
     let headers = request.headers();
-    if !auth.checked.cookies.refresh_of(headers).is_empty() {
+    if !auth.checked().cookies.refresh_of(headers).is_empty() {
         guard::source(&auth, headers)?;
     }
     let (claims, transport) = match refresh_cookie(&auth, headers).await? {
         Sent::Unclear => return Err(unclear(&auth)),
         Sent::One(token) => {
-            let claims = auth.refresh_tokens.verify(token, auth.seconds())?;
+            let claims = auth.refresh_tokens().verify(token, auth.seconds())?;
             guard::countersign(&auth, headers, claims.sid)?;
             (claims, Transport::Cookie)
         }
@@ -68,10 +68,10 @@ pub(crate) async fn refresh(
                 return Err(Problem::new(Code::RefreshTokenMissing).into());
             };
             native?;
-            (auth.refresh_tokens.verify(&token, auth.seconds())?, Transport::Body)
+            (auth.refresh_tokens().verify(&token, auth.seconds())?, Transport::Body)
         }
     };
-    auth.refresh_limit
+    auth.refresh_limit()
         .check(claims.sid, now)
         .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
 
@@ -81,11 +81,11 @@ pub(crate) async fn refresh(
         token: presented(&claims),
         transport,
         now,
-        window: auth.settings.race_window,
+        window: auth.settings().race_window,
         ip: Some(peer.ip),
     };
     let (user_id, created_at, expires_at, child, event) = match auth
-        .store
+        .store()
         .rotate_session(rotate)
         .await?
     {
@@ -101,7 +101,7 @@ pub(crate) async fn refresh(
                 user: Some(user_id),
                 ..peer.event(now, user.as_ref().map(|user| &***user), Some(session))
             };
-            auth.events.on_theft(&event);
+            auth.events().on_theft(&event);
             return Err(Problem::new(Code::RefreshTokenReused).into());
         }
         Rotation::Revoked(reason) => {
@@ -152,9 +152,9 @@ pub(crate) async fn refresh(
     };
     let issued = grant.issue(&auth)?;
     let told = peer.event(now, Some(&**user), Some(session));
-    auth.events.on_refresh(&told);
+    auth.events().on_refresh(&told);
     if matches!(event, Some(RotationEvent::Race { price: 1.., .. })) {
-        auth.events.on_race(&told);
+        auth.events().on_race(&told);
     }
     Ok(Uncached::new(issued.tokens).with_cookies(issued.cookies))
 }

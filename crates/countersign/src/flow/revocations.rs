@@ -43,10 +43,10 @@ pub(crate) async fn revocations(
     // A cursor that cannot be read, or is another node's, is one that is not known: the answer is
     // everything.
     let since = since.ok().and_then(|Query(since)| since.since);
-    let asked = Asked::new(&auth.feed, &auth.ring, since.as_deref(), auth.clock.now());
+    let asked = Asked::new(auth.feed(), auth.ring(), since.as_deref(), auth.now());
     Cacheable::new(&headers, &asked.tag(), "application/jwt", "public, max-age=1", || {
-        auth.revocation_list
-            .sign(&asked, &auth.feed, &auth.ring, &auth.checked.issuer, auth.endings_kept())
+        auth.revocation_list()
+            .sign(&asked, auth.feed(), auth.ring(), &auth.checked().issuer, auth.endings_kept())
             .map_err(internal)
     })
 }

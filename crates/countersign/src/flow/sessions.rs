@@ -81,8 +81,7 @@ pub(crate) async fn sessions(
     query: Result<Query<SessionsQuery>, QueryRejection>,
 ) -> Result<Uncached<SessionsResponse>, Problem> {
     let (from, limit) = asked(query)?;
-    let page =
-        auth.store.user_sessions_page(who.user().id(), from, limit, auth.clock.now()).await?;
+    let page = auth.store().user_sessions_page(who.user().id(), from, limit, auth.now()).await?;
     let sessions = page
         .sessions
         .into_iter()
@@ -134,13 +133,13 @@ pub(crate) async fn end_session(
 ) -> Result<NoContent, Problem> {
     let none = || Problem::new(Code::NotFound).detail("You have no such session.");
     let id: SessionId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(none)?;
-    let now = auth.clock.now();
-    if !auth.store.revoke_session(id, Some(who.user().id()), RevokedReason::Logout, now).await? {
+    let now = auth.now();
+    if !auth.store().revoke_session(id, Some(who.user().id()), RevokedReason::Logout, now).await? {
         return Err(none());
     }
     auth.session_ended(id, now);
     tracing::info!(user = %who.user().id(), session = %id, "a session was ended by its owner");
-    auth.events.on_logout(&peer.event(auth.clock.now(), Some(who.user()), Some(id)));
+    auth.events().on_logout(&peer.event(auth.now(), Some(who.user()), Some(id)));
     Ok(NoContent::default())
 }
 

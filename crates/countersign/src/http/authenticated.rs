@@ -107,11 +107,11 @@ impl Auth {
         parts: &Parts,
         now: u64,
     ) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
-        let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier.seen(token, now));
+        let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier().seen(token, now));
         let is_known = |seen: &Arc<Seen<Attached>>| {
-            let is_fresh =
-                seen.attached.moment == self.users.moment() && !self.is_due(&seen.attached, now);
-            is_fresh && !self.doubt.is_in(seen.claims.sid, seen.claims.iat)
+            let is_fresh = seen.attached.moment == self.user_cache().moment()
+                && !self.is_due(&seen.attached, now);
+            is_fresh && !self.doubt().is_in(seen.claims.sid, seen.claims.iat)
         };
         match seen.filter(is_known) {
             Some(seen) => Some(self.admit(parts, seen).map(Some)),
@@ -139,14 +139,14 @@ impl Auth {
         now: u64,
     ) -> Result<Option<Arc<Seen<Attached>>>, Problem> {
         let Some(token) = bearer(&parts.headers)? else { return Ok(None) };
-        let verified = match self.verifier.seen(token, now) {
+        let verified = match self.verifier().seen(token, now) {
             Some(seen) => seen.verified(),
-            None => self.verifier.check(token, now)?,
+            None => self.verifier().check(token, now)?,
         };
         if verified.expired {
             return Err(TokenError::Expired.into());
         }
-        if self.doubt.is_in(verified.claims.sid, verified.claims.iat)
+        if self.doubt().is_in(verified.claims.sid, verified.claims.iat)
             && !self.lives(verified.claims.sid).await?
         {
             return Err(Problem::new(Code::SessionRevoked));
@@ -156,9 +156,9 @@ impl Auth {
             .sub
             .parse()
             .ok()
-            .filter(|id| self.people.can_have(*id))
+            .filter(|id| self.users().can_have(*id))
             .ok_or(TokenError::Invalid)?;
-        let moment = self.users.moment();
+        let moment = self.user_cache().moment();
         let user = self
             .user(id)
             .await?
@@ -166,7 +166,7 @@ impl Auth {
             .ok_or_else(|| Problem::new(Code::UserInactive))?;
         let attached =
             Attached { profile: Arc::clone(user.profile()), read_at: user.read_at(), user, moment };
-        let seen = self.verifier.remember(token, verified, attached);
+        let seen = self.verifier().remember(token, verified, attached);
         self.admit(parts, seen).map(Some)
     }
 
@@ -179,7 +179,7 @@ impl Auth {
         if self.is_too_stale() {
             return Err(Problem::new(Code::Unavailable).retry_after(1));
         }
-        if self.revocations.contains(seen.claims.sid) {
+        if self.revocations().contains(seen.claims.sid) {
             return Err(Problem::new(Code::SessionRevoked));
         }
         if !parts.method.is_safe() {
@@ -230,7 +230,7 @@ impl Authenticated {
     /// Refuses whose session has ended since: a body may take its time, and what it asks for must
     /// not be done after the ending.
     pub(crate) fn still(&self, auth: &Auth) -> Result<(), Problem> {
-        if auth.revocations.contains(self.claims().sid) {
+        if auth.revocations().contains(self.claims().sid) {
             Err(Problem::new(Code::SessionRevoked))
         } else {
             Ok(())

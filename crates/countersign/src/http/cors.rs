@@ -63,14 +63,14 @@ pub struct Cors {
 impl Cors {
     pub(crate) fn of(auth: &Auth) -> Self {
         let is_closed =
-            auth.checked.allow_origins.is_empty() && auth.checked.native_origins.is_empty();
+            auth.checked().allow_origins.is_empty() && auth.checked().native_origins.is_empty();
         Self { auth: (!is_closed).then(|| auth.clone()), tells_developers: false }
     }
 
     /// For the endpoints. Where the public URL is on this machine, whoever develops a page on
     /// another port reads in the refusal which setting is missing, rather than nothing.
     pub(crate) fn of_endpoints(auth: &Auth) -> Self {
-        let tells_developers = is_here(auth.checked.public_origin.as_str());
+        let tells_developers = is_here(auth.checked().public_origin.as_str());
         let auth = if tells_developers { Some(auth.clone()) } else { Self::of(auth).auth };
         Self { auth, tells_developers }
     }
@@ -82,7 +82,7 @@ impl Cors {
 
     /// The origin of a page that may read the answer.
     fn listed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let checked = &self.auth.as_ref()?.checked;
+        let checked = self.auth.as_ref()?.checked();
         let origin = headers.get(ORIGIN)?;
         let text = origin.to_str().ok()?;
         (checked.allow_origins.allows(text) || checked.native_origins.allows(text))
@@ -91,7 +91,7 @@ impl Cors {
 
     /// The origin of a page on this machine, where such pages are told why they are refused.
     fn developers(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let own = self.auth.as_ref()?.checked.public_origin.as_str();
+        let own = self.auth.as_ref()?.checked().public_origin.as_str();
         let origin = headers.get(ORIGIN).filter(|_| self.tells_developers)?;
         origin.to_str().ok().filter(|text| *text != own && is_here(text))?;
         Some(origin.clone())

@@ -10,7 +10,7 @@ use crate::web::source::{SourceRefused, check_native_source, check_source};
 
 /// Refuses a request that a page of a foreign origin sent.
 pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
-    check_source(headers, &auth.checked.public_origin, &auth.checked.allow_origins).map_err(
+    check_source(headers, &auth.checked().public_origin, &auth.checked().allow_origins).map_err(
         |refused| {
             tell_of_a_refused_origin(auth, &refused);
             Problem::from(refused)
@@ -21,7 +21,7 @@ pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
 /// Refuses a page that asks for tokens in the body: what script can read, an injected script can
 /// steal.
 pub(crate) fn native(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
-    check_native_source(headers, &auth.checked.native_origins).map_err(Problem::from)
+    check_native_source(headers, &auth.checked().native_origins).map_err(Problem::from)
 }
 
 /// Refuses a write of a cookie session without the session's CSRF token; checked with the secret.
@@ -31,7 +31,7 @@ pub(crate) fn countersign(
     session: SessionId,
 ) -> Result<(), Problem> {
     csrf::sent(headers).and_then(|token| {
-        if auth.csrf.matches(session, token) { Ok(()) } else { Err(csrf::wrong()) }
+        if auth.csrf_tokens().matches(session, token) { Ok(()) } else { Err(csrf::wrong()) }
     })
 }
 
@@ -48,8 +48,7 @@ pub(crate) fn write(auth: &Auth, headers: &HeaderMap, claims: &Claims) -> Result
 fn tell_of_a_refused_origin(auth: &Auth, refused: &SourceRefused) {
     // An app in a web view may log in as a native client, which is checked on its own.
     let SourceRefused::Origin { origin, .. } = refused else { return };
-    if !auth.checked.native_origins.allows(origin)
-        && auth.refused_origins.is_first(auth.clock.now())
+    if !auth.checked().native_origins.allows(origin) && auth.refused_origins().is_first(auth.now())
     {
         tracing::warn!(
             %origin,

@@ -88,14 +88,14 @@ impl FromRequestParts<Auth> for Peer {
         let agent =
             parts.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         Ok(Self {
-            ip: client_address(connection, &parts.headers, &auth.settings.trusted_proxies),
+            ip: client_address(connection, &parts.headers, &auth.settings().trusted_proxies),
             user_agent: agent
                 .map(|agent| {
                     agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS).collect()
                 })
                 .unwrap_or_default(),
             device_tokens: auth
-                .checked
+                .checked()
                 .cookies
                 .devices_of(&parts.headers)
                 .take(DEVICE_TOKENS)

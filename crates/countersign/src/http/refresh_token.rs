@@ -39,7 +39,7 @@ pub(crate) async fn refresh_cookie<'a>(
     auth: &Auth,
     headers: &'a HeaderMap,
 ) -> Result<Sent<'a>, StoreError> {
-    let tokens = auth.checked.cookies.refresh_of(headers);
+    let tokens = auth.checked().cookies.refresh_of(headers);
     match tokens.as_slice() {
         [] => return Ok(Sent::Nothing),
         [only] => return Ok(Sent::One(only)),
@@ -47,7 +47,7 @@ pub(crate) async fn refresh_cookie<'a>(
     }
     let mut good: Vec<(&'a str, RefreshClaims)> = Vec::new();
     for token in tokens {
-        let Ok(claims) = auth.refresh_tokens.verify(token, auth.seconds()) else { continue };
+        let Ok(claims) = auth.refresh_tokens().verify(token, auth.seconds()) else { continue };
         match good.iter_mut().find(|(_, known)| known.sid == claims.sid) {
             Some(known) if known.1.generation < claims.generation => *known = (token, claims),
             Some(_) => {}
@@ -70,7 +70,7 @@ pub(crate) async fn refresh_cookie<'a>(
 pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
     let mut sessions = Vec::new();
     for claims in
-        tokens.iter().filter_map(|token| auth.refresh_tokens.verify_but_expiry(token).ok())
+        tokens.iter().filter_map(|token| auth.refresh_tokens().verify_but_expiry(token).ok())
     {
         if !sessions.contains(&claims.sid) {
             sessions.push(claims.sid);
@@ -87,7 +87,7 @@ pub(crate) fn unclear(auth: &Auth) -> Refusal {
          been removed; log in again."
             .to_owned(),
     );
-    Refusal::clearing(problem, auth.checked.cookies.clear())
+    Refusal::clearing(problem, auth.checked().cookies.clear())
 }
 
 /// The refresh token in the body.
@@ -95,12 +95,12 @@ pub(crate) async fn token_in_body(
     auth: &Auth,
     request: Request<Body>,
 ) -> Result<Option<String>, Problem> {
-    let asked: RefreshRequest = body_if_any(request, auth.settings.body_timeout).await?;
+    let asked: RefreshRequest = body_if_any(request, auth.settings().body_timeout).await?;
     Ok(asked.refresh_token.map(|Text(token)| token).filter(|token| !token.is_empty()))
 }
 
 async fn is_live(auth: &Auth, session: SessionId) -> Result<bool, StoreError> {
-    let found = auth.store.session(session).await?;
+    let found = auth.store().session(session).await?;
     Ok(found.is_some_and(|session| {
         session.transport == Transport::Cookie
             && session.revoked.is_none()

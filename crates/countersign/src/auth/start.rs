@@ -1,0 +1,121 @@
+//! How an [`Auth`] starts: settings, keys, the feed, and the tasks that go on.
+
+use std::sync::Arc;
+
+use countersign_verify::{Revocations, Verifier};
+
+use super::attempts::Attempts;
+use super::catch_up::{CLOCKS_APART, FeedLag, READ_AT_ONCE, follow};
+use super::doubt::Doubt;
+use super::events::Events;
+use super::feed::Feed;
+use super::keys::open_ring;
+use super::maintenance::{Forgotten, maintain};
+use super::readiness::Pulse;
+use super::revocation_list::RevocationList;
+use super::settings::{Checked, Settings};
+use super::users::look_at_passwords;
+use super::{Auth, Inner, StartError};
+use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
+use crate::password::Passwords;
+use crate::store::Store;
+use crate::supervise::kept_up;
+use crate::throttle::RefreshLimit;
+use crate::token::csrf::CsrfTokens;
+use crate::token::device::DeviceTokens;
+use crate::token::{RefreshTokens, Secrets};
+use crate::user::{AnyUsers, Directory, UserCache};
+
+/// What [`Auth`] starts from.
+pub(super) struct Start {
+    pub(super) settings: Settings,
+    pub(super) secrets: Secrets,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) users: Option<Box<dyn AnyUsers>>,
+    pub(super) events: Arc<dyn Events>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+}
+
+pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
+    let Start { settings, secrets, store, users, events, clock, random } = start;
+    let checked = settings.check()?;
+    let now = clock.now();
+    // Read before the keys and the users, so that whatever changes meanwhile is read again.
+    let since = now.saturating_sub(settings.access_lifetime + CLOCKS_APART)?;
+    let (cursor, is_doubtful) = match store.cursor_at(since, READ_AT_ONCE).await? {
+        Some(cursor) => (cursor, false),
+        None => (store.cursor_now().await?, true),
+    };
+    let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
+    let verifier =
+        Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), 0)
+            .within(settings.token_cache_bytes, |_| 0)
+            .no_longer_than(settings.access_lifetime.as_secs());
+    let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
+    let auth = Auth(Arc::new(Inner {
+        passwords: Passwords::new(settings.hash)?,
+        attempts: Attempts::new(settings.throttle, &secrets),
+        refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
+        csrf_tokens: CsrfTokens::new(&secrets),
+        device_tokens: DeviceTokens::new(&secrets),
+        refresh_tokens,
+        revocations: Revocations::default(),
+        doubt: Doubt::default(),
+        user_cache: UserCache::new(USERS_REMEMBERED),
+        feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
+        revocation_list: RevocationList::default(),
+        refused_origins: OnceAMinute::default(),
+        forgotten: Forgotten::default(),
+        lag: FeedLag::now(),
+        pulse: Pulse::default(),
+        users: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
+        events,
+        settings,
+        checked,
+        store,
+        clock,
+        random,
+        ring,
+        verifier,
+        secrets,
+    }));
+    // Where the clock is ahead now and comes back, there was more to read than was read.
+    auth.0.forgotten.forgot_before(seconds(since));
+    if is_doubtful {
+        auth.doubt_what_is_known();
+    }
+    auth.catch_up().await?;
+    auth.0.passwords.note_kinds(&auth.0.users.password_kinds().await?);
+    // Each on its own: an ending must not wait for what deletes old rows, nor that for an app's
+    // own users.
+    let (inner, store) = (Arc::downgrade(&auth.0), Arc::clone(&auth.0.store));
+    tokio::spawn(async move {
+        kept_up("following the feed", || follow(inner.clone(), Arc::clone(&store))).await;
+    });
+    let inner = Arc::downgrade(&auth.0);
+    tokio::spawn(async move { kept_up("maintenance", || maintain(inner.clone())).await });
+    let inner = Arc::downgrade(&auth.0);
+    tokio::spawn(async move {
+        kept_up("looking at passwords", || look_at_passwords(inner.clone())).await;
+    });
+    Ok(auth)
+}
+
+/// The refresh tokens of this instance.
+fn refresh_tokens(settings: &Settings, checked: &Checked, secrets: &Secrets) -> RefreshTokens {
+    match settings.instance.as_deref() {
+        Some("") => RefreshTokens::new(secrets),
+        Some(name) => RefreshTokens::of_instance(secrets, name),
+        None => {
+            let name = settings
+                .audience
+                .iter()
+                .fold(checked.issuer.clone(), |name, audience| name + " " + audience);
+            RefreshTokens::of_instance(secrets, &name).or_nameless(secrets)
+        }
+    }
+}
+
+/// About 500 bytes each.
+const USERS_REMEMBERED: usize = 65_536;
