@@ -8,6 +8,7 @@
 //! ```
 
 mod agent;
+mod refresh;
 pub mod rotation;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use countersign_verify::SessionId;
 
 pub use agent::device_in_words;
+pub use refresh::{Refused, SessionRow, decide};
 
 use crate::user::UserId;
 use rotation::Jti;

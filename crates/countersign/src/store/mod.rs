@@ -34,7 +34,7 @@ use jiff::Timestamp;
 
 use crate::password::EncodedPassword;
 use crate::session::rotation::{Presented, RotationEvent};
-use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::session::{NewSession, Refused, RevokedReason, Session, SessionId, Transport};
 use crate::supervise::Panicked;
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::token::{KeyId, SealedKey};
@@ -159,7 +159,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         Ok(self.begin_session(Begin::unchecked(new)).await? != Begun::IdTaken)
     }
 
-    /// Applies [`decide`](crate::session::rotation::decide) to the session's row, and the decision
+    /// Applies [`decide`](crate::session::decide) to the session's row, and the decision
     /// to the row, as one atomic step.
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError>;
 
@@ -430,6 +430,17 @@ pub enum Rotation {
     Unknown,
     /// The token came on the other kind's path.
     WrongTransport,
+}
+
+impl From<Refused> for Rotation {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown => Self::Unknown,
+            Refused::WrongTransport => Self::WrongTransport,
+            Refused::Revoked(reason) => Self::Revoked(reason),
+            Refused::Expired => Self::Expired,
+        }
+    }
 }
 
 /// A place in the feed: numbers that mean something to the store that gave them. The default is the

@@ -1,8 +1,9 @@
 //! The rotation decision: what a refresh token that is presented to a session leads to.
 //!
 //! One pure function, [`decide`], of the session's row, the verified token and the time. It holds
-//! rules 2 to 6 of the protocol; rule 1 (the session is missing, expired or revoked) is the
-//! store's, which applies the decision and the row's change as one atomic step.
+//! rules 2 to 6 of the protocol; [`session::decide`](crate::session::decide) puts rule 1 before them
+//! (the session is missing, expired or revoked). The store applies the decision and the row's change
+//! as one atomic step.
 //!
 //! Every refresh mints a new token, the *child* of the one it was given. The row remembers the
 //! newest token that a client has **presented**, the *current* one. What was minted and never came

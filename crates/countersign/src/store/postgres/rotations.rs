@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::Row;
@@ -19,14 +18,13 @@ use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::health::Health;
 use super::sessions::{revoked, signed, transport};
 use super::{PATIENCE, no_answer};
-use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState, decide};
-use crate::session::{RevokedReason, Transport};
+use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
+use crate::session::{RevokedReason, SessionRow, decide};
 use crate::store::admin::steps::{stepped, told};
 use crate::store::admin::told::address;
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::supervise::caught_async;
-use crate::user::UserId;
 
 /// Hands rotations to the tasks that do them.
 pub(super) struct Rotations {
@@ -188,11 +186,7 @@ async fn attempt(
     let mut jobs = batch.into_iter();
     while let Some(job) = jobs.next() {
         let rotate = &job.rotate;
-        let Some(live) = rows.remove(&rotate.session.get().cast_signed()) else {
-            let _ = job.answer.send(Ok(Rotation::Unknown));
-            continue;
-        };
-        let live = match live {
+        let live = match rows.remove(&rotate.session.get().cast_signed()).transpose() {
             Ok(live) => live,
             Err(error) => {
                 // A newer program's row: its neighbours in the batch are none of its business.
@@ -200,17 +194,28 @@ async fn attempt(
                 continue;
             }
         };
-        if let Some(refusal) = live.refuses(rotate) {
-            let _ = job.answer.send(Ok(refusal));
-            continue;
-        }
-        match decide(&live.state, &rotate.token, seconds(rotate.now), rotate.window) {
+        let decided = decide(
+            live.as_ref().map(|live| &live.row),
+            &rotate.token,
+            rotate.transport,
+            rotate.now,
+            rotate.window,
+        );
+        let (row, decision) = match decided {
+            Ok(decided) => decided,
+            Err(refused) => {
+                let _ = job.answer.send(Ok(refused.into()));
+                continue;
+            }
+        };
+        let steps = live.as_ref().map_or(&[][..], |live| live.steps.as_slice());
+        match decision {
             Decision::Mint { child, rule, state, event } => {
-                let steps = stepped(&live.steps, StepKind::of(rule), rotate.now);
+                let steps = stepped(steps, StepKind::of(rule), rotate.now);
                 let granted = Rotation::Granted {
-                    user_id: live.user_id,
-                    created_at: live.created_at,
-                    expires_at: live.expires_at,
+                    user_id: row.user_id,
+                    created_at: row.created_at,
+                    expires_at: row.expires_at,
                     child,
                     event,
                 };
@@ -218,7 +223,7 @@ async fn attempt(
                     Some(new) => writes.push(Write {
                         job,
                         granted,
-                        old: live.state,
+                        old: row.state,
                         new,
                         steps,
                         told: event.and_then(told),
@@ -229,9 +234,9 @@ async fn attempt(
                 }
             }
             Decision::Reused if !waits => again.push(job),
-            Decision::Reused => match end(client, rotate, &live).await {
+            Decision::Reused => match end(client, rotate, row, steps).await {
                 Ok(true) => {
-                    let _ = job.answer.send(Ok(Rotation::Reused { user_id: live.user_id }));
+                    let _ = job.answer.send(Ok(Rotation::Reused { user_id: row.user_id }));
                 }
                 Ok(false) => again.push(job),
                 Err(error) => {
@@ -267,26 +272,12 @@ async fn attempt(
 }
 
 struct Live {
-    user_id: UserId,
-    created_at: Timestamp,
-    expires_at: Timestamp,
-    transport: Transport,
-    revoked: Option<RevokedReason>,
-    state: RotationState,
+    row: SessionRow,
+    /// The last refreshes.
     steps: Vec<u8>,
 }
 
 impl Live {
-    fn refuses(&self, rotate: &Rotate) -> Option<Rotation> {
-        if self.transport != rotate.transport {
-            return Some(Rotation::WrongTransport);
-        }
-        if let Some(reason) = self.revoked {
-            return Some(Rotation::Revoked(reason));
-        }
-        (self.expires_at <= rotate.now).then_some(Rotation::Expired)
-    }
-
     fn of(row: &Row) -> Result<Self, StoreError> {
         let unsigned = |column: &str| {
             Ok::<_, StoreError>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0))
@@ -304,7 +295,7 @@ impl Live {
         };
         let (generation, current_since) =
             (Generation(unsigned("generation")?), unsigned("current_since")?);
-        Ok(Self {
+        let live = SessionRow {
             user_id: user_id(get(row, "user_id")?)?,
             created_at: from_micros(get(row, "created_at")?),
             expires_at: from_micros(get(row, "expires_at")?),
@@ -323,8 +314,9 @@ impl Live {
                 earlier_mark: mark("earlier_mark_generation", "earlier_mark_since")?
                     .unwrap_or(Mark::LONG_AGO),
             },
-            steps: get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec(),
-        })
+        };
+        let steps = get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec();
+        Ok(Self { row: live, steps })
     }
 }
 
@@ -429,7 +421,12 @@ async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64
 }
 
 /// Ends a session that two parties hold, if it is still as it was read, and notes it.
-async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, StoreError> {
+async fn end(
+    client: &Object,
+    rotate: &Rotate,
+    row: &SessionRow,
+    steps: &[u8],
+) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
             "WITH ended AS (
@@ -443,18 +440,14 @@ async fn end(client: &Object, rotate: &Rotate, live: &Live) -> Result<bool, Stor
         .await?;
     let (id, at) = (rotate.session.get().cast_signed(), micros(rotate.now));
     let reason = RevokedReason::TokenTheft.as_str();
-    let (generation, jti) = (signed(live.state.generation.0), live.state.current_jti.0.as_slice());
-    let steps = stepped(&live.steps, StepKind::Theft, rotate.now);
+    let (generation, jti) = (signed(row.state.generation.0), row.state.current_jti.0.as_slice());
+    let steps = stepped(steps, StepKind::Theft, rotate.now);
     let ip = address(rotate.ip);
     let ended: i64 = client
         .query_one(&statement, &[&id, &at, &reason, &generation, &jti, &steps, &ip])
         .await?
         .try_get(0)?;
     Ok(ended == 1)
-}
-
-fn seconds(at: Timestamp) -> u64 {
-    u64::try_from(at.as_second()).unwrap_or(0)
 }
 
 /// How long a refresh waits for its turn and its answer.

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word};
-use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState, decide};
-use crate::session::{NewSession, RevokedReason, Session, SessionId, Transport};
+use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
+use crate::session::{
+    NewSession, RevokedReason, Session, SessionId, SessionRow, Transport, decide,
+};
 use crate::store::admin::steps::{stepped, told};
 use crate::store::admin::told::address;
 use crate::store::admin::{AuditKind, StepKind};
@@ -102,27 +104,29 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         .prepare_cached(ROTATED)?
         .query_row([id], |row| {
             let steps: Option<Vec<u8>> = row.get(16)?;
-            Ok((Live::read(row)?, revoked(row)?, state(row)?, steps.unwrap_or_default()))
+            Ok((session_row(row)?, steps.unwrap_or_default()))
         })
         .optional()?;
-    let Some((live, revoked, state, steps)) = row else { return Ok(Rotation::Unknown) };
-    if live.transport != rotate.transport {
-        return Ok(Rotation::WrongTransport);
-    }
-    if let Some((_, reason)) = revoked {
-        return Ok(Rotation::Revoked(reason));
-    }
-    if live.expires_at <= rotate.now {
-        return Ok(Rotation::Expired);
-    }
-    match decide(&state, &rotate.token, seconds(rotate.now), rotate.window) {
+    let decided = decide(
+        row.as_ref().map(|(row, _)| row),
+        &rotate.token,
+        rotate.transport,
+        rotate.now,
+        rotate.window,
+    );
+    let (live, decision) = match decided {
+        Ok(decided) => decided,
+        Err(refused) => return Ok(refused.into()),
+    };
+    let steps = row.as_ref().map_or(&[][..], |(_, steps)| steps.as_slice());
+    match decision {
         Decision::Mint { child, rule, state, event } => {
             if let Some(state) = state {
                 save(
                     connection,
                     id,
                     &state,
-                    &stepped(&steps, StepKind::of(rule), rotate.now),
+                    &stepped(steps, StepKind::of(rule), rotate.now),
                     rotate.now,
                 )?;
             }
@@ -141,7 +145,7 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
             revoke(connection, rotate.session, None, RevokedReason::TokenTheft, rotate.now)?;
             connection
                 .prepare_cached("UPDATE sessions SET steps = ? WHERE id = ?")?
-                .execute(params![stepped(&steps, StepKind::Theft, rotate.now), id])?;
+                .execute(params![stepped(steps, StepKind::Theft, rotate.now), id])?;
             note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")?;
             Ok(Rotation::Reused { user_id: live.user_id })
         }
@@ -279,6 +283,18 @@ impl Live {
             transport: Transport::from_word(transport).ok_or_else(|| unknown_word(transport))?,
         })
     }
+}
+
+fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    let live = Live::read(row)?;
+    Ok(SessionRow {
+        user_id: live.user_id,
+        created_at: live.created_at,
+        expires_at: live.expires_at,
+        transport: live.transport,
+        revoked: revoked(row)?.map(|(_, reason)| reason),
+        state: state(row)?,
+    })
 }
 
 fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
