@@ -19,6 +19,8 @@ pub(crate) mod answer;
 pub(crate) mod authenticated;
 pub mod cors;
 pub(crate) mod describe;
+#[cfg(doctest)]
+mod does_not_compile;
 pub(crate) mod fields;
 pub(crate) mod guard;
 pub(crate) mod peer;
