@@ -2,7 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Account, Claims, Denied, ObjectPermission, Seen};
+use crate::{Account, Claims, Seen};
 
 /// Who is asking: what the access token says, and the user. Cheap to clone.
 ///
@@ -95,42 +95,6 @@ impl Identity {
     /// ```
     pub fn at(&self) -> u64 {
         self.at
-    }
-
-    /// Whether `permission` is given for this very object: for checks that need the object, after
-    /// it was loaded.
-    ///
-    /// # Errors
-    /// [`Denied`], which becomes a 403 that names the permission.
-    ///
-    /// ```
-    /// use countersign_verify::{Denied, Identity, ObjectPermission};
-    ///
-    /// struct Article {
-    ///     author: countersign_verify::UserId,
-    /// }
-    ///
-    /// struct IsAuthor;
-    /// impl ObjectPermission<Article> for IsAuthor {
-    ///     fn check(&self, who: &Identity, article: &Article) -> Result<(), Denied> {
-    ///         if who.account().id() == article.author {
-    ///             Ok(())
-    ///         } else {
-    ///             Err(Denied::new("IsAuthor"))
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// fn publish(who: &Identity, article: &Article) -> Result<(), Denied> {
-    ///     who.may(&IsAuthor, article)
-    /// }
-    /// ```
-    pub fn may<T: ?Sized>(
-        &self,
-        permission: &impl ObjectPermission<T>,
-        object: &T,
-    ) -> Result<(), Denied> {
-        permission.check(self, object)
     }
 }
 

@@ -149,6 +149,44 @@ pub trait ObjectPermission<T: ?Sized> {
     fn check(&self, who: &Identity, object: &T) -> Result<(), Denied>;
 }
 
+impl Identity {
+    /// Whether `permission` is given for this very object: for checks that need the object, after
+    /// it was loaded.
+    ///
+    /// # Errors
+    /// [`Denied`], which becomes a 403 that names the permission.
+    ///
+    /// ```
+    /// use countersign_verify::{Denied, Identity, ObjectPermission};
+    ///
+    /// struct Article {
+    ///     author: countersign_verify::UserId,
+    /// }
+    ///
+    /// struct IsAuthor;
+    /// impl ObjectPermission<Article> for IsAuthor {
+    ///     fn check(&self, who: &Identity, article: &Article) -> Result<(), Denied> {
+    ///         if who.account().id() == article.author {
+    ///             Ok(())
+    ///         } else {
+    ///             Err(Denied::new("IsAuthor"))
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn publish(who: &Identity, article: &Article) -> Result<(), Denied> {
+    ///     who.may(&IsAuthor, article)
+    /// }
+    /// ```
+    pub fn may<T: ?Sized>(
+        &self,
+        permission: &impl ObjectPermission<T>,
+        object: &T,
+    ) -> Result<(), Denied> {
+        permission.check(self, object)
+    }
+}
+
 /// What a permission is asked about.
 ///
 /// ```
