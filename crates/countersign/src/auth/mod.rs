@@ -40,7 +40,7 @@ use crate::throttle::RefreshLimit;
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
-use crate::user::{Attached, Directory, UserCache};
+use crate::user::{Attached, UserCache, UserDirectory};
 
 /// First-party login, ready to be mounted.
 ///
@@ -65,7 +65,7 @@ struct Inner {
     settings: Settings,
     checked: Checked,
     store: Arc<dyn Store>,
-    users: Directory,
+    users: UserDirectory,
     events: Arc<dyn Events>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -233,7 +233,7 @@ impl Auth {
     }
 
     /// Where the users live.
-    pub(crate) fn users(&self) -> &Directory {
+    pub(crate) fn users(&self) -> &UserDirectory {
         &self.0.users
     }
 

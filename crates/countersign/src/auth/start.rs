@@ -24,7 +24,7 @@ use crate::throttle::RefreshLimit;
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::{RefreshTokens, Secrets};
-use crate::user::{AnyUsers, Directory, UserCache};
+use crate::user::{AnyUsers, UserCache, UserDirectory};
 
 /// What [`Auth`] starts from.
 pub(super) struct Start {
@@ -69,7 +69,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         forgotten: Forgotten::default(),
         lag: FeedLag::now(),
         pulse: Pulse::default(),
-        users: users.map_or_else(|| Directory::Own(Arc::clone(&store)), Directory::Custom),
+        users: users.map_or_else(|| UserDirectory::Own(Arc::clone(&store)), UserDirectory::Custom),
         events,
         settings,
         checked,

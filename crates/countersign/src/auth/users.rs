@@ -6,7 +6,7 @@ use super::maintenance::BETWEEN_ROUNDS;
 use super::settings::WhenStale;
 use super::{Auth, Inner};
 use crate::store::StoreError;
-use crate::user::{KnownUser, UserId};
+use crate::user::{CachedUser, UserId};
 
 impl Auth {
     /// Tells every process that a row of the app's own [`Users`](crate::user::Users) changed: this
@@ -33,7 +33,7 @@ impl Auth {
     }
 
     /// The user with this id, from the cache if it is there and not old.
-    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
+    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<CachedUser>>, StoreError> {
         let known = self.0.user_cache.get(id);
         let age = known.as_ref().map_or(u64::MAX, |user| user.age(self.seconds()));
         if age < self.read_again_after() {
@@ -56,7 +56,7 @@ impl Auth {
     }
 
     /// The user with this id as the row is now; what was known before is forgotten.
-    async fn user_as_is(&self, id: UserId) -> Result<Option<Arc<KnownUser>>, StoreError> {
+    async fn user_as_is(&self, id: UserId) -> Result<Option<Arc<CachedUser>>, StoreError> {
         let (moment, now) = (self.0.user_cache.moment(), self.seconds());
         let user = self.0.users.by_id(id).await?.map(|user| Arc::new(user.dated(now)));
         let before = self.0.user_cache.get(id);
@@ -79,7 +79,7 @@ impl Auth {
     pub(crate) async fn user_at_refresh(
         &self,
         id: UserId,
-    ) -> Result<Option<Arc<KnownUser>>, StoreError> {
+    ) -> Result<Option<Arc<CachedUser>>, StoreError> {
         if self.0.users.tells_of_changes() {
             self.user(id).await
         } else {

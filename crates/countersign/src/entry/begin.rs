@@ -22,7 +22,7 @@ use crate::session::rotation::Generation;
 use crate::session::{NewSession, RevokedReason, SessionId, Transport};
 use crate::store::{Begin, Begun};
 use crate::token::device;
-use crate::user::{FoundUser, KnownUser, User, UserId};
+use crate::user::{CachedUser, FoundUser, User, UserId};
 
 impl Auth {
     /// Logs a user in without a password: after a sign-in with another provider, a link in a mail,
@@ -86,7 +86,7 @@ pub struct LoggedIn {
     session: SessionId,
     issued: Issued,
     device_token: Option<String>,
-    user: Arc<KnownUser>,
+    user: Arc<CachedUser>,
 }
 
 impl LoggedIn {
@@ -281,7 +281,7 @@ async fn look_again(
     id: UserId,
     checked: &EncodedPassword,
     session: SessionId,
-) -> Result<Option<Arc<KnownUser>>, Problem> {
+) -> Result<Option<Arc<CachedUser>>, Problem> {
     let now = auth.now();
     auth.users().note_login(id, now).await?;
     let moment = auth.user_cache().moment();

@@ -60,7 +60,7 @@ pub(crate) async fn logout(
     };
     let by_cookie = match auth.checked().cookies.refresh_of(headers).as_slice() {
         [] => None,
-        tokens => Some(by_countersign(&auth, headers, sessions_of(&auth, tokens))),
+        tokens => Some(of_csrf_token(&auth, headers, sessions_of(&auth, tokens))),
     };
     let ended: Vec<SessionId> = match (by_bearer, by_cookie) {
         (Err(problem), None) => return Err(problem),
@@ -96,7 +96,7 @@ pub(crate) async fn logout(
 
 /// Those of the cookies' sessions that the CSRF token is of. A cookie that does not verify opens
 /// nothing; clearing it is all that can be done.
-fn by_countersign(
+fn of_csrf_token(
     auth: &Auth,
     headers: &HeaderMap,
     sessions: Vec<SessionId>,
@@ -104,9 +104,7 @@ fn by_countersign(
     let mut refused = None;
     let mut ended = sessions;
     ended.retain(|session| {
-        guard::countersign(auth, headers, *session)
-            .map_err(|problem| refused = Some(problem))
-            .is_ok()
+        guard::csrf(auth, headers, *session).map_err(|problem| refused = Some(problem)).is_ok()
     });
     match refused {
         Some(problem) if ended.is_empty() => Err(problem),

@@ -56,7 +56,7 @@ pub(crate) async fn refresh(
         Sent::Unclear => return Err(unclear(&auth)),
         Sent::One(token) => {
             let claims = auth.refresh_tokens().verify(token, auth.seconds())?;
-            guard::countersign(&auth, headers, claims.sid)?;
+            guard::csrf(&auth, headers, claims.sid)?;
             (claims, Transport::Cookie)
         }
         Sent::Nothing => {

@@ -25,11 +25,7 @@ pub(crate) fn native(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Refuses a write of a cookie session without the session's CSRF token; checked with the secret.
-pub(crate) fn countersign(
-    auth: &Auth,
-    headers: &HeaderMap,
-    session: SessionId,
-) -> Result<(), Problem> {
+pub(crate) fn csrf(auth: &Auth, headers: &HeaderMap, session: SessionId) -> Result<(), Problem> {
     csrf::sent(headers).and_then(|token| {
         if auth.csrf_tokens().matches(session, token) { Ok(()) } else { Err(csrf::wrong()) }
     })

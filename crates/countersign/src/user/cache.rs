@@ -3,14 +3,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_verify::Recent;
 
-use super::{KnownUser, UserId};
+use super::{CachedUser, UserId};
 
 /// Users as they were last read, so that an authenticated request touches no database.
 ///
 /// Bounded; forgetting comes through the store's feed of changes. Asking takes no lock that others
 /// wait on, and writes nothing that others read.
 pub(crate) struct UserCache {
-    users: Recent<UserId, Arc<KnownUser>>,
+    users: Recent<UserId, Arc<CachedUser>>,
     /// Counts the changes, so that a row read before a change is not kept after it.
     changes: AtomicU64,
     /// Held while the count and the rows must not part.
@@ -22,7 +22,7 @@ impl UserCache {
         Self { users: Recent::new(capacity), changes: AtomicU64::new(0), writer: Mutex::new(()) }
     }
 
-    pub(crate) fn get(&self, id: UserId) -> Option<Arc<KnownUser>> {
+    pub(crate) fn get(&self, id: UserId) -> Option<Arc<CachedUser>> {
         self.users.get(&id)
     }
 
@@ -33,7 +33,7 @@ impl UserCache {
     }
 
     /// Keeps a row that was read at `moment`, unless something changed since.
-    pub(crate) fn keep(&self, user: Arc<KnownUser>, moment: u64) {
+    pub(crate) fn keep(&self, user: Arc<CachedUser>, moment: u64) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.moment() == moment {
             self.users.insert(user.id(), user);
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_row_read_before_a_change_is_not_kept_after_it() {
         let cache = UserCache::new(10);
-        let user = Arc::new(KnownUser::new(User::for_tests(1)));
+        let user = Arc::new(CachedUser::new(User::for_tests(1)));
         let before = cache.moment();
         cache.forget(user.id());
         cache.keep(Arc::clone(&user), before);

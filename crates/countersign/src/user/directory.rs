@@ -8,7 +8,7 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{KnownUser, User, UserId};
+use super::{CachedUser, User, UserId};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
@@ -166,7 +166,7 @@ impl<U> fmt::Debug for FoundUser<U> {
 
 /// Asks whoever knows the users.
 #[derive(Debug)]
-pub(crate) enum Directory {
+pub(crate) enum UserDirectory {
     Own(Arc<dyn Store>),
     Custom(Box<dyn AnyUsers>),
 }
@@ -175,10 +175,10 @@ pub(crate) enum Directory {
 #[derive(Debug)]
 pub(crate) enum Candidate {
     Own(Box<User>),
-    Custom(KnownUser),
+    Custom(CachedUser),
 }
 
-impl Directory {
+impl UserDirectory {
     /// Whether an id is of the kind that its users have: the store's are integers.
     pub(crate) fn can_have(&self, id: UserId) -> bool {
         match self {
@@ -187,7 +187,7 @@ impl Directory {
         }
     }
 
-    pub(crate) async fn by_id(&self, id: UserId) -> Result<Option<KnownUser>, StoreError> {
+    pub(crate) async fn by_id(&self, id: UserId) -> Result<Option<CachedUser>, StoreError> {
         match self {
             Self::Own(store) => match store.user_by_id(id).await? {
                 Some(user) => Ok(Some(self.known(user).await?)),
@@ -231,12 +231,12 @@ impl Directory {
         }
     }
 
-    async fn known(&self, user: User) -> Result<KnownUser, StoreError> {
+    async fn known(&self, user: User) -> Result<CachedUser, StoreError> {
         if !user.is_superuser {
-            return Ok(KnownUser::new(user));
+            return Ok(CachedUser::new(user));
         }
         let shown = self.shown(user.clone()).await?;
-        Ok(KnownUser::shown_as(user, &shown))
+        Ok(CachedUser::shown_as(user, &shown))
     }
 
     /// The user as they are after the login.
@@ -244,7 +244,7 @@ impl Directory {
         &self,
         user: Candidate,
         now: Timestamp,
-    ) -> Result<KnownUser, StoreError> {
+    ) -> Result<CachedUser, StoreError> {
         let user = match user {
             Candidate::Own(mut user) => {
                 user.last_login = Some(now);
@@ -389,8 +389,8 @@ impl Candidate {
 /// [`Users`] of any type.
 #[async_trait]
 pub(crate) trait AnyUsers: fmt::Debug + Send + Sync {
-    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<KnownUser>>, StoreError>;
-    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<KnownUser>>, StoreError>;
+    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<CachedUser>>, StoreError>;
+    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<CachedUser>>, StoreError>;
     async fn set_password(
         &self,
         id: UserId,
@@ -403,11 +403,11 @@ pub(crate) trait AnyUsers: fmt::Debug + Send + Sync {
 
 #[async_trait]
 impl<T: Users> AnyUsers for T {
-    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<KnownUser>>, StoreError> {
+    async fn by_login(&self, login: &str) -> Result<Option<FoundUser<CachedUser>>, StoreError> {
         Ok(Users::by_login(self, login).await?.map(known))
     }
 
-    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<KnownUser>>, StoreError> {
+    async fn by_id(&self, id: UserId) -> Result<Option<FoundUser<CachedUser>>, StoreError> {
         Ok(Users::by_id(self, id).await?.map(known))
     }
 
@@ -429,6 +429,6 @@ impl<T: Users> AnyUsers for T {
     }
 }
 
-fn known<U: Account + Serialize>(found: FoundUser<U>) -> FoundUser<KnownUser> {
-    FoundUser { user: KnownUser::new(found.user), password: found.password }
+fn known<U: Account + Serialize>(found: FoundUser<U>) -> FoundUser<CachedUser> {
+    FoundUser { user: CachedUser::new(found.user), password: found.password }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::User;
 
 /// A user as the cache knows her: of whatever type, and her profile as it goes out, written once.
-pub(crate) struct KnownUser {
+pub(crate) struct CachedUser {
     account: Box<dyn Account>,
     json: Box<RawValue>,
     profile: Arc<[u8]>,
@@ -20,7 +20,7 @@ pub(crate) struct KnownUser {
     taken_up: AtomicU64,
 }
 
-impl KnownUser {
+impl CachedUser {
     pub(crate) fn new<U: Account + Serialize>(user: U) -> Self {
         let json = json_of(&user, &user);
         Self::with_json(user, json)
@@ -93,7 +93,7 @@ fn json_of(user: &dyn Account, shown: &impl Serialize) -> Box<RawValue> {
     })
 }
 
-impl Deref for KnownUser {
+impl Deref for CachedUser {
     type Target = dyn Account;
 
     fn deref(&self) -> &dyn Account {
@@ -101,7 +101,7 @@ impl Deref for KnownUser {
     }
 }
 
-impl fmt::Debug for KnownUser {
+impl fmt::Debug for CachedUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.account, f)
     }
@@ -110,7 +110,7 @@ impl fmt::Debug for KnownUser {
 /// What is remembered with a token: its user, as of a moment.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    pub(crate) user: Arc<KnownUser>,
+    pub(crate) user: Arc<CachedUser>,
     /// Their profile, without the detour by way of the row.
     pub(crate) profile: Arc<[u8]>,
     pub(crate) moment: u64,

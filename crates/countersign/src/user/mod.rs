@@ -24,14 +24,14 @@ use serde_json::{Map, Value};
 #[cfg(feature = "axum")]
 pub(crate) use cache::UserCache;
 #[cfg(feature = "axum")]
-pub(crate) use directory::{AnyUsers, Candidate, Directory};
+pub(crate) use directory::{AnyUsers, Candidate, UserDirectory};
 #[cfg(feature = "axum")]
 pub use directory::{FoundUser, Users};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use email::names_like;
 pub use email::{Email, EmailError, fold_address};
 #[cfg(feature = "axum")]
-pub(crate) use known::{Attached, KnownUser};
+pub(crate) use known::{Attached, CachedUser};
 pub use username::fold;
 pub use username::{Username, UsernameError};
 
