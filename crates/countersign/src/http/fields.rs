@@ -10,9 +10,9 @@ use countersign_verify::Drained;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use utoipa::openapi::schema::Object;
 
 use super::problem::{Code, Problem};
-use super::request::{Field, RequestBody};
 
 /// The most bytes a body may have.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -42,6 +42,35 @@ pub(crate) async fn body_if_any<T: RequestBody>(
     deadline: Duration,
 ) -> Result<T, Problem> {
     Fields::read(request, deadline, false).await?.into_request()
+}
+
+/// The body of a request. [`request!`](super::request::request) writes this.
+pub(crate) trait RequestBody: Sized {
+    /// Takes every field. What is wrong with one is noted in `fields`; the answer is `None` where
+    /// that was a required one.
+    fn take(fields: &mut Fields) -> Option<Self>;
+}
+
+/// What may be in a field.
+pub(crate) trait Field: Sized {
+    /// Whether a body without the field is refused.
+    const IS_REQUIRED: bool = true;
+
+    /// What a body without the field has in its place, or what is said of that.
+    fn missing() -> Result<Self, String> {
+        Err("This field is required.".to_owned())
+    }
+
+    /// What stands in the place of a value that is wrong while the other fields are looked at.
+    fn unread() -> Option<Self> {
+        None
+    }
+
+    /// The value, or what is wrong with it. A form (`from_form`) knows texts only.
+    fn read(given: Value, from_form: bool) -> Result<Self, String>;
+
+    /// The same for the document.
+    fn schema() -> Object;
 }
 
 /// The fields of a body. Unknown ones are ignored, as in Django REST framework; what is wrong with

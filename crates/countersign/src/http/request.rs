@@ -8,38 +8,9 @@ use serde_json::Value;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::fields::Fields;
+use super::fields::Field;
 use crate::password::Password;
 use crate::session::Transport;
-
-/// The body of a request. [`request!`] writes this.
-pub(crate) trait RequestBody: Sized {
-    /// Takes every field. What is wrong with one is noted in `fields`; the answer is `None` where
-    /// that was a required one.
-    fn take(fields: &mut Fields) -> Option<Self>;
-}
-
-/// What may be in a field.
-pub(crate) trait Field: Sized {
-    /// Whether a body without the field is refused.
-    const IS_REQUIRED: bool = true;
-
-    /// What a body without the field has in its place, or what is said of that.
-    fn missing() -> Result<Self, String> {
-        Err("This field is required.".to_owned())
-    }
-
-    /// What stands in the place of a value that is wrong while the other fields are looked at.
-    fn unread() -> Option<Self> {
-        None
-    }
-
-    /// The value, or what is wrong with it. A form (`from_form`) knows texts only.
-    fn read(given: Value, from_form: bool) -> Result<Self, String>;
-
-    /// The same for the document.
-    fn schema() -> Object;
-}
 
 /// A field that may be left out. What it may not be is null.
 impl<T: Field> Field for Option<T> {
@@ -162,11 +133,11 @@ macro_rules! request {
             $($(#[doc = $said])* $field: $Field,)*
         }
 
-        impl $crate::http::request::RequestBody for $Request {
+        impl $crate::http::fields::RequestBody for $Request {
             fn take(fields: &mut $crate::http::fields::Fields) -> Option<Self> {
                 // All of them first: whatever is wrong is told at once.
                 $(let $field = fields.take::<$Field>(stringify!($field));)*
-                Some(Self { $($field: $field.or_else($crate::http::request::Field::unread)?,)* })
+                Some(Self { $($field: $field.or_else($crate::http::fields::Field::unread)?,)* })
             }
         }
 
@@ -224,6 +195,7 @@ mod tests {
     use utoipa::PartialSchema;
 
     use super::*;
+    use crate::http::fields::Fields;
 
     request! {
         /// What is ordered,
