@@ -21,7 +21,10 @@ export function attacks({ client, send, base, list }) {
     return verdict(response, 'You are still logged in.');
   }
 
-  /** A second session's CSRF token in the first session's request. The second login leaves no cookie: it is sent without credentials, so nothing of it is kept. */
+  /**
+   * A second session's CSRF token in the first session's request. The second login leaves no
+   * cookie: it is sent without credentials, so nothing of it is kept.
+   */
   async function foreign(password) {
     const login = await send(`${base}/login`, {
       method: 'POST',
@@ -32,12 +35,18 @@ export function attacks({ client, send, base, list }) {
     if (!login.ok) return refusedLogin(login);
     const other = await login.json();
     try {
-      const headers = { ...json, Authorization: `Bearer ${await client.accessToken()}`, 'X-CSRFTOKEN': other.csrf_token };
+      const headers = {
+        ...json,
+        Authorization: `Bearer ${await client.accessToken()}`,
+        'X-CSRFTOKEN': other.csrf_token,
+      };
       const response = await send(`${base}/profile`, { method: 'PATCH', headers, body: '{}' });
       return await verdict(response, 'Nothing was written.');
     } finally {
       // Tidied away, with its own token, which is good for itself.
-      await client.fetch(`${base}/sessions/${claimsOf(other.access_token).sid}`, { method: 'DELETE' });
+      await client.fetch(`${base}/sessions/${claimsOf(other.access_token).sid}`, {
+        method: 'DELETE',
+      });
     }
   }
 
@@ -53,24 +62,44 @@ export function attacks({ client, send, base, list }) {
     const { steps } = await response.json();
     for (const { who, method, path, token, status, code, reason } of steps) {
       const outcome = [status, code, reason && `(${reason})`].filter(Boolean).join(' ');
-      show(list, { who: who === 'thief' ? 'The thief' : 'The phone', method, path, status: outcome, why: `With ${token}.`, refused: status >= 400 });
+      show(list, {
+        who: who === 'thief' ? 'The thief' : 'The phone',
+        method,
+        path,
+        status: outcome,
+        why: `With ${token}.`,
+        refused: status >= 400,
+      });
     }
     const tries = steps.filter(({ who }) => who === 'thief');
     const last = tries.at(-1);
-    if (last?.code !== 'refresh_token_reused') return { held: false, text: `It was not found out after ${tries.length} tries: ${last?.status} ${last?.code ?? ''}` };
+    if (last?.code !== 'refresh_token_reused')
+      return {
+        held: false,
+        text:
+          `It was not found out after ${tries.length} tries: ${last?.status} ` +
+          `${last?.code ?? ''}`,
+      };
     const dead = steps.slice(-2).map(({ status, code }) => `${status} ${code}`);
     return {
       held: true,
       text:
-        `Refused: ${last.status} ${last.code}, at try ${tries.length}. The first ${tries.length - 1} were forgiven, because right after a refresh an old token may be a slow second tab's; ` +
-        `the server counts them, and outside that window it forgives none. Two parties had the session, so it is ended for both: the phone's access token is dead too (${dead[0]}), ` +
+        `Refused: ${last.status} ${last.code}, at try ${tries.length}. The first ` +
+        `${tries.length - 1} were forgiven, because right after a refresh an old token may be a ` +
+        `slow second tab's; ` +
+        `the server counts them, and outside that window it forgives none. Two parties had the ` +
+        `session, so it is ended for both: the phone's access token is dead too (${dead[0]}), ` +
         `and so is its refresh token (${dead[1]}). The user logs in again, and the thief cannot.`,
     };
   }
 }
 
 async function verdict(response, kept) {
-  if (response.ok) return { held: false, text: `It went through (${response.status}). That must not happen: please report it.` };
+  if (response.ok)
+    return {
+      held: false,
+      text: `It went through (${response.status}). That must not happen: please report it.`,
+    };
   const { code, detail } = await response.json();
   return { held: true, text: `Refused: ${response.status} ${code}. ${detail} ${kept}` };
 }
@@ -78,5 +107,9 @@ async function verdict(response, kept) {
 /** The attack did not begin: the password was wrong, or there were too many. */
 async function refusedLogin(response) {
   const { code, detail } = await response.json().catch(() => ({}));
-  return { error: `${detail ?? 'The server did not answer as expected.'} (${response.status} ${code ?? ''})` };
+  return {
+    error:
+      `${detail ?? 'The server did not answer as expected.'} (${response.status} ` +
+      `${code ?? ''})`,
+  };
 }

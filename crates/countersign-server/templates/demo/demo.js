@@ -28,7 +28,9 @@ at('elsewhere').hidden = location.origin === origin;
 start();
 
 async function start() {
-  const found = await client.restore().catch((error) => void say(`The server cannot be reached (${error.message}). Trying again …`));
+  const found = await client
+    .restore()
+    .catch((error) => void say(`The server cannot be reached (${error.message}). Trying again …`));
   if (found === null) at('out').hidden = false;
 }
 
@@ -59,7 +61,11 @@ function leave({ code, reason }) {
   session = {};
   left = undefined;
   // A first visit is no ending.
-  const why = code === 'refresh_token_missing' ? '' : `${WHY[reason] ?? WHY[code] ?? 'The session has ended.'} (${[code, reason].filter(Boolean).join(', ')})`;
+  const why =
+    code === 'refresh_token_missing'
+      ? ''
+      : `${WHY[reason] ?? WHY[code] ?? 'The session has ended.'} ` +
+        `(${[code, reason].filter(Boolean).join(', ')})`;
   at('why').textContent = why;
   if (why) say(why);
   if (hadFocus) at('out-title').focus();
@@ -73,7 +79,12 @@ async function look() {
   if (session.id !== claims.sid) session = { id: claims.sid };
   left = lives(claims, client.expiresIn, Number(idle), session.end);
   const rows = Object.entries(claims).map(([name, value]) =>
-    element('div', {}, element('dt', {}, element('code', {}, name), ' ', element('code', {}, shown(name, value))), element('dd', {}, MEANING[name] ?? '')),
+    element(
+      'div',
+      {},
+      element('dt', {}, element('code', {}, name), ' ', element('code', {}, shown(name, value))),
+      element('dd', {}, MEANING[name] ?? ''),
+    ),
   );
   at('claims').replaceChildren(...rows);
   tick();
@@ -108,16 +119,27 @@ function one({ id, current, created_at, last_used_at, device, user_agent, ip, tr
     'div',
     {},
     element('p', { title: user_agent }, user_agent ? device : 'A client without a name'),
-    element('p', { class: 'muted' }, `since ${moment(created_at)} · last used ${moment(last_used_at)} · ${ip} · token in ${transport === 'body' ? 'the body' : 'a cookie'}`),
+    element(
+      'p',
+      { class: 'muted' },
+      `since ${moment(created_at)} · last used ${moment(last_used_at)} · ${ip} · token in ` +
+        `${transport === 'body' ? 'the body' : 'a cookie'}`,
+    ),
   );
   if (current) return element('li', {}, what, element('span', { class: 'badge' }, 'this one'));
-  const end = element('button', { 'aria-label': `End the session that began ${moment(created_at)}` }, 'End');
+  const end = element(
+    'button',
+    { 'aria-label': `End the session that began ${moment(created_at)}` },
+    'End',
+  );
   end.addEventListener('click', () =>
     work(end, async () => {
       const response = await client.fetch(`${base}/sessions/${id}`, { method: 'DELETE' });
       await sessions();
       at('sessions-title').focus();
-      return response.ok ? 'The session was ended; its tokens are dead already.' : `Not ended: ${response.status}`;
+      return response.ok
+        ? 'The session was ended; its tokens are dead already.'
+        : `Not ended: ${response.status}`;
     }),
   );
   return element('li', {}, what, end);
@@ -132,7 +154,11 @@ at('login').addEventListener('submit', (event) => {
       const user = await client.login({ username, password });
       return `Signed in as ${user.username}.`;
     } catch (error) {
-      wrong(error.code === 'throttled' ? `Too many attempts. Try again in ${error.retryAfter} seconds.` : [error.message, error.code && `(${error.code})`].filter(Boolean).join(' '));
+      wrong(
+        error.code === 'throttled'
+          ? `Too many attempts. Try again in ${error.retryAfter} seconds.`
+          : [error.message, error.code && `(${error.code})`].filter(Boolean).join(' '),
+      );
       at('password').focus();
     }
   });
@@ -148,12 +174,17 @@ function wrong(text) {
   }
 }
 
-on('profile', async () => answer(await client.fetch(`${base}/profile`), 'The profile was read with the access token.'));
+on('profile', async () =>
+  answer(await client.fetch(`${base}/profile`), 'The profile was read with the access token.'),
+);
 on('write', async () => {
   const headers = { 'Content-Type': 'application/json' };
   const body = JSON.stringify({ first_name: client.user?.first_name ?? '' });
   const response = await client.fetch(`${base}/profile`, { method: 'PATCH', headers, body });
-  return answer(response, 'The profile was written, with the access token and the countersign. (To what it was before.)');
+  return answer(
+    response,
+    'The profile was written, with the access token and the countersign. (To what it was before.)',
+  );
 });
 on('refresh', async () => ((await client.refresh()) ? 'Both tokens are new.' : undefined));
 on('logout', () => client.logout());
@@ -164,7 +195,9 @@ on('sessions-again', async () => {
 });
 at('clear').addEventListener('click', () => list.replaceChildren());
 
-document.querySelector('[data-attack=forged]').addEventListener('click', ({ currentTarget }) => work(currentTarget, () => judge('forged')));
+document
+  .querySelector('[data-attack=forged]')
+  .addEventListener('click', ({ currentTarget }) => work(currentTarget, () => judge('forged')));
 at('with-password').addEventListener('submit', (event) => {
   event.preventDefault();
   const password = at('again').value;
@@ -194,7 +227,8 @@ function complain(text) {
 /** Shows an answer, unless it was the session's end: then that has been said already. */
 async function answer(response, said) {
   if (!client.user) return;
-  at('answer-text').textContent = `${response.status}\n${JSON.stringify(await response.json(), undefined, 2)}`;
+  at('answer-text').textContent =
+    `${response.status}\n${JSON.stringify(await response.json(), undefined, 2)}`;
   at('answer').hidden = false;
   return response.ok ? said : `Refused: ${response.status}`;
 }
@@ -203,7 +237,10 @@ function on(id, doing) {
   at(id).addEventListener('click', () => work(at(id), doing));
 }
 
-/** Does what a button is for, once at a time, and says how it went. The button stays where it is and keeps the focus. */
+/**
+ * Does what a button is for, once at a time, and says how it went. The button stays where it is and
+ * keeps the focus.
+ */
 async function work(button, doing) {
   if (button.hasAttribute('aria-disabled')) return;
   button.setAttribute('aria-disabled', 'true');
@@ -211,7 +248,11 @@ async function work(button, doing) {
     const text = await doing();
     if (text) say(text);
   } catch (error) {
-    say(error.code ? `${error.message} (${error.code})` : `The server cannot be reached: ${error.message}`);
+    say(
+      error.code
+        ? `${error.message} (${error.code})`
+        : `The server cannot be reached: ${error.message}`,
+    );
   } finally {
     button.removeAttribute('aria-disabled');
   }

@@ -1,6 +1,9 @@
 // The list of requests: what was sent, what was answered, and what each header is for.
 
-/** Makes an element with what is in it. Texts stay texts: nothing that a server or a user has said becomes markup. */
+/**
+ * Makes an element with what is in it. Texts stay texts: nothing that a server or a user has said
+ * becomes markup.
+ */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -18,10 +21,22 @@ export function watched(list) {
     try {
       response = await fetch(input, init);
     } catch (error) {
-      show(list, { method: request.method, path: pathOf(request), status: 'no answer', why: error.message, refused: true, sent });
+      show(list, {
+        method: request.method,
+        path: pathOf(request),
+        status: 'no answer',
+        why: error.message,
+        refused: true,
+        sent,
+      });
       throw error;
     }
-    const problem = response.ok ? undefined : await response.clone().json().catch(() => undefined);
+    const problem = response.ok
+      ? undefined
+      : await response
+          .clone()
+          .json()
+          .catch(() => undefined);
     show(list, {
       method: request.method,
       path: pathOf(request),
@@ -46,7 +61,11 @@ export function show(list, { who, method, path, status, why, refused, sent = [],
     element('span', { class: refused ? 'status refused' : 'status good' }, String(status)),
     element('small', {}, why),
   );
-  const entry = element('li', {}, element('details', {}, summary, ...headers('Sent', sent), ...headers('Answered', got)));
+  const entry = element(
+    'li',
+    {},
+    element('details', {}, summary, ...headers('Sent', sent), ...headers('Answered', got)),
+  );
   list.prepend(entry);
   while (list.children.length > KEPT) list.lastElementChild.remove();
 }
@@ -54,7 +73,12 @@ export function show(list, { who, method, path, status, why, refused, sent = [],
 function headers(title, rows) {
   if (rows.length === 0) return [];
   const items = rows.map(([name, value, what]) =>
-    element('div', {}, element('dt', {}, element('code', {}, name), ' ', element('code', {}, value)), element('dd', {}, what)),
+    element(
+      'div',
+      {},
+      element('dt', {}, element('code', {}, name), ' ', element('code', {}, value)),
+      element('dd', {}, what),
+    ),
   );
   return [element('p', {}, element('b', {}, title)), element('dl', {}, ...items)];
 }
@@ -63,12 +87,43 @@ function sentBy(request) {
   const rows = [];
   const add = (name, value, what) => rows.push([name, value, what]);
   const { headers, method, credentials } = request;
-  if (headers.has('Authorization')) add('Authorization', short(headers.get('Authorization')), 'The access token: who is asking. It is only in this page’s memory, so no other page can send it.');
-  if (headers.has('X-CSRFTOKEN')) add('X-CSRFTOKEN', short(headers.get('X-CSRFTOKEN')), 'The countersign: only a page that could read the server’s answers has it. No browser adds it by itself, so a forged request comes without.');
-  if (headers.has('Content-Type')) add('Content-Type', headers.get('Content-Type'), 'What the body is.');
-  if (credentials === 'omit') add('Cookie', '(none)', 'This request was sent without cookies on purpose, and whatever the answer sets is not kept.');
-  else add('Cookie', '(added by the browser)', COOKIE[endpoint(request)] ?? 'The browser sends the refresh token along, but it counts for nothing here: the access token does.');
-  if (method !== 'GET' && method !== 'HEAD') add('Origin', location.origin, 'Where the request comes from. The browser says it, and no script can change it. The server refuses pages that it does not know.');
+  if (headers.has('Authorization'))
+    add(
+      'Authorization',
+      short(headers.get('Authorization')),
+      'The access token: who is asking. It is only in this page’s memory, so no other page can ' +
+        'send it.',
+    );
+  if (headers.has('X-CSRFTOKEN'))
+    add(
+      'X-CSRFTOKEN',
+      short(headers.get('X-CSRFTOKEN')),
+      'The countersign: only a page that could read the server’s answers has it. No browser ' +
+        'adds it by itself, so a forged request comes without.',
+    );
+  if (headers.has('Content-Type'))
+    add('Content-Type', headers.get('Content-Type'), 'What the body is.');
+  if (credentials === 'omit')
+    add(
+      'Cookie',
+      '(none)',
+      'This request was sent without cookies on purpose, and whatever the answer sets is not kept.',
+    );
+  else
+    add(
+      'Cookie',
+      '(added by the browser)',
+      COOKIE[endpoint(request)] ??
+        'The browser sends the refresh token along, but it counts for nothing here: the access ' +
+          'token does.',
+    );
+  if (method !== 'GET' && method !== 'HEAD')
+    add(
+      'Origin',
+      location.origin,
+      'Where the request comes from. The browser says it, and no script can change it. The ' +
+        'server refuses pages that it does not know.',
+    );
   add('Sec-Fetch-Site', 'same-origin', 'The same in one word, for requests that have no Origin.');
   return rows;
 }
@@ -77,7 +132,8 @@ function gotFrom(request, response) {
   const rows = [];
   const set = request.credentials !== 'omit' && response.ok && SET_COOKIE[endpoint(request)];
   if (set) rows.push(['Set-Cookie', '(no script can see it)', set]);
-  for (const [name, what] of Object.entries(ANSWERED)) if (response.headers.has(name)) rows.push([name, response.headers.get(name), what]);
+  for (const [name, what] of Object.entries(ANSWERED))
+    if (response.headers.has(name)) rows.push([name, response.headers.get(name), what]);
   return rows;
 }
 
@@ -87,10 +143,13 @@ const pathOf = (request) => new URL(request.url).pathname;
 const endpoint = (request) => {
   const { base } = document.body.dataset;
   const path = pathOf(request);
-  return path.startsWith(`${base}/`) ? path.slice(base.length).replace(/(?<=\/sessions\/).+/, '') : path;
+  return path.startsWith(`${base}/`)
+    ? path.slice(base.length).replace(/(?<=\/sessions\/).+/, '')
+    : path;
 };
 
-const short = (text) => text.replace(/[\w.-]{24,}/, (token) => `${token.slice(0, 8)}…${token.slice(-4)}`);
+const short = (text) =>
+  text.replace(/[\w.-]{24,}/, (token) => `${token.slice(0, 8)}…${token.slice(-4)}`);
 
 const PURPOSE = {
   'POST /login': 'A name and a password become a session.',
@@ -102,19 +161,27 @@ const PURPOSE = {
   'PATCH /profile': 'Writes, so it needs the countersign as well.',
   'GET /sessions': 'Where am I logged in?',
   'DELETE /sessions/': 'Ends a session elsewhere.',
-  'POST /demo/theft': 'The server plays a phone and its thief, and tells what they sent: the requests above.',
+  'POST /demo/theft':
+    'The server plays a phone and its thief, and tells what they sent: the requests above.',
 };
 
-const REFRESH_COOKIE = 'The refresh token, HttpOnly: no script can read it, and the browser sends it by itself. That is why it is not enough alone: the countersign has to come too.';
+const REFRESH_COOKIE =
+  'The refresh token, HttpOnly: no script can read it, and the browser sends it by itself. That ' +
+  'is why it is not enough alone: the countersign has to come too.';
 
 const COOKIE = {
-  '/login': 'The device token, if there is one: it says that this browser has logged in before, so that strangers’ failures do not slow you down.',
+  '/login':
+    'The device token, if there is one: it says that this browser has logged in before, so that ' +
+    'strangers’ failures do not slow you down.',
   '/refresh': REFRESH_COOKIE,
   '/logout': REFRESH_COOKIE,
-  '/csrf': 'The refresh token says which session. Reading changes nothing, so no countersign is needed.',
+  '/csrf':
+    'The refresh token says which session. Reading changes nothing, so no countersign is needed.',
 };
 
-const TOKENS = 'The new refresh token (HttpOnly, SameSite: not for scripts, and not sent with other sites’ forms) and the CSRF token.';
+const TOKENS =
+  'The new refresh token (HttpOnly, SameSite: not for scripts, and not sent with other sites’ ' +
+  'forms) and the CSRF token.';
 
 const SET_COOKIE = {
   '/login': `${TOKENS} The device token too.`,
@@ -126,8 +193,11 @@ const SET_COOKIE = {
 
 const ANSWERED = {
   'Cache-Control': 'no-store: no cache on the way may keep a token.',
-  'Content-Type': 'What the body is. Every error is application/problem+json (RFC 9457), with a code for programs and a sentence for people.',
-  'WWW-Authenticate': 'RFC 6750: what kind of credentials are wanted, and what was wrong with those that came.',
+  'Content-Type':
+    'What the body is. Every error is application/problem+json (RFC 9457), with a code for ' +
+    'programs and a sentence for people.',
+  'WWW-Authenticate':
+    'RFC 6750: what kind of credentials are wanted, and what was wrong with those that came.',
   'Retry-After': 'How many seconds to wait.',
   'X-Request-Id': 'Finds this request in the server’s log.',
 };

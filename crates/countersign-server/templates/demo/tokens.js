@@ -1,9 +1,14 @@
 // What the tokens say, and how long they live.
 
-/** The claims of an access token. The page only shows them: whoever relies on them has to check the signature first. */
+/**
+ * The claims of an access token. The page only shows them: whoever relies on them has to check the
+ * signature first.
+ */
 export function claimsOf(token) {
   const part = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
-  return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0))));
+  return JSON.parse(
+    new TextDecoder().decode(Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0))),
+  );
 }
 
 /** What each claim is for. */
@@ -15,16 +20,23 @@ export const MEANING = {
   exp: 'When it expires.',
   sid: 'The session. When that is ended, the token counts no longer, whatever its time says.',
   auth_time: 'When the password was last given.',
-  csrf: "The hash of the session's CSRF token, so that any backend can check the header without a secret.",
+  csrf:
+    "The hash of the session's CSRF token, so that any backend can check the header without " +
+    'a secret.',
 };
 
 /** A claim's value for people: times as times. */
 export function shown(name, value) {
-  return ['iat', 'exp', 'auth_time'].includes(name) ? `${value} (${moment(value * 1000)})` : typeof value === 'string' ? value : JSON.stringify(value);
+  return ['iat', 'exp', 'auth_time'].includes(name)
+    ? `${value} (${moment(value * 1000)})`
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value);
 }
 
 /** A point in time. */
-export const moment = (time) => new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' });
+export const moment = (time) =>
+  new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'medium' });
 
 /** A span in words, its two largest parts. */
 export function span(seconds) {
@@ -57,6 +69,9 @@ export function lives(claims, expiresIn, idle, sessionEnd) {
   const begin = performance.now();
   return () => {
     const passed = gone + (performance.now() - begin) / 1000;
-    return { access: { left: Math.max(0, access - passed), of: access }, refresh: { left: Math.max(0, refresh - passed), of: refresh } };
+    return {
+      access: { left: Math.max(0, access - passed), of: access },
+      refresh: { left: Math.max(0, refresh - passed), of: refresh },
+    };
   };
 }

@@ -67,7 +67,12 @@ async function attempt(form) {
     const response = await fetch(...requestOf(form));
     const text = await response.text();
     const json = parsed(text);
-    show(form, `${response.status} ${response.statusText}`, headersOf(response), json ? JSON.stringify(json, undefined, 2) : text);
+    show(
+      form,
+      `${response.status} ` + `${response.statusText}`,
+      headersOf(response),
+      json ? JSON.stringify(json, undefined, 2) : text,
+    );
     if (response.ok && json) hold(json);
   } catch (error) {
     // Nothing has come: no connection, or a header that cannot be sent.
@@ -90,7 +95,10 @@ function requestOf(form) {
   }
   const body = form.elements.body?.value.trim() || undefined;
   if (body) headers.set('Content-Type', 'application/json');
-  return [query.size ? `${path}?${query}` : path, { method: form.dataset.method, headers, body, cache: 'no-store' }];
+  return [
+    query.size ? `${path}?${query}` : path,
+    { method: form.dataset.method, headers, body, cache: 'no-store' },
+  ];
 }
 
 /** An object or a list, if that is what it is. */
@@ -103,7 +111,8 @@ function parsed(text) {
   }
 }
 
-const headersOf = (response) => [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n');
+const headersOf = (response) =>
+  [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n');
 
 function show(form, status, headers, body) {
   form.querySelector('.came').hidden = false;
@@ -124,8 +133,15 @@ function hold(answer) {
     fill('Authorization', held.access_token && `Bearer ${held.access_token}`);
     fill('X-CSRFTOKEN', held.csrf_token);
   }
-  const names = [held.access_token && 'The access token', held.csrf_token && 'the CSRF token'].filter(Boolean);
+  const names = [
+    held.access_token && 'The access token',
+    held.csrf_token && 'the CSRF token',
+  ].filter(Boolean);
   document.getElementById('held').hidden = !names.length;
-  const said = `${names.join(' and ')} of your last answer: filled in below, and kept in the memory of this page only.`;
-  document.getElementById('tokens').textContent = names.length ? said[0].toUpperCase() + said.slice(1) : '';
+  const said =
+    `${names.join(' and ')} of your last answer: filled in below, and kept in the ` +
+    `memory of this page only.`;
+  document.getElementById('tokens').textContent = names.length
+    ? said[0].toUpperCase() + said.slice(1)
+    : '';
 }
