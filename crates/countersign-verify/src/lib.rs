@@ -176,7 +176,7 @@ pub use protect::{Authenticator, Found, Passage, Protect, Protected, Refused};
 pub use recent::Recent;
 #[cfg(feature = "client")]
 pub use remote::{ResourceServer, ResourceServerBuilder, ResourceServerError};
-pub use require::{Answer, Require, Required, require};
+pub use require::{GuardFuture, Require, Required, require};
 pub use response_body::ResponseBody;
 pub use revocations::Revocations;
 pub use session_id::{InvalidSessionId, SessionId};

@@ -94,7 +94,7 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Answer<S::Future>;
+    type Future = GuardFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -104,10 +104,12 @@ where
         let (parts, body) = request.into_parts();
         let who = parts.extensions.get::<Identity>();
         match self.permission.check(&Ask::new(who, &parts)) {
-            Ok(()) => Answer::Passed { inner: self.inner.call(Request::from_parts(parts, body)) },
+            Ok(()) => {
+                GuardFuture::Passed { inner: self.inner.call(Request::from_parts(parts, body)) }
+            }
             Err(denied) => {
                 drain(body);
-                Answer::Refused {
+                GuardFuture::Refused {
                     problem: denied.to_problem(who),
                     is_grpc: is_grpc(&parts.headers),
                 }
@@ -121,19 +123,19 @@ pin_project_lite::pin_project! {
     ///
     /// ```
     /// use axum::{Router, body::Body, extract::Request};
-    /// use countersign_verify::{Answer, Required, permission::IsStaff};
+    /// use countersign_verify::{GuardFuture, Required, permission::IsStaff};
     /// use tower_service::Service;
     ///
     /// type Answered<S> = <S as Service<Request<Body>>>::Future;
     ///
-    /// fn is_the_future(of: Answered<Required<IsStaff, Router>>) -> Answer<Answered<Router>> {
+    /// fn is_the_future(of: Answered<Required<IsStaff, Router>>) -> GuardFuture<Answered<Router>> {
     ///     of
     /// }
     /// ```
     #[derive(Debug)]
     #[project = Projected]
     #[allow(missing_docs)]
-    pub enum Answer<F> {
+    pub enum GuardFuture<F> {
         /// The inner service's.
         Passed {
             #[pin]
@@ -147,7 +149,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F, R, E> Future for Answer<F>
+impl<F, R, E> Future for GuardFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: ResponseBody,

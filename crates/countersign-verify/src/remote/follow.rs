@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::builder::ResourceServerBuilder;
 use super::fetch::Fetcher;
-use super::list::{List, ListError};
+use super::list::{ListError, RevocationList};
 use crate::{
     Code, Identity, KeySet, Problem, Revocations, TokenError, TokenUser, Verified, Verifier, weight,
 };
@@ -231,15 +231,15 @@ impl Issuer {
         self.taken.store(Some(Arc::new(Taken { issuer, kept, verifier })));
     }
 
-    async fn read_list(&self, body: &str, now: u64) -> Result<List, ListError> {
+    async fn read_list(&self, body: &str, now: u64) -> Result<RevocationList, ListError> {
         let set = self.keys.lock().await.set.clone();
-        match List::read(body, &set, self.issuer.as_deref(), now) {
+        match RevocationList::read(body, &set, self.issuer.as_deref(), now) {
             Err(ListError::UnknownKey) => {
                 // The list comes from the issuer itself, so this is no stranger's invention: the
                 // keys were rotated at once.
                 self.fetch_keys(LIST_FLOOR).await;
                 let set = self.keys.lock().await.set.clone();
-                List::read(body, &set, self.issuer.as_deref(), now)
+                RevocationList::read(body, &set, self.issuer.as_deref(), now)
             }
             other => other,
         }

@@ -8,7 +8,7 @@ use crate::{KeySet, SessionId, jws};
 
 /// The list of sessions that ended lately, as the issuer signed it.
 #[derive(Debug, Deserialize)]
-pub(super) struct List {
+pub(super) struct RevocationList {
     pub(super) iss: String,
     iat: u64,
     pub(super) exp: u64,
@@ -22,7 +22,7 @@ pub(super) struct List {
     pub(super) issued_after: Option<u64>,
 }
 
-impl List {
+impl RevocationList {
     /// Reads a list, if `keys` signed it for `issuer` and its time is not over.
     pub(super) fn read(
         token: &str,
