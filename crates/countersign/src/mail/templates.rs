@@ -325,8 +325,10 @@ macro_rules! built_in {
         &[
             ("layout.html", include_str!("templates/layout.html")),
             $(
-                (concat!("en/", $name, ".txt"), include_str!(concat!("templates/en/", $name, ".txt"))),
-                (concat!("de/", $name, ".txt"), include_str!(concat!("templates/de/", $name, ".txt"))),
+                (concat!("en/", $name, ".txt"),
+                    include_str!(concat!("templates/en/", $name, ".txt"))),
+                (concat!("de/", $name, ".txt"),
+                    include_str!(concat!("templates/de/", $name, ".txt"))),
             )*
         ]
     };

@@ -279,7 +279,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_password_matches_its_own_hash_and_no_other_text(text in "\\PC{0,80}", other in "\\PC{0,80}") {
+    fn a_password_matches_its_own_hash_and_no_other_text(
+        text in "\\PC{0,80}",
+        other in "\\PC{0,80}",
+    ) {
         let passwords = cheap();
         let (given, other) = (password(&text), password(&other));
         let (own, foreign) = block_on(async {
@@ -301,8 +304,13 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_validators_panic(new in "\\PC{0,300}", username in "\\PC{0,150}", email in ".{0,254}") {
-        let about = UserAttributes { username: &username, email: &email, ..UserAttributes::default() };
+    fn no_text_makes_the_validators_panic(
+        new in "\\PC{0,300}",
+        username in "\\PC{0,150}",
+        email in ".{0,254}",
+    ) {
+        let (username, email) = (username.as_str(), email.as_str());
+        let about = UserAttributes { username, email, ..UserAttributes::default() };
         let _ = validate(&new, &about);
     }
 }

@@ -170,7 +170,7 @@ fn a_devices_own_failures_block_it() {
         fail(&throttle, Some(LAPTOP), start());
     }
     assert!(throttle.begin(ALICE, Some(LAPTOP), HOME, start()).is_err());
-    assert!(throttle.begin(ALICE, Some(DeviceId(8)), HOME, start()).is_ok(), "her other device");
+    assert!(throttle.begin(ALICE, Some(DeviceId(8)), HOME, start()).is_ok(), "another device");
     assert!(throttle.begin(ALICE, None, HOME, start()).is_ok(), "anywhere else");
 }
 
@@ -327,8 +327,11 @@ fn a_clock_that_goes_back_costs_the_delay_at_most() {
 proptest! {
     /// Whatever strangers do, from wherever, the owner on their own device gets in.
     #[test]
-    fn an_owner_on_a_known_device_is_never_blocked_by_others(strangers in prop::collection::vec(stranger(), 0..300)) {
-        let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 10, ..ThrottleSettings::default() });
+    fn an_owner_on_a_known_device_is_never_blocked_by_others(
+        strangers in prop::collection::vec(stranger(), 0..300),
+    ) {
+        let settings = ThrottleSettings { address_attempts: 10, ..ThrottleSettings::default() };
+        let throttle = LoginThrottle::new(settings);
         let mut now = start();
         for (account, device, address, pause, outcome) in strangers {
             now += SignedDuration::from_millis(pause);
@@ -346,8 +349,14 @@ proptest! {
     /// In any span of time, however the attempts are spread, the guesses at one account stay within
     /// the free ones, the doublings and one for each longest delay.
     #[test]
-    fn guesses_at_an_account_are_bounded(pauses in prop::collection::vec(prop_oneof![Just(0), 0..3_000_i64, 0..2_000_000_i64], 1..400)) {
-        let throttle = LoginThrottle::new(ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() });
+    fn guesses_at_an_account_are_bounded(
+        pauses in prop::collection::vec(
+            prop_oneof![Just(0), 0..3_000_i64, 0..2_000_000_i64],
+            1..400,
+        ),
+    ) {
+        let settings = ThrottleSettings { address_attempts: 0, ..ThrottleSettings::default() };
+        let throttle = LoginThrottle::new(settings);
         let (mut now, mut passed) = (start(), 0);
         for pause in pauses {
             now += SignedDuration::from_millis(pause);
@@ -359,8 +368,16 @@ proptest! {
     }
 
     #[test]
-    fn delays_only_grow_with_failures(free in 1..20_u32, longest in 0..5_000_u64, failures in 0..200_u32) {
-        let settings = ThrottleSettings { account_attempts: free, account_max_delay: Duration::from_secs(longest), ..ThrottleSettings::default() };
+    fn delays_only_grow_with_failures(
+        free in 1..20_u32,
+        longest in 0..5_000_u64,
+        failures in 0..200_u32,
+    ) {
+        let settings = ThrottleSettings {
+            account_attempts: free,
+            account_max_delay: Duration::from_secs(longest),
+            ..ThrottleSettings::default()
+        };
         let delays = Delays::new(&settings).unwrap();
         prop_assert!(delays.after(failures) <= delays.after(failures + 1));
         prop_assert!(delays.after(failures) <= delays.longest);

@@ -63,7 +63,8 @@ impl AccessGrant<'_> {
     /// # let (ada, issuer, session) = (world.ada, "https://id.example.com", SessionId::new(7).unwrap());
     /// let grant = AccessGrant {
     ///     csrf_token: Some("the session's token"),
-    /// #   issuer, audience: None, user: &ada, session, auth_time: 1_000, extra: &[], issued_at: 1_000, expires_at: 1_300,
+    /// #   issuer, audience: None, user: &ada, session, auth_time: 1_000, extra: &[],
+    /// #   issued_at: 1_000, expires_at: 1_300,
     ///     // and the rest
     /// };
     /// // The claim is a hash: it gives the token away to nobody.

@@ -87,7 +87,8 @@ impl SealedKey {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now,
+    /// #     &countersign::clock::OsRandom).unwrap();
     /// let private = key.open(&secrets).unwrap();
     /// assert!(private.public_pem().unwrap().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
     /// ```
@@ -106,7 +107,8 @@ impl SealedKey {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let mut key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let mut key = countersign::token::SealedKey::generate(Default::default(), &secrets, now,
+    /// #     now, &countersign::clock::OsRandom).unwrap();
     /// assert!(key.is_live(now));
     /// key.retires_at = Some(now);
     /// assert!(!key.is_live(now));
@@ -152,7 +154,8 @@ impl FromStr for KeyId {
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 /// # let (secrets, now) = (world::secrets(), world::midnight());
-/// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+/// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now,
+/// #     &countersign::clock::OsRandom).unwrap();
 /// let private = sealed.open(&secrets).unwrap();
 /// assert_eq!(format!("{private:?}"), "PrivateKey { algorithm: EdDsa, .. }");
 /// ```
@@ -194,7 +197,8 @@ impl PrivateKey {
     /// use secrecy::ExposeSecret;
     ///
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now,
+    /// #     now, &countersign::clock::OsRandom).unwrap();
     /// let pem = sealed.open(&secrets).unwrap().to_pem();
     /// assert!(pem.expose_secret().starts_with("-----BEGIN PRIVATE KEY-----"));
     /// ```
@@ -216,7 +220,8 @@ impl PrivateKey {
     /// use countersign::token::{Algorithm, SealedKey};
     ///
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let generate = |algorithm| SealedKey::generate(algorithm, &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let generate = |algorithm| SealedKey::generate(algorithm, &secrets, now, now,
+    /// #     &countersign::clock::OsRandom).unwrap();
     /// # let (shared, pair) = (generate(Algorithm::Hs256), generate(Algorithm::Es256));
     /// assert!(pair.open(&secrets).unwrap().public_pem().unwrap().is_some()); // ES256
     /// assert!(shared.open(&secrets).unwrap().public_pem().unwrap().is_none()); // HS256
@@ -243,7 +248,8 @@ impl PrivateKey {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let sealed = countersign::token::SealedKey::generate(Default::default(), &secrets, now,
+    /// #     now, &countersign::clock::OsRandom).unwrap();
     /// let jwk = sealed.open(&secrets).unwrap().public_jwk(sealed.id).unwrap().unwrap();
     /// assert_eq!(
     ///     (&jwk["kty"], &jwk["alg"], &jwk["use"]),

@@ -100,7 +100,8 @@ impl RefreshTokens {
     /// # use countersign::session::{SessionId, rotation::Jti};
     /// # use countersign::token::RefreshClaims;
     /// # let secrets = world::secrets();
-    /// # let claims = RefreshClaims { sid: SessionId::new(7).unwrap(), generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 };
+    /// # let claims = RefreshClaims { sid: SessionId::new(7).unwrap(), generation: 0,
+    /// #     jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 };
     /// let (acme, other) = (
     ///     RefreshTokens::of_instance(&secrets, "acme"),
     ///     RefreshTokens::of_instance(&secrets, "other"),
@@ -142,8 +143,10 @@ impl RefreshTokens {
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # use countersign::session::{SessionId, rotation::Jti};
     /// # use countersign::token::{RefreshClaims, RefreshTokens};
-    /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()), SessionId::new(7).unwrap());
-    /// # let claims = RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 605_800 };
+    /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()),
+    /// #     SessionId::new(7).unwrap());
+    /// # let claims = RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None,
+    /// #     iat: 1_000, exp: 605_800 };
     /// let token = tokens.sign(&claims).unwrap();
     /// assert_eq!(token.split('.').count(), 3);
     /// ```
@@ -165,8 +168,10 @@ impl RefreshTokens {
     ///
     /// # use countersign::session::{SessionId, rotation::Jti};
     /// # use countersign::token::{RefreshClaims, RefreshTokens};
-    /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()), SessionId::new(7).unwrap());
-    /// # let token = tokens.sign(&RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 }).unwrap();
+    /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()),
+    /// #     SessionId::new(7).unwrap());
+    /// # let token = tokens.sign(&RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]),
+    /// #     parent: None, iat: 1_000, exp: 2_000 }).unwrap();
     /// assert!(tokens.verify(&token, 1_999).is_ok()); // a token that ends at 2 000
     /// assert_eq!(tokens.verify(&token, 2_000), Err(RefreshError::Expired));
     /// assert_eq!(tokens.verify("a.b.c", 1_000), Err(RefreshError::Invalid));
@@ -185,8 +190,10 @@ impl RefreshTokens {
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # use countersign::session::{SessionId, rotation::Jti};
     /// # use countersign::token::{RefreshClaims, RefreshTokens};
-    /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()), SessionId::new(7).unwrap());
-    /// # let expired = tokens.sign(&RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 }).unwrap();
+    /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()),
+    /// #     SessionId::new(7).unwrap());
+    /// # let expired = tokens.sign(&RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]),
+    /// #     parent: None, iat: 1_000, exp: 2_000 }).unwrap();
     /// assert_eq!(tokens.verify_but_expiry(&expired).unwrap().sid, session);
     /// ```
     pub fn verify_but_expiry(&self, token: &str) -> Result<RefreshClaims, RefreshError> {

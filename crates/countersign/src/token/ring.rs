@@ -83,7 +83,8 @@ impl KeyRing {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now,
+    /// #     &countersign::clock::OsRandom).unwrap();
     /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
     /// // A token of a type of the app's own, which nobody can take for an access token.
     /// let invitation = ring
@@ -117,7 +118,8 @@ impl KeyRing {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now,
+    /// #     &countersign::clock::OsRandom).unwrap();
     /// # let id = key.id.to_string();
     /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
     /// let verifier: countersign_verify::Verifier = countersign_verify::Verifier::new(
@@ -148,7 +150,8 @@ impl KeyRing {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// # let (secrets, now) = (world::secrets(), world::midnight());
-    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now, &countersign::clock::OsRandom).unwrap();
+    /// # let key = countersign::token::SealedKey::generate(Default::default(), &secrets, now, now,
+    /// #     &countersign::clock::OsRandom).unwrap();
     /// # let ring = countersign::token::KeyRing::new(&[key], &secrets, now).unwrap();
     /// let jwks = ring.jwks(now);
     /// assert_eq!(jwks["keys"][0]["alg"], "EdDSA");

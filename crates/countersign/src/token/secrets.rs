@@ -171,7 +171,8 @@ pub enum SecretsError {
     /// Others may read the file.
     #[error(
         "{path} can be read by others; run `chmod 600 {path}`, and think of whether anybody did. \
-         Where a volume sets the mode, as with fsGroup of Kubernetes, give the secret in COUNTERSIGN_SECRET, or run `chmod 770` on the directory"
+         Where a volume sets the mode, as with fsGroup of Kubernetes, give the secret in \
+         COUNTERSIGN_SECRET, or run `chmod 770` on the directory"
     )]
     Readable {
         /// The file.

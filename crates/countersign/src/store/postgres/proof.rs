@@ -35,8 +35,10 @@ pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Failed(format!(
-        "the feed of changes does not work on this database (nothing is told of: {}), so a logout would not be felt. Are the triggers of its tables switched off? \
-         Distributed tables (Citus, YugabyteDB, CockroachDB) cannot be used; see docs/operations.md",
+        "the feed of changes does not work on this database (nothing is told of: {}), so a logout \
+         would not be felt. Are the triggers of its tables switched off? \
+         Distributed tables (Citus, YugabyteDB, CockroachDB) cannot be used; see \
+         docs/operations.md",
         missing.join(", ")
     )))
 }
@@ -44,11 +46,14 @@ pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
 /// A session that ends, a user who is deactivated, and, without touching a row, a group and a key.
 /// The ids are this transaction's own, and not drawn from where those of users come from.
 const CHANGES: &str = "
-    INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at, expires_at, transport)
+    INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since,
+        race_credit, created_at, last_used_at, expires_at, transport)
         VALUES (-pg_current_xact_id()::text::bigint, '', 0, '', 0, 0, 0, 0, 0, 0, 'body');
-    UPDATE sessions SET revoked_at = 0, revoked_reason = 'admin' WHERE id = -pg_current_xact_id()::text::bigint;
+    UPDATE sessions SET revoked_at = 0, revoked_reason = 'admin'
+        WHERE id = -pg_current_xact_id()::text::bigint;
     INSERT INTO users (id, username, password, date_joined)
-        VALUES (-pg_current_xact_id()::text::bigint, 'proof of the feed ' || pg_current_xact_id()::text, '!', now());
+        VALUES (-pg_current_xact_id()::text::bigint,
+            'proof of the feed ' || pg_current_xact_id()::text, '!', now());
     UPDATE users SET is_active = false WHERE id = -pg_current_xact_id()::text::bigint;
     UPDATE groups SET name = name WHERE false;
     UPDATE signing_keys SET algorithm = algorithm WHERE false;";
