@@ -13,13 +13,13 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use countersign::Auth;
-use countersign::http::client_address::client_address as address_of;
-use countersign::http::cookies::{CookieSettings, Cookies, values};
-use countersign::http::origin::Origins;
 use countersign::password::{EncodedPassword, HashSettings, Password, Passwords};
 use countersign::store::SessionPlace;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::{RefreshTokens, Secrets};
+use countersign::web::client_address::client_address as address_of;
+use countersign::web::cookies::{CookieSettings, Cookies, values};
+use countersign::web::origin::Origins;
 use countersign_verify::{
     Algorithm, Claims, KeySet, SessionId, Verifier, VerifyingKey, bearer as bearer_of,
     unread_bearer,
