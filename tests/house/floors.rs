@@ -55,7 +55,8 @@ impl Floors {
 #[test]
 fn the_closest_name_of_a_room_counts() {
     let floors = Floors::parse(
-        "| floor | room | is for |\n|---|---|---|\n| 1 | `user/mine.rs` | a |\n| 0 | `user/`, `clock.rs` | b |",
+        "| floor | room | is for |\n|---|---|---|\n\
+         | 1 | `user/mine.rs` | a |\n| 0 | `user/`, `clock.rs` | b |",
     );
     assert_eq!(floors.room("user/mine.rs"), Some("user/mine.rs"));
     assert_eq!(floors.room("user/mod.rs"), Some("user/"));

@@ -290,7 +290,8 @@ mod tests {
 
     #[test]
     fn attributes_comments_and_unit_tests_are_no_imports() {
-        let text = "/// [`x`](crate::up)\n#[with(crate::up)] struct S;\n#[cfg(test)] mod t { use crate::up; }";
+        let text = "/// [`x`](crate::up)\n#[with(crate::up)] struct S;\n\
+                    #[cfg(test)] mod t { use crate::up; }";
         assert!(paths(text).iter().all(|path| !path.contains("up")));
     }
 

@@ -83,7 +83,8 @@ fn a_group_in_the_token_stands_for_more_permissions_than_a_token_has_room_for() 
     // A thousand permissions, of some forty letters each.
     world.sql(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
-         INSERT INTO permissions (app, codename) SELECT 'articles', 'publish_in_the_section_of_number_' || n FROM n",
+         INSERT INTO permissions (app, codename) SELECT 'articles',
+             'publish_in_the_section_of_number_' || n FROM n",
     );
     world.sql(
         "INSERT INTO group_permissions SELECT groups.id, permissions.id FROM groups, permissions

@@ -353,15 +353,19 @@ const FILL: &str = "
 const FILL_POSTGRES: &str = "
     INSERT INTO groups (id, name) VALUES (1, 'everybody'), (2, 'editors');
 
-    INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login)
+    INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active,
+        is_staff, is_superuser, date_joined, last_login)
     SELECT f || '.' || l || i, lower(f || '.' || l || i),
-        CASE WHEN i % 10 = 0 THEN '' ELSE lower(f) || i || '@example.com' END, f, l, 'argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA',
+        CASE WHEN i % 10 = 0 THEN '' ELSE lower(f) || i || '@example.com' END, f, l,
+            'argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA',
         i % 50 <> 0, i % 20000 = 0, i % 200000 = 0,
         now() - (1000000 - i) * interval '100 seconds',
         CASE WHEN i % 3 <> 0 THEN now() - (i * 7919 % 1000000) * interval '1 minute' END
     FROM (
-        SELECT i, (ARRAY['Maria', 'John', 'Wei', 'Fatima', 'Olga', 'Sam', 'Zoe', 'Adam', 'Élodie', 'Kofi'])[(i * 7919) % 10 + 1] AS f,
-            (ARRAY['Smith', 'Jones', 'Chen', 'Khan', 'Ivanova', 'Okafor', 'Garcia', 'Larsen', 'Tanaka', ''])[(i * 104729 / 10) % 10 + 1] AS l
+        SELECT i, (ARRAY['Maria', 'John', 'Wei', 'Fatima', 'Olga', 'Sam', 'Zoe', 'Adam', 'Élodie',
+            'Kofi'])[(i * 7919) % 10 + 1] AS f,
+            (ARRAY['Smith', 'Jones', 'Chen', 'Khan', 'Ivanova', 'Okafor', 'Garcia', 'Larsen',
+                'Tanaka', ''])[(i * 104729 / 10) % 10 + 1] AS l
         FROM generate_series(1, 1000000::bigint) AS n (i)
     ) AS people;
 

@@ -41,7 +41,7 @@ pub struct Claims {
     /// Before when it does not count (RFC 7519, 4.1.5); Countersign does not set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
-    /// For sessions that live in a cookie: the hash of the CSRF token, see [`csrf`](crate::token::csrf).
+    /// For sessions that live in a cookie: the hash of the CSRF token, see [`csrf`](crate::csrf).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csrf: Option<String>,
     /// Whatever else the issuer was configured to say.

@@ -147,7 +147,7 @@ impl ResourceServer {
     }
 
     /// Who holds this access token: for a token that did not come in an HTTP header. The CSRF token
-    /// of a write is the caller's to check, with [`csrf::check`](crate::token::csrf::check).
+    /// of a write is the caller's to check, with [`csrf::check`](crate::csrf::check).
     ///
     /// # Errors
     /// A 401 for a token that does not count (any more), a 503 while the issuer cannot be reached.
