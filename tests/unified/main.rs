@@ -5,7 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use countersign::Auth;
 use countersign::password::{HashSettings, Password, Passwords};
-use countersign::store::Store;
+use countersign::store::UserStore;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::{Algorithm, ExtraClaim, Secrets};

@@ -6,7 +6,8 @@ use std::time::Instant;
 use countersign::session::{RevokedReason, Transport};
 use countersign::store::StoreError;
 use countersign::store::admin::{
-    AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder, UserSearch, Who,
+    ActivityLog, AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder,
+    UserSearch, Who,
 };
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Who};
+use countersign::store::admin::{AuditKind, AuditLine, AuditLog, Who};
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
 use jiff::Timestamp;

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::session::rotation::{Generation, Jti, Presented};
 use countersign::session::{NewSession, SessionId, Transport};
 use countersign::store::sqlite::SqliteStore;
-use countersign::store::{Rotate, Rotation, Store};
+use countersign::store::{Rotate, Rotation, SessionStore};
 use countersign::user::UserId;
 use jiff::Timestamp;
 

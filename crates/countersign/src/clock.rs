@@ -44,7 +44,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Whole seconds since 1970.
-#[cfg(feature = "axum")]
+#[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 pub(crate) fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
 }

@@ -7,7 +7,7 @@
 //!
 //! use countersign::clock::{OsRandom, SystemClock};
 //! use countersign::key_rotation::rotate;
-//! use countersign::store::Store;
+//! use countersign::store::KeyStore;
 //! use countersign::token::Algorithm;
 //!
 //! # world::block_on(async {
@@ -56,7 +56,7 @@ use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 ///
 /// use countersign::clock::{OsRandom, SystemClock};
 /// use countersign::key_rotation::rotate;
-/// use countersign::store::Store;
+/// use countersign::store::KeyStore;
 /// use countersign::token::Algorithm;
 ///
 /// # world::block_on(async {
@@ -96,7 +96,7 @@ pub async fn rotate(
 ///
 /// use countersign::clock::OsRandom;
 /// use countersign::key_rotation::rotate_by;
-/// use countersign::store::Store;
+/// use countersign::store::KeyStore;
 /// use countersign::store::admin::Actor;
 /// use countersign::token::Algorithm;
 ///

@@ -31,7 +31,6 @@ use rotation::Jti;
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 /// use countersign::session::rotation::Jti;
 /// use countersign::session::{NewSession, SessionId, Transport};
-/// use countersign::store::Store;
 ///
 /// # world::run(async |world| {
 /// # let (store, ada, now) = (world.auth.store(), world.ada, world::midnight());

@@ -11,7 +11,7 @@ use crate::session::{NewSession, SessionId};
 /// use countersign::password::EncodedPassword;
 /// use countersign::session::rotation::Jti;
 /// use countersign::session::{NewSession, SessionId, Transport};
-/// use countersign::store::{Begin, Begun, Store};
+/// use countersign::store::{Begin, Begun, SessionStore, UserStore};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
@@ -79,31 +79,6 @@ pub enum Begun {
     IdTaken,
     /// The user is gone, is not active, or has another password by now. Nothing was done.
     UserChanged,
-}
-
-/// What became of a change of a user's own password.
-///
-/// ```
-/// use countersign::http::Code;
-/// use countersign::store::PasswordChange;
-///
-/// fn refused(change: PasswordChange) -> Option<Code> {
-///     match change {
-///         PasswordChange::Done => None,
-///         PasswordChange::SessionEnded => Some(Code::SessionRevoked),
-///         _ => Some(Code::Conflict),
-///     }
-/// }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PasswordChange {
-    /// It is set, and the user's other sessions are ended.
-    Done,
-    /// The password is not the one that was checked any more. Nothing was done.
-    Stale,
-    /// The session that asks has ended meanwhile. Nothing was done.
-    SessionEnded,
 }
 
 /// How many sessions end at once when a user has more than one may.

@@ -153,7 +153,6 @@ impl Account for User {
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::Store;
 ///
 /// # world::run(async |world| {
 /// # let store = world.auth.store();

@@ -1,15 +1,41 @@
 //! What the dashboard shows: counts by the hour, and how large things are.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::Count;
+use crate::store::StoreError;
+
+/// What is asked of a store for the dashboard.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{ActivityLog, Counted};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let now = world::midnight();
+/// store.count(now, &[(Counted::Login, 2)]).await.unwrap();
+/// assert_eq!(store.counts(now).await.unwrap(), [(now, Counted::Login, 2)]);
+/// # });
+/// ```
+#[async_trait]
+pub trait ActivityLog: Send + Sync {
+    /// Adds to the counts of an hour.
+    async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError>;
+
+    /// The counts of each hour since `since`, in order; hours without any are left out.
+    async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError>;
+
+    /// How large things are. Cheap: estimates where counting would take long.
+    async fn sizes(&self) -> Result<Sizes, StoreError>;
+}
 
 /// What is counted by the hour.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, Counted};
+/// use countersign::store::admin::{ActivityLog, Counted};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
@@ -84,7 +110,7 @@ pub(crate) fn hour_began(hour: i64) -> Timestamp {
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, Count};
+/// use countersign::store::admin::{ActivityLog, Count};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();

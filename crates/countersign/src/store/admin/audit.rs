@@ -3,17 +3,55 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::Place;
+use super::{Page, Place};
 use crate::session::SessionId;
+use crate::store::StoreError;
 use crate::user::UserId;
+
+/// What is asked of a store about the audit log. Nothing changes or removes a line but
+/// [`forget_audit`](AuditLog::forget_audit), by age.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{AuditKind, AuditLine, AuditLog, AuditSearch, Who};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let line = AuditLine {
+///     at: now,
+///     kind: AuditKind::Login,
+///     actor: Some(Who::User(ada.id)),
+///     user: Some(ada.id),
+///     session: None,
+///     ip: None,
+///     detail: String::new(),
+/// };
+/// store.note(&[line.clone()]).await.unwrap();
+/// let page = store.audit(&AuditSearch { limit: 10, ..AuditSearch::default() }).await.unwrap();
+/// assert_eq!(page.rows[0].line, line);
+/// # });
+/// ```
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Writes lines as one transaction.
+    async fn note(&self, lines: &[AuditLine]) -> Result<(), StoreError>;
+
+    /// A page of the log, the newest first.
+    async fn audit(&self, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError>;
+
+    /// Forgets lines before `before`; at most `limit`. How many went.
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
 
 /// A line about to be written into the audit log.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Who};
+/// use countersign::store::admin::{AuditKind, AuditLine, AuditLog, Who};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
@@ -189,7 +227,7 @@ pub(crate) const DETAIL_MAX_CHARS: usize = 1_000;
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, AuditKind, AuditLine, AuditSearch, Who};
+/// use countersign::store::admin::{AuditKind, AuditLine, AuditLog, AuditSearch, Who};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
@@ -373,7 +411,7 @@ impl AuditKind {
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, AuditSearch};
+/// use countersign::store::admin::{AuditLog, AuditSearch};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();

@@ -5,7 +5,7 @@
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, Place, UserSearch};
+/// use countersign::store::admin::{Place, UserAdmin, UserSearch};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
@@ -33,7 +33,7 @@ pub struct Place {
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{AdminStore, Count, UserSearch};
+/// use countersign::store::admin::{Count, UserAdmin, UserSearch};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();

@@ -13,7 +13,7 @@ use crate::session::rotation::{RACE_CREDIT, RotationEvent, Rule};
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::AdminStore;
+/// use countersign::store::admin::SessionAdmin;
 /// use countersign::session::SessionId;
 ///
 /// # world::block_on(async {

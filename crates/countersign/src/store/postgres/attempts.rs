@@ -1,13 +1,36 @@
 //! Failed logins by account, counted for all nodes: the rules of
 //! [`LoginThrottle`](crate::throttle::LoginThrottle), as one statement on one row.
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
+use super::PostgresStore;
 use super::columns::micros;
-use crate::store::StoreError;
+use crate::store::{AttemptStore, SharedAttempts, StoreError};
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::throttle::{Delays, RetryAfter};
+
+impl AttemptStore for PostgresStore {
+    fn shared_attempts(&self) -> Option<&dyn SharedAttempts> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SharedAttempts for PostgresStore {
+    async fn count_attempt(&self, attempt: &CountAttempt) -> Result<Count, StoreError> {
+        tell!(self, client => count(client, attempt))
+    }
+
+    async fn uncount_attempt(&self, counted: &CountedAttempt) -> Result<(), StoreError> {
+        tell!(self, client => uncount(client, counted))
+    }
+
+    async fn forget_attempts(&self, key: AttemptKey) -> Result<(), StoreError> {
+        tell!(self, client => forget(client, key))
+    }
+}
 
 pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Count, StoreError> {
     let CountAttempt { key, delays, now } = *attempt;

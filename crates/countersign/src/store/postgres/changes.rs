@@ -6,16 +6,46 @@
 //! a change comes once, a logout does not wait for somebody's long transaction, and what stands
 //! behind that transaction is not read again.
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
+use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::columns::{from_micros, get, micros, unknown};
+use super::{LOOK_ANYWAY, PostgresStore, house};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
-use crate::store::{Change, Changes, Cursor, StoreError, What};
+use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
 use crate::user::UserId;
+
+#[async_trait]
+impl FeedStore for PostgresStore {
+    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+        let changes = ask!(self, client => page_after(client, after, limit))?;
+        if changes.went_back {
+            tell!(self, client => house::adopt_history(client))?;
+        }
+        Ok(changes)
+    }
+
+    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
+        ask!(self, client => cursor_at(client, since, limit))
+    }
+
+    async fn cursor_now(&self) -> Result<Cursor, StoreError> {
+        ask!(self, client => cursor_now(client))
+    }
+
+    async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        tell!(self, client => note_user_changed(client, user, now))
+    }
+
+    async fn await_changes(&self) -> bool {
+        timeout(LOOK_ANYWAY, self.bell.notified()).await.is_ok()
+    }
+}
 
 /// Rows out of another cluster, brought here by a restored dump, have ids that this one has not
 /// reached: they count as written now.
@@ -112,7 +142,7 @@ impl Server {
     }
 }
 
-pub(super) async fn after(
+pub(super) async fn page_after(
     client: &Object,
     after: &Cursor,
     limit: u32,

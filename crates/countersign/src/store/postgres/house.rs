@@ -3,13 +3,49 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::Client;
 
 use super::columns::{from_micros, get, micros};
-use crate::store::StoreError;
+use super::{PostgresStore, attempts, changes};
 use crate::store::agreed_time::Agreed;
+use crate::store::{StoreError, Upkeep};
+
+#[async_trait]
+impl Upkeep for PostgresStore {
+    async fn prune(
+        &self,
+        changes: Timestamp,
+        sessions: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        tell!(self, client => attempts::prune(client, changes))?;
+        tell!(self, client => changes::prune(client, changes, sessions, limit))
+    }
+
+    async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
+        tell!(self, client => agree_on_time(client, now, step))
+    }
+
+    async fn correct_times(
+        &self,
+        latest: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        tell!(self, client => correct_times(client, latest, now, limit))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        tell!(self, client => changes::touch(client))
+    }
+
+    fn trouble(&self) -> Option<StoreError> {
+        self.health.trouble()
+    }
+}
 
 pub(super) async fn agree_on_time(
     client: &Object,

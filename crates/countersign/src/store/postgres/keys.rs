@@ -1,12 +1,29 @@
 //! Signing keys in PostgreSQL.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown};
-use crate::store::StoreError;
+use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyId, SealedKey};
+
+#[async_trait]
+impl KeyStore for PostgresStore {
+    async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        ask!(self, client => all(client))
+    }
+
+    async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+        tell!(self, client => add(client, &key, retire_others))
+    }
+
+    async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+        tell!(self, client => retire(client, id, at))
+    }
+}
 
 pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
     let statement = client

@@ -29,34 +29,26 @@ mod hosts;
 mod house;
 mod indexes;
 mod keys;
+mod live;
 mod migrations;
+mod names;
 mod proof;
 mod rotations;
 mod sessions;
 mod transfer;
+mod user_row;
 mod users;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use deadpool_postgres::{Pool, PoolError};
-use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 
+use super::StoreError;
 use super::admin::AdminError;
-use super::{
-    Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace,
-    SharedAttempts, Store, StoreError,
-};
-use crate::password::EncodedPassword;
-use crate::session::{RevokedReason, Session, SessionId};
-use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
-use crate::token::{KeyId, SealedKey};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
 use connect::Address;
 use health::{Health, Verdict};
 use rotations::Rotations;
@@ -114,7 +106,7 @@ impl PostgresStore {
         transfer::refuse_unfinished(&client).await?;
         changes::adopt(&client).await?;
         proof::feed_works(&mut client).await?;
-        users::fold_addresses(&client).await?;
+        names::fold_addresses(&client).await?;
         house::adopt_history(&client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;
@@ -143,235 +135,6 @@ impl PostgresStore {
     pub async fn pending_migrations(url: &str) -> Result<Vec<&'static str>, StoreError> {
         let client = Address::parse(url)?.connect().await?;
         Ok(migrations::pending(&client).await?.iter().map(|(name, _)| *name).collect())
-    }
-}
-
-#[async_trait]
-impl Store for PostgresStore {
-    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        ask!(self, client => users::by_id(client, id))
-    }
-
-    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
-        ask!(self, client => users::by_login(client, login))
-    }
-
-    async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
-        ask!(self, client => users::password_of(client, id))
-    }
-
-    async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
-        tell!(self, client => users::create(client, &new, now))
-    }
-
-    async fn update_profile(
-        &self,
-        id: UserId,
-        change: ProfileChange,
-    ) -> Result<Option<User>, StoreError> {
-        tell!(self, client => users::update_profile(client, id, &change))
-    }
-
-    async fn change_password(
-        &self,
-        id: UserId,
-        old: &EncodedPassword,
-        new: &EncodedPassword,
-        session: SessionId,
-        now: Timestamp,
-    ) -> Result<PasswordChange, StoreError> {
-        tell!(self, client => users::change_password(client, id, (old, new), session, now))
-    }
-
-    async fn reset_password(
-        &self,
-        id: UserId,
-        new: &EncodedPassword,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        tell!(self, client => users::reset_password(client, id, new, now))
-    }
-
-    async fn upgrade_password(
-        &self,
-        id: UserId,
-        old: &EncodedPassword,
-        new: &EncodedPassword,
-    ) -> Result<bool, StoreError> {
-        tell!(self, client => users::upgrade_password(client, id, old, new))
-    }
-
-    async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
-        ask!(self, client => users::permission_names(client))
-    }
-
-    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
-        ask!(self, client => users::password_kinds(client))
-    }
-
-    async fn set_active(
-        &self,
-        id: UserId,
-        active: bool,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        tell!(self, client => users::set_active(client, id, active, now))
-    }
-
-    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
-        tell!(self, client => users::delete(client, id, now))
-    }
-
-    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        ask!(self, client => users::list(client, after, limit))
-    }
-
-    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
-        tell!(self, client => sessions::begin(client, &begin))
-    }
-
-    async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
-        self.rotations.run(rotate).await
-    }
-
-    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        ask!(self, client => sessions::by_id(client, id))
-    }
-
-    async fn user_sessions_page(
-        &self,
-        user: UserId,
-        from: Option<SessionPlace>,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<SessionPage, StoreError> {
-        ask!(self, client => sessions::of_user(client, user, from, limit, now))
-    }
-
-    async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        ask!(self, client => sessions::live(client, limit, now))
-    }
-
-    async fn revoke_session(
-        &self,
-        id: SessionId,
-        owner: Option<UserId>,
-        reason: RevokedReason,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        tell!(self, client => sessions::revoke(client, id, owner, reason, now))
-    }
-
-    async fn revoke_user_sessions(
-        &self,
-        user: UserId,
-        keep: Option<SessionId>,
-        reason: RevokedReason,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        tell!(self, client => sessions::revoke_of_user(client, user, keep, reason, now))
-    }
-
-    async fn revoke_sessions_begun_by(
-        &self,
-        began: Timestamp,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        // Some at a time: of a large database all of them would take longer than a statement may,
-        // and would keep refreshes waiting meanwhile.
-        let (mut ended, mut from) = (0, Some(Timestamp::MIN));
-        while let Some(at) = from {
-            let (more, next) =
-                tell!(self, client => sessions::revoke_some_begun_by(client, at, began, now))?;
-            (ended, from) = (ended + more, next);
-        }
-        Ok(ended)
-    }
-
-    async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        ask!(self, client => keys::all(client))
-    }
-
-    async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
-        tell!(self, client => keys::add(client, &key, retire_others))
-    }
-
-    async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
-        tell!(self, client => keys::retire(client, id, at))
-    }
-
-    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
-        let changes = ask!(self, client => changes::after(client, after, limit))?;
-        if changes.went_back {
-            tell!(self, client => house::adopt_history(client))?;
-        }
-        Ok(changes)
-    }
-
-    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
-        ask!(self, client => changes::cursor_at(client, since, limit))
-    }
-
-    async fn cursor_now(&self) -> Result<Cursor, StoreError> {
-        ask!(self, client => changes::cursor_now(client))
-    }
-
-    async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-        tell!(self, client => changes::note_user_changed(client, user, now))
-    }
-
-    async fn await_changes(&self) -> bool {
-        timeout(LOOK_ANYWAY, self.bell.notified()).await.is_ok()
-    }
-
-    fn shared_attempts(&self) -> Option<&dyn SharedAttempts> {
-        Some(self)
-    }
-
-    async fn prune(
-        &self,
-        changes: Timestamp,
-        sessions: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        tell!(self, client => attempts::prune(client, changes))?;
-        tell!(self, client => changes::prune(client, changes, sessions, limit))
-    }
-
-    async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
-        tell!(self, client => house::agree_on_time(client, now, step))
-    }
-
-    async fn correct_times(
-        &self,
-        latest: Timestamp,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        tell!(self, client => house::correct_times(client, latest, now, limit))
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        tell!(self, client => changes::touch(client))
-    }
-
-    fn trouble(&self) -> Option<StoreError> {
-        self.health.trouble()
-    }
-}
-
-#[async_trait]
-impl SharedAttempts for PostgresStore {
-    async fn count_attempt(&self, attempt: &CountAttempt) -> Result<Count, StoreError> {
-        tell!(self, client => attempts::count(client, attempt))
-    }
-
-    async fn uncount_attempt(&self, counted: &CountedAttempt) -> Result<(), StoreError> {
-        tell!(self, client => attempts::uncount(client, counted))
-    }
-
-    async fn forget_attempts(&self, key: AttemptKey) -> Result<(), StoreError> {
-        tell!(self, client => attempts::forget(client, key))
     }
 }
 

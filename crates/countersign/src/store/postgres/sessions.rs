@@ -1,22 +1,91 @@
 //! Sessions in PostgreSQL.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresStore;
 use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
+use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
 use crate::session::{RevokedReason, Session, SessionId, Transport};
 use crate::store::begin::ENDED_AT_ONCE;
-use crate::store::{Begin, Begun, SessionPage, SessionPlace, StoreError};
+use crate::store::{
+    Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
+};
 use crate::user::UserId;
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
+        tell!(self, client => begin_on_row(client, &begin))
+    }
+
+    async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
+        self.rotations.run(rotate).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        ask!(self, client => by_id(client, id))
+    }
+
+    async fn user_sessions_page(
+        &self,
+        user: UserId,
+        from: Option<SessionPlace>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError> {
+        ask!(self, client => of_user(client, user, from, limit, now))
+    }
+
+    async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        ask!(self, client => live(client, limit, now))
+    }
+
+    async fn revoke_session(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => revoke(client, id, owner, reason, now))
+    }
+
+    async fn revoke_user_sessions(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        tell!(self, client => revoke_of_user(client, user, keep, reason, now))
+    }
+
+    async fn revoke_sessions_begun_by(
+        &self,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        // Some at a time: of a large database all of them would take longer than a statement may,
+        // and would keep refreshes waiting meanwhile.
+        let (mut ended, mut from) = (0, Some(Timestamp::MIN));
+        while let Some(at) = from {
+            let (more, next) = tell!(self, client => revoke_some_begun_by(client, at, began, now))?;
+            (ended, from) = (ended + more, next);
+        }
+        Ok(ended)
+    }
+}
 
 /// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it
 /// holds it first: what comes between is seen by the one or by the other.
-pub(super) async fn begin(client: &Object, begin: &Begin) -> Result<Begun, StoreError> {
+pub(super) async fn begin_on_row(client: &Object, begin: &Begin) -> Result<Begun, StoreError> {
     let new = &begin.session;
-    let state = RotationState::new(new.jti, u64::try_from(new.created_at.as_second()).unwrap_or(0));
+    let state = RotationState::new(new.jti, seconds(new.created_at));
     let statement = client
         .prepare_cached(
             "WITH held AS MATERIALIZED (

@@ -15,8 +15,8 @@ use super::columns::micros;
 use super::connect::Address;
 use super::{migrations, told};
 use crate::store::StoreError;
-use crate::store::admin::told::{address, clipped};
 use crate::store::admin::{AuditLine, Who};
+use crate::store::plan::audit_lines::{address, clipped};
 use crate::store::transfer::{
     Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value,
 };

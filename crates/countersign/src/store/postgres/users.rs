@@ -1,18 +1,101 @@
 //! Users in PostgreSQL. Their ids are integers: an id that is a text is `NULL` here, which no row
 //! equals.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use tokio_postgres::types::{Json, ToSql};
-use tokio_postgres::{Client, Row};
 
-use super::columns::{from_timestamptz, get, micros, timestamptz, unknown};
+use super::PostgresStore;
+use super::columns::{get, micros, timestamptz};
+use super::names::{by_login, hold_names, refuse_taken, refuse_taken_address};
+use super::user_row::{select, user};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
-use crate::store::addresses::{folding, only_owner};
-use crate::store::{KIND_ROWS, PasswordChange, StoreError};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
+use crate::store::plan::names::{folding, is_other_address};
+use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address};
+
+#[async_trait]
+impl UserStore for PostgresStore {
+    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        ask!(self, client => by_id(client, id))
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
+        ask!(self, client => by_login(client, login))
+    }
+
+    async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+        ask!(self, client => password_of(client, id))
+    }
+
+    async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
+        tell!(self, client => create(client, &new, now))
+    }
+
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<Option<User>, StoreError> {
+        tell!(self, client => update_profile(client, id, &change))
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<PasswordChange, StoreError> {
+        tell!(self, client => change_password(client, id, (old, new), session, now))
+    }
+
+    async fn reset_password(
+        &self,
+        id: UserId,
+        new: &EncodedPassword,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => reset_password(client, id, new, now))
+    }
+
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => upgrade_password(client, id, old, new))
+    }
+
+    async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
+        ask!(self, client => permission_names(client))
+    }
+
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+        ask!(self, client => password_kinds(client))
+    }
+
+    async fn set_active(
+        &self,
+        id: UserId,
+        active: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => set_active(client, id, active, now))
+    }
+
+    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
+        tell!(self, client => delete(client, id, now))
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        ask!(self, client => list(client, after, limit))
+    }
+}
 
 pub(super) async fn by_id(
     client: &impl GenericClient,
@@ -20,92 +103,6 @@ pub(super) async fn by_id(
 ) -> Result<Option<User>, StoreError> {
     let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(user).transpose()
-}
-
-/// The row that a login names. What names nobody asks the same questions, and reads a row too: the
-/// time of an answer must not tell who exists, least of all where no hashing hides it.
-pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<LoginRow>, StoreError> {
-    // Two are enough to know that the name is shared.
-    let named = client
-        .prepare_cached(
-            "SELECT ARRAY(SELECT id FROM users WHERE username = $1 LIMIT 2) AS exact,
-                 ARRAY(SELECT id FROM users WHERE username_folded = $2 LIMIT 2) AS folded",
-        )
-        .await?;
-    // PostgreSQL's texts have no NUL; neither has anybody's name.
-    let (exact, folded) = (Some(login), fold(login));
-    let (exact, folded) = (
-        exact.filter(|name| !name.contains('\0')),
-        Some(folded).filter(|name| !name.contains('\0')),
-    );
-    let row = client.query_one(&named, &[&exact, &folded]).await?;
-    let (exact, folded): (Vec<i64>, Vec<i64>) = (get(&row, "exact")?, get(&row, "folded")?);
-    let owners = owners_of_address(client, login).await?;
-    let id = match (exact.as_slice(), folded.as_slice()) {
-        ([only], _) | (_, [only]) => Some(*only),
-        _ => only_owner(&owners),
-    };
-    let statement = client.prepare_cached(&select(SOMEBODY)).await?;
-    let found = client.query_opt(&statement, &[&id]).await?.as_ref().map(login_row);
-    if id.is_some() { found.transpose() } else { Ok(None) }
-}
-
-fn login_row(row: &Row) -> Result<LoginRow, StoreError> {
-    Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(get(row, "password")?) })
-}
-
-/// The users who have an address that folds to the same, and whether each is active; twenty at
-/// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
-/// the case; others have it in a column of its own, and are compared again, since a foreign writer
-/// may have changed the address alone.
-async fn owners_of_address(
-    client: &impl GenericClient,
-    address: &str,
-) -> Result<Vec<(i64, bool)>, StoreError> {
-    if !address.contains('@') || address.contains('\0') {
-        return Ok(Vec::new());
-    }
-    let folded = fold_address(address);
-    let statement = client
-        .prepare_cached(
-            "SELECT id, is_active, email FROM users WHERE id IN (
-                 SELECT id FROM users WHERE lower(email COLLATE \"C\") = lower($1::text COLLATE \"C\") AND email <> ''
-                 UNION SELECT id FROM users WHERE lower(email COLLATE \"C\") = lower($2::text COLLATE \"C\") AND email <> ''
-                 UNION SELECT id FROM users WHERE email_folded = $1
-             ) LIMIT 20",
-        )
-        .await?;
-    let mut owners = Vec::new();
-    for row in client.query(&statement, &[&folded, &address]).await? {
-        if fold_address(row.try_get(2)?) == folded {
-            owners.push((row.try_get(0)?, row.try_get(1)?));
-        }
-    }
-    Ok(owners)
-}
-
-/// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign
-/// writers.
-pub(super) async fn fold_addresses(client: &Client) -> Result<(), StoreError> {
-    let rows = client
-        .query(
-            "SELECT id, email, email_folded FROM users WHERE octet_length(email) <> length(email)",
-            &[],
-        )
-        .await?;
-    for row in rows {
-        let (id, email, kept): (i64, String, Option<String>) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if folding(&email) != kept {
-            client
-                .execute(
-                    "UPDATE users SET email_folded = $2 WHERE id = $1 AND email = $3",
-                    &[&id, &folding(&email), &email],
-                )
-                .await?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) async fn password_of(
@@ -214,7 +211,7 @@ pub(super) async fn change_profile(
             .query_one("SELECT email FROM users WHERE id = $1", &[&id.as_i64()])
             .await?
             .try_get(0)?;
-        if fold_address(email) != fold_address(&before) {
+        if is_other_address(&before, email) {
             refuse_taken_address(transaction, Some(id), email).await?;
         }
     }
@@ -439,114 +436,3 @@ pub(super) async fn list(
     let after = after.and_then(UserId::as_i64).unwrap_or(i64::MIN);
     client.query(&statement, &[&after, &i64::from(limit)]).await?.iter().map(user).collect()
 }
-
-/// Two transactions that would give one name away at once go one after the other: each takes the
-/// names that it looks at, in one order.
-async fn hold_names(transaction: &Transaction<'_>, names: &[&str]) -> Result<(), StoreError> {
-    let mut names: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
-    names.sort_unstable();
-    for name in names {
-        transaction
-            .execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('countersign:' || $1, 0))",
-                &[&name],
-            )
-            .await?;
-    }
-    Ok(())
-}
-
-/// A name is taken when another user has it after case folding, or as e-mail address: either would
-/// make it ambiguous who signs in.
-async fn refuse_taken(
-    transaction: &Transaction<'_>,
-    own: Option<UserId>,
-    name: &str,
-    folded: &str,
-) -> Result<(), StoreError> {
-    let taken: bool = transaction
-        .query_one(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded = $2) AND \
-             id IS DISTINCT FROM $3)",
-            &[&name, &folded, &own.and_then(UserId::as_i64)],
-        )
-        .await?
-        .try_get(0)?;
-    let is_address = owners_of_address(transaction, name)
-        .await?
-        .iter()
-        .any(|(id, _)| own.and_then(UserId::as_i64) != Some(*id));
-    if taken || is_address { Err(StoreError::UsernameTaken) } else { Ok(()) }
-}
-
-/// The same rule from the other side: an address is taken when it is another user's name, or when
-/// another active user has it.
-async fn refuse_taken_address(
-    transaction: &Transaction<'_>,
-    own: Option<UserId>,
-    address: &str,
-) -> Result<(), StoreError> {
-    if address.is_empty() {
-        return Ok(());
-    }
-    let own = own.and_then(UserId::as_i64);
-    let [folded, written] = names_like(address);
-    let is_name: bool = transaction
-        .query_one(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE (username = $1 OR username_folded IN ($2, \
-             $3)) AND id IS DISTINCT FROM $4)",
-            &[&address, &folded, &written, &own],
-        )
-        .await?
-        .try_get(0)?;
-    let is_taken = owners_of_address(transaction, address)
-        .await?
-        .iter()
-        .any(|(id, is_active)| *is_active && own != Some(*id));
-    if is_name || is_taken { Err(StoreError::EmailTaken) } else { Ok(()) }
-}
-
-fn select(rest: &str) -> String {
-    format!("SELECT {COLUMNS} FROM users {rest}")
-}
-
-fn user(row: &Row) -> Result<User, StoreError> {
-    let Json(metadata): Json<Value> = get(row, "metadata")?;
-    Ok(User {
-        id: UserId::new(get(row, "id")?),
-        username: get(row, "username")?,
-        email: get(row, "email")?,
-        first_name: get(row, "first_name")?,
-        last_name: get(row, "last_name")?,
-        is_active: get(row, "is_active")?,
-        is_staff: get(row, "is_staff")?,
-        is_superuser: get(row, "is_superuser")?,
-        date_joined: from_timestamptz(get(row, "date_joined")?),
-        last_login: get::<Option<_>>(row, "last_login")?.map(from_timestamptz),
-        groups: names(row, "group_names")?,
-        permissions: names(row, "permission_names")?,
-        metadata: match metadata {
-            Value::Object(metadata) => metadata,
-            Value::Null => Map::new(),
-            other => return Err(unknown(&other.to_string())),
-        },
-    })
-}
-
-fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
-    let mut names: Vec<String> = get(row, column)?;
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
-}
-
-/// The user with this id; without one, the first.
-const SOMEBODY: &str = "WHERE id = coalesce($1, (SELECT id FROM users ORDER BY id LIMIT 1))";
-
-const COLUMNS: &str =
-    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
-    ARRAY(SELECT g.name FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
-    ARRAY(SELECT p.app || '.' || p.codename FROM permissions p WHERE p.id IN (
-        SELECT permission_id FROM user_permissions WHERE user_id = users.id
-        UNION SELECT gp.permission_id FROM user_groups ug JOIN group_permissions gp ON gp.group_id = ug.group_id WHERE ug.user_id = users.id
-    )) AS permission_names";

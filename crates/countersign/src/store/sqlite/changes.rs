@@ -1,15 +1,37 @@
 //! The feed in SQLite, and keeping house.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::SqliteStore;
 use super::columns::{at, key, micros, read_user_id};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
-use crate::store::{Change, Changes, Cursor, StoreError, What};
+use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
 use crate::user::UserId;
 
-pub(super) fn after(
+#[async_trait]
+impl FeedStore for SqliteStore {
+    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
+        let after = after.clone();
+        self.readers.run(move |c| page_after(c, &after, limit)).await
+    }
+
+    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
+        self.readers.run(move |c| cursor_at(c, since, limit)).await
+    }
+
+    async fn cursor_now(&self) -> Result<Cursor, StoreError> {
+        self.readers.run(cursor_now).await
+    }
+
+    async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |c| note_user_changed(c, user, now)).await
+    }
+}
+
+pub(super) fn page_after(
     connection: &Connection,
     after: &Cursor,
     limit: u32,
@@ -149,7 +171,6 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
     use crate::store::sqlite::SqliteStore;
 
     #[tokio::test]

@@ -2,12 +2,51 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::columns::{from_micros, micros};
-use crate::store::StoreError;
+use super::{SqliteStore, changes, migrations};
 use crate::store::agreed_time::Agreed;
+use crate::store::{StoreError, Upkeep};
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn prune(
+        &self,
+        changes: Timestamp,
+        sessions: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.writer.run(move |c| changes::prune(c, changes, sessions, limit)).await
+    }
+
+    async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
+        self.writer.run(move |c| agree_on_time(c, now, step)).await
+    }
+
+    async fn correct_times(
+        &self,
+        latest: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.writer.run(move |c| correct_times(c, latest, now, limit)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.writer.run(migrations::touch).await
+    }
+
+    async fn close(&self) {
+        self.writer.empty_log().await;
+    }
+
+    fn trouble(&self) -> Option<StoreError> {
+        self.files.trouble()
+    }
+}
 
 pub(super) fn agree_on_time(
     connection: &Connection,

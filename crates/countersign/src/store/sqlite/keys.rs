@@ -1,15 +1,34 @@
 //! Signing keys in SQLite.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use super::SqliteStore;
 use super::columns::{at, from_micros, micros, unknown_word};
-use crate::store::StoreError;
+use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyId, SealedKey};
 
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        self.readers.run(all).await
+    }
+
+    async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |c| add(c, &key, retire_others)).await
+    }
+
+    async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| retire(c, id, at)).await
+    }
+}
+
 pub(super) fn all(connection: &Connection) -> Result<Vec<SealedKey>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM signing_keys ORDER BY created_at, rowid")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, algorithm, created_at, activates_at, retires_at, sealed FROM signing_keys \
+            ORDER BY created_at, rowid",
+    )?;
     Ok(statement.query_map([], key)?.collect::<Result<_, _>>()?)
 }
 

@@ -9,9 +9,13 @@ mod files;
 mod house;
 mod keys;
 mod migrations;
+mod names;
 mod readers;
+mod rotations;
+mod session_row;
 mod sessions;
 mod transfer;
+mod user_row;
 mod users;
 mod writer;
 
@@ -20,18 +24,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{
-    Begin, Begun, Changes, Cursor, PasswordChange, Rotate, Rotation, SessionPage, SessionPlace,
-    Store, StoreError,
-};
-use crate::password::EncodedPassword;
-use crate::session::{RevokedReason, Session, SessionId};
-use crate::token::{KeyId, SealedKey};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+use super::{AttemptStore, StoreError};
 use files::Files;
 use readers::Readers;
 pub use transfer::SqliteTransfer;
@@ -145,207 +140,8 @@ impl SqliteStore {
     }
 }
 
-#[async_trait]
-impl Store for SqliteStore {
-    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.readers.run(move |c| users::by_id(c, id)).await
-    }
-
-    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
-        let login = login.to_owned();
-        self.readers.run(move |c| users::by_login(c, &login)).await
-    }
-
-    async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
-        self.readers.run(move |c| users::password_of(c, id)).await
-    }
-
-    async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
-        self.writer.run(move |c| users::create(c, &new, now)).await
-    }
-
-    async fn update_profile(
-        &self,
-        id: UserId,
-        change: ProfileChange,
-    ) -> Result<Option<User>, StoreError> {
-        self.writer.run(move |c| users::update_profile(c, id, &change)).await
-    }
-
-    async fn change_password(
-        &self,
-        id: UserId,
-        old: &EncodedPassword,
-        new: &EncodedPassword,
-        session: SessionId,
-        now: Timestamp,
-    ) -> Result<PasswordChange, StoreError> {
-        let (old, new) = (old.clone(), new.clone());
-        self.writer.run(move |c| users::change_password(c, id, (&old, &new), session, now)).await
-    }
-
-    async fn reset_password(
-        &self,
-        id: UserId,
-        new: &EncodedPassword,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let new = new.clone();
-        self.writer.run(move |c| users::reset_password(c, id, &new, now)).await
-    }
-
-    async fn upgrade_password(
-        &self,
-        id: UserId,
-        old: &EncodedPassword,
-        new: &EncodedPassword,
-    ) -> Result<bool, StoreError> {
-        let (old, new) = (old.clone(), new.clone());
-        self.writer.run(move |c| users::upgrade_password(c, id, &old, &new)).await
-    }
-
-    async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
-        self.readers.run(users::permission_names).await
-    }
-
-    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
-        self.readers.run(users::password_kinds).await
-    }
-
-    async fn set_active(
-        &self,
-        id: UserId,
-        active: bool,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.writer.run(move |c| users::set_active(c, id, active, now)).await
-    }
-
-    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer.run(move |c| users::delete(c, id, now)).await
-    }
-
-    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        self.readers.run(move |c| users::list(c, after, limit)).await
-    }
-
-    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
-        self.writer.run(move |c| sessions::begin(c, &begin)).await
-    }
-
-    async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
-        self.writer.run(move |c| sessions::rotate(c, &rotate)).await
-    }
-
-    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.readers.run(move |c| sessions::by_id(c, id)).await
-    }
-
-    async fn user_sessions_page(
-        &self,
-        user: UserId,
-        from: Option<SessionPlace>,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<SessionPage, StoreError> {
-        self.readers.run(move |c| sessions::of_user(c, user, from, limit, now)).await
-    }
-
-    async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        self.readers.run(move |c| sessions::live(c, limit, now)).await
-    }
-
-    async fn revoke_session(
-        &self,
-        id: SessionId,
-        owner: Option<UserId>,
-        reason: RevokedReason,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.writer.run(move |c| sessions::revoke(c, id, owner, reason, now)).await
-    }
-
-    async fn revoke_user_sessions(
-        &self,
-        user: UserId,
-        keep: Option<SessionId>,
-        reason: RevokedReason,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.writer.run(move |c| sessions::revoke_of_user(c, user, keep, reason, now)).await
-    }
-
-    async fn revoke_sessions_begun_by(
-        &self,
-        began: Timestamp,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.writer.run(move |c| sessions::revoke_begun_by(c, began, now)).await
-    }
-
-    async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        self.readers.run(keys::all).await
-    }
-
-    async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
-        self.writer.run(move |c| keys::add(c, &key, retire_others)).await
-    }
-
-    async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
-        self.writer.run(move |c| keys::retire(c, id, at)).await
-    }
-
-    async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
-        let after = after.clone();
-        self.readers.run(move |c| changes::after(c, &after, limit)).await
-    }
-
-    async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
-        self.readers.run(move |c| changes::cursor_at(c, since, limit)).await
-    }
-
-    async fn cursor_now(&self) -> Result<Cursor, StoreError> {
-        self.readers.run(changes::cursor_now).await
-    }
-
-    async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.run(move |c| changes::note_user_changed(c, user, now)).await
-    }
-
-    async fn prune(
-        &self,
-        changes: Timestamp,
-        sessions: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        self.writer.run(move |c| changes::prune(c, changes, sessions, limit)).await
-    }
-
-    async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
-        self.writer.run(move |c| house::agree_on_time(c, now, step)).await
-    }
-
-    async fn correct_times(
-        &self,
-        latest: Timestamp,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        self.writer.run(move |c| house::correct_times(c, latest, now, limit)).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.writer.run(migrations::touch).await
-    }
-
-    fn trouble(&self) -> Option<StoreError> {
-        self.files.trouble()
-    }
-
-    async fn close(&self) {
-        self.writer.empty_log().await;
-    }
-}
+/// One process writes the file, and counts for itself.
+impl AttemptStore for SqliteStore {}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -372,7 +168,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     migrations::migrate(&mut connection)?;
-    users::fold_addresses(&connection)?;
+    names::fold_addresses(&connection)?;
     Ok(connection)
 }
 

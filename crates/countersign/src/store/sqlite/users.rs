@@ -1,97 +1,108 @@
 //! Users in SQLite. Their ids are integers: an id that is a text is `NULL` here, which no row
 //! equals.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
-use serde_json::Map;
+use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::columns::{django_date, from_django_date, unreadable, user_id};
-use super::sessions;
+use super::columns::django_date;
+use super::names::{by_login, refuse_taken, refuse_taken_address};
+use super::user_row::{select, user};
+use super::{SqliteStore, sessions};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
-use crate::store::addresses::{folding, only_owner};
-use crate::store::{KIND_ROWS, PasswordChange, StoreError};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address, names_like};
+use crate::store::plan::names::{folding, is_other_address};
+use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
+use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+
+#[async_trait]
+impl UserStore for SqliteStore {
+    async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.readers.run(move |c| by_id(c, id)).await
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
+        let login = login.to_owned();
+        self.readers.run(move |c| by_login(c, &login)).await
+    }
+
+    async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
+        self.readers.run(move |c| password_of(c, id)).await
+    }
+
+    async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
+        self.writer.run(move |c| create(c, &new, now)).await
+    }
+
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<Option<User>, StoreError> {
+        self.writer.run(move |c| update_profile(c, id, &change)).await
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<PasswordChange, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.writer.run(move |c| change_password(c, id, (&old, &new), session, now)).await
+    }
+
+    async fn reset_password(
+        &self,
+        id: UserId,
+        new: &EncodedPassword,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let new = new.clone();
+        self.writer.run(move |c| reset_password(c, id, &new, now)).await
+    }
+
+    async fn upgrade_password(
+        &self,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.writer.run(move |c| upgrade_password(c, id, &old, &new)).await
+    }
+
+    async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.run(permission_names).await
+    }
+
+    async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.run(password_kinds).await
+    }
+
+    async fn set_active(
+        &self,
+        id: UserId,
+        active: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |c| set_active(c, id, active, now)).await
+    }
+
+    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| delete(c, id, now)).await
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.readers.run(move |c| list(c, after, limit)).await
+    }
+}
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
     let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
     Ok(statement.query_row([id.as_i64()], user).optional()?)
-}
-
-/// The row that a login names. What names nobody asks the same questions, and reads a row too: the
-/// time of an answer must not tell who exists, least of all where no hashing hides it.
-pub(super) fn by_login(
-    connection: &Connection,
-    login: &str,
-) -> Result<Option<LoginRow>, StoreError> {
-    let unique = |sql: &str, value: &str| -> Result<Option<i64>, StoreError> {
-        // Two are enough to know that the name is shared.
-        let found = connection
-            .prepare_cached(sql)?
-            .query_map([value], |row| row.get(0))?
-            .collect::<Result<Vec<i64>, _>>()?;
-        Ok(if let [only] = found.as_slice() { Some(*only) } else { None })
-    };
-    let exact = unique("SELECT id FROM users WHERE username = ? LIMIT 2", login)?;
-    let folded = unique("SELECT id FROM users WHERE username_folded = ? LIMIT 2", &fold(login))?;
-    let owner = only_owner(&owners_of_address(connection, login)?);
-    let id = exact.or(folded).or(owner);
-    let found = connection.prepare_cached(&select(SOMEBODY))?.query_row([id], login_row).optional();
-    if id.is_some() { Ok(found?) } else { Ok(None) }
-}
-
-/// The users who have an address that folds to the same, and whether each is active; twenty at
-/// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
-/// the case; others have it in a column of its own, and are compared again, since a foreign writer
-/// may have changed the address alone.
-fn owners_of_address(
-    connection: &Connection,
-    address: &str,
-) -> Result<Vec<(i64, bool)>, StoreError> {
-    if !address.contains('@') {
-        return Ok(Vec::new());
-    }
-    let folded = fold_address(address);
-    let mut statement = connection.prepare_cached(
-        "SELECT id, is_active, email FROM users WHERE id IN (
-             SELECT id FROM users WHERE email = ?1 COLLATE NOCASE AND email <> ''
-             UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE AND email <> ''
-             UNION SELECT id FROM users WHERE email_folded = ?1
-         ) LIMIT 20",
-    )?;
-    let rows = statement.query_map(params![folded, address], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
-    })?;
-    let mut owners = Vec::new();
-    for row in rows {
-        let (id, is_active, email) = row?;
-        if fold_address(&email) == folded {
-            owners.push((id, is_active));
-        }
-    }
-    Ok(owners)
-}
-
-/// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign
-/// writers.
-pub(super) fn fold_addresses(connection: &Connection) -> Result<(), StoreError> {
-    let mut statement = connection.prepare(
-        "SELECT id, email, email_folded FROM users WHERE length(CAST(email AS \
-            BLOB)) <> length(email)",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
-    })?;
-    let outdated: Vec<_> = rows
-        .filter(|row| row.as_ref().is_ok_and(|(_, email, kept)| folding(email) != *kept))
-        .collect::<Result<_, _>>()?;
-    for (id, email, _) in outdated {
-        connection.execute(
-            "UPDATE users SET email_folded = ? WHERE id = ?",
-            params![folding(&email), id],
-        )?;
-    }
-    Ok(())
 }
 
 pub(super) fn password_of(
@@ -150,7 +161,7 @@ pub(super) fn update_profile(
     }
     if let Some(email) = &change.email {
         let email = email.as_ref().map_or("", |email| email.as_str());
-        if fold_address(email) != fold_address(&before.email) {
+        if is_other_address(&before.email, email) {
             refuse_taken_address(connection, Some(id), email)?;
         }
         connection
@@ -274,97 +285,3 @@ pub(super) fn list(
         .query_map(params![after.and_then(UserId::as_i64).unwrap_or(i64::MIN), limit], user)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
-
-/// A name is taken when another user has it after case folding, or as e-mail address: either would
-/// make it ambiguous who signs in.
-fn refuse_taken(
-    connection: &Connection,
-    own: Option<UserId>,
-    name: &str,
-    folded: &str,
-) -> Result<(), StoreError> {
-    let taken: bool = connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE username = :name AND id IS NOT :own)
-                 OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded AND id IS NOT :own)",
-        )?
-        .query_row(named_params! {":name": name, ":folded": folded, ":own": own.and_then(UserId::as_i64)}, |row| row.get(0))?;
-    let is_address = owners_of_address(connection, name)?
-        .iter()
-        .any(|(id, _)| own.and_then(UserId::as_i64) != Some(*id));
-    if taken || is_address { Err(StoreError::UsernameTaken) } else { Ok(()) }
-}
-
-/// The same rule from the other side: an address is taken when it is another user's name, or when
-/// another active user has it.
-fn refuse_taken_address(
-    connection: &Connection,
-    own: Option<UserId>,
-    address: &str,
-) -> Result<(), StoreError> {
-    if address.is_empty() {
-        return Ok(());
-    }
-    let own = own.and_then(UserId::as_i64);
-    let [folded, written] = names_like(address);
-    let is_name: bool = connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE username = ?1 AND id IS NOT ?4)
-                 OR EXISTS (SELECT 1 FROM users WHERE username_folded IN (?2, ?3) AND id IS NOT ?4)",
-        )?
-        .query_row(params![address, folded, written, own], |row| row.get(0))?;
-    let is_taken = owners_of_address(connection, address)?
-        .iter()
-        .any(|(id, is_active)| *is_active && own != Some(*id));
-    if is_name || is_taken { Err(StoreError::EmailTaken) } else { Ok(()) }
-}
-
-fn select(rest: &str) -> String {
-    format!("SELECT {COLUMNS} FROM users {rest}")
-}
-
-fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    let date = |text: String| from_django_date(&text);
-    Ok(User {
-        id: user_id(row, "id")?,
-        username: row.get("username")?,
-        email: row.get("email")?,
-        first_name: row.get("first_name")?,
-        last_name: row.get("last_name")?,
-        is_active: row.get("is_active")?,
-        is_staff: row.get("is_staff")?,
-        is_superuser: row.get("is_superuser")?,
-        date_joined: date(row.get("date_joined")?)?,
-        last_login: row.get::<_, Option<String>>("last_login")?.map(date).transpose()?,
-        groups: names(row, "group_names")?,
-        permissions: names(row, "permission_names")?,
-        metadata: serde_json::from_str::<Map<String, serde_json::Value>>(
-            row.get_ref("metadata")?.as_str().map_err(unreadable)?,
-        )
-        .map_err(unreadable)?,
-    })
-}
-
-fn login_row(row: &Row<'_>) -> rusqlite::Result<LoginRow> {
-    Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(row.get("password")?) })
-}
-
-fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
-    let mut names: Vec<String> =
-        serde_json::from_str(row.get_ref(column)?.as_str().map_err(unreadable)?)
-            .map_err(unreadable)?;
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
-}
-
-/// The user with this id; without one, the first.
-const SOMEBODY: &str = "WHERE id = coalesce(?, (SELECT id FROM users ORDER BY id LIMIT 1))";
-
-const COLUMNS: &str =
-    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
-    (SELECT json_group_array(g.name) FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
-    (SELECT json_group_array(p.app || '.' || p.codename) FROM permissions p WHERE p.id IN (
-        SELECT permission_id FROM user_permissions WHERE user_id = users.id
-        UNION SELECT gp.permission_id FROM user_groups ug JOIN group_permissions gp ON gp.group_id = ug.group_id WHERE ug.user_id = users.id
-    )) AS permission_names";

@@ -1,18 +1,70 @@
 //! Groups and permissions.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::error::SqlState;
 
 use super::audit;
 use super::users::{GROUP_NAME, PERMISSION_NAME, hold, named};
 use crate::store::StoreError;
-use crate::store::admin::sql::without_nul;
-use crate::store::admin::told::{Acted, Given, differences, group_told, line};
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow,
-    PermissionText,
+    Actor, AdminError, AuditKind, Count, Fingerprint, GroupAdmin, GroupRecord, GroupRow,
+    PermissionRow, PermissionText,
 };
+use crate::store::plan::audit_lines::{Acted, Given, line, logged};
+use crate::store::plan::grants::Difference;
+use crate::store::plan::group_save::GroupPlan;
+use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::get;
+use crate::store::sql::query::without_nul;
+
+#[async_trait]
+impl GroupAdmin for PostgresStore {
+    async fn groups(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<GroupRow>, StoreError> {
+        ask!(self, client => groups(client, prefix, after, limit))
+    }
+
+    async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError> {
+        ask!(self, client => group_record(client, id))
+    }
+
+    async fn save_group(
+        &self,
+        id: Option<i64>,
+        name: &str,
+        permissions: &[i64],
+        seen: Option<Fingerprint>,
+        by: &Actor,
+    ) -> Result<i64, AdminError> {
+        tell!(self, client => save_group(client, id, name, permissions, seen, by)).map(logged)
+    }
+
+    async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
+        tell!(self, client => delete_group(client, id, by)).map(logged)
+    }
+
+    async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError> {
+        ask!(self, client => permissions(client))
+    }
+
+    async fn save_permission(
+        &self,
+        id: Option<i64>,
+        permission: &PermissionText,
+        by: &Actor,
+    ) -> Result<i64, AdminError> {
+        tell!(self, client => save_permission(client, id, permission, by)).map(logged)
+    }
+
+    async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
+        tell!(self, client => delete_permission(client, id, by)).map(logged)
+    }
+}
 
 pub(super) async fn groups(
     client: &Object,
@@ -79,52 +131,44 @@ pub(super) async fn save_group(
         }
         None => None,
     };
-    if before.as_ref().is_some_and(|before| seen.is_some_and(|seen| seen != before.fingerprint)) {
-        return Err(AdminError::Stale);
-    }
-    let mut permissions = permissions.to_vec();
-    permissions.sort_unstable();
-    permissions.dedup();
-    let id = match &before {
+    let plan = GroupPlan::of(before.as_ref(), name, permissions, seen)?;
+    let id = match plan.id {
         None => {
             let made = transaction
                 .query_one("INSERT INTO groups (name) VALUES ($1) RETURNING id", &[&name])
                 .await;
             made.map_err(taken)?.try_get(0)?
         }
-        Some(before) => {
-            if before.name != name {
+        Some(id) => {
+            if plan.renames {
                 transaction
-                    .execute("UPDATE groups SET name = $1 WHERE id = $2", &[&name, &before.id])
+                    .execute("UPDATE groups SET name = $1 WHERE id = $2", &[&name, &id])
                     .await
                     .map_err(taken)?;
             }
-            before.id
+            id
         }
     };
-    let (added, removed) =
-        differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
+    let Difference { added, removed } = &plan.permissions;
     let mut given = Given::default();
-    for one in &removed {
+    for one in removed {
         given.removed.extend(named(&transaction, PERMISSION_NAME, *one).await?);
     }
-    for one in &added {
-        given
-            .added
-            .push(named(&transaction, PERMISSION_NAME, *one).await?.ok_or(AdminError::Gone)?);
+    for one in added {
+        let name = named(&transaction, PERMISSION_NAME, *one).await?;
+        given.added.push(name.ok_or(AdminError::Gone)?);
     }
     if !removed.is_empty() {
         let sql = "DELETE FROM group_permissions WHERE group_id = $1 AND permission_id = ANY($2)";
-        transaction.execute(sql, &[&id, &removed]).await?;
+        transaction.execute(sql, &[&id, removed]).await?;
     }
     if !added.is_empty() {
         let sql = "INSERT INTO group_permissions (group_id, permission_id) SELECT $1, \
             unnest($2::bigint[])";
-        transaction.execute(sql, &[&id, &added]).await?;
+        transaction.execute(sql, &[&id, added]).await?;
     }
     by.is_let_give(operator.as_ref(), &given.added)?;
-    let (kind, detail) = group_told(before.as_ref(), name, &given);
-    audit::noted(transaction, id, vec![line(by, kind, None, None, detail)]).await
+    audit::noted(transaction, id, vec![plan.line(&given, by)]).await
 }
 
 pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
@@ -9,10 +10,26 @@ use super::lists::number;
 use super::{audit, sessions, users};
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
-use crate::store::admin::sql::Sql;
-use crate::store::admin::{Counted, Sizes};
+use crate::store::admin::{ActivityLog, Counted, Sizes};
+use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::get;
 use crate::store::postgres::sessions::signed;
+use crate::store::sql::query::Sql;
+
+#[async_trait]
+impl ActivityLog for PostgresStore {
+    async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
+        tell!(self, client => count(client, hour, counts))
+    }
+
+    async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+        ask!(self, client => counts(client, since))
+    }
+
+    async fn sizes(&self) -> Result<Sizes, StoreError> {
+        ask!(self, client => sizes(client))
+    }
+}
 
 /// Adds in the order of the kinds, so that two nodes cannot each wait for the other.
 pub(super) async fn count(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -9,12 +10,30 @@ use tokio_postgres::Row;
 use super::lists::{self, DIALECT, few, number};
 use crate::session::SessionId;
 use crate::store::StoreError;
-use crate::store::admin::searches;
-use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{Acted, address, clipped};
-use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Page, Who};
+use crate::store::admin::{
+    AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, Count, Page, Who,
+};
+use crate::store::plan::audit_lines::{Acted, address, clipped};
+use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::{from_micros, get, micros};
+use crate::store::sql::query::Sql;
+use crate::store::sql::searches;
 use crate::user::UserId;
+
+#[async_trait]
+impl AuditLog for PostgresStore {
+    async fn note(&self, lines: &[AuditLine]) -> Result<(), StoreError> {
+        tell!(self, client => note(client, lines))
+    }
+
+    async fn audit(&self, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
+        ask!(self, client => find(client, asked))
+    }
+
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        tell!(self, client => forget(client, before, limit))
+    }
+}
 
 /// Writes the lines of an act, and commits both.
 pub(super) async fn noted<T, E: From<StoreError>>(

@@ -2,14 +2,37 @@
 
 use std::net::IpAddr;
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use super::audit;
 use crate::store::StoreError;
-use crate::store::admin::told::{Acted, first_superuser};
-use crate::store::postgres::users;
+use crate::store::admin::FirstLink;
+use crate::store::plan::audit_lines::{Acted, first_superuser, logged};
+use crate::store::postgres::{PostgresStore, users};
 use crate::user::{NewUser, User};
+
+#[async_trait]
+impl FirstLink for PostgresStore {
+    async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+        tell!(self, client => make(client, fresh))
+    }
+
+    async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        ask!(self, client => open(client))
+    }
+
+    async fn use_first_link(
+        &self,
+        token: [u8; 32],
+        new: NewUser,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError> {
+        tell!(self, client => take(client, token, &new, ip, now)).map(logged)
+    }
+}
 
 pub(super) async fn make(client: &Object, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
     let sql = "INSERT INTO first_link AS l (place, token)

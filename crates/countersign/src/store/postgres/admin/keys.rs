@@ -1,14 +1,31 @@
 //! Signing keys, as operators make and retire them.
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use super::audit;
 use super::users::hold;
-use crate::store::admin::told::{Acted, line, rotated};
-use crate::store::admin::{Actor, AdminError, AuditKind};
-use crate::store::postgres::keys;
+use crate::store::admin::{Actor, AdminError, AuditKind, KeyAdmin};
+use crate::store::plan::audit_lines::{Acted, line, logged, rotated};
+use crate::store::postgres::{PostgresStore, keys};
 use crate::token::{KeyId, SealedKey};
+
+#[async_trait]
+impl KeyAdmin for PostgresStore {
+    async fn rotate_keys(
+        &self,
+        key: SealedKey,
+        retire_others: Timestamp,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
+        tell!(self, client => rotate(client, &key, retire_others, by)).map(logged)
+    }
+
+    async fn end_key(&self, id: KeyId, by: &Actor) -> Result<(), AdminError> {
+        tell!(self, client => end(client, id, by)).map(logged)
+    }
+}
 
 pub(super) async fn rotate(
     client: &mut Object,

@@ -6,11 +6,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::store::StoreError;
-use crate::store::admin::estimate::{Estimate, stretches};
-use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
-use crate::store::admin::sql::{Dialect, Listing, Param, Part, Sql, Way};
 use crate::store::admin::{Count, Place};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
+use crate::store::sql::estimate::{Estimate, stretches};
+use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
+use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
 
 /// The ids of the rows of a page, in order; where the next and the previous one begin; and on which
 /// way they were found.

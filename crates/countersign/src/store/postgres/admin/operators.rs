@@ -1,15 +1,48 @@
 //! Sessions of the admin site itself. What ends them with their user is in the schema, and in
 //! whatever ends a user's sessions.
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
-use crate::store::admin::AdminSession;
-use crate::store::admin::told::address;
+use crate::store::admin::{AdminSession, OperatorSessions};
+use crate::store::plan::audit_lines::address;
+use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::{from_micros, get, micros};
 use crate::user::UserId;
+
+#[async_trait]
+impl OperatorSessions for PostgresStore {
+    async fn begin_admin_session(
+        &self,
+        new: &AdminSession,
+        checked: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => begin(client, new, checked))
+    }
+
+    async fn admin_session(
+        &self,
+        token_hash: [u8; 32],
+    ) -> Result<Option<AdminSession>, StoreError> {
+        ask!(self, client => session(client, token_hash))
+    }
+
+    async fn touch_admin_session(
+        &self,
+        token_hash: [u8; 32],
+        used_at: Timestamp,
+        password_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => touch(client, token_hash, used_at, password_at))
+    }
+
+    async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError> {
+        tell!(self, client => end(client, token_hash))
+    }
+}
 
 /// Begins one, if the row is as it was checked. It is held, as whoever changes it holds it first.
 pub(super) async fn begin(

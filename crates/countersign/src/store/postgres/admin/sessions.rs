@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 
@@ -10,15 +11,55 @@ use super::lists::{self, DIALECT, few};
 use super::users::{end_sessions, hold};
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
-use crate::store::admin::lists::COUNTED;
-use crate::store::admin::searches;
 use crate::store::admin::steps::steps_of;
-use crate::store::admin::told::{Acted, ended_by, line};
-use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
+use crate::store::admin::{
+    Actor, AdminError, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
+};
+use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
 use crate::store::postgres::columns::{get, micros, user_id};
 use crate::store::postgres::sessions::{COLUMNS, revoke_some_begun_by, session};
-use crate::store::postgres::users;
+use crate::store::postgres::{PostgresStore, users};
+use crate::store::sql::lists::COUNTED;
+use crate::store::sql::searches;
 use crate::user::UserId;
+
+#[async_trait]
+impl SessionAdmin for PostgresStore {
+    async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
+        ask!(self, client => find(client, asked))
+    }
+
+    async fn count_live_sessions(
+        &self,
+        used_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        ask!(self, client => count_live(client, used_since, now))
+    }
+
+    async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError> {
+        ask!(self, client => steps(client, id))
+    }
+
+    async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
+        tell!(self, client => end(client, ids, by)).map(logged)
+    }
+
+    async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError> {
+        tell!(self, client => end_of_user(client, user, by)).map(logged)
+    }
+
+    async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
+        let (mut ended, mut from) =
+            tell!(self, client => end_first_begun_by(client, began, by)).map(logged)?;
+        while let Some(at) = from {
+            let (more, next) =
+                tell!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
+            (ended, from) = (ended + more, next);
+        }
+        Ok(ended)
+    }
+}
 
 pub(super) async fn find(
     client: &Object,

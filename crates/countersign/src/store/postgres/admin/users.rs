@@ -3,6 +3,9 @@
 //! Whatever changes several rows takes its locks in one order: the lock of the superusers, rows of
 //! users by their ids, their sessions by their ids.
 
+use std::collections::HashSet;
+
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::types::Json;
@@ -12,19 +15,77 @@ use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
-use crate::store::admin::lists::COUNTED;
-use crate::store::admin::searches;
-use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{
-    Acted, Given, added, differences, edited, line, sorted, steps_down,
-};
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord,
-    UserSearch, WhatGoes,
+    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserAdmin, UserEdit,
+    UserRecord, UserSearch, WhatGoes,
 };
+use crate::store::plan::audit_lines::{Acted, Given, added, line, logged};
+use crate::store::plan::bulk_act::{BulkPlan, RowChange, takes_away};
+use crate::store::plan::grants::GrantsPlan;
+use crate::store::plan::superusers::keep_one;
+use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::postgres::columns::{get, micros};
-use crate::store::postgres::users;
+use crate::store::postgres::{PostgresStore, users};
+use crate::store::sql::lists::COUNTED;
+use crate::store::sql::query::Sql;
+use crate::store::sql::searches;
 use crate::user::{NewUser, User, UserId};
+
+#[async_trait]
+impl UserAdmin for PostgresStore {
+    async fn find_users(&self, asked: &UserSearch) -> Result<Page<User>, StoreError> {
+        ask!(self, client => find(client, asked))
+    }
+
+    async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        ask!(self, client => names(client, ids))
+    }
+
+    async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
+        ask!(self, client => record(client, id))
+    }
+
+    async fn add_user(
+        &self,
+        new: NewUser,
+        grants: &Grants,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
+        tell!(self, client => add(client, &new, grants, by)).map(logged)
+    }
+
+    async fn edit_user(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
+        tell!(self, client => apply_edit(client, id, edit, seen, by)).map(logged)
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
+        tell!(self, client => set_password(client, id, password, by)).map(logged)
+    }
+
+    async fn act_on_users(
+        &self,
+        ids: &[UserId],
+        act: UserAct,
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
+        tell!(self, client => apply_act(client, ids, act, by)).map(logged)
+    }
+
+    async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
+        ask!(self, client => what_goes_with(client, ids, now))
+    }
+}
 
 pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, StoreError> {
     let is_indexed = asked.text.is_empty() || lists::has_trigrams(client).await?;
@@ -93,15 +154,15 @@ pub(super) async fn add(
     let transaction = client.transaction().await?;
     let operator = hold(&transaction, &[], by).await?;
     let id = users::insert(&transaction, new, by.now).await?;
-    let (groups, permissions) =
-        grant(&transaction, id, &Grants::default(), &sorted(grants)).await?;
+    let plan = GrantsPlan::between(&Grants::default(), grants);
+    let (groups, permissions) = grant(&transaction, id, &plan).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     let told = line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions));
     audit::noted(transaction, user, vec![told]).await
 }
 
-pub(super) async fn edit(
+pub(super) async fn apply_edit(
     client: &mut Object,
     id: UserId,
     edit: &UserEdit,
@@ -113,24 +174,22 @@ pub(super) async fn edit(
         hold_superusers(&transaction).await?;
     }
     let operator = hold(&transaction, &[id], by).await?;
-    let UserRecord { user: before, grants: had, fingerprint, .. } =
-        record(&transaction, id).await?.ok_or(AdminError::Gone)?;
-    if fingerprint != seen {
-        return Err(AdminError::Stale);
+    let before = record(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    let plan = UserEditPlan::of(&before, edit, seen)?;
+    users::change_profile(&transaction, id, &before.user.username, &plan.profile).await?;
+    if plan.changes_rest {
+        set_rest(&transaction, id, edit).await?;
     }
-    users::change_profile(&transaction, id, &before.username, &edit.profile(&before)).await?;
-    set_rest(&transaction, &before, edit).await?;
-    let after = edit.grants.as_ref().map_or_else(|| had.clone(), sorted);
-    let (groups, permissions) = grant(&transaction, id, &had, &after).await?;
-    if before.is_active && !edit.is_active {
+    let (groups, permissions) = grant(&transaction, id, &plan.grants).await?;
+    if plan.ends_sessions {
         end_sessions(&transaction, &[id], RevokedReason::UserInactive, by.now).await?;
     }
-    if steps_down(&before, edit) {
-        keep_a_superuser(&transaction).await?;
+    if plan.takes_a_superuser {
+        keep_one(is_a_superuser_left(&transaction).await?)?;
     }
     let after = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
-    by.is_let(operator.as_ref(), std::iter::once((&before, &after)))?;
-    audit::noted(transaction, after, edited(&before, edit, &groups, &permissions, by)).await
+    by.is_let(operator.as_ref(), std::iter::once((&before.user, &after)))?;
+    audit::noted(transaction, after, plan.lines(&groups, &permissions, by)).await
 }
 
 /// Holds these users' rows, and that of who acts where a rule asks for it, in one order with
@@ -154,26 +213,18 @@ pub(super) async fn hold(
 /// What users may not change themselves.
 async fn set_rest(
     transaction: &Transaction<'_>,
-    before: &User,
+    id: UserId,
     edit: &UserEdit,
 ) -> Result<(), StoreError> {
-    let flags = (before.is_active, before.is_staff, before.is_superuser)
-        != (edit.is_active, edit.is_staff, edit.is_superuser);
-    if flags || before.metadata != edit.metadata {
-        transaction
-            .execute(
-                "UPDATE users SET is_active = $2, is_staff = $3, is_superuser = $4, metadata = $5 \
-                 WHERE id = $1",
-                &[
-                    &before.id.as_i64(),
-                    &edit.is_active,
-                    &edit.is_staff,
-                    &edit.is_superuser,
-                    &Json(&edit.metadata),
-                ],
-            )
-            .await?;
-    }
+    let sql = "UPDATE users SET is_active = $2, is_staff = $3, is_superuser = $4, metadata = $5 \
+        WHERE id = $1";
+    let metadata = Json(&edit.metadata);
+    transaction
+        .execute(
+            sql,
+            &[&id.as_i64(), &edit.is_active, &edit.is_staff, &edit.is_superuser, &metadata],
+        )
+        .await?;
     Ok(())
 }
 
@@ -195,66 +246,41 @@ pub(super) async fn set_password(
         .await
 }
 
-pub(super) async fn act(
+pub(super) async fn apply_act(
     client: &mut Object,
     ids: &[UserId],
     act: UserAct,
     by: &Actor,
 ) -> Acted<u64> {
     let transaction = client.transaction().await?;
-    let takes_away = matches!(act, UserAct::Deactivate | UserAct::Delete);
-    if takes_away {
+    if takes_away(act) {
         hold_superusers(&transaction).await?;
     }
     let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
     let operator = hold(&transaction, ids, by).await?;
     let held = users::by_ids(&transaction, &rows).await?;
-    let after: Vec<User> = held.iter().map(|user| act.applied_to(user)).collect();
-    by.is_let(operator.as_ref(), held.iter().zip(&after))?;
-    let mut users: Vec<_> = held
-        .into_iter()
-        .map(|user| (user.id, user.username, user.is_active, user.is_staff && user.is_superuser))
-        .collect();
-    let removes_superuser =
-        takes_away && users.iter().any(|(_, _, is_active, is_all)| *is_active && *is_all);
-    let kind = match act {
-        UserAct::Activate => {
-            users.retain(|(_, _, is_active, _)| !is_active);
-            transaction
-                .execute(
-                    "UPDATE users SET is_active = true WHERE id = ANY($1) AND NOT is_active",
-                    &[&rows],
-                )
-                .await?;
-            AuditKind::UserActivated
+    let plan = BulkPlan::of(&held, act, operator.as_ref(), by)?;
+    let change = match plan.row {
+        RowChange::Activate => {
+            Some("UPDATE users SET is_active = true WHERE id = ANY($1) AND NOT is_active")
         }
-        UserAct::Deactivate => {
-            users.retain(|(_, _, is_active, _)| *is_active);
-            transaction
-                .execute(
-                    "UPDATE users SET is_active = false WHERE id = ANY($1) AND is_active",
-                    &[&rows],
-                )
-                .await?;
-            end_sessions(&transaction, ids, RevokedReason::UserInactive, by.now).await?;
-            AuditKind::UserDeactivated
+        RowChange::Deactivate => {
+            Some("UPDATE users SET is_active = false WHERE id = ANY($1) AND is_active")
         }
-        UserAct::Delete => {
-            transaction.execute("DELETE FROM users WHERE id = ANY($1)", &[&rows]).await?;
-            end_sessions(&transaction, ids, RevokedReason::UserInactive, by.now).await?;
-            AuditKind::UserDeleted
-        }
-        UserAct::EndSessions => {
-            let ended = end_sessions(&transaction, ids, RevokedReason::Admin, by.now).await?;
-            users.retain(|(id, ..)| ended.whose.contains(&id.to_string()));
-            AuditKind::SessionsEnded
-        }
+        RowChange::Delete => Some("DELETE FROM users WHERE id = ANY($1)"),
+        RowChange::Nothing => None,
     };
-    if removes_superuser {
-        keep_a_superuser(&transaction).await?;
+    if let Some(sql) = change {
+        transaction.execute(sql, &[&rows]).await?;
     }
-    let lines: Vec<_> =
-        users.into_iter().map(|(id, name, ..)| line(by, kind, Some(id), None, name)).collect();
+    let mut had_sessions = HashSet::new();
+    if let Some(reason) = plan.ends_sessions {
+        had_sessions.extend(end_sessions(&transaction, ids, reason, by.now).await?.whose);
+    }
+    if plan.takes_a_superuser {
+        keep_one(is_a_superuser_left(&transaction).await?)?;
+    }
+    let lines = plan.lines(|id| had_sessions.contains(&id.to_string()), by);
     audit::noted(transaction, lines.len() as u64, lines).await
 }
 
@@ -321,32 +347,24 @@ pub(super) async fn end_sessions(
     Ok(sessions)
 }
 
-/// Gives and takes what differs, and says what that was by name.
+/// Gives and takes, and says what that was by name.
 async fn grant(
     transaction: &Transaction<'_>,
     id: UserId,
-    before: &Grants,
-    after: &Grants,
+    plan: &GrantsPlan,
 ) -> Result<(Given, Given), AdminError> {
     let mut given = Vec::new();
-    for (table, column, name, before, after) in [
-        ("user_groups", "group_id", GROUP_NAME, &before.groups, &after.groups),
-        (
-            "user_permissions",
-            "permission_id",
-            PERMISSION_NAME,
-            &before.permissions,
-            &after.permissions,
-        ),
+    for (table, column, name, difference) in [
+        ("user_groups", "group_id", GROUP_NAME, &plan.groups),
+        ("user_permissions", "permission_id", PERMISSION_NAME, &plan.permissions),
     ] {
-        let (added, removed) = differences(before, after);
         let mut these = Given::default();
-        for one in removed {
+        for &one in &difference.removed {
             these.removed.extend(named(transaction, name, one).await?);
             let sql = format!("DELETE FROM {table} WHERE user_id = $1 AND {column} = $2");
             transaction.execute(&sql, &[&id.as_i64(), &one]).await?;
         }
-        for one in added {
+        for &one in &difference.added {
             these.added.push(named(transaction, name, one).await?.ok_or(AdminError::Gone)?);
             let sql = format!("INSERT INTO {table} (user_id, {column}) VALUES ($1, $2)");
             transaction.execute(&sql, &[&id.as_i64(), &one]).await?;
@@ -375,11 +393,10 @@ async fn hold_superusers(transaction: &Transaction<'_>) -> Result<(), StoreError
     Ok(())
 }
 
-/// Undoes everything unless somebody is left who can do everything.
-async fn keep_a_superuser(transaction: &Transaction<'_>) -> Result<(), AdminError> {
+/// Whether somebody is left who can do everything.
+async fn is_a_superuser_left(transaction: &Transaction<'_>) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
-    let is_left: bool = transaction.query_one(sql, &[]).await?.try_get(0)?;
-    if is_left { Ok(()) } else { Err(AdminError::LastSuperuser) }
+    Ok(transaction.query_one(sql, &[]).await?.try_get(0)?)
 }
 
 pub(super) const GROUP_NAME: &str = "SELECT name FROM groups WHERE id = $1 FOR KEY SHARE";

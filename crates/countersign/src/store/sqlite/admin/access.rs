@@ -1,16 +1,75 @@
 //! Groups and permissions.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
 use super::users::{GROUP_NAME, PERMISSION_NAME, named, operator};
 use crate::store::StoreError;
-use crate::store::admin::sql::without_nul;
-use crate::store::admin::told::{Acted, Given, differences, group_told, line};
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Fingerprint, GroupRecord, GroupRow, PermissionRow,
-    PermissionText,
+    Actor, AdminError, AuditKind, Count, Fingerprint, GroupAdmin, GroupRecord, GroupRow,
+    PermissionRow, PermissionText,
 };
+use crate::store::plan::audit_lines::{Acted, Given, line, logged};
+use crate::store::plan::group_save::GroupPlan;
+use crate::store::sql::query::without_nul;
+use crate::store::sqlite::SqliteStore;
+
+#[async_trait]
+impl GroupAdmin for SqliteStore {
+    async fn groups(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<GroupRow>, StoreError> {
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        self.readers.run(move |c| groups(c, &prefix, after.as_deref(), limit)).await
+    }
+
+    async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError> {
+        self.readers.run(move |c| group_record(c, id)).await
+    }
+
+    async fn save_group(
+        &self,
+        id: Option<i64>,
+        name: &str,
+        permissions: &[i64],
+        seen: Option<Fingerprint>,
+        by: &Actor,
+    ) -> Result<i64, AdminError> {
+        let (name, permissions, by) = (name.to_owned(), permissions.to_vec(), by.clone());
+        self.writer
+            .run(move |c| save_group(c, id, &name, &permissions, seen, &by))
+            .await
+            .map(logged)
+    }
+
+    async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| delete_group(c, id, &by)).await.map(logged)
+    }
+
+    async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError> {
+        self.readers.run(permissions).await
+    }
+
+    async fn save_permission(
+        &self,
+        id: Option<i64>,
+        permission: &PermissionText,
+        by: &Actor,
+    ) -> Result<i64, AdminError> {
+        let (permission, by) = (permission.clone(), by.clone());
+        self.writer.run(move |c| save_permission(c, id, &permission, &by)).await.map(logged)
+    }
+
+    async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| delete_permission(c, id, &by)).await.map(logged)
+    }
+}
 
 pub(super) fn groups(
     connection: &Connection,
@@ -71,38 +130,27 @@ pub(super) fn save_group(
         Some(id) => Some(group_record(connection, id)?.ok_or(AdminError::Gone)?),
         None => None,
     };
-    if before.as_ref().is_some_and(|before| seen.is_some_and(|seen| seen != before.fingerprint)) {
-        return Err(AdminError::Stale);
-    }
+    let plan = GroupPlan::of(before.as_ref(), name, permissions, seen)?;
     let other: Option<i64> =
         one(connection, "SELECT id FROM groups WHERE name = ? AND id IS NOT ?", params![name, id])
             .map_err(AdminError::Store)?;
     if other.is_some() {
         return Err(AdminError::NameTaken);
     }
-    let mut permissions = permissions.to_vec();
-    permissions.sort_unstable();
-    permissions.dedup();
-    let id = match &before {
+    let id = match plan.id {
         None => {
             change(connection, "INSERT INTO groups (name) VALUES (?)", params![name])?;
             connection.last_insert_rowid()
         }
-        Some(before) => {
-            if before.name != name {
-                change(
-                    connection,
-                    "UPDATE groups SET name = ? WHERE id = ?",
-                    params![name, before.id],
-                )?;
+        Some(id) => {
+            if plan.renames {
+                change(connection, "UPDATE groups SET name = ? WHERE id = ?", params![name, id])?;
             }
-            before.id
+            id
         }
     };
-    let (added, removed) =
-        differences(before.as_ref().map_or(&[], |before| &before.permissions), &permissions);
     let mut given = Given::default();
-    for one in removed {
+    for &one in &plan.permissions.removed {
         given.removed.extend(named(connection, PERMISSION_NAME, one)?);
         change(
             connection,
@@ -110,7 +158,7 @@ pub(super) fn save_group(
             params![id, one],
         )?;
     }
-    for one in added {
+    for &one in &plan.permissions.added {
         given.added.push(named(connection, PERMISSION_NAME, one)?.ok_or(AdminError::Gone)?);
         change(
             connection,
@@ -119,8 +167,7 @@ pub(super) fn save_group(
         )?;
     }
     by.is_let_give(operator.as_ref(), &given.added)?;
-    let (kind, detail) = group_told(before.as_ref(), name, &given);
-    audit::noted(connection, id, vec![line(by, kind, None, None, detail)])
+    audit::noted(connection, id, vec![plan.line(&given, by)])
 }
 
 pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {

@@ -1,12 +1,30 @@
 //! Counts by the hour, and how large things are.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{audit, sessions, users};
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
-use crate::store::admin::{Counted, Sizes};
+use crate::store::admin::{ActivityLog, Counted, Sizes};
+use crate::store::sqlite::SqliteStore;
+
+#[async_trait]
+impl ActivityLog for SqliteStore {
+    async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
+        let counts = counts.to_vec();
+        self.writer.run(move |c| count(c, hour, &counts)).await
+    }
+
+    async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+        self.readers.run(move |c| counts(c, since)).await
+    }
+
+    async fn sizes(&self) -> Result<Sizes, StoreError> {
+        self.readers.run(sizes).await
+    }
+}
 
 pub(super) fn count(
     connection: &Connection,

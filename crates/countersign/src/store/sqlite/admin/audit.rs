@@ -1,17 +1,38 @@
 //! The audit log.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::lists::{self, DIALECT, few, number};
 use crate::session::SessionId;
 use crate::store::StoreError;
-use crate::store::admin::searches;
-use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{Acted, address, clipped};
-use crate::store::admin::{AuditKind, AuditLine, AuditRow, AuditSearch, Count, Page, Who};
+use crate::store::admin::{
+    AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, Count, Page, Who,
+};
+use crate::store::plan::audit_lines::{Acted, address, clipped};
+use crate::store::sql::query::Sql;
+use crate::store::sql::searches;
+use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::columns::{at, key, micros, read_user_id};
 use crate::user::UserId;
+
+#[async_trait]
+impl AuditLog for SqliteStore {
+    async fn note(&self, lines: &[AuditLine]) -> Result<(), StoreError> {
+        let lines = lines.to_vec();
+        self.writer.run(move |c| note(c, &lines)).await
+    }
+
+    async fn audit(&self, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
+        let asked = asked.clone();
+        self.readers.run(move |c| find(c, &asked)).await
+    }
+
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| forget(c, before, limit)).await
+    }
+}
 
 /// Writes the lines of an act that is done within this transaction.
 pub(super) fn noted<T, E: From<StoreError>>(

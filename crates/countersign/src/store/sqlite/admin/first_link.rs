@@ -2,14 +2,37 @@
 
 use std::net::IpAddr;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::audit;
 use crate::store::StoreError;
-use crate::store::admin::told::{Acted, first_superuser};
-use crate::store::sqlite::users;
+use crate::store::admin::FirstLink;
+use crate::store::plan::audit_lines::{Acted, first_superuser, logged};
+use crate::store::sqlite::{SqliteStore, users};
 use crate::user::{NewUser, User};
+
+#[async_trait]
+impl FirstLink for SqliteStore {
+    async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+        self.writer.run(move |c| make(c, fresh)).await
+    }
+
+    async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        self.readers.run(open).await
+    }
+
+    async fn use_first_link(
+        &self,
+        token: [u8; 32],
+        new: NewUser,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError> {
+        self.writer.run(move |c| take(c, token, &new, ip, now)).await.map(logged)
+    }
+}
 
 pub(super) fn make(
     connection: &Connection,

@@ -1,14 +1,33 @@
 //! Signing keys, as operators make and retire them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::audit;
 use super::users::operator;
-use crate::store::admin::told::{Acted, line, rotated};
-use crate::store::admin::{Actor, AdminError, AuditKind};
-use crate::store::sqlite::keys;
+use crate::store::admin::{Actor, AdminError, AuditKind, KeyAdmin};
+use crate::store::plan::audit_lines::{Acted, line, logged, rotated};
+use crate::store::sqlite::{SqliteStore, keys};
 use crate::token::{KeyId, SealedKey};
+
+#[async_trait]
+impl KeyAdmin for SqliteStore {
+    async fn rotate_keys(
+        &self,
+        key: SealedKey,
+        retire_others: Timestamp,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| rotate(c, &key, retire_others, &by)).await.map(logged)
+    }
+
+    async fn end_key(&self, id: KeyId, by: &Actor) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| end(c, id, &by)).await.map(logged)
+    }
+}
 
 pub(super) fn rotate(
     connection: &Connection,

@@ -5,10 +5,10 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::store::StoreError;
-use crate::store::admin::estimate::{Estimate, stretches};
-use crate::store::admin::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
-use crate::store::admin::sql::{Dialect, Listing, Param, Part, Sql, Way};
 use crate::store::admin::{Count, Place};
+use crate::store::sql::estimate::{Estimate, stretches};
+use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
+use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
 use crate::store::sqlite::columns::{django_date, key};
 use crate::user::fold;
 

@@ -1,14 +1,48 @@
 //! Sessions of the admin site itself. What ends them with their user is in the schema, and in
 //! [`revoke_of_user`](crate::store::sqlite::sessions::revoke_of_user).
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
-use crate::store::admin::AdminSession;
-use crate::store::admin::told::address;
+use crate::store::admin::{AdminSession, OperatorSessions};
+use crate::store::plan::audit_lines::address;
+use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::columns::{at, micros, user_id};
+
+#[async_trait]
+impl OperatorSessions for SqliteStore {
+    async fn begin_admin_session(
+        &self,
+        new: &AdminSession,
+        checked: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
+        let (new, checked) = (new.clone(), checked.clone());
+        self.writer.run(move |c| begin(c, &new, &checked)).await
+    }
+
+    async fn admin_session(
+        &self,
+        token_hash: [u8; 32],
+    ) -> Result<Option<AdminSession>, StoreError> {
+        self.readers.run(move |c| session(c, token_hash)).await
+    }
+
+    async fn touch_admin_session(
+        &self,
+        token_hash: [u8; 32],
+        used_at: Timestamp,
+        password_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |c| touch(c, token_hash, used_at, password_at)).await
+    }
+
+    async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError> {
+        self.writer.run(move |c| end(c, token_hash)).await
+    }
+}
 
 pub(super) fn begin(
     connection: &Connection,
@@ -37,8 +71,10 @@ pub(super) fn session(
     connection: &Connection,
     token_hash: [u8; 32],
 ) -> Result<Option<AdminSession>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM admin_sessions WHERE token_hash = ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id, created_at, used_at, password_at, ip, user_agent FROM \
+            admin_sessions WHERE token_hash = ?",
+    )?;
     let row = statement.query_row([token_hash], |row| {
         Ok(AdminSession {
             token_hash,

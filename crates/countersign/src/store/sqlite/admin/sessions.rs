@@ -1,5 +1,6 @@
 //! Sessions of users, as the admin site lists and ends them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -8,15 +9,52 @@ use super::lists::{self, DIALECT, few};
 use super::users::operator;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
-use crate::store::admin::lists::COUNTED;
-use crate::store::admin::searches;
 use crate::store::admin::steps::steps_of;
-use crate::store::admin::told::{Acted, ended_by, line};
-use crate::store::admin::{Actor, AdminError, AuditKind, Count, Page, SessionSearch, Step};
+use crate::store::admin::{
+    Actor, AdminError, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
+};
+use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
+use crate::store::sql::lists::COUNTED;
+use crate::store::sql::searches;
 use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::sessions::{by_id, revoke, revoke_begun_by, revoke_of_user};
-use crate::store::sqlite::users;
+use crate::store::sqlite::{SqliteStore, users};
 use crate::user::UserId;
+
+#[async_trait]
+impl SessionAdmin for SqliteStore {
+    async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
+        let asked = asked.clone();
+        self.readers.run(move |c| find(c, &asked)).await
+    }
+
+    async fn count_live_sessions(
+        &self,
+        used_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.readers.run(move |c| count_live(c, used_since, now)).await
+    }
+
+    async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError> {
+        self.readers.run(move |c| steps(c, id)).await
+    }
+
+    async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
+        let (ids, by) = (ids.to_vec(), by.clone());
+        self.writer.run(move |c| end(c, &ids, &by)).await.map(logged)
+    }
+
+    async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| end_of_user(c, user, &by)).await.map(logged)
+    }
+
+    async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| end_begun_by(c, began, &by)).await.map(logged)
+    }
+}
 
 pub(super) fn find(
     connection: &Connection,

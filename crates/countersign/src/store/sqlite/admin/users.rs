@@ -1,5 +1,8 @@
 //! Users, as the admin site lists and changes them.
 
+use std::collections::HashSet;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -8,18 +11,83 @@ use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
-use crate::store::admin::searches;
-use crate::store::admin::sql::Sql;
-use crate::store::admin::told::{
-    Acted, Given, added, differences, edited, line, sorted, steps_down,
-};
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserEdit, UserRecord,
-    UserSearch, WhatGoes,
+    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserAdmin, UserEdit,
+    UserRecord, UserSearch, WhatGoes,
 };
+use crate::store::plan::audit_lines::{Acted, Given, added, line, logged};
+use crate::store::plan::bulk_act::{BulkPlan, RowChange};
+use crate::store::plan::grants::GrantsPlan;
+use crate::store::plan::superusers::keep_one;
+use crate::store::plan::user_edit::UserEditPlan;
+use crate::store::sql::query::Sql;
+use crate::store::sql::searches;
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{sessions, users};
+use crate::store::sqlite::{SqliteStore, sessions, users};
 use crate::user::{NewUser, User, UserId};
+
+#[async_trait]
+impl UserAdmin for SqliteStore {
+    async fn find_users(&self, asked: &UserSearch) -> Result<Page<User>, StoreError> {
+        let asked = asked.clone();
+        self.readers.run(move |c| find(c, &asked)).await
+    }
+
+    async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.run(move |c| names(c, &ids)).await
+    }
+
+    async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
+        self.readers.run(move |c| record(c, id)).await
+    }
+
+    async fn add_user(
+        &self,
+        new: NewUser,
+        grants: &Grants,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
+        let (grants, by) = (grants.clone(), by.clone());
+        self.writer.run(move |c| add(c, &new, &grants, &by)).await.map(logged)
+    }
+
+    async fn edit_user(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+        by: &Actor,
+    ) -> Result<User, AdminError> {
+        let (edit, by) = (edit.clone(), by.clone());
+        self.writer.run(move |c| apply_edit(c, id, &edit, seen, &by)).await.map(logged)
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
+        let (password, by) = (password.clone(), by.clone());
+        self.writer.run(move |c| set_password(c, id, &password, &by)).await.map(logged)
+    }
+
+    async fn act_on_users(
+        &self,
+        ids: &[UserId],
+        act: UserAct,
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
+        let (ids, by) = (ids.to_vec(), by.clone());
+        self.writer.run(move |c| apply_act(c, &ids, act, &by)).await.map(logged)
+    }
+
+    async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.run(move |c| what_goes_with(c, &ids, now)).await
+    }
+}
 
 pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<User>, StoreError> {
     let listing = searches::users(asked, &DIALECT);
@@ -77,7 +145,8 @@ pub(super) fn add(
     by: &Actor,
 ) -> Acted<User> {
     let user = users::create(connection, new, by.now)?;
-    let (groups, permissions) = grant(connection, user.id, &Grants::default(), &sorted(grants))?;
+    let plan = GrantsPlan::between(&Grants::default(), grants);
+    let (groups, permissions) = grant(connection, user.id, &plan)?;
     let user = users::by_id(connection, user.id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     let told =
@@ -85,7 +154,7 @@ pub(super) fn add(
     audit::noted(connection, user, vec![told])
 }
 
-pub(super) fn edit(
+pub(super) fn apply_edit(
     connection: &Connection,
     id: UserId,
     edit: &UserEdit,
@@ -93,44 +162,38 @@ pub(super) fn edit(
     by: &Actor,
 ) -> Acted<User> {
     let before = record(connection, id)?.ok_or(AdminError::Gone)?;
-    if before.fingerprint != seen {
-        return Err(AdminError::Stale);
-    }
-    let before = (before.user, before.grants);
+    let plan = UserEditPlan::of(&before, edit, seen)?;
     let operator = operator(connection, by)?;
-    users::update_profile(connection, id, &edit.profile(&before.0))?;
-    set_rest(connection, &before.0, edit)?;
-    let after = edit.grants.as_ref().map_or_else(|| before.1.clone(), sorted);
-    let (groups, permissions) = grant(connection, id, &before.1, &after)?;
-    if before.0.is_active && !edit.is_active {
+    users::update_profile(connection, id, &plan.profile)?;
+    if plan.changes_rest {
+        set_rest(connection, id, edit)?;
+    }
+    let (groups, permissions) = grant(connection, id, &plan.grants)?;
+    if plan.ends_sessions {
         sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, by.now)?;
     }
-    if steps_down(&before.0, edit) {
-        keep_a_superuser(connection)?;
+    if plan.takes_a_superuser {
+        keep_one(is_a_superuser_left(connection)?)?;
     }
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
-    by.is_let(operator.as_ref(), std::iter::once((&before.0, &user)))?;
-    audit::noted(connection, user, edited(&before.0, edit, &groups, &permissions, by))
+    by.is_let(operator.as_ref(), std::iter::once((&before.user, &user)))?;
+    audit::noted(connection, user, plan.lines(&groups, &permissions, by))
 }
 
 /// What users may not change themselves.
-fn set_rest(connection: &Connection, before: &User, edit: &UserEdit) -> Result<(), StoreError> {
-    let flags = (before.is_active, before.is_staff, before.is_superuser)
-        != (edit.is_active, edit.is_staff, edit.is_superuser);
-    if flags || before.metadata != edit.metadata {
-        connection
-            .prepare_cached(
-                "UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ?, \
+fn set_rest(connection: &Connection, id: UserId, edit: &UserEdit) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ?, \
             metadata = ? WHERE id = ?",
-            )?
-            .execute(params![
-                edit.is_active,
-                edit.is_staff,
-                edit.is_superuser,
-                serde_json::Value::Object(edit.metadata.clone()).to_string(),
-                before.id.as_i64()
-            ])?;
-    }
+        )?
+        .execute(params![
+            edit.is_active,
+            edit.is_staff,
+            edit.is_superuser,
+            serde_json::Value::Object(edit.metadata.clone()).to_string(),
+            id.as_i64()
+        ])?;
     Ok(())
 }
 
@@ -157,39 +220,55 @@ pub(super) fn set_password(
     audit::noted(connection, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
 }
 
-pub(super) fn act(connection: &Connection, ids: &[UserId], act: UserAct, by: &Actor) -> Acted<u64> {
-    let mut lines = Vec::new();
-    let mut takes_away = false;
+pub(super) fn apply_act(
+    connection: &Connection,
+    ids: &[UserId],
+    act: UserAct,
+    by: &Actor,
+) -> Acted<u64> {
     let operator = operator(connection, by)?;
-    for id in ids {
-        let Some(user) = users::by_id(connection, *id)? else { continue };
-        by.is_let(operator.as_ref(), std::iter::once((&user, &act.applied_to(&user))))?;
-        takes_away |= user.is_active && user.is_staff && user.is_superuser;
-        let (done, kind) = match act {
-            UserAct::Activate => (
-                !user.is_active && users::set_active(connection, *id, true, by.now)?,
-                AuditKind::UserActivated,
-            ),
-            UserAct::Deactivate => (
-                user.is_active && users::set_active(connection, *id, false, by.now)?,
-                AuditKind::UserDeactivated,
-            ),
-            UserAct::Delete => (users::delete(connection, *id, by.now)?, AuditKind::UserDeleted),
-            UserAct::EndSessions => {
-                let operates = is_at_the_site(connection, *id)?;
-                let ended =
-                    sessions::revoke_of_user(connection, *id, None, RevokedReason::Admin, by.now)?;
-                (ended > 0 || operates, AuditKind::SessionsEnded)
+    let users = each_once(connection, ids)?;
+    let plan = BulkPlan::of(&users, act, operator.as_ref(), by)?;
+    let mut had_sessions = HashSet::new();
+    if let Some(reason) = plan.ends_sessions {
+        for id in users.iter().map(|user| user.id) {
+            let operates = is_at_the_site(connection, id)?;
+            let ended = sessions::revoke_of_user(connection, id, None, reason, by.now)?;
+            if operates || ended > 0 {
+                had_sessions.insert(id);
             }
-        };
-        if done {
-            lines.push(line(by, kind, Some(*id), None, user.username));
         }
     }
-    if takes_away && matches!(act, UserAct::Deactivate | UserAct::Delete) {
-        keep_a_superuser(connection)?;
+    let had_sessions = |id: UserId| had_sessions.contains(&id);
+    for id in plan.changed(had_sessions).map(|user| user.id) {
+        match plan.row {
+            RowChange::Activate => {
+                users::set_active(connection, id, true, by.now)?;
+            }
+            RowChange::Deactivate => {
+                users::set_active(connection, id, false, by.now)?;
+            }
+            RowChange::Delete => {
+                users::delete(connection, id, by.now)?;
+            }
+            RowChange::Nothing => {}
+        }
     }
+    if plan.takes_a_superuser {
+        keep_one(is_a_superuser_left(connection)?)?;
+    }
+    let lines = plan.lines(had_sessions, by);
     audit::noted(connection, lines.len() as u64, lines)
+}
+
+/// The users with these ids who are there, each once.
+fn each_once(connection: &Connection, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+    let mut met = HashSet::new();
+    let mut users = Vec::with_capacity(ids.len());
+    for id in ids.iter().filter(|id| met.insert(**id)) {
+        users.extend(users::by_id(connection, *id)?);
+    }
+    Ok(users)
 }
 
 pub(super) fn what_goes_with(
@@ -230,27 +309,19 @@ fn grants(connection: &Connection, id: UserId) -> Result<Grants, StoreError> {
     })
 }
 
-/// Gives and takes what differs, and says what that was by name.
+/// Gives and takes, and says what that was by name.
 fn grant(
     connection: &Connection,
     id: UserId,
-    before: &Grants,
-    after: &Grants,
+    plan: &GrantsPlan,
 ) -> Result<(Given, Given), AdminError> {
     let mut given = Vec::new();
-    for (table, column, name, before, after) in [
-        ("user_groups", "group_id", GROUP_NAME, &before.groups, &after.groups),
-        (
-            "user_permissions",
-            "permission_id",
-            PERMISSION_NAME,
-            &before.permissions,
-            &after.permissions,
-        ),
+    for (table, column, name, difference) in [
+        ("user_groups", "group_id", GROUP_NAME, &plan.groups),
+        ("user_permissions", "permission_id", PERMISSION_NAME, &plan.permissions),
     ] {
-        let (added, removed) = differences(before, after);
         let mut these = Given::default();
-        for one in removed {
+        for &one in &difference.removed {
             these.removed.extend(named(connection, name, one)?);
             let sql = format!("DELETE FROM {table} WHERE user_id = ? AND {column} = ?");
             connection
@@ -258,7 +329,7 @@ fn grant(
                 .and_then(|mut s| s.execute(params![id.as_i64(), one]))
                 .map_err(StoreError::from)?;
         }
-        for one in added {
+        for &one in &difference.added {
             these.added.push(named(connection, name, one)?.ok_or(AdminError::Gone)?);
             let sql = format!("INSERT INTO {table} (user_id, {column}) VALUES (?, ?)");
             connection
@@ -288,15 +359,10 @@ fn is_at_the_site(connection: &Connection, id: UserId) -> Result<bool, StoreErro
     Ok(statement.query_row([id.as_i64()], |row| row.get(0))?)
 }
 
-/// Undoes everything unless somebody is left who can do everything.
-fn keep_a_superuser(connection: &Connection) -> Result<(), AdminError> {
-    let is_left = number(
-        connection,
-        &Sql::new(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)",
-        ),
-    )?;
-    if is_left == 1 { Ok(()) } else { Err(AdminError::LastSuperuser) }
+/// Whether somebody is left who can do everything.
+fn is_a_superuser_left(connection: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
+    Ok(number(connection, &Sql::new(sql))? == 1)
 }
 
 pub(super) const GROUP_NAME: &str = "SELECT name FROM groups WHERE id = ?";

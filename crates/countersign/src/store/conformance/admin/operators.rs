@@ -1,0 +1,107 @@
+//! Sessions of the admin site itself.
+
+use super::*;
+use crate::session::RevokedReason;
+use crate::store::admin::UserAct;
+
+fn session_of(user: UserId, number: u8) -> AdminSession {
+    AdminSession {
+        token_hash: [number; 32],
+        user,
+        created_at: noon(),
+        used_at: noon(),
+        password_at: noon(),
+        ip: Some("192.0.2.9".parse().unwrap()),
+        user_agent: "a browser".to_owned(),
+    }
+}
+
+pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn AdminStore>) {
+    let operator = make_superuser(&*store, "root").await;
+    assert!(begin(&*store, &session_of(operator.id, 1)).await);
+    let session = store.admin_session([1; 32]).await.unwrap().unwrap();
+    assert_eq!(format!("{session:?}"), format!("{:?}", session_of(operator.id, 1)));
+    store.touch_admin_session([1; 32], after(5), None).await.unwrap();
+    store.touch_admin_session([1; 32], after(9), Some(after(9))).await.unwrap();
+    assert!(store.touch_admin_session([1; 32], after(7), None).await.unwrap());
+    assert!(!store.touch_admin_session([2; 32], after(7), None).await.unwrap());
+    let session = store.admin_session([1; 32]).await.unwrap().unwrap();
+    assert_eq!(
+        (session.created_at, session.used_at, session.password_at),
+        (noon(), after(9), after(9))
+    );
+    assert!(store.admin_session([2; 32]).await.unwrap().is_none());
+    store.end_admin_session([1; 32]).await.unwrap();
+    assert!(store.admin_session([1; 32]).await.unwrap().is_none());
+}
+
+pub async fn it_ends_with_whatever_ends_the_operators_power(store: Arc<dyn AdminStore>) {
+    make_superuser(&*store, "another").await;
+    for number in 0..10_u8 {
+        let operator = make_superuser(&*store, &format!("root{number}")).await;
+        assert!(begin(&*store, &session_of(operator.id, number)).await);
+        let id = operator.id;
+        let edit = async |edit: UserEdit| {
+            let seen = store.user_record(id).await.unwrap().unwrap().fingerprint;
+            store.edit_user(id, &edit, seen, &root()).await.unwrap();
+        };
+        edit(UserEdit { first_name: "X".to_owned(), ..as_is(&operator) }).await;
+        assert!(
+            store.admin_session([number; 32]).await.unwrap().is_some(),
+            "another name is no reason"
+        );
+        let operator = store.user_by_id(id).await.unwrap().unwrap();
+        match number {
+            0 => edit(UserEdit { is_active: false, ..as_is(&operator) }).await,
+            1 => edit(UserEdit { is_staff: false, ..as_is(&operator) }).await,
+            2 => store.set_password(id, &EncodedPassword::unusable(), &root()).await.unwrap(),
+            3 => drop(
+                store.reset_password(id, &EncodedPassword::unusable(), after(1)).await.unwrap(),
+            ),
+            4 => drop(store.act_on_users(&[id], UserAct::Delete, &root()).await.unwrap()),
+            5 => drop(store.delete_user(id, after(1)).await.unwrap()),
+            6 => drop(store.set_active(id, false, after(1)).await.unwrap()),
+            7 => drop(
+                store
+                    .revoke_user_sessions(
+                        id,
+                        Some(session_id(1)),
+                        RevokedReason::LogoutAll,
+                        after(1),
+                    )
+                    .await
+                    .unwrap(),
+            ),
+            8 => drop(store.act_on_users(&[id], UserAct::EndSessions, &root()).await.unwrap()),
+            _ => drop(store.act_on_users(&[id], UserAct::Deactivate, &root()).await.unwrap()),
+        }
+        assert!(store.admin_session([number; 32]).await.unwrap().is_none(), "{number}");
+    }
+}
+
+pub async fn nobody_begins_one_who_may_not_enter(store: Arc<dyn AdminStore>) {
+    let user = make_user(&*store, "alice").await;
+    assert!(!begin(&*store, &session_of(user.id, 1)).await);
+    assert!(store.admin_session([1; 32]).await.unwrap().is_none());
+}
+
+pub async fn a_better_encoding_of_the_same_password_ends_nothing_and_old_ones_are_forgotten(
+    store: Arc<dyn AdminStore>,
+) {
+    let operator = make_superuser(&*store, "root").await;
+    assert!(begin(&*store, &session_of(operator.id, 1)).await);
+    let old = store.password_of(operator.id).await.unwrap().unwrap();
+    store
+        .upgrade_password(
+            operator.id,
+            &old,
+            &EncodedPassword::from_stored("argon2$better$x$y".to_owned()),
+        )
+        .await
+        .unwrap();
+    assert!(store.admin_session([1; 32]).await.unwrap().is_some());
+    store.prune(noon(), noon(), 100).await.unwrap();
+    assert!(store.admin_session([1; 32]).await.unwrap().is_some());
+    store.prune(noon(), after(1), 100).await.unwrap();
+    assert!(store.admin_session([1; 32]).await.unwrap().is_none());
+}

@@ -1,0 +1,297 @@
+//! The promises of a store, as tests for whoever writes one.
+//!
+//! [`store_tests!`](crate::store_tests) makes a test of each promise. It asks for a database with a
+//! store or two on it, freshly made for each test. Both stores of this crate are tested so:
+//! `tests/store_sqlite` and `tests/store_postgres`.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use countersign::store::conformance::Database;
+//! use countersign::store::sqlite::SqliteStore;
+//!
+//! /// A new database, and so many stores on it.
+//! async fn open(nodes: usize) -> Database {
+//!     let directory = tempfile::tempdir().unwrap();
+//!     let file = directory.path().join("countersign.sqlite3");
+//!     let node = |_| Arc::new(SqliteStore::open(&file).unwrap()) as _;
+//!     Database { nodes: (0..nodes).map(node).collect(), keep: Box::new(directory) }
+//! }
+//!
+//! countersign::store_tests!(open);
+//! # fn main() {}
+//! ```
+
+#[doc(hidden)]
+pub mod admin;
+#[doc(hidden)]
+pub mod begin;
+#[doc(hidden)]
+pub mod feed;
+#[doc(hidden)]
+pub mod fixtures;
+#[doc(hidden)]
+pub mod keys;
+#[doc(hidden)]
+pub mod sessions;
+#[doc(hidden)]
+pub mod time;
+#[doc(hidden)]
+pub mod users;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::admin::AdminStore;
+#[doc(hidden)]
+pub use admin::{
+    access as admin_access, acts as admin_acts, audit as admin_audit, edits as admin_edits,
+    large as admin_large, lists as admin_lists, operators as admin_operators,
+    sessions as admin_sessions, superusers as admin_superusers,
+};
+
+/// A database that is new, and the stores on it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use countersign::store::conformance::Database;
+/// use countersign::store::sqlite::SqliteStore;
+///
+/// let directory = tempfile::tempdir().unwrap();
+/// let store = SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
+/// let database = Database { nodes: vec![Arc::new(store)], keep: Box::new(directory) };
+/// assert_eq!(database.nodes.len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct Database {
+    /// As many as were asked for, each as another process would have it.
+    pub nodes: Vec<Arc<dyn AdminStore>>,
+    /// What goes away with the database, such as its directory.
+    pub keep: Box<dyn Any>,
+}
+
+/// Runs a promise on a new database with one store.
+#[doc(hidden)]
+pub fn on_one<D: Future<Output = Database>, P: Future<Output = ()>>(
+    open: impl FnOnce(usize) -> D,
+    promise: impl FnOnce(Arc<dyn AdminStore>) -> P,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut database = open(1).await;
+        promise(database.nodes.remove(0)).await;
+    });
+}
+
+/// The same with two stores, on threads of their own.
+#[doc(hidden)]
+pub fn on_two<D: Future<Output = Database>, P: Future<Output = ()>>(
+    open: impl FnOnce(usize) -> D,
+    promise: impl FnOnce([Arc<dyn AdminStore>; 2]) -> P,
+) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let database = open(2).await;
+        promise(database.nodes.try_into().expect("two nodes")).await;
+    });
+}
+
+/// Makes a test of every promise of a store. `open` is a function, or the path of one, that makes a
+/// new database and so many stores on it: `async fn open(nodes: usize) -> Database`. See
+/// [`conformance`](crate::store::conformance).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use countersign::store::conformance::Database;
+/// use countersign::store::sqlite::SqliteStore;
+///
+/// async fn open(nodes: usize) -> Database {
+///     let directory = tempfile::tempdir().unwrap();
+///     let file = directory.path().join("countersign.sqlite3");
+///     let node = |_| Arc::new(SqliteStore::open(&file).unwrap()) as _;
+///     Database { nodes: (0..nodes).map(node).collect(), keep: Box::new(directory) }
+/// }
+///
+/// countersign::store_tests!(open);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! store_tests {
+    ($open:expr) => {
+        $crate::store_tests! { @one $open, users:
+            a_user_comes_back_as_it_was_made,
+            a_login_finds_the_exact_name_then_the_folded_one_then_the_only_address,
+            a_name_is_taken_by_its_folding_and_by_another_users_address,
+            nobody_takes_an_address_that_another_active_user_has_in_whatever_form,
+            an_address_that_is_a_name_in_another_form_is_refused,
+            an_address_that_several_have_signs_in_the_only_active_one_or_nobody,
+            a_profile_changes_by_the_fields_that_are_given,
+            a_new_password_ends_the_other_sessions_and_an_upgrade_ends_none,
+            who_is_deactivated_or_deleted_has_no_session_left,
+            the_kinds_of_hash_that_are_live_are_each_named_once,
+            a_list_is_walked_page_by_page,
+        }
+        $crate::store_tests! { @one $open, sessions:
+            a_session_comes_back_as_it_was_made_and_marks_the_login,
+            an_id_is_given_once,
+            the_largest_id_is_as_good_as_any,
+            a_refresh_applies_the_decision_and_keeps_its_state,
+            the_marks_are_kept_a_bucket_and_the_one_before_it,
+            who_refreshes_all_the_time_does_not_hide_behind_the_generations,
+            a_token_from_the_rows_future_heals_it,
+            each_refusal_has_its_own_reason,
+            fifty_refreshes_at_once_are_one_after_another,
+            only_the_owner_ends_a_session_where_an_owner_is_named_and_only_once,
+            a_users_sessions_end_together_but_for_the_one_that_is_kept,
+            the_sessions_of_a_restored_backup_end_and_later_ones_live,
+            what_ended_long_ago_is_forgotten_and_what_lives_is_not,
+        }
+        $crate::store_tests! { @one $open, keys:
+            keys_come_back_in_their_order_and_a_new_one_retires_the_others,
+        }
+        $crate::store_tests! { @one $open, feed:
+            every_ending_and_every_change_of_a_user_is_in_the_feed_once_and_nothing_else_is,
+            a_process_that_starts_reads_from_the_first_change_that_may_matter,
+            pages_go_on_where_the_last_one_ended_and_tell_everything_once,
+            a_start_does_not_depend_on_how_much_has_changed,
+        }
+        $crate::store_tests! { @one $open, time:
+            a_store_follows_a_clock_by_a_step_at_most_and_back_again,
+            what_a_wrong_clock_dated_in_the_future_counts_as_written_now_and_nothing_else_is_touched,
+        }
+        $crate::store_tests! { @two $open, begin:
+            no_login_that_was_under_way_outlives_what_an_operator_does,
+            a_login_under_way_with_the_old_password_does_not_outlive_the_users_own_change,
+            no_sign_in_to_the_admin_site_that_was_under_way_outlives_what_ends_the_operators_power,
+            a_thief_who_sets_the_password_in_a_loop_does_not_undo_what_an_operator_sets,
+            two_logins_at_once_both_begin,
+            with_one_session_more_than_a_user_may_have_the_oldest_ends,
+            logins_at_once_leave_no_more_than_a_user_may_have_wherever_users_live,
+            a_login_ends_the_session_that_it_replaces_whoever_has_it,
+        }
+        $crate::store_tests! { @one $open, admin_access:
+            permissions_are_made_changed_and_deleted,
+            a_group_is_made_changed_and_deleted_and_its_members_feel_it,
+            groups_are_listed_by_what_they_begin_with_page_by_page,
+        }
+        $crate::store_tests! { @one $open, admin_acts:
+            every_act_leaves_one_line_with_who_did_it,
+            an_act_that_is_not_done_leaves_no_line,
+        }
+        $crate::store_tests! { @one $open, admin_audit:
+            each_line_comes_back_as_it_was_written_there_and_back_under_every_filter,
+            a_detail_is_cut_and_nothing_in_it_does_harm,
+            lines_are_forgotten_by_age_the_oldest_first,
+            counts_of_an_hour_add_up_and_the_highest_of_live_sessions_stays,
+            sizes_are_exact_while_they_are_small,
+        }
+        $crate::store_tests! { @one $open, admin_edits:
+            a_user_is_made_with_groups_and_permissions_and_a_line,
+            an_edit_changes_what_it_says_and_every_cache_hears_of_it,
+            a_stale_form_overwrites_nothing,
+            a_name_of_another_is_refused_and_nothing_is_changed,
+            who_is_made_inactive_has_no_sessions_any_more,
+            a_password_that_an_operator_sets_ends_every_session,
+            one_thing_is_done_to_many_users_and_told_of_each,
+            what_an_operator_may_is_asked_again_in_the_transaction,
+            what_was_on_its_way_when_its_operator_was_demoted_is_not_done,
+            a_group_gives_only_what_its_operator_has_then,
+        }
+        $crate::store_tests! { @one $open, admin_large:
+            a_long_log_is_read_to_its_end_under_two_filters,
+        }
+        $crate::store_tests! { @one $open, admin_lists:
+            the_names_of_those_who_are_there_are_told_and_of_no_others,
+            each_user_comes_once_there_and_back_in_every_order,
+            every_filter_lets_through_whom_it_names_and_counts_them,
+            words_are_found_inside_names_and_addresses_in_any_case_and_nothing_else_is,
+            a_number_finds_the_user_with_that_id_and_what_holds_its_digits,
+            what_is_changed_is_found_by_what_it_is_and_no_more_by_what_it_was,
+            a_place_that_no_page_named_is_a_page_all_the_same,
+            a_user_who_is_deleted_while_one_turns_the_page_takes_nobody_along,
+        }
+        $crate::store_tests! { @one $open, admin_operators:
+            a_session_is_begun_used_and_ended,
+            it_ends_with_whatever_ends_the_operators_power,
+            nobody_begins_one_who_may_not_enter,
+            a_better_encoding_of_the_same_password_ends_nothing_and_old_ones_are_forgotten,
+        }
+        $crate::store_tests! { @one $open, admin_sessions:
+            each_session_comes_once_there_and_back_and_every_filter_holds,
+            sessions_that_ended_or_were_left_idle_are_not_counted_as_live,
+            the_last_refreshes_of_a_session_tell_why_it_ended,
+            races_are_told_of_from_the_second_in_a_row_and_say_from_where,
+            counts_of_hours_are_forgotten_after_a_year,
+            an_operator_ends_sessions_and_each_is_told_of_once,
+        }
+        $crate::store_tests! { @one $open, admin_superusers:
+            the_last_superuser_stays,
+            others_come_and_go_where_there_is_no_superuser,
+            of_two_who_remove_each_other_at_once_one_stays,
+        }
+    };
+    (@one $open:expr, $room:ident: $($promise:ident,)+) => {
+        $(
+            #[test]
+            fn $promise() {
+                $crate::store::conformance::on_one(
+                    $open,
+                    $crate::store::conformance::$room::$promise,
+                );
+            }
+        )+
+    };
+    (@two $open:expr, $room:ident: $($promise:ident,)+) => {
+        $(
+            #[test]
+            fn $promise() {
+                $crate::store::conformance::on_two(
+                    $open,
+                    $crate::store::conformance::$room::$promise,
+                );
+            }
+        )+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// Whoever adds a promise adds it to the macro too, or names it as one that needs a database
+    /// filled by hand.
+    #[test]
+    fn every_promise_is_a_test() {
+        let by_hand = [
+            "a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_time",
+            "few_who_fit_among_many_who_do_not_are_found_page_by_page",
+            "counts_are_exact_of_few_and_about_right_of_many",
+            "where_the_line_cannot_be_written_the_act_is_not_done",
+        ];
+        let listed = include_str!("mod.rs");
+        for room in [
+            include_str!("begin.rs"),
+            include_str!("feed.rs"),
+            include_str!("keys.rs"),
+            include_str!("sessions.rs"),
+            include_str!("time.rs"),
+            include_str!("users.rs"),
+            include_str!("admin/access.rs"),
+            include_str!("admin/acts.rs"),
+            include_str!("admin/audit.rs"),
+            include_str!("admin/edits.rs"),
+            include_str!("admin/large.rs"),
+            include_str!("admin/lists.rs"),
+            include_str!("admin/operators.rs"),
+            include_str!("admin/sessions.rs"),
+            include_str!("admin/superusers.rs"),
+        ] {
+            for promise in room.split("\npub async fn ").skip(1) {
+                let name = promise.split('(').next().unwrap();
+                let is_listed = listed.contains(&format!("            {name},\n"));
+                assert!(is_listed || by_hand.contains(&name) || name == "rotate", "{name}");
+            }
+        }
+    }
+}

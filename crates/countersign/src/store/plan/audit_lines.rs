@@ -1,0 +1,179 @@
+//! What the audit log says of a change.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::session::SessionId;
+use crate::store::admin::{
+    Actor, AdminError, AuditKind, AuditLine, DETAIL_MAX_CHARS, GroupRecord, UserEdit,
+};
+use crate::store::sql::query::without_nul;
+use crate::token::SealedKey;
+use crate::user::{NewUser, User, UserId};
+
+/// A line about what an operator did.
+pub(crate) fn line(
+    by: &Actor,
+    kind: AuditKind,
+    user: Option<UserId>,
+    session: Option<SessionId>,
+    detail: impl Into<String>,
+) -> AuditLine {
+    AuditLine {
+        at: by.now,
+        kind,
+        actor: Some(by.who.clone()),
+        user,
+        session,
+        ip: by.ip,
+        detail: detail.into(),
+    }
+}
+
+/// What came of an act, with the lines that were written with it.
+pub(crate) type Acted<T, E = AdminError> = Result<(T, Vec<AuditLine>), E>;
+
+/// What came of an act that is done; the log stream is told of its lines.
+pub(crate) fn logged<T>((done, lines): (T, Vec<AuditLine>)) -> T {
+    lines.iter().for_each(AuditLine::log);
+    done
+}
+
+/// What the line says of a key that was made.
+pub(crate) fn rotated(key: &SealedKey, retire_others: Timestamp, by: &Actor) -> AuditLine {
+    let others = if retire_others <= by.now { "; the old keys are cut off" } else { "" };
+    line(by, AuditKind::KeysRotated, None, None, format!("made {}{others}", key.id))
+}
+
+/// What the line says of the sessions of everybody that were ended.
+pub(crate) fn ended_by(began: Timestamp, by: &Actor) -> AuditLine {
+    let which = if began == by.now { String::new() } else { format!(" that began by {began}") };
+    line(by, AuditKind::SessionsEnded, None, None, format!("every session of everybody{which}"))
+}
+
+/// What the line says of the first superuser, whom nobody made.
+pub(crate) fn first_superuser(
+    user: UserId,
+    name: &str,
+    ip: Option<IpAddr>,
+    at: Timestamp,
+) -> AuditLine {
+    let detail = format!("{name}, the first superuser");
+    AuditLine {
+        at,
+        kind: AuditKind::UserAdded,
+        actor: None,
+        user: Some(user),
+        session: None,
+        ip,
+        detail,
+    }
+}
+
+/// Names of groups and permissions that were given and taken, for a line.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) added: Vec<String>,
+    pub(crate) removed: Vec<String>,
+}
+
+impl Given {
+    pub(crate) fn told(&self, what: &str) -> Option<String> {
+        let mut parts = Vec::new();
+        if !self.added.is_empty() {
+            parts.push(format!("added {}", self.added.join(", ")));
+        }
+        if !self.removed.is_empty() {
+            parts.push(format!("removed {}", self.removed.join(", ")));
+        }
+        (!parts.is_empty()).then(|| format!("{what}: {}", parts.join("; ")))
+    }
+}
+
+/// What the line says of a user who was made.
+pub(crate) fn added(new: &NewUser, groups: &Given, permissions: &Given) -> String {
+    let mut told = vec![new.username.as_str().to_owned()];
+    for (flag, is) in [("is_staff", new.is_staff), ("is_superuser", new.is_superuser)] {
+        if is {
+            told.push(flag.to_owned());
+        }
+    }
+    told.extend(groups.told("groups"));
+    told.extend(permissions.told("permissions"));
+    told.join("; ")
+}
+
+/// The line for a group that was made or changed.
+pub(crate) fn group_line(
+    before: Option<&GroupRecord>,
+    name: &str,
+    given: &Given,
+    by: &Actor,
+) -> AuditLine {
+    let (kind, mut told) = match before {
+        None => (AuditKind::GroupAdded, name.to_owned()),
+        Some(before) if before.name == name => (AuditKind::GroupChanged, name.to_owned()),
+        Some(before) => (AuditKind::GroupChanged, format!("{} to {name}", before.name)),
+    };
+    if let Some(given) = given.told("permissions") {
+        told.push_str("; ");
+        told.push_str(&given);
+    }
+    line(by, kind, None, None, told)
+}
+
+/// The lines for an edit: one for its fields, and one when the user may sign in now, or may not any
+/// more.
+pub(crate) fn edited(
+    before: &User,
+    edit: &UserEdit,
+    groups: &Given,
+    permissions: &Given,
+    by: &Actor,
+) -> Vec<AuditLine> {
+    let mut told = Vec::new();
+    if let Some(name) = edit.username.as_ref().filter(|name| name.as_str() != before.username) {
+        told.push(format!("username: {} to {}", before.username, name.as_str()));
+    }
+    for (field, changed) in [
+        ("email", edit.email.as_ref().map_or("", |email| email.as_str()) != before.email),
+        ("first_name", edit.first_name != before.first_name),
+        ("last_name", edit.last_name != before.last_name),
+        ("metadata", edit.metadata != before.metadata),
+    ] {
+        if changed {
+            told.push(field.to_owned());
+        }
+    }
+    for (flag, was, is) in [
+        ("is_staff", before.is_staff, edit.is_staff),
+        ("is_superuser", before.is_superuser, edit.is_superuser),
+    ] {
+        if was != is {
+            told.push(format!("{flag}: {was} to {is}"));
+        }
+    }
+    told.extend(groups.told("groups"));
+    told.extend(permissions.told("permissions"));
+    let mut lines = Vec::new();
+    if !told.is_empty() {
+        lines.push(line(by, AuditKind::UserChanged, Some(before.id), None, told.join("; ")));
+    }
+    if before.is_active != edit.is_active {
+        let kind =
+            if edit.is_active { AuditKind::UserActivated } else { AuditKind::UserDeactivated };
+        lines.push(line(by, kind, Some(before.id), None, before.username.clone()));
+    }
+    lines
+}
+
+/// A detail as it is stored: no more than a thousand characters.
+pub(crate) fn clipped(detail: &str) -> String {
+    without_nul(detail).chars().take(DETAIL_MAX_CHARS).collect()
+}
+
+/// An address as it is stored and searched.
+pub(crate) fn address(ip: Option<IpAddr>) -> Option<String> {
+    ip.map(|ip| ip.to_string())
+}

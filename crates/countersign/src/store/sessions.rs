@@ -1,0 +1,194 @@
+//! Sessions, and what a refresh asks and is told.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Begin, Begun, SessionPage, SessionPlace, StoreError};
+use crate::session::rotation::{Child, Presented, RotationEvent};
+use crate::session::{NewSession, Refused, RevokedReason, Session, SessionId, Transport};
+use crate::user::UserId;
+
+/// What is asked of a store about sessions.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::RevokedReason;
+/// use countersign::store::SessionStore;
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// assert!(store.user_sessions(ada.id, now).await.unwrap().is_empty());
+/// let ended = store.revoke_user_sessions(ada.id, None, RevokedReason::Admin, now).await.unwrap();
+/// assert_eq!(ended, 0);
+/// # });
+/// ```
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Begins a session on the user's row as it was checked, and notes the login there, as one
+    /// atomic step. Whoever changes the row, and ends the user's sessions, comes before it, and
+    /// then nothing begins, or after it, and then it is ended.
+    async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError>;
+
+    /// Begins a session whatever the user's row says: for an import. `false`, and nothing is done,
+    /// when another session has the id.
+    async fn create_session(&self, new: NewSession) -> Result<bool, StoreError> {
+        Ok(self.begin_session(Begin::unchecked(new)).await? != Begun::IdTaken)
+    }
+
+    /// Applies [`decide`](crate::session::decide) to the session's row, and the decision
+    /// to the row, as one atomic step.
+    async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError>;
+
+    /// The session, live or ended.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// A page of the user's live sessions, the last begun first: at most `limit`, behind the place
+    /// `from`.
+    async fn user_sessions_page(
+        &self,
+        user: UserId,
+        from: Option<SessionPlace>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<SessionPage, StoreError>;
+
+    /// The user's live sessions, the last begun first; the first thousand of them.
+    async fn user_sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        Ok(self.user_sessions_page(user, None, 1_000, now).await?.sessions)
+    }
+
+    /// Up to `limit` live sessions of all users, the last begun first.
+    async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends a session; `owner` must own it where given. `false` when there is no such live session.
+    async fn revoke_session(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends the user's sessions, all but `keep`; how many there were.
+    async fn revoke_user_sessions(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+        reason: RevokedReason,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Ends every session that began at or before `began`; how many there were. For a restored
+    /// backup.
+    async fn revoke_sessions_begun_by(
+        &self,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+}
+
+/// What a refresh asks of the store.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::rotation::{Generation, Jti, Presented};
+/// use countersign::session::{SessionId, Transport};
+/// use countersign::store::{Rotate, Rotation, SessionStore};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let now = world::midnight();
+/// let rotate = Rotate {
+///     session: SessionId::new(7).unwrap(),
+///     token: Presented {
+///         generation: Generation::FIRST,
+///         jti: Jti([1; 16]),
+///         parent: None,
+///         issued_at: 1_000,
+///     },
+///     transport: Transport::Body,
+///     now,
+///     window: std::time::Duration::from_secs(30),
+///     ip: None,
+/// };
+/// assert_eq!(store.rotate_session(rotate).await.unwrap(), Rotation::Unknown); // there is no such session
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rotate {
+    /// Which session.
+    pub session: SessionId,
+    /// The refresh token, verified.
+    pub token: Presented,
+    /// On which path it came; the other kind's session refuses it.
+    pub transport: Transport,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// How far apart two requests of one honest client may be.
+    pub window: std::time::Duration,
+    /// Where the request came from, for the audit log.
+    pub ip: Option<std::net::IpAddr>,
+}
+
+/// What became of a refresh.
+///
+/// ```
+/// use countersign::http::Code;
+/// use countersign::store::Rotation;
+///
+/// /// What a client is told of a refresh that is not granted.
+/// fn refused(rotation: &Rotation) -> Option<Code> {
+///     match rotation {
+///         Rotation::Granted { .. } => None,
+///         Rotation::Reused { .. } => Some(Code::RefreshTokenReused),
+///         Rotation::Revoked(_) => Some(Code::SessionRevoked),
+///         Rotation::Expired => Some(Code::SessionExpired),
+///         Rotation::Unknown | Rotation::WrongTransport => Some(Code::RefreshTokenInvalid),
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// Mint a child.
+    Granted {
+        /// Whose session it is.
+        user_id: UserId,
+        /// When the session began: the claim `auth_time`.
+        created_at: Timestamp,
+        /// When the session ends, however busy it is.
+        expires_at: Timestamp,
+        /// The token to mint a child of, and the child's generation.
+        child: Child,
+        /// What an operator should know.
+        event: Option<RotationEvent>,
+    },
+    /// Two parties held this lineage; the session has been ended.
+    Reused {
+        /// Whose session it was.
+        user_id: UserId,
+    },
+    /// The session was ended before.
+    Revoked(RevokedReason),
+    /// The session had its time.
+    Expired,
+    /// There is no such session (any more).
+    Unknown,
+    /// The token came on the other kind's path.
+    WrongTransport,
+}
+
+impl From<Refused> for Rotation {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown => Self::Unknown,
+            Refused::WrongTransport => Self::WrongTransport,
+            Refused::Revoked(reason) => Self::Revoked(reason),
+            Refused::Expired => Self::Expired,
+        }
+    }
+}

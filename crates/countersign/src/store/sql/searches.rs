@@ -1,0 +1,255 @@
+//! Which rows the lists of the admin site have, and on which ways they are found.
+
+use jiff::Timestamp;
+
+use super::lists::{GATHERED, KeyKind, Window};
+use super::query::{Dialect, Listing, Param, Sql, Way, without_nul};
+use crate::store::admin::{AuditSearch, SessionSearch, UserOrder, UserSearch, Who};
+use crate::user::{UserId, fold};
+
+/// Users as asked for.
+pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
+    let [email, first_name, last_name] = dialect.lower;
+    let (key, kind, index) = match asked.order {
+        UserOrder::Username => (NAME, KeyKind::Text, "users_by_name"),
+        UserOrder::Email => (email, KeyKind::Text, "users_by_email"),
+        UserOrder::FirstName => (first_name, KeyKind::Text, "users_by_first_name"),
+        UserOrder::LastName => (last_name, KeyKind::Text, "users_by_last_name"),
+        UserOrder::Joined => ("date_joined", dialect.date, "users_by_joined"),
+        UserOrder::LastLogin => (dialect.last_login, dialect.date, "users_by_last_login"),
+    };
+    let ids = |condition: &Sql| {
+        let mut ids = Sql::new("SELECT id AS found FROM users WHERE ");
+        ids.push(condition.clone());
+        ids
+    };
+    // Each filter, and sets of the ids that pass it where an index has them.
+    let mut filters: Vec<(Sql, Vec<Sql>)> = Vec::new();
+    let mut flag = |wanted: Option<bool>, column: &str, rare: bool| {
+        if let Some(wanted) = wanted {
+            let condition =
+                Sql::new(if wanted { column.to_owned() } else { format!("NOT {column}") });
+            filters.push((
+                condition.clone(),
+                if wanted == rare { vec![ids(&condition)] } else { Vec::new() },
+            ));
+        }
+    };
+    flag(asked.superuser, "is_superuser", true);
+    flag(asked.staff, "is_staff", true);
+    flag(asked.active, "is_active", false);
+    if let Some(group) = asked.group {
+        // Written as EXISTS, PostgreSQL would read the whole group for a page of it.
+        let is_member = "(SELECT m.group_id FROM user_groups m WHERE m.user_id = t.id AND \
+            m.group_id = ?) IS NOT NULL";
+        let members = "SELECT user_id AS found FROM user_groups WHERE group_id = ?";
+        filters.push((
+            Sql::new(is_member).with(Param::Integer(group)),
+            vec![Sql::new(members).with(Param::Integer(group))],
+        ));
+    }
+    let mut range = <[Sql; 2]>::default();
+    for (column, order, condition, bound, at) in [
+        ("date_joined", UserOrder::Joined, ">= ?", 0, asked.joined_since),
+        (dialect.last_login, UserOrder::LastLogin, ">= ?", 0, asked.signed_in_since),
+        (dialect.last_login, UserOrder::LastLogin, "< ?", 1, asked.not_signed_in_since),
+    ] {
+        let Some(at) = at else { continue };
+        let condition = Sql::new(format!("{column} {condition}")).with(Param::Date(at));
+        if asked.order == order {
+            range[bound] = condition.clone();
+        }
+        filters.push((condition.clone(), vec![ids(&condition)]));
+    }
+    let text = without_nul(&asked.text);
+    let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
+    if !words.is_empty() {
+        let columns = [NAME, email, first_name, last_name];
+        let condition =
+            words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and);
+        let sets = (dialect.holding)(&words, ids(&condition));
+        filters.push((condition, sets));
+    }
+    let ways: Vec<_> = filters
+        .iter()
+        .filter(|(_, sets)| !sets.is_empty())
+        .map(|(_, sets)| Way::gather("users", sets, GATHERED + 1))
+        .collect();
+    let count = filters.len();
+    let fits = filters.into_iter().fold(Sql::default(), |fits, (condition, _)| fits.and(condition));
+    // An index of parts of words finds a few rows more than fit.
+    let is_sure = count == 1 && ways.len() == 1 && words.is_empty();
+    Listing {
+        ways,
+        otherwise: Way::along(dialect.table("users", index), Sql::default(), range),
+        fits,
+        filters: count,
+        is_sure,
+        key,
+        kind,
+        window: Window::new(asked.from.clone(), asked.descending, asked.limit),
+    }
+}
+
+/// Sessions as asked for.
+pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
+    let indexed = |index: &str| dialect.table("sessions", index);
+    let now = || Param::Integer(asked.now.as_microsecond());
+    let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
+    let mut filter = |way: Way, condition: Sql| {
+        ways.push(way);
+        fits = std::mem::take(&mut fits).and(condition);
+        filters += 1;
+    };
+    if let Some(user) = asked.user {
+        let condition = Sql::new("user_id = ?").with(Param::User(user));
+        filter(of_user(user, dialect), condition);
+    }
+    if let Some(reason) = asked.reason {
+        let condition = Sql::new("revoked_at IS NOT NULL AND revoked_reason = ?")
+            .with(Param::Text(reason.as_str().to_owned()));
+        filter(
+            Way::along(indexed("sessions_reason"), condition.clone(), Default::default()),
+            condition,
+        );
+    }
+    if let Some(transport) = asked.transport {
+        let condition = Sql::new("transport = ?").with(Param::Text(transport.as_str().to_owned()));
+        filter(
+            Way::along(indexed("sessions_transport"), condition.clone(), Default::default()),
+            condition,
+        );
+    }
+    match asked.live {
+        Some(true) => {
+            let condition = Sql::new("revoked_at IS NULL AND expires_at > ?").with(now());
+            filter(
+                Way::along(
+                    indexed("sessions_begun"),
+                    Sql::new("revoked_at IS NULL"),
+                    Default::default(),
+                ),
+                condition,
+            );
+        }
+        Some(false) => {
+            let condition = Sql::new("(revoked_at IS NOT NULL OR expires_at <= ?)").with(now());
+            let revoked = Sql::new("SELECT id AS found FROM sessions WHERE revoked_at IS NOT NULL");
+            let expired =
+                Sql::new("SELECT id AS found FROM sessions WHERE expires_at <= ?").with(now());
+            filter(Way::gather("sessions", &[revoked, expired], GATHERED + 1), condition);
+        }
+        None => {}
+    }
+    let otherwise = Way::along(indexed("sessions_made"), Sql::default(), Default::default());
+    let window = Window::new(asked.from.clone(), true, asked.limit);
+    let is_sure = filters == 1 && asked.live.is_none();
+    Listing {
+        ways,
+        otherwise,
+        fits,
+        filters,
+        is_sure,
+        key: "created_at",
+        kind: KeyKind::Integer,
+        window,
+    }
+}
+
+/// A user's sessions. SQLite has an index of the live ones and one of those that ended, and is told
+/// which to use.
+fn of_user(user: UserId, dialect: &Dialect) -> Way {
+    let own = |table: &str, state: &str| {
+        Sql::new(format!("SELECT id AS found FROM {table} WHERE user_id = ?{state}"))
+            .with(Param::User(user))
+    };
+    if !dialect.is_told_the_index {
+        return Way::along(
+            "sessions t",
+            Sql::new("user_id = ?").with(Param::User(user)),
+            Default::default(),
+        );
+    }
+    let live = own("sessions INDEXED BY sessions_live", " AND revoked_at IS NULL");
+    let ended = own("sessions INDEXED BY sessions_ended", " AND revoked_at IS NOT NULL");
+    Way::gather("sessions", &[live, ended], GATHERED + 1)
+}
+
+/// Lines of the audit log as asked for.
+pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
+    let bound = |condition: &str, at: Option<Timestamp>| {
+        at.map_or_else(Sql::default, |at| {
+            Sql::new(condition).with(Param::Integer(at.as_microsecond()))
+        })
+    };
+    let range = [bound("at >= ?", asked.since), bound("at < ?", asked.until)];
+    let time = range[0].clone().and(range[1].clone());
+    let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
+    for (column, param) in [
+        ("session_id", asked.session.map(|id| Param::Integer(id.get().cast_signed()))),
+        ("user_id", asked.user.map(Param::User)),
+        ("actor_id", asked.actor.as_ref().and_then(Who::user).map(Param::User)),
+        ("actor", asked.actor.as_ref().and_then(Who::name).map(Param::Text)),
+        ("ip", asked.ip.map(|ip| Param::Text(ip.to_string()))),
+        ("kind", asked.kind.map(|kind| Param::Text(kind.as_str().to_owned()))),
+    ] {
+        let Some(param) = param else { continue };
+        let condition = Sql::new(format!("{column} = ?")).with(param);
+        ways.push(Way::along(
+            dialect.table("audit_events", &format!("audit_{column}")),
+            condition.clone(),
+            range.clone(),
+        ));
+        fits = fits.and(condition);
+        filters += 1;
+    }
+    let by_time =
+        Way::along(dialect.table("audit_events", "audit_at"), Sql::default(), range.clone());
+    if !time.text.is_empty() {
+        ways.push(by_time.clone());
+        fits = fits.and(time);
+        filters += 1;
+    }
+    let window = Window::new(asked.from.clone(), true, asked.limit);
+    Listing {
+        ways,
+        otherwise: by_time,
+        fits,
+        filters,
+        is_sure: filters == 1,
+        key: "at",
+        kind: KeyKind::Integer,
+        window,
+    }
+}
+
+/// Whether a word is inside a name or an address, in any case; or whether it is the id.
+fn holds(word: &str, columns: [&str; 4], dialect: &Dialect) -> Sql {
+    let (folded, lower) = (fold(word), word.to_ascii_lowercase());
+    let mut condition = Sql::new("(");
+    for (number, column) in columns.into_iter().enumerate() {
+        condition.push(Sql::new(if number == 0 { "" } else { " OR " }));
+        condition.push((dialect.inside)(column, if number == 0 { &folded } else { &lower }));
+    }
+    if let Ok(id) = word.parse() {
+        condition.push(Sql::new(" OR id = ?").with(Param::Integer(id)));
+    }
+    condition.push(Sql::new(")"));
+    condition
+}
+
+impl Dialect {
+    fn table(&self, table: &str, index: &str) -> String {
+        if self.is_told_the_index {
+            format!("{table} t INDEXED BY {index}")
+        } else {
+            format!("{table} t")
+        }
+    }
+}
+
+/// A user's name as it is sorted and searched: in any case, and as it is where nobody folded it.
+const NAME: &str = "coalesce(username_folded, username)";
+
+/// Words of a search that count; further ones are left out.
+const WORDS: usize = 16;

@@ -1,0 +1,172 @@
+//! Refreshes in SQLite: each one row that is read, decided on, and written.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::columns::{key, micros};
+use super::session_row::{Live, revoked};
+use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
+use crate::session::{RevokedReason, SessionRow, decide};
+use crate::store::admin::steps::{stepped, told};
+use crate::store::admin::{AuditKind, StepKind};
+use crate::store::plan::audit_lines::address;
+use crate::store::{Rotate, Rotation, StoreError};
+use crate::user::UserId;
+
+pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, StoreError> {
+    let id = rotate.session.get().cast_signed();
+    let row = connection
+        .prepare_cached(ROTATED)?
+        .query_row([id], |row| {
+            let steps: Option<Vec<u8>> = row.get(16)?;
+            Ok((session_row(row)?, steps.unwrap_or_default()))
+        })
+        .optional()?;
+    let decided = decide(
+        row.as_ref().map(|(row, _)| row),
+        &rotate.token,
+        rotate.transport,
+        rotate.now,
+        rotate.window,
+    );
+    let (live, decision) = match decided {
+        Ok(decided) => decided,
+        Err(refused) => return Ok(refused.into()),
+    };
+    let steps = row.as_ref().map_or(&[][..], |(_, steps)| steps.as_slice());
+    match decision {
+        Decision::Mint { child, rule, state, event } => {
+            if let Some(state) = state {
+                save(
+                    connection,
+                    id,
+                    &state,
+                    &stepped(steps, StepKind::of(rule), rotate.now),
+                    rotate.now,
+                )?;
+            }
+            if let Some((kind, detail)) = event.and_then(told) {
+                note(connection, rotate, kind, live.user_id, &detail)?;
+            }
+            Ok(Rotation::Granted {
+                user_id: live.user_id,
+                created_at: live.created_at,
+                expires_at: live.expires_at,
+                child,
+                event,
+            })
+        }
+        Decision::Reused => {
+            end(connection, id, &stepped(steps, StepKind::Theft, rotate.now), rotate.now)?;
+            note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")?;
+            Ok(Rotation::Reused { user_id: live.user_id })
+        }
+    }
+}
+
+fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    let live = Live::read(row)?;
+    Ok(SessionRow {
+        user_id: live.user_id,
+        created_at: live.created_at,
+        expires_at: live.expires_at,
+        transport: live.transport,
+        revoked: revoked(row)?.map(|(_, reason)| reason),
+        state: state(row)?,
+    })
+}
+
+fn state(row: &Row<'_>) -> rusqlite::Result<RotationState> {
+    let mark = |generation: usize, since: usize| -> rusqlite::Result<Option<Mark>> {
+        let (generation, since): (Option<u64>, Option<u64>) =
+            (row.get(generation)?, row.get(since)?);
+        Ok(generation
+            .zip(since)
+            .map(|(generation, since)| Mark { generation: Generation(generation), since }))
+    };
+    let (generation, current_since) = (Generation(row.get(6)?), row.get(9)?);
+    Ok(RotationState {
+        generation,
+        current_jti: Jti(row.get(7)?),
+        current_iat: row.get(8)?,
+        current_since,
+        race_credit: row.get(10)?,
+        race_charged: row.get::<_, Option<u64>>(11)?.map(Generation),
+        mark: mark(12, 13)?
+            .unwrap_or_else(|| RotationState::mark_of_old_row(generation, current_since)),
+        earlier_mark: mark(14, 15)?.unwrap_or(Mark::LONG_AGO),
+    })
+}
+
+fn save(
+    connection: &Connection,
+    id: i64,
+    state: &RotationState,
+    steps: &[u8],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?, current_since = ?, race_credit = ?, race_charged = ?,
+                 mark_generation = ?, mark_since = ?, earlier_mark_generation = ?, earlier_mark_since = ?,
+                 last_used_at = ?, steps = ? WHERE id = ?",
+        )?
+        .execute(params![
+            state.generation.0,
+            state.current_jti.0,
+            state.current_iat,
+            state.current_since,
+            state.race_credit,
+            state.race_charged.map(|generation| generation.0),
+            state.mark.generation.0,
+            state.mark.since,
+            state.earlier_mark.generation.0,
+            state.earlier_mark.since,
+            micros(now),
+            steps,
+            id
+        ])?;
+    Ok(())
+}
+
+/// Ends the session of a token that two had; the row was live a moment ago, in this transaction.
+fn end(connection: &Connection, id: i64, steps: &[u8], now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET revoked_at = ?, revoked_reason = ?, steps = ? WHERE id = ?",
+        )?
+        .execute(params![micros(now), RevokedReason::TokenTheft.as_str(), steps, id])?;
+    Ok(())
+}
+
+/// Tells of a refresh, in the transaction that does it.
+fn note(
+    connection: &Connection,
+    rotate: &Rotate,
+    kind: AuditKind,
+    user: UserId,
+    detail: &str,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail) \
+            VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            micros(rotate.now),
+            kind.as_str(),
+            key(user),
+            rotate.session.get().cast_signed(),
+            address(rotate.ip),
+            detail
+        ])?;
+    Ok(())
+}
+
+/// What a refresh reads. Columns are read by their places: to look a name up costs a comparison
+/// with each of them, 17 times a refresh.
+const ROTATED: &str =
+    "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
+         generation, current_jti, current_iat, current_since, race_credit, race_charged,
+         mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps
+     FROM sessions WHERE id = ?";

@@ -1,0 +1,50 @@
+//! A user's row in SQLite.
+
+use rusqlite::Row;
+use serde_json::Map;
+
+use super::columns::{from_django_date, unreadable, user_id};
+use crate::user::User;
+
+pub(super) fn select(rest: &str) -> String {
+    format!("SELECT {COLUMNS} FROM users {rest}")
+}
+
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let date = |text: String| from_django_date(&text);
+    Ok(User {
+        id: user_id(row, "id")?,
+        username: row.get("username")?,
+        email: row.get("email")?,
+        first_name: row.get("first_name")?,
+        last_name: row.get("last_name")?,
+        is_active: row.get("is_active")?,
+        is_staff: row.get("is_staff")?,
+        is_superuser: row.get("is_superuser")?,
+        date_joined: date(row.get("date_joined")?)?,
+        last_login: row.get::<_, Option<String>>("last_login")?.map(date).transpose()?,
+        groups: names(row, "group_names")?,
+        permissions: names(row, "permission_names")?,
+        metadata: serde_json::from_str::<Map<String, serde_json::Value>>(
+            row.get_ref("metadata")?.as_str().map_err(unreadable)?,
+        )
+        .map_err(unreadable)?,
+    })
+}
+
+fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    let mut names: Vec<String> =
+        serde_json::from_str(row.get_ref(column)?.as_str().map_err(unreadable)?)
+            .map_err(unreadable)?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+const COLUMNS: &str =
+    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
+    (SELECT json_group_array(g.name) FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
+    (SELECT json_group_array(p.app || '.' || p.codename) FROM permissions p WHERE p.id IN (
+        SELECT permission_id FROM user_permissions WHERE user_id = users.id
+        UNION SELECT gp.permission_id FROM user_groups ug JOIN group_permissions gp ON gp.group_id = ug.group_id WHERE ug.user_id = users.id
+    )) AS permission_names";

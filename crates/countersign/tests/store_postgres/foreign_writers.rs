@@ -1,0 +1,136 @@
+//! Writers that know nothing of Countersign: what they change in its tables is felt, and the SQL of
+//! docs/library/users.md makes felt what they change in theirs.
+
+use countersign::store::What;
+
+use super::postgres::{run, shell};
+use super::*;
+
+const OWN_ROW: &str = "UPDATE users SET is_active = false WHERE username = 'alice'";
+
+/// The n-th piece of SQL on the page.
+fn sql_of_the_page(n: usize) -> &'static str {
+    let page = include_str!("../../../../docs/library/users.md");
+    page.split("```sql\n").skip(1).map(|piece| piece.split("```").next().unwrap()).nth(n).unwrap()
+}
+
+async fn told(store: &dyn Store, before: countersign::store::Cursor) -> Vec<What> {
+    store
+        .changes(&before, 1000)
+        .await
+        .unwrap()
+        .changes
+        .into_iter()
+        .map(|change| change.what)
+        .collect()
+}
+
+#[test]
+fn on_postgresql_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_feed() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        let alice = make_user(&store, "alice").await;
+        let shell = shell(&url).await;
+        shell
+            .batch_execute(
+                "CREATE TABLE members (id bigint PRIMARY KEY, closed boolean); INSERT \
+                INTO members VALUES (41, false)",
+            )
+            .await
+            .unwrap();
+        let member = What::UserChanged(UserId::new(41));
+        shell.batch_execute(OWN_ROW).await.unwrap();
+        assert!(told(&store, Default::default()).await.contains(&What::UserChanged(alice.id)));
+        assert!(!told(&store, Default::default()).await.contains(&member));
+        shell.batch_execute(sql_of_the_page(0)).await.unwrap();
+        assert!(told(&store, Default::default()).await.contains(&member), "by the statement");
+        store.prune(after(1_000_000_000), after(0), 1000).await.unwrap();
+        assert!(!told(&store, Default::default()).await.contains(&member));
+        shell.batch_execute(sql_of_the_page(1)).await.unwrap();
+        shell.batch_execute("UPDATE members SET closed = true").await.unwrap();
+        assert!(told(&store, Default::default()).await.contains(&member), "by the trigger");
+    });
+}
+
+#[tokio::test]
+async fn on_sqlite_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_feed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countersign.sqlite3");
+    let store = SqliteStore::open(&path).unwrap();
+    let alice = make_user(&store, "alice").await;
+    let shell = rusqlite::Connection::open(&path).unwrap();
+    shell
+        .execute_batch(
+            "CREATE TABLE members (id INTEGER PRIMARY KEY, closed INTEGER); INSERT \
+        INTO members VALUES (41, 0)",
+        )
+        .unwrap();
+    let member = What::UserChanged(UserId::new(41));
+    shell.execute_batch(OWN_ROW).unwrap();
+    assert_eq!(told(&store, Default::default()).await, [What::UserChanged(alice.id)]);
+    shell.execute_batch(sql_of_the_page(2)).unwrap();
+    assert_eq!(
+        told(&store, Default::default()).await,
+        [What::UserChanged(alice.id), member],
+        "by the statement"
+    );
+    shell.execute_batch(sql_of_the_page(3)).unwrap();
+    shell.execute_batch("UPDATE members SET closed = 1; DELETE FROM members").unwrap();
+    assert_eq!(
+        told(&store, Default::default()).await,
+        [What::UserChanged(alice.id), member, member, member],
+        "by the triggers"
+    );
+}
+
+/// Addresses that somebody wrote into the table without us, and what signs their owners in after
+/// the next start.
+const IMPORTED: &str = "INSERT INTO users (username, email, password, date_joined) VALUES
+    ('one', 'Straße@example.com', '!', '2026-01-01 00:00:00'), 
+    ('two', 'TWO@Example.com', '!', '2026-01-01 00:00:00')";
+const CHANGED: &str = "UPDATE users SET email = 'ÉVA@example.com' WHERE username = 'one'";
+
+async fn signs_in(store: &dyn Store, address: &str) -> Option<String> {
+    store.user_by_login(address).await.unwrap().map(|row| row.user.username)
+}
+
+#[test]
+fn on_postgresql_addresses_that_were_imported_are_compared_by_their_folding_after_the_next_start() {
+    run(async |url| {
+        PostgresStore::connect(&url, 2).await.unwrap();
+        let shell = shell(&url).await;
+        shell.batch_execute(IMPORTED).await.unwrap();
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        assert_eq!(signs_in(&store, "STRASSE@EXAMPLE.COM").await.as_deref(), Some("one"));
+        assert_eq!(signs_in(&store, "two@example.com").await.as_deref(), Some("two"));
+        shell.batch_execute(CHANGED).await.unwrap();
+        assert_eq!(
+            signs_in(&store, "strasse@example.com").await,
+            None,
+            "the address that is gone names nobody"
+        );
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        assert_eq!(signs_in(&store, "éva@example.com").await.as_deref(), Some("one"));
+    });
+}
+
+#[tokio::test]
+async fn on_sqlite_addresses_that_were_imported_are_compared_by_their_folding_after_the_next_start()
+{
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countersign.sqlite3");
+    drop(SqliteStore::open(&path).unwrap());
+    let shell = rusqlite::Connection::open(&path).unwrap();
+    shell.execute_batch(IMPORTED).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(signs_in(&store, "STRASSE@EXAMPLE.COM").await.as_deref(), Some("one"));
+    assert_eq!(signs_in(&store, "two@example.com").await.as_deref(), Some("two"));
+    shell.execute_batch(CHANGED).unwrap();
+    assert_eq!(
+        signs_in(&store, "strasse@example.com").await,
+        None,
+        "the address that is gone names nobody"
+    );
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(signs_in(&store, "éva@example.com").await.as_deref(), Some("one"));
+}
