@@ -35,7 +35,6 @@ fn no_import_runs_up() {
             let (from, to) = (floors.room(&file.path), floors.room(&target.path));
             if let (Some(from), Some(to)) = (from, to)
                 && floors.floor(from) < floors.floor(to)
-                && !is_known(&house, &file.path, &target.path)
             {
                 wrong.push(format!(
                     "{}/{}:{line} ({from}) imports {} ({to})",
@@ -55,7 +54,6 @@ fn no_rooms_import_each_other_in_a_circle() {
         for (file, _, target) in house.imports() {
             if let (Some(from), Some(to)) = (floors.room(&file.path), floors.room(&target.path))
                 && from != to
-                && !is_known(&house, &file.path, &target.path)
             {
                 graph.entry(from).or_default().insert(to);
             }
@@ -72,10 +70,7 @@ fn no_files_import_each_other_in_a_circle() {
         let mut graph = BTreeMap::<&str, BTreeSet<&str>>::new();
         for (file, _, target) in house.imports() {
             // A module names its own children; that they use what it holds is no circle.
-            if file.path != target.path
-                && !file.is_parent_of(target)
-                && !is_known(&house, &file.path, &target.path)
-            {
+            if file.path != target.path && !file.is_parent_of(target) {
                 graph.entry(&file.path).or_default().insert(&target.path);
             }
         }
@@ -95,7 +90,6 @@ fn no_flow_imports_another() {
         .filter(|(file, _, target)| {
             is_feature(file) && target.path.starts_with("flow/") && file.path != target.path
         })
-        .filter(|(file, _, target)| !is_known(&house, &file.path, &target.path))
         .map(|(file, line, target)| format!("{}:{line} imports {}", file.path, target.path))
         .collect();
     assert_none(&wrong, "what two flows share sinks into http/ or auth/");
@@ -156,11 +150,6 @@ fn houses() -> Vec<(Crate, Floors)> {
     houses
 }
 
-/// Whether an import that should not be is known, and is going to go.
-fn is_known(house: &Crate, from: &str, to: &str) -> bool {
-    KNOWN.contains(&(house.name.as_str(), from, to))
-}
-
 /// The circles of a graph, each with all that takes part in it.
 fn circles(graph: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<String> {
     let reach = |from: &str| {
@@ -192,10 +181,6 @@ fn assert_none(wrong: &[String], rule: &str) {
 
 /// Files of `flow/` that list the features.
 const FLOW_TABLES: &[&str] = &["flow/mod.rs", "flow/openapi.rs"];
-
-/// Imports (crate, file, file) that should not be, until they are gone.
-const KNOWN: &[(&str, &str, &str)] =
-    &[("countersign-verify", "remote/follow.rs", "remote/builder.rs")];
 
 /// Names that are headers wherever they stand by themselves.
 const HEADERS: &[&str] = &[

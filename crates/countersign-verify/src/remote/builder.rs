@@ -1,3 +1,5 @@
+//! The builder of [`ResourceServer`].
+
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,7 +8,7 @@ use http::Uri;
 
 use super::ResourceServer;
 use super::fetch::Fetcher;
-use super::follow::Issuer;
+use super::follow::{Issuer, Settings};
 
 /// What a [`ResourceServer`] is made of.
 ///
@@ -27,28 +29,24 @@ use super::follow::Issuer;
 /// ```
 pub struct ResourceServerBuilder {
     url: String,
-    pub(super) issuer: Option<String>,
-    pub(super) audience: Option<String>,
-    pub(super) max_staleness: Duration,
-    pub(super) poll_interval: Duration,
-    pub(super) token_cache_bytes: usize,
-    pub(super) groups: HashMap<String, Vec<String>>,
-    pub(super) now: Box<dyn Fn() -> u64 + Send + Sync>,
+    settings: Settings,
 }
 
 impl ResourceServerBuilder {
     pub(super) fn new(url: String) -> Self {
         Self {
             url,
-            issuer: None,
-            audience: None,
-            max_staleness: Duration::from_secs(300),
-            poll_interval: Duration::from_secs(1),
-            token_cache_bytes: TOKEN_CACHE_BYTES,
-            groups: HashMap::new(),
-            now: Box::new(|| {
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-            }),
+            settings: Settings {
+                issuer: None,
+                audience: None,
+                max_staleness: Duration::from_secs(300),
+                poll_interval: Duration::from_secs(1),
+                token_cache_bytes: TOKEN_CACHE_BYTES,
+                groups: HashMap::new(),
+                now: Box::new(|| {
+                    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+                }),
+            },
         }
     }
 
@@ -65,7 +63,7 @@ impl ResourceServerBuilder {
     /// ```
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = Some(issuer.into());
+        self.settings.issuer = Some(issuer.into());
         self
     }
 
@@ -78,7 +76,7 @@ impl ResourceServerBuilder {
     /// ```
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
+        self.settings.audience = Some(audience.into());
         self
     }
 
@@ -97,7 +95,7 @@ impl ResourceServerBuilder {
     /// ```
     #[must_use]
     pub fn max_staleness(mut self, staleness: Duration) -> Self {
-        self.max_staleness = staleness;
+        self.settings.max_staleness = staleness;
         self
     }
 
@@ -114,7 +112,7 @@ impl ResourceServerBuilder {
     /// ```
     #[must_use]
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval;
+        self.settings.poll_interval = interval;
         self
     }
 
@@ -129,7 +127,7 @@ impl ResourceServerBuilder {
     /// ```
     #[must_use]
     pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
-        self.token_cache_bytes = bytes;
+        self.settings.token_cache_bytes = bytes;
         self
     }
 
@@ -150,14 +148,16 @@ impl ResourceServerBuilder {
         name: impl Into<String>,
         permissions: impl IntoIterator<Item = T>,
     ) -> Self {
-        self.groups.entry(name.into()).or_default().extend(permissions.into_iter().map(Into::into));
+        let may = self.settings.groups.entry(name.into()).or_default();
+        may.extend(permissions.into_iter().map(Into::into));
         self
     }
 
     /// Another clock than the machine's, in whole seconds since 1970: for tests.
     ///
     /// ```
-    ///     /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
     ///
     /// use countersign_verify::ResourceServer;
     ///
@@ -169,7 +169,7 @@ impl ResourceServerBuilder {
     /// ```
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        self.now = Box::new(now);
+        self.settings.now = Box::new(now);
         self
     }
 
@@ -191,27 +191,34 @@ impl ResourceServerBuilder {
     /// );
     /// ```
     pub fn build(self) -> Result<ResourceServer, ResourceServerError> {
-        let is_web = self.url.starts_with("https://") || self.url.starts_with("http://");
-        let base: Uri = self
-            .url
-            .trim_end_matches('/')
-            .parse()
-            .map_err(|_| ResourceServerError::Url(self.url.clone()))?;
+        let Self { url, settings } = self;
+        let is_web = url.starts_with("https://") || url.starts_with("http://");
+        let base: Uri =
+            url.trim_end_matches('/').parse().map_err(|_| ResourceServerError::Url(url.clone()))?;
         if !is_web
             || base.authority().is_none()
             || base.query().is_some()
             || base.authority().is_some_and(|who| who.as_str().contains('@'))
         {
-            return Err(ResourceServerError::Url(self.url));
+            return Err(ResourceServerError::Url(url));
         }
-        if self.max_staleness < Duration::from_secs(1) || self.max_staleness < self.poll_interval {
+        if settings.max_staleness < settings.poll_interval.max(Duration::from_secs(1)) {
             return Err(ResourceServerError::Staleness);
         }
-        if self.poll_interval < Duration::from_millis(50) {
+        if settings.poll_interval < Duration::from_millis(50) {
             return Err(ResourceServerError::PollInterval);
         }
         let fetcher = Fetcher::new(base).map_err(ResourceServerError::Tls)?;
-        Ok(ResourceServer(Issuer::follow(self, fetcher)))
+        Ok(ResourceServer(Issuer::follow(settings, fetcher)))
+    }
+}
+
+impl fmt::Debug for ResourceServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServerBuilder")
+            .field("url", &self.url)
+            .field("issuer", &self.settings.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -242,13 +249,6 @@ pub enum ResourceServerError {
     #[error("no certificate authority to trust was found: {0}; install ca-certificates")]
     Tls(String),
 }
-impl fmt::Debug for ResourceServerBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServerBuilder")
-            .field("url", &self.url)
-            .field("issuer", &self.issuer)
-            .finish_non_exhaustive()
-    }
-}
+
 /// Some 40,000 tokens without extra claims.
 const TOKEN_CACHE_BYTES: usize = 64 * 1024 * 1024;

@@ -8,24 +8,30 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
-use super::builder::ResourceServerBuilder;
 use super::fetch::Fetcher;
 use super::list::{ListError, RevocationList};
 use crate::{
     Code, Identity, KeySet, Problem, Revocations, TokenError, TokenUser, Verified, Verifier, weight,
 };
 
+/// What is chosen about following an issuer.
+pub(super) struct Settings {
+    /// The claim `iss` that counts; else the one that the newest list names.
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) max_staleness: Duration,
+    pub(super) poll_interval: Duration,
+    pub(super) token_cache_bytes: usize,
+    /// What the members of a group may, beyond what their tokens say.
+    pub(super) groups: HashMap<String, Vec<String>>,
+    /// The time in whole seconds since 1970.
+    pub(super) now: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
 /// The issuer as it is known here, shared by all clones of a service.
 pub(super) struct Issuer {
+    pub(super) settings: Settings,
     fetcher: Fetcher,
-    /// The configured issuer; else the one that the newest list names.
-    pub(super) issuer: Option<String>,
-    audience: Option<String>,
-    max_staleness: u64,
-    token_cache_bytes: usize,
-    /// What the members of a group may, beyond what their tokens say.
-    groups: HashMap<String, Vec<String>>,
-    now: Box<dyn Fn() -> u64 + Send + Sync>,
     taken: arc_swap::ArcSwapOption<Taken>,
     revocations: Revocations,
     /// Tokens issued at or before this, in whole seconds since 1970, are asked to be renewed: more
@@ -55,16 +61,11 @@ struct Keys {
 
 impl Issuer {
     /// Begins to follow the issuer, on the current Tokio runtime.
-    pub(super) fn follow(settings: ResourceServerBuilder, fetcher: Fetcher) -> Arc<Self> {
+    pub(super) fn follow(settings: Settings, fetcher: Fetcher) -> Arc<Self> {
         let interval = settings.poll_interval;
         let issuer = Arc::new(Self {
+            settings,
             fetcher,
-            issuer: settings.issuer,
-            audience: settings.audience,
-            max_staleness: settings.max_staleness.as_secs(),
-            token_cache_bytes: settings.token_cache_bytes,
-            groups: settings.groups,
-            now: settings.now,
             taken: arc_swap::ArcSwapOption::empty(),
             revocations: Revocations::default(),
             issued_after: AtomicU64::new(0),
@@ -76,10 +77,14 @@ impl Issuer {
         issuer
     }
 
+    fn now(&self) -> u64 {
+        (self.settings.now)()
+    }
+
     pub(super) fn is_fresh(&self) -> bool {
         let good_at = self.good_at.load(Ordering::Acquire);
         // A clock that went back by more is as good as one that went on.
-        good_at > 0 && (self.now)().abs_diff(good_at) <= self.max_staleness
+        good_at > 0 && self.now().abs_diff(good_at) <= self.settings.max_staleness.as_secs()
     }
 
     /// The answer for a token that was verified before.
@@ -91,7 +96,7 @@ impl Issuer {
                 )
                 .retry_after(1)));
         }
-        let now = (self.now)();
+        let now = self.now();
         let seen = self.taken.load().as_ref()?.verifier.seen(token, now)?;
         if self.revocations.contains(seen.claims.sid) {
             return Some(Err(Problem::new(Code::SessionRevoked)));
@@ -105,7 +110,7 @@ impl Issuer {
     pub(super) async fn check(&self, token: &str) -> Result<Identity, Problem> {
         let unavailable = || Problem::new(Code::Unavailable).retry_after(1);
         let mut taken = self.taken.load_full().ok_or_else(unavailable)?;
-        let now = (self.now)();
+        let now = self.now();
         let verified = match taken.verifier.check(token, now) {
             Err(TokenError::UnknownKey) => {
                 self.fetch_keys(KEYS_FLOOR).await;
@@ -124,7 +129,8 @@ impl Issuer {
             return Err(TokenError::Expired.into());
         }
         let mut user = TokenUser::of(&verified.claims).ok_or(TokenError::Invalid)?;
-        let by_group = user.groups.iter().filter_map(|group| self.groups.get(group)).flatten();
+        let by_group =
+            user.groups.iter().filter_map(|group| self.settings.groups.get(group)).flatten();
         let more: Vec<String> =
             by_group.filter(|permission| !user.permissions.contains(permission)).cloned().collect();
         user.permissions.extend(more);
@@ -145,7 +151,7 @@ impl Issuer {
     /// Fetches the keys again when they are a minute old: a key that retired goes.
     async fn renew_keys(&self) -> Result<(), String> {
         let mut keys = self.keys.lock().await;
-        let now = (self.now)();
+        let now = self.now();
         if keys.had.is_some_and(|(had, at)| {
             had.elapsed() < KEYS_EVERY && now.abs_diff(at) < KEYS_EVERY.as_secs()
         }) {
@@ -156,7 +162,7 @@ impl Issuer {
 
     async fn fetch_into(&self, keys: &mut Keys) -> Result<(), String> {
         keys.asked = Some(Instant::now());
-        let now = (self.now)();
+        let now = self.now();
         let body = self
             .fetcher
             .get("/.well-known/jwks.json", None)
@@ -173,7 +179,7 @@ impl Issuer {
 
     /// Takes in what ended since the last time.
     async fn poll(&self, known: &mut Known) -> Result<(), String> {
-        let now = (self.now)();
+        let now = self.now();
         if now < known.at {
             // What was forgotten while the clock was ahead is read again.
             *known = Known::default();
@@ -211,7 +217,7 @@ impl Issuer {
     /// Verifies by what the newest list says: another issuer's tokens, and longer ones, do not
     /// count from here on.
     async fn take(&self, listed: String, kept: u64) {
-        let issuer = self.issuer.clone().unwrap_or(listed);
+        let issuer = self.settings.issuer.clone().unwrap_or(listed);
         // No other keys may come between.
         let keys = self.keys.lock().await;
         let old = self.taken.load_full();
@@ -225,21 +231,22 @@ impl Issuer {
                 "the issuer has another name; set `issuer` to take no other than the one you expect"
             );
         }
-        let verifier = Verifier::new(issuer.clone(), self.audience.clone(), keys.set.clone(), 0)
-            .within(self.token_cache_bytes, weight::of_user)
-            .no_longer_than(kept);
+        let verifier =
+            Verifier::new(issuer.clone(), self.settings.audience.clone(), keys.set.clone(), 0)
+                .within(self.settings.token_cache_bytes, weight::of_user)
+                .no_longer_than(kept);
         self.taken.store(Some(Arc::new(Taken { issuer, kept, verifier })));
     }
 
     async fn read_list(&self, body: &str, now: u64) -> Result<RevocationList, ListError> {
         let set = self.keys.lock().await.set.clone();
-        match RevocationList::read(body, &set, self.issuer.as_deref(), now) {
+        match RevocationList::read(body, &set, self.settings.issuer.as_deref(), now) {
             Err(ListError::UnknownKey) => {
                 // The list comes from the issuer itself, so this is no stranger's invention: the
                 // keys were rotated at once.
                 self.fetch_keys(LIST_FLOOR).await;
                 let set = self.keys.lock().await.set.clone();
-                RevocationList::read(body, &set, self.issuer.as_deref(), now)
+                RevocationList::read(body, &set, self.settings.issuer.as_deref(), now)
             }
             other => other,
         }
@@ -273,7 +280,7 @@ async fn follow(issuer: Weak<Issuer>, interval: Duration) {
         }
         match keys.and(list) {
             Ok(()) => {
-                issuer.good_at.store((issuer.now)(), Ordering::Release);
+                issuer.good_at.store(issuer.now(), Ordering::Release);
                 issuer.ready.send_replace(true);
                 if is_down {
                     tracing::info!("the issuer answers again");
@@ -282,14 +289,16 @@ async fn follow(issuer: Weak<Issuer>, interval: Duration) {
             }
             Err(error) => {
                 if !is_down {
-                    tracing::warn!(%error, max_staleness = issuer.max_staleness, "the issuer's \
-                        keys, or its list of ended sessions, cannot be had; trying again");
+                    let max_staleness = issuer.settings.max_staleness.as_secs();
+                    tracing::warn!(%error, max_staleness, "the issuer's keys, or its list of ended \
+                        sessions, cannot be had; trying again");
                 }
                 is_down = true;
             }
         }
     }
 }
+
 /// So often at most, however many tokens name keys that do not exist.
 const KEYS_FLOOR: Duration = Duration::from_secs(10);
 

@@ -42,6 +42,7 @@ pub use builder::{ResourceServerBuilder, ResourceServerError};
 /// ```
 #[derive(Clone)]
 pub struct ResourceServer(Arc<Issuer>);
+
 impl ResourceServer {
     /// A service that takes the tokens of the Countersign at `url`, such as
     /// `https://auth.example.com`.
@@ -198,10 +199,11 @@ fn guarded(request: &Parts, who: Option<Identity>) -> Found {
     }
     Ok(who)
 }
+
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourceServer")
-            .field("issuer", &self.0.issuer)
+            .field("issuer", &self.0.settings.issuer)
             .field("is_ready", &self.is_ready())
             .finish_non_exhaustive()
     }
