@@ -71,7 +71,7 @@ fails_with!(
     countersign::password::PasswordError,
     countersign::user::UsernameError,
     countersign::user::EmailError,
-    countersign::http::origin::OriginError,
+    countersign::web::origin::OriginError,
     prometheus::Error,
     std::io::Error,
     serde_json::Error,

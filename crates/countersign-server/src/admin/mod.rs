@@ -14,9 +14,9 @@ mod site;
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{any, get, post};
-use countersign::http::origin::Origin;
 use countersign::store::StoreError;
 use countersign::store::admin::{AdminError, PermissionText};
+use countersign::web::origin::Origin;
 use countersign::{Auth, Settings};
 
 use crate::operate::Operator;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::{Clock, Random};
-use countersign::http::origin::Origin;
 use countersign::store::admin::AdminStore;
+use countersign::web::origin::Origin;
 use countersign::{Auth, Settings};
 use jiff::Timestamp;
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign::Settings;
-use countersign::http::cookies::CookieSettings;
 use countersign::password::HashSettings;
 use countersign::throttle::ThrottleSettings;
 use countersign::token::Secrets;
+use countersign::web::cookies::CookieSettings;
 use ipnet::IpNet;
 use url::Url;
 

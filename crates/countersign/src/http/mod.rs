@@ -28,7 +28,6 @@ pub(crate) mod problem;
 pub(crate) mod refresh_token;
 pub(crate) mod request;
 
-pub use crate::web::{client_address, cookies, origin, source};
 pub use countersign_verify::Drained;
 pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain};
 pub use peer::Peer;

@@ -4,9 +4,9 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use countersign::http::origin::Origins;
-use countersign::http::source::check_source;
 use countersign::http::{BODY_LIMIT, Peer, is_no_other_charset, is_plain};
+use countersign::web::origin::Origins;
+use countersign::web::source::check_source;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::staff::Staff;

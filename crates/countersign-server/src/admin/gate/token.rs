@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::clock::Random;
-use countersign::http::cookies::values;
+use countersign::web::cookies::values;
 
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::page_error::PageError;

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use countersign::http::origin::{Origin, OriginError};
+use countersign::web::origin::{Origin, OriginError};
 use countersign::{Auth, Settings};
 
 /// The demo page of this server.

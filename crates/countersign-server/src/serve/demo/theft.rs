@@ -17,9 +17,9 @@ use axum::http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, response,
 };
 use axum::response::{IntoResponse, Response};
-use countersign::http::origin::Origins;
-use countersign::http::source::check_source;
 use countersign::http::{BODY_LIMIT, Code, Problem};
+use countersign::web::origin::Origins;
+use countersign::web::source::check_source;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tower::Service;
