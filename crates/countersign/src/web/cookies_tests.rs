@@ -1,0 +1,123 @@
+use super::*;
+
+fn cookies(public_url: &str, settings: &CookieSettings) -> Result<Cookies, CookieError> {
+    Cookies::new(&public_url.parse().unwrap(), "/accounts", settings)
+}
+
+const HTTP: &str = "http://localhost:8000";
+const HTTPS: &str = "https://id.example.com";
+
+#[test]
+fn over_https_the_refresh_cookie_is_bound_to_the_host() {
+    let cookies = cookies(HTTPS, &CookieSettings::default()).unwrap();
+    let hour = Duration::from_secs(3600);
+    assert_eq!(
+        cookies.set_refresh("a.b.c", hour),
+        "__Host-refreshtoken=a.b.c; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
+    );
+    assert_eq!(
+        cookies.set_csrf("abc", hour),
+        "csrftoken=abc; Path=/; Max-Age=3600; SameSite=Lax; Secure"
+    );
+    assert_eq!(
+        cookies.set_device("d", hour),
+        "devicetoken=d; Path=/accounts; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"
+    );
+}
+
+#[test]
+fn combinations_that_browsers_refuse_are_refused_before_them() {
+    let default = CookieSettings::default;
+    let none = CookieSettings { same_site: SameSite::None, ..default() };
+    assert_eq!(cookies(HTTP, &none).err(), Some(CookieError::NoneWithoutHttps));
+    assert!(cookies(HTTPS, &none).is_ok());
+    let host = Some("__Host-refreshtoken".to_owned());
+    let named = CookieSettings { refresh: host.clone(), ..default() };
+    assert!(matches!(cookies(HTTP, &named), Err(CookieError::PrefixWithoutHttps(_))));
+    let domain = Some("example.com".to_owned());
+    let both = CookieSettings { refresh: host, domain: domain.clone(), ..default() };
+    assert!(matches!(cookies(HTTPS, &both), Err(CookieError::HostWithDomain(_))));
+    assert!(cookies(HTTPS, &CookieSettings { domain, ..default() }).is_ok());
+    for foreign in ["example.org", "com", "ample.com"] {
+        let foreign = CookieSettings { domain: Some(foreign.to_owned()), ..default() };
+        assert!(matches!(cookies(HTTPS, &foreign), Err(CookieError::ForeignDomain { .. })));
+    }
+    assert!(matches!(
+        cookies(HTTP, &CookieSettings { csrf: "a b".to_owned(), ..default() }),
+        Err(CookieError::Name(_))
+    ));
+    assert_eq!(
+        cookies(HTTP, &CookieSettings { csrf: "refreshtoken".to_owned(), ..default() }).err(),
+        Some(CookieError::SameName)
+    );
+}
+
+#[test]
+fn refresh_cookies_are_found_wherever_they_stand_whatever_stands_beside_them() {
+    let cookies = cookies(HTTP, &CookieSettings::default()).unwrap();
+    let headers = |lines: &[&'static [u8]]| {
+        lines
+            .iter()
+            .map(|line| (COOKIE, HeaderValue::from_bytes(line).unwrap()))
+            .collect::<HeaderMap>()
+    };
+    let no_text: &[u8] = b"refreshtoken=\xff";
+    for (lines, found) in [
+        (&[b"a=b; refreshtoken=x; c".as_slice()] as &[&'static [u8]], &["x"] as &[&str]),
+        (&[b"refreshtoken=\"x\""], &["x"]),
+        (&[b"refreshtoken="], &[]),
+        (&[b"xrefreshtoken=x; refreshtoken =x; refreshtoken"], &[]),
+        (&[b"refreshtoken=x; refreshtoken=x"], &["x"]),
+        (&[b"refreshtoken=x", b"refreshtoken=y"], &["x", "y"]),
+        (&["greeting=Olá; refreshtoken=x".as_bytes()], &["x"]),
+        (&[b"greeting=Ol\xe1; refreshtoken=x; \xff\xfe=\x80"], &["x"]),
+        (&[no_text], &["\u{fffd}"]),
+    ] {
+        assert_eq!(cookies.refresh_of(&headers(lines)), found, "{lines:?}");
+    }
+}
+
+#[test]
+fn every_form_is_removed_that_other_settings_or_an_installation_above_may_have_left() {
+    let cleared = |url: &str, settings: &CookieSettings| {
+        cookies(url, settings)
+            .unwrap()
+            .clear()
+            .iter()
+            .map(|line| line.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let plain = cleared(HTTP, &CookieSettings::default());
+    assert_eq!(plain.len(), 4, "{plain:?}");
+    assert!(
+        plain.contains(
+            &"refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax".to_owned()
+        )
+    );
+    let domain =
+        CookieSettings { domain: Some("example.com".to_owned()), ..CookieSettings::default() };
+    for settings in [CookieSettings::default(), domain] {
+        let forms = cleared(HTTPS, &settings);
+        for form in [
+            "__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+            "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+            "refreshtoken=; Path=/accounts; Max-Age=0; HttpOnly; SameSite=Lax; Secure; \
+             Domain=id.example.com",
+            "refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure; \
+             Domain=example.com",
+            "csrftoken=; Path=/; Max-Age=0; SameSite=Lax; Secure; Domain=example.com",
+        ] {
+            assert!(forms.iter().any(|line| line == form), "{form} is not in {forms:#?}");
+        }
+        assert!(forms.iter().all(|line| !line.ends_with("Domain=com")));
+        assert!(
+            forms.iter().map(String::len).sum::<usize>() < 2048,
+            "a proxy has room for so much of a head"
+        );
+    }
+    assert_eq!(
+        cleared("http://127.0.0.1:8000", &CookieSettings::default()).len(),
+        4,
+        "an address has no parents"
+    );
+}
