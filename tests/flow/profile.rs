@@ -17,6 +17,7 @@ fn the_profile_has_the_fields_of_djangos_user() {
     let expected = [
         "date_joined",
         "email",
+        "email_verified",
         "first_name",
         "groups",
         "id",
@@ -25,6 +26,7 @@ fn the_profile_has_the_fields_of_djangos_user() {
         "is_superuser",
         "last_login",
         "last_name",
+        "locale",
         "metadata",
         "permissions",
         "username",

@@ -9,6 +9,10 @@ export interface User {
   email: string;
   first_name: string;
   last_name: string;
+  /** Whether the user has shown that the address is theirs. */
+  email_verified: boolean;
+  /** The language of the user's mails, as `de`; empty for English. */
+  locale: string;
   is_active: boolean;
   is_staff: boolean;
   is_superuser: boolean;

@@ -28,6 +28,7 @@ mod error;
 mod feed;
 mod keys;
 mod listed;
+mod outbox;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod plan;
 #[cfg(feature = "postgres")]
@@ -37,6 +38,7 @@ mod sessions;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod tokens;
 pub mod transfer;
 mod upkeep;
 mod users;
@@ -47,7 +49,14 @@ pub use error::StoreError;
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;
 pub use listed::{NoPlace, SessionPage, SessionPlace};
+pub use outbox::{
+    ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
+};
 pub use sessions::{Rotate, Rotation, SessionStore};
+pub use tokens::{
+    Act, CODE_TRIES, NewToken, Proof, Register, Registered, StoredToken, TokenPayload, TokenStore,
+    Use, Used,
+};
 pub use upkeep::Upkeep;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use users::KIND_ROWS;
@@ -69,7 +78,16 @@ pub use users::{PasswordChange, UserStore};
 /// }
 /// ```
 pub trait Store:
-    UserStore + SessionStore + KeyStore + FeedStore + AttemptStore + Upkeep + std::fmt::Debug + 'static
+    UserStore
+    + SessionStore
+    + KeyStore
+    + FeedStore
+    + AttemptStore
+    + TokenStore
+    + OutboxStore
+    + Upkeep
+    + std::fmt::Debug
+    + 'static
 {
 }
 
@@ -79,6 +97,8 @@ impl<T> Store for T where
         + KeyStore
         + FeedStore
         + AttemptStore
+        + TokenStore
+        + OutboxStore
         + Upkeep
         + std::fmt::Debug
         + 'static

@@ -69,6 +69,8 @@ pub struct User {
     /// The e-mail address, or empty. No two active users have one, but for rows that were imported.
     #[schema(example = "alice@example.com")]
     pub email: String,
+    /// Whether the user has shown that the address is theirs. Another address is not, until then.
+    pub email_verified: bool,
     /// Up to 150 characters.
     pub first_name: String,
     /// Up to 150 characters.
@@ -89,6 +91,9 @@ pub struct User {
     pub groups: Vec<String>,
     /// What the user was given, alone or through a group, as `app.codename`, sorted.
     pub permissions: Vec<String>,
+    /// The language of the user's mails, as `de`; empty for English.
+    #[schema(example = "de")]
+    pub locale: String,
     /// Yours: any JSON object.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
@@ -102,6 +107,7 @@ impl User {
             id: UserId::new(id),
             username: format!("user{id}"),
             email: String::new(),
+            email_verified: false,
             first_name: String::new(),
             last_name: String::new(),
             is_active: true,
@@ -111,6 +117,7 @@ impl User {
             last_login: None,
             groups: Vec::new(),
             permissions: Vec::new(),
+            locale: String::new(),
             metadata: Map::new(),
         }
     }
@@ -191,6 +198,8 @@ pub struct NewUser {
     pub username: Username,
     /// The e-mail address, if any.
     pub email: Option<Email>,
+    /// Whether it is known to be theirs.
+    pub email_verified: bool,
     /// Up to 150 characters.
     pub first_name: String,
     /// Up to 150 characters.
@@ -203,6 +212,8 @@ pub struct NewUser {
     pub is_staff: bool,
     /// Whether the user has every permission.
     pub is_superuser: bool,
+    /// The language of the user's mails, as `de`; empty for English.
+    pub locale: String,
     /// Yours: any JSON object.
     pub metadata: Map<String, Value>,
 }
@@ -222,12 +233,14 @@ impl NewUser {
         Self {
             username,
             email,
+            email_verified: false,
             first_name: String::new(),
             last_name: String::new(),
             password,
             is_active: true,
             is_staff: false,
             is_superuser: false,
+            locale: String::new(),
             metadata: Map::new(),
         }
     }

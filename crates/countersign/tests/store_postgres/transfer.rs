@@ -342,7 +342,14 @@ async fn furnish(file: &Path) {
              VALUES (1, 'token_theft', 1, 2), (2, 'state_rollback', 'x-1', -3);
              INSERT INTO audit_events (at, kind, actor_id, ip, detail) 
              VALUES (3, 'user_added', 1, '2001:db8::1', 'alice'), (4, 'login', 'x-2', NULL, '');
-             INSERT INTO audit_events (at, kind, actor) VALUES (5, 'keys_rotated', 'shell:eve');",
+             INSERT INTO audit_events (at, kind, actor) VALUES (5, 'keys_rotated', 'shell:eve');
+             UPDATE users SET email_verified = 1, locale = 'de', deletion_at = 9 WHERE id = 2;
+             INSERT INTO one_time_tokens (id, purpose, user_id, secret_hash, code_hash, fingerprint,
+                 created_at, expires_at)
+             VALUES (7, 'reset', 1, x'01', NULL, x'02', 1, 2),
+                 (8, 'code', 'x-1', x'03', x'04', x'05', 3, 4);
+             INSERT INTO outbox (id, state, user_id, sealed, created_at, due_at)
+             VALUES (7, 'waiting', 1, x'0900', 1, 2);",
         )
         .unwrap();
 }

@@ -33,9 +33,13 @@ pub mod fixtures;
 #[doc(hidden)]
 pub mod keys;
 #[doc(hidden)]
+pub mod outbox;
+#[doc(hidden)]
 pub mod sessions;
 #[doc(hidden)]
 pub mod time;
+#[doc(hidden)]
+pub mod tokens;
 #[doc(hidden)]
 pub mod users;
 
@@ -172,6 +176,36 @@ macro_rules! store_tests {
             logins_at_once_leave_no_more_than_a_user_may_have_wherever_users_live,
             a_login_ends_the_session_that_it_replaces_whoever_has_it,
         }
+        $crate::store_tests! { @one $open, outbox:
+            a_mail_is_taken_when_it_is_due_and_by_one_at_a_time,
+            a_mail_that_was_sent_or_failed_is_not_taken_again_and_keeps_no_content,
+            an_operator_sends_what_was_put_off_at_once,
+            an_address_gets_so_many_mails_an_hour_and_no_more,
+            the_outbox_is_walked_page_by_page,
+            mails_that_are_done_are_forgotten_and_those_that_wait_are_not,
+        }
+        $crate::store_tests! { @two $open, outbox:
+            of_two_nodes_each_mail_is_taken_by_one,
+        }
+        $crate::store_tests! { @one $open, tokens:
+            a_token_is_used_once_by_who_has_its_secret,
+            a_token_of_one_purpose_serves_no_other,
+            a_token_dies_with_what_it_was_made_for,
+            a_token_that_is_too_old_or_followed_by_a_newer_one_is_dead,
+            a_code_is_dead_after_five_wrong_tries,
+            a_new_password_by_token_ends_every_session_and_proves_the_address,
+            what_was_set_before_an_address_was_proved_dies_with_the_proof_elsewhere,
+            an_address_is_changed_once_it_is_proved_and_back_again,
+            an_address_that_somebody_took_meanwhile_uses_no_token_up,
+            whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all,
+            an_address_that_is_claimed_becomes_the_users_when_it_is_proved,
+            who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before,
+            the_last_superuser_cannot_ask_to_be_deleted,
+            tokens_that_expired_are_forgotten,
+        }
+        $crate::store_tests! { @two $open, tokens:
+            of_fifty_who_use_one_token_at_once_one_does,
+        }
         $crate::store_tests! { @one $open, admin_access:
             permissions_are_made_changed_and_deleted,
             a_group_is_made_changed_and_deleted_and_its_members_feel_it,
@@ -274,8 +308,10 @@ mod tests {
             include_str!("begin.rs"),
             include_str!("feed.rs"),
             include_str!("keys.rs"),
+            include_str!("outbox.rs"),
             include_str!("sessions.rs"),
             include_str!("time.rs"),
+            include_str!("tokens.rs"),
             include_str!("users.rs"),
             include_str!("admin/access.rs"),
             include_str!("admin/acts.rs"),

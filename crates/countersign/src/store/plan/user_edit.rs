@@ -70,6 +70,8 @@ pub(super) mod tests {
     /// An active user with nothing special.
     pub(crate) fn user(name: &str) -> User {
         User {
+            email_verified: false,
+            locale: String::new(),
             id: UserId::new(7),
             username: name.to_owned(),
             email: String::new(),

@@ -95,6 +95,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0008_house", include_str!("migrations/0008_house.sql")),
     ("0010_live_sessions", include_str!("migrations/0010_live_sessions.sql")),
     ("0011_actor", include_str!("migrations/0011_actor.sql")),
+    ("0013_accounts", include_str!("migrations/0013_accounts.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

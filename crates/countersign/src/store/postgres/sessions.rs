@@ -218,7 +218,7 @@ pub(super) async fn revoke(
 /// ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that
 /// the other has.
 pub(super) async fn revoke_of_user(
-    client: &Object,
+    client: &impl GenericClient,
     user: UserId,
     keep: Option<SessionId>,
     reason: RevokedReason,

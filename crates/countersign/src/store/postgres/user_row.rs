@@ -18,6 +18,7 @@ pub(super) fn user(row: &Row) -> Result<User, StoreError> {
         id: UserId::new(get(row, "id")?),
         username: get(row, "username")?,
         email: get(row, "email")?,
+        email_verified: get(row, "email_verified")?,
         first_name: get(row, "first_name")?,
         last_name: get(row, "last_name")?,
         is_active: get(row, "is_active")?,
@@ -27,6 +28,7 @@ pub(super) fn user(row: &Row) -> Result<User, StoreError> {
         last_login: get::<Option<_>>(row, "last_login")?.map(from_timestamptz),
         groups: names(row, "group_names")?,
         permissions: names(row, "permission_names")?,
+        locale: get(row, "locale")?,
         metadata: match metadata {
             Value::Object(metadata) => metadata,
             Value::Null => Map::new(),
@@ -43,7 +45,7 @@ fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
 }
 
 const COLUMNS: &str =
-    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
+    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata, email_verified, locale,
     ARRAY(SELECT g.name FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
     ARRAY(SELECT p.app || '.' || p.codename FROM permissions p WHERE p.id IN (
         SELECT permission_id FROM user_permissions WHERE user_id = users.id

@@ -140,8 +140,8 @@ pub(super) async fn insert(
     let id: i64 = transaction
         .query_one(
             "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata,
-                 email_folded)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
+                 email_folded, email_verified, locale)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id",
             &[
                 &name,
                 &folded,
@@ -155,6 +155,8 @@ pub(super) async fn insert(
                 &timestamptz(now),
                 &Json(&new.metadata),
                 &folding(email),
+                &new.email_verified,
+                &new.locale,
             ],
         )
         .await?

@@ -54,4 +54,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0009_house", include_str!("migrations/0009_house.sql")),
     ("0010_live_sessions", include_str!("migrations/0010_live_sessions.sql")),
     ("0011_actor", include_str!("migrations/0011_actor.sql")),
+    ("0013_accounts", include_str!("migrations/0013_accounts.sql")),
 ];

@@ -16,6 +16,7 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         id: user_id(row, "id")?,
         username: row.get("username")?,
         email: row.get("email")?,
+        email_verified: row.get("email_verified")?,
         first_name: row.get("first_name")?,
         last_name: row.get("last_name")?,
         is_active: row.get("is_active")?,
@@ -25,6 +26,7 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         last_login: row.get::<_, Option<String>>("last_login")?.map(date).transpose()?,
         groups: names(row, "group_names")?,
         permissions: names(row, "permission_names")?,
+        locale: row.get("locale")?,
         metadata: serde_json::from_str::<Map<String, serde_json::Value>>(
             row.get_ref("metadata")?.as_str().map_err(unreadable)?,
         )
@@ -42,7 +44,7 @@ fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
 }
 
 const COLUMNS: &str =
-    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata,
+    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata, email_verified, locale,
     (SELECT json_group_array(g.name) FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
     (SELECT json_group_array(p.app || '.' || p.codename) FROM permissions p WHERE p.id IN (
         SELECT permission_id FROM user_permissions WHERE user_id = users.id

@@ -124,8 +124,9 @@ pub(super) fn create(
     refuse_taken_address(connection, None, new.email.as_ref().map_or("", |email| email.as_str()))?;
     connection
         .prepare_cached(
-            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata, email_folded)
-             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active, :is_staff, :is_superuser, :date_joined, :metadata, :email_folded)",
+            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata, email_folded, email_verified, locale)
+             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active, :is_staff, :is_superuser, :date_joined, :metadata, :email_folded,
+                 :email_verified, :locale)",
         )?
         .execute(named_params! {
             ":username": new.username.as_str(),
@@ -139,6 +140,8 @@ pub(super) fn create(
             ":is_superuser": new.is_superuser,
             ":date_joined": django_date(now),
             ":metadata": serde_json::Value::Object(new.metadata.clone()).to_string(),
+            ":email_verified": new.email_verified,
+            ":locale": new.locale,
             ":email_folded": new.email.as_ref().and_then(|email| folding(email.as_str())),
         })?;
     let id = UserId::new(connection.last_insert_rowid());

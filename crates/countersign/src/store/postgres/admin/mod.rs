@@ -8,4 +8,4 @@ mod keys;
 mod lists;
 mod operators;
 mod sessions;
-mod users;
+pub(super) mod users;

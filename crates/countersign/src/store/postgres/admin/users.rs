@@ -386,7 +386,9 @@ pub(super) async fn named(
 }
 
 /// Two who would remove the last two superusers at once go one after the other.
-async fn hold_superusers(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+pub(in crate::store::postgres) async fn hold_superusers(
+    transaction: &Transaction<'_>,
+) -> Result<(), StoreError> {
     transaction
         .execute("SELECT pg_advisory_xact_lock(hashtextextended('countersign superusers', 0))", &[])
         .await?;

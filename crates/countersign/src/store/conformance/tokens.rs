@@ -1,0 +1,393 @@
+//! What is promised of one-time tokens.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::fixtures::{after, make_user, new_session, new_user, noon, session_id};
+use crate::clock::OsRandom;
+use crate::password::EncodedPassword;
+use crate::store::admin::AdminStore;
+use crate::store::{
+    Act, MailBounds, NewMail, NewToken, Proof, Register, Registered, StoreError, Use, Used,
+};
+use crate::token::{Fingerprint, OneTimeToken, Purpose, SecretHash};
+use crate::user::{Email, NewUser, User, UserId, fold_address};
+
+pub async fn a_token_is_used_once_by_who_has_its_secret(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let token = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    let wrong = OneTimeToken::draw(&OsRandom);
+    let guess = Use { proof: Proof::Secret(wrong.hash()), ..verify(&token) };
+    assert_eq!(store.use_token(guess).await.unwrap(), Used::Invalid);
+    assert_eq!(store.use_token(verify(&wrong)).await.unwrap(), Used::Invalid);
+    let Used::Done { user: Some(user), .. } = store.use_token(verify(&token)).await.unwrap() else {
+        panic!("a good token is not taken");
+    };
+    assert!(user.email_verified && user.id == ada.id);
+    assert_eq!(store.use_token(verify(&token)).await.unwrap(), Used::Invalid);
+    assert!(store.token(token.id()).await.unwrap().unwrap().is_used);
+}
+
+pub async fn a_token_of_one_purpose_serves_no_other(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    for made in Purpose::ALL {
+        let token = issue(&*store, &ada, made).await;
+        for tried in Purpose::ALL.into_iter().filter(|tried| *tried != made) {
+            let take = Use { purpose: tried, ..verify(&token) };
+            assert_eq!(store.use_token(take).await.unwrap(), Used::Invalid, "{made:?} {tried:?}");
+        }
+        assert!(!store.token(token.id()).await.unwrap().unwrap().is_used);
+    }
+}
+
+pub async fn a_token_dies_with_what_it_was_made_for(store: Arc<dyn AdminStore>) {
+    for (name, change) in [("password", 0), ("address", 1), ("active", 2), ("gone", 3)] {
+        let user = make_user(&*store, name).await;
+        let token = issue(&*store, &user, Purpose::ResetPassword).await;
+        match change {
+            0 => drop(store.reset_password(user.id, &EncodedPassword::unusable(), noon()).await),
+            1 => {
+                let email = Some(Some(Email::parse("other@example.com").unwrap()));
+                let change = crate::user::ProfileChange { email, ..Default::default() };
+                store.update_profile(user.id, change).await.unwrap();
+            }
+            2 => drop(store.set_active(user.id, false, noon()).await),
+            _ => drop(store.delete_user(user.id, noon()).await),
+        }
+        let new = EncodedPassword::unusable();
+        let take = Use {
+            purpose: Purpose::ResetPassword,
+            act: Act::SetPassword { new },
+            ..verify(&token)
+        };
+        assert_eq!(store.use_token(take).await.unwrap(), Used::Invalid, "{name}");
+    }
+}
+
+pub async fn a_token_that_is_too_old_or_followed_by_a_newer_one_is_dead(
+    store: Arc<dyn AdminStore>,
+) {
+    let (ada, bob) = (make_user(&*store, "ada").await, make_user(&*store, "bob").await);
+    let late = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    let take = Use { now: after(LIFE), ..verify(&late) };
+    assert_eq!(store.use_token(take).await.unwrap(), Used::Invalid);
+    let first = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    let of_bob = issue(&*store, &bob, Purpose::VerifyEmail).await;
+    let of_another_purpose = issue(&*store, &ada, Purpose::Invitation).await;
+    let second = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    assert_eq!(store.use_token(verify(&first)).await.unwrap(), Used::Invalid);
+    assert!(is_done(&store.use_token(verify(&of_bob)).await.unwrap()));
+    let take =
+        Use { purpose: Purpose::Invitation, act: Act::ProveAddress, ..verify(&of_another_purpose) };
+    assert!(is_done(&store.use_token(take).await.unwrap()));
+    assert!(is_done(&store.use_token(verify(&second)).await.unwrap()));
+}
+
+pub async fn a_code_is_dead_after_five_wrong_tries(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let token = OneTimeToken::draw(&OsRandom);
+    let code = SecretHash::from_stored(&[7; 32]).unwrap();
+    let new =
+        NewToken { code: Some(code), ..new_token(&*store, &token, &ada, Purpose::LoginCode).await };
+    store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+    let found = store.token_for(Purpose::LoginCode, "ada@example.com").await.unwrap().unwrap();
+    assert_eq!((found.id, found.code, found.tries), (token.id(), Some(code), 0));
+    assert_eq!(store.token_for(Purpose::LoginCode, "bob@example.com").await.unwrap(), None);
+    for _ in 0..5 {
+        assert!(store.count_code_try(token.id()).await.unwrap());
+    }
+    assert!(!store.count_code_try(token.id()).await.unwrap());
+    // The fifth one may have been right.
+    let take = Use {
+        purpose: Purpose::LoginCode,
+        proof: Proof::Code(code),
+        act: Act::ProveAddress,
+        ..verify(&token)
+    };
+    assert!(is_done(&store.use_token(take).await.unwrap()));
+}
+
+pub async fn a_new_password_by_token_ends_every_session_and_proves_the_address(
+    store: Arc<dyn AdminStore>,
+) {
+    let ada = make_user(&*store, "ada").await;
+    assert!(store.create_session(new_session(1, ada.id)).await.unwrap());
+    let token = issue(&*store, &ada, Purpose::ResetPassword).await;
+    let new = EncodedPassword::from_stored("a new one".to_owned());
+    let take = Use {
+        purpose: Purpose::ResetPassword,
+        act: Act::SetPassword { new: new.clone() },
+        mails: vec![mail(1, "ada@example.com")],
+        ..verify(&token)
+    };
+    let Used::Done { user: Some(user), ended } = store.use_token(take).await.unwrap() else {
+        panic!("a good token is not taken");
+    };
+    assert!(user.email_verified && ended == 1);
+    assert!(store.session(session_id(1)).await.unwrap().unwrap().revoked.is_some());
+    let stored = store.password_of(ada.id).await.unwrap().unwrap();
+    assert_eq!(stored.as_str(), new.as_str());
+    assert_eq!(store.outbox_counts().await.unwrap().waiting, 1);
+}
+
+pub async fn what_was_set_before_an_address_was_proved_dies_with_the_proof_elsewhere(
+    store: Arc<dyn AdminStore>,
+) {
+    let ada = make_user(&*store, "ada").await;
+    assert!(store.create_session(new_session(1, ada.id)).await.unwrap());
+    let take = |token: &OneTimeToken| Use {
+        act: Act::VerifyEmail { to: None, password: Some(EncodedPassword::unusable()) },
+        ..verify(token)
+    };
+    let before = store.password_of(ada.id).await.unwrap().unwrap();
+    let token = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    let Used::Done { ended: 1, .. } = store.use_token(take(&token)).await.unwrap() else {
+        panic!("the session lives on");
+    };
+    let after_it = store.password_of(ada.id).await.unwrap().unwrap();
+    assert_ne!(before.as_str(), after_it.as_str());
+    // Whose address is proved already loses nothing by proving it again.
+    assert!(store.create_session(new_session(2, ada.id)).await.unwrap());
+    let token = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    assert!(matches!(store.use_token(take(&token)).await.unwrap(), Used::Done { ended: 0, .. }));
+    assert_eq!(store.password_of(ada.id).await.unwrap().unwrap().as_str(), after_it.as_str());
+}
+
+pub async fn an_address_is_changed_once_it_is_proved_and_back_again(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let change = issue(&*store, &ada, Purpose::ChangeEmail).await;
+    let to = Email::parse("ada@example.org").unwrap();
+    let take = Use {
+        purpose: Purpose::ChangeEmail,
+        act: Act::ChangeEmail { to: to.clone() },
+        ..verify(&change)
+    };
+    let Used::Done { user: Some(user), .. } = store.use_token(take).await.unwrap() else {
+        panic!("a good token is not taken");
+    };
+    assert_eq!((user.email.as_str(), user.email_verified), ("ada@example.org", true));
+    assert!(store.create_session(new_session(1, ada.id)).await.unwrap());
+    let undo = issue(&*store, &user, Purpose::Undo).await;
+    let other = issue(&*store, &user, Purpose::ResetPassword).await;
+    let act = Act::Undo { to: ada.email.clone(), password: EncodedPassword::unusable() };
+    let take = Use { purpose: Purpose::Undo, act, ..verify(&undo) };
+    let Used::Done { user: Some(user), ended: 1 } = store.use_token(take).await.unwrap() else {
+        panic!("a good token is not taken");
+    };
+    assert_eq!((user.email.as_str(), user.email_verified), ("ada@example.com", true));
+    assert!(store.token(other.id()).await.unwrap().unwrap().is_used);
+}
+
+pub async fn an_address_that_somebody_took_meanwhile_uses_no_token_up(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let token = issue(&*store, &ada, Purpose::ChangeEmail).await;
+    make_user(&*store, "bob").await;
+    let to = Email::parse("bob@example.com").unwrap();
+    let take =
+        Use { purpose: Purpose::ChangeEmail, act: Act::ChangeEmail { to }, ..verify(&token) };
+    assert!(matches!(store.use_token(take).await, Err(StoreError::EmailTaken)));
+    assert!(!store.token(token.id()).await.unwrap().unwrap().is_used);
+}
+
+pub async fn whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all(
+    store: Arc<dyn AdminStore>,
+) {
+    let (token, made) = registered(&*store, "ada", "ada@example.com", 1).await;
+    let Registered::Done(ada) = made else { panic!("nobody was made: {made:?}") };
+    assert_eq!((ada.locale.as_str(), ada.email_verified), ("de", false));
+    assert!(is_done(&store.use_token(verify(&token)).await.unwrap()));
+    // The address is taken: nobody is made, and its owner hears of it.
+    let (token, made) = registered(&*store, "eve", "ADA@example.com", 3).await;
+    assert_eq!(made, Registered::EmailTaken);
+    assert!(store.user_by_login("eve").await.unwrap().is_none());
+    assert_eq!(store.use_token(verify(&token)).await.unwrap(), Used::Invalid);
+    // The name is taken: nothing at all.
+    let (token, made) = registered(&*store, "ADA", "other@example.com", 5).await;
+    assert_eq!(made, Registered::UsernameTaken);
+    assert!(store.token(token.id()).await.unwrap().is_none());
+    let ids: Vec<i64> =
+        store.outbox(None, None, 10).await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(ids, [4, 1], "the mail to the new user, and the one to who has the address");
+}
+
+pub async fn an_address_that_is_claimed_becomes_the_users_when_it_is_proved(
+    store: Arc<dyn AdminStore>,
+) {
+    let claim = async |name: &str, id: i64| {
+        let (token, to) = (OneTimeToken::draw(&OsRandom), "ada@example.com");
+        let register = Register {
+            user: new_user(name, ""),
+            claims: Some(Email::parse(to).unwrap()),
+            token: NewToken {
+                address: to.to_owned(),
+                ..NewToken::new(&token, Purpose::VerifyEmail, noon(), after(LIFE))
+            },
+            mail: Some(mail_at(id, to, after(id))),
+            taken: mail_at(id + 1, to, after(id + 1)),
+            bounds: MailBounds::default(),
+            now: noon(),
+        };
+        let Registered::Done(user) = store.register(register).await.unwrap() else {
+            panic!("{name} was not made");
+        };
+        assert_eq!(user.email, "");
+        (token, user)
+    };
+    let prove = |token: &OneTimeToken| Use {
+        act: Act::VerifyEmail {
+            to: Some(Email::parse("ada@example.com").unwrap()),
+            password: None,
+        },
+        ..verify(token)
+    };
+    let (first, ada) = claim("ada", 1).await;
+    // Two may claim it; who proves it first has it.
+    let (second, _) = claim("eve", 3).await;
+    assert!(is_done(&store.use_token(prove(&first)).await.unwrap()));
+    let user = store.user_by_id(ada.id).await.unwrap().unwrap();
+    assert_eq!((user.email.as_str(), user.email_verified), ("ada@example.com", true));
+    assert!(matches!(store.use_token(prove(&second)).await, Err(StoreError::EmailTaken)));
+    // From then on its owner is told, and the claim serves nothing.
+    let (third, _) = claim("mallory", 5).await;
+    assert_eq!(store.use_token(prove(&third)).await.unwrap(), Used::Invalid);
+    let ids: Vec<i64> =
+        store.outbox(None, None, 10).await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(ids, [6, 3, 1]);
+}
+
+pub async fn who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before(
+    store: Arc<dyn AdminStore>,
+) {
+    let (ada, bob) = (make_user(&*store, "ada").await, make_user(&*store, "bob").await);
+    assert!(store.create_session(new_session(1, ada.id)).await.unwrap());
+    for user in [&ada, &bob] {
+        assert!(store.plan_deletion(user.id, Some(after(60)), noon(), Vec::new()).await.unwrap());
+    }
+    assert_eq!(store.deletion_of(ada.id).await.unwrap(), Some(after(60)));
+    assert!(!store.user_by_id(ada.id).await.unwrap().unwrap().is_active);
+    assert!(store.session(session_id(1)).await.unwrap().unwrap().revoked.is_some());
+    assert!(store.plan_deletion(bob.id, None, after(30), Vec::new()).await.unwrap());
+    assert!(store.user_by_id(bob.id).await.unwrap().unwrap().is_active);
+    assert!(!store.plan_deletion(bob.id, None, after(30), Vec::new()).await.unwrap());
+    assert_eq!(store.delete_due_users(after(59), 10).await.unwrap(), 0);
+    assert_eq!(store.delete_due_users(after(60), 10).await.unwrap(), 1);
+    assert!(store.user_by_id(ada.id).await.unwrap().is_none());
+    assert!(store.user_by_id(bob.id).await.unwrap().is_some());
+}
+
+pub async fn the_last_superuser_cannot_ask_to_be_deleted(store: Arc<dyn AdminStore>) {
+    let superuser = |name: &str| NewUser {
+        is_staff: true,
+        is_superuser: true,
+        ..new_user(name, &format!("{name}@example.com"))
+    };
+    let ada = store.create_user(superuser("ada"), noon()).await.unwrap();
+    assert!(!store.plan_deletion(ada.id, Some(after(60)), noon(), Vec::new()).await.unwrap());
+    assert!(store.user_by_id(ada.id).await.unwrap().unwrap().is_active);
+    store.create_user(superuser("bob"), noon()).await.unwrap();
+    assert!(store.plan_deletion(ada.id, Some(after(60)), noon(), Vec::new()).await.unwrap());
+}
+
+pub async fn tokens_that_expired_are_forgotten(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let token = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    assert_eq!(store.prune_tokens(after(LIFE), 10).await.unwrap(), 0);
+    assert_eq!(store.prune_tokens(after(LIFE + 1), 10).await.unwrap(), 1);
+    assert!(store.token(token.id()).await.unwrap().is_none());
+}
+
+pub async fn of_fifty_who_use_one_token_at_once_one_does([one, two]: [Arc<dyn AdminStore>; 2]) {
+    let ada = make_user(&*one, "ada").await;
+    let token = issue(&*one, &ada, Purpose::ResetPassword).await;
+    let tries: Vec<_> = (0..50)
+        .map(|n| {
+            let store = if n % 2 == 0 { Arc::clone(&one) } else { Arc::clone(&two) };
+            let new = EncodedPassword::from_stored(format!("password {n}"));
+            let take = Use {
+                purpose: Purpose::ResetPassword,
+                act: Act::SetPassword { new },
+                ..verify(&token)
+            };
+            tokio::spawn(async move { store.use_token(take).await.unwrap() })
+        })
+        .collect();
+    let mut done = 0;
+    for tried in tries {
+        done += u32::from(is_done(&tried.await.unwrap()));
+    }
+    assert_eq!(done, 1);
+}
+
+/// A token for a user's row as it is.
+async fn new_token(
+    store: &dyn AdminStore,
+    token: &OneTimeToken,
+    user: &User,
+    purpose: Purpose,
+) -> NewToken {
+    let password = store.password_of(user.id).await.unwrap().unwrap();
+    let address = fold_address(&user.email);
+    NewToken {
+        user: Some(user.id),
+        fingerprint: Fingerprint::of(&password, &address, user.is_active),
+        address,
+        ..NewToken::new(token, purpose, noon(), after(LIFE))
+    }
+}
+
+async fn issue(store: &dyn AdminStore, user: &User, purpose: Purpose) -> OneTimeToken {
+    let token = OneTimeToken::draw(&OsRandom);
+    let new = new_token(store, &token, user, purpose).await;
+    store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+    token
+}
+
+async fn registered(
+    store: &dyn AdminStore,
+    name: &str,
+    email: &str,
+    mails: i64,
+) -> (OneTimeToken, Registered) {
+    let token = OneTimeToken::draw(&OsRandom);
+    let address = fold_address(email);
+    let register = Register {
+        user: NewUser { locale: "de".to_owned(), ..new_user(name, email) },
+        claims: None,
+        token: NewToken {
+            address: address.clone(),
+            ..NewToken::new(&token, Purpose::VerifyEmail, noon(), after(LIFE))
+        },
+        mail: Some(mail_at(mails, &address, after(mails))),
+        taken: mail_at(mails + 1, &address, after(mails + 1)),
+        bounds: MailBounds::default(),
+        now: noon(),
+    };
+    (token, store.register(register).await.unwrap())
+}
+
+fn verify(token: &OneTimeToken) -> Use {
+    Use {
+        id: token.id(),
+        purpose: Purpose::VerifyEmail,
+        proof: Proof::Secret(token.hash()),
+        now: noon(),
+        act: Act::VerifyEmail { to: None, password: None },
+        mails: Vec::new(),
+    }
+}
+
+fn mail(id: i64, address: &str) -> NewMail {
+    mail_at(id, address, noon())
+}
+
+fn mail_at(id: i64, address: &str, at: Timestamp) -> NewMail {
+    NewMail { user: Some(UserId::new(1)), ..NewMail::new(id, address, vec![1], at) }
+}
+
+fn is_done(used: &Used) -> bool {
+    matches!(used, Used::Done { .. })
+}
+
+/// In seconds.
+const LIFE: i64 = 600;

@@ -1,0 +1,461 @@
+//! One-time tokens in PostgreSQL.
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::admin::users::hold_superusers;
+use super::columns::{from_micros, get, micros, unknown, user_id};
+use super::names::{hold_names, refuse_taken_address};
+use super::{PostgresStore, outbox, sessions, users};
+use crate::password::EncodedPassword;
+use crate::session::RevokedReason;
+use crate::store::plan::names::folding;
+use crate::store::tokens::CODE_TRIES;
+use crate::store::{
+    Act, MailBounds, NewMail, NewToken, Register, Registered, StoreError, StoredToken, TokenStore,
+    Use, Used,
+};
+use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
+use crate::user::{UserId, fold, fold_address};
+
+#[async_trait]
+impl TokenStore for PostgresStore {
+    async fn issue_token(
+        &self,
+        token: NewToken,
+        mails: Vec<NewMail>,
+        bounds: MailBounds,
+    ) -> Result<(), StoreError> {
+        tell!(self, client => issue_with_mails(client, &token, &mails, bounds))
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+        ask!(self, client => by_id(client, id))
+    }
+
+    async fn token_for(
+        &self,
+        purpose: Purpose,
+        address: &str,
+    ) -> Result<Option<StoredToken>, StoreError> {
+        ask!(self, client => newest(client, purpose, address))
+    }
+
+    async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError> {
+        tell!(self, client => count_code_try(client, id))
+    }
+
+    async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
+        tell!(self, client => use_up(client, &take))
+    }
+
+    async fn register(&self, register: Register) -> Result<Registered, StoreError> {
+        tell!(self, client => make_user(client, &register))
+    }
+
+    async fn plan_deletion(
+        &self,
+        user: UserId,
+        at: Option<Timestamp>,
+        now: Timestamp,
+        mails: Vec<NewMail>,
+    ) -> Result<bool, StoreError> {
+        tell!(self, client => plan_deletion(client, user, at, now, &mails))
+    }
+
+    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+        ask!(self, client => deletion_of(client, user))
+    }
+
+    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        tell!(self, client => delete_due(client, now, limit))
+    }
+
+    async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        tell!(self, client => prune(client, before, limit))
+    }
+}
+
+async fn issue_with_mails(
+    client: &mut Object,
+    token: &NewToken,
+    mails: &[NewMail],
+    bounds: MailBounds,
+) -> Result<(), StoreError> {
+    let transaction = client.transaction().await?;
+    issue(&transaction, token).await?;
+    outbox::queue(&transaction, mails, bounds).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// A newer one ends the older ones: the user's, or the address's where there is no user.
+async fn issue(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), StoreError> {
+    let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
+    // One issue at a time for a purpose of a user: of two at once one ends the other's.
+    transaction
+        .execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))",
+            &[&format!("{purpose} {} {}", user.as_deref().unwrap_or_default(), new.address)],
+        )
+        .await?;
+    let end = transaction
+        .prepare_cached(
+            "UPDATE one_time_tokens SET used_at = $1
+             WHERE purpose = $2 AND used_at IS NULL
+                 AND CASE WHEN $3::text IS NULL THEN user_id IS NULL AND address = $4
+                     ELSE user_id = $3 END",
+        )
+        .await?;
+    transaction.execute(&end, &[&micros(new.created_at), &purpose, &user, &new.address]).await?;
+    let insert = transaction
+        .prepare_cached(
+            "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
+                 fingerprint, payload, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .await?;
+    let payload = serde_json::to_string(&new.payload)
+        .map_err(|error| StoreError::Failed(error.to_string()))?;
+    transaction
+        .execute(
+            &insert,
+            &[
+                &new.id.as_i64(),
+                &purpose,
+                &user,
+                &new.address,
+                &new.secret.as_bytes().as_slice(),
+                &new.code.as_ref().map(|code| code.as_bytes().as_slice()),
+                &new.fingerprint.as_bytes().as_slice(),
+                &payload,
+                &micros(new.created_at),
+                &micros(new.expires_at),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn by_id(client: &Object, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1");
+    let statement = client.prepare_cached(&sql).await?;
+    client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(token).transpose()
+}
+
+async fn newest(
+    client: &Object,
+    purpose: Purpose,
+    address: &str,
+) -> Result<Option<StoredToken>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM one_time_tokens WHERE address = $1 AND purpose = $2
+         ORDER BY created_at DESC, id DESC LIMIT 1"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let row = client.query_opt(&statement, &[&address, &purpose.as_str()]).await?;
+    row.as_ref().map(token).transpose()
+}
+
+async fn count_code_try(client: &Object, id: TokenId) -> Result<bool, StoreError> {
+    let statement = client
+        .prepare_cached("UPDATE one_time_tokens SET tries = tries + 1 WHERE id = $1 AND tries < $2")
+        .await?;
+    let most = i32::try_from(CODE_TRIES).unwrap_or(i32::MAX);
+    Ok(client.execute(&statement, &[&id.as_i64(), &most]).await? == 1)
+}
+
+/// The token's row is held first, then the user's: of two at once the second finds it used.
+async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
+    let transaction = client.transaction().await?;
+    let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1 FOR UPDATE");
+    let statement = transaction.prepare_cached(&sql).await?;
+    let stored = transaction.query_opt(&statement, &[&take.id.as_i64()]).await?;
+    let stored = stored.as_ref().map(token).transpose()?;
+    let Some(stored) = stored.filter(|stored| stored.serves(take.purpose, &take.proof, take.now))
+    else {
+        return Ok(Used::Invalid);
+    };
+    let Some(user) = stored.user else { return Ok(Used::Invalid) };
+    // Names are held before rows, as everywhere.
+    match &take.act {
+        Act::ChangeEmail { to } | Act::VerifyEmail { to: Some(to), .. } => {
+            hold_address(&transaction, to.as_str()).await?;
+        }
+        Act::Undo { to, .. } => hold_address(&transaction, to).await?,
+        _ => {}
+    }
+    let row = match &take.act {
+        Act::Elsewhere { row } => Some(*row),
+        _ => fingerprint(&transaction, user).await?,
+    };
+    if row != Some(stored.fingerprint) {
+        return Ok(Used::Invalid);
+    }
+    let statement =
+        transaction.prepare_cached("UPDATE one_time_tokens SET used_at = $1 WHERE id = $2").await?;
+    transaction.execute(&statement, &[&micros(take.now), &take.id.as_i64()]).await?;
+    let ended = apply(&transaction, user, take).await?;
+    outbox::queue(&transaction, &take.mails, MailBounds { an_hour: u32::MAX }).await?;
+    let user = match &take.act {
+        Act::Elsewhere { .. } => None,
+        _ => users::by_id(&transaction, user).await?.map(Box::new),
+    };
+    transaction.commit().await?;
+    Ok(Used::Done { user, ended })
+}
+
+/// Does what the token is for. How many sessions end.
+async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Result<u64, StoreError> {
+    let reason = take.act.reason();
+    match &take.act {
+        Act::VerifyEmail { to, password } => {
+            let is_first = match to {
+                Some(to) => set_address(transaction, user, to.as_str()).await?,
+                None => prove_address(transaction, user).await?,
+            };
+            match password {
+                Some(password) if is_first => {
+                    set_password(transaction, user, password).await?;
+                    sessions::revoke_of_user(transaction, user, None, reason, take.now).await
+                }
+                _ => Ok(0),
+            }
+        }
+        Act::SetPassword { new } => {
+            prove_address(transaction, user).await?;
+            set_password(transaction, user, new).await?;
+            sessions::revoke_of_user(transaction, user, None, reason, take.now).await
+        }
+        Act::ChangeEmail { to } => {
+            set_address(transaction, user, to.as_str()).await?;
+            Ok(0)
+        }
+        Act::Undo { to, password } => {
+            set_address(transaction, user, to).await?;
+            set_password(transaction, user, password).await?;
+            let statement = transaction
+                .prepare_cached(
+                    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2 AND used_at IS NULL",
+                )
+                .await?;
+            transaction.execute(&statement, &[&micros(take.now), &user.to_string()]).await?;
+            sessions::revoke_of_user(transaction, user, None, reason, take.now).await
+        }
+        Act::ProveAddress => {
+            prove_address(transaction, user).await?;
+            Ok(0)
+        }
+        Act::Elsewhere { .. } => Ok(0),
+    }
+}
+
+/// Whether it was not proved before.
+async fn prove_address(transaction: &Transaction<'_>, user: UserId) -> Result<bool, StoreError> {
+    let statement = transaction
+        .prepare_cached(
+            "UPDATE users SET email_verified = true
+             WHERE id = $1 AND NOT email_verified AND email <> ''",
+        )
+        .await?;
+    Ok(transaction.execute(&statement, &[&user.as_i64()]).await? == 1)
+}
+
+async fn set_password(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    new: &EncodedPassword,
+) -> Result<(), StoreError> {
+    let statement =
+        transaction.prepare_cached("UPDATE users SET password = $1 WHERE id = $2").await?;
+    transaction.execute(&statement, &[&new.as_str(), &user.as_i64()]).await?;
+    Ok(())
+}
+
+async fn hold_address(transaction: &Transaction<'_>, address: &str) -> Result<(), StoreError> {
+    hold_names(transaction, &[&fold(address), &fold_address(address)]).await
+}
+
+/// Whether it was not proved before.
+async fn set_address(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    to: &str,
+) -> Result<bool, StoreError> {
+    refuse_taken_address(transaction, Some(user), to).await?;
+    let statement = transaction
+        .prepare_cached("UPDATE users SET email = $1, email_folded = $2 WHERE id = $3")
+        .await?;
+    transaction.execute(&statement, &[&to, &folding(to), &user.as_i64()]).await?;
+    // A trigger has taken the proof of the former address away.
+    prove_address(transaction, user).await
+}
+
+/// Of the user's row, which is held from now on.
+async fn fingerprint(
+    transaction: &Transaction<'_>,
+    user: UserId,
+) -> Result<Option<Fingerprint>, StoreError> {
+    let statement = transaction
+        .prepare_cached("SELECT password, email, is_active FROM users WHERE id = $1 FOR UPDATE")
+        .await?;
+    let row = transaction.query_opt(&statement, &[&user.as_i64()]).await?;
+    row.map(|row| {
+        let email: String = row.try_get(1)?;
+        let password = EncodedPassword::from_stored(row.try_get(0)?);
+        Ok(Fingerprint::of(&password, &fold_address(&email), row.try_get(2)?))
+    })
+    .transpose()
+}
+
+async fn make_user(client: &mut Object, register: &Register) -> Result<Registered, StoreError> {
+    let Register { user, claims, token, mail, taken, bounds, now } = register;
+    let transaction = client.transaction().await?;
+    let is_claim_taken = match claims {
+        Some(claim) => {
+            hold_address(&transaction, claim.as_str()).await?;
+            match refuse_taken_address(&transaction, None, claim.as_str()).await {
+                Err(StoreError::EmailTaken) => true,
+                other => other.map(|()| false)?,
+            }
+        }
+        None => false,
+    };
+    let done = match users::insert(&transaction, user, *now).await {
+        Ok(id) => {
+            let email = user.email.as_ref().map_or("", |email| email.as_str());
+            let token = NewToken {
+                user: (!is_claim_taken).then_some(id),
+                fingerprint: Fingerprint::of(&user.password, &fold_address(email), user.is_active),
+                ..token.clone()
+            };
+            issue(&transaction, &token).await?;
+            let mail = if is_claim_taken { Some(taken) } else { mail.as_ref() };
+            let mail =
+                mail.map(|mail| NewMail { user: (!is_claim_taken).then_some(id), ..mail.clone() });
+            outbox::queue(&transaction, mail.as_slice(), *bounds).await?;
+            let made = users::by_id(&transaction, id)
+                .await?
+                .ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?;
+            Registered::Done(Box::new(made))
+        }
+        Err(StoreError::EmailTaken) => {
+            issue(&transaction, token).await?;
+            outbox::queue(&transaction, std::slice::from_ref(taken), *bounds).await?;
+            Registered::EmailTaken
+        }
+        Err(StoreError::UsernameTaken) => return Ok(Registered::UsernameTaken),
+        Err(error) => return Err(error),
+    };
+    transaction.commit().await?;
+    Ok(done)
+}
+
+async fn plan_deletion(
+    client: &mut Object,
+    user: UserId,
+    at: Option<Timestamp>,
+    now: Timestamp,
+    mails: &[NewMail],
+) -> Result<bool, StoreError> {
+    let transaction = client.transaction().await?;
+    if at.is_some() && is_last_superuser(&transaction, user).await? {
+        return Ok(false);
+    }
+    let statement = transaction
+        .prepare_cached(
+            "UPDATE users SET deletion_at = $1::bigint, is_active = $1::bigint IS NULL
+             WHERE id = $2 AND ($1::bigint IS NOT NULL OR deletion_at IS NOT NULL)",
+        )
+        .await?;
+    let changed = transaction.execute(&statement, &[&at.map(micros), &user.as_i64()]).await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    if at.is_some() {
+        let reason = RevokedReason::UserInactive;
+        sessions::revoke_of_user(&transaction, user, None, reason, now).await?;
+    }
+    outbox::queue(&transaction, mails, MailBounds { an_hour: u32::MAX }).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Whether nobody else is an active superuser who is staff. Whoever takes one away waits for the
+/// others: of two at once one stays.
+async fn is_last_superuser(
+    transaction: &Transaction<'_>,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    hold_superusers(transaction).await?;
+    let statement = transaction
+        .prepare_cached(
+            "SELECT 1 FROM users WHERE id = $1 AND is_superuser AND is_active AND is_staff
+                 AND NOT EXISTS (
+                     SELECT 1 FROM users AS others
+                     WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)",
+        )
+        .await?;
+    Ok(transaction.query_opt(&statement, &[&user.as_i64()]).await?.is_some())
+}
+
+async fn deletion_of(client: &Object, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+    let statement = client.prepare_cached("SELECT deletion_at FROM users WHERE id = $1").await?;
+    let row = client.query_opt(&statement, &[&user.as_i64()]).await?;
+    let at: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    Ok(at.map(from_micros))
+}
+
+async fn delete_due(client: &mut Object, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT id FROM users WHERE deletion_at <= $1 AND NOT is_active
+             ORDER BY deletion_at LIMIT $2",
+        )
+        .await?;
+    let due = client.query(&statement, &[&micros(now), &i64::from(limit)]).await?;
+    let mut gone = 0;
+    for row in due {
+        // Of two nodes at once one deletes, and the other finds nothing.
+        gone += u64::from(users::delete(client, UserId::new(row.try_get(0)?), now).await?);
+    }
+    Ok(gone)
+}
+
+async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "DELETE FROM one_time_tokens WHERE id IN (
+                 SELECT id FROM one_time_tokens WHERE expires_at < $1 LIMIT $2
+                 FOR UPDATE SKIP LOCKED)",
+        )
+        .await?;
+    Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
+}
+
+fn token(row: &Row) -> Result<StoredToken, StoreError> {
+    let word: String = get(row, "purpose")?;
+    let hash = |bytes: Vec<u8>| {
+        SecretHash::from_stored(&bytes).ok_or_else(|| unknown("a hash of another length"))
+    };
+    let fingerprint: Vec<u8> = get(row, "fingerprint")?;
+    let payload: String = get(row, "payload")?;
+    Ok(StoredToken {
+        id: TokenId::new(get(row, "id")?).ok_or_else(|| unknown("a negative id"))?,
+        purpose: Purpose::from_word(&word).ok_or_else(|| unknown(&word))?,
+        user: get::<Option<String>>(row, "user_id")?.map(|id| user_id(&id)).transpose()?,
+        address: get(row, "address")?,
+        secret: hash(get(row, "secret_hash")?)?,
+        code: get::<Option<Vec<u8>>>(row, "code_hash")?.map(hash).transpose()?,
+        tries: u32::try_from(get::<i32>(row, "tries")?).unwrap_or(u32::MAX),
+        fingerprint: Fingerprint::from_stored(&fingerprint)
+            .ok_or_else(|| unknown("a fingerprint of another length"))?,
+        payload: serde_json::from_str(&payload).map_err(|_| unknown(&payload))?,
+        expires_at: from_micros(get(row, "expires_at")?),
+        is_used: get(row, "is_used")?,
+    })
+}
+
+const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, fingerprint, \
+                       payload, expires_at, used_at IS NOT NULL AS is_used";

@@ -1,0 +1,245 @@
+//! The outbox in SQLite.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::SqliteStore;
+use super::columns::{from_micros, key, micros, read_user_id, unknown_word};
+use crate::store::{
+    ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore, StoreError,
+};
+
+#[async_trait]
+impl OutboxStore for SqliteStore {
+    async fn queue_mails(&self, mails: Vec<NewMail>, bounds: MailBounds) -> Result<(), StoreError> {
+        self.writer.run(move |c| queue(c, &mails, bounds)).await
+    }
+
+    async fn claim_mails(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ClaimedMail>, StoreError> {
+        self.writer.run(move |c| claim(c, now, lease_until, limit)).await
+    }
+
+    async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(next).await
+    }
+
+    async fn mail_sent(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |c| finish(c, id, MailState::Sent, now, "")).await
+    }
+
+    async fn mail_put_off(&self, id: i64, due: Timestamp, error: &str) -> Result<(), StoreError> {
+        let error = error.to_owned();
+        self.writer.run(move |c| put_off(c, id, due, &error)).await
+    }
+
+    async fn mail_failed(&self, id: i64, now: Timestamp, error: &str) -> Result<(), StoreError> {
+        let error = error.to_owned();
+        self.writer.run(move |c| finish(c, id, MailState::Failed, now, &error)).await
+    }
+
+    async fn outbox(
+        &self,
+        state: Option<MailState>,
+        before: Option<(Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.readers.run(move |c| page(c, state, before, limit)).await
+    }
+
+    async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
+        self.readers.run(counts).await
+    }
+
+    async fn mail_due_now(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |c| due_now(c, id, now)).await
+    }
+
+    async fn prune_mails(
+        &self,
+        done: Timestamp,
+        failed: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.writer.run(move |c| prune(c, done, failed, limit)).await
+    }
+}
+
+/// Queues mails within a transaction. One beyond the bounds of its address is void.
+pub(super) fn queue(
+    connection: &Connection,
+    mails: &[NewMail],
+    bounds: MailBounds,
+) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO outbox (id, state, user_id, address, sealed, created_at, due_at)
+         SELECT :id, CASE WHEN :void OR (
+                 SELECT count(*) FROM (
+                     SELECT 1 FROM outbox WHERE address = :address AND created_at > :hour LIMIT :many)
+             ) >= :many THEN 'void' ELSE 'waiting' END,
+             :user, :address, :sealed, :created, :due",
+    )?;
+    for mail in mails {
+        insert.execute(named_params! {
+            ":id": mail.id,
+            ":void": mail.is_void,
+            ":address": mail.address,
+            ":hour": micros(mail.created_at) - HOUR,
+            ":many": bounds.an_hour,
+            ":user": mail.user.map(key),
+            ":sealed": mail.sealed,
+            ":created": micros(mail.created_at),
+            ":due": micros(mail.due_at),
+        })?;
+    }
+    Ok(())
+}
+
+fn claim(
+    connection: &Connection,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: u32,
+) -> Result<Vec<ClaimedMail>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE outbox SET leased_until = :lease WHERE id IN (
+             SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= :now AND leased_until <= :now
+             ORDER BY due_at LIMIT :limit)
+         RETURNING id, sealed, tries, created_at, due_at",
+    )?;
+    let mut claimed = statement
+        .query_map(
+            named_params! { ":lease": micros(lease_until), ":now": micros(now), ":limit": limit },
+            |row| {
+                let mail = ClaimedMail {
+                    id: row.get(0)?,
+                    sealed: row.get(1)?,
+                    tries: row.get(2)?,
+                    created_at: from_micros(row.get(3)?),
+                };
+                Ok((row.get::<_, i64>(4)?, mail))
+            },
+        )?
+        .collect::<Result<Vec<_>, _>>()?;
+    claimed.sort_by_key(|(due, mail)| (*due, mail.id));
+    Ok(claimed.into_iter().map(|(_, mail)| mail).collect())
+}
+
+fn next(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT max(due_at, leased_until) FROM outbox WHERE state = 'waiting' ORDER BY due_at LIMIT 1",
+    )?;
+    Ok(statement.query_row([], |row| row.get(0)).optional()?.map(from_micros))
+}
+
+fn finish(
+    connection: &Connection,
+    id: i64,
+    state: MailState,
+    now: Timestamp,
+    error: &str,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE outbox SET state = ?, due_at = ?, error = ?, sealed = x'', tries = tries + 1
+             WHERE id = ? AND state = 'waiting'",
+        )?
+        .execute(params![state.as_str(), micros(now), error, id])?;
+    Ok(())
+}
+
+fn put_off(
+    connection: &Connection,
+    id: i64,
+    due: Timestamp,
+    error: &str,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE outbox SET due_at = ?, error = ?, tries = tries + 1, leased_until = 0
+             WHERE id = ? AND state = 'waiting'",
+        )?
+        .execute(params![micros(due), error, id])?;
+    Ok(())
+}
+
+fn page(
+    connection: &Connection,
+    state: Option<MailState>,
+    before: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<OutboxRow>, StoreError> {
+    let of_state = if state.is_some() { "state = :state" } else { ":state IS NULL" };
+    let sql = format!(
+        "SELECT id, state, user_id, address, created_at, due_at, tries, error FROM outbox
+         WHERE {of_state} AND (created_at, id) < (:at, :id)
+         ORDER BY created_at DESC, id DESC LIMIT :limit"
+    );
+    let (at, id) = before.map_or((i64::MAX, i64::MAX), |(at, id)| (micros(at), id));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        named_params! { ":state": state.map(MailState::as_str), ":at": at, ":id": id, ":limit": limit },
+        outbox_row,
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+    let word: String = row.get(1)?;
+    Ok(OutboxRow {
+        id: row.get(0)?,
+        state: MailState::from_word(&word).ok_or_else(|| unknown_word(&word))?,
+        user: match row.get_ref(2)? {
+            rusqlite::types::ValueRef::Null => None,
+            other => Some(read_user_id(other)?),
+        },
+        address: row.get(3)?,
+        created_at: from_micros(row.get(4)?),
+        due_at: from_micros(row.get(5)?),
+        tries: row.get(6)?,
+        error: row.get(7)?,
+    })
+}
+
+fn counts(connection: &Connection) -> Result<OutboxCounts, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE state = ? LIMIT 100000)",
+    )?;
+    let mut of = |state: MailState| statement.query_row([state.as_str()], |row| row.get(0));
+    Ok(OutboxCounts { waiting: of(MailState::Waiting)?, failed: of(MailState::Failed)? })
+}
+
+fn due_now(connection: &Connection, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+    let changed = connection
+        .prepare_cached("UPDATE outbox SET due_at = ? WHERE id = ? AND state = 'waiting'")?
+        .execute(params![micros(now), id])?;
+    Ok(changed == 1)
+}
+
+fn prune(
+    connection: &Connection,
+    done: Timestamp,
+    failed: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for (state, before) in
+        [(MailState::Sent, done), (MailState::Void, done), (MailState::Failed, failed)]
+    {
+        gone += connection
+            .prepare_cached(
+                "DELETE FROM outbox WHERE id IN (
+                     SELECT id FROM outbox WHERE state = ? AND created_at < ? LIMIT ?)",
+            )?
+            .execute(params![state.as_str(), micros(before), limit])?;
+    }
+    Ok(gone as u64)
+}
+
+/// In microseconds.
+const HOUR: i64 = 3_600_000_000;

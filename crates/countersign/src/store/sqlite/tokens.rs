@@ -1,0 +1,391 @@
+//! One-time tokens in SQLite.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::columns::{from_micros, key, micros, read_user_id, unknown_word, unreadable};
+use super::names::refuse_taken_address;
+use super::{SqliteStore, outbox, sessions, users};
+use crate::password::EncodedPassword;
+use crate::session::RevokedReason;
+use crate::store::plan::names::folding;
+use crate::store::tokens::CODE_TRIES;
+use crate::store::{
+    Act, MailBounds, NewMail, NewToken, Register, Registered, StoreError, StoredToken, TokenStore,
+    Use, Used,
+};
+use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
+use crate::user::{UserId, fold_address};
+
+#[async_trait]
+impl TokenStore for SqliteStore {
+    async fn issue_token(
+        &self,
+        token: NewToken,
+        mails: Vec<NewMail>,
+        bounds: MailBounds,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .run(move |c| {
+                issue(c, &token)?;
+                outbox::queue(c, &mails, bounds)
+            })
+            .await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+        self.readers.run(move |c| by_id(c, id)).await
+    }
+
+    async fn token_for(
+        &self,
+        purpose: Purpose,
+        address: &str,
+    ) -> Result<Option<StoredToken>, StoreError> {
+        let address = address.to_owned();
+        self.readers.run(move |c| newest(c, purpose, &address)).await
+    }
+
+    async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError> {
+        self.writer.run(move |c| count_code_try(c, id)).await
+    }
+
+    async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
+        self.writer.run(move |c| use_up(c, &take)).await
+    }
+
+    async fn register(&self, register: Register) -> Result<Registered, StoreError> {
+        self.writer.run(move |c| make_user(c, &register)).await
+    }
+
+    async fn plan_deletion(
+        &self,
+        user: UserId,
+        at: Option<Timestamp>,
+        now: Timestamp,
+        mails: Vec<NewMail>,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |c| plan_deletion(c, user, at, now, &mails)).await
+    }
+
+    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(move |c| deletion_of(c, user)).await
+    }
+
+    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| delete_due(c, now, limit)).await
+    }
+
+    async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| prune(c, before, limit)).await
+    }
+}
+
+fn issue(connection: &Connection, new: &NewToken) -> Result<(), StoreError> {
+    // A newer one ends the older ones: the user's, or the address's where there is no user.
+    let of_whom = if new.user.is_some() {
+        "user_id = :user"
+    } else {
+        "user_id IS NULL AND address = :address"
+    };
+    let sql = format!(
+        "UPDATE one_time_tokens SET used_at = :now
+         WHERE purpose = :purpose AND used_at IS NULL AND {of_whom} AND :user IS :user
+             AND :address IS :address"
+    );
+    connection.prepare_cached(&sql)?.execute(named_params! {
+        ":now": micros(new.created_at),
+        ":purpose": new.purpose.as_str(),
+        ":user": new.user.map(key),
+        ":address": new.address,
+    })?;
+    connection
+        .prepare_cached(
+            "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
+                 fingerprint, payload, created_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            new.id.as_i64(),
+            new.purpose.as_str(),
+            new.user.map(key),
+            new.address,
+            new.secret.as_bytes(),
+            new.code.as_ref().map(SecretHash::as_bytes),
+            new.fingerprint.as_bytes(),
+            serde_json::to_string(&new.payload)
+                .map_err(|error| StoreError::Failed(error.to_string()))?,
+            micros(new.created_at),
+            micros(new.expires_at),
+        ])?;
+    Ok(())
+}
+
+fn by_id(connection: &Connection, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = ?");
+    Ok(connection.prepare_cached(&sql)?.query_row([id.as_i64()], token).optional()?)
+}
+
+fn newest(
+    connection: &Connection,
+    purpose: Purpose,
+    address: &str,
+) -> Result<Option<StoredToken>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM one_time_tokens WHERE address = ? AND purpose = ?
+         ORDER BY created_at DESC, id DESC LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(params![address, purpose.as_str()], token).optional()?)
+}
+
+fn count_code_try(connection: &Connection, id: TokenId) -> Result<bool, StoreError> {
+    let counted = connection
+        .prepare_cached("UPDATE one_time_tokens SET tries = tries + 1 WHERE id = ? AND tries < ?")?
+        .execute(params![id.as_i64(), CODE_TRIES])?;
+    Ok(counted == 1)
+}
+
+/// One writes at a time: between the look and the change nothing comes.
+fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
+    let Some(stored) = by_id(connection, take.id)? else { return Ok(Used::Invalid) };
+    if !stored.serves(take.purpose, &take.proof, take.now) {
+        return Ok(Used::Invalid);
+    }
+    let Some(user) = stored.user else { return Ok(Used::Invalid) };
+    let row = match &take.act {
+        Act::Elsewhere { row } => Some(*row),
+        _ => fingerprint(connection, user)?,
+    };
+    if row != Some(stored.fingerprint) {
+        return Ok(Used::Invalid);
+    }
+    connection
+        .prepare_cached("UPDATE one_time_tokens SET used_at = ? WHERE id = ?")?
+        .execute(params![micros(take.now), take.id.as_i64()])?;
+    let ended = apply(connection, user, take)?;
+    outbox::queue(connection, &take.mails, MailBounds { an_hour: u32::MAX })?;
+    let user = match &take.act {
+        Act::Elsewhere { .. } => None,
+        _ => users::by_id(connection, user)?.map(Box::new),
+    };
+    Ok(Used::Done { user, ended })
+}
+
+/// Does what the token is for. How many sessions end.
+fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, StoreError> {
+    let end_sessions =
+        |reason: RevokedReason| sessions::revoke_of_user(connection, user, None, reason, take.now);
+    match &take.act {
+        Act::VerifyEmail { to, password } => {
+            let is_first = match to {
+                Some(to) => set_address(connection, user, to.as_str())?,
+                None => prove_address(connection, user)?,
+            };
+            match password {
+                Some(password) if is_first => {
+                    set_password(connection, user, password)?;
+                    end_sessions(take.act.reason())
+                }
+                _ => Ok(0),
+            }
+        }
+        Act::SetPassword { new } => {
+            prove_address(connection, user)?;
+            set_password(connection, user, new)?;
+            end_sessions(take.act.reason())
+        }
+        Act::ChangeEmail { to } => {
+            set_address(connection, user, to.as_str())?;
+            Ok(0)
+        }
+        Act::Undo { to, password } => {
+            set_address(connection, user, to)?;
+            set_password(connection, user, password)?;
+            connection
+                .prepare_cached(
+                    "UPDATE one_time_tokens SET used_at = ? WHERE user_id = ? AND used_at IS NULL",
+                )?
+                .execute(params![micros(take.now), key(user)])?;
+            end_sessions(take.act.reason())
+        }
+        Act::ProveAddress => {
+            prove_address(connection, user)?;
+            Ok(0)
+        }
+        Act::Elsewhere { .. } => Ok(0),
+    }
+}
+
+/// Whether it was not proved before.
+fn prove_address(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
+    let proved = connection
+        .prepare_cached(
+            "UPDATE users SET email_verified = 1 WHERE id = ? AND email_verified = 0 AND email <> ''",
+        )?
+        .execute([user.as_i64()])?;
+    Ok(proved == 1)
+}
+
+fn set_password(
+    connection: &Connection,
+    user: UserId,
+    new: &EncodedPassword,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE users SET password = ? WHERE id = ?")?
+        .execute(params![new.as_str(), user.as_i64()])?;
+    Ok(())
+}
+
+/// Whether it was not proved before.
+fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, StoreError> {
+    refuse_taken_address(connection, Some(user), to)?;
+    connection
+        .prepare_cached("UPDATE users SET email = ?, email_folded = ? WHERE id = ?")?
+        .execute(params![to, folding(to), user.as_i64()])?;
+    // A trigger has taken the proof of the former address away.
+    prove_address(connection, user)
+}
+
+fn fingerprint(connection: &Connection, user: UserId) -> Result<Option<Fingerprint>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT password, email, is_active FROM users WHERE id = ?")?;
+    let row = statement.query_row([user.as_i64()], |row| {
+        let (password, email): (String, String) = (row.get(0)?, row.get(1)?);
+        let password = EncodedPassword::from_stored(password);
+        Ok(Fingerprint::of(&password, &fold_address(&email), row.get(2)?))
+    });
+    Ok(row.optional()?)
+}
+
+fn make_user(connection: &Connection, register: &Register) -> Result<Registered, StoreError> {
+    let Register { user, claims, token, mail, taken, bounds, now } = register;
+    let is_claim_taken = match claims {
+        Some(claim) => match refuse_taken_address(connection, None, claim.as_str()) {
+            Err(StoreError::EmailTaken) => true,
+            other => other.map(|()| false)?,
+        },
+        None => false,
+    };
+    match users::create(connection, user, *now) {
+        Ok(made) => {
+            let address = fold_address(&made.email);
+            let token = NewToken {
+                user: (!is_claim_taken).then_some(made.id),
+                fingerprint: Fingerprint::of(&user.password, &address, made.is_active),
+                ..token.clone()
+            };
+            issue(connection, &token)?;
+            let mail = if is_claim_taken { Some(taken) } else { mail.as_ref() };
+            let mail = mail
+                .map(|mail| NewMail { user: (!is_claim_taken).then_some(made.id), ..mail.clone() });
+            outbox::queue(connection, mail.as_slice(), *bounds)?;
+            Ok(Registered::Done(Box::new(made)))
+        }
+        Err(StoreError::EmailTaken) => {
+            issue(connection, token)?;
+            outbox::queue(connection, std::slice::from_ref(taken), *bounds)?;
+            Ok(Registered::EmailTaken)
+        }
+        Err(StoreError::UsernameTaken) => Ok(Registered::UsernameTaken),
+        Err(error) => Err(error),
+    }
+}
+
+fn plan_deletion(
+    connection: &Connection,
+    user: UserId,
+    at: Option<Timestamp>,
+    now: Timestamp,
+    mails: &[NewMail],
+) -> Result<bool, StoreError> {
+    if at.is_some() && is_last_superuser(connection, user)? {
+        return Ok(false);
+    }
+    let changed = connection
+        .prepare_cached(
+            "UPDATE users SET deletion_at = ?1, is_active = ?1 IS NULL
+             WHERE id = ?2 AND (?1 IS NOT NULL OR deletion_at IS NOT NULL)",
+        )?
+        .execute(params![at.map(micros), user.as_i64()])?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    if at.is_some() {
+        sessions::revoke_of_user(connection, user, None, RevokedReason::UserInactive, now)?;
+    }
+    outbox::queue(connection, mails, MailBounds { an_hour: u32::MAX })?;
+    Ok(true)
+}
+
+/// Whether nobody else is an active superuser who is staff.
+fn is_last_superuser(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(IS_LAST_SUPERUSER)?;
+    Ok(statement.exists([user.as_i64()])?)
+}
+
+fn deletion_of(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT deletion_at FROM users WHERE id = ?")?;
+    let at = statement.query_row([user.as_i64()], |row| row.get::<_, Option<i64>>(0)).optional()?;
+    Ok(at.flatten().map(from_micros))
+}
+
+fn delete_due(connection: &Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active ORDER BY deletion_at LIMIT ?",
+    )?;
+    let due = statement
+        .query_map(params![micros(now), limit], |row| row.get::<_, i64>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for id in &due {
+        users::delete(connection, UserId::new(*id), now)?;
+    }
+    Ok(due.len() as u64)
+}
+
+fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let gone = connection
+        .prepare_cached(
+            "DELETE FROM one_time_tokens WHERE id IN (
+                 SELECT id FROM one_time_tokens WHERE expires_at < ? LIMIT ?)",
+        )?
+        .execute(params![micros(before), limit])?;
+    Ok(gone as u64)
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {
+    let word: String = row.get(1)?;
+    let hash = |bytes: Vec<u8>| {
+        SecretHash::from_stored(&bytes).ok_or_else(|| unknown_word("a hash of another length"))
+    };
+    let user = row.get_ref(2)?;
+    let fingerprint: Vec<u8> = row.get(7)?;
+    Ok(StoredToken {
+        id: TokenId::new(row.get(0)?).ok_or_else(|| unknown_word("a negative id"))?,
+        purpose: Purpose::from_word(&word).ok_or_else(|| unknown_word(&word))?,
+        user: match user {
+            rusqlite::types::ValueRef::Null => None,
+            other => Some(read_user_id(other)?),
+        },
+        address: row.get(3)?,
+        secret: hash(row.get(4)?)?,
+        code: row.get::<_, Option<Vec<u8>>>(5)?.map(hash).transpose()?,
+        tries: row.get(6)?,
+        fingerprint: Fingerprint::from_stored(&fingerprint)
+            .ok_or_else(|| unknown_word("a fingerprint of another length"))?,
+        payload: serde_json::from_str(row.get_ref(8)?.as_str().map_err(unreadable)?)
+            .map_err(unreadable)?,
+        expires_at: from_micros(row.get(9)?),
+        is_used: row.get(10)?,
+    })
+}
+
+const IS_LAST_SUPERUSER: &str =
+    "SELECT 1 FROM users WHERE id = ? AND is_superuser AND is_active AND is_staff AND NOT EXISTS (
+         SELECT 1 FROM users AS others
+         WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)";
+
+const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, fingerprint, \
+                       payload, expires_at, used_at IS NOT NULL";

@@ -1,0 +1,440 @@
+//! One-time tokens, and what they bring about.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::outbox::{MailBounds, NewMail};
+use crate::password::EncodedPassword;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::session::RevokedReason;
+use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
+use crate::user::{Email, NewUser, User, UserId};
+
+/// What is asked of a store about one-time tokens. Each operation is one transaction: the token,
+/// the act and the mails are all there, or none of them.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::clock::OsRandom;
+/// use countersign::store::{Act, NewToken, Proof, TokenStore, Use, Used};
+/// use countersign::token::{Fingerprint, OneTimeToken, Purpose};
+/// use countersign::user::fold_address;
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # let password = countersign::store::UserStore::password_of(&store, ada.id).await.unwrap().unwrap();
+/// let token = OneTimeToken::draw(&OsRandom);
+/// let address = fold_address(&ada.email);
+/// let new = NewToken {
+///     fingerprint: Fingerprint::of(&password, &address, true),
+///     ..NewToken::new(&token, Purpose::VerifyEmail, now, now + std::time::Duration::from_secs(60))
+/// };
+/// let new = NewToken { user: Some(ada.id), address, ..new };
+/// store.issue_token(new, Vec::new(), Default::default()).await.unwrap();
+///
+/// let take = || Use {
+///     id: token.id(),
+///     purpose: Purpose::VerifyEmail,
+///     proof: Proof::Secret(token.hash()),
+///     now,
+///     act: Act::VerifyEmail { to: None, password: None },
+///     mails: Vec::new(),
+/// };
+/// assert!(matches!(store.use_token(take()).await.unwrap(), Used::Done { .. }));
+/// assert_eq!(store.use_token(take()).await.unwrap(), Used::Invalid); // once
+/// # });
+/// ```
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// Issues a token and queues its mails. Older tokens of the same purpose and user, or address
+    /// where there is no user, end. A mail beyond the `bounds` of its address is not sent.
+    async fn issue_token(
+        &self,
+        token: NewToken,
+        mails: Vec<NewMail>,
+        bounds: MailBounds,
+    ) -> Result<(), StoreError>;
+
+    /// The token with this id, used and expired ones too until they are pruned.
+    async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError>;
+
+    /// The newest token of a purpose for a folded address.
+    async fn token_for(
+        &self,
+        purpose: Purpose,
+        address: &str,
+    ) -> Result<Option<StoredToken>, StoreError>;
+
+    /// Counts a try at the token's code. `false` when it had [`CODE_TRIES`] already, and so is
+    /// dead.
+    async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError>;
+
+    /// Uses a token, once: of two at the same time one is done. What it was made for must still be
+    /// so: the user's row has the token's fingerprint.
+    ///
+    /// # Errors
+    /// [`StoreError::EmailTaken`] when the new address is another active user's by now. The token
+    /// is not used up.
+    async fn use_token(&self, take: Use) -> Result<Used, StoreError>;
+
+    /// Makes a user, issues the token that proves the address, and queues a mail. Where the address
+    /// is another user's already, nobody is made, and that user gets the other mail: as many rows
+    /// are written either way.
+    async fn register(&self, register: Register) -> Result<Registered, StoreError>;
+
+    /// Plans to delete a user at `at` and deactivates them, or takes the plan back and activates
+    /// them; queues `mails`. Ends the user's sessions. `false` when the user is gone, or is the last
+    /// active superuser who is staff.
+    async fn plan_deletion(
+        &self,
+        user: UserId,
+        at: Option<Timestamp>,
+        now: Timestamp,
+        mails: Vec<NewMail>,
+    ) -> Result<bool, StoreError>;
+
+    /// When a user is to be deleted, if they asked for it.
+    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Deletes users whose time has come, at most `limit`. How many went.
+    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Forgets tokens that expired before `before`, at most `limit`. How many went.
+    async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// So many wrong codes end a token.
+pub const CODE_TRIES: u32 = 5;
+
+/// A token to be issued.
+///
+/// ```
+/// use countersign::clock::OsRandom;
+/// use countersign::store::NewToken;
+/// use countersign::token::{OneTimeToken, Purpose};
+///
+/// let (token, now) = (OneTimeToken::draw(&OsRandom), jiff::Timestamp::UNIX_EPOCH);
+/// let new = NewToken::new(&token, Purpose::ResetPassword, now, now);
+/// assert!(new.user.is_none() && new.address.is_empty());
+/// ```
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Its id, freshly drawn.
+    pub id: TokenId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whose it is. `None` for an address that nobody has: such a token serves nothing.
+    pub user: Option<UserId>,
+    /// The folded address that it was asked for.
+    pub address: String,
+    /// The hash of its secret.
+    pub secret: SecretHash,
+    /// The hash of its code, if it has one.
+    pub code: Option<SecretHash>,
+    /// The user's row as it was.
+    pub fingerprint: Fingerprint,
+    /// What the act needs.
+    pub payload: TokenPayload,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl NewToken {
+    /// A token of nobody, without a code.
+    ///
+    /// ```
+    /// use countersign::clock::OsRandom;
+    /// use countersign::store::NewToken;
+    /// use countersign::token::{OneTimeToken, Purpose};
+    ///
+    /// let (token, now) = (OneTimeToken::draw(&OsRandom), jiff::Timestamp::UNIX_EPOCH);
+    /// assert_eq!(NewToken::new(&token, Purpose::Undo, now, now).id, token.id());
+    /// ```
+    #[must_use]
+    pub fn new(
+        token: &crate::token::OneTimeToken,
+        purpose: Purpose,
+        created_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            id: token.id(),
+            purpose,
+            user: None,
+            address: String::new(),
+            secret: token.hash(),
+            code: None,
+            fingerprint: Fingerprint::of_nobody(),
+            payload: TokenPayload::default(),
+            created_at,
+            expires_at,
+        }
+    }
+}
+
+/// What the act of a token needs beside the user. Kept as JSON.
+///
+/// ```
+/// use countersign::store::TokenPayload;
+///
+/// let payload = TokenPayload { new_address: Some("ada@example.org".into()), ..Default::default() };
+/// let kept = serde_json::to_string(&payload).unwrap();
+/// assert_eq!(serde_json::from_str::<TokenPayload>(&kept).unwrap(), payload);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TokenPayload {
+    /// The address that is to become the user's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_address: Option<String>,
+    /// The address that was the user's before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former_address: Option<String>,
+    /// SHA-256, in hexadecimal, of the cookie that the browser got which asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
+}
+
+/// A token as the store has it.
+///
+/// ```
+/// use countersign::store::StoredToken;
+///
+/// fn is_live(token: &StoredToken, now: jiff::Timestamp) -> bool {
+///     !token.is_used && token.expires_at > now
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredToken {
+    /// Its id.
+    pub id: TokenId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whose it is.
+    pub user: Option<UserId>,
+    /// The folded address that it was asked for.
+    pub address: String,
+    /// The hash of its secret.
+    pub secret: SecretHash,
+    /// The hash of its code.
+    pub code: Option<SecretHash>,
+    /// How many codes were tried.
+    pub tries: u32,
+    /// The user's row as it was.
+    pub fingerprint: Fingerprint,
+    /// What the act needs.
+    pub payload: TokenPayload,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whether it was used, or a newer one ended it.
+    pub is_used: bool,
+}
+
+impl StoredToken {
+    /// Whether it serves `purpose` with this proof at `now`. The row's fingerprint is another
+    /// question.
+    ///
+    /// ```
+    /// use countersign::store::{Proof, StoredToken};
+    /// use countersign::token::{OneTimeToken, Purpose};
+    ///
+    /// fn is_good(stored: &StoredToken, shown: &OneTimeToken, now: jiff::Timestamp) -> bool {
+    ///     stored.serves(Purpose::ResetPassword, &Proof::Secret(shown.hash()), now)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn serves(&self, purpose: Purpose, proof: &Proof, now: Timestamp) -> bool {
+        let is_proved = match proof {
+            Proof::Secret(hash) => self.secret == *hash,
+            Proof::Code(hash) => self.code == Some(*hash) && self.tries <= CODE_TRIES,
+        };
+        is_proved && self.purpose == purpose && !self.is_used && self.expires_at > now
+    }
+}
+
+/// What somebody shows.
+///
+/// ```
+/// use countersign::clock::OsRandom;
+/// use countersign::store::Proof;
+/// use countersign::token::OneTimeToken;
+///
+/// let proof = Proof::Secret(OneTimeToken::draw(&OsRandom).hash());
+/// assert!(matches!(proof, Proof::Secret(_)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The link.
+    Secret(SecretHash),
+    /// The code, whose try was counted.
+    Code(SecretHash),
+}
+
+/// A token to be used, and what for.
+///
+/// ```
+/// use countersign::store::{Act, Proof, Use};
+/// use countersign::token::{OneTimeToken, Purpose};
+///
+/// fn verify(token: &OneTimeToken, now: jiff::Timestamp) -> Use {
+///     Use {
+///         id: token.id(),
+///         purpose: Purpose::VerifyEmail,
+///         proof: Proof::Secret(token.hash()),
+///         now,
+///         act: Act::VerifyEmail { to: None, password: None },
+///         mails: Vec::new(),
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Use {
+    /// Which token.
+    pub id: TokenId,
+    /// What it is used for: a token of one purpose serves no other.
+    pub purpose: Purpose,
+    /// What was shown.
+    pub proof: Proof,
+    /// The time.
+    pub now: Timestamp,
+    /// What is to be done.
+    pub act: Act,
+    /// What is queued with it.
+    pub mails: Vec<NewMail>,
+}
+
+/// What a token brings about, in the transaction that uses it up.
+///
+/// ```
+/// use countersign::password::EncodedPassword;
+/// use countersign::store::Act;
+///
+/// let act = Act::SetPassword { new: EncodedPassword::unusable() };
+/// assert!(format!("{act:?}").starts_with("SetPassword"));
+/// ```
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// The address is the user's. If it was not known to be, and it is not the browser that
+    /// registered, what was set before dies: somebody else may have registered with the address and
+    /// waited.
+    VerifyEmail {
+        /// The address, where it becomes the user's only now.
+        to: Option<Email>,
+        /// The password in the place of that of the sign-up; with it all sessions end. `None` in the
+        /// browser that registered, or for who knows the password.
+        password: Option<EncodedPassword>,
+    },
+    /// The password becomes this one and the address is proved; all sessions end.
+    SetPassword {
+        /// The new one.
+        new: EncodedPassword,
+    },
+    /// The user's address becomes this one, and is proved.
+    ChangeEmail {
+        /// The new one.
+        to: Email,
+    },
+    /// The former address is back, the password is unusable, all sessions end, and every other
+    /// token of the user dies.
+    Undo {
+        /// The former one; empty for none.
+        to: String,
+        /// What no password matches.
+        password: EncodedPassword,
+    },
+    /// The address is proved, and nothing else happens here: a session is begun after it.
+    ProveAddress,
+    /// Users live elsewhere: the token is used up, if the row there has this fingerprint.
+    Elsewhere {
+        /// The row as it is.
+        row: Fingerprint,
+    },
+}
+
+impl Act {
+    /// Why the sessions end that it ends.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const fn reason(&self) -> RevokedReason {
+        match self {
+            Self::SetPassword { .. } | Self::Undo { .. } => RevokedReason::PasswordChanged,
+            _ => RevokedReason::LogoutAll,
+        }
+    }
+}
+
+/// What became of a token that was to be used.
+///
+/// ```
+/// use countersign::store::Used;
+///
+/// fn is_done(used: &Used) -> bool {
+///     matches!(used, Used::Done { .. })
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Used {
+    /// It was, and its act is done.
+    Done {
+        /// The user's row after it; `None` where users live elsewhere.
+        user: Option<Box<User>>,
+        /// How many sessions ended.
+        ended: u64,
+    },
+    /// Unknown, used, expired, of another purpose, with another proof, or the row is another by now.
+    /// Nothing was done.
+    Invalid,
+}
+
+/// Somebody who registers.
+///
+/// ```
+/// use countersign::store::{Register, Registered, StoreError, TokenStore};
+///
+/// async fn register(store: &dyn TokenStore, new: Register) -> Result<bool, StoreError> {
+///     Ok(!matches!(store.register(new).await?, Registered::UsernameTaken))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Register {
+    /// Who, with the language of their mails.
+    pub user: NewUser,
+    /// The address that becomes theirs when it is proved, where it is not in the row from the
+    /// beginning. The user is made even if another has it, who is told.
+    pub claims: Option<Email>,
+    /// The token that proves the address. Its user and fingerprint are filled in.
+    pub token: NewToken,
+    /// The mail with it; `None` where nobody has to verify anything.
+    pub mail: Option<NewMail>,
+    /// The mail to whoever has the address already.
+    pub taken: NewMail,
+    /// How many mails an address gets.
+    pub bounds: MailBounds,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What became of it.
+///
+/// ```
+/// use countersign::store::Registered;
+///
+/// fn may_be_said(registered: &Registered) -> bool {
+///     // That an address is taken is told to its owner alone.
+///     !matches!(registered, Registered::EmailTaken)
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registered {
+    /// There is a new user.
+    Done(Box<User>),
+    /// Another user has the user name. Nothing was done.
+    UsernameTaken,
+    /// Another user has the address, who is told.
+    EmailTaken,
+}
