@@ -26,7 +26,8 @@ use crate::token::{KeyId, SealedKey};
 #[async_trait]
 pub trait KeyAdmin: Send + Sync {
     /// Adds a key. The ones before it retire at `retire_others`, as with
-    /// [`add_key`](KeyStore::add_key). See [`rotate_by`](crate::key_rotation::rotate_by).
+    /// [`add_key`](crate::store::KeyStore::add_key). See
+    /// [`rotate_by`](crate::key_rotation::rotate_by).
     async fn rotate_keys(
         &self,
         key: SealedKey,

@@ -10,6 +10,7 @@ mod audit;
 mod error;
 mod fingerprint;
 mod first_link;
+mod grants;
 mod groups;
 mod keys;
 mod operators;
@@ -27,15 +28,14 @@ pub use audit::{AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, Who};
 pub use error::AdminError;
 pub use fingerprint::Fingerprint;
 pub use first_link::FirstLink;
+pub use grants::Grants;
 pub use groups::{GroupAdmin, GroupRecord, GroupRow, PermissionRow, PermissionText};
 pub use keys::KeyAdmin;
 pub use operators::{AdminSession, OperatorSessions};
 pub use page::{Count, Page, Place};
 pub use sessions::{SessionAdmin, SessionSearch};
 pub use steps::{STEPS_KEPT, Step, StepKind};
-pub use users::{
-    Grants, UserAct, UserAdmin, UserEdit, UserOrder, UserRecord, UserSearch, WhatGoes,
-};
+pub use users::{UserAct, UserAdmin, UserEdit, UserOrder, UserRecord, UserSearch, WhatGoes};
 
 /// The store behind an admin site. Users are the store's own.
 ///

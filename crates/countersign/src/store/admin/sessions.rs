@@ -35,7 +35,8 @@ pub trait SessionAdmin: Send + Sync {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// The last refreshes of a session, the newest first; at most [`STEPS_KEPT`].
+    /// The last refreshes of a session, the newest first; at most
+    /// [`STEPS_KEPT`](super::STEPS_KEPT).
     async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError>;
 
     /// Ends these sessions with the reason `admin`; how many were live.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::fingerprint;
-use super::{Actor, AdminError, Fingerprint, Page, Place};
+use super::{Actor, AdminError, Fingerprint, Grants, Page, Place};
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -199,35 +199,6 @@ impl UserRecord {
             grants,
         }
     }
-}
-
-/// Groups and permissions by their ids.
-///
-/// ```
-/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{Actor, Grants, GroupAdmin, UserAdmin};
-///
-/// # world::block_on(async {
-/// # let (store, _, _directory) = world::place();
-/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// # use countersign::password::EncodedPassword;
-/// # use countersign::user::{NewUser, Username};
-/// let by = Actor::staff(ada.id, None, now);
-/// let editors = store.save_group(None, "editors", &[], None, &by).await.unwrap();
-/// let bob = NewUser::new(Username::parse("bob").unwrap(), None, EncodedPassword::unusable());
-/// let bob = store
-///     .add_user(bob, &Grants { groups: vec![editors], permissions: vec![] }, &by)
-///     .await
-///     .unwrap();
-/// assert_eq!(bob.groups, ["editors"]);
-/// # });
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Groups, sorted.
-    pub groups: Vec<i64>,
-    /// Permissions given to the user alone, sorted.
-    pub permissions: Vec<i64>,
 }
 
 /// A user as edited: all fields of the form.

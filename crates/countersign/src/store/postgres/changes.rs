@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::columns::{from_micros, get, micros, unknown};
-use super::{LOOK_ANYWAY, PostgresStore, house};
+use super::{LOOK_ANYWAY, PostgresStore, history};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
 use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
@@ -25,7 +25,7 @@ impl FeedStore for PostgresStore {
     async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
         let changes = ask!(self, client => page_after(client, after, limit))?;
         if changes.went_back {
-            tell!(self, client => house::adopt_history(client))?;
+            tell!(self, client => history::adopt_history(client))?;
         }
         Ok(changes)
     }

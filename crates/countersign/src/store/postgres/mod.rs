@@ -25,6 +25,7 @@ mod changes;
 mod columns;
 mod connect;
 mod health;
+mod history;
 mod hosts;
 mod house;
 mod indexes;
@@ -109,7 +110,7 @@ impl PostgresStore {
         changes::adopt(&client).await?;
         proof::feed_works(&mut client).await?;
         names::fold_addresses(&client).await?;
-        house::adopt_history(&client).await?;
+        history::adopt_history(&client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;
         let bell = Arc::new(Notify::new());
