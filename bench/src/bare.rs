@@ -2,7 +2,10 @@
 
 use axum::Router;
 use axum::http::HeaderName;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use axum::routing::get;
 
 /// Serves the bytes of `file` on a free port, which it prints, until it is killed.
@@ -30,10 +33,12 @@ pub(crate) fn serve_with(file: &str, wrap: impl AsyncFnOnce(Router) -> Router) {
 
 /// What the server under test sends as well; its request ids differ from answer to answer, and
 /// these do not.
-const HEADERS: [(HeaderName, &str); 5] = [
+const HEADERS: [(HeaderName, &str); 7] = [
     (CONTENT_TYPE, "application/json"),
     (CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("x-request-id"), "0123456789abcdef"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (REFERRER_POLICY, "no-referrer"),
     (VARY, "origin"),
 ];

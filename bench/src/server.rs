@@ -105,6 +105,17 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
     }
 
+    /// Processor time that the process has used until now, in steps of 10 ms.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))
+            .expect("a process");
+        // The name, which may hold anything, ends with the last parenthesis.
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+        let ticks: u64 =
+            fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     fn start(mut command: Command) -> Self {
         let mut process =
             command.stdout(Stdio::piped()).spawn().expect("the binary: scripts/bench builds it");

@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 
-use super::TOKENS;
 use super::profile::{against, profile_of};
+use super::{CONNECTIONS, TOKENS};
 use crate::server::{Hash, Server};
 use crate::stock::{Stock, issuer};
 use crate::table::Row;
@@ -22,17 +22,19 @@ pub(super) fn measure() -> Vec<Row> {
     let protected = against(
         &bare,
         &protected,
-        &tokens,
+        (&tokens, CONNECTIONS),
         "a route behind `Auth::protect`, 64 connections, 10,000 tokens and users",
         "the same route without it",
+        ("≥ 90 %", 0.9),
     );
     let verified = Server::library(&[word("verified"), word(&url), body.as_os_str()]);
     let verified = against(
         &bare,
         &verified,
-        &tokens,
+        (&tokens, CONNECTIONS),
         "a route behind a `ResourceServer`, 64 connections, 10,000 tokens",
         "the same route without it",
+        ("≥ 90 %", 0.9),
     );
     vec![protected, verified]
 }

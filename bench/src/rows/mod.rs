@@ -39,6 +39,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("refresh", refresh::measure),
     ("login", login::measure),
     ("storm", storm::measure),
+    ("open", storm::measure_open),
     ("guesses", guesses::measure),
     ("memory", memory::measure),
     ("start", start::measure),

@@ -62,8 +62,11 @@ fn profile(cluster: &Cluster) -> Row {
     let on_postgres = Server::countersign_on(&stock.data(), Hash::Cheap, &url);
     // Issuers differ with the ports, so each server has tokens of its own.
     let tokens = |server: &Server| stock.access_tokens(TOKENS, &issuer(server));
-    let (own, base, ratio) =
-        against_a_server((&on_sqlite, &tokens(&on_sqlite)), (&on_postgres, &tokens(&on_postgres)));
+    let (own, base, ratio) = against_a_server(
+        (&on_sqlite, &tokens(&on_sqlite)),
+        (&on_postgres, &tokens(&on_postgres)),
+        CONNECTIONS,
+    );
     Row {
         what: "authenticated `GET /accounts/profile` on PostgreSQL",
         measured: per_second(own),
