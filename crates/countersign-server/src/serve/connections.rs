@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::http1;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -37,6 +40,8 @@ pub(super) async fn accept_until(
     let (stopping, stopped) = watch::channel(false);
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
+    // Answers are small: to copy one behind its head costs less than to hand over two parts.
+    http.writev(false);
     let slots = Slots::new(bounds.max_connections, bounds.max_connections_per_address);
     let server =
         Server { http, edge, header_timeout: bounds.header_timeout, metrics, slots, stopped };
@@ -119,14 +124,22 @@ impl Server {
         tokio::spawn(async move {
             metrics.connections.inc();
             let mut connection = std::pin::pin!(connection);
-            let mut too_long =
-                std::pin::pin!(too_long_without_the_client(&service, header_timeout));
-            let mut last_call = std::pin::pin!(async {
+            let mut events =
+                FuturesUnordered::<Pin<Box<dyn Future<Output = Event> + Send + '_>>>::new();
+            events.push(Box::pin(async {
+                too_long_without_the_client(&service, header_timeout).await;
+                Event::TooLong
+            }));
+            events.push(Box::pin(async {
+                slot.needed().await;
+                Event::Needed
+            }));
+            events.push(Box::pin(async {
                 let _ = stopped.wait_for(|stopped| *stopped).await;
                 // Requests that were sent before the client could know are answered too.
                 tokio::time::sleep(LAST_CALL).await;
-            });
-            let mut is_last = false;
+                Event::LastCall
+            }));
             loop {
                 tokio::select! {
                     biased;
@@ -136,26 +149,39 @@ impl Server {
                         }
                         break;
                     }
-                    () = &mut too_long => {
-                        tracing::debug!(%peer, "a connection waited too long for its client");
-                        break;
-                    }
-                    () = slot.needed() => {
-                        tracing::debug!(%peer, "a connection that waited for its client made room \
-                            for another");
-                        break;
-                    }
-                    () = &mut last_call, if !is_last => {
-                        is_last = true;
-                        activity.hurries();
-                        connection.as_mut().graceful_shutdown();
+                    Some(event) = events.next() => match event {
+                        Event::TooLong => {
+                            tracing::debug!(%peer, "a connection waited too long for its client");
+                            break;
+                        }
+                        Event::Needed => {
+                            tracing::debug!(%peer, "a connection that waited for its client made \
+                                room for another");
+                            break;
+                        }
+                        Event::LastCall => {
+                            activity.hurries();
+                            connection.as_mut().graceful_shutdown();
+                        }
                     }
                 }
             }
+            drop(events);
             metrics.connections.dec();
             drop(slot);
         });
     }
+}
+
+/// What may happen to a connection besides its requests. Each of them is looked at when it happens:
+/// to ask all of them whenever a request comes takes locks, one of them shared by all connections.
+enum Event {
+    /// It has waited for its client for as long as it may.
+    TooLong,
+    /// Another one needs its slot.
+    Needed,
+    /// The server is stopping.
+    LastCall,
 }
 
 /// Ends when the connection has waited for a request's head, or for the client to read, for as long

@@ -238,21 +238,14 @@ impl Shared {
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // Pages have their own.
-        if !headers.contains_key(CONTENT_SECURITY_POLICY) {
-            headers.insert(
-                CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-            );
-        }
-        if !headers.contains_key(REFERRER_POLICY) {
-            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        }
+        headers
+            .entry(CONTENT_SECURITY_POLICY)
+            .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+        headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         if self.stopping.load(Ordering::Relaxed) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if !headers.contains_key(VARY) {
-            headers.insert(VARY, HeaderValue::from_static("origin"));
-        }
+        headers.entry(VARY).or_insert(HeaderValue::from_static("origin"));
         if self.https {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }

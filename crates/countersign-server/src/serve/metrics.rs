@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use countersign::Auth;
 use countersign::http::{Code, Problem, method_not_allowed, not_found};
+use foldhash::fast::RandomState;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
@@ -27,7 +28,7 @@ pub(super) struct Metrics {
     registry: Registry,
     auth: Auth,
     routes: Vec<Route>,
-    by_path: HashMap<String, usize>,
+    by_path: HashMap<String, usize, RandomState>,
     /// Routes with a parameter: what stands before it.
     by_prefix: Vec<(String, usize)>,
     /// Open connections.
@@ -177,20 +178,27 @@ impl Metrics {
 #[derive(Debug)]
 pub(super) struct Tally {
     metrics: Arc<Metrics>,
-    answers: Mutex<Vec<AnsweredRequest>>,
+    answers: Mutex<Answers>,
 }
 
+#[derive(Debug, Default)]
+struct Answers {
+    all: Vec<AnsweredRequest>,
+    /// When the first of them was given.
+    since: Option<Instant>,
+}
+
+/// Small: each connection has some of them, and a busy server thousands of connections.
 #[derive(Debug)]
 struct AnsweredRequest {
-    route: usize,
+    nanos: u64,
+    route: u32,
     status: StatusCode,
-    elapsed: Duration,
-    at: Instant,
 }
 
 impl Tally {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, answers: Mutex::new(Vec::new()) }
+        Self { metrics, answers: Mutex::default() }
     }
 
     pub(super) fn answered(
@@ -201,18 +209,24 @@ impl Tally {
         elapsed: Duration,
     ) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.push(AnsweredRequest { route, status, elapsed, at });
-        let is_old = answers
-            .first()
-            .is_some_and(|first| at.duration_since(first.at) >= Duration::from_secs(1));
-        if answers.len() >= TALLIED || is_old {
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        answers.all.push(AnsweredRequest {
+            nanos,
+            route: u32::try_from(route).unwrap_or(0),
+            status,
+        });
+        let since = *answers.since.get_or_insert(at);
+        let is_old = at.duration_since(since) >= Duration::from_secs(1);
+        if answers.all.len() >= TALLIED || is_old {
             self.count(&mut answers);
         }
     }
 
-    fn count(&self, answers: &mut Vec<AnsweredRequest>) {
-        for answer in answers.drain(..) {
-            self.metrics.answered(answer.route, answer.status, answer.elapsed);
+    fn count(&self, answers: &mut Answers) {
+        answers.since = None;
+        for answer in answers.all.drain(..) {
+            let elapsed = Duration::from_nanos(answer.nanos);
+            self.metrics.answered(answer.route as usize, answer.status, elapsed);
         }
     }
 }
