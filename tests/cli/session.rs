@@ -55,3 +55,24 @@ fn after_a_restored_backup_its_sessions_can_be_ended_at_the_start() {
     later.move_to(world.address());
     later.refresh().expect(200);
 }
+
+#[test]
+fn after_a_restored_backup_no_id_is_given_twice() {
+    let mut world = World::start();
+    world.user("alice");
+    world.stop();
+    let database = world.data_dir().join("countersign.sqlite3");
+    let backup = world.scratch().join("backup");
+    std::fs::copy(&database, &backup).unwrap();
+    world.wake();
+    // Whom the backup does not know.
+    let lost = world.user("bob");
+    world.stop();
+    std::fs::copy(&backup, &database).unwrap();
+    world.try_wake(&["--after-restore", "2999-01-01T00:00:00Z"]).unwrap();
+    let carol = world.user("carol");
+    assert!(carol > lost + 1_000, "{carol} after {lost}");
+    world.stop();
+    world.wake();
+    assert_eq!(world.user("dave"), carol + 1);
+}

@@ -73,7 +73,7 @@ fn a_failover_that_lost_a_rotation_and_a_user_leaves_no_key_no_token_and_no_id_b
     assert_eq!(on(&nodes, &alice.access_token), [200, 200]);
 
     // Whoever comes now is nobody's successor.
-    let timeline = || cluster.sql(&name, "SELECT timeline FROM house");
+    let timeline = || cluster.sql(&name, "SELECT left(place, 8) FROM history");
     eventually("the nodes have noticed the timeline", || timeline() == "00000002");
     assert_eq!(cluster.sql(&name, "SELECT count(*) FROM users"), "1");
     let carol = nodes[1].user("carol");

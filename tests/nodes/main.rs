@@ -7,6 +7,7 @@ mod floods;
 mod lost;
 mod moving;
 mod refused;
+mod restored;
 mod throttle;
 mod tls;
 mod together;

@@ -17,7 +17,7 @@ use crate::services::Context;
         --allow-origin https://app.example.com")]
 pub(super) struct Serve {
     /// After restoring a backup: end every session that began by the time of the backup, as some of
-    /// them may have been ended since
+    /// them may have been ended since, and let ids go on after a gap
     #[arg(long, value_name = "TIME", value_parser = time)]
     after_restore: Option<Timestamp>,
     /// Begin with an empty database although the data directory has a secret, which says that there

@@ -48,6 +48,10 @@ pub trait Upkeep: Send + Sync {
         limit: u32,
     ) -> Result<u64, StoreError>;
 
+    /// Lets the ids of users, groups and permissions go on after a gap of a million. A backup that
+    /// was restored does not know which ids were given out after it: none of them is given twice.
+    async fn skip_ids(&self) -> Result<(), StoreError>;
+
     /// Whether the store answers and can be written: writes something small, as durably as
     /// everything else.
     async fn ping(&self) -> Result<(), StoreError>;
@@ -63,3 +67,8 @@ pub trait Upkeep: Send + Sync {
         None
     }
 }
+
+/// More ids than can be given out between a backup, or the last row that a standby got, and the end
+/// of what was lost.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const ID_GAP: i64 = 1_000_000;

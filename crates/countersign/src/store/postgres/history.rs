@@ -4,49 +4,80 @@ use tokio_postgres::Client;
 
 use super::columns::get;
 use crate::store::StoreError;
+use crate::store::upkeep::ID_GAP;
 
-/// Notes which timeline the database lives on. After another one than before, ids may have been
-/// given out that this history knows nothing of: the next ones begin far beyond them, so that no
-/// token of a user who was lost is another's. Whether it was another.
+/// Notes which history the database lives in. In another one than before, ids may have been given
+/// out that this one knows nothing of: the next ones begin far beyond them, so that no token of a
+/// user who was lost is another's. Whether it was another.
+///
+/// A failover and a restored base backup change the timeline. A dump does not: but whatever puts its
+/// rows into a database does so by another transaction than the one that is written there.
 pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
-    // Where a database does not tell its timeline, as some that only look like PostgreSQL, there is
-    // nothing to go by.
-    let Ok(row) = client
-        .query_one("SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline", &[])
+    // Where a database does not tell its timeline, as some that only look like PostgreSQL, a dump is
+    // noticed all the same.
+    let timeline = client
+        .query_one("SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)", &[])
         .await
-    else {
-        return Ok(false);
-    };
-    let timeline: String = get(&row, "timeline")?;
-    let known = client.query_opt("SELECT timeline FROM house WHERE id = 1", &[]).await?;
-    let known: Option<String> = known.map(|row| get(&row, "timeline")).transpose()?.flatten();
-    if known.as_ref() == Some(&timeline) {
+        .and_then(|row| row.try_get(0))
+        .unwrap_or_else(|_| "unknown".to_owned());
+    let known = client
+        .query_opt(&format!("SELECT place, {IS_OUR_OWN} AS is_our_own FROM history AS h"), &[])
+        .await?;
+    let place: String = client
+        .query_one("SELECT $1::text || ' ' || 'history'::regclass::oid", &[&timeline])
+        .await?
+        .try_get(0)?;
+    let known: Option<(String, bool)> = known
+        .map(|row| Ok::<_, StoreError>((get(&row, "place")?, get(&row, "is_our_own")?)))
+        .transpose()?;
+    if known.as_ref().is_some_and(|(before, is_our_own)| *is_our_own && *before == place) {
         return Ok(false);
     }
     // One statement: of two nodes that see it at once, one moves the sequences.
-    let moved = client
-        .query(
-            "WITH here AS (
-                 INSERT INTO house AS h (id, timeline) VALUES (1, $1)
-                 ON CONFLICT (id) DO UPDATE SET timeline = $1 WHERE h.timeline IS DISTINCT FROM $1 RETURNING 1
-             )
-             SELECT setval(sequence, nextval(sequence) + $3) FROM here,
-                 unnest(ARRAY[pg_get_serial_sequence('users', 'id'), pg_get_serial_sequence('groups', 'id'),
-                     pg_get_serial_sequence('permissions', 'id')]::regclass[]) AS sequence
-             WHERE $2",
-            &[&timeline, &known.is_some(), &GAP],
-        )
-        .await?;
+    let statement = format!(
+        "WITH here AS (
+             INSERT INTO history AS h (id, place, written_by)
+             VALUES (1, $1, pg_current_xact_id()::text::bigint)
+             ON CONFLICT (id) DO UPDATE SET place = $1, written_by = pg_current_xact_id()::text::bigint
+             WHERE h.place <> $1 OR NOT {IS_OUR_OWN} RETURNING 1
+         )
+         SELECT setval(sequence, greatest(nextval(sequence), highest) + $3)
+         FROM here, {NUMBERED} WHERE $2"
+    );
+    let moved = client.query(&statement, &[&place, &known.is_some(), &ID_GAP]).await?;
     if !moved.is_empty() {
         tracing::warn!(
-            before = known,
-            now = timeline,
-            gap = GAP,
-            "the database lives on another timeline: ids of users and groups go on after a gap"
+            before = known.as_ref().map(|(before, _)| before),
+            now = place,
+            gap = ID_GAP,
+            "the database lives in another history, after a failover or out of a backup: ids of \
+             users and groups go on after a gap"
         );
     }
     Ok(known.is_some())
 }
 
-/// More ids than can be given out between the last row that a standby got and the primary's end.
-const GAP: i64 = 1_000_000;
+/// Lets ids go on after a gap.
+pub(super) async fn skip_ids(client: &Client) -> Result<(), StoreError> {
+    let statement = format!(
+        "SELECT setval(sequence, greatest(nextval(sequence), highest) + $1) FROM {NUMBERED}"
+    );
+    client.query(&statement, &[&ID_GAP]).await?;
+    Ok(())
+}
+
+/// The installation's name.
+pub(super) async fn installation(client: &Client) -> Result<String, StoreError> {
+    Ok(client.query_one("SELECT name FROM installation", &[]).await?.try_get(0)?)
+}
+
+/// Whether the transaction that wrote the row is the one that stands in it. PostgreSQL shows the
+/// lower 32 bits of its number.
+const IS_OUR_OWN: &str = "(h.xmin::text::bigint = h.written_by % 4294967296)";
+
+/// The sequences of ids that other systems may know, and the highest id there is.
+const NUMBERED: &str = "(VALUES
+    (pg_get_serial_sequence('users', 'id')::regclass, (SELECT max(id) FROM users)),
+    (pg_get_serial_sequence('groups', 'id')::regclass, (SELECT max(id) FROM groups)),
+    (pg_get_serial_sequence('permissions', 'id')::regclass, (SELECT max(id) FROM permissions))
+) AS numbered (sequence, highest)";

@@ -7,7 +7,7 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use super::columns::{from_micros, get, micros};
-use super::{PostgresStore, attempts, changes};
+use super::{PostgresStore, attempts, changes, history};
 use crate::store::agreed_time::Agreed;
 use crate::store::{StoreError, Upkeep};
 
@@ -34,6 +34,10 @@ impl Upkeep for PostgresStore {
         limit: u32,
     ) -> Result<u64, StoreError> {
         tell!(self, client => correct_times(client, latest, now, limit))
+    }
+
+    async fn skip_ids(&self) -> Result<(), StoreError> {
+        tell!(self, client => history::skip_ids(client))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -96,6 +96,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0010_live_sessions", include_str!("migrations/0010_live_sessions.sql")),
     ("0011_actor", include_str!("migrations/0011_actor.sql")),
     ("0013_accounts", include_str!("migrations/0013_accounts.sql")),
+    ("0014_history", include_str!("migrations/0014_history.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -139,6 +139,25 @@ impl PostgresStore {
         let client = Address::parse(url)?.connect().await?;
         Ok(migrations::pending(&client).await?.iter().map(|(name, _)| *name).collect())
     }
+
+    /// What the installation is called in this database. A dump that is restored elsewhere keeps the
+    /// name; a database that begins empty has another.
+    ///
+    /// # Errors
+    /// The database's.
+    ///
+    /// ```no_run
+    /// use countersign::store::postgres::PostgresStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::connect("postgres://localhost/countersign", 16).await?;
+    /// println!("this is {}", store.installation().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn installation(&self) -> Result<String, StoreError> {
+        ask!(self, client => history::installation(client))
+    }
 }
 
 impl fmt::Debug for PostgresStore {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::columns::{from_micros, micros};
 use super::{SqliteStore, changes, migrations};
 use crate::store::agreed_time::Agreed;
+use crate::store::upkeep::ID_GAP;
 use crate::store::{StoreError, Upkeep};
 
 #[async_trait]
@@ -33,6 +34,10 @@ impl Upkeep for SqliteStore {
         limit: u32,
     ) -> Result<u64, StoreError> {
         self.writer.run(move |c| correct_times(c, latest, now, limit)).await
+    }
+
+    async fn skip_ids(&self) -> Result<(), StoreError> {
+        self.writer.run(skip_ids).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -95,4 +100,21 @@ pub(super) fn correct_times(
             connection.prepare_cached(sql)?.execute(named_params! { ":now": micros(now), ":latest": micros(latest), ":limit": limit })?;
     }
     Ok(corrected as u64)
+}
+
+/// Lets ids go on after a gap.
+pub(super) fn skip_ids(connection: &Connection) -> Result<(), StoreError> {
+    for table in ["users", "groups", "permissions"] {
+        // A table that nothing was ever written into has no row there.
+        connection.execute(
+            "INSERT INTO sqlite_sequence (name, seq)
+             SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+            [table],
+        )?;
+        connection.execute(
+            "UPDATE sqlite_sequence SET seq = seq + ?2 WHERE name = ?1",
+            (table, ID_GAP),
+        )?;
+    }
+    Ok(())
 }

@@ -311,6 +311,8 @@ pub const NOT_MOVED: &[(&str, &str)] = &[
     ("admin_sessions", "operators sign in again"),
     ("first_link", "a store that nobody is in has a link of its own"),
     ("house", "what each database has come to know of the time, and of its own history"),
+    ("installation", "each database has a name of its own"),
+    ("history", "where each database has been, which is its own"),
     ("login_attempts", "counts of failed logins, which begin anew"),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];
