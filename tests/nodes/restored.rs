@@ -1,4 +1,4 @@
-//! A database that comes out of a dump.
+//! A database that comes out of a dump, and one that is empty where there was one before.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -49,7 +49,8 @@ fn a_dump_that_is_restored_into_the_same_timeline_gives_no_id_twice() {
         if how.contains(&"--data-only") {
             let tables = cluster.sql(
                 name(&url),
-                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = 'public'",
+                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables
+                 WHERE schemaname = 'public'",
             );
             cluster.sql(name(&url), &format!("TRUNCATE {tables}"));
         } else if how.is_empty() {
@@ -67,4 +68,50 @@ fn a_dump_that_is_restored_into_the_same_timeline_gives_no_id_twice() {
         world.wake();
         assert_eq!(world.user("dave"), carol + 1, "{how:?}");
     }
+}
+
+#[test]
+fn an_empty_database_where_there_was_one_is_not_begun_anew_without_a_word() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    // A node whose secret is a file: the file is what it has of its own.
+    let mut world = World::builder().set("database_url", &url).start();
+    world.user("alice");
+    world.stop();
+    // An ordinary start, with users and without.
+    world.wake();
+    world.stop();
+
+    cluster.sql("postgres", &format!("DROP DATABASE {}", name(&url)));
+    cluster.sql("postgres", &format!("CREATE DATABASE {}", name(&url)));
+    let said = world.try_wake(&[]).unwrap_err();
+    assert!(said.contains("is empty") && said.contains("serve --new"), "{said}");
+    for command in [&["migrate"][..], &["user", "list"]] {
+        assert!(world.cli(command).fails(1).contains("is empty"), "{command:?}");
+    }
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(cluster.sql(name(&url), tables), "0", "nothing was made");
+
+    // A node that has never been connected, and one that has a configured secret, see nothing.
+    let mut other = World::builder().set("database_url", &url).start();
+    other.stop();
+    assert!(world.try_wake(&[]).unwrap_err().contains("is empty"), "begun by another node");
+    world.try_wake(&["--new"]).unwrap_err();
+    // The other node's keys are sealed under another secret.
+    cluster.sql(name(&url), "DELETE FROM signing_keys");
+    world.try_wake(&["--new"]).unwrap();
+    world.stop();
+    world.wake();
+}
+
+#[test]
+fn a_node_with_a_configured_secret_keeps_no_marker() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let mut world = node(&url).start();
+    world.stop();
+    assert!(!world.data_dir().join("installation").exists());
+    cluster.sql("postgres", &format!("DROP DATABASE {}", name(&url)));
+    cluster.sql("postgres", &format!("CREATE DATABASE {}", name(&url)));
+    world.wake();
 }

@@ -9,6 +9,7 @@ mod command_error;
 mod config;
 mod descriptors;
 mod logs;
+mod marker;
 mod operate;
 mod record;
 mod serve;

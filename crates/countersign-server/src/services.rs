@@ -15,6 +15,7 @@ use countersign::user::User;
 
 use crate::command_error::CommandError;
 use crate::config::{Config, Database};
+use crate::marker::Marker;
 
 /// Which database will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,20 @@ impl Services {
             }
             Database::Sqlite(path) => Arc::new(SqliteStore::open(&path)?),
             Database::Postgres { url, connections } => {
-                Arc::new(PostgresStore::connect(&url, connections).await?)
+                let anew = wanted == Wanted::UpToDate { anew: true };
+                let marker = Marker::of(config);
+                if !anew
+                    && marker.exists()
+                    && is_new(&PostgresStore::pending_migrations(&url).await?)
+                {
+                    return Err(marker.refused());
+                }
+                let store = PostgresStore::connect(&url, connections).await?;
+                marker.compare(&store, anew).await?;
+                if make && config.secret()?.is_none() {
+                    marker.keep(&store.installation().await?);
+                }
+                Arc::new(store)
             }
         };
         Ok(Self {
