@@ -29,6 +29,26 @@ fn a_session_lives_on_all_nodes_and_ends_on_all() {
 }
 
 #[test]
+fn nodes_that_begin_together_on_an_empty_database_agree_and_warn_of_nothing() {
+    let url = Cluster::shared().database();
+    let nodes: Vec<World> = thread::scope(|scope| {
+        let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| node(&url).start())).collect();
+        starting.into_iter().map(|node| node.join().unwrap()).collect()
+    });
+    let lasting = "SELECT count(*) FROM signing_keys WHERE retires_at IS NULL";
+    assert_eq!(Cluster::shared().sql(url.rsplit('/').next().unwrap(), lasting), "1");
+    for node in &nodes {
+        assert!(!node.log().contains("has no index"), "{}", node.log());
+    }
+    nodes[0].user("alice");
+    for (here, there) in nodes.iter().zip(nodes.iter().skip(1)) {
+        let mut browser = here.logged_in("alice");
+        browser.move_to(there.address());
+        browser.get("/accounts/profile").expect(200);
+    }
+}
+
+#[test]
 fn the_link_that_makes_the_first_superuser_is_one_for_all_nodes_and_is_used_once() {
     let [here, there] = two_nodes();
     let link = |world: &World| {

@@ -129,6 +129,22 @@ pub async fn rotate_by(
     }
 }
 
+/// Makes the first key, which signs at once. Of several nodes that do so at the same time each has
+/// one for a moment; what they signed until then counts until it has expired.
+#[cfg(feature = "axum")]
+pub(crate) async fn make_first(
+    store: &dyn Store,
+    secrets: &Secrets,
+    algorithm: Algorithm,
+    access_lifetime: Duration,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(), RotateError> {
+    let key = SealedKey::generate(algorithm, secrets, now, now, random)?;
+    let retire_others = now.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)?;
+    Ok(store.add_key(key, retire_others).await?)
+}
+
 /// A new key, and when the others retire.
 fn next_key(
     secrets: &Secrets,

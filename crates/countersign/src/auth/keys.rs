@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use super::{Auth, StartError};
 use crate::clock::{Clock, Random};
-use crate::key_rotation::rotate;
+use crate::key_rotation::{make_first, rotate};
 use crate::store::{Store, StoreError};
 use crate::token::{KeyRing, Secrets};
 
@@ -32,16 +32,8 @@ pub(super) async fn open_ring(
 ) -> Result<KeyRing, StartError> {
     let ring = KeyRing::new(&store.keys().await?, secrets, clock.now())?;
     let Some(algorithm) = ring.newest_algorithm() else {
-        rotate(
-            store,
-            secrets,
-            settings.signing_algorithm,
-            settings.access_lifetime,
-            true,
-            clock,
-            random,
-        )
-        .await?;
+        let (algorithm, lifetime) = (settings.signing_algorithm, settings.access_lifetime);
+        make_first(store, secrets, algorithm, lifetime, clock.now(), random).await?;
         return Ok(KeyRing::new(&store.keys().await?, secrets, clock.now())?);
     };
     if algorithm != settings.signing_algorithm {

@@ -35,3 +35,17 @@ pub async fn keys_come_back_in_their_order_and_a_new_one_retires_the_others(
     let news = store.changes(&crate::store::Cursor::default(), 100).await.unwrap().changes;
     assert!(news.iter().any(|change| change.what == What::KeysChanged));
 }
+
+pub async fn of_keys_that_are_made_at_once_one_stays(store: Arc<dyn AdminStore>) {
+    let secrets = Secrets::from_text("a secret of more than thirty-two characters").unwrap();
+    let add = async || {
+        let key =
+            SealedKey::generate(Algorithm::EdDsa, &secrets, noon(), noon(), &OsRandom).unwrap();
+        store.add_key(key, after(400)).await.unwrap();
+    };
+    for _ in 0..10 {
+        tokio::join!(add(), add(), add(), add());
+        let keys = store.keys().await.unwrap();
+        assert_eq!(keys.iter().filter(|key| key.retires_at.is_none()).count(), 1);
+    }
+}

@@ -155,6 +155,7 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, keys:
             keys_come_back_in_their_order_and_a_new_one_retires_the_others,
+            of_keys_that_are_made_at_once_one_stays,
         }
         $crate::store_tests! { @one $open, feed:
             every_ending_and_every_change_of_a_user_is_in_the_feed_once_and_nothing_else_is,

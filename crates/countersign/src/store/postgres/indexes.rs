@@ -20,6 +20,8 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
     let mut to_make = missing(client).await?;
     if to_make.iter().any(|(name, _)| *name == TRIGRAMS)
         && let Err(error) = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_trgm").await
+        // Another node that starts now may have been quicker.
+        && !client.query_one(HAS_TRIGRAMS, &[]).await?.try_get::<_, bool>(0)?
     {
         tracing::warn!(
             error = told(&error),
@@ -113,6 +115,8 @@ const INDEXES: &[(&str, &str)] = &[
         COLLATE \"C\") gin_trgm_ops, lower(first_name COLLATE \"C\") gin_trgm_ops, lower(last_name \
         COLLATE \"C\") gin_trgm_ops)"),
 ];
+
+const HAS_TRIGRAMS: &str = "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm')";
 
 /// What the search asks, by the extension `pg_trgm`.
 const TRIGRAMS: &str = "users_text";

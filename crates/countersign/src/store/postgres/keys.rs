@@ -1,7 +1,7 @@
 //! Signing keys in PostgreSQL.
 
 use async_trait::async_trait;
-use deadpool_postgres::{GenericClient, Object};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -35,12 +35,24 @@ pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
     client.query(&statement, &[]).await?.iter().map(key).collect()
 }
 
-/// The key and the retirement of the others are one statement: both, or neither.
 pub(super) async fn add(
-    client: &impl GenericClient,
+    client: &mut Object,
     key: &SealedKey,
     retire_others: Timestamp,
 ) -> Result<(), StoreError> {
+    let transaction = client.transaction().await?;
+    add_in(&transaction, key, retire_others).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Adds a key and retires the others. One key is added at a time: of two statements that do not see
+/// each other neither would retire the other's key, and both would stay for ever.
+pub(super) async fn add_in(
+    client: &Transaction<'_>,
+    key: &SealedKey,
+    retire_others: Timestamp,
+) -> Result<(), StoreError> {
+    client.execute("SELECT pg_advisory_xact_lock($1)", &[&ONE_AT_A_TIME]).await?;
     let statement = client
         .prepare_cached(
             "WITH retired AS (UPDATE signing_keys SET retires_at = $7 WHERE retires_at IS NULL OR retires_at > $7)
@@ -80,3 +92,6 @@ fn key(row: &Row) -> Result<SealedKey, StoreError> {
         sealed: get(row, "sealed")?,
     })
 }
+
+/// A number that nobody else on this database should have chosen.
+const ONE_AT_A_TIME: i64 = 0x636f_756e_6b65_7973;

@@ -35,7 +35,7 @@ pub(super) async fn rotate(
 ) -> Acted<()> {
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
-    keys::add(&transaction, key, retire_others).await?;
+    keys::add_in(&transaction, key, retire_others).await?;
     audit::noted(transaction, (), vec![rotated(key, retire_others, by)]).await
 }
 
