@@ -1,16 +1,15 @@
 //! The failover of docs/operations.md: several hosts in the URL, and a standby that is promoted.
 
-use std::net::{Ipv4Addr, TcpListener};
-
 use countersign_e2e::{Cluster, Road, eventually};
 
 use super::node;
 
-/// A machine that takes connections and says nothing.
-fn silent() -> (TcpListener, String) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let host = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
-    (listener, host)
+/// A machine that is lost, and where it was: nothing answers a SYN.
+fn lost() -> (Road, String) {
+    let road = Road::to("/nowhere".as_ref());
+    road.lose();
+    let host = format!("127.0.0.1:{}", road.port());
+    (road, host)
 }
 
 fn host(cluster: &Cluster) -> String {
@@ -79,8 +78,14 @@ fn a_primary_whose_machine_is_lost_is_left_for_the_promoted_standby() {
 }
 
 #[test]
+fn with_a_lost_standby_listed_first_a_lost_primary_is_left_for_the_promoted_standby() {
+    let (_lost, first) = lost();
+    fails_over(|_, road| format!("{first},127.0.0.1:{}", road.port()), |_, road| road.lose());
+}
+
+#[test]
 fn a_lost_standby_that_is_listed_first_keeps_nobody_from_the_primary() {
-    let (cluster, (_lost, first)) = (Cluster::shared(), silent());
+    let (cluster, (_lost, first)) = (Cluster::shared(), lost());
     let name = cluster.database().rsplit('/').next().unwrap().to_owned();
     for query in ["", "?target_session_attrs=read-write", "?connect_timeout=2"] {
         let world =

@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use socket2::SockRef;
 
 /// A port of 127.0.0.1 that leads to the socket of a [`Cluster`](crate::Cluster), as to a machine
 /// that is far away.
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 pub struct Road {
     port: u16,
     state: Arc<State>,
+    listener: TcpListener,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ struct State {
     delay: AtomicU64,
     is_lost: AtomicBool,
     is_over: AtomicBool,
+    /// What stands in the queue of a machine that is lost.
+    standing: Mutex<Vec<TcpStream>>,
 }
 
 impl Road {
@@ -35,8 +40,15 @@ impl Road {
         let port = listener.local_addr().expect("its address").port();
         let state = Arc::new(State::default());
         let (shared, socket) = (Arc::clone(&state), socket.to_owned());
+        let incoming = listener.try_clone().expect("a descriptor");
         thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
+            for near in incoming.incoming().map_while(Result::ok) {
+                // A machine that is lost accepts nobody, and closes nothing.
+                while shared.is_lost.load(Ordering::Relaxed)
+                    && !shared.is_over.load(Ordering::Relaxed)
+                {
+                    thread::sleep(Duration::from_millis(50));
+                }
                 if shared.is_over.load(Ordering::Relaxed) {
                     return;
                 }
@@ -44,7 +56,7 @@ impl Road {
                 thread::spawn(move || shared.carry(near, socket));
             }
         });
-        Self { port, state }
+        Self { port, state, listener }
     }
 
     /// The port.
@@ -58,10 +70,23 @@ impl Road {
         self.state.delay.store(micros, Ordering::Relaxed);
     }
 
-    /// The machine at its end is lost: nothing comes back any more, no refusal either, from
-    /// connections that there are and from new ones.
+    /// The machine at its end is lost: nothing comes back any more, no refusal either. Connections
+    /// that there are fall silent, and a new one does not come about: nothing answers its SYN.
+    ///
+    /// # Panics
+    /// When a connection still comes about.
     pub fn lose(&self) {
         self.state.is_lost.store(true, Ordering::Relaxed);
+        // A full queue: the kernel drops what asks to stand in it.
+        SockRef::from(&self.listener).listen(0).expect("it listens");
+        for _ in 0..MOST_THAT_FIT {
+            match TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, self.port).into(), IN_NO_TIME) {
+                Ok(stands) => self.state.standing.lock().expect("no panic").push(stands),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return,
+                Err(error) => panic!("a lost machine says nothing: {error}"),
+            }
+        }
+        panic!("connections to a lost machine still come about");
     }
 }
 
@@ -69,7 +94,7 @@ impl Drop for Road {
     fn drop(&mut self) {
         self.state.is_over.store(true, Ordering::Relaxed);
         // So that the listener looks.
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let _ = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, self.port).into(), IN_NO_TIME);
     }
 }
 
@@ -130,3 +155,9 @@ impl State {
         }
     }
 }
+
+/// On one machine a connection that comes about does so at once.
+const IN_NO_TIME: Duration = Duration::from_millis(300);
+
+/// Connections that may be on their way when the queue shrinks.
+const MOST_THAT_FIT: usize = 100;
