@@ -43,6 +43,39 @@ async fn begun_again<F: Future<Output = ()>>(
     }
 }
 
+/// A place where a test lets its own thread panic, once. Elsewhere it is nothing.
+#[cfg(all(not(test), feature = "postgres"))]
+pub(crate) const fn fault_point(_: &'static str) {}
+
+#[cfg(all(test, feature = "postgres"))]
+pub(crate) use faults::fault_point;
+
+#[cfg(all(test, feature = "postgres"))]
+pub(crate) mod faults {
+    use std::cell::Cell;
+
+    thread_local! {
+        static NEXT: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// Whoever comes by `place` next in this thread panics.
+    pub(crate) fn panic_at(place: &'static str) {
+        NEXT.set(Some(place));
+    }
+
+    /// Whether nobody came by.
+    pub(crate) fn is_waiting() -> bool {
+        NEXT.get().is_some()
+    }
+
+    pub(crate) fn fault_point(place: &'static str) {
+        if NEXT.get() == Some(place) {
+            NEXT.set(None);
+            panic!("on purpose, while {place}");
+        }
+    }
+}
+
 /// So that one that panics at once does not keep a core busy.
 #[cfg(feature = "axum")]
 const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);

@@ -140,7 +140,68 @@ const QUEUE: usize = 8_192;
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
+    use countersign::clock::SystemClock;
+    use countersign::store::admin::{ActivityLog, AuditLog, AuditSearch};
+    use countersign::store::sqlite::SqliteStore;
+
     use super::*;
+
+    thread_local! {
+        static FAULTS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Panics where a test of this thread wants it, once.
+    pub(super) fn fault_point(place: &'static str) {
+        let wanted = FAULTS.with_borrow_mut(|faults| {
+            let at = faults.iter().position(|fault| *fault == place);
+            at.map(|at| faults.remove(at))
+        });
+        assert!(wanted.is_none(), "on purpose, while {place}");
+    }
+
+    fn line(kind: AuditKind) -> AuditLine {
+        AuditLine {
+            at: Timestamp::UNIX_EPOCH,
+            kind,
+            actor: None,
+            user: None,
+            session: None,
+            ip: None,
+            detail: String::new(),
+        }
+    }
+
+    /// Lets every task go as far as it can without the store.
+    async fn let_them_work() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_one_job_of_the_record_fails_that_job_and_no_other() {
+        FAULTS.set(vec!["writing lines", "counting", "maintaining"]);
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&directory.path().join("db")).unwrap());
+        let retention =
+            Retention { audit_keep: Duration::ZERO, session_idle: Duration::from_secs(60) };
+        let (recorder, writer) = Recorder::start(store.clone(), Arc::new(SystemClock), retention);
+        recorder.note(line(AuditKind::Login));
+        let_them_work().await;
+        assert!(FAULTS.take().is_empty(), "each job has panicked once");
+        recorder.note(line(AuditKind::Logout));
+        recorder.count(Counted::Theft);
+        writer.finish().await;
+        let asked = AuditSearch { limit: 10, ..AuditSearch::default() };
+        let written = store.audit(&asked).await.unwrap().rows;
+        let kinds: Vec<_> = written.iter().map(|row| row.line.kind).collect();
+        assert_eq!(kinds, [AuditKind::Logout]);
+        let counts = store.counts(Timestamp::UNIX_EPOCH).await.unwrap();
+        assert!(counts.iter().any(|(_, what, n)| (*what, *n) == (Counted::Theft, 1)), "{counts:?}");
+    }
 
     #[test]
     fn an_hour_begins_on_the_hour() {

@@ -41,6 +41,8 @@ pub(super) async fn maintain(
 }
 
 async fn maintain_once(store: &dyn AdminStore, now: Timestamp, retention: Retention) {
+    #[cfg(test)]
+    super::tests::fault_point("maintaining");
     if let Err(error) = count_live(store, retention.session_idle, now).await {
         tracing::warn!(%error, "live sessions could not be counted");
     }

@@ -109,6 +109,8 @@ impl AuditWriter {
         if batch.is_empty() {
             return;
         }
+        #[cfg(test)]
+        super::tests::fault_point("writing lines");
         let mut waited = Duration::ZERO;
         while let Err(error) = self.store.note(batch).await {
             if waited >= GIVE_UP_AFTER {
@@ -124,6 +126,8 @@ impl AuditWriter {
     }
 
     async fn counts(&self) {
+        #[cfg(test)]
+        super::tests::fault_point("counting");
         let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
         let counts = COUNTED
             .iter()

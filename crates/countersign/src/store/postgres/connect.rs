@@ -23,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::hosts::{Hosts, Reached};
 
 use crate::store::StoreError;
-use crate::supervise::caught_async;
+use crate::supervise::{caught_async, fault_point};
 
 /// Where the database is, and how to speak with it.
 #[derive(Clone)]
@@ -161,6 +161,7 @@ impl Address {
             }
         });
         in_time(client.batch_execute("LISTEN countersign")).await?;
+        fault_point("listening");
         // What happened before is found by whoever looks now.
         bell.notify_one();
         let mut replaced = pin!(server.until_replaced());

@@ -241,3 +241,58 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The net under `LISTEN`.
 const LOOK_ANYWAY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use countersign_testkit::Cluster;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::session::rotation::{Generation, Jti, Presented};
+    use crate::session::{SessionId, Transport};
+    use crate::store::{FeedStore, Rotate, Rotation, SessionStore};
+    use crate::supervise::faults;
+    use crate::user::UserId;
+
+    fn of_nobody() -> Rotate {
+        let token =
+            Presented { generation: Generation(1), jti: Jti([1; 16]), parent: None, issued_at: 0 };
+        Rotate {
+            session: SessionId::new(1).unwrap(),
+            token,
+            transport: Transport::Cookie,
+            now: Timestamp::UNIX_EPOCH,
+            window: Duration::from_secs(30),
+            ip: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_sessions_are_rotated_fails_these_and_no_other() {
+        let store = PostgresStore::connect(&Cluster::shared().database(), 4).await.unwrap();
+        // As often as there are tasks that rotate, and more: none of them is gone afterwards.
+        for _ in 0..5 {
+            faults::panic_at("rotating");
+            assert!(matches!(store.rotate_session(of_nobody()).await, Err(StoreError::Unknown(_))));
+            for _ in 0..3 {
+                assert_eq!(store.rotate_session(of_nobody()).await.unwrap(), Rotation::Unknown);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_task_that_listens_for_changes_leaves_nobody_deaf() {
+        faults::panic_at("listening");
+        let store = PostgresStore::connect(&Cluster::shared().database(), 4).await.unwrap();
+        while faults::is_waiting() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Longer than it takes to begin again, and what was rung then is taken.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        store.await_changes().await;
+        for id in 1..=3 {
+            store.note_user_changed(UserId::new(id), Timestamp::UNIX_EPOCH).await.unwrap();
+            assert!(store.await_changes().await, "heard, and not found by looking");
+        }
+    }
+}

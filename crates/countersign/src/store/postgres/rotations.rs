@@ -24,7 +24,7 @@ use crate::store::admin::steps::{stepped, told};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
 use crate::store::{Rotate, Rotation, StoreError};
-use crate::supervise::caught_async;
+use crate::supervise::{caught_async, fault_point};
 
 /// Hands rotations to the tasks that do them.
 pub(super) struct Rotations {
@@ -134,6 +134,7 @@ async fn rotate_together(
     mut batch: Vec<Job>,
     late: Option<&mpsc::Sender<Job>>,
 ) {
+    fault_point("rotating");
     for _ in 0..ATTEMPTS {
         match attempt(client, batch, late.is_none()).await {
             Ok(again) if again.is_empty() => return,
