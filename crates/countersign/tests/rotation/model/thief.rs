@@ -5,7 +5,9 @@
 //! The thief never shows what is sure to betray its holder. The thief may rest for a while, but one
 //! whose tokens all have become worthless is out.
 
-use countersign::session::rotation::{Decision, Generation, Presented, RACE_CREDIT, RotationState};
+use countersign::session::rotation::{
+    Decision, Generation, Presented, RACE_CREDIT, RotationState, decide,
+};
 use stateright::{Checker, Model, Property};
 
 use super::essence::{FRESH, forget};
@@ -19,6 +21,17 @@ fn the_model_finds_the_thieves_of_the_first_version() {
         rules.decide(row, token, now, window)
     };
     let checker = Theft { decide, moments: &[0, 285, 300], rests: 0, most: 12 }
+        .checker()
+        .threads(2)
+        .spawn_dfs()
+        .join();
+    assert!(checker.discovery(FOUND).is_some());
+}
+
+/// `docs/rotation.md` promises no upper bound, and says of which thief that is known.
+#[test]
+fn the_model_knows_a_thief_who_is_not_found_by_the_thirteenth_refresh() {
+    let checker = Theft { decide, moments: &[0, 16, 284, 300], rests: 0, most: 13 }
         .checker()
         .threads(2)
         .spawn_dfs()
