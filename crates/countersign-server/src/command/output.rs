@@ -75,13 +75,33 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(head);
     for row in rows {
-        // A text that a user wrote must not move the reader's cursor.
-        table.add_row(row.map(|cell| {
-            cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()
-        }));
+        table.add_row(row.map(|cell| shown(&cell)));
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
     }
     line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+}
+
+/// A text that a user wrote must neither move the reader's cursor nor turn the text round.
+fn shown(cell: &str) -> String {
+    let turns = |c| {
+        let directions = ['\u{61c}', '\u{200e}', '\u{200f}'];
+        directions.contains(&c)
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    cell.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_wrote_neither_moves_the_cursor_nor_turns_the_text_round() {
+        assert_eq!(shown("a\u{1b}[2Jb\u{9b}31m\r\nc"), "a\u{fffd}[2Jb\u{fffd}31m\u{fffd}\u{fffd}c");
+        assert_eq!(shown("\u{202e}nimda\u{2066}\u{200f}"), "\u{fffd}nimda\u{fffd}\u{fffd}");
+        assert_eq!(shown("Zoë שרה 李"), "Zoë שרה 李");
+    }
 }
