@@ -13,7 +13,9 @@ fn script_in_names_is_text_on_every_page_and_in_the_export() {
     // A client may call its device what it likes.
     let agent = world.request("POST", "/accounts/login").header("User-Agent", SCRIPT);
     let password = countersign_e2e::PASSWORD;
-    let body = serde_json::json!({"username": "alice", "password": password, "transport": "body"});
+    let body = serde_json::json!({
+        "username": "alice", "password": password, "transport": "body", "device_name": SCRIPT,
+    });
     agent.json(&body).send().expect(200);
     let session: i64 = world.sql("SELECT id FROM sessions").trim().parse().unwrap();
     let team = group(&mut root, SCRIPT, &[]);

@@ -56,6 +56,22 @@ fn one_some_or_all_are_ended_and_it_is_felt_at_once() {
 }
 
 #[test]
+fn what_a_user_calls_the_device_is_shown_beside_what_it_calls_itself() {
+    let (world, mut root) = office();
+    let alice = world.user("alice");
+    let body = serde_json::json!({
+        "username": "alice", "password": countersign_e2e::PASSWORD, "device_name": "the kitchen",
+    });
+    let request = world.request("POST", "/accounts/login").header("User-Agent", "curl/8.10.1");
+    request.json(&body).send().expect(200);
+    root.get("/admin/sessions/?user=alice").says(200, "the kitchen (curl)");
+    let page = root.get(&format!("/admin/sessions/{}/", ids(&world, alice)[0])).expect(200).text();
+    for fact in ["<dd>the kitchen</dd>", "<dd>curl</dd>", "<dd>curl/8.10.1</dd>"] {
+        assert!(page.contains(fact), "{fact} in {page}");
+    }
+}
+
+#[test]
 fn why_somebody_was_logged_out_is_told_in_plain_words() {
     let (world, mut root) = furnish(World::builder().virtual_time().start());
     let alice = world.user("alice");

@@ -11,6 +11,12 @@ fn a_session_that_is_revoked_is_dead_in_the_running_server_at_once() {
         serde_json::from_str(&world.cli(&["session", "list", "--user", "alice", "--json"]).ok())
             .unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert!(listed[0]["device_name"].is_null());
+    let path = format!("/accounts/sessions/{sid}");
+    let name = serde_json::json!({"device_name": "the kitchen's"});
+    second.request("PATCH", &path).json(&name).send().expect(200);
+    assert!(world.cli(&["session", "list"]).ok().contains("the kitchen's ("));
+    assert!(world.cli(&["session", "list", "--json"]).ok().contains(r#""the kitchen's""#));
     assert!(world.cli(&["session", "list"]).ok().contains(&sid));
     world.cli(&["session", "revoke", &sid]).ok();
     eventually("the access token is dead", || {

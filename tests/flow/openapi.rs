@@ -5,7 +5,7 @@ use std::path::Path;
 use countersign_e2e::World;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 15] = [
+const ENDPOINTS: [(&str, &str); 16] = [
     ("/accounts/login", "post"),
     ("/accounts/refresh", "post"),
     ("/accounts/csrf", "get"),
@@ -15,6 +15,7 @@ const ENDPOINTS: [(&str, &str); 15] = [
     ("/accounts/profile", "patch"),
     ("/accounts/password", "post"),
     ("/accounts/sessions", "get"),
+    ("/accounts/sessions/{id}", "patch"),
     ("/accounts/sessions/{id}", "delete"),
     ("/accounts/verify", "get"),
     ("/.well-known/jwks.json", "get"),
@@ -64,7 +65,7 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 6);
+    assert_eq!(bodies, 7);
 }
 
 #[test]

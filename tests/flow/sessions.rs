@@ -1,6 +1,7 @@
-//! `GET /accounts/sessions` and `DELETE /accounts/sessions/{id}`.
+//! `GET /accounts/sessions`, `PATCH` and `DELETE /accounts/sessions/{id}`.
 
-use countersign_e2e::World;
+use countersign_e2e::{PASSWORD, World};
+use serde_json::json;
 
 #[test]
 fn a_user_sees_their_own_sessions_and_which_is_this_one() {
@@ -52,7 +53,7 @@ fn each_session_says_what_it_was_born_to() {
     let world = World::builder().set("trusted_proxies", "127.0.0.1").start();
     world.user("alice");
     let login = |agent: &str, address: &str, transport: &str| {
-        let body = serde_json::json!({"username": "alice", "password": countersign_e2e::PASSWORD,
+        let body = json!({"username": "alice", "password": PASSWORD,
             "transport": transport});
         let request = world
             .request("POST", "/accounts/login")
@@ -85,6 +86,106 @@ fn each_session_says_what_it_was_born_to() {
             "something on an iPhone Phone/1 (iPhone) 2001:db8::7 body false",
         ]
     );
+}
+
+#[test]
+fn a_device_has_the_name_that_was_said_at_login_and_another_one_later() {
+    let world = World::start();
+    world.user("alice");
+    world.user("bob");
+    let login = |fields: &serde_json::Value| {
+        let mut body = json!({"username": "alice", "password": PASSWORD});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        world.request("POST", "/accounts/login").json(&body).send()
+    };
+    let token = login(&json!({"transport": "body", "device_name": " Ada's phone "}))
+        .expect(200)
+        .text_at("access_token");
+    let browser = login(&json!({"device_name": "Léas ❤\u{fe0f} laptop"})).expect(200).json();
+    let form = format!(
+        "username=alice&password={}&device_name=the+kitchen%27s",
+        PASSWORD.replace(' ', "+")
+    );
+    let request = world.request("POST", "/accounts/login");
+    request.body("application/x-www-form-urlencoded", form).send().expect(200);
+    let here = world.logged_in("alice");
+    let names = || {
+        let page = here.get("/accounts/sessions").expect(200).json();
+        page["sessions"].as_array().unwrap().iter().map(|one| one["device_name"].clone()).collect()
+    };
+    let listed: Vec<serde_json::Value> = names();
+    for name in [json!("Ada's phone"), json!("Léas ❤\u{fe0f} laptop"), json!("the kitchen's")] {
+        assert!(listed.contains(&name), "{name} in {listed:?}");
+    }
+    assert_eq!(listed.iter().filter(|name| name.is_null()).count(), 1, "here has none");
+
+    let sid = |token: &str| countersign_e2e::claims_of(token)["sid"].as_str().unwrap().to_owned();
+    let (phone, own) = (sid(&token), sid(&here.access_token));
+    let name = |id: &str, body: &serde_json::Value| {
+        here.request("PATCH", &format!("/accounts/sessions/{id}")).json(body).send()
+    };
+    let named = name(&phone, &json!({"device_name": "the old phone"})).expect(200).json();
+    assert_eq!(
+        (&named["id"], &named["device_name"], &named["current"]),
+        (&json!(phone), &json!("the old phone"), &json!(false))
+    );
+    assert_eq!(name(&own, &json!({"device_name": "this"})).expect(200).json()["current"], true);
+    let named = name(&phone, &json!({"device_name": " "})).expect(200).json();
+    assert!(named["device_name"].is_null());
+
+    let bob = sid(&world.logged_in("bob").access_token);
+    for other in [bob.as_str(), "0000000000000001", "nonsense"] {
+        name(other, &json!({"device_name": "mine"})).expect_problem(404, "not_found");
+    }
+    let path = format!("/accounts/sessions/{}", sid(browser["access_token"].as_str().unwrap()));
+    let bare = |request: countersign_e2e::Request| {
+        request.json(&json!({"device_name": "a thief's"})).send()
+    };
+    bare(world.request("PATCH", &path)).expect_problem(401, "not_authenticated");
+    bare(world.request("PATCH", &path).bearer(browser["access_token"].as_str().unwrap()))
+        .expect_problem(403, "csrf_failed");
+    let mut ended = world.logged_in("alice");
+    let gone = sid(&ended.access_token);
+    ended.logout().expect(204);
+    name(&gone, &json!({"device_name": "late"})).expect_problem(404, "not_found");
+}
+
+#[test]
+fn a_device_name_that_nobody_can_read_is_refused() {
+    let world = World::start();
+    world.user("alice");
+    let here = world.logged_in("alice");
+    let id = countersign_e2e::claims_of(&here.access_token)["sid"].as_str().unwrap().to_owned();
+    for blank in ["", "  "] {
+        let body = json!({"username": "alice", "password": PASSWORD, "device_name": blank});
+        let answer = world.request("POST", "/accounts/login").json(&body).send();
+        answer.expect_problem(400, "validation_error");
+    }
+    for wrong in [
+        json!(null),
+        json!("a".repeat(101)),
+        json!("two\nlines"),
+        json!("nul\0"),
+        json!("\u{202e}enohp"),
+        json!("\u{3164}"),
+        json!(7),
+        json!(["a"]),
+    ] {
+        let body = json!({"username": "alice", "password": PASSWORD, "device_name": wrong});
+        for answer in [
+            world.request("POST", "/accounts/login").json(&body).send(),
+            here.request("PATCH", &format!("/accounts/sessions/{id}")).json(&body).send(),
+        ] {
+            let problem = answer.expect_problem(400, "validation_error").json();
+            assert_eq!(problem["errors"].as_object().unwrap().len(), 1, "{problem}");
+            assert!(problem["errors"]["device_name"].is_array(), "{problem}");
+        }
+    }
+    let path = format!("/accounts/sessions/{id}");
+    here.request("PATCH", &path).json(&json!({})).send().expect_problem(400, "validation_error");
+    let page = here.get("/accounts/sessions").expect(200).json();
+    assert_eq!(page["sessions"].as_array().unwrap().len(), 1, "no login of these began a session");
+    assert!(page["sessions"][0]["device_name"].is_null());
 }
 
 #[test]

@@ -182,6 +182,7 @@ async fn rotate_on(store: Arc<SqliteStore>, id: u64, end: Instant) -> u64 {
         expires_at: now + jiff::SignedDuration::from_hours(1),
         transport: Transport::Cookie,
         user_agent: String::new(),
+        device_name: None,
         ip: None,
     };
     store.create_session(new).await.expect("a session");

@@ -378,14 +378,14 @@ export function build(options = {}, vault) {
     get expiresIn() {
       return Math.max(0, left());
     },
-    login: ({ username, password }, { signal } = {}) =>
+    login: ({ username, password, device_name }, { signal } = {}) =>
       abortable(
         inTurn(async () => {
           signal?.throwIfAborted();
           const sent = deadline(env, 0);
           const answer = checked(
             await call('/login', {
-              json: { username, password, ...(await vault?.loginFields()) },
+              json: { username, password, device_name, ...(await vault?.loginFields()) },
               signal,
             }),
           );

@@ -112,12 +112,16 @@ export interface Client {
   readonly expiresIn: number;
 
   /**
-   * Logs in. Never tried twice by itself.
+   * Logs in. Never tried twice by itself. `device_name`, 1 to 100 characters, is what the user
+   * calls the device: the list of sessions shows it.
    *
    * @throws CountersignError `invalid_credentials`, `throttled` (see `retryAfter`),
    * `validation_error`, …
    */
-  login(credentials: { username: string; password: string }, options?: Abortable): Promise<User>;
+  login(
+    credentials: { username: string; password: string; device_name?: string },
+    options?: Abortable,
+  ): Promise<User>;
 
   /**
    * Ends this session, in all tabs. When the server cannot be reached the promise is rejected and

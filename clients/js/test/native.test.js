@@ -56,6 +56,14 @@ test('without_a_stored_token_nothing_is_asked', async () => {
   assert.equal(changes[0].code, 'refresh_token_missing');
 });
 
+test('a_device_has_the_name_that_its_user_gave_it', async () => {
+  const w = world();
+  const { client } = w.tab(native(keyStore()));
+  const device_name = 'Ada\'s phone';
+  await w.settle(client.login({ username: 'alice', password: 'right', device_name }));
+  assert.equal([...w.server.sessions.values()].at(-1).device_name, device_name);
+});
+
 test('a_known_device_says_so_at_the_next_login', async () => {
   const w = world();
   const storage = keyStore();

@@ -174,7 +174,7 @@ function makeServer(clock, lifetime) {
 
   const routes = {
     async '/accounts/login'(request, jar) {
-      const { username, password, transport, device_token } = await request.json();
+      const { username, password, transport, device_token, device_name } = await request.json();
       if (password !== 'right') return problem(401, 'invalid_credentials');
       const id = `session-${++serial}`;
       const session = {
@@ -182,6 +182,7 @@ function makeServer(clock, lifetime) {
         user: user(username),
         csrf: transport === 'body' ? undefined : `csrf-of-${id}`,
         device_token,
+        device_name,
       };
       sessions.set(id, session);
       if (transport === 'body')

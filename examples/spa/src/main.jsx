@@ -119,10 +119,10 @@ function Sessions() {
           </tr>
         </thead>
         <tbody>
-          {sessions.map(({ id, current, created_at, user_agent }) => (
+          {sessions.map(({ id, current, created_at, device_name, device }) => (
             <tr key={id}>
               <td>{new Date(created_at).toLocaleString()}</td>
-              <td>{user_agent.slice(0, 40)}</td>
+              <td>{device_name ?? device}</td>
               <td>{current ? 'this one' : <button onClick={() => end(id)}>End it</button>}</td>
             </tr>
           ))}

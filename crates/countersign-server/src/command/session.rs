@@ -116,6 +116,7 @@ async fn list(
                     "expires_at": session.expires_at,
                     "transport": session.transport,
                     "user_agent": session.user_agent,
+                    "device_name": session.device_name,
                     "ip": session.ip,
                 })
             })
@@ -132,7 +133,10 @@ async fn list(
                 to_the_second(session.last_used_at),
                 session.transport.as_str().to_owned(),
                 session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-                session.user_agent,
+                match session.device_name {
+                    Some(name) => format!("{name} ({})", session.user_agent),
+                    None => session.user_agent,
+                },
             ]
         }),
     );

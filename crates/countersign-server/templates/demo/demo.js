@@ -114,11 +114,13 @@ async function sessions() {
   await look();
 }
 
-function one({ id, current, created_at, last_used_at, device, user_agent, ip, transport }) {
+function one(session) {
+  const { id, current, created_at, last_used_at, user_agent, ip, transport } = session;
+  const device = session.device_name ?? (user_agent ? session.device : 'A client without a name');
   const what = element(
     'div',
     {},
-    element('p', { title: user_agent }, user_agent ? device : 'A client without a name'),
+    element('p', { title: user_agent }, device),
     element(
       'p',
       { class: 'muted' },

@@ -210,6 +210,7 @@ pub(crate) async fn begin(
             expires_at,
             transport,
             user_agent: peer.user_agent.clone(),
+            device_name: peer.device_name.clone(),
             ip: Some(peer.ip),
         })
     };

@@ -15,7 +15,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::http::request::{Filled, Text, request};
 use crate::password::Password;
-use crate::session::{SessionId, Transport};
+use crate::session::{DeviceName, SessionId, Transport};
 
 request! {
     /// Who logs in, and how the refresh token shall travel.
@@ -31,6 +31,9 @@ request! {
         transport: Option<Transport>,
         /// Native clients: the `device_token` of an earlier login on this device.
         device_token: Option<Text<256>>,
+        /// What the user calls the device, for the list of sessions.
+        #[example = "Ada's phone"]
+        device_name: Option<DeviceName>,
     }
 }
 
@@ -62,6 +65,7 @@ pub(crate) async fn login(
         from_own_page.clone()?;
     }
     let asked: LoginRequest = body(request, auth.settings().body_timeout).await?;
+    let peer = Peer { device_name: asked.device_name, ..peer };
     let Filled(username) = &asked.username;
     let transport = asked.transport.unwrap_or(Transport::Cookie);
     match transport {

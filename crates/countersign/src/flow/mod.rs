@@ -127,7 +127,10 @@ fn routes(auth: &Auth) -> Router {
         (path("/profile"), private(profile)),
         (path("/password"), private(post(password::change_password))),
         (path("/sessions"), private(get(sessions::sessions))),
-        (path("/sessions/{id}"), private(delete(sessions::end_session))),
+        (
+            path("/sessions/{id}"),
+            private(delete(sessions::end_session).patch(sessions::name_session)),
+        ),
         (path("/verify"), private(get(verify::verify))),
         ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
         ("/.well-known/revocations".to_owned(), get(revocations::revocations)),

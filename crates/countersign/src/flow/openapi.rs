@@ -59,6 +59,7 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
         super::profile::change_profile,
         super::password::change_password,
         super::sessions::sessions,
+        super::sessions::name_session,
         super::sessions::end_session,
         super::verify::verify,
         super::jwks::jwks,

@@ -1,19 +1,23 @@
-//! `GET /accounts/sessions` and `DELETE /accounts/sessions/{id}`: where a user is logged in, and
-//! how they end it there.
+//! `GET /accounts/sessions`, `PATCH` and `DELETE /accounts/sessions/{id}`: where a user is logged
+//! in, what they call the device there, and how they end it.
 
 use std::net::IpAddr;
 
+use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::Request;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Auth;
 use crate::http::answer::{NoContent, Uncached};
 use crate::http::authenticated::Authenticated;
+use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::session::{RevokedReason, Session, SessionId, Transport, device_in_words};
+use crate::http::request::{Text, request};
+use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport, device_in_words};
 use crate::store::{NoPlace, SessionPlace};
 
 /// What is asked.
@@ -58,6 +62,9 @@ pub(crate) struct SessionResponse {
     /// The same in words, to show to people; a guess.
     #[schema(example = "Firefox on Windows")]
     device: String,
+    /// What the user calls the device; null without a name.
+    #[schema(value_type = Option<String>, required, example = "Ada's phone")]
+    device_name: Option<DeviceName>,
     /// Where the client came from at login.
     #[schema(value_type = Option<String>, required)]
     ip: Option<IpAddr>,
@@ -111,6 +118,55 @@ fn asked(
     ))
 }
 
+request! {
+    /// What the device of a session is called from now on.
+    pub(crate) struct SessionRequest {
+        /// What the user calls the device; an empty text takes the name away.
+        #[example = "Ada's phone"]
+        device_name: Text<{ DeviceName::MAX_CHARS }>,
+    }
+}
+
+#[utoipa::path(
+    patch,
+    path = "/accounts/sessions/{id}",
+    tag = "accounts",
+    summary = "Name the device of one of the user's sessions",
+    params(
+        ("id" = String, Path, description = "The session's id"),
+    ),
+    request_body = SessionRequest,
+    responses(
+        (status = 200, description = "The session as it is now", body = SessionResponse),
+        (status = 404, description = "not_found: the user has no such live session"),
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn name_session(
+    State(auth): State<Auth>,
+    who: Authenticated,
+    id: Result<Path<String>, PathRejection>,
+    request: Request<Body>,
+) -> Result<Uncached<SessionResponse>, Problem> {
+    let SessionRequest { device_name: Text(text) } =
+        body(request, auth.settings().body_timeout).await?;
+    let mut errors = FieldErrors::default();
+    let name = if text.trim().is_empty() {
+        None
+    } else {
+        errors.unless("device_name", DeviceName::parse(&text))
+    };
+    errors.none()?;
+    let id = own(id)?;
+    who.still(&auth)?;
+    let session = auth
+        .store()
+        .name_session(id, who.user().id(), name, auth.now())
+        .await?
+        .ok_or_else(no_such_session)?;
+    Ok(Uncached::new(SessionResponse::new(session, who.claims().sid)))
+}
+
 #[utoipa::path(
     delete,
     path = "/accounts/sessions/{id}",
@@ -131,16 +187,24 @@ pub(crate) async fn end_session(
     peer: Peer,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<NoContent, Problem> {
-    let none = || Problem::new(Code::NotFound).detail("You have no such session.");
-    let id: SessionId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(none)?;
+    let id = own(id)?;
     let now = auth.now();
     if !auth.store().revoke_session(id, Some(who.user().id()), RevokedReason::Logout, now).await? {
-        return Err(none());
+        return Err(no_such_session());
     }
     auth.session_ended(id, now);
     tracing::info!(user = %who.user().id(), session = %id, "a session was ended by its owner");
     auth.events().on_logout(&peer.event(auth.now(), Some(who.user()), Some(id)));
     Ok(NoContent::default())
+}
+
+/// Another user's session, an ended one and a text that is no id are all the same.
+fn own(id: Result<Path<String>, PathRejection>) -> Result<SessionId, Problem> {
+    id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(no_such_session)
+}
+
+fn no_such_session() -> Problem {
+    Problem::new(Code::NotFound).detail("You have no such session.")
 }
 
 impl SessionResponse {
@@ -154,6 +218,7 @@ impl SessionResponse {
             transport: session.transport,
             device: device_in_words(&session.user_agent),
             user_agent: session.user_agent,
+            device_name: session.device_name,
             ip: session.ip,
         }
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::auth::Auth;
 use crate::auth::events::Event;
-use crate::session::SessionId;
+use crate::session::{DeviceName, SessionId};
 use crate::web::client_address::client_address;
 
 /// The client: where it comes from, and what it calls itself.
@@ -36,6 +36,9 @@ pub struct Peer {
     pub ip: IpAddr,
     /// Its `User-Agent`, cut to 255 characters.
     pub user_agent: String,
+    /// What its user calls the device, for a session that begins: `None` until a login says it, or
+    /// an app that [logs a user in](Auth::log_in).
+    pub device_name: Option<DeviceName>,
     /// The device tokens that came along, by which a [password check](Auth::check_password) knows a
     /// device from which its owner has logged in before. At most four.
     pub device_tokens: Vec<String>,
@@ -53,6 +56,7 @@ impl Peer {
         Self {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             user_agent: String::new(),
+            device_name: None,
             device_tokens: Vec::new(),
         }
     }
@@ -94,6 +98,7 @@ impl FromRequestParts<Auth> for Peer {
                     agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS).collect()
                 })
                 .unwrap_or_default(),
+            device_name: None,
             device_tokens: auth
                 .checked()
                 .cookies

@@ -10,7 +10,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use super::fields::Field;
 use crate::password::Password;
-use crate::session::Transport;
+use crate::session::{DeviceName, Transport};
 
 /// A field that may be left out. What it may not be is null.
 impl<T: Field> Field for Option<T> {
@@ -84,6 +84,17 @@ impl Field for Password {
     fn schema() -> Object {
         let schema = ObjectBuilder::from(Filled::<{ Self::MAX_BYTES }>::schema());
         schema.format(Some(utoipa::openapi::SchemaFormat::Custom("password".to_owned()))).build()
+    }
+}
+
+impl Field for DeviceName {
+    fn read(given: Value, from_form: bool) -> Result<Self, String> {
+        let Filled(text) = Filled::<{ Self::MAX_CHARS }>::read(given, from_form)?;
+        Self::parse(&text).map_err(|error| error.to_string())
+    }
+
+    fn schema() -> Object {
+        Filled::<{ Self::MAX_CHARS }>::schema()
     }
 }
 

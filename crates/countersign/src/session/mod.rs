@@ -8,6 +8,7 @@
 //! ```
 
 mod agent;
+mod device_name;
 mod refresh;
 pub mod rotation;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use countersign_verify::SessionId;
 
 pub use agent::device_in_words;
+pub use device_name::{DeviceName, DeviceNameError};
 pub use refresh::{Refused, SessionRow, decide};
 
 use crate::user::UserId;
@@ -42,6 +44,7 @@ use rotation::Jti;
 ///     expires_at: now + std::time::Duration::from_secs(3600),
 ///     transport: Transport::Body,
 ///     user_agent: "an import".to_owned(),
+///     device_name: None,
 ///     ip: None,
 /// };
 /// assert!(store.create_session(session).await.unwrap());
@@ -63,6 +66,8 @@ pub struct NewSession {
     pub transport: Transport,
     /// What the client called itself.
     pub user_agent: String,
+    /// What its user calls the device.
+    pub device_name: Option<DeviceName>,
     /// Where the client came from.
     pub ip: Option<IpAddr>,
 }
@@ -100,6 +105,8 @@ pub struct Session {
     pub transport: Transport,
     /// What the client called itself at login, at most 255 characters.
     pub user_agent: String,
+    /// What its user calls the device.
+    pub device_name: Option<DeviceName>,
     /// Where the client came from at login.
     pub ip: Option<IpAddr>,
     /// When and why it was ended early.

@@ -19,7 +19,7 @@ use crate::session::{NewSession, SessionId};
 /// # let session = NewSession {
 /// #     id: SessionId::new(7).unwrap(), user_id: ada.id, jti: Jti([1; 16]), created_at: now,
 /// #     expires_at: now + std::time::Duration::from_secs(3600), transport: Transport::Body,
-/// #     user_agent: String::new(), ip: None,
+/// #     user_agent: String::new(), device_name: None, ip: None,
 /// # };
 /// let checked = store.password_of(ada.id).await.unwrap();
 /// // Meanwhile an operator sets another password.

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::{Begin, Begun, SessionPage, SessionPlace, StoreError};
 use crate::session::rotation::{Child, Presented, RotationEvent};
-use crate::session::{NewSession, Refused, RevokedReason, Session, SessionId, Transport};
+use crate::session::{
+    DeviceName, NewSession, Refused, RevokedReason, Session, SessionId, Transport,
+};
 use crate::user::UserId;
 
 /// What is asked of a store about sessions.
@@ -64,6 +66,16 @@ pub trait SessionStore: Send + Sync {
 
     /// Up to `limit` live sessions of all users, the last begun first.
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// Gives the device of a live session of `owner` another name, or takes it away. The session as
+    /// it is then; `None` when there is no such live session.
+    async fn name_session(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        name: Option<DeviceName>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
 
     /// Ends a session; `owner` must own it where given. `false` when there is no such live session.
     async fn revoke_session(

@@ -2,7 +2,9 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use countersign::session::{RevokedReason, Session, SessionId, Transport, device_in_words};
+use countersign::session::{
+    DeviceName, RevokedReason, Session, SessionId, Transport, device_in_words,
+};
 use countersign::store::admin::{AuditSearch, SessionSearch};
 use countersign::user::UserId;
 use jiff::Timestamp;
@@ -126,6 +128,7 @@ pub(crate) async fn show(
         story: session_story(&session, state, &steps, admin.limits.session_idle),
         user: names.link(session.user_id, may(&staff.user, Permit::ViewUser)),
         device: device_in_words(&session.user_agent),
+        device_name: session.device_name.as_ref(),
         user_agent: &session.user_agent,
         ip: session.ip.map_or_else(|| "not known".to_owned(), |ip| ip.to_string()),
         transport: transport_in_words(session.transport),
@@ -214,6 +217,7 @@ struct SessionRow {
     user: String,
     is_live: bool,
     state: &'static str,
+    device_name: Option<DeviceName>,
     device: String,
     ip: String,
     began: When,
@@ -237,6 +241,7 @@ impl SessionRow {
                     .find(|(own, _)| *own == reason)
                     .map_or("ended", |(_, text)| *text),
             },
+            device_name: session.device_name.clone(),
             device: device_in_words(&session.user_agent),
             ip: session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             began: session.created_at.into(),
@@ -255,6 +260,7 @@ struct SessionPage<'a> {
     story: Vec<String>,
     user: String,
     device: String,
+    device_name: Option<&'a DeviceName>,
     user_agent: &'a str,
     ip: String,
     transport: &'static str,

@@ -40,6 +40,7 @@ pub fn new_session(id: u64, user: UserId) -> NewSession {
         expires_at: after(30 * 24 * 60 * 60),
         transport: Transport::Cookie,
         user_agent: "a browser".to_owned(),
+        device_name: None,
         ip: Some("192.0.2.1".parse().unwrap()),
     }
 }

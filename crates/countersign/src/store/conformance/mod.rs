@@ -140,6 +140,7 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, sessions:
             a_session_comes_back_as_it_was_made_and_marks_the_login,
+            the_owner_of_a_live_session_names_its_device_and_nobody_else,
             an_id_is_given_once,
             the_largest_id_is_as_good_as_any,
             a_refresh_applies_the_decision_and_keeps_its_state,

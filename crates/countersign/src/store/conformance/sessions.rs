@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::fixtures::{after, make_user, new_session, noon, session_id};
 use crate::session::rotation::{Generation, Jti, Presented, RotationEvent};
-use crate::session::{RevokedReason, Transport};
+use crate::session::{DeviceName, RevokedReason, Transport};
 use crate::store::admin::AdminStore;
 use crate::store::{Rotate, Rotation, Store};
 use crate::user::UserId;
@@ -53,6 +53,38 @@ pub async fn a_session_comes_back_as_it_was_made_and_marks_the_login(store: Arc<
     );
     assert_eq!(store.user_by_id(alice.id).await.unwrap().unwrap().last_login, Some(noon()));
     assert_eq!(store.session(session_id(9)).await.unwrap(), None);
+}
+
+pub async fn the_owner_of_a_live_session_names_its_device_and_nobody_else(
+    store: Arc<dyn AdminStore>,
+) {
+    let (alice, bob) = (make_user(&*store, "alice").await, make_user(&*store, "bob").await);
+    let called = |name: &str| Some(DeviceName::parse(name).unwrap());
+    let mut new = new_session(1, alice.id);
+    new.device_name = called("Ada's phone");
+    store.create_session(new).await.unwrap();
+    store.create_session(new_session(2, alice.id)).await.unwrap();
+    let name_of = async |id| store.session(session_id(id)).await.unwrap().unwrap().device_name;
+    assert_eq!((name_of(1).await, name_of(2).await), (called("Ada's phone"), None));
+
+    let name = async |id, owner, name, now| {
+        store.name_session(session_id(id), owner, name, now).await.unwrap()
+    };
+    let named = name(2, alice.id, called("the laptop"), after(1)).await.unwrap();
+    assert_eq!(Some(&named), store.session(session_id(2)).await.unwrap().as_ref());
+    assert_eq!((named.device_name, named.last_used_at), (called("the laptop"), noon()));
+    let page = store.user_sessions_page(alice.id, None, 10, after(2)).await.unwrap();
+    let names: Vec<_> = page.sessions.into_iter().map(|session| session.device_name).collect();
+    assert_eq!(names, [called("the laptop"), called("Ada's phone")]);
+    assert_eq!(name(1, alice.id, None, after(3)).await.unwrap().device_name, None);
+
+    assert_eq!(name(2, bob.id, None, after(3)).await, None, "it is not theirs");
+    assert_eq!(name(9, alice.id, None, after(3)).await, None, "there is none");
+    let end = new_session(2, alice.id).expires_at;
+    assert_eq!(name(2, alice.id, None, end).await, None, "it has expired");
+    store.revoke_session(session_id(2), None, RevokedReason::Logout, after(4)).await.unwrap();
+    assert_eq!(name(2, alice.id, None, after(5)).await, None, "it has ended");
+    assert_eq!(name_of(2).await, called("the laptop"));
 }
 
 pub async fn an_id_is_given_once(store: Arc<dyn AdminStore>) {

@@ -97,6 +97,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0011_actor", include_str!("migrations/0011_actor.sql")),
     ("0013_accounts", include_str!("migrations/0013_accounts.sql")),
     ("0014_history", include_str!("migrations/0014_history.sql")),
+    ("0015_device_name", include_str!("migrations/0015_device_name.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

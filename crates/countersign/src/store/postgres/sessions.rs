@@ -10,7 +10,7 @@ use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
-use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport};
 use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{
     Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
@@ -43,6 +43,16 @@ impl SessionStore for PostgresStore {
 
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         ask!(self, client => live(client, limit, now))
+    }
+
+    async fn name_session(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        name: Option<DeviceName>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        tell!(self, client => set_name(client, id, owner, name.as_ref(), now))
     }
 
     async fn revoke_session(
@@ -92,8 +102,8 @@ pub(super) async fn begin_on_row(client: &Object, begin: &Begin) -> Result<Begun
                  SELECT id FROM users WHERE id = $14 AND is_active AND password = $15 FOR NO KEY UPDATE
              ), made AS (
                  INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
-                     expires_at, transport, user_agent, ip, mark_generation, mark_since, earlier_mark_generation, earlier_mark_since)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19
+                     expires_at, transport, user_agent, ip, mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, device_name)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19, $23
                  WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
                  ON CONFLICT DO NOTHING RETURNING id
              ), noted AS (
@@ -132,6 +142,7 @@ pub(super) async fn begin_on_row(client: &Object, begin: &Begin) -> Result<Begun
                 &most,
                 &replaced,
                 &looked_at,
+                &new.device_name.as_ref().map(DeviceName::as_str),
             ],
         )
         .await?;
@@ -192,6 +203,29 @@ pub(super) async fn live(
         .iter()
         .map(session)
         .collect()
+}
+
+async fn set_name(
+    client: &Object,
+    id: SessionId,
+    owner: UserId,
+    name: Option<&DeviceName>,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let statement = client
+        .prepare_cached(&format!(
+            "UPDATE sessions SET device_name = $1 WHERE id = $2 AND user_id = $3
+             AND revoked_at IS NULL AND expires_at > $4 RETURNING {COLUMNS}"
+        ))
+        .await?;
+    let name = name.map(DeviceName::as_str);
+    let (id, owner) = (id.get().cast_signed(), owner.to_string());
+    client
+        .query_opt(&statement, &[&name, &id, &owner, &micros(now)])
+        .await?
+        .as_ref()
+        .map(session)
+        .transpose()
 }
 
 pub(super) async fn revoke(
@@ -304,6 +338,8 @@ pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
         expires_at: from_micros(get(row, "expires_at")?),
         transport: transport(row)?,
         user_agent: get(row, "user_agent")?,
+        device_name: get::<Option<&str>>(row, "device_name")?
+            .and_then(|name| DeviceName::parse(name).ok()),
         ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),
         revoked: revoked(row)?,
     })
@@ -311,7 +347,7 @@ pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
 
 /// By name: a statement that says `*` fails on every running node when a newer one adds a column.
 pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, \
-    user_agent, ip, revoked_at, revoked_reason";
+    user_agent, device_name, ip, revoked_at, revoked_reason";
 
 /// A few hundredths of a second.
 const RESTORED_AT_ONCE: i64 = 1000;

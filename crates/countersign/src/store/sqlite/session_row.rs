@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Row;
 
 use super::columns::{from_micros, read_user_id, unknown_word};
-use crate::session::{RevokedReason, Session, SessionId, Transport};
+use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport};
 use crate::user::UserId;
 
 /// What rotations and lists both read of a session.
@@ -38,6 +38,9 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         expires_at: live.expires_at,
         transport: live.transport,
         user_agent: row.get(8)?,
+        device_name: row
+            .get::<_, Option<String>>(10)?
+            .and_then(|name| DeviceName::parse(&name).ok()),
         ip: row.get::<_, Option<String>>(9)?.and_then(|ip| ip.parse().ok()),
         revoked: revoked(row)?,
     })
@@ -54,4 +57,4 @@ pub(super) fn revoked(row: &Row<'_>) -> rusqlite::Result<Option<(Timestamp, Revo
 
 /// What is told of a session: the first six as a rotation reads them.
 pub(super) const LISTED: &str = "user_id, created_at, expires_at, transport, revoked_at, \
-    revoked_reason, id, last_used_at, user_agent, ip";
+    revoked_reason, id, last_used_at, user_agent, ip, device_name";

@@ -10,7 +10,7 @@ use super::rotations;
 use super::session_row::{LISTED, session};
 use crate::clock::seconds;
 use crate::session::rotation::RotationState;
-use crate::session::{NewSession, RevokedReason, Session, SessionId};
+use crate::session::{DeviceName, NewSession, RevokedReason, Session, SessionId};
 use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{
     Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
@@ -43,6 +43,16 @@ impl SessionStore for SqliteStore {
 
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         self.readers.run(move |c| live(c, limit, now)).await
+    }
+
+    async fn name_session(
+        &self,
+        id: SessionId,
+        owner: UserId,
+        name: Option<DeviceName>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        self.writer.run(move |c| set_name(c, id, owner, name.as_ref(), now)).await
     }
 
     async fn revoke_session(
@@ -131,10 +141,10 @@ fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError>
         .prepare_cached(
             "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit,
                  mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, created_at, last_used_at,
-                 expires_at, transport, user_agent, ip)
+                 expires_at, transport, user_agent, device_name, ip)
              VALUES (:id, :user, :generation, :jti, :iat, :since, :credit,
                  :mark_generation, :mark_since, :earlier_generation, :earlier_since, :created, :created,
-                 :expires, :transport, :agent, :ip) ON CONFLICT DO NOTHING",
+                 :expires, :transport, :agent, :name, :ip) ON CONFLICT DO NOTHING",
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
@@ -152,6 +162,7 @@ fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError>
             ":expires": micros(new.expires_at),
             ":transport": new.transport.as_str(),
             ":agent": new.user_agent,
+            ":name": new.device_name.as_ref().map(DeviceName::as_str),
             ":ip": new.ip.map(|ip| ip.to_string()),
         })?;
     Ok(made == 1)
@@ -209,6 +220,22 @@ pub(super) fn live(
         ),
         params![micros(now), limit],
     )
+}
+
+fn set_name(
+    connection: &Connection,
+    id: SessionId,
+    owner: UserId,
+    name: Option<&DeviceName>,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "UPDATE sessions SET device_name = ? WHERE id = ? AND user_id = ? AND revoked_at IS NULL \
+         AND expires_at > ? RETURNING {LISTED}"
+    ))?;
+    let name = name.map(DeviceName::as_str);
+    let params = params![name, id.get().cast_signed(), key(owner), micros(now)];
+    Ok(statement.query_row(params, session).optional()?)
 }
 
 pub(super) fn revoke(

@@ -237,6 +237,7 @@ pub const TABLES: &[Table] = &[
         column("expires_at", Kind::Integer),
         column("transport", Kind::Text),
         column("user_agent", Kind::Text),
+        column("device_name", Kind::Text),
         column("ip", Kind::Text),
         column("revoked_at", Kind::Integer),
         column("revoked_reason", Kind::Text),

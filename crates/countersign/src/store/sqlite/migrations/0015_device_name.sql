@@ -1,0 +1,2 @@
+-- What its user calls the device of a session.
+ALTER TABLE sessions ADD COLUMN device_name TEXT;
