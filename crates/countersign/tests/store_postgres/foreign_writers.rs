@@ -52,6 +52,30 @@ fn on_postgresql_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_feed(
     });
 }
 
+#[test]
+fn on_postgresql_a_start_folds_whatever_addresses_others_wrote() {
+    run(async |url| {
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        let shell = shell(&url).await;
+        shell
+            .batch_execute(
+                "INSERT INTO users (username, username_folded, email, password, is_active, \
+                 is_staff, is_superuser, date_joined)
+                 SELECT 'u' || i, 'u' || i, 'ÄDA' || i || '@example.com', '!', true, false, false, \
+                 now() FROM generate_series(1, 2500) i",
+            )
+            .await
+            .unwrap();
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        let unfolded = "SELECT count(*) FROM users WHERE email_folded IS DISTINCT FROM 'äda' || \
+            substr(username, 2) || '@example.com'";
+        let unfolded: i64 = shell.query_one(unfolded, &[]).await.unwrap().get(0);
+        assert_eq!(unfolded, 0);
+        let last = store.user_by_login("äda2500@example.com").await.unwrap().unwrap();
+        assert_eq!(last.user.username, "u2500");
+    });
+}
+
 #[tokio::test]
 async fn on_sqlite_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_feed() {
     let directory = tempfile::tempdir().unwrap();

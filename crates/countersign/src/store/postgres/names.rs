@@ -69,27 +69,42 @@ async fn owners_of_address(
 }
 
 /// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign
-/// writers.
+/// writers. The server listens when that is done, so it is some statements for a thousand rows.
 pub(super) async fn fold_addresses(client: &Client) -> Result<(), StoreError> {
-    let rows = client
-        .query(
-            "SELECT id, email, email_folded FROM users WHERE octet_length(email) <> length(email)",
-            &[],
-        )
-        .await?;
-    for row in rows {
-        let (id, email, kept): (i64, String, Option<String>) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if folding(&email) != kept {
+    let mut last = i64::MIN;
+    loop {
+        let rows = client
+            .query(
+                "SELECT id, email, email_folded FROM users WHERE octet_length(email) <> \
+                 length(email) AND id > $1 ORDER BY id LIMIT 1000",
+                &[&last],
+            )
+            .await?;
+        let (mut ids, mut emails, mut foldings) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            let (email, kept): (String, Option<String>) = (row.try_get(1)?, row.try_get(2)?);
+            last = row.try_get(0)?;
+            let folded = folding(&email);
+            if folded != kept {
+                ids.push(last);
+                emails.push(email);
+                foldings.push(folded);
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if !ids.is_empty() {
             client
                 .execute(
-                    "UPDATE users SET email_folded = $2 WHERE id = $1 AND email = $3",
-                    &[&id, &folding(&email), &email],
+                    "UPDATE users SET email_folded = n.folded
+                     FROM unnest($1::bigint[], $2::text[], $3::text[]) n (id, email, folded)
+                     WHERE users.id = n.id AND users.email = n.email",
+                    &[&ids, &emails, &foldings],
                 )
                 .await?;
         }
     }
-    Ok(())
 }
 
 /// Two transactions that would give one name away at once go one after the other: each takes the
