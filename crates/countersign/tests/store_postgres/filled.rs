@@ -18,6 +18,11 @@ fn few_who_fit_among_many_who_do_not_are_found_page_by_page() {
 }
 
 #[test]
+fn the_first_page_of_a_search_that_many_fit_shows_some_of_them() {
+    on_one(large, large::the_first_page_of_a_search_that_many_fit_shows_some_of_them);
+}
+
+#[test]
 fn counts_are_exact_of_few_and_about_right_of_many() {
     on_one(large, large::counts_are_exact_of_few_and_about_right_of_many);
 }

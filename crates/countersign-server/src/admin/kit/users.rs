@@ -82,6 +82,7 @@ pub(crate) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, PageErr
         descending: query.ticked("d"),
         from: place(query)?,
         limit: PAGE_ROWS,
+        leaps: false,
     })
 }
 

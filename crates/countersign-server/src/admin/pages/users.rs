@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use countersign::store::admin::{Count, UserOrder};
+use countersign::store::admin::{Count, UserOrder, UserSearch};
 use countersign::user::User;
 
 use crate::admin::gate::{Query, Staff};
@@ -22,7 +22,7 @@ pub(crate) async fn list(
 ) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let now = admin.clock.now();
-    let search = search(&query, now)?;
+    let search = UserSearch { leaps: true, ..search(&query, now)? };
     let page = admin.store.find_users(&search).await?;
     let groups = admin.store.groups("", None, GROUPS_OFFERED).await?;
     let groups = std::iter::once((String::new(), "All".to_owned()))
@@ -34,6 +34,7 @@ pub(crate) async fn list(
             !text.is_empty() && !["at", "o", "d", "said", "all"].contains(&name)
         }),
         text: query.text("q"),
+        has_leapt: search.from.is_none() && page.previous.is_some(),
         all_ticked: query.ticked("all"),
         tick: query.with(&[("all", if query.ticked("all") { "" } else { "1" }), ("said", "")]),
         search: query
@@ -91,6 +92,8 @@ struct UsersPage<'a> {
     pager: Pager,
     is_filtered: bool,
     text: &'a str,
+    /// Whether the list begins before the first row of this, its first page.
+    has_leapt: bool,
     /// Whether every box of the page is ticked, and the way to the page where they are, or are not.
     all_ticked: bool,
     tick: String,

@@ -128,6 +128,10 @@ pub struct UserSearch {
     pub from: Option<Place>,
     /// How many, at most.
     pub limit: u32,
+    /// What happens where some thousand rows were looked at and none fits, and further on there are
+    /// some: the page begins there, and the rows between are on the page before. Without it the
+    /// page is empty, and who goes on from page to page meets every row.
+    pub leaps: bool,
 }
 
 /// By what users are sorted. Ties are sorted by id.

@@ -303,6 +303,7 @@ mod tests {
             "a_hundred_thousand_sessions_of_one_user_are_read_in_pages_and_end_some_at_a_time",
             "few_who_fit_among_many_who_do_not_are_found_page_by_page",
             "counts_are_exact_of_few_and_about_right_of_many",
+            "the_first_page_of_a_search_that_many_fit_shows_some_of_them",
             "where_the_line_cannot_be_written_the_act_is_not_done",
         ];
         let listed = include_str!("mod.rs");

@@ -60,6 +60,17 @@ pub(crate) fn stretches(first: i64, last: i64) -> Vec<(i64, i64)> {
     stretches
 }
 
+/// The same stretches, each from another place within it on: what comes in a rhythm of the ids is
+/// met as well.
+pub(crate) fn elsewhere(first: i64, last: i64) -> Vec<(i64, i64)> {
+    let begins = |number: i64, (from, to): (i64, i64)| {
+        let room = (i128::from(to) - i128::from(from) + 1 - i128::from(STRETCH)).max(0);
+        let shift = room * i128::from(number * 61 % 100) / 100;
+        i64::try_from(i128::from(from) + shift).unwrap_or(from)
+    };
+    (0..).zip(stretches(first, last)).map(|(n, bounds)| (begins(n, bounds), bounds.1)).collect()
+}
+
 /// How many rows are seen of a stretch, at most.
 pub(crate) const STRETCH: u32 = 50;
 

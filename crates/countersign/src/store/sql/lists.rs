@@ -44,6 +44,8 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<At>,
     /// The last row that was looked at, when the look ended with it rather than with the list.
     pub(crate) stopped: Option<At>,
+    /// Whether it began behind rows at which nobody looked.
+    pub(crate) leapt: bool,
 }
 
 impl Found {
@@ -61,7 +63,7 @@ impl Found {
         } else {
             all.iter().filter(is_behind).take(look.many).cloned().collect()
         };
-        Self { rows, stopped: None }
+        Self { rows, stopped: None, leapt: false }
     }
 }
 
@@ -102,6 +104,33 @@ impl Window {
         }
     }
 
+    /// A glance at the first rows whose keys begin with a text, for one that fits.
+    pub(crate) fn glance(&self, start: &str) -> Look {
+        let first = self.first();
+        let behind = if first.descending {
+            At { key: format!("{start}\u{10FFFF}"), id: i64::MAX }
+        } else {
+            At { key: start.to_owned(), id: i64::MIN }
+        };
+        Look { behind: Some(behind), many: 1, passes: GLANCED_AT, ..first }
+    }
+
+    /// Of rows that are known to fit the next one, behind the row at which the look for the page
+    /// stopped.
+    pub(crate) fn next(&self, known: Vec<At>, stopped: &At, kind: KeyKind) -> Option<At> {
+        let descending = self.first().descending;
+        let order = |one: &At, other: &At| {
+            if descending { other.compare(one, kind) } else { one.compare(other, kind) }
+        };
+        known.into_iter().filter(|at| order(stopped, at).is_lt()).min_by(order)
+    }
+
+    /// The look for the page, from a row on.
+    pub(crate) fn from(&self, at: &At) -> Look {
+        let first = self.first();
+        Look { behind: Some(just_before(at, !first.descending)), ..first }
+    }
+
     /// The way back, when there may be one: whether anything lies on the other side of the page.
     pub(crate) fn back(&self, found: &Found) -> Option<Look> {
         let first = self.first();
@@ -109,7 +138,7 @@ impl Window {
             Some(row) => row.clone(),
             None => just_before(first.behind.as_ref()?, first.descending),
         };
-        self.from.is_some().then_some(Look {
+        (self.from.is_some() || found.leapt).then_some(Look {
             descending: !first.descending,
             behind: Some(behind),
             many: 1,
@@ -124,7 +153,7 @@ impl Window {
         back: Option<Found>,
     ) -> (Vec<At>, Option<Place>, Option<Place>) {
         let first = self.first();
-        let Found { mut rows, stopped } = found;
+        let Found { mut rows, stopped, .. } = found;
         let near = rows
             .first()
             .cloned()
@@ -196,7 +225,7 @@ mod tests {
             rest.iter().take(budget).filter(|at| at.id % 2 == 0).take(look.many).cloned().collect();
         let stopped =
             (found.len() < look.many && rest.len() > budget).then(|| rest[budget - 1].clone());
-        Found { rows: found, stopped }
+        Found { rows: found, stopped, leapt: false }
     }
 
     fn page(

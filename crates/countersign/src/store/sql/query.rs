@@ -20,9 +20,10 @@ pub(crate) struct Dialect {
     pub(crate) is_told_the_index: bool,
     /// Whether a column, folded, holds a text.
     pub(crate) inside: fn(&str, &str) -> Sql,
-    /// Queries of the ids of the users who may hold all these words, where an index has them. The
-    /// query that reads every row is given.
-    pub(crate) holding: fn(&[&str], Sql) -> Vec<Sql>,
+    /// Queries of the ids of the users who may hold all these words, where an index has them.
+    pub(crate) holding: fn(&[&str]) -> Vec<Sql>,
+    /// Whether a sample has to tell which words are rare enough for the index.
+    pub(crate) is_sampled: bool,
 }
 
 /// A piece of SQL, with a `?` for each parameter.
@@ -54,6 +55,12 @@ pub(crate) struct Listing {
     pub(crate) filters: usize,
     /// Whether every row on its one way fits.
     pub(crate) is_sure: bool,
+    /// For each word that an index may have: that a row holds it.
+    pub(crate) held: Vec<Sql>,
+    /// With what the keys of rows that fit may begin.
+    pub(crate) starts: Vec<String>,
+    /// Whether a page leaps to a row that is known to fit, rather than be empty.
+    pub(crate) leaps: bool,
     /// What it is sorted by, then by id.
     pub(crate) key: &'static str,
     pub(crate) kind: KeyKind,
@@ -253,18 +260,55 @@ impl Listing {
     }
 
     /// Of the first rows of `table` from one id to another: how many they are, how many of them
-    /// fit, and the last one's id.
-    pub(crate) fn stretch(&self, table: &str, (from, to): (&str, &str)) -> Sql {
+    /// fit, and the last one's id; and how many hold each word, as `held0` and so on.
+    pub(crate) fn stretch(&self, table: &str, bounds: (&str, &str)) -> Sql {
         let mut sql = Sql::new(
             "SELECT count(*) AS many, count(CASE WHEN fits THEN 1 END) AS fitting, max(id) AS \
-             reached FROM (SELECT t.id AS id, (",
+             reached",
         );
+        for number in 0..self.held.len() {
+            sql.push(Sql::new(format!(", count(CASE WHEN h{number} THEN 1 END) AS held{number}")));
+        }
+        sql.push(Sql::new(" FROM (SELECT t.id AS id"));
+        for (number, held) in self.held.iter().enumerate() {
+            sql.push(Sql::new(", ("));
+            sql.push(held.clone());
+            sql.push(Sql::new(format!(") AS h{number}")));
+        }
+        sql.push(self.beginning(table, bounds));
+        sql.push(Sql::new(" s"));
+        sql
+    }
+
+    /// Those of the same rows that fit: `id`, and `place` as in a look.
+    pub(crate) fn known(&self, table: &str, bounds: (&str, &str), place: &str) -> Sql {
+        let mut sql =
+            Sql::new(format!("SELECT id, place FROM (SELECT t.id AS id, {place} AS place"));
+        sql.push(self.beginning(table, bounds));
+        sql.push(Sql::new(" s WHERE fits"));
+        sql
+    }
+
+    fn beginning(&self, table: &str, (from, to): (&str, &str)) -> Sql {
+        let mut sql = Sql::new(", (");
         sql.push(self.fits.clone().or_true());
         sql.push(Sql::new(format!(
             ") AS fits FROM {table} t WHERE t.id >= {from} AND t.id <= {to} \
-            ORDER BY t.id LIMIT {STRETCH}) s"
+            ORDER BY t.id LIMIT {STRETCH})"
         )));
         sql
+    }
+
+    /// The way to the rows that hold all words but those that are common; `None` without one.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn by_words(&self, is_common: impl Fn(usize) -> bool) -> Option<Way> {
+        let rare = self.held.iter().enumerate().filter(|(number, _)| !is_common(*number));
+        let rare = rare.fold(Sql::default(), |all, (_, held)| all.and(held.clone()));
+        let mut ids = Sql::new("SELECT id AS found FROM users WHERE ");
+        (!rare.text.is_empty()).then(|| {
+            ids.push(rare);
+            Way::gather("users", &[ids], GATHERED + 1)
+        })
     }
 }
 

@@ -63,11 +63,11 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     }
     let text = without_nul(&asked.text);
     let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
+    let columns = [NAME, email, first_name, last_name];
     if !words.is_empty() {
-        let columns = [NAME, email, first_name, last_name];
         let condition =
             words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and);
-        let sets = (dialect.holding)(&words, ids(&condition));
+        let sets = (dialect.holding)(&words);
         filters.push((condition, sets));
     }
     let ways: Vec<_> = filters
@@ -85,9 +85,38 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
         fits,
         filters: count,
         is_sure,
+        held: if dialect.is_sampled {
+            longest(&words).into_iter().map(|word| holds(word, columns, dialect)).collect()
+        } else {
+            Vec::new()
+        },
+        starts: starts(&words, asked.order),
+        leaps: asked.leaps,
         key,
         kind,
         window: Window::new(asked.from.clone(), asked.descending, asked.limit),
+    }
+}
+
+/// The words that an index of trigrams has, the longest first: those are the rarest, mostly.
+fn longest<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let length = |word: &&str| word.chars().count();
+    let mut long: Vec<&str> = words.iter().copied().filter(|word| length(word) >= 3).collect();
+    long.sort_by_key(|word| (std::cmp::Reverse(length(word)), *word));
+    long.dedup();
+    long.truncate(TELLING);
+    long
+}
+
+/// With what the key of a row may begin that holds these words, in the form of the key.
+fn starts(words: &[&str], order: UserOrder) -> Vec<String> {
+    let words = words.iter().take(TELLING);
+    match order {
+        UserOrder::Username => words.map(|word| fold(word)).collect(),
+        UserOrder::Email | UserOrder::FirstName | UserOrder::LastName => {
+            words.map(|word| word.to_ascii_lowercase()).collect()
+        }
+        UserOrder::Joined | UserOrder::LastLogin => Vec::new(),
     }
 }
 
@@ -150,6 +179,9 @@ pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
         fits,
         filters,
         is_sure,
+        held: Vec::new(),
+        starts: Vec::new(),
+        leaps: false,
         key: "created_at",
         kind: KeyKind::Integer,
         window,
@@ -217,6 +249,9 @@ pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
         fits,
         filters,
         is_sure: filters == 1,
+        held: Vec::new(),
+        starts: Vec::new(),
+        leaps: false,
         key: "at",
         kind: KeyKind::Integer,
         window,
@@ -250,6 +285,9 @@ impl Dialect {
 
 /// A user's name as it is sorted and searched: in any case, and as it is where nobody folded it.
 const NAME: &str = "coalesce(username_folded, username)";
+
+/// Of how many words it is asked how common each is, and which keys begin with it.
+const TELLING: usize = 3;
 
 /// Words of a search that count; further ones are left out.
 const WORDS: usize = 16;

@@ -64,6 +64,41 @@ pub async fn few_who_fit_among_many_who_do_not_are_found_page_by_page(store: Arc
     }
 }
 
+pub async fn the_first_page_of_a_search_that_many_fit_shows_some_of_them(
+    store: Arc<dyn AdminStore>,
+) {
+    // The first twenty thousand user names hold neither text.
+    for (text, descending) in [("user12", false), ("ser12", false), ("user10", true)] {
+        let asked =
+            UserSearch { text: text.to_owned(), descending, limit: 1_000, ..UserSearch::default() };
+        let (all, _) = walk(async |from| {
+            store.find_users(&UserSearch { from, ..asked.clone() }).await.unwrap()
+        })
+        .await;
+        assert!(all.len() > 9_000 && all.iter().all(|user| user.username.contains(text)));
+        let empty = store.find_users(&asked).await.unwrap();
+        assert!(empty.rows.is_empty() && empty.next.is_some() && empty.previous.is_none());
+
+        let leaps = UserSearch { leaps: true, ..asked };
+        let first = store.find_users(&leaps).await.unwrap();
+        assert_eq!(first.rows.len(), 1_000);
+        let begins = all.iter().position(|user| user.id == first.rows[0].id).unwrap();
+        assert_eq!(first.rows, all[begins..begins + 1_000]);
+        if text.starts_with("user") {
+            assert_eq!(begins, 0, "the keys that begin with it are sought");
+        }
+        let (mut before, mut from) = (Vec::new(), first.previous);
+        assert!(from.is_some());
+        while let Some(place) = from {
+            let mut met =
+                store.find_users(&UserSearch { from: Some(place), ..leaps.clone() }).await.unwrap();
+            met.rows.append(&mut before);
+            (before, from) = (met.rows, met.previous);
+        }
+        assert_eq!(before, all[..begins], "what was leapt over is on the pages before");
+    }
+}
+
 pub async fn counts_are_exact_of_few_and_about_right_of_many(store: Arc<dyn AdminStore>) {
     let count = async |asked: UserSearch| {
         store.find_users(&UserSearch { limit: 3, ..asked }).await.unwrap().count

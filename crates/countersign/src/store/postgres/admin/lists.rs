@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use crate::store::StoreError;
 use crate::store::admin::{Count, Place};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
-use crate::store::sql::estimate::{Estimate, stretches};
+use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
 use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
 
@@ -22,18 +22,41 @@ pub(super) struct Listed {
     is_short: bool,
     /// How many rows fit, where all were gathered.
     gathered: Option<u64>,
+    sampled: Option<Sample>,
 }
 
 pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, StoreError> {
-    let (way, is_short) = choose(client, listing).await?;
+    let sampled = match listing.held.len() {
+        0 => None,
+        _ => Some(sample(client, listing, "users").await?),
+    };
+    let by_words = sampled.as_ref().and_then(|s| listing.by_words(|word| s.is_common(word)));
+    let by_words = match by_words {
+        Some(way) => gather(client, listing, &way).await?.map(|all| (way, all)),
+        None => None,
+    };
+    let (way, is_short, all) = match by_words {
+        Some((way, all)) => (way, true, Some(all)),
+        None => {
+            let (way, is_short) = choose(client, listing).await?;
+            let all = if way.is_gathered() { gather(client, listing, &way).await? } else { None };
+            (way, is_short, all)
+        }
+    };
     let window = &listing.window;
-    let (found, back, gathered) = if way.is_gathered() {
-        let all = gather(client, listing, &way).await?;
+    let (found, back, gathered) = if let Some(all) = all {
         let found = Found::among(&all, listing.kind, &window.first());
         let back = window.back(&found).map(|back| Found::among(&all, listing.kind, &back));
         (found, back, Some(all.len() as u64))
     } else {
-        let found = look(client, listing, &way, &window.first()).await?;
+        let mut found = look(client, listing, &way, &window.first()).await?;
+        if listing.leaps
+            && found.rows.is_empty()
+            && let Some(stopped) = &found.stopped
+            && let Some(leapt) = leap(client, listing, &way, stopped).await?
+        {
+            found = leapt;
+        }
         let back = match window.back(&found) {
             Some(back) => Some(look(client, listing, &way, &back).await?),
             None => None,
@@ -48,6 +71,7 @@ pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, S
         way,
         is_short,
         gathered,
+        sampled,
     })
 }
 
@@ -77,34 +101,93 @@ async fn look(
         look.behind.as_ref().and_then(|at| Some(Part::Behind(listing.key_of(&at.key)?, at.id)));
     let Sql { text, params } =
         listing.look(way, look.descending, behind.unwrap_or(Part::Whole), &place(listing));
-    let budget = listing.may_pass().then_some(look.passes);
-    let passed = budget.map_or_else(String::new, |budget| format!("LIMIT {budget}"));
-    let page = Sql {
-        text: format!("SELECT id, place FROM ({text} {passed}) w WHERE fits LIMIT {}", look.many),
-        params: params.clone(),
-    };
-    let mut found = Found { rows: places(&query(client, &page).await?)?, stopped: None };
-    if let Some(budget) = budget.filter(|_| found.rows.len() < look.many) {
-        let end = Sql {
-            text: format!("SELECT id, place FROM ({text} OFFSET {} LIMIT 2) w", budget - 1),
-            params,
-        };
-        let mut end = places(&query(client, &end).await?)?;
-        found.stopped = (end.len() == 2).then(|| end.swap_remove(0));
+    if !listing.may_pass() {
+        let text = format!("SELECT id, place FROM ({text}) w LIMIT {}", look.many);
+        let rows = places(&query(client, &Sql { text, params }).await?)?;
+        return Ok(Found { rows, ..Found::default() });
+    }
+    // With those that fit come the last row that may be passed and the one behind it.
+    let last = look.passes as i64;
+    let text = format!(
+        "SELECT id, place, fits, n FROM (SELECT w.*, row_number() OVER () AS n FROM ({text} LIMIT \
+         {last} + 1) w) v WHERE n >= {last} OR fits LIMIT {} + 1",
+        look.many
+    );
+    let mut found = Found::default();
+    let mut stopped = None;
+    for row in query(client, &Sql { text, params }).await? {
+        let (number, fits): (i64, Option<bool>) = (get(&row, "n")?, get(&row, "fits")?);
+        if number > last {
+            found.stopped = stopped.take();
+            break;
+        }
+        let at = At { key: get(&row, "place")?, id: get(&row, "id")? };
+        if number == last {
+            stopped = Some(at.clone());
+        }
+        if fits == Some(true) {
+            found.rows.push(at);
+        }
+        if found.rows.len() == look.many {
+            break;
+        }
     }
     Ok(found)
 }
 
-/// Every row of a short way that fits, in ascending order.
-async fn gather(client: &Object, listing: &Listing, way: &Way) -> Result<Vec<At>, StoreError> {
-    let Sql { text, params } = listing.look(way, false, Part::Whole, &place(listing));
-    places(
-        &query(
+/// A look that begins with a row that is known to fit, behind the one at which the page's stopped.
+async fn leap(
+    client: &Object,
+    listing: &Listing,
+    way: &Way,
+    stopped: &At,
+) -> Result<Option<Found>, StoreError> {
+    let window = &listing.window;
+    let mut known = Vec::new();
+    for start in &listing.starts {
+        known.extend(look(client, listing, way, &window.glance(start)).await?.rows);
+    }
+    let mut next = window.next(known, stopped, listing.kind);
+    if next.is_none() {
+        let known = match stretched(
             client,
-            &Sql { text: format!("SELECT id, place FROM ({text}) w WHERE fits"), params },
+            "users",
+            elsewhere,
+            listing.known("users", BOUNDS, &place(listing)),
         )
-        .await?,
-    )
+        .await?
+        {
+            Some(rows) => places(&rows)?,
+            None => Vec::new(),
+        };
+        next = window.next(known, stopped, listing.kind);
+    }
+    Ok(match next {
+        Some(at) => {
+            let found = look(client, listing, way, &window.from(&at)).await?;
+            Some(Found { leapt: true, ..found })
+        }
+        None => None,
+    })
+}
+
+/// Every row of a short way that fits, in ascending order; `None` of a way that is longer.
+async fn gather(
+    client: &Object,
+    listing: &Listing,
+    way: &Way,
+) -> Result<Option<Vec<At>>, StoreError> {
+    let rows = query(client, &listing.look(way, false, Part::Whole, &place(listing))).await?;
+    if rows.len() > GATHERED as usize {
+        return Ok(None);
+    }
+    let mut all = Vec::new();
+    for row in rows {
+        if get::<Option<bool>>(&row, "fits")? == Some(true) {
+            all.push(At { key: get(&row, "place")?, id: get(&row, "id")? });
+        }
+    }
+    Ok(Some(all))
 }
 
 /// The key as a text.
@@ -138,7 +221,10 @@ pub(super) async fn count(
         return Ok(Count::Exactly(number(client, &listed.way.fitting(&listing.fits)).await?));
     }
     let known = if listing.is_sure { GATHERED.into() } else { listed.ids.len() as u64 };
-    estimate(client, listing, table, known).await
+    match &listed.sampled {
+        Some(sampled) => Ok(sampled.fitting.count(known)),
+        None => estimate(client, listing, table, known).await,
+    }
 }
 
 /// How many rows fit, about; `known` at least.
@@ -148,36 +234,75 @@ pub(super) async fn estimate(
     table: &str,
     known: u64,
 ) -> Result<Count, StoreError> {
+    Ok(sample(client, listing, table).await?.fitting.count(known))
+}
+
+/// What the beginnings of many stretches tell of a table.
+struct Sample {
+    fitting: Estimate,
+    /// For each word how many rows hold it, and how many of those were seen.
+    held: Vec<(Estimate, u64)>,
+}
+
+impl Sample {
+    /// Whether more rows hold the word than can be gathered, without a doubt.
+    fn is_common(&self, word: usize) -> bool {
+        self.held.get(word).is_some_and(|(held, seen)| {
+            *seen >= SURE
+                && matches!(held.count(0), Count::About(n) if n >= 2 * u64::from(GATHERED))
+        })
+    }
+}
+
+async fn sample(client: &Object, listing: &Listing, table: &str) -> Result<Sample, StoreError> {
+    let mut sample = Sample {
+        fitting: Estimate::default(),
+        held: listing.held.iter().map(|_| (Estimate::default(), 0)).collect(),
+    };
+    let Some(rows) = stretched(client, table, stretches, listing.stretch(table, BOUNDS)).await?
+    else {
+        return Ok(sample);
+    };
+    for row in rows {
+        let number = |column: &str| get::<i64>(&row, column).map(i64::unsigned_abs);
+        let (bounds, many) = ((get(&row, "first")?, get(&row, "last")?), number("many")?);
+        let reached = get(&row, "reached")?;
+        sample.fitting.add(bounds, many, number("fitting")?, reached);
+        for (word, (held, seen)) in sample.held.iter_mut().enumerate() {
+            let holding = number(&format!("held{word}"))?;
+            held.add(bounds, many, holding, reached);
+            *seen += holding;
+        }
+    }
+    Ok(sample)
+}
+
+/// Asks of each stretch of a table's ids; `None` without a row.
+async fn stretched(
+    client: &Object,
+    table: &str,
+    stretches: fn(i64, i64) -> Vec<(i64, i64)>,
+    Sql { text, params }: Sql,
+) -> Result<Option<Vec<Row>>, StoreError> {
     let ends =
         query(client, &Sql::new(format!("SELECT min(id) AS first, max(id) AS last FROM {table}")))
             .await?;
-    let mut estimate = Estimate::default();
     let Some((Some(first), Some(last))) = ends
         .first()
         .map(|row| Ok::<_, StoreError>((get(row, "first")?, get(row, "last")?)))
         .transpose()?
     else {
-        return Ok(estimate.count(known));
+        return Ok(None);
     };
     let bounds: Vec<String> = stretches(first, last)
         .iter()
         .map(|(from, to)| format!("('{from}'::bigint, '{to}'::bigint)"))
         .collect();
-    let Sql { text, params } = listing.stretch(table, ("b.first", "b.last"));
     let text = format!(
         "SELECT b.first, b.last, s.* FROM (VALUES {}) b (first, last) CROSS JOIN LATERAL ({text}) s",
         bounds.join(", ")
     );
-    for row in query(client, &Sql { text, params }).await? {
-        let (many, fitting): (i64, i64) = (get(&row, "many")?, get(&row, "fitting")?);
-        estimate.add(
-            (get(&row, "first")?, get(&row, "last")?),
-            many.unsigned_abs(),
-            fitting.unsigned_abs(),
-            get(&row, "reached")?,
-        );
-    }
-    Ok(estimate.count(known))
+    Ok(Some(query(client, &Sql { text, params }).await?))
 }
 
 /// How many rows a table has, if they are few.
@@ -235,15 +360,18 @@ pub(super) const DIALECT: Dialect = Dialect {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         Sql::new(format!("{column} LIKE ?")).with(Param::Text(format!("%{escaped}%")))
     },
-    // The planner knows which words are rare enough for the index of trigrams.
-    holding: |words, reading| {
-        let is_indexed = words.iter().any(|word| word.chars().count() >= 3);
-        if is_indexed { vec![reading] } else { Vec::new() }
-    },
+    holding: |_| Vec::new(),
+    is_sampled: true,
 };
 
 /// The dialect of a database without the index of trigrams.
-pub(super) const WITHOUT_TRIGRAMS: Dialect = Dialect { holding: |_, _| Vec::new(), ..DIALECT };
+pub(super) const WITHOUT_TRIGRAMS: Dialect = Dialect { is_sampled: false, ..DIALECT };
+
+/// The bounds of a stretch.
+const BOUNDS: (&str, &str) = ("b.first", "b.last");
+
+/// How many rows of a sample leave no doubt that there are about so many.
+const SURE: u64 = 40;
 
 /// Whether the index of trigrams is there: its extension is not everybody's to make.
 pub(super) async fn has_trigrams(client: &Object) -> Result<bool, StoreError> {

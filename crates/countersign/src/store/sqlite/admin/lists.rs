@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::store::StoreError;
 use crate::store::admin::{Count, Place};
-use crate::store::sql::estimate::{Estimate, stretches};
+use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
 use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
 use crate::store::sqlite::columns::{django_date, key};
@@ -33,7 +33,14 @@ pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Listed,
         let back = window.back(&found).map(|back| Found::among(&all, listing.kind, &back));
         (found, back, Some(all.len() as u64))
     } else {
-        let found = look(connection, listing, &way, &window.first())?;
+        let mut found = look(connection, listing, &way, &window.first())?;
+        if listing.leaps
+            && found.rows.is_empty()
+            && let Some(stopped) = &found.stopped
+            && let Some(leapt) = leap(connection, listing, &way, stopped)?
+        {
+            found = leapt;
+        }
         let back =
             window.back(&found).map(|back| look(connection, listing, &way, &back)).transpose()?;
         (found, back, None)
@@ -89,6 +96,33 @@ fn look(
         }
     }
     Ok(found)
+}
+
+/// A look that begins with a row that is known to fit, behind the one at which the page's stopped.
+fn leap(
+    connection: &Connection,
+    listing: &Listing,
+    way: &Way,
+    stopped: &At,
+) -> Result<Option<Found>, StoreError> {
+    let window = &listing.window;
+    let mut known = Vec::new();
+    for start in &listing.starts {
+        known.extend(look(connection, listing, way, &window.glance(start))?.rows);
+    }
+    let mut next = window.next(known, stopped, listing.kind);
+    if next.is_none() {
+        let mut known = Vec::new();
+        let sql = listing.known("users", ("?", "?"), listing.key);
+        stretched(connection, "users", elsewhere, &sql, |_, row| {
+            known.push(place(row)?);
+            Ok(())
+        })?;
+        next = window.next(known, stopped, listing.kind);
+    }
+    let Some(at) = next else { return Ok(None) };
+    let found = look(connection, listing, way, &window.from(&at))?;
+    Ok(Some(Found { leapt: true, ..found }))
 }
 
 /// Every row of a short way that fits, in ascending order.
@@ -153,25 +187,37 @@ pub(super) fn estimate(
     table: &str,
     known: u64,
 ) -> Result<Count, StoreError> {
+    let mut estimate = Estimate::default();
+    stretched(connection, table, stretches, &listing.stretch(table, ("?", "?")), |bounds, row| {
+        estimate.add(bounds, row.get("many")?, row.get("fitting")?, row.get("reached")?);
+        Ok(())
+    })?;
+    Ok(estimate.count(known))
+}
+
+/// Asks of each stretch of a table's ids.
+fn stretched(
+    connection: &Connection,
+    table: &str,
+    stretches: fn(i64, i64) -> Vec<(i64, i64)>,
+    sql: &Sql,
+    mut each: impl FnMut((i64, i64), &Row<'_>) -> rusqlite::Result<()>,
+) -> Result<(), StoreError> {
     let ends = connection
         .prepare_cached(&format!(
             "SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"
         ))?
         .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
-    let mut estimate = Estimate::default();
-    if let (Some(first), Some(last)) = ends {
-        let sql = listing.stretch(table, ("?", "?"));
-        let mut statement = connection.prepare_cached(&sql.text)?;
-        for (from, to) in stretches(first, last) {
-            let params = values(&sql).into_iter().chain([Value::Integer(from), Value::Integer(to)]);
-            let (many, fitting, reached) = statement
-                .query_row(params_from_iter(params), |row| {
-                    Ok((row.get("many")?, row.get("fitting")?, row.get("reached")?))
-                })?;
-            estimate.add((from, to), many, fitting, reached);
+    let (Some(first), Some(last)) = ends else { return Ok(()) };
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    for (from, to) in stretches(first, last) {
+        let params = values(sql).into_iter().chain([Value::Integer(from), Value::Integer(to)]);
+        let mut rows = statement.query(params_from_iter(params))?;
+        while let Some(row) = rows.next()? {
+            each((from, to), row)?;
         }
     }
-    Ok(estimate.count(known))
+    Ok(())
 }
 
 /// How many rows a table has, if they are few.
@@ -210,11 +256,12 @@ pub(super) const DIALECT: Dialect = Dialect {
         Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned()))
     },
     holding,
+    is_sampled: false,
 };
 
 /// Asks the index of trigrams, which knows every three characters of a row, but not in which order
 /// they stand there. Shorter words are in no index.
-fn holding(words: &[&str], _: Sql) -> Vec<Sql> {
+fn holding(words: &[&str]) -> Vec<Sql> {
     let mut wanted = Vec::new();
     for word in words {
         let (folded, lower) = (trigrams(&fold(word)), trigrams(&word.to_ascii_lowercase()));
