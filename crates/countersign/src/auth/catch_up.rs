@@ -158,10 +158,12 @@ impl Auth {
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        // Dated by a clock that is ahead, they would be remembered until that time.
+        // By our clock, whatever the one of the node that ended them shows: dated by one that is
+        // behind, they would be forgotten while their tokens count here; by one that is ahead, they
+        // would be remembered until that time.
         let now = self.seconds();
         let ended = changes.iter().filter_map(|change| match change.what {
-            What::SessionEnded(id) => Some((id, seconds(change.at).min(now))),
+            What::SessionEnded(id) => Some((id, now)),
             _ => None,
         });
         self.0.feed.note_ended(&self.0.revocations, ended);

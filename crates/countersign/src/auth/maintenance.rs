@@ -206,6 +206,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_ended_by_a_clock_that_is_behind_is_remembered_while_its_tokens_count_here() {
+        for behind in [10.minutes(), 1_500.hours()] {
+            let world = World::new().await;
+            let ended = world.log_in().await;
+            let then = world.right - behind;
+            let store = world.auth.store();
+            store.revoke_session(ended, None, RevokedReason::Logout, then).await.unwrap();
+            world.auth.catch_up().await.unwrap();
+            prune(&world.auth, STEP).await.unwrap();
+            assert!(world.auth.revocations().contains(ended), "{behind:?}");
+            assert!(world.listed().contains(&ended), "and resource servers hear of it");
+            world.clock.set(world.right + 10.minutes());
+            prune(&world.auth, STEP).await.unwrap();
+            assert!(world.auth.revocations().is_empty() && world.listed().is_empty());
+        }
+    }
+
+    #[tokio::test]
     async fn what_ended_before_a_start_is_remembered_when_the_clock_was_ahead_at_the_start() {
         let world = World::new().await;
         let ended = world.log_in().await;
