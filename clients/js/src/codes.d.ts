@@ -19,6 +19,8 @@ export type Code =
   | 'throttled'
   | 'parse_error'
   | 'validation_error'
+  | 'link_invalid'
+  | 'email_not_verified'
   | 'conflict'
   | 'not_found'
   | 'method_not_allowed'

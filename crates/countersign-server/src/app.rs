@@ -1,6 +1,8 @@
 //! The composition root: makes the store, the auth, the recorder, the counts, the admin site and
 //! the demo page, in that order, and serves them together.
 
+use std::sync::Arc;
+
 use axum::Router;
 use countersign::Auth;
 use countersign::events::{Event, Events};
@@ -9,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{Admin, Limits};
 use crate::command_error::CommandError;
-use crate::config::ServeConfig;
+use crate::config::{MailWay, ServeConfig};
 use crate::logs::Log;
 use crate::operate::Operator;
 use crate::record::{Recorder, Retention};
-use crate::serve::{Counts, Demo, DemoLinks, Listeners, serve};
+use crate::serve::{ConsoleMailer, Counts, Demo, DemoLinks, Listeners, account_pages, serve};
 use crate::services::{Context, Services, Wanted};
 
 /// How to start.
@@ -56,8 +58,15 @@ pub(crate) async fn run(
         services.clock.clone(),
         Retention { audit_keep: parts.audit_keep, session_idle: parts.settings.session_idle },
     );
-    let builder =
-        Auth::builder_on(services.store.clone()).settings(parts.settings.clone()).secrets(secrets);
+    let mut builder = Auth::builder_on(services.store.clone())
+        .settings(parts.settings.clone())
+        .secrets(secrets)
+        .mail_templates(services.config.mail_templates()?);
+    match services.config.mail_way()? {
+        MailWay::Nowhere => {}
+        MailWay::Console => builder = builder.mailer(Arc::new(ConsoleMailer)),
+        MailWay::By(mailer) => builder = builder.mailer(mailer),
+    }
     let auth = builder.events(Fanout(counts.clone(), recorder.clone())).build().await?;
     let admin = match parts.admin {
         Some(limits) => {
@@ -108,7 +117,8 @@ pub(crate) async fn run(
             std::process::exit(130);
         });
     };
-    let pages = [admin.as_ref().map(Admin::routes), demo.as_ref().map(Demo::routes)];
+    let account = auth.can_mail().then(|| account_pages(&auth, &parts.settings));
+    let pages = [admin.as_ref().map(Admin::routes), demo.as_ref().map(Demo::routes), account];
     let pages = pages.into_iter().flatten().fold(Router::new(), Router::merge);
     let invitation = admin.as_ref().and_then(Admin::first_user_link);
     serve(auth, pages, invitation.as_deref(), &counts, listeners, parts.options, stop).await?;

@@ -182,6 +182,18 @@ impl Problem {
     pub fn has_field_errors(&self) -> bool {
         !self.0.errors.is_empty()
     }
+
+    /// What is said of fields, in the order of their names: for pages that show it.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::ValidationError).field("amount", "Too many.");
+    /// assert_eq!(problem.field_errors().collect::<Vec<_>>(), [("amount", "Too many.")]);
+    /// ```
+    pub fn field_errors(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.errors.iter().flat_map(|(name, said)| said.iter().map(|text| (*name, text.as_str())))
+    }
 }
 
 impl Problem {
@@ -306,6 +318,10 @@ pub enum Code {
     ParseError,
     /// A body whose fields are missing, too long or of the wrong type.
     ValidationError,
+    /// A link or code of a mail that is unknown, used, too old, or for something else.
+    LinkInvalid,
+    /// The password was right, but the address must be proved first.
+    EmailNotVerified,
     /// What the request is about was changed meanwhile.
     Conflict,
     /// No such path.
@@ -346,7 +362,7 @@ impl Code {
     }
 
     /// Every code.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -364,6 +380,8 @@ impl Code {
         Self::Throttled,
         Self::ParseError,
         Self::ValidationError,
+        Self::LinkInvalid,
+        Self::EmailNotVerified,
         Self::Conflict,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -398,6 +416,8 @@ impl Code {
                 attempts. Wait as long as `Retry-After` says, and try again."),
             Self::ParseError => (S::BAD_REQUEST, "parse_error", "Parse error", "The body could not be read."),
             Self::ValidationError => (S::BAD_REQUEST, "validation_error", "Validation error", "Some fields are not valid; see `errors`."),
+            Self::LinkInvalid => (S::BAD_REQUEST, "link_invalid", "Link invalid", "This link or code is not valid: it was used, is too old, or is another one's. Ask for a new one."),
+            Self::EmailNotVerified => (S::FORBIDDEN, "email_not_verified", "Address not verified", "Prove your e-mail address first: follow the link in the mail, or ask for a new one."),
             Self::Conflict => (S::CONFLICT, "conflict", "Conflict", "It was changed meanwhile, and \
                 nothing was done. Look at what is there now, and try again."),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Not found", "There is nothing at this path."),

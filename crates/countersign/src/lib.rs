@@ -257,4 +257,4 @@ pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
-pub use entry::{LoggedIn, PasswordChecked, PasswordRefused};
+pub use entry::{LoggedIn, PasswordChecked, PasswordRefused, Shown};

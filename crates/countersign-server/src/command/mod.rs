@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod createsuperuser;
 mod keys;
+mod mail;
 mod migrate;
 mod move_store;
 mod new_user_prompt;
@@ -57,6 +58,7 @@ enum Command {
     User(user::Users),
     Session(session::Sessions),
     Keys(keys::Keys),
+    Mail(mail::MailCommand),
     Migrate(migrate::Migrate),
     Move(move_store::Move),
     Check(check::Check),
@@ -129,6 +131,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::User(command) => on_runtime(command.run(&context)),
         Command::Session(command) => on_runtime(command.run(&context)),
         Command::Keys(command) => on_runtime(command.run(&context)),
+        Command::Mail(command) => on_runtime(command.run(&context)),
         Command::Completions(_) | Command::Man(_) => Ok(()),
     }
 }

@@ -178,6 +178,7 @@ impl Config {
             },
             session_refreshes_per_minute: self.number("throttle_session_refreshes")?,
             hash: self.hash(&defaults.hash)?,
+            accounts: self.accounts()?,
         })
     }
 

@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod example;
 mod library;
+mod mail;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub(crate) use error::ConfigError;
 use error::unknown;
 pub(crate) use example::example;
 pub(crate) use library::{Database, Options, ServeConfig};
+pub(crate) use mail::MailWay;
 pub(crate) use table::{Kind, SETTINGS, Setting};
 use table::{PREFIX, find};
 use value::duration;

@@ -238,6 +238,44 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Passes of a new argon2id hash."),
     one("hash_lanes", "1", number(1, 64),
         "Lanes of a new argon2id hash."),
+    one("registration", "closed", Kind::Choice("closed|open"),
+        "Who may register: closed, nobody but by an operator; open, everybody."),
+    several("registration_fields", "FIELD",
+        "What a registration must say: username, email, password, first_name, last_name. Unless \
+         chosen, the first three."),
+    one("email_verification", "optional", Kind::Choice("required|optional|none"),
+        "What an address that is not proved is good for: required, nobody logs in before theirs \
+         is; optional, it becomes the user's when it is proved; none, it is believed."),
+    one("verify_lifetime", "3d", duration(60, 30 * DAY),
+        "How long a link that proves an address works."),
+    one("reset_lifetime", "1h", duration(60, 30 * DAY),
+        "How long a link for a new password works."),
+    one("notices", "on", Kind::Choice("on|off"),
+        "Whether users are told by mail that their password was chosen anew."),
+    one("mails_per_address", "5", number(1, 1_000),
+        "Mails that one address gets in an hour by what anybody may ask for."),
+    one("asks_per_address", "60", number(0, ANY),
+        "Registrations, resets and codes of one client address in an hour; 0 for no limit."),
+    one("asks_per_hour", "10000", number(0, ANY),
+        "The same of all clients together; 0 for no limit."),
+    one("verify_url", "", Kind::Text("URL"),
+        "The app's own page for the link that proves an address, with {token} in it. Unless \
+         chosen, /account/verify."),
+    one("reset_url", "", Kind::Text("URL"),
+        "The app's own page for the link to a new password, with {token} in it. Unless chosen, \
+         /account/reset."),
+    one("mail_url", "", Kind::Text("URL"),
+        "How mail is sent: smtp://USER:PASSWORD@HOST:587 with STARTTLS, \
+         smtps://USER:PASSWORD@HOST:465, file:FOLDER, console: (printed), or none. Unless chosen, \
+         console: if public_url is on localhost, 127.0.0.1 or [::1], else none."),
+    one("mail_from", "", Kind::Text("ADDRESS"),
+        "Whom mails come from: Example <noreply@example.com>. Unless chosen, noreply@ and the \
+         host of public_url."),
+    one("mail_reply_to", "", Kind::Text("ADDRESS"),
+        "Where answers to mails go. Unless chosen, to mail_from."),
+    one("mail_templates", "", Kind::Text("DIRECTORY"),
+        "A folder of mails in the place of the built-in ones: en/reset.txt, de/verify.html, \
+         layout.html."),
     one("header_timeout", "10s", duration(1, ANY),
         "How long a client may take to send a request's head; idle connections are closed \
          after it."),

@@ -1,7 +1,9 @@
 //! Serving: the library's routes and the binary's own behind one edge, on one listener.
 
+mod account;
 mod activity;
 mod connections;
+mod console_mail;
 mod counts;
 mod demo;
 mod docs_page;
@@ -20,6 +22,8 @@ use countersign::Auth;
 use countersign::http::{method_not_allowed, not_found};
 use tokio::net::TcpListener;
 
+pub(crate) use account::account_pages;
+pub(crate) use console_mail::ConsoleMailer;
 pub(crate) use counts::Counts;
 pub(crate) use demo::{Demo, DemoLinks};
 

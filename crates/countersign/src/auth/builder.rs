@@ -12,6 +12,7 @@ use super::settings::{Settings, SettingsError};
 use super::start::{Start, start};
 use super::{Auth, StartError};
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
+use crate::mail::{MailTemplates, Mailer};
 use crate::password::HashSettings;
 use crate::store::Store;
 use crate::throttle::ThrottleSettings;
@@ -48,6 +49,8 @@ pub struct AuthBuilder {
     events: Arc<dyn Events>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    mailer: Option<Arc<dyn Mailer>>,
+    mail_templates: MailTemplates,
 }
 
 enum Secret {
@@ -66,6 +69,8 @@ impl AuthBuilder {
             events: Arc::new(NoEvents),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
+            mailer: None,
+            mail_templates: MailTemplates::built_in(),
         }
     }
 
@@ -503,6 +508,45 @@ impl AuthBuilder {
         self
     }
 
+    /// Who sends mails. Without one nothing that needs a mail is mounted: forgotten passwords,
+    /// codes, changes of the address.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use countersign::mail::Mailer;
+    /// use countersign::store::Store;
+    /// use countersign::{Auth, AuthBuilder};
+    ///
+    /// fn with_mail(store: impl Store, mailer: Arc<dyn Mailer>) -> AuthBuilder {
+    ///     Auth::builder(store).mailer(mailer)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn mailer(mut self, mailer: Arc<dyn Mailer>) -> Self {
+        self.mailer = Some(mailer);
+        self
+    }
+
+    /// The texts of mails, in the place of the built-in ones.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::Auth;
+    /// use countersign::mail::MailTemplates;
+    ///
+    /// # let (store, secrets, directory) = world::place();
+    /// # let folder = directory.path().join("mails");
+    /// # std::fs::create_dir(&folder).unwrap();
+    /// let templates = MailTemplates::read(&folder).unwrap();
+    /// let builder = Auth::builder(store).mail_templates(templates);
+    /// ```
+    #[must_use]
+    pub fn mail_templates(mut self, templates: MailTemplates) -> Self {
+        self.mail_templates = templates;
+        self
+    }
+
     /// Another clock than the machine's: for tests.
     ///
     /// ```
@@ -571,8 +615,20 @@ impl AuthBuilder {
             Some(Secret::File(path)) => Secrets::load_or_create(&path, &*self.random)?,
             None => return Err(StartError::NoSecret),
         };
-        let Self { settings, store, users, events, clock, random, .. } = self;
-        start(Start { settings, secrets, store, users, events, clock, random }).await
+        let Self { settings, store, users, events, clock, random, mailer, mail_templates, .. } =
+            self;
+        start(Start {
+            settings,
+            secrets,
+            store,
+            users,
+            events,
+            clock,
+            random,
+            mailer,
+            mail_templates,
+        })
+        .await
     }
 }
 

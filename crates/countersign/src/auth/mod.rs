@@ -1,5 +1,6 @@
 //! [`Auth`]: everything a flow needs, in one place that is cheap to share.
 
+mod account_settings;
 pub(crate) mod attempts;
 pub(crate) mod builder;
 mod catch_up;
@@ -9,11 +10,13 @@ pub mod events;
 pub(crate) mod feed;
 mod keys;
 mod maintenance;
+pub(crate) mod post;
 mod readiness;
 pub(crate) mod revocation_list;
 pub mod settings;
 mod start;
 mod users;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,18 +31,20 @@ use doubt::Doubt;
 use events::Events;
 use feed::Feed;
 use maintenance::Forgotten;
+use post::Post;
 use readiness::Pulse;
 use revocation_list::RevocationList;
 use settings::{Checked, Settings, SettingsError};
 
 use crate::clock::{Clock, OnceAMinute, Random};
 use crate::key_rotation::RotateError;
+use crate::mail::SealError;
 use crate::password::{HashSettingsError, Passwords};
 use crate::store::{Store, StoreError};
-use crate::throttle::RefreshLimit;
+use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
-use crate::token::{KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
+use crate::token::{CodeHasher, KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Attached, UserCache, UserDirectory};
 
 /// First-party login, ready to be mounted.
@@ -87,6 +92,9 @@ struct Inner {
     lag: FeedLag,
     pulse: Pulse,
     secrets: Secrets,
+    post: Post,
+    code_hasher: CodeHasher,
+    asks: AskLimit,
 }
 
 impl Auth {
@@ -251,6 +259,15 @@ impl Auth {
         &self.0.attempts
     }
 
+    /// How much may be asked for that makes mails or users.
+    pub(crate) fn asks(&self) -> &AskLimit {
+        &self.0.asks
+    }
+
+    pub(crate) fn code_hasher(&self) -> &CodeHasher {
+        &self.0.code_hasher
+    }
+
     pub(crate) fn refresh_limit(&self) -> &RefreshLimit {
         &self.0.refresh_limit
     }
@@ -371,6 +388,9 @@ pub enum StartError {
     /// The signing keys cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Mail cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The first signing key could not be made.
     #[error(transparent)]
     Rotate(#[from] RotateError),

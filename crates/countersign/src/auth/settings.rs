@@ -13,6 +13,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+pub use super::account_settings::{
+    AccountSettings, EmailVerification, Registration, RegistrationField,
+};
+pub use super::words::UnknownWord;
 use crate::password::HashSettings;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
@@ -93,6 +97,8 @@ pub struct Settings {
     pub session_refreshes_per_minute: u32,
     /// How new passwords are hashed, and by how many threads.
     pub hash: HashSettings,
+    /// Sign-up, addresses, forgotten passwords and mail.
+    pub accounts: AccountSettings,
 }
 
 impl Default for Settings {
@@ -121,6 +127,7 @@ impl Default for Settings {
             throttle: ThrottleSettings::default(),
             session_refreshes_per_minute: 120,
             hash: HashSettings::default(),
+            accounts: AccountSettings::default(),
         }
     }
 }
@@ -183,6 +190,9 @@ impl Settings {
                 .map_err(|error| SettingsError::Origin { name, error })
         };
         self.hash.validate().map_err(|error| SettingsError::Hash(error.to_string()))?;
+        if let Some((name, what)) = self.accounts.fault() {
+            return Err(SettingsError::Account { name, what });
+        }
         Ok(Checked {
             issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
             allow_origins: origins("allow_origins", &self.allow_origins)?,
@@ -218,22 +228,10 @@ impl std::str::FromStr for WhenStale {
         match text {
             "refuse" => Ok(Self::Refuse),
             "go-on" => Ok(Self::GoOn),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownWord("choose refuse or go-on")),
         }
     }
 }
-
-/// Not a word of [`WhenStale`].
-///
-/// ```
-/// use countersign::settings::{UnknownWord, WhenStale};
-///
-/// assert_eq!("wait".parse::<WhenStale>(), Err(UnknownWord));
-/// assert_eq!(UnknownWord.to_string(), "choose refuse or go-on");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("choose refuse or go-on")]
-pub struct UnknownWord;
 
 /// What the settings come to.
 ///
@@ -307,6 +305,14 @@ pub enum SettingsError {
     /// Cookies that browsers would refuse, or that would not be safe.
     #[error(transparent)]
     Cookie(#[from] CookieError),
+    /// Something about accounts or mail that cannot stand.
+    #[error("{name}: {what}")]
+    Account {
+        /// The setting.
+        name: &'static str,
+        /// What to do.
+        what: String,
+    },
     /// Hashing that is too weak or too heavy.
     #[error("{0}")]
     Hash(String),

@@ -1,6 +1,6 @@
 //! How an [`Auth`] starts: settings, keys, the feed, and the tasks that go on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use countersign_verify::{Revocations, Verifier};
 
@@ -11,19 +11,22 @@ use super::events::Events;
 use super::feed::Feed;
 use super::keys::open_ring;
 use super::maintenance::{Forgotten, maintain};
+use super::post::Post;
 use super::readiness::Pulse;
 use super::revocation_list::RevocationList;
 use super::settings::{Checked, Settings};
 use super::users::look_at_passwords;
 use super::{Auth, Inner, StartError};
 use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
+use crate::mail::worker::{PAUSE, Sender, Worker};
+use crate::mail::{MailSeal, MailTemplates, Mailer};
 use crate::password::Passwords;
 use crate::store::Store;
 use crate::supervise::kept_up;
-use crate::throttle::RefreshLimit;
+use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
-use crate::token::{RefreshTokens, Secrets};
+use crate::token::{CodeHasher, RefreshTokens, Secrets};
 use crate::user::{AnyUsers, UserCache, UserDirectory};
 
 /// What [`Auth`] starts from.
@@ -35,10 +38,13 @@ pub(super) struct Start {
     pub(super) events: Arc<dyn Events>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
+    pub(super) mailer: Option<Arc<dyn Mailer>>,
+    pub(super) mail_templates: MailTemplates,
 }
 
 pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
-    let Start { settings, secrets, store, users, events, clock, random } = start;
+    let Start { settings, secrets, store, users, events, clock, random, mailer, mail_templates } =
+        start;
     let checked = settings.check()?;
     let now = clock.now();
     // Read before the keys and the users, so that whatever changes meanwhile is read again.
@@ -53,6 +59,12 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
             .within(settings.token_cache_bytes, |_| 0)
             .no_longer_than(settings.access_lifetime.as_secs());
     let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
+    let post = Post::new(MailSeal::new(&secrets)?, &settings, mailer.is_some());
+    let sender = Sender::new(
+        settings.accounts.mail_from.as_deref(),
+        settings.accounts.mail_reply_to.as_deref(),
+        &post.site,
+    );
     let auth = Auth(Arc::new(Inner {
         passwords: Passwords::new(settings.hash)?,
         attempts: Attempts::new(settings.throttle, &secrets),
@@ -60,6 +72,9 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         csrf_tokens: CsrfTokens::new(&secrets),
         device_tokens: DeviceTokens::new(&secrets),
         refresh_tokens,
+        post,
+        code_hasher: CodeHasher::new(&secrets),
+        asks: AskLimit::new(settings.accounts.asks_per_address, settings.accounts.asks_per_hour),
         revocations: Revocations::default(),
         doubt: Doubt::default(),
         user_cache: UserCache::new(USERS_REMEMBERED),
@@ -99,7 +114,35 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
     tokio::spawn(async move {
         kept_up("looking at passwords", || look_at_passwords(inner.clone())).await;
     });
+    if let Some(mailer) = mailer {
+        let worker = Arc::new(Worker {
+            store: Arc::clone(&auth.0.store),
+            mailer,
+            templates: mail_templates,
+            seal: Arc::clone(&auth.0.post.seal),
+            clock: Arc::clone(&auth.0.clock),
+            sender,
+        });
+        let inner = Arc::downgrade(&auth.0);
+        tokio::spawn(async move {
+            kept_up("sending mail", || send_mail(inner.clone(), Arc::clone(&worker))).await;
+        });
+    }
     Ok(auth)
+}
+
+/// Sends what waits in the outbox. Ends with the last [`Auth`].
+async fn send_mail(auth: Weak<Inner>, worker: Arc<Worker<dyn Store>>) {
+    while auth.strong_count() > 0 {
+        let wait = match worker.turn().await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::warn!(%error, "the outbox could not be read; trying again");
+                PAUSE
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// The refresh tokens of this instance.

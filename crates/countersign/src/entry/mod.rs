@@ -4,9 +4,12 @@
 mod begin;
 mod check_password;
 mod issue;
+pub(crate) mod proof;
 
 pub use begin::LoggedIn;
 pub use check_password::{PasswordChecked, PasswordRefused};
+pub use proof::Shown;
+pub(crate) use proof::browser_of;
 
 pub(crate) use begin::{LoginResponse, TRIES, begin};
 pub(crate) use check_password::{Refused, check, known_device};

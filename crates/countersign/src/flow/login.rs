@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 
 use crate::auth::Auth;
+use crate::auth::settings::EmailVerification;
 use crate::entry::{LoggedIn, Refused, TRIES, begin, check};
 use crate::http::fields::body;
 use crate::http::guard;
@@ -47,7 +48,7 @@ request! {
         (status = 200, description = "The tokens and the user; for browsers the cookies too",
             body = crate::entry::LoginResponse),
         (status = 401, description = "invalid_credentials"),
-        (status = 403, description = "csrf_failed"),
+        (status = 403, description = "csrf_failed, email_not_verified"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
             was; to repeat it is safe"),
@@ -89,6 +90,12 @@ pub(crate) async fn login(
             Ok(checked) => checked,
             Err(refused) => return Err(told(&auth, &peer, username, refused)),
         };
+        // Said only to who knows the password.
+        if auth.settings().accounts.email_verification == EmailVerification::Required
+            && checked.found.user.waits_for_proof()
+        {
+            return Err(Problem::new(Code::EmailNotVerified));
+        }
         // Where the row changed meanwhile, whether the password is right is another question.
         if let Some(login) = begin(&auth, &peer, transport, checked, replaces).await? {
             return Ok(login);

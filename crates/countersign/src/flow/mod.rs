@@ -2,14 +2,17 @@
 //! order of the specification, and its errors.
 
 mod csrf;
+mod email_verify;
 mod jwks;
 mod login;
 mod logout;
 mod logout_all;
 mod openapi;
 mod password;
+mod password_reset;
 mod profile;
 mod refresh;
+mod register;
 mod revocations;
 mod sessions;
 mod verify;
@@ -135,7 +138,16 @@ fn routes(auth: &Auth) -> Router {
         ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
         ("/.well-known/revocations".to_owned(), get(revocations::revocations)),
     ];
-    let routes = table.into_iter().fold(Router::new(), |routes, (path, route)| {
+    let accounts = [
+        (auth.can_register(), path("/register"), post(register::register)),
+        (auth.can_mail(), path("/email/verify"), post(email_verify::verify_email)),
+        (auth.can_mail(), path("/email/verify/resend"), post(email_verify::resend)),
+        (auth.can_mail(), path("/password/reset"), post(password_reset::request_reset)),
+        (auth.can_mail(), path("/password/reset/confirm"), post(password_reset::confirm_reset)),
+    ];
+    let accounts = accounts.into_iter().filter(|(is_on, ..)| *is_on);
+    let table = table.into_iter().chain(accounts.map(|(_, path, route)| (path, route)));
+    let routes = table.fold(Router::new(), |routes, (path, route)| {
         let with_slash = format!("{path}/");
         routes.route(&path, route.clone()).route(&with_slash, route)
     });

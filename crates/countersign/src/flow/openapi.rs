@@ -16,6 +16,14 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
     {
         profile.patch = None;
     }
+    // What is not mounted is not there.
+    document.paths.paths.retain(|path, _| match path.strip_prefix(DEFAULT_BASE) {
+        Some("/register") => auth.can_register(),
+        Some(rest) if rest.starts_with("/email/") || rest.starts_with("/password/") => {
+            auth.can_mail()
+        }
+        _ => true,
+    });
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths
         .into_iter()
@@ -58,6 +66,11 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
         super::profile::profile,
         super::profile::change_profile,
         super::password::change_password,
+        super::password_reset::request_reset,
+        super::password_reset::confirm_reset,
+        super::register::register,
+        super::email_verify::verify_email,
+        super::email_verify::resend,
         super::sessions::sessions,
         super::sessions::name_session,
         super::sessions::end_session,

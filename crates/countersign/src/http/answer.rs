@@ -69,6 +69,78 @@ impl IntoResponse for NoContent {
     }
 }
 
+/// Taken up, and nothing is said of what becomes of it.
+pub(crate) struct Accepted {
+    said: &'static str,
+    cookies: Vec<HeaderValue>,
+}
+
+/// The body of an [`Accepted`].
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct AcceptedBody {
+    /// A sentence for people, the same for everybody.
+    detail: &'static str,
+}
+
+impl Accepted {
+    pub(crate) fn new(said: &'static str) -> Self {
+        Self { said, cookies: Vec::new() }
+    }
+
+    pub(crate) fn with_cookies(self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
+        Self { cookies: cookies.into_iter().collect(), ..self }
+    }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        let body = Json(AcceptedBody { detail: self.said });
+        (StatusCode::ACCEPTED, no_store(self.cookies), body).into_response()
+    }
+}
+
+/// Something that is there now, with cookies beside its own.
+pub(crate) struct Created<B> {
+    body: B,
+    cookies: Vec<HeaderValue>,
+}
+
+impl<B> Created<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self { body, cookies: Vec::new() }
+    }
+
+    pub(crate) fn with_cookies(self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
+        Self { cookies: cookies.into_iter().collect(), ..self }
+    }
+}
+
+impl<B: IntoResponse> IntoResponse for Created<B> {
+    fn into_response(self) -> Response {
+        let mut response = self.body.into_response();
+        *response.status_mut() = StatusCode::CREATED;
+        for cookie in self.cookies {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// One of two answers.
+pub(crate) enum Either<L, R> {
+    Left(L),
+    Right(R),
+}
+
+impl<L: IntoResponse, R: IntoResponse> IntoResponse for Either<L, R> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Left(answer) => answer.into_response(),
+            Self::Right(answer) => answer.into_response(),
+        }
+    }
+}
+
 /// Who is asking, for a proxy that passes it on in headers.
 pub(crate) struct Whose {
     /// `X-Auth-User-Id`

@@ -1,6 +1,7 @@
 //! What stands between a write and a forged one: where the request comes from, and the countersign.
 
 use axum::http::HeaderMap;
+use axum::http::header::ACCEPT_LANGUAGE;
 use countersign_verify::{Claims, csrf};
 
 use super::problem::{Code, Problem};
@@ -16,6 +17,11 @@ pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
             Problem::from(refused)
         },
     )
+}
+
+/// What languages the client speaks, as it says.
+pub(crate) fn languages(headers: &HeaderMap) -> &str {
+    headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Refuses a page that asks for tokens in the body: what script can read, an injected script can

@@ -7,6 +7,7 @@ use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
+use crate::mail::SealError;
 use crate::password::HashError;
 use crate::session::RevokedReason;
 use crate::store::StoreError;
@@ -29,6 +30,13 @@ impl From<StoreError> for Problem {
                 Self::new(Code::Unavailable).detail(NOT_KNOWN).retry_after(1)
             }
         }
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        tracing::error!(%error, "a mail could not be sealed");
+        Self::new(Code::InternalError)
     }
 }
 

@@ -14,7 +14,10 @@
 mod language;
 mod mailer;
 mod seal;
+#[cfg(feature = "smtp")]
+mod smtp;
 mod templates;
+pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +27,8 @@ use serde::{Deserialize, Serialize};
 pub use language::choose_language;
 pub use mailer::{MailError, Mailer, Message};
 pub use seal::{MailSeal, SealError};
+#[cfg(feature = "smtp")]
+pub use smtp::{FileMailer, MailUrlError, SmtpMailer};
 pub use templates::{MailTemplates, Rendered, TemplateError};
 
 /// Which mail. Each has a template of its name, in every language.

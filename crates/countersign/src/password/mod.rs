@@ -127,8 +127,20 @@ impl Passwords {
     /// # });
     /// ```
     pub async fn hash(&self, new: &Password) -> Result<EncodedPassword, HashError> {
+        self.hash_in(Lane::Known, new).await
+    }
+
+    /// The same for somebody whom nobody knows: behind those who are known.
+    pub(crate) async fn hash_of_stranger(
+        &self,
+        new: &Password,
+    ) -> Result<EncodedPassword, HashError> {
+        self.hash_in(Lane::Guesses, new).await
+    }
+
+    async fn hash_in(&self, lane: Lane, new: &Password) -> Result<EncodedPassword, HashError> {
         let (kind, text) = (self.preferred, new.composed());
-        let line = self.pool.run(Lane::Known, move |scratch| {
+        let line = self.pool.run(lane, move |scratch| {
             // 22 letters and digits are the 128 bits that Django asks of a salt; it would rehash a
             // shorter one.
             kind.encode(

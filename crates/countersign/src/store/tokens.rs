@@ -188,7 +188,6 @@ impl NewToken {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[non_exhaustive]
 pub struct TokenPayload {
     /// The address that is to become the user's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@
 //! assert_eq!(logins.remembered(), 0);
 //! ```
 
+mod asks;
 mod login;
 mod pace;
 mod refresh;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use asks::AskLimit;
 pub use login::{AccountKey, Attempt, Delays, LoginThrottle};
 pub use refresh::RefreshLimit;
 

@@ -98,8 +98,8 @@ impl TokenId {
     /// assert!(countersign::token::TokenId::new(0).is_some());
     /// ```
     #[must_use]
-    pub fn new(number: i64) -> Option<Self> {
-        (number >= 0).then_some(Self(number))
+    pub const fn new(number: i64) -> Option<Self> {
+        if number >= 0 { Some(Self(number)) } else { None }
     }
 
     /// As the store keeps it.

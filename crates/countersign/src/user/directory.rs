@@ -372,6 +372,23 @@ impl UserDirectory {
 }
 
 impl Candidate {
+    /// The language of the user's mails; empty for English, and where an app keeps its users.
+    pub(crate) fn language(&self) -> &str {
+        match self {
+            Self::Own(user) => &user.locale,
+            Self::Custom(_) => "",
+        }
+    }
+
+    /// Whether the user has an address that nobody has proved. An app with users of its own sees to
+    /// that itself.
+    pub(crate) fn waits_for_proof(&self) -> bool {
+        match self {
+            Self::Own(user) => !user.email.is_empty() && !user.email_verified,
+            Self::Custom(_) => false,
+        }
+    }
+
     pub(crate) fn account(&self) -> &dyn Account {
         match self {
             Self::Own(user) => &**user,

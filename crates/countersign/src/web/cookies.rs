@@ -324,6 +324,51 @@ impl Cookies {
         ))
     }
 
+    /// Sets the cookie by which a browser is known that asked for a mail: what the mail's link
+    /// begins is for this browser. Only the endpoints below the base path get it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// let line = cookies.set_sign_in("abc", Duration::from_secs(60));
+    /// assert_eq!(line, "signintoken=abc; Path=/accounts; Max-Age=60; HttpOnly; SameSite=Lax");
+    /// ```
+    pub fn set_sign_in(&self, token: &str, lifetime: Duration) -> HeaderValue {
+        value(format!(
+            "{SIGN_IN}={token}; Path={}; Max-Age={}; HttpOnly{}",
+            self.device_path,
+            lifetime.as_secs(),
+            self.attributes
+        ))
+    }
+
+    /// What [`set_sign_in`](Self::set_sign_in) set, if it came along.
+    ///
+    /// ```
+    /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("signintoken=abc"))]);
+    /// assert_eq!(cookies.sign_in_of(&headers), Some("abc"));
+    /// ```
+    pub fn sign_in_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        values(headers, SIGN_IN).next()
+    }
+
     /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in:
     /// under other settings, or from an installation above, they have other names, domains and
     /// paths, and come along all the same. The device stays known.
@@ -546,6 +591,9 @@ const MOST_TOKENS: usize = 32;
 
 /// A host has fewer parents that may set cookies for it.
 const MOST_PARENTS: usize = 6;
+
+/// The cookie of a browser that asked for a mail.
+const SIGN_IN: &str = "signintoken";
 
 #[cfg(test)]
 #[path = "cookies_tests.rs"]

@@ -336,7 +336,8 @@ async fn furnish(file: &Path) {
              INSERT INTO user_groups VALUES (1, 1);
              INSERT INTO user_permissions VALUES (2, 1);
              INSERT INTO group_permissions VALUES (1, 1);
-             UPDATE sessions SET steps = x'016a000000026a00000a', device_name = 'Ada''s phone' WHERE id = 1;
+             UPDATE sessions SET steps = x'016a000000026a00000a', device_name = 'Ada''s phone'
+             WHERE id = 1;
              INSERT INTO activity VALUES (494000, 1, 12), (494000, 3, 700);
              INSERT INTO audit_events (at, kind, user_id, session_id) 
              VALUES (1, 'token_theft', 1, 2), (2, 'state_rollback', 'x-1', -3);

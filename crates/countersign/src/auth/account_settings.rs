@@ -1,0 +1,185 @@
+//! What can be chosen about accounts: who may register, what an address is good for, and mail.
+
+use std::time::Duration;
+
+use super::words::words;
+
+/// Sign-up, addresses, forgotten passwords and mail. [`Default`] lets nobody register; new passwords
+/// can be asked for where mail can be sent.
+///
+/// ```
+/// use countersign::settings::{AccountSettings, EmailVerification, Registration};
+///
+/// let accounts = AccountSettings::default();
+/// assert_eq!(accounts.registration, Registration::Closed);
+/// assert_eq!(accounts.email_verification, EmailVerification::Optional);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AccountSettings {
+    /// Who may register: nobody.
+    pub registration: Registration,
+    /// What a registration must say: user name, address and password. Without the user name one is
+    /// made up.
+    pub registration_fields: Vec<RegistrationField>,
+    /// What an address that is not proved is good for.
+    pub email_verification: EmailVerification,
+    /// How long a link that proves an address works: 3 days.
+    pub verify_lifetime: Duration,
+    /// How long a link for a new password works: 1 hour.
+    pub reset_lifetime: Duration,
+    /// Whether users are told by mail of new devices, changed passwords and stolen sessions: yes.
+    pub notices: bool,
+    /// Mails that one address gets in an hour by what anybody may ask for: 5.
+    pub mails_per_address: u32,
+    /// What one client may ask for in an hour by its network address (IPv6: /64): 60; 0 for no
+    /// limit.
+    pub asks_per_address: u32,
+    /// What all clients together may ask for in an hour: 10,000; 0 for no limit.
+    pub asks_per_hour: u32,
+    /// The app's own page for the link that proves an address, with `{token}` in it.
+    pub verify_url: Option<String>,
+    /// The app's own page for the link that sets a new password, with `{token}` in it.
+    pub reset_url: Option<String>,
+    /// Whom mails come from, as `Example <noreply@example.com>`. Unless chosen, `noreply@` and the
+    /// host of the public URL.
+    pub mail_from: Option<String>,
+    /// Where answers go.
+    pub mail_reply_to: Option<String>,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            registration: Registration::default(),
+            registration_fields: RegistrationField::ALL[..3].to_vec(),
+            email_verification: EmailVerification::default(),
+            verify_lifetime: Duration::from_secs(3 * DAY),
+            reset_lifetime: Duration::from_secs(HOUR),
+            notices: true,
+            mails_per_address: 5,
+            asks_per_address: 60,
+            asks_per_hour: 10_000,
+            verify_url: None,
+            reset_url: None,
+            mail_from: None,
+            mail_reply_to: None,
+        }
+    }
+}
+
+impl AccountSettings {
+    /// The first thing that is wrong with the settings: the name of one, and what to do.
+    pub(super) fn fault(&self) -> Option<(&'static str, String)> {
+        for (name, lifetime) in
+            [("verify_lifetime", self.verify_lifetime), ("reset_lifetime", self.reset_lifetime)]
+        {
+            if !(Duration::from_secs(60)..=Duration::from_secs(30 * DAY)).contains(&lifetime) {
+                return Some((name, "choose 1 minute to 30 days".to_owned()));
+            }
+        }
+        let needs = |field| self.registration_fields.contains(&field);
+        if !needs(RegistrationField::Password) {
+            let why = "a registration needs a password; add `password`".to_owned();
+            return Some(("registration_fields", why));
+        }
+        if !needs(RegistrationField::Email) && !needs(RegistrationField::Username) {
+            let why = "nobody could log in; add `username` or `email`".to_owned();
+            return Some(("registration_fields", why));
+        }
+        [("verify_url", &self.verify_url), ("reset_url", &self.reset_url)]
+            .into_iter()
+            .find(|(_, link)| link.as_ref().is_some_and(|link| !is_link(link)))
+            .map(|(name, _)| (name, "write a whole URL with {token} in it".to_owned()))
+    }
+}
+
+fn is_link(link: &str) -> bool {
+    let is_http = link.starts_with("https://") || link.starts_with("http://");
+    is_http && link.contains("{token}") && url::Url::parse(&link.replace("{token}", "x")).is_ok()
+}
+
+words! {
+    /// Who may register.
+    ///
+    /// ```
+    /// use countersign::settings::Registration;
+    ///
+    /// assert_eq!("open".parse(), Ok(Registration::Open));
+    /// assert_eq!(Registration::default().as_str(), "closed");
+    /// ```
+    #[derive(Default)]
+    Registration, "choose closed or open", {
+        /// Nobody: operators make users.
+        #[default]
+        Closed = "closed",
+        /// Everybody.
+        Open = "open",
+    }
+}
+
+words! {
+    /// What an address that is not proved is good for.
+    ///
+    /// ```
+    /// use countersign::settings::EmailVerification;
+    ///
+    /// assert_eq!("required".parse(), Ok(EmailVerification::Required));
+    /// ```
+    #[derive(Default)]
+    EmailVerification, "choose required, optional or none", {
+        /// Nobody logs in before theirs is proved.
+        Required = "required",
+        /// It becomes the user's when it is proved. They may log in before that.
+        #[default]
+        Optional = "optional",
+        /// It is believed.
+        None = "none",
+    }
+}
+
+words! {
+    /// What a registration must say.
+    ///
+    /// ```
+    /// use countersign::settings::RegistrationField;
+    ///
+    /// assert_eq!("email".parse(), Ok(RegistrationField::Email));
+    /// ```
+    RegistrationField, "choose among username, email, password, first_name and last_name", {
+        /// The user name.
+        Username = "username",
+        /// The address.
+        Email = "email",
+        /// The password.
+        Password = "password",
+        /// The given name.
+        FirstName = "first_name",
+        /// The family name.
+        LastName = "last_name",
+    }
+}
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_stand_is_named() {
+        let good = AccountSettings::default();
+        assert_eq!(good.fault(), None);
+        let named = |settings: AccountSettings| settings.fault().map(|(name, _)| name);
+        let short = AccountSettings { reset_lifetime: Duration::ZERO, ..good.clone() };
+        assert_eq!(named(short), Some("reset_lifetime"));
+        let link = Some("https://app.example.com/reset".to_owned());
+        assert_eq!(named(AccountSettings { reset_url: link, ..good.clone() }), Some("reset_url"));
+        let link = Some("https://app.example.com/#/verify/{token}".to_owned());
+        assert_eq!(named(AccountSettings { verify_url: link, ..good.clone() }), None);
+        let fields = vec![RegistrationField::Password];
+        let nobody = AccountSettings { registration_fields: fields, ..good };
+        assert_eq!(named(nobody), Some("registration_fields"));
+    }
+}

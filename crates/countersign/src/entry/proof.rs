@@ -1,0 +1,153 @@
+//! What somebody shows who got a mail: the link, or the address with the code.
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+
+use crate::auth::Auth;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem};
+use crate::http::request::Text;
+use crate::store::{Act, NewMail, Proof, StoredToken, Use};
+use crate::token::{Code as DigitCode, OneTimeToken, Purpose, TokenId};
+use crate::user::fold_address;
+
+/// What somebody shows who got a mail. It does not print its secret.
+///
+/// ```
+/// use countersign::Shown;
+///
+/// assert!(Shown::link("AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA").is_ok());
+/// assert_eq!(Shown::link("nonsense").unwrap_err().code().as_str(), "link_invalid");
+/// ```
+#[derive(Debug)]
+pub struct Shown(What);
+
+#[derive(Debug)]
+enum What {
+    Link(OneTimeToken),
+    Code { address: String, code: DigitCode },
+}
+
+impl Shown {
+    /// What a link carried.
+    ///
+    /// # Errors
+    /// `link_invalid` for what is no token at all.
+    ///
+    /// ```
+    /// assert!(countersign::Shown::link("").is_err());
+    /// ```
+    pub fn link(text: &str) -> Result<Self, Problem> {
+        OneTimeToken::parse(text.trim())
+            .map(|token| Self(What::Link(token)))
+            .ok_or_else(link_invalid)
+    }
+
+    /// An address, and the code that a mail to it said.
+    ///
+    /// # Errors
+    /// `link_invalid` for what is no code at all.
+    ///
+    /// ```
+    /// use countersign::Shown;
+    ///
+    /// assert!(Shown::code("ada@example.com", "1234 5678").is_ok());
+    /// assert!(Shown::code("ada@example.com", "12").is_err());
+    /// ```
+    pub fn code(address: &str, code: &str) -> Result<Self, Problem> {
+        let code = DigitCode::parse(code).ok_or_else(link_invalid)?;
+        Ok(Self(What::Code { address: fold_address(address.trim()), code }))
+    }
+
+    /// What a request has of the two.
+    pub(crate) fn read(
+        token: Option<Text<64>>,
+        email: Option<Text<254>>,
+        code: Option<Text<32>>,
+    ) -> Result<Self, Problem> {
+        match (token, email, code) {
+            (Some(Text(token)), _, _) => Self::link(&token),
+            (None, Some(Text(email)), Some(Text(code))) => Self::code(&email, &code),
+            (None, Some(_), None) => {
+                Err(Problem::new(Code::ValidationError).field("code", REQUIRED))
+            }
+            (None, None, Some(_)) => {
+                Err(Problem::new(Code::ValidationError).field("email", REQUIRED))
+            }
+            (None, None, None) => Err(Problem::new(Code::ValidationError).field("token", REQUIRED)),
+        }
+    }
+}
+
+/// A token that serves the purpose, and the proof of it.
+pub(crate) struct GoodToken {
+    pub(crate) token: StoredToken,
+    proof: Proof,
+}
+
+impl GoodToken {
+    /// Uses it up for this.
+    pub(crate) fn to_use(&self, now: Timestamp, act: Act, mails: Vec<NewMail>) -> Use {
+        let (id, purpose) = (self.token.id, self.token.purpose);
+        Use { id, purpose, proof: self.proof, now, act, mails }
+    }
+}
+
+/// The token that is shown, if it serves the purpose: nothing is used up. A try at a code is
+/// counted before the code is looked at; what is no token costs what a wrong one costs.
+pub(crate) async fn good_token(
+    auth: &Auth,
+    purpose: Purpose,
+    shown: &Shown,
+) -> Result<GoodToken, Problem> {
+    let (found, proof) = match &shown.0 {
+        What::Link(token) => (auth.store().token(token.id()).await?, Proof::Secret(token.hash())),
+        What::Code { address, code } => {
+            let found = auth.store().token_for(purpose, address).await?;
+            let id =
+                found.as_ref().map_or(NOBODY, |found| Some(found.id)).ok_or_else(link_invalid)?;
+            let may_try = auth.store().count_code_try(id).await?;
+            (found.filter(|_| may_try), Proof::Code(auth.code_hasher().hash(id, code)))
+        }
+    };
+    let token = found.filter(|found| found.serves(purpose, &proof, auth.now()));
+    let token = token.ok_or_else(link_invalid)?;
+    Ok(GoodToken { token, proof })
+}
+
+impl Auth {
+    /// Counts a request of what makes mails or users, or guesses at codes: before any work is done,
+    /// and on pages of an app's own too.
+    ///
+    /// # Errors
+    /// `throttled` when the client, or all together, asked for too much.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let client = countersign::http::Peer::local();
+    /// assert!(world.auth.may_ask(&client).is_ok());
+    /// # });
+    /// ```
+    pub fn may_ask(&self, client: &Peer) -> Result<(), Problem> {
+        self.asks().check(client.ip, self.now()).map_err(|wait| {
+            tracing::info!(ip = %client.ip, "too much was asked for");
+            Problem::new(Code::Throttled).retry_after(wait.seconds())
+        })
+    }
+}
+
+/// What is kept of the secret of a browser that asked for a mail: its SHA-256, in hexadecimal.
+pub(crate) fn browser_of(secret: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, secret.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// One answer for unknown, used, expired and foreign.
+pub(crate) fn link_invalid() -> Problem {
+    Problem::new(Code::LinkInvalid)
+}
+
+const REQUIRED: &str = "This field is required.";
+/// No token has this id: ids are random.
+const NOBODY: Option<TokenId> = TokenId::new(0);

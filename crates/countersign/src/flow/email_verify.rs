@@ -1,0 +1,218 @@
+//! `POST /accounts/email/verify` and `…/resend`: who has the mailbox has the address.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request};
+
+use crate::auth::Auth;
+use crate::auth::post::{in_words, spaced};
+use crate::entry::proof::{self, Shown};
+use crate::entry::{LoggedIn, browser_of};
+use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
+use crate::http::fields::body;
+use crate::http::guard;
+use crate::http::peer::Peer;
+use crate::http::problem::Problem;
+use crate::http::request::{Filled, Text, request};
+use crate::mail::MailKind;
+use crate::password::{EncodedPassword, Lane, Password};
+use crate::session::Transport;
+use crate::store::{Act, MailBounds, NewMail, NewToken, Used};
+use crate::token::{Code as DigitCode, Fingerprint, OneTimeToken, Purpose};
+use crate::user::{Email, fold_address};
+
+request! {
+    /// What the mail said: the token of the link, or the address with the code.
+    pub(crate) struct VerifyEmailRequest {
+        /// What the link carries.
+        token: Option<Text<64>>,
+        /// The address that the mail went to, with the code.
+        email: Option<Text<254>>,
+        /// The code.
+        #[example = "1234 5678"]
+        code: Option<Text<32>>,
+        /// In another browser than the one that registered: the password of the registration.
+        /// Without it the password must be chosen anew, because somebody else may have chosen it.
+        password: Option<Password>,
+    }
+}
+
+request! {
+    /// Which address.
+    pub(crate) struct ResendRequest {
+        /// The address.
+        #[example = "alice@example.com"]
+        email: Filled<254>,
+    }
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/email/verify",
+    tag = "accounts",
+    summary = "Prove an address",
+    request_body = VerifyEmailRequest,
+    responses(
+        (status = 200, description = "In the browser that registered, where an address must be \
+            proved before the first login: as after a login", body = crate::entry::LoginResponse),
+        (status = 204, description = "The address is proved"),
+        (status = 400, description = "link_invalid"),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn verify_email(
+    State(auth): State<Auth>,
+    peer: Peer,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Either<LoggedIn, NoContent>, Problem> {
+    guard::source(&auth, &headers)?;
+    auth.may_ask(&peer)?;
+    let asked: VerifyEmailRequest = body(request, auth.settings().body_timeout).await?;
+    let shown = Shown::read(asked.token, asked.email, asked.code)?;
+    let browser = auth.checked().cookies.sign_in_of(&headers).map(browser_of);
+    match auth.prove(&shown, browser.as_deref(), asked.password.as_ref(), &peer).await? {
+        Some(login) => Ok(Either::Left(login)),
+        None => Ok(Either::Right(NoContent::default())),
+    }
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/email/verify/resend",
+    tag = "accounts",
+    summary = "Ask for the mail that proves an address once more",
+    request_body = ResendRequest,
+    responses(
+        (status = 202, description = "If the address waits for a proof, the mail is on its way",
+            body = AcceptedBody),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn resend(
+    State(auth): State<Auth>,
+    peer: Peer,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Accepted, Problem> {
+    guard::source(&auth, &headers)?;
+    auth.may_ask(&peer)?;
+    let asked: ResendRequest = body(request, auth.settings().body_timeout).await?;
+    let Filled(address) = asked.email;
+    auth.send_verification(address.trim()).await?;
+    Ok(Accepted::new("If this address waits for a proof, a mail with a link is on its way to it."))
+}
+
+impl Auth {
+    /// Proves the address of whose token is shown, for pages of an app's own. `password` is that of
+    /// the registration, where it is not the browser that registered; without it the password is
+    /// unusable from then on, and all sessions end.
+    ///
+    /// # Errors
+    /// `link_invalid`, `unavailable`.
+    ///
+    /// ```no_run
+    /// use countersign::Auth;
+    /// use countersign::Shown;
+    /// use countersign::http::{Peer, Problem};
+    ///
+    /// async fn prove(auth: &Auth, link: &str, client: &Peer) -> Result<(), Problem> {
+    ///     auth.verify_email(&Shown::link(link)?, None, client).await
+    /// }
+    /// ```
+    pub async fn verify_email(
+        &self,
+        shown: &Shown,
+        password: Option<&Password>,
+        client: &Peer,
+    ) -> Result<(), Problem> {
+        self.prove(shown, None, password, client).await.map(drop)
+    }
+
+    /// The session that begins where the browser registered and an address is needed to log in.
+    async fn prove(
+        &self,
+        shown: &Shown,
+        browser: Option<&str>,
+        password: Option<&Password>,
+        client: &Peer,
+    ) -> Result<Option<LoggedIn>, Problem> {
+        let good = proof::good_token(self, Purpose::VerifyEmail, shown).await?;
+        let user = good.token.user.ok_or_else(proof::link_invalid)?;
+        let registered_here = browser.is_some() && browser == good.token.payload.browser.as_deref();
+        let is_theirs = registered_here
+            || match password {
+                Some(given) => {
+                    let stored = self.users().password_of(user).await?;
+                    let lane = Lane::Known;
+                    self.passwords().verify_in(lane, stored.as_ref(), given).await?.matches
+                }
+                None => false,
+            };
+        let to = good.token.payload.new_address.as_deref();
+        let to = to.map(|to| Email::parse(to).map_err(|_| proof::link_invalid())).transpose()?;
+        // Somebody else may have registered with the address, and waited for this.
+        let password = (!is_theirs).then(EncodedPassword::unusable);
+        let act = Act::VerifyEmail { to, password };
+        match self.store().use_token(good.to_use(self.now(), act, Vec::new())).await? {
+            Used::Done { .. } => {}
+            Used::Invalid => return Err(proof::link_invalid()),
+        }
+        self.catch_up().await?;
+        tracing::info!(%user, ip = %client.ip, "an address was proved");
+        if registered_here && good.token.payload.new_address.is_none() {
+            return self.log_in(user, Transport::Cookie, client).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Queues the mail that proves an address once more, if an active user has it and it is not
+    /// proved; nothing tells whether.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    ///
+    /// ```no_run
+    /// use countersign::Auth;
+    /// use countersign::http::Problem;
+    ///
+    /// async fn again(auth: &Auth) -> Result<(), Problem> {
+    ///     auth.send_verification("ada@example.com").await
+    /// }
+    /// ```
+    pub async fn send_verification(&self, address: &str) -> Result<(), Problem> {
+        let now = self.now();
+        let folded = fold_address(address);
+        let found = self.users().by_login(address).await?.filter(|found| {
+            let account = found.user.account();
+            account.is_active()
+                && fold_address(account.email()) == folded
+                && found.user.waits_for_proof()
+        });
+        let (token, code) = (OneTimeToken::draw(self.random()), DigitCode::draw(self.random()));
+        let until = now + self.settings().accounts.verify_lifetime;
+        let language = found.as_ref().map_or("", |found| found.user.language());
+        let mail = self
+            .mail(MailKind::Verify, address, language)
+            .with("link", self.link(Purpose::VerifyEmail, &token))
+            .with("code", spaced(&code))
+            .with("until", in_words(until));
+        let user = found.as_ref().map(|found| found.user.account().id());
+        let mail = NewMail { is_void: user.is_none(), ..self.queued(&mail, user)? };
+        let new = NewToken {
+            user,
+            code: Some(self.code_hasher().hash(token.id(), &code)),
+            fingerprint: found.map_or_else(Fingerprint::of_nobody, |found| {
+                Fingerprint::of(&found.password, &folded, true)
+            }),
+            address: folded,
+            ..NewToken::new(&token, Purpose::VerifyEmail, now, until)
+        };
+        let bounds = MailBounds { an_hour: self.settings().accounts.mails_per_address };
+        Ok(self.store().issue_token(new, vec![mail], bounds).await?)
+    }
+}

@@ -1,0 +1,260 @@
+//! `POST /accounts/password/reset` and `…/confirm`: a new password for who has the mailbox.
+//!
+//! Whoever asks gets one answer at one cost: for users, for nobody, for inactive users and for those
+//! without an address. The mail is queued, never sent in the request.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request};
+use countersign_verify::Account;
+
+use crate::auth::Auth;
+use crate::auth::post::{in_words, spaced};
+use crate::entry::proof::{self, Shown};
+use crate::http::answer::{Accepted, NoContent};
+use crate::http::fields::body;
+use crate::http::guard;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem};
+use crate::http::request::{Text, request};
+use crate::mail::MailKind;
+use crate::password::{EncodedPassword, Password, UserAttributes, validate};
+use crate::store::{Act, MailBounds, NewMail, NewToken, Used};
+use crate::token::{Code as DigitCode, Fingerprint, OneTimeToken, Purpose};
+use crate::user::fold_address;
+
+request! {
+    /// Whose password was forgotten: one of the two.
+    pub(crate) struct ResetRequest {
+        /// The user's address.
+        #[example = "alice@example.com"]
+        email: Option<Text<254>>,
+        /// Or the user name.
+        username: Option<Text<254>>,
+    }
+}
+
+request! {
+    /// What the mail said, and the new password. The token of the link, or the address with the
+    /// code.
+    pub(crate) struct ResetConfirmRequest {
+        /// What the link carries.
+        token: Option<Text<64>>,
+        /// The address that the mail went to, with the code.
+        email: Option<Text<254>>,
+        /// The code.
+        #[example = "1234 5678"]
+        code: Option<Text<32>>,
+        /// The password as it shall be.
+        new_password: Password,
+    }
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/password/reset",
+    tag = "accounts",
+    summary = "Ask for a mail with which the password can be chosen anew",
+    request_body = ResetRequest,
+    responses(
+        (status = 202, description = "If there is such a user, the mail is on its way",
+            body = crate::http::answer::AcceptedBody),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn request_reset(
+    State(auth): State<Auth>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Result<Accepted, Problem> {
+    guard::source(&auth, request.headers())?;
+    auth.may_ask(&peer)?;
+    let asked: ResetRequest = body(request, auth.settings().body_timeout).await?;
+    let login = asked.email.or(asked.username).map(|Text(login)| login).unwrap_or_default();
+    if login.trim().is_empty() {
+        return Err(Problem::new(Code::ValidationError).field("email", "This field is required."));
+    }
+    auth.request_password_reset(login.trim(), &peer).await?;
+    Ok(Accepted::new("If there is an account, a mail with a link is on its way to its address."))
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/password/reset/confirm",
+    tag = "accounts",
+    summary = "Choose a new password with what the mail said",
+    request_body = ResetConfirmRequest,
+    responses(
+        (status = 204, description = "The password is changed; all sessions are ended"),
+        (status = 400, description = "link_invalid"),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn confirm_reset(
+    State(auth): State<Auth>,
+    peer: Peer,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<NoContent, Problem> {
+    guard::source(&auth, &headers)?;
+    auth.may_ask(&peer)?;
+    let asked: ResetConfirmRequest = body(request, auth.settings().body_timeout).await?;
+    let shown = Shown::read(asked.token, asked.email, asked.code)?;
+    auth.confirm_password_reset(Purpose::ResetPassword, &shown, &asked.new_password, &peer).await?;
+    Ok(NoContent::default())
+}
+
+impl Auth {
+    /// Queues the mail with which a password can be chosen anew, if `login` names an active user
+    /// who has an address; whether it does takes no more or less time, and is not said.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not answer.
+    ///
+    /// ```no_run
+    /// use countersign::Auth;
+    /// use countersign::http::{Peer, Problem};
+    ///
+    /// async fn forgotten(auth: &Auth, login: &str, client: &Peer) -> Result<(), Problem> {
+    ///     auth.request_password_reset(login, client).await
+    /// }
+    /// ```
+    pub async fn request_password_reset(&self, login: &str, client: &Peer) -> Result<(), Problem> {
+        let now = self.now();
+        let found = self.users().by_login(login).await?;
+        let found = found.filter(|found| {
+            let account = found.user.account();
+            account.is_active() && !account.email().is_empty()
+        });
+        let (token, code) = (OneTimeToken::draw(self.random()), DigitCode::draw(self.random()));
+        let until = now + self.settings().accounts.reset_lifetime;
+        let (to, language) = match &found {
+            Some(found) => (found.user.account().email(), found.user.language()),
+            None => (login, ""),
+        };
+        let address = fold_address(to);
+        let mail = self
+            .mail(MailKind::Reset, to, language)
+            .with("link", self.link(Purpose::ResetPassword, &token))
+            .with("code", spaced(&code))
+            .with("until", in_words(until));
+        let user = found.as_ref().map(|found| found.user.account().id());
+        let mail = NewMail { is_void: user.is_none(), ..self.queued(&mail, user)? };
+        let new = NewToken {
+            user,
+            code: Some(self.code_hasher().hash(token.id(), &code)),
+            fingerprint: found.map_or_else(Fingerprint::of_nobody, |found| {
+                Fingerprint::of(&found.password, &address, true)
+            }),
+            address,
+            ..NewToken::new(&token, Purpose::ResetPassword, now, until)
+        };
+        let bounds = MailBounds { an_hour: self.settings().accounts.mails_per_address };
+        self.store().issue_token(new, vec![mail], bounds).await?;
+        tracing::info!(ip = %client.ip, "a new password was asked for");
+        Ok(())
+    }
+
+    /// Sets the password of whose token is shown, and ends all of the user's sessions. The address
+    /// is proved by it. `purpose` is [`Purpose::ResetPassword`], or [`Purpose::Invitation`] for the
+    /// first password of a user whom an operator made.
+    ///
+    /// # Errors
+    /// `link_invalid`, `validation_error` for a password that does not do (the token can be used
+    /// again), `unavailable`.
+    ///
+    /// ```no_run
+    /// use countersign::Auth;
+    /// use countersign::Shown;
+    /// use countersign::http::{Peer, Problem};
+    /// use countersign::password::Password;
+    /// use countersign::token::Purpose;
+    ///
+    /// async fn choose(auth: &Auth, link: &str, new: Password, by: &Peer) -> Result<(), Problem> {
+    ///     let shown = Shown::link(link)?;
+    ///     auth.confirm_password_reset(Purpose::ResetPassword, &shown, &new, by).await
+    /// }
+    /// ```
+    pub async fn confirm_password_reset(
+        &self,
+        purpose: Purpose,
+        shown: &Shown,
+        new: &Password,
+        client: &Peer,
+    ) -> Result<(), Problem> {
+        let stored = proof::good_token(self, purpose, shown).await?;
+        let user = stored.token.user.ok_or_else(proof::link_invalid)?;
+        let found = self.users().candidate(user).await?.ok_or_else(proof::link_invalid)?;
+        refuse_weak(new, found.user.account())?;
+        let encoded = self.passwords().hash(new).await?;
+        let mut mails = Vec::new();
+        let account = found.user.account();
+        if self.settings().accounts.notices && !account.email().is_empty() {
+            let mail = self
+                .mail(MailKind::PasswordChanged, account.email(), found.user.language())
+                .with("at", in_words(self.now()))
+                .with("place", client.ip.to_string())
+                .with("link", self.page("reset"));
+            mails.push(self.queued(&mail, Some(user))?);
+        }
+        let is_in_the_store = found.user.is_in_the_store();
+        let act = if is_in_the_store {
+            Act::SetPassword { new: encoded.clone() }
+        } else {
+            let address = fold_address(account.email());
+            Act::Elsewhere { row: Fingerprint::of(&found.password, &address, account.is_active()) }
+        };
+        match self.store().use_token(stored.to_use(self.now(), act, mails)).await? {
+            Used::Done { .. } => {}
+            Used::Invalid => return Err(proof::link_invalid()),
+        }
+        if !is_in_the_store {
+            self.set_password_elsewhere(user, &found.password, &encoded).await?;
+        }
+        self.catch_up().await?;
+        let event = client.event(self.now(), Some(account), None);
+        self.events().on_password_changed(&event);
+        tracing::info!(%user, ip = %client.ip, "the password was chosen anew");
+        Ok(())
+    }
+
+    /// In a table of the app's own, in the place of the password that the token was made for.
+    async fn set_password_elsewhere(
+        &self,
+        user: countersign_verify::UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<(), Problem> {
+        let reason = crate::session::RevokedReason::PasswordChanged;
+        let now = self.now();
+        self.store().revoke_user_sessions(user, None, reason, now).await?;
+        if !self.users().upgrade_password(user, old, new).await? {
+            return Err(proof::link_invalid());
+        }
+        // Those that began meanwhile with the old one.
+        self.store().revoke_user_sessions(user, None, reason, now).await?;
+        Ok(())
+    }
+}
+
+/// Refuses a password that is not good enough for this user.
+pub(crate) fn refuse_weak(new: &Password, account: &dyn Account) -> Result<(), Problem> {
+    let about = UserAttributes {
+        username: account.username(),
+        email: account.email(),
+        first_name: account.first_name(),
+        last_name: account.last_name(),
+    };
+    let problems = validate(new.expose(), &about).err().unwrap_or_default();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::new(Code::ValidationError);
+    Err(problems
+        .into_iter()
+        .fold(problem, |problem, wrong| problem.field("new_password", wrong.to_string())))
+}

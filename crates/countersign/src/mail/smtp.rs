@@ -1,0 +1,335 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::PoolConfig;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{MailError, Mailer, Message};
+
+/// Sends mails to an SMTP server: one connection, kept while there is something to send.
+///
+/// `smtp://USER:PASSWORD@HOST:587` demands STARTTLS, `smtps://HOST:465` is TLS from the beginning.
+/// `?ca=FILE` trusts the certificates of a PEM file beside the system's. `?tls=none` speaks in the
+/// clear, to this machine only.
+///
+/// ```
+/// use countersign::mail::SmtpMailer;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let mailer = SmtpMailer::new("smtps://user:secret@mail.example.com").unwrap();
+/// assert!(!format!("{mailer:?}").contains("secret"));
+/// assert!(SmtpMailer::new("smtp://mail.example.com?tls=none").is_err());
+/// # });
+/// ```
+pub struct SmtpMailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+}
+
+impl SmtpMailer {
+    /// Reads the URL. Does not connect yet. Call it on the Tokio runtime that sends the mails.
+    ///
+    /// # Errors
+    /// [`MailUrlError`] with a sentence that says what to write.
+    ///
+    /// ```
+    /// use countersign::mail::SmtpMailer;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// assert!(SmtpMailer::new("smtp://user:p%40ss@mail.example.com:587").is_ok());
+    /// assert!(SmtpMailer::new("mail.example.com").is_err());
+    /// # });
+    /// ```
+    pub fn new(url: &str) -> Result<Self, MailUrlError> {
+        let server = Server::read(url)?;
+        let mut tls = TlsParameters::builder(server.host.clone());
+        if let Some(file) = &server.ca {
+            let fail = |reason: String| MailUrlError(format!("{}: {reason}", file.display()));
+            let pem = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
+            let certificate =
+                Certificate::from_pem(&pem).map_err(|error| fail(error.to_string()))?;
+            tls = tls.add_root_certificate(certificate);
+        }
+        let tls = tls.build_rustls().map_err(|error| MailUrlError(error.to_string()))?;
+        let tls = match server.security {
+            Security::StartTls => Tls::Required(tls),
+            Security::Tls => Tls::Wrapper(tls),
+            Security::None => Tls::None,
+        };
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
+                .port(server.port)
+                .tls(tls)
+                .timeout(Some(PATIENCE))
+                .pool_config(PoolConfig::new().max_size(1).idle_timeout(IDLE));
+        if let Some((user, password)) = server.login {
+            let password = password.expose_secret().to_owned();
+            builder = builder.credentials(Credentials::new(user, password));
+        }
+        Ok(Self { transport: builder.build(), host: server.host })
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, message: &Message) -> Result<(), MailError> {
+        let message = encode(message)?;
+        match self.transport.send(message).await {
+            Ok(_) => Ok(()),
+            // A server that refuses the login is not the address's fault.
+            Err(error) if error.is_permanent() && !is_about_us(&error) => {
+                Err(MailError::never(error))
+            }
+            Err(error) => Err(MailError::later(error)),
+        }
+    }
+}
+
+/// Without the password.
+impl std::fmt::Debug for SmtpMailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmtpMailer").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// Writes each mail into a folder, as a file that mail programs open: `MESSAGE-ID.eml`.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use countersign::mail::{FileMailer, Mailer, Message};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let folder = directory.path();
+/// let message = Message {
+///     from: "Example <noreply@example.com>".to_owned(),
+///     reply_to: None,
+///     to: "ada@example.com".to_owned(),
+///     subject: "A test".to_owned(),
+///     text: "of mail".to_owned(),
+///     html: "<p>of mail</p>".to_owned(),
+///     message_id: "<7@example.com>".to_owned(),
+///     language: "en".to_owned(),
+/// };
+/// FileMailer::new(folder).unwrap().send(&message).await.unwrap();
+/// let file = std::fs::read_to_string(folder.join("7@example.com.eml")).unwrap();
+/// assert!(file.contains("Subject: A test"));
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct FileMailer {
+    folder: PathBuf,
+}
+
+impl FileMailer {
+    /// Writes into `folder`, which is made where it is not there.
+    ///
+    /// # Errors
+    /// [`MailUrlError`] when it cannot be made.
+    ///
+    /// ```
+    /// assert!(countersign::mail::FileMailer::new("/proc/nowhere".as_ref()).is_err());
+    /// ```
+    pub fn new(folder: &std::path::Path) -> Result<Self, MailUrlError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| MailUrlError(format!("{}: {error}", folder.display())))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+}
+
+#[async_trait]
+impl Mailer for FileMailer {
+    async fn send(&self, message: &Message) -> Result<(), MailError> {
+        let name: String = message
+            .message_id
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '@' | '-' | '_' | '.'))
+            .collect();
+        let bytes = encode(message)?.formatted();
+        let (unfinished, path) =
+            (self.folder.join(format!(".{name}.tmp")), self.folder.join(format!("{name}.eml")));
+        let written = tokio::task::spawn_blocking(move || {
+            std::fs::write(&unfinished, bytes)?;
+            std::fs::rename(unfinished, path)
+        });
+        written.await.map_err(MailError::later)?.map_err(MailError::later)
+    }
+}
+
+/// A URL of a mail server that does not do.
+///
+/// ```
+/// let error = countersign::mail::SmtpMailer::new("https://example.com").unwrap_err();
+/// assert!(error.to_string().contains("smtp://"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MailUrlError(String);
+
+/// The message as it travels (RFC 5322). Everything foreign in it is encoded.
+fn encode(message: &Message) -> Result<lettre::Message, MailError> {
+    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(MailError::never);
+    let mut builder = lettre::Message::builder()
+        .from(mailbox(&message.from)?)
+        .to(Mailbox::new(None, message.to.parse().map_err(MailError::never)?))
+        .subject(message.subject.clone())
+        .message_id(Some(message.message_id.clone()))
+        // Nobody's holiday notice answers it (RFC 3834).
+        .raw_header(header("Auto-Submitted", "auto-generated")?)
+        .raw_header(header("Content-Language", &message.language)?);
+    if let Some(reply_to) = &message.reply_to {
+        builder = builder.reply_to(mailbox(reply_to)?);
+    }
+    let part = |kind, text: &str| SinglePart::builder().header(kind).body(text.to_owned());
+    let parts = MultiPart::alternative()
+        .singlepart(part(ContentType::TEXT_PLAIN, &message.text))
+        .singlepart(part(ContentType::TEXT_HTML, &message.html));
+    builder.multipart(parts).map_err(MailError::never)
+}
+
+fn header(name: &str, value: &str) -> Result<lettre::message::header::HeaderValue, MailError> {
+    let name = lettre::message::header::HeaderName::new_from_ascii(name.to_owned())
+        .map_err(MailError::never)?;
+    Ok(lettre::message::header::HeaderValue::new(name, value.to_owned()))
+}
+
+/// Whether what was refused is our login or our way to speak, not the mail.
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    matches!(code.as_deref(), Some("500" | "502" | "503" | "504" | "530" | "534" | "535" | "538"))
+}
+
+enum Security {
+    StartTls,
+    Tls,
+    None,
+}
+
+struct Server {
+    host: String,
+    port: u16,
+    security: Security,
+    login: Option<(String, SecretString)>,
+    ca: Option<PathBuf>,
+}
+
+impl Server {
+    fn read(text: &str) -> Result<Self, MailUrlError> {
+        let wrong = |why: &str| {
+            MailUrlError(format!(
+                "{why}; write smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465"
+            ))
+        };
+        let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| wrong("there is no host in it"))?.to_owned();
+        let (mut security, port) = match url.scheme() {
+            "smtp" => (Security::StartTls, 587),
+            "smtps" => (Security::Tls, 465),
+            other => return Err(wrong(&format!("{other} is not a way to send mail"))),
+        };
+        let mut ca = None;
+        for (name, value) in url.query_pairs() {
+            match (&*name, &*value) {
+                ("ca", file) => ca = Some(PathBuf::from(file)),
+                ("tls", "none") if is_this_machine(&host) => security = Security::None,
+                ("tls", "none") => {
+                    return Err(wrong("tls=none is for a mail server on this machine"));
+                }
+                (other, _) => return Err(wrong(&format!("{other} is no part of it"))),
+            }
+        }
+        let decoded = |text: &str| {
+            let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+            decoded.map(String::from).map_err(|_| wrong("its name or password is not UTF-8"))
+        };
+        let login = match (url.username(), url.password()) {
+            ("", _) => None,
+            (user, password) => {
+                Some((decoded(user)?, SecretString::from(decoded(password.unwrap_or_default())?)))
+            }
+        };
+        Ok(Self { host, port: url.port().unwrap_or(port), security, login, ca })
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
+/// How long a server may take for a command.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection is kept without a mail.
+const IDLE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> Message {
+        Message {
+            from: "Beispiel GmbH <noreply@example.com>".to_owned(),
+            reply_to: Some("help@example.com".to_owned()),
+            to: "ada@example.com".to_owned(),
+            subject: "Bestätigen Sie Ihre Adresse".to_owned(),
+            text: "https://example.com/account/verify?token=AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"
+                .to_owned(),
+            html: "<p>ä</p>".to_owned(),
+            message_id: "<7@example.com>".to_owned(),
+            language: "de".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_mail_is_plain_text_and_html_with_an_id_of_its_own() {
+        let bytes = encode(&message()).unwrap().formatted();
+        let text = String::from_utf8(bytes).unwrap();
+        for part in [
+            "Message-ID: <7@example.com>",
+            "Auto-Submitted: auto-generated",
+            "Content-Language: de",
+            "Reply-To: help@example.com",
+            "multipart/alternative",
+            "text/plain",
+            "text/html",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn nothing_foreign_begins_a_header() {
+        let bad = "ada@example.com\r\nBcc: all@example.com";
+        assert!(encode(&Message { to: bad.to_owned(), ..message() }).is_err());
+        assert!(
+            encode(&Message { to: "a@b.example, c@d.example".to_owned(), ..message() }).is_err()
+        );
+        let subject = Message { subject: "Hello\r\nBcc: all@example.com".to_owned(), ..message() };
+        let text = String::from_utf8(encode(&subject).unwrap().formatted()).unwrap();
+        assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
+    }
+
+    #[test]
+    fn a_url_says_where_to_and_how() {
+        let server = Server::read("smtp://us%40er:p%3Ass@mail.example.com").unwrap();
+        assert_eq!((server.host.as_str(), server.port), ("mail.example.com", 587));
+        assert!(matches!(server.security, Security::StartTls));
+        let (user, password) = server.login.unwrap();
+        assert_eq!((user.as_str(), password.expose_secret()), ("us@er", "p:ss"));
+        let server = Server::read("smtps://mail.example.com:2465").unwrap();
+        assert!(matches!(server.security, Security::Tls) && server.port == 2465);
+        assert!(Server::read("smtp://127.0.0.1:1025?tls=none").is_ok());
+        for bad in
+            ["", "mail", "http://a", "smtp://", "smtp://a?x=1", "smtp://mail.example.com?tls=none"]
+        {
+            assert!(Server::read(bad).is_err(), "{bad}");
+        }
+    }
+}
