@@ -386,10 +386,10 @@ pub(crate) fn credentials(client: &Native, endpoint: &Endpoint, request: Request
 /// What an endpoint answers to a body without a field that it knows.
 fn empty_object(endpoint: &Endpoint) -> (u16, Option<&'static str>) {
     match endpoint.path {
-        "/accounts/login" | "/accounts/password" => (400, Some("validation_error")),
         "/accounts/refresh" => (401, Some("refresh_token_missing")),
         "/accounts/profile" => (200, None),
-        _ => (204, None),
+        "/accounts/logout" | "/accounts/logout-all" => (204, None),
+        _ => (400, Some("validation_error")),
     }
 }
 
@@ -560,6 +560,10 @@ type Field = (&'static Endpoint, Value, &'static str, Option<usize>);
 /// field without such a number is a yes or a no.
 fn fields() -> Vec<Field> {
     let login = json!({"username": "alice", "password": "x"});
+    let token = json!({"token": "AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"});
+    let confirm = json!({"token": token["token"], "new_password": "a perfectly good one"});
+    let register =
+        json!({"username": "bob", "email": "b@example.com", "password": "tin kettle 14"});
     let password = json!({"old_password": "x", "new_password": "a perfectly good one"});
     vec![
         (at("POST", "/accounts/login"), login.clone(), "username", Some(254)),
@@ -576,6 +580,23 @@ fn fields() -> Vec<Field> {
         (at("POST", "/accounts/password"), password.clone(), "old_password", Some(1024)),
         (at("POST", "/accounts/password"), password.clone(), "new_password", Some(1024)),
         (at("POST", "/accounts/password"), password, "device_token", Some(256)),
+        (at("POST", "/accounts/password/reset"), json!({"username": "x"}), "email", Some(254)),
+        (at("POST", "/accounts/password/reset"), json!({"email": "x"}), "username", Some(254)),
+        (at("POST", "/accounts/password/reset/confirm"), confirm.clone(), "token", Some(64)),
+        (at("POST", "/accounts/password/reset/confirm"), confirm.clone(), "email", Some(254)),
+        (at("POST", "/accounts/password/reset/confirm"), confirm.clone(), "code", Some(32)),
+        (at("POST", "/accounts/password/reset/confirm"), confirm, "new_password", Some(1024)),
+        (at("POST", "/accounts/register"), register.clone(), "username", Some(150)),
+        (at("POST", "/accounts/register"), register.clone(), "email", Some(254)),
+        (at("POST", "/accounts/register"), register.clone(), "password", Some(1024)),
+        (at("POST", "/accounts/register"), register.clone(), "first_name", Some(150)),
+        (at("POST", "/accounts/register"), register.clone(), "last_name", Some(150)),
+        (at("POST", "/accounts/register"), register, "transport", Some(16)),
+        (at("POST", "/accounts/email/verify"), token.clone(), "token", Some(64)),
+        (at("POST", "/accounts/email/verify"), token.clone(), "email", Some(254)),
+        (at("POST", "/accounts/email/verify"), token.clone(), "code", Some(32)),
+        (at("POST", "/accounts/email/verify"), token, "password", Some(1024)),
+        (at("POST", "/accounts/email/verify/resend"), json!({}), "email", Some(254)),
     ]
 }
 

@@ -68,7 +68,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 18] = [
+pub(crate) const ENDPOINTS: [Endpoint; 23] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -103,6 +103,45 @@ pub(crate) const ENDPOINTS: [Endpoint; 18] = [
         ),
         400,
     ),
+    endpoint(
+        "POST",
+        "/accounts/password/reset",
+        Access::Public,
+        Body::Required(r#"{"username":"nobody"}"#),
+        202,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/password/reset/confirm",
+        Access::Public,
+        Body::Required(
+            r#"{"token":"AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA","new_password":"another phrase"}"#,
+        ),
+        400,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/register",
+        Access::Public,
+        Body::Required(
+            r#"{"username":"alice","email":"a@example.org","password":"quite another phrase"}"#,
+        ),
+        400,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/email/verify",
+        Access::Public,
+        Body::Required(r#"{"token":"AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"}"#),
+        400,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/email/verify/resend",
+        Access::Public,
+        Body::Required(r#"{"email":"nobody@example.com"}"#),
+        202,
+    ),
     endpoint("GET", "/accounts/sessions", Access::Bearer, Body::None, 200),
     endpoint("DELETE", "/accounts/sessions/0000000000000001", Access::Bearer, Body::None, 404),
     endpoint("GET", "/accounts/verify", Access::Bearer, Body::None, 204),
@@ -135,6 +174,10 @@ pub(crate) fn unthrottled() -> countersign_e2e::WorldBuilder {
         .set("throttle_account_attempts", "0")
         .set("throttle_address_attempts", "0")
         .set("throttle_session_refreshes", "0")
+        .set("registration", "open")
+        .set("mail_url", "console:")
+        .set("asks_per_address", "0")
+        .set("asks_per_hour", "0")
 }
 
 /// Asserts that the server has come through: it answers, lets people in, and has nothing in its log

@@ -1,5 +1,7 @@
 //! Real clients against the real server: PyJWT, requests, and Django's own password hashers.
 
+mod mail;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use countersign_e2e::World;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 16] = [
+const ENDPOINTS: [(&str, &str); 21] = [
     ("/accounts/login", "post"),
     ("/accounts/refresh", "post"),
     ("/accounts/csrf", "get"),
@@ -14,6 +14,11 @@ const ENDPOINTS: [(&str, &str); 16] = [
     ("/accounts/profile", "get"),
     ("/accounts/profile", "patch"),
     ("/accounts/password", "post"),
+    ("/accounts/password/reset", "post"),
+    ("/accounts/password/reset/confirm", "post"),
+    ("/accounts/register", "post"),
+    ("/accounts/email/verify", "post"),
+    ("/accounts/email/verify/resend", "post"),
     ("/accounts/sessions", "get"),
     ("/accounts/sessions/{id}", "patch"),
     ("/accounts/sessions/{id}", "delete"),
@@ -24,9 +29,14 @@ const ENDPOINTS: [(&str, &str); 16] = [
     ("/readyz", "get"),
 ];
 
+/// A server with everything that a setting turns on.
+fn full() -> World {
+    World::builder().set("registration", "open").start()
+}
+
 #[test]
 fn the_document_names_every_endpoint_and_no_other() {
-    let world = World::start();
+    let world = full();
     let document = world.get("/openapi.json").expect(200).json();
     let mut named = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -49,7 +59,7 @@ fn the_document_names_every_endpoint_and_no_other() {
 
 #[test]
 fn the_document_says_how_a_body_can_be_refused() {
-    let document = World::start().get("/openapi.json").expect(200).json();
+    let document = full().get("/openapi.json").expect(200).json();
     let mut bodies = 0;
     for (path, method) in ENDPOINTS {
         let operation = &document["paths"][path][method];
@@ -65,12 +75,12 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 7);
+    assert_eq!(bodies, 12);
 }
 
 #[test]
 fn the_page_can_be_read_without_its_script_and_needs_nothing_from_elsewhere() {
-    let world = World::start();
+    let world = full();
     let page = world.get("/docs").expect(200);
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
@@ -96,7 +106,7 @@ fn the_page_can_be_read_without_its_script_and_needs_nothing_from_elsewhere() {
 
 #[test]
 fn every_operation_can_be_tried_with_what_it_takes() {
-    let world = World::start();
+    let world = full();
     let document = world.get("/openapi.json").expect(200).json();
     let html = world.get("/docs").expect(200).text();
     for (path, method) in ENDPOINTS {
@@ -157,7 +167,7 @@ fn the_endpoints_stand_where_they_were_put() {
 
 #[test]
 fn the_document_speaks_of_http_and_not_of_rust() {
-    let world = World::start();
+    let world = full();
     let document = world.get("/openapi.json").expect(200).text();
     let page = world.get("/docs").expect(200).text();
     for text in [&document, &page] {
@@ -182,7 +192,7 @@ fn they_can_be_left_out() {
 #[test]
 fn the_document_in_docs_is_what_the_server_serves() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let served = World::start().get("/openapi.json").expect(200).json();
+    let served = full().get("/openapi.json").expect(200).json();
     if std::env::var_os("RENEW_OPENAPI").is_some() {
         let pretty = serde_json::to_string_pretty(&served).expect("JSON");
         std::fs::write(&path, pretty + "\n").expect("docs/openapi.json");
@@ -198,7 +208,7 @@ fn the_document_in_docs_is_what_the_server_serves() {
 
 #[test]
 fn what_may_be_left_out_of_a_body_may_not_be_null_and_the_document_says_so() {
-    let document = World::start().get("/openapi.json").expect(200).json();
+    let document = full().get("/openapi.json").expect(200).json();
     for (path, method) in ENDPOINTS {
         let operation = &document["paths"][path][method];
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -231,7 +241,7 @@ fn what_may_be_left_out_of_a_body_may_not_be_null_and_the_document_says_so() {
 
 #[test]
 fn every_refusal_in_the_document_has_one_shape_and_codes_that_there_are() {
-    let document = World::start().get("/openapi.json").expect(200).json();
+    let document = full().get("/openapi.json").expect(200).json();
     let codes = &document["components"]["schemas"]["Problem"]["properties"]["code"];
     let codes = codes["x-extensible-enum"].as_array().unwrap();
     let mut refusals = 0;

@@ -173,6 +173,14 @@ impl Response {
         self.headers.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
+    /// The headers, each as a line, but for these.
+    #[must_use]
+    pub fn headers_but(&self, names: &[&str]) -> Vec<String> {
+        let of_interest =
+            self.headers.iter().filter(|(name, _)| !names.contains(&name.to_lowercase().as_str()));
+        of_interest.map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
     /// The `Set-Cookie` of a name, whole.
     pub fn set_cookie(&self, name: &str) -> Option<&str> {
         self.all("set-cookie")

@@ -14,6 +14,7 @@
 mod browser;
 mod desk;
 mod http;
+mod mailbox;
 mod native;
 mod program;
 mod road;
@@ -25,6 +26,7 @@ pub use browser::Browser;
 pub use countersign_testkit::{Cluster, TestClock, clock_off_by};
 pub use desk::{Desk, input};
 pub use http::{Request, Response};
+pub use mailbox::{Mailbox, ReadMail};
 pub use native::Native;
 pub use program::Program;
 pub use road::Road;

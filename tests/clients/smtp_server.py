@@ -1,0 +1,61 @@
+"""A mail server with STARTTLS and a login, which prints each mail it gets as a line of JSON.
+
+    smtp_server.py CERTIFICATE KEY PORT
+
+It demands both, and refuses the address full@example.com for now and none@example.com for good.
+"""
+
+import asyncio
+import json
+import ssl
+import sys
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+
+class Handler:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address == "full@example.com":
+            return "452 4.2.2 the mailbox is full"
+        if address == "none@example.com":
+            return "550 5.1.1 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        mail = {
+            "from": envelope.mail_from,
+            "to": envelope.rcpt_tos,
+            "tls": session.ssl is not None,
+            "user": session.auth_data.login.decode() if session.auth_data else None,
+            "text": envelope.content.decode(),
+        }
+        print(json.dumps(mail), flush=True)
+        return "250 OK"
+
+
+def authenticate(server, session, envelope, mechanism, data):
+    good = (data.login, data.password) == (b"mailer", b"p@ss word")
+    return AuthResult(success=good, auth_data=data)
+
+
+def main():
+    certificate, key, port = sys.argv[1:]
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    controller = Controller(
+        Handler(),
+        hostname="127.0.0.1",
+        port=int(port),
+        tls_context=tls,
+        require_starttls=True,
+        auth_required=True,
+        authenticator=authenticate,
+    )
+    controller.start()
+    print("ready", flush=True)
+    asyncio.new_event_loop().run_forever()
+
+
+main()

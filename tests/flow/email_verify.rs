@@ -1,0 +1,130 @@
+//! `POST /accounts/email/verify` and `…/resend`, and the page `/account/verify`.
+
+use countersign_e2e::{Browser, Mailbox, Response, World};
+use serde_json::{Value, json};
+
+const PASSPHRASE: &str = "tin kettle 14";
+
+fn world(verification: &str) -> (World, Mailbox) {
+    let mailbox = Mailbox::new();
+    let world = World::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("email_verification", verification)
+        .start();
+    (world, mailbox)
+}
+
+fn registered(world: &World, name: &str, email: &str) -> Browser {
+    let mut browser = world.browser();
+    let body = json!({"username": name, "email": email, "password": PASSPHRASE});
+    let request = browser.request("POST", "/accounts/register").json(&body);
+    let answer = browser.send(&request);
+    assert!(matches!(answer.status, 201 | 202), "{answer:?}");
+    browser
+}
+
+fn verify(world: &World, body: &Value) -> Response {
+    world.request("POST", "/accounts/email/verify").json(body).send()
+}
+
+#[test]
+fn who_registered_with_somebody_elses_address_has_nothing_when_they_confirm_it() {
+    for verification in ["optional", "required"] {
+        let (world, mailbox) = world(verification);
+        let thief = registered(&world, "alice", "alice@example.com");
+        let token = mailbox.wait_for("alice@example.com", 1).token();
+        // The owner of the mailbox confirms, in another browser.
+        verify(&world, &json!({"token": token})).expect(204);
+        world.browser().login_with("alice", PASSPHRASE).expect_problem(401, "invalid_credentials");
+        if verification == "optional" {
+            thief.get("/accounts/profile").expect_problem(401, "session_revoked");
+        }
+    }
+}
+
+#[test]
+fn who_knows_the_password_of_the_registration_keeps_it_in_another_browser_too() {
+    let (world, mailbox) = world("required");
+    registered(&world, "alice", "alice@example.com");
+    let code = mailbox.wait_for("alice@example.com", 1).code();
+    let body = json!({"email": "alice@example.com", "code": code, "password": PASSPHRASE});
+    verify(&world, &body).expect(204);
+    world.browser().login_with("alice", PASSPHRASE).expect(200);
+}
+
+#[test]
+fn the_mail_is_sent_again_to_who_waits_for_it_and_the_answer_tells_nobody() {
+    let (world, mailbox) = world("required");
+    world.user("bob");
+    registered(&world, "alice", "alice@example.com");
+    let first = mailbox.wait_for("alice@example.com", 1).token();
+    let answers = ["alice@example.com", "bob@example.com", "nobody@example.com"].map(|email| {
+        let body = json!({"email": email});
+        let path = "/accounts/email/verify/resend";
+        world.request("POST", path).json(&body).send().expect(202).text()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let second = mailbox.wait_for("alice@example.com", 2).token();
+    assert!(mailbox.to("bob@example.com").is_empty());
+    verify(&world, &json!({"token": first})).expect_problem(400, "link_invalid");
+    verify(&world, &json!({"token": second, "password": PASSPHRASE})).expect(204);
+}
+
+#[test]
+fn a_token_that_proves_an_address_sets_no_password() {
+    let (world, mailbox) = world("optional");
+    registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let body = json!({"token": token, "new_password": "an entirely new passphrase"});
+    world
+        .request("POST", "/accounts/password/reset/confirm")
+        .json(&body)
+        .send()
+        .expect_problem(400, "link_invalid");
+    verify(&world, &json!({"token": token, "password": PASSPHRASE})).expect(204);
+}
+
+#[test]
+fn what_is_no_token_is_refused_with_a_sentence() {
+    let (world, _mailbox) = world("optional");
+    for token in ["", "nonsense", "AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA", "é.é"] {
+        verify(&world, &json!({"token": token})).expect_problem(400, "link_invalid");
+    }
+    let nothing = verify(&world, &json!({})).expect_problem(400, "validation_error").json();
+    assert!(nothing["errors"]["token"].is_array());
+    let half = json!({"email": "alice@example.com"});
+    let half = verify(&world, &half).expect_problem(400, "validation_error").json();
+    assert!(half["errors"]["code"].is_array());
+}
+
+#[test]
+fn the_page_of_the_link_proves_the_address_when_its_form_is_sent() {
+    let (world, mailbox) = world("required");
+    registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    for _ in 0..3 {
+        world.get(&format!("/account/verify?token={token}")).expect(200);
+    }
+    let kind = "application/x-www-form-urlencoded";
+    let body = format!("token={token}&password={}", PASSPHRASE.replace(' ', "+"));
+    let done = world.request("POST", "/account/verify").body(kind, body).send().expect(200);
+    assert!(done.text().contains("Your address is confirmed"));
+    world.browser().login_with("alice", PASSPHRASE).expect(200);
+}
+
+#[test]
+fn an_address_that_is_written_anew_is_not_proved() {
+    let (world, mailbox) = world("optional");
+    let mut browser = registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let request = browser.request("POST", "/accounts/email/verify").json(&json!({"token": token}));
+    browser.send(&request).expect(204);
+    let changed = browser
+        .request("PATCH", "/accounts/profile")
+        .json(&json!({"email": "other@example.com"}))
+        .send()
+        .expect(200)
+        .json();
+    assert_eq!(changed["user"]["email_verified"], false);
+}

@@ -1,0 +1,161 @@
+//! `POST /accounts/register`.
+
+use countersign_e2e::{Browser, Mailbox, Response, World};
+use serde_json::{Value, json};
+
+const PASSPHRASE: &str = "tin kettle 14";
+
+fn world(verification: &str) -> (World, Mailbox) {
+    let mailbox = Mailbox::new();
+    let world = World::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("email_verification", verification)
+        .start();
+    (world, mailbox)
+}
+
+fn account(name: &str, email: &str) -> Value {
+    json!({"username": name, "email": email, "password": PASSPHRASE})
+}
+
+fn register(browser: &mut Browser, body: &Value) -> Response {
+    let request = browser.request("POST", "/accounts/register").json(body);
+    browser.send(&request)
+}
+
+#[test]
+fn nobody_registers_unless_the_setting_says_so() {
+    let world = World::start();
+    let mut browser = world.browser();
+    register(&mut browser, &account("alice", "alice@example.com")).expect_problem(404, "not_found");
+}
+
+#[test]
+fn whoever_registers_is_logged_in_and_their_address_is_theirs_once_it_is_proved() {
+    let (world, mailbox) = world("optional");
+    let mut browser = world.browser();
+    let body = account("alice", "alice@example.com");
+    let made = register(&mut browser, &body).expect(201).json();
+    assert_eq!((&made["user"]["username"], &made["user"]["email"]), (&json!("alice"), &json!("")));
+    browser.get("/accounts/profile").expect(200);
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let request = browser.request("POST", "/accounts/email/verify").json(&json!({"token": token}));
+    browser.send(&request).expect(204);
+    let user = browser.get("/accounts/profile").expect(200).json();
+    assert_eq!(user["user"]["email"], "alice@example.com");
+    assert_eq!(user["user"]["email_verified"], true);
+    world.browser().login_with("alice@example.com", PASSPHRASE).expect(200);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_to_its_owner_and_to_nobody_else() {
+    for verification in ["required", "optional"] {
+        let (world, mailbox) = world(verification);
+        world.user("alice");
+        let mut answers = Vec::new();
+        for (name, email) in [("eve", "ALICE@example.com"), ("bob", "bob@example.com")] {
+            let answer = register(&mut world.browser(), &account(name, email));
+            let mut json = answer.json();
+            for secret in ["access_token", "csrf_token", "user"] {
+                json.as_object_mut().unwrap().remove(secret);
+            }
+            answers.push((answer.status, json));
+        }
+        assert_eq!(answers[0], answers[1], "{verification}");
+        let owner = mailbox.wait_for("ALICE@example.com", 1);
+        assert_eq!(owner.subject(), "You already have an account");
+        let other = mailbox.wait_for("bob@example.com", 1);
+        assert_eq!(other.subject(), "Confirm your e-mail address");
+    }
+}
+
+#[test]
+fn nobody_logs_in_before_a_required_address_is_proved_and_the_browser_goes_on_after_it() {
+    let (world, mailbox) = world("required");
+    let mut browser = world.browser();
+    register(&mut browser, &account("alice", "alice@example.com")).expect(202);
+    let login = |password: &str| world.browser().login_with("alice", password);
+    login(PASSPHRASE).expect_problem(403, "email_not_verified");
+    login("a wrong password").expect_problem(401, "invalid_credentials");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let request = browser.request("POST", "/accounts/email/verify").json(&json!({"token": token}));
+    let session = browser.send(&request).expect(200).json();
+    assert_eq!(session["user"]["username"], "alice");
+    browser.get("/accounts/profile").expect(200);
+    login(PASSPHRASE).expect(200);
+}
+
+#[test]
+fn a_user_name_that_is_taken_is_said_and_so_is_everything_that_is_wrong() {
+    let (world, _mailbox) = world("optional");
+    world.user("alice");
+    let refused = |body: Value| {
+        let answer = register(&mut world.browser(), &body);
+        answer.expect_problem(400, "validation_error").json()["errors"].clone()
+    };
+    let taken = refused(account("ALICE", "new@example.com"));
+    assert!(taken["username"].is_array(), "{taken}");
+    let missing = refused(json!({}));
+    for field in ["username", "email", "password"] {
+        assert_eq!(missing[field], json!(["This field is required."]), "{missing}");
+    }
+    let wrong = json!({"username": "a b", "email": "a@b@c", "password": "12345678"});
+    let wrong = refused(wrong);
+    for field in ["username", "email", "password"] {
+        assert!(wrong[field].is_array(), "{wrong}");
+    }
+    for email in ["a@example.com, b@example.com", "a@example.com\r\nBcc: c@example.com", "@"] {
+        assert!(refused(account("bob", email))["email"].is_array(), "{email}");
+    }
+}
+
+#[test]
+fn a_native_client_registers_with_its_tokens_in_the_body() {
+    let (world, _mailbox) = world("optional");
+    let mut body = account("alice", "alice@example.com");
+    body["transport"] = "body".into();
+    let made = world.request("POST", "/accounts/register").json(&body).send().expect(201);
+    assert!(made.json()["refresh_token"].is_string());
+    let from_a_page = world
+        .request("POST", "/accounts/register")
+        .header("sec-fetch-site", "same-origin")
+        .json(&body)
+        .send();
+    from_a_page.expect_problem(403, "csrf_failed");
+}
+
+#[test]
+fn a_page_of_another_site_registers_nobody() {
+    let (world, _mailbox) = world("optional");
+    let answer = world
+        .request("POST", "/accounts/register")
+        .header("origin", "https://evil.example")
+        .json(&account("alice", "alice@example.com"))
+        .send();
+    answer.expect_problem(403, "csrf_failed");
+    assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "0");
+}
+
+#[test]
+fn forty_registrations_of_one_name_at_once_make_one_user() {
+    let mailbox = Mailbox::new();
+    let world = World::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("asks_per_address", "0")
+        .set("hash_queue", "1000")
+        .start();
+    let made: usize = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..40)
+            .map(|n| {
+                let (world, email) = (&world, format!("a{n}@example.com"));
+                scope.spawn(move || {
+                    register(&mut world.browser(), &account("alice", &email)).status == 201
+                })
+            })
+            .collect();
+        tries.into_iter().map(|tried| usize::from(tried.join().unwrap())).sum()
+    });
+    assert_eq!((made, world.sql("SELECT count(*) FROM users").trim()), (1, "1"));
+}
