@@ -54,6 +54,22 @@ fn who_knows_the_password_of_the_registration_keeps_it_in_another_browser_too() 
 }
 
 #[test]
+fn a_wrong_password_of_the_registration_changes_nothing_and_the_link_works_on() {
+    let (world, mailbox) = world("required");
+    registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let wrong = json!({"token": token, "password": "another passphrase"});
+    let refused = verify(&world, &wrong).expect_problem(400, "validation_error").json();
+    assert!(refused["errors"]["password"].is_array());
+    let kind = "application/x-www-form-urlencoded";
+    let body = format!("token={token}&password=wrong");
+    let page = world.request("POST", "/account/verify").body(kind, body).send().expect(400);
+    assert!(page.text().contains("This is not the password"));
+    verify(&world, &json!({"token": token, "password": PASSPHRASE})).expect(204);
+    world.browser().login_with("alice", PASSPHRASE).expect(200);
+}
+
+#[test]
 fn the_mail_is_sent_again_to_who_waits_for_it_and_the_answer_tells_nobody() {
     let (world, mailbox) = world("required");
     world.user("bob");

@@ -159,6 +159,9 @@ async fn verify(State(place): State<Place>, Seen(peer): Seen, body: Body) -> Res
             "Log in where you registered. If your password is not taken there, choose a new one: \
              somebody else may have registered with your address before you confirmed it.",
         ]),
+        Err(problem) if problem.code() == Code::ValidationError => {
+            place.prove(&sent.token, "This is not the password of your registration.")
+        }
         Err(problem) => place.refused(&problem),
     }
 }

@@ -54,8 +54,12 @@ pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError
             PRUNED_AT_ONCE,
         )
         .await?;
+    let store = &auth.0.store;
+    let gone = gone
+        + store.prune_tokens(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
+        + store.prune_mails(before(MAILS_KEPT), before(FAILED_MAILS_KEPT), PRUNED_AT_ONCE).await?;
     if gone > 0 {
-        tracing::debug!(rows = gone, "forgot old changes and sessions");
+        tracing::debug!(rows = gone, "forgot old changes, sessions, tokens and mails");
     }
     Ok(gone)
 }
@@ -101,6 +105,15 @@ const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// So that "why was I logged out?" can be answered for a while.
 const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// One-time tokens, after they have expired.
+const TOKENS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Mails that were sent. How many an address got is counted by them for an hour.
+const MAILS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Mails that could not be sent, for the operator.
+const FAILED_MAILS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 const PRUNED_AT_ONCE: u32 = 1000;
 
 #[cfg(test)]
@@ -116,8 +129,8 @@ mod tests {
     use crate::http::Peer;
     use crate::password::EncodedPassword;
     use crate::session::{RevokedReason, Session, SessionId, Transport};
-    use crate::store::StoreError;
     use crate::store::sqlite::SqliteStore;
+    use crate::store::{MailBounds, NewMail, StoreError};
     use crate::token::Secrets;
     use crate::user::{FoundUser, NewUser, User, UserId, Username, Users};
 
@@ -221,6 +234,22 @@ mod tests {
             prune(&world.auth, STEP).await.unwrap();
             assert!(world.auth.revocations().is_empty() && world.listed().is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn mails_that_were_sent_are_forgotten_after_a_day_and_those_that_wait_are_not() {
+        let world = World::new().await;
+        let store = world.auth.store();
+        let mail = |id| NewMail::new(id, "ada@example.com", vec![1], world.right);
+        store.queue_mails(vec![mail(1), mail(2)], MailBounds::default()).await.unwrap();
+        store.mail_sent(1, world.right).await.unwrap();
+        world.clock.advance(Duration::from_secs(25 * 60 * 60));
+        // The store's idea of the time follows by five minutes a round.
+        for _ in 0..301 {
+            prune(&world.auth, STEP).await.unwrap();
+        }
+        let left = world.auth.store().outbox(None, None, 10).await.unwrap();
+        assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
     }
 
     #[tokio::test]

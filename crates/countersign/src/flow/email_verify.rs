@@ -12,7 +12,7 @@ use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
 use crate::mail::MailKind;
 use crate::password::{EncodedPassword, Lane, Password};
@@ -113,7 +113,7 @@ impl Auth {
     /// unusable from then on, and all sessions end.
     ///
     /// # Errors
-    /// `link_invalid`, `unavailable`.
+    /// `link_invalid`, `validation_error` for another password (the link works on), `unavailable`.
     ///
     /// ```no_run
     /// use countersign::Auth;
@@ -144,15 +144,15 @@ impl Auth {
         let good = proof::good_token(self, Purpose::VerifyEmail, shown).await?;
         let user = good.token.user.ok_or_else(proof::link_invalid)?;
         let registered_here = browser.is_some() && browser == good.token.payload.browser.as_deref();
-        let is_theirs = registered_here
-            || match password {
-                Some(given) => {
-                    let stored = self.users().password_of(user).await?;
-                    let lane = Lane::Known;
-                    self.passwords().verify_in(lane, stored.as_ref(), given).await?.matches
-                }
-                None => false,
-            };
+        if let Some(given) = password.filter(|_| !registered_here) {
+            let stored = self.users().password_of(user).await?;
+            let verdict = self.passwords().verify_in(Lane::Guesses, stored.as_ref(), given).await?;
+            if !verdict.matches {
+                let said = "This is not the password of the registration.";
+                return Err(Problem::new(Code::ValidationError).field("password", said));
+            }
+        }
+        let is_theirs = registered_here || password.is_some();
         let to = good.token.payload.new_address.as_deref();
         let to = to.map(|to| Email::parse(to).map_err(|_| proof::link_invalid())).transpose()?;
         // Somebody else may have registered with the address, and waited for this.

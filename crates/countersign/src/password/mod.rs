@@ -131,6 +131,7 @@ impl Passwords {
     }
 
     /// The same for somebody whom nobody knows: behind those who are known.
+    #[cfg(feature = "axum")]
     pub(crate) async fn hash_of_stranger(
         &self,
         new: &Password,

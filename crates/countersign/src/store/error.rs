@@ -1,5 +1,6 @@
 //! Why a store could not do as asked.
 
+#[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 use crate::supervise::Panicked;
 
 /// Why the store could not do as asked.
@@ -67,6 +68,7 @@ impl StoreError {
     }
 }
 
+#[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 impl From<Panicked> for StoreError {
     fn from(_: Panicked) -> Self {
         Self::Failed("the operation panicked".to_owned())

@@ -30,6 +30,7 @@ pub struct Secrets {
     attempts: Key,
     codes: Key,
     sealing: Key,
+    #[cfg(feature = "axum")]
     outbox: Key,
 }
 
@@ -68,6 +69,7 @@ impl Secrets {
             attempts: derive(b"login attempts v1"),
             codes: derive(b"one-time codes v1"),
             sealing: derive(b"signing key sealing v1"),
+            #[cfg(feature = "axum")]
             outbox: derive(b"outbox sealing v1"),
         })
     }
@@ -143,6 +145,7 @@ impl Secrets {
         self.sealing.expose_secret()
     }
 
+    #[cfg(feature = "axum")]
     pub(crate) fn outbox(&self) -> &[u8] {
         self.outbox.expose_secret()
     }
