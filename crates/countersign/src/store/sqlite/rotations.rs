@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{key, micros};
 use super::session_row::{Live, revoked};
+use super::writer::in_savepoint;
 use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
 use crate::session::{RevokedReason, SessionRow, decide};
 use crate::store::admin::steps::{stepped, told};
@@ -13,6 +14,7 @@ use crate::store::plan::audit_lines::address;
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::user::UserId;
 
+/// Leaves nothing behind when it fails: it is one statement, or has a savepoint around several.
 pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, StoreError> {
     let id = rotate.session.get().cast_signed();
     let row = connection
@@ -36,17 +38,20 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
     let steps = row.as_ref().map_or(&[][..], |(_, steps)| steps.as_slice());
     match decision {
         Decision::Mint { child, rule, state, event } => {
-            if let Some(state) = state {
-                save(
-                    connection,
-                    id,
-                    &state,
-                    &stepped(steps, StepKind::of(rule), rotate.now),
-                    rotate.now,
-                )?;
-            }
-            if let Some((kind, detail)) = event.and_then(told) {
-                note(connection, rotate, kind, live.user_id, &detail)?;
+            let save = |connection: &Connection| match state {
+                Some(state) => {
+                    let steps = stepped(steps, StepKind::of(rule), rotate.now);
+                    save(connection, id, &state, &steps, rotate.now)
+                }
+                None => Ok(()),
+            };
+            match event.and_then(told) {
+                // What nearly every refresh does.
+                None => save(connection)?,
+                Some((kind, detail)) => in_savepoint(connection, |connection| {
+                    save(connection)?;
+                    note(connection, rotate, kind, live.user_id, &detail)
+                })??,
             }
             Ok(Rotation::Granted {
                 user_id: live.user_id,
@@ -57,8 +62,10 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
             })
         }
         Decision::Reused => {
-            end(connection, id, &stepped(steps, StepKind::Theft, rotate.now), rotate.now)?;
-            note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")?;
+            in_savepoint(connection, |connection| {
+                end(connection, id, &stepped(steps, StepKind::Theft, rotate.now), rotate.now)?;
+                note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")
+            })??;
             Ok(Rotation::Reused { user_id: live.user_id })
         }
     }

@@ -24,7 +24,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
-        self.writer.run(move |c| rotations::rotate(c, &rotate)).await
+        self.writer.run_whole(move |c| rotations::rotate(c, &rotate)).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -51,9 +51,30 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
+        self.hand_over(operation, true).await
+    }
+
+    /// The same for an operation that leaves nothing behind when it fails, such as one statement: it
+    /// needs no savepoint around it.
+    pub(super) async fn run_whole<T, E, F>(&self, operation: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        self.hand_over(operation, false).await
+    }
+
+    async fn hand_over<T, E, F>(&self, operation: F, in_savepoint: bool) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Operation {
             operation: Some(operation),
+            in_savepoint,
             result: Err(StoreError::Busy.into()),
             reply,
         });
@@ -85,6 +106,7 @@ trait Job: Send {
 
 struct Operation<T, E, F> {
     operation: Option<F>,
+    in_savepoint: bool,
     result: Result<T, E>,
     reply: oneshot::Sender<Result<T, E>>,
 }
@@ -97,7 +119,11 @@ where
 {
     fn apply(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if let Some(operation) = self.operation.take() {
-            self.result = in_savepoint(connection, operation)?;
+            self.result = if self.in_savepoint {
+                in_savepoint(connection, operation)?
+            } else {
+                attempt(connection, operation)?
+            };
         }
         Ok(())
     }
@@ -252,11 +278,23 @@ fn after_panic(connection: &Connection) -> StoreError {
 /// # Errors
 /// When the transaction is lost with all that is in it: SQLite undoes the whole of it where the
 /// disk is full or fails, and what came after would be written outside of any.
-fn in_savepoint<T, E: From<StoreError>>(
+pub(super) fn in_savepoint<T, E: From<StoreError>>(
     connection: &Connection,
     operation: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<Result<T, E>, StoreError> {
     execute(connection, "SAVEPOINT operation")?;
+    let result = attempt(connection, operation)?;
+    if result.is_err() {
+        execute(connection, "ROLLBACK TO operation")?;
+    }
+    execute(connection, "RELEASE operation")?;
+    Ok(result)
+}
+
+fn attempt<T, E: From<StoreError>>(
+    connection: &Connection,
+    operation: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<Result<T, E>, StoreError> {
     let result = caught(|| operation(connection))
         .unwrap_or_else(|panicked| Err(StoreError::from(panicked).into()));
     if connection.is_autocommit() {
@@ -264,10 +302,6 @@ fn in_savepoint<T, E: From<StoreError>>(
             "the transaction was undone: the disk is full or fails".to_owned(),
         ));
     }
-    if result.is_err() {
-        execute(connection, "ROLLBACK TO operation")?;
-    }
-    execute(connection, "RELEASE operation")?;
     Ok(result)
 }
 
@@ -335,6 +369,30 @@ mod tests {
         let (first, bad, last, ()) = tokio::join!(first, bad, last, release);
         assert!(first.is_ok() && last.is_ok(), "{first:?}, {last:?}");
         assert!(matches!(bad, Err(StoreError::Failed(_))), "{bad:?}");
+        assert_eq!(lines(&writer).await, "first,last");
+    }
+
+    #[tokio::test]
+    async fn an_operation_without_a_savepoint_that_fails_or_panics_does_so_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(&directory);
+        let (hold, held) = bounded::<()>(0);
+        let first = writer.run_whole(move |c| {
+            let _ = held.recv();
+            insert(c, "first")
+        });
+        let unknown = writer
+            .run_whole(|c| Ok::<_, StoreError>(c.execute("INSERT INTO nowhere VALUES (1)", [])?));
+        let panics = writer.run_whole(|c| -> Result<(), StoreError> {
+            assert!(c.is_autocommit(), "on purpose");
+            Ok(())
+        });
+        let last = writer.run_whole(|c| insert(c, "last"));
+        let release = async move { drop(hold) };
+        let (first, unknown, panics, last, ()) =
+            tokio::join!(first, unknown, panics, last, release);
+        assert!(first.is_ok() && last.is_ok(), "{first:?}, {last:?}");
+        assert!(unknown.is_err() && panics.is_err(), "{unknown:?}, {panics:?}");
         assert_eq!(lines(&writer).await, "first,last");
     }
 
