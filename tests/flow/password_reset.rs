@@ -56,6 +56,8 @@ fn the_code_does_what_the_link_does_and_dies_after_five_wrong_tries() {
         with(wrong).expect_problem(400, "link_invalid");
     }
     with(&code).expect(204);
+    // The notice of the change comes first.
+    mailbox.wait_for("alice@example.com", 2);
     ask(&world, &json!({"username": "alice"})).expect(202);
     let code = mailbox.wait_for("alice@example.com", 3).code();
     for _ in 0..5 {
