@@ -196,7 +196,10 @@ async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page)
              (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
          UNION ALL
          (SELECT 0, c.xid, c.number, c.at, c.kind, c.subject, NULL, NULL, NULL
-          FROM unnest($4::bigint[], $5::bigint[]) AS o (xid, number) JOIN changes c ON c.xid = o.xid AND c.number > o.number ORDER BY c.xid, c.number LIMIT $3)
+          FROM unnest($4::bigint[], $5::bigint[]) AS o (xid, number) CROSS JOIN LATERAL (
+              SELECT xid, number, at, kind, subject FROM changes WHERE xid = o.xid AND number > o.number
+              ORDER BY number LIMIT $3
+          ) AS c ORDER BY c.xid, c.number LIMIT $3)
          UNION ALL
          (SELECT 1, xid, number, at, kind, subject, NULL, NULL, NULL FROM changes WHERE (xid, number) > ($1, $2) ORDER BY xid, number LIMIT $3)";
     let (xids, numbers): (Vec<i64>, Vec<i64>) = seen.open.iter().copied().unzip();
