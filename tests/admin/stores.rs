@@ -20,9 +20,10 @@ fn ids_of(desk: &mut Desk, list: &str, query: &str) -> Vec<String> {
     loop {
         let page = desk.get(&path).expect(200).text();
         ids.extend(
-            page.split(&format!("<th scope=\"row\"><a href=\"{list}"))
+            page.split("<th scope=\"row\"")
                 .skip(1)
-                .map(|row| row.split('/').next().unwrap().to_owned()),
+                .filter_map(|row| row.split_once(&format!("<a href=\"{list}")))
+                .map(|(_, row)| row.split('/').next().unwrap().to_owned()),
         );
         let Some((before, _)) = page.split_once("\" rel=\"next\"") else { return ids };
         path = format!(
