@@ -68,7 +68,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 23] = [
+pub(crate) const ENDPOINTS: [Endpoint; 24] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -143,6 +143,13 @@ pub(crate) const ENDPOINTS: [Endpoint; 23] = [
         202,
     ),
     endpoint("GET", "/accounts/sessions", Access::Bearer, Body::None, 200),
+    endpoint(
+        "PATCH",
+        "/accounts/sessions/0000000000000001",
+        Access::Bearer,
+        Body::Required(r#"{"device_name":"a phone"}"#),
+        404,
+    ),
     endpoint("DELETE", "/accounts/sessions/0000000000000001", Access::Bearer, Body::None, 404),
     endpoint("GET", "/accounts/verify", Access::Bearer, Body::None, 204),
     endpoint("GET", "/.well-known/jwks.json", Access::Public, Body::None, 200),
