@@ -238,6 +238,7 @@ pub mod key_rotation;
 pub mod mail;
 pub mod password;
 pub mod session;
+pub mod sign_in;
 pub mod store;
 #[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod supervise;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::check_password::Checked;
 use super::issue::{Grant, Issued, Tokens, new_jti};
+use super::sign_in::admitted;
 use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
@@ -20,6 +21,7 @@ use crate::http::problem::{Code, Problem, internal};
 use crate::password::EncodedPassword;
 use crate::session::rotation::Generation;
 use crate::session::{NewSession, RevokedReason, SessionId, Transport};
+use crate::sign_in::{Admission, Proof};
 use crate::store::{Begin, Begun};
 use crate::token::device;
 use crate::user::{CachedUser, FoundUser, User, UserId};
@@ -50,6 +52,17 @@ impl Auth {
         transport: Transport,
         client: &Peer,
     ) -> Result<LoggedIn, Problem> {
+        self.log_in_by(Proof::OfTheApp, user, transport, client).await
+    }
+
+    /// The same for who has proved this.
+    pub(crate) async fn log_in_by(
+        &self,
+        proof: Proof,
+        user: UserId,
+        transport: Transport,
+        client: &Peer,
+    ) -> Result<LoggedIn, Problem> {
         for _ in 0..TRIES {
             let moment = self.user_cache().moment();
             let found = self
@@ -58,10 +71,9 @@ impl Auth {
                 .await?
                 .filter(|found| found.user.account().is_active());
             let found = found.ok_or_else(|| Problem::new(Code::UserInactive))?;
-            if let Some(login) =
-                begin(self, client, transport, Checked { found, moment, device: None }, None)
-                    .await?
-            {
+            let checked = Checked { found, moment, device: None };
+            let admission = admitted(self, &checked, proof)?;
+            if let Some(login) = begin(self, client, transport, checked, admission, None).await? {
                 return Ok(login);
             }
         }
@@ -184,13 +196,14 @@ pub(crate) struct LoginResponse<'a> {
     user: &'a RawValue,
 }
 
-/// Begins a session on the user's row as it was checked. `None` when that has changed meanwhile:
-/// then nothing has begun, and it is to be checked again.
+/// Begins a session on the user's row as it was checked, with the machine's leave. `None` when the
+/// row has changed meanwhile: then nothing has begun, and it is to be checked again.
 pub(crate) async fn begin(
     auth: &Auth,
     peer: &Peer,
     transport: Transport,
     checked: Checked,
+    admission: Admission,
     replaces: Option<SessionId>,
 ) -> Result<Option<LoggedIn>, Problem> {
     let Checked { found: FoundUser { user, password }, moment, device } = checked;
@@ -268,7 +281,7 @@ pub(crate) async fn begin(
     if ended > 0 {
         auth.catch_up().await?;
     }
-    tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), ended, "logged in");
+    tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), by = %admission.methods(), ended, "logged in");
     auth.events().on_login(&peer.event(now, Some(&**user), Some(session)));
     Ok(Some(LoggedIn { session, issued, device_token, user }))
 }

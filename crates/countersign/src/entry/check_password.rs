@@ -14,10 +14,13 @@ use crate::auth::attempts;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::{EncodedPassword, HashError, Lane, Password};
+use crate::sign_in::{Next, Proof};
 use crate::store::StoreError;
 use crate::throttle::{AccountKey, RetryAfter};
 use crate::token::device::{self, DeviceId};
 use crate::user::{Candidate, FoundUser, UserId, fold_address};
+
+use super::sign_in::next;
 
 impl Auth {
     /// Whether this is the password of an active user for whom `may` holds, under the throttle and
@@ -54,9 +57,16 @@ impl Auth {
         let user =
             |found: Option<FoundUser<Candidate>>| found.map(|found| found.user.account().id());
         match check(self, login, password, None, client, may).await {
-            Ok(Checked { found, .. }) => {
-                Ok(PasswordChecked { user: found.user.account().id(), password: found.password })
-            }
+            Ok(checked) => match next(self, &checked, Proof::Password) {
+                Next::Begin(_) => {
+                    let Checked { found, .. } = checked;
+                    let user = found.user.account().id();
+                    Ok(PasswordChecked { user, password: found.password })
+                }
+                Next::Ask(_) | Next::Refuse(_) => {
+                    Err(PasswordRefused::Wrong { user: Some(checked.found.user.account().id()) })
+                }
+            },
             Err(Refused::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
             Err(Refused::Throttled(wait, found)) => {
                 Err(PasswordRefused::Throttled { user: user(found), wait })

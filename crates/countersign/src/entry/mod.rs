@@ -5,6 +5,7 @@ mod begin;
 mod check_password;
 mod issue;
 pub(crate) mod proof;
+mod sign_in;
 
 pub use begin::LoggedIn;
 pub use check_password::{PasswordChecked, PasswordRefused};
@@ -14,3 +15,4 @@ pub(crate) use proof::browser_of;
 pub(crate) use begin::{LoginResponse, TRIES, begin};
 pub(crate) use check_password::{Refused, check, known_device};
 pub(crate) use issue::{Grant, Tokens, new_jti};
+pub(crate) use sign_in::admitted;

@@ -17,6 +17,7 @@ use crate::http::request::{Filled, Text, request};
 use crate::mail::MailKind;
 use crate::password::{EncodedPassword, Lane, Password};
 use crate::session::Transport;
+use crate::sign_in::Proof;
 use crate::store::{Act, MailBounds, NewMail, NewToken, Used};
 use crate::token::{Code as DigitCode, Fingerprint, OneTimeToken, Purpose};
 use crate::user::{Email, fold_address};
@@ -165,7 +166,8 @@ impl Auth {
         self.catch_up().await?;
         tracing::info!(%user, ip = %client.ip, "an address was proved");
         if registered_here && good.token.payload.new_address.is_none() {
-            return self.log_in(user, Transport::Cookie, client).await.map(Some);
+            let login = self.log_in_by(Proof::Mailbox, user, Transport::Cookie, client).await?;
+            return Ok(Some(login));
         }
         Ok(None)
     }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request};
 
 use crate::auth::Auth;
 use crate::auth::settings::EmailVerification;
-use crate::entry::{LoggedIn, Refused, TRIES, begin, check};
+use crate::entry::{LoggedIn, Refused, TRIES, admitted, begin, check};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
@@ -17,6 +17,7 @@ use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::http::request::{Filled, Text, request};
 use crate::password::Password;
 use crate::session::{DeviceName, SessionId, Transport};
+use crate::sign_in::Proof;
 
 request! {
     /// Who logs in, and how the refresh token shall travel.
@@ -96,8 +97,9 @@ pub(crate) async fn login(
         {
             return Err(Problem::new(Code::EmailNotVerified));
         }
+        let admission = admitted(&auth, &checked, Proof::Password)?;
         // Where the row changed meanwhile, whether the password is right is another question.
-        if let Some(login) = begin(&auth, &peer, transport, checked, replaces).await? {
+        if let Some(login) = begin(&auth, &peer, transport, checked, admission, replaces).await? {
             return Ok(login);
         }
     }

@@ -22,6 +22,7 @@ use crate::http::request::{Text, request};
 use crate::mail::{MailKind, choose_language};
 use crate::password::{Password, UserAttributes, validate};
 use crate::session::Transport;
+use crate::sign_in::Proof;
 use crate::store::{MailBounds, NewToken, Register, Registered};
 use crate::token::{Code as DigitCode, OneTimeToken, Purpose};
 use crate::user::{Email, NewUser, User, Username, fold_address};
@@ -89,7 +90,7 @@ pub(crate) async fn register(
     match user {
         Some(user) => {
             tracing::info!(user = %user.id, ip = %peer.ip, "registered");
-            let login = auth.log_in(user.id, transport, &peer).await?;
+            let login = auth.log_in_by(Proof::Password, user.id, transport, &peer).await?;
             Ok(Either::Left(Created::new(login).with_cookies([cookie])))
         }
         None => {

@@ -1,0 +1,25 @@
+//! Every door of this server asks the sign-in machine here, once a first step was proved.
+
+use crate::auth::Auth;
+use crate::http::problem::{Code, Problem};
+use crate::sign_in::{Admission, Known, Next, Proof, Rules, decide};
+
+use super::check_password::Checked;
+
+/// Leave to begin a session for who has just proved this, on the row as it was read.
+///
+/// # Errors
+/// `user_inactive`.
+pub(crate) fn admitted(auth: &Auth, checked: &Checked, proof: Proof) -> Result<Admission, Problem> {
+    match next(auth, checked, proof) {
+        Next::Begin(admission) => Ok(admission),
+        Next::Ask(_) | Next::Refuse(_) => Err(Problem::new(Code::UserInactive)),
+    }
+}
+
+/// What comes next for who has just proved this. Nobody has a second factor yet.
+pub(super) fn next(auth: &Auth, checked: &Checked, proof: Proof) -> Next {
+    let may_enter = checked.found.user.account().is_active();
+    let known = Known { may_enter, ..Known::default() };
+    decide(&known, None, proof, Rules::default(), auth.now())
+}
