@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::words::words;
 
-/// Sign-up, addresses, forgotten passwords and mail. [`Default`] lets nobody register; new passwords
-/// can be asked for where mail can be sent.
+/// Sign-up, addresses, forgotten passwords and mail. [`Default`] lets nobody register; new
+/// passwords can be asked for where mail can be sent.
 ///
 /// ```
 /// use countersign::settings::{AccountSettings, EmailVerification, Registration};

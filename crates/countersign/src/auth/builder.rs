@@ -273,7 +273,8 @@ impl AuthBuilder {
     ///     .build()
     ///     .await
     ///     .unwrap();
-    /// # let header = world::read(&world::log_in(&auth, countersign::session::Transport::Body).await).0;
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// # let header = world::read(&login).0;
     /// assert_eq!(header["alg"], "ES256");
     /// # });
     /// ```
@@ -472,7 +473,7 @@ impl AuthBuilder {
     /// use countersign::user::Users;
     /// use countersign::{Auth, AuthBuilder};
     ///
-    /// /// `members` asks the app's own table; `store` keeps sessions, keys and the feed of changes.
+    /// /// `members` asks the app's own table; `store` keeps sessions, keys and the feed.
     /// fn on_our_table(store: impl Store, members: impl Users) -> AuthBuilder {
     ///     Auth::builder(store).users(members)
     /// }
@@ -581,7 +582,8 @@ impl AuthBuilder {
     /// use countersign::clock::OsRandom;
     ///
     /// # let (store, secrets, _directory) = world::place();
-    /// let builder = Auth::builder(store).secrets(secrets).random(Arc::new(OsRandom)); // what it is unless chosen
+    /// // What it is unless chosen:
+    /// let builder = Auth::builder(store).secrets(secrets).random(Arc::new(OsRandom));
     /// ```
     #[must_use]
     pub fn random(mut self, random: Arc<dyn Random>) -> Self {

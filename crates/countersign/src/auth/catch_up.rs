@@ -73,7 +73,8 @@ impl Auth {
         self.0.feed.note_ended(&self.0.revocations, [(session, seconds(at))]);
     }
 
-    /// Whether a session lives, as the store says now; for tokens in [`Doubt`](super::doubt::Doubt).
+    /// Whether a session lives, as the store says now; for tokens in
+    /// [`Doubt`](super::doubt::Doubt).
     pub(crate) async fn lives(&self, session: SessionId) -> Result<bool, StoreError> {
         let (moment, now) = (self.0.doubt.moment(), self.0.clock.now());
         let lives = self
@@ -231,7 +232,13 @@ pub(super) async fn follow(auth: Weak<Inner>, store: Arc<dyn Store>) {
             match (was_stale, is_stale) {
                 (true, false) => tracing::info!("the store tells again what changed"),
                 (false, true) => {
-                    tracing::error!(max_staleness = ?auth.0.settings.max_staleness, then = ?auth.0.settings.when_stale, "nothing has been heard of changes for too long");
+                    let settings = &auth.0.settings;
+                    let (longest, then) = (settings.max_staleness, settings.when_stale);
+                    tracing::error!(
+                        max_staleness = ?longest,
+                        ?then,
+                        "nothing has been heard of changes for too long"
+                    );
                 }
                 _ => {}
             }

@@ -91,7 +91,8 @@ impl Auth {
 /// # let (auth, ada, client) = (world.auth, world.ada, countersign::http::Peer::local());
 /// let login = auth.log_in(ada.id, Transport::Cookie, &client).await.unwrap();
 /// let answer = axum::response::IntoResponse::into_response(login);
-/// assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 3); // refresh, CSRF and device
+/// // The refresh token, the CSRF token and the device.
+/// assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 3);
 /// # });
 /// ```
 pub struct LoggedIn {
@@ -281,7 +282,15 @@ pub(crate) async fn begin(
     if ended > 0 {
         auth.catch_up().await?;
     }
-    tracing::info!(user = %id, session = %session, ip = %peer.ip, transport = transport.as_str(), by = %admission.methods(), ended, "logged in");
+    tracing::info!(
+        user = %id,
+        session = %session,
+        ip = %peer.ip,
+        transport = transport.as_str(),
+        by = %admission.methods(),
+        ended,
+        "logged in"
+    );
     auth.events().on_login(&peer.event(now, Some(&**user), Some(session)));
     Ok(Some(LoggedIn { session, issued, device_token, user }))
 }

@@ -41,7 +41,9 @@ impl Auth {
     /// use countersign::password::Password;
     /// use countersign::{Auth, PasswordRefused};
     ///
-    /// # async fn enter(auth: Auth, name: &str, password: Password, client: Peer) -> Result<(), PasswordRefused> {
+    /// # async fn enter(
+    /// #     auth: Auth, name: &str, password: Password, client: Peer,
+    /// # ) -> Result<(), PasswordRefused> {
     /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
     /// println!("{} may enter", checked.user);
     /// # Ok(())
@@ -90,7 +92,9 @@ impl Auth {
     /// use countersign::password::Password;
     /// use countersign::{Auth, PasswordRefused};
     ///
-    /// # async fn enter(auth: Auth, name: &str, password: Password, client: Peer) -> Result<HeaderValue, PasswordRefused> {
+    /// # async fn enter(
+    /// #     auth: Auth, name: &str, password: Password, client: Peer,
+    /// # ) -> Result<HeaderValue, PasswordRefused> {
     /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
     /// let set_cookie = auth.remember_device(checked.user, &client, "/office").await?;
     /// # Ok(set_cookie)
@@ -223,8 +227,8 @@ pub(crate) async fn check(
         Err(attempts::Refused::Wait(wait)) => return Err(Refused::Throttled(wait, found)),
         Err(attempts::Refused::Store(error)) => return Err(error.into()),
     };
-    // Who may not enter is checked as nobody is: even the right password answers no later and no
-    // sooner.
+    // A user who may not log in costs the same time as an unknown user, even with the right
+    // password.
     let stored = found
         .as_ref()
         .filter(|found| found.user.account().is_active() && may(found.user.account()))
@@ -306,7 +310,11 @@ async fn upgrade(
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(user = %user, %error, "the password's encoding could not be upgraded");
+                tracing::warn!(
+                    user = %user,
+                    %error,
+                    "the password's encoding could not be upgraded"
+                );
             }
         },
         Err(error) => {

@@ -143,8 +143,9 @@ fn too_long(claims: &Claims, bytes: usize) -> Problem {
     );
     Problem::new(Code::Unavailable)
         .detail(format!(
-            "The access token of this account would have {bytes} bytes, and none may have more than {MAX_TOKEN_BYTES}. \
-             Whoever runs this service has to put less into it, or to give the account fewer permissions or groups."
+            "The access token of this account would have {bytes} bytes, and none may have more \
+             than {MAX_TOKEN_BYTES}. Whoever runs this service has to put less into it, or to give \
+             the account fewer permissions or groups."
         ))
         .retry_after(TOO_LONG_RETRY_SECONDS)
 }

@@ -57,7 +57,7 @@ impl Auth {
     ///
     /// # world::run(async |world| {
     /// # let auth = world.auth;
-    /// // Every page is served from this origin: nobody sends cross-origin requests that should be answered.
+    /// // Every page is served from this origin: no cross-origin request should be answered.
     /// let app: Router = auth.same_origin_routes();
     /// # assert_eq!(world::get(&app, "/accounts/profile", None).await.0, 401);
     /// # });

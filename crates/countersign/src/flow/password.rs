@@ -104,7 +104,8 @@ pub(crate) async fn change_password(
     }
     auth.catch_up().await?;
     auth.events().on_password_changed(&peer.event(now, Some(who.user()), Some(session)));
-    tracing::info!(user = %who.user().id(), session = %who.claims().sid, "the password was changed");
+    let claims = who.claims();
+    tracing::info!(user = %who.user().id(), session = %claims.sid, "the password was changed");
     // What the device was known by died with the old password.
     let mut cookies = Vec::new();
     if who.claims().csrf.is_some() {

@@ -1,7 +1,7 @@
 //! `POST /accounts/password/reset` and `…/confirm`: a new password for who has the mailbox.
 //!
-//! Whoever asks gets one answer at one cost: for users, for nobody, for inactive users and for those
-//! without an address. The mail is queued, never sent in the request.
+//! Whoever asks gets one answer at one cost: for users, for nobody, for inactive users and for
+//! those without an address. The mail is queued, never sent in the request.
 
 use axum::body::Body;
 use axum::extract::State;

@@ -84,48 +84,57 @@ pub(crate) async fn refresh(
         window: auth.settings().race_window,
         ip: Some(peer.ip),
     };
-    let (user_id, created_at, expires_at, child, event) = match auth
-        .store()
-        .rotate_session(rotate)
-        .await?
-    {
-        Rotation::Granted { user_id, created_at, expires_at, child, event } => {
-            (user_id, created_at, expires_at, child, event)
-        }
-        Rotation::Reused { user_id } => {
-            tracing::warn!(user = %user_id, session = %session, ip = %peer.ip, event = "token_theft", "two parties held one session; it was ended");
-            auth.session_ended(session, now);
-            // A user who cannot be read now is warned without their name.
-            let user = auth.user(user_id).await.ok().flatten();
-            let event = Event {
-                user: Some(user_id),
-                ..peer.event(now, user.as_ref().map(|user| &***user), Some(session))
-            };
-            auth.events().on_theft(&event);
-            return Err(Problem::new(Code::RefreshTokenReused).into());
-        }
-        Rotation::Revoked(reason) => {
-            return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()).into());
-        }
-        Rotation::Expired | Rotation::Unknown => {
-            return Err(Problem::new(Code::SessionExpired).into());
-        }
-        Rotation::WrongTransport => {
-            return Err(Problem::new(Code::RefreshTokenInvalid)
-                .detail(
-                    "This refresh token belongs to the other kind of client: browsers send the \
+    let (user_id, created_at, expires_at, child, event) =
+        match auth.store().rotate_session(rotate).await? {
+            Rotation::Granted { user_id, created_at, expires_at, child, event } => {
+                (user_id, created_at, expires_at, child, event)
+            }
+            Rotation::Reused { user_id } => {
+                tracing::warn!(
+                    user = %user_id,
+                    session = %session,
+                    ip = %peer.ip,
+                    event = "token_theft",
+                    "two parties held one session; it was ended"
+                );
+                auth.session_ended(session, now);
+                // A user who cannot be read now is warned without their name.
+                let user = auth.user(user_id).await.ok().flatten();
+                let event = Event {
+                    user: Some(user_id),
+                    ..peer.event(now, user.as_ref().map(|user| &***user), Some(session))
+                };
+                auth.events().on_theft(&event);
+                return Err(Problem::new(Code::RefreshTokenReused).into());
+            }
+            Rotation::Revoked(reason) => {
+                return Err(Problem::new(Code::SessionRevoked).reason(reason.as_str()).into());
+            }
+            Rotation::Expired | Rotation::Unknown => {
+                return Err(Problem::new(Code::SessionExpired).into());
+            }
+            Rotation::WrongTransport => {
+                return Err(Problem::new(Code::RefreshTokenInvalid)
+                    .detail(
+                        "This refresh token belongs to the other kind of client: browsers send the \
                     cookie, native clients the body.",
-                )
-                .into());
-        }
-    };
+                    )
+                    .into());
+            }
+        };
     match event {
         Some(RotationEvent::Rollback) => {
             tracing::warn!(user = %user_id, session = %session, event = "state_rollback", "a token \
                 was newer than the store: was a backup restored?");
         }
         Some(RotationEvent::Race { is_repeated: true, .. }) => {
-            tracing::info!(user = %user_id, session = %session, ip = %peer.ip, event = "race_repeated", "a stale refresh token was forgiven again");
+            tracing::info!(
+                user = %user_id,
+                session = %session,
+                ip = %peer.ip,
+                event = "race_repeated",
+                "a stale refresh token was forgiven again"
+            );
         }
         Some(RotationEvent::Race { .. }) => {
             tracing::debug!(session = %session, "a stale refresh token was forgiven");

@@ -60,7 +60,8 @@ impl Auth {
     /// # let auth = world.auth;
     /// let reports = Router::new().route("/reports", get(|| async { "figures" }));
     /// let app: Router = auth.protect_with(IsStaff, reports).merge(auth.routes());
-    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await; // Ada is no staff
+    /// # // Ada is no staff.
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
     /// # let (status, body) = world::get(&app, "/reports", Some(&login)).await;
     /// assert_eq!(status, 403);
     /// assert!(body.contains("The permission that you lack: IsStaff."));
@@ -211,7 +212,7 @@ impl Authenticator for Auth {
 pub(crate) struct Authenticated(Arc<Seen<Attached>>);
 
 impl Authenticated {
-    /// The user, as she is now.
+    /// The user, as the row says now.
     pub(crate) fn user(&self) -> &dyn Account {
         self.0.attached.account()
     }

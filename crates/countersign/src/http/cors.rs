@@ -4,7 +4,7 @@
 //! use axum::{Router, routing::get};
 //! use countersign::Auth;
 //!
-//! /// `protect` and `routes` have it already; a public route that other front ends read needs it, too.
+//! /// `protect` and `routes` have it already; a public route that other front ends read needs it.
 //! fn public(auth: &Auth) -> Router {
 //!     Router::new().route("/prices", get(|| async { "17.50" })).layer(auth.cors())
 //! }

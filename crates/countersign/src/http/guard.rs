@@ -45,8 +45,8 @@ pub(crate) fn write(auth: &Auth, headers: &HeaderMap, claims: &Claims) -> Result
     csrf::check(headers, claim)
 }
 
-/// Whoever set the server up has to hear of an origin that was refused, and a stranger must not fill
-/// the log.
+/// Whoever set the server up has to hear of an origin that was refused, and a stranger must not
+/// fill the log.
 fn tell_of_a_refused_origin(auth: &Auth, refused: &SourceRefused) {
     // An app in a web view may log in as a native client, which is checked on its own.
     let SourceRefused::Origin { origin, .. } = refused else { return };

@@ -187,7 +187,8 @@ mod tests {
         assert_eq!(costs.unmeasured().len(), 3);
         costs.note(&kind("bcrypt$$2b$12"), Duration::from_millis(50));
         costs.note(&kind("pbkdf2_sha256$1000000"), Duration::from_millis(400));
-        costs.note(&kind("pbkdf2_sha256$1000"), Duration::from_millis(1)); // not what the family is paid at
+        // Not what the family is paid at.
+        costs.note(&kind("pbkdf2_sha256$1000"), Duration::from_millis(1));
         assert_eq!(costs.unmeasured(), [kind(ARGON2)]);
         assert_eq!(
             costs.plan(None),

@@ -158,8 +158,8 @@ impl Passwords {
     /// Every answer of *no* costs the same, that of the costliest kind of hash that is live,
     /// whatever the reason: no row, a row that no password matches, a row that makes no sense or is
     /// too costly (those two are logged, without the row), a wrong password. So for **an inactive
-    /// user pass `None`**: her right password must not be told from a wrong one. An answer of *yes*
-    /// is not made up.
+    /// user pass `None`**: their right password must not be told from a wrong one. An answer of
+    /// *yes* is not made up.
     ///
     /// # Errors
     /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when checking failed.
@@ -213,7 +213,8 @@ impl Passwords {
     /// use countersign::password::{HashSettings, Passwords};
     ///
     /// let passwords = Passwords::new(HashSettings::default()).unwrap();
-    /// passwords.note_kinds(&["pbkdf2_sha256$870000".to_owned()]); // a check of nobody now costs as much
+    /// // A check of nobody costs as much from now on.
+    /// passwords.note_kinds(&["pbkdf2_sha256$870000".to_owned()]);
     /// ```
     pub fn note_kinds(&self, kinds: &[String]) {
         self.costs.set_live(kinds.iter().filter_map(|prefix| Kind::parse(prefix).ok()));

@@ -199,7 +199,11 @@ mod tests {
             let waiting = pool.run(Lane::Guesses, move |_| ran.send(()));
             tokio::pin!(waiting);
             // One poll puts it into the queue; then the caller leaves.
-            tokio::select! { biased; _ = &mut waiting => panic!("the only thread is held"), () = std::future::ready(()) => {} }
+            tokio::select! {
+                biased;
+                _ = &mut waiting => panic!("the only thread is held"),
+                () = std::future::ready(()) => {}
+            }
         }
         drop(hold);
         pool.run(Lane::Guesses, |_| ()).await.unwrap();

@@ -103,8 +103,9 @@ pub enum HashSettingsError {
     Queue(usize),
     /// The three numbers of argon2id do not go together.
     #[error(
-        "hash_memory_kib = {memory_kib}, hash_passes = {passes}, hash_lanes = {lanes} is outside the bounds of argon2id; set at least 8 KiB \
-         of memory a lane and at most 262144, 1 to 32 passes, 1 to 64 lanes, and memory × passes at most 2097152 (the default is 19456, 2, 1)"
+        "hash_memory_kib = {memory_kib}, hash_passes = {passes}, hash_lanes = {lanes} is outside \
+         the bounds of argon2id; set at least 8 KiB of memory a lane and at most 262144, 1 to 32 \
+         passes, 1 to 64 lanes, and memory × passes at most 2097152 (the default is 19456, 2, 1)"
     )]
     Argon2 {
         /// KiB of memory.

@@ -173,7 +173,7 @@ impl Transport {
 pub enum RevokedReason {
     /// Its owner logged out, here or from another session.
     Logout,
-    /// Its owner ended all of her sessions.
+    /// Its owner ended all sessions.
     LogoutAll,
     /// The password changed elsewhere.
     PasswordChanged,

@@ -1,5 +1,5 @@
-//! The whole decision of a refresh: whether there is a session to speak of, and what the token leads
-//! to.
+//! The whole decision of a refresh: whether there is a session to speak of, and what the token
+//! leads to.
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ use crate::user::UserId;
 ///     revoked: None,
 ///     state: RotationState::new(Jti([1; 16]), 1_000),
 /// };
-/// let token =
-///     Presented { generation: Generation::FIRST, jti: Jti([1; 16]), parent: None, issued_at: 1_000 };
+/// let (generation, jti) = (Generation::FIRST, Jti([1; 16]));
+/// let token = Presented { generation, jti, parent: None, issued_at: 1_000 };
 /// let at = |row: Option<&SessionRow>, second| {
 ///     let now = Timestamp::from_second(second).unwrap();
 ///     decide(row, &token, Transport::Cookie, now, Duration::from_secs(30)).map(|(_, done)| done)

@@ -17,7 +17,8 @@ use crate::token::{KeyId, SealedKey};
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let now = world::midnight();
-/// let key = SealedKey::generate(Algorithm::EdDsa, &world::secrets(), now, now, &OsRandom).unwrap();
+/// let secrets = world::secrets();
+/// let key = SealedKey::generate(Algorithm::EdDsa, &secrets, now, now, &OsRandom).unwrap();
 /// store.add_key(key.clone(), now).await.unwrap();
 /// assert_eq!(store.keys().await.unwrap()[0].id, key.id);
 /// # });

@@ -128,7 +128,8 @@ pub trait SessionStore: Send + Sync {
 ///     window: std::time::Duration::from_secs(30),
 ///     ip: None,
 /// };
-/// assert_eq!(store.rotate_session(rotate).await.unwrap(), Rotation::Unknown); // there is no such session
+/// // There is no such session.
+/// assert_eq!(store.rotate_session(rotate).await.unwrap(), Rotation::Unknown);
 /// # });
 /// ```
 #[derive(Debug, Clone)]

@@ -25,7 +25,8 @@ use crate::user::{Email, NewUser, User, UserId};
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// # let password = countersign::store::UserStore::password_of(&store, ada.id).await.unwrap().unwrap();
+/// # use countersign::store::UserStore as _;
+/// # let password = store.password_of(ada.id).await.unwrap().unwrap();
 /// let token = OneTimeToken::draw(&OsRandom);
 /// let address = fold_address(&ada.email);
 /// let new = NewToken {
@@ -86,8 +87,8 @@ pub trait TokenStore: Send + Sync {
     async fn register(&self, register: Register) -> Result<Registered, StoreError>;
 
     /// Plans to delete a user at `at` and deactivates them, or takes the plan back and activates
-    /// them; queues `mails`. Ends the user's sessions. `false` when the user is gone, or is the last
-    /// active superuser who is staff.
+    /// them; queues `mails`. Ends the user's sessions. `false` when the user is gone, or is the
+    /// last active superuser who is staff.
     async fn plan_deletion(
         &self,
         user: UserId,
@@ -182,7 +183,8 @@ impl NewToken {
 /// ```
 /// use countersign::store::TokenPayload;
 ///
-/// let payload = TokenPayload { new_address: Some("ada@example.org".into()), ..Default::default() };
+/// let new_address = Some("ada@example.org".into());
+/// let payload = TokenPayload { new_address, ..Default::default() };
 /// let kept = serde_json::to_string(&payload).unwrap();
 /// assert_eq!(serde_json::from_str::<TokenPayload>(&kept).unwrap(), payload);
 /// ```
@@ -325,8 +327,8 @@ pub enum Act {
     VerifyEmail {
         /// The address, where it becomes the user's only now.
         to: Option<Email>,
-        /// The password in the place of that of the sign-up; with it all sessions end. `None` in the
-        /// browser that registered, or for who knows the password.
+        /// The password in the place of that of the sign-up; with it all sessions end. `None` in
+        /// the browser that registered, or for who knows the password.
         password: Option<EncodedPassword>,
     },
     /// The password becomes this one and the address is proved; all sessions end.
@@ -385,8 +387,8 @@ pub enum Used {
         /// How many sessions ended.
         ended: u64,
     },
-    /// Unknown, used, expired, of another purpose, with another proof, or the row is another by now.
-    /// Nothing was done.
+    /// Unknown, used, expired, of another purpose, with another proof, or the row is another by
+    /// now. Nothing was done.
     Invalid,
 }
 

@@ -95,7 +95,8 @@ pub trait UserStore: Send + Sync {
     /// can match.
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Activates a user, or deactivates her and ends her sessions. `false` when the user is gone.
+    /// Activates a user, or deactivates them and ends their sessions. `false` when the user is
+    /// gone.
     async fn set_active(
         &self,
         id: UserId,
@@ -103,7 +104,7 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Deletes a user and ends her sessions. `false` when there was none.
+    /// Deletes a user and ends their sessions. `false` when there was none.
     async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Up to `limit` users with an id above `after`, by id.

@@ -207,7 +207,8 @@ impl LoginThrottle {
     ///     ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
     /// drop(throttle.begin_of_address(false, address, now).unwrap()); // a wrong password
     /// assert!(throttle.begin_of_address(false, address, now).is_err());
-    /// assert!(throttle.begin_of_address(true, address, now).is_ok()); // known devices are counted by themselves
+    /// // Known devices are counted by themselves.
+    /// assert!(throttle.begin_of_address(true, address, now).is_ok());
     /// ```
     pub fn begin_of_address(
         &self,

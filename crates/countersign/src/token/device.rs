@@ -17,7 +17,8 @@
 //! let token = devices.issue(ada, &password, None, 1_000, &OsRandom);
 //! assert!(devices.verify(&token, ada, &password, 1_000 + LIFETIME_SECONDS).is_some());
 //! assert!(devices.verify(&token, UserId::new(2), &password, 1_000).is_none());
-//! assert!(devices.verify(&token, ada, &EncodedPassword::unusable(), 1_000).is_none()); // another password
+//! let another = EncodedPassword::unusable();
+//! assert!(devices.verify(&token, ada, &another, 1_000).is_none());
 //! ```
 
 use std::fmt;
@@ -74,7 +75,8 @@ impl DeviceTokens {
     /// let (ada, password) = (UserId::new(1), EncodedPassword::unusable());
     /// let first = devices.issue(ada, &password, None, 1_000, &OsRandom);
     /// let device = devices.verify(&first, ada, &password, 2_000);
-    /// let renewed = devices.issue(ada, &password, device, 2_000, &OsRandom); // the same device, known for longer
+    /// // The same device, known for longer:
+    /// let renewed = devices.issue(ada, &password, device, 2_000, &OsRandom);
     /// assert_eq!(devices.verify(&renewed, ada, &password, 2_000), device);
     /// ```
     pub fn issue(
@@ -126,9 +128,9 @@ impl DeviceTokens {
         let (device, rest) = body.split_first_chunk()?;
         let (issued, owner) = rest.split_first_chunk()?;
         let (device, issued) = (u64::from_be_bytes(*device), u64::from_be_bytes(*issued));
-        let is_hers =
+        let is_valid =
             owner == user.to_string().as_bytes() && now.saturating_sub(issued) <= LIFETIME_SECONDS;
-        is_hers.then_some(DeviceId(device))
+        is_valid.then_some(DeviceId(device))
     }
 }
 
@@ -157,7 +159,7 @@ fn signed(body: &[u8], password: &EncodedPassword) -> Vec<u8> {
 ///     "2026-01-01T00:00:00Z".parse().unwrap(),
 /// );
 /// while throttle.begin(ada, None, address, now).is_ok() {} // strangers guess
-/// assert!(throttle.begin(ada, Some(DeviceId(42)), address, now).is_ok()); // she is not locked out
+/// assert!(throttle.begin(ada, Some(DeviceId(42)), address, now).is_ok()); // Ada is not locked out
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeviceId(pub u64);

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::User;
 
-/// A user as the cache knows her: of whatever type, and her profile as it goes out, written once.
+/// A user as the cache knows them: of whatever type, and the profile as it goes out, written once.
 pub(crate) struct CachedUser {
     account: Box<dyn Account>,
     json: Box<RawValue>,

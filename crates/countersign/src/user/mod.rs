@@ -246,7 +246,7 @@ impl NewUser {
     }
 }
 
-/// What a user may change of her own row. `None` leaves a field as it is.
+/// What a user may change of their own row. `None` leaves a field as it is.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }

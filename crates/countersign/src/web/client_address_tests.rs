@@ -170,7 +170,8 @@ proptest! {
                 headers.append(if is_forwarded { FORWARDED } else { X_FORWARDED_FOR }, value);
             }
         }
-        let (name, mut before) = (if writes_forwarded { FORWARDED } else { X_FORWARDED_FOR }, client);
+        let name = if writes_forwarded { FORWARDED } else { X_FORWARDED_FOR };
+        let mut before = client;
         for host in &proxies {
             add(&mut headers, &name, on_new_line, &written(before, writes_forwarded, quotes));
             before = IpAddr::from([10, 0, 0, *host]);
@@ -181,7 +182,13 @@ proptest! {
     }
 
     #[test]
-    fn no_header_upsets_it(peer in any::<IpAddr>(), lines in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..80)), 0..4)) {
+    fn no_header_upsets_it(
+        peer in any::<IpAddr>(),
+        lines in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec(any::<u8>(), 0..80)),
+            0..4,
+        ),
+    ) {
         let mut headers = HeaderMap::new();
         for (is_forwarded, bytes) in lines {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {

@@ -1,9 +1,9 @@
 //! The rotation decision: what a refresh token that is presented to a session leads to.
 //!
 //! One pure function, [`decide`], of the session's row, the verified token and the time. It holds
-//! rules 2 to 6 of the protocol; [`session::decide`](crate::session::decide) puts rule 1 before them
-//! (the session is missing, expired or revoked). The store applies the decision and the row's change
-//! as one atomic step.
+//! rules 2 to 6 of the protocol; [`session::decide`](crate::session::decide) puts rule 1 before
+//! them (the session is missing, expired or revoked). The store applies the decision and the row's
+//! change as one atomic step.
 //!
 //! Every refresh mints a new token, the *child* of the one it was given. The row remembers the
 //! newest token that a client has **presented**, the *current* one. What was minted and never came
@@ -21,8 +21,8 @@
 //! rounding both ends of a span down never makes a span of at most `n` seconds longer than `n`, so
 //! nobody honest loses by it. A request that took half a window comes at most that long after the
 //! step past its token, which came at most half a window after its bucket began, each in whole
-//! seconds: the sum is the window. A thief gains less than a second of a window that his credit
-//! bounds anyway.
+//! seconds: the sum is the window. A thief gains less than a second of a window that their
+//! credit bounds anyway.
 //!
 //! ```
 //! use std::time::Duration;

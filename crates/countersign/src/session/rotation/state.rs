@@ -126,8 +126,8 @@ impl RotationState {
         }
     }
 
-    /// Which case of rule 5 the token is. It counts from the *first* step past it: somebody who
-    /// makes many steps himself does not make the token look fresh.
+    /// Which case of rule 5 the token is. It counts from the *first* step past it: many steps
+    /// of one holder do not make the other's token look fresh.
     pub(super) fn forgives(&self, token: &Presented, now: u64, window: Duration) -> Option<Rule> {
         // A time that lies in the future means that our clock went back: then it tells nothing
         // against the client.

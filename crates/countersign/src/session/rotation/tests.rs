@@ -62,7 +62,11 @@ fn half_of_an_odd_window_is_not_rounded() {
             Duration::from_secs(window),
         );
         assert!(
-            matches!(decision, Decision::Mint { state: Some(state), .. } if (state.mark.generation == Generation(2)) == begins),
+            matches!(
+                decision,
+                Decision::Mint { state: Some(state), .. }
+                    if (state.mark.generation == Generation(2)) == begins
+            ),
             "{window} {at}"
         );
     }
@@ -72,10 +76,15 @@ fn half_of_an_odd_window_is_not_rounded() {
 fn a_token_from_the_rows_own_future_is_believed_and_reported() {
     let state = RotationState::new(jti(0), 0);
     let decision = decide(&state, &token(9, 7, Some(8), 50_000), 60_000, WINDOW);
-    assert!(
-        matches!(decision, Decision::Mint { rule: Rule::AheadOfState, state: Some(state), event: Some(RotationEvent::Rollback), .. }
-        if state.current_jti == jti(9) && state.generation == Generation(7))
-    );
+    assert!(matches!(
+        decision,
+        Decision::Mint {
+            rule: Rule::AheadOfState,
+            state: Some(state),
+            event: Some(RotationEvent::Rollback),
+            ..
+        } if state.current_jti == jti(9) && state.generation == Generation(7)
+    ));
 }
 
 #[test]
@@ -160,19 +169,19 @@ fn a_browser_that_died_is_forgiven_when_all_that_moved_past_it_did_so_within_the
 }
 
 #[test]
-fn who_makes_the_generations_does_not_make_her_token_look_fresh() {
+fn who_makes_the_generations_does_not_make_the_users_token_look_fresh() {
     let stolen = at_second_generation();
-    let hers = token(33, 3, Some(2), 600);
-    let his = (3..=17).fold(stolen, |state, number| {
+    let users_token = token(33, 3, Some(2), 600);
+    let thiefs = (3..=17).fold(stolen, |state, number| {
         after(
             &state,
             &token(number, number.into(), Some(number - 1), 600),
             300 + 20 * u64::from(number) + 300,
         )
     });
-    assert_eq!(his.race_credit, RACE_CREDIT);
-    assert_eq!(his.current_since, 940);
-    assert_eq!(decide(&his, &hers, 941, WINDOW), Decision::Reused);
+    assert_eq!(thiefs.race_credit, RACE_CREDIT);
+    assert_eq!(thiefs.current_since, 940);
+    assert_eq!(decide(&thiefs, &users_token, 941, WINDOW), Decision::Reused);
 }
 
 #[test]
@@ -214,9 +223,10 @@ fn the_ends_of_the_numbers_overflow_nothing() {
         token(2, 0, Some(5), 0),
     ] {
         for now in [0, u64::MAX] {
-            assert!(
-                matches!(decide(&state, &token, now, Duration::MAX), Decision::Mint { child, .. } if child.generation == end)
-            );
+            assert!(matches!(
+                decide(&state, &token, now, Duration::MAX),
+                Decision::Mint { child, .. } if child.generation == end
+            ));
         }
     }
 }

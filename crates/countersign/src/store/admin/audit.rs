@@ -232,7 +232,15 @@ pub(crate) const DETAIL_MAX_CHARS: usize = 1_000;
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// # let line = AuditLine { at: now, kind: AuditKind::Login, actor: Some(Who::User(ada.id)), user: Some(ada.id), session: None, ip: None, detail: String::new() };
+/// # let line = AuditLine {
+/// #     at: now,
+/// #     kind: AuditKind::Login,
+/// #     actor: Some(Who::User(ada.id)),
+/// #     user: Some(ada.id),
+/// #     session: None,
+/// #     ip: None,
+/// #     detail: String::new(),
+/// # };
 /// # store.note(&[line]).await.unwrap();
 /// let page = store.audit(&AuditSearch { limit: 10, ..AuditSearch::default() }).await.unwrap();
 /// assert_eq!((page.rows[0].line.kind, page.rows[0].word.as_str()), (AuditKind::Login, "login"));

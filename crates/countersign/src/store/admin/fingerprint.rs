@@ -19,7 +19,17 @@ use crate::user::User;
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// # let user = ada.clone();
-/// # let edit = UserEdit { username: None, email: None, first_name: "Ada".to_owned(), last_name: user.last_name, is_active: true, is_staff: false, is_superuser: false, grants: None, metadata: user.metadata };
+/// # let edit = UserEdit {
+/// #     username: None,
+/// #     email: None,
+/// #     first_name: "Ada".to_owned(),
+/// #     last_name: user.last_name,
+/// #     is_active: true,
+/// #     is_staff: false,
+/// #     is_superuser: false,
+/// #     grants: None,
+/// #     metadata: user.metadata,
+/// # };
 /// let by = Actor::staff(ada.id, None, now);
 /// let seen = store.user_record(ada.id).await.unwrap().unwrap().fingerprint;
 /// store.edit_user(ada.id, &edit, seen, &by).await.unwrap();

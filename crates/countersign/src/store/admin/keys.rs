@@ -17,7 +17,8 @@ use crate::token::{KeyId, SealedKey};
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let now = world::midnight();
-/// let key = SealedKey::generate(Algorithm::EdDsa, &world::secrets(), now, now, &OsRandom).unwrap();
+/// let secrets = world::secrets();
+/// let key = SealedKey::generate(Algorithm::EdDsa, &secrets, now, now, &OsRandom).unwrap();
 /// let (id, by) = (key.id, Actor::shell("root", now));
 /// store.rotate_keys(key, now, &by).await.unwrap();
 /// store.end_key(id, &by).await.unwrap();

@@ -62,7 +62,11 @@ pub trait OperatorSessions: Send + Sync {
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
-/// # let robin = NewUser { is_staff: true, ..NewUser::new(Username::parse("robin").unwrap(), None, EncodedPassword::unusable()) };
+/// # let name = Username::parse("robin").unwrap();
+/// # let robin = NewUser {
+/// #     is_staff: true,
+/// #     ..NewUser::new(name, None, EncodedPassword::unusable())
+/// # };
 /// # let robin = store.create_user(robin, now).await.unwrap();
 /// let token_hash = [7; 32];
 /// let session = AdminSession {

@@ -36,16 +36,16 @@ pub trait UserAdmin: Send + Sync {
     /// The names of those of these users who are still there, in no order.
     async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
 
-    /// The user with what was given to her alone, and the fingerprint of what an edit form shows.
+    /// The user with what was given to them alone, and the fingerprint of what an edit form
+    /// shows.
     async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError>;
 
     /// Makes a user, with groups and permissions.
     async fn add_user(&self, new: NewUser, grants: &Grants, by: &Actor)
     -> Result<User, AdminError>;
 
-    /// Changes a user, unless the row is no longer what `seen` stands for. Ends her sessions when
-    /// she becomes inactive. A superuser is one who can do everything as long as she is active and
-    /// staff: of those the last one stays.
+    /// Changes a user, unless the row is no longer what `seen` stands for. Ends their sessions when
+    /// they become inactive. The last active superuser who is staff cannot be removed.
     ///
     /// # Errors
     /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name that is

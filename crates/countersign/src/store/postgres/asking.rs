@@ -26,16 +26,20 @@ macro_rules! once {
 }
 
 /// An operation that changes nothing. Where the server cut the connection, as it does when it is
-/// restarted, it is asked once more.
+/// restarted, it is run once more.
 macro_rules! ask {
     ($store:ident, $client:ident => $operation:expr) => {{
         let (result, is_cut) = once!($store, $client => $operation);
-        let result = if is_cut && result.is_err() { once!($store, $client => $operation).0 } else { result };
+        let result = if is_cut && result.is_err() {
+            once!($store, $client => $operation).0
+        } else {
+            result
+        };
         result.map_err(crate::store::postgres::Verdict::undone)
     }};
 }
 
-/// An operation that changes something. It is told once: whether one that was cut off has been done
+/// An operation that changes something. It is run once: whether one that was cut off has been done
 /// cannot be known here.
 macro_rules! tell {
     ($store:ident, $client:ident => $operation:expr) => {{

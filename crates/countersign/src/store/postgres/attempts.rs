@@ -44,15 +44,18 @@ pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Cou
     // after the other. The product stays below the largest number.
     let statement = client
         .prepare_cached(
-            "INSERT INTO login_attempts AS a (key, many, added, serial, last, fades_at) VALUES ($1, 1, 1, 0, $2::bigint, $2::bigint + $4::bigint)
+            "INSERT INTO login_attempts AS a (key, many, added, serial, last, fades_at)
+                 VALUES ($1, 1, 1, 0, $2::bigint, $2::bigint + $4::bigint)
              ON CONFLICT (key) DO UPDATE SET
-                 many = login_failures(a.many, a.last, $2, $4) + CASE WHEN login_failures(a.many, a.last, $2, $4) < $5 THEN 1 ELSE 0 END,
+                 many = login_failures(a.many, a.last, $2, $4) + CASE
+                     WHEN login_failures(a.many, a.last, $2, $4) < $5 THEN 1 ELSE 0 END,
                  added = CASE WHEN login_failures(a.many, a.last, $2, $4) < $5 THEN 1 ELSE 0 END,
                  serial = a.serial + 1,
                  previous = least(a.last, $2),
                  last = $2,
                  fades_at = $2 + least(login_failures(a.many, a.last, $2, $4) + 1, 9000) * $4
-             WHERE login_delay(login_failures(a.many, a.last, $2, $4), $3, $4) <= $2 - least(a.last, $2)
+             WHERE login_delay(login_failures(a.many, a.last, $2, $4), $3, $4)
+                 <= $2 - least(a.last, $2)
              RETURNING serial, previous, added",
         )
         .await?;

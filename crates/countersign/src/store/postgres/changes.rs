@@ -190,18 +190,22 @@ impl Page {
 /// One statement, so that the rows and what the snapshot says belong together. It is planned each
 /// time: a plan that was made when the table was empty would read the whole of it when it is large.
 async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page), StoreError> {
-    let statement = "SELECT NULL::integer AS part, NULL::bigint AS xid, NULL::bigint AS number, NULL::bigint AS at, NULL::text AS kind, NULL::text AS subject,
+    let statement = "SELECT NULL::integer AS part, NULL::bigint AS xid, NULL::bigint AS number,
+             NULL::bigint AS at, NULL::text AS kind, NULL::text AS subject,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ends,
-             ARRAY(SELECT open::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS open) AS open,
+             ARRAY(SELECT open::text::bigint
+                 FROM pg_snapshot_xip(pg_current_snapshot()) AS open) AS open,
              (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started
          UNION ALL
          (SELECT 0, c.xid, c.number, c.at, c.kind, c.subject, NULL, NULL, NULL
           FROM unnest($4::bigint[], $5::bigint[]) AS o (xid, number) CROSS JOIN LATERAL (
-              SELECT xid, number, at, kind, subject FROM changes WHERE xid = o.xid AND number > o.number
+              SELECT xid, number, at, kind, subject FROM changes
+              WHERE xid = o.xid AND number > o.number
               ORDER BY number LIMIT $3
           ) AS c ORDER BY c.xid, c.number LIMIT $3)
          UNION ALL
-         (SELECT 1, xid, number, at, kind, subject, NULL, NULL, NULL FROM changes WHERE (xid, number) > ($1, $2) ORDER BY xid, number LIMIT $3)";
+         (SELECT 1, xid, number, at, kind, subject, NULL, NULL, NULL FROM changes
+             WHERE (xid, number) > ($1, $2) ORDER BY xid, number LIMIT $3)";
     let (xids, numbers): (Vec<i64>, Vec<i64>) = seen.open.iter().copied().unzip();
     let limit = i64::from(limit);
     let rows = client
@@ -234,8 +238,10 @@ pub(super) async fn cursor_at(
     since: Timestamp,
     limit: u32,
 ) -> Result<Option<Cursor>, StoreError> {
-    let statement = "SELECT least((SELECT min(xid) FROM recent), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
-             (SELECT count(*) FROM recent) AS count, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started";
+    let statement = "SELECT least((SELECT min(xid) FROM recent),
+                 pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
+             (SELECT count(*) FROM recent) AS count,
+             (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started";
     let statement = format!(
         "WITH recent AS MATERIALIZED (SELECT xid FROM changes WHERE at >= $1 LIMIT $2) {statement}"
     );
@@ -316,7 +322,8 @@ pub(super) async fn prune(
     let counts = client
         .prepare_cached(
             "DELETE FROM activity WHERE (hour, kind) IN
-                 (SELECT hour, kind FROM activity WHERE hour < $1 ORDER BY hour LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                 (SELECT hour, kind FROM activity WHERE hour < $1 ORDER BY hour LIMIT $2
+                     FOR UPDATE SKIP LOCKED)",
         )
         .await?;
     gone += client.execute(&counts, &[&first_hour_kept(sessions), &i64::from(limit)]).await?;

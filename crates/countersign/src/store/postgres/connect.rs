@@ -167,11 +167,17 @@ impl Address {
         let mut replaced = pin!(server.until_replaced());
         while Arc::strong_count(bell) > 1 {
             tokio::select! {
-                _ = ear.join_next() => return Err(StoreError::Failed("the connection was cut".to_owned())),
-                () = &mut replaced => return Err(StoreError::Failed("another server answers now".to_owned())),
+                _ = ear.join_next() => {
+                    return Err(StoreError::Failed("the connection was cut".to_owned()));
+                }
+                () = &mut replaced => {
+                    return Err(StoreError::Failed("another server answers now".to_owned()));
+                }
                 // One that was cut without a word is found out by asking, and so is a server that
                 // froze: then another may be in its place, which is found by connecting anew.
-                () = tokio::time::sleep(Duration::from_secs(1)) => in_time(client.batch_execute("")).await?,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    in_time(client.batch_execute("")).await?;
+                }
             }
         }
         Ok(())

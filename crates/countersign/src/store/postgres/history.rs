@@ -10,11 +10,11 @@ use crate::store::upkeep::ID_GAP;
 /// out that this one knows nothing of: the next ones begin far beyond them, so that no token of a
 /// user who was lost is another's. Whether it was another.
 ///
-/// A failover and a restored base backup change the timeline. A dump does not: but whatever puts its
-/// rows into a database does so by another transaction than the one that is written there.
+/// A failover and a restored base backup change the timeline. A dump does not: but whatever puts
+/// its rows into a database does so by another transaction than the one that is written there.
 pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
-    // Where a database does not tell its timeline, as some that only look like PostgreSQL, a dump is
-    // noticed all the same.
+    // Where a database does not tell its timeline, as some that only look like PostgreSQL, a dump
+    // is noticed all the same.
     let timeline = client
         .query_one("SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)", &[])
         .await
@@ -38,7 +38,8 @@ pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
         "WITH here AS (
              INSERT INTO history AS h (id, place, written_by)
              VALUES (1, $1, pg_current_xact_id()::text::bigint)
-             ON CONFLICT (id) DO UPDATE SET place = $1, written_by = pg_current_xact_id()::text::bigint
+             ON CONFLICT (id) DO UPDATE
+                 SET place = $1, written_by = pg_current_xact_id()::text::bigint
              WHERE h.place <> $1 OR NOT {IS_OUR_OWN} RETURNING 1
          )
          SELECT setval(sequence, greatest(nextval(sequence), highest) + $3)

@@ -84,16 +84,22 @@ pub(super) async fn correct_times(
 ) -> Result<u64, StoreError> {
     let mut corrected = 0;
     for sql in [
-        "UPDATE sessions SET expires_at = expires_at - (created_at - $1), last_used_at = least(last_used_at, $1),
+        "UPDATE sessions SET expires_at = expires_at - (created_at - $1),
+             last_used_at = least(last_used_at, $1),
              current_since = least(current_since, $1 / 1000000), created_at = $1
-         WHERE id IN (SELECT id FROM sessions WHERE created_at > $2 AND revoked_at IS NULL LIMIT $3 FOR UPDATE SKIP LOCKED)",
+         WHERE id IN (SELECT id FROM sessions WHERE created_at > $2 AND revoked_at IS NULL LIMIT $3
+             FOR UPDATE SKIP LOCKED)",
         "UPDATE changes SET at = $1 WHERE number IN (SELECT number FROM changes WHERE at > $2 \
          LIMIT $3 FOR UPDATE SKIP LOCKED)",
-        "UPDATE admin_sessions SET created_at = least(created_at, $1), password_at = least(password_at, $1), used_at = $1
-         WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > $2 LIMIT $3 FOR UPDATE SKIP LOCKED)",
+        "UPDATE admin_sessions SET created_at = least(created_at, $1),
+             password_at = least(password_at, $1), used_at = $1
+         WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > $2 LIMIT $3
+             FOR UPDATE SKIP LOCKED)",
     ] {
         let statement = client.prepare_cached(sql).await?;
-        corrected += client.execute(&statement, &[&micros(now), &micros(latest), &i64::from(limit)]).await?;
+        let corrected_now =
+            client.execute(&statement, &[&micros(now), &micros(latest), &i64::from(limit)]).await?;
+        corrected += corrected_now;
     }
     Ok(corrected)
 }

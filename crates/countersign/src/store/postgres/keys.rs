@@ -55,8 +55,10 @@ pub(super) async fn add_in(
     client.execute("SELECT pg_advisory_xact_lock($1)", &[&ONE_AT_A_TIME]).await?;
     let statement = client
         .prepare_cached(
-            "WITH retired AS (UPDATE signing_keys SET retires_at = $7 WHERE retires_at IS NULL OR retires_at > $7)
-             INSERT INTO signing_keys (id, algorithm, created_at, activates_at, retires_at, sealed) VALUES ($1, $2, $3, $4, $5, $6)",
+            "WITH retired AS (UPDATE signing_keys SET retires_at = $7
+                 WHERE retires_at IS NULL OR retires_at > $7)
+             INSERT INTO signing_keys (id, algorithm, created_at, activates_at, retires_at, sealed)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .await?;
     let (id, algorithm) = (key.id.0.as_slice(), key.algorithm.as_str());

@@ -140,8 +140,8 @@ impl PostgresStore {
         Ok(migrations::pending(&client).await?.iter().map(|(name, _)| *name).collect())
     }
 
-    /// What the installation is called in this database. A dump that is restored elsewhere keeps the
-    /// name; a database that begins empty has another.
+    /// What the installation is called in this database. A dump that is restored elsewhere keeps
+    /// the name; a database that begins empty has another.
     ///
     /// # Errors
     /// The database's.

@@ -53,8 +53,10 @@ async fn owners_of_address(
     let statement = client
         .prepare_cached(
             "SELECT id, is_active, email FROM users WHERE id IN (
-                 SELECT id FROM users WHERE lower(email COLLATE \"C\") = lower($1::text COLLATE \"C\") AND email <> ''
-                 UNION SELECT id FROM users WHERE lower(email COLLATE \"C\") = lower($2::text COLLATE \"C\") AND email <> ''
+                 SELECT id FROM users
+                 WHERE lower(email COLLATE \"C\") = lower($1::text COLLATE \"C\") AND email <> ''
+                 UNION SELECT id FROM users
+                 WHERE lower(email COLLATE \"C\") = lower($2::text COLLATE \"C\") AND email <> ''
                  UNION SELECT id FROM users WHERE email_folded = $1
              ) LIMIT 20",
         )

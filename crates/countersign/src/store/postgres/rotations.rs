@@ -294,24 +294,33 @@ macro_rules! write_rows {
     ($of_rows_that_are_held:literal) => {
         concat!(
             "WITH wanted AS (
-                 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::smallint[], $6::bigint[],
-                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::bytea[],
-                     $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::text[])
+                 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[],
+                     $5::smallint[], $6::bigint[],
+                     $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::smallint[],
+                     $12::bigint[], $13::bigint[], $14::bytea[],
+                     $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[],
+                     $19::text[], $20::text[], $21::text[])
                      AS w (id, old_generation, old_jti, old_since, old_credit, old_charged,
                          generation, jti, iat, since, credit, charged, used_at, steps,
-                         mark_generation, mark_since, earlier_generation, earlier_since, told, ip, detail)
-             ), locked AS (
+                         mark_generation, mark_since, earlier_generation, earlier_since,
+                         told, ip, detail)
+), locked AS (
                  SELECT s.id FROM sessions s JOIN wanted w ON w.id = s.id
-                 WHERE s.revoked_at IS NULL AND s.generation = w.old_generation AND s.current_jti = w.old_jti AND s.current_since = w.old_since
-                     AND s.race_credit = w.old_credit AND s.race_charged IS NOT DISTINCT FROM w.old_charged
+                 WHERE s.revoked_at IS NULL AND s.generation = w.old_generation
+                     AND s.current_jti = w.old_jti AND s.current_since = w.old_since
+                     AND s.race_credit = w.old_credit
+                     AND s.race_charged IS NOT DISTINCT FROM w.old_charged
                  ORDER BY s.id FOR UPDATE OF s",
             $of_rows_that_are_held,
             "
              ), done AS (
-                 UPDATE sessions s SET generation = w.generation, current_jti = w.jti, current_iat = w.iat, current_since = w.since,
-                     race_credit = w.credit, race_charged = w.charged, last_used_at = w.used_at, steps = w.steps,
+                 UPDATE sessions s SET generation = w.generation, current_jti = w.jti,
+                     current_iat = w.iat, current_since = w.since,
+                     race_credit = w.credit, race_charged = w.charged,
+                    last_used_at = w.used_at, steps = w.steps,
                      mark_generation = w.mark_generation, mark_since = w.mark_since,
-                     earlier_mark_generation = w.earlier_generation, earlier_mark_since = w.earlier_since
+                     earlier_mark_generation = w.earlier_generation,
+                     earlier_mark_since = w.earlier_since
                  FROM wanted w WHERE w.id = s.id AND s.id IN (SELECT id FROM locked)
                  RETURNING s.id, s.user_id, w.used_at, w.told, w.ip, w.detail
              ), noted AS (
@@ -383,9 +392,11 @@ async fn end(
         .prepare_cached(
             "WITH ended AS (
                  UPDATE sessions SET revoked_at = $2, revoked_reason = $3, steps = $6
-                 WHERE id = $1 AND revoked_at IS NULL AND generation = $4 AND current_jti = $5 RETURNING id, user_id
+                 WHERE id = $1 AND revoked_at IS NULL AND generation = $4 AND current_jti = $5
+                     RETURNING id, user_id
              ), noted AS (
-                 INSERT INTO audit_events (at, kind, user_id, session_id, ip) SELECT $2, $3, user_id, id, $7 FROM ended
+                 INSERT INTO audit_events (at, kind, user_id, session_id, ip)
+                     SELECT $2, $3, user_id, id, $7 FROM ended
              )
              SELECT count(*) FROM ended",
         )

@@ -99,18 +99,24 @@ pub(super) async fn begin_on_row(client: &Object, begin: &Begin) -> Result<Begun
     let statement = client
         .prepare_cached(
             "WITH held AS MATERIALIZED (
-                 SELECT id FROM users WHERE id = $14 AND is_active AND password = $15 FOR NO KEY UPDATE
+                 SELECT id FROM users WHERE id = $14 AND is_active AND password = $15
+                     FOR NO KEY UPDATE
              ), made AS (
-                 INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit, created_at, last_used_at,
-                     expires_at, transport, user_agent, ip, mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, device_name)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19, $23
+                 INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
+                     current_since, race_credit, created_at, last_used_at, expires_at, transport,
+                     user_agent, ip, mark_generation, mark_since, earlier_mark_generation,
+                     earlier_mark_since, device_name)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19,
+                     $23
                  WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
                  ON CONFLICT DO NOTHING RETURNING id
              ), noted AS (
                  UPDATE users SET last_login = $13 WHERE id = $14 AND EXISTS (SELECT 1 FROM made)
              )
              SELECT (SELECT count(*) FROM made) AS made, (SELECT count(*) FROM held) AS held,
-                 (SELECT CASE WHEN $20::bigint > 0 OR $21::bigint IS NOT NULL THEN end_for_session($1, $2, $8, $20, $22::bigint, $21) ELSE 0 END FROM made) AS ended",
+                 (SELECT CASE WHEN $20::bigint > 0 OR $21::bigint IS NOT NULL
+                      THEN end_for_session($1, $2, $8, $20, $22::bigint, $21) ELSE 0 END
+                  FROM made) AS ended",
         )
         .await?;
     let (most, looked_at) = (i64::from(begin.at_most), i64::from(ENDED_AT_ONCE));
@@ -175,7 +181,8 @@ pub(super) async fn of_user(
 ) -> Result<SessionPage, StoreError> {
     let statement = client
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND (created_at, id) < ($2, $3)
+            "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoked_at IS NULL
+                 AND (created_at, id) < ($2, $3)
              ORDER BY created_at DESC, id DESC LIMIT $4"
         ))
         .await?;
@@ -238,7 +245,8 @@ pub(super) async fn revoke(
     let statement = client
         .prepare_cached(
             "UPDATE sessions SET revoked_at = $2, revoked_reason = $3
-             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND ($4::text IS NULL OR user_id = $4)",
+             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2
+                 AND ($4::text IS NULL OR user_id = $4)",
         )
         .await?;
     let owner = owner.map(|owner| owner.to_string());
@@ -261,12 +269,14 @@ pub(super) async fn revoke_of_user(
     let statement = client
         .prepare_cached(
             "WITH own AS (
-                 SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id IS DISTINCT FROM $4
+                 SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL
+                     AND expires_at > $2 AND id IS DISTINCT FROM $4
                  ORDER BY id FOR UPDATE
              ), operator AS (
                  DELETE FROM admin_sessions WHERE user_id = $5
              )
-             UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own)",
+             UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+                 WHERE id IN (SELECT id FROM own)",
         )
         .await?;
     let keep = keep.map(|id| id.get().cast_signed());
@@ -289,13 +299,17 @@ pub(super) async fn revoke_some_begun_by(
     let statement = client
         .prepare_cached(
             "WITH first AS (
-                 SELECT id, created_at FROM sessions WHERE created_at >= $1 AND created_at <= $2 AND revoked_at IS NULL ORDER BY created_at LIMIT $5
+                 SELECT id, created_at FROM sessions WHERE created_at >= $1 AND created_at <= $2
+                     AND revoked_at IS NULL ORDER BY created_at LIMIT $5
              ), own AS (
-                 SELECT id FROM sessions WHERE id IN (SELECT id FROM first) AND revoked_at IS NULL ORDER BY id FOR UPDATE
+                 SELECT id FROM sessions WHERE id IN (SELECT id FROM first) AND revoked_at IS NULL
+                     ORDER BY id FOR UPDATE
              ), ended AS (
-                 UPDATE sessions SET revoked_at = $3, revoked_reason = $4 WHERE id IN (SELECT id FROM own) RETURNING id
+                 UPDATE sessions SET revoked_at = $3, revoked_reason = $4
+                     WHERE id IN (SELECT id FROM own) RETURNING id
              )
-             SELECT (SELECT count(*) FROM ended) AS ended, (SELECT max(created_at) FROM first) AS reached",
+             SELECT (SELECT count(*) FROM ended) AS ended,
+                 (SELECT max(created_at) FROM first) AS reached",
         )
         .await?;
     let reason = RevokedReason::Admin.as_str();

@@ -237,7 +237,8 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             set_password(transaction, user, password).await?;
             let statement = transaction
                 .prepare_cached(
-                    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2 AND used_at IS NULL",
+                    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2
+                         AND used_at IS NULL",
                 )
                 .await?;
             transaction.execute(&statement, &[&micros(take.now), &user.to_string()]).await?;

@@ -114,7 +114,8 @@ impl PostgresTransfer {
             let others: i64 = client
                 .query_one(
                     "SELECT count(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND application_name = 'countersign' AND pid <> pg_backend_pid()",
+                     WHERE datname = current_database() AND application_name = 'countersign'
+                         AND pid <> pg_backend_pid()",
                     &[],
                 )
                 .await
@@ -281,7 +282,8 @@ impl Target for PostgresTransfer {
         let transaction = self.client.transaction().await?;
         transaction
             .execute(
-                "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail)
+                "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip,
+                     detail)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 &[
                     &micros(line.at),

@@ -45,9 +45,12 @@ fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
 }
 
 const COLUMNS: &str =
-    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login, metadata, email_verified, locale,
-    ARRAY(SELECT g.name FROM user_groups ug JOIN groups g ON g.id = ug.group_id WHERE ug.user_id = users.id) AS group_names,
+    "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser,
+         date_joined, last_login, metadata, email_verified, locale,
+    ARRAY(SELECT g.name FROM user_groups ug JOIN groups g ON g.id = ug.group_id
+        WHERE ug.user_id = users.id) AS group_names,
     ARRAY(SELECT p.app || '.' || p.codename FROM permissions p WHERE p.id IN (
         SELECT permission_id FROM user_permissions WHERE user_id = users.id
-        UNION SELECT gp.permission_id FROM user_groups ug JOIN group_permissions gp ON gp.group_id = ug.group_id WHERE ug.user_id = users.id
+        UNION SELECT gp.permission_id FROM user_groups ug
+            JOIN group_permissions gp ON gp.group_id = ug.group_id WHERE ug.user_id = users.id
     )) AS permission_names";

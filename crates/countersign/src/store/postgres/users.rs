@@ -139,8 +139,9 @@ pub(super) async fn insert(
     refuse_taken_address(transaction, None, email).await?;
     let id: i64 = transaction
         .query_one(
-            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata,
-                 email_folded, email_verified, locale)
+            "INSERT INTO users (username, username_folded, email, first_name, last_name, password,
+                 is_active, is_staff, is_superuser, date_joined, metadata, email_folded,
+                 email_verified, locale)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id",
             &[
                 &name,
@@ -225,9 +226,20 @@ pub(super) async fn change_profile(
     {
         transaction
             .execute(
-                "UPDATE users SET username = coalesce($2, username), username_folded = coalesce($3, username_folded), email = coalesce($4, email),
-                     email_folded = CASE WHEN $4::text IS NULL THEN email_folded ELSE $7 END, first_name = coalesce($5, first_name), last_name = coalesce($6, last_name) WHERE id = $1",
-                &[&id.as_i64(), &name, &folded, &email, &change.first_name, &change.last_name, &email.and_then(folding)],
+                "UPDATE users SET username = coalesce($2, username),
+                     username_folded = coalesce($3, username_folded), email = coalesce($4, email),
+                     email_folded = CASE WHEN $4::text IS NULL THEN email_folded ELSE $7 END,
+                     first_name = coalesce($5, first_name), last_name = coalesce($6, last_name)
+                 WHERE id = $1",
+                &[
+                    &id.as_i64(),
+                    &name,
+                    &folded,
+                    &email,
+                    &change.first_name,
+                    &change.last_name,
+                    &email.and_then(folding),
+                ],
             )
             .await?;
     }
@@ -246,16 +258,19 @@ pub(super) async fn change_password(
     let statement = transaction
         .prepare_cached(
             "WITH own AS MATERIALIZED (
-                 SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY id FOR UPDATE
+                 SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL
+                     AND expires_at > $3 ORDER BY id FOR UPDATE
              ), changed AS (
-                 UPDATE users SET password = $6 WHERE id = $1 AND password = $5 AND EXISTS (SELECT 1 FROM own WHERE id = $7) RETURNING id
+                 UPDATE users SET password = $6 WHERE id = $1 AND password = $5
+                     AND EXISTS (SELECT 1 FROM own WHERE id = $7) RETURNING id
              ), ended AS (
                  UPDATE sessions SET revoked_at = $3, revoked_reason = $4
                  WHERE id IN (SELECT id FROM own) AND id <> $7 AND EXISTS (SELECT 1 FROM changed)
              ), operator AS (
                  DELETE FROM admin_sessions WHERE user_id = $1 AND EXISTS (SELECT 1 FROM changed)
              )
-             SELECT EXISTS (SELECT 1 FROM changed) AS changed, EXISTS (SELECT 1 FROM own WHERE id = $7) AS lives",
+             SELECT EXISTS (SELECT 1 FROM changed) AS changed,
+                 EXISTS (SELECT 1 FROM own WHERE id = $7) AS lives",
         )
         .await?;
     let (owner, reason) = (id.to_string(), RevokedReason::PasswordChanged.as_str());
@@ -325,10 +340,13 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
             "WITH RECURSIVE kinds (kind) AS (
                  SELECT min(password_kind) FROM users WHERE is_active
                  UNION ALL
-                 SELECT (SELECT min(password_kind) FROM users WHERE is_active AND password_kind > kind) FROM kinds WHERE kind IS NOT NULL
+                 SELECT (SELECT min(password_kind) FROM users WHERE is_active
+                     AND password_kind > kind) FROM kinds WHERE kind IS NOT NULL
              )
-             SELECT found.password FROM (SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT 1000) AS kinds
-             CROSS JOIN LATERAL (SELECT password FROM users WHERE is_active AND password_kind = kinds.kind LIMIT $1) AS found",
+             SELECT found.password FROM (SELECT kind FROM kinds WHERE kind IS NOT NULL
+                 LIMIT 1000) AS kinds
+             CROSS JOIN LATERAL (SELECT password FROM users WHERE is_active
+                 AND password_kind = kinds.kind LIMIT $1) AS found",
         )
         .await?;
     let rows = client.query(&statement, &[&i64::from(KIND_ROWS)]).await?;
@@ -400,9 +418,11 @@ async fn ending_sessions(
     hold(transaction, id).await?;
     let sql = format!(
         "WITH own AS (
-             SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY id FOR UPDATE
+             SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $3
+                 ORDER BY id FOR UPDATE
          ), ended AS (
-             UPDATE sessions SET revoked_at = $3, revoked_reason = $4 WHERE id IN (SELECT id FROM own)
+             UPDATE sessions SET revoked_at = $3, revoked_reason = $4
+                 WHERE id IN (SELECT id FROM own)
          ), operator AS (
              DELETE FROM admin_sessions WHERE user_id = $1
          ), changed AS ({change})

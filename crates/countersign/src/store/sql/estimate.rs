@@ -105,9 +105,10 @@ mod tests {
             "{:?}",
             estimate(&even, |_| true)
         );
-        assert!(
-            matches!(estimate(&even, |id| id % 5 == 0), Count::About(n) if n.abs_diff(10_000) < 1_000)
-        );
+        assert!(matches!(
+            estimate(&even, |id| id % 5 == 0),
+            Count::About(n) if n.abs_diff(10_000) < 1_000
+        ));
         assert_eq!(
             estimate(&even, |_| false),
             Count::MoreThan(1_000),

@@ -188,7 +188,8 @@ mod tests {
         assert!(!store.changes(&seen, 100).await.unwrap().went_back);
         // What `.restore` of a backup that was made after the first leaves.
         let earlier = "DELETE FROM changes WHERE cursor > (SELECT min(cursor) FROM changes);
-            UPDATE sqlite_sequence SET seq = (SELECT max(cursor) FROM changes) WHERE name = 'changes'";
+            UPDATE sqlite_sequence SET seq = (SELECT max(cursor) FROM changes)
+                WHERE name = 'changes'";
         Connection::open(&file).unwrap().execute_batch(earlier).unwrap();
         tell(4).await;
         let page = store.changes(&seen, 100).await.unwrap();

@@ -88,16 +88,23 @@ pub(super) fn correct_times(
 ) -> Result<u64, StoreError> {
     let mut corrected = 0;
     for sql in [
-        "UPDATE sessions SET expires_at = expires_at - (created_at - :now), last_used_at = min(last_used_at, :now),
+        "UPDATE sessions SET expires_at = expires_at - (created_at - :now),
+             last_used_at = min(last_used_at, :now),
              current_since = min(current_since, :now / 1000000), created_at = :now
-         WHERE id IN (SELECT id FROM sessions WHERE created_at > :latest AND revoked_at IS NULL LIMIT :limit)",
+         WHERE id IN (SELECT id FROM sessions WHERE created_at > :latest AND revoked_at IS NULL
+             LIMIT :limit)",
         "UPDATE changes SET at = :now WHERE cursor IN (SELECT cursor FROM changes WHERE at > \
          :latest LIMIT :limit)",
-        "UPDATE admin_sessions SET created_at = min(created_at, :now), password_at = min(password_at, :now), used_at = :now
-         WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > :latest LIMIT :limit)",
+        "UPDATE admin_sessions SET created_at = min(created_at, :now),
+             password_at = min(password_at, :now), used_at = :now
+         WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > :latest
+             LIMIT :limit)",
     ] {
-        corrected +=
-            connection.prepare_cached(sql)?.execute(named_params! { ":now": micros(now), ":latest": micros(latest), ":limit": limit })?;
+        corrected += connection.prepare_cached(sql)?.execute(named_params! {
+            ":now": micros(now),
+            ":latest": micros(latest),
+            ":limit": limit,
+        })?;
     }
     Ok(corrected as u64)
 }

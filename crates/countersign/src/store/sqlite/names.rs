@@ -90,9 +90,12 @@ pub(super) fn refuse_taken(
     let is_name: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM users WHERE username = :name AND id IS NOT :own)
-                 OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded AND id IS NOT :own)",
+                 OR EXISTS (SELECT 1 FROM users WHERE username_folded = :folded
+                     AND id IS NOT :own)",
         )?
-        .query_row(named_params! {":name": name, ":folded": folded, ":own": own}, |row| row.get(0))?;
+        .query_row(named_params! { ":name": name, ":folded": folded, ":own": own }, |row| {
+            row.get(0)
+        })?;
     refuse_username(is_name, &owners_of_address(connection, name)?, own)
 }
 
@@ -110,7 +113,8 @@ pub(super) fn refuse_taken_address(
     let is_name: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM users WHERE username = ?1 AND id IS NOT ?4)
-                 OR EXISTS (SELECT 1 FROM users WHERE username_folded IN (?2, ?3) AND id IS NOT ?4)",
+                 OR EXISTS (SELECT 1 FROM users WHERE username_folded IN (?2, ?3)
+                     AND id IS NOT ?4)",
         )?
         .query_row(params![address, folded, written, own], |row| row.get(0))?;
     refuse_address(is_name, &owners_of_address(connection, address)?, own)

@@ -80,7 +80,8 @@ pub(super) fn queue(
         "INSERT INTO outbox (id, state, user_id, address, sealed, created_at, due_at)
          SELECT :id, CASE WHEN :void OR (
                  SELECT count(*) FROM (
-                     SELECT 1 FROM outbox WHERE address = :address AND created_at > :hour LIMIT :many)
+                     SELECT 1 FROM outbox WHERE address = :address AND created_at > :hour
+                         LIMIT :many)
              ) >= :many THEN 'void' ELSE 'waiting' END,
              :user, :address, :sealed, :created, :due",
     )?;
@@ -108,7 +109,8 @@ fn claim(
 ) -> Result<Vec<ClaimedMail>, StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE outbox SET leased_until = :lease WHERE id IN (
-             SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= :now AND leased_until <= :now
+             SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= :now
+                 AND leased_until <= :now
              ORDER BY due_at LIMIT :limit)
          RETURNING id, sealed, tries, created_at, due_at",
     )?;
@@ -132,7 +134,8 @@ fn claim(
 
 fn next(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT max(due_at, leased_until) FROM outbox WHERE state = 'waiting' ORDER BY due_at LIMIT 1",
+        "SELECT max(due_at, leased_until) FROM outbox WHERE state = 'waiting' ORDER BY due_at
+             LIMIT 1",
     )?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?.map(from_micros))
 }
@@ -183,7 +186,12 @@ fn page(
     let (at, id) = before.map_or((i64::MAX, i64::MAX), |(at, id)| (micros(at), id));
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(
-        named_params! { ":state": state.map(MailState::as_str), ":at": at, ":id": id, ":limit": limit },
+        named_params! {
+            ":state": state.map(MailState::as_str),
+            ":at": at,
+            ":id": id,
+            ":limit": limit,
+        },
         outbox_row,
     )?;
     Ok(rows.collect::<Result<_, _>>()?)

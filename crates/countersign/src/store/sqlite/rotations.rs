@@ -114,9 +114,11 @@ fn save(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?, current_since = ?, race_credit = ?, race_charged = ?,
-                 mark_generation = ?, mark_since = ?, earlier_mark_generation = ?, earlier_mark_since = ?,
-                 last_used_at = ?, steps = ? WHERE id = ?",
+            "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?,
+                 current_since = ?, race_credit = ?, race_charged = ?,
+                 mark_generation = ?, mark_since = ?, earlier_mark_generation = ?,
+                 earlier_mark_since = ?,
+last_used_at = ?, steps = ? WHERE id = ?",
         )?
         .execute(params![
             state.generation.0,

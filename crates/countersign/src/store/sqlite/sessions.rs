@@ -121,8 +121,10 @@ fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result
             "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason WHERE id IN (
                  SELECT id FROM (
                      SELECT id, created_at, expires_at FROM sessions INDEXED BY sessions_live
-                     WHERE user_id = :user AND revoked_at IS NULL AND id <> :own ORDER BY created_at DESC, id DESC LIMIT :looked_at
-                 ) WHERE expires_at > :now ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET :others)",
+                     WHERE user_id = :user AND revoked_at IS NULL AND id <> :own
+                         ORDER BY created_at DESC, id DESC LIMIT :looked_at
+                 ) WHERE expires_at > :now ORDER BY created_at DESC, id DESC
+                     LIMIT -1 OFFSET :others)",
         )?
         .execute(named_params! {
             ":now": micros(new.created_at),
@@ -139,12 +141,14 @@ fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError>
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let made = connection
         .prepare_cached(
-            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since, race_credit,
-                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, created_at, last_used_at,
-                 expires_at, transport, user_agent, device_name, ip)
-             VALUES (:id, :user, :generation, :jti, :iat, :since, :credit,
-                 :mark_generation, :mark_since, :earlier_generation, :earlier_since, :created, :created,
-                 :expires, :transport, :agent, :name, :ip) ON CONFLICT DO NOTHING",
+            "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
+                 current_since, race_credit, mark_generation, mark_since, earlier_mark_generation,
+                 earlier_mark_since, created_at, last_used_at, expires_at, transport, user_agent,
+                 device_name, ip)
+             VALUES (:id, :user, :generation, :jti, :iat,
+                 :since, :credit, :mark_generation, :mark_since, :earlier_generation,
+                 :earlier_since, :created, :created, :expires, :transport, :agent,
+                 :name, :ip) ON CONFLICT DO NOTHING",
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
@@ -199,7 +203,8 @@ pub(super) fn of_user(
     let rows = list(
         connection,
         &format!(
-            "SELECT {LISTED} FROM sessions INDEXED BY sessions_live WHERE user_id = ? AND revoked_at IS NULL AND (created_at, id) < (?, ?)
+            "SELECT {LISTED} FROM sessions INDEXED BY sessions_live WHERE user_id = ?
+                 AND revoked_at IS NULL AND (created_at, id) < (?, ?)
              ORDER BY created_at DESC, id DESC LIMIT ?"
         ),
         params![key(user), began, id, i64::from(limit) + 1],
@@ -248,7 +253,8 @@ pub(super) fn revoke(
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason
-             WHERE id = :id AND revoked_at IS NULL AND expires_at > :now AND (:owner IS NULL OR user_id = :owner)",
+             WHERE id = :id AND revoked_at IS NULL AND expires_at > :now
+                 AND (:owner IS NULL OR user_id = :owner)",
         )?
         .execute(named_params! {
             ":now": micros(now),
@@ -269,7 +275,8 @@ pub(super) fn revoke_of_user(
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason
-             WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now AND id IS NOT :keep",
+             WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now
+                 AND id IS NOT :keep",
         )?
         .execute(named_params! {
             ":now": micros(now),

@@ -222,7 +222,8 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
 fn prove_address(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
     let proved = connection
         .prepare_cached(
-            "UPDATE users SET email_verified = 1 WHERE id = ? AND email_verified = 0 AND email <> ''",
+            "UPDATE users SET email_verified = 1 WHERE id = ? AND email_verified = 0
+                 AND email <> ''",
         )?
         .execute([user.as_i64()])?;
     Ok(proved == 1)
@@ -334,7 +335,8 @@ fn deletion_of(connection: &Connection, user: UserId) -> Result<Option<Timestamp
 
 fn delete_due(connection: &Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active ORDER BY deletion_at LIMIT ?",
+        "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active ORDER BY deletion_at
+             LIMIT ?",
     )?;
     let due = statement
         .query_map(params![micros(now), limit], |row| row.get::<_, i64>(0))?

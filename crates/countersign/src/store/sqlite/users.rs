@@ -124,8 +124,11 @@ pub(super) fn create(
     refuse_taken_address(connection, None, new.email.as_ref().map_or("", |email| email.as_str()))?;
     connection
         .prepare_cached(
-            "INSERT INTO users (username, username_folded, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, metadata, email_folded, email_verified, locale)
-             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active, :is_staff, :is_superuser, :date_joined, :metadata, :email_folded,
+            "INSERT INTO users (username, username_folded, email, first_name, last_name, password,
+                 is_active, is_staff, is_superuser, date_joined, metadata, email_folded,
+                 email_verified, locale)
+             VALUES (:username, :folded, :email, :first_name, :last_name, :password, :is_active,
+                 :is_staff, :is_superuser, :date_joined, :metadata, :email_folded,
                  :email_verified, :locale)",
         )?
         .execute(named_params! {
@@ -228,7 +231,8 @@ pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, Sto
         "WITH RECURSIVE kinds (kind) AS (
              SELECT min(password_kind) FROM users WHERE is_active
              UNION ALL
-             SELECT (SELECT min(password_kind) FROM users WHERE is_active AND password_kind > kind) FROM kinds WHERE kind IS NOT NULL
+             SELECT (SELECT min(password_kind) FROM users WHERE is_active AND password_kind > kind)
+                 FROM kinds WHERE kind IS NOT NULL
          )
          SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT 1000",
     )?;

@@ -54,8 +54,8 @@ impl Writer {
         self.hand_over(operation, true).await
     }
 
-    /// The same for an operation that leaves nothing behind when it fails, such as one statement: it
-    /// needs no savepoint around it.
+    /// The same for an operation that leaves nothing behind when it fails, such as one statement:
+    /// it needs no savepoint around it.
     pub(super) async fn run_whole<T, E, F>(&self, operation: F) -> Result<T, E>
     where
         T: Send + 'static,

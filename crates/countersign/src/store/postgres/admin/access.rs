@@ -74,8 +74,10 @@ pub(super) async fn groups(
 ) -> Result<Vec<GroupRow>, StoreError> {
     let statement = client
         .prepare_cached(
-            "SELECT id, name, (SELECT count(*) FROM group_permissions p WHERE p.group_id = g.id) AS permissions,
-                 (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id LIMIT 1001) n) AS members
+            "SELECT id, name, (SELECT count(*) FROM group_permissions p
+                 WHERE p.group_id = g.id) AS permissions,
+                 (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id
+                     LIMIT 1001) n) AS members
              FROM groups g WHERE name >= $1 AND name < $2 AND name > $3 ORDER BY name LIMIT $4",
         )
         .await?;
@@ -106,7 +108,8 @@ pub(super) async fn group_record(
 ) -> Result<Option<GroupRecord>, StoreError> {
     let statement = client
         .prepare_cached(
-            "SELECT name, ARRAY(SELECT permission_id FROM group_permissions WHERE group_id = g.id ORDER BY permission_id) AS permissions
+            "SELECT name, ARRAY(SELECT permission_id FROM group_permissions WHERE group_id = g.id
+                 ORDER BY permission_id) AS permissions
              FROM groups g WHERE id = $1",
         )
         .await?;

@@ -52,8 +52,10 @@ pub(super) async fn count(
     let (kinds, numbers): (Vec<i64>, Vec<i64>) = by_kind.into_iter().unzip();
     let statement = client
         .prepare_cached(
-            "INSERT INTO activity AS a (hour, kind, n) SELECT $1, kind, n FROM unnest($2::bigint[], $3::bigint[]) AS c (kind, n) ORDER BY kind
-             ON CONFLICT (hour, kind) DO UPDATE SET n = CASE WHEN a.kind = $4 THEN greatest(a.n, excluded.n) ELSE a.n + excluded.n END",
+            "INSERT INTO activity AS a (hour, kind, n) SELECT $1, kind, n
+                 FROM unnest($2::bigint[], $3::bigint[]) AS c (kind, n) ORDER BY kind
+             ON CONFLICT (hour, kind) DO UPDATE SET n = CASE
+                 WHEN a.kind = $4 THEN greatest(a.n, excluded.n) ELSE a.n + excluded.n END",
         )
         .await?;
     client

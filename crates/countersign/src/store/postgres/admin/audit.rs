@@ -57,8 +57,10 @@ pub(super) async fn note(
         .prepare_cached(
             "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail)
              SELECT at, kind, user_id, session_id, actor_id, actor, ip, detail
-             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
-                 WITH ORDINALITY AS l (at, kind, user_id, session_id, actor_id, actor, ip, detail, place) ORDER BY place",
+             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[],
+                 $6::text[], $7::text[], $8::text[])
+                 WITH ORDINALITY AS l (at, kind, user_id, session_id, actor_id, actor, ip, detail,
+                     place) ORDER BY place",
         )
         .await?;
     macro_rules! column {

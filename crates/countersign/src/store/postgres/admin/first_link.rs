@@ -60,7 +60,8 @@ pub(super) async fn take(
 ) -> Acted<Option<User>, StoreError> {
     let transaction = client.transaction().await?;
     let sql = "UPDATE first_link SET used = true
-               WHERE token = $1 AND NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
+               WHERE token = $1 AND NOT used
+                   AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
     if transaction.execute(sql, &[&token.as_slice()]).await? == 0 {
         return Ok((None, Vec::new()));
     }

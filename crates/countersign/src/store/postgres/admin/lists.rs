@@ -299,7 +299,8 @@ async fn stretched(
         .map(|(from, to)| format!("('{from}'::bigint, '{to}'::bigint)"))
         .collect();
     let text = format!(
-        "SELECT b.first, b.last, s.* FROM (VALUES {}) b (first, last) CROSS JOIN LATERAL ({text}) s",
+        "SELECT b.first, b.last, s.* FROM (VALUES {}) b (first, last)
+             CROSS JOIN LATERAL ({text}) s",
         bounds.join(", ")
     );
     Ok(Some(query(client, &Sql { text, params }).await?))

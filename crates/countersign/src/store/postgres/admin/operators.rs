@@ -52,8 +52,10 @@ pub(super) async fn begin(
 ) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
-            "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
-             SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND is_active AND is_staff AND password = $8 FOR SHARE",
+            "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip,
+                 user_agent)
+             SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND is_active AND is_staff
+                 AND password = $8 FOR SHARE",
         )
         .await?;
     let (created, used, password) =

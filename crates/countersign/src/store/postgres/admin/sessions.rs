@@ -127,9 +127,11 @@ pub(super) async fn end(client: &mut Object, ids: &[SessionId], by: &Actor) -> A
     let ended = transaction
         .query(
             "WITH own AS (
-                 SELECT id FROM sessions WHERE id = ANY($1) AND revoked_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE
+                 SELECT id FROM sessions WHERE id = ANY($1) AND revoked_at IS NULL
+                     AND expires_at > $2 ORDER BY id FOR UPDATE
              )
-             UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own) RETURNING id, user_id",
+             UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+                 WHERE id IN (SELECT id FROM own) RETURNING id, user_id",
             &[&ids, &micros(by.now), &RevokedReason::Admin.as_str()],
         )
         .await?;

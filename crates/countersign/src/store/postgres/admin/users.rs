@@ -135,8 +135,10 @@ pub(super) async fn record(
     let Some(user) = users::by_id(client, id).await? else { return Ok(None) };
     let statement = client
         .prepare_cached(
-            "SELECT password, ARRAY(SELECT group_id FROM user_groups WHERE user_id = u.id ORDER BY group_id) AS groups,
-                 ARRAY(SELECT permission_id FROM user_permissions WHERE user_id = u.id ORDER BY permission_id) AS permissions
+            "SELECT password, ARRAY(SELECT group_id FROM user_groups WHERE user_id = u.id
+                 ORDER BY group_id) AS groups,
+                 ARRAY(SELECT permission_id FROM user_permissions WHERE user_id = u.id
+                     ORDER BY permission_id) AS permissions
              FROM users u WHERE id = $1",
         )
         .await?;
@@ -292,7 +294,8 @@ pub(super) async fn what_goes_with(
     let statement = client
         .prepare_cached(
             "SELECT (SELECT count(*) FROM users WHERE id = ANY($1)) AS users,
-                 (SELECT count(*) FROM sessions WHERE user_id = ANY($2) AND revoked_at IS NULL AND expires_at > $3) AS sessions,
+                 (SELECT count(*) FROM sessions WHERE user_id = ANY($2) AND revoked_at IS NULL
+                     AND expires_at > $3) AS sessions,
                  (SELECT count(*) FROM user_groups WHERE user_id = ANY($1)) AS memberships,
                  (SELECT count(*) FROM user_permissions WHERE user_id = ANY($1)) AS permissions",
         )
@@ -329,13 +332,16 @@ pub(super) async fn end_sessions(
     let ended = transaction
         .query(
             "WITH own AS (
-                 SELECT id FROM sessions WHERE user_id = ANY($1) AND revoked_at IS NULL AND expires_at > $2 ORDER BY id FOR UPDATE
+                 SELECT id FROM sessions WHERE user_id = ANY($1) AND revoked_at IS NULL
+                     AND expires_at > $2 ORDER BY id FOR UPDATE
              ), operators AS (
                  DELETE FROM admin_sessions WHERE user_id = ANY($4) RETURNING user_id
              ), ended AS (
-                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3 WHERE id IN (SELECT id FROM own) RETURNING user_id
+                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+                     WHERE id IN (SELECT id FROM own) RETURNING user_id
              )
-             SELECT user_id, true AS counts FROM ended UNION ALL SELECT user_id::text, false FROM operators",
+             SELECT user_id, true AS counts FROM ended UNION ALL SELECT user_id::text, false
+                 FROM operators",
             &[&texts, &micros(now), &reason.as_str(), &rows],
         )
         .await?;

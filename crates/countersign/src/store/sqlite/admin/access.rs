@@ -78,8 +78,10 @@ pub(super) fn groups(
     limit: u32,
 ) -> Result<Vec<GroupRow>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, name, (SELECT count(*) FROM group_permissions p WHERE p.group_id = g.id) AS permissions,
-             (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id LIMIT 1001)) AS members
+        "SELECT id, name, (SELECT count(*) FROM group_permissions p
+             WHERE p.group_id = g.id) AS permissions,
+             (SELECT count(*) FROM (SELECT 1 FROM user_groups u WHERE u.group_id = g.id
+                 LIMIT 1001)) AS members
          FROM groups g WHERE name >= ?1 AND name < ?2 AND name > ?3 ORDER BY name LIMIT ?4",
     )?;
     // No name is before the empty one, and none is empty.

@@ -51,8 +51,10 @@ pub(super) fn begin(
 ) -> Result<bool, StoreError> {
     let begun = connection
         .prepare_cached(
-            "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
-             SELECT ?1, id, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?2 AND is_active AND is_staff AND password = ?8",
+            "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip,
+                 user_agent)
+             SELECT ?1, id, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?2 AND is_active AND is_staff
+                 AND password = ?8",
         )?
         .execute(params![
             new.token_hash,

@@ -281,11 +281,14 @@ pub(super) fn what_goes_with(
         let (users, sessions, memberships, permissions): (u64, u64, u64, u64) = connection
             .prepare_cached(
                 "SELECT (SELECT count(*) FROM users WHERE id = ?1),
-                     (SELECT count(*) FROM sessions WHERE user_id = ?1 AND revoked_at IS NULL AND expires_at > ?2),
+                     (SELECT count(*) FROM sessions WHERE user_id = ?1 AND revoked_at IS NULL
+                         AND expires_at > ?2),
                      (SELECT count(*) FROM user_groups WHERE user_id = ?1),
                      (SELECT count(*) FROM user_permissions WHERE user_id = ?1)",
             )?
-            .query_row(params![id, micros(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+            .query_row(params![id, micros(now)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
         goes.users += users;
         goes.sessions += sessions;
         goes.memberships += memberships;
