@@ -116,7 +116,7 @@ impl AuditLine {
             self.ip.map(|ip| ip.to_string()),
         ];
         let detail: String = self.detail.chars().take(DETAIL_MAX_CHARS).collect();
-        macro_rules! tell {
+        macro_rules! emit {
             ($level:ident) => {
                 tracing::$level!(
                     target: "countersign::audit",
@@ -131,9 +131,9 @@ impl AuditLine {
             };
         }
         if self.kind == AuditKind::AdminLoginFailed {
-            tell!(warn);
+            emit!(warn);
         } else {
-            tell!(info);
+            emit!(info);
         }
     }
 }

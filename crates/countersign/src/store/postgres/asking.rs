@@ -2,7 +2,7 @@
 
 /// Runs an operation on a connection of the pool: its result, and whether the connection was cut.
 /// One that gives no answer in time is closed, not used again.
-macro_rules! once {
+macro_rules! run {
     ($store:ident, $client:ident => $operation:expr) => {{
         let mut lent = $store.pool.get().await.map_err(crate::store::StoreError::from)?;
         let $client = &mut lent;
@@ -27,11 +27,11 @@ macro_rules! once {
 
 /// An operation that changes nothing. Where the server cut the connection, as it does when it is
 /// restarted, it is run once more.
-macro_rules! ask {
+macro_rules! read {
     ($store:ident, $client:ident => $operation:expr) => {{
-        let (result, is_cut) = once!($store, $client => $operation);
+        let (result, is_cut) = run!($store, $client => $operation);
         let result = if is_cut && result.is_err() {
-            once!($store, $client => $operation).0
+            run!($store, $client => $operation).0
         } else {
             result
         };
@@ -41,9 +41,9 @@ macro_rules! ask {
 
 /// An operation that changes something. It is run once: whether one that was cut off has been done
 /// cannot be known here.
-macro_rules! tell {
+macro_rules! write {
     ($store:ident, $client:ident => $operation:expr) => {{
-        let result = once!($store, $client => $operation).0;
+        let result = run!($store, $client => $operation).0;
         $store.health.note(&result);
         result
     }};

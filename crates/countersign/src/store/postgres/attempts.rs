@@ -20,15 +20,15 @@ impl AttemptStore for PostgresStore {
 #[async_trait]
 impl SharedAttempts for PostgresStore {
     async fn count_attempt(&self, attempt: &CountAttempt) -> Result<Count, StoreError> {
-        tell!(self, client => count(client, attempt))
+        write!(self, client => count(client, attempt))
     }
 
     async fn uncount_attempt(&self, counted: &CountedAttempt) -> Result<(), StoreError> {
-        tell!(self, client => uncount(client, counted))
+        write!(self, client => uncount(client, counted))
     }
 
     async fn forget_attempts(&self, key: AttemptKey) -> Result<(), StoreError> {
-        tell!(self, client => forget(client, key))
+        write!(self, client => forget(client, key))
     }
 }
 

@@ -23,23 +23,23 @@ use crate::user::UserId;
 #[async_trait]
 impl FeedStore for PostgresStore {
     async fn changes(&self, after: &Cursor, limit: u32) -> Result<Changes, StoreError> {
-        let changes = ask!(self, client => page_after(client, after, limit))?;
+        let changes = read!(self, client => page_after(client, after, limit))?;
         if changes.went_back {
-            tell!(self, client => history::adopt_history(client))?;
+            write!(self, client => history::adopt_history(client))?;
         }
         Ok(changes)
     }
 
     async fn cursor_at(&self, since: Timestamp, limit: u32) -> Result<Option<Cursor>, StoreError> {
-        ask!(self, client => cursor_at(client, since, limit))
+        read!(self, client => cursor_at(client, since, limit))
     }
 
     async fn cursor_now(&self) -> Result<Cursor, StoreError> {
-        ask!(self, client => cursor_now(client))
+        read!(self, client => cursor_now(client))
     }
 
     async fn note_user_changed(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-        tell!(self, client => note_user_changed(client, user, now))
+        write!(self, client => note_user_changed(client, user, now))
     }
 
     async fn await_changes(&self) -> bool {

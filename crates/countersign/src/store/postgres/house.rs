@@ -19,12 +19,12 @@ impl Upkeep for PostgresStore {
         sessions: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        tell!(self, client => attempts::prune(client, changes))?;
-        tell!(self, client => changes::prune(client, changes, sessions, limit))
+        write!(self, client => attempts::prune(client, changes))?;
+        write!(self, client => changes::prune(client, changes, sessions, limit))
     }
 
     async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {
-        tell!(self, client => agree_on_time(client, now, step))
+        write!(self, client => agree_on_time(client, now, step))
     }
 
     async fn correct_times(
@@ -33,15 +33,15 @@ impl Upkeep for PostgresStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        tell!(self, client => correct_times(client, latest, now, limit))
+        write!(self, client => correct_times(client, latest, now, limit))
     }
 
     async fn skip_ids(&self) -> Result<(), StoreError> {
-        tell!(self, client => history::skip_ids(client))
+        write!(self, client => history::skip_ids(client))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        tell!(self, client => changes::touch(client))
+        write!(self, client => changes::touch(client))
     }
 
     fn trouble(&self) -> Option<StoreError> {

@@ -13,15 +13,15 @@ use crate::token::{KeyId, SealedKey};
 #[async_trait]
 impl KeyStore for PostgresStore {
     async fn keys(&self) -> Result<Vec<SealedKey>, StoreError> {
-        ask!(self, client => all(client))
+        read!(self, client => all(client))
     }
 
     async fn add_key(&self, key: SealedKey, retire_others: Timestamp) -> Result<(), StoreError> {
-        tell!(self, client => add(client, &key, retire_others))
+        write!(self, client => add(client, &key, retire_others))
     }
 
     async fn retire_key(&self, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
-        tell!(self, client => retire(client, id, at))
+        write!(self, client => retire(client, id, at))
     }
 }
 

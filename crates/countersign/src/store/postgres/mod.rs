@@ -156,7 +156,7 @@ impl PostgresStore {
     /// # }
     /// ```
     pub async fn installation(&self) -> Result<String, StoreError> {
-        ask!(self, client => history::installation(client))
+        read!(self, client => history::installation(client))
     }
 }
 

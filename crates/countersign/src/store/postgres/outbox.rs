@@ -14,7 +14,7 @@ use crate::store::{
 #[async_trait]
 impl OutboxStore for PostgresStore {
     async fn queue_mails(&self, mails: Vec<NewMail>, bounds: MailBounds) -> Result<(), StoreError> {
-        tell!(self, client => queue_all(client, &mails, bounds))
+        write!(self, client => queue_all(client, &mails, bounds))
     }
 
     async fn claim_mails(
@@ -23,23 +23,23 @@ impl OutboxStore for PostgresStore {
         lease_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<ClaimedMail>, StoreError> {
-        tell!(self, client => claim(client, now, lease_until, limit))
+        write!(self, client => claim(client, now, lease_until, limit))
     }
 
     async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
-        ask!(self, client => next(client))
+        read!(self, client => next(client))
     }
 
     async fn mail_sent(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
-        tell!(self, client => finish(client, id, MailState::Sent, now, ""))
+        write!(self, client => finish(client, id, MailState::Sent, now, ""))
     }
 
     async fn mail_put_off(&self, id: i64, due: Timestamp, error: &str) -> Result<(), StoreError> {
-        tell!(self, client => put_off(client, id, due, error))
+        write!(self, client => put_off(client, id, due, error))
     }
 
     async fn mail_failed(&self, id: i64, now: Timestamp, error: &str) -> Result<(), StoreError> {
-        tell!(self, client => finish(client, id, MailState::Failed, now, error))
+        write!(self, client => finish(client, id, MailState::Failed, now, error))
     }
 
     async fn outbox(
@@ -48,15 +48,15 @@ impl OutboxStore for PostgresStore {
         before: Option<(Timestamp, i64)>,
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        ask!(self, client => page(client, state, before, limit))
+        read!(self, client => page(client, state, before, limit))
     }
 
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
-        ask!(self, client => counts(client))
+        read!(self, client => counts(client))
     }
 
     async fn mail_due_now(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
-        tell!(self, client => due_now(client, id, now))
+        write!(self, client => due_now(client, id, now))
     }
 
     async fn prune_mails(
@@ -65,7 +65,7 @@ impl OutboxStore for PostgresStore {
         failed: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        tell!(self, client => prune(client, done, failed, limit))
+        write!(self, client => prune(client, done, failed, limit))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::user::UserId;
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
-        tell!(self, client => begin_on_row(client, &begin))
+        write!(self, client => begin_on_row(client, &begin))
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
@@ -28,7 +28,7 @@ impl SessionStore for PostgresStore {
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        ask!(self, client => by_id(client, id))
+        read!(self, client => by_id(client, id))
     }
 
     async fn user_sessions_page(
@@ -38,11 +38,11 @@ impl SessionStore for PostgresStore {
         limit: u32,
         now: Timestamp,
     ) -> Result<SessionPage, StoreError> {
-        ask!(self, client => of_user(client, user, from, limit, now))
+        read!(self, client => of_user(client, user, from, limit, now))
     }
 
     async fn live_sessions(&self, limit: u32, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        ask!(self, client => live(client, limit, now))
+        read!(self, client => live(client, limit, now))
     }
 
     async fn name_session(
@@ -52,7 +52,7 @@ impl SessionStore for PostgresStore {
         name: Option<DeviceName>,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        tell!(self, client => set_name(client, id, owner, name.as_ref(), now))
+        write!(self, client => set_name(client, id, owner, name.as_ref(), now))
     }
 
     async fn revoke_session(
@@ -62,7 +62,7 @@ impl SessionStore for PostgresStore {
         reason: RevokedReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => revoke(client, id, owner, reason, now))
+        write!(self, client => revoke(client, id, owner, reason, now))
     }
 
     async fn revoke_user_sessions(
@@ -72,7 +72,7 @@ impl SessionStore for PostgresStore {
         reason: RevokedReason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        tell!(self, client => revoke_of_user(client, user, keep, reason, now))
+        write!(self, client => revoke_of_user(client, user, keep, reason, now))
     }
 
     async fn revoke_sessions_begun_by(
@@ -84,7 +84,8 @@ impl SessionStore for PostgresStore {
         // and would keep refreshes waiting meanwhile.
         let (mut ended, mut from) = (0, Some(Timestamp::MIN));
         while let Some(at) = from {
-            let (more, next) = tell!(self, client => revoke_some_begun_by(client, at, began, now))?;
+            let (more, next) =
+                write!(self, client => revoke_some_begun_by(client, at, began, now))?;
             (ended, from) = (ended + more, next);
         }
         Ok(ended)

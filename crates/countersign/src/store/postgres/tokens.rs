@@ -28,11 +28,11 @@ impl TokenStore for PostgresStore {
         mails: Vec<NewMail>,
         bounds: MailBounds,
     ) -> Result<(), StoreError> {
-        tell!(self, client => issue_with_mails(client, &token, &mails, bounds))
+        write!(self, client => issue_with_mails(client, &token, &mails, bounds))
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
-        ask!(self, client => by_id(client, id))
+        read!(self, client => by_id(client, id))
     }
 
     async fn token_for(
@@ -40,19 +40,19 @@ impl TokenStore for PostgresStore {
         purpose: Purpose,
         address: &str,
     ) -> Result<Option<StoredToken>, StoreError> {
-        ask!(self, client => newest(client, purpose, address))
+        read!(self, client => newest(client, purpose, address))
     }
 
     async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError> {
-        tell!(self, client => count_code_try(client, id))
+        write!(self, client => count_code_try(client, id))
     }
 
     async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
-        tell!(self, client => use_up(client, &take))
+        write!(self, client => use_up(client, &take))
     }
 
     async fn register(&self, register: Register) -> Result<Registered, StoreError> {
-        tell!(self, client => make_user(client, &register))
+        write!(self, client => make_user(client, &register))
     }
 
     async fn plan_deletion(
@@ -62,19 +62,19 @@ impl TokenStore for PostgresStore {
         now: Timestamp,
         mails: Vec<NewMail>,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => plan_deletion(client, user, at, now, &mails))
+        write!(self, client => plan_deletion(client, user, at, now, &mails))
     }
 
     async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-        ask!(self, client => deletion_of(client, user))
+        read!(self, client => deletion_of(client, user))
     }
 
     async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        tell!(self, client => delete_due(client, now, limit))
+        write!(self, client => delete_due(client, now, limit))
     }
 
     async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        tell!(self, client => prune(client, before, limit))
+        write!(self, client => prune(client, before, limit))
     }
 }
 

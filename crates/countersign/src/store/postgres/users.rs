@@ -19,19 +19,19 @@ use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_add
 #[async_trait]
 impl UserStore for PostgresStore {
     async fn user_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        ask!(self, client => by_id(client, id))
+        read!(self, client => by_id(client, id))
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
-        ask!(self, client => by_login(client, login))
+        read!(self, client => by_login(client, login))
     }
 
     async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError> {
-        ask!(self, client => password_of(client, id))
+        read!(self, client => password_of(client, id))
     }
 
     async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError> {
-        tell!(self, client => create(client, &new, now))
+        write!(self, client => create(client, &new, now))
     }
 
     async fn update_profile(
@@ -39,7 +39,7 @@ impl UserStore for PostgresStore {
         id: UserId,
         change: ProfileChange,
     ) -> Result<Option<User>, StoreError> {
-        tell!(self, client => update_profile(client, id, &change))
+        write!(self, client => update_profile(client, id, &change))
     }
 
     async fn change_password(
@@ -50,7 +50,7 @@ impl UserStore for PostgresStore {
         session: SessionId,
         now: Timestamp,
     ) -> Result<PasswordChange, StoreError> {
-        tell!(self, client => change_password(client, id, (old, new), session, now))
+        write!(self, client => change_password(client, id, (old, new), session, now))
     }
 
     async fn reset_password(
@@ -59,7 +59,7 @@ impl UserStore for PostgresStore {
         new: &EncodedPassword,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => reset_password(client, id, new, now))
+        write!(self, client => reset_password(client, id, new, now))
     }
 
     async fn upgrade_password(
@@ -68,15 +68,15 @@ impl UserStore for PostgresStore {
         old: &EncodedPassword,
         new: &EncodedPassword,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => upgrade_password(client, id, old, new))
+        write!(self, client => upgrade_password(client, id, old, new))
     }
 
     async fn permission_names(&self) -> Result<Vec<String>, StoreError> {
-        ask!(self, client => permission_names(client))
+        read!(self, client => permission_names(client))
     }
 
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
-        ask!(self, client => password_kinds(client))
+        read!(self, client => password_kinds(client))
     }
 
     async fn set_active(
@@ -85,15 +85,15 @@ impl UserStore for PostgresStore {
         active: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => set_active(client, id, active, now))
+        write!(self, client => set_active(client, id, active, now))
     }
 
     async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<bool, StoreError> {
-        tell!(self, client => delete(client, id, now))
+        write!(self, client => delete(client, id, now))
     }
 
     async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        ask!(self, client => list(client, after, limit))
+        read!(self, client => list(client, after, limit))
     }
 }
 

@@ -26,11 +26,11 @@ impl GroupAdmin for PostgresStore {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<GroupRow>, StoreError> {
-        ask!(self, client => groups(client, prefix, after, limit))
+        read!(self, client => groups(client, prefix, after, limit))
     }
 
     async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError> {
-        ask!(self, client => group_record(client, id))
+        read!(self, client => group_record(client, id))
     }
 
     async fn save_group(
@@ -41,15 +41,15 @@ impl GroupAdmin for PostgresStore {
         seen: Option<Fingerprint>,
         by: &Actor,
     ) -> Result<i64, AdminError> {
-        tell!(self, client => save_group(client, id, name, permissions, seen, by)).map(logged)
+        write!(self, client => save_group(client, id, name, permissions, seen, by)).map(logged)
     }
 
     async fn delete_group(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
-        tell!(self, client => delete_group(client, id, by)).map(logged)
+        write!(self, client => delete_group(client, id, by)).map(logged)
     }
 
     async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError> {
-        ask!(self, client => permissions(client))
+        read!(self, client => permissions(client))
     }
 
     async fn save_permission(
@@ -58,11 +58,11 @@ impl GroupAdmin for PostgresStore {
         permission: &PermissionText,
         by: &Actor,
     ) -> Result<i64, AdminError> {
-        tell!(self, client => save_permission(client, id, permission, by)).map(logged)
+        write!(self, client => save_permission(client, id, permission, by)).map(logged)
     }
 
     async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
-        tell!(self, client => delete_permission(client, id, by)).map(logged)
+        write!(self, client => delete_permission(client, id, by)).map(logged)
     }
 }
 

@@ -19,15 +19,15 @@ use crate::store::sql::query::Sql;
 #[async_trait]
 impl ActivityLog for PostgresStore {
     async fn count(&self, hour: Timestamp, counts: &[(Counted, u64)]) -> Result<(), StoreError> {
-        tell!(self, client => count(client, hour, counts))
+        write!(self, client => count(client, hour, counts))
     }
 
     async fn counts(&self, since: Timestamp) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-        ask!(self, client => counts(client, since))
+        read!(self, client => counts(client, since))
     }
 
     async fn sizes(&self) -> Result<Sizes, StoreError> {
-        ask!(self, client => sizes(client))
+        read!(self, client => sizes(client))
     }
 }
 

@@ -23,15 +23,15 @@ use crate::user::UserId;
 #[async_trait]
 impl AuditLog for PostgresStore {
     async fn note(&self, lines: &[AuditLine]) -> Result<(), StoreError> {
-        tell!(self, client => note(client, lines))
+        write!(self, client => note(client, lines))
     }
 
     async fn audit(&self, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError> {
-        ask!(self, client => find(client, asked))
+        read!(self, client => find(client, asked))
     }
 
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        tell!(self, client => forget(client, before, limit))
+        write!(self, client => forget(client, before, limit))
     }
 }
 

@@ -16,11 +16,11 @@ use crate::user::{NewUser, User};
 #[async_trait]
 impl FirstLink for PostgresStore {
     async fn make_first_link(&self, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
-        tell!(self, client => make(client, fresh))
+        write!(self, client => make(client, fresh))
     }
 
     async fn first_link(&self) -> Result<Option<[u8; 32]>, StoreError> {
-        ask!(self, client => open(client))
+        read!(self, client => open(client))
     }
 
     async fn use_first_link(
@@ -30,7 +30,7 @@ impl FirstLink for PostgresStore {
         ip: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<User>, StoreError> {
-        tell!(self, client => take(client, token, &new, ip, now)).map(logged)
+        write!(self, client => take(client, token, &new, ip, now)).map(logged)
     }
 }
 

@@ -19,11 +19,11 @@ impl KeyAdmin for PostgresStore {
         retire_others: Timestamp,
         by: &Actor,
     ) -> Result<(), AdminError> {
-        tell!(self, client => rotate(client, &key, retire_others, by)).map(logged)
+        write!(self, client => rotate(client, &key, retire_others, by)).map(logged)
     }
 
     async fn end_key(&self, id: KeyId, by: &Actor) -> Result<(), AdminError> {
-        tell!(self, client => end(client, id, by)).map(logged)
+        write!(self, client => end(client, id, by)).map(logged)
     }
 }
 

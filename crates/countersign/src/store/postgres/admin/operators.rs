@@ -20,14 +20,14 @@ impl OperatorSessions for PostgresStore {
         new: &AdminSession,
         checked: &EncodedPassword,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => begin(client, new, checked))
+        write!(self, client => begin(client, new, checked))
     }
 
     async fn admin_session(
         &self,
         token_hash: [u8; 32],
     ) -> Result<Option<AdminSession>, StoreError> {
-        ask!(self, client => session(client, token_hash))
+        read!(self, client => session(client, token_hash))
     }
 
     async fn touch_admin_session(
@@ -36,11 +36,11 @@ impl OperatorSessions for PostgresStore {
         used_at: Timestamp,
         password_at: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        tell!(self, client => touch(client, token_hash, used_at, password_at))
+        write!(self, client => touch(client, token_hash, used_at, password_at))
     }
 
     async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError> {
-        tell!(self, client => end(client, token_hash))
+        write!(self, client => end(client, token_hash))
     }
 }
 

@@ -26,7 +26,7 @@ use crate::user::UserId;
 #[async_trait]
 impl SessionAdmin for PostgresStore {
     async fn find_sessions(&self, asked: &SessionSearch) -> Result<Page<Session>, StoreError> {
-        ask!(self, client => find(client, asked))
+        read!(self, client => find(client, asked))
     }
 
     async fn count_live_sessions(
@@ -34,27 +34,27 @@ impl SessionAdmin for PostgresStore {
         used_since: Timestamp,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        ask!(self, client => count_live(client, used_since, now))
+        read!(self, client => count_live(client, used_since, now))
     }
 
     async fn session_steps(&self, id: SessionId) -> Result<Vec<Step>, StoreError> {
-        ask!(self, client => steps(client, id))
+        read!(self, client => steps(client, id))
     }
 
     async fn end_sessions(&self, ids: &[SessionId], by: &Actor) -> Result<u64, AdminError> {
-        tell!(self, client => end(client, ids, by)).map(logged)
+        write!(self, client => end(client, ids, by)).map(logged)
     }
 
     async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError> {
-        tell!(self, client => end_of_user(client, user, by)).map(logged)
+        write!(self, client => end_of_user(client, user, by)).map(logged)
     }
 
     async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
         let (mut ended, mut from) =
-            tell!(self, client => end_first_begun_by(client, began, by)).map(logged)?;
+            write!(self, client => end_first_begun_by(client, began, by)).map(logged)?;
         while let Some(at) = from {
             let (more, next) =
-                tell!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
+                write!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
             (ended, from) = (ended + more, next);
         }
         Ok(ended)

@@ -34,15 +34,15 @@ use crate::user::{NewUser, User, UserId};
 #[async_trait]
 impl UserAdmin for PostgresStore {
     async fn find_users(&self, asked: &UserSearch) -> Result<Page<User>, StoreError> {
-        ask!(self, client => find(client, asked))
+        read!(self, client => find(client, asked))
     }
 
     async fn usernames(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
-        ask!(self, client => names(client, ids))
+        read!(self, client => names(client, ids))
     }
 
     async fn user_record(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
-        ask!(self, client => record(client, id))
+        read!(self, client => record(client, id))
     }
 
     async fn add_user(
@@ -51,7 +51,7 @@ impl UserAdmin for PostgresStore {
         grants: &Grants,
         by: &Actor,
     ) -> Result<User, AdminError> {
-        tell!(self, client => add(client, &new, grants, by)).map(logged)
+        write!(self, client => add(client, &new, grants, by)).map(logged)
     }
 
     async fn edit_user(
@@ -61,7 +61,7 @@ impl UserAdmin for PostgresStore {
         seen: Fingerprint,
         by: &Actor,
     ) -> Result<User, AdminError> {
-        tell!(self, client => apply_edit(client, id, edit, seen, by)).map(logged)
+        write!(self, client => apply_edit(client, id, edit, seen, by)).map(logged)
     }
 
     async fn set_password(
@@ -70,7 +70,7 @@ impl UserAdmin for PostgresStore {
         password: &EncodedPassword,
         by: &Actor,
     ) -> Result<(), AdminError> {
-        tell!(self, client => set_password(client, id, password, by)).map(logged)
+        write!(self, client => set_password(client, id, password, by)).map(logged)
     }
 
     async fn act_on_users(
@@ -79,11 +79,11 @@ impl UserAdmin for PostgresStore {
         act: UserAct,
         by: &Actor,
     ) -> Result<u64, AdminError> {
-        tell!(self, client => apply_act(client, ids, act, by)).map(logged)
+        write!(self, client => apply_act(client, ids, act, by)).map(logged)
     }
 
     async fn what_goes_with(&self, ids: &[UserId], now: Timestamp) -> Result<WhatGoes, StoreError> {
-        ask!(self, client => what_goes_with(client, ids, now))
+        read!(self, client => what_goes_with(client, ids, now))
     }
 }
 
