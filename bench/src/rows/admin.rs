@@ -6,7 +6,7 @@ use std::time::Instant;
 use countersign::session::{RevokedReason, Transport};
 use countersign::store::StoreError;
 use countersign::store::admin::{
-    ActivityLog, AdminStore, AuditKind, AuditSearch, Page, Place, SessionSearch, UserOrder,
+    ActivityLog, AdminStore, AuditKind, AuditSearch, Page, PageCursor, SessionSearch, UserOrder,
     UserSearch, Who,
 };
 use countersign::store::postgres::PostgresStore;
@@ -86,13 +86,13 @@ impl Times {
     async fn pages<T, F: Future<Output = Result<Page<T>, StoreError>>>(
         &mut self,
         what: &str,
-        ask: impl Fn(Option<Place>) -> F,
+        ask: impl Fn(Option<PageCursor>) -> F,
     ) {
         let first = self.add(format!("{what}, first page"), || ask(None)).await;
         if let Some(next) = first.next {
             self.add(format!("{what}, second page"), || ask(Some(next.clone()))).await;
         }
-        let end = Place { key: "\u{10FFFF}".to_owned(), id: i64::MAX, backwards: true };
+        let end = PageCursor { key: "\u{10FFFF}".to_owned(), id: i64::MAX, backwards: true };
         self.add(format!("{what}, at the far end"), || ask(Some(end.clone()))).await;
     }
 

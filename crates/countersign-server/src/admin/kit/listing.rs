@@ -4,7 +4,7 @@
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::store::admin::{Count, Page, Place};
+use countersign::store::admin::{Count, Page, PageCursor};
 
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::page_error::PageError;
@@ -17,7 +17,7 @@ pub(crate) const PAGE_ROWS: u32 = 100;
 ///
 /// # Errors
 /// A place that no page of ours named.
-pub(crate) fn place(query: &Form) -> Result<Option<Place>, PageError> {
+pub(crate) fn place(query: &Form) -> Result<Option<PageCursor>, PageError> {
     match query.text("at") {
         "" => Ok(None),
         text => decode(text).map(Some).ok_or_else(|| {
@@ -41,7 +41,7 @@ pub(crate) struct Pager {
 impl Pager {
     /// For this page of things of this name, which the address asked for.
     pub(crate) fn new<T>(page: &Page<T>, query: &Form, one: &str, several: &str) -> Self {
-        let at = |place: &Place| query.with(&[("at", &encode(place)), ("said", "")]);
+        let at = |place: &PageCursor| query.with(&[("at", &encode(place)), ("said", "")]);
         let is_first = query.text("at").is_empty() || page.previous.is_none();
         Self {
             count: counted(page.count, one, several),
@@ -128,12 +128,12 @@ pub(crate) fn unknown_choice() -> PageError {
     )
 }
 
-fn encode(place: &Place) -> String {
+fn encode(place: &PageCursor) -> String {
     let side = if place.backwards { 'b' } else { 'f' };
     URL_SAFE_NO_PAD.encode(format!("{side}{}:{}", place.id, place.key))
 }
 
-fn decode(text: &str) -> Option<Place> {
+fn decode(text: &str) -> Option<PageCursor> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let backwards = match text.get(..1)? {
         "b" => true,
@@ -144,7 +144,7 @@ fn decode(text: &str) -> Option<Place> {
     if key.contains('\0') || key.len() > 1_024 {
         return None;
     }
-    Some(Place { key: key.to_owned(), id: id.parse().ok()?, backwards })
+    Some(PageCursor { key: key.to_owned(), id: id.parse().ok()?, backwards })
 }
 
 #[cfg(test)]
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn a_place_comes_back_as_it_went_and_nothing_else_is_one() {
         for place in [
-            Place { key: "a:b é".to_owned(), id: -7, backwards: true },
-            Place { key: String::new(), id: i64::MAX, backwards: false },
+            PageCursor { key: "a:b é".to_owned(), id: -7, backwards: true },
+            PageCursor { key: String::new(), id: i64::MAX, backwards: false },
         ] {
             assert_eq!(decode(&encode(&place)), Some(place));
         }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Page, Place};
+use super::{Page, PageCursor};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::user::UserId;
@@ -446,7 +446,7 @@ pub struct AuditSearch {
     /// Only before this.
     pub until: Option<Timestamp>,
     /// Where the page begins.
-    pub from: Option<Place>,
+    pub from: Option<PageCursor>,
     /// How many, at most.
     pub limit: u32,
 }

@@ -32,7 +32,7 @@ pub use grants::Grants;
 pub use groups::{GroupAdmin, GroupRecord, GroupRow, PermissionRow, PermissionText};
 pub use keys::KeyAdmin;
 pub use operators::{AdminSession, OperatorSessions};
-pub use page::{Count, Page, Place};
+pub use page::{Count, Page, PageCursor};
 pub use sessions::{SessionAdmin, SessionSearch};
 pub use steps::{STEPS_KEPT, Step, StepKind};
 pub use users::{UserAct, UserAdmin, UserEdit, UserOrder, UserRecord, UserSearch, WhatGoes};

@@ -5,13 +5,13 @@
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::store::admin::{Place, UserAdmin, UserSearch};
+/// use countersign::store::admin::{PageCursor, UserAdmin, UserSearch};
 ///
 /// # world::block_on(async {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// // From the end of the list backwards.
-/// let end = Place { key: "\u{10FFFF}".to_owned(), id: i64::MAX, backwards: true };
+/// let end = PageCursor { key: "\u{10FFFF}".to_owned(), id: i64::MAX, backwards: true };
 /// let page = store
 ///     .find_users(&UserSearch { from: Some(end), limit: 10, ..UserSearch::default() })
 ///     .await
@@ -20,7 +20,7 @@
 /// # });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PageCursor {
     /// The sort key of the row there.
     pub key: String,
     /// The id of the row there.
@@ -49,9 +49,9 @@ pub struct Page<T> {
     /// looks at some thousand rows, and the next one goes on from there.
     pub rows: Vec<T>,
     /// Where the next page begins, when there is one.
-    pub next: Option<Place>,
+    pub next: Option<PageCursor>,
     /// Where the page before ends, when there is one.
-    pub previous: Option<Place>,
+    pub previous: Option<PageCursor>,
     /// How many there are on all pages.
     pub count: Count,
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Actor, AdminError, Page, Place, Step};
+use super::{Actor, AdminError, Page, PageCursor, Step};
 use crate::session::{RevokedReason, Session, SessionId, Transport};
 use crate::store::StoreError;
 use crate::user::UserId;
@@ -87,7 +87,7 @@ pub struct SessionSearch {
     /// The time of the request.
     pub now: Timestamp,
     /// Where the page begins.
-    pub from: Option<Place>,
+    pub from: Option<PageCursor>,
     /// How many, at most.
     pub limit: u32,
 }

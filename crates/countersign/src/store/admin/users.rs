@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::fingerprint;
-use super::{Actor, AdminError, Fingerprint, Grants, Page, Place};
+use super::{Actor, AdminError, Fingerprint, Grants, Page, PageCursor};
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -125,7 +125,7 @@ pub struct UserSearch {
     /// Whether the greatest comes first.
     pub descending: bool,
     /// Where the page begins.
-    pub from: Option<Place>,
+    pub from: Option<PageCursor>,
     /// How many, at most.
     pub limit: u32,
     /// What happens where some thousand rows were looked at and none fits, and further on there are

@@ -3,14 +3,14 @@
 
 use std::cmp::Ordering;
 
-use crate::store::admin::Place;
+use crate::store::admin::PageCursor;
 
 /// What the sort key of a list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyKind {
     Text,
     Integer,
-    /// A date that a [`Place`] holds as microseconds since 1970.
+    /// A date that a [`PageCursor`] holds as microseconds since 1970.
     #[cfg(feature = "postgres")]
     Date,
 }
@@ -83,13 +83,13 @@ impl At {
 /// Turns a page into looks along a list, and what they found into a page.
 #[derive(Debug)]
 pub(crate) struct Window {
-    from: Option<Place>,
+    from: Option<PageCursor>,
     descending: bool,
     limit: usize,
 }
 
 impl Window {
-    pub(crate) fn new(from: Option<Place>, descending: bool, limit: u32) -> Self {
+    pub(crate) fn new(from: Option<PageCursor>, descending: bool, limit: u32) -> Self {
         Self { from, descending, limit: limit.clamp(1, PAGE_MAX) as usize }
     }
 
@@ -151,7 +151,7 @@ impl Window {
         &self,
         found: Found,
         back: Option<Found>,
-    ) -> (Vec<At>, Option<Place>, Option<Place>) {
+    ) -> (Vec<At>, Option<PageCursor>, Option<PageCursor>) {
         let first = self.first();
         let Found { mut rows, stopped, .. } = found;
         let near = rows
@@ -163,7 +163,7 @@ impl Window {
         let far = if is_full { rows.last().cloned() } else { stopped };
         let near = near
             .filter(|_| back.is_some_and(|back| !back.rows.is_empty() || back.stopped.is_some()));
-        let place = |at: At, backwards: bool| Place { key: at.key, id: at.id, backwards };
+        let place = |at: At, backwards: bool| PageCursor { key: at.key, id: at.id, backwards };
         if self.is_backwards() {
             rows.reverse();
             (rows, near.map(|at| place(at, false)), far.map(|at| place(at, true)))
@@ -230,10 +230,10 @@ mod tests {
 
     fn page(
         list: &[(&str, i64)],
-        from: Option<Place>,
+        from: Option<PageCursor>,
         descending: bool,
         budget: usize,
-    ) -> (Vec<i64>, Option<Place>, Option<Place>) {
+    ) -> (Vec<i64>, Option<PageCursor>, Option<PageCursor>) {
         let window = Window::new(from, descending, 2);
         let found = look(list, &window.first(), budget);
         let back = window.back(&found).map(|back| look(list, &back, budget));
@@ -291,18 +291,22 @@ mod tests {
 
     #[test]
     fn a_place_whose_row_is_gone_is_still_a_place() {
-        let gone = |backwards| Some(Place { key: "bb".to_owned(), id: 1, backwards });
+        let gone = |backwards| Some(PageCursor { key: "bb".to_owned(), id: 1, backwards });
         assert_eq!(page(LIST, gone(false), false, 100).0, [10, 12]);
         assert_eq!(page(LIST, gone(true), false, 100).0, [6, 8]);
         let (rows, next, previous) = page(
             LIST,
-            Some(Place { key: "z".to_owned(), id: i64::MAX, backwards: false }),
+            Some(PageCursor { key: "z".to_owned(), id: i64::MAX, backwards: false }),
             false,
             100,
         );
         assert!(rows.is_empty() && next.is_none() && previous.is_some());
-        let (rows, next, previous) =
-            page(&[], Some(Place { key: String::new(), id: i64::MIN, backwards: true }), true, 100);
+        let (rows, next, previous) = page(
+            &[],
+            Some(PageCursor { key: String::new(), id: i64::MIN, backwards: true }),
+            true,
+            100,
+        );
         assert!(rows.is_empty() && next.is_none() && previous.is_none());
     }
 }

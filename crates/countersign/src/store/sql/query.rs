@@ -14,7 +14,7 @@ pub(crate) struct Dialect {
     pub(crate) lower: [&'static str; 3],
     /// The last login, and a value below all others for those who never did.
     pub(crate) last_login: &'static str,
-    /// What dates are in a [`Place`](crate::store::admin::Place).
+    /// What dates are in a [`PageCursor`](crate::store::admin::PageCursor).
     pub(crate) date: KeyKind,
     /// Whether a table may be told which index to use.
     pub(crate) is_told_the_index: bool,

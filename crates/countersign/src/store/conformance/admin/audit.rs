@@ -87,7 +87,7 @@ pub async fn each_line_comes_back_as_it_was_written_there_and_back_under_every_f
         );
     }
     for key in ["", "x", "99999999999999999999", "-9223372036854775808"] {
-        let from = Some(Place { key: key.to_owned(), id: i64::MIN, backwards: true });
+        let from = Some(PageCursor { key: key.to_owned(), id: i64::MIN, backwards: true });
         store.audit(&AuditSearch { from, ..all.clone() }).await.unwrap();
     }
 }

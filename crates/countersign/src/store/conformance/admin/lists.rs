@@ -243,7 +243,7 @@ pub async fn a_place_that_no_page_named_is_a_page_all_the_same(store: Arc<dyn Ad
         ] {
             for id in [i64::MIN, 0, i64::MAX] {
                 for backwards in [false, true] {
-                    let from = Some(Place { key: key.to_owned(), id, backwards });
+                    let from = Some(PageCursor { key: key.to_owned(), id, backwards });
                     let page = store
                         .find_users(&UserSearch { order, from, limit: 5, ..UserSearch::default() })
                         .await

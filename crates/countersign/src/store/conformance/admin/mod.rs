@@ -18,7 +18,8 @@ use super::fixtures::{after, make_user, new_session, new_user, noon, session_id}
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, Transport};
 use crate::store::admin::{
-    Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, Place, UserEdit, Who,
+    Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, PageCursor, UserEdit,
+    Who,
 };
 use crate::user::{Email, NewUser, User, UserId, Username};
 
@@ -71,7 +72,7 @@ fn lines(rows: &[AuditRow]) -> Vec<&AuditLine> {
 /// Goes through a list to its end and back to its beginning: what was met on the way there, and on
 /// the way back in the same order.
 async fn walk<T, F: Future<Output = Page<T>>>(
-    page: impl Fn(Option<Place>) -> F,
+    page: impl Fn(Option<PageCursor>) -> F,
 ) -> (Vec<T>, Vec<T>) {
     let (mut there, mut from) = (Vec::new(), None);
     let last = loop {

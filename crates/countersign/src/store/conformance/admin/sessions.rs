@@ -73,7 +73,7 @@ pub async fn each_session_comes_once_there_and_back_and_every_filter_holds(
         );
     }
     for key in ["", "x", "99999999999999999999", "-1"] {
-        let from = Some(Place { key: key.to_owned(), id: 7, backwards: true });
+        let from = Some(PageCursor { key: key.to_owned(), id: 7, backwards: true });
         store.find_sessions(&SessionSearch { from, ..all.clone() }).await.unwrap();
     }
 }

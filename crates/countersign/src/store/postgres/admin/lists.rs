@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::store::StoreError;
-use crate::store::admin::{Count, Place};
+use crate::store::admin::{Count, PageCursor};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
 use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
@@ -16,8 +16,8 @@ use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
 /// way they were found.
 pub(super) struct Listed {
     pub(super) ids: Vec<i64>,
-    pub(super) next: Option<Place>,
-    pub(super) previous: Option<Place>,
+    pub(super) next: Option<PageCursor>,
+    pub(super) previous: Option<PageCursor>,
     way: Way,
     is_short: bool,
     /// How many rows fit, where all were gathered.

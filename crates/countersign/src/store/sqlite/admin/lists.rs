@@ -5,7 +5,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::store::StoreError;
-use crate::store::admin::{Count, Place};
+use crate::store::admin::{Count, PageCursor};
 use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
 use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
@@ -16,8 +16,8 @@ use crate::user::fold;
 /// were found.
 pub(super) struct Listed {
     pub(super) rows: Vec<At>,
-    pub(super) next: Option<Place>,
-    pub(super) previous: Option<Place>,
+    pub(super) next: Option<PageCursor>,
+    pub(super) previous: Option<PageCursor>,
     way: Way,
     is_short: bool,
     /// How many rows fit, where all were gathered.
