@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::office::{edit, furnish, grant, group, permission};
 
-/// A world, and how its database is asked.
-struct Place {
+/// A server, and how its database is asked.
+struct Installation {
     world: World,
     url: Option<String>,
 }
 
-impl Place {
+impl Installation {
     fn each() -> [Self; 2] {
         let url = Cluster::shared().database();
         let on_postgres = World::builder()
@@ -71,7 +71,7 @@ fn own_name() -> String {
 
 #[test]
 fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
-    for mut place in Place::each() {
+    for mut installation in Installation::each() {
         let shell = format!("- shell:{} -", own_name());
         let line = |kind: &str| vec![format!("{kind} {shell}")];
         let acts: [(&[&str], &str); 10] = [
@@ -111,16 +111,19 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             let mut arguments: Vec<String> =
                 arguments.iter().map(|&argument| argument.to_owned()).collect();
             if arguments.last().is_some_and(|last| last == "SESSION") {
-                place.world.logged_in("alice");
+                installation.world.logged_in("alice");
                 let listed: Value =
-                    serde_json::from_str(&place.cli(&["session", "list", "--json"]).ok()).unwrap();
+                    serde_json::from_str(&installation.cli(&["session", "list", "--json"]).ok())
+                        .unwrap();
                 *arguments.last_mut().unwrap() = listed[0]["id"].as_str().unwrap().to_owned();
             }
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            place.does(&arguments.join(" "), &line(kind), || drop(place.cli(&arguments).ok()));
+            installation.does(&arguments.join(" "), &line(kind), || {
+                drop(installation.cli(&arguments).ok())
+            });
         }
         // What is not done leaves no line, and what only looks neither.
-        place
+        installation
             .cli(&["user", "create", "--noinput", "--username", "bob", "--unusable-password"])
             .ok();
         let refused: [&[&str]; 7] = [
@@ -133,7 +136,8 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             &["changepassword", "--noinput", "nobody"],
         ];
         for arguments in refused {
-            place.does(&arguments.join(" "), &[], || drop(place.cli(arguments).fails(1)));
+            installation
+                .does(&arguments.join(" "), &[], || drop(installation.cli(arguments).fails(1)));
         }
         for arguments in [
             &["user", "list"][..],
@@ -142,22 +146,22 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             &["keys", "list"],
             &["user", "activate", "bob"],
         ] {
-            place.does(&arguments.join(" "), &[], || drop(place.cli(arguments).ok()));
+            installation.does(&arguments.join(" "), &[], || drop(installation.cli(arguments).ok()));
         }
         assert!(
-            place
+            installation
                 .cli(&["user", "delete", "root", "--noinput"])
                 .fails(1)
                 .contains("nobody would be left who can do everything")
         );
 
-        place.world.stop();
-        let before = place.lines().len();
-        place.world.try_wake(&["--after-restore", "2001-01-01T00:00:00Z"]).unwrap();
-        assert_eq!(place.lines()[before..], line("sessions_ended"), "serve --after-restore");
+        installation.world.stop();
+        let before = installation.lines().len();
+        installation.world.try_wake(&["--after-restore", "2001-01-01T00:00:00Z"]).unwrap();
+        assert_eq!(installation.lines()[before..], line("sessions_ended"), "serve --after-restore");
 
         // The site shows who it was, finds it by the name, and brings it out.
-        let mut root = place.world.desk();
+        let mut root = installation.world.desk();
         root.sign_in("root").sends_to("/admin/");
         let own = own_name();
         root.get(&format!("/admin/audit/?by=shell:{own}&kind=user-deleted"))
@@ -184,18 +188,18 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
 
 #[test]
 fn every_act_on_the_site_leaves_one_line_in_the_audit_log_and_one_in_the_log_stream() {
-    for place in Place::each() {
-        let Place { world, url } = place;
+    for installation in Installation::each() {
+        let Installation { world, url } = installation;
         let (world, mut root) = furnish(world);
-        let place = Place { world, url };
+        let installation = Installation { world, url };
         let line = |kind: &str| vec![format!("{kind} 1 - 127.0.0.1")];
-        let before = place.lines().len();
+        let before = installation.lines().len();
         let user = |root: &mut Desk, name: &str| {
             root.get("/admin/users/add").expect(200);
             let form = [("username", name), ("password1", PASSWORD), ("password2", PASSWORD)];
             let answer = root.post("/admin/users/add", &form);
-            let place = answer.expect(303).header("location").unwrap().to_owned();
-            place
+            let location = answer.expect(303).header("location").unwrap().to_owned();
+            location
                 .trim_start_matches("/admin/users/")
                 .split('/')
                 .next()
@@ -204,19 +208,20 @@ fn every_act_on_the_site_leaves_one_line_in_the_audit_log_and_one_in_the_log_str
                 .unwrap()
         };
         let mut alice = 0;
-        place.does("add", &line("user_added"), || alice = user(&mut root, "alice"));
+        installation.does("add", &line("user_added"), || alice = user(&mut root, "alice"));
         let id = alice.to_string();
         let sell = [("app", "shop"), ("codename", "sell"), ("name", "Can sell")];
-        place.does("permission", &line("permission_added"), || {
+        installation.does("permission", &line("permission_added"), || {
             drop(root.post("/admin/permissions/", &sell).expect(303));
         });
         let sell = permission(&mut root, "shop.sell");
         let mut team = 0;
-        place.does("group", &line("group_added"), || team = group(&mut root, "team", &[sell]));
-        place.does("edit", &line("user_changed"), || {
+        installation
+            .does("group", &line("group_added"), || team = group(&mut root, "team", &[sell]));
+        installation.does("edit", &line("user_changed"), || {
             drop(edit(&mut root, alice, &[("first_name", "Alice")]).expect(303));
         });
-        place.does("grant", &line("user_changed"), || {
+        installation.does("grant", &line("user_changed"), || {
             drop(grant(&mut root, alice, &[("groups", &team.to_string())]).expect(303));
         });
         let act = |root: &mut Desk, act: &str| {
@@ -225,50 +230,51 @@ fn every_act_on_the_site_leaves_one_line_in_the_audit_log_and_one_in_the_log_str
                     .expect(303),
             );
         };
-        place.does("deactivate", &line("user_deactivated"), || act(&mut root, "deactivate"));
-        place.does("activate", &line("user_activated"), || act(&mut root, "activate"));
-        place.world.logged_in("alice");
-        place.does("end", &line("sessions_ended"), || act(&mut root, "end"));
+        installation.does("deactivate", &line("user_deactivated"), || act(&mut root, "deactivate"));
+        installation.does("activate", &line("user_activated"), || act(&mut root, "activate"));
+        installation.world.logged_in("alice");
+        installation.does("end", &line("sessions_ended"), || act(&mut root, "end"));
         let end = |root: &mut Desk, fields: &[(&str, &str)]| {
             drop(root.post("/admin/sessions/end", fields).expect(303));
         };
-        place.does("end of a user", &line("sessions_ended"), || {
+        installation.does("end of a user", &line("sessions_ended"), || {
             end(&mut root, &[("act", "user"), ("of", &id)]);
         });
-        place.does("end of all", &line("sessions_ended"), || end(&mut root, &[("act", "all")]));
+        installation
+            .does("end of all", &line("sessions_ended"), || end(&mut root, &[("act", "all")]));
         let unusable = format!("/admin/users/{id}/password");
-        place.does("password", &line("password_set"), || {
+        installation.does("password", &line("password_set"), || {
             drop(root.post(&unusable, &[("act", "unusable")]).expect(303));
         });
-        place.does("rotate", &line("keys_rotated"), || {
+        installation.does("rotate", &line("keys_rotated"), || {
             drop(root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303));
         });
         let delete = |root: &mut Desk, what: &str, id: i64| {
             drop(root.post(&format!("/admin/{what}/{id}/delete"), &[]).expect(303));
         };
-        place
+        installation
             .does("delete the group", &line("group_deleted"), || delete(&mut root, "groups", team));
-        place.does("delete the permission", &line("permission_deleted"), || {
+        installation.does("delete the permission", &line("permission_deleted"), || {
             delete(&mut root, "permissions", sell);
         });
-        place.does("delete", &line("user_deleted"), || act(&mut root, "delete"));
-        let done = place.lines().split_off(before);
+        installation.does("delete", &line("user_deleted"), || act(&mut root, "delete"));
+        let done = installation.lines().split_off(before);
         // Refused: a name that is taken, the last superuser, the key that signs.
-        place.does("a name that is taken", &[], || {
+        installation.does("a name that is taken", &[], || {
             drop(
                 root.post("/admin/users/add", &[("username", "ROOT"), ("unusable", "on")])
                     .expect(400),
             );
         });
-        place.does("the last superuser", &[], || {
+        installation.does("the last superuser", &[], || {
             drop(root.post("/admin/users/act", &[("act", "deactivate"), ("ids", "1")]).expect(409));
         });
         root.post("/admin/sign-out", &[]).expect(303);
-        place.world.desk().sign_in_with("root", "a-password-that-is-wrong").expect(403);
+        installation.world.desk().sign_in_with("root", "a-password-that-is-wrong").expect(403);
 
         // The log stream has the same, in the same order.
         let told = || -> Vec<Value> {
-            let lines = place.world.log();
+            let lines = installation.world.log();
             let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             lines.filter(|line| line["message"] == "a line of the audit log").collect()
         };
@@ -294,7 +300,7 @@ fn every_act_on_the_site_leaves_one_line_in_the_audit_log_and_one_in_the_log_str
         assert!(told.iter().any(|line| line["kind"] == "user_deleted"
             && line["user"] == id.as_str()
             && line["detail"] == "alice"));
-        let log = place.world.log();
+        let log = installation.world.log();
         assert!(!log.contains(PASSWORD) && !log.contains("a-password-that-is-wrong"));
     }
 }

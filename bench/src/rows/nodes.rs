@@ -25,7 +25,7 @@ pub(super) fn measure() -> Vec<Row> {
         1,
         0.05,
     );
-    // Nobody rings the bell: what is left is the look every second.
+    // Nobody notifies: what is left is the look every second.
     cluster.sql(
         url.rsplit('/').next().expect("a name"),
         "ALTER TABLE changes DISABLE TRIGGER announced",

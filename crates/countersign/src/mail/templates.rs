@@ -163,9 +163,9 @@ impl MailTemplates {
             text: Cow::Borrowed(*text),
         });
         for File { name, path, text } in built_in.chain(files) {
-            match place_of(&name) {
-                Some(Place::Layout) => {}
-                Some(Place::Mail { language }) => {
+            match kind_of_file(&name) {
+                Some(FileKind::Layout) => {}
+                Some(FileKind::Mail { language }) => {
                     languages.insert(language.to_owned());
                 }
                 None => {
@@ -273,21 +273,21 @@ struct File {
     text: Cow<'static, str>,
 }
 
-enum Place<'a> {
+enum FileKind<'a> {
     Layout,
     Mail { language: &'a str },
 }
 
 /// What a file is: the layout, or a mail in a language. `None` for a name that nothing has.
-fn place_of(name: &str) -> Option<Place<'_>> {
+fn kind_of_file(name: &str) -> Option<FileKind<'_>> {
     if name == "layout.html" {
-        return Some(Place::Layout);
+        return Some(FileKind::Layout);
     }
     let (language, file) = name.split_once('/')?;
     let kind = file.strip_suffix(".txt").or_else(|| file.strip_suffix(".html"))?;
     let is_language =
         (2..=8).contains(&language.len()) && language.bytes().all(|b| b.is_ascii_lowercase());
-    (is_language && MailKind::from_word(kind).is_some()).then_some(Place::Mail { language })
+    (is_language && MailKind::from_word(kind).is_some()).then_some(FileKind::Mail { language })
 }
 
 fn is_hidden(path: &Path) -> bool {

@@ -38,7 +38,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use self::priority::Lane;
 use self::{
-    algorithm::{Kind, Row, Scratch, argon2, work_until},
+    algorithm::{Kind, ParsedHash, Scratch, argon2, work_until},
     cost::{Costs, Rest},
     pool::Pool,
 };
@@ -222,7 +222,9 @@ impl Passwords {
             let costs = Arc::clone(&self.costs);
             let measured = self.pool.submit(Lane::Guesses, move |scratch| {
                 let begin = scratch.spent();
-                std::hint::black_box(Row::decoy(kind).matches(b"nobody's password", scratch));
+                std::hint::black_box(
+                    ParsedHash::decoy(kind).matches(b"nobody's password", scratch),
+                );
                 costs.note(&kind, scratch.spent().saturating_sub(begin));
             });
             if measured.is_err() {
@@ -308,11 +310,11 @@ pub enum HashError {
 }
 
 /// The stored line taken apart, or nothing if no password can match it.
-fn readable(stored: &EncodedPassword) -> Option<Row> {
+fn readable(stored: &EncodedPassword) -> Option<ParsedHash> {
     if !stored.is_usable() {
         return None;
     }
-    Row::parse(stored.as_str())
+    ParsedHash::parse(stored.as_str())
         .inspect_err(|reason| {
             tracing::warn!(%reason, "a stored password hash cannot be checked, so its \
                 user cannot log in: set a new password");
@@ -324,12 +326,12 @@ fn readable(stored: &EncodedPassword) -> Option<Row> {
 /// nothing for one that no password matches.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn live_kind(encoded: &str) -> Option<String> {
-    Row::parse(encoded).ok().and_then(|_| Kind::prefix(encoded))
+    ParsedHash::parse(encoded).ok().and_then(|_| Kind::prefix(encoded))
 }
 
 /// Tries each form of the text; each that does not match costs the same, whatever the row.
 fn check(
-    row: Option<&Row>,
+    row: Option<&ParsedHash>,
     forms: &[SecretString],
     preferred: Kind,
     costs: &Costs,
@@ -337,7 +339,7 @@ fn check(
 ) -> Verdict {
     for (tried, form) in forms.iter().enumerate() {
         let text = form.expose_secret().as_bytes();
-        let decoy = Row::decoy(costs.plan(row.map(|row| row.kind)).decoy);
+        let decoy = ParsedHash::decoy(costs.plan(row.map(|row| row.kind)).decoy);
         let hashed = row.unwrap_or(&decoy);
         let begin = scratch.spent();
         let matches = hashed.matches(text, scratch);

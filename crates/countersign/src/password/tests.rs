@@ -217,9 +217,9 @@ fn every_no_costs_as_much_as_the_costliest_kind_and_no_more() {
         let rows = kinds
             .iter()
             .chain((live.len() > 1).then_some(&cheaper))
-            .map(|kind| Some(Row::decoy(*kind)));
+            .map(|kind| Some(ParsedHash::decoy(*kind)));
         // The second time, every kind has been measured.
-        let rows: Vec<Option<Row>> = rows.chain([None]).collect();
+        let rows: Vec<Option<ParsedHash>> = rows.chain([None]).collect();
         for row in rows.iter().chain(&rows) {
             let mut scratch = Scratch::modelled();
             let verdict = check(row.as_ref(), &forms, preferred, &costs, &mut scratch);
@@ -240,7 +240,7 @@ fn every_no_costs_as_much_as_the_costliest_kind_and_no_more() {
 fn only_a_line_that_a_password_can_match_counts_as_live() {
     for case in django()["hashes"].as_array().unwrap() {
         let (line, kind) = (text(case, "encoded"), live_kind(text(case, "encoded")).unwrap());
-        assert_eq!(Kind::parse(&kind).unwrap(), Row::parse(line).unwrap().kind, "{line}");
+        assert_eq!(Kind::parse(&kind).unwrap(), ParsedHash::parse(line).unwrap().kind, "{line}");
         let secret = line.rsplit('$').next().unwrap();
         assert!(!kind.contains(secret), "{kind}");
     }

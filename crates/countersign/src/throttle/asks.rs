@@ -4,7 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::pace::{Owed, Pace};
+use super::pace::{Debt, Pace};
 use super::table::Table;
 use super::{RetryAfter, micros};
 
@@ -24,8 +24,8 @@ use super::{RetryAfter, micros};
 pub struct AskLimit {
     of_client: Option<Pace>,
     of_all: Option<Pace>,
-    clients: Table<IpAddr, Owed>,
-    all: Mutex<Option<Owed>>,
+    clients: Table<IpAddr, Debt>,
+    all: Mutex<Option<Debt>>,
 }
 
 impl AskLimit {
@@ -64,7 +64,7 @@ impl AskLimit {
     pub fn check(&self, client: IpAddr, now: Timestamp) -> Result<(), RetryAfter> {
         let now = micros(now);
         if let Some(pace) = self.of_client {
-            self.clients.update(network(client), now, |owed| pace.take(owed, now))?;
+            self.clients.update(network(client), now, |debt| pace.take(debt, now))?;
         }
         match self.of_all {
             Some(pace) => pace.take(&mut self.all.lock(), now),

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::pace::{Owed, Pace};
+use super::pace::{Debt, Pace};
 use super::table::{Fades, Table};
 use super::{RetryAfter, SECOND, ThrottleSettings, micros, span};
 use crate::token::device::DeviceId;
@@ -51,7 +51,7 @@ pub struct LoginThrottle {
     users: Table<Key, Failures>,
     names: Table<Key, Failures>,
     devices: Table<Key, Failures>,
-    addresses: Table<AddressKey, Owed>,
+    addresses: Table<AddressKey, Debt>,
     hasher: RandomState,
 }
 
@@ -113,11 +113,11 @@ impl LoginThrottle {
         let mut attempt = self.begin_of_address(known.is_some(), address, now)?;
         let Some(delays) = self.delays else { return Ok(attempt) };
         let counted =
-            self.count(self.place(account, device), delays, attempt.now).and_then(|counted| {
+            self.count(self.slot(account, device), delays, attempt.now).and_then(|counted| {
                 attempt.counted = Some(counted);
                 let Some(user) = known else { return Ok(()) };
                 attempt.of_all_devices = Some(self.count(
-                    self.place_of_devices(user),
+                    self.slot_of_devices(user),
                     delays.of_all_devices(),
                     attempt.now,
                 )?);
@@ -155,8 +155,8 @@ impl LoginThrottle {
     #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn succeeded(&self, attempt: Attempt) {
         let Attempt { counted, of_all_devices, address, now } = attempt;
-        if let Some((place, _)) = counted {
-            self.table(place).update(place.key, now, |failures| *failures = None);
+        if let Some((slot, _)) = counted {
+            self.table(slot).update(slot.key, now, |failures| *failures = None);
         }
         self.uncount(of_all_devices, now);
         self.refund_address(address, now);
@@ -250,41 +250,41 @@ impl LoginThrottle {
         self.users.len() + self.names.len() + self.devices.len() + self.addresses.len()
     }
 
-    fn count(&self, place: Place, delays: Delays, now: u64) -> Result<(Place, Before), RetryAfter> {
+    fn count(&self, slot: Slot, delays: Delays, now: u64) -> Result<(Slot, Before), RetryAfter> {
         let before =
-            self.table(place).update(place.key, now, |failures| delays.count(failures, now))?;
-        Ok((place, before))
+            self.table(slot).update(slot.key, now, |failures| delays.count(failures, now))?;
+        Ok((slot, before))
     }
 
-    fn uncount(&self, counted: Option<(Place, Before)>, now: u64) {
-        if let Some((place, before)) = counted {
-            self.table(place).update(place.key, now, |failures| before.restore(failures));
+    fn uncount(&self, counted: Option<(Slot, Before)>, now: u64) {
+        if let Some((slot, before)) = counted {
+            self.table(slot).update(slot.key, now, |failures| before.restore(failures));
         }
     }
 
     /// Where an attempt is counted.
-    fn place(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> Place {
-        let (room, key) = match (account, device) {
+    fn slot(&self, account: AccountKey<'_>, device: Option<DeviceId>) -> Slot {
+        let (counter, key) = match (account, device) {
             (AccountKey::User(user) | AccountKey::Named { user, .. }, Some(device)) => {
-                (Room::Devices, (self.hasher.hash_one(user), device.0))
+                (Counter::Devices, (self.hasher.hash_one(user), device.0))
             }
-            (AccountKey::User(user), None) => (Room::Users, (self.hasher.hash_one(user), 0)),
-            (AccountKey::Named { by, .. }, None) => (Room::Users, (0, self.hasher.hash_one(by))),
-            (AccountKey::Unknown(name), _) => (Room::Names, (0, self.hasher.hash_one(name))),
+            (AccountKey::User(user), None) => (Counter::Users, (self.hasher.hash_one(user), 0)),
+            (AccountKey::Named { by, .. }, None) => (Counter::Users, (0, self.hasher.hash_one(by))),
+            (AccountKey::Unknown(name), _) => (Counter::Names, (0, self.hasher.hash_one(name))),
         };
-        Place { room, key }
+        Slot { counter, key }
     }
 
     /// Where the attempts from all known devices of a user are counted.
-    fn place_of_devices(&self, user: UserId) -> Place {
-        Place { room: Room::Devices, key: (0, self.hasher.hash_one(user)) }
+    fn slot_of_devices(&self, user: UserId) -> Slot {
+        Slot { counter: Counter::Devices, key: (0, self.hasher.hash_one(user)) }
     }
 
-    const fn table(&self, place: Place) -> &Table<Key, Failures> {
-        match place.room {
-            Room::Users => &self.users,
-            Room::Names => &self.names,
-            Room::Devices => &self.devices,
+    const fn table(&self, slot: Slot) -> &Table<Key, Failures> {
+        match slot.counter {
+            Counter::Users => &self.users,
+            Counter::Names => &self.names,
+            Counter::Devices => &self.devices,
         }
     }
 
@@ -294,13 +294,13 @@ impl LoginThrottle {
         key: AddressKey,
         now: u64,
     ) -> Result<AddressKey, RetryAfter> {
-        self.addresses.update(key, now, |owed| pace.take(owed, now))?;
+        self.addresses.update(key, now, |debt| pace.take(debt, now))?;
         Ok(key)
     }
 
     fn refund_address(&self, key: Option<AddressKey>, now: u64) {
         if let (Some(pace), Some(key)) = (self.pace, key) {
-            self.addresses.update(key, now, |owed| *owed = owed.map(|owed| pace.give_back(owed)));
+            self.addresses.update(key, now, |debt| *debt = debt.map(|debt| pace.give_back(debt)));
         }
     }
 }
@@ -361,20 +361,20 @@ impl AccountKey<'_> {
 #[derive(Debug)]
 #[must_use = "a right password must be told, or it counts as a failure"]
 pub struct Attempt {
-    counted: Option<(Place, Before)>,
-    of_all_devices: Option<(Place, Before)>,
+    counted: Option<(Slot, Before)>,
+    of_all_devices: Option<(Slot, Before)>,
     address: Option<AddressKey>,
     now: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    room: Room,
+struct Slot {
+    counter: Counter,
     key: Key,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Room {
+enum Counter {
     Users,
     Names,
     Devices,

@@ -22,29 +22,29 @@ impl Pace {
     }
 
     /// Spends one, if there is one.
-    pub(super) fn take(self, owed: &mut Option<Owed>, now: u64) -> Result<(), RetryAfter> {
+    pub(super) fn take(self, debt: &mut Option<Debt>, now: u64) -> Result<(), RetryAfter> {
         let until =
-            owed.map_or(now, |owed| owed.by(now).until.clamp(now, now.saturating_add(self.window)));
+            debt.map_or(now, |debt| debt.by(now).until.clamp(now, now.saturating_add(self.window)));
         let next = until.saturating_add(self.interval);
         let excess = (next - now).saturating_sub(self.window);
-        *owed = Some(Owed { until: if excess > 0 { until } else { next }, at: now });
+        *debt = Some(Debt { until: if excess > 0 { until } else { next }, at: now });
         if excess > 0 { Err(RetryAfter::from_micros(excess)) } else { Ok(()) }
     }
 
     /// Gives one back.
-    pub(super) const fn give_back(self, owed: Owed) -> Owed {
-        Owed { until: owed.until.saturating_sub(self.interval), at: owed.at }
+    pub(super) const fn give_back(self, debt: Debt) -> Debt {
+        Debt { until: debt.until.saturating_sub(self.interval), at: debt.at }
     }
 }
 
 /// When all that was spent will have been given back, as of when the clock was last looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owed {
+pub(super) struct Debt {
     until: u64,
     at: u64,
 }
 
-impl Owed {
+impl Debt {
     /// The same debt by a clock that went back: it must not make anyone wait longer.
     const fn by(self, now: u64) -> Self {
         let back = self.at.saturating_sub(now);
@@ -52,7 +52,7 @@ impl Owed {
     }
 }
 
-impl Fades for Owed {
+impl Fades for Debt {
     fn fades_at(&self, _: u64) -> u64 {
         self.until
     }

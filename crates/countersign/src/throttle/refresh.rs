@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::pace::{Owed, Pace};
+use super::pace::{Debt, Pace};
 use super::table::Table;
 use super::{RetryAfter, micros};
 use crate::session::SessionId;
@@ -23,7 +23,7 @@ use crate::session::SessionId;
 #[derive(Debug)]
 pub struct RefreshLimit {
     pace: Option<Pace>,
-    sessions: Table<SessionId, Owed>,
+    sessions: Table<SessionId, Debt>,
 }
 
 impl RefreshLimit {
@@ -58,7 +58,7 @@ impl RefreshLimit {
     pub fn check(&self, session: SessionId, now: Timestamp) -> Result<(), RetryAfter> {
         let Some(pace) = self.pace else { return Ok(()) };
         let now = micros(now);
-        self.sessions.update(session, now, |owed| pace.take(owed, now))
+        self.sessions.update(session, now, |debt| pace.take(debt, now))
     }
 }
 

@@ -146,7 +146,7 @@ fn rows_of_another_cluster_are_read_and_do_not_stand_in_the_way() {
     });
 }
 
-/// The ear rings once when it is ready; from then on only for changes.
+/// The listener notifies once when it is ready; from then on only for changes.
 pub(super) async fn until_it_is_quiet(store: &PostgresStore) {
     hears(store).await;
     while store.await_changes().await {}

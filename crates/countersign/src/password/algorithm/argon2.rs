@@ -3,7 +3,7 @@
 use ::argon2::{Algorithm, Argon2, Params, Version};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
-use super::{Row, RowError, Scratch, decimal};
+use super::{ParsedHash, RowError, Scratch, decimal};
 
 /// A variant of argon2 and its cost; within the bounds below once it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ impl Variant {
     }
 }
 
-pub(super) fn row(fields: &[&str]) -> Result<Row, RowError> {
+pub(super) fn row(fields: &[&str]) -> Result<ParsedHash, RowError> {
     let (kind, rest) = kind(fields)?;
     let &[salt, hash] = rest else {
         return Err(RowError::Malformed);
@@ -104,7 +104,7 @@ pub(super) fn row(fields: &[&str]) -> Result<Row, RowError> {
     {
         return Err(RowError::OutOfBounds);
     }
-    Ok(Row { kind: super::Kind::Argon2(kind), salt, hash })
+    Ok(ParsedHash { kind: super::Kind::Argon2(kind), salt, hash })
 }
 
 /// The kind, and the fields behind it.

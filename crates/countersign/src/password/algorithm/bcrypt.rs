@@ -10,7 +10,7 @@ use ::bcrypt::BASE_64;
 use aws_lc_rs::digest;
 use base64::Engine;
 
-use super::{Row, RowError};
+use super::{ParsedHash, RowError};
 
 /// Whether the password is hashed before, and the logarithm of the number of rounds, within the
 /// bounds below.
@@ -65,7 +65,7 @@ impl Kind {
     }
 }
 
-pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<Row, RowError> {
+pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<ParsedHash, RowError> {
     let &[_, _, _, data] = fields else {
         return Err(RowError::Malformed);
     };
@@ -76,7 +76,7 @@ pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<Row, RowError> {
     if salt.len() != SALT_BYTES || hash.len() != HASH_BYTES {
         return Err(RowError::Malformed);
     }
-    Ok(Row { kind: super::Kind::Bcrypt(kind), salt, hash })
+    Ok(ParsedHash { kind: super::Kind::Bcrypt(kind), salt, hash })
 }
 
 pub(super) fn kind(algorithm: &str, fields: &[&str]) -> Result<Kind, RowError> {

@@ -15,13 +15,13 @@ use ::argon2::Block;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 /// An encoded password taken apart: how to hash, and what must come out.
-pub(super) struct Row {
+pub(super) struct ParsedHash {
     pub(super) kind: Kind,
     pub(super) salt: Vec<u8>,
     hash: Vec<u8>,
 }
 
-impl Row {
+impl ParsedHash {
     /// Takes Django's line apart.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Kind {
     /// them, Django's 8 and 5 are assumed.
     ///
     /// # Errors
-    /// As [`Row::parse`].
+    /// As [`ParsedHash::parse`].
     pub(super) fn parse(prefix: &str) -> Result<Self, RowError> {
         let parts: Vec<&str> = prefix.split('$').take(8).collect();
         let (algorithm, fields) = parts.split_first().ok_or(RowError::Malformed)?;
@@ -128,8 +128,8 @@ impl Kind {
         scratch.worked((top.modelled_nanos() - self.modelled_nanos()).max(0.0));
     }
 
-    /// The part of an encoded password, which [`Row::parse`] takes, that tells its kind: what
-    /// stands before the salt, and scrypt's other two numbers.
+    /// The part of an encoded password, which [`ParsedHash::parse`] takes, that tells its
+    /// kind: what stands before the salt, and scrypt's other two numbers.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn prefix(encoded: &str) -> Option<String> {
         let parts: Vec<&str> = encoded.split('$').collect();
@@ -356,7 +356,7 @@ mod tests {
             format!("scrypt$1$salt$8$1${hash64}"),
             format!("scrypt$0$salt$8$1${hash64}"),
         ] {
-            assert_eq!(Row::parse(&line).err(), Some(RowError::OutOfBounds), "{line}");
+            assert_eq!(ParsedHash::parse(&line).err(), Some(RowError::OutOfBounds), "{line}");
         }
     }
 
@@ -393,24 +393,27 @@ mod tests {
             "scrypt$016384$salt$8$5$AAAA",
         ] {
             assert!(
-                matches!(Row::parse(line), Err(RowError::Malformed | RowError::UnknownAlgorithm)),
+                matches!(
+                    ParsedHash::parse(line),
+                    Err(RowError::Malformed | RowError::UnknownAlgorithm)
+                ),
                 "{line}"
             );
         }
-        assert_eq!(Row::parse(&"x".repeat(513)).err(), Some(RowError::Malformed));
+        assert_eq!(ParsedHash::parse(&"x".repeat(513)).err(), Some(RowError::Malformed));
     }
 
     proptest! {
         #[test]
         fn no_line_makes_the_parser_panic(line in ".{0,600}") {
-            let _ = (Row::parse(&line), Kind::parse(&line));
+            let _ = (ParsedHash::parse(&line), Kind::parse(&line));
         }
 
         #[test]
         fn no_line_that_looks_right_makes_the_parser_panic(
             line in "(argon2|pbkdf2_sha256|pbkdf2_sha1|bcrypt|bcrypt_sha256|scrypt)\\$(argon2(id|i|d)|[0-9]{0,12}|)\\$(v=19|2[abxy]|[!-~é]{0,24})\\$(m=[0-9]{1,11},t=[0-9]{1,11},p=[0-9]{1,11}|[0-9]{1,3})\\$[A-Za-z0-9+/.é]{0,90}(\\$[A-Za-z0-9+/=]{0,90})?",
         ) {
-            let _ = (Row::parse(&line), Kind::parse(&line));
+            let _ = (ParsedHash::parse(&line), Kind::parse(&line));
         }
 
         #[test]
@@ -421,7 +424,7 @@ mod tests {
         ) {
             let hash = "A".repeat(43);
             let line = format!("argon2$argon2id$v=19$m={m},t={t},p={p}$c2FsdHNhbHQ${hash}");
-            if let Ok(row) = Row::parse(&line) {
+            if let Ok(row) = ParsedHash::parse(&line) {
                 prop_assert!(row.kind.modelled_nanos() < 2.5e9);
                 prop_assert!(m <= 262_144);
             }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use aws_lc_rs::pbkdf2;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Row, RowError, decimal};
+use super::{ParsedHash, RowError, decimal};
 
 /// A digest and a number of iterations within the bound below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,7 +74,7 @@ impl Kind {
     }
 }
 
-pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<Row, RowError> {
+pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<ParsedHash, RowError> {
     let &[_, salt, hash] = fields else {
         return Err(RowError::Malformed);
     };
@@ -89,7 +89,7 @@ pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<Row, RowError> {
     if hash.len() != kind.hash_length() {
         return Err(RowError::Malformed);
     }
-    Ok(Row { kind: super::Kind::Pbkdf2(kind), salt: salt.as_bytes().to_vec(), hash })
+    Ok(ParsedHash { kind: super::Kind::Pbkdf2(kind), salt: salt.as_bytes().to_vec(), hash })
 }
 
 pub(super) fn kind(algorithm: &str, fields: &[&str]) -> Result<Kind, RowError> {

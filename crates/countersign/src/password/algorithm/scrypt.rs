@@ -3,7 +3,7 @@
 use ::scrypt::{Params, scrypt};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Row, RowError, decimal};
+use super::{ParsedHash, RowError, decimal};
 
 /// The three numbers of scrypt, within the bounds below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ impl Kind {
     }
 }
 
-pub(super) fn row(fields: &[&str]) -> Result<Row, RowError> {
+pub(super) fn row(fields: &[&str]) -> Result<ParsedHash, RowError> {
     let &[_, salt, _, _, hash] = fields else {
         return Err(RowError::Malformed);
     };
@@ -39,7 +39,7 @@ pub(super) fn row(fields: &[&str]) -> Result<Row, RowError> {
     if salt.len() > MAX_SALT {
         return Err(RowError::OutOfBounds);
     }
-    Ok(Row { kind: super::Kind::Scrypt(kind), salt: salt.as_bytes().to_vec(), hash })
+    Ok(ParsedHash { kind: super::Kind::Scrypt(kind), salt: salt.as_bytes().to_vec(), hash })
 }
 
 pub(super) fn kind(fields: &[&str]) -> Result<Kind, RowError> {

@@ -43,7 +43,7 @@ impl FeedStore for PostgresStore {
     }
 
     async fn await_changes(&self) -> bool {
-        timeout(LOOK_ANYWAY, self.bell.notified()).await.is_ok()
+        timeout(LOOK_ANYWAY, self.notifier.notified()).await.is_ok()
     }
 }
 
@@ -157,12 +157,12 @@ pub(super) async fn page_after(
     page.taken(&Seen::default(), &server, limit, true)
 }
 
-struct Page {
+struct FeedPage {
     late: Vec<Row>,
     next: Vec<Row>,
 }
 
-impl Page {
+impl FeedPage {
     fn taken(
         self,
         seen: &Seen,
@@ -189,7 +189,7 @@ impl Page {
 
 /// One statement, so that the rows and what the snapshot says belong together. It is planned each
 /// time: a plan that was made when the table was empty would read the whole of it when it is large.
-async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page), StoreError> {
+async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, FeedPage), StoreError> {
     let statement = "SELECT NULL::integer AS part, NULL::bigint AS xid, NULL::bigint AS number,
              NULL::bigint AS at, NULL::text AS kind, NULL::text AS subject,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ends,
@@ -220,7 +220,7 @@ async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, Page)
             ],
         )
         .await?;
-    let (mut server, mut page) = (None, Page { late: Vec::new(), next: Vec::new() });
+    let (mut server, mut page) = (None, FeedPage { late: Vec::new(), next: Vec::new() });
     for row in rows {
         match get::<Option<i32>>(&row, "part")? {
             None => server = Some(Server::of(&row)?),

@@ -1,4 +1,4 @@
-//! Connections: the URL with its TLS settings, the pool, and the ear that listens for changes.
+//! Connections: the URL with its TLS settings, the pool, and the listener for changes.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -130,31 +130,31 @@ impl Address {
             .map_err(|error| error.map_or_else(super::no_answer, StoreError::from).undone())
     }
 
-    /// Listens for changes until the store is gone, and rings at each, and whenever one may have
-    /// been missed. A ring that nobody waits for is kept for the next who does: what is announced
+    /// Listens for changes until the store is gone, and notifies at each, and whenever one may have
+    /// been missed. A notice that nobody waits for is kept for the next who does: what is announced
     /// while the one before is being read is not found a second later only.
-    pub(super) async fn listen(self, bell: Arc<Notify>) {
-        while Arc::strong_count(&bell) > 1 {
-            if let Ok(Err(error)) = caught_async(self.listen_once(&bell)).await {
+    pub(super) async fn listen(self, notifier: Arc<Notify>) {
+        while Arc::strong_count(&notifier) > 1 {
+            if let Ok(Err(error)) = caught_async(self.listen_once(&notifier)).await {
                 tracing::debug!(%error, "the database does not announce changes now; they are \
                     found by looking every second");
             }
-            bell.notify_one();
+            notifier.notify_one();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
-    async fn listen_once(&self, bell: &Arc<Notify>) -> Result<(), StoreError> {
+    async fn listen_once(&self, notifier: &Arc<Notify>) -> Result<(), StoreError> {
         let Reached { client, line: mut connection, server } = self.reach().await?;
-        let ring = Arc::downgrade(bell);
-        // A set, so that the ear goes with this function, however it ends.
-        let mut ear = JoinSet::new();
-        ear.spawn(async move {
+        let weak = Arc::downgrade(notifier);
+        // Dropped with this function, however it ends.
+        let mut listener = JoinSet::new();
+        listener.spawn(async move {
             while let Some(Ok(message)) =
                 std::future::poll_fn(|context| connection.poll_message(context)).await
             {
-                match (message, ring.upgrade()) {
-                    (AsyncMessage::Notification(_), Some(bell)) => bell.notify_one(),
+                match (message, weak.upgrade()) {
+                    (AsyncMessage::Notification(_), Some(notifier)) => notifier.notify_one(),
                     (_, Some(_)) => {}
                     (_, None) => return,
                 }
@@ -163,11 +163,11 @@ impl Address {
         in_time(client.batch_execute("LISTEN countersign")).await?;
         fault_point("listening");
         // What happened before is found by whoever looks now.
-        bell.notify_one();
+        notifier.notify_one();
         let mut replaced = pin!(server.until_replaced());
-        while Arc::strong_count(bell) > 1 {
+        while Arc::strong_count(notifier) > 1 {
             tokio::select! {
-                _ = ear.join_next() => {
+                _ = listener.join_next() => {
                     return Err(StoreError::Failed("the connection was cut".to_owned()));
                 }
                 () = &mut replaced => {
@@ -341,7 +341,7 @@ impl ServerCertVerifier for Lenient {
     }
 }
 
-/// How long the ear waits for an answer to nothing.
+/// How long the listener waits for an answer to nothing.
 const EAR_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long an operation waits for a connection.

@@ -18,7 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The hosts of a URL, and which server was reached last.
 pub(super) struct Hosts {
-    each: Vec<(Config, Place)>,
+    each: Vec<(Config, HostAddress)>,
     tls: MakeRustlsConnect,
     /// How long one host may take until it is spoken with.
     patience: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Hosts {
 }
 
 #[derive(Clone)]
-enum Place {
+enum HostAddress {
     Name(String),
     /// An address, or a socket: there is nothing to look up.
     Known,
@@ -90,9 +90,9 @@ impl Hosts {
         let first = self.first.load(Ordering::Relaxed);
         let order = (0..self.each.len()).map(|turn| (first + turn) % self.each.len());
         let attempts = order.map(|number| {
-            let ((config, place), tls, patience) =
+            let ((config, lookup), tls, patience) =
                 (self.each[number].clone(), self.tls.clone(), self.patience);
-            async move { Ok((number, host(config, place, tls, patience).await?)) }
+            async move { Ok((number, host(config, lookup, tls, patience).await?)) }
         });
         let (number, (client, line, started)) =
             timeout(self.longest(), race(attempts, self.head_start)).await.unwrap_or(Err(None))?;
@@ -136,7 +136,7 @@ impl Server {
 }
 
 /// The settings for one host alone.
-fn only(config: &Config, number: usize) -> Option<(Config, Place)> {
+fn only(config: &Config, number: usize) -> Option<(Config, HostAddress)> {
     let mut one = Config::new();
     one.ssl_mode(config.get_ssl_mode())
         .ssl_negotiation(config.get_ssl_negotiation())
@@ -153,25 +153,25 @@ fn only(config: &Config, number: usize) -> Option<(Config, Place)> {
     config.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
     config.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
     config.get_ports().get(number).or(config.get_ports().first()).map(|port| one.port(*port));
-    let place = match (config.get_hosts().get(number), config.get_hostaddrs().get(number)) {
+    let lookup = match (config.get_hosts().get(number), config.get_hostaddrs().get(number)) {
         (None, None) => return None,
         (Some(Host::Tcp(name)), None) => {
             one.host(name);
-            Place::Name(name.clone())
+            HostAddress::Name(name.clone())
         }
         (Some(Host::Unix(path)), _) => {
             one.host_path(path);
-            Place::Known
+            HostAddress::Known
         }
         (name, Some(address)) => {
             if let Some(Host::Tcp(name)) = name {
                 one.host(name);
             }
             one.hostaddr(*address);
-            Place::Known
+            HostAddress::Known
         }
     };
-    Some((one, place))
+    Some((one, lookup))
 }
 
 type Spoken = (Client, Line, i64);
@@ -179,11 +179,11 @@ type Spoken = (Client, Line, i64);
 /// Speaks with one host, by whichever of its addresses answers.
 async fn host(
     config: Config,
-    place: Place,
+    lookup: HostAddress,
     tls: MakeRustlsConnect,
     patience: Duration,
 ) -> Result<Spoken, Option<Error>> {
-    let Place::Name(name) = place else { return address(config, tls, patience).await };
+    let HostAddress::Name(name) = lookup else { return address(config, tls, patience).await };
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let found = match timeout(patience, lookup_host((name.as_str(), port))).await {
         Err(_) => return Err(None),

@@ -74,7 +74,7 @@ pub use transfer::PostgresTransfer;
 pub struct PostgresStore {
     pool: Pool,
     rotations: Rotations,
-    bell: Arc<Notify>,
+    notifier: Arc<Notify>,
     health: Arc<Health>,
 }
 
@@ -113,10 +113,10 @@ impl PostgresStore {
         history::adopt_history(&client).await?;
         drop(client);
         let pool = address.pool(connections.max(2))?;
-        let bell = Arc::new(Notify::new());
-        tokio::spawn(address.clone().listen(Arc::clone(&bell)));
+        let notifier = Arc::new(Notify::new());
+        tokio::spawn(address.clone().listen(Arc::clone(&notifier)));
         let health = Arc::new(Health::default());
-        Ok(Self { rotations: Rotations::start(&pool, &health), health, pool, bell })
+        Ok(Self { rotations: Rotations::start(&pool, &health), health, pool, notifier })
     }
 
     /// The names of the migrations that the database still needs. Changes nothing.

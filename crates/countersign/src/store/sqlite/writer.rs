@@ -28,10 +28,10 @@ impl Writer {
     pub(super) fn start(connection: Connection, files: Arc<Files>) -> std::io::Result<Self> {
         let (jobs, waiting) = bounded(QUEUE);
         let closing = Arc::new(Mutex::new(Vec::new()));
-        let pen = Pen { connection, files, waiting, closing: Arc::clone(&closing) };
+        let writer = WriterThread { connection, files, waiting, closing: Arc::clone(&closing) };
         let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || pen.write_until_closed())?;
+            .spawn(move || writer.write_until_closed())?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), closing })
     }
 
@@ -139,14 +139,14 @@ where
 }
 
 /// What the thread works with.
-struct Pen {
+struct WriterThread {
     connection: Connection,
     files: Arc<Files>,
     waiting: Receiver<Box<dyn Job>>,
     closing: Arc<Mutex<Vec<oneshot::Sender<()>>>>,
 }
 
-impl Pen {
+impl WriterThread {
     fn write_until_closed(self) {
         self.bound_log();
         // What an earlier process left in the log is moved too.
