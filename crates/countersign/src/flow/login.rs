@@ -89,7 +89,7 @@ pub(crate) async fn login(
         .await
         {
             Ok(checked) => checked,
-            Err(refused) => return Err(told(&auth, &peer, username, refused)),
+            Err(refused) => return Err(problem_of(&auth, &peer, username, refused)),
         };
         // Said only to who knows the password.
         if auth.settings().accounts.email_verification == EmailVerification::Required
@@ -114,7 +114,7 @@ async fn shown(auth: &Auth, headers: &HeaderMap) -> Result<Option<SessionId>, Pr
 }
 
 /// What the client is told of a login that failed, once whoever keeps account has been.
-fn told(auth: &Auth, peer: &Peer, login: &str, refused: Refused) -> Problem {
+fn problem_of(auth: &Auth, peer: &Peer, login: &str, refused: Refused) -> Problem {
     let now = auth.now();
     match &refused {
         Refused::Wrong(found) => {

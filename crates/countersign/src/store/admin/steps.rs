@@ -88,7 +88,7 @@ impl StepKind {
 /// What the audit log is told of a refresh that was granted, and the detail; `None` when it was as
 /// usual. One race is nothing to tell; who keeps in step with somebody else has one after another.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) fn told(event: RotationEvent) -> Option<(AuditKind, String)> {
+pub(crate) fn rotation_line(event: RotationEvent) -> Option<(AuditKind, String)> {
     match event {
         RotationEvent::Rollback => Some((AuditKind::RotationHealed, String::new())),
         RotationEvent::Race { price, is_repeated: true, credit } => Some((

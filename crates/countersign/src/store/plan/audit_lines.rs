@@ -79,7 +79,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    pub(crate) fn told(&self, what: &str) -> Option<String> {
+    pub(crate) fn summary(&self, what: &str) -> Option<String> {
         let mut parts = Vec::new();
         if !self.added.is_empty() {
             parts.push(format!("added {}", self.added.join(", ")));
@@ -93,15 +93,15 @@ impl Given {
 
 /// What the line says of a user who was made.
 pub(crate) fn added(new: &NewUser, groups: &Given, permissions: &Given) -> String {
-    let mut told = vec![new.username.as_str().to_owned()];
+    let mut said = vec![new.username.as_str().to_owned()];
     for (flag, is) in [("is_staff", new.is_staff), ("is_superuser", new.is_superuser)] {
         if is {
-            told.push(flag.to_owned());
+            said.push(flag.to_owned());
         }
     }
-    told.extend(groups.told("groups"));
-    told.extend(permissions.told("permissions"));
-    told.join("; ")
+    said.extend(groups.summary("groups"));
+    said.extend(permissions.summary("permissions"));
+    said.join("; ")
 }
 
 /// The line for a group that was made or changed.
@@ -111,16 +111,16 @@ pub(crate) fn group_line(
     given: &Given,
     by: &Actor,
 ) -> AuditLine {
-    let (kind, mut told) = match before {
+    let (kind, mut said) = match before {
         None => (AuditKind::GroupAdded, name.to_owned()),
         Some(before) if before.name == name => (AuditKind::GroupChanged, name.to_owned()),
         Some(before) => (AuditKind::GroupChanged, format!("{} to {name}", before.name)),
     };
-    if let Some(given) = given.told("permissions") {
-        told.push_str("; ");
-        told.push_str(&given);
+    if let Some(given) = given.summary("permissions") {
+        said.push_str("; ");
+        said.push_str(&given);
     }
-    line(by, kind, None, None, told)
+    line(by, kind, None, None, said)
 }
 
 /// The lines for an edit: one for its fields, and one when the user may sign in now, or may not any
@@ -132,9 +132,9 @@ pub(crate) fn edited(
     permissions: &Given,
     by: &Actor,
 ) -> Vec<AuditLine> {
-    let mut told = Vec::new();
+    let mut said = Vec::new();
     if let Some(name) = edit.username.as_ref().filter(|name| name.as_str() != before.username) {
-        told.push(format!("username: {} to {}", before.username, name.as_str()));
+        said.push(format!("username: {} to {}", before.username, name.as_str()));
     }
     for (field, changed) in [
         ("email", edit.email.as_ref().map_or("", |email| email.as_str()) != before.email),
@@ -143,7 +143,7 @@ pub(crate) fn edited(
         ("metadata", edit.metadata != before.metadata),
     ] {
         if changed {
-            told.push(field.to_owned());
+            said.push(field.to_owned());
         }
     }
     for (flag, was, is) in [
@@ -151,14 +151,14 @@ pub(crate) fn edited(
         ("is_superuser", before.is_superuser, edit.is_superuser),
     ] {
         if was != is {
-            told.push(format!("{flag}: {was} to {is}"));
+            said.push(format!("{flag}: {was} to {is}"));
         }
     }
-    told.extend(groups.told("groups"));
-    told.extend(permissions.told("permissions"));
+    said.extend(groups.summary("groups"));
+    said.extend(permissions.summary("permissions"));
     let mut lines = Vec::new();
-    if !told.is_empty() {
-        lines.push(line(by, AuditKind::UserChanged, Some(before.id), None, told.join("; ")));
+    if !said.is_empty() {
+        lines.push(line(by, AuditKind::UserChanged, Some(before.id), None, said.join("; ")));
     }
     if before.is_active != edit.is_active {
         let kind =

@@ -50,7 +50,7 @@ impl Address {
         }
         let mut config: Config = format!("{rest}?{}", kept.join("&"))
             .parse()
-            .map_err(|error: tokio_postgres::Error| bad(super::told(&error)))?;
+            .map_err(|error: tokio_postgres::Error| bad(super::message_of(&error)))?;
         let verification = match mode.as_str() {
             "disable" => Verification::None,
             "prefer" | "require" if roots.is_none() => Verification::None,
@@ -254,17 +254,17 @@ fn trusted(roots: Option<&str>) -> Result<RootCertStore, String> {
     match roots {
         Some(path) => {
             let mut pem = Vec::new();
-            let told = |error: &dyn std::fmt::Display| format!("sslrootcert {path}: {error}");
+            let refused = |error: &dyn std::fmt::Display| format!("sslrootcert {path}: {error}");
             File::open(path)
                 .and_then(|file| BufReader::new(file).read_to_end(&mut pem))
-                .map_err(|error| told(&error))?;
+                .map_err(|error| refused(&error))?;
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 store
-                    .add(certificate.map_err(|error| told(&error))?)
-                    .map_err(|error| told(&error))?;
+                    .add(certificate.map_err(|error| refused(&error))?)
+                    .map_err(|error| refused(&error))?;
             }
             if store.is_empty() {
-                return Err(told(&"there is no certificate in it"));
+                return Err(refused(&"there is no certificate in it"));
             }
         }
         None => {

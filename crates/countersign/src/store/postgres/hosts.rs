@@ -115,7 +115,7 @@ impl Reached {
         let task = tokio::spawn(async move {
             tokio::select! {
                 ended = line => if let Err(error) = ended {
-                    tracing::debug!(error = super::told(&error),
+                    tracing::debug!(error = super::message_of(&error),
                         "a connection to the database ended");
                 },
                 () = server.until_replaced() => {}

@@ -3,7 +3,7 @@
 
 use tokio_postgres::{Client, Transaction};
 
-use super::told;
+use super::message_of;
 use crate::store::StoreError;
 
 /// Makes all of them in a database that is being made: nobody waits for its tables.
@@ -24,7 +24,7 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
         && !client.query_one(HAS_TRIGRAMS, &[]).await?.try_get::<_, bool>(0)?
     {
         tracing::warn!(
-            error = told(&error),
+            error = message_of(&error),
             "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the \
              database, and start again"
         );
@@ -48,7 +48,7 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
         if let Err(error) = made.await {
             tracing::warn!(
                 index = name,
-                error = told(&error),
+                error = message_of(&error),
                 "the index cannot be made now; the next start tries again"
             );
         }
@@ -59,7 +59,7 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
     {
         tracing::warn!(
             index = SUPERSEDED,
-            error = told(&error),
+            error = message_of(&error),
             "an index that nothing uses any more could not be dropped; drop it by hand"
         );
     }

@@ -27,7 +27,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     let is_new = steps.len() == STEPS.len();
     for (name, sql) in steps {
         let failed = |error: tokio_postgres::Error| {
-            StoreError::Failed(format!("migration {name}: {}", super::told(&error)))
+            StoreError::Failed(format!("migration {name}: {}", super::message_of(&error)))
         };
         transaction.batch_execute(sql).await.map_err(failed)?;
         transaction

@@ -187,9 +187,9 @@ impl From<tokio_postgres::Error> for StoreError {
             }
             // The server has said no, and goes on: nothing was done.
             Some(_) if error.as_db_error().is_some_and(|error| !is_last_word(error)) => {
-                Self::Failed(told(&error))
+                Self::Failed(message_of(&error))
             }
-            _ => Self::Unknown(told(&error)),
+            _ => Self::Unknown(message_of(&error)),
         }
     }
 }
@@ -225,7 +225,7 @@ fn no_answer() -> StoreError {
 
 /// The driver's errors say little without what caused them. What the server says of the row that it
 /// refused (`DETAIL`) stays there: it may be a user's own words.
-fn told(error: &tokio_postgres::Error) -> String {
+fn message_of(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(refused), _) => {
             format!("{}: {} ({})", refused.severity(), refused.message(), refused.code().code())

@@ -20,7 +20,7 @@ use super::sessions::signed;
 use super::{PATIENCE, no_answer};
 use crate::session::rotation::{Decision, RotationState};
 use crate::session::{RevokedReason, SessionRow, decide};
-use crate::store::admin::steps::{stepped, told};
+use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
 use crate::store::{Rotate, Rotation, StoreError};
@@ -170,7 +170,7 @@ struct Write {
     /// The last refreshes, this one included.
     steps: Vec<u8>,
     /// What the audit log is told.
-    told: Option<(AuditKind, String)>,
+    line: Option<(AuditKind, String)>,
 }
 
 /// Does what can be done now, or, where it `waits`, when others let go of the rows; what is left.
@@ -227,7 +227,7 @@ async fn attempt(
                         old: row.state,
                         new,
                         steps,
-                        told: event.and_then(told),
+                        line: event.and_then(rotation_line),
                     }),
                     None => {
                         let _ = job.answer.send(Ok(granted));
@@ -303,7 +303,7 @@ macro_rules! write_rows {
                      AS w (id, old_generation, old_jti, old_since, old_credit, old_charged,
                          generation, jti, iat, since, credit, charged, used_at, steps,
                          mark_generation, mark_since, earlier_generation, earlier_since,
-                         told, ip, detail)
+                         event, ip, detail)
 ), locked AS (
                  SELECT s.id FROM sessions s JOIN wanted w ON w.id = s.id
                  WHERE s.revoked_at IS NULL AND s.generation = w.old_generation
@@ -322,10 +322,10 @@ macro_rules! write_rows {
                      earlier_mark_generation = w.earlier_generation,
                      earlier_mark_since = w.earlier_since
                  FROM wanted w WHERE w.id = s.id AND s.id IN (SELECT id FROM locked)
-                 RETURNING s.id, s.user_id, w.used_at, w.told, w.ip, w.detail
+                 RETURNING s.id, s.user_id, w.used_at, w.event, w.ip, w.detail
              ), noted AS (
                  INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail)
-                 SELECT used_at, told, user_id, id, ip, detail FROM done WHERE told IS NOT NULL
+                 SELECT used_at, event, user_id, id, ip, detail FROM done WHERE event IS NOT NULL
              )
              SELECT id FROM done"
         )
@@ -369,10 +369,10 @@ async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64
                 &column!(|w: &Write| signed(w.new.mark.since)),
                 &column!(|w: &Write| signed(w.new.earlier_mark.generation.0)),
                 &column!(|w: &Write| signed(w.new.earlier_mark.since)),
-                &column!(|w: &Write| w.told.as_ref().map(|(kind, _)| kind.as_str())),
-                &column!(|w: &Write| w.told.as_ref().and_then(|_| address(w.job.rotate.ip))),
+                &column!(|w: &Write| w.line.as_ref().map(|(kind, _)| kind.as_str())),
+                &column!(|w: &Write| w.line.as_ref().and_then(|_| address(w.job.rotate.ip))),
                 &column!(|w: &Write| w
-                    .told
+                    .line
                     .as_ref()
                     .map_or_else(String::new, |(_, detail)| detail.clone())),
             ],

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Statement};
 
 use super::columns::micros;
 use super::connect::Address;
-use super::{migrations, told};
+use super::{message_of, migrations};
 use crate::store::StoreError;
 use crate::store::admin::{AuditLine, Who};
 use crate::store::plan::audit_lines::{address, clipped};
@@ -224,7 +224,7 @@ impl Target for PostgresTransfer {
         let mut writer = pin!(BinaryCopyInWriter::new(transaction.copy_in(&copy).await?, &types));
         let refused = |error: tokio_postgres::Error| {
             let place = error.as_db_error().and_then(|error| error.where_()).unwrap_or(table.name);
-            StoreError::Failed(format!("{place}: {}", told(&error)))
+            StoreError::Failed(format!("{place}: {}", message_of(&error)))
         };
         for row in rows {
             writer.as_mut().write_raw(row.into_iter().map(Cell)).await.map_err(refused)?;

@@ -8,7 +8,7 @@ use super::session_row::{Live, revoked};
 use super::writer::in_savepoint;
 use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
 use crate::session::{RevokedReason, SessionRow, decide};
-use crate::store::admin::steps::{stepped, told};
+use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
 use crate::store::{Rotate, Rotation, StoreError};
@@ -45,7 +45,7 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
                 }
                 None => Ok(()),
             };
-            match event.and_then(told) {
+            match event.and_then(rotation_line) {
                 // What nearly every refresh does.
                 None => save(connection)?,
                 Some((kind, detail)) => in_savepoint(connection, |connection| {

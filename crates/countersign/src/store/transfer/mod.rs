@@ -248,13 +248,14 @@ pub async fn begin(target: &mut dyn Target, from: &str, anew: bool) -> Result<bo
 pub async fn copy(
     source: &mut dyn Source,
     target: &mut dyn Target,
-    told: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), TransferError> {
     for table in TABLES {
         let (of, mut done, after) =
             (source.count(table).await?, target.count(table).await?, target.last_key(table).await?);
-        let mut tell = |done| told(Progress { phase: Phase::Copying, table: table.name, done, of });
-        tell(done);
+        let mut report =
+            |done| progress(Progress { phase: Phase::Copying, table: table.name, done, of });
+        report(done);
         let mut rows = source.page(table, after, PAGE).await?;
         while let Some(last) = rows.last() {
             let (last, many) = (table.key_of(last), rows.len() as u64);
@@ -264,7 +265,7 @@ pub async fn copy(
             added?;
             rows = next?;
             done += many;
-            tell(done);
+            report(done);
         }
         if table.numbered {
             target.skip_to_number(table, source.last_number(table).await?).await?;
@@ -292,14 +293,14 @@ pub async fn copy(
 pub async fn compare(
     source: &mut dyn Source,
     target: &mut dyn Target,
-    told: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Compared>, TransferError> {
     let mut compared = Vec::with_capacity(TABLES.len());
     for table in TABLES {
         let (of, mut after) = (source.count(table).await?, None);
         let (mut sum, mut rows) = (Context::new(&SHA256), 0);
         loop {
-            told(Progress { phase: Phase::Comparing, table: table.name, done: rows, of });
+            progress(Progress { phase: Phase::Comparing, table: table.name, done: rows, of });
             let (wanted, found) = tokio::join!(
                 source.page(table, after.clone(), PAGE),
                 target.page(table, after, PAGE)

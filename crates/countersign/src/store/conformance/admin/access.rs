@@ -54,14 +54,14 @@ pub async fn permissions_are_made_changed_and_deleted(store: Arc<dyn AdminStore>
         text: PermissionText { name: "May".to_owned(), ..text("write") },
     };
     assert_eq!(store.permissions().await.unwrap(), [expected]);
-    let told: Vec<_> = told(&*store)
+    let done: Vec<_> = audit_lines(&*store)
         .await
         .into_iter()
         .filter(|(word, _)| word.starts_with("permission_"))
         .map(|(_, detail)| detail)
         .collect();
     assert_eq!(
-        told,
+        done,
         ["news.view", "news.read to news.view", "news.write", "news.read", "news.write"]
     );
 }
@@ -131,7 +131,7 @@ pub async fn a_group_is_made_changed_and_deleted_and_its_members_feel_it(
     let alice = store.user_by_id(alice.id).await.unwrap().unwrap();
     assert_eq!((alice.groups.len(), alice.permissions.len()), (0, 0));
     assert_eq!(store.group_record(group).await.unwrap().map(|group| group.id), None);
-    assert_eq!(told(&*store).await[0], ("group_deleted".to_owned(), "writers".to_owned()));
+    assert_eq!(audit_lines(&*store).await[0], ("group_deleted".to_owned(), "writers".to_owned()));
 }
 
 pub async fn groups_are_listed_by_what_they_begin_with_page_by_page(store: Arc<dyn AdminStore>) {

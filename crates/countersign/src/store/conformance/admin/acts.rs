@@ -50,8 +50,8 @@ pub async fn every_act_leaves_one_line_with_who_did_it(store: Arc<dyn AdminStore
         };
         let new = NewUser { is_staff: true, is_superuser: true, ..new_user("first", "") };
         let first = store.add_user(new, &Grants::default(), &by).await.unwrap().id;
-        let told = news(&*store, &mut seen, &by).await;
-        assert_eq!(told, one(AuditKind::UserAdded, Some(first), "first; is_staff; is_superuser"));
+        let done = news(&*store, &mut seen, &by).await;
+        assert_eq!(done, one(AuditKind::UserAdded, Some(first), "first; is_staff; is_superuser"));
         let alice = store.add_user(new_user("alice", ""), &Grants::default(), &by).await.unwrap();
         assert_eq!(
             news(&*store, &mut seen, &by).await,
@@ -119,9 +119,9 @@ pub async fn every_act_leaves_one_line_with_who_did_it(store: Arc<dyn AdminStore
         let key = self::key();
         let id = key.id;
         store.rotate_keys(key, by.now, &by).await.unwrap();
-        let told = news(&*store, &mut seen, &by).await;
+        let done = news(&*store, &mut seen, &by).await;
         assert_eq!(
-            told,
+            done,
             one(AuditKind::KeysRotated, None, &format!("made {id}; the old keys are cut off"))
         );
 

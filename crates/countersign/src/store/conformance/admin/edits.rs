@@ -150,7 +150,7 @@ pub async fn a_name_of_another_is_refused_and_nothing_is_changed(store: Arc<dyn 
     let taken = store.edit_user(bob.id, &edit, seen, &root()).await.unwrap_err();
     assert!(matches!(taken, AdminError::Store(StoreError::UsernameTaken)), "{taken:?}");
     assert_eq!(store.user_by_id(bob.id).await.unwrap(), Some(bob));
-    assert!(told(&*store).await.is_empty());
+    assert!(audit_lines(&*store).await.is_empty());
     assert_eq!(store.user_by_id(alice.id).await.unwrap(), Some(alice));
 }
 
@@ -164,7 +164,7 @@ pub async fn who_is_made_inactive_has_no_sessions_any_more(store: Arc<dyn AdminS
         .await
         .unwrap();
     assert!(store.user_sessions(alice.id, after(61)).await.unwrap().is_empty());
-    assert_eq!(told(&*store).await, [("user_deactivated".to_owned(), "alice".to_owned())]);
+    assert_eq!(audit_lines(&*store).await, [("user_deactivated".to_owned(), "alice".to_owned())]);
 }
 
 pub async fn a_password_that_an_operator_sets_ends_every_session(store: Arc<dyn AdminStore>) {
@@ -174,7 +174,7 @@ pub async fn a_password_that_an_operator_sets_ends_every_session(store: Arc<dyn 
     assert!(store.user_sessions(alice.id, after(61)).await.unwrap().is_empty());
     let record = store.user_record(alice.id).await.unwrap().unwrap();
     assert_eq!((record.has_usable_password, record.password_algorithm.as_str()), (false, ""));
-    assert_eq!(told(&*store).await, [("password_set".to_owned(), "unusable".to_owned())]);
+    assert_eq!(audit_lines(&*store).await, [("password_set".to_owned(), "unusable".to_owned())]);
     let gone = store
         .set_password(UserId::new(99), &EncodedPassword::unusable(), &root())
         .await
@@ -219,7 +219,7 @@ pub async fn one_thing_is_done_to_many_users_and_told_of_each(store: Arc<dyn Adm
         Count::Exactly(0)
     );
     let mut words: Vec<_> =
-        told(&*store).await.into_iter().take(11).map(|(word, _)| word).collect();
+        audit_lines(&*store).await.into_iter().take(11).map(|(word, _)| word).collect();
     words.reverse();
     let expected = [
         ("sessions_ended", 3),
@@ -290,7 +290,7 @@ pub async fn what_an_operator_may_is_asked_again_in_the_transaction(store: Arc<d
         .await
         .unwrap();
     let (before, lines) =
-        (store.user_record(alice.id).await.unwrap().unwrap(), told(&*store).await);
+        (store.user_record(alice.id).await.unwrap().unwrap(), audit_lines(&*store).await);
     let password = store.password_of(alice.id).await.unwrap().unwrap();
     assert!(matches!(
         store.set_password(alice.id, &EncodedPassword::unusable(), &by).await,
@@ -306,7 +306,7 @@ pub async fn what_an_operator_may_is_asked_again_in_the_transaction(store: Arc<d
     assert!(matches!(store.end_user_sessions(alice.id, &by).await, Err(AdminError::NotAllowed)));
     assert_eq!(store.user_record(alice.id).await.unwrap().unwrap().fingerprint, before.fingerprint);
     assert_eq!(store.password_of(alice.id).await.unwrap().unwrap().as_str(), password.as_str());
-    assert_eq!(told(&*store).await, lines, "of what was not done the log says nothing");
+    assert_eq!(audit_lines(&*store).await, lines, "of what was not done the log says nothing");
     // Who is gone may nothing.
     store.delete_user(operator.id, after(61)).await.unwrap();
     assert!(matches!(
@@ -339,7 +339,7 @@ pub async fn what_was_on_its_way_when_its_operator_was_demoted_is_not_done(
         )
         .await
         .unwrap();
-    let lines = told(&*store).await;
+    let lines = audit_lines(&*store).await;
 
     let accomplice = NewUser { is_staff: true, is_superuser: true, ..new_user("accomplice", "") };
     assert!(matches!(
@@ -378,7 +378,7 @@ pub async fn what_was_on_its_way_when_its_operator_was_demoted_is_not_done(
         ["write"]
     );
     assert_eq!(store.session(session_id(7)).await.unwrap().unwrap().revoked, None);
-    assert_eq!(told(&*store).await, lines, "of what was not done the log says nothing");
+    assert_eq!(audit_lines(&*store).await, lines, "of what was not done the log says nothing");
 }
 
 pub async fn a_group_gives_only_what_its_operator_has_then(store: Arc<dyn AdminStore>) {

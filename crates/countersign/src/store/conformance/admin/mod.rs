@@ -61,7 +61,7 @@ async fn log(store: &dyn AdminStore) -> Vec<AuditRow> {
 }
 
 /// The words and details of the whole log, the newest first.
-async fn told(store: &dyn AdminStore) -> Vec<(String, String)> {
+async fn audit_lines(store: &dyn AdminStore) -> Vec<(String, String)> {
     log(store).await.into_iter().map(|row| (row.word, row.line.detail)).collect()
 }
 

@@ -222,13 +222,13 @@ pub async fn an_operator_ends_sessions_and_each_is_told_of_once(store: Arc<dyn A
         );
     }
     let rows = log(&*store).await;
-    let mut told: Vec<_> = lines(&rows)
+    let mut done: Vec<_> = lines(&rows)
         .iter()
         .map(|line| (line.kind, line.session.unwrap().get(), line.user))
         .collect();
-    told.sort_by_key(|(_, id, _)| *id);
+    done.sort_by_key(|(_, id, _)| *id);
     assert_eq!(
-        told,
+        done,
         [
             (AuditKind::SessionsEnded, 1, Some(alice.id)),
             (AuditKind::SessionsEnded, 2, Some(alice.id))

@@ -39,7 +39,7 @@ pub async fn the_last_superuser_stays(store: Arc<dyn AdminStore>) {
     }
     assert_eq!(store.user_by_id(last.id).await.unwrap(), Some(last.clone()));
     assert_eq!(store.user_by_id(bob.id).await.unwrap(), Some(bob), "nothing was done to anybody");
-    assert!(told(&*store).await.is_empty());
+    assert!(audit_lines(&*store).await.is_empty());
 
     make_superuser(&*store, "second").await;
     assert_eq!(store.act_on_users(&[last.id], UserAct::Delete, &root()).await.unwrap(), 1);

@@ -211,7 +211,7 @@ pub(super) async fn save_permission(
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let PermissionText { app, codename, name } = text;
     let now = format!("{app}.{codename}");
-    let (id, kind, told) = match id {
+    let (id, kind, detail) = match id {
         None => {
             let sql =
                 "INSERT INTO permissions (app, codename, name) VALUES ($1, $2, $3) RETURNING id";
@@ -229,7 +229,7 @@ pub(super) async fn save_permission(
             )
         }
     };
-    audit::noted(transaction, id, vec![line(by, kind, None, None, told)]).await
+    audit::noted(transaction, id, vec![line(by, kind, None, None, detail)]).await
 }
 
 pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {

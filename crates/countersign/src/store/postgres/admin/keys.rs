@@ -45,6 +45,6 @@ pub(super) async fn end(client: &mut Object, id: KeyId, by: &Actor) -> Acted<()>
     if !keys::retire(&transaction, id, by.now).await? {
         return Err(AdminError::Gone);
     }
-    let told = line(by, AuditKind::KeyRetired, None, None, format!("retired {id}"));
-    audit::noted(transaction, (), vec![told]).await
+    let entry = line(by, AuditKind::KeyRetired, None, None, format!("retired {id}"));
+    audit::noted(transaction, (), vec![entry]).await
 }

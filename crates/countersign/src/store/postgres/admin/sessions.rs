@@ -155,8 +155,8 @@ pub(super) async fn end_of_user(client: &mut Object, id: UserId, by: &Actor) -> 
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     let ended = end_sessions(&transaction, &[id], RevokedReason::Admin, by.now).await?;
-    let told = line(by, AuditKind::SessionsEnded, Some(id), None, user.username);
-    audit::noted(transaction, ended.many, vec![told]).await
+    let entry = line(by, AuditKind::SessionsEnded, Some(id), None, user.username);
+    audit::noted(transaction, ended.many, vec![entry]).await
 }
 
 /// Ends the first of them; how many, and from where to go on. The line comes with them.

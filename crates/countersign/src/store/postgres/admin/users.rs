@@ -160,8 +160,8 @@ pub(super) async fn add(
     let (groups, permissions) = grant(&transaction, id, &plan).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
-    let told = line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions));
-    audit::noted(transaction, user, vec![told]).await
+    let entry = line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions));
+    audit::noted(transaction, user, vec![entry]).await
 }
 
 pub(super) async fn apply_edit(

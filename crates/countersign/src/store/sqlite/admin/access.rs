@@ -206,7 +206,7 @@ pub(super) fn save_permission(
     if one::<i64>(connection, sql, params![app, codename, id])?.is_some() {
         return Err(AdminError::NameTaken);
     }
-    let (id, kind, told) = match id {
+    let (id, kind, detail) = match id {
         None => {
             change(
                 connection,
@@ -234,7 +234,7 @@ pub(super) fn save_permission(
             )
         }
     };
-    audit::noted(connection, id, vec![line(by, kind, None, None, told)])
+    audit::noted(connection, id, vec![line(by, kind, None, None, detail)])
 }
 
 pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {

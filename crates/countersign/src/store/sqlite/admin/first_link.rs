@@ -71,6 +71,6 @@ pub(super) fn take(
         return Ok((None, Vec::new()));
     }
     let user = users::create(connection, new, now)?;
-    let told = first_superuser(user.id, &user.username, ip, now);
-    audit::noted(connection, Some(user), vec![told])
+    let entry = first_superuser(user.id, &user.username, ip, now);
+    audit::noted(connection, Some(user), vec![entry])
 }

@@ -149,9 +149,9 @@ pub(super) fn add(
     let (groups, permissions) = grant(connection, user.id, &plan)?;
     let user = users::by_id(connection, user.id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
-    let told =
+    let entry =
         line(by, AuditKind::UserAdded, Some(user.id), None, added(new, &groups, &permissions));
-    audit::noted(connection, user, vec![told])
+    audit::noted(connection, user, vec![entry])
 }
 
 pub(super) fn apply_edit(
