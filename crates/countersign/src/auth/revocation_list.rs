@@ -91,7 +91,9 @@ impl RevocationList {
         let built = self.built(asked);
         built
             .get_or_init(|| {
-                Ok(ring.sign(TYPE, &List::collect(asked, feed, issuer, kept), asked.now)?.into())
+                Ok(ring
+                    .sign(TYPE, &RevocationClaims::collect(asked, feed, issuer, kept), asked.now)?
+                    .into())
             })
             .clone()
     }
@@ -106,7 +108,7 @@ impl RevocationList {
 }
 
 #[derive(Serialize)]
-struct List<'a> {
+struct RevocationClaims<'a> {
     iss: &'a str,
     iat: u64,
     exp: u64,
@@ -121,7 +123,7 @@ struct List<'a> {
     issued_after: Option<u64>,
 }
 
-impl<'a> List<'a> {
+impl<'a> RevocationClaims<'a> {
     fn collect(asked: &Asked, feed: &Feed, issuer: &'a str, kept: Duration) -> Self {
         let now = seconds(asked.now);
         let not_before = now.saturating_sub(kept.as_secs());

@@ -140,28 +140,32 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Answer<S::Future>;
+    type Future = CorsFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
+    fn call(&mut self, request: Request<B>) -> CorsFuture<S::Future> {
         if self.cors.is_closed() {
-            return Answer::Open { answer: self.inner.call(request) };
+            return CorsFuture::Open { answer: self.inner.call(request) };
         }
         let listed = self.cors.listed(request.headers());
         let Some(origin) = listed.clone().or_else(|| self.cors.developers(request.headers()))
         else {
-            return Answer::Plain { answer: self.inner.call(request) };
+            return CorsFuture::Plain { answer: self.inner.call(request) };
         };
         // Any other `OPTIONS` is a method like another (Fetch, 3.2.2).
         if request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
         {
-            return Answer::Preflight { origin };
+            return CorsFuture::Preflight { origin };
         }
-        Answer::Cors { origin, only_refusals: listed.is_none(), answer: self.inner.call(request) }
+        CorsFuture::Cors {
+            origin,
+            only_refusals: listed.is_none(),
+            answer: self.inner.call(request),
+        }
     }
 }
 
@@ -170,18 +174,18 @@ pin_project_lite::pin_project! {
     ///
     /// ```
     /// use axum::{Router, body::Body, extract::Request};
-    /// use countersign::http::cors::{Answer, WithCors};
+    /// use countersign::http::cors::{CorsFuture, WithCors};
     /// use tower_service::Service;
     ///
     /// type Answered<S> = <S as Service<Request<Body>>>::Future;
     ///
-    /// fn is_the_future(of: Answered<WithCors<Router>>) -> Answer<Answered<Router>> {
+    /// fn is_the_future(of: Answered<WithCors<Router>>) -> CorsFuture<Answered<Router>> {
     ///     of
     /// }
     /// ```
     #[project = Projected]
     #[allow(missing_docs)]
-    pub enum Answer<F> {
+    pub enum CorsFuture<F> {
         /// To a request from a page of a listed origin; or of another one on this machine, which
         /// may read refusals only.
         Cors {
@@ -207,7 +211,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F, R, E> Future for Answer<F>
+impl<F, R, E> Future for CorsFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: Default,
@@ -266,9 +270,9 @@ fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
     headers.append(VARY, HeaderValue::from_static("origin"));
 }
 
-impl<F> std::fmt::Debug for Answer<F> {
+impl<F> std::fmt::Debug for CorsFuture<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Answer(..)")
+        f.write_str("CorsFuture(..)")
     }
 }
 

@@ -82,13 +82,13 @@ impl At {
 
 /// Turns a page into looks along a list, and what they found into a page.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct PageWindow {
     from: Option<PageCursor>,
     descending: bool,
     limit: usize,
 }
 
-impl Window {
+impl PageWindow {
     pub(crate) fn new(from: Option<PageCursor>, descending: bool, limit: u32) -> Self {
         Self { from, descending, limit: limit.clamp(1, PAGE_MAX) as usize }
     }
@@ -234,7 +234,7 @@ mod tests {
         descending: bool,
         budget: usize,
     ) -> (Vec<i64>, Option<PageCursor>, Option<PageCursor>) {
-        let window = Window::new(from, descending, 2);
+        let window = PageWindow::new(from, descending, 2);
         let found = look(list, &window.first(), budget);
         let back = window.back(&found).map(|back| look(list, &back, budget));
         let (rows, next, previous) = window.page(found, back);

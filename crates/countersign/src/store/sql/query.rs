@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::estimate::STRETCH;
-use super::lists::{GATHERED, KeyKind, Window};
+use super::lists::{GATHERED, KeyKind, PageWindow};
 use crate::user::UserId;
 
 /// How a database writes what lists are sorted by.
@@ -44,7 +44,7 @@ pub(crate) enum Param {
 
 /// A list that was asked for.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub(crate) struct ListQuery {
     /// Ways to it that may be short, the best first.
     pub(crate) ways: Vec<Way>,
     /// The way for when none of those is.
@@ -64,7 +64,7 @@ pub(crate) struct Listing {
     /// What it is sorted by, then by id.
     pub(crate) key: &'static str,
     pub(crate) kind: KeyKind,
-    pub(crate) window: Window,
+    pub(crate) window: PageWindow,
 }
 
 /// A way to the rows of a list: what stands behind `FROM`, and behind `WHERE`.
@@ -196,7 +196,7 @@ impl Way {
     }
 }
 
-impl Listing {
+impl ListQuery {
     /// The SQL of a look: `id`, `place` (the key as text) and `fits` of each row on a part of a
     /// way, in order.
     pub(crate) fn look(&self, way: &Way, descending: bool, part: Part, place: &str) -> Sql {

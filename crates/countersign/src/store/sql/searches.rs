@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::lists::{GATHERED, KeyKind, Window};
-use super::query::{Dialect, Listing, Param, Sql, Way, without_nul};
+use super::lists::{GATHERED, KeyKind, PageWindow};
+use super::query::{Dialect, ListQuery, Param, Sql, Way, without_nul};
 use crate::store::admin::{AuditSearch, SessionSearch, UserOrder, UserSearch, Who};
 use crate::user::{UserId, fold};
 
 /// Users as asked for.
-pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
+pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> ListQuery {
     let [email, first_name, last_name] = dialect.lower;
     let (key, kind, index) = match asked.order {
         UserOrder::Username => (NAME, KeyKind::Text, "users_by_name"),
@@ -79,7 +79,7 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
     let fits = filters.into_iter().fold(Sql::default(), |fits, (condition, _)| fits.and(condition));
     // An index of parts of words finds a few rows more than fit.
     let is_sure = count == 1 && ways.len() == 1 && words.is_empty();
-    Listing {
+    ListQuery {
         ways,
         otherwise: Way::along(dialect.table("users", index), Sql::default(), range),
         fits,
@@ -94,7 +94,7 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> Listing {
         leaps: asked.leaps,
         key,
         kind,
-        window: Window::new(asked.from.clone(), asked.descending, asked.limit),
+        window: PageWindow::new(asked.from.clone(), asked.descending, asked.limit),
     }
 }
 
@@ -121,7 +121,7 @@ fn starts(words: &[&str], order: UserOrder) -> Vec<String> {
 }
 
 /// Sessions as asked for.
-pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
+pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> ListQuery {
     let indexed = |index: &str| dialect.table("sessions", index);
     let now = || Param::Integer(asked.now.as_microsecond());
     let (mut ways, mut fits, mut filters) = (Vec::new(), Sql::default(), 0);
@@ -171,9 +171,9 @@ pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> Listing {
         None => {}
     }
     let otherwise = Way::along(indexed("sessions_made"), Sql::default(), Default::default());
-    let window = Window::new(asked.from.clone(), true, asked.limit);
+    let window = PageWindow::new(asked.from.clone(), true, asked.limit);
     let is_sure = filters == 1 && asked.live.is_none();
-    Listing {
+    ListQuery {
         ways,
         otherwise,
         fits,
@@ -208,7 +208,7 @@ fn of_user(user: UserId, dialect: &Dialect) -> Way {
 }
 
 /// Lines of the audit log as asked for.
-pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
+pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> ListQuery {
     let bound = |condition: &str, at: Option<Timestamp>| {
         at.map_or_else(Sql::default, |at| {
             Sql::new(condition).with(Param::Integer(at.as_microsecond()))
@@ -242,8 +242,8 @@ pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> Listing {
         fits = fits.and(time);
         filters += 1;
     }
-    let window = Window::new(asked.from.clone(), true, asked.limit);
-    Listing {
+    let window = PageWindow::new(asked.from.clone(), true, asked.limit);
+    ListQuery {
         ways,
         otherwise: by_time,
         fits,

@@ -10,11 +10,11 @@ use crate::store::admin::{Count, PageCursor};
 use crate::store::postgres::columns::{calendar, get, timestamptz};
 use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
-use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
+use crate::store::sql::query::{Dialect, ListQuery, Param, Part, Sql, Way};
 
 /// The ids of the rows of a page, in order; where the next and the previous one begin; and on which
 /// way they were found.
-pub(super) struct Listed {
+pub(super) struct ListPage {
     pub(super) ids: Vec<i64>,
     pub(super) next: Option<PageCursor>,
     pub(super) previous: Option<PageCursor>,
@@ -25,7 +25,7 @@ pub(super) struct Listed {
     sampled: Option<Sample>,
 }
 
-pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, StoreError> {
+pub(super) async fn list(client: &Object, listing: &ListQuery) -> Result<ListPage, StoreError> {
     let sampled = match listing.held.len() {
         0 => None,
         _ => Some(sample(client, listing, "users").await?),
@@ -64,7 +64,7 @@ pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, S
         (found, back, None)
     };
     let (rows, next, previous) = window.page(found, back);
-    Ok(Listed {
+    Ok(ListPage {
         ids: rows.into_iter().map(|at| at.id).collect(),
         next,
         previous,
@@ -76,7 +76,7 @@ pub(super) async fn list(client: &Object, listing: &Listing) -> Result<Listed, S
 }
 
 /// The shortest way, and whether it is short enough to be gathered.
-async fn choose(client: &Object, listing: &Listing) -> Result<(Way, bool), StoreError> {
+async fn choose(client: &Object, listing: &ListQuery) -> Result<(Way, bool), StoreError> {
     let mut best: Option<(&Way, u64)> = None;
     for way in &listing.ways {
         let length = number(client, &way.length()).await?;
@@ -93,7 +93,7 @@ async fn choose(client: &Object, listing: &Listing) -> Result<(Way, bool), Store
 
 async fn look(
     client: &Object,
-    listing: &Listing,
+    listing: &ListQuery,
     way: &Way,
     look: &Look,
 ) -> Result<Found, StoreError> {
@@ -138,7 +138,7 @@ async fn look(
 /// A look that begins with a row that is known to fit, behind the one at which the page's stopped.
 async fn leap(
     client: &Object,
-    listing: &Listing,
+    listing: &ListQuery,
     way: &Way,
     stopped: &At,
 ) -> Result<Option<Found>, StoreError> {
@@ -174,7 +174,7 @@ async fn leap(
 /// Every row of a short way that fits, in ascending order; `None` of a way that is longer.
 async fn gather(
     client: &Object,
-    listing: &Listing,
+    listing: &ListQuery,
     way: &Way,
 ) -> Result<Option<Vec<At>>, StoreError> {
     let rows = query(client, &listing.look(way, false, Part::Whole, &place(listing))).await?;
@@ -191,7 +191,7 @@ async fn gather(
 }
 
 /// The key as a text.
-fn place(listing: &Listing) -> String {
+fn place(listing: &ListQuery) -> String {
     match listing.kind {
         KeyKind::Text => listing.key.to_owned(),
         KeyKind::Integer => format!("{}::text", listing.key),
@@ -206,8 +206,8 @@ fn places(rows: &[Row]) -> Result<Vec<At>, StoreError> {
 /// How many rows are on all pages, of a list with filters.
 pub(super) async fn count(
     client: &Object,
-    listing: &Listing,
-    listed: &Listed,
+    listing: &ListQuery,
+    listed: &ListPage,
     table: &str,
 ) -> Result<Count, StoreError> {
     if let Some(gathered) = listed.gathered {
@@ -230,7 +230,7 @@ pub(super) async fn count(
 /// How many rows fit, about; `known` at least.
 pub(super) async fn estimate(
     client: &Object,
-    listing: &Listing,
+    listing: &ListQuery,
     table: &str,
     known: u64,
 ) -> Result<Count, StoreError> {
@@ -254,7 +254,7 @@ impl Sample {
     }
 }
 
-async fn sample(client: &Object, listing: &Listing, table: &str) -> Result<Sample, StoreError> {
+async fn sample(client: &Object, listing: &ListQuery, table: &str) -> Result<Sample, StoreError> {
     let mut sample = Sample {
         fitting: Estimate::default(),
         held: listing.held.iter().map(|_| (Estimate::default(), 0)).collect(),

@@ -8,13 +8,13 @@ use crate::store::StoreError;
 use crate::store::admin::{Count, PageCursor};
 use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
-use crate::store::sql::query::{Dialect, Listing, Param, Part, Sql, Way};
+use crate::store::sql::query::{Dialect, ListQuery, Param, Part, Sql, Way};
 use crate::store::sqlite::columns::{django_date, key};
 use crate::user::fold;
 
 /// The rows of a page, in order; where the next and the previous one begin; and on which way they
 /// were found.
-pub(super) struct Listed {
+pub(super) struct ListPage {
     pub(super) rows: Vec<At>,
     pub(super) next: Option<PageCursor>,
     pub(super) previous: Option<PageCursor>,
@@ -24,7 +24,7 @@ pub(super) struct Listed {
     gathered: Option<u64>,
 }
 
-pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Listed, StoreError> {
+pub(super) fn list(connection: &Connection, listing: &ListQuery) -> Result<ListPage, StoreError> {
     let (way, is_short) = choose(connection, listing)?;
     let window = &listing.window;
     let (found, back, gathered) = if way.is_gathered() {
@@ -46,11 +46,11 @@ pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Listed,
         (found, back, None)
     };
     let (rows, next, previous) = window.page(found, back);
-    Ok(Listed { rows, next, previous, way, is_short, gathered })
+    Ok(ListPage { rows, next, previous, way, is_short, gathered })
 }
 
 /// The shortest way, and whether it is short enough to be gathered.
-fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, bool), StoreError> {
+fn choose(connection: &Connection, listing: &ListQuery) -> Result<(Way, bool), StoreError> {
     let mut best: Option<(&Way, u64)> = None;
     for way in &listing.ways {
         let length = number(connection, &way.length())?;
@@ -67,7 +67,7 @@ fn choose(connection: &Connection, listing: &Listing) -> Result<(Way, bool), Sto
 
 fn look(
     connection: &Connection,
-    listing: &Listing,
+    listing: &ListQuery,
     way: &Way,
     look: &Look,
 ) -> Result<Found, StoreError> {
@@ -101,7 +101,7 @@ fn look(
 /// A look that begins with a row that is known to fit, behind the one at which the page's stopped.
 fn leap(
     connection: &Connection,
-    listing: &Listing,
+    listing: &ListQuery,
     way: &Way,
     stopped: &At,
 ) -> Result<Option<Found>, StoreError> {
@@ -126,7 +126,7 @@ fn leap(
 }
 
 /// Every row of a short way that fits, in ascending order.
-fn gather(connection: &Connection, listing: &Listing, way: &Way) -> Result<Vec<At>, StoreError> {
+fn gather(connection: &Connection, listing: &ListQuery, way: &Way) -> Result<Vec<At>, StoreError> {
     let sql = listing.look(way, false, Part::Whole, listing.key);
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(params_from_iter(values(&sql)))?;
@@ -154,8 +154,8 @@ fn place(row: &Row<'_>) -> rusqlite::Result<At> {
 /// How many rows are on all pages. `all` counts those of a list without filters.
 pub(super) fn count(
     connection: &Connection,
-    listing: &Listing,
-    listed: &Listed,
+    listing: &ListQuery,
+    listed: &ListPage,
     table: &str,
     all: impl FnOnce(&Connection) -> Result<Count, StoreError>,
 ) -> Result<Count, StoreError> {
@@ -183,7 +183,7 @@ pub(super) fn count(
 /// How many rows fit, about; `known` at least.
 pub(super) fn estimate(
     connection: &Connection,
-    listing: &Listing,
+    listing: &ListQuery,
     table: &str,
     known: u64,
 ) -> Result<Count, StoreError> {
