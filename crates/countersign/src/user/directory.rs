@@ -8,7 +8,7 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{CachedUser, User, UserId};
+use super::{CachedUser, FoundUser, User, UserId};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
@@ -136,31 +136,6 @@ pub trait Users: fmt::Debug + Send + Sync + 'static {
     /// As for [`by_login`](Self::by_login).
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
-    }
-}
-
-/// A user, and what a given password is checked against.
-///
-/// ```
-/// use countersign::password::EncodedPassword;
-/// use countersign::user::{Account, FoundUser};
-///
-/// fn found<U: Account>(row: U, column: String) -> FoundUser<U> {
-///     FoundUser { user: row, password: EncodedPassword::from_stored(column) }
-/// }
-/// ```
-#[derive(Clone)]
-pub struct FoundUser<U> {
-    /// Who it is.
-    pub user: U,
-    /// The encoded password, in one of Django's encodings.
-    pub password: EncodedPassword,
-}
-
-/// Without the row, which may hold the encoded password in a column of its own.
-impl<U> fmt::Debug for FoundUser<U> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FoundUser").field("password", &self.password).finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,7 @@ mod cache;
 #[cfg(feature = "axum")]
 mod directory;
 mod email;
+mod found;
 #[cfg(feature = "axum")]
 mod known;
 mod username;
@@ -24,12 +25,13 @@ use serde_json::{Map, Value};
 #[cfg(feature = "axum")]
 pub(crate) use cache::UserCache;
 #[cfg(feature = "axum")]
-pub(crate) use directory::{AnyUsers, Candidate, UserDirectory};
+pub use directory::Users;
 #[cfg(feature = "axum")]
-pub use directory::{FoundUser, Users};
+pub(crate) use directory::{AnyUsers, Candidate, UserDirectory};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use email::names_like;
 pub use email::{Email, EmailError, fold_address};
+pub use found::FoundUser;
 #[cfg(feature = "axum")]
 pub(crate) use known::{Attached, CachedUser};
 pub use username::fold;
@@ -154,26 +156,6 @@ impl Account for User {
     fn permissions(&self) -> &[String] {
         &self.permissions
     }
-}
-
-/// A row found by what was typed into a login form.
-///
-/// ```
-/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-///
-/// # world::run(async |world| {
-/// # let store = world.auth.store();
-/// let row = store.user_by_login("ADA").await.unwrap().unwrap();
-/// assert_eq!(row.user.username, "ada");
-/// assert!(!row.password.is_usable()); // Ada cannot log in by password
-/// # });
-/// ```
-#[derive(Debug, Clone)]
-pub struct LoginRow {
-    /// Who it is.
-    pub user: User,
-    /// What the given password is checked against.
-    pub password: EncodedPassword,
 }
 
 /// A user about to be made.

@@ -8,11 +8,14 @@ use super::user_row::{select, user};
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::plan::names::{folding, named_by, refuse_address, refuse_username};
-use crate::user::{LoginRow, UserId, fold, fold_address, names_like};
+use crate::user::{FoundUser, User, UserId, fold, fold_address, names_like};
 
 /// The row that a login names. What names nobody asks the same questions, and reads a row too: the
 /// time of an answer must not tell who exists, least of all where no hashing hides it.
-pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<LoginRow>, StoreError> {
+pub(super) async fn by_login(
+    client: &Object,
+    login: &str,
+) -> Result<Option<FoundUser<User>>, StoreError> {
     let named = client
         .prepare_cached(
             "SELECT ARRAY(SELECT id FROM users WHERE username = $1 LIMIT 2) AS exact,
@@ -30,12 +33,15 @@ pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<Logi
     let owners = owners_of_address(client, login).await?;
     let id = named_by(&exact, &folded, &owners);
     let statement = client.prepare_cached(&select(SOMEBODY)).await?;
-    let found = client.query_opt(&statement, &[&id]).await?.as_ref().map(login_row);
+    let found = client.query_opt(&statement, &[&id]).await?.as_ref().map(found_user);
     if id.is_some() { found.transpose() } else { Ok(None) }
 }
 
-fn login_row(row: &Row) -> Result<LoginRow, StoreError> {
-    Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(get(row, "password")?) })
+fn found_user(row: &Row) -> Result<FoundUser<User>, StoreError> {
+    Ok(FoundUser {
+        user: user(row)?,
+        password: EncodedPassword::from_stored(get(row, "password")?),
+    })
 }
 
 /// The users who have an address that folds to the same, and whether each is active; twenty at

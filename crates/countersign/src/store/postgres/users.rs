@@ -14,7 +14,7 @@ use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId, fold, fold_address};
+use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId, fold, fold_address};
 
 #[async_trait]
 impl UserStore for PostgresStore {
@@ -22,7 +22,7 @@ impl UserStore for PostgresStore {
         read!(self, client => by_id(client, id))
     }
 
-    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
+    async fn user_by_login(&self, login: &str) -> Result<Option<FoundUser<User>>, StoreError> {
         read!(self, client => by_login(client, login))
     }
 

@@ -6,14 +6,14 @@ use super::user_row::{select, user};
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::plan::names::{folding, named_by, refuse_address, refuse_username};
-use crate::user::{LoginRow, UserId, fold, fold_address, names_like};
+use crate::user::{FoundUser, User, UserId, fold, fold_address, names_like};
 
 /// The row that a login names. What names nobody asks the same questions, and reads a row too: the
 /// time of an answer must not tell who exists, least of all where no hashing hides it.
 pub(super) fn by_login(
     connection: &Connection,
     login: &str,
-) -> Result<Option<LoginRow>, StoreError> {
+) -> Result<Option<FoundUser<User>>, StoreError> {
     let ids = |sql: &str, value: &str| -> Result<Vec<i64>, StoreError> {
         let mut statement = connection.prepare_cached(sql)?;
         Ok(statement.query_map([value], |row| row.get(0))?.collect::<Result<_, _>>()?)
@@ -21,7 +21,8 @@ pub(super) fn by_login(
     let exact = ids("SELECT id FROM users WHERE username = ? LIMIT 2", login)?;
     let folded = ids("SELECT id FROM users WHERE username_folded = ? LIMIT 2", &fold(login))?;
     let id = named_by(&exact, &folded, &owners_of_address(connection, login)?);
-    let found = connection.prepare_cached(&select(SOMEBODY))?.query_row([id], login_row).optional();
+    let found =
+        connection.prepare_cached(&select(SOMEBODY))?.query_row([id], found_user).optional();
     if id.is_some() { Ok(found?) } else { Ok(None) }
 }
 
@@ -120,8 +121,8 @@ pub(super) fn refuse_taken_address(
     refuse_address(is_name, &owners_of_address(connection, address)?, own)
 }
 
-fn login_row(row: &Row<'_>) -> rusqlite::Result<LoginRow> {
-    Ok(LoginRow { user: user(row)?, password: EncodedPassword::from_stored(row.get("password")?) })
+fn found_user(row: &Row<'_>) -> rusqlite::Result<FoundUser<User>> {
+    Ok(FoundUser { user: user(row)?, password: EncodedPassword::from_stored(row.get("password")?) })
 }
 
 /// The user with this id; without one, the first.

@@ -13,7 +13,7 @@ use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
-use crate::user::{LoginRow, NewUser, ProfileChange, User, UserId};
+use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId};
 
 #[async_trait]
 impl UserStore for SqliteStore {
@@ -21,7 +21,7 @@ impl UserStore for SqliteStore {
         self.readers.run(move |c| by_id(c, id)).await
     }
 
-    async fn user_by_login(&self, login: &str) -> Result<Option<LoginRow>, StoreError> {
+    async fn user_by_login(&self, login: &str) -> Result<Option<FoundUser<User>>, StoreError> {
         let login = login.to_owned();
         self.readers.run(move |c| by_login(c, &login)).await
     }
