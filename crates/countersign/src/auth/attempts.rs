@@ -36,7 +36,7 @@ impl Attempts {
         device: Option<DeviceId>,
         address: IpAddr,
         now: Timestamp,
-    ) -> Result<Begun, Refused> {
+    ) -> Result<Begun, AttemptRefused> {
         let (Some(delays), Some(shared)) = (self.here.delays(), store.shared_attempts()) else {
             return Ok(Begun {
                 here: self.here.begin(account, device, address, now)?,
@@ -104,7 +104,7 @@ async fn count(
     shared: &dyn SharedAttempts,
     attempt: &CountAttempt,
     counted: &mut Option<CountedAttempt>,
-) -> Result<(), Refused> {
+) -> Result<(), AttemptRefused> {
     match shared.count_attempt(attempt).await? {
         Count::Counted(done) => {
             *counted = Some(done);
@@ -125,20 +125,20 @@ pub(crate) struct Begun {
 
 /// Why an attempt may not be made now.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum AttemptRefused {
     /// It has to wait.
     Wait(RetryAfter),
     /// The store does not answer.
     Store(StoreError),
 }
 
-impl From<RetryAfter> for Refused {
+impl From<RetryAfter> for AttemptRefused {
     fn from(wait: RetryAfter) -> Self {
         Self::Wait(wait)
     }
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for AttemptRefused {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }

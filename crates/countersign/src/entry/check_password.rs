@@ -69,12 +69,12 @@ impl Auth {
                     Err(PasswordRefused::Wrong { user: Some(checked.found.user.account().id()) })
                 }
             },
-            Err(Refused::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
-            Err(Refused::Throttled(wait, found)) => {
+            Err(LoginError::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
+            Err(LoginError::Throttled(wait, found)) => {
                 Err(PasswordRefused::Throttled { user: user(found), wait })
             }
-            Err(Refused::Hash(error)) => Err(error.into()),
-            Err(Refused::Store(error)) => Err(error.into()),
+            Err(LoginError::Hash(error)) => Err(error.into()),
+            Err(LoginError::Store(error)) => Err(error.into()),
         }
     }
 
@@ -194,7 +194,7 @@ pub(crate) struct Checked {
 }
 
 /// Why not, with the user whom the name names.
-pub(crate) enum Refused {
+pub(crate) enum LoginError {
     Wrong(Option<FoundUser<Candidate>>),
     Throttled(RetryAfter, Option<FoundUser<Candidate>>),
     Hash(HashError),
@@ -208,7 +208,7 @@ pub(crate) async fn check(
     device_token: Option<&str>,
     peer: &Peer,
     may: impl Fn(&dyn Account) -> bool + Send,
-) -> Result<Checked, Refused> {
+) -> Result<Checked, LoginError> {
     // Keyboards put a blank behind a word that they complete; Django takes it away too.
     let login = Some(login.trim()).filter(|name| !name.is_empty()).unwrap_or(login);
     let moment = auth.user_cache().moment();
@@ -224,8 +224,10 @@ pub(crate) async fn check(
     let begun = auth.attempts().begin(&**auth.store(), counted, device, peer.ip, auth.now()).await;
     let attempt = match begun {
         Ok(attempt) => attempt,
-        Err(attempts::Refused::Wait(wait)) => return Err(Refused::Throttled(wait, found)),
-        Err(attempts::Refused::Store(error)) => return Err(error.into()),
+        Err(attempts::AttemptRefused::Wait(wait)) => {
+            return Err(LoginError::Throttled(wait, found));
+        }
+        Err(attempts::AttemptRefused::Store(error)) => return Err(error.into()),
     };
     // A user who may not log in costs the same time as an unknown user, even with the right
     // password.
@@ -238,7 +240,7 @@ pub(crate) async fn check(
         Ok(verdict) => verdict,
         Err(error) => {
             auth.attempts().cancelled(&**auth.store(), attempt).await;
-            return Err(Refused::Hash(error));
+            return Err(LoginError::Hash(error));
         }
     };
     match found {
@@ -252,23 +254,25 @@ pub(crate) async fn check(
             }
             Ok(Checked { found, moment, device })
         }
-        found => Err(Refused::Wrong(found)),
+        found => Err(LoginError::Wrong(found)),
     }
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for LoginError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<LoginError> for Problem {
+    fn from(refused: LoginError) -> Self {
         match refused {
-            Refused::Wrong(_) => Self::new(Code::InvalidCredentials),
-            Refused::Throttled(wait, _) => Self::new(Code::Throttled).retry_after(wait.seconds()),
-            Refused::Hash(error) => error.into(),
-            Refused::Store(error) => error.into(),
+            LoginError::Wrong(_) => Self::new(Code::InvalidCredentials),
+            LoginError::Throttled(wait, _) => {
+                Self::new(Code::Throttled).retry_after(wait.seconds())
+            }
+            LoginError::Hash(error) => error.into(),
+            LoginError::Store(error) => error.into(),
         }
     }
 }

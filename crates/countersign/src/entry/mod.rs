@@ -13,6 +13,6 @@ pub use proof::Shown;
 pub(crate) use proof::browser_of;
 
 pub(crate) use begin::{LoginResponse, TRIES, begin};
-pub(crate) use check_password::{Refused, check, known_device};
+pub(crate) use check_password::{LoginError, check, known_device};
 pub(crate) use issue::{Grant, Tokens, new_jti};
 pub(crate) use sign_in::admitted;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request};
 
 use crate::auth::Auth;
 use crate::auth::settings::EmailVerification;
-use crate::entry::{LoggedIn, Refused, TRIES, admitted, begin, check};
+use crate::entry::{LoggedIn, LoginError, TRIES, admitted, begin, check};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
@@ -114,20 +114,20 @@ async fn shown(auth: &Auth, headers: &HeaderMap) -> Result<Option<SessionId>, Pr
 }
 
 /// What the client is told of a login that failed, once whoever keeps account has been.
-fn problem_of(auth: &Auth, peer: &Peer, login: &str, refused: Refused) -> Problem {
+fn problem_of(auth: &Auth, peer: &Peer, login: &str, refused: LoginError) -> Problem {
     let now = auth.now();
     match &refused {
-        Refused::Wrong(found) => {
+        LoginError::Wrong(found) => {
             tracing::info!(ip = %peer.ip, "login failed");
             let account = found.as_ref().map(|found| found.user.account());
             auth.events().on_login_failed(&peer.event(now, account, None), login);
         }
-        Refused::Throttled(_, found) => auth.events().on_throttled(&peer.event(
+        LoginError::Throttled(_, found) => auth.events().on_throttled(&peer.event(
             now,
             found.as_ref().map(|found| found.user.account()),
             None,
         )),
-        Refused::Hash(_) | Refused::Store(_) => {}
+        LoginError::Hash(_) | LoginError::Store(_) => {}
     }
     refused.into()
 }

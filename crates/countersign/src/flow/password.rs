@@ -9,7 +9,7 @@ use axum::http::Request;
 use countersign_verify::Account;
 
 use crate::auth::Auth;
-use crate::auth::attempts::Refused;
+use crate::auth::attempts::AttemptRefused;
 use crate::entry::known_device;
 use crate::http::answer::NoContent;
 use crate::http::authenticated::Authenticated;
@@ -72,8 +72,8 @@ pub(crate) async fn change_password(
         .begin(&**auth.store(), counted, device, peer.ip, auth.now())
         .await
         .map_err(|refused| match refused {
-            Refused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
-            Refused::Store(error) => error.into(),
+            AttemptRefused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
+            AttemptRefused::Store(error) => error.into(),
         })?;
     let verdict =
         match auth.passwords().verify_in(Lane::Known, stored.as_ref(), &asked.old_password).await {

@@ -22,7 +22,7 @@ pub use countersign_verify::SessionId;
 
 pub use agent::device_in_words;
 pub use device_name::{DeviceName, DeviceNameError};
-pub use refresh::{Refused, SessionRow, decide};
+pub use refresh::{RefreshRefused, SessionRow, decide};
 
 use crate::user::UserId;
 use rotation::Jti;

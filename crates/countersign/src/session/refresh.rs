@@ -20,7 +20,7 @@ use crate::user::UserId;
 /// use std::time::Duration;
 ///
 /// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState};
-/// use countersign::session::{Refused, RevokedReason, SessionRow, Transport, decide};
+/// use countersign::session::{RefreshRefused, RevokedReason, SessionRow, Transport, decide};
 /// use countersign::user::UserId;
 /// use jiff::Timestamp;
 ///
@@ -39,8 +39,8 @@ use crate::user::UserId;
 ///     decide(row, &token, Transport::Cookie, now, Duration::from_secs(30)).map(|(_, done)| done)
 /// };
 /// assert!(matches!(at(Some(&row), 1_300), Ok(Decision::Mint { .. })));
-/// assert_eq!(at(Some(&row), 9_000), Err(Refused::Expired));
-/// assert_eq!(at(None, 1_300), Err(Refused::Unknown));
+/// assert_eq!(at(Some(&row), 9_000), Err(RefreshRefused::Expired));
+/// assert_eq!(at(None, 1_300), Err(RefreshRefused::Unknown));
 /// ```
 pub fn decide<'a>(
     row: Option<&'a SessionRow>,
@@ -48,16 +48,16 @@ pub fn decide<'a>(
     transport: Transport,
     now: Timestamp,
     window: Duration,
-) -> Result<(&'a SessionRow, Decision), Refused> {
-    let row = row.ok_or(Refused::Unknown)?;
+) -> Result<(&'a SessionRow, Decision), RefreshRefused> {
+    let row = row.ok_or(RefreshRefused::Unknown)?;
     if row.transport != transport {
-        return Err(Refused::WrongTransport);
+        return Err(RefreshRefused::WrongTransport);
     }
     if let Some(reason) = row.revoked {
-        return Err(Refused::Revoked(reason));
+        return Err(RefreshRefused::Revoked(reason));
     }
     if row.expires_at <= now {
-        return Err(Refused::Expired);
+        return Err(RefreshRefused::Expired);
     }
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     Ok((row, rotation::decide(&row.state, token, seconds, window)))
@@ -92,12 +92,12 @@ pub struct SessionRow {
 ///
 /// ```
 /// assert_eq!(
-///     countersign::session::Refused::Expired.to_string(),
+///     countersign::session::RefreshRefused::Expired.to_string(),
 ///     "the session had its time"
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refused {
+pub enum RefreshRefused {
     /// There is no such session, any more.
     #[error("there is no such session")]
     Unknown,
@@ -122,10 +122,10 @@ mod tests {
         let live = row();
         let ended = SessionRow { revoked: Some(RevokedReason::Logout), ..live };
         let cases = [
-            (None, Transport::Cookie, Refused::Unknown),
-            (Some(&live), Transport::Body, Refused::WrongTransport),
-            (Some(&ended), Transport::Body, Refused::WrongTransport),
-            (Some(&ended), Transport::Cookie, Refused::Revoked(RevokedReason::Logout)),
+            (None, Transport::Cookie, RefreshRefused::Unknown),
+            (Some(&live), Transport::Body, RefreshRefused::WrongTransport),
+            (Some(&ended), Transport::Body, RefreshRefused::WrongTransport),
+            (Some(&ended), Transport::Cookie, RefreshRefused::Revoked(RevokedReason::Logout)),
         ];
         for (row, transport, refused) in cases {
             // The current token, a child, a token from the future and a stranger's.
@@ -144,10 +144,14 @@ mod tests {
         let done =
             |second| decide(Some(&row), &token(1, 0, None), Transport::Cookie, at(second), WINDOW);
         assert!(matches!(done(8_999), Ok((_, Decision::Mint { .. }))));
-        assert_eq!(done(9_000), Err(Refused::Expired));
+        assert_eq!(done(9_000), Err(RefreshRefused::Expired));
         let ended = SessionRow { revoked: Some(RevokedReason::TokenTheft), ..row };
         let late = decide(Some(&ended), &token(1, 0, None), Transport::Cookie, at(9_001), WINDOW);
-        assert_eq!(late, Err(Refused::Revoked(RevokedReason::TokenTheft)), "why it ended is told");
+        assert_eq!(
+            late,
+            Err(RefreshRefused::Revoked(RevokedReason::TokenTheft)),
+            "why it ended is told"
+        );
     }
 
     #[test]

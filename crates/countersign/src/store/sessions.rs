@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Begin, Begun, SessionPage, SessionPlace, StoreError};
 use crate::session::rotation::{Child, Presented, RotationEvent};
 use crate::session::{
-    DeviceName, NewSession, Refused, RevokedReason, Session, SessionId, Transport,
+    DeviceName, NewSession, RefreshRefused, RevokedReason, Session, SessionId, Transport,
 };
 use crate::user::UserId;
 
@@ -195,13 +195,13 @@ pub enum Rotation {
     WrongTransport,
 }
 
-impl From<Refused> for Rotation {
-    fn from(refused: Refused) -> Self {
+impl From<RefreshRefused> for Rotation {
+    fn from(refused: RefreshRefused) -> Self {
         match refused {
-            Refused::Unknown => Self::Unknown,
-            Refused::WrongTransport => Self::WrongTransport,
-            Refused::Revoked(reason) => Self::Revoked(reason),
-            Refused::Expired => Self::Expired,
+            RefreshRefused::Unknown => Self::Unknown,
+            RefreshRefused::WrongTransport => Self::WrongTransport,
+            RefreshRefused::Revoked(reason) => Self::Revoked(reason),
+            RefreshRefused::Expired => Self::Expired,
         }
     }
 }
