@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     /// An app with one user, in a directory that goes with it.
-    struct World {
+    struct TestApp {
         clock: Arc<ManualClock>,
         auth: Auth,
         app: Router,
@@ -64,7 +64,7 @@ mod tests {
         _directory: tempfile::TempDir,
     }
 
-    impl World {
+    impl TestApp {
         async fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let clock = Arc::new(ManualClock::at("2026-01-01T12:00:00Z".parse().unwrap()));
@@ -104,46 +104,46 @@ mod tests {
 
     #[tokio::test]
     async fn the_user_is_greeted_by_name_and_a_stranger_is_not() {
-        let world = World::new().await;
-        let login = world.log_in(Transport::Body).await;
+        let app = TestApp::new().await;
+        let login = app.log_in(Transport::Body).await;
         let greeted =
-            world.send(Request::get("/hello").header("authorization", bearer(&login))).await;
+            app.send(Request::get("/hello").header("authorization", bearer(&login))).await;
         assert_eq!(greeted, (StatusCode::OK, "Hello, alice.".to_owned()));
-        assert_eq!(world.send(Request::get("/hello")).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(app.send(Request::get("/hello")).await.0, StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]
     async fn a_page_writes_with_its_csrf_token_only() {
-        let world = World::new().await;
-        let login = world.log_in(Transport::Cookie).await;
+        let app = TestApp::new().await;
+        let login = app.log_in(Transport::Cookie).await;
         let request = || Request::post("/transfer").header("authorization", bearer(&login));
-        assert_eq!(world.send(request()).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(app.send(request()).await.0, StatusCode::FORBIDDEN);
         let with_token = request().header("x-csrftoken", login.csrf_token().unwrap());
-        assert_eq!(world.send(with_token).await, (StatusCode::OK, "Done.".to_owned()));
+        assert_eq!(app.send(with_token).await, (StatusCode::OK, "Done.".to_owned()));
     }
 
     #[tokio::test]
     async fn a_transfer_needs_a_login_of_the_last_five_minutes() {
-        let world = World::new().await;
-        let login = world.log_in(Transport::Body).await;
+        let app = TestApp::new().await;
+        let login = app.log_in(Transport::Body).await;
         let transfer = || Request::post("/transfer").header("authorization", bearer(&login));
-        assert_eq!(world.send(transfer()).await.0, StatusCode::OK);
-        world.clock.advance(Duration::from_secs(299));
-        assert_eq!(world.send(transfer()).await.0, StatusCode::OK);
-        world.clock.advance(Duration::from_secs(1));
+        assert_eq!(app.send(transfer()).await.0, StatusCode::OK);
+        app.clock.advance(Duration::from_secs(299));
+        assert_eq!(app.send(transfer()).await.0, StatusCode::OK);
+        app.clock.advance(Duration::from_secs(1));
         assert!(
-            world.send(transfer()).await.1.contains("token_expired"),
+            app.send(transfer()).await.1.contains("token_expired"),
             "the token has its five minutes, too"
         );
     }
 
     #[tokio::test]
     async fn who_is_locked_out_is_out_at_once() {
-        let world = World::new().await;
-        let login = world.log_in(Transport::Body).await;
-        world.auth.end_sessions(world.alice, RevokedReason::Admin).await.unwrap();
+        let app = TestApp::new().await;
+        let login = app.log_in(Transport::Body).await;
+        app.auth.end_sessions(app.alice, RevokedReason::Admin).await.unwrap();
         let (status, problem) =
-            world.send(Request::get("/hello").header("authorization", bearer(&login))).await;
+            app.send(Request::get("/hello").header("authorization", bearer(&login))).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert!(problem.contains("session_revoked"), "{problem}");
     }

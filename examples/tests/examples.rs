@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign_e2e::{Browser, Cluster, ISSUER, PASSWORD, Request, World, claims_of, eventually};
+use countersign_e2e::{
+    Browser, Cluster, ISSUER, PASSWORD, Request, TestServer, claims_of, eventually,
+};
 use serde_json::json;
 
 /// A running example, which ends with the test.
@@ -58,7 +60,7 @@ impl Drop for Example {
 #[test]
 fn minimal_is_at_most_forty_lines_and_greets_who_has_logged_in() {
     assert!(include_str!("../minimal/main.rs").lines().count() <= 40);
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let example = Example::start(env!("CARGO_BIN_EXE_minimal"), world.scratch(), &[]);
     world.user("alice");
     example.request("GET", "/hello").send().expect_problem(401, "not_authenticated");
@@ -73,7 +75,7 @@ fn minimal_is_at_most_forty_lines_and_greets_who_has_logged_in() {
 
 #[test]
 fn permissions_lets_in_whom_it_names() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let example = Example::start(env!("CARGO_BIN_EXE_permissions"), world.scratch(), &[]);
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     world.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {bob}"));
@@ -113,7 +115,7 @@ fn permissions_lets_in_whom_it_names() {
 
 #[test]
 fn resource_server_verifies_by_itself_and_hears_of_a_logout() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let url = format!("http://{}", world.address());
     let service = Example::start(

@@ -2,25 +2,25 @@
 
 use std::process::Command;
 
-use countersign_e2e::{Cluster, Desk, Finished, PASSWORD, World, eventually};
+use countersign_e2e::{Cluster, Desk, Finished, PASSWORD, TestServer, eventually};
 use serde_json::Value;
 
 use crate::office::{edit, furnish, grant, group, permission};
 
 /// A server, and how its database is asked.
 struct Installation {
-    world: World,
+    world: TestServer,
     url: Option<String>,
 }
 
 impl Installation {
     fn each() -> [Self; 2] {
         let url = Cluster::shared().database();
-        let on_postgres = World::builder()
+        let on_postgres = TestServer::builder()
             .set("database_url", &url)
             .set("secret", "a secret of at least thirty-two characters");
         [
-            Self { world: World::start(), url: None },
+            Self { world: TestServer::start(), url: None },
             Self { world: on_postgres.start(), url: Some(url) },
         ]
     }

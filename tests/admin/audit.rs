@@ -4,12 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign_e2e::{Desk, Wire, World, eventually};
+use countersign_e2e::{Desk, TestServer, Wire, eventually};
 use serde_json::json;
 
 use crate::office::{edit, furnish, group, office};
 
-fn kinds(world: &World) -> Vec<String> {
+fn kinds(world: &TestServer) -> Vec<String> {
     let all = world.sql(
         "SELECT kind FROM audit_events WHERE kind <> 'permission_added' AND actor \
         IS NULL ORDER BY id",
@@ -27,7 +27,7 @@ fn lines(desk: &mut Desk, query: &str) -> usize {
 
 #[test]
 fn what_users_do_is_written_down_but_no_refresh_and_no_name_that_was_typed() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.browser();
     browser.login_with("alice", "wrong-password-typed").expect(401);
@@ -126,7 +126,7 @@ fn what_operators_do_is_written_down_with_who_to_whom_and_from_where() {
 
 #[test]
 fn the_export_has_every_line_and_only_those_of_the_filters() {
-    let (world, mut root) = furnish(World::start());
+    let (world, mut root) = furnish(TestServer::start());
     world.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
          INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000,
@@ -163,7 +163,7 @@ fn the_export_has_every_line_and_only_those_of_the_filters() {
 
 #[test]
 fn a_download_is_not_cut_off_however_long_its_reader_takes() {
-    let (world, root) = furnish(World::builder().set("header_timeout", "1s").start());
+    let (world, root) = furnish(TestServer::builder().set("header_timeout", "1s").start());
     world.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) \
          INSERT INTO audit_events (at, kind, user_id, ip, detail) SELECT i * 1000000, 'login', 1,
@@ -194,7 +194,7 @@ fn a_download_is_not_cut_off_however_long_its_reader_takes() {
 
 #[test]
 fn what_happened_is_in_the_log_after_the_server_has_stopped() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     for i in 0..5 {
         world.user(&format!("u{i}"));
     }
@@ -208,7 +208,7 @@ fn what_happened_is_in_the_log_after_the_server_has_stopped() {
 
 #[test]
 fn old_lines_are_forgotten_and_others_kept() {
-    let mut world = World::builder().set("audit_keep", "30d").start();
+    let mut world = TestServer::builder().set("audit_keep", "30d").start();
     world.stop();
     let days = |n: i64| format!("(strftime('%s', 'now') - {n} * 86400) * 1000000");
     for n in [1, 29, 31, 400] {

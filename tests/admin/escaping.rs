@@ -1,6 +1,6 @@
 //! What people write of themselves is text on every page, and no formula in a spreadsheet.
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 
 use crate::office::{furnish, group};
 
@@ -8,7 +8,7 @@ const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 #[test]
 fn script_in_names_is_text_on_every_page_and_in_the_export() {
-    let (world, mut root) = furnish(World::start());
+    let (world, mut root) = furnish(TestServer::start());
     let alice = world.user("alice");
     // A client may call its device what it likes.
     let agent = world.request("POST", "/accounts/login").header("User-Agent", SCRIPT);
@@ -73,7 +73,7 @@ fn script_in_names_is_text_on_every_page_and_in_the_export() {
 
 #[test]
 fn no_cell_of_the_export_is_a_formula() {
-    let (world, mut root) = furnish(World::start());
+    let (world, mut root) = furnish(TestServer::start());
     for (i, start) in ["=", "+", "-", "@", "\t", "\r"].into_iter().enumerate() {
         let id = world.user(&format!("u{i}"));
         world.sql(&format!(

@@ -1,8 +1,8 @@
 //! The link that makes the first superuser.
 
-use countersign_e2e::{PASSWORD, World, eventually};
+use countersign_e2e::{PASSWORD, TestServer, eventually};
 
-fn link(world: &World) -> String {
+fn link(world: &TestServer) -> String {
     let found = || {
         world.printed().iter().find_map(|line| {
             line.split_once("/admin/first/").map(|(_, token)| format!("/admin/first/{token}"))
@@ -21,7 +21,7 @@ const FORM: [(&str, &str); 4] = [
 
 #[test]
 fn without_a_superuser_the_link_makes_one_once() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let link = link(&world);
     assert!(
         world.printed()[0]
@@ -75,7 +75,7 @@ fn without_a_superuser_the_link_makes_one_once() {
 
 #[test]
 fn the_link_survives_users_who_are_no_superusers_and_a_restart() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let before = link(&world);
     world.user("alice");
     world.desk().get(&before).says(200, "There is no superuser yet");
@@ -105,7 +105,7 @@ fn the_link_survives_users_who_are_no_superusers_and_a_restart() {
 
 #[test]
 fn an_inactive_superuser_keeps_the_link_closed() {
-    let world = World::start();
+    let world = TestServer::start();
     let link = link(&world);
     world.superuser("somebody");
     world.sql("UPDATE users SET is_active = 0");
@@ -114,7 +114,7 @@ fn an_inactive_superuser_keeps_the_link_closed() {
 
 #[test]
 fn a_used_link_stays_closed_when_everybody_is_gone_again() {
-    let world = World::start();
+    let world = TestServer::start();
     let link = link(&world);
     let mut desk = world.desk();
     desk.get(&link).expect(200);
@@ -127,7 +127,7 @@ fn a_used_link_stays_closed_when_everybody_is_gone_again() {
 
 #[test]
 fn the_link_is_closed_to_everybody_else_and_when_there_is_a_superuser() {
-    let world = World::start();
+    let world = TestServer::start();
     let link = link(&world);
     for wrong in [
         "/admin/first/",
@@ -157,7 +157,7 @@ fn the_link_is_closed_to_everybody_else_and_when_there_is_a_superuser() {
 
 #[test]
 fn of_many_who_come_at_once_one_makes_the_superuser() {
-    let world = World::start();
+    let world = TestServer::start();
     let link = link(&world);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..8)

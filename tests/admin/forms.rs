@@ -1,11 +1,11 @@
 //! Forms: only our own are taken, only whole and sensible ones, and none that was filled in upon
 //! what is no longer there.
 
-use countersign_e2e::{World, input};
+use countersign_e2e::{TestServer, input};
 
 use crate::office::{edit, form_of, grant, group, office, operator, permission};
 
-fn user(world: &World, id: i64) -> String {
+fn user(world: &TestServer, id: i64) -> String {
     world
         .sql(&format!(
             "SELECT username, email, first_name, last_name, is_active, metadata FROM \

@@ -1,12 +1,12 @@
 //! The list of users: what a search finds, what can be done to all that it finds, and what can be
 //! taken away as a file.
 
-use countersign_e2e::{Desk, World, input};
+use countersign_e2e::{Desk, TestServer, input};
 
 use crate::office::{group, office, operator, permission};
 
 /// `many` users in a row, made in the database: the password of each is unusable.
-fn crowd(world: &World, many: u32) {
+fn crowd(world: &TestServer, many: u32) {
     world.sql(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many})
          INSERT INTO users (username, username_folded, email, password, date_joined)
@@ -16,7 +16,7 @@ fn crowd(world: &World, many: u32) {
     ));
 }
 
-fn inactive(world: &World) -> String {
+fn inactive(world: &TestServer) -> String {
     world.sql("SELECT count(*) FROM users WHERE NOT is_active").trim().to_owned()
 }
 
@@ -114,7 +114,7 @@ fn an_act_on_all_spares_nobody_above_and_no_more_than_ten_thousand() {
     root.post("/admin/users/act", &none).says(400, "Nobody matches");
 }
 
-fn crowd_of_many(world: &World) {
+fn crowd_of_many(world: &TestServer) {
     world.sql(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001)
          INSERT INTO users (username, username_folded, password, date_joined)

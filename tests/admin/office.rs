@@ -1,14 +1,14 @@
 //! An office: a world with a superuser in it, who makes operators.
 
-use countersign_e2e::{Desk, Response, World, input};
+use countersign_e2e::{Desk, Response, TestServer, input};
 
 /// A superuser's desk in a new world.
-pub(crate) fn office() -> (World, Desk) {
-    furnish(World::start())
+pub(crate) fn office() -> (TestServer, Desk) {
+    furnish(TestServer::start())
 }
 
 /// A superuser's desk in this world.
-pub(crate) fn furnish(world: World) -> (World, Desk) {
+pub(crate) fn furnish(world: TestServer) -> (TestServer, Desk) {
     world.superuser("root");
     let mut root = world.desk();
     root.sign_in("root").sends_to("/admin/");
@@ -16,7 +16,12 @@ pub(crate) fn furnish(world: World) -> (World, Desk) {
 }
 
 /// Makes somebody of the staff who has these permissions, and signs them in.
-pub(crate) fn operator(world: &World, root: &mut Desk, name: &str, permissions: &[&str]) -> Desk {
+pub(crate) fn operator(
+    world: &TestServer,
+    root: &mut Desk,
+    name: &str,
+    permissions: &[&str],
+) -> Desk {
     let id = world.user(name);
     edit(root, id, &[("is_staff", "on")]).sends_to(&format!("/admin/users/{id}/?said=saved"));
     if !permissions.is_empty() {

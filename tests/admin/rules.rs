@@ -1,7 +1,7 @@
 //! Who may do what: staff what they were given, nobody more than they may themselves, and never
 //! without a superuser left.
 
-use countersign_e2e::{Desk, PASSWORD, World, input};
+use countersign_e2e::{Desk, PASSWORD, TestServer, input};
 
 use crate::office::{edit, grant, group, office, operator, permission};
 
@@ -39,7 +39,7 @@ const FORMS: [(&str, &str, Fields); 14] = [
     ("countersign.change_key", "/admin/keys/rotate", &[("how", "now")]),
 ];
 
-fn everything(world: &World) -> String {
+fn everything(world: &TestServer) -> String {
     world.sql(
         "SELECT (SELECT group_concat(id || username || password || is_active || is_staff || \
          is_superuser) FROM users), (SELECT group_concat(id || name) FROM groups), \

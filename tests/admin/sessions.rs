@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 
 use crate::office::{furnish, office, operator};
 
-fn ids(world: &World, user: i64) -> Vec<String> {
+fn ids(world: &TestServer, user: i64) -> Vec<String> {
     let all = world.sql(&format!(
         "SELECT printf('%016x', id) FROM sessions WHERE user_id = {user} ORDER BY created_at"
     ));
@@ -73,7 +73,7 @@ fn what_a_user_calls_the_device_is_shown_beside_what_it_calls_itself() {
 
 #[test]
 fn why_somebody_was_logged_out_is_told_in_plain_words() {
-    let (world, mut root) = furnish(World::builder().virtual_time().start());
+    let (world, mut root) = furnish(TestServer::builder().virtual_time().start());
     let alice = world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut thief = browser.clone();

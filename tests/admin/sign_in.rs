@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{PASSWORD, World};
+use countersign_e2e::{PASSWORD, TestServer};
 
 use crate::office::{edit, furnish, office, operator};
 
@@ -90,7 +90,7 @@ fn a_neighbours_cookie_in_any_encoding_signs_nobody_out() {
 
 #[test]
 fn over_https_no_sibling_can_plant_the_sites_cookies() {
-    let world = World::builder().set("public_url", "https://auth.example.com").start();
+    let world = TestServer::builder().set("public_url", "https://auth.example.com").start();
     world.superuser("root");
     let mut desk = world.desk();
     let knock = desk.get("/admin/sign-in").expect(200);
@@ -123,7 +123,7 @@ fn over_https_no_sibling_can_plant_the_sites_cookies() {
 
 #[test]
 fn guessing_is_slowed_down_here_and_in_the_apps_together() {
-    let (world, _) = furnish(World::builder().virtual_time().start());
+    let (world, _) = furnish(TestServer::builder().virtual_time().start());
     for _ in 0..5 {
         world.desk().sign_in_with("root", "wrong").expect(403);
     }
@@ -138,7 +138,7 @@ fn guessing_is_slowed_down_here_and_in_the_apps_together() {
 
 #[test]
 fn strangers_keep_no_operator_out_of_the_browser_in_which_they_signed_in_before() {
-    let (world, mut root) = furnish(World::builder().virtual_time().start());
+    let (world, mut root) = furnish(TestServer::builder().virtual_time().start());
     root.post("/admin/sign-out", &[]).sends_to("/admin/sign-in");
     let guess = || world.desk().sign_in_with("root", "wrong").status;
     assert_eq!([(); 6].map(|()| guess()), [403, 403, 403, 403, 403, 429]);
@@ -179,7 +179,7 @@ fn who_signs_in_while_the_password_changes_has_no_device_that_is_known_under_the
 
 #[test]
 fn a_session_ends_when_it_is_idle_when_it_is_old_and_when_its_owner_says_so() {
-    let (world, mut root) = furnish(World::builder().virtual_time().start());
+    let (world, mut root) = furnish(TestServer::builder().virtual_time().start());
     for _ in 0..3 {
         world.clock().advance(29 * MINUTE);
         root.get("/admin/").expect(200);
@@ -207,8 +207,11 @@ fn a_session_ends_when_it_is_idle_when_it_is_old_and_when_its_owner_says_so() {
 
 #[test]
 fn the_limits_are_settings() {
-    let world =
-        World::builder().virtual_time().set("admin_idle", "2m").set("admin_absolute", "3m").start();
+    let world = TestServer::builder()
+        .virtual_time()
+        .set("admin_idle", "2m")
+        .set("admin_absolute", "3m")
+        .start();
     let (world, mut root) = furnish(world);
     world.clock().advance(Duration::from_secs(110));
     root.get("/admin/").expect(200);
@@ -218,7 +221,7 @@ fn the_limits_are_settings() {
 
 #[test]
 fn before_what_is_dangerous_the_password_is_asked_for_again() {
-    let (world, mut root) = furnish(World::builder().virtual_time().start());
+    let (world, mut root) = furnish(TestServer::builder().virtual_time().start());
     let alice = world.user("alice");
     world.clock().advance(11 * MINUTE);
     let dangerous: [(&str, &[(&str, &str)]); 5] = [

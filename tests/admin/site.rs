@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 
 use crate::office::{furnish, group, office};
 
@@ -61,7 +61,7 @@ fn every_answer_forbids_scripts_frames_and_caches() {
 
 #[test]
 fn no_other_origin_is_let_in_whatever_the_endpoints_allow() {
-    let world = World::builder().set("allow_origins", "https://app.example.com").start();
+    let world = TestServer::builder().set("allow_origins", "https://app.example.com").start();
     let (world, root) = furnish(world);
     for origin in ["https://app.example.com", "https://evil.example"] {
         for (method, path) in [
@@ -94,7 +94,7 @@ fn no_other_origin_is_let_in_whatever_the_endpoints_allow() {
 
 #[test]
 fn it_can_be_switched_off_and_its_settings_have_bounds() {
-    let world = World::builder().set("admin", "off").start();
+    let world = TestServer::builder().set("admin", "off").start();
     for path in ["/admin", "/admin/", "/admin/sign-in", "/admin/style.css"] {
         world.get(path).expect_problem(404, "not_found");
     }
@@ -112,11 +112,11 @@ fn it_can_be_switched_off_and_its_settings_have_bounds() {
         ("base_path", "/admin", "admin site"),
         ("base_path", "/admin/api", "admin site"),
     ] {
-        let mut world = World::builder().set(name, value).asleep();
+        let mut world = TestServer::builder().set(name, value).asleep();
         let log = world.try_wake(&[]).unwrap_err();
         assert!(log.contains(problem), "{name}={value}: {log}");
     }
-    World::builder()
+    TestServer::builder()
         .set("admin", "off")
         .set("base_path", "/admin")
         .start()
@@ -126,7 +126,7 @@ fn it_can_be_switched_off_and_its_settings_have_bounds() {
 
 #[test]
 fn the_dashboard_counts_what_happened_and_says_what_to_change() {
-    let (world, mut root) = furnish(World::start());
+    let (world, mut root) = furnish(TestServer::start());
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.browser().login_with("alice", "wrong").expect(401);
@@ -164,7 +164,7 @@ fn the_dashboard_counts_what_happened_and_says_what_to_change() {
 
 #[test]
 fn lists_go_on_over_many_pages_in_any_order_and_find_by_parts() {
-    let (world, mut root) = furnish(World::start());
+    let (world, mut root) = furnish(TestServer::start());
     world.sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 180) \
          INSERT INTO users (username, username_folded, email, first_name, password, is_active, \
@@ -205,7 +205,7 @@ fn lists_go_on_over_many_pages_in_any_order_and_find_by_parts() {
 #[test]
 fn a_form_that_comes_too_slowly_is_given_up() {
     use std::io::{Read, Write};
-    let world = World::builder().set("body_timeout", "1s").start();
+    let world = TestServer::builder().set("body_timeout", "1s").start();
     let (world, root) = furnish(world);
     let cookies = root.browser.cookie_header().unwrap();
     let mut stream = std::net::TcpStream::connect(world.address()).unwrap();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use countersign_e2e::{Cluster, Desk, World, eventually, input};
+use countersign_e2e::{Cluster, Desk, TestServer, eventually, input};
 
 use crate::office::{edit, form_of, furnish, grant, group, operator, permission};
 
-fn on_postgres(url: &str) -> World {
-    World::builder()
+fn on_postgres(url: &str) -> TestServer {
+    TestServer::builder()
         .set("database_url", url)
         .set("secret", "a secret of at least thirty-two characters")
         .start()
@@ -33,7 +33,7 @@ fn ids_of(desk: &mut Desk, list: &str, query: &str) -> Vec<String> {
     }
 }
 
-fn everything_works(world: World) {
+fn everything_works(world: TestServer) {
     let (world, mut root) = furnish(world);
     // Many users, found in every order, forwards, and by their beginnings.
     for i in 0..70 {
@@ -170,7 +170,7 @@ fn everything_works(world: World) {
 
 #[test]
 fn everything_works_on_sqlite() {
-    everything_works(World::start());
+    everything_works(TestServer::start());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn what_is_done_on_one_node_holds_on_the_others() {
 #[test]
 fn of_two_superusers_who_remove_each_other_at_once_one_stays() {
     let url = Cluster::shared().database();
-    for world in [World::start(), on_postgres(&url)] {
+    for world in [TestServer::start(), on_postgres(&url)] {
         let (world, mut root) = furnish(world);
         let other = world.user("other");
         edit(&mut root, other, &[("is_staff", "on"), ("is_superuser", "on")]).expect(303);

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use countersign_e2e::{Forge, Request, World, claims_of, segments};
+use countersign_e2e::{Forge, Request, TestServer, claims_of, segments};
 use serde_json::{Value, json};
 
 /// One bad header, or several.
@@ -37,19 +37,19 @@ impl Shape {
 
 /// A live session, and its tokens bent.
 pub(crate) struct Bench<'a> {
-    world: &'a World,
+    world: &'a TestServer,
     pub(crate) forge: Forge,
     pub(crate) issued: String,
     refresh: String,
     pub(crate) claims: Value,
 }
 
-pub(crate) fn shapes(world: &World) -> Vec<Shape> {
+pub(crate) fn shapes(world: &TestServer) -> Vec<Shape> {
     Bench::new(world).shapes()
 }
 
 impl<'a> Bench<'a> {
-    pub(crate) fn new(world: &'a World) -> Self {
+    pub(crate) fn new(world: &'a TestServer) -> Self {
         let mut native = world.native();
         native.login("alice").expect(200);
         let claims = claims_of(&native.access_token);

@@ -1,6 +1,6 @@
 //! Every shape of a bad body, at every endpoint that reads one.
 
-use countersign_e2e::{Native, Request, Response, Wire, World};
+use countersign_e2e::{Native, Request, Response, TestServer, Wire};
 use serde_json::{Value, json};
 
 use crate::{Access, Body, ENDPOINTS, Endpoint, assert_unharmed, world};
@@ -370,7 +370,7 @@ fn at(method: &str, path: &str) -> &'static Endpoint {
 }
 
 /// A native client with a session of its own: its requests need nothing but the token.
-pub(crate) fn fresh(world: &World) -> Native {
+pub(crate) fn fresh(world: &TestServer) -> Native {
     let mut client = world.native();
     client.login("alice").expect(200);
     client

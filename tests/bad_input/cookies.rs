@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_e2e::{Browser, Request, World, segments};
+use countersign_e2e::{Browser, Request, TestServer, segments};
 use serde_json::json;
 
 use crate::{Access, ENDPOINTS, assert_unharmed, world};
@@ -428,7 +428,7 @@ struct Shape {
     logout: u16,
 }
 
-fn shapes(world: &World, browser: &Browser) -> Vec<Shape> {
+fn shapes(world: &TestServer, browser: &Browser) -> Vec<Shape> {
     let good = browser.refresh_token().to_owned();
     let [header, payload, signature] = segments(&good);
     let mut native = world.native();
@@ -510,7 +510,7 @@ fn shapes(world: &World, browser: &Browser) -> Vec<Shape> {
 }
 
 /// Every write of a cookie session, with everything but cookies and CSRF token.
-fn writes(world: &World, browser: &Browser) -> Vec<(String, Request)> {
+fn writes(world: &TestServer, browser: &Browser) -> Vec<(String, Request)> {
     let mut writes = vec![
         ("refresh".to_owned(), world.request("POST", "/accounts/refresh")),
         ("logout".to_owned(), world.request("POST", "/accounts/logout")),

@@ -8,7 +8,7 @@ mod cookies;
 mod origins;
 mod paths;
 
-use countersign_e2e::{PASSWORD, Request, World};
+use countersign_e2e::{PASSWORD, Request, TestServer};
 
 /// An endpoint of the contract.
 pub(crate) struct Endpoint {
@@ -44,7 +44,7 @@ pub(crate) enum Body {
 
 impl Endpoint {
     /// A request with a body where one is taken, and without credentials.
-    pub(crate) fn request(&self, world: &World) -> Request {
+    pub(crate) fn request(&self, world: &TestServer) -> Request {
         let request = world.request(self.method, self.path);
         match self.body {
             Body::None => request,
@@ -170,14 +170,14 @@ pub(crate) const ENDPOINTS: [Endpoint; 24] = [
 
 /// A world in which a thousand bad requests come from one address and about one account, and only
 /// their badness shall count.
-pub(crate) fn world() -> World {
+pub(crate) fn world() -> TestServer {
     let world = unthrottled().set("demo", "off").start();
     world.user("alice");
     world
 }
 
-pub(crate) fn unthrottled() -> countersign_e2e::WorldBuilder {
-    World::builder()
+pub(crate) fn unthrottled() -> countersign_e2e::TestServerBuilder {
+    TestServer::builder()
         .set("throttle_account_attempts", "0")
         .set("throttle_address_attempts", "0")
         .set("throttle_session_refreshes", "0")
@@ -190,7 +190,7 @@ pub(crate) fn unthrottled() -> countersign_e2e::WorldBuilder {
 /// Asserts that the server has come through: it answers, lets people in, and has nothing in its log
 /// to be ashamed of.
 #[track_caller]
-pub(crate) fn assert_unharmed(mut world: World) {
+pub(crate) fn assert_unharmed(mut world: TestServer) {
     world.get("/healthz").expect(200);
     let mut browser = world.browser();
     browser.login_with("alice", PASSWORD).expect(200);

@@ -1,6 +1,6 @@
 //! Foreign, `null` and look-alike origins.
 
-use countersign_e2e::{Request, World};
+use countersign_e2e::{Request, TestServer};
 use serde_json::json;
 
 use crate::{Access, Body, ENDPOINTS, assert_unharmed, unthrottled};
@@ -152,7 +152,7 @@ fn reading_asks_nobody_where_it_comes_from_but_lets_no_foreign_page_see() {
     assert_unharmed(world);
 }
 
-fn world() -> World {
+fn world() -> TestServer {
     let builder = unthrottled()
         .set("public_url", "https://id.example.com")
         .set("native_origins", "capacitor://localhost");
@@ -283,7 +283,7 @@ fn shown(origins: &[Vec<u8>]) -> String {
 
 /// Every write, each with a session of its own that begins when it is its turn, everything right
 /// but where it comes from, and what is answered when that is right too.
-fn writes(world: &World) -> impl Iterator<Item = (String, Request, u16)> {
+fn writes(world: &TestServer) -> impl Iterator<Item = (String, Request, u16)> {
     let form = format!("username=alice&password={}", countersign_e2e::PASSWORD.replace(' ', "+"));
     let form =
         world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded", form);

@@ -1,8 +1,8 @@
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 
 #[test]
 fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
-    let world = World::builder().set("secret", "a secret that nobody must ever read").asleep();
+    let world = TestServer::builder().set("secret", "a secret that nobody must ever read").asleep();
     std::fs::write(world.scratch().join("countersign.toml"), "race_window = \"31s\"\n").unwrap();
     let shown = world.cli(&["config", "--audience", "from-the-flag"]).ok();
     let line = |name: &str| {
@@ -20,7 +20,7 @@ fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
 
 #[test]
 fn the_example_file_is_one_that_the_program_reads() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let example = world.cli(&["config", "--example"]).ok();
     assert!(example.contains("# access_lifetime = \"5m\""), "{example}");
     std::fs::write(
@@ -51,7 +51,7 @@ fn unsafe_or_unknown_configuration_stops_the_start_with_the_reason() {
         ("database_url", "mysql://x", "sqlite"),
         ("acess_lifetime", "5m", "did you mean COUNTERSIGN_ACCESS_LIFETIME"),
     ] {
-        let mut world = World::builder().set(name, value).asleep();
+        let mut world = TestServer::builder().set(name, value).asleep();
         let log = world.try_wake(&[]).expect_err(name);
         assert!(log.contains(reason), "{name} = {value}: {log}");
         assert_eq!(log.matches("error:").count(), 1, "{name} = {value}: {log}");
@@ -60,7 +60,7 @@ fn unsafe_or_unknown_configuration_stops_the_start_with_the_reason() {
 
 #[test]
 fn a_usage_error_is_exit_status_2_and_every_command_has_an_example() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     world.cli(&["nonsense"]).fails(2);
     world.cli(&["serve", "--nonsense"]).fails(2);
     world.cli(&["serve", "--after-restore", "yesterday"]).fails(2);
@@ -98,7 +98,7 @@ fn a_usage_error_is_exit_status_2_and_every_command_has_an_example() {
 
 #[test]
 fn the_manual_page_names_no_page_that_is_not_there_and_completions_know_what_a_setting_may_be() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let page = world.cli(&["man"]).ok();
     assert!(page.contains("countersign createsuperuser") && !page.contains("(1)"), "{page}");
     for shell in ["bash", "zsh", "fish"] {
@@ -113,18 +113,20 @@ fn the_manual_page_names_no_page_that_is_not_there_and_completions_know_what_a_s
 
 #[test]
 fn what_is_wrong_is_told_with_the_setting_and_the_file_that_it_stands_in() {
-    let world = World::start();
-    let mut other = World::builder().set("metrics_listen", &world.address().to_string()).asleep();
+    let world = TestServer::start();
+    let mut other =
+        TestServer::builder().set("metrics_listen", &world.address().to_string()).asleep();
     let said = other.try_wake(&[]).unwrap_err();
     assert!(
         said.contains("metrics_listen = ") && said.contains("another program listens there"),
         "{said}"
     );
 
-    let said = World::builder().asleep().cli(&["serve", "--after-restore", "yesterday"]).fails(2);
+    let said =
+        TestServer::builder().asleep().cli(&["serve", "--after-restore", "yesterday"]).fails(2);
     assert!(said.contains("such as 2026-11-23T18:18:57Z"), "{said}");
 
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     std::fs::write(world.scratch().join("countersign.toml"), "acces_lifetime = \"5m\"\n").unwrap();
     let said = world.cli(&["config"]).fails(1);
     assert!(
@@ -134,7 +136,7 @@ fn what_is_wrong_is_told_with_the_setting_and_the_file_that_it_stands_in() {
         "{said}"
     );
 
-    let mut world = World::builder().asleep();
+    let mut world = TestServer::builder().asleep();
     std::fs::create_dir(world.data_dir()).unwrap();
     std::fs::write(
         world.data_dir().join("countersign.sqlite3"),

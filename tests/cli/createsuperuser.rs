@@ -1,11 +1,11 @@
-use countersign_e2e::{Finished, PASSWORD, World};
+use countersign_e2e::{Finished, PASSWORD, TestServer};
 
 use crate::terminal::on_a_terminal;
 use serde_json::Value;
 
 #[test]
 fn a_superuser_is_made_without_questions_and_can_log_in() {
-    let world = World::start();
+    let world = TestServer::start();
     let mut command = world.command(&[
         "createsuperuser",
         "--noinput",
@@ -27,7 +27,7 @@ fn a_superuser_is_made_without_questions_and_can_log_in() {
 
 #[test]
 fn without_a_terminal_or_with_a_weak_password_nobody_is_made() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     assert!(world.cli(&["createsuperuser", "--username", "root"]).fails(1).contains("--noinput"));
     let whole =
         ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
@@ -41,7 +41,7 @@ fn without_a_terminal_or_with_a_weak_password_nobody_is_made() {
 
 #[test]
 fn on_a_terminal_what_is_missing_is_asked_for_and_the_password_twice_and_unseen() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let answers = [
         ("User name", "root"),
         ("E-mail", ""),
@@ -60,7 +60,7 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_the_password_twice_and_unseen(
 
 #[test]
 fn the_name_of_who_types_is_offered_and_a_weak_password_may_be_forced_on_a_developers_machine() {
-    let world = World::start();
+    let world = TestServer::start();
     let answers = [
         ("leave blank to use 'grace'", ""),
         ("E-mail", "grace@example.com"),

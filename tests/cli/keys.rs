@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 use serde_json::Value;
 
-fn keys(world: &World) -> Vec<Value> {
+fn keys(world: &TestServer) -> Vec<Value> {
     serde_json::from_str(&world.cli(&["keys", "list", "--json"]).ok()).unwrap()
 }
 
@@ -17,7 +17,7 @@ fn kid_of(token: &str) -> String {
 
 #[test]
 fn a_rotation_keeps_the_old_key_until_its_last_token_has_expired() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let old = kid_of(&browser.access_token);
@@ -49,7 +49,7 @@ fn a_rotation_keeps_the_old_key_until_its_last_token_has_expired() {
 
 #[test]
 fn a_rotation_now_cuts_the_old_key_off_and_nobody_is_logged_out() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.cli(&["keys", "rotate", "--now"]).ok();
@@ -63,7 +63,7 @@ fn a_rotation_now_cuts_the_old_key_off_and_nobody_is_logged_out() {
 
 #[test]
 fn a_key_is_exported_as_pem_and_jwk_and_the_private_half_only_when_asked() {
-    let world = World::start();
+    let world = TestServer::start();
     let kid = keys(&world)[0]["kid"].as_str().unwrap().to_owned();
     let public = world.cli(&["keys", "export", &kid]).ok();
     assert!(
@@ -82,7 +82,7 @@ fn a_key_is_exported_as_pem_and_jwk_and_the_private_half_only_when_asked() {
 
 #[test]
 fn keys_under_another_secret_stop_the_start_with_the_reason() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.stop();
     let secret = world.data_dir().join("secret");
     std::fs::write(&secret, "another secret of more than thirty-two characters\n").unwrap();

@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use countersign_e2e::{Cluster, PASSWORD, World, eventually};
+use countersign_e2e::{Cluster, PASSWORD, TestServer, eventually};
 
 #[test]
 fn the_first_start_makes_everything_and_lets_nobody_else_in() {
-    let world = World::start();
+    let world = TestServer::start();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&world.data_dir()), 0o700);
     let files: Vec<_> =
@@ -21,7 +21,7 @@ fn the_first_start_makes_everything_and_lets_nobody_else_in() {
 
 #[test]
 fn a_stop_is_a_clean_exit_and_a_second_start_finds_everything() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     assert_eq!(world.stop(), Some(0));
@@ -33,7 +33,7 @@ fn a_stop_is_a_clean_exit_and_a_second_start_finds_everything() {
 
 #[test]
 fn check_finds_nothing_wrong_with_a_fresh_installation_and_names_what_was_loosened() {
-    let world = World::start();
+    let world = TestServer::start();
     let report = world.cli(&["check"]).ok();
     assert!(
         !report.contains("FAIL") && report.contains("sound") && report.contains("1 live"),
@@ -52,7 +52,7 @@ fn check_finds_nothing_wrong_with_a_fresh_installation_and_names_what_was_loosen
 
 #[test]
 fn a_secret_that_others_may_read_stops_the_start() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.stop();
     fs::set_permissions(world.data_dir().join("secret"), fs::Permissions::from_mode(0o644))
         .unwrap();
@@ -61,7 +61,7 @@ fn a_secret_that_others_may_read_stops_the_start() {
 
 #[test]
 fn migrate_reports_does_and_then_has_nothing_to_do() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let before = world.cli(&["migrate", "--check"]);
     before.fails(1);
     assert!(before.stdout().contains("0001_initial"), "{}", before.stdout());
@@ -74,15 +74,15 @@ fn migrate_reports_does_and_then_has_nothing_to_do() {
 
 #[test]
 fn a_port_that_is_taken_is_told_with_what_to_do() {
-    let world = World::start();
-    let other = World::builder().asleep();
+    let world = TestServer::start();
+    let other = TestServer::builder().asleep();
     let said = other.cli(&["serve", "--listen", &world.address().to_string()]).fails(1);
     assert!(said.contains("another program listens there"), "{said}");
 }
 
 /// How many users a copy of the database file alone has.
-fn users_in_a_copy(world: &World) -> String {
-    let copy = World::builder().asleep();
+fn users_in_a_copy(world: &TestServer) -> String {
+    let copy = TestServer::builder().asleep();
     fs::create_dir(copy.data_dir()).unwrap();
     fs::copy(
         world.data_dir().join("countersign.sqlite3"),
@@ -92,14 +92,14 @@ fn users_in_a_copy(world: &World) -> String {
     copy.sql("SELECT count(*) FROM users").trim().to_owned()
 }
 
-fn log_bytes(world: &World) -> u64 {
+fn log_bytes(world: &TestServer) -> u64 {
     fs::metadata(world.data_dir().join("countersign.sqlite3-wal"))
         .map_or(0, |metadata| metadata.len())
 }
 
 #[test]
 fn after_an_orderly_stop_the_database_file_alone_is_everything() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     world.logged_in("alice");
     assert_eq!(world.stop(), Some(0));
@@ -109,7 +109,7 @@ fn after_an_orderly_stop_the_database_file_alone_is_everything() {
 
 #[test]
 fn a_server_with_nothing_to_do_empties_the_log_of_its_database() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     eventually("the log is empty", || log_bytes(&world) == 0);
     assert_eq!(users_in_a_copy(&world), "1");
@@ -119,7 +119,7 @@ fn a_server_with_nothing_to_do_empties_the_log_of_its_database() {
 
 #[test]
 fn a_database_that_is_lost_or_empty_beside_its_secret_is_not_begun_anew_without_a_word() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     assert_eq!(world.stop(), Some(0));
     let database = world.data_dir().join("countersign.sqlite3");
@@ -159,7 +159,7 @@ fn a_database_that_is_lost_or_empty_beside_its_secret_is_not_begun_anew_without_
 #[test]
 fn files_that_are_taken_away_under_a_running_server_are_noticed_and_nothing_is_acknowledged_in_vain()
  {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let away = world.scratch().join("away");
     let database = world.data_dir().join("countersign.sqlite3");
@@ -185,14 +185,14 @@ fn files_that_are_taken_away_under_a_running_server_are_noticed_and_nothing_is_a
 
 #[test]
 fn a_server_that_is_asked_nothing_notices_by_itself_that_its_files_are_gone() {
-    let world = World::start();
+    let world = TestServer::start();
     fs::remove_dir_all(world.data_dir()).unwrap();
     eventually("the log says so", || world.log().contains("is gone from under the running server"));
 }
 
 #[test]
 fn a_command_of_a_newer_program_does_not_change_the_schema_under_an_older_server() {
-    let world = World::start();
+    let world = TestServer::start();
     let version = || world.sql("PRAGMA user_version").trim().to_owned();
     let newest = version();
     world.sql("PRAGMA user_version = 1");
@@ -203,7 +203,7 @@ fn a_command_of_a_newer_program_does_not_change_the_schema_under_an_older_server
     world.cli(&["user", "list"]).ok();
 
     let url = Cluster::shared().database();
-    let world = World::builder().set("database_url", &url).asleep();
+    let world = TestServer::builder().set("database_url", &url).asleep();
     world.cli(&["migrate"]).ok();
     let run =
         |sql: &str| std::process::Command::new("psql").args([&url, "-c", sql]).output().unwrap();

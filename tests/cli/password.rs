@@ -1,10 +1,10 @@
-use countersign_e2e::{Finished, PASSWORD, World, eventually};
+use countersign_e2e::{Finished, PASSWORD, TestServer, eventually};
 
 use crate::terminal::{interrupt_at, on_a_terminal};
 
 #[test]
 fn a_changed_password_is_the_only_one_that_signs_in_and_the_sessions_are_ended() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut command = world.command(&["changepassword", "alice", "--noinput"]);
@@ -18,7 +18,7 @@ fn a_changed_password_is_the_only_one_that_signs_in_and_the_sessions_are_ended()
 
 #[test]
 fn an_unknown_user_a_weak_password_and_a_missing_terminal_are_refused() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     world.user("alice");
     let change = |user: &str, password: &str, arguments: &[&str]| {
         let mut command = world.command(&[&["changepassword", user], arguments].concat());
@@ -31,7 +31,7 @@ fn an_unknown_user_a_weak_password_and_a_missing_terminal_are_refused() {
 
 #[test]
 fn after_three_attempts_nothing_is_changed() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let differ = [("Password: ", "an entirely new one"), ("again", "another one")];
     let answers = [differ, differ, differ].concat();
@@ -47,7 +47,7 @@ fn after_three_attempts_nothing_is_changed() {
 
 #[test]
 fn ctrl_c_at_a_password_gives_the_terminal_its_echo_back() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let superuser = ["createsuperuser", "--username", "root", "--email", "root@example.com"];
     for command in [&["changepassword", "alice"][..], &superuser] {

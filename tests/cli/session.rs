@@ -1,9 +1,9 @@
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 use serde_json::Value;
 
 #[test]
 fn a_session_that_is_revoked_is_dead_in_the_running_server_at_once() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let (mut first, second) = (world.logged_in("alice"), world.logged_in("alice"));
     let sid = countersign_e2e::claims_of(&first.access_token)["sid"].as_str().unwrap().to_owned();
@@ -31,7 +31,7 @@ fn a_session_that_is_revoked_is_dead_in_the_running_server_at_once() {
 
 #[test]
 fn what_is_no_session_is_a_usage_error() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     for arguments in [
         &["session", "revoke", "xyz"][..],
         &["session", "revoke"],
@@ -43,7 +43,7 @@ fn what_is_no_session_is_a_usage_error() {
 
 #[test]
 fn after_a_restored_backup_its_sessions_can_be_ended_at_the_start() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.stop();
@@ -64,7 +64,7 @@ fn after_a_restored_backup_its_sessions_can_be_ended_at_the_start() {
 
 #[test]
 fn after_a_restored_backup_no_id_is_given_twice() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     world.stop();
     let database = world.data_dir().join("countersign.sqlite3");

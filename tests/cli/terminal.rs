@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use countersign_e2e::{Finished, World};
+use countersign_e2e::{Finished, TestServer};
 
 /// Runs a command on a terminal. Each answer is typed when its question is asked; what was seen is
 /// printed.
 pub(crate) fn on_a_terminal(
-    world: &World,
+    world: &TestServer,
     arguments: &[&str],
     environment: &[(&str, &str)],
     answers: &[(&str, &str)],
@@ -40,7 +40,7 @@ sys.exit(status or (1 if answers else 0))
 /// Types Ctrl-C at this question, once the command reads: its exit status, and whether the terminal
 /// shows again
 /// what is typed.
-pub(crate) fn interrupt_at(world: &World, arguments: &[&str], question: &str) -> (i32, bool) {
+pub(crate) fn interrupt_at(world: &TestServer, arguments: &[&str], question: &str) -> (i32, bool) {
     let script = r#"
 import os, pty, sys, select, termios, time
 # The terminal outlives the command, as it does in a shell.
@@ -71,7 +71,7 @@ print(status, bool(termios.tcgetattr(theirs)[3] & termios.ECHO))
 }
 
 fn python(
-    world: &World,
+    world: &TestServer,
     script: &str,
     first: &str,
     arguments: &[&str],

@@ -1,9 +1,9 @@
-use countersign_e2e::{PASSWORD, World, eventually};
+use countersign_e2e::{PASSWORD, TestServer, eventually};
 use serde_json::Value;
 
 #[test]
 fn users_are_made_listed_shown_and_deleted() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let mut create = world.command(&[
         "user",
         "create",
@@ -31,7 +31,7 @@ fn users_are_made_listed_shown_and_deleted() {
 
 #[test]
 fn weak_passwords_taken_names_and_missing_answers_are_refused_with_a_reason() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     world.user("alice");
     let create = |arguments: &[&str], password: Option<&str>| {
         let mut command = world.command(&[&["user", "create"], arguments].concat());
@@ -61,7 +61,7 @@ fn weak_passwords_taken_names_and_missing_answers_are_refused_with_a_reason() {
 
 #[test]
 fn a_deactivation_is_felt_by_a_running_server_at_once_and_an_activation_too() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.get("/accounts/profile").expect(200);
@@ -79,7 +79,7 @@ fn a_deactivation_is_felt_by_a_running_server_at_once_and_an_activation_too() {
 
 #[test]
 fn a_deleted_user_is_out_at_once() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.cli(&["user", "delete", "alice", "--noinput"]).ok();
@@ -92,7 +92,7 @@ fn a_deleted_user_is_out_at_once() {
 
 #[test]
 fn a_command_on_a_mistyped_directory_leaves_nothing_behind() {
-    let world = World::builder().asleep();
+    let world = TestServer::builder().asleep();
     let nowhere = world.scratch().join("nowhere");
     let said = world.cli(&["user", "list", "--data-dir", nowhere.to_str().unwrap()]).fails(1);
     assert!(said.contains("there is no database"), "{said}");

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use countersign_e2e::{World, eventually, python};
+use countersign_e2e::{TestServer, eventually, python};
 use serde_json::{Value, json};
 
 /// A mail server and a server that sends to it.
 struct Post {
-    world: World,
+    world: TestServer,
     /// Where the certificate and the mail server's log are.
     place: tempfile::TempDir,
     port: u16,
@@ -28,7 +28,7 @@ impl Post {
         drop(free);
         let url =
             format!("smtp://mailer:p%40ss%20word@localhost:{port}?ca={}", certificate.display());
-        let world = World::builder()
+        let world = TestServer::builder()
             .set("mail_url", &url)
             .set("mail_from", "Example <noreply@example.com>")
             .virtual_time()

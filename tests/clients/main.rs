@@ -5,12 +5,12 @@ mod mail;
 use std::path::Path;
 use std::process::Command;
 
-use countersign_e2e::{Finished, PASSWORD, World, python};
+use countersign_e2e::{Finished, PASSWORD, TestServer, python};
 
 #[test]
 fn pyjwt_verifies_an_access_token_through_the_jwks_and_nothing_else() {
     for algorithm in ["EdDSA", "ES256", "RS256"] {
-        let world = World::builder().set("signing_algorithm", algorithm).start();
+        let world = TestServer::builder().set("signing_algorithm", algorithm).start();
         world.user("alice");
         run(&world, "verify_with_pyjwt.py", &[algorithm]);
     }
@@ -18,21 +18,21 @@ fn pyjwt_verifies_an_access_token_through_the_jwks_and_nothing_else() {
 
 #[test]
 fn requests_logs_in_calls_refreshes_changes_the_password_and_logs_out() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     run(&world, "whole_flow_with_requests.py", &[]);
 }
 
 #[test]
 fn a_client_made_of_the_valid_document_logs_in_refreshes_and_logs_out() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     run(&world, "generated_client.py", &[]);
 }
 
 #[test]
 fn whatever_is_sent_the_document_lists_the_answer() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("throttle_account_attempts", "0")
         .set("throttle_address_attempts", "0")
         .set("throttle_session_refreshes", "0")
@@ -44,7 +44,7 @@ fn whatever_is_sent_the_document_lists_the_answer() {
 
 #[test]
 fn passwords_that_django_wrote_sign_in_here_and_are_upgraded() {
-    let world = World::start();
+    let world = TestServer::start();
     let encoded = run(&world, "encode_with_django.py", &["encode", PASSWORD]);
     for (number, line) in encoded.lines().enumerate() {
         let name = format!("user{number}");
@@ -67,14 +67,14 @@ fn passwords_that_django_wrote_sign_in_here_and_are_upgraded() {
 
 #[test]
 fn django_verifies_the_passwords_that_are_written_here() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let encoded = world.sql("SELECT password FROM users");
     run(&world, "encode_with_django.py", &["check", PASSWORD, encoded.trim()]);
 }
 
 /// Runs a program of this folder with the server's address as its first argument; what it printed.
-fn run(world: &World, program: &str, arguments: &[&str]) -> String {
+fn run(world: &TestServer, program: &str, arguments: &[&str]) -> String {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
     let mut command = Command::new(python());
     command

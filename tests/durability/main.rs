@@ -4,13 +4,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use countersign_e2e::{Browser, World, claims_of};
+use countersign_e2e::{Browser, TestServer, claims_of};
 
 /// Each client refreshes as fast as it can until the server is gone. What it then holds may be one
 /// answer behind the server, as after any lost answer.
 #[test]
 fn twenty_power_cuts_during_refreshes_lose_no_acknowledged_one_and_log_nobody_out() {
-    let mut world = World::builder().set("throttle_session_refreshes", "0").start();
+    let mut world = TestServer::builder().set("throttle_session_refreshes", "0").start();
     let clients: Vec<Mutex<Browser>> = (0..4)
         .map(|number| {
             world.user(&format!("user{number}"));
@@ -64,7 +64,7 @@ fn twenty_power_cuts_during_refreshes_lose_no_acknowledged_one_and_log_nobody_ou
 
 #[test]
 fn a_logout_holds_after_a_power_cut_at_once_behind_it() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let stolen = browser.clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 use serde_json::json;
 
 #[test]
@@ -10,7 +10,7 @@ fn each_algorithm_signs_and_publishes_what_verifies_it() {
     for (algorithm, kty) in
         [("EdDSA", Some("OKP")), ("ES256", Some("EC")), ("RS256", Some("RSA")), ("HS256", None)]
     {
-        let world = World::builder().set("signing_algorithm", algorithm).start();
+        let world = TestServer::builder().set("signing_algorithm", algorithm).start();
         world.user("alice");
         let mut browser = world.logged_in("alice");
         browser.get("/accounts/profile").expect(200);
@@ -34,7 +34,7 @@ fn each_algorithm_signs_and_publishes_what_verifies_it() {
 
 #[test]
 fn another_algorithm_takes_over_and_the_old_tokens_live_on() {
-    let mut world = World::builder().virtual_time().start();
+    let mut world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.stop();
@@ -57,7 +57,7 @@ fn another_algorithm_takes_over_and_the_old_tokens_live_on() {
 
 #[test]
 fn the_old_algorithms_tokens_die_of_old_age_and_its_key_with_them() {
-    let mut world = World::builder().virtual_time().start();
+    let mut world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.stop();
@@ -80,7 +80,7 @@ fn the_old_algorithms_tokens_die_of_old_age_and_its_key_with_them() {
 
 #[test]
 fn a_shorter_lifetime_holds_for_tokens_that_were_issued_before() {
-    let mut world = World::builder().set("access_lifetime", "1h").virtual_time().start();
+    let mut world = TestServer::builder().set("access_lifetime", "1h").virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.stop();

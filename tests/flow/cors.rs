@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{PASSWORD, Response, World, eventually};
+use countersign_e2e::{PASSWORD, Response, TestServer, eventually};
 use serde_json::json;
 
-fn world() -> World {
-    World::builder()
+fn world() -> TestServer {
+    TestServer::builder()
         .set("allow_origins", "https://app.example.com,https://*.example.org")
         .set("native_origins", "capacitor://localhost")
         .start()
@@ -74,7 +74,7 @@ fn other_origins_may_read_nothing() {
 
 #[test]
 fn what_is_public_any_page_may_read() {
-    for world in [world(), World::start()] {
+    for world in [world(), TestServer::start()] {
         for path in ["/.well-known/jwks.json", "/.well-known/revocations"] {
             let answer = world
                 .request("GET", path)
@@ -100,7 +100,7 @@ fn what_is_public_any_page_may_read() {
 
 #[test]
 fn a_developers_page_on_the_same_machine_can_read_why_it_is_refused_and_nothing_else() {
-    let world = World::builder().set("public_url", "http://localhost:8000").start();
+    let world = TestServer::builder().set("public_url", "http://localhost:8000").start();
     world.user("alice");
     for origin in ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:8080"] {
         let asked = world
@@ -139,7 +139,7 @@ fn a_developers_page_on_the_same_machine_can_read_why_it_is_refused_and_nothing_
             .expect_problem(403, "csrf_failed");
         assert_eq!(allowed(&refused), None, "{origin}");
     }
-    let abroad = World::builder().set("public_url", "https://id.example.com").start();
+    let abroad = TestServer::builder().set("public_url", "https://id.example.com").start();
     let refused = abroad
         .request("POST", "/accounts/login")
         .header("Origin", "http://localhost:5173")
@@ -150,7 +150,7 @@ fn a_developers_page_on_the_same_machine_can_read_why_it_is_refused_and_nothing_
 
 #[test]
 fn a_refused_origin_leaves_one_warning_that_names_the_setting() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     let warnings = || world.log().matches("add the origin to allow_origins").count();
     for _ in 0..20 {
         let refused = world

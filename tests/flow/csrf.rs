@@ -1,6 +1,6 @@
 //! The countersign: `GET /accounts/csrf`, and the check on everything that writes.
 
-use countersign_e2e::{Browser, Request, World};
+use countersign_e2e::{Browser, Request, TestServer};
 use serde_json::json;
 
 /// Every unsafe endpoint of a cookie session, as a page would call it but for the CSRF header.
@@ -23,7 +23,7 @@ fn writes(browser: &Browser) -> Vec<(&'static str, Request)> {
 
 #[test]
 fn a_write_without_this_sessions_token_in_the_header_is_refused_and_told_what_to_send() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let browser = world.logged_in("alice");
@@ -62,7 +62,7 @@ fn a_write_without_this_sessions_token_in_the_header_is_refused_and_told_what_to
 
 #[test]
 fn a_cookie_and_a_header_planted_together_fail() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.cookies.insert("csrftoken".to_owned(), "planted".to_owned());
@@ -74,7 +74,7 @@ fn a_cookie_and_a_header_planted_together_fail() {
 
 #[test]
 fn the_header_alone_decides() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.cookies.remove("csrftoken");
@@ -85,7 +85,7 @@ fn the_header_alone_decides() {
 
 #[test]
 fn a_page_of_a_foreign_origin_writes_nothing_even_with_the_token() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("allow_origins", "https://app.example.com,https://*.example.org")
         .start();
     world.user("alice");
@@ -145,7 +145,7 @@ fn a_page_of_a_foreign_origin_writes_nothing_even_with_the_token() {
 
 #[test]
 fn without_an_origin_the_browsers_word_on_the_site_counts() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     for (site, status) in
         [("cross-site", 403), ("same-origin", 200), ("same-site", 200), ("none", 200)]
@@ -160,7 +160,7 @@ fn without_an_origin_the_browsers_word_on_the_site_counts() {
 
 #[test]
 fn the_check_runs_before_the_body_is_read() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     let request = browser.bare("PATCH", "/accounts/profile").bearer(&browser.access_token);
@@ -169,7 +169,7 @@ fn the_check_runs_before_the_body_is_read() {
 
 #[test]
 fn a_reloaded_page_asks_for_the_token_and_gets_its_cookie_again() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let answer = browser.bare("GET", "/accounts/csrf").send().expect(200);
@@ -184,7 +184,7 @@ fn a_reloaded_page_asks_for_the_token_and_gets_its_cookie_again() {
 
 #[test]
 fn a_page_of_an_allowed_origin_writes_everywhere_with_the_token() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("allow_origins", "https://app.example.com,https://*.example.org")
         .start();
     world.user("alice");
@@ -215,7 +215,7 @@ fn a_page_of_an_allowed_origin_writes_everywhere_with_the_token() {
 
 #[test]
 fn a_refusal_says_which_check_failed() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     let token = browser.csrf_token.as_str();

@@ -1,6 +1,6 @@
 //! The demo page at `/`: where it is, what it may do, and the theft that the server plays for it.
 
-use countersign_e2e::{PASSWORD, Request, World};
+use countersign_e2e::{PASSWORD, Request, TestServer};
 use serde_json::{Value, json};
 
 #[test]
@@ -19,7 +19,7 @@ fn the_demo_is_there_by_itself_on_a_developers_machine_and_nowhere_else() {
         (Some("https://auth.example.com"), Some("on"), true),
         (Some("https://auth.example.com"), Some("auto"), false),
     ] {
-        let mut builder = World::builder();
+        let mut builder = TestServer::builder();
         for (name, value) in [("public_url", public_url), ("demo", demo)] {
             if let Some(value) = value {
                 builder = builder.set(name, value);
@@ -49,13 +49,13 @@ fn the_demo_is_there_by_itself_on_a_developers_machine_and_nowhere_else() {
 
 #[test]
 fn a_demo_that_is_neither_on_nor_off_stops_the_start() {
-    let log = World::builder().set("demo", "perhaps").asleep().try_wake(&[]).unwrap_err();
+    let log = TestServer::builder().set("demo", "perhaps").asleep().try_wake(&[]).unwrap_err();
     assert!(log.contains("choose on, off or auto"), "{log}");
 }
 
 #[test]
 fn the_page_may_load_its_own_files_and_nothing_else() {
-    let world = World::start();
+    let world = TestServer::start();
     let page = world.get("/").expect(200);
     assert_eq!(
         page.header("content-security-policy"),
@@ -106,7 +106,7 @@ fn the_page_may_load_its_own_files_and_nothing_else() {
 
 #[test]
 fn the_page_says_how_to_make_the_first_user_until_there_is_one() {
-    let world = World::start();
+    let world = TestServer::start();
     let html = world.get("/").expect(200).text();
     assert!(html.contains("There is no user yet") && html.contains("countersign createsuperuser"));
     world.user("alice");
@@ -115,26 +115,26 @@ fn the_page_says_how_to_make_the_first_user_until_there_is_one() {
 
 #[test]
 fn the_page_leads_to_what_there_is_besides() {
-    let leads = |world: &World| -> Vec<String> {
+    let leads = |world: &TestServer| -> Vec<String> {
         let html = world.get("/").expect(200).text();
         let nav = html.split_once("<nav").unwrap().1.split_once("</nav>").unwrap().0.to_owned();
         after(&nav, "href=\"")
     };
-    let world = World::start();
+    let world = TestServer::start();
     let (readme, client) = ("/demo/README.md", "/demo/client/client.js");
     assert_eq!(leads(&world), ["/docs", "/admin/", readme, client]);
     for path in leads(&world) {
         let status = world.get(&path).status;
         assert!([200, 303].contains(&status), "{path}: {status}");
     }
-    let world = World::builder().set("docs", "off").set("admin", "off").start();
+    let world = TestServer::builder().set("docs", "off").set("admin", "off").start();
     assert_eq!(leads(&world), [readme, client]);
     assert!(!world.get("/").expect(200).text().contains("admin site"));
 }
 
 #[test]
 fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
-    let world = World::start();
+    let world = TestServer::start();
     let readme = world.get("/demo/README.md").expect(200).text();
     let ends_with = after(&readme, r#""new_password": ""#);
     let [password] = &ends_with[..] else {
@@ -153,7 +153,7 @@ fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
 
 #[test]
 fn the_page_knows_where_the_server_is() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("base_path", "/api/auth")
         .set("session_idle", "2h")
         .set("public_url", "http://localhost:8123")
@@ -172,7 +172,7 @@ fn the_page_knows_where_the_server_is() {
 
 #[test]
 fn the_theft_is_found_out_and_ends_the_session_for_both_and_no_token_leaves_the_server() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut own = world.logged_in("alice");
     let answer = play(&world, "alice", PASSWORD);
@@ -201,7 +201,7 @@ fn the_theft_is_found_out_and_ends_the_session_for_both_and_no_token_leaves_the_
 
 #[test]
 fn the_theft_is_no_way_around_anything() {
-    let world = World::builder().set("throttle_account_attempts", "3").start();
+    let world = TestServer::builder().set("throttle_account_attempts", "3").start();
     world.user("alice");
     // A foreign page is refused before its body is read.
     for (name, value) in
@@ -236,11 +236,11 @@ fn the_theft_is_no_way_around_anything() {
     world.request("GET", "/demo/theft").send().expect_problem(405, "method_not_allowed");
 }
 
-fn theft(world: &World) -> Request {
+fn theft(world: &TestServer) -> Request {
     world.request("POST", "/demo/theft")
 }
 
-fn play(world: &World, username: &str, password: &str) -> countersign_e2e::Response {
+fn play(world: &TestServer, username: &str, password: &str) -> countersign_e2e::Response {
     theft(world)
         .json(&json!({"username": username, "password": password, "transport": "body"}))
         .send()

@@ -1,13 +1,13 @@
 //! `POST /accounts/email/verify` and `…/resend`, and the page `/account/verify`.
 
-use countersign_e2e::{Browser, Mailbox, Response, World};
+use countersign_e2e::{Browser, Mailbox, Response, TestServer};
 use serde_json::{Value, json};
 
 const PASSPHRASE: &str = "tin kettle 14";
 
-fn world(verification: &str) -> (World, Mailbox) {
+fn world(verification: &str) -> (TestServer, Mailbox) {
     let mailbox = Mailbox::new();
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("mail_url", &mailbox.url())
         .set("registration", "open")
         .set("email_verification", verification)
@@ -15,7 +15,7 @@ fn world(verification: &str) -> (World, Mailbox) {
     (world, mailbox)
 }
 
-fn registered(world: &World, name: &str, email: &str) -> Browser {
+fn registered(world: &TestServer, name: &str, email: &str) -> Browser {
     let mut browser = world.browser();
     let body = json!({"username": name, "email": email, "password": PASSPHRASE});
     let request = browser.request("POST", "/accounts/register").json(&body);
@@ -24,7 +24,7 @@ fn registered(world: &World, name: &str, email: &str) -> Browser {
     browser
 }
 
-fn verify(world: &World, body: &Value) -> Response {
+fn verify(world: &TestServer, body: &Value) -> Response {
     world.request("POST", "/accounts/email/verify").json(body).send()
 }
 

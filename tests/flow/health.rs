@@ -1,17 +1,17 @@
 //! `GET /healthz`, `/readyz` and `/metrics`.
 
-use countersign_e2e::{Request, World, eventually};
+use countersign_e2e::{Request, TestServer, eventually};
 
 #[test]
 fn a_running_server_is_alive_and_ready() {
-    let world = World::start();
+    let world = TestServer::start();
     assert_eq!(world.get("/healthz").expect(200).text(), "ok\n");
     assert_eq!(world.get("/readyz").expect(200).text(), "ok\n");
 }
 
 #[test]
 fn a_server_whose_database_is_locked_is_alive_but_not_ready_and_nothing_is_lost() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let database = world.data_dir().join("countersign.sqlite3");
@@ -47,7 +47,7 @@ fn a_server_whose_database_is_locked_is_alive_but_not_ready_and_nothing_is_lost(
 fn metrics_are_served_where_they_were_asked_for_and_nowhere_else() {
     // A free port, found and given back; nobody else on this machine asks for it in between.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let world = World::builder().set("metrics_listen", &free.to_string()).start();
+    let world = TestServer::builder().set("metrics_listen", &free.to_string()).start();
     world.user("alice");
     world.logged_in("alice").get("/accounts/profile").expect(200);
     world.get("/nothing").expect_problem(404, "not_found");
@@ -71,7 +71,7 @@ fn metrics_are_served_where_they_were_asked_for_and_nowhere_else() {
 
 #[test]
 fn where_nothing_can_be_written_readyz_and_check_say_so_and_nothing_was_done() {
-    let mut world = World::builder().disk_can_fail().start();
+    let mut world = TestServer::builder().disk_can_fail().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.get("/readyz").expect(200);

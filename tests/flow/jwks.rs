@@ -1,10 +1,10 @@
 //! `GET /.well-known/jwks.json`.
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 
 #[test]
 fn the_key_set_can_be_kept_and_asked_about() {
-    let world = World::start();
+    let world = TestServer::start();
     let first = world.get("/.well-known/jwks.json").expect(200);
     assert_eq!(first.header("content-type"), Some("application/json"));
     assert!(first.header("cache-control").unwrap().contains("max-age="));
@@ -23,7 +23,7 @@ fn the_key_set_can_be_kept_and_asked_about() {
 
 #[test]
 fn after_a_rotation_the_set_holds_both_keys_and_tokens_of_both_are_good() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let old = world.logged_in("alice");
     world.cli(&["keys", "rotate"]).ok();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{PASSWORD, World};
+use countersign_e2e::{PASSWORD, TestServer};
 use serde_json::Value;
 
 #[test]
 fn a_login_gives_tokens_and_the_user_and_sets_three_cookies() {
-    let world = World::start();
+    let world = TestServer::start();
     let id = world.user("alice");
     let response = world.browser().login("alice").expect(200);
     let json = response.json();
@@ -29,7 +29,7 @@ fn a_login_gives_tokens_and_the_user_and_sets_three_cookies() {
 
 #[test]
 fn an_access_token_dies_after_five_minutes() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.clock().advance(Duration::from_secs(290));
@@ -42,7 +42,7 @@ fn an_access_token_dies_after_five_minutes() {
 
 #[test]
 fn a_name_is_found_whatever_its_case_and_form_and_by_the_address_that_only_one_user_has() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("Alice");
     world.user_with("bob", "shared@example.com");
     // Two have one address, as after an import.
@@ -71,7 +71,7 @@ fn a_name_is_found_whatever_its_case_and_form_and_by_the_address_that_only_one_u
 
 #[test]
 fn a_wrong_name_a_wrong_password_and_an_inactive_user_get_one_answer() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("gone");
     world.user("locked");
@@ -99,7 +99,7 @@ fn a_wrong_name_a_wrong_password_and_an_inactive_user_get_one_answer() {
 
 #[test]
 fn a_form_is_taken_like_json() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let form = format!("username=alice&password={}", PASSWORD.replace(' ', "+"));
     let post = || {
@@ -120,7 +120,7 @@ fn a_form_is_taken_like_json() {
 
 #[test]
 fn a_password_is_the_same_in_either_normal_form() {
-    let world = World::start();
+    let world = TestServer::start();
     let mut create = world.command(&["user", "create", "--username", "zoe", "--noinput"]);
     assert!(
         create
@@ -140,7 +140,7 @@ fn a_password_is_the_same_in_either_normal_form() {
 
 #[test]
 fn over_https_the_cookies_are_secure_and_the_refresh_cookie_is_the_hosts_own() {
-    let world = World::builder().set("public_url", "https://id.example.com").start();
+    let world = TestServer::builder().set("public_url", "https://id.example.com").start();
     world.user("alice");
     let answer = world.browser().login("alice").expect(200);
     for name in ["__Host-refreshtoken", "csrftoken", "devicetoken"] {
@@ -157,7 +157,7 @@ fn over_https_the_cookies_are_secure_and_the_refresh_cookie_is_the_hosts_own() {
 
 #[test]
 fn tokens_say_what_the_settings_ask_for_and_no_more() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("audience", "api")
         .set("extra_claims", "username,email,is_staff,groups")
         .start();
@@ -189,7 +189,7 @@ fn tokens_say_what_the_settings_ask_for_and_no_more() {
 
 #[test]
 fn the_last_login_is_remembered_and_a_refused_one_is_not_one() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let first = world.browser().login("alice").expect(200).json()["user"]["last_login"].clone();
     assert!(first.is_string(), "{first}");
@@ -210,7 +210,7 @@ fn a_password_that_django_wrote_lets_in_and_is_hashed_anew() {
         "../../crates/countersign/tests/data/django_passwords.json"
     ))
     .unwrap();
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let stored = || world.sql("SELECT password FROM users").trim().to_owned();
     for algorithm in ["pbkdf2_sha256", "pbkdf2_sha1", "bcrypt_sha256", "bcrypt", "scrypt"] {
@@ -241,7 +241,7 @@ fn a_password_that_django_wrote_lets_in_and_is_hashed_anew() {
 
 #[test]
 fn a_login_ends_the_session_that_the_browser_had() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let mut browser = world.logged_in("alice");
@@ -265,7 +265,7 @@ fn a_login_ends_the_session_that_the_browser_had() {
 
 #[test]
 fn a_login_that_is_refused_ends_nothing() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.clone().login_with("alice", "wrong").expect_problem(401, "invalid_credentials");
@@ -274,7 +274,7 @@ fn a_login_that_is_refused_ends_nothing() {
 
 #[test]
 fn two_logins_at_once_in_one_browser_are_both_good() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     for before in [world.browser(), world.logged_in("alice")] {
         let logins = std::thread::scope(|scope| {

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{PASSWORD, Response, World};
+use countersign_e2e::{PASSWORD, Response, TestServer};
 use serde_json::json;
 
-fn attempt(world: &World, username: &str, password: &str) -> Response {
+fn attempt(world: &TestServer, username: &str, password: &str) -> Response {
     world.browser().login_with(username, password)
 }
 
@@ -16,7 +16,7 @@ fn wait_of(answer: &Response) -> u64 {
 
 #[test]
 fn after_five_failures_the_delays_grow_and_end() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     for _ in 0..5 {
         attempt(&world, "alice", "wrong").expect_problem(401, "invalid_credentials");
@@ -39,7 +39,7 @@ fn after_five_failures_the_delays_grow_and_end() {
 
 #[test]
 fn parallel_guesses_do_not_slip_through() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let statuses: Vec<u16> = thread::scope(|scope| {
         let guesses: Vec<_> =
@@ -51,7 +51,7 @@ fn parallel_guesses_do_not_slip_through() {
 
 #[test]
 fn a_name_is_counted_once_however_it_is_spelt() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     for spellings in [
         ["alice", "ALICE", "ａlice", "Alice", "aLiCe"],
@@ -73,7 +73,7 @@ fn a_name_is_counted_once_however_it_is_spelt() {
 #[test]
 fn throttling_does_not_tell_which_name_and_which_address_are_one_users() {
     // The first pair is one user's, the second two users', the third nobody's.
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     world.user("bob");
     world.user("carol");
@@ -93,7 +93,7 @@ fn throttling_does_not_tell_which_name_and_which_address_are_one_users() {
 
 #[test]
 fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     for name in ["alice", "nobody"] {
         let answers: Vec<_> = (0..6)
@@ -111,7 +111,7 @@ fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
 
 #[test]
 fn nobody_locks_an_owner_out_of_a_device_that_she_has_used() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut owner = world.logged_in("alice");
     owner.logout().expect(204);
@@ -136,7 +136,7 @@ fn nobody_locks_an_owner_out_of_a_device_that_she_has_used() {
 
 #[test]
 fn many_device_tokens_of_an_account_are_no_more_guesses() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let tokens: Vec<String> = (0..6)
         .map(|_| {
@@ -165,7 +165,7 @@ fn many_device_tokens_of_an_account_are_no_more_guesses() {
 
 #[test]
 fn a_device_token_dies_with_the_password_but_not_for_the_device_that_changed_it() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let (mut here, mut there) = (world.logged_in("alice"), world.logged_in("alice"));
     let change = here
@@ -184,7 +184,7 @@ fn a_device_token_dies_with_the_password_but_not_for_the_device_that_changed_it(
 
 #[test]
 fn an_address_has_a_budget_that_right_passwords_do_not_spend() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("throttle_address_attempts", "8")
         .set("throttle_account_attempts", "0")
         .start();
@@ -204,7 +204,7 @@ fn an_address_has_a_budget_that_right_passwords_do_not_spend() {
 
 #[test]
 fn a_clients_address_is_believed_through_trusted_proxies_only() {
-    let guess = |world: &World, forwarded: &str| {
+    let guess = |world: &TestServer, forwarded: &str| {
         let request = world.request("POST", "/accounts/login").header("X-Forwarded-For", forwarded);
         request
             .json(&json!({
@@ -214,12 +214,12 @@ fn a_clients_address_is_believed_through_trusted_proxies_only() {
             .send()
             .status
     };
-    let untrusting = World::builder().set("throttle_address_attempts", "3").start();
+    let untrusting = TestServer::builder().set("throttle_address_attempts", "3").start();
     let statuses: Vec<u16> =
         (0..4).map(|number| guess(&untrusting, &format!("192.0.2.{number}"))).collect();
     assert_eq!(statuses, [401, 401, 401, 429], "a header of anybody's own does not help");
 
-    let trusting = World::builder()
+    let trusting = TestServer::builder()
         .set("throttle_address_attempts", "3")
         .set("trusted_proxies", "127.0.0.1")
         .start();
@@ -242,7 +242,7 @@ fn a_clients_address_is_believed_through_trusted_proxies_only() {
 
 #[test]
 fn an_addresss_budget_comes_back_with_the_window() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("throttle_address_attempts", "3")
         .set("throttle_address_window", "10m")
         .virtual_time()
@@ -260,7 +260,7 @@ fn an_addresss_budget_comes_back_with_the_window() {
 
 #[test]
 fn an_attempt_that_is_refused_costs_nothing_more() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     for _ in 0..5 {
         attempt(&world, "alice", "wrong");

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{Forge, World};
+use countersign_e2e::{Forge, TestServer};
 use serde_json::json;
 
 #[test]
 fn a_logout_kills_both_tokens_at_once_and_clears_the_cookies() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut kept = browser.clone();
@@ -21,7 +21,7 @@ fn a_logout_kills_both_tokens_at_once_and_clears_the_cookies() {
 
 #[test]
 fn a_logout_clears_the_cookies_in_every_form_that_other_settings_may_have_left() {
-    let world = World::builder().set("public_url", "https://id.example.com").start();
+    let world = TestServer::builder().set("public_url", "https://id.example.com").start();
     let answer = world.request("POST", "/accounts/logout").send().expect(204);
     for form in [
         "__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
@@ -35,7 +35,7 @@ fn a_logout_clears_the_cookies_in_every_form_that_other_settings_may_have_left()
 
 #[test]
 fn either_token_is_enough_even_when_it_has_expired() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     for hours in [0, 1, 8 * 24] {
         let by_cookie = world.logged_in("alice");
@@ -61,7 +61,7 @@ fn either_token_is_enough_even_when_it_has_expired() {
 
 #[test]
 fn a_logout_is_idempotent() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let again = browser.clone();
@@ -82,7 +82,7 @@ fn a_logout_is_idempotent() {
 
 #[test]
 fn a_stale_header_beside_a_good_cookie_does_not_keep_the_session_alive() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let request = browser
@@ -95,7 +95,7 @@ fn a_stale_header_beside_a_good_cookie_does_not_keep_the_session_alive() {
 
 #[test]
 fn a_forged_token_ends_nothing() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     let forge = Forge::of(&world);
@@ -115,7 +115,7 @@ fn a_forged_token_ends_nothing() {
 
 #[test]
 fn a_form_of_another_site_clears_no_cookies() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let refused =
         world.request("POST", "/accounts/logout").header("Origin", "https://evil.example").send();
@@ -125,7 +125,7 @@ fn a_form_of_another_site_clears_no_cookies() {
 
 #[test]
 fn a_logout_ends_this_session_and_no_other() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let (mut here, mut there, bob) =

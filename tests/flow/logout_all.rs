@@ -1,11 +1,11 @@
 //! `POST /accounts/logout-all`.
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 use serde_json::json;
 
 #[test]
 fn all_of_a_users_sessions_end_and_nobody_elses() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let (mut here, mut there, bob) =
@@ -27,7 +27,7 @@ fn all_of_a_users_sessions_end_and_nobody_elses() {
 
 #[test]
 fn the_session_that_asks_may_be_kept() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let (mut here, there) = (world.logged_in("alice"), world.logged_in("alice"));
     let request = here.request("POST", "/accounts/logout-all").json(&json!({"keep_current": true}));

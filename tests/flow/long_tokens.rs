@@ -1,10 +1,10 @@
 //! What becomes of an access token that would be longer than anybody takes.
 
-use countersign_e2e::{Browser, World};
+use countersign_e2e::{Browser, TestServer};
 
 /// A world whose tokens list permissions, with alice, who has none yet.
-fn world() -> (World, i64) {
-    let world = World::builder().set("extra_claims", "groups,permissions").start();
+fn world() -> (TestServer, i64) {
+    let world = TestServer::builder().set("extra_claims", "groups,permissions").start();
     let alice = world.user("alice");
     world.sql(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500)
@@ -18,13 +18,13 @@ fn world() -> (World, i64) {
     (world, alice)
 }
 
-fn may_everything(world: &World, user: i64) {
+fn may_everything(world: &TestServer, user: i64) {
     world.sql(&format!("INSERT INTO user_groups SELECT {user}, id FROM groups"));
 }
 
 /// It says what is wrong, and whose turn it is.
 fn expect_refusal(
-    world: &World,
+    world: &TestServer,
     browser: &mut Browser,
     attempt: impl FnOnce(&mut Browser) -> countersign_e2e::Response,
 ) {

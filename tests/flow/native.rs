@@ -1,11 +1,11 @@
 //! Native clients: the refresh token in the body, and never in a cookie.
 
-use countersign_e2e::{PASSWORD, World, claims_of};
+use countersign_e2e::{PASSWORD, TestServer, claims_of};
 use serde_json::json;
 
 #[test]
 fn a_native_client_lives_without_cookies_and_without_csrf() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut native = world.native();
     let answer = native.login("alice").expect(200);
@@ -34,7 +34,7 @@ fn a_native_client_lives_without_cookies_and_without_csrf() {
 
 #[test]
 fn a_token_of_one_kind_is_refused_on_the_others_path() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut native = world.native();
     native.login("alice").expect(200);
@@ -54,7 +54,7 @@ fn a_token_of_one_kind_is_refused_on_the_others_path() {
 
 #[test]
 fn a_page_cannot_ask_for_the_native_kind_unless_its_origin_is_a_packaged_apps() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("native_origins", "capacitor://localhost")
         .set("allow_origins", "https://app.example.com")
         .start();
@@ -93,7 +93,7 @@ fn a_page_cannot_ask_for_the_native_kind_unless_its_origin_is_a_packaged_apps() 
 
 #[test]
 fn a_device_token_speaks_for_its_own_user_only_and_a_bad_one_does_no_harm() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let mut native = world.native();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
 const ENDPOINTS: [(&str, &str); 21] = [
@@ -30,8 +30,8 @@ const ENDPOINTS: [(&str, &str); 21] = [
 ];
 
 /// A server with everything that a setting turns on.
-fn full() -> World {
-    World::builder().set("registration", "open").start()
+fn full() -> TestServer {
+    TestServer::builder().set("registration", "open").start()
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn every_operation_can_be_tried_with_what_it_takes() {
 
 #[test]
 fn the_endpoints_stand_where_they_were_put() {
-    let world = World::builder().set("base_path", "/api/v1/auth").start();
+    let world = TestServer::builder().set("base_path", "/api/v1/auth").start();
     world.get("/api/v1/auth/profile").expect_problem(401, "not_authenticated");
     world.get("/accounts/profile").expect_problem(404, "not_found");
     let document = world.get("/openapi.json").json();
@@ -183,7 +183,7 @@ fn the_document_speaks_of_http_and_not_of_rust() {
 
 #[test]
 fn they_can_be_left_out() {
-    let world = World::builder().set("docs", "off").start();
+    let world = TestServer::builder().set("docs", "off").start();
     world.get("/docs").expect_problem(404, "not_found");
     world.get("/openapi.json").expect_problem(404, "not_found");
 }

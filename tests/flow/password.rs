@@ -1,6 +1,6 @@
 //! `POST /accounts/password`.
 
-use countersign_e2e::{Browser, PASSWORD, Response, World};
+use countersign_e2e::{Browser, PASSWORD, Response, TestServer};
 use serde_json::json;
 
 const NEW: &str = "an entirely new passphrase";
@@ -14,7 +14,7 @@ fn change(browser: &Browser, old: &str, new: &str) -> Response {
 
 #[test]
 fn a_new_password_ends_the_other_sessions_and_their_access_tokens_and_keeps_this_one() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let (mut here, mut there) = (world.logged_in("alice"), world.logged_in("alice"));
     change(&here, PASSWORD, NEW).expect(204);
@@ -31,7 +31,7 @@ fn a_new_password_ends_the_other_sessions_and_their_access_tokens_and_keeps_this
 
 #[test]
 fn the_old_password_must_be_right_and_guesses_are_counted_with_failed_logins() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.cookies.remove("devicetoken");
@@ -45,7 +45,7 @@ fn the_old_password_must_be_right_and_guesses_are_counted_with_failed_logins() {
 
 #[test]
 fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_on_a_known_device() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let owner = world.logged_in("alice");
     let mut stranger = owner.clone();
@@ -59,7 +59,7 @@ fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_on_a_known_devi
 
 #[test]
 fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_in_an_app() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut app = world.native();
     let device = app.login("alice").expect(200).json()["device_token"].as_str().unwrap().to_owned();
@@ -77,7 +77,7 @@ fn what_strangers_guess_does_not_keep_the_owner_from_changing_it_in_an_app() {
 
 #[test]
 fn a_weak_new_password_is_refused_with_every_reason() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     for (weak, reasons) in
@@ -94,7 +94,7 @@ fn a_weak_new_password_is_refused_with_every_reason() {
 
 #[test]
 fn failed_logins_leave_no_guesses_at_the_old_password() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.cookies.remove("devicetoken");
@@ -109,7 +109,7 @@ fn failed_logins_leave_no_guesses_at_the_old_password() {
 
 #[test]
 fn a_change_that_is_refused_changes_nothing() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let (here, there) = (world.logged_in("alice"), world.logged_in("alice"));
     let before = world.sql("SELECT password FROM users");

@@ -1,25 +1,25 @@
 //! `POST /accounts/password/reset` and `…/confirm`, and the page `/account/reset`.
 
-use countersign_e2e::{Browser, Mailbox, PASSWORD, Response, World};
+use countersign_e2e::{Browser, Mailbox, PASSWORD, Response, TestServer};
 use serde_json::{Value, json};
 
 const NEW: &str = "an entirely new passphrase";
 
-fn world() -> (World, Mailbox) {
+fn world() -> (TestServer, Mailbox) {
     let mailbox = Mailbox::new();
-    let world = World::builder().set("mail_url", &mailbox.url()).start();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).start();
     (world, mailbox)
 }
 
-fn ask(world: &World, body: &Value) -> Response {
+fn ask(world: &TestServer, body: &Value) -> Response {
     world.request("POST", "/accounts/password/reset").json(body).send()
 }
 
-fn confirm(world: &World, body: &Value) -> Response {
+fn confirm(world: &TestServer, body: &Value) -> Response {
     world.request("POST", "/accounts/password/reset/confirm").json(body).send()
 }
 
-fn form(world: &World, page: &str, body: &str) -> Response {
+fn form(world: &TestServer, page: &str, body: &str) -> Response {
     let kind = "application/x-www-form-urlencoded";
     world.request("POST", page).body(kind, body).send()
 }
@@ -156,7 +156,7 @@ fn one_mailbox_gets_five_mails_an_hour_and_the_answers_stay_the_same() {
 fn a_client_that_asks_too_much_is_told_to_wait_before_any_work() {
     let mailbox = Mailbox::new();
     let world =
-        World::builder().set("mail_url", &mailbox.url()).set("asks_per_address", "3").start();
+        TestServer::builder().set("mail_url", &mailbox.url()).set("asks_per_address", "3").start();
     for _ in 0..3 {
         ask(&world, &json!({"email": "nobody@example.com"})).expect(202);
     }
@@ -213,7 +213,7 @@ fn the_page_of_the_link_uses_nothing_up_until_its_form_is_sent() {
 
 #[test]
 fn without_mail_there_is_no_such_path() {
-    let world = World::builder().set("mail_url", "none").start();
+    let world = TestServer::builder().set("mail_url", "none").start();
     ask(&world, &json!({"email": "alice@example.com"})).expect_problem(404, "not_found");
     world.get("/account/reset").expect(404);
     let document = world.get("/openapi.json").expect(200).json();

@@ -1,15 +1,15 @@
 //! `GET` and `PATCH /accounts/profile`.
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 use serde_json::{Value, json};
 
-fn patch(world: &World, body: &Value) -> countersign_e2e::Response {
+fn patch(world: &TestServer, body: &Value) -> countersign_e2e::Response {
     world.logged_in("alice").request("PATCH", "/accounts/profile").json(body).send()
 }
 
 #[test]
 fn the_profile_has_the_fields_of_djangos_user() {
-    let world = World::start();
+    let world = TestServer::start();
     let id = world.user("alice");
     let user = world.logged_in("alice").get("/accounts/profile").expect(200).json()["user"].clone();
     let mut fields: Vec<&str> = user.as_object().unwrap().keys().map(String::as_str).collect();
@@ -40,7 +40,7 @@ fn the_profile_has_the_fields_of_djangos_user() {
 
 #[test]
 fn a_superusers_profile_lists_every_permission_there_is_and_the_token_what_was_given() {
-    let world = World::builder().set("extra_claims", "permissions,is_superuser").start();
+    let world = TestServer::builder().set("extra_claims", "permissions,is_superuser").start();
     world.superuser("root");
     world.user("alice");
     let every: Vec<String> = world
@@ -70,7 +70,7 @@ fn a_superusers_profile_lists_every_permission_there_is_and_the_token_what_was_g
 
 #[test]
 fn own_fields_change_and_others_never() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let answer = patch(
         &world,
@@ -94,7 +94,7 @@ fn own_fields_change_and_others_never() {
 
 #[test]
 fn what_is_wrong_with_each_field_is_told_at_once() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let long = "x".repeat(151);
@@ -122,7 +122,7 @@ fn what_is_wrong_with_each_field_is_told_at_once() {
 
 #[test]
 fn a_new_name_signs_in_and_the_old_one_does_not() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     patch(&world, &json!({"username": "Älice"})).expect(200);
     world.browser().login("älice").expect(200);
@@ -131,7 +131,7 @@ fn a_new_name_signs_in_and_the_old_one_does_not() {
 
 #[test]
 fn a_change_by_an_operator_is_felt_in_the_next_moment() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     browser.get("/accounts/profile").expect(200);
@@ -158,7 +158,7 @@ fn a_change_by_an_operator_is_felt_in_the_next_moment() {
 fn a_user_whom_an_operator_turns_out_is_out_in_the_next_moment() {
     for command in [&["user", "deactivate", "alice"][..], &["user", "delete", "alice", "--noinput"]]
     {
-        let world = World::start();
+        let world = TestServer::start();
         world.user("alice");
         world.user("bob");
         let (browser, bob) = (world.logged_in("alice"), world.logged_in("bob"));

@@ -3,14 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{Browser, Cluster, PASSWORD, World, claims_of, eventually};
+use countersign_e2e::{Browser, Cluster, PASSWORD, TestServer, claims_of, eventually};
 use serde_json::json;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_refresh_gives_a_new_pair_and_keeps_the_csrf_token() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let (csrf, first) = (browser.csrf_token.clone(), browser.refresh_token().to_owned());
@@ -25,7 +25,7 @@ fn a_refresh_gives_a_new_pair_and_keeps_the_csrf_token() {
 
 #[test]
 fn an_answer_lost_for_days_does_not_log_out() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     for _ in 0..5 {
@@ -40,7 +40,7 @@ fn an_answer_lost_for_days_does_not_log_out() {
 
 #[test]
 fn fifty_refreshes_at_once_with_one_cookie_leave_the_session_alive() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.refresh().expect(200);
@@ -65,7 +65,7 @@ fn fifty_refreshes_at_once_with_one_cookie_leave_the_session_alive() {
 
 #[test]
 fn a_token_long_replaced_kills_the_session_and_its_access_token_at_once() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let stolen = browser.clone();
@@ -87,7 +87,7 @@ fn a_token_long_replaced_kills_the_session_and_its_access_token_at_once() {
 
 #[test]
 fn a_late_request_or_answer_is_forgiven_within_the_window_as_often_as_the_credit_lasts() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut forgiven = 0;
@@ -109,7 +109,7 @@ fn a_late_request_or_answer_is_forgiven_within_the_window_as_often_as_the_credit
 
 #[test]
 fn a_row_that_went_back_in_time_heals_and_is_reported() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let columns = "generation, hex(current_jti), current_iat, current_since, race_credit";
@@ -137,7 +137,7 @@ fn a_row_that_went_back_in_time_heals_and_is_reported() {
 
 #[test]
 fn every_ending_has_its_own_code() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     world.browser().refresh().expect_problem(401, "refresh_token_missing");
 
@@ -168,7 +168,7 @@ fn every_ending_has_its_own_code() {
 
 #[test]
 fn a_refused_refresh_leaves_the_cookies_of_a_newer_login_alone() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut late = browser.clone();
@@ -180,7 +180,7 @@ fn a_refused_refresh_leaves_the_cookies_of_a_newer_login_alone() {
 
 #[test]
 fn an_authorization_header_of_any_kind_does_not_block_a_refresh() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     for header in ["Bearer expired.or.forged", "Basic dXNlcjpwYXNz", "", "x"] {
         let mut browser = world.logged_in("alice");
@@ -194,7 +194,7 @@ fn an_authorization_header_of_any_kind_does_not_block_a_refresh() {
 
 #[test]
 fn a_session_that_refreshes_too_often_waits_and_lives_on() {
-    let world = World::builder().set("throttle_session_refreshes", "3").virtual_time().start();
+    let world = TestServer::builder().set("throttle_session_refreshes", "3").virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     for _ in 0..3 {
@@ -208,7 +208,7 @@ fn a_session_that_refreshes_too_often_waits_and_lives_on() {
 
 #[test]
 fn a_user_deactivated_in_a_database_shell_gets_no_more_tokens() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     world.sql("UPDATE users SET is_active = 0");
@@ -225,7 +225,7 @@ fn an_answer_that_came_late_and_lay_in_the_jar_for_an_hour_is_forgiven() {
     // Two tabs refresh within a quarter of a minute; the slower answer overwrites the newer cookie,
     // and is next sent an hour later.
     for (between_mints, code) in [(15, None), (40, Some("refresh_token_reused"))] {
-        let world = World::builder().virtual_time().start();
+        let world = TestServer::builder().virtual_time().start();
         world.user("alice");
         let mut browser = world.logged_in("alice");
         let late = {
@@ -260,7 +260,7 @@ fn a_request_is_late_for_as_long_as_the_window_says() {
         ("2m", 140, Some("refresh_token_reused")),
         ("1s", 10, Some("refresh_token_reused")),
     ] {
-        let world = World::builder().set("race_window", window).virtual_time().start();
+        let world = TestServer::builder().set("race_window", window).virtual_time().start();
         world.user("alice");
         let mut browser = world.logged_in("alice");
         world.clock().advance(5 * MINUTE);
@@ -284,7 +284,7 @@ fn a_request_is_late_for_as_long_as_the_window_says() {
 
 #[test]
 fn after_a_race_both_tabs_are_together_again() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut late = browser.clone();
@@ -300,7 +300,7 @@ fn after_a_race_both_tabs_are_together_again() {
 
 #[test]
 fn a_row_of_late_tabs_is_one_race() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let tabs = vec![browser.clone(); 20];
@@ -317,7 +317,7 @@ fn a_row_of_late_tabs_is_one_race() {
 
 #[test]
 fn a_thief_who_keeps_in_step_with_the_victim_is_found_by_the_eighth_generation() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut victim = world.logged_in("alice");
     let mut thief = victim.clone();
@@ -394,7 +394,7 @@ fn a_browser_that_died_within_half_a_minute_of_two_page_loads_is_no_thief() {
 
 #[test]
 fn races_are_counted_and_from_the_second_in_a_row_the_audit_log_tells_of_them() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let told = "SELECT kind, ip, detail FROM audit_events WHERE kind LIKE 'race%'";
@@ -414,7 +414,7 @@ fn races_are_counted_and_from_the_second_in_a_row_the_audit_log_tells_of_them() 
 
 #[test]
 fn a_theft_is_told_once_and_ends_one_session() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let other = world.logged_in("alice");
@@ -447,7 +447,7 @@ fn a_theft_is_told_once_and_ends_one_session() {
 
 #[test]
 fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
-    type End = fn(&World, &Browser);
+    type End = fn(&TestServer, &Browser);
     let ways: [(&str, End); 8] = [
         ("logout", |_, own| {
             own.request("POST", "/accounts/logout").send().expect(204);
@@ -495,7 +495,7 @@ fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
         }),
     ];
     for (row, (reason, end)) in ways.into_iter().enumerate() {
-        let world = World::start();
+        let world = TestServer::start();
         world.user("alice");
         let mut browser = world.logged_in("alice");
         end(&world, &browser.clone());
@@ -516,7 +516,7 @@ fn every_way_to_end_a_session_has_its_reason_and_leaves_the_cookies_alone() {
 
 #[test]
 fn no_refresh_token_outlives_its_session() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("session_idle", "7d")
         .set("session_absolute", "10d")
         .virtual_time()
@@ -548,7 +548,7 @@ fn no_refresh_token_outlives_its_session() {
 
 #[test]
 fn one_sessions_hurry_does_not_slow_another() {
-    let world = World::builder().set("throttle_session_refreshes", "3").start();
+    let world = TestServer::builder().set("throttle_session_refreshes", "3").start();
     world.user("alice");
     let (mut hurried, mut calm) = (world.logged_in("alice"), world.logged_in("alice"));
     for _ in 0..3 {
@@ -562,9 +562,9 @@ fn one_sessions_hurry_does_not_slow_another() {
 
 /// The same on SQLite and on PostgreSQL, with a user alice, and a clock that is told what time it
 /// is.
-fn on_both_stores(promise: impl Fn(&World)) {
+fn on_both_stores(promise: impl Fn(&TestServer)) {
     for url in [None, Some(Cluster::shared().database())] {
-        let world = World::builder().virtual_time();
+        let world = TestServer::builder().virtual_time();
         let world = url.iter().fold(world, |world, url| world.set("database_url", url)).start();
         world.user("alice");
         promise(&world);

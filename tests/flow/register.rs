@@ -1,13 +1,13 @@
 //! `POST /accounts/register`.
 
-use countersign_e2e::{Browser, Mailbox, Response, World};
+use countersign_e2e::{Browser, Mailbox, Response, TestServer};
 use serde_json::{Value, json};
 
 const PASSPHRASE: &str = "tin kettle 14";
 
-fn world(verification: &str) -> (World, Mailbox) {
+fn world(verification: &str) -> (TestServer, Mailbox) {
     let mailbox = Mailbox::new();
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("mail_url", &mailbox.url())
         .set("registration", "open")
         .set("email_verification", verification)
@@ -26,7 +26,7 @@ fn register(browser: &mut Browser, body: &Value) -> Response {
 
 #[test]
 fn nobody_registers_unless_the_setting_says_so() {
-    let world = World::start();
+    let world = TestServer::start();
     let mut browser = world.browser();
     register(&mut browser, &account("alice", "alice@example.com")).expect_problem(404, "not_found");
 }
@@ -140,7 +140,7 @@ fn a_page_of_another_site_registers_nobody() {
 #[test]
 fn forty_registrations_of_one_name_at_once_make_one_user() {
     let mailbox = Mailbox::new();
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("mail_url", &mailbox.url())
         .set("registration", "open")
         .set("asks_per_address", "0")

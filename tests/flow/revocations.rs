@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_e2e::{Response, World, claims_of};
+use countersign_e2e::{Response, TestServer, claims_of};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
 /// The list's claims, its signature checked with the published key.
-fn verified(world: &World, answer: &Response) -> Value {
+fn verified(world: &TestServer, answer: &Response) -> Value {
     assert_eq!(answer.header("content-type"), Some("application/jwt"));
     let jwk = serde_json::from_value(world.get("/.well-known/jwks.json").json()["keys"][0].clone())
         .unwrap();
@@ -37,7 +37,7 @@ fn sids(list: &Value) -> Vec<String> {
 
 #[test]
 fn the_list_names_what_ended_within_the_lifetime_of_an_access_token() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     assert_eq!(sids(&verified(&world, &world.get("/.well-known/revocations"))), [""; 0]);
     let ended: Vec<String> = (0..3)
@@ -61,7 +61,7 @@ fn the_list_names_what_ended_within_the_lifetime_of_an_access_token() {
 
 #[test]
 fn who_knows_a_cursor_gets_what_is_new_and_who_knows_a_wrong_one_everything() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.logged_in("alice").logout().expect(204);
     let cursor = verified(&world, &world.get("/.well-known/revocations"))["cursor"]
@@ -84,7 +84,7 @@ fn who_knows_a_cursor_gets_what_is_new_and_who_knows_a_wrong_one_everything() {
 
 #[test]
 fn an_unchanged_list_is_not_sent_twice() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     world.logged_in("alice").logout().expect(204);
     let ask = |tag: &str| {
@@ -102,7 +102,7 @@ fn an_unchanged_list_is_not_sent_twice() {
 
 #[test]
 fn a_restarted_server_still_knows_what_ended_before() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut kept = browser.clone();

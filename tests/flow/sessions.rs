@@ -1,11 +1,11 @@
 //! `GET /accounts/sessions`, `PATCH` and `DELETE /accounts/sessions/{id}`.
 
-use countersign_e2e::{PASSWORD, World};
+use countersign_e2e::{PASSWORD, TestServer};
 use serde_json::json;
 
 #[test]
 fn a_user_sees_their_own_sessions_and_which_is_this_one() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let (here, _there, _bob) =
@@ -27,7 +27,7 @@ fn a_user_sees_their_own_sessions_and_which_is_this_one() {
 
 #[test]
 fn a_user_ends_their_own_sessions_and_nobody_elses() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let (here, there, bob) =
@@ -50,7 +50,7 @@ fn a_user_ends_their_own_sessions_and_nobody_elses() {
 
 #[test]
 fn each_session_says_what_it_was_born_to() {
-    let world = World::builder().set("trusted_proxies", "127.0.0.1").start();
+    let world = TestServer::builder().set("trusted_proxies", "127.0.0.1").start();
     world.user("alice");
     let login = |agent: &str, address: &str, transport: &str| {
         let body = json!({"username": "alice", "password": PASSWORD,
@@ -90,7 +90,7 @@ fn each_session_says_what_it_was_born_to() {
 
 #[test]
 fn a_device_has_the_name_that_was_said_at_login_and_another_one_later() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     world.user("bob");
     let login = |fields: &serde_json::Value| {
@@ -152,7 +152,7 @@ fn a_device_has_the_name_that_was_said_at_login_and_another_one_later() {
 
 #[test]
 fn a_device_name_that_nobody_can_read_is_refused() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let here = world.logged_in("alice");
     let id = countersign_e2e::claims_of(&here.access_token)["sid"].as_str().unwrap().to_owned();
@@ -190,7 +190,7 @@ fn a_device_name_that_nobody_can_read_is_refused() {
 
 #[test]
 fn with_more_sessions_than_a_user_may_have_the_oldest_ends() {
-    let world = World::builder().set("sessions_per_user", "2").virtual_time().start();
+    let world = TestServer::builder().set("sessions_per_user", "2").virtual_time().start();
     world.user("alice");
     let mut browsers = Vec::new();
     for _ in 0..3 {
@@ -210,7 +210,7 @@ fn with_more_sessions_than_a_user_may_have_the_oldest_ends() {
 
 #[test]
 fn the_list_comes_in_pages_the_last_begun_first() {
-    let world = World::builder().virtual_time().start();
+    let world = TestServer::builder().virtual_time().start();
     world.user("alice");
     let mut browsers = Vec::new();
     for _ in 0..5 {

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use countersign_e2e::{Finished, World, eventually};
+use countersign_e2e::{Finished, TestServer, eventually};
 
 #[test]
 fn the_readmes_tour_goes_as_it_says_and_the_first_superusers_link_survives_it() {
-    let world = World::start();
+    let world = TestServer::start();
     let readme = include_str!("../../README.md");
     let tour = readme.split_once("## A tour").unwrap().1.split_once("\n## ").unwrap().0;
     let lines: Vec<&str> =

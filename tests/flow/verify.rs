@@ -1,10 +1,10 @@
 //! `GET /accounts/verify`: for proxies.
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 
 #[test]
 fn a_proxy_learns_whose_token_it_is() {
-    let world = World::start();
+    let world = TestServer::start();
     let id = world.user_with("zoë@x+y", "zoe@example.com");
     world.sql("INSERT INTO groups (name) VALUES ('b,c'), ('a d')");
     world.sql("INSERT INTO user_groups SELECT users.id, groups.id FROM users, groups");
@@ -17,7 +17,7 @@ fn a_proxy_learns_whose_token_it_is() {
 
 #[test]
 fn without_a_good_token_the_answer_is_401_and_names_nobody() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let kept = browser.clone();

@@ -1,12 +1,12 @@
 //! How a connection ends: in stages, after its answer has been read.
 
-use countersign_e2e::{World, eventually};
+use countersign_e2e::{TestServer, eventually};
 
 use crate::{get, head, wire};
 
 #[test]
 fn what_is_left_of_a_refused_body_is_read_and_the_connection_goes_on() {
-    let world = World::start();
+    let world = TestServer::start();
     for length in [20_000, 1_000_000] {
         let mut kept = wire(&world);
         for _ in 0..3 {
@@ -28,7 +28,7 @@ fn what_is_left_of_a_refused_body_is_read_and_the_connection_goes_on() {
 
 #[test]
 fn a_client_that_reads_after_it_has_sent_a_far_too_large_body_finds_the_refusal() {
-    let world = World::start();
+    let world = TestServer::start();
     for told in ["Content-Length: 10000000", "Transfer-Encoding: chunked"] {
         let mut deaf = wire(&world).send(head(&[
             "POST /accounts/login HTTP/1.1",
@@ -51,7 +51,7 @@ fn a_client_that_reads_after_it_has_sent_a_far_too_large_body_finds_the_refusal(
 
 #[test]
 fn a_head_that_is_no_head_is_answered_before_the_end_whatever_follows() {
-    let world = World::start();
+    let world = TestServer::start();
     let mut wrong = wire(&world).send("this is no HTTP\r\n\r\n");
     for _ in 0..100 {
         wrong.push("x".repeat(10_000));
@@ -64,7 +64,7 @@ fn a_head_that_is_no_head_is_answered_before_the_end_whatever_follows() {
 
 #[test]
 fn what_has_arrived_at_the_signal_is_answered_and_told_that_it_is_the_last() {
-    let mut world = World::builder().set("header_timeout", "10m").start();
+    let mut world = TestServer::builder().set("header_timeout", "10m").start();
     // As many as one address may have, but for a few.
     let mut kept: Vec<_> = (0..400).map(|_| wire(&world).send(get("/healthz"))).collect();
     for one in &mut kept {
@@ -85,7 +85,7 @@ fn what_has_arrived_at_the_signal_is_answered_and_told_that_it_is_the_last() {
 #[test]
 fn after_the_signal_an_answer_says_that_it_is_the_last() {
     let mut world =
-        World::builder().set("header_timeout", "10m").set("body_timeout", "10m").start();
+        TestServer::builder().set("header_timeout", "10m").set("body_timeout", "10m").start();
     let lines = [
         "POST /accounts/login HTTP/1.1",
         "Host: a",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_e2e::{PASSWORD, Wire, World, eventually};
+use countersign_e2e::{PASSWORD, TestServer, Wire, eventually};
 use serde_json::json;
 
 use crate::database::Lock;
@@ -10,7 +10,7 @@ use crate::{get, head, wire};
 
 #[test]
 fn a_head_that_does_not_end_is_cut() {
-    let world = World::builder().set("header_timeout", "1s").start();
+    let world = TestServer::builder().set("header_timeout", "1s").start();
     let begun = [
         "G",
         "GET /healthz HTTP/1.1\r\n",
@@ -27,7 +27,7 @@ fn a_head_that_does_not_end_is_cut() {
 
 #[test]
 fn a_head_that_trickles_is_cut_like_one_that_stands_still() {
-    let world = World::builder().set("header_timeout", "1s").start();
+    let world = TestServer::builder().set("header_timeout", "1s").start();
     let mut first = wire(&world).send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ");
     let mut second = wire(&world).send(get("/healthz"));
     second.answer().expect(200);
@@ -42,7 +42,7 @@ fn a_head_that_trickles_is_cut_like_one_that_stands_still() {
 
 #[test]
 fn a_busy_connection_outlives_the_deadline_of_a_head() {
-    let world = World::builder().set("header_timeout", "1s").start();
+    let world = TestServer::builder().set("header_timeout", "1s").start();
     let mut busy = wire(&world);
     let begun = Instant::now();
     eventually("three times the deadline is over", || {
@@ -54,7 +54,7 @@ fn a_busy_connection_outlives_the_deadline_of_a_head() {
 
 #[test]
 fn neither_a_slow_body_nor_a_slow_answer_is_taken_for_a_slow_head() {
-    let world = World::builder().set("header_timeout", "1s").set("body_timeout", "3s").start();
+    let world = TestServer::builder().set("header_timeout", "1s").set("body_timeout", "3s").start();
     world.user("alice");
     let lines = [
         "POST /accounts/login HTTP/1.1",
@@ -75,7 +75,8 @@ fn neither_a_slow_body_nor_a_slow_answer_is_taken_for_a_slow_head() {
 
 #[test]
 fn a_client_that_does_not_read_its_answers_does_not_keep_its_place() {
-    let world = World::builder().set("header_timeout", "1s").set("max_connections", "1").start();
+    let world =
+        TestServer::builder().set("header_timeout", "1s").set("max_connections", "1").start();
     let size = world.get("/openapi.json").expect(200).body.len();
     // More than any buffer on the way takes.
     let requests = 100_000_000 / size;
@@ -86,7 +87,7 @@ fn a_client_that_does_not_read_its_answers_does_not_keep_its_place() {
 
 #[test]
 fn a_connection_that_sends_nothing_is_cut() {
-    let world = World::builder().set("header_timeout", "1s").start();
+    let world = TestServer::builder().set("header_timeout", "1s").start();
     assert!(wire(&world).until_closed().is_empty());
     let mut idle = wire(&world).send(get("/healthz"));
     idle.answer().expect(200);
@@ -96,7 +97,7 @@ fn a_connection_that_sends_nothing_is_cut() {
 
 #[test]
 fn a_body_that_does_not_end_is_answered_408() {
-    let world = World::builder().set("body_timeout", "1s").start();
+    let world = TestServer::builder().set("body_timeout", "1s").start();
     let begun = |path: &str, rest: &str| {
         head(&[&format!("POST {path} HTTP/1.1"), "Host: a", "Content-Type: application/json", rest])
     };
@@ -119,7 +120,7 @@ fn a_body_that_does_not_end_is_answered_408() {
 
 #[test]
 fn a_client_that_goes_away_halfway_troubles_nobody() {
-    let world = World::start();
+    let world = TestServer::start();
     for begun in [
         String::new(),
         "GET /heal".to_owned(),
@@ -149,7 +150,8 @@ fn a_client_that_goes_away_halfway_troubles_nobody() {
 
 #[test]
 fn over_the_limit_a_connection_waits_until_another_closes() {
-    let world = World::builder().set("max_connections", "2").set("body_timeout", "10m").start();
+    let world =
+        TestServer::builder().set("max_connections", "2").set("body_timeout", "10m").start();
     let mut first = at_work(&world);
     let second = at_work(&world);
     let mut third = wire(&world).send(get("/healthz"));
@@ -168,7 +170,8 @@ fn over_the_limit_a_connection_waits_until_another_closes() {
 
 #[test]
 fn over_the_limit_connections_that_wait_for_their_client_go_first() {
-    let world = World::builder().set("max_connections", "3").set("body_timeout", "10m").start();
+    let world =
+        TestServer::builder().set("max_connections", "3").set("body_timeout", "10m").start();
     let mut busy = at_work(&world);
     let mut older = wire(&world).send(get("/healthz"));
     older.answer().expect(200);
@@ -185,7 +188,7 @@ fn over_the_limit_connections_that_wait_for_their_client_go_first() {
 
 #[test]
 fn one_address_does_not_take_every_connection() {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("max_connections_per_address", "2")
         .set("trusted_proxies", "127.0.0.2")
         .set("body_timeout", "10m")
@@ -208,7 +211,7 @@ fn one_address_does_not_take_every_connection() {
 
 #[test]
 fn the_limit_of_open_files_is_raised_and_bounds_the_connections() {
-    let world = World::start();
+    let world = TestServer::start();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", world.pid())).unwrap();
     let row: Vec<&str> = limits
         .lines()
@@ -223,7 +226,7 @@ fn the_limit_of_open_files_is_raised_and_bounds_the_connections() {
 }
 
 /// A connection with a request whose body is on its way.
-fn at_work(world: &World) -> Wire {
+fn at_work(world: &TestServer) -> Wire {
     let lines = [
         "POST /accounts/login HTTP/1.1",
         "Host: a",
@@ -238,7 +241,8 @@ fn at_work(world: &World) -> Wire {
 
 #[test]
 fn connections_that_only_take_room_make_room_in_the_end() {
-    let world = World::builder().set("max_connections", "3").set("header_timeout", "1s").start();
+    let world =
+        TestServer::builder().set("max_connections", "3").set("header_timeout", "1s").start();
     let idle: Vec<Wire> = (0..9).map(|_| wire(&world).send("GET / HTTP/1.1\r\nX: ")).collect();
     world.get("/healthz").expect(200);
     drop(idle);

@@ -5,14 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use countersign_e2e::{PASSWORD, World};
+use countersign_e2e::{PASSWORD, TestServer};
 use serde_json::json;
 
 use crate::all_at_once;
 
 #[test]
 fn while_the_database_is_locked_every_write_is_a_503_and_afterwards_everything_goes_on() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let mut native = world.native();
@@ -95,7 +95,7 @@ fn while_the_database_is_locked_every_write_is_a_503_and_afterwards_everything_g
 
 #[test]
 fn however_many_wait_for_a_locked_database_are_told_together() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browsers: Vec<_> = (0..40).map(|_| world.logged_in("alice")).collect();
     let lock = Lock::of(&world);
@@ -114,7 +114,7 @@ fn however_many_wait_for_a_locked_database_are_told_together() {
 
 #[test]
 fn a_lock_that_is_soon_gone_is_waited_for() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
     let lock = Lock::of(&world);
@@ -136,7 +136,7 @@ fn a_lock_that_is_soon_gone_is_waited_for() {
 pub(crate) struct Lock(Child);
 
 impl Lock {
-    pub(crate) fn of(world: &World) -> Self {
+    pub(crate) fn of(world: &TestServer) -> Self {
         let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None, \
             timeout=10)\nc.execute('BEGIN EXCLUSIVE')\nprint('locked', \
             flush=True)\nsys.stdin.read()";

@@ -1,7 +1,7 @@
 //! A hashing queue that is full is a 503 at once, and costs nobody else anything: neither who is
 //! logged in, nor who logs in from a known device.
 
-use countersign_e2e::{PASSWORD, World};
+use countersign_e2e::{PASSWORD, TestServer};
 use serde_json::json;
 
 use crate::all_at_once;
@@ -17,7 +17,7 @@ fn logins_beyond_the_hashing_queue_are_told_to_come_back_while_everything_else_g
     ];
     let world = settings
         .iter()
-        .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+        .fold(TestServer::builder(), |builder, (name, value)| builder.set(name, value))
         .start();
     world.user("alice");
     let mut browser = world.logged_in("alice");
@@ -56,7 +56,7 @@ fn guesses_that_fill_the_queue_keep_no_known_device_out() {
     ];
     let world = settings
         .iter()
-        .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+        .fold(TestServer::builder(), |builder, (name, value)| builder.set(name, value))
         .start();
     world.user("alice");
     let mut native = world.native();

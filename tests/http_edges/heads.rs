@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use countersign_e2e::{Request, World};
+use countersign_e2e::{Request, TestServer};
 
 use crate::{get, head, wire};
 
 #[test]
 fn there_is_exactly_one_host() {
-    let world = World::start();
+    let world = TestServer::start();
     for (name, lines) in [
         ("none", vec!["GET /healthz HTTP/1.1"]),
         ("two", vec!["GET /healthz HTTP/1.1", "Host: a.example", "Host: b.example"]),
@@ -38,7 +38,7 @@ fn there_is_exactly_one_host() {
 
 #[test]
 fn what_is_no_http_is_a_bare_400_and_the_end_of_the_connection() {
-    let world = World::start();
+    let world = TestServer::start();
     for bytes in [
         "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}",
         "hello\r\n\r\n",
@@ -73,7 +73,7 @@ fn what_is_no_http_is_a_bare_400_and_the_end_of_the_connection() {
 
 #[test]
 fn a_head_of_too_many_headers_or_bytes_is_a_431() {
-    let world = World::start();
+    let world = TestServer::start();
     let with_headers = |count: usize| {
         (2..count).fold(world.request("GET", "/healthz"), |request, n| {
             request.header(&format!("X-{n}"), "x")
@@ -101,7 +101,7 @@ fn a_head_of_too_many_headers_or_bytes_is_a_431() {
 #[test]
 fn a_target_with_an_address_is_taken_by_its_path() {
     // Without the demo there is nothing at `/`, which is the path of an address without one.
-    let world = World::builder().set("demo", "off").start();
+    let world = TestServer::builder().set("demo", "off").start();
     world.user("alice");
     let browser = world.logged_in("alice");
     for target in [
@@ -130,7 +130,7 @@ fn a_target_with_an_address_is_taken_by_its_path() {
 
 #[test]
 fn a_path_has_one_spelling() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     for path in [
@@ -176,7 +176,7 @@ fn a_path_has_one_spelling() {
 
 #[test]
 fn head_is_get_without_its_body() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let browser = world.logged_in("alice");
     for path in [
@@ -224,7 +224,7 @@ fn a_request_id_is_taken_from_trusted_proxies_only_and_only_if_it_is_one() {
         ("10.0.0.0/8", false),
         ("::1", false),
     ] {
-        let world = World::builder().set("trusted_proxies", trusted).start();
+        let world = TestServer::builder().set("trusted_proxies", trusted).start();
         for path in ["/healthz", "/accounts/profile", "/nothing"] {
             let id = id_of(world.request("GET", path).header("X-Request-Id", "proxy-7f.A_9"));
             assert_eq!(id == "proxy-7f.A_9", kept, "{path} behind {trusted}: {id}");
@@ -245,7 +245,7 @@ fn a_request_id_is_taken_from_trusted_proxies_only_and_only_if_it_is_one() {
             (0..100).map(|_| id_of(world.request("GET", "/healthz"))).collect();
         assert_eq!(ids.len(), 100);
     }
-    let world = World::start();
+    let world = TestServer::start();
     assert!(
         is_ours(&id_of(world.request("GET", "/healthz").header("X-Request-Id", "proxy-1"))),
         "nobody is trusted unless named"
@@ -259,7 +259,7 @@ fn every_answer_says_what_browsers_must_not_do() {
         ("https://id.example.com", true),
         ("http://id.example.com", false),
     ] {
-        let world = World::builder().set("public_url", public_url).start();
+        let world = TestServer::builder().set("public_url", public_url).start();
         world.user("alice");
         for answer in [
             world.get("/healthz").expect(200),
@@ -305,7 +305,7 @@ fn every_answer_says_what_browsers_must_not_do() {
 
 #[test]
 fn no_answer_is_compressed_whatever_the_client_would_take() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     for path in ["/.well-known/jwks.json", "/openapi.json", "/docs"] {
         let plain = world.get(path).expect(200);
@@ -335,7 +335,7 @@ fn no_answer_is_compressed_whatever_the_client_would_take() {
 
 #[test]
 fn an_expectation_to_continue_is_met_before_a_body_and_not_before_a_refusal() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let body = format!(r#"{{"username":"alice","password":"{}"}}"#, countersign_e2e::PASSWORD);
     let length = format!("Content-Length: {}", body.len());

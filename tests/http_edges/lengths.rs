@@ -1,12 +1,12 @@
 //! Where one message ends and the next begins: nobody's body is anybody's request.
 
-use countersign_e2e::{PASSWORD, World};
+use countersign_e2e::{PASSWORD, TestServer};
 
 use crate::{get, head, wire};
 
 #[test]
 fn a_connection_carries_many_requests_and_pipelined_ones_in_their_order() {
-    let world = World::start();
+    let world = TestServer::start();
     world.user("alice");
     let mut one = wire(&world);
     for _ in 0..100 {
@@ -34,7 +34,7 @@ fn a_connection_carries_many_requests_and_pipelined_ones_in_their_order() {
 
 #[test]
 fn a_client_that_wants_the_connection_closed_gets_that() {
-    let world = World::start();
+    let world = TestServer::start();
     for lines in [
         vec!["GET /healthz HTTP/1.1", "Host: a", "Connection: close"],
         vec!["GET /healthz HTTP/1.0", "Host: a"],
@@ -48,7 +48,7 @@ fn a_client_that_wants_the_connection_closed_gets_that() {
 
 #[test]
 fn a_length_that_is_none_is_a_400() {
-    let world = World::start();
+    let world = TestServer::start();
     for lengths in [
         vec!["Content-Length: x"],
         vec!["Content-Length: -1"],
@@ -84,7 +84,7 @@ fn a_length_that_is_none_is_a_400() {
 
 #[test]
 fn a_message_with_two_lengths_hides_no_second_request() {
-    let world = World::start();
+    let world = TestServer::start();
     for lengths in [
         ["Content-Length: 5", "Transfer-Encoding: chunked"],
         ["Transfer-Encoding: chunked", "Content-Length: 5"],
@@ -110,7 +110,7 @@ fn a_message_with_two_lengths_hides_no_second_request() {
 
 #[test]
 fn a_body_that_nobody_read_is_no_request() {
-    let world = World::start();
+    let world = TestServer::start();
     let inner = get("/healthz");
     let length = format!("Content-Length: {}", inner.len());
     for (line, status) in [

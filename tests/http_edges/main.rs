@@ -11,7 +11,7 @@ mod shutdown;
 
 use std::thread;
 
-use countersign_e2e::{Request, Response, Wire, World};
+use countersign_e2e::{Request, Response, TestServer, Wire};
 
 /// A head of these lines, with the empty one that ends it.
 pub(crate) fn head(lines: &[&str]) -> String {
@@ -23,7 +23,7 @@ pub(crate) fn get(path: &str) -> String {
     head(&[&format!("GET {path} HTTP/1.1"), "Host: localhost"])
 }
 
-pub(crate) fn wire(world: &World) -> Wire {
+pub(crate) fn wire(world: &TestServer) -> Wire {
     Wire::to(world.address())
 }
 

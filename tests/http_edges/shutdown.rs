@@ -1,11 +1,11 @@
 //! The end: what has begun is finished.
 
-use countersign_e2e::{PASSWORD, Wire, World, eventually};
+use countersign_e2e::{PASSWORD, TestServer, Wire, eventually};
 
 use crate::{get, head, wire};
 
 /// A login whose body is half sent, and its other half.
-fn half_a_login(world: &World) -> (Wire, String) {
+fn half_a_login(world: &TestServer) -> (Wire, String) {
     let body = format!(r#"{{"username":"alice","password":"{PASSWORD}"}}"#);
     let (first, second) = body.split_at(20);
     let length = format!("Content-Length: {}", body.len());
@@ -25,7 +25,7 @@ fn half_a_login(world: &World) -> (Wire, String) {
 
 #[test]
 fn a_request_that_has_begun_is_finished_and_the_exit_status_is_0() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let (mut begun, rest) = half_a_login(&world);
     let (mut other, other_rest) = half_a_login(&world);
@@ -52,7 +52,7 @@ fn a_request_that_has_begun_is_finished_and_the_exit_status_is_0() {
 #[test]
 fn idle_connections_are_closed_at_once_and_new_ones_refused() {
     // No deadline closes them before the signal does.
-    let mut world = World::builder().set("header_timeout", "10m").start();
+    let mut world = TestServer::builder().set("header_timeout", "10m").start();
     world.user("alice");
     let mut idle = wire(&world).send(get("/healthz"));
     idle.answer().expect(200);
@@ -69,7 +69,8 @@ fn idle_connections_are_closed_at_once_and_new_ones_refused() {
 
 #[test]
 fn a_request_that_does_not_come_to_its_end_is_cut_after_the_grace() {
-    let mut world = World::builder().set("shutdown_grace", "1s").set("body_timeout", "10m").start();
+    let mut world =
+        TestServer::builder().set("shutdown_grace", "1s").set("body_timeout", "10m").start();
     world.user("alice");
     let (mut begun, _) = half_a_login(&world);
     assert_eq!(world.stop(), Some(0));
@@ -80,7 +81,7 @@ fn a_request_that_does_not_come_to_its_end_is_cut_after_the_grace() {
 #[test]
 fn a_second_signal_does_not_wait() {
     let mut world =
-        World::builder().set("shutdown_grace", "10m").set("body_timeout", "10m").start();
+        TestServer::builder().set("shutdown_grace", "10m").set("body_timeout", "10m").start();
     world.user("alice");
     let (begun, _) = half_a_login(&world);
     world.ask_to_stop();
@@ -91,7 +92,7 @@ fn a_second_signal_does_not_wait() {
 
 #[test]
 fn a_server_with_nothing_to_do_stops_with_status_0() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     assert_eq!(world.stop(), Some(0));
     world.wake();
     world.get("/healthz").expect(200);

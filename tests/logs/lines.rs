@@ -1,12 +1,12 @@
 //! The form of the log.
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 use serde_json::Value;
 
 use crate::whole_log;
 
 /// A few requests of each kind.
-fn live(world: &World) {
+fn live(world: &TestServer) {
     world.user("alice");
     let mut browser = world.logged_in("alice");
     browser.get("/accounts/profile").expect(200);
@@ -19,7 +19,8 @@ fn live(world: &World) {
 #[test]
 fn in_json_each_line_is_an_object_with_time_level_and_message() {
     for (format, level) in [("json", "trace"), ("auto", "trace"), ("json", "info")] {
-        let mut world = World::builder().set("log_format", format).set("log_level", level).start();
+        let mut world =
+            TestServer::builder().set("log_format", format).set("log_level", level).start();
         live(&world);
         let log = whole_log(&mut world);
         assert!(log.lines().count() >= 4, "{log}");
@@ -38,7 +39,8 @@ fn in_json_each_line_is_an_object_with_time_level_and_message() {
 
 #[test]
 fn in_text_each_line_is_for_people_and_has_no_colours_outside_a_terminal() {
-    let mut world = World::builder().set("log_format", "text").set("log_level", "debug").start();
+    let mut world =
+        TestServer::builder().set("log_format", "text").set("log_level", "debug").start();
     live(&world);
     let log = whole_log(&mut world);
     assert!(log.contains("logged in"));
@@ -54,7 +56,7 @@ fn in_text_each_line_is_for_people_and_has_no_colours_outside_a_terminal() {
 #[test]
 fn the_level_decides_how_much_is_said() {
     let count = |level: &str| {
-        let mut world = World::builder().set("log_level", level).start();
+        let mut world = TestServer::builder().set("log_level", level).start();
         live(&world);
         whole_log(&mut world).lines().count()
     };
@@ -66,7 +68,7 @@ fn the_level_decides_how_much_is_said() {
 
 #[test]
 fn an_answers_request_id_leads_to_its_lines() {
-    let mut world = World::builder().set("trusted_proxies", "127.0.0.1").start();
+    let mut world = TestServer::builder().set("trusted_proxies", "127.0.0.1").start();
     world.user("alice");
     let login = world.browser().login("alice").expect(200);
     let id = login.header("x-request-id").expect("an id").to_owned();
@@ -86,7 +88,7 @@ fn an_answers_request_id_leads_to_its_lines() {
 
 #[test]
 fn a_request_id_stands_in_its_line_as_it_stands_in_the_answer() {
-    let mut world = World::builder().set("log_level", "debug").start();
+    let mut world = TestServer::builder().set("log_level", "debug").start();
     let id = world
         .get("/accounts/profile")
         .expect(401)
@@ -105,7 +107,7 @@ fn a_request_id_stands_in_its_line_as_it_stands_in_the_answer() {
 
 #[test]
 fn a_login_and_its_end_can_be_read_from_the_log_by_user_and_session() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let id = world.user("alice");
     let mut browser = world.logged_in("alice");
     let session = countersign_e2e::claims_of(&browser.access_token)["sid"]
@@ -138,7 +140,7 @@ fn a_format_or_level_that_there_is_not_stops_the_start_with_its_name() {
         ("log_level", "countersign=loud"),
         ("log_level", "info=debug=trace"),
     ] {
-        let mut world = World::builder().set(name, value).asleep();
+        let mut world = TestServer::builder().set(name, value).asleep();
         let said = world.try_wake(&[]).expect_err("it does not start");
         assert!(said.contains(name), "{name} = {value}: {said}");
     }

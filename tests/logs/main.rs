@@ -4,10 +4,10 @@ mod lines;
 mod secrets;
 mod unwritable;
 
-use countersign_e2e::World;
+use countersign_e2e::TestServer;
 
 /// Everything that the server has logged, once it has stopped.
-pub(crate) fn whole_log(world: &mut World) -> String {
+pub(crate) fn whole_log(world: &mut TestServer) -> String {
     assert_eq!(world.stop(), Some(0));
     world.log()
 }

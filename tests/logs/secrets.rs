@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use countersign_e2e::{Cluster, Forge, PASSWORD, Response, Wire, World, claims_of};
+use countersign_e2e::{Cluster, Forge, PASSWORD, Response, TestServer, Wire, claims_of};
 use serde_json::{Value, json};
 
 use crate::whole_log;
@@ -20,7 +20,7 @@ fn the_whole_flow_leaves_no_secret_in_the_log_at_any_level() {
         ];
         let mut world = settings
             .iter()
-            .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+            .fold(TestServer::builder(), |builder, (name, value)| builder.set(name, value))
             .start();
         let mut seen = Seen::default();
         live(&world, &mut seen);
@@ -69,7 +69,7 @@ fn on_postgresql_no_filter_shows_what_a_statement_carries() {
         ];
         let mut world = settings
             .iter()
-            .fold(World::builder(), |builder, (name, value)| builder.set(name, value))
+            .fold(TestServer::builder(), |builder, (name, value)| builder.set(name, value))
             .start();
         let mut seen = Seen::default();
         seen.note("the secret", SECRET);
@@ -95,8 +95,10 @@ fn on_postgresql_no_filter_shows_what_a_statement_carries() {
 
 #[test]
 fn a_failed_login_leaves_nothing_of_what_was_typed() {
-    let mut world =
-        World::builder().set("log_level", "trace").set("throttle_account_attempts", "2").start();
+    let mut world = TestServer::builder()
+        .set("log_level", "trace")
+        .set("throttle_account_attempts", "2")
+        .start();
     world.user("alice-of-wonderland");
     world.user("inactive-user");
     world.cli(&["user", "deactivate", "inactive-user"]).ok();
@@ -204,7 +206,7 @@ impl Seen {
 }
 
 /// Every flow, as honest clients go through it.
-fn live(world: &World, seen: &mut Seen) {
+fn live(world: &TestServer, seen: &mut Seen) {
     seen.note("the password", PASSWORD);
     seen.note("the new password", NEW);
     world.user("alice");
@@ -259,7 +261,7 @@ fn live(world: &World, seen: &mut Seen) {
 }
 
 /// Goes on refreshing with old tokens until the session is ended for it.
-fn steal(world: &World, victim: &countersign_e2e::Browser, seen: &mut Seen) {
+fn steal(world: &TestServer, victim: &countersign_e2e::Browser, seen: &mut Seen) {
     let (mut honest, mut thief) = (victim.clone(), victim.clone());
     for _ in 0..20 {
         for browser in [&mut honest, &mut thief] {
@@ -274,7 +276,7 @@ fn steal(world: &World, victim: &countersign_e2e::Browser, seen: &mut Seen) {
 }
 
 /// Credentials where they do not belong.
-fn misbehave(world: &World, seen: &mut Seen) {
+fn misbehave(world: &TestServer, seen: &mut Seen) {
     let mut browser = world.browser();
     seen.answer(&browser.login_with("alice", NEW).expect(200));
     let token = browser.access_token.clone();
@@ -385,7 +387,7 @@ fn misbehave(world: &World, seen: &mut Seen) {
 }
 
 /// The operator's part: keys, and what is at rest.
-fn operate(world: &World, seen: &mut Seen) {
+fn operate(world: &TestServer, seen: &mut Seen) {
     let forge = Forge::of(world);
     let private = world.cli(&["keys", "export", forge.kid(), "--private"]).ok();
     let body: String = private.lines().filter(|line| !line.contains("-----")).collect();

@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::thread;
 
-use countersign_e2e::{Request, World, eventually};
+use countersign_e2e::{Request, TestServer, eventually};
 
 /// A server that says much, and shows its figures.
-fn talkative() -> (World, SocketAddr) {
+fn talkative() -> (TestServer, SocketAddr) {
     // A free port, found and given back; nobody else on this machine asks for it in between.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .expect("a port")
         .local_addr()
         .expect("an address");
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("log_level", "debug")
         .set("metrics_listen", &free.to_string())
         .disk_can_fail()
@@ -24,7 +24,7 @@ fn talkative() -> (World, SocketAddr) {
 }
 
 /// What a client does all day; every step is logged, and written.
-fn a_day(world: &World) {
+fn a_day(world: &TestServer) {
     let mut browser = world.logged_in("alice");
     browser.refresh().expect(200);
     browser.get("/accounts/profile").expect(200);
@@ -42,7 +42,7 @@ fn lost(metrics: SocketAddr) -> u64 {
 }
 
 /// How many lines the audit log has of alice's logouts.
-fn logouts(world: &World) -> String {
+fn logouts(world: &TestServer) -> String {
     world.sql("SELECT count(*) FROM audit_events WHERE kind = 'logout'").trim().to_owned()
 }
 

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use countersign_e2e::{Browser, Program, World, eventually};
+use countersign_e2e::{Browser, Program, TestServer, eventually};
 
 use super::two_nodes;
 
@@ -51,7 +51,7 @@ fn a_refresh_at_a_node_that_died_is_asked_again_of_the_other() {
 }
 
 /// The example of `docs/nodes`, before these nodes.
-pub(crate) fn balancer(nodes: &[World; 2], prefix: &Path) -> Program {
+pub(crate) fn balancer(nodes: &[TestServer; 2], prefix: &Path) -> Program {
     Program::nginx(
         prefix,
         &example(),

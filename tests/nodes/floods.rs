@@ -1,6 +1,6 @@
 //! More changes at once than a node reads one by one.
 
-use countersign_e2e::{Browser, Cluster, World, claims_of, eventually};
+use countersign_e2e::{Browser, Cluster, TestServer, claims_of, eventually};
 use serde_json::json;
 
 use super::node;
@@ -15,7 +15,7 @@ fn session_of(browser: &Browser) -> i64 {
 
 /// Whoever stays, stays; whoever was ended behind all the others, is out; and so on a node that
 /// starts afterwards.
-fn survives(worlds: &[&World], gone: &mut Browser, stays: &mut Browser) {
+fn survives(worlds: &[&TestServer], gone: &mut Browser, stays: &mut Browser) {
     for world in worlds {
         gone.move_to(world.address());
         stays.move_to(world.address());
@@ -78,7 +78,7 @@ fn more_endings_at_once_than_are_read_one_by_one_are_all_felt_on_every_node() {
 
 #[test]
 fn on_sqlite_too() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     world.user("alice");
     let (mut gone, mut stays) = (world.logged_in("alice"), world.logged_in("alice"));
     for browser in [&gone, &stays] {

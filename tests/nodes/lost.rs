@@ -1,9 +1,9 @@
-use countersign_e2e::{Cluster, World, claims_of, eventually};
+use countersign_e2e::{Cluster, TestServer, claims_of, eventually};
 use serde_json::Value;
 
 use super::node;
 
-fn key_ids(world: &World) -> Vec<String> {
+fn key_ids(world: &TestServer) -> Vec<String> {
     let answer = world.get("/.well-known/jwks.json");
     let mut ids: Vec<String> = answer.json()["keys"]
         .as_array()
@@ -29,13 +29,13 @@ fn a_failover_that_lost_a_rotation_and_a_user_leaves_no_key_no_token_and_no_id_b
     let url = cluster.database();
     let name = url.rsplit('/').next().unwrap().to_owned();
     let nodes = [node(&url).start(), node(&url).start()];
-    let on = |nodes: &[World], token: &str| -> Vec<u16> {
+    let on = |nodes: &[TestServer], token: &str| -> Vec<u16> {
         nodes
             .iter()
             .map(|node| node.request("GET", "/accounts/profile").bearer(token).send().status)
             .collect()
     };
-    let all_ready = |nodes: &[World]| {
+    let all_ready = |nodes: &[TestServer]| {
         eventually("the nodes are back", || {
             nodes.iter().all(|node| node.get("/readyz").status == 200)
         });

@@ -13,15 +13,17 @@ mod tls;
 mod together;
 mod under_way;
 
-use countersign_e2e::{Cluster, World, WorldBuilder};
+use countersign_e2e::{Cluster, TestServer, TestServerBuilder};
 
 /// A node on a database; all nodes of a database share the secret.
-fn node(url: &str) -> WorldBuilder {
-    World::builder().set("database_url", url).set("secret", "shared by all nodes, shared by all")
+fn node(url: &str) -> TestServerBuilder {
+    TestServer::builder()
+        .set("database_url", url)
+        .set("secret", "shared by all nodes, shared by all")
 }
 
 /// Two nodes on a new database.
-fn two_nodes() -> [World; 2] {
+fn two_nodes() -> [TestServer; 2] {
     let url = Cluster::shared().database();
     [node(&url).start(), node(&url).start()]
 }

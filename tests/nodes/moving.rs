@@ -1,18 +1,18 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use countersign_e2e::{Browser, Cluster, World};
+use countersign_e2e::{Browser, Cluster, TestServer};
 
 use super::node;
 
 /// The secret of all nodes; the one on SQLite has it too.
 const SECRET: &str = "shared by all nodes, shared by all";
 
-fn on_sqlite() -> World {
-    World::builder().set("secret", SECRET).start()
+fn on_sqlite() -> TestServer {
+    TestServer::builder().set("secret", SECRET).start()
 }
 
-fn file_of(world: &World) -> String {
+fn file_of(world: &TestServer) -> String {
     format!("sqlite:{}", world.data_dir().join("countersign.sqlite3").display())
 }
 
@@ -46,7 +46,7 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
     );
 
     let there = node(&url).start();
-    let is_known = |browser: &mut Browser, world: &World| {
+    let is_known = |browser: &mut Browser, world: &TestServer| {
         browser.move_to(world.address());
         browser.get("/accounts/profile").expect(200);
         browser.refresh().expect(200);
@@ -68,7 +68,7 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
 
     let mut there = there;
     there.stop();
-    let mut back = World::builder().set("secret", SECRET).asleep();
+    let mut back = TestServer::builder().set("secret", SECRET).asleep();
     std::fs::create_dir(back.data_dir()).unwrap();
     back.cli(&["move", "--from", &url, "--to", &file_of(&back)]).ok();
     back.wake();
@@ -159,7 +159,7 @@ fn what_was_changed_in_the_target_meanwhile_is_found_and_can_be_done_anew() {
 
 #[test]
 fn a_target_with_another_secret_says_so_and_logs_nobody_out() {
-    let (url, mut home) = (Cluster::shared().database(), World::start());
+    let (url, mut home) = (Cluster::shared().database(), TestServer::start());
     home.user("alice");
     let mut browser = home.logged_in("alice");
     home.stop();
@@ -168,7 +168,7 @@ fn a_target_with_another_secret_says_so_and_logs_nobody_out() {
     assert!(said.contains(&format!("{}", secret.display())), "{said}");
     let log = node(&url).asleep().try_wake(&[]).unwrap_err();
     assert!(log.contains("another secret"), "{log}");
-    let there = World::builder()
+    let there = TestServer::builder()
         .set("database_url", &url)
         .set("secret", std::fs::read_to_string(secret).unwrap().trim())
         .start();
@@ -178,7 +178,7 @@ fn a_target_with_another_secret_says_so_and_logs_nobody_out() {
 
 #[test]
 fn arguments_that_make_no_sense_are_told() {
-    let home = World::builder().asleep();
+    let home = TestServer::builder().asleep();
     assert!(
         home.cli(&["move", "--from", "mysql://x", "--to", "sqlite:y"])
             .fails(2)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use countersign_e2e::{Cluster, World, eventually};
+use countersign_e2e::{Cluster, TestServer, eventually};
 
 use super::node;
 
@@ -22,7 +22,7 @@ fn run(cluster: &Cluster, program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn dump(cluster: &Cluster, url: &str, world: &World, kind: &[&str]) -> PathBuf {
+fn dump(cluster: &Cluster, url: &str, world: &TestServer, kind: &[&str]) -> PathBuf {
     let file = world.scratch().join("dump");
     let path = file.to_str().unwrap();
     run(cluster, "pg_dump", &[kind, &["-Fc", "-f", path, "-d", name(url)]].concat());
@@ -75,7 +75,7 @@ fn an_empty_database_where_there_was_one_is_not_begun_anew_without_a_word() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     // A node whose secret is a file: the file is what it has of its own.
-    let mut world = World::builder().set("database_url", &url).start();
+    let mut world = TestServer::builder().set("database_url", &url).start();
     world.user("alice");
     world.stop();
     // An ordinary start, with users and without.
@@ -93,7 +93,7 @@ fn an_empty_database_where_there_was_one_is_not_begun_anew_without_a_word() {
     assert_eq!(cluster.sql(name(&url), tables), "0", "nothing was made");
 
     // A node that has never been connected, and one that has a configured secret, see nothing.
-    let mut other = World::builder().set("database_url", &url).start();
+    let mut other = TestServer::builder().set("database_url", &url).start();
     other.stop();
     assert!(world.try_wake(&[]).unwrap_err().contains("is empty"), "begun by another node");
     world.try_wake(&["--new"]).unwrap_err();

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use countersign_e2e::{Cluster, PASSWORD, Response, World};
+use countersign_e2e::{Cluster, PASSWORD, Response, TestServer};
 
 use super::{node, two_nodes};
 
-fn attempt(world: &World, username: &str, password: &str) -> Response {
+fn attempt(world: &TestServer, username: &str, password: &str) -> Response {
     world.browser().login_with(username, password)
 }
 
@@ -87,7 +87,7 @@ fn delays_grow_over_all_nodes_and_a_right_password_ends_them_on_all() {
     for turn in 0..5 {
         attempt(&worlds[turn % 2], "alice", "wrong").expect_problem(401, "invalid_credentials");
     }
-    let wait = |world: &World| -> u64 {
+    let wait = |world: &TestServer| -> u64 {
         attempt(world, "alice", PASSWORD)
             .expect_problem(429, "throttled")
             .header("retry-after")

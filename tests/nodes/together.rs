@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use countersign_e2e::{Cluster, PASSWORD, World, claims_of, eventually};
+use countersign_e2e::{Cluster, PASSWORD, TestServer, claims_of, eventually};
 use serde_json::json;
 
 use super::{node, two_nodes};
@@ -31,7 +31,7 @@ fn a_session_lives_on_all_nodes_and_ends_on_all() {
 #[test]
 fn nodes_that_begin_together_on_an_empty_database_agree_and_warn_of_nothing() {
     let url = Cluster::shared().database();
-    let nodes: Vec<World> = thread::scope(|scope| {
+    let nodes: Vec<TestServer> = thread::scope(|scope| {
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| node(&url).start())).collect();
         starting.into_iter().map(|node| node.join().unwrap()).collect()
     });
@@ -51,7 +51,7 @@ fn nodes_that_begin_together_on_an_empty_database_agree_and_warn_of_nothing() {
 #[test]
 fn the_link_that_makes_the_first_superuser_is_one_for_all_nodes_and_is_used_once() {
     let [here, there] = two_nodes();
-    let link = |world: &World| {
+    let link = |world: &TestServer| {
         let told = || {
             world.printed().iter().find_map(|line| {
                 line.split_once("/admin/first/").map(|(_, token)| token.to_owned())
@@ -156,7 +156,7 @@ fn a_user_who_is_deactivated_on_one_node_is_out_on_the_other() {
 fn a_reader_of_the_revocation_list_may_ask_any_node() {
     let [here, there] = two_nodes();
     here.user("alice");
-    let list = |world: &World, since: &str| {
+    let list = |world: &TestServer, since: &str| {
         claims_of(&world.get(&format!("/.well-known/revocations?since={since}")).expect(200).text())
     };
     let known = list(&here, "")["cursor"].as_str().unwrap().to_owned();
@@ -177,7 +177,7 @@ fn a_reader_of_the_revocation_list_may_ask_any_node() {
 fn a_node_with_another_secret_does_not_start() {
     let url = Cluster::shared().database();
     let _here = node(&url).start();
-    let mut other = World::builder()
+    let mut other = TestServer::builder()
         .set("database_url", &url)
         .set("secret", "not the one that all nodes share")
         .asleep();

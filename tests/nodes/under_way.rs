@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use countersign_e2e::{Browser, Desk, PASSWORD, World, eventually};
+use countersign_e2e::{Browser, Desk, PASSWORD, TestServer, eventually};
 use serde_json::json;
 
 use super::two_nodes;
@@ -25,7 +25,7 @@ const ACTS: [&str; 7] = [
 
 #[test]
 fn what_was_under_way_does_not_outlive_the_act_that_ends_it_on_sqlite() {
-    let world = World::start();
+    let world = TestServer::start();
     storms(&world, &world);
 }
 
@@ -67,7 +67,7 @@ fn no_sign_in_to_the_admin_site_outlives_what_ends_the_operators_power() {
     }
 }
 
-fn storms(here: &World, there: &World) {
+fn storms(here: &TestServer, there: &TestServer) {
     here.superuser("root");
     let mut root = here.desk();
     root.sign_in("root").sends_to("/admin/");
@@ -90,7 +90,7 @@ fn storms(here: &World, there: &World) {
             },
         );
         for mut browser in browsers {
-            let profile = |browser: &Browser, world: &World| {
+            let profile = |browser: &Browser, world: &TestServer| {
                 let mut browser = browser.clone();
                 browser.move_to(world.address());
                 browser.get("/accounts/profile").status
@@ -133,7 +133,7 @@ fn meanwhile<T: Send>(enter: impl Fn(usize) -> Option<T> + Sync, act: impl FnOnc
     })
 }
 
-fn act(what: &str, world: &World, root: &mut Desk, name: &str) {
+fn act(what: &str, world: &TestServer, root: &mut Desk, name: &str) {
     match what {
         "cli: deactivate" => drop(world.cli(&["user", "deactivate", name]).ok()),
         "cli: delete" => drop(world.cli(&["user", "delete", name, "--noinput"]).ok()),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use crate::http::{Request, Response};
-use crate::world::PASSWORD;
+use crate::test_server::PASSWORD;
 
 /// A browser with one page of the server's own origin open. Its fields are the test's to change.
 #[derive(Debug, Clone)]

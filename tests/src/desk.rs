@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::browser::Browser;
 use crate::http::{Request, Response};
-use crate::world::PASSWORD;
+use crate::test_server::PASSWORD;
 
 /// A browser at the admin site. Its fields are the test's to change.
 #[derive(Debug, Clone)]

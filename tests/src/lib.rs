@@ -1,12 +1,12 @@
-//! The fixtures of the black-box tests: a world with a real server in it, and clients that speak
-//! real HTTP.
+//! The fixtures of the black-box tests: a real server with its data directory, and clients that
+//! speak real HTTP.
 //!
 //! ```no_run
-//! use countersign_e2e::World;
+//! use countersign_e2e::TestServer;
 //!
-//! let world = World::start();
-//! world.user("alice");
-//! let mut browser = world.browser();
+//! let server = TestServer::start();
+//! server.user("alice");
+//! let mut browser = server.browser();
 //! browser.login("alice").expect(200);
 //! browser.get("/accounts/profile").expect(200);
 //! ```
@@ -18,9 +18,9 @@ mod mailbox;
 mod native;
 mod program;
 mod road;
+mod test_server;
 mod token;
 mod wire;
-mod world;
 
 pub use browser::Browser;
 pub use countersign_testkit::{Cluster, TestClock, clock_off_by};
@@ -30,6 +30,10 @@ pub use mailbox::{Mailbox, ReadMail};
 pub use native::Native;
 pub use program::Program;
 pub use road::Road;
+/// Its old name, for tests that are being written.
+pub use test_server::TestServer as World;
+pub use test_server::{
+    Finished, ISSUER, PASSWORD, TestServer, TestServerBuilder, eventually, python, read_all,
+};
 pub use token::{Forge, claims_of, segments};
 pub use wire::Wire;
-pub use world::{Finished, ISSUER, PASSWORD, World, WorldBuilder, eventually, python, read_all};

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::test_server::TestServer;
 
 /// The three segments of a token.
 ///
@@ -34,19 +34,19 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// Takes the signing key out of the world's store with `countersign keys export --private`.
+    /// Takes the signing key out of the server's store with `countersign keys export --private`.
     ///
     /// # Panics
     /// When that does not work.
-    pub fn of(world: &World) -> Self {
+    pub fn of(server: &TestServer) -> Self {
         let keys: Value =
-            serde_json::from_str(&world.cli(&["keys", "list", "--json"]).ok()).expect("JSON");
+            serde_json::from_str(&server.cli(&["keys", "list", "--json"]).ok()).expect("JSON");
         let kid = keys.as_array().expect("a list").last().expect("a key")["kid"]
             .as_str()
             .expect("a kid")
             .to_owned();
-        let pem = world.cli(&["keys", "export", &kid, "--private"]).ok();
-        let jwks = world.get("/.well-known/jwks.json").json();
+        let pem = server.cli(&["keys", "export", &kid, "--private"]).ok();
+        let jwks = server.get("/.well-known/jwks.json").json();
         let x = jwks["keys"][0]["x"].as_str().expect("an Ed25519 key");
         Self {
             key: EncodingKey::from_ed_pem(pem.as_bytes()).expect("a private key"),

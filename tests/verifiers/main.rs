@@ -8,13 +8,13 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{Browser, Forge, Program, World, claims_of, eventually, python};
+use countersign_e2e::{Browser, Forge, Program, TestServer, claims_of, eventually, python};
 use program::{docs, express_packages, service};
 use serde_json::{Value, json};
 
 #[test]
 fn a_fastapi_service_lets_in_who_is_signed_in_and_nobody_else() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let program = fastapi(&world, "");
     lets_in_who_is_signed_in(&world, &program);
     refuses_what_is_no_access_token(&world, &program);
@@ -26,7 +26,7 @@ fn a_fastapi_service_lets_in_who_is_signed_in_and_nobody_else() {
 
 #[test]
 fn an_express_service_lets_in_who_is_signed_in_and_nobody_else() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let program = express(&world, "");
     lets_in_who_is_signed_in(&world, &program);
     refuses_what_is_no_access_token(&world, &program);
@@ -38,7 +38,7 @@ fn an_express_service_lets_in_who_is_signed_in_and_nobody_else() {
 
 #[test]
 fn a_django_service_with_the_authentication_class_lets_in_who_is_signed_in_and_nobody_else() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let program = django(&world, "settings_revocations");
     lets_in_who_is_signed_in(&world, &program);
     refuses_what_is_no_access_token(&world, &program);
@@ -50,7 +50,7 @@ fn a_django_service_with_the_authentication_class_lets_in_who_is_signed_in_and_n
 
 #[test]
 fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let program = django(&world, "settings");
     // simplejwt looks for an unknown key every half minute at most, so the new one is there before
     // it looks for the first time.
@@ -68,7 +68,7 @@ fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
 
 #[test]
 fn a_group_in_the_token_stands_for_more_permissions_than_a_token_has_room_for() {
-    let world = World::builder().set("extra_claims", "groups").start();
+    let world = TestServer::builder().set("extra_claims", "groups").start();
     for (user, groups) in
         [("ed", &["staff", "editors"][..]), ("ann", &["authors", "constructor"]), ("bob", &[])]
     {
@@ -112,8 +112,10 @@ fn a_group_in_the_token_stands_for_more_permissions_than_a_token_has_room_for() 
 #[test]
 fn every_algorithm_with_a_public_key_is_taken_and_another_services_token_is_not() {
     for algorithm in ["ES256", "RS256"] {
-        let world =
-            World::builder().set("signing_algorithm", algorithm).set("audience", "shop").start();
+        let world = TestServer::builder()
+            .set("signing_algorithm", algorithm)
+            .set("audience", "shop")
+            .start();
         world.user("alice");
         let browser = world.logged_in("alice");
         for start in [fastapi, express] {
@@ -125,7 +127,7 @@ fn every_algorithm_with_a_public_key_is_taken_and_another_services_token_is_not(
 
 #[test]
 fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
-    let mut world = World::start();
+    let mut world = TestServer::start();
     let id = world.user_with("zoë@x+y", "zoe@example.com");
     world.user("alice");
     world.sql("INSERT INTO groups (name) VALUES ('b,c'), ('a d')");
@@ -255,7 +257,7 @@ fn without_margins(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-fn fastapi(world: &World, audience: &str) -> Program {
+fn fastapi(world: &TestServer, audience: &str) -> Program {
     Program::start(world.scratch(), |address| {
         let mut command = service(world, python(), "fastapi");
         command.args(["-m", "uvicorn", "app:app", "--port", &address.port().to_string()]);
@@ -263,7 +265,7 @@ fn fastapi(world: &World, audience: &str) -> Program {
     })
 }
 
-fn express(world: &World, audience: &str) -> Program {
+fn express(world: &TestServer, audience: &str) -> Program {
     // The program stands beside its packages, wherever these are.
     let folder = world.scratch().join("express");
     if !folder.exists() {
@@ -288,7 +290,7 @@ fn meant_for(audience: &str, mut command: Command) -> Command {
     command
 }
 
-fn django(world: &World, settings: &str) -> Program {
+fn django(world: &TestServer, settings: &str) -> Program {
     Program::start(world.scratch(), |address| {
         let mut command = service(world, python(), "django");
         command.args([
@@ -304,7 +306,7 @@ fn django(world: &World, settings: &str) -> Program {
     })
 }
 
-fn lets_in_who_is_signed_in(world: &World, program: &Program) {
+fn lets_in_who_is_signed_in(world: &TestServer, program: &Program) {
     world.user("alice");
     let browser = world.logged_in("alice");
     let answer = program.me(&browser.access_token).expect(200);
@@ -318,7 +320,7 @@ fn lets_in_who_is_signed_in(world: &World, program: &Program) {
     );
 }
 
-fn refuses_what_is_no_access_token(world: &World, program: &Program) {
+fn refuses_what_is_no_access_token(world: &TestServer, program: &Program) {
     let mut bad = bad_tokens(world);
     let browser = world.logged_in("alice");
     let (forge, claims) = (Forge::of(world), claims_of(&browser.access_token));
@@ -342,7 +344,7 @@ fn refuses_what_is_no_access_token(world: &World, program: &Program) {
     program.me(&browser.access_token).expect(200);
 }
 
-fn asks_cookie_sessions_for_their_csrf_token(world: &World, program: &Program) {
+fn asks_cookie_sessions_for_their_csrf_token(world: &TestServer, program: &Program) {
     let (browser, other) = (world.logged_in("alice"), world.logged_in("alice"));
     let write = |token: &str| program.request("POST", "/notes").bearer(token).raw_body("");
     write(&browser.access_token).send().expect(403);
@@ -354,7 +356,7 @@ fn asks_cookie_sessions_for_their_csrf_token(world: &World, program: &Program) {
     write(&native.access_token).send().expect(201);
 }
 
-fn takes_the_tokens_of_a_new_key(world: &World, program: &Program) {
+fn takes_the_tokens_of_a_new_key(world: &TestServer, program: &Program) {
     let browser = world.logged_in("alice");
     world.cli(&["keys", "rotate"]).ok();
     eventually("both keys are published", || key_ids(world).len() == 2);
@@ -365,7 +367,7 @@ fn takes_the_tokens_of_a_new_key(world: &World, program: &Program) {
     program.me(&browser.access_token).expect(200);
 }
 
-fn feels_a_logout(world: &World, program: &Program) {
+fn feels_a_logout(world: &TestServer, program: &Program) {
     let other = world.logged_in("alice");
     let mut ended = Vec::new();
     for _ in 0..3 {
@@ -384,7 +386,7 @@ fn feels_a_logout(world: &World, program: &Program) {
     }
 }
 
-fn does_without_the_server_for_a_while(world: &mut World, program: &Program) {
+fn does_without_the_server_for_a_while(world: &mut TestServer, program: &Program) {
     let browser = world.logged_in("alice");
     world.stop();
     // Longer than it takes to ask for news in vain.
@@ -394,8 +396,8 @@ fn does_without_the_server_for_a_while(world: &mut World, program: &Program) {
 }
 
 /// Tokens that no verifier may take, each wrong in one respect.
-fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
-    let stranger = World::start();
+fn bad_tokens(world: &TestServer) -> Vec<(&'static str, String)> {
+    let stranger = TestServer::start();
     let browser = world.logged_in("alice");
     let (forge, claims) = (Forge::of(world), claims_of(&browser.access_token));
     let (header, payload) = (forge.header().to_string(), claims.to_string());
@@ -432,7 +434,7 @@ fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
 }
 
 /// What the server will sign soon: the browser's claims with the newest key.
-fn signed_with_the_newest_key(world: &World, browser: &Browser) -> String {
+fn signed_with_the_newest_key(world: &TestServer, browser: &Browser) -> String {
     let forge = Forge::of(world);
     assert_ne!(
         jsonwebtoken::decode_header(&browser.access_token).expect("a token").kid.as_deref(),
@@ -441,7 +443,7 @@ fn signed_with_the_newest_key(world: &World, browser: &Browser) -> String {
     forge.sign(&forge.header().to_string(), &claims_of(&browser.access_token).to_string())
 }
 
-fn key_ids(world: &World) -> Vec<Value> {
+fn key_ids(world: &TestServer) -> Vec<Value> {
     world.get("/.well-known/jwks.json").json()["keys"]
         .as_array()
         .expect("keys")

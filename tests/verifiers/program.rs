@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use countersign_e2e::{ISSUER, World};
+use countersign_e2e::{ISSUER, TestServer};
 
 /// A command that finds the world's server, and runs in a folder of `docs/verify`.
 pub(crate) fn service(
-    world: &World,
+    world: &TestServer,
     program: impl AsRef<std::ffi::OsStr>,
     folder: &str,
 ) -> Command {

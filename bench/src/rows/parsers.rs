@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_e2e::{Request, World};
+use countersign_e2e::{Request, TestServer};
 
 use crate::table::{Row, aside};
 
 pub(super) fn measure() -> Vec<Row> {
-    let world = World::builder()
+    let world = TestServer::builder()
         .set("trusted_proxies", "127.0.0.1")
         .set("throttle_account_attempts", "0")
         .set("throttle_address_attempts", "0")
@@ -33,7 +33,7 @@ pub(super) fn measure() -> Vec<Row> {
 }
 
 /// The shortest time of several, in seconds for each byte.
-fn per_byte(world: &World, request: fn(&World, usize) -> Request, size: usize) -> f64 {
+fn per_byte(world: &TestServer, request: fn(&TestServer, usize) -> Request, size: usize) -> f64 {
     let request = request(world, size);
     let shortest = (0..RUNS).map(|_| {
         let begun = Instant::now();
@@ -45,7 +45,7 @@ fn per_byte(world: &World, request: fn(&World, usize) -> Request, size: usize) -
     shortest.min().unwrap_or(Duration::MAX).as_secs_f64() / size as f64
 }
 
-type Case = (&'static str, fn(&World, usize) -> Request);
+type Case = (&'static str, fn(&TestServer, usize) -> Request);
 
 const CASES: [Case; 15] = [
     ("names in an address", |world, size| {
@@ -93,11 +93,11 @@ const CASES: [Case; 15] = [
     }),
 ];
 
-fn form(world: &World, body: &str) -> Request {
+fn form(world: &TestServer, body: &str) -> Request {
     world.request("POST", "/accounts/login").body("application/x-www-form-urlencoded", body)
 }
 
-fn json(world: &World, body: &str) -> Request {
+fn json(world: &TestServer, body: &str) -> Request {
     world.request("POST", "/accounts/login").body("application/json", body)
 }
 

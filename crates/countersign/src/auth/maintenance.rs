@@ -136,7 +136,7 @@ mod tests {
 
     /// A server of one user, and its clock, which is right at first: the database dates some rows
     /// by the machine's.
-    struct World {
+    struct Fixture {
         auth: Auth,
         clock: Arc<ManualClock>,
         right: Timestamp,
@@ -144,7 +144,7 @@ mod tests {
         _directory: tempfile::TempDir,
     }
 
-    impl World {
+    impl Fixture {
         async fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = SqliteStore::open(&directory.path().join("test.sqlite3")).unwrap();
@@ -197,98 +197,99 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_runs_ahead_and_comes_back_brings_no_ended_session_back() {
         for ahead in [10.minutes(), 1_500.hours()] {
-            let world = World::new().await;
-            let ended = world.log_in().await;
-            world
+            let fixture = Fixture::new().await;
+            let ended = fixture.log_in().await;
+            fixture
                 .auth
                 .store()
-                .revoke_session(ended, None, RevokedReason::Logout, world.right)
+                .revoke_session(ended, None, RevokedReason::Logout, fixture.right)
                 .await
                 .unwrap();
-            world.auth.catch_up().await.unwrap();
-            assert!(world.auth.revocations().contains(ended));
-            world.under(world.right + ahead).await;
+            fixture.auth.catch_up().await.unwrap();
+            assert!(fixture.auth.revocations().contains(ended));
+            fixture.under(fixture.right + ahead).await;
             assert!(
-                !world.auth.revocations().contains(ended),
+                !fixture.auth.revocations().contains(ended),
                 "by that clock its tokens have expired"
             );
-            world.comes_back().await;
-            assert!(world.auth.revocations().contains(ended), "{ahead:?}");
-            assert!(world.listed().contains(&ended), "and resource servers hear of it again");
+            fixture.comes_back().await;
+            assert!(fixture.auth.revocations().contains(ended), "{ahead:?}");
+            assert!(fixture.listed().contains(&ended), "and resource servers hear of it again");
         }
     }
 
     #[tokio::test]
     async fn what_ended_by_a_clock_that_is_behind_is_remembered_while_its_tokens_count_here() {
         for behind in [10.minutes(), 1_500.hours()] {
-            let world = World::new().await;
-            let ended = world.log_in().await;
-            let then = world.right - behind;
-            let store = world.auth.store();
+            let fixture = Fixture::new().await;
+            let ended = fixture.log_in().await;
+            let then = fixture.right - behind;
+            let store = fixture.auth.store();
             store.revoke_session(ended, None, RevokedReason::Logout, then).await.unwrap();
-            world.auth.catch_up().await.unwrap();
-            prune(&world.auth, STEP).await.unwrap();
-            assert!(world.auth.revocations().contains(ended), "{behind:?}");
-            assert!(world.listed().contains(&ended), "and resource servers hear of it");
-            world.clock.set(world.right + 10.minutes());
-            prune(&world.auth, STEP).await.unwrap();
-            assert!(world.auth.revocations().is_empty() && world.listed().is_empty());
+            fixture.auth.catch_up().await.unwrap();
+            prune(&fixture.auth, STEP).await.unwrap();
+            assert!(fixture.auth.revocations().contains(ended), "{behind:?}");
+            assert!(fixture.listed().contains(&ended), "and resource servers hear of it");
+            fixture.clock.set(fixture.right + 10.minutes());
+            prune(&fixture.auth, STEP).await.unwrap();
+            assert!(fixture.auth.revocations().is_empty() && fixture.listed().is_empty());
         }
     }
 
     #[tokio::test]
     async fn mails_that_were_sent_are_forgotten_after_a_day_and_those_that_wait_are_not() {
-        let world = World::new().await;
-        let store = world.auth.store();
-        let mail = |id| NewMail::new(id, "ada@example.com", vec![1], world.right);
+        let fixture = Fixture::new().await;
+        let store = fixture.auth.store();
+        let mail = |id| NewMail::new(id, "ada@example.com", vec![1], fixture.right);
         store.queue_mails(vec![mail(1), mail(2)], MailBounds::default()).await.unwrap();
-        store.mail_sent(1, world.right).await.unwrap();
-        world.clock.advance(Duration::from_secs(25 * 60 * 60));
+        store.mail_sent(1, fixture.right).await.unwrap();
+        fixture.clock.advance(Duration::from_secs(25 * 60 * 60));
         // The store's idea of the time follows by five minutes a round.
         for _ in 0..301 {
-            prune(&world.auth, STEP).await.unwrap();
+            prune(&fixture.auth, STEP).await.unwrap();
         }
-        let left = world.auth.store().outbox(None, None, 10).await.unwrap();
+        let left = fixture.auth.store().outbox(None, None, 10).await.unwrap();
         assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
     }
 
     #[tokio::test]
     async fn what_ended_before_a_start_is_remembered_when_the_clock_was_ahead_at_the_start() {
-        let world = World::new().await;
-        let ended = world.log_in().await;
-        world
+        let fixture = Fixture::new().await;
+        let ended = fixture.log_in().await;
+        fixture
             .auth
             .store()
-            .revoke_session(ended, None, RevokedReason::Logout, world.right)
+            .revoke_session(ended, None, RevokedReason::Logout, fixture.right)
             .await
             .unwrap();
-        let clock = Arc::new(ManualClock::at(world.right + 1_500.hours()));
+        let clock = Arc::new(ManualClock::at(fixture.right + 1_500.hours()));
         let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
-        let store = Arc::clone(world.auth.store());
+        let store = Arc::clone(fixture.auth.store());
         let auth =
             Auth::builder_on(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
         assert!(!auth.revocations().contains(ended), "by that clock its tokens have expired");
-        clock.set(world.right);
+        clock.set(fixture.right);
         auth.catch_up().await.unwrap();
         assert!(auth.revocations().contains(ended));
     }
 
     #[tokio::test]
     async fn what_was_too_much_to_list_while_the_clock_was_ahead_refuses_nobody_for_months() {
-        let world = World::new().await;
-        world.clock.set(world.right + 1_500.hours());
-        world.auth.doubt_what_is_known();
-        prune(&world.auth, STEP).await.unwrap();
-        world.comes_back().await;
-        let now = seconds(world.right);
-        let uncounted = world.auth.0.feed.ended().uncounted;
+        let fixture = Fixture::new().await;
+        fixture.clock.set(fixture.right + 1_500.hours());
+        fixture.auth.doubt_what_is_known();
+        prune(&fixture.auth, STEP).await.unwrap();
+        fixture.comes_back().await;
+        let now = seconds(fixture.right);
+        let uncounted = fixture.auth.0.feed.ended().uncounted;
         assert!(
             uncounted.is_some_and(|at| at <= now),
             "resource servers refuse what was issued by then: {uncounted:?}"
         );
         let session = SessionId::new(7).unwrap();
         assert!(
-            world.auth.0.doubt.is_in(session, now) && !world.auth.0.doubt.is_in(session, now + 61)
+            fixture.auth.0.doubt.is_in(session, now)
+                && !fixture.auth.0.doubt.is_in(session, now + 61)
         );
     }
 
@@ -336,10 +337,10 @@ mod tests {
 
     #[tokio::test]
     async fn users_of_an_app_that_stand_still_keep_nobody_from_keeping_house() {
-        let world = World::new().await;
+        let fixture = Fixture::new().await;
         let still = Arc::new(Still::default());
         let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
-        let store = Arc::clone(world.auth.store());
+        let store = Arc::clone(fixture.auth.store());
         let auth = Auth::builder_on(store)
             .secrets(secrets)
             .users(Arc::clone(&still))
@@ -354,58 +355,63 @@ mod tests {
 
     #[tokio::test]
     async fn what_ended_while_the_clock_was_ahead_is_not_remembered_for_months() {
-        let world = World::new().await;
-        let ahead = world.right + 1_500.hours();
-        world.clock.set(ahead);
-        let ended = world.log_in().await;
-        world.auth.store().revoke_session(ended, None, RevokedReason::Logout, ahead).await.unwrap();
-        world.auth.catch_up().await.unwrap();
-        world.under(ahead).await;
-        world.comes_back().await;
-        assert!(world.auth.revocations().contains(ended));
-        prune(&world.auth, STEP).await.unwrap();
-        world.clock.set(world.right + 10.minutes());
-        prune(&world.auth, STEP).await.unwrap();
-        assert!(world.auth.revocations().is_empty() && world.listed().is_empty());
+        let fixture = Fixture::new().await;
+        let ahead = fixture.right + 1_500.hours();
+        fixture.clock.set(ahead);
+        let ended = fixture.log_in().await;
+        fixture
+            .auth
+            .store()
+            .revoke_session(ended, None, RevokedReason::Logout, ahead)
+            .await
+            .unwrap();
+        fixture.auth.catch_up().await.unwrap();
+        fixture.under(ahead).await;
+        fixture.comes_back().await;
+        assert!(fixture.auth.revocations().contains(ended));
+        prune(&fixture.auth, STEP).await.unwrap();
+        fixture.clock.set(fixture.right + 10.minutes());
+        prune(&fixture.auth, STEP).await.unwrap();
+        assert!(fixture.auth.revocations().is_empty() && fixture.listed().is_empty());
     }
 
     #[tokio::test]
     async fn a_clock_that_is_months_ahead_for_a_while_deletes_no_session() {
-        let world = World::new().await;
-        let session = world.log_in().await;
-        world.under(world.right + 1_500.hours()).await;
-        world.comes_back().await;
-        assert!(world.auth.store().session(session).await.unwrap().is_some());
+        let fixture = Fixture::new().await;
+        let session = fixture.log_in().await;
+        fixture.under(fixture.right + 1_500.hours()).await;
+        fixture.comes_back().await;
+        assert!(fixture.auth.store().session(session).await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn a_right_clock_deletes_what_nobody_needs() {
-        let world = World::new().await;
-        let session = world.log_in().await;
-        let later = world.right + 1_500.hours();
-        world.clock.set(later);
+        let fixture = Fixture::new().await;
+        let session = fixture.log_in().await;
+        let later = fixture.right + 1_500.hours();
+        fixture.clock.set(later);
         // The server was off for two months, and the store comes to know it.
         for _day in 0..63 {
-            world
+            fixture
                 .auth
                 .store()
                 .agree_on_time(later, Duration::from_secs(24 * 60 * 60))
                 .await
                 .unwrap();
         }
-        prune(&world.auth, STEP).await.unwrap();
-        assert_eq!(world.auth.store().session(session).await.unwrap(), None);
+        prune(&fixture.auth, STEP).await.unwrap();
+        assert_eq!(fixture.auth.store().session(session).await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_session_that_was_born_in_another_year_lives_no_longer_than_others() {
-        let world = World::new().await;
-        world.under(world.right + 87_600.hours()).await;
-        let born_then = world.log_in().await;
-        world.comes_back().await;
-        prune(&world.auth, STEP).await.unwrap();
-        let session = world.auth.store().session(born_then).await.unwrap().unwrap();
-        let latest = world.right + (2 * STEP + Duration::from_secs(1));
+        let fixture = Fixture::new().await;
+        fixture.under(fixture.right + 87_600.hours()).await;
+        let born_then = fixture.log_in().await;
+        fixture.comes_back().await;
+        prune(&fixture.auth, STEP).await.unwrap();
+        let session = fixture.auth.store().session(born_then).await.unwrap().unwrap();
+        let latest = fixture.right + (2 * STEP + Duration::from_secs(1));
         assert!(session.created_at <= latest && session.last_used_at <= latest, "{session:?}");
         assert_eq!(
             session.created_at.duration_until(session.expires_at),
@@ -415,11 +421,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_whose_clock_is_years_behind_moves_no_session_of_others() {
-        let world = World::new().await;
-        let session = world.log_in().await;
-        prune(&world.auth, STEP).await.unwrap();
-        let before = world.auth.store().session(session).await.unwrap().unwrap();
-        world.under(world.right - 175_200.hours()).await;
-        assert_eq!(world.auth.store().session(session).await.unwrap(), Some(before));
+        let fixture = Fixture::new().await;
+        let session = fixture.log_in().await;
+        prune(&fixture.auth, STEP).await.unwrap();
+        let before = fixture.auth.store().session(session).await.unwrap().unwrap();
+        fixture.under(fixture.right - 175_200.hours()).await;
+        assert_eq!(fixture.auth.store().session(session).await.unwrap(), Some(before));
     }
 }

@@ -166,7 +166,7 @@ mod tests {
     use crate::store::Cursor;
     use crate::token::{Algorithm, SealedKey, Secrets};
 
-    struct World {
+    struct Fixture {
         list: RevocationList,
         feed: Feed,
         ended: Revocations,
@@ -175,7 +175,7 @@ mod tests {
         now: Timestamp,
     }
 
-    impl World {
+    impl Fixture {
         fn new() -> Self {
             let (secrets, now) = (
                 Secrets::from_text(&"a".repeat(32)).unwrap(),
@@ -220,29 +220,29 @@ mod tests {
 
     #[test]
     fn a_list_is_signed_once_however_many_ask_for_it() {
-        let world = World::new();
-        world.end(1);
-        let (tag, all) = world.ask(None);
-        world.end(2);
+        let fixture = Fixture::new();
+        fixture.end(1);
+        let (tag, all) = fixture.ask(None);
+        fixture.end(2);
         let cursor = read(&all).1["cursor"].as_str().unwrap().to_owned();
-        let (new_tag, news) = world.ask(Some(&cursor));
+        let (new_tag, news) = fixture.ask(Some(&cursor));
         assert_ne!(tag, new_tag);
         assert_eq!(read(&news).1["sids"], URL_SAFE_NO_PAD.encode(2_u64.to_be_bytes()));
         // The same bytes, not equal ones: nobody built them again.
-        assert_eq!(world.ask(Some(&cursor)).1.as_ptr(), news.as_ptr());
-        let (_, all) = world.ask(None);
-        assert_eq!(world.ask(None).1.as_ptr(), all.as_ptr());
-        assert_eq!(world.ask(Some("an unknown place")).1.as_ptr(), all.as_ptr());
+        assert_eq!(fixture.ask(Some(&cursor)).1.as_ptr(), news.as_ptr());
+        let (_, all) = fixture.ask(None);
+        assert_eq!(fixture.ask(None).1.as_ptr(), all.as_ptr());
+        assert_eq!(fixture.ask(Some("an unknown place")).1.as_ptr(), all.as_ptr());
     }
 
     #[test]
     fn from_the_moment_of_a_new_key_no_list_is_signed_with_the_old_one() {
-        let world = World::new();
-        let (tag, old) = world.ask(None);
-        let new = World::key(&world.secrets, world.now);
+        let fixture = Fixture::new();
+        let (tag, old) = fixture.ask(None);
+        let new = Fixture::key(&fixture.secrets, fixture.now);
         let id = new.id.to_string();
-        world.ring.replace(&[new], &world.secrets, world.now).unwrap();
-        let (new_tag, list) = world.ask(None);
+        fixture.ring.replace(&[new], &fixture.secrets, fixture.now).unwrap();
+        let (new_tag, list) = fixture.ask(None);
         assert_ne!(tag, new_tag);
         assert_ne!(read(&old).0["kid"], id.as_str());
         assert_eq!(read(&list).0["kid"], id.as_str());
@@ -250,14 +250,14 @@ mod tests {
 
     #[test]
     fn the_lists_that_are_kept_are_few() {
-        let world = World::new();
+        let fixture = Fixture::new();
         for id in 1..=1_000 {
-            world.end(id);
+            fixture.end(id);
         }
         for since in 0..1_000 {
-            let place = world.feed.ended().place(since);
-            world.ask(Some(&place));
-            assert!(world.list.kept.lock().unwrap().lists.len() <= LISTS_KEPT);
+            let place = fixture.feed.ended().place(since);
+            fixture.ask(Some(&place));
+            assert!(fixture.list.kept.lock().unwrap().lists.len() <= LISTS_KEPT);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A world: a data directory, a running server, and a command line that works on both.
+//! A test server: a data directory, the running binary, and a command line that works on both.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -23,9 +23,9 @@ pub const ISSUER: &str = "https://issuer.test";
 /// The password of every test user.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// A server in a world of its own. It ends with the world.
+/// A server on a data directory of its own. It ends with the fixture.
 #[derive(Debug)]
-pub struct World {
+pub struct TestServer {
     directory: TempDir,
     settings: Vec<(String, String)>,
     clock: Option<TestClock>,
@@ -42,15 +42,15 @@ struct Server {
     log_reader: thread::JoinHandle<()>,
 }
 
-/// A world about to begin.
+/// A server about to begin.
 #[derive(Debug, Default)]
-pub struct WorldBuilder {
+pub struct TestServerBuilder {
     settings: Vec<(String, String)>,
     virtual_time: bool,
     disk_can_fail: bool,
 }
 
-impl WorldBuilder {
+impl TestServerBuilder {
     /// Chooses a setting, by its name in the file.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
@@ -65,7 +65,7 @@ impl WorldBuilder {
         self
     }
 
-    /// Puts the server on a disk that can be made to fail: see [`World::disk_fails`].
+    /// Puts the server on a disk that can be made to fail: see [`TestServer::disk_fails`].
     #[must_use]
     pub fn disk_can_fail(mut self) -> Self {
         self.disk_can_fail = true;
@@ -73,17 +73,17 @@ impl WorldBuilder {
     }
 
     /// Starts the server.
-    pub fn start(self) -> World {
-        let mut world = self.asleep();
-        world.wake();
-        world
+    pub fn start(self) -> TestServer {
+        let mut server = self.asleep();
+        server.wake();
+        server
     }
 
-    /// Makes the world without starting the server: for commands.
+    /// Makes the data directory without starting the server: for commands.
     ///
     /// # Panics
     /// When there is no temporary directory to be had.
-    pub fn asleep(self) -> World {
+    pub fn asleep(self) -> TestServer {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // Hashing is the subject of few tests: the others hash fast. The port differs from start to
         // start, the issuer must not.
@@ -93,7 +93,7 @@ impl WorldBuilder {
                 .into();
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
-        World {
+        TestServer {
             directory,
             settings,
             clock,
@@ -105,15 +105,15 @@ impl WorldBuilder {
     }
 }
 
-impl World {
-    /// A world with default settings, but for fast hashing.
+impl TestServer {
+    /// A server with default settings, but for fast hashing.
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// A world about to begin.
-    pub fn builder() -> WorldBuilder {
-        WorldBuilder::default()
+    /// A server about to begin.
+    pub fn builder() -> TestServerBuilder {
+        TestServerBuilder::default()
     }
 
     /// Starts the server, or starts it again.
@@ -197,8 +197,8 @@ impl World {
         )
     }
 
-    /// Lets every write of the running server to a file fail, or no more. The world was built with
-    /// [`disk_can_fail`](WorldBuilder::disk_can_fail).
+    /// Lets every write of the running server to a file fail, or no more. It was built with
+    /// [`disk_can_fail`](TestServerBuilder::disk_can_fail).
     ///
     /// # Panics
     /// When it is asleep.
@@ -311,12 +311,12 @@ impl World {
         .ok();
     }
 
-    /// The clock of a world in virtual time.
+    /// The clock of a server in virtual time.
     ///
     /// # Panics
-    /// In a world that lives in real time.
+    /// Of one that lives in real time.
     pub fn clock(&self) -> &TestClock {
-        self.clock.as_ref().expect("a world built with virtual_time()")
+        self.clock.as_ref().expect("a server built with virtual_time()")
     }
 
     /// The data directory.
@@ -383,7 +383,7 @@ impl World {
         shown["id"].as_i64().expect("an id")
     }
 
-    /// Runs a command in the world, without a terminal.
+    /// Runs a command on its data, without a terminal.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -413,8 +413,8 @@ impl World {
         Finished(limited.output().expect("prlimit"))
     }
 
-    /// A command in the world, to be changed before it runs. In virtual time it lives by the
-    /// world's clock.
+    /// A command on its data, to be changed before it runs. In virtual time it lives by the
+    /// server's clock.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = if self.disk_can_fail {
             // The limit that stands for the disk would else end the process with a signal.
@@ -439,7 +439,7 @@ impl World {
         command
     }
 
-    /// Runs SQL on the world's database with the `sqlite3` module of Python, as an operator in a
+    /// Runs SQL on its database with the `sqlite3` module of Python, as an operator in a
     /// database shell would.
     ///
     /// # Panics
@@ -460,7 +460,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
