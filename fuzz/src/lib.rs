@@ -4,6 +4,14 @@
 //! libFuzzer calls them from `fuzz_targets/`, with nightly Rust. The tests at the bottom
 //! call them on any Rust, with the seeds of `seeds/`, bent in many ways, and with invented bytes.
 
+#[path = "../../crates/countersign-server/src/config/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the binary uses all of it")]
+mod config;
+mod configuration;
+#[path = "../../crates/countersign-server/src/text.rs"]
+#[expect(dead_code, reason = "the binary uses all of it")]
+mod text;
+
 use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,6 +20,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+pub use configuration::configuration;
 use countersign::Auth;
 use countersign::password::{EncodedPassword, HashSettings, Password, Passwords};
 use countersign::store::SessionPlace;
@@ -249,5 +258,15 @@ mod tests {
         )+};
     }
 
-    targets!(cookies, client_address, fields, bearer, jwt, hash_strings, cursors, settings);
+    targets!(
+        cookies,
+        client_address,
+        configuration,
+        fields,
+        bearer,
+        jwt,
+        hash_strings,
+        cursors,
+        settings
+    );
 }
