@@ -59,6 +59,12 @@ impl Installation {
         command.env("USER", "mallory").env("LOGNAME", "mallory").env("SUDO_USER", "mallory");
         Finished(command.output().unwrap())
     }
+
+    fn oldest_key(&self) -> String {
+        let listed: Value =
+            serde_json::from_str(&self.cli(&["keys", "list", "--json"]).ok()).unwrap();
+        listed[0]["kid"].as_str().unwrap().to_owned()
+    }
 }
 
 /// Whom the system says that the tests run as.
@@ -74,7 +80,7 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
     for mut installation in Installation::each() {
         let shell = format!("- shell:{} -", own_name());
         let line = |kind: &str| vec![format!("{kind} {shell}")];
-        let acts: [(&[&str], &str); 10] = [
+        let acts: [(&[&str], &str); 11] = [
             (
                 &[
                     "createsuperuser",
@@ -105,6 +111,7 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             (&["session", "revoke", "--user", "alice"], "sessions_ended"),
             (&["keys", "rotate"], "keys_rotated"),
             (&["keys", "rotate", "--now"], "keys_rotated"),
+            (&["keys", "export", "KEY", "--private"], "key_exported"),
             (&["user", "delete", "alice", "--noinput"], "user_deleted"),
         ];
         for (arguments, kind) in acts {
@@ -117,6 +124,9 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
                         .unwrap();
                 *arguments.last_mut().unwrap() = listed[0]["id"].as_str().unwrap().to_owned();
             }
+            if let Some(key) = arguments.iter_mut().find(|argument| *argument == "KEY") {
+                *key = installation.oldest_key();
+            }
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             installation.does(&arguments.join(" "), &line(kind), || {
                 drop(installation.cli(&arguments).ok())
@@ -126,7 +136,7 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
         installation
             .cli(&["user", "create", "--noinput", "--username", "bob", "--unusable-password"])
             .ok();
-        let refused: [&[&str]; 7] = [
+        let refused: [&[&str]; 8] = [
             &["user", "create", "--noinput", "--username", "ROOT"],
             &["user", "create", "--noinput", "--username", "carol", "--email", "root@example.com"],
             &["user", "deactivate", "root"],
@@ -134,6 +144,7 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             &["user", "delete", "nobody", "--noinput"],
             &["session", "revoke", "0000000000000001"],
             &["changepassword", "--noinput", "nobody"],
+            &["keys", "export", "0000000000000000", "--private"],
         ];
         for arguments in refused {
             installation
@@ -144,6 +155,7 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             &["user", "show", "root"],
             &["session", "list"],
             &["keys", "list"],
+            &["keys", "export", &installation.oldest_key()],
             &["user", "activate", "bob"],
         ] {
             installation.does(&arguments.join(" "), &[], || drop(installation.cli(arguments).ok()));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::output::{self, line, note, table, text};
 use crate::command_error::CommandError;
 use crate::operate::Operator;
-use crate::operate::keys::states;
+use crate::operate::keys::{find, states};
 use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
@@ -43,7 +43,8 @@ enum Command {
         /// The key's id
         #[arg(value_name = "KID")]
         id: KeyId,
-        /// Print the private key instead (PKCS#8 PEM): whoever has it can sign in as anybody
+        /// Print the private key instead (PKCS#8 PEM): whoever has it can sign in as anybody. The
+        /// audit log tells of it
         #[arg(long)]
         private: bool,
     },
@@ -117,20 +118,17 @@ async fn rotate_and_tell(services: &Services, cut_off: bool) -> Result<(), Comma
 }
 
 async fn export(services: &Services, id: KeyId, private: bool) -> Result<(), CommandError> {
-    let keys = services.store.keys().await?;
-    let key = keys.iter().find(|key| key.id == id).ok_or_else(|| {
-        CommandError::new(format!("there is no key {id}; `countersign keys list` shows them"))
-    })?;
-    let opened = key.open(&services.secrets().await?)?;
     if private {
+        let pem = Operator::shell(services).export_private_key(services, id).await?;
         note(
             "This is the private key: whoever has it can sign in as anybody. Keep it where nobody \
              reads it, and rotate after the move.",
         );
-        text(opened.to_pem().expose_secret().trim_end());
+        text(pem.expose_secret().trim_end());
         text("\n");
         return Ok(());
     }
+    let opened = find(&services.store.keys().await?, id)?.open(&services.secrets().await?)?;
     match (opened.public_pem()?, opened.public_jwk(id)?) {
         (Some(pem), Some(jwk)) => {
             text(&pem);

@@ -1,9 +1,10 @@
 //! The keys that access tokens are signed with: what each is for, and how one comes and goes.
 
 use countersign::key_rotation::rotate_by;
-use countersign::store::admin::AdminError;
+use countersign::store::admin::{AdminError, AuditKind, AuditLine};
 use countersign::token::{KeyId, SealedKey};
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::Operator;
 use crate::command_error::CommandError;
@@ -40,6 +41,30 @@ impl Operator<'_> {
             &self.by,
         )
         .await?)
+    }
+
+    /// The private key as PEM (PKCS#8), once the audit log has a line of it.
+    ///
+    /// # Errors
+    /// A key that is not there or does not open, and the store's: without a line there is no key.
+    pub(crate) async fn export_private_key(
+        &self,
+        services: &Services,
+        id: KeyId,
+    ) -> Result<SecretString, CommandError> {
+        let key = find(&self.store.keys().await?, id)?.open(&services.secrets().await?)?;
+        let line = AuditLine {
+            at: self.by.now,
+            kind: AuditKind::KeyExported,
+            actor: Some(self.by.who.clone()),
+            user: None,
+            session: None,
+            ip: self.by.ip,
+            detail: format!("the private key of {id}"),
+        };
+        self.store.note(std::slice::from_ref(&line)).await?;
+        line.log();
+        Ok(key.to_pem())
     }
 
     /// Retires a key that only verifies any more.
@@ -120,6 +145,16 @@ impl KeyState {
             Self::Retired => "Nothing that it signed counts any more.",
         }
     }
+}
+
+/// The key of an id.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(keys: &[SealedKey], id: KeyId) -> Result<&SealedKey, CommandError> {
+    keys.iter().find(|key| key.id == id).ok_or_else(|| {
+        CommandError::new(format!("there is no key {id}; `countersign keys list` shows them"))
+    })
 }
 
 /// What each of the keys is for: the newest active one signs; those before it verify; those behind

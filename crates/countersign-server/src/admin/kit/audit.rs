@@ -132,7 +132,7 @@ fn start_of(text: &str, days: i64) -> Option<Timestamp> {
 }
 
 /// Every kind: the word in an address, the words for people, whether somebody should look at it.
-pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 28] = [
+pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 29] = [
     (AuditKind::Login, "login", "Signed in", false),
     (AuditKind::LoginFailed, "login-failed", "Sign-in failed", false),
     (AuditKind::LoginThrottled, "login-throttled", "Sign-in put off", false),
@@ -160,6 +160,7 @@ pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 28] = [
     (AuditKind::PermissionDeleted, "permission-deleted", "Deleted a permission", false),
     (AuditKind::KeysRotated, "keys-rotated", "Rotated the keys", false),
     (AuditKind::KeyRetired, "key-retired", "Retired a key", false),
+    (AuditKind::KeyExported, "key-exported", "Exported a private key", true),
     (AuditKind::StoreMoved, "store-moved", "Moved everything here", false),
 ];
 

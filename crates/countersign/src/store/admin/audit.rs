@@ -322,6 +322,8 @@ pub enum AuditKind {
     KeysRotated,
     /// A signing key was retired.
     KeyRetired,
+    /// An operator took a private key out; the detail says which.
+    KeyExported,
     /// Everything was moved into this store; the detail says where it came from.
     StoreMoved,
     /// A kind that this program does not know.
@@ -330,7 +332,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -358,6 +360,7 @@ impl AuditKind {
         Self::PermissionDeleted,
         Self::KeysRotated,
         Self::KeyRetired,
+        Self::KeyExported,
         Self::StoreMoved,
     ];
 
@@ -397,6 +400,7 @@ impl AuditKind {
             Self::PermissionDeleted => "permission_deleted",
             Self::KeysRotated => "keys_rotated",
             Self::KeyRetired => "key_retired",
+            Self::KeyExported => "key_exported",
             Self::StoreMoved => "store_moved",
             Self::Unknown => "unknown",
         }
