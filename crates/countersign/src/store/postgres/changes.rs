@@ -17,6 +17,7 @@ use super::columns::{from_micros, get, micros, unknown};
 use super::{LOOK_ANYWAY, PostgresStore, history};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
+use crate::store::sql::statements;
 use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
 use crate::user::UserId;
 
@@ -279,9 +280,7 @@ pub(super) async fn note_user_changed(
     user: UserId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let statement = client
-        .prepare_cached("INSERT INTO changes (at, kind, subject) VALUES ($1, 'user_changed', $2)")
-        .await?;
+    let statement = client.prepare_cached(statements::USER_CHANGED).await?;
     client.execute(&statement, &[&micros(now), &user.to_string()]).await?;
     Ok(())
 }

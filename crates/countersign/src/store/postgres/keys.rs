@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown};
+use crate::store::sql::statements;
 use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyId, SealedKey};
 
@@ -78,9 +79,8 @@ pub(super) async fn retire(
     id: KeyId,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    let statement =
-        client.prepare_cached("UPDATE signing_keys SET retires_at = $2 WHERE id = $1").await?;
-    Ok(client.execute(&statement, &[&id.0.as_slice(), &micros(at)]).await? == 1)
+    let statement = client.prepare_cached(statements::END_KEY).await?;
+    Ok(client.execute(&statement, &[&micros(at), &id.0.as_slice()]).await? == 1)
 }
 
 fn key(row: &Row) -> Result<SealedKey, StoreError> {

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown, user_id};
+use crate::store::sql::statements;
 use crate::store::{
     ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore, StoreError,
 };
@@ -186,12 +187,7 @@ async fn finish(
 }
 
 async fn put_off(client: &Object, id: i64, due: Timestamp, error: &str) -> Result<(), StoreError> {
-    let statement = client
-        .prepare_cached(
-            "UPDATE outbox SET due_at = $1, error = $2, tries = tries + 1, leased_until = 0
-             WHERE id = $3 AND state = 'waiting'",
-        )
-        .await?;
+    let statement = client.prepare_cached(statements::PUT_OFF).await?;
     client.execute(&statement, &[&micros(due), &error, &id]).await?;
     Ok(())
 }
@@ -249,9 +245,7 @@ async fn counts(client: &Object) -> Result<OutboxCounts, StoreError> {
 }
 
 async fn due_now(client: &Object, id: i64, now: Timestamp) -> Result<bool, StoreError> {
-    let statement = client
-        .prepare_cached("UPDATE outbox SET due_at = $1 WHERE id = $2 AND state = 'waiting'")
-        .await?;
+    let statement = client.prepare_cached(statements::SEND_NOW).await?;
     Ok(client.execute(&statement, &[&micros(now), &id]).await? == 1)
 }
 

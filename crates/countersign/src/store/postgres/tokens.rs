@@ -12,6 +12,7 @@ use super::{PostgresStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::plan::names::folding;
+use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
 use crate::store::{
     Act, MailBounds, NewMail, NewToken, Register, Registered, StoreError, StoredToken, TokenStore,
@@ -109,13 +110,7 @@ async fn issue(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), Stor
         )
         .await?;
     transaction.execute(&end, &[&micros(new.created_at), &purpose, &user, &new.address]).await?;
-    let insert = transaction
-        .prepare_cached(
-            "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
-                 fingerprint, payload, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .await?;
+    let insert = transaction.prepare_cached(statements::ADD_TOKEN).await?;
     let payload = serde_json::to_string(&new.payload)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
     transaction
@@ -159,9 +154,7 @@ async fn newest(
 }
 
 async fn count_code_try(client: &Object, id: TokenId) -> Result<bool, StoreError> {
-    let statement = client
-        .prepare_cached("UPDATE one_time_tokens SET tries = tries + 1 WHERE id = $1 AND tries < $2")
-        .await?;
+    let statement = client.prepare_cached(statements::COUNT_CODE_TRY).await?;
     let most = i32::try_from(CODE_TRIES).unwrap_or(i32::MAX);
     Ok(client.execute(&statement, &[&id.as_i64(), &most]).await? == 1)
 }
@@ -193,8 +186,7 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
     if row != Some(stored.fingerprint) {
         return Ok(Used::Invalid);
     }
-    let statement =
-        transaction.prepare_cached("UPDATE one_time_tokens SET used_at = $1 WHERE id = $2").await?;
+    let statement = transaction.prepare_cached(statements::USE_TOKEN).await?;
     transaction.execute(&statement, &[&micros(take.now), &take.id.as_i64()]).await?;
     let ended = apply(&transaction, user, take).await?;
     outbox::queue(&transaction, &take.mails, MailBounds { an_hour: u32::MAX }).await?;
@@ -235,12 +227,7 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
         Act::Undo { to, password } => {
             set_address(transaction, user, to).await?;
             set_password(transaction, user, password).await?;
-            let statement = transaction
-                .prepare_cached(
-                    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2
-                         AND used_at IS NULL",
-                )
-                .await?;
+            let statement = transaction.prepare_cached(statements::USE_ALL_TOKENS).await?;
             transaction.execute(&statement, &[&micros(take.now), &user.to_string()]).await?;
             sessions::revoke_of_user(transaction, user, None, reason, take.now).await
         }
@@ -268,8 +255,7 @@ async fn set_password(
     user: UserId,
     new: &EncodedPassword,
 ) -> Result<(), StoreError> {
-    let statement =
-        transaction.prepare_cached("UPDATE users SET password = $1 WHERE id = $2").await?;
+    let statement = transaction.prepare_cached(statements::SET_PASSWORD).await?;
     transaction.execute(&statement, &[&new.as_str(), &user.as_i64()]).await?;
     Ok(())
 }
@@ -285,9 +271,7 @@ async fn set_address(
     to: &str,
 ) -> Result<bool, StoreError> {
     refuse_taken_address(transaction, Some(user), to).await?;
-    let statement = transaction
-        .prepare_cached("UPDATE users SET email = $1, email_folded = $2 WHERE id = $3")
-        .await?;
+    let statement = transaction.prepare_cached(statements::SET_ADDRESS).await?;
     transaction.execute(&statement, &[&to, &folding(to), &user.as_i64()]).await?;
     // A trigger has taken the proof of the former address away.
     prove_address(transaction, user).await
@@ -390,31 +374,19 @@ async fn is_last_superuser(
     user: UserId,
 ) -> Result<bool, StoreError> {
     hold_superusers(transaction).await?;
-    let statement = transaction
-        .prepare_cached(
-            "SELECT 1 FROM users WHERE id = $1 AND is_superuser AND is_active AND is_staff
-                 AND NOT EXISTS (
-                     SELECT 1 FROM users AS others
-                     WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)",
-        )
-        .await?;
+    let statement = transaction.prepare_cached(statements::IS_LAST_SUPERUSER).await?;
     Ok(transaction.query_opt(&statement, &[&user.as_i64()]).await?.is_some())
 }
 
 async fn deletion_of(client: &Object, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-    let statement = client.prepare_cached("SELECT deletion_at FROM users WHERE id = $1").await?;
+    let statement = client.prepare_cached(statements::DELETION_OF).await?;
     let row = client.query_opt(&statement, &[&user.as_i64()]).await?;
     let at: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
     Ok(at.map(from_micros))
 }
 
 async fn delete_due(client: &mut Object, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT id FROM users WHERE deletion_at <= $1 AND NOT is_active
-             ORDER BY deletion_at LIMIT $2",
-        )
-        .await?;
+    let statement = client.prepare_cached(statements::DUE_FOR_DELETION).await?;
     let due = client.query(&statement, &[&micros(now), &i64::from(limit)]).await?;
     let mut gone = 0;
     for row in due {

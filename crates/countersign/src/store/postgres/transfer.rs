@@ -17,6 +17,7 @@ use super::{message_of, migrations};
 use crate::store::StoreError;
 use crate::store::admin::{AuditLine, Who};
 use crate::store::plan::audit_lines::{address, clipped};
+use crate::store::sql::statements;
 use crate::store::transfer::{
     Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value,
 };
@@ -282,9 +283,7 @@ impl Target for PostgresTransfer {
         let transaction = self.client.transaction().await?;
         transaction
             .execute(
-                "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip,
-                     detail)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                statements::NOTE,
                 &[
                     &micros(line.at),
                     &line.kind.as_str(),

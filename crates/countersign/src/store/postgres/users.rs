@@ -13,6 +13,7 @@ use super::user_row::{select, user};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::plan::names::{folding, is_other_address};
+use crate::store::sql::statements;
 use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
 use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId, fold, fold_address};
 
@@ -109,7 +110,7 @@ pub(super) async fn password_of(
     client: &Object,
     id: UserId,
 ) -> Result<Option<EncodedPassword>, StoreError> {
-    let statement = client.prepare_cached("SELECT password FROM users WHERE id = $1").await?;
+    let statement = client.prepare_cached(statements::PASSWORD_OF).await?;
     let row = client.query_opt(&statement, &[&id.as_i64()]).await?;
     row.map(|row| Ok(EncodedPassword::from_stored(row.try_get(0)?))).transpose()
 }
@@ -327,10 +328,8 @@ pub(super) async fn upgrade_password(
     old: &EncodedPassword,
     new: &EncodedPassword,
 ) -> Result<bool, StoreError> {
-    let statement = client
-        .prepare_cached("UPDATE users SET password = $3 WHERE id = $1 AND password = $2")
-        .await?;
-    Ok(client.execute(&statement, &[&id.as_i64(), &old.as_str(), &new.as_str()]).await? == 1)
+    let statement = client.prepare_cached(statements::REPLACE_PASSWORD).await?;
+    Ok(client.execute(&statement, &[&new.as_str(), &id.as_i64(), &old.as_str()]).await? == 1)
 }
 
 /// A step along the index for each kind, however many users share it.
@@ -358,9 +357,7 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
 }
 
 pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, StoreError> {
-    let statement = client
-        .prepare_cached("SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000")
-        .await?;
+    let statement = client.prepare_cached(statements::PERMISSION_NAMES).await?;
     client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

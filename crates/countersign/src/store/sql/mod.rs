@@ -4,3 +4,4 @@ pub(crate) mod estimate;
 pub(crate) mod lists;
 pub(crate) mod query;
 pub(crate) mod searches;
+pub(crate) mod statements;

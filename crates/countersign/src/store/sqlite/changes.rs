@@ -8,6 +8,7 @@ use super::SqliteStore;
 use super::columns::{at, key, micros, read_user_id};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
+use crate::store::sql::statements;
 use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
 use crate::user::UserId;
 
@@ -147,7 +148,7 @@ pub(super) fn note_user_changed(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO changes (at, kind, subject) VALUES (?, 'user_changed', ?)")?
+        .prepare_cached(statements::USER_CHANGED)?
         .execute(params![micros(now), key(user)])?;
     Ok(())
 }

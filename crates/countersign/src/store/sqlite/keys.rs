@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::columns::{at, from_micros, micros, unknown_word};
+use crate::store::sql::statements;
 use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyId, SealedKey};
 
@@ -63,10 +64,7 @@ pub(super) fn retire(
     id: KeyId,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    Ok(connection
-        .prepare_cached("UPDATE signing_keys SET retires_at = ? WHERE id = ?")?
-        .execute(params![micros(at), id.0])?
-        == 1)
+    Ok(connection.prepare_cached(statements::END_KEY)?.execute(params![micros(at), id.0])? == 1)
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<SealedKey> {

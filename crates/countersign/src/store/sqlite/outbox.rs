@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::SqliteStore;
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word};
+use crate::store::sql::statements;
 use crate::store::{
     ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore, StoreError,
 };
@@ -162,12 +163,7 @@ fn put_off(
     due: Timestamp,
     error: &str,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE outbox SET due_at = ?, error = ?, tries = tries + 1, leased_until = 0
-             WHERE id = ? AND state = 'waiting'",
-        )?
-        .execute(params![micros(due), error, id])?;
+    connection.prepare_cached(statements::PUT_OFF)?.execute(params![micros(due), error, id])?;
     Ok(())
 }
 
@@ -223,9 +219,8 @@ fn counts(connection: &Connection) -> Result<OutboxCounts, StoreError> {
 }
 
 fn due_now(connection: &Connection, id: i64, now: Timestamp) -> Result<bool, StoreError> {
-    let changed = connection
-        .prepare_cached("UPDATE outbox SET due_at = ? WHERE id = ? AND state = 'waiting'")?
-        .execute(params![micros(now), id])?;
+    let changed =
+        connection.prepare_cached(statements::SEND_NOW)?.execute(params![micros(now), id])?;
     Ok(changed == 1)
 }
 

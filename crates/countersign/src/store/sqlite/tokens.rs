@@ -10,6 +10,7 @@ use super::{SqliteStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::plan::names::folding;
+use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
 use crate::store::{
     Act, MailBounds, NewMail, NewToken, Register, Registered, StoreError, StoredToken, TokenStore,
@@ -100,25 +101,19 @@ fn issue(connection: &Connection, new: &NewToken) -> Result<(), StoreError> {
         ":user": new.user.map(key),
         ":address": new.address,
     })?;
-    connection
-        .prepare_cached(
-            "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
-                 fingerprint, payload, created_at, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            new.id.as_i64(),
-            new.purpose.as_str(),
-            new.user.map(key),
-            new.address,
-            new.secret.as_bytes(),
-            new.code.as_ref().map(SecretHash::as_bytes),
-            new.fingerprint.as_bytes(),
-            serde_json::to_string(&new.payload)
-                .map_err(|error| StoreError::Failed(error.to_string()))?,
-            micros(new.created_at),
-            micros(new.expires_at),
-        ])?;
+    connection.prepare_cached(statements::ADD_TOKEN)?.execute(params![
+        new.id.as_i64(),
+        new.purpose.as_str(),
+        new.user.map(key),
+        new.address,
+        new.secret.as_bytes(),
+        new.code.as_ref().map(SecretHash::as_bytes),
+        new.fingerprint.as_bytes(),
+        serde_json::to_string(&new.payload)
+            .map_err(|error| StoreError::Failed(error.to_string()))?,
+        micros(new.created_at),
+        micros(new.expires_at),
+    ])?;
     Ok(())
 }
 
@@ -142,7 +137,7 @@ fn newest(
 
 fn count_code_try(connection: &Connection, id: TokenId) -> Result<bool, StoreError> {
     let counted = connection
-        .prepare_cached("UPDATE one_time_tokens SET tries = tries + 1 WHERE id = ? AND tries < ?")?
+        .prepare_cached(statements::COUNT_CODE_TRY)?
         .execute(params![id.as_i64(), CODE_TRIES])?;
     Ok(counted == 1)
 }
@@ -162,7 +157,7 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
         return Ok(Used::Invalid);
     }
     connection
-        .prepare_cached("UPDATE one_time_tokens SET used_at = ? WHERE id = ?")?
+        .prepare_cached(statements::USE_TOKEN)?
         .execute(params![micros(take.now), take.id.as_i64()])?;
     let ended = apply(connection, user, take)?;
     outbox::queue(connection, &take.mails, MailBounds { an_hour: u32::MAX })?;
@@ -204,9 +199,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
             set_address(connection, user, to)?;
             set_password(connection, user, password)?;
             connection
-                .prepare_cached(
-                    "UPDATE one_time_tokens SET used_at = ? WHERE user_id = ? AND used_at IS NULL",
-                )?
+                .prepare_cached(statements::USE_ALL_TOKENS)?
                 .execute(params![micros(take.now), key(user)])?;
             end_sessions(take.act.reason())
         }
@@ -235,7 +228,7 @@ fn set_password(
     new: &EncodedPassword,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE users SET password = ? WHERE id = ?")?
+        .prepare_cached(statements::SET_PASSWORD)?
         .execute(params![new.as_str(), user.as_i64()])?;
     Ok(())
 }
@@ -243,9 +236,11 @@ fn set_password(
 /// Whether it was not proved before.
 fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, StoreError> {
     refuse_taken_address(connection, Some(user), to)?;
-    connection
-        .prepare_cached("UPDATE users SET email = ?, email_folded = ? WHERE id = ?")?
-        .execute(params![to, folding(to), user.as_i64()])?;
+    connection.prepare_cached(statements::SET_ADDRESS)?.execute(params![
+        to,
+        folding(to),
+        user.as_i64()
+    ])?;
     // A trigger has taken the proof of the former address away.
     prove_address(connection, user)
 }
@@ -323,21 +318,18 @@ fn plan_deletion(
 
 /// Whether nobody else is an active superuser who is staff.
 fn is_last_superuser(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(IS_LAST_SUPERUSER)?;
+    let mut statement = connection.prepare_cached(statements::IS_LAST_SUPERUSER)?;
     Ok(statement.exists([user.as_i64()])?)
 }
 
 fn deletion_of(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT deletion_at FROM users WHERE id = ?")?;
+    let mut statement = connection.prepare_cached(statements::DELETION_OF)?;
     let at = statement.query_row([user.as_i64()], |row| row.get::<_, Option<i64>>(0)).optional()?;
     Ok(at.flatten().map(from_micros))
 }
 
 fn delete_due(connection: &Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active ORDER BY deletion_at
-             LIMIT ?",
-    )?;
+    let mut statement = connection.prepare_cached(statements::DUE_FOR_DELETION)?;
     let due = statement
         .query_map(params![micros(now), limit], |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -383,11 +375,6 @@ fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {
         is_used: row.get(10)?,
     })
 }
-
-const IS_LAST_SUPERUSER: &str =
-    "SELECT 1 FROM users WHERE id = ? AND is_superuser AND is_active AND is_staff AND NOT EXISTS (
-         SELECT 1 FROM users AS others
-         WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)";
 
 const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, fingerprint, \
                        payload, expires_at, used_at IS NOT NULL";

@@ -12,6 +12,7 @@ use super::{SqliteStore, sessions};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::plan::names::{folding, is_other_address};
+use crate::store::sql::statements;
 use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
 use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId};
 
@@ -109,7 +110,7 @@ pub(super) fn password_of(
     connection: &Connection,
     id: UserId,
 ) -> Result<Option<EncodedPassword>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT password FROM users WHERE id = ?")?;
+    let mut statement = connection.prepare_cached(statements::PASSWORD_OF)?;
     Ok(statement
         .query_row([id.as_i64()], |row| row.get(0).map(EncodedPassword::from_stored))
         .optional()?)
@@ -170,9 +171,11 @@ pub(super) fn update_profile(
         if is_other_address(&before.email, email) {
             refuse_taken_address(connection, Some(id), email)?;
         }
-        connection
-            .prepare_cached("UPDATE users SET email = ?, email_folded = ? WHERE id = ?")?
-            .execute(params![email, folding(email), id.as_i64()])?;
+        connection.prepare_cached(statements::SET_ADDRESS)?.execute(params![
+            email,
+            folding(email),
+            id.as_i64()
+        ])?;
     }
     for (column, value) in [("first_name", &change.first_name), ("last_name", &change.last_name)] {
         if let Some(value) = value {
@@ -208,7 +211,7 @@ pub(super) fn reset_password(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let found = connection
-        .prepare_cached("UPDATE users SET password = ? WHERE id = ?")?
+        .prepare_cached(statements::SET_PASSWORD)?
         .execute(params![new.as_str(), id.as_i64()])?;
     sessions::revoke_of_user(connection, id, None, RevokedReason::PasswordChanged, now)?;
     Ok(found == 1)
@@ -220,8 +223,7 @@ pub(super) fn upgrade_password(
     old: &EncodedPassword,
     new: &EncodedPassword,
 ) -> Result<bool, StoreError> {
-    let mut statement =
-        connection.prepare_cached("UPDATE users SET password = ? WHERE id = ? AND password = ?")?;
+    let mut statement = connection.prepare_cached(statements::REPLACE_PASSWORD)?;
     Ok(statement.execute(params![new.as_str(), id.as_i64(), old.as_str()])? == 1)
 }
 
@@ -253,8 +255,7 @@ pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, Sto
 }
 
 pub(super) fn permission_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000")?;
+    let mut statement = connection.prepare_cached(statements::PERMISSION_NAMES)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 

@@ -17,6 +17,7 @@ use crate::store::plan::group_save::GroupPlan;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::get;
 use crate::store::sql::query::without_nul;
+use crate::store::sql::statements;
 
 #[async_trait]
 impl GroupAdmin for PostgresStore {
@@ -145,7 +146,7 @@ pub(super) async fn save_group(
         Some(id) => {
             if plan.renames {
                 transaction
-                    .execute("UPDATE groups SET name = $1 WHERE id = $2", &[&name, &id])
+                    .execute(statements::RENAME_GROUP, &[&name, &id])
                     .await
                     .map_err(taken)?;
             }
@@ -178,16 +179,12 @@ pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Ac
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let name = named(&transaction, GROUP_NAME, id).await?.ok_or(AdminError::Gone)?;
-    transaction.execute("DELETE FROM groups WHERE id = $1", &[&id]).await?;
+    transaction.execute(statements::DELETE_GROUP, &[&id]).await?;
     audit::noted(transaction, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)]).await
 }
 
 pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000",
-        )
-        .await?;
+    let statement = client.prepare_cached(statements::PERMISSIONS).await?;
     let rows = client.query(&statement, &[]).await?;
     rows.iter()
         .map(|row| {
@@ -220,8 +217,8 @@ pub(super) async fn save_permission(
         }
         Some(id) => {
             let before = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
-            let sql = "UPDATE permissions SET app = $2, codename = $3, name = $4 WHERE id = $1";
-            transaction.execute(sql, &[&id, app, codename, name]).await.map_err(taken)?;
+            let sql = statements::CHANGE_PERMISSION;
+            transaction.execute(sql, &[app, codename, name, &id]).await.map_err(taken)?;
             (
                 id,
                 AuditKind::PermissionChanged,
@@ -236,7 +233,7 @@ pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) 
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     let name = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
-    transaction.execute("DELETE FROM permissions WHERE id = $1", &[&id]).await?;
+    transaction.execute(statements::DELETE_PERMISSION, &[&id]).await?;
     audit::noted(transaction, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)])
         .await
 }

@@ -15,6 +15,7 @@ use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::get;
 use crate::store::postgres::sessions::signed;
 use crate::store::sql::query::Sql;
+use crate::store::sql::statements;
 
 #[async_trait]
 impl ActivityLog for PostgresStore {
@@ -68,9 +69,7 @@ pub(super) async fn counts(
     client: &Object,
     since: Timestamp,
 ) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-    let statement = client
-        .prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= $1 ORDER BY hour, kind")
-        .await?;
+    let statement = client.prepare_cached(statements::ACTIVITY).await?;
     let mut counts = Vec::new();
     for row in client.query(&statement, &[&hour_of(since)]).await? {
         let (hour, code, n): (i64, i64, i64) =

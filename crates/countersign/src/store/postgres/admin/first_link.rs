@@ -11,6 +11,7 @@ use crate::store::StoreError;
 use crate::store::admin::FirstLink;
 use crate::store::plan::audit_lines::{Acted, first_superuser, logged};
 use crate::store::postgres::{PostgresStore, users};
+use crate::store::sql::statements;
 use crate::user::{NewUser, User};
 
 #[async_trait]
@@ -43,8 +44,7 @@ pub(super) async fn make(client: &Object, fresh: [u8; 32]) -> Result<Option<[u8;
 }
 
 pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, StoreError> {
-    let sql = "SELECT token FROM first_link
-               WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
+    let sql = statements::OPEN_FIRST_LINK;
     let Some(row) = client.query_opt(sql, &[]).await? else { return Ok(None) };
     Ok(row.try_get::<_, &[u8]>(0)?.try_into().ok())
 }

@@ -11,6 +11,7 @@ use crate::store::admin::{AdminSession, OperatorSessions};
 use crate::store::plan::audit_lines::address;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::{from_micros, get, micros};
+use crate::store::sql::statements;
 use crate::user::UserId;
 
 #[async_trait]
@@ -74,12 +75,7 @@ pub(super) async fn session(
     client: &Object,
     token_hash: [u8; 32],
 ) -> Result<Option<AdminSession>, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT user_id, created_at, used_at, password_at, ip, user_agent FROM \
-            admin_sessions WHERE token_hash = $1",
-        )
-        .await?;
+    let statement = client.prepare_cached(statements::ADMIN_SESSION).await?;
     let Some(row) = client.query_opt(&statement, &[&token_hash.as_slice()]).await? else {
         return Ok(None);
     };
@@ -113,8 +109,7 @@ pub(super) async fn touch(
 }
 
 pub(super) async fn end(client: &Object, token_hash: [u8; 32]) -> Result<(), StoreError> {
-    let statement =
-        client.prepare_cached("DELETE FROM admin_sessions WHERE token_hash = $1").await?;
+    let statement = client.prepare_cached(statements::END_ADMIN_SESSION).await?;
     client.execute(&statement, &[&token_hash.as_slice()]).await?;
     Ok(())
 }

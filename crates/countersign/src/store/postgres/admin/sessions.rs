@@ -21,6 +21,7 @@ use crate::store::postgres::sessions::{COLUMNS, revoke_some_begun_by, session};
 use crate::store::postgres::{PostgresStore, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::searches;
+use crate::store::sql::statements;
 use crate::user::UserId;
 
 #[async_trait]
@@ -103,18 +104,13 @@ pub(super) async fn count_live(
     used_since: Timestamp,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND \
-            expires_at > $1 AND last_used_at > $2",
-        )
-        .await?;
+    let statement = client.prepare_cached(statements::COUNT_LIVE_SESSIONS).await?;
     let row = client.query_one(&statement, &[&micros(now), &micros(used_since)]).await?;
     Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }
 
 pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, StoreError> {
-    let statement = client.prepare_cached("SELECT steps FROM sessions WHERE id = $1").await?;
+    let statement = client.prepare_cached(statements::STEPS_OF).await?;
     let row = client.query_opt(&statement, &[&id.get().cast_signed()]).await?;
     let column: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();
     Ok(steps_of(&column.unwrap_or_default()))

@@ -29,6 +29,7 @@ use crate::store::postgres::{PostgresStore, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
+use crate::store::sql::statements;
 use crate::user::{NewUser, User, UserId};
 
 #[async_trait]
@@ -218,13 +219,11 @@ async fn set_rest(
     id: UserId,
     edit: &UserEdit,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE users SET is_active = $2, is_staff = $3, is_superuser = $4, metadata = $5 \
-        WHERE id = $1";
     let metadata = Json(&edit.metadata);
     transaction
         .execute(
-            sql,
-            &[&id.as_i64(), &edit.is_active, &edit.is_staff, &edit.is_superuser, &metadata],
+            statements::SET_FLAGS,
+            &[&edit.is_active, &edit.is_staff, &edit.is_superuser, &metadata, &id.as_i64()],
         )
         .await?;
     Ok(())
@@ -403,7 +402,7 @@ pub(in crate::store::postgres) async fn hold_superusers(
 
 /// Whether somebody is left who can do everything.
 async fn is_a_superuser_left(transaction: &Transaction<'_>) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
+    let sql = statements::IS_A_SUPERUSER_LEFT;
     Ok(transaction.query_one(sql, &[]).await?.try_get(0)?)
 }
 

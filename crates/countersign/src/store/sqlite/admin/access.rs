@@ -13,6 +13,7 @@ use crate::store::admin::{
 use crate::store::plan::audit_lines::{Acted, Given, line, logged};
 use crate::store::plan::group_save::GroupPlan;
 use crate::store::sql::query::without_nul;
+use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
 
 #[async_trait]
@@ -146,7 +147,7 @@ pub(super) fn save_group(
         }
         Some(id) => {
             if plan.renames {
-                change(connection, "UPDATE groups SET name = ? WHERE id = ?", params![name, id])?;
+                change(connection, statements::RENAME_GROUP, params![name, id])?;
             }
             id
         }
@@ -175,14 +176,12 @@ pub(super) fn save_group(
 pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let name = named(connection, GROUP_NAME, id)?.ok_or(AdminError::Gone)?;
-    change(connection, "DELETE FROM groups WHERE id = ?", params![id])?;
+    change(connection, statements::DELETE_GROUP, params![id])?;
     audit::noted(connection, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)])
 }
 
 pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000",
-    )?;
+    let mut statement = connection.prepare_cached(statements::PERMISSIONS)?;
     let rows = statement.query_map([], |row| {
         let text = PermissionText {
             app: row.get("app")?,
@@ -221,11 +220,7 @@ pub(super) fn save_permission(
         }
         Some(id) => {
             let before = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
-            change(
-                connection,
-                "UPDATE permissions SET app = ?, codename = ?, name = ? WHERE id = ?",
-                params![app, codename, name, id],
-            )?;
+            change(connection, statements::CHANGE_PERMISSION, params![app, codename, name, id])?;
             let now = format!("{app}.{codename}");
             (
                 id,
@@ -240,7 +235,7 @@ pub(super) fn save_permission(
 pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let name = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
-    change(connection, "DELETE FROM permissions WHERE id = ?", params![id])?;
+    change(connection, statements::DELETE_PERMISSION, params![id])?;
     audit::noted(connection, (), vec![line(by, AuditKind::PermissionDeleted, None, None, name)])
 }
 

@@ -8,6 +8,7 @@ use super::{audit, sessions, users};
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::{ActivityLog, Counted, Sizes};
+use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
 
 #[async_trait]
@@ -51,8 +52,7 @@ pub(super) fn counts(
     connection: &Connection,
     since: Timestamp,
 ) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT hour, kind, n FROM activity WHERE hour >= ? ORDER BY hour, kind")?;
+    let mut statement = connection.prepare_cached(statements::ACTIVITY)?;
     let rows =
         statement.query_map([hour_of(since)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut counts = Vec::new();

@@ -13,6 +13,7 @@ use crate::store::admin::{
 use crate::store::plan::audit_lines::{Acted, address, clipped};
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
+use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::columns::{at, key, micros, read_user_id};
 use crate::user::UserId;
@@ -48,10 +49,7 @@ pub(in crate::store::sqlite) fn note(
     connection: &Connection,
     lines: &[AuditLine],
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
+    let mut statement = connection.prepare_cached(statements::NOTE)?;
     for line in lines {
         statement.execute(params![
             micros(line.at),

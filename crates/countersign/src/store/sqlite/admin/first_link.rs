@@ -10,6 +10,7 @@ use super::audit;
 use crate::store::StoreError;
 use crate::store::admin::FirstLink;
 use crate::store::plan::audit_lines::{Acted, first_superuser, logged};
+use crate::store::sql::statements;
 use crate::store::sqlite::{SqliteStore, users};
 use crate::user::{NewUser, User};
 
@@ -48,10 +49,7 @@ pub(super) fn make(
 }
 
 pub(super) fn open(connection: &Connection) -> Result<Option<[u8; 32]>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT token FROM first_link
-         WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)",
-    )?;
+    let mut statement = connection.prepare_cached(statements::OPEN_FIRST_LINK)?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)
 }
 

@@ -9,6 +9,7 @@ use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::admin::{AdminSession, OperatorSessions};
 use crate::store::plan::audit_lines::address;
+use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::columns::{at, micros, user_id};
 
@@ -73,10 +74,7 @@ pub(super) fn session(
     connection: &Connection,
     token_hash: [u8; 32],
 ) -> Result<Option<AdminSession>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT user_id, created_at, used_at, password_at, ip, user_agent FROM \
-            admin_sessions WHERE token_hash = ?",
-    )?;
+    let mut statement = connection.prepare_cached(statements::ADMIN_SESSION)?;
     let row = statement.query_row([token_hash], |row| {
         Ok(AdminSession {
             token_hash,
@@ -107,8 +105,6 @@ pub(super) fn touch(
 }
 
 pub(super) fn end(connection: &Connection, token_hash: [u8; 32]) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("DELETE FROM admin_sessions WHERE token_hash = ?")?
-        .execute([token_hash])?;
+    connection.prepare_cached(statements::END_ADMIN_SESSION)?.execute([token_hash])?;
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::store::admin::{
 use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::searches;
+use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::sessions::{by_id, revoke, revoke_begun_by, revoke_of_user};
 use crate::store::sqlite::{SqliteStore, users};
@@ -93,16 +94,13 @@ pub(super) fn count_live(
     used_since: Timestamp,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND \
-            expires_at > ? AND last_used_at > ?",
-    )?;
+    let mut statement = connection.prepare_cached(statements::COUNT_LIVE_SESSIONS)?;
     Ok(statement.query_row(params![micros(now), micros(used_since)], |row| row.get(0))?)
 }
 
 pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>, StoreError> {
     let column: Option<Option<Vec<u8>>> = connection
-        .prepare_cached("SELECT steps FROM sessions WHERE id = ?")?
+        .prepare_cached(statements::STEPS_OF)?
         .query_row([id.get().cast_signed()], |row| row.get(0))
         .optional()?;
     Ok(steps_of(&column.flatten().unwrap_or_default()))

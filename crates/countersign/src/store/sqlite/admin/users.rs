@@ -22,6 +22,7 @@ use crate::store::plan::superusers::keep_one;
 use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
+use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::{SqliteStore, sessions, users};
 use crate::user::{NewUser, User, UserId};
@@ -182,18 +183,13 @@ pub(super) fn apply_edit(
 
 /// What users may not change themselves.
 fn set_rest(connection: &Connection, id: UserId, edit: &UserEdit) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ?, \
-            metadata = ? WHERE id = ?",
-        )?
-        .execute(params![
-            edit.is_active,
-            edit.is_staff,
-            edit.is_superuser,
-            serde_json::Value::Object(edit.metadata.clone()).to_string(),
-            id.as_i64()
-        ])?;
+    connection.prepare_cached(statements::SET_FLAGS)?.execute(params![
+        edit.is_active,
+        edit.is_staff,
+        edit.is_superuser,
+        serde_json::Value::Object(edit.metadata.clone()).to_string(),
+        id.as_i64()
+    ])?;
     Ok(())
 }
 
@@ -364,7 +360,7 @@ fn is_at_the_site(connection: &Connection, id: UserId) -> Result<bool, StoreErro
 
 /// Whether somebody is left who can do everything.
 fn is_a_superuser_left(connection: &Connection) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
+    let sql = statements::IS_A_SUPERUSER_LEFT;
     Ok(number(connection, &Sql::new(sql))? == 1)
 }
 

@@ -1,0 +1,161 @@
+//! The statements that both databases take as they are, by table.
+//!
+//! They number their parameters in the order in which they come: to SQLite `$1` is a name, and
+//! names count in that order.
+
+// Users.
+
+/// Takes the user's id.
+pub(crate) const PASSWORD_OF: &str = "SELECT password FROM users WHERE id = $1";
+
+/// Takes the password and the user's id.
+pub(crate) const SET_PASSWORD: &str = "UPDATE users SET password = $1 WHERE id = $2";
+
+/// Takes the new password, the user's id and the old password.
+pub(crate) const REPLACE_PASSWORD: &str =
+    "UPDATE users SET password = $1 WHERE id = $2 AND password = $3";
+
+/// Takes the address, the address as it is looked up, and the user's id.
+pub(crate) const SET_ADDRESS: &str = "UPDATE users SET email = $1, email_folded = $2 WHERE id = $3";
+
+/// Takes whether they are active, staff and superuser, the metadata, and the user's id.
+pub(crate) const SET_FLAGS: &str =
+    "UPDATE users SET is_active = $1, is_staff = $2, is_superuser = $3, metadata = $4
+     WHERE id = $5";
+
+/// Whether somebody is left who can do everything.
+pub(crate) const IS_A_SUPERUSER_LEFT: &str =
+    "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
+
+/// A row where the user of this id, and nobody else, can do everything.
+pub(crate) const IS_LAST_SUPERUSER: &str =
+    "SELECT 1 FROM users WHERE id = $1 AND is_superuser AND is_active AND is_staff
+         AND NOT EXISTS (
+             SELECT 1 FROM users AS others
+             WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)";
+
+/// Takes the user's id.
+pub(crate) const DELETION_OF: &str = "SELECT deletion_at FROM users WHERE id = $1";
+
+/// Takes the time, and how many at most.
+pub(crate) const DUE_FOR_DELETION: &str =
+    "SELECT id FROM users WHERE deletion_at <= $1 AND NOT is_active
+     ORDER BY deletion_at LIMIT $2";
+
+// Groups and permissions.
+
+/// Takes the name and the group's id.
+pub(crate) const RENAME_GROUP: &str = "UPDATE groups SET name = $1 WHERE id = $2";
+
+/// Takes the group's id.
+pub(crate) const DELETE_GROUP: &str = "DELETE FROM groups WHERE id = $1";
+
+/// As they are shown.
+pub(crate) const PERMISSIONS: &str =
+    "SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000";
+
+/// As `app.codename`.
+pub(crate) const PERMISSION_NAMES: &str =
+    "SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000";
+
+/// Takes app, code name, name, and the permission's id.
+pub(crate) const CHANGE_PERMISSION: &str =
+    "UPDATE permissions SET app = $1, codename = $2, name = $3 WHERE id = $4";
+
+/// Takes the permission's id.
+pub(crate) const DELETE_PERMISSION: &str = "DELETE FROM permissions WHERE id = $1";
+
+// Sessions.
+
+/// Takes the time, and since when a session was used.
+pub(crate) const COUNT_LIVE_SESSIONS: &str =
+    "SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > $1
+         AND last_used_at > $2";
+
+/// Takes the session's id.
+pub(crate) const STEPS_OF: &str = "SELECT steps FROM sessions WHERE id = $1";
+
+// The admin site.
+
+/// Takes the hash of the session's token.
+pub(crate) const ADMIN_SESSION: &str =
+    "SELECT user_id, created_at, used_at, password_at, ip, user_agent FROM admin_sessions
+     WHERE token_hash = $1";
+
+/// Takes the hash of the session's token.
+pub(crate) const END_ADMIN_SESSION: &str = "DELETE FROM admin_sessions WHERE token_hash = $1";
+
+/// The token of the first superuser's link, while there is no superuser.
+pub(crate) const OPEN_FIRST_LINK: &str = "SELECT token FROM first_link
+     WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";
+
+/// Takes a line, in the order of its columns.
+pub(crate) const NOTE: &str =
+    "INSERT INTO audit_events (at, kind, user_id, session_id, actor_id, actor, ip, detail)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// Takes the first hour.
+pub(crate) const ACTIVITY: &str =
+    "SELECT hour, kind, n FROM activity WHERE hour >= $1 ORDER BY hour, kind";
+
+// Keys and the feed.
+
+/// Takes the time and the key's id.
+pub(crate) const END_KEY: &str = "UPDATE signing_keys SET retires_at = $1 WHERE id = $2";
+
+/// Takes the time and the user.
+pub(crate) const USER_CHANGED: &str =
+    "INSERT INTO changes (at, kind, subject) VALUES ($1, 'user_changed', $2)";
+
+// One-time tokens and mail.
+
+/// Takes a token, in the order of its columns.
+pub(crate) const ADD_TOKEN: &str =
+    "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
+         fingerprint, payload, created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+/// Takes the token's id, and how many tries there are.
+pub(crate) const COUNT_CODE_TRY: &str =
+    "UPDATE one_time_tokens SET tries = tries + 1 WHERE id = $1 AND tries < $2";
+
+/// Takes the time and the token's id.
+pub(crate) const USE_TOKEN: &str = "UPDATE one_time_tokens SET used_at = $1 WHERE id = $2";
+
+/// Takes the time and the user.
+pub(crate) const USE_ALL_TOKENS: &str =
+    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2 AND used_at IS NULL";
+
+/// Takes when it is due, what went wrong, and the mail's id.
+pub(crate) const PUT_OFF: &str =
+    "UPDATE outbox SET due_at = $1, error = $2, tries = tries + 1, leased_until = 0
+     WHERE id = $3 AND state = 'waiting'";
+
+/// Takes the time and the mail's id.
+pub(crate) const SEND_NOW: &str =
+    "UPDATE outbox SET due_at = $1 WHERE id = $2 AND state = 'waiting'";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn parameters_are_numbered_in_the_order_in_which_they_come() {
+        let mut of_each: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let source = include_str!("statements.rs");
+        let (source, _) = source.split_once("#[cfg(test)]").unwrap();
+        for text in source.split("pub(crate) const ").skip(1) {
+            let (name, rest) = text.split_once(": &str =").unwrap();
+            let statement = rest.split('"').nth(1).unwrap();
+            let numbers = statement.split('$').skip(1).map(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                rest[..end].parse().unwrap()
+            });
+            of_each.insert(name, numbers.collect());
+        }
+        assert!(of_each.len() > 25, "{of_each:?}");
+        for (name, numbers) in of_each {
+            assert!(numbers.iter().copied().eq(1..=numbers.len()), "{name}: {numbers:?}");
+        }
+    }
+}
