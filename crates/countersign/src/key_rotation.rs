@@ -37,8 +37,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Random};
-use crate::store::admin::{Actor, AdminError, AdminStore};
-use crate::store::{Store, StoreError};
+use crate::store::admin::{Actor, AdminError, KeyAdmin};
+use crate::store::{KeyStore, StoreError};
 use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 
 /// Makes a new signing key and retires the others: at once with `cut_off`, else when the last token
@@ -69,7 +69,7 @@ use crate::token::{Algorithm, KeyError, KeyId, SealedKey, Secrets};
 /// # });
 /// ```
 pub async fn rotate(
-    store: &dyn Store,
+    store: &dyn KeyStore,
     secrets: &Secrets,
     algorithm: Algorithm,
     access_lifetime: Duration,
@@ -111,7 +111,7 @@ pub async fn rotate(
 /// # });
 /// ```
 pub async fn rotate_by(
-    store: &dyn AdminStore,
+    store: &dyn KeyAdmin,
     secrets: &Secrets,
     algorithm: Algorithm,
     access_lifetime: Duration,
@@ -133,7 +133,7 @@ pub async fn rotate_by(
 /// one for a moment; what they signed until then counts until it has expired.
 #[cfg(feature = "axum")]
 pub(crate) async fn make_first(
-    store: &dyn Store,
+    store: &dyn KeyStore,
     secrets: &Secrets,
     algorithm: Algorithm,
     access_lifetime: Duration,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::clock::Clock;
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, Counted};
+use countersign::store::admin::{AdminStore, AuditLog, Counted};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 
@@ -64,7 +64,7 @@ async fn count_live(
     store.count(hour(now), &[(Counted::ActiveSessions, live)]).await
 }
 
-async fn forget(store: &dyn AdminStore, keep: Duration, now: Timestamp) -> Result<(), StoreError> {
+async fn forget(store: &dyn AuditLog, keep: Duration, now: Timestamp) -> Result<(), StoreError> {
     let Ok(keep) = SignedDuration::try_from(keep) else { return Ok(()) };
     if keep.is_zero() {
         return Ok(());

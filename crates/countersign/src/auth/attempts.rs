@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::store::{SharedAttempts, Store, StoreError};
+use crate::store::{AttemptStore, SharedAttempts, StoreError};
 use crate::throttle::shared::{AttemptKeys, Count, CountAttempt, CountedAttempt};
 use crate::throttle::{AccountKey, Attempt, LoginThrottle, RetryAfter, ThrottleSettings};
 use crate::token::Secrets;
@@ -31,7 +31,7 @@ impl Attempts {
     /// nothing is counted.
     pub(crate) async fn begin(
         &self,
-        store: &dyn Store,
+        store: &dyn AttemptStore,
         account: AccountKey<'_>,
         device: Option<DeviceId>,
         address: IpAddr,
@@ -74,7 +74,7 @@ impl Attempts {
     /// The store's; then the attempt stands as a failure.
     pub(crate) async fn succeeded(
         &self,
-        store: &dyn Store,
+        store: &dyn AttemptStore,
         begun: Begun,
     ) -> Result<(), StoreError> {
         self.here.succeeded(begun.here);
@@ -89,7 +89,7 @@ impl Attempts {
     }
 
     /// The password was never checked: it was no guess.
-    pub(crate) async fn cancelled(&self, store: &dyn Store, begun: Begun) {
+    pub(crate) async fn cancelled(&self, store: &dyn AttemptStore, begun: Begun) {
         self.here.cancelled(begun.here);
         let Some(shared) = store.shared_attempts() else { return };
         for counted in [begun.shared, begun.of_all_devices].into_iter().flatten() {

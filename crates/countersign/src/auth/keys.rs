@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::{Auth, StartError};
 use crate::clock::{Clock, Random};
 use crate::key_rotation::{make_first, rotate};
-use crate::store::{Store, StoreError};
+use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyRing, Secrets};
 
 impl Auth {
@@ -26,7 +26,7 @@ impl Auth {
 pub(super) async fn open_ring(
     settings: &Settings,
     secrets: &Secrets,
-    store: &dyn Store,
+    store: &dyn KeyStore,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<KeyRing, StartError> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Auth;
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Upkeep};
 
 impl Auth {
     /// Whether the store answers and can be written. It is written for this once a second at most,
@@ -55,7 +55,7 @@ struct Beat {
 }
 
 impl Pulse {
-    async fn feel(&self, store: &dyn Store) -> Result<(), StoreError> {
+    async fn feel(&self, store: &dyn Upkeep) -> Result<(), StoreError> {
         let asked = Instant::now();
         let mut last = self.0.lock().await;
         if let Some(beat) = &*last

@@ -12,7 +12,7 @@ use super::{CachedUser, FoundUser, User, UserId};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{PasswordChange, Store, StoreError};
+use crate::store::{PasswordChange, SessionStore, Store, StoreError};
 
 /// Users in a table of the app's own: four questions over it, and everything else stays
 /// Countersign's. Sessions, keys and the feed of changes live in the store.
@@ -268,7 +268,7 @@ impl UserDirectory {
     /// that asks lives, and ends the user's other sessions.
     pub(crate) async fn change_password(
         &self,
-        store: &dyn Store,
+        store: &dyn SessionStore,
         id: UserId,
         (old, new): (&EncodedPassword, &EncodedPassword),
         session: SessionId,

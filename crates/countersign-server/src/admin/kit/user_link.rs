@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use askama::filters;
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, Who};
+use countersign::store::admin::{UserAdmin, Who};
 use countersign::user::UserId;
 
 use crate::admin::kit::forms::Form;
@@ -24,7 +24,7 @@ impl Names {
     /// The store's.
     pub(crate) async fn read(
         &mut self,
-        store: &dyn AdminStore,
+        store: &dyn UserAdmin,
         mut ids: Vec<UserId>,
     ) -> Result<(), StoreError> {
         ids.retain(|id| !self.0.contains_key(id));

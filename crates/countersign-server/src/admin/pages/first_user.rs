@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use countersign::clock::Random;
 use countersign::store::StoreError;
-use countersign::store::admin::AdminStore;
+use countersign::store::admin::FirstLink;
 use countersign::user::NewUser;
 
 use crate::admin::gate::{PreSession, Token, enter, pre_session_cookie};
@@ -20,7 +20,7 @@ use crate::admin::site::Admin;
 /// that there is one link for all nodes, and it is used once. Plain users do not close it: a tour
 /// makes one before anybody looks here.
 pub(crate) async fn link(
-    store: &dyn AdminStore,
+    store: &dyn FirstLink,
     random: &dyn Random,
 ) -> Result<Option<String>, StoreError> {
     let token = store.make_first_link(Token::draw(random).bytes()).await?;
