@@ -129,7 +129,7 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
             }
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             installation.does(&arguments.join(" "), &line(kind), || {
-                drop(installation.cli(&arguments).ok())
+                drop(installation.cli(&arguments).ok());
             });
         }
         // What is not done leaves no line, and what only looks neither.

@@ -7,6 +7,7 @@ mod body;
 mod cookies;
 mod origins;
 mod paths;
+mod unreadable;
 
 use countersign_e2e::{PASSWORD, Request, TestServer};
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod browser;
+mod commands;
 mod desk;
 mod http;
 mod mailbox;
@@ -23,6 +24,7 @@ mod token;
 mod wire;
 
 pub use browser::Browser;
+pub use commands::{Finished, eventually, python, read_all};
 pub use countersign_testkit::{Cluster, TestClock, clock_off_by};
 pub use desk::{Desk, input};
 pub use http::{Request, Response};
@@ -32,8 +34,6 @@ pub use program::Program;
 pub use road::Road;
 /// Its old name, for tests that are being written.
 pub use test_server::TestServer as World;
-pub use test_server::{
-    Finished, ISSUER, PASSWORD, TestServer, TestServerBuilder, eventually, python, read_all,
-};
+pub use test_server::{ISSUER, PASSWORD, TestServer, TestServerBuilder};
 pub use token::{Forge, claims_of, segments};
 pub use wire::Wire;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::test_server::eventually;
+use crate::commands::eventually;
 
 /// A folder that a server sends its mails into: give [`url`](Self::url) to `mail_url`.
 #[derive(Debug)]
