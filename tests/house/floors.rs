@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// The rooms of a crate, each with its floor. A room is a folder (`flow/`) or a file
-/// (`user/directory.rs`); what is named more closely counts.
+/// (`admin/rules.rs`); what is named more closely counts.
 pub(crate) struct Floors(BTreeMap<String, u32>);
 
 impl Floors {

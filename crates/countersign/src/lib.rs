@@ -240,11 +240,14 @@ pub mod password;
 pub mod session;
 pub mod sign_in;
 pub mod store;
+mod store_error;
 #[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
 mod supervise;
 pub mod throttle;
 pub mod token;
 pub mod user;
+#[cfg(feature = "axum")]
+mod user_directory;
 #[cfg(feature = "axum")]
 pub mod web;
 

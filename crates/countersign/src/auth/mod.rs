@@ -45,7 +45,8 @@ use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::{CodeHasher, KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
-use crate::user::{Attached, UserCache, UserDirectory};
+use crate::user::{Attached, UserCache};
+use crate::user_directory::UserDirectory;
 
 /// First-party login, ready to be mounted.
 ///

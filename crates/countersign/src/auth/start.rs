@@ -27,7 +27,8 @@ use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::{CodeHasher, RefreshTokens, Secrets};
-use crate::user::{AnyUsers, UserCache, UserDirectory};
+use crate::user::{AnyUsers, UserCache};
+use crate::user_directory::UserDirectory;
 
 /// What [`Auth`] starts from.
 pub(super) struct Start {

@@ -18,7 +18,8 @@ use crate::sign_in::{Next, Proof};
 use crate::store::StoreError;
 use crate::throttle::{AccountKey, RetryAfter};
 use crate::token::device::{self, DeviceId};
-use crate::user::{Candidate, FoundUser, UserId, fold_address};
+use crate::user::{FoundUser, UserId, fold_address};
+use crate::user_directory::Candidate;
 
 use super::sign_in::next;
 

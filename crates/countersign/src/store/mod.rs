@@ -24,7 +24,6 @@ pub(crate) mod begin;
 #[cfg(feature = "store-tests")]
 #[expect(clippy::unwrap_used, reason = "these are tests: whatever is not there fails them")]
 pub mod conformance;
-mod error;
 mod feed;
 mod keys;
 mod listed;
@@ -43,9 +42,9 @@ pub mod transfer;
 mod upkeep;
 mod users;
 
+pub use crate::store_error::StoreError;
 pub use attempts::{AttemptStore, SharedAttempts};
 pub use begin::{Begin, Begun};
-pub use error::StoreError;
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;
 pub use listed::{NoPlace, SessionPage, SessionPlace};

@@ -9,13 +9,13 @@
 
 #[cfg(feature = "axum")]
 mod cache;
-#[cfg(feature = "axum")]
-mod directory;
 mod email;
 mod found;
 #[cfg(feature = "axum")]
 mod known;
 mod username;
+#[cfg(feature = "axum")]
+mod users;
 
 pub use countersign_verify::{Account, UserId};
 use jiff::Timestamp;
@@ -24,10 +24,6 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "axum")]
 pub(crate) use cache::UserCache;
-#[cfg(feature = "axum")]
-pub use directory::Users;
-#[cfg(feature = "axum")]
-pub(crate) use directory::{AnyUsers, Candidate, UserDirectory};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use email::names_like;
 pub use email::{Email, EmailError, fold_address};
@@ -36,6 +32,10 @@ pub use found::FoundUser;
 pub(crate) use known::{Attached, CachedUser};
 pub use username::fold;
 pub use username::{Username, UsernameError};
+#[cfg(feature = "axum")]
+pub(crate) use users::AnyUsers;
+#[cfg(feature = "axum")]
+pub use users::Users;
 
 use crate::password::EncodedPassword;
 
