@@ -3,7 +3,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::{Claims, UserId};
+use crate::claims::Claims;
+use crate::user_id::UserId;
 
 /// A user, as permissions and tokens need to know one. Implement it for your own.
 ///

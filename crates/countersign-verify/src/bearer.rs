@@ -1,7 +1,8 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::{Code, Problem, TokenError};
+use crate::problem::{Code, Problem};
+use crate::verifier::TokenError;
 
 /// The bearer token of a request, if it has an `Authorization` header.
 ///

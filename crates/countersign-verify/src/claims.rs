@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::SessionId;
+use crate::session_id::SessionId;
 
 /// What an access token says. Times are whole seconds since 1970-01-01 UTC (RFC 7519,
 /// `NumericDate`).

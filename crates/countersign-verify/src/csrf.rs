@@ -21,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 
-use crate::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 /// The header that carries the CSRF token on everything that writes, in lower case.
 pub const HEADER: &str = "x-csrftoken";

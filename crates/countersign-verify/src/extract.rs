@@ -12,8 +12,11 @@ use std::ops::Deref;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
+use crate::account::Account;
+use crate::claims::Claims;
+use crate::identity::Identity;
 use crate::permission::{Ask, Permission};
-use crate::{Account, Claims, Code, Identity, Problem};
+use crate::problem::{Code, Problem};
 
 /// Who is asking. `Option<Identity>` where nobody need be logged in.
 impl<S: Sync> FromRequestParts<S> for Identity {

@@ -2,7 +2,9 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Account, Claims, Seen};
+use crate::account::{Account, TokenUser};
+use crate::claims::Claims;
+use crate::verifier::Seen;
 
 /// Who is asking: what the access token says, and the user. Cheap to clone.
 ///
@@ -131,7 +133,7 @@ pub trait HasAccount: Send + Sync + 'static {
     fn account(&self) -> &dyn Account;
 }
 
-impl HasAccount for crate::TokenUser {
+impl HasAccount for TokenUser {
     fn account(&self) -> &dyn Account {
         self
     }

@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{KeySet, VerifyingKey};
+use crate::keys::{KeySet, VerifyingKey};
 
 impl KeySet {
     /// The keys of a JWK Set (RFC 7517, 5) that can verify an access token.

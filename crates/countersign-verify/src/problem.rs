@@ -8,7 +8,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use crate::TokenError;
+use crate::verifier::TokenError;
 
 /// An error as the client sees it.
 ///

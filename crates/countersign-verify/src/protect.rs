@@ -11,9 +11,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::drain::drain;
+use crate::identity::Identity;
 use crate::permission::{Ask, IsAuthenticated, Permission, consistent};
+use crate::problem::Problem;
 use crate::require::{is_grpc, refusal};
-use crate::{Identity, Problem, ResponseBody};
+use crate::response_body::ResponseBody;
 
 /// Finds out who sends a request, and checks everything about it that does not depend on the route:
 /// token, session, user, and the CSRF token of a write.

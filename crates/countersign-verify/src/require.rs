@@ -11,8 +11,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::drain::drain;
+use crate::identity::Identity;
 use crate::permission::{Ask, Permission, consistent};
-use crate::{Identity, Problem, ResponseBody};
+use crate::problem::Problem;
+use crate::response_body::ResponseBody;
 
 /// A layer that lets only those through who have `permission`; for a route, or for a whole router.
 /// It stands inside `protect` or the layer of a resource server, which find out who is asking;

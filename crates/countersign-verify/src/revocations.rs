@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::SessionId;
+use crate::session_id::SessionId;
 
 /// The sessions that were ended within the last access-token lifetime: what makes a logout felt
 /// before the token expires.

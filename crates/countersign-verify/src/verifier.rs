@@ -4,7 +4,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jsonwebtoken::decode_header;
 
-use crate::{Claims, KeySet, Recent, jws, weight};
+use crate::claims::Claims;
+use crate::keys::KeySet;
+use crate::recent::Recent;
+use crate::{jws, weight};
 
 /// Verifies access tokens, and remembers the ones it has verified, each with something of the
 /// caller's own attached.

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 #[cfg(feature = "client")]
-use crate::TokenUser;
-use crate::{Audience, Claims};
+use crate::account::TokenUser;
+use crate::claims::{Audience, Claims};
 
 /// What claims hold beyond their own size.
 pub(crate) fn of_claims(claims: &Claims) -> usize {

@@ -1,7 +1,7 @@
 //! The permissions that everybody needs.
 
 use super::{Ask, Denied, Permission, Rule};
-use crate::Account;
+use crate::account::Account;
 
 /// Everybody, logged in or not.
 ///

@@ -19,7 +19,8 @@ use std::fmt::Debug;
 
 use http::request::Parts;
 
-use crate::{Code, Identity, Problem};
+use crate::identity::Identity;
+use crate::problem::{Code, Problem};
 
 pub use classes::{
     AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser,

@@ -10,9 +10,13 @@ use tokio::time::Instant;
 
 use super::fetch::Fetcher;
 use super::list::{ListError, RevocationList};
-use crate::{
-    Code, Identity, KeySet, Problem, Revocations, TokenError, TokenUser, Verified, Verifier, weight,
-};
+use crate::account::TokenUser;
+use crate::identity::Identity;
+use crate::keys::KeySet;
+use crate::problem::{Code, Problem};
+use crate::revocations::Revocations;
+use crate::verifier::{TokenError, Verified, Verifier};
+use crate::weight;
 
 /// What is chosen about following an issuer.
 pub(super) struct Settings {

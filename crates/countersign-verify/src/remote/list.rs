@@ -3,8 +3,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::decode_header;
 use serde::Deserialize;
 
+use crate::jws;
+use crate::keys::KeySet;
+use crate::session_id::SessionId;
 use crate::verifier::CLOCKS_APART;
-use crate::{KeySet, SessionId, jws};
 
 /// The list of sessions that ended lately, as the issuer signed it.
 #[derive(Debug, Deserialize)]

@@ -11,9 +11,13 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use crate::bearer::{bearer, unread_bearer};
+use crate::csrf;
+use crate::identity::Identity;
 use crate::permission::Permission;
+use crate::problem::Problem;
+use crate::protect::Protect;
 use crate::protect::{Authenticator, Found};
-use crate::{Identity, Problem, Protect, bearer, csrf, unread_bearer};
 use follow::Issuer;
 
 pub use builder::{ResourceServerBuilder, ResourceServerError};
