@@ -202,6 +202,7 @@ async fn rotate_on(store: Arc<SqliteStore>, id: u64, end: Instant) -> u64 {
             now,
             window: Duration::from_secs(30),
             ip: None,
+            theft_notice: None,
         };
         assert!(matches!(store.rotate_session(rotate).await, Ok(Rotation::Granted { .. })));
     }

@@ -3,6 +3,7 @@
 
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, SessionId};
+use crate::store::NewMail;
 
 /// A session to begin, and the row on which it may.
 ///
@@ -35,6 +36,8 @@ pub struct Begin {
     /// The encoded password that was checked: the session begins only while it is the user's and
     /// the user is active. `None` asks nothing of the store's row, where users live elsewhere.
     pub checked: Option<EncodedPassword>,
+    /// What is queued when it begins: that there is a new device.
+    pub mails: Vec<NewMail>,
     /// The session that the same browser had until now: it ends with the reason `replaced`.
     pub replaces: Option<SessionId>,
     /// How many live sessions the user may have, this one included: of those that are more the
@@ -54,7 +57,7 @@ impl Begin {
     /// }
     /// ```
     pub fn unchecked(session: NewSession) -> Self {
-        Self { session, checked: None, replaces: None, at_most: 0 }
+        Self { session, checked: None, mails: Vec::new(), replaces: None, at_most: 0 }
     }
 }
 

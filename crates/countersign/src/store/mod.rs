@@ -49,9 +49,9 @@ pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;
 pub use listed::{NoPlace, SessionPage, SessionPlace};
 pub use outbox::{
-    ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
+    ClaimedMail, MailBounds, MailClass, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
 };
-pub use sessions::{Rotate, Rotation, SessionStore};
+pub use sessions::{Rotate, Rotation, SessionStore, Stolen, TheftNotice};
 pub use tokens::{
     Act, CODE_TRIES, NewToken, Proof, Register, Registered, StoredToken, TokenPayload, TokenStore,
     Use, Used,

@@ -98,6 +98,8 @@ pub struct NewMail {
     pub created_at: Timestamp,
     /// When it is due.
     pub due_at: Timestamp,
+    /// How it is counted.
+    pub class: MailClass,
     /// Never to be sent: it is written so that an address which nobody has costs what others cost.
     pub is_void: bool,
 }
@@ -120,6 +122,7 @@ impl NewMail {
             sealed,
             created_at: now,
             due_at: now,
+            class: MailClass::Asked,
             is_void: false,
         }
     }
@@ -132,7 +135,42 @@ impl std::fmt::Debug for NewMail {
     }
 }
 
-/// How many mails one address gets. What is beyond is not sent.
+/// How mails to one address are counted: each class by itself, so that what strangers ask for
+/// leaves no notice out.
+///
+/// ```
+/// use countersign::store::MailClass;
+///
+/// assert_eq!(MailClass::Asked.as_str(), "mail");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MailClass {
+    /// Anybody may ask for it.
+    Asked,
+    /// It tells the owner of an account what happened to it.
+    Notice,
+    /// It is never left out: what causes it is bounded itself.
+    Owed,
+}
+
+impl MailClass {
+    /// The word for it.
+    ///
+    /// ```
+    /// assert_eq!(countersign::store::MailClass::Notice.as_str(), "notice");
+    /// ```
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "mail",
+            Self::Notice => "notice",
+            Self::Owed => "owed",
+        }
+    }
+}
+
+/// How much there may be in the last hour. What is beyond is not sent.
 ///
 /// ```
 /// use countersign::store::MailBounds;
@@ -141,15 +179,37 @@ impl std::fmt::Debug for NewMail {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailBounds {
-    /// In the last hour.
+    /// Mails to one address that anybody may ask for.
     pub an_hour: u32,
+    /// Notices to one address.
+    pub notices_an_hour: u32,
+    /// Tokens of one purpose of one user.
+    pub tokens_an_hour: u32,
+}
+
+impl MailBounds {
+    /// What mails are bounded by that no stranger asks for.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const OF_ACTS: Self =
+        Self { an_hour: u32::MAX, notices_an_hour: NOTICES, tokens_an_hour: u32::MAX };
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const fn of(self, class: MailClass) -> u32 {
+        match class {
+            MailClass::Asked => self.an_hour,
+            MailClass::Notice => self.notices_an_hour,
+            MailClass::Owed => u32::MAX,
+        }
+    }
 }
 
 impl Default for MailBounds {
     fn default() -> Self {
-        Self { an_hour: 5 }
+        Self { an_hour: 5, notices_an_hour: NOTICES, tokens_an_hour: u32::MAX }
     }
 }
+
+const NOTICES: u32 = 20;
 
 /// A mail that this node has to send.
 ///

@@ -1,9 +1,12 @@
 //! Sessions, and what a refresh asks and is told.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Begin, Begun, SessionPage, SessionPlace, StoreError};
+use super::{Begin, Begun, NewMail, SessionPage, SessionPlace, StoreError};
 use crate::session::rotation::{Child, Presented, RotationEvent};
 use crate::session::{
     DeviceName, NewSession, RefreshRefused, RevokedReason, Session, SessionId, Transport,
@@ -127,6 +130,7 @@ pub trait SessionStore: Send + Sync {
 ///     now,
 ///     window: std::time::Duration::from_secs(30),
 ///     ip: None,
+///     theft_notice: None,
 /// };
 /// // There is no such session.
 /// assert_eq!(store.rotate_session(rotate).await.unwrap(), Rotation::Unknown);
@@ -146,6 +150,69 @@ pub struct Rotate {
     pub window: std::time::Duration,
     /// Where the request came from, for the audit log.
     pub ip: Option<std::net::IpAddr>,
+    /// What tells the user when two parties hold the session.
+    pub theft_notice: Option<TheftNotice>,
+}
+
+/// Makes the mail that tells a user of a session that two parties held. It is asked in the
+/// transaction that ends the session, so that no ending goes without its mail.
+///
+/// ```
+/// use countersign::store::{Stolen, TheftNotice};
+///
+/// let nothing = TheftNotice::new(|_: &Stolen| None);
+/// assert_eq!(format!("{nothing:?}"), "TheftNotice(..)");
+/// ```
+#[derive(Clone)]
+pub struct TheftNotice(Arc<dyn Fn(&Stolen) -> Option<NewMail> + Send + Sync>);
+
+impl TheftNotice {
+    /// By this function, which does nothing slow.
+    ///
+    /// ```
+    /// use countersign::store::{NewMail, TheftNotice};
+    ///
+    /// let now = jiff::Timestamp::UNIX_EPOCH;
+    /// let notice =
+    ///     TheftNotice::new(move |stolen| Some(NewMail::new(7, &stolen.email, Vec::new(), now)));
+    /// ```
+    pub fn new(make: impl Fn(&Stolen) -> Option<NewMail> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn of(&self, stolen: &Stolen) -> Option<NewMail> {
+        (self.0)(stolen)
+    }
+}
+
+impl fmt::Debug for TheftNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TheftNotice(..)")
+    }
+}
+
+/// Whose session two parties held.
+///
+/// ```
+/// use countersign::store::Stolen;
+///
+/// fn may_be_told(stolen: &Stolen) -> bool {
+///     stolen.is_proved && !stolen.email.is_empty()
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stolen {
+    /// Whose.
+    pub user: UserId,
+    /// Their address, or empty.
+    pub email: String,
+    /// Whether it was proved.
+    pub is_proved: bool,
+    /// The language of their mails.
+    pub language: String,
+    /// What the client called itself that began the session.
+    pub user_agent: String,
 }
 
 /// What became of a refresh.

@@ -50,19 +50,33 @@ use crate::user::{Email, NewUser, User, UserId};
 /// ```
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// Issues a token and queues its mails. Older tokens of the same purpose and user, or address
-    /// where there is no user, end. A mail beyond the `bounds` of its address is not sent.
+    /// Issues tokens and queues their mails. Older tokens of the same purpose and user, or address
+    /// where there is no user, end; those of [`Purpose::Undo`] do not, since a thief would ask for
+    /// another. A mail beyond the `bounds` of its address is not sent, and its token is dead from
+    /// the beginning, while the older ones live on: whoever floods an address takes nobody's link
+    /// away. `false`, and nothing is done, where the first token's user has had their share.
+    async fn issue_tokens(
+        &self,
+        tokens: Vec<NewToken>,
+        mails: Vec<NewMail>,
+        bounds: MailBounds,
+    ) -> Result<bool, StoreError>;
+
+    /// The same for one.
     async fn issue_token(
         &self,
         token: NewToken,
         mails: Vec<NewMail>,
         bounds: MailBounds,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError> {
+        self.issue_tokens(vec![token], mails, bounds).await
+    }
 
     /// The token with this id, used and expired ones too until they are pruned.
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError>;
 
-    /// The newest token of a purpose for a folded address.
+    /// The newest token of a purpose for a folded address that is somebody's and was neither used
+    /// nor ended.
     async fn token_for(
         &self,
         purpose: Purpose,
@@ -342,7 +356,9 @@ pub enum Act {
         to: Email,
     },
     /// The former address is back, the password is unusable, all sessions end, and every other
-    /// token of the user dies.
+    /// token of the user dies, but for those that undo an earlier change: who came first is the
+    /// owner. Whatever the row is by then: whoever changed the address may have
+    /// changed the password too.
     Undo {
         /// The former one; empty for none.
         to: String,

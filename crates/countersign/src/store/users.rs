@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{NewMail, NewToken, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::SessionId;
 use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId};
@@ -56,10 +56,21 @@ pub trait UserStore: Send + Sync {
         &self,
         id: UserId,
         change: ProfileChange,
+    ) -> Result<Option<User>, StoreError> {
+        self.update_profile_and_tell(id, change, Vec::new(), Vec::new()).await
+    }
+
+    /// The same, and issues `tokens` and queues `mails` with it.
+    async fn update_profile_and_tell(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+        tokens: Vec<NewToken>,
+        mails: Vec<NewMail>,
     ) -> Result<Option<User>, StoreError>;
 
     /// Sets a user's own new password in the place of `old`, which was checked, while the `session`
-    /// that asks lives. Ends the user's other sessions.
+    /// that asks lives. Ends the user's other sessions, and queues `mails`.
     async fn change_password(
         &self,
         id: UserId,
@@ -67,6 +78,7 @@ pub trait UserStore: Send + Sync {
         new: &EncodedPassword,
         session: SessionId,
         now: Timestamp,
+        mails: Vec<NewMail>,
     ) -> Result<PasswordChange, StoreError>;
 
     /// Sets a password in the place of any, as an operator does, and ends all of the user's

@@ -55,6 +55,7 @@ fn a_server_that_freezes_keeps_nobody_waiting_for_ever_and_is_used_again_when_it
                         now: after(1),
                         window: Duration::from_secs(30),
                         ip: None,
+                        theft_notice: None,
                     };
                     store.rotate_session(rotate).await.map(drop)
                 })
@@ -335,6 +336,7 @@ fn a_row_that_cannot_be_read_fails_its_own_session_alone() {
             now: after(1),
             window: Duration::from_secs(30),
             ip: None,
+            theft_notice: None,
         };
         let (newer, known) =
             tokio::join!(store.rotate_session(rotate(1)), store.rotate_session(rotate(2)));

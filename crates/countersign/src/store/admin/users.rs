@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::fingerprint;
 use super::{Actor, AdminError, Fingerprint, Grants, Page, PageCursor};
 use crate::password::EncodedPassword;
-use crate::store::StoreError;
+use crate::store::{NewMail, StoreError};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::user::ProfileChange;
 use crate::user::{Email, NewUser, User, UserId, Username};
@@ -64,6 +64,17 @@ pub trait UserAdmin: Send + Sync {
         id: UserId,
         password: &EncodedPassword,
         by: &Actor,
+    ) -> Result<(), AdminError> {
+        self.set_password_and_tell(id, password, by, Vec::new()).await
+    }
+
+    /// The same, and queues `mails` with it.
+    async fn set_password_and_tell(
+        &self,
+        id: UserId,
+        password: &EncodedPassword,
+        by: &Actor,
+        mails: Vec<NewMail>,
     ) -> Result<(), AdminError>;
 
     /// Does one thing to many users, as one transaction; how many it changed.

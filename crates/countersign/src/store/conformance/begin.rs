@@ -119,7 +119,7 @@ pub async fn a_login_under_way_with_the_old_password_does_not_outlive_the_users_
         under_way.notified().await;
         let new = EncodedPassword::unusable();
         assert_eq!(
-            nodes[1].change_password(user.id, &checked, &new, own, after(2)).await.unwrap(),
+            nodes[1].change_password(user.id, &checked, &new, own, after(2), vec![]).await.unwrap(),
             PasswordChange::Done
         );
         logins.join_all().await;
@@ -187,7 +187,10 @@ pub async fn a_thief_who_sets_the_password_in_a_loop_does_not_undo_what_an_opera
         let thief = tokio::spawn(async move {
             for number in 0..BY_NOW_REFUSED {
                 let new = EncodedPassword::from_stored(format!("argon2$thief$x${number}"));
-                if node.change_password(user.id, &known, &new, stolen, after(1)).await.unwrap()
+                if node
+                    .change_password(user.id, &known, &new, stolen, after(1), vec![])
+                    .await
+                    .unwrap()
                     != PasswordChange::Done
                 {
                     return;

@@ -41,6 +41,8 @@ pub mod time;
 #[doc(hidden)]
 pub mod tokens;
 #[doc(hidden)]
+pub mod told;
+#[doc(hidden)]
 pub mod users;
 
 use std::any::Any;
@@ -204,6 +206,17 @@ macro_rules! store_tests {
             who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before,
             the_last_superuser_cannot_ask_to_be_deleted,
             tokens_that_expired_are_forgotten,
+        }
+        $crate::store_tests! { @one $open, told:
+            a_session_that_begins_is_told_and_one_that_does_not_is_not,
+            a_password_that_is_changed_is_told_and_one_that_is_not_is_not,
+            an_operators_password_and_a_profile_are_told_with_the_change,
+            a_theft_is_told_with_the_end_of_the_session_and_once,
+            each_kind_of_mail_is_counted_by_itself,
+            a_flood_of_mails_ends_no_token_that_was_sent,
+            a_user_gets_so_many_tokens_of_a_purpose_an_hour,
+            an_undo_outlives_what_it_undoes_and_the_earlier_one_counts,
+            an_undo_takes_the_address_from_who_did_not_prove_it,
         }
         $crate::store_tests! { @two $open, tokens:
             of_fifty_who_use_one_token_at_once_one_does,

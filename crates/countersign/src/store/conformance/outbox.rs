@@ -62,7 +62,7 @@ pub async fn an_operator_sends_what_was_put_off_at_once(store: Arc<dyn AdminStor
 }
 
 pub async fn an_address_gets_so_many_mails_an_hour_and_no_more(store: Arc<dyn AdminStore>) {
-    let bounds = MailBounds { an_hour: 2 };
+    let bounds = MailBounds { an_hour: 2, ..MailBounds::default() };
     for id in 1..=4 {
         store.queue_mails(vec![mail(id, "ada@example.com")], bounds).await.unwrap();
     }

@@ -30,6 +30,7 @@ pub async fn rotate(store: &dyn Store, id: u64, token: Presented, now: Timestamp
         now,
         window: Duration::from_secs(30),
         ip,
+        theft_notice: None,
     };
     store.rotate_session(rotate).await.unwrap()
 }
@@ -222,6 +223,7 @@ pub async fn each_refusal_has_its_own_reason(store: Arc<dyn AdminStore>) {
         now: after(1),
         window: Duration::from_secs(30),
         ip: None,
+        theft_notice: None,
     };
     assert_eq!(store.rotate_session(other_path).await.unwrap(), Rotation::WrongTransport);
     for (id, reason) in [(2, RevokedReason::Logout), (3, RevokedReason::Admin)] {

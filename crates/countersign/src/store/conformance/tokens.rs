@@ -320,7 +320,7 @@ pub async fn of_fifty_who_use_one_token_at_once_one_does([one, two]: [Arc<dyn Ad
 }
 
 /// A token for a user's row as it is.
-async fn new_token(
+pub(super) async fn new_token(
     store: &dyn AdminStore,
     token: &OneTimeToken,
     user: &User,
@@ -336,7 +336,7 @@ async fn new_token(
     }
 }
 
-async fn issue(store: &dyn AdminStore, user: &User, purpose: Purpose) -> OneTimeToken {
+pub(super) async fn issue(store: &dyn AdminStore, user: &User, purpose: Purpose) -> OneTimeToken {
     let token = OneTimeToken::draw(&OsRandom);
     let new = new_token(store, &token, user, purpose).await;
     store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();

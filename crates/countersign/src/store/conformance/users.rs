@@ -222,7 +222,8 @@ pub async fn a_new_password_ends_the_other_sessions_and_an_upgrade_ends_none(
     );
 
     let change = async |old, session| {
-        store.change_password(alice.id, old, &late, session_id(session), after(1)).await.unwrap()
+        let session = session_id(session);
+        store.change_password(alice.id, old, &late, session, after(1), Vec::new()).await.unwrap()
     };
     assert_eq!(change(&old, 2).await, PasswordChange::Stale);
     assert_eq!(change(&new, 9).await, PasswordChange::SessionEnded);
@@ -237,8 +238,10 @@ pub async fn a_new_password_ends_the_other_sessions_and_an_upgrade_ends_none(
     let ended = store.session(session_id(1)).await.unwrap().unwrap();
     assert_eq!(ended.revoked, Some((after(1), RevokedReason::PasswordChanged)));
     assert_eq!(change(&late, 1).await, PasswordChange::SessionEnded);
-    let nobody =
-        store.change_password(UserId::new(99), &late, &new, session_id(2), after(1)).await.unwrap();
+    let nobody = store
+        .change_password(UserId::new(99), &late, &new, session_id(2), after(1), Vec::new())
+        .await;
+    let nobody = nobody.unwrap();
     assert_eq!(nobody, PasswordChange::SessionEnded, "a session of somebody else");
 
     assert!(store.reset_password(alice.id, &new, after(3)).await.unwrap());

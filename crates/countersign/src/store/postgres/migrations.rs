@@ -98,6 +98,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0013_accounts", include_str!("migrations/0013_accounts.sql")),
     ("0014_history", include_str!("migrations/0014_history.sql")),
     ("0015_device_name", include_str!("migrations/0015_device_name.sql")),
+    ("0016_bounds", include_str!("migrations/0016_bounds.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -29,6 +29,7 @@ mod history;
 mod hosts;
 mod house;
 mod indexes;
+mod issue;
 mod keys;
 mod live;
 mod migrations;
@@ -264,6 +265,7 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
             window: Duration::from_secs(30),
             ip: None,
+            theft_notice: None,
         }
     }
 

@@ -48,7 +48,7 @@ fn found_user(row: &Row) -> Result<FoundUser<User>, StoreError> {
 /// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
 /// the case; others have it in a column of its own, and are compared again, since a foreign writer
 /// may have changed the address alone.
-async fn owners_of_address(
+pub(super) async fn owners_of_address(
     client: &impl GenericClient,
     address: &str,
 ) -> Result<Vec<(i64, bool)>, StoreError> {

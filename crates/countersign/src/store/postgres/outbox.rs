@@ -1,5 +1,7 @@
 //! The outbox in PostgreSQL.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
@@ -9,7 +11,8 @@ use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use crate::store::sql::statements;
 use crate::store::{
-    ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore, StoreError,
+    ClaimedMail, MailBounds, MailClass, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
+    StoreError,
 };
 
 #[async_trait]
@@ -80,49 +83,60 @@ async fn queue_all(
     Ok(transaction.commit().await?)
 }
 
-/// Queues mails within a transaction. One beyond the bounds of its address is void. Mails to one
-/// address are counted one after the other, whatever node queues them.
+/// Queues mails within a transaction. One beyond the bounds of its address is void; whether none
+/// was. What strangers ask for is counted one after the other, whatever node queues it, before
+/// anything else is held. Notices are not: two at once may be one more than there should be.
 pub(super) async fn queue(
     transaction: &impl GenericClient,
     mails: &[NewMail],
     bounds: MailBounds,
-) -> Result<(), StoreError> {
-    for mail in mails {
-        if bounds.an_hour < u32::MAX {
-            let hold = transaction
-                .prepare_cached("SELECT pg_advisory_xact_lock(hashtextextended($1, 8))")
-                .await?;
-            transaction.execute(&hold, &[&mail.address]).await?;
+) -> Result<bool, StoreError> {
+    if bounds.an_hour < u32::MAX {
+        let asked = mails.iter().filter(|mail| mail.class == MailClass::Asked);
+        let addresses: BTreeSet<&str> = asked.map(|mail| mail.address.as_str()).collect();
+        let hold = transaction
+            .prepare_cached("SELECT pg_advisory_xact_lock(hashtextextended($1, 8))")
+            .await?;
+        for address in addresses {
+            transaction.execute(&hold, &[&address]).await?;
         }
+    }
+    let mut are_within = true;
+    for mail in mails {
         let insert = transaction
             .prepare_cached(
-                "INSERT INTO outbox (id, state, user_id, address, sealed, created_at, due_at)
-                 SELECT $1, CASE WHEN $2 OR (
+                "INSERT INTO outbox (id, kind, state, user_id, address, sealed, created_at, due_at)
+                 SELECT $1, $10, CASE WHEN $2 OR (
                          SELECT count(*) FROM (
-                             SELECT 1 FROM outbox WHERE address = $3 AND created_at > $4 LIMIT $5
+                             SELECT 1 FROM outbox
+                             WHERE address = $3 AND kind = $10 AND created_at > $4 LIMIT $5
                          ) AS lately
-                     ) >= $5 THEN 'void' ELSE 'waiting' END, $6, $3, $7, $8, $9",
+                     ) >= $5 THEN 'void' ELSE 'waiting' END, $6, $3, $7, $8, $9
+                 RETURNING state = 'void'",
             )
             .await?;
         let created = micros(mail.created_at);
-        transaction
-            .execute(
+        let row = transaction
+            .query_one(
                 &insert,
                 &[
                     &mail.id,
                     &mail.is_void,
                     &mail.address,
                     &(created - HOUR),
-                    &i64::from(bounds.an_hour),
+                    &i64::from(bounds.of(mail.class)),
                     &mail.user.map(|user| user.to_string()),
                     &mail.sealed,
                     &created,
                     &micros(mail.due_at),
+                    &mail.class.as_str(),
                 ],
             )
             .await?;
+        let is_void: bool = row.try_get(0)?;
+        are_within &= mail.is_void || !is_void;
     }
-    Ok(())
+    Ok(are_within)
 }
 
 async fn claim(

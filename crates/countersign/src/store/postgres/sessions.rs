@@ -5,22 +5,22 @@ use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::PostgresStore;
 use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
+use super::{PostgresStore, outbox};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
 use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport};
 use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{
-    Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
+    Begin, Begun, MailBounds, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
 };
 use crate::user::UserId;
 
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
-        write!(self, client => begin_on_row(client, &begin))
+        write!(self, client => begin_with_mails(client, &begin))
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
@@ -92,9 +92,26 @@ impl SessionStore for PostgresStore {
     }
 }
 
+/// Begins a session, and queues what is told of it, in one transaction where there is something.
+async fn begin_with_mails(client: &mut Object, begin: &Begin) -> Result<Begun, StoreError> {
+    if begin.mails.is_empty() {
+        return begin_on_row(&*client, begin).await;
+    }
+    let transaction = client.transaction().await?;
+    let begun = begin_on_row(&transaction, begin).await?;
+    if matches!(begun, Begun::Done { .. }) {
+        outbox::queue(&transaction, &begin.mails, MailBounds::OF_ACTS).await?;
+    }
+    transaction.commit().await?;
+    Ok(begun)
+}
+
 /// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it
 /// holds it first: what comes between is seen by the one or by the other.
-pub(super) async fn begin_on_row(client: &Object, begin: &Begin) -> Result<Begun, StoreError> {
+pub(super) async fn begin_on_row(
+    client: &impl GenericClient,
+    begin: &Begin,
+) -> Result<Begun, StoreError> {
     let new = &begin.session;
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let statement = client

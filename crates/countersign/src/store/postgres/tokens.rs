@@ -7,7 +7,8 @@ use tokio_postgres::Row;
 
 use super::admin::users::hold_superusers;
 use super::columns::{from_micros, get, micros, unknown, user_id};
-use super::names::{hold_names, refuse_taken_address};
+use super::issue::{issue, issue_with_mails};
+use super::names::{hold_names, owners_of_address, refuse_taken_address};
 use super::{PostgresStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
@@ -23,13 +24,13 @@ use crate::user::{UserId, fold, fold_address};
 
 #[async_trait]
 impl TokenStore for PostgresStore {
-    async fn issue_token(
+    async fn issue_tokens(
         &self,
-        token: NewToken,
+        tokens: Vec<NewToken>,
         mails: Vec<NewMail>,
         bounds: MailBounds,
-    ) -> Result<(), StoreError> {
-        write!(self, client => issue_with_mails(client, &token, &mails, bounds))
+    ) -> Result<bool, StoreError> {
+        write!(self, client => issue_with_mails(client, &tokens, &mails, bounds))
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
@@ -79,60 +80,6 @@ impl TokenStore for PostgresStore {
     }
 }
 
-async fn issue_with_mails(
-    client: &mut Object,
-    token: &NewToken,
-    mails: &[NewMail],
-    bounds: MailBounds,
-) -> Result<(), StoreError> {
-    let transaction = client.transaction().await?;
-    issue(&transaction, token).await?;
-    outbox::queue(&transaction, mails, bounds).await?;
-    Ok(transaction.commit().await?)
-}
-
-/// A newer one ends the older ones: the user's, or the address's where there is no user.
-async fn issue(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), StoreError> {
-    let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
-    // One issue at a time for a purpose of a user: of two at once one ends the other's.
-    transaction
-        .execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))",
-            &[&format!("{purpose} {} {}", user.as_deref().unwrap_or_default(), new.address)],
-        )
-        .await?;
-    let end = transaction
-        .prepare_cached(
-            "UPDATE one_time_tokens SET used_at = $1
-             WHERE purpose = $2 AND used_at IS NULL
-                 AND CASE WHEN $3::text IS NULL THEN user_id IS NULL AND address = $4
-                     ELSE user_id = $3 END",
-        )
-        .await?;
-    transaction.execute(&end, &[&micros(new.created_at), &purpose, &user, &new.address]).await?;
-    let insert = transaction.prepare_cached(statements::ADD_TOKEN).await?;
-    let payload = serde_json::to_string(&new.payload)
-        .map_err(|error| StoreError::Failed(error.to_string()))?;
-    transaction
-        .execute(
-            &insert,
-            &[
-                &new.id.as_i64(),
-                &purpose,
-                &user,
-                &new.address,
-                &new.secret.as_bytes().as_slice(),
-                &new.code.as_ref().map(|code| code.as_bytes().as_slice()),
-                &new.fingerprint.as_bytes().as_slice(),
-                &payload,
-                &micros(new.created_at),
-                &micros(new.expires_at),
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
 async fn by_id(client: &Object, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1");
     let statement = client.prepare_cached(&sql).await?;
@@ -145,7 +92,8 @@ async fn newest(
     address: &str,
 ) -> Result<Option<StoredToken>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM one_time_tokens WHERE address = $1 AND purpose = $2
+        "SELECT {COLUMNS} FROM one_time_tokens
+         WHERE address = $1 AND purpose = $2 AND used_at IS NULL AND user_id IS NOT NULL
          ORDER BY created_at DESC, id DESC LIMIT 1"
     );
     let statement = client.prepare_cached(&sql).await?;
@@ -183,13 +131,14 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
         Act::Elsewhere { row } => Some(*row),
         _ => fingerprint(&transaction, user).await?,
     };
-    if row != Some(stored.fingerprint) {
+    let is_as_it_was = row == Some(stored.fingerprint);
+    if !(is_as_it_was || (take.purpose == Purpose::Undo && row.is_some())) {
         return Ok(Used::Invalid);
     }
     let statement = transaction.prepare_cached(statements::USE_TOKEN).await?;
     transaction.execute(&statement, &[&micros(take.now), &take.id.as_i64()]).await?;
     let ended = apply(&transaction, user, take).await?;
-    outbox::queue(&transaction, &take.mails, MailBounds { an_hour: u32::MAX }).await?;
+    outbox::queue(&transaction, &take.mails, MailBounds::OF_ACTS).await?;
     let user = match &take.act {
         Act::Elsewhere { .. } => None,
         _ => users::by_id(&transaction, user).await?.map(Box::new),
@@ -225,10 +174,12 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             Ok(0)
         }
         Act::Undo { to, password } => {
+            take_from_who_did_not_prove(transaction, user, to).await?;
             set_address(transaction, user, to).await?;
             set_password(transaction, user, password).await?;
-            let statement = transaction.prepare_cached(statements::USE_ALL_TOKENS).await?;
-            transaction.execute(&statement, &[&micros(take.now), &user.to_string()]).await?;
+            let statement = transaction.prepare_cached(statements::END_LATER_TOKENS).await?;
+            let (now, id) = (micros(take.now), take.id.as_i64());
+            transaction.execute(&statement, &[&now, &user.to_string(), &id]).await?;
             sessions::revoke_of_user(transaction, user, None, reason, take.now).await
         }
         Act::ProveAddress => {
@@ -262,6 +213,25 @@ async fn set_password(
 
 async fn hold_address(transaction: &Transaction<'_>, address: &str) -> Result<(), StoreError> {
     hold_names(transaction, &[&fold(address), &fold_address(address)]).await
+}
+
+/// Whoever has put the address into their own row meanwhile, and has not proved it, does not keep
+/// it from its owner.
+async fn take_from_who_did_not_prove(
+    transaction: &Transaction<'_>,
+    owner: UserId,
+    address: &str,
+) -> Result<(), StoreError> {
+    let holders = owners_of_address(transaction, address).await?;
+    let others = holders.into_iter().map(|(id, _)| id).filter(|id| Some(*id) != owner.as_i64());
+    let statement = transaction
+        .prepare_cached(
+            "UPDATE users SET email = '', email_folded = NULL
+             WHERE id = ANY($1) AND NOT email_verified",
+        )
+        .await?;
+    transaction.execute(&statement, &[&others.collect::<Vec<i64>>()]).await?;
+    Ok(())
 }
 
 /// Whether it was not proved before.
@@ -315,19 +285,19 @@ async fn make_user(client: &mut Object, register: &Register) -> Result<Registere
                 fingerprint: Fingerprint::of(&user.password, &fold_address(email), user.is_active),
                 ..token.clone()
             };
-            issue(&transaction, &token).await?;
             let mail = if is_claim_taken { Some(taken) } else { mail.as_ref() };
             let mail =
                 mail.map(|mail| NewMail { user: (!is_claim_taken).then_some(id), ..mail.clone() });
             outbox::queue(&transaction, mail.as_slice(), *bounds).await?;
+            issue(&transaction, &token, true).await?;
             let made = users::by_id(&transaction, id)
                 .await?
                 .ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?;
             Registered::Done(Box::new(made))
         }
         Err(StoreError::EmailTaken) => {
-            issue(&transaction, token).await?;
             outbox::queue(&transaction, std::slice::from_ref(taken), *bounds).await?;
+            issue(&transaction, token, true).await?;
             Registered::EmailTaken
         }
         Err(StoreError::UsernameTaken) => return Ok(Registered::UsernameTaken),
@@ -362,7 +332,7 @@ async fn plan_deletion(
         let reason = RevokedReason::UserInactive;
         sessions::revoke_of_user(&transaction, user, None, reason, now).await?;
     }
-    outbox::queue(&transaction, mails, MailBounds { an_hour: u32::MAX }).await?;
+    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -6,15 +6,18 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::types::{Json, ToSql};
 
-use super::PostgresStore;
 use super::columns::{get, micros, timestamptz};
+use super::issue::issue;
 use super::names::{by_login, hold_names, refuse_taken, refuse_taken_address};
 use super::user_row::{select, user};
+use super::{PostgresStore, outbox};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
-use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
+use crate::store::{
+    KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
+};
 use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId, fold, fold_address};
 
 #[async_trait]
@@ -35,12 +38,14 @@ impl UserStore for PostgresStore {
         write!(self, client => create(client, &new, now))
     }
 
-    async fn update_profile(
+    async fn update_profile_and_tell(
         &self,
         id: UserId,
         change: ProfileChange,
+        tokens: Vec<NewToken>,
+        mails: Vec<NewMail>,
     ) -> Result<Option<User>, StoreError> {
-        write!(self, client => update_profile(client, id, &change))
+        write!(self, client => update_profile(client, id, &change, &tokens, &mails))
     }
 
     async fn change_password(
@@ -50,8 +55,9 @@ impl UserStore for PostgresStore {
         new: &EncodedPassword,
         session: SessionId,
         now: Timestamp,
+        mails: Vec<NewMail>,
     ) -> Result<PasswordChange, StoreError> {
-        write!(self, client => change_password(client, id, (old, new), session, now))
+        write!(self, client => change_password(client, id, (old, new), session, now, &mails))
     }
 
     async fn reset_password(
@@ -170,6 +176,8 @@ pub(super) async fn update_profile(
     client: &mut Object,
     id: UserId,
     change: &ProfileChange,
+    tokens: &[NewToken],
+    mails: &[NewMail],
 ) -> Result<Option<User>, StoreError> {
     let transaction = client.transaction().await?;
     let row = transaction
@@ -179,6 +187,10 @@ pub(super) async fn update_profile(
         return Ok(None);
     };
     change_profile(&transaction, id, &before, change).await?;
+    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
+    for token in tokens {
+        issue(&transaction, token, true).await?;
+    }
     transaction.commit().await?;
     by_id(client, id).await
 }
@@ -253,6 +265,7 @@ pub(super) async fn change_password(
     (old, new): (&EncodedPassword, &EncodedPassword),
     session: SessionId,
     now: Timestamp,
+    mails: &[NewMail],
 ) -> Result<PasswordChange, StoreError> {
     let transaction = client.transaction().await?;
     hold(&transaction, id).await?;
@@ -294,6 +307,9 @@ pub(super) async fn change_password(
         (false, true) => PasswordChange::Stale,
         (false, false) => PasswordChange::SessionEnded,
     };
+    if change == PasswordChange::Done {
+        outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
+    }
     transaction.commit().await?;
     Ok(change)
 }

@@ -112,8 +112,8 @@ pub(crate) const USER_CHANGED: &str =
 /// Takes a token, in the order of its columns.
 pub(crate) const ADD_TOKEN: &str =
     "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
-         fingerprint, payload, created_at, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+         fingerprint, payload, created_at, expires_at, used_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /// Takes the token's id, and how many tries there are.
 pub(crate) const COUNT_CODE_TRY: &str =
@@ -122,9 +122,11 @@ pub(crate) const COUNT_CODE_TRY: &str =
 /// Takes the time and the token's id.
 pub(crate) const USE_TOKEN: &str = "UPDATE one_time_tokens SET used_at = $1 WHERE id = $2";
 
-/// Takes the time and the user.
-pub(crate) const USE_ALL_TOKENS: &str =
-    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2 AND used_at IS NULL";
+/// Takes the time, the user, and the id of the token that undoes: all end but the undos of earlier
+/// changes.
+pub(crate) const END_LATER_TOKENS: &str = "UPDATE one_time_tokens SET used_at = $1
+     WHERE user_id = $2 AND used_at IS NULL AND (purpose <> 'undo'
+         OR created_at > (SELECT created_at FROM one_time_tokens WHERE id = $3))";
 
 /// Takes when it is due, what went wrong, and the mail's id.
 pub(crate) const PUT_OFF: &str =

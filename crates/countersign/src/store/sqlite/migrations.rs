@@ -56,4 +56,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0011_actor", include_str!("migrations/0011_actor.sql")),
     ("0013_accounts", include_str!("migrations/0013_accounts.sql")),
     ("0015_device_name", include_str!("migrations/0015_device_name.sql")),
+    ("0016_bounds", include_str!("migrations/0016_bounds.sql")),
 ];

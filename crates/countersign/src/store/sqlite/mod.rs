@@ -7,6 +7,7 @@ mod changes;
 mod columns;
 mod files;
 mod house;
+mod issue;
 mod keys;
 mod migrations;
 mod names;

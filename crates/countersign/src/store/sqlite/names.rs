@@ -30,7 +30,7 @@ pub(super) fn by_login(
 /// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
 /// the case; others have it in a column of its own, and are compared again, since a foreign writer
 /// may have changed the address alone.
-fn owners_of_address(
+pub(super) fn owners_of_address(
     connection: &Connection,
     address: &str,
 ) -> Result<Vec<(i64, bool)>, StoreError> {

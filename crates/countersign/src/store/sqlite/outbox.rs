@@ -14,7 +14,7 @@ use crate::store::{
 #[async_trait]
 impl OutboxStore for SqliteStore {
     async fn queue_mails(&self, mails: Vec<NewMail>, bounds: MailBounds) -> Result<(), StoreError> {
-        self.writer.run(move |c| queue(c, &mails, bounds)).await
+        self.writer.run(move |c| queue(c, &mails, bounds).map(drop)).await
     }
 
     async fn claim_mails(
@@ -71,35 +71,43 @@ impl OutboxStore for SqliteStore {
     }
 }
 
-/// Queues mails within a transaction. One beyond the bounds of its address is void.
+/// Queues mails within a transaction. One beyond the bounds of its address is void; whether none
+/// was.
 pub(super) fn queue(
     connection: &Connection,
     mails: &[NewMail],
     bounds: MailBounds,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (id, state, user_id, address, sealed, created_at, due_at)
-         SELECT :id, CASE WHEN :void OR (
+        "INSERT INTO outbox (id, kind, state, user_id, address, sealed, created_at, due_at)
+         SELECT :id, :kind, CASE WHEN :void OR (
                  SELECT count(*) FROM (
-                     SELECT 1 FROM outbox WHERE address = :address AND created_at > :hour
-                         LIMIT :many)
+                     SELECT 1 FROM outbox
+                     WHERE address = :address AND kind = :kind AND created_at > :hour LIMIT :many)
              ) >= :many THEN 'void' ELSE 'waiting' END,
-             :user, :address, :sealed, :created, :due",
+             :user, :address, :sealed, :created, :due
+         RETURNING state = 'void'",
     )?;
+    let mut are_within = true;
     for mail in mails {
-        insert.execute(named_params! {
-            ":id": mail.id,
-            ":void": mail.is_void,
-            ":address": mail.address,
-            ":hour": micros(mail.created_at) - HOUR,
-            ":many": bounds.an_hour,
-            ":user": mail.user.map(key),
-            ":sealed": mail.sealed,
-            ":created": micros(mail.created_at),
-            ":due": micros(mail.due_at),
-        })?;
+        let is_void: bool = insert.query_row(
+            named_params! {
+                ":id": mail.id,
+                ":kind": mail.class.as_str(),
+                ":void": mail.is_void,
+                ":address": mail.address,
+                ":hour": micros(mail.created_at) - HOUR,
+                ":many": bounds.of(mail.class),
+                ":user": mail.user.map(key),
+                ":sealed": mail.sealed,
+                ":created": micros(mail.created_at),
+                ":due": micros(mail.due_at),
+            },
+            |row| row.get(0),
+        )?;
+        are_within &= mail.is_void || !is_void;
     }
-    Ok(())
+    Ok(are_within)
 }
 
 fn claim(

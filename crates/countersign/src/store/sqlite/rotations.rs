@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{key, micros};
+use super::outbox;
 use super::session_row::{Live, revoked};
 use super::writer::in_savepoint;
 use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
@@ -11,7 +12,7 @@ use crate::session::{RevokedReason, SessionRow, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
-use crate::store::{Rotate, Rotation, StoreError};
+use crate::store::{MailBounds, NewMail, Rotate, Rotation, Stolen, StoreError};
 use crate::user::UserId;
 
 /// Leaves nothing behind when it fails: it is one statement, or has a savepoint around several.
@@ -64,7 +65,8 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         Decision::Reused => {
             in_savepoint(connection, |connection| {
                 end(connection, id, &stepped(steps, StepKind::Theft, rotate.now), rotate.now)?;
-                note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")
+                note(connection, rotate, AuditKind::TokenTheft, live.user_id, "")?;
+                tell(connection, rotate, live.user_id)
             })??;
             Ok(Rotation::Reused { user_id: live.user_id })
         }
@@ -169,6 +171,29 @@ fn note(
             address(rotate.ip),
             detail
         ])?;
+    Ok(())
+}
+
+/// Tells the user of the theft, where there is somebody to tell.
+fn tell(connection: &Connection, rotate: &Rotate, user: UserId) -> Result<(), StoreError> {
+    let Some(notice) = &rotate.theft_notice else { return Ok(()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT email, email_verified, locale, (SELECT user_agent FROM sessions WHERE id = ?2)
+         FROM users WHERE id = ?1",
+    )?;
+    let stolen = statement
+        .query_row(params![user.as_i64(), rotate.session.get().cast_signed()], |row| {
+            Ok(Stolen {
+                user,
+                email: row.get(0)?,
+                is_proved: row.get(1)?,
+                language: row.get(2)?,
+                user_agent: row.get(3)?,
+            })
+        })
+        .optional()?;
+    let mails: Vec<NewMail> = stolen.and_then(|stolen| notice.of(&stolen)).into_iter().collect();
+    outbox::queue(connection, &mails, MailBounds::OF_ACTS)?;
     Ok(())
 }
 

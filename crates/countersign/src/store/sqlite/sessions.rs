@@ -4,16 +4,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
 
-use super::SqliteStore;
 use super::columns::{key, micros};
 use super::rotations;
 use super::session_row::{LISTED, session};
+use super::{SqliteStore, outbox};
 use crate::clock::seconds;
 use crate::session::rotation::RotationState;
 use crate::session::{DeviceName, NewSession, RevokedReason, Session, SessionId};
 use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{
-    Begin, Begun, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
+    Begin, Begun, MailBounds, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
 };
 use crate::user::UserId;
 
@@ -110,6 +110,7 @@ pub(super) fn begin_on_row(connection: &Connection, begin: &Begin) -> Result<Beg
     if begin.at_most > 0 {
         ended += end_oldest(connection, new, begin.at_most)?;
     }
+    outbox::queue(connection, &begin.mails, MailBounds::OF_ACTS)?;
     Ok(Begun::Done { ended })
 }
 

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word, unreadable};
-use super::names::refuse_taken_address;
+use super::issue::{issue, issue_with_mails};
+use super::names::{owners_of_address, refuse_taken_address};
 use super::{SqliteStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
@@ -21,18 +22,13 @@ use crate::user::{UserId, fold_address};
 
 #[async_trait]
 impl TokenStore for SqliteStore {
-    async fn issue_token(
+    async fn issue_tokens(
         &self,
-        token: NewToken,
+        tokens: Vec<NewToken>,
         mails: Vec<NewMail>,
         bounds: MailBounds,
-    ) -> Result<(), StoreError> {
-        self.writer
-            .run(move |c| {
-                issue(c, &token)?;
-                outbox::queue(c, &mails, bounds)
-            })
-            .await
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |c| issue_with_mails(c, &tokens, &mails, bounds)).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
@@ -83,40 +79,6 @@ impl TokenStore for SqliteStore {
     }
 }
 
-fn issue(connection: &Connection, new: &NewToken) -> Result<(), StoreError> {
-    // A newer one ends the older ones: the user's, or the address's where there is no user.
-    let of_whom = if new.user.is_some() {
-        "user_id = :user"
-    } else {
-        "user_id IS NULL AND address = :address"
-    };
-    let sql = format!(
-        "UPDATE one_time_tokens SET used_at = :now
-         WHERE purpose = :purpose AND used_at IS NULL AND {of_whom} AND :user IS :user
-             AND :address IS :address"
-    );
-    connection.prepare_cached(&sql)?.execute(named_params! {
-        ":now": micros(new.created_at),
-        ":purpose": new.purpose.as_str(),
-        ":user": new.user.map(key),
-        ":address": new.address,
-    })?;
-    connection.prepare_cached(statements::ADD_TOKEN)?.execute(params![
-        new.id.as_i64(),
-        new.purpose.as_str(),
-        new.user.map(key),
-        new.address,
-        new.secret.as_bytes(),
-        new.code.as_ref().map(SecretHash::as_bytes),
-        new.fingerprint.as_bytes(),
-        serde_json::to_string(&new.payload)
-            .map_err(|error| StoreError::Failed(error.to_string()))?,
-        micros(new.created_at),
-        micros(new.expires_at),
-    ])?;
-    Ok(())
-}
-
 fn by_id(connection: &Connection, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = ?");
     Ok(connection.prepare_cached(&sql)?.query_row([id.as_i64()], token).optional()?)
@@ -128,7 +90,8 @@ fn newest(
     address: &str,
 ) -> Result<Option<StoredToken>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM one_time_tokens WHERE address = ? AND purpose = ?
+        "SELECT {COLUMNS} FROM one_time_tokens
+         WHERE address = ? AND purpose = ? AND used_at IS NULL AND user_id IS NOT NULL
          ORDER BY created_at DESC, id DESC LIMIT 1"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -153,14 +116,15 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
         Act::Elsewhere { row } => Some(*row),
         _ => fingerprint(connection, user)?,
     };
-    if row != Some(stored.fingerprint) {
+    let is_as_it_was = row == Some(stored.fingerprint);
+    if !(is_as_it_was || (take.purpose == Purpose::Undo && row.is_some())) {
         return Ok(Used::Invalid);
     }
     connection
         .prepare_cached(statements::USE_TOKEN)?
         .execute(params![micros(take.now), take.id.as_i64()])?;
     let ended = apply(connection, user, take)?;
-    outbox::queue(connection, &take.mails, MailBounds { an_hour: u32::MAX })?;
+    outbox::queue(connection, &take.mails, MailBounds::OF_ACTS)?;
     let user = match &take.act {
         Act::Elsewhere { .. } => None,
         _ => users::by_id(connection, user)?.map(Box::new),
@@ -196,11 +160,14 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
             Ok(0)
         }
         Act::Undo { to, password } => {
+            take_from_who_did_not_prove(connection, user, to)?;
             set_address(connection, user, to)?;
             set_password(connection, user, password)?;
-            connection
-                .prepare_cached(statements::USE_ALL_TOKENS)?
-                .execute(params![micros(take.now), key(user)])?;
+            connection.prepare_cached(statements::END_LATER_TOKENS)?.execute(params![
+                micros(take.now),
+                key(user),
+                take.id.as_i64()
+            ])?;
             end_sessions(take.act.reason())
         }
         Act::ProveAddress => {
@@ -230,6 +197,25 @@ fn set_password(
     connection
         .prepare_cached(statements::SET_PASSWORD)?
         .execute(params![new.as_str(), user.as_i64()])?;
+    Ok(())
+}
+
+/// Whoever has put the address into their own row meanwhile, and has not proved it, does not keep
+/// it from its owner.
+fn take_from_who_did_not_prove(
+    connection: &Connection,
+    owner: UserId,
+    address: &str,
+) -> Result<(), StoreError> {
+    let holders = owners_of_address(connection, address)?;
+    for (id, _) in holders.into_iter().filter(|(id, _)| Some(*id) != owner.as_i64()) {
+        connection
+            .prepare_cached(
+                "UPDATE users SET email = '', email_folded = NULL
+                 WHERE id = ? AND email_verified = 0",
+            )?
+            .execute([id])?;
+    }
     Ok(())
 }
 
@@ -273,16 +259,16 @@ fn make_user(connection: &Connection, register: &Register) -> Result<Registered,
                 fingerprint: Fingerprint::of(&user.password, &address, made.is_active),
                 ..token.clone()
             };
-            issue(connection, &token)?;
             let mail = if is_claim_taken { Some(taken) } else { mail.as_ref() };
             let mail = mail
                 .map(|mail| NewMail { user: (!is_claim_taken).then_some(made.id), ..mail.clone() });
             outbox::queue(connection, mail.as_slice(), *bounds)?;
+            issue(connection, &token, true)?;
             Ok(Registered::Done(Box::new(made)))
         }
         Err(StoreError::EmailTaken) => {
-            issue(connection, token)?;
             outbox::queue(connection, std::slice::from_ref(taken), *bounds)?;
+            issue(connection, token, true)?;
             Ok(Registered::EmailTaken)
         }
         Err(StoreError::UsernameTaken) => Ok(Registered::UsernameTaken),
@@ -312,7 +298,7 @@ fn plan_deletion(
     if at.is_some() {
         sessions::revoke_of_user(connection, user, None, RevokedReason::UserInactive, now)?;
     }
-    outbox::queue(connection, mails, MailBounds { an_hour: u32::MAX })?;
+    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     Ok(true)
 }
 

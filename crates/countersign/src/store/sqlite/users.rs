@@ -6,14 +6,17 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::columns::django_date;
+use super::issue::issue;
 use super::names::{by_login, refuse_taken, refuse_taken_address};
 use super::user_row::{select, user};
-use super::{SqliteStore, sessions};
+use super::{SqliteStore, outbox, sessions};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
-use crate::store::{KIND_ROWS, PasswordChange, StoreError, UserStore};
+use crate::store::{
+    KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
+};
 use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId};
 
 #[async_trait]
@@ -35,12 +38,23 @@ impl UserStore for SqliteStore {
         self.writer.run(move |c| create(c, &new, now)).await
     }
 
-    async fn update_profile(
+    async fn update_profile_and_tell(
         &self,
         id: UserId,
         change: ProfileChange,
+        new: Vec<NewToken>,
+        mails: Vec<NewMail>,
     ) -> Result<Option<User>, StoreError> {
-        self.writer.run(move |c| update_profile(c, id, &change)).await
+        self.writer
+            .run(move |c| {
+                let user = update_profile(c, id, &change)?;
+                if user.is_some() {
+                    outbox::queue(c, &mails, MailBounds::OF_ACTS)?;
+                    new.iter().try_for_each(|token| issue(c, token, true))?;
+                }
+                Ok(user)
+            })
+            .await
     }
 
     async fn change_password(
@@ -50,9 +64,18 @@ impl UserStore for SqliteStore {
         new: &EncodedPassword,
         session: SessionId,
         now: Timestamp,
+        mails: Vec<NewMail>,
     ) -> Result<PasswordChange, StoreError> {
         let (old, new) = (old.clone(), new.clone());
-        self.writer.run(move |c| change_password(c, id, (&old, &new), session, now)).await
+        self.writer
+            .run(move |c| {
+                let change = change_password(c, id, (&old, &new), session, now)?;
+                if change == PasswordChange::Done {
+                    outbox::queue(c, &mails, MailBounds::OF_ACTS)?;
+                }
+                Ok(change)
+            })
+            .await
     }
 
     async fn reset_password(

@@ -14,7 +14,6 @@ use super::audit;
 use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
-use crate::store::StoreError;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserAdmin, UserEdit,
     UserRecord, UserSearch, WhatGoes,
@@ -25,11 +24,12 @@ use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
 use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::postgres::columns::{get, micros};
-use crate::store::postgres::{PostgresStore, users};
+use crate::store::postgres::{PostgresStore, outbox, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
+use crate::store::{MailBounds, NewMail, StoreError};
 use crate::user::{NewUser, User, UserId};
 
 #[async_trait]
@@ -65,13 +65,14 @@ impl UserAdmin for PostgresStore {
         write!(self, client => apply_edit(client, id, edit, seen, by)).map(logged)
     }
 
-    async fn set_password(
+    async fn set_password_and_tell(
         &self,
         id: UserId,
         password: &EncodedPassword,
         by: &Actor,
+        mails: Vec<NewMail>,
     ) -> Result<(), AdminError> {
-        write!(self, client => set_password(client, id, password, by)).map(logged)
+        write!(self, client => set_password(client, id, password, by, &mails)).map(logged)
     }
 
     async fn act_on_users(
@@ -234,6 +235,7 @@ pub(super) async fn set_password(
     id: UserId,
     password: &EncodedPassword,
     by: &Actor,
+    mails: &[NewMail],
 ) -> Acted<()> {
     let transaction = client.transaction().await?;
     let operator = hold(&transaction, &[id], by).await?;
@@ -242,6 +244,7 @@ pub(super) async fn set_password(
     if !users::reset_within(&transaction, id, password, by.now).await? {
         return Err(AdminError::Gone);
     }
+    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(transaction, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
         .await

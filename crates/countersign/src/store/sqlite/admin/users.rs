@@ -10,7 +10,6 @@ use super::audit;
 use super::lists::{self, DIALECT, few, number};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
-use crate::store::StoreError;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserAdmin, UserEdit,
     UserRecord, UserSearch, WhatGoes,
@@ -24,7 +23,8 @@ use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{SqliteStore, sessions, users};
+use crate::store::sqlite::{SqliteStore, outbox, sessions, users};
+use crate::store::{MailBounds, NewMail, StoreError};
 use crate::user::{NewUser, User, UserId};
 
 #[async_trait]
@@ -64,14 +64,15 @@ impl UserAdmin for SqliteStore {
         self.writer.run(move |c| apply_edit(c, id, &edit, seen, &by)).await.map(logged)
     }
 
-    async fn set_password(
+    async fn set_password_and_tell(
         &self,
         id: UserId,
         password: &EncodedPassword,
         by: &Actor,
+        mails: Vec<NewMail>,
     ) -> Result<(), AdminError> {
         let (password, by) = (password.clone(), by.clone());
-        self.writer.run(move |c| set_password(c, id, &password, &by)).await.map(logged)
+        self.writer.run(move |c| set_password(c, id, &password, &by, &mails)).await.map(logged)
     }
 
     async fn act_on_users(
@@ -206,12 +207,14 @@ pub(super) fn set_password(
     id: UserId,
     password: &EncodedPassword,
     by: &Actor,
+    mails: &[NewMail],
 ) -> Acted<()> {
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     if !users::reset_password(connection, id, password, by.now)? {
         return Err(AdminError::Gone);
     }
+    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(connection, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
 }

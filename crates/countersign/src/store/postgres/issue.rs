@@ -1,0 +1,110 @@
+//! One-time tokens as they are issued in PostgreSQL.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+
+use super::columns::micros;
+use super::outbox;
+use crate::store::sql::statements;
+use crate::store::{MailBounds, NewMail, NewToken, StoreError};
+use crate::token::Purpose;
+
+pub(super) async fn issue_with_mails(
+    client: &mut Object,
+    tokens: &[NewToken],
+    mails: &[NewMail],
+    bounds: MailBounds,
+) -> Result<bool, StoreError> {
+    let transaction = client.transaction().await?;
+    // The addresses of mails are held first, then the tokens of a user.
+    let is_live = outbox::queue(&transaction, mails, bounds).await?;
+    if let Some(first) = tokens.first() {
+        hold(&transaction, first).await?;
+        if made_lately(&transaction, first).await? >= i64::from(bounds.tokens_an_hour) {
+            return Ok(false);
+        }
+    }
+    for token in tokens {
+        issue(&transaction, token, is_live).await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// One issue at a time for a purpose of a user: of two at once one ends the other's.
+async fn hold(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), StoreError> {
+    let whose = new.user.map_or_else(|| new.address.clone(), |user| user.to_string());
+    transaction
+        .execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))",
+            &[&format!("{} {whose}", new.purpose.as_str())],
+        )
+        .await?;
+    Ok(())
+}
+
+/// How many tokens of its purpose the token's user was given in the last hour.
+async fn made_lately(transaction: &Transaction<'_>, new: &NewToken) -> Result<i64, StoreError> {
+    let statement = transaction
+        .prepare_cached(
+            "SELECT count(*) FROM one_time_tokens
+             WHERE user_id = $1 AND purpose = $2 AND created_at > $3",
+        )
+        .await?;
+    let user = new.user.map(|user| user.to_string());
+    let since = micros(new.created_at) - HOUR;
+    let row = transaction.query_one(&statement, &[&user, &new.purpose.as_str(), &since]).await?;
+    Ok(row.try_get(0)?)
+}
+
+pub(super) async fn issue(
+    transaction: &Transaction<'_>,
+    new: &NewToken,
+    is_live: bool,
+) -> Result<(), StoreError> {
+    let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
+    let is_live = is_live || new.purpose == Purpose::Undo;
+    if is_live && new.purpose != Purpose::Undo {
+        hold(transaction, new).await?;
+        end_older(transaction, new).await?;
+    }
+    let insert = transaction.prepare_cached(statements::ADD_TOKEN).await?;
+    let payload = serde_json::to_string(&new.payload)
+        .map_err(|error| StoreError::Failed(error.to_string()))?;
+    transaction
+        .execute(
+            &insert,
+            &[
+                &new.id.as_i64(),
+                &purpose,
+                &user,
+                &new.address,
+                &new.secret.as_bytes().as_slice(),
+                &new.code.as_ref().map(|code| code.as_bytes().as_slice()),
+                &new.fingerprint.as_bytes().as_slice(),
+                &payload,
+                &micros(new.created_at),
+                &micros(new.expires_at),
+                &(!is_live).then(|| micros(new.created_at)),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// A newer one ends the older ones: the user's, or the address's where there is no user.
+async fn end_older(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), StoreError> {
+    let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
+    let end = transaction
+        .prepare_cached(
+            "UPDATE one_time_tokens SET used_at = $1
+             WHERE purpose = $2 AND used_at IS NULL
+                 AND CASE WHEN $3::text IS NULL THEN user_id IS NULL AND address = $4
+                     ELSE user_id = $3 END",
+        )
+        .await?;
+    transaction.execute(&end, &[&micros(new.created_at), &purpose, &user, &new.address]).await?;
+    Ok(())
+}
+
+/// In microseconds.
+const HOUR: i64 = 3_600_000_000;
