@@ -254,6 +254,8 @@ pub mod web;
 #[cfg(feature = "axum")]
 pub use auth::builder::AuthBuilder;
 #[cfg(feature = "axum")]
+pub use auth::post::{Letter, Owner, Post};
+#[cfg(feature = "axum")]
 pub use auth::settings::{Settings, SettingsError};
 #[cfg(feature = "axum")]
 pub use auth::{Auth, StartError, Stats, events, settings};

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{PasswordChange, SessionStore, Store, StoreError};
-use crate::user::{AnyUsers, CachedUser, FoundUser, User, UserId};
+use crate::store::{MailBounds, NewMail, PasswordChange, Store, StoreError};
+use crate::user::{Addressee, AnyUsers, CachedUser, FoundUser, User, UserId};
 
 /// Asks whoever knows the users.
 #[derive(Debug)]
@@ -109,12 +109,15 @@ impl UserDirectory {
     ) -> Result<Option<FoundUser<Candidate>>, StoreError> {
         match self {
             Self::Own(store) => {
-                // The password first: a session begins on a row that is no older than it.
-                let Some(password) = store.password_of(id).await? else { return Ok(None) };
-                Ok(store
-                    .user_by_id(id)
-                    .await?
-                    .map(|user| FoundUser { user: Candidate::Own(Box::new(user)), password }))
+                // The password first: a session begins on a row that is no older than it. Both are
+                // asked for whoever it is, so that nobody costs what somebody costs.
+                let password = store.password_of(id).await?;
+                let user = store.user_by_id(id).await?;
+                let found = password.zip(user);
+                Ok(found.map(|(password, user)| FoundUser {
+                    user: Candidate::Own(Box::new(user)),
+                    password,
+                }))
             }
             Self::Custom(users) => {
                 let found = users.by_id(id).await?;
@@ -140,14 +143,15 @@ impl UserDirectory {
     /// that asks lives, and ends the user's other sessions.
     pub(crate) async fn change_password(
         &self,
-        store: &dyn SessionStore,
+        store: &dyn Store,
         id: UserId,
         (old, new): (&EncodedPassword, &EncodedPassword),
         session: SessionId,
         now: Timestamp,
+        mails: Vec<NewMail>,
     ) -> Result<PasswordChange, StoreError> {
         match self {
-            Self::Own(store) => store.change_password(id, old, new, session, now).await,
+            Self::Own(store) => store.change_password(id, old, new, session, now, mails).await,
             Self::Custom(users) => {
                 // Two databases have no transaction in common. Ended first, the sessions are ended
                 // whatever fails; ended again, so are those that began meanwhile with the old
@@ -173,7 +177,11 @@ impl UserDirectory {
                 store
                     .revoke_user_sessions(id, Some(session), RevokedReason::PasswordChanged, now)
                     .await?;
-                Ok(if changed { PasswordChange::Done } else { PasswordChange::Stale })
+                if !changed {
+                    return Ok(PasswordChange::Stale);
+                }
+                store.queue_mails(mails, MailBounds::default()).await?;
+                Ok(PasswordChange::Done)
             }
         }
     }
@@ -224,6 +232,25 @@ impl Candidate {
         match self {
             Self::Own(user) => &user.locale,
             Self::Custom(_) => "",
+        }
+    }
+
+    /// Whom mails tell of the account. Whether an address is proved is the app's affair, where an
+    /// app keeps its users.
+    pub(crate) fn addressee(&self) -> Addressee<'_> {
+        match self {
+            Self::Own(user) => Addressee::from(&**user),
+            Self::Custom(user) => {
+                Addressee { user: user.id(), email: user.email(), language: "", is_proved: true }
+            }
+        }
+    }
+
+    /// Whether the user has logged in before; where an app keeps its users, nobody knows.
+    pub(crate) fn has_logged_in(&self) -> bool {
+        match self {
+            Self::Own(user) => user.last_login.is_some(),
+            Self::Custom(_) => true,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::words::words;
+use crate::token::Purpose;
 
 /// Sign-up, addresses, forgotten passwords and mail. [`Default`] lets nobody register; new
 /// passwords can be asked for where mail can be sent.
@@ -28,6 +29,16 @@ pub struct AccountSettings {
     pub verify_lifetime: Duration,
     /// How long a link for a new password works: 1 hour.
     pub reset_lifetime: Duration,
+    /// Whether users may log in with a code that is mailed to them, without a password: no.
+    pub login_code: bool,
+    /// How long such a code works, and its link: 10 minutes.
+    pub code_lifetime: Duration,
+    /// How long a link that confirms a new address works: 1 day.
+    pub change_lifetime: Duration,
+    /// How long the link works that takes a change of the address back: 7 days.
+    pub undo_lifetime: Duration,
+    /// How long an operator's invitation works: 7 days.
+    pub invitation_lifetime: Duration,
     /// Whether users are told by mail of new devices, changed passwords and stolen sessions: yes.
     pub notices: bool,
     /// Mails that one address gets in an hour by what anybody may ask for: 5.
@@ -41,6 +52,14 @@ pub struct AccountSettings {
     pub verify_url: Option<String>,
     /// The app's own page for the link that sets a new password, with `{token}` in it.
     pub reset_url: Option<String>,
+    /// The app's own page for the link that logs in, with `{token}` in it.
+    pub code_url: Option<String>,
+    /// The app's own page for the link that confirms a new address, with `{token}` in it.
+    pub change_url: Option<String>,
+    /// The app's own page for the link that takes a change back, with `{token}` in it.
+    pub undo_url: Option<String>,
+    /// The app's own page for an invitation's link, with `{token}` in it.
+    pub invitation_url: Option<String>,
     /// Whom mails come from, as `Example <noreply@example.com>`. Unless chosen, `noreply@` and the
     /// host of the public URL.
     pub mail_from: Option<String>,
@@ -56,12 +75,21 @@ impl Default for AccountSettings {
             email_verification: EmailVerification::default(),
             verify_lifetime: Duration::from_secs(3 * DAY),
             reset_lifetime: Duration::from_secs(HOUR),
+            login_code: false,
+            code_lifetime: Duration::from_secs(600),
+            change_lifetime: Duration::from_secs(DAY),
+            undo_lifetime: Duration::from_secs(7 * DAY),
+            invitation_lifetime: Duration::from_secs(7 * DAY),
             notices: true,
             mails_per_address: 5,
             asks_per_address: 60,
             asks_per_hour: 10_000,
             verify_url: None,
             reset_url: None,
+            code_url: None,
+            change_url: None,
+            undo_url: None,
+            invitation_url: None,
             mail_from: None,
             mail_reply_to: None,
         }
@@ -71,9 +99,14 @@ impl Default for AccountSettings {
 impl AccountSettings {
     /// The first thing that is wrong with the settings: the name of one, and what to do.
     pub(super) fn fault(&self) -> Option<(&'static str, String)> {
-        for (name, lifetime) in
-            [("verify_lifetime", self.verify_lifetime), ("reset_lifetime", self.reset_lifetime)]
-        {
+        for (name, lifetime) in [
+            ("verify_lifetime", self.verify_lifetime),
+            ("reset_lifetime", self.reset_lifetime),
+            ("code_lifetime", self.code_lifetime),
+            ("change_lifetime", self.change_lifetime),
+            ("undo_lifetime", self.undo_lifetime),
+            ("invitation_lifetime", self.invitation_lifetime),
+        ] {
             if !(Duration::from_secs(60)..=Duration::from_secs(30 * DAY)).contains(&lifetime) {
                 return Some((name, "choose 1 minute to 30 days".to_owned()));
             }
@@ -87,10 +120,46 @@ impl AccountSettings {
             let why = "nobody could log in; add `username` or `email`".to_owned();
             return Some(("registration_fields", why));
         }
-        [("verify_url", &self.verify_url), ("reset_url", &self.reset_url)]
-            .into_iter()
-            .find(|(_, link)| link.as_ref().is_some_and(|link| !is_link(link)))
-            .map(|(name, _)| (name, "write a whole URL with {token} in it".to_owned()))
+        if self.undo_lifetime < self.change_lifetime {
+            let why = "choose no less than change_lifetime".to_owned();
+            return Some(("undo_lifetime", why));
+        }
+        [
+            ("verify_url", &self.verify_url),
+            ("reset_url", &self.reset_url),
+            ("code_url", &self.code_url),
+            ("change_url", &self.change_url),
+            ("undo_url", &self.undo_url),
+            ("invitation_url", &self.invitation_url),
+        ]
+        .into_iter()
+        .find(|(_, link)| link.as_ref().is_some_and(|link| !is_link(link)))
+        .map(|(name, _)| (name, "write a whole URL with {token} in it".to_owned()))
+    }
+
+    /// How long a token for this works.
+    pub(super) const fn lifetime_of(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::VerifyEmail => self.verify_lifetime,
+            Purpose::ResetPassword => self.reset_lifetime,
+            Purpose::LoginCode => self.code_lifetime,
+            Purpose::ChangeEmail => self.change_lifetime,
+            Purpose::Undo => self.undo_lifetime,
+            Purpose::Invitation => self.invitation_lifetime,
+        }
+    }
+
+    /// The app's own page for a token's link.
+    pub(super) fn page_of(&self, purpose: Purpose) -> Option<&str> {
+        let page = match purpose {
+            Purpose::VerifyEmail => &self.verify_url,
+            Purpose::ResetPassword => &self.reset_url,
+            Purpose::LoginCode => &self.code_url,
+            Purpose::ChangeEmail => &self.change_url,
+            Purpose::Undo => &self.undo_url,
+            Purpose::Invitation => &self.invitation_url,
+        };
+        page.as_deref()
     }
 }
 
@@ -174,6 +243,8 @@ mod tests {
         let named = |settings: AccountSettings| settings.fault().map(|(name, _)| name);
         let short = AccountSettings { reset_lifetime: Duration::ZERO, ..good.clone() };
         assert_eq!(named(short), Some("reset_lifetime"));
+        let short = AccountSettings { undo_lifetime: Duration::from_secs(60), ..good.clone() };
+        assert_eq!(named(short), Some("undo_lifetime"));
         let link = Some("https://app.example.com/reset".to_owned());
         assert_eq!(named(AccountSettings { reset_url: link, ..good.clone() }), Some("reset_url"));
         let link = Some("https://app.example.com/#/verify/{token}".to_owned());

@@ -10,6 +10,7 @@ pub mod events;
 pub(crate) mod feed;
 mod keys;
 mod maintenance;
+mod notices;
 pub(crate) mod post;
 mod readiness;
 pub(crate) mod revocation_list;
@@ -93,7 +94,7 @@ struct Inner {
     lag: FeedLag,
     pulse: Pulse,
     secrets: Secrets,
-    post: Post,
+    post: Arc<Post>,
     code_hasher: CodeHasher,
     asks: AskLimit,
 }

@@ -1,33 +1,375 @@
-//! Mail as flows cause it: whom it goes to, what its link is, and the row for the outbox.
+//! Mail as flows and operators cause it: whom it goes to, what its link is, and the row for the
+//! outbox.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use countersign_verify::UserId;
+use countersign_verify::{Account, UserId};
 use jiff::Timestamp;
 use url::Url;
 
 use super::Auth;
+use super::account_settings::AccountSettings;
 use super::settings::{EmailVerification, Registration, Settings};
-use crate::clock::random_bytes;
+use crate::clock::{Random, random_bytes};
 use crate::mail::{Mail, MailKind, MailSeal, SealError};
-use crate::store::NewMail;
-use crate::token::{Code, OneTimeToken, Purpose};
-use crate::user::fold_address;
+use crate::password::EncodedPassword;
+use crate::store::{MailBounds, MailClass, NewMail, NewToken, TokenPayload};
+use crate::token::{Code, CodeHasher, Fingerprint, OneTimeToken, Purpose, Secrets};
+use crate::user::{Addressee, fold_address};
 
-/// What mails are made of.
-#[derive(Debug)]
-pub(crate) struct Post {
+/// Makes mails and the one-time tokens in them, as rows for a store. A command line that has no
+/// [`Auth`] can have one too.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::clock::OsRandom;
+/// use countersign::token::Purpose;
+/// use countersign::user::fold_address;
+/// use countersign::{Letter, Owner, Post, Settings};
+///
+/// # world::block_on(async {
+/// # let (store, secrets, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// # use countersign::store::{TokenStore, UserStore};
+/// let post = Post::new(&secrets, &Settings::default(), true).unwrap();
+/// let password = store.password_of(ada.id).await.unwrap().unwrap();
+/// let owner = Owner::of(&ada, &password);
+/// let letter = Letter::new(Purpose::ResetPassword, &ada.email, "en").for_owner(owner);
+/// let (token, mail) = post.write(letter, now, &OsRandom).unwrap();
+/// assert_eq!(token.address, fold_address(&ada.email));
+/// assert!(store.issue_token(token, vec![mail], post.bounds()).await.unwrap());
+/// # });
+/// ```
+pub struct Post {
     pub(super) seal: Arc<MailSeal>,
+    codes: CodeHasher,
+    public_url: Url,
+    accounts: AccountSettings,
     /// What the mails call this place: the host of the public URL.
     pub(super) site: String,
     /// Whether there is somebody to send them.
-    pub(super) is_on: bool,
+    is_on: bool,
 }
 
 impl Post {
-    pub(super) fn new(seal: MailSeal, settings: &Settings, is_on: bool) -> Self {
-        let site = settings.public_url.host_str().unwrap_or_default().to_owned();
-        Self { seal: Arc::new(seal), site, is_on }
+    /// Makes mails under these secrets and settings. `is_on`: whether somebody sends them.
+    ///
+    /// # Errors
+    /// [`SealError`] when the cryptographic library refuses the key, which it does not.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::{Post, Settings};
+    ///
+    /// let post = Post::new(&world::secrets(), &Settings::default(), false).unwrap();
+    /// assert!(!post.is_on());
+    /// ```
+    pub fn new(secrets: &Secrets, settings: &Settings, is_on: bool) -> Result<Self, SealError> {
+        Ok(Self {
+            seal: Arc::new(MailSeal::new(secrets)?),
+            codes: CodeHasher::new(secrets),
+            public_url: settings.public_url.clone(),
+            accounts: settings.accounts.clone(),
+            site: settings.public_url.host_str().unwrap_or_default().to_owned(),
+            is_on,
+        })
+    }
+
+    /// Whether somebody sends the mails.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::{Post, Settings};
+    ///
+    /// assert!(Post::new(&world::secrets(), &Settings::default(), true).unwrap().is_on());
+    /// ```
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// How many mails an address gets, by the settings.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::{Post, Settings};
+    ///
+    /// let post = Post::new(&world::secrets(), &Settings::default(), true).unwrap();
+    /// assert_eq!(post.bounds().an_hour, 5);
+    /// ```
+    #[must_use]
+    pub fn bounds(&self) -> MailBounds {
+        MailBounds { an_hour: self.accounts.mails_per_address, ..MailBounds::default() }
+    }
+
+    /// Draws a token, and writes the mail with its link, and with its code where it has one. To
+    /// nobody it is written too, at the same cost, and never sent.
+    ///
+    /// # Errors
+    /// [`SealError`] when the mail cannot be sealed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::token::Purpose;
+    /// use countersign::{Letter, Post, Settings};
+    ///
+    /// let post = Post::new(&world::secrets(), &Settings::default(), true).unwrap();
+    /// let to_nobody = Letter::new(Purpose::LoginCode, "nobody@example.com", "en");
+    /// let (token, mail) = post.write(to_nobody, world::midnight(), &OsRandom).unwrap();
+    /// assert!(token.user.is_none() && token.code.is_some() && mail.is_void);
+    /// ```
+    pub fn write(
+        &self,
+        letter: Letter<'_>,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<(NewToken, NewMail), SealError> {
+        let Letter { purpose, to, language, owner, payload, values } = letter;
+        let (token, code) = (OneTimeToken::draw(random), Code::draw(random));
+        let until = now + self.lifetime(purpose);
+        let kind = kind(purpose);
+        let mut mail = self
+            .mail(kind, to, language)
+            .with("link", self.link(purpose, &token))
+            .with("until", in_words(until));
+        if kind.has_code() {
+            mail = mail.with("code", spaced(&code));
+        }
+        mail = values.into_iter().fold(mail, |mail, (name, value)| mail.with(name, value));
+        let user = owner.as_ref().map(|owner| owner.user);
+        let mail = NewMail { is_void: user.is_none(), ..self.queued(&mail, user, now, random)? };
+        let new = NewToken {
+            user,
+            code: kind.has_code().then(|| self.codes.hash(token.id(), &code)),
+            fingerprint: owner.map_or_else(Fingerprint::of_nobody, |owner| owner.row),
+            address: fold_address(to),
+            payload,
+            ..NewToken::new(&token, purpose, now, until)
+        };
+        Ok((new, mail))
+    }
+
+    /// A mail that tells a user what happened to their account: in [`Act`](crate::store::Act)s and
+    /// whatever else takes mails it is queued with what it tells of. Nothing where the setting
+    /// `notices` is off, no mail is sent, or the user has no address that was proved.
+    ///
+    /// # Errors
+    /// [`SealError`] when the mail cannot be sealed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::mail::MailKind;
+    /// use countersign::user::Addressee;
+    /// use countersign::{Post, Settings};
+    ///
+    /// # world::run(async |world| {
+    /// let post = Post::new(&world::secrets(), &Settings::default(), true).unwrap();
+    /// let ada = Addressee { is_proved: true, ..Addressee::from(&world.ada) };
+    /// // By an operator: from nowhere.
+    /// let values = vec![("place", String::new())];
+    /// let notice = post.notice(MailKind::PasswordChanged, &ada, values, world::midnight(), &OsRandom);
+    /// assert!(notice.unwrap().is_some());
+    /// # });
+    /// ```
+    pub fn notice(
+        &self,
+        kind: MailKind,
+        whom: &Addressee<'_>,
+        values: Vec<(&'static str, String)>,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Option<NewMail>, SealError> {
+        let is_wanted = self.is_on && (self.accounts.notices || !kind.is_notice());
+        if !is_wanted || !whom.is_proved || whom.email.is_empty() {
+            return Ok(None);
+        }
+        let mail = self
+            .mail(kind, whom.email, whom.language)
+            .with("at", in_words(now))
+            .with("link", self.page("reset"));
+        let mail = values.into_iter().fold(mail, |mail, (name, value)| mail.with(name, value));
+        let mail = self.queued(&mail, Some(whom.user), now, random)?;
+        Ok(Some(NewMail { class: MailClass::Notice, ..mail }))
+    }
+
+    /// The mail to who is about to be deleted at `at`: how to stay.
+    ///
+    /// # Errors
+    /// [`SealError`] when the mail cannot be sealed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::user::Addressee;
+    /// use countersign::{Post, Settings};
+    ///
+    /// # world::run(async |world| {
+    /// let post = Post::new(&world::secrets(), &Settings::default(), true).unwrap();
+    /// let (now, ada) = (world::midnight(), Addressee::from(&world.ada));
+    /// let ada = Addressee { is_proved: true, ..ada };
+    /// let in_a_week = now + std::time::Duration::from_secs(7 * 86_400);
+    /// assert!(post.deletion(&ada, in_a_week, now, &OsRandom).unwrap().is_some());
+    /// # });
+    /// ```
+    pub fn deletion(
+        &self,
+        whom: &Addressee<'_>,
+        at: Timestamp,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Option<NewMail>, SealError> {
+        let values = vec![("until", in_words(at)), ("link", self.public_url.to_string())];
+        self.notice(MailKind::Deletion, whom, values, now, random)
+    }
+
+    /// A mail with what every one of them says.
+    pub(crate) fn mail(&self, kind: MailKind, to: &str, language: &str) -> Mail {
+        Mail::new(kind, to, language).with("site", self.site.clone())
+    }
+
+    /// The mail as a row of the outbox.
+    pub(crate) fn queued(
+        &self,
+        mail: &Mail,
+        user: Option<UserId>,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<NewMail, SealError> {
+        let id = i64::from_be_bytes(random_bytes(random)) & i64::MAX;
+        let sealed = self.seal.seal(mail, id)?;
+        Ok(NewMail { user, ..NewMail::new(id, &fold_address(&mail.to), sealed, now) })
+    }
+
+    /// Our own page of this name, for a link without a token.
+    pub(crate) fn page(&self, name: &str) -> String {
+        page(&self.public_url, name).to_string()
+    }
+
+    /// Where the link of a token goes: to the app's own page, or to ours. Always below the
+    /// configured URL, whatever host a request names.
+    fn link(&self, purpose: Purpose, token: &OneTimeToken) -> String {
+        match self.accounts.page_of(purpose) {
+            Some(link) => link.replace("{token}", &token.expose()),
+            None => {
+                let page = page(&self.public_url, purpose.as_str());
+                format!("{page}?token={}", token.expose())
+            }
+        }
+    }
+
+    fn lifetime(&self, purpose: Purpose) -> Duration {
+        self.accounts.lifetime_of(purpose)
+    }
+}
+
+/// Without the secrets.
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").field("site", &self.site).finish_non_exhaustive()
+    }
+}
+
+/// A mail with a link that is to be written.
+///
+/// ```
+/// use countersign::Letter;
+/// use countersign::token::Purpose;
+///
+/// let letter = Letter::new(Purpose::VerifyEmail, "ada@example.com", "de");
+/// assert!(letter.payload.browser.is_none());
+/// ```
+#[derive(Debug)]
+pub struct Letter<'a> {
+    /// What its token is for.
+    pub purpose: Purpose,
+    /// The address that it goes to, as it is stored: never as a stranger typed it.
+    pub to: &'a str,
+    /// The language.
+    pub language: &'a str,
+    /// Whose token it is; `None` for nobody.
+    pub owner: Option<Owner>,
+    /// What the act of the token needs.
+    pub payload: TokenPayload,
+    /// What its template names beside the link, the code, the end and the site.
+    pub values: Vec<(&'static str, String)>,
+}
+
+impl<'a> Letter<'a> {
+    /// One to nobody.
+    ///
+    /// ```
+    /// use countersign::Letter;
+    /// use countersign::token::Purpose;
+    ///
+    /// assert!(Letter::new(Purpose::VerifyEmail, "ada@example.com", "de").owner.is_none());
+    /// ```
+    #[must_use]
+    pub fn new(purpose: Purpose, to: &'a str, language: &'a str) -> Self {
+        let payload = TokenPayload::default();
+        Self { purpose, to, language, owner: None, payload, values: Vec::new() }
+    }
+
+    /// The same to somebody.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::EncodedPassword;
+    /// use countersign::token::Purpose;
+    /// use countersign::{Letter, Owner};
+    ///
+    /// # world::run(async |world| {
+    /// let owner = Owner::of(&world.ada, &EncodedPassword::unusable());
+    /// let letter = Letter::new(Purpose::VerifyEmail, "ada@example.com", "de").for_owner(owner);
+    /// assert!(letter.owner.is_some());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn for_owner(self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+}
+
+/// Whose token it is: the user, and the row as it is.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::Owner;
+/// use countersign::password::EncodedPassword;
+///
+/// # world::run(async |world| {
+/// let owner = Owner::of(&world.ada, &EncodedPassword::unusable());
+/// assert_eq!(owner.user, world.ada.id);
+/// # });
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    /// Who.
+    pub user: UserId,
+    /// Their row.
+    pub row: Fingerprint,
+}
+
+impl Owner {
+    /// Of a row with this encoded password.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::Owner;
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// # world::run(async |world| {
+    /// let (ada, password) = (world.ada, EncodedPassword::unusable());
+    /// assert_eq!(Owner::of(&ada, &password).row, Owner::of(&ada, &password).row);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn of(user: &dyn Account, password: &EncodedPassword) -> Self {
+        let row = Fingerprint::of(password, &fold_address(user.email()), user.is_active());
+        Self { user: user.id(), row }
     }
 }
 
@@ -45,6 +387,19 @@ impl Auth {
         self.0.post.is_on
     }
 
+    /// Who makes the mails.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// assert!(!world.auth.post().is_on());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn post(&self) -> &Arc<Post> {
+        &self.0.post
+    }
+
     /// Whether somebody may register: the setting says so, the users are the store's, and the mail
     /// can be sent that an address needs.
     pub(crate) fn can_register(&self) -> bool {
@@ -54,39 +409,31 @@ impl Auth {
             && (self.can_mail() || accounts.email_verification == EmailVerification::None)
     }
 
-    /// A mail with what every one of them says.
-    pub(crate) fn mail(&self, kind: MailKind, to: &str, language: &str) -> Mail {
-        Mail::new(kind, to, language).with("site", self.0.post.site.clone())
+    /// Whether users may change their address by mail: as long as their rows are ours.
+    pub(crate) fn can_change_address(&self) -> bool {
+        self.can_mail() && self.users().owns_profiles()
     }
 
-    /// The mail as a row of the outbox.
-    pub(crate) fn queued(&self, mail: &Mail, user: Option<UserId>) -> Result<NewMail, SealError> {
-        let id = i64::from_be_bytes(random_bytes(self.random())) & i64::MAX;
-        let sealed = self.0.post.seal.seal(mail, id)?;
-        Ok(NewMail { user, ..NewMail::new(id, &fold_address(&mail.to), sealed, self.now()) })
+    /// Whether users may log in with a code from a mail.
+    pub(crate) fn can_send_codes(&self) -> bool {
+        self.can_mail() && self.settings().accounts.login_code
     }
 
-    /// Where the link of a token goes: to the app's own page, or to ours. Always below the
-    /// configured URL, whatever host a request names.
-    pub(crate) fn link(&self, purpose: Purpose, token: &OneTimeToken) -> String {
-        let accounts = &self.settings().accounts;
-        let own = match purpose {
-            Purpose::VerifyEmail => accounts.verify_url.as_deref(),
-            Purpose::ResetPassword => accounts.reset_url.as_deref(),
-            _ => None,
-        };
-        match own {
-            Some(link) => link.replace("{token}", &token.expose()),
-            None => {
-                let page = page(&self.settings().public_url, purpose.as_str());
-                format!("{page}?token={}", token.expose())
-            }
-        }
+    /// A letter, now.
+    pub(crate) fn write(&self, letter: Letter<'_>) -> Result<(NewToken, NewMail), SealError> {
+        self.0.post.write(letter, self.now(), self.random())
     }
+}
 
-    /// Our own page of this name, for a link without a token.
-    pub(crate) fn page(&self, name: &str) -> String {
-        page(&self.settings().public_url, name).to_string()
+/// Which mail carries a token.
+const fn kind(purpose: Purpose) -> MailKind {
+    match purpose {
+        Purpose::VerifyEmail => MailKind::Verify,
+        Purpose::ResetPassword => MailKind::Reset,
+        Purpose::LoginCode => MailKind::Code,
+        Purpose::ChangeEmail => MailKind::Change,
+        Purpose::Undo => MailKind::AddressChanged,
+        Purpose::Invitation => MailKind::Invitation,
     }
 }
 
@@ -98,12 +445,12 @@ fn page(public_url: &Url, name: &str) -> Url {
 }
 
 /// A moment as mails write it.
-pub(crate) fn in_words(at: Timestamp) -> String {
+pub(super) fn in_words(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A code as people read it.
-pub(crate) fn spaced(code: &Code) -> String {
+fn spaced(code: &Code) -> String {
     let digits = code.expose();
     let (first, rest) = digits.split_at(digits.len() / 2);
     format!("{first} {rest}")

@@ -19,7 +19,7 @@ use super::users::look_at_passwords;
 use super::{Auth, Inner, StartError};
 use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
 use crate::mail::worker::{PAUSE, Sender, Worker};
-use crate::mail::{MailSeal, MailTemplates, Mailer};
+use crate::mail::{MailTemplates, Mailer};
 use crate::password::Passwords;
 use crate::store::Store;
 use crate::supervise::kept_up;
@@ -60,7 +60,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
             .within(settings.token_cache_bytes, |_| 0)
             .no_longer_than(settings.access_lifetime.as_secs());
     let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
-    let post = Post::new(MailSeal::new(&secrets)?, &settings, mailer.is_some());
+    let post = Arc::new(Post::new(&secrets, &settings, mailer.is_some())?);
     let sender = Sender::new(
         settings.accounts.mail_from.as_deref(),
         settings.accounts.mail_reply_to.as_deref(),

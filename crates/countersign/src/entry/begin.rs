@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::check_password::Checked;
+use super::check_password::{Checked, known_device};
 use super::issue::{Grant, Issued, Tokens, new_jti};
 use super::sign_in::admitted;
 use crate::auth::Auth;
@@ -18,13 +19,16 @@ use crate::clock::seconds;
 use crate::http::answer::Uncached;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, internal};
+use crate::http::refresh_token::{Sent, refresh_cookie};
+use crate::mail::MailKind;
 use crate::password::EncodedPassword;
 use crate::session::rotation::Generation;
 use crate::session::{NewSession, RevokedReason, SessionId, Transport};
 use crate::sign_in::{Admission, Proof};
-use crate::store::{Begin, Begun};
+use crate::store::{Begin, Begun, NewMail};
 use crate::token::device;
 use crate::user::{CachedUser, FoundUser, User, UserId};
+use crate::user_directory::Candidate;
 
 impl Auth {
     /// Logs a user in without a password: after a sign-in with another provider, a link in a mail,
@@ -71,7 +75,9 @@ impl Auth {
                 .await?
                 .filter(|found| found.user.account().is_active());
             let found = found.ok_or_else(|| Problem::new(Code::UserInactive))?;
-            let checked = Checked { found, moment, device: None };
+            let tokens = client.device_tokens.iter().map(String::as_str);
+            let device = known_device(self, tokens, user, &found.password);
+            let checked = Checked { found, moment, device };
             let admission = admitted(self, &checked, proof)?;
             if let Some(login) = begin(self, client, transport, checked, admission, None).await? {
                 return Ok(login);
@@ -214,6 +220,7 @@ pub(crate) async fn begin(
     let is_in_the_store = user.is_in_the_store();
     let mut begin = Begin {
         checked: is_in_the_store.then(|| password.clone()),
+        mails: if device.is_none() { of_new_device(auth, &user, peer)? } else { Vec::new() },
         replaces,
         at_most: auth.settings().sessions_per_user,
         ..Begin::unchecked(NewSession {
@@ -326,6 +333,25 @@ async fn look_again(
             Ok(None)
         }
     }
+}
+
+/// The session whose refresh cookie the browser shows, if we made it: the browser will show the new
+/// one's from now on.
+pub(crate) async fn shown_session(
+    auth: &Auth,
+    headers: &HeaderMap,
+) -> Result<Option<SessionId>, Problem> {
+    let Sent::One(token) = refresh_cookie(auth, headers).await? else { return Ok(None) };
+    Ok(auth.refresh_tokens().verify_but_expiry(token).ok().map(|claims| claims.sid))
+}
+
+/// What tells the user of a device that was not known. Of the first login of all they know.
+fn of_new_device(auth: &Auth, user: &Candidate, peer: &Peer) -> Result<Vec<NewMail>, Problem> {
+    if !user.has_logged_in() {
+        return Ok(Vec::new());
+    }
+    let values = vec![("place", peer.ip.to_string()), ("device", peer.device())];
+    Ok(auth.notice(MailKind::NewDevice, &user.addressee(), values)?)
 }
 
 /// The time in seconds, then 32 random bits: sessions that begin together lie together in the

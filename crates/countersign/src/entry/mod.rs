@@ -4,15 +4,17 @@
 mod begin;
 mod check_password;
 mod issue;
+mod own_password;
 pub(crate) mod proof;
 mod sign_in;
 
 pub use begin::LoggedIn;
 pub use check_password::{PasswordChecked, PasswordRefused};
 pub use proof::Shown;
-pub(crate) use proof::browser_of;
+pub(crate) use proof::{Browser, browser_of};
 
-pub(crate) use begin::{LoginResponse, TRIES, begin};
-pub(crate) use check_password::{LoginError, check, known_device};
+pub(crate) use begin::{LoginResponse, TRIES, begin, shown_session};
+pub(crate) use check_password::{Checked, LoginError, check, known_device};
 pub(crate) use issue::{Grant, Tokens, new_jti};
+pub(crate) use own_password::OwnPassword;
 pub(crate) use sign_in::admitted;

@@ -1,9 +1,11 @@
 //! What somebody shows who got a mail: the link, or the address with the code.
 
 use aws_lc_rs::digest;
+use axum::http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use crate::auth::Auth;
+use crate::clock::random_bytes;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::Text;
@@ -59,6 +61,11 @@ impl Shown {
         Ok(Self(What::Code { address: fold_address(address.trim()), code }))
     }
 
+    /// Whether it is the link.
+    pub(crate) const fn is_link(&self) -> bool {
+        matches!(self.0, What::Link(_))
+    }
+
     /// What a request has of the two.
     pub(crate) fn read(
         token: Option<Text<64>>,
@@ -86,6 +93,12 @@ pub(crate) struct GoodToken {
 }
 
 impl GoodToken {
+    /// Whether the request comes from the browser that asked for the token.
+    pub(crate) fn is_of_browser(&self, auth: &Auth, headers: &HeaderMap) -> bool {
+        let shown = auth.checked().cookies.sign_in_of(headers).map(browser_of);
+        shown.is_some() && shown == self.token.payload.browser
+    }
+
     /// Uses it up for this.
     pub(crate) fn to_use(&self, now: Timestamp, act: Act, mails: Vec<NewMail>) -> Use {
         let (id, purpose) = (self.token.id, self.token.purpose);
@@ -135,6 +148,41 @@ impl Auth {
             Problem::new(Code::Throttled).retry_after(wait.seconds())
         })
     }
+}
+
+/// A browser that asks for a mail: it is known again by a cookie. One that has it keeps it, so that
+/// what it asks for later takes nothing from what it asked for before.
+pub(crate) struct Browser(String);
+
+impl Browser {
+    /// As it was known, or from now on.
+    pub(crate) fn of(auth: &Auth, headers: &HeaderMap) -> Self {
+        let known = auth.checked().cookies.sign_in_of(headers);
+        match known.filter(|secret| is_secret(secret)) {
+            Some(secret) => Self(secret.to_owned()),
+            None => {
+                let bytes: [u8; 16] = random_bytes(auth.random());
+                Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+            }
+        }
+    }
+
+    /// What its cookie says.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// The cookie, for as long as any link may be tied to it.
+    pub(crate) fn cookie(&self, auth: &Auth) -> HeaderValue {
+        let accounts = &auth.settings().accounts;
+        let lifetime = accounts.verify_lifetime.max(accounts.code_lifetime);
+        auth.checked().cookies.set_sign_in(&self.0, lifetime)
+    }
+}
+
+/// Whether it is as we make them.
+fn is_secret(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What is kept of the secret of a browser that asked for a mail: its SHA-256, in hexadecimal.

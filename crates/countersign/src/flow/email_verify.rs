@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 
 use crate::auth::Auth;
-use crate::auth::post::{in_words, spaced};
+use crate::auth::post::{Letter, Owner};
 use crate::entry::proof::{self, Shown};
 use crate::entry::{LoggedIn, browser_of};
 use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
@@ -14,13 +14,13 @@ use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
-use crate::mail::MailKind;
 use crate::password::{EncodedPassword, Lane, Password};
 use crate::session::Transport;
 use crate::sign_in::Proof;
-use crate::store::{Act, MailBounds, NewMail, NewToken, Used};
-use crate::token::{Code as DigitCode, Fingerprint, OneTimeToken, Purpose};
-use crate::user::{Email, fold_address};
+use crate::store::{Act, StoredToken, TokenPayload, Used};
+use crate::token::Purpose;
+use crate::user::{Email, FoundUser, UserId, fold_address};
+use crate::user_directory::Candidate;
 
 request! {
     /// What the mail said: the token of the link, or the address with the code.
@@ -172,8 +172,9 @@ impl Auth {
         Ok(None)
     }
 
-    /// Queues the mail that proves an address once more, if an active user has it and it is not
-    /// proved; nothing tells whether.
+    /// Queues the mail that proves an address once more, for an active user who has it, or claimed
+    /// it when they registered, and has not proved it; nothing tells whether. What the earlier link
+    /// knew, the new one knows: the browser that registered, and the address that was claimed.
     ///
     /// # Errors
     /// `unavailable`.
@@ -187,34 +188,69 @@ impl Auth {
     /// }
     /// ```
     pub async fn send_verification(&self, address: &str) -> Result<(), Problem> {
-        let now = self.now();
         let folded = fold_address(address);
-        let found = self.users().by_login(address).await?.filter(|found| {
-            let account = found.user.account();
-            account.is_active()
-                && fold_address(account.email()) == folded
-                && found.user.waits_for_proof()
-        });
-        let (token, code) = (OneTimeToken::draw(self.random()), DigitCode::draw(self.random()));
-        let until = now + self.settings().accounts.verify_lifetime;
-        let language = found.as_ref().map_or("", |found| found.user.language());
-        let mail = self
-            .mail(MailKind::Verify, address, language)
-            .with("link", self.link(Purpose::VerifyEmail, &token))
-            .with("code", spaced(&code))
-            .with("until", in_words(until));
-        let user = found.as_ref().map(|found| found.user.account().id());
-        let mail = NewMail { is_void: user.is_none(), ..self.queued(&mail, user)? };
-        let new = NewToken {
-            user,
-            code: Some(self.code_hasher().hash(token.id(), &code)),
-            fingerprint: found.map_or_else(Fingerprint::of_nobody, |found| {
-                Fingerprint::of(&found.password, &folded, true)
-            }),
-            address: folded,
-            ..NewToken::new(&token, Purpose::VerifyEmail, now, until)
+        // Whoever it is, the same is asked.
+        let earlier = self.store().token_for(Purpose::VerifyEmail, &folded).await?;
+        let claimant = earlier.as_ref().and_then(|earlier| earlier.user).unwrap_or(NOBODY);
+        let claimant = self.users().candidate(claimant).await?;
+        let holder = self.users().by_login(address).await?;
+        let waiting = Waiting::find(&folded, earlier, claimant, holder);
+        let letter = match &waiting {
+            // The address as it is kept: another that is only alike is another mailbox.
+            Some(Waiting { found, to, payload }) => Letter {
+                payload: payload.clone(),
+                ..Letter::new(Purpose::VerifyEmail, to, found.user.language())
+                    .for_owner(Owner::of(found.user.account(), &found.password))
+            },
+            None => Letter::new(Purpose::VerifyEmail, address, ""),
         };
-        let bounds = MailBounds { an_hour: self.settings().accounts.mails_per_address };
-        Ok(self.store().issue_token(new, vec![mail], bounds).await?)
+        let (token, mail) = self.write(letter)?;
+        self.store().issue_token(token, vec![mail], self.post().bounds()).await?;
+        Ok(())
     }
 }
+
+/// A user whose address waits for its proof.
+struct Waiting {
+    found: FoundUser<Candidate>,
+    to: String,
+    payload: TokenPayload,
+}
+
+impl Waiting {
+    /// Who has the address in their row, or claimed it in the token of their registration. A token
+    /// counts only while the row is as it was: what a new password has ended does not come back.
+    fn find(
+        folded: &str,
+        earlier: Option<StoredToken>,
+        claimant: Option<FoundUser<Candidate>>,
+        holder: Option<FoundUser<Candidate>>,
+    ) -> Option<Self> {
+        let earlier = earlier.zip(claimant).filter(|(earlier, claimant)| {
+            let account = claimant.user.account();
+            account.is_active() && Owner::of(account, &claimant.password).row == earlier.fingerprint
+        });
+        let holder = holder.filter(|holder| {
+            let account = holder.user.account();
+            account.is_active() && fold_address(account.email()) == folded
+        });
+        match (holder, earlier) {
+            (Some(holder), earlier) if holder.user.waits_for_proof() => {
+                let id = holder.user.account().id();
+                let payload = earlier
+                    .filter(|(_, claimant)| claimant.user.account().id() == id)
+                    .map_or_else(TokenPayload::default, |(earlier, _)| earlier.payload);
+                let to = holder.user.account().email().to_owned();
+                Some(Self { found: holder, to, payload })
+            }
+            (None, Some((earlier, claimant))) => {
+                let to = earlier.payload.new_address.clone()?;
+                Some(Self { found: claimant, to, payload: earlier.payload })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// No user has this id.
+const NOBODY: UserId = UserId::new(0);

@@ -4,19 +4,18 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request};
+use axum::http::Request;
 
 use crate::auth::Auth;
 use crate::auth::settings::EmailVerification;
-use crate::entry::{LoggedIn, LoginError, TRIES, admitted, begin, check};
+use crate::entry::{LoggedIn, LoginError, TRIES, admitted, begin, check, shown_session};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::http::request::{Filled, Text, request};
 use crate::password::Password;
-use crate::session::{DeviceName, SessionId, Transport};
+use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
 
 request! {
@@ -76,7 +75,7 @@ pub(crate) async fn login(
     }
 
     let replaces =
-        if transport == Transport::Cookie { shown(&auth, &headers).await? } else { None };
+        if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
     for _ in 0..TRIES {
         let checked = match check(
             &auth,
@@ -104,13 +103,6 @@ pub(crate) async fn login(
         }
     }
     Err(Problem::new(Code::Unavailable).retry_after(1))
-}
-
-/// The session whose refresh cookie the browser shows, if we made it: the browser will show the new
-/// one's from now on.
-async fn shown(auth: &Auth, headers: &HeaderMap) -> Result<Option<SessionId>, Problem> {
-    let Sent::One(token) = refresh_cookie(auth, headers).await? else { return Ok(None) };
-    Ok(auth.refresh_tokens().verify_but_expiry(token).ok().map(|claims| claims.sid))
 }
 
 /// What the client is told of a login that failed, once whoever keeps account has been.

@@ -9,19 +9,17 @@ use axum::http::Request;
 use countersign_verify::Account;
 
 use crate::auth::Auth;
-use crate::auth::attempts::AttemptRefused;
-use crate::entry::known_device;
+use crate::entry::OwnPassword;
 use crate::http::answer::NoContent;
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
-use crate::password::{Lane, Password, UserAttributes, validate};
+use crate::mail::MailKind;
+use crate::password::{Password, UserAttributes, validate};
 use crate::store::PasswordChange;
-use crate::throttle::AccountKey;
 use crate::token::device;
-use crate::user::fold_address;
 
 request! {
     /// What is sent.
@@ -58,42 +56,22 @@ pub(crate) async fn change_password(
     let asked: PasswordRequest = body(request, auth.settings().body_timeout).await?;
     good_enough(&asked.new_password, who.user())?;
 
-    // Wrong old passwords count against the same budget as failed logins, on a known device its
-    // own: strangers' failures do not delay the owner.
-    let stored = auth.users().password_of(who.user().id()).await?;
-    let tokens = asked.device_token.iter().map(|Text(token)| token);
-    let tokens = tokens.chain(&peer.device_tokens).map(String::as_str);
-    let device =
-        stored.as_ref().and_then(|stored| known_device(&auth, tokens, who.user().id(), stored));
-    let counted =
-        AccountKey::Named { user: who.user().id(), by: &fold_address(who.user().username()) };
-    let attempt = auth
-        .attempts()
-        .begin(&**auth.store(), counted, device, peer.ip, auth.now())
-        .await
-        .map_err(|refused| match refused {
-            AttemptRefused::Wait(wait) => Problem::new(Code::Throttled).retry_after(wait.seconds()),
-            AttemptRefused::Store(error) => error.into(),
-        })?;
-    let verdict =
-        match auth.passwords().verify_in(Lane::Known, stored.as_ref(), &asked.old_password).await {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                auth.attempts().cancelled(&**auth.store(), attempt).await;
-                return Err(error.into());
-            }
-        };
-    if !verdict.matches {
-        return Err(
-            Problem::new(Code::ValidationError).field("old_password", "This is not your password.")
-        );
-    }
-    auth.attempts().succeeded(&**auth.store(), attempt).await?;
-
+    let old = ("old_password", &asked.old_password);
+    let token = asked.device_token.as_ref();
+    let OwnPassword { encoded: old, device } =
+        OwnPassword::check(&auth, &who, &peer, token, old).await?;
     let encoded = auth.passwords().hash(&asked.new_password).await?;
     let (id, session, now) = (who.user().id(), who.claims().sid, auth.now());
-    let old = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
-    match auth.users().change_password(&**auth.store(), id, (&old, &encoded), session, now).await? {
+    let mails = match auth.users().candidate(id).await? {
+        Some(found) => {
+            let place = vec![("place", peer.place())];
+            auth.notice(MailKind::PasswordChanged, &found.user.addressee(), place)?
+        }
+        None => Vec::new(),
+    };
+    let change =
+        auth.users().change_password(&**auth.store(), id, (&old, &encoded), session, now, mails);
+    match change.await? {
         PasswordChange::Done => {}
         PasswordChange::Stale => {
             let detail = "The password was changed meanwhile, and not by this request. Try again \

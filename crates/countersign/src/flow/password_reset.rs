@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Request};
 use countersign_verify::Account;
 
 use crate::auth::Auth;
-use crate::auth::post::{in_words, spaced};
+use crate::auth::post::{Letter, Owner};
 use crate::entry::proof::{self, Shown};
 use crate::http::answer::{Accepted, NoContent};
 use crate::http::fields::body;
@@ -19,9 +19,9 @@ use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::mail::MailKind;
 use crate::password::{EncodedPassword, Password, UserAttributes, validate};
-use crate::store::{Act, MailBounds, NewMail, NewToken, Used};
-use crate::token::{Code as DigitCode, Fingerprint, OneTimeToken, Purpose};
-use crate::user::fold_address;
+use crate::store::{Act, Used};
+use crate::token::Purpose;
+use crate::user::{Addressee, FoundUser};
 
 request! {
     /// Whose password was forgotten: one of the two.
@@ -124,37 +124,20 @@ impl Auth {
     /// }
     /// ```
     pub async fn request_password_reset(&self, login: &str, client: &Peer) -> Result<(), Problem> {
-        let now = self.now();
         let found = self.users().by_login(login).await?;
         let found = found.filter(|found| {
             let account = found.user.account();
             account.is_active() && !account.email().is_empty()
         });
-        let (token, code) = (OneTimeToken::draw(self.random()), DigitCode::draw(self.random()));
-        let until = now + self.settings().accounts.reset_lifetime;
-        let (to, language) = match &found {
-            Some(found) => (found.user.account().email(), found.user.language()),
-            None => (login, ""),
+        let letter = match &found {
+            Some(FoundUser { user, password }) => {
+                Letter::new(Purpose::ResetPassword, user.account().email(), user.language())
+                    .for_owner(Owner::of(user.account(), password))
+            }
+            None => Letter::new(Purpose::ResetPassword, login, ""),
         };
-        let address = fold_address(to);
-        let mail = self
-            .mail(MailKind::Reset, to, language)
-            .with("link", self.link(Purpose::ResetPassword, &token))
-            .with("code", spaced(&code))
-            .with("until", in_words(until));
-        let user = found.as_ref().map(|found| found.user.account().id());
-        let mail = NewMail { is_void: user.is_none(), ..self.queued(&mail, user)? };
-        let new = NewToken {
-            user,
-            code: Some(self.code_hasher().hash(token.id(), &code)),
-            fingerprint: found.map_or_else(Fingerprint::of_nobody, |found| {
-                Fingerprint::of(&found.password, &address, true)
-            }),
-            address,
-            ..NewToken::new(&token, Purpose::ResetPassword, now, until)
-        };
-        let bounds = MailBounds { an_hour: self.settings().accounts.mails_per_address };
-        self.store().issue_token(new, vec![mail], bounds).await?;
+        let (token, mail) = self.write(letter)?;
+        self.store().issue_token(token, vec![mail], self.post().bounds()).await?;
         tracing::info!(ip = %client.ip, "a new password was asked for");
         Ok(())
     }
@@ -191,22 +174,16 @@ impl Auth {
         let found = self.users().candidate(user).await?.ok_or_else(proof::link_invalid)?;
         refuse_weak(new, found.user.account())?;
         let encoded = self.passwords().hash(new).await?;
-        let mut mails = Vec::new();
         let account = found.user.account();
-        if self.settings().accounts.notices && !account.email().is_empty() {
-            let mail = self
-                .mail(MailKind::PasswordChanged, account.email(), found.user.language())
-                .with("at", in_words(self.now()))
-                .with("place", client.ip.to_string())
-                .with("link", self.page("reset"));
-            mails.push(self.queued(&mail, Some(user))?);
-        }
+        // To have the link proves the address.
+        let owner = Addressee { is_proved: true, ..found.user.addressee() };
+        let mails =
+            self.notice(MailKind::PasswordChanged, &owner, vec![("place", client.place())])?;
         let is_in_the_store = found.user.is_in_the_store();
         let act = if is_in_the_store {
             Act::SetPassword { new: encoded.clone() }
         } else {
-            let address = fold_address(account.email());
-            Act::Elsewhere { row: Fingerprint::of(&found.password, &address, account.is_active()) }
+            Act::Elsewhere { row: Owner::of(account, &found.password).row }
         };
         match self.store().use_token(stored.to_use(self.now(), act, mails)).await? {
             Used::Done { .. } => {}

@@ -10,6 +10,7 @@ use crate::auth::Auth;
 use crate::http::answer::{Uncached, Written};
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body_so_far};
+use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::user::{Email, NAME_MAX_CHARS, ProfileChange, User, Username};
@@ -63,14 +64,24 @@ pub(crate) async fn profile(who: Authenticated) -> Written {
 pub(crate) async fn change_profile(
     State(auth): State<Auth>,
     who: Authenticated,
+    peer: Peer,
     request: Request<Body>,
 ) -> Result<Uncached<ProfileResponse>, Problem> {
     let (asked, errors) = body_so_far(request, auth.settings().body_timeout).await?;
     let change = change(asked, errors, who.user())?;
+    let (mut tokens, mut mails): (Vec<_>, Vec<_>) = Default::default();
+    if let Some(email) = &change.email
+        && let Some(found) = auth.users().candidate(who.user().id()).await?
+    {
+        let to = email.as_ref().map_or("", |email| email.as_str());
+        // Whoever has no more than an access token can do this: the owner hears of it.
+        let told = auth.undo_of_change(&found, to, peer.place())?;
+        (tokens, mails) = told.into_iter().unzip();
+    }
     who.still(&auth)?;
     let user = auth
         .store()
-        .update_profile(who.user().id(), change)
+        .update_profile_and_tell(who.user().id(), change, tokens, mails)
         .await?
         .ok_or_else(|| Problem::new(Code::UserInactive))?;
     auth.user_cache().forget(who.user().id());

@@ -83,6 +83,7 @@ pub(crate) async fn refresh(
         now,
         window: auth.settings().race_window,
         ip: Some(peer.ip),
+        theft_notice: auth.theft_notice(),
     };
     let (user_id, created_at, expires_at, child, event) =
         match auth.store().rotate_session(rotate).await? {
@@ -100,6 +101,9 @@ pub(crate) async fn refresh(
                 auth.session_ended(session, now);
                 // A user who cannot be read now is warned without their name.
                 let user = auth.user(user_id).await.ok().flatten();
+                if let Some(user) = &user {
+                    auth.tell_of_theft(&***user, session).await;
+                }
                 let event = Event {
                     user: Some(user_id),
                     ..peer.event(now, user.as_ref().map(|user| &***user), Some(session))

@@ -9,10 +9,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 
 use crate::auth::Auth;
-use crate::auth::post::{in_words, spaced};
+use crate::auth::post::Letter;
 use crate::auth::settings::{EmailVerification, RegistrationField};
 use crate::clock::random_bytes;
-use crate::entry::{LoggedIn, browser_of};
+use crate::entry::{Browser, LoggedIn, browser_of};
 use crate::http::answer::{Accepted, Created, Either};
 use crate::http::fields::{FieldErrors, body_so_far};
 use crate::http::guard;
@@ -23,9 +23,9 @@ use crate::mail::{MailKind, choose_language};
 use crate::password::{Password, UserAttributes, validate};
 use crate::session::Transport;
 use crate::sign_in::Proof;
-use crate::store::{MailBounds, NewToken, Register, Registered};
-use crate::token::{Code as DigitCode, OneTimeToken, Purpose};
-use crate::user::{Email, NewUser, User, Username, fold_address};
+use crate::store::{NewMail, Register, Registered, TokenPayload};
+use crate::token::Purpose;
+use crate::user::{Email, NewUser, User, Username};
 
 request! {
     /// Who registers. What must be there is a setting: user name, address and password unless
@@ -84,9 +84,10 @@ pub(crate) async fn register(
         Transport::Body => native?,
     }
     let language = choose_language(guard::languages(&headers), ["en", "de"]);
-    let (transport, lifetime) = (new.transport, auth.settings().accounts.verify_lifetime);
-    let (user, browser) = make(&auth, new, language).await?;
-    let cookie = auth.checked().cookies.set_sign_in(&browser, lifetime);
+    let transport = new.transport;
+    let browser = Browser::of(&auth, &headers);
+    let user = make(&auth, new, language, browser.secret()).await?;
+    let cookie = browser.cookie(&auth);
     match user {
         Some(user) => {
             tracing::info!(user = %user.id, ip = %peer.ip, "registered");
@@ -100,13 +101,13 @@ pub(crate) async fn register(
     }
 }
 
-/// Makes the user and the mail. The user is given where they may log in at once, and the secret
-/// that the browser keeps.
+/// Makes the user and the mail. The user is given where they may log in at once.
 async fn make(
     auth: &Auth,
     new: NewAccount,
     language: &str,
-) -> Result<(Option<User>, String), Problem> {
+    browser: &str,
+) -> Result<Option<User>, Problem> {
     let NewAccount { username, email, password, first_name, last_name, .. } = new;
     let encoded = auth.passwords().hash_of_stranger(&password).await?;
     let user = NewUser {
@@ -115,48 +116,41 @@ async fn make(
         locale: language.to_owned(),
         ..NewUser::new(username, None, encoded)
     };
-    let (token, code) = (OneTimeToken::draw(auth.random()), DigitCode::draw(auth.random()));
-    let browser = browser_secret(auth);
     let how = auth.settings().accounts.email_verification;
     let email = match (email, how) {
-        (None, _) => return Ok((Some(auth.store().create_user(user, auth.now()).await?), browser)),
+        (None, _) => return Ok(Some(auth.store().create_user(user, auth.now()).await?)),
         (Some(email), EmailVerification::None) => {
             let user = NewUser { email: Some(email), ..user };
-            return Ok((Some(auth.store().create_user(user, auth.now()).await?), browser));
+            return Ok(Some(auth.store().create_user(user, auth.now()).await?));
         }
         (Some(email), _) => email,
     };
-    let until = auth.now() + auth.settings().accounts.verify_lifetime;
-    let mail = auth
-        .mail(MailKind::Verify, email.as_str(), language)
-        .with("link", auth.link(Purpose::VerifyEmail, &token))
-        .with("code", spaced(&code))
-        .with("until", in_words(until));
-    let taken = auth
-        .mail(MailKind::AccountExists, email.as_str(), language)
-        .with("link", auth.page("reset"));
-    let mut stored = NewToken {
-        address: fold_address(email.as_str()),
-        code: Some(auth.code_hasher().hash(token.id(), &code)),
-        ..NewToken::new(&token, Purpose::VerifyEmail, auth.now(), until)
-    };
-    stored.payload.browser = Some(browser_of(&browser));
     let is_required = how == EmailVerification::Required;
-    if !is_required {
-        stored.payload.new_address = Some(email.as_str().to_owned());
-    }
+    let payload = TokenPayload {
+        browser: Some(browser_of(browser)),
+        new_address: (!is_required).then(|| email.as_str().to_owned()),
+        ..TokenPayload::default()
+    };
+    let letter = Letter { payload, ..Letter::new(Purpose::VerifyEmail, email.as_str(), language) };
+    // The store fills in whose it is, when there is somebody.
+    let (token, mail) = auth.write(letter)?;
+    let mail = NewMail { is_void: false, ..mail };
+    let post = auth.post();
+    let taken = post
+        .mail(MailKind::AccountExists, email.as_str(), language)
+        .with("link", post.page("reset"));
     let register = Register {
         user: NewUser { email: is_required.then(|| email.clone()), ..user },
         claims: (!is_required).then_some(email),
-        token: stored,
-        mail: Some(auth.queued(&mail, None)?),
-        taken: auth.queued(&taken, None)?,
-        bounds: MailBounds { an_hour: auth.settings().accounts.mails_per_address },
+        token,
+        mail: Some(mail),
+        taken: post.queued(&taken, None, auth.now(), auth.random())?,
+        bounds: post.bounds(),
         now: auth.now(),
     };
     match auth.store().register(register).await? {
-        Registered::Done(user) if !is_required => Ok((Some(*user), browser)),
-        Registered::Done(_) | Registered::EmailTaken => Ok((None, browser)),
+        Registered::Done(user) if !is_required => Ok(Some(*user)),
+        Registered::Done(_) | Registered::EmailTaken => Ok(None),
         Registered::UsernameTaken => Err(Problem::new(Code::ValidationError)
             .field("username", "A user with that name already exists.")),
     }
@@ -235,12 +229,6 @@ impl NewAccount {
 fn made_up(auth: &Auth) -> String {
     let number = u64::from_be_bytes(random_bytes(auth.random()));
     format!("user-{:010x}", number & 0xff_ffff_ffff)
-}
-
-/// The secret by which a browser is known that asked for a mail.
-fn browser_secret(auth: &Auth) -> String {
-    let bytes: [u8; 16] = random_bytes(auth.random());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const SENT: &str = "A mail with a link is on its way to this address. Follow it to go on.";

@@ -9,6 +9,27 @@ use crate::auth::Auth;
 use crate::session::SessionId;
 use crate::web::source::{SourceRefused, check_native_source, check_source};
 
+impl Auth {
+    /// Refuses a request that a page of a foreign origin sent: for what forms on pages of an app's
+    /// own send, where it logs somebody in.
+    ///
+    /// # Errors
+    /// `csrf_failed`.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::http::{HeaderMap, HeaderValue, header::ORIGIN};
+    ///
+    /// # world::run(async |world| {
+    /// let headers = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static("https://evil.example"))]);
+    /// assert_eq!(world.auth.check_origin(&headers).unwrap_err().code().as_str(), "csrf_failed");
+    /// # });
+    /// ```
+    pub fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        source(self, headers)
+    }
+}
+
 /// Refuses a request that a page of a foreign origin sent.
 pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
     check_source(headers, &auth.checked().public_origin, &auth.checked().allow_origins).map_err(

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::auth::Auth;
 use crate::auth::events::Event;
-use crate::session::{DeviceName, SessionId};
+use crate::session::{DeviceName, SessionId, device_without_words};
 use crate::web::client_address::client_address;
 
 /// The client: where it comes from, and what it calls itself.
@@ -59,6 +59,19 @@ impl Peer {
             device_name: None,
             device_tokens: Vec::new(),
         }
+    }
+
+    /// Where it is, as mails say it: its address, and what it seems to be.
+    pub(crate) fn place(&self) -> String {
+        match self.device() {
+            device if device.is_empty() => self.ip.to_string(),
+            device => format!("{} ({device})", self.ip),
+        }
+    }
+
+    /// What it seems to be; empty where nothing is known.
+    pub(crate) fn device(&self) -> String {
+        device_without_words(&self.user_agent)
     }
 
     /// What happened to `account`, in a request of this client.

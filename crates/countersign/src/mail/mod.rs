@@ -151,13 +151,19 @@ impl MailKind {
         )
     }
 
+    /// Whether it has a code beside its link.
+    #[must_use]
+    pub(crate) const fn has_code(self) -> bool {
+        matches!(self, Self::Verify | Self::Reset | Self::Code | Self::Change)
+    }
+
     /// What its templates may name, each with an example: templates are tried with these when they
     /// are read, and previews show them.
     pub(crate) const fn samples(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Verify | Self::Reset | Self::Code => &[SITE, LINK, CODE, UNTIL],
+            Self::Verify | Self::Reset | Self::Code | Self::Change => &[SITE, LINK, CODE, UNTIL],
             Self::AccountExists => &[SITE, LINK],
-            Self::Change | Self::Invitation => &[SITE, LINK, UNTIL],
+            Self::Invitation => &[SITE, LINK, UNTIL],
             Self::AddressChanged => &[SITE, LINK, UNTIL, AT, PLACE, ADDRESS],
             Self::NewDevice => &[SITE, LINK, AT, PLACE, DEVICE],
             Self::PasswordChanged => &[SITE, LINK, AT, PLACE],
@@ -248,7 +254,7 @@ const CODE: (&str, &str) = ("code", "1234 5678");
 const UNTIL: (&str, &str) = ("until", "2026-01-02 00:00 UTC");
 const AT: (&str, &str) = ("at", "2026-01-01 00:00 UTC");
 const PLACE: (&str, &str) = ("place", "192.0.2.1");
-const DEVICE: (&str, &str) = ("device", "Firefox on Linux");
+const DEVICE: (&str, &str) = ("device", "Firefox, Linux");
 const ADDRESS: (&str, &str) = ("address", "new@example.com");
 const FACTOR: (&str, &str) = ("factor", "TOTP");
 const LEFT: (&str, &str) = ("left", "9");

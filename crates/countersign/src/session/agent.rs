@@ -24,6 +24,18 @@ pub fn device_in_words(user_agent: &str) -> String {
     }
 }
 
+/// The program and the system, in no language and without a word of the client's own: for mails,
+/// which must not carry what a stranger writes. Empty where nothing is known.
+#[cfg(feature = "axum")]
+pub(crate) fn device_without_words(user_agent: &str) -> String {
+    let known = |table: &[(&str, &'static str)]| {
+        let found = table.iter().find(|(mark, _)| user_agent.contains(mark));
+        found.map(|(_, name)| name.trim_start_matches("an ").trim_start_matches("a "))
+    };
+    let parts: Vec<&str> = [known(&PROGRAMS), known(&SYSTEMS)].into_iter().flatten().collect();
+    parts.join(", ")
+}
+
 /// In the order in which they are looked for: most browsers call themselves by the names of others
 /// too.
 const PROGRAMS: [(&str, &str); 17] = [

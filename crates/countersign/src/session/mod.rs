@@ -21,6 +21,8 @@ use serde::Serialize;
 pub use countersign_verify::SessionId;
 
 pub use agent::device_in_words;
+#[cfg(feature = "axum")]
+pub(crate) use agent::device_without_words;
 pub use device_name::{DeviceName, DeviceNameError};
 pub use refresh::{RefreshRefused, SessionRow, decide};
 

@@ -101,6 +101,36 @@ pub struct User {
     pub metadata: Map<String, Value>,
 }
 
+/// Whom a mail tells of their account.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::user::Addressee;
+///
+/// # world::run(async |world| {
+/// let ada = Addressee::from(&world.ada);
+/// assert_eq!(ada.email, world.ada.email);
+/// # });
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Addressee<'a> {
+    /// Who.
+    pub user: UserId,
+    /// Their address, or empty.
+    pub email: &'a str,
+    /// The language of their mails; empty for English.
+    pub language: &'a str,
+    /// Whether the address was proved: somebody else's must not be told.
+    pub is_proved: bool,
+}
+
+impl<'a> From<&'a User> for Addressee<'a> {
+    fn from(user: &'a User) -> Self {
+        let User { id, email, locale, email_verified, .. } = user;
+        Self { user: *id, email, language: locale, is_proved: *email_verified }
+    }
+}
+
 impl User {
     /// A user of whom only the id matters.
     #[cfg(test)]

@@ -80,6 +80,10 @@ pub struct Cookies {
     csrf: String,
     device: String,
     device_path: String,
+    /// The cookie of a browser that asked for a mail: no other host can plant one, whatever domain
+    /// the others have.
+    sign_in: &'static str,
+    sign_in_attributes: String,
     attributes: String,
     /// What removes them in every form.
     cleared: Vec<HeaderValue>,
@@ -133,9 +137,11 @@ impl Cookies {
         if settings.device.starts_with("__Host-") {
             return Err(CookieError::HostWithPath);
         }
-        if refresh == settings.csrf
-            || refresh == settings.device
-            || settings.csrf == settings.device
+        let names = [&refresh, &settings.csrf, &settings.device];
+        let is_twice = |name: &&String| names.iter().filter(|other| *other == name).count() > 1;
+        if names
+            .iter()
+            .any(|name| is_twice(name) || [SIGN_IN, HOST_SIGN_IN].contains(&name.as_str()))
         {
             return Err(CookieError::SameName);
         }
@@ -163,8 +169,17 @@ impl Cookies {
         let attributes = format!("{common}{domain}");
         let (csrf, device, device_path) =
             (settings.csrf.clone(), settings.device.clone(), base_path.to_owned());
-        let mut cookies =
-            Self { refresh, csrf, device, device_path, attributes, cleared: Vec::new() };
+        let sign_in = if secure { HOST_SIGN_IN } else { SIGN_IN };
+        let mut cookies = Self {
+            refresh,
+            csrf,
+            device,
+            device_path,
+            sign_in,
+            sign_in_attributes: common.clone(),
+            attributes,
+            cleared: Vec::new(),
+        };
         cookies.cleared = cookies.every_form(public_url, base_path, &common);
         Ok(cookies)
     }
@@ -325,7 +340,8 @@ impl Cookies {
     }
 
     /// Sets the cookie by which a browser is known that asked for a mail: what the mail's link
-    /// begins is for this browser. Only the endpoints below the base path get it.
+    /// begins is for this browser. It is `__Host-signintoken` on https: no other host can plant one
+    /// that it knows, and then wait for the owner of an address.
     ///
     /// ```
     /// use std::time::Duration;
@@ -339,14 +355,14 @@ impl Cookies {
     /// )
     /// .unwrap();
     /// let line = cookies.set_sign_in("abc", Duration::from_secs(60));
-    /// assert_eq!(line, "signintoken=abc; Path=/accounts; Max-Age=60; HttpOnly; SameSite=Lax");
+    /// assert_eq!(line, "signintoken=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
     /// ```
     pub fn set_sign_in(&self, token: &str, lifetime: Duration) -> HeaderValue {
         value(format!(
-            "{SIGN_IN}={token}; Path={}; Max-Age={}; HttpOnly{}",
-            self.device_path,
+            "{}={token}; Path=/; Max-Age={}; HttpOnly{}",
+            self.sign_in,
             lifetime.as_secs(),
-            self.attributes
+            self.sign_in_attributes
         ))
     }
 
@@ -366,7 +382,7 @@ impl Cookies {
     /// assert_eq!(cookies.sign_in_of(&headers), Some("abc"));
     /// ```
     pub fn sign_in_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        values(headers, SIGN_IN).next()
+        values(headers, self.sign_in).next()
     }
 
     /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in:
@@ -594,6 +610,7 @@ const MOST_PARENTS: usize = 6;
 
 /// The cookie of a browser that asked for a mail.
 const SIGN_IN: &str = "signintoken";
+const HOST_SIGN_IN: &str = "__Host-signintoken";
 
 #[cfg(test)]
 #[path = "cookies_tests.rs"]
