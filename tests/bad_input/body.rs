@@ -242,6 +242,7 @@ fn fields() -> Vec<Field> {
     let confirm = json!({"token": token["token"], "new_password": "a perfectly good one"});
     let register =
         json!({"username": "bob", "email": "b@example.com", "password": "tin kettle 14"});
+    let change = json!({"email": "b@example.org", "password": "x"});
     let password = json!({"old_password": "x", "new_password": "a perfectly good one"});
     vec![
         (at("POST", "/accounts/login"), login.clone(), "username", Some(254)),
@@ -275,7 +276,22 @@ fn fields() -> Vec<Field> {
         (at("POST", "/accounts/email/verify"), token.clone(), "token", Some(64)),
         (at("POST", "/accounts/email/verify"), token.clone(), "email", Some(254)),
         (at("POST", "/accounts/email/verify"), token.clone(), "code", Some(32)),
-        (at("POST", "/accounts/email/verify"), token, "password", Some(1024)),
+        (at("POST", "/accounts/email/verify"), token.clone(), "password", Some(1024)),
+        (at("POST", "/accounts/email/change"), json!({"password": "x"}), "email", Some(254)),
+        (at("POST", "/accounts/email/change"), change.clone(), "password", Some(1024)),
+        (at("POST", "/accounts/email/change"), change, "device_token", Some(256)),
+        (at("POST", "/accounts/email/change/confirm"), token.clone(), "token", Some(64)),
+        (at("POST", "/accounts/email/change/confirm"), token.clone(), "email", Some(254)),
+        (at("POST", "/accounts/email/change/confirm"), token.clone(), "code", Some(32)),
+        (at("POST", "/accounts/email/change/confirm"), token.clone(), "password", Some(1024)),
+        (at("POST", "/accounts/undo"), json!({}), "token", Some(64)),
+        (at("POST", "/accounts/login/code"), json!({}), "email", Some(254)),
+        (at("POST", "/accounts/login/code/confirm"), token.clone(), "token", Some(64)),
+        (at("POST", "/accounts/login/code/confirm"), token.clone(), "email", Some(254)),
+        (at("POST", "/accounts/login/code/confirm"), token.clone(), "code", Some(32)),
+        (at("POST", "/accounts/login/code/confirm"), token.clone(), "transport", Some(16)),
+        (at("POST", "/accounts/login/code/confirm"), token.clone(), "device_token", Some(256)),
+        (at("POST", "/accounts/login/code/confirm"), token, "device_name", Some(100)),
         (at("POST", "/accounts/email/verify/resend"), json!({}), "email", Some(254)),
     ]
 }

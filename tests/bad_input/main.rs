@@ -69,7 +69,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 24] = [
+pub(crate) const ENDPOINTS: [Endpoint; 29] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -143,6 +143,41 @@ pub(crate) const ENDPOINTS: [Endpoint; 24] = [
         Body::Required(r#"{"email":"nobody@example.com"}"#),
         202,
     ),
+    endpoint(
+        "POST",
+        "/accounts/email/change",
+        Access::Bearer,
+        Body::Required(r#"{"email":"a@example.org","password":"not the password"}"#),
+        400,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/email/change/confirm",
+        Access::Public,
+        Body::Required(r#"{"token":"AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"}"#),
+        400,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/undo",
+        Access::Public,
+        Body::Required(r#"{"token":"AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"}"#),
+        400,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/login/code",
+        Access::Public,
+        Body::Required(r#"{"email":"nobody@example.com"}"#),
+        202,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/login/code/confirm",
+        Access::Public,
+        Body::Required(r#"{"token":"AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"}"#),
+        400,
+    ),
     endpoint("GET", "/accounts/sessions", Access::Bearer, Body::None, 200),
     endpoint(
         "PATCH",
@@ -183,6 +218,7 @@ pub(crate) fn unthrottled() -> countersign_e2e::TestServerBuilder {
         .set("throttle_address_attempts", "0")
         .set("throttle_session_refreshes", "0")
         .set("registration", "open")
+        .set("login_code", "on")
         .set("mail_url", "console:")
         .set("asks_per_address", "0")
         .set("asks_per_hour", "0")

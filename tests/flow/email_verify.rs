@@ -88,6 +88,55 @@ fn the_mail_is_sent_again_to_who_waits_for_it_and_the_answer_tells_nobody() {
 }
 
 #[test]
+fn the_browser_that_registered_is_known_by_a_mail_that_was_sent_again() {
+    for verification in ["optional", "required"] {
+        let (world, mailbox) = world(verification);
+        let mut browser = registered(&world, "alice", "Alice@example.com");
+        mailbox.wait_for("Alice@example.com", 1);
+        let asked = world
+            .request("POST", "/accounts/email/verify/resend")
+            .json(&json!({"email": "ALICE@example.com"}))
+            .send();
+        asked.expect(202);
+        // To the address as it was registered, not as somebody typed it.
+        let token = mailbox.wait_for("Alice@example.com", 2).token();
+        let body = json!({"token": token});
+        let request = browser.bare("POST", "/accounts/email/verify").json(&body);
+        let proved = browser.send(&request);
+        assert_eq!(proved.status, if verification == "optional" { 204 } else { 200 });
+        let login = world.browser().login_with("alice", PASSPHRASE).expect(200).json();
+        assert_eq!(login["user"]["email"], "Alice@example.com");
+        assert_eq!(login["user"]["email_verified"], true);
+    }
+}
+
+#[test]
+fn a_mail_that_is_sent_again_brings_nothing_back_that_a_new_password_has_ended() {
+    let (world, mailbox) = world("optional");
+    let mut browser = registered(&world, "alice", "alice@example.com");
+    mailbox.wait_for("alice@example.com", 1);
+    let change = json!({"old_password": PASSPHRASE, "new_password": "an entirely new passphrase"});
+    let request = browser.request("POST", "/accounts/password").json(&change);
+    browser.send(&request).expect(204);
+    let again = json!({"email": "alice@example.com"});
+    let path = "/accounts/email/verify/resend";
+    world.request("POST", path).json(&again).send().expect(202);
+    let states = world.sql("SELECT state = 'void' FROM outbox ORDER BY created_at");
+    assert_eq!(states.trim(), "0\n1");
+}
+
+#[test]
+fn an_address_that_is_only_alike_gets_no_mail_of_another() {
+    let (world, mailbox) = world("required");
+    registered(&world, "alice", "stra\u{df}e@example.com");
+    let again = json!({"email": "strasse@example.com"});
+    let path = "/accounts/email/verify/resend";
+    world.request("POST", path).json(&again).send().expect(202);
+    mailbox.wait_for("stra\u{df}e@example.com", 2);
+    assert!(mailbox.to("strasse@example.com").is_empty());
+}
+
+#[test]
 fn a_token_that_proves_an_address_sets_no_password() {
     let (world, mailbox) = world("optional");
     registered(&world, "alice", "alice@example.com");

@@ -5,7 +5,7 @@ use std::path::Path;
 use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 21] = [
+const ENDPOINTS: [(&str, &str); 26] = [
     ("/accounts/login", "post"),
     ("/accounts/refresh", "post"),
     ("/accounts/csrf", "get"),
@@ -19,6 +19,11 @@ const ENDPOINTS: [(&str, &str); 21] = [
     ("/accounts/register", "post"),
     ("/accounts/email/verify", "post"),
     ("/accounts/email/verify/resend", "post"),
+    ("/accounts/email/change", "post"),
+    ("/accounts/email/change/confirm", "post"),
+    ("/accounts/undo", "post"),
+    ("/accounts/login/code", "post"),
+    ("/accounts/login/code/confirm", "post"),
     ("/accounts/sessions", "get"),
     ("/accounts/sessions/{id}", "patch"),
     ("/accounts/sessions/{id}", "delete"),
@@ -31,7 +36,7 @@ const ENDPOINTS: [(&str, &str); 21] = [
 
 /// A server with everything that a setting turns on.
 fn full() -> TestServer {
-    TestServer::builder().set("registration", "open").start()
+    TestServer::builder().set("registration", "open").set("login_code", "on").start()
 }
 
 #[test]
@@ -75,7 +80,7 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 12);
+    assert_eq!(bodies, 17);
 }
 
 #[test]

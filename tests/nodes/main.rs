@@ -1,5 +1,6 @@
 //! Many nodes on one PostgreSQL database.
 
+mod accounts;
 mod balanced;
 mod failover;
 mod faults;

@@ -58,6 +58,16 @@ impl Mailbox {
             .collect()
     }
 
+    /// Waits for a mail to an address with this subject: the last one that has it.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn wait_with(&self, address: &str, subject: &str) -> ReadMail {
+        let found = || self.to(address).into_iter().rfind(|mail| mail.subject() == subject);
+        eventually(&format!("there is {subject:?} to {address}"), || found().is_some());
+        found().expect("a mail")
+    }
+
     /// Waits until so many mails to an address are there: the last of them.
     ///
     /// # Panics

@@ -198,6 +198,12 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
     ],
     'POST /accounts/email/verify': ['400 Bad Request', body({ token: 'x' })],
     'POST /accounts/email/verify/resend': ['202 Accepted', body({ email: 'nobody@example.com' })],
+    'POST /accounts/email/change': [
+      '400 Bad Request',
+      body({ email: 'b@example.org', password: 'wrong' }),
+    ],
+    'POST /accounts/email/change/confirm': ['400 Bad Request', body({ token: 'x' })],
+    'POST /accounts/undo': ['400 Bad Request', body({ token: 'x' })],
     'GET /accounts/verify': ['204 No Content'],
     'GET /.well-known/jwks.json': ['200 OK'],
     'GET /.well-known/revocations': ['200 OK'],

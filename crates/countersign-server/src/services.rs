@@ -5,6 +5,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
+use countersign::Post;
 use countersign::clock::{Clock, Random};
 use countersign::password::Passwords;
 use countersign::store::admin::AdminStore;
@@ -14,7 +15,7 @@ use countersign::token::Secrets;
 use countersign::user::User;
 
 use crate::command_error::CommandError;
-use crate::config::{Config, Database};
+use crate::config::{Config, Database, MailWay};
 use crate::marker::Marker;
 
 /// Which database will do.
@@ -124,6 +125,16 @@ impl Services {
             )));
         }
         Ok(Secrets::load_or_create(&path, &*self.random)?)
+    }
+
+    /// Who makes the mails, as the settings have it.
+    ///
+    /// # Errors
+    /// Settings that do not do, and as for [`secrets`](Self::secrets).
+    pub(crate) async fn post(&self) -> Result<Post, CommandError> {
+        let is_on = !matches!(self.config.mail_way()?, MailWay::Nowhere);
+        let post = Post::new(&self.secrets().await?, &self.config.settings()?, is_on);
+        post.map_err(|error| CommandError::new(error.to_string()))
     }
 
     /// A hashing pool of one thread.

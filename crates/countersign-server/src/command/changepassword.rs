@@ -46,7 +46,9 @@ impl ChangePassword {
         };
 
         let encoded = services.passwords()?.hash(&password).await?;
-        match Operator::shell(&services).set_password(user.id, &encoded).await {
+        let post = services.post().await?;
+        let operator = Operator::shell(&services);
+        match operator.set_password(&user, &encoded, &post, &*services.random).await {
             Err(AdminError::Gone) => {
                 return Err(CommandError::new("the user was deleted meanwhile"));
             }

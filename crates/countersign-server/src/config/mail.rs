@@ -31,12 +31,21 @@ impl Config {
         accounts.email_verification = self.required("email_verification")?;
         accounts.verify_lifetime = self.duration("verify_lifetime")?;
         accounts.reset_lifetime = self.duration("reset_lifetime")?;
+        accounts.login_code = self.switch("login_code")?;
+        accounts.code_lifetime = self.duration("code_lifetime")?;
+        accounts.change_lifetime = self.duration("change_lifetime")?;
+        accounts.undo_lifetime = self.duration("undo_lifetime")?;
+        accounts.invitation_lifetime = self.duration("invitation_lifetime")?;
         accounts.notices = self.switch("notices")?;
         accounts.mails_per_address = self.number("mails_per_address")?;
         accounts.asks_per_address = self.number("asks_per_address")?;
         accounts.asks_per_hour = self.number("asks_per_hour")?;
         accounts.verify_url = self.optional("verify_url")?;
         accounts.reset_url = self.optional("reset_url")?;
+        accounts.code_url = self.optional("code_url")?;
+        accounts.change_url = self.optional("change_url")?;
+        accounts.undo_url = self.optional("undo_url")?;
+        accounts.invitation_url = self.optional("invitation_url")?;
         accounts.mail_from = self.optional("mail_from")?;
         accounts.mail_reply_to = self.optional("mail_reply_to")?;
         Ok(accounts)

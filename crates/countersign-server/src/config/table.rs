@@ -250,8 +250,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a link that proves an address works."),
     one("reset_lifetime", "1h", duration(60, 30 * DAY),
         "How long a link for a new password works."),
+    one("login_code", "off", Kind::Choice("on|off"),
+        "Whether users may log in with a code that is mailed to them, without a password."),
+    one("code_lifetime", "10m", duration(60, 30 * DAY),
+        "How long such a code works, and the link beside it."),
+    one("change_lifetime", "1d", duration(60, 30 * DAY),
+        "How long a link that confirms a new address works."),
+    one("undo_lifetime", "7d", duration(60, 30 * DAY),
+        "How long the link works that takes a change of the address back; no less than \
+         change_lifetime."),
+    one("invitation_lifetime", "7d", duration(60, 30 * DAY),
+        "How long an operator's invitation works."),
     one("notices", "on", Kind::Choice("on|off"),
-        "Whether users are told by mail that their password was chosen anew."),
+        "Whether users are told by mail of new devices, changed passwords and stolen sessions."),
     one("mails_per_address", "5", number(1, 1_000),
         "Mails that one address gets in an hour by what anybody may ask for."),
     one("asks_per_address", "60", number(0, ANY),
@@ -264,6 +275,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("reset_url", "", Kind::Text("URL"),
         "The app's own page for the link to a new password, with {token} in it. Unless chosen, \
          /account/reset."),
+    one("code_url", "", Kind::Text("URL"),
+        "The app's own page for the link that logs in, with {token} in it. Unless chosen, \
+         /account/code."),
+    one("change_url", "", Kind::Text("URL"),
+        "The app's own page for the link that confirms a new address, with {token} in it. Unless \
+         chosen, /account/change."),
+    one("undo_url", "", Kind::Text("URL"),
+        "The app's own page for the link that takes a change of the address back, with {token} \
+         in it. Unless chosen, /account/undo."),
+    one("invitation_url", "", Kind::Text("URL"),
+        "The app's own page for an invitation's link, with {token} in it. Unless chosen, \
+         /account/invitation."),
     one("mail_url", "", Kind::Text("URL"),
         "How mail is sent: smtp://USER:PASSWORD@HOST:587 with STARTTLS, \
          smtps://USER:PASSWORD@HOST:465, file:FOLDER, console: (printed), or none. Unless chosen, \

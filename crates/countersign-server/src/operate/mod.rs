@@ -11,12 +11,16 @@ mod os_user;
 
 use std::net::IpAddr;
 
+use countersign::Post;
+use countersign::clock::Random;
+use countersign::mail::MailKind;
 use countersign::password::EncodedPassword;
 use countersign::session::SessionId;
+use countersign::store::StoreError;
 use countersign::store::admin::{
     Actor, AdminError, AdminStore, Fingerprint, Grants, PermissionText, Rule, UserAct, UserEdit,
 };
-use countersign::user::{NewUser, User, UserId};
+use countersign::user::{Addressee, NewUser, User, UserId};
 use jiff::Timestamp;
 
 use crate::services::Services;
@@ -77,16 +81,23 @@ impl<'a> Operator<'a> {
         self.store.edit_user(id, edit, seen, &self.by).await
     }
 
-    /// Sets a password, or an unusable one, and ends the user's sessions.
+    /// Sets a password, or an unusable one, ends the user's sessions, and tells the user.
     ///
     /// # Errors
     /// [`AdminError::Gone`], and the store's.
     pub(crate) async fn set_password(
         &self,
-        id: UserId,
+        user: &User,
         password: &EncodedPassword,
+        post: &Post,
+        random: &dyn Random,
     ) -> Result<(), AdminError> {
-        self.store.set_password(id, password, &self.by).await
+        // From nowhere: an operator's address is nobody else's business.
+        let place = vec![("place", String::new())];
+        let whom = Addressee::from(user);
+        let notice = post.notice(MailKind::PasswordChanged, &whom, place, self.by.now, random);
+        let mails = notice.map_err(StoreError::failed)?.into_iter().collect();
+        self.store.set_password_and_tell(user.id, password, &self.by, mails).await
     }
 
     /// Does one thing to users, as one transaction; how many it changed.
@@ -195,6 +206,7 @@ mod tests {
         "create_user",
         "edit_user",
         "set_password",
+        "set_password_and_tell",
         "reset_password",
         "act_on_users",
         "set_active",

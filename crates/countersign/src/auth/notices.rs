@@ -52,7 +52,7 @@ impl Auth {
                 .for_owner(Owner::of(account, password))
         };
         let (token, mail) = self.write(letter)?;
-        Ok(Some((token, NewMail { class: MailClass::Owed, ..mail })))
+        Ok(Some((token, NewMail { class: MailClass::Assured, ..mail })))
     }
 
     /// What tells of a theft, in the transaction that ends the session. `None` where nobody would
@@ -66,8 +66,8 @@ impl Auth {
         Some(TheftNotice::new(move |stolen| auth.mail_of_theft(stolen)))
     }
 
-    /// The same for users of an app's own: after the ending, since two databases have no transaction
-    /// in common.
+    /// The same for users of an app's own: after the ending, since two databases have no
+    /// transaction in common.
     pub(crate) async fn tell_of_theft(&self, user: &dyn Account, session: SessionId) {
         if self.users().owns_profiles() {
             return;

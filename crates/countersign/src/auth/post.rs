@@ -171,7 +171,8 @@ impl Post {
     /// let ada = Addressee { is_proved: true, ..Addressee::from(&world.ada) };
     /// // By an operator: from nowhere.
     /// let values = vec![("place", String::new())];
-    /// let notice = post.notice(MailKind::PasswordChanged, &ada, values, world::midnight(), &OsRandom);
+    /// let (kind, now) = (MailKind::PasswordChanged, world::midnight());
+    /// let notice = post.notice(kind, &ada, values, now, &OsRandom);
     /// assert!(notice.unwrap().is_some());
     /// # });
     /// ```

@@ -2,9 +2,11 @@
 //! order of the specification, and its errors.
 
 mod csrf;
+mod email_change;
 mod email_verify;
 mod jwks;
 mod login;
+mod login_code;
 mod logout;
 mod logout_all;
 mod openapi;
@@ -15,6 +17,7 @@ mod refresh;
 mod register;
 mod revocations;
 mod sessions;
+mod undo;
 mod verify;
 
 use axum::Router;
@@ -142,6 +145,19 @@ fn routes(auth: &Auth) -> Router {
         (auth.can_register(), path("/register"), post(register::register)),
         (auth.can_mail(), path("/email/verify"), post(email_verify::verify_email)),
         (auth.can_mail(), path("/email/verify/resend"), post(email_verify::resend)),
+        (
+            auth.can_change_address(),
+            path("/email/change"),
+            private(post(email_change::change_email)),
+        ),
+        (
+            auth.can_change_address(),
+            path("/email/change/confirm"),
+            post(email_change::confirm_change),
+        ),
+        (auth.can_change_address(), path("/undo"), post(undo::undo)),
+        (auth.can_send_codes(), path("/login/code"), post(login_code::request_code)),
+        (auth.can_send_codes(), path("/login/code/confirm"), post(login_code::confirm_code)),
         (auth.can_mail(), path("/password/reset"), post(password_reset::request_reset)),
         (auth.can_mail(), path("/password/reset/confirm"), post(password_reset::confirm_reset)),
     ];

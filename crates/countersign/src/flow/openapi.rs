@@ -19,6 +19,9 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
     // What is not mounted is not there.
     document.paths.paths.retain(|path, _| match path.strip_prefix(DEFAULT_BASE) {
         Some("/register") => auth.can_register(),
+        Some("/undo") => auth.can_change_address(),
+        Some(rest) if rest.starts_with("/email/change") => auth.can_change_address(),
+        Some(rest) if rest.starts_with("/login/code") => auth.can_send_codes(),
         Some(rest) if rest.starts_with("/email/") || rest.starts_with("/password/") => {
             auth.can_mail()
         }
@@ -71,6 +74,11 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
         super::register::register,
         super::email_verify::verify_email,
         super::email_verify::resend,
+        super::email_change::change_email,
+        super::email_change::confirm_change,
+        super::undo::undo,
+        super::login_code::request_code,
+        super::login_code::confirm_code,
         super::sessions::sessions,
         super::sessions::name_session,
         super::sessions::end_session,

@@ -151,7 +151,7 @@ pub enum MailClass {
     /// It tells the owner of an account what happened to it.
     Notice,
     /// It is never left out: what causes it is bounded itself.
-    Owed,
+    Assured,
 }
 
 impl MailClass {
@@ -165,7 +165,7 @@ impl MailClass {
         match self {
             Self::Asked => "mail",
             Self::Notice => "notice",
-            Self::Owed => "owed",
+            Self::Assured => "assured",
         }
     }
 }
@@ -198,7 +198,7 @@ impl MailBounds {
         match class {
             MailClass::Asked => self.an_hour,
             MailClass::Notice => self.notices_an_hour,
-            MailClass::Owed => u32::MAX,
+            MailClass::Assured => u32::MAX,
         }
     }
 }

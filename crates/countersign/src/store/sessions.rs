@@ -164,7 +164,9 @@ pub struct Rotate {
 /// assert_eq!(format!("{nothing:?}"), "TheftNotice(..)");
 /// ```
 #[derive(Clone)]
-pub struct TheftNotice(Arc<dyn Fn(&Stolen) -> Option<NewMail> + Send + Sync>);
+pub struct TheftNotice(Arc<MakeMail>);
+
+type MakeMail = dyn Fn(&Stolen) -> Option<NewMail> + Send + Sync;
 
 impl TheftNotice {
     /// By this function, which does nothing slow.

@@ -52,7 +52,8 @@ pub(crate) async fn set(
         };
         (admin.auth.passwords().hash(&password).await?, "password")
     };
-    posted.operator(&admin).who(may_set_password).set_password(user.id, &encoded).await?;
+    let operator = posted.operator(&admin).who(may_set_password);
+    operator.set_password(user, &encoded, admin.auth.post(), &*admin.random).await?;
     admin.auth.catch_up().await?;
     Ok(redirect(&format!("/admin/users/{}/?said={said}", user.id)))
 }

@@ -122,7 +122,7 @@ pub async fn each_kind_of_mail_is_counted_by_itself(store: Arc<dyn AdminStore>) 
         let mails = (first..first + 3).map(|id| NewMail { class, ..notice(id, "ada@example.com") });
         mails.collect::<Vec<_>>()
     };
-    for (class, first) in [(MailClass::Asked, 1), (MailClass::Notice, 4), (MailClass::Owed, 7)] {
+    for (class, first) in [(MailClass::Asked, 1), (MailClass::Notice, 4), (MailClass::Assured, 7)] {
         store.queue_mails(of(class, first), bounds).await.unwrap();
     }
     assert_eq!(ids(&*store, MailState::Waiting).await, [1, 4, 5, 7, 8, 9]);

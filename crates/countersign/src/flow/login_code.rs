@@ -1,0 +1,251 @@
+//! `POST /accounts/login/code` and `…/confirm`: a login without a password, by a mail.
+//!
+//! Whoever asks gets one answer at one cost. The link logs in only in the browser that asked, so
+//! that nobody can be talked into opening one for somebody else; the code does anywhere.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request};
+
+use crate::auth::Auth;
+use crate::auth::post::{Letter, Owner};
+use crate::auth::settings::EmailVerification;
+use crate::entry::proof::{self, GoodToken, Shown};
+use crate::entry::{
+    Browser, Checked, LoggedIn, admitted, begin, browser_of, known_device, shown_session,
+};
+use crate::http::answer::{Accepted, AcceptedBody};
+use crate::http::fields::body;
+use crate::http::guard;
+use crate::http::peer::Peer;
+use crate::http::problem::Problem;
+use crate::http::request::{Filled, Text, request};
+use crate::password::EncodedPassword;
+use crate::session::{DeviceName, Transport};
+use crate::sign_in::Proof;
+use crate::store::{Act, TokenPayload, Used};
+use crate::token::Purpose;
+use crate::user::{FoundUser, UserId, fold_address};
+use crate::user_directory::Candidate;
+
+request! {
+    /// Who wants to log in.
+    pub(crate) struct CodeRequest {
+        /// The user's address.
+        #[example = "alice@example.com"]
+        email: Filled<254>,
+    }
+}
+
+request! {
+    /// What the mail said: in the browser that asked, the token of the link; anywhere, the address
+    /// with the code.
+    pub(crate) struct CodeLoginRequest {
+        /// What the link carries.
+        token: Option<Text<64>>,
+        /// The address that the mail went to, with the code.
+        email: Option<Text<254>>,
+        /// The code.
+        #[example = "1234 5678"]
+        code: Option<Text<32>>,
+        /// `body` for native clients, as at login.
+        transport: Option<Transport>,
+        /// Native clients: the `device_token` of an earlier login on this device.
+        device_token: Option<Text<256>>,
+        /// What the user calls the device, for the list of sessions.
+        #[example = "Ada's phone"]
+        device_name: Option<DeviceName>,
+    }
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/login/code",
+    tag = "accounts",
+    summary = "Ask for a code to log in with",
+    request_body = CodeRequest,
+    responses(
+        (status = 202, description = "If there is such a user, the mail is on its way",
+            body = AcceptedBody),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn request_code(
+    State(auth): State<Auth>,
+    peer: Peer,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Accepted, Problem> {
+    guard::source(&auth, &headers)?;
+    auth.may_ask(&peer)?;
+    let asked: CodeRequest = body(request, auth.settings().body_timeout).await?;
+    let Filled(address) = asked.email;
+    let cookie = auth.send_login_code(&address, &headers, &peer).await?;
+    Ok(Accepted::new("If there is an account, a mail with a code is on its way to its address.")
+        .with_cookies([cookie]))
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/login/code/confirm",
+    tag = "accounts",
+    summary = "Log in with what the mail said",
+    request_body = CodeLoginRequest,
+    responses(
+        (status = 200, description = "As after a login", body = crate::entry::LoginResponse),
+        (status = 400, description = "link_invalid"),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn confirm_code(
+    State(auth): State<Auth>,
+    peer: Peer,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<LoggedIn, Problem> {
+    let from_own_page = guard::source(&auth, &headers);
+    let native = guard::native(&auth, &headers);
+    if native.is_err() {
+        from_own_page.clone()?;
+    }
+    auth.may_ask(&peer)?;
+    let asked: CodeLoginRequest = body(request, auth.settings().body_timeout).await?;
+    let transport = asked.transport.unwrap_or(Transport::Cookie);
+    match transport {
+        Transport::Cookie => from_own_page?,
+        Transport::Body => native?,
+    }
+    let mut peer = Peer { device_name: asked.device_name, ..peer };
+    peer.device_tokens.extend(asked.device_token.map(|Text(token)| token));
+    let shown = Shown::read(asked.token, asked.email, asked.code)?;
+    auth.log_in_with_code(&shown, transport, &headers, &peer).await
+}
+
+impl Auth {
+    /// Queues the mail with a code, if an active user has the address; whether one has takes no
+    /// more or less time, and is not said. The `Set-Cookie` makes the browser known: the link of
+    /// the mail works there.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    ///
+    /// ```no_run
+    /// use axum::http::{HeaderMap, HeaderValue};
+    /// use countersign::Auth;
+    /// use countersign::http::{Peer, Problem};
+    ///
+    /// async fn ask(auth: &Auth, headers: &HeaderMap, by: &Peer) -> Result<HeaderValue, Problem> {
+    ///     auth.send_login_code("ada@example.com", headers, by).await
+    /// }
+    /// ```
+    pub async fn send_login_code(
+        &self,
+        address: &str,
+        headers: &HeaderMap,
+        client: &Peer,
+    ) -> Result<axum::http::HeaderValue, Problem> {
+        let address = address.trim();
+        let folded = fold_address(address);
+        let browser = Browser::of(self, headers);
+        let found = self.users().by_login(address).await?.filter(|found| {
+            let account = found.user.account();
+            account.is_active() && fold_address(account.email()) == folded
+        });
+        let payload =
+            TokenPayload { browser: Some(browser_of(browser.secret())), ..TokenPayload::default() };
+        let letter = match &found {
+            Some(FoundUser { user, password }) => {
+                Letter::new(Purpose::LoginCode, user.account().email(), user.language())
+                    .for_owner(Owner::of(user.account(), password))
+            }
+            None => Letter::new(Purpose::LoginCode, address, ""),
+        };
+        let (token, mail) = self.write(Letter { payload, ..letter })?;
+        self.store().issue_token(token, vec![mail], self.post().bounds()).await?;
+        tracing::info!(ip = %client.ip, "a code to log in with was asked for");
+        Ok(browser.cookie(self))
+    }
+
+    /// Logs in who shows the code, or, in the browser that asked for it, the link. `headers` are
+    /// those of the request. Where nobody had proved the address, it is proved, and the password of
+    /// before is unusable: somebody else may have chosen it.
+    ///
+    /// # Errors
+    /// `link_invalid`, `unavailable`.
+    ///
+    /// ```no_run
+    /// use axum::http::HeaderMap;
+    /// use countersign::http::{Peer, Problem};
+    /// use countersign::session::Transport;
+    /// use countersign::{Auth, LoggedIn, Shown};
+    ///
+    /// async fn enter(
+    ///     auth: &Auth,
+    ///     code: &str,
+    ///     headers: &HeaderMap,
+    ///     client: &Peer,
+    /// ) -> Result<LoggedIn, Problem> {
+    ///     let shown = Shown::code("ada@example.com", code)?;
+    ///     auth.log_in_with_code(&shown, Transport::Cookie, headers, client).await
+    /// }
+    /// ```
+    pub async fn log_in_with_code(
+        &self,
+        shown: &Shown,
+        transport: Transport,
+        headers: &HeaderMap,
+        client: &Peer,
+    ) -> Result<LoggedIn, Problem> {
+        let good = proof::good_token(self, Purpose::LoginCode, shown).await?;
+        if shown.is_link() && !good.is_of_browser(self, headers) {
+            return Err(proof::link_invalid());
+        }
+        let user = good.token.user.ok_or_else(proof::link_invalid)?;
+        let replaces = match transport {
+            Transport::Cookie => shown_session(self, headers).await?,
+            Transport::Body => None,
+        };
+        let moment = self.user_cache().moment();
+        let found = use_up(self, &good, user).await?;
+        let tokens = client.device_tokens.iter().map(String::as_str);
+        let device = known_device(self, tokens, user, &found.password);
+        let checked = Checked { found, moment, device };
+        // Where the row changed since the code was taken, it was taken for another row.
+        let admission = admitted(self, &checked, Proof::Mailbox)?;
+        let login = begin(self, client, transport, checked, admission, replaces).await?;
+        login.ok_or_else(proof::link_invalid)
+    }
+}
+
+/// Uses the code up: the row that a session may begin on.
+async fn use_up(
+    auth: &Auth,
+    good: &GoodToken,
+    user: UserId,
+) -> Result<FoundUser<Candidate>, Problem> {
+    let found = auth.users().candidate(user).await?;
+    let found = found.filter(|found| found.user.account().is_active());
+    let found = found.ok_or_else(proof::link_invalid)?;
+    let act = if !found.user.is_in_the_store() {
+        Act::Elsewhere { row: Owner::of(found.user.account(), &found.password).row }
+    } else if auth.settings().accounts.email_verification == EmailVerification::None {
+        // Addresses are believed.
+        Act::ProveAddress
+    } else {
+        // Somebody else may have registered with the address, and waited for this.
+        Act::VerifyEmail { to: None, password: Some(EncodedPassword::unusable()) }
+    };
+    match auth.store().use_token(good.to_use(auth.now(), act, Vec::new())).await? {
+        Used::Invalid => return Err(proof::link_invalid()),
+        Used::Done { .. } if !found.user.waits_for_proof() => return Ok(found),
+        Used::Done { .. } => {}
+    }
+    // The address was proved by it, and the row is another now.
+    auth.catch_up().await?;
+    let found = auth.users().candidate(user).await?;
+    found.filter(|found| found.user.account().is_active()).ok_or_else(proof::link_invalid)
+}

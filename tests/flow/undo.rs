@@ -1,0 +1,179 @@
+//! `POST /accounts/undo`, and the page `/account/undo`.
+
+use countersign_e2e::{Browser, Mailbox, PASSWORD, Response, TestServer};
+use serde_json::{Value, json};
+
+const OLD: &str = "alice@example.com";
+const TO_NEW: &str = "Confirm your new e-mail address";
+const TO_OLD: &str = "The e-mail address of your account is changing";
+const NEW: &str = "an entirely new passphrase";
+
+fn world(verification: &str) -> (TestServer, Mailbox) {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("email_verification", verification)
+        .start();
+    world.user("alice");
+    (world, mailbox)
+}
+
+fn undo(world: &TestServer, token: &str) -> Response {
+    world.request("POST", "/accounts/undo").json(&json!({"token": token})).send()
+}
+
+/// Asks for another address and confirms it.
+fn change(browser: &mut Browser, mailbox: &Mailbox, email: &str) {
+    let body = json!({"email": email, "password": PASSWORD});
+    let request = browser.request("POST", "/accounts/email/change").json(&body);
+    browser.send(&request).expect(202);
+    let body = json!({"token": mailbox.wait_with(email, TO_NEW).token()});
+    let request = browser.bare("POST", "/accounts/email/change/confirm").json(&body);
+    browser.send(&request).expect(204);
+}
+
+fn reset(world: &TestServer, mailbox: &Mailbox) {
+    let body = json!({"email": OLD});
+    world.request("POST", "/accounts/password/reset").json(&body).send().expect(202);
+    let token = mailbox.wait_with(OLD, "Choose a new password").token();
+    let body = json!({"token": token, "new_password": NEW});
+    world.request("POST", "/accounts/password/reset/confirm").json(&body).send().expect(204);
+}
+
+fn user(world: &TestServer, password: &str) -> Value {
+    world.browser().login_with("alice", password).expect(200).json()["user"].clone()
+}
+
+#[test]
+fn whoever_took_the_address_and_the_password_too_is_out_and_the_owner_has_both_again() {
+    let (world, mailbox) = world("optional");
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "thief@example.net");
+    let stolen = json!({"old_password": PASSWORD, "new_password": "the passphrase of a thief"});
+    let request = thief.request("POST", "/accounts/password").json(&stolen);
+    thief.send(&request).expect(204);
+    undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+    thief.get("/accounts/profile").expect_problem(401, "session_revoked");
+    for password in [PASSWORD, "the passphrase of a thief"] {
+        let mut browser = world.browser();
+        browser.login_with("alice", password).expect_problem(401, "invalid_credentials");
+    }
+    reset(&world, &mailbox);
+    let user = user(&world, NEW);
+    assert_eq!((&user["email"], &user["email_verified"]), (&json!(OLD), &json!(true)));
+}
+
+#[test]
+fn a_second_change_and_its_undo_do_not_keep_the_owner_out() {
+    let (world, mailbox) = world("optional");
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "one@example.net");
+    change(&mut thief, &mailbox, "two@example.net");
+    let owners = mailbox.wait_with(OLD, TO_OLD).token();
+    let thiefs = mailbox.wait_with("one@example.net", TO_OLD).token();
+    undo(&world, &thiefs).expect(204);
+    undo(&world, &owners).expect(204);
+    undo(&world, &owners).expect_problem(400, "link_invalid");
+    reset(&world, &mailbox);
+    assert_eq!(user(&world, NEW)["email"], OLD);
+}
+
+#[test]
+fn the_owners_undo_ends_what_the_thief_could_undo() {
+    let (world, mailbox) = world("optional");
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "one@example.net");
+    change(&mut thief, &mailbox, "two@example.net");
+    undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+    let thiefs = mailbox.wait_with("one@example.net", TO_OLD).token();
+    undo(&world, &thiefs).expect_problem(400, "link_invalid");
+}
+
+#[test]
+fn an_undo_before_the_change_is_confirmed_ends_it() {
+    let (world, mailbox) = world("optional");
+    let mut thief = world.logged_in("alice");
+    let body = json!({"email": "thief@example.net", "password": PASSWORD});
+    let request = thief.request("POST", "/accounts/email/change").json(&body);
+    thief.send(&request).expect(202);
+    let token = mailbox.wait_with("thief@example.net", TO_NEW).token();
+    undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+    let body = json!({"token": token, "password": PASSWORD});
+    let request = thief.bare("POST", "/accounts/email/change/confirm").json(&body);
+    thief.send(&request).expect_problem(400, "link_invalid");
+}
+
+#[test]
+fn who_put_the_former_address_into_a_row_of_their_own_without_a_proof_does_not_keep_it() {
+    let (world, mailbox) = world("required");
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "thief@example.net");
+    let body =
+        json!({"username": "eve", "email": "ALICE@example.com", "password": "tin kettle 14"});
+    world.request("POST", "/accounts/register").json(&body).send().expect(202);
+    let of_eve = "SELECT email FROM users WHERE username = 'eve'";
+    assert_eq!(world.sql(of_eve).trim(), "ALICE@example.com");
+    undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+    assert_eq!(world.sql(of_eve).trim(), "");
+    assert_eq!(world.sql("SELECT email FROM users WHERE username = 'alice'").trim(), OLD);
+}
+
+#[test]
+fn a_flood_of_requests_for_the_old_address_does_not_keep_the_notice_from_it() {
+    let (world, mailbox) = world("optional");
+    for _ in 0..8 {
+        let body = json!({"email": OLD});
+        world.request("POST", "/accounts/password/reset").json(&body).send().expect(202);
+    }
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "thief@example.net");
+    undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+}
+
+#[test]
+fn an_address_that_nobody_had_proved_is_no_way_back() {
+    let (world, mailbox) = world("optional");
+    world.sql("UPDATE users SET email_verified = 0");
+    let mut browser = world.logged_in("alice");
+    change(&mut browser, &mailbox, "right@example.com");
+    let rows = world.sql("SELECT count(*) FROM one_time_tokens WHERE purpose = 'undo'");
+    assert_eq!(rows.trim(), "0");
+    assert!(mailbox.to(OLD).is_empty());
+}
+
+#[test]
+fn of_fifty_who_undo_at_once_one_does() {
+    let (world, mailbox) = world("optional");
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "thief@example.net");
+    let token = mailbox.wait_with(OLD, TO_OLD).token();
+    let done: usize = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..50)
+            .map(|_| scope.spawn(|| usize::from(undo(&world, &token).status == 204)))
+            .collect();
+        tries.into_iter().map(|tried| tried.join().unwrap()).sum()
+    });
+    assert_eq!(done, 1);
+}
+
+#[test]
+fn the_page_of_the_link_undoes_when_its_form_is_sent_and_not_before() {
+    let (world, mailbox) = world("optional");
+    let mut thief = world.logged_in("alice");
+    change(&mut thief, &mailbox, "thief@example.net");
+    let token = mailbox.wait_with(OLD, TO_OLD).token();
+    for method in ["GET", "HEAD", "GET"] {
+        world.request(method, &format!("/account/undo?token={token}")).send().expect(200);
+    }
+    thief.get("/accounts/profile").expect(200);
+    let form = || {
+        let kind = "application/x-www-form-urlencoded";
+        world.request("POST", "/account/undo").body(kind, format!("token={token}"))
+    };
+    form().header("Origin", "https://evil.example").send().expect(403);
+    let done = form().send().expect(200).text();
+    assert!(done.contains("It is undone") && done.contains("/account/reset"), "{done}");
+    assert!(form().send().expect(400).text().contains("This link does not work"));
+    thief.get("/accounts/profile").expect_problem(401, "session_revoked");
+}
