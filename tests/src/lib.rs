@@ -32,8 +32,6 @@ pub use mailbox::{Mailbox, ReadMail};
 pub use native::Native;
 pub use program::Program;
 pub use road::Road;
-/// Its old name, for tests that are being written.
-pub use test_server::TestServer as World;
 pub use test_server::{ISSUER, PASSWORD, TestServer, TestServerBuilder};
 pub use token::{Forge, claims_of, segments};
 pub use wire::Wire;
