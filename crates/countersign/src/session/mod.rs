@@ -239,3 +239,37 @@ impl fmt::Display for RevokedReason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words are in databases and in clients.
+    #[test]
+    fn each_way_and_each_reason_has_its_word_for_ever() {
+        let transports = [(Transport::Cookie, "cookie"), (Transport::Body, "body")];
+        for (transport, word) in transports {
+            assert_eq!(transport.as_str(), word);
+            assert_eq!(Transport::from_word(word), Some(transport));
+            assert_eq!(serde_json::to_value(transport).unwrap(), word);
+        }
+        assert_eq!(Transport::from_word("pigeon"), None);
+        let reasons = [
+            "logout",
+            "logout_all",
+            "password_changed",
+            "admin",
+            "user_inactive",
+            "token_theft",
+            "replaced",
+            "session_limit",
+        ];
+        assert_eq!(RevokedReason::ALL.map(RevokedReason::as_str), reasons);
+        for (reason, word) in RevokedReason::ALL.into_iter().zip(reasons) {
+            assert_eq!(RevokedReason::from_word(word), Some(reason));
+            assert_eq!(reason.to_string(), word);
+            assert_eq!(serde_json::to_value(reason).unwrap(), word);
+        }
+        assert_eq!(RevokedReason::from_word("boredom"), None);
+    }
+}

@@ -120,3 +120,17 @@ fn span(duration: Duration) -> u64 {
 }
 
 const SECOND: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_in_whole_seconds_rounded_up_and_of_one_at_least() {
+        for (micros, seconds) in
+            [(0, 1), (1, 1), (SECOND, 1), (SECOND + 1, 2), (u64::MAX, u32::MAX)]
+        {
+            assert_eq!(RetryAfter::from_micros(micros).seconds(), seconds, "{micros}");
+        }
+    }
+}
