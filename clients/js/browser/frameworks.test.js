@@ -34,6 +34,24 @@ const programs = {
       },
     };
     createApp(App).mount('#root');`,
+  // Compiled forms need a compiler of their own; what they do by themselves is this.
+  solid: `
+    import { render } from 'solid-js/web';
+    import { createClient } from '@countersign/client';
+    import { useSession } from '@countersign/client/solid';
+    export const client = createClient();
+    render(() => {
+      const session = useSession(client);
+      return () => [session().status, session().user?.username, session().reason].join(' ');
+    }, document.querySelector('#root'));`,
+  svelte: `
+    import { createClient } from '@countersign/client';
+    import { sessionStore } from '@countersign/client/svelte';
+    export const client = createClient();
+    const session = sessionStore(client);
+    session.subscribe(({ status, user, reason }) => {
+      document.querySelector('#root').textContent = [status, user?.username, reason].join(' ');
+    });`,
 };
 
 for (const [name, program] of Object.entries(programs)) {

@@ -231,7 +231,8 @@ test('offline_keeps_the_session_and_goes_on_when_the_network_is_back', async () 
   const page = await me.tab();
   await me.login(page);
   await me.context.setOffline(true);
-  assert.equal(await page.evaluate(() => client.refresh().catch(({ name }) => name)), 'TypeError');
+  const error = await page.evaluate(() => client.refresh().catch(({ name, code }) => [name, code]));
+  assert.deepEqual(error, ['CountersignError', 'no_answer']);
   assert.equal(await status(page), 'signed_in');
   await me.context.setOffline(false);
   await until(page, () => changes.at(-1).type === 'refreshed');

@@ -120,6 +120,21 @@ export async function world({
       sibling: origin('other.example.localhost'),
       direct: `http://127.0.0.1:${front.backend}`,
       own: `http://localhost:${front.backend}`,
+      /**
+       * The newest mail to an address whose subject is like that, as the demo's mailbox has it,
+       * with its link and its code. It is waited for.
+       */
+      async mail(to, subject) {
+        for (;;) {
+          const { mails } = await (await fetch(`${w.own}/demo/mail.json`)).json();
+          const found = mails.find((mail) => mail.to === to && subject.test(mail.subject));
+          if (found) {
+            const first = (pattern) => pattern.exec(found.text)?.[1];
+            return { ...found, link: first(/^(https?:.*)$/m), code: first(/^ {2}(\d{4} \d{4})$/m) };
+          }
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      },
       /** A browser of somebody, with nothing in it. */
       async visitor() {
         const context = await browser.newContext();
@@ -179,6 +194,8 @@ export async function bundle(contents) {
       '@countersign/client': join(root, 'src/index.js'),
       '@countersign/client/axios': join(root, 'src/axios.js'),
       '@countersign/client/react': join(root, 'src/react.js'),
+      '@countersign/client/solid': join(root, 'src/solid.js'),
+      '@countersign/client/svelte': join(root, 'src/svelte.js'),
       '@countersign/client/vue': join(root, 'src/vue.js'),
     },
     define: { 'process.env.NODE_ENV': '"production"' },

@@ -8,7 +8,7 @@ export function attach(axios, client) {
   const request = axios.interceptors.request.use(async (/** @type {any} */ config) => {
     const { headers, signal, [REFUSED]: refused } = config;
     if (!trusts(config) || (headers.has('Authorization') && !refused)) return config;
-    const token = await client.accessToken({ signal }).catch((error) => {
+    const token = await client.accessToken({ signal, refused }).catch((error) => {
       // axios says so in its own words.
       if (signal?.aborted) return undefined;
       throw error;
@@ -52,7 +52,7 @@ export function attach(axios, client) {
       .accessToken({ signal: config.signal, refused })
       .catch(() => undefined);
     if ((better && better !== refused) || config.signal?.aborted)
-      return axios.request({ ...config, [REFUSED]: true });
+      return axios.request({ ...config, [REFUSED]: refused });
   }
 
   function trusts(/** @type {any} */ config) {
@@ -65,7 +65,8 @@ export function attach(axios, client) {
 }
 
 /**
- * Marks the second try. axios copies the settings of a request, so the mark has to be one of them.
+ * Marks the second try with the token that was refused at the first: another session's does not
+ * take its place. axios copies the settings of a request, so the mark has to be one of them.
  */
 const REFUSED = 'countersignRefused';
 

@@ -1,7 +1,10 @@
 // The client itself: what it remembers, how it refreshes, and how tabs share. For browsers and,
 // with a vault, for native apps.
-import { abortable, deadline } from './clock.js';
-import { CSRF_HEADER, failure, send } from './http.js';
+import { accounts } from './accounts.js';
+import { abortable, deadline, throwIfAborted } from './clock.js';
+import { CountersignError, noAnswer, send } from './http.js';
+import { signer } from './signer.js';
+import { surroundings } from './surroundings.js';
 import { turns } from './turns.js';
 
 /**
@@ -9,21 +12,22 @@ import { turns } from './turns.js';
  *
  * @typedef {object} Vault
  * @property {() => Promise<{refresh_token?: string}>} refreshToken what refresh and logout send
- * @property {() => Promise<object>} loginFields what login sends besides the name and the password
+ * @property {() => Promise<object>} loginFields what login sends besides what it is given
  * @property {(answer: any) => Promise<void>} keep takes the tokens out of an answer
+ * @property {() => boolean} isForeign whether the refresh token that was read last was stored by
+ * somebody else, and may be another session's
  * @property {() => Promise<void>} drop forgets the refresh token
  */
 
 /**
  * @param {import('./index.js').Options} [options]
  * @param {Vault} [vault]
- * @returns {import('./index.js').Client}
+ * @returns {import('./index.js').Client<any>}
  */
 export function build(options = {}, vault) {
   const env = { ...surroundings(), ...options.env };
   const here = globalThis.document?.baseURI ?? globalThis.location?.href;
-  const base = new URL(options.baseUrl ?? '/accounts', here).href.replace(/\/+$/, '');
-  const trusted = new Set([base, ...(options.apiOrigins ?? [])].map(originOf));
+  const base = env.absolute(String(options.baseUrl ?? '/accounts'), here).replace(/\/+$/, '');
   const inTurn = turns(env, 'countersign:' + base);
   const channel = !vault && env.BroadcastChannel && new env.BroadcastChannel('countersign:' + base);
   /** @type {Set<(change: import('./index.js').Change) => void>} */
@@ -33,16 +37,21 @@ export function build(options = {}, vault) {
    * @type {Set<string>}
    */
   const ended = new Set();
-
   /** @type {import('./index.js').State} */
   let state = Object.freeze({ status: 'unknown', user: null });
   /** @type {string | undefined} */
   let access;
   /**
-   * The session's CSRF token. It is as old as the session, and so is also its name here.
+   * The session's CSRF token. It is as old as the session, and so is also its name among tabs.
    * @type {string | undefined}
    */
   let csrf;
+  /**
+   * The session's latest access tokens. Another session has another set: what was asked for in one
+   * is never done in the next.
+   * @type {Set<string>}
+   */
+  let ours = new Set();
   let left = over;
   // Rises when a session begins, ends or is refreshed, here or in another tab. Whoever waited for
   // something looks whether it is still wanted.
@@ -63,8 +72,8 @@ export function build(options = {}, vault) {
 
   const call = (/** @type {string} */ path, /** @type {import('./http.js').Call} */ what = {}) =>
     send(env, base + path, vault ? 'omit' : 'include', what);
-  const profile = async (/** @type {string} */ access) =>
-    (await call('/profile', { method: 'GET', access })).user;
+  const signing = signer({ env, call, grant, base, here, apiOrigins: options.apiOrigins });
+  const { asUser } = signing;
   const pleaseSign = async (/** @type {AbortSignal | null} */ signal = null) =>
     (await call('/csrf', { method: 'GET', signal })).csrf_token;
   const tell = (/** @type {object} */ message) => channel && channel.postMessage(message);
@@ -96,9 +105,15 @@ export function build(options = {}, vault) {
     }
   }
 
-  /** A session begins or goes on. */
-  function enter(/** @type {any} */ session, /** @type {any} */ type) {
+  /** A session begins, or `same` goes on. */
+  function enter(/** @type {any} */ session, /** @type {boolean} */ same) {
+    const before = state;
+    const type = same && before.status === 'signed_in' ? 'refreshed' : 'signed_in';
+    const { user } = session;
     ({ access, csrf, left } = session);
+    if (!same) ours = new Set();
+    ours.add(session.access);
+    if (ours.size > REMEMBERED) ours.delete([...ours][0]);
     rise();
     failures = 0;
     pause = replaced = over;
@@ -106,7 +121,11 @@ export function build(options = {}, vault) {
     // So that nobody can foresee it and keep step; more than half of a short life is not given
     // away.
     plan(Math.max(SECOND, life - (1 - env.random()) * Math.min(LAST_MINUTE, life / 2)));
-    change({ status: 'signed_in', user: session.user }, { type, user: session.user });
+    // Whatever a page holds of one user is not for the next.
+    if (!same && before.status === 'signed_in' && before.user?.id !== user?.id)
+      out('session_changed');
+    change({ status: 'signed_in', user }, { type, user });
+    return type;
   }
 
   /** The session is over. */
@@ -120,16 +139,20 @@ export function build(options = {}, vault) {
       if (aloud) tell({ type: 'signed_out', csrf, code, reason });
     }
     forget();
-    if (state.status !== 'signed_out')
-      change(
-        { status: 'signed_out', user: null, code, reason },
-        { type: 'signed_out', code, reason },
-      );
+    if (state.status !== 'signed_out') out(code, reason);
     await vault?.drop();
+  }
+
+  function out(/** @type {any} */ code, /** @type {any} */ reason = undefined) {
+    change(
+      { status: 'signed_out', user: null, code, reason },
+      { type: 'signed_out', code, reason },
+    );
   }
 
   function forget() {
     access = csrf = undefined;
+    ours = new Set();
     left = pause = over;
     due = never;
     rise();
@@ -202,10 +225,7 @@ export function build(options = {}, vault) {
       ) {
         // Two tokens of one second may be the same text: a refresh counts all the same, an answer
         // that says nothing new does not.
-        enter(
-          { ...data, left: theirs },
-          same && state.status === 'signed_in' ? 'refreshed' : 'signed_in',
-        );
+        enter({ ...data, left: theirs }, same);
       }
     }
   }
@@ -231,7 +251,7 @@ export function build(options = {}, vault) {
         failures++;
         pause = deadline(env, Math.min(seconds, 3600) * 1000);
         plan(pause());
-        if (error.status < 500 && error.status !== 429 && error.status !== 408) throw error;
+        if (error.status && error.status < 500 && ![408, 429].includes(error.status)) throw error;
       }
     }
   }
@@ -248,7 +268,7 @@ export function build(options = {}, vault) {
       });
     }
     if (version !== asked) return;
-    let answer, sent, user;
+    let answer, sent, user, same;
     try {
       const json = await vault?.refreshToken();
       if (vault && !json?.refresh_token) return leave('refresh_token_missing', undefined, false);
@@ -259,108 +279,112 @@ export function build(options = {}, vault) {
       // clock says.
       sent = deadline(env, 0);
       answer = checked(await signed('/refresh', { json }));
+      same = vault ? !vault.isForeign() : csrf === answer.csrf_token;
       await vault?.keep(answer);
       // The same session's user is known.
       user =
-        (csrf === answer.csrf_token && state.user) ||
-        (await profile(answer.access_token).catch(() => null));
+        (same && state.user) ||
+        (await call('/profile', { method: 'GET', access: answer.access_token }).catch(() => ({})))
+          .user ||
+        null;
+      // Another process of the same app has refreshed.
+      same ||= vault && user && user.id === state.user?.id;
     } catch (/** @type {any} */ error) {
       if (version === asked && error.status === 401 && ENDING.test(error.code))
         return leave(error.code, error.reason, true);
       throw error;
     }
-    if (version !== asked) return;
-    begin(
-      answer,
-      sent,
-      user,
-      csrf === answer.csrf_token && state.status === 'signed_in' ? 'refreshed' : 'signed_in',
-    );
+    if (version === asked) begin(answer, sent, user, same);
   }
 
   function begin(
     /** @type {any} */ answer,
     /** @type {() => number} */ sent,
     /** @type {any} */ user,
-    /** @type {string} */ type,
+    /** @type {boolean} */ same,
   ) {
     // A little early: the server counts in whole seconds, of which the first may be nearly over,
     // and a request takes its time.
     const life = (answer.expires_in - 1) * 980;
-    enter(
-      { access: answer.access_token, csrf: answer.csrf_token, left: () => life + sent(), user },
-      type,
+    share(
+      enter(
+        { access: answer.access_token, csrf: answer.csrf_token, left: () => life + sent(), user },
+        same,
+      ),
     );
-    share(type);
   }
 
-  /** @type {import('./index.js').Client['accessToken']} */
-  async function accessToken({ signal, refused } = {}) {
-    signal?.throwIfAborted();
-    if (state.status === 'signed_out') return;
-    if (left() > 0 && refused !== access) {
-      if (due() <= 0) renew().catch(nothing);
-      return access;
-    }
+  /**
+   * A token that is good, with its countersign; nothing when nobody is signed in.
+   *
+   * @param {{ signal?: AbortSignal | null, refused?: string }} [options]
+   */
+  async function grant({ signal, refused } = {}) {
+    throwIfAborted(signal);
+    const { status } = state;
+    const whose = ours;
+    if (status === 'signed_out') return;
     const again = refused && refused === access;
-    // The last one was no better. A server that refuses everything must not cost a refresh with
-    // every request.
-    if (again && replaced() > 0) return access;
-    await abortable(renew(), signal);
-    if (again && access) replaced = deadline(env, IN_VAIN);
-    return access;
+    if (left() > 0 && !again) {
+      if (due() <= 0) renew().catch(nothing);
+      // The last one was no better. A server that refuses everything must not cost a refresh with
+      // every request.
+    } else if (!again || replaced() <= 0) {
+      await abortable(renew(), signal);
+      if (again && access) replaced = deadline(env, IN_VAIN);
+    }
+    if (!access) return;
+    if (refused) return ours.has(refused) ? { access, csrf } : undefined;
+    if (status === 'signed_in' && whose !== ours)
+      throw new CountersignError('Somebody else is signed in by now.', { code: 'session_changed' });
+    return { access, csrf };
   }
 
-  /** @type {import('./index.js').Client['loadUser']} */
-  async function loadUser({ signal } = {}) {
-    if (!(await accessToken({ signal }))) return null;
-    const whose = csrf;
-    const response = await authorisedFetch(base + '/profile', { cache: 'no-store', signal });
-    if (state.status !== 'signed_in') return null;
-    if (!response.ok) throw await failure(env, response);
-    const { user } = await response.json();
-    if (csrf === whose) {
+  /** The profile, read or written, for all tabs. */
+  async function profile(/** @type {import('./http.js').Call} */ what) {
+    await grant(what);
+    const whose = ours;
+    const { user } = await asUser('/profile', what);
+    if (whose === ours && state.status === 'signed_in') {
       change({ ...state, user }, { type: 'user', user });
       share('user');
     }
     return user;
   }
 
-  const trusts = (/** @type {any} */ url) => {
+  /** @type {import('./index.js').Client['loadUser']} */
+  async function loadUser({ signal } = {}) {
     try {
-      return trusted.has(new URL(url, here ?? base).origin);
-    } catch {
-      return false;
+      return (await grant({ signal })) ? await profile({ method: 'GET', signal }) : null;
+    } catch (error) {
+      if (state.status === 'signed_out') return null;
+      throw error;
     }
-  };
-
-  const sign = (/** @type {Request} */ request, /** @type {string} */ token) => {
-    request.headers.set('Authorization', 'Bearer ' + token);
-    if (csrf && !SAFE.test(request.method)) request.headers.set(CSRF_HEADER, csrf);
-    return request;
-  };
-
-  /** @type {(input: any, init?: RequestInit) => Promise<Response>} */
-  async function authorisedFetch(input, init) {
-    const url = input.url ?? input;
-    if (!trusts(url)) return env.fetch(input, init);
-    const request = new Request(input.url ? input : new URL(url, here ?? base).href, init);
-    // Whoever brings a header of their own means it.
-    const token = request.headers.has('Authorization') ? undefined : await accessToken(request);
-    if (!token) return env.fetch(request);
-    // A body can be sent once: the copy is for the second try.
-    const copy = request.clone();
-    const response = await env.fetch(sign(request, token));
-    // RFC 9470: the password has to be given again, which no refresh does.
-    if (
-      response.status !== 401 ||
-      /insufficient_user/.test(response.headers.get('WWW-Authenticate') ?? '')
-    )
-      return response;
-    const better = await accessToken({ signal: request.signal, refused: token }).catch(nothing);
-    request.signal?.throwIfAborted();
-    return better && better !== token ? env.fetch(sign(copy, better)) : response;
   }
+
+  /**
+   * Asks for a session. Never tried twice by itself. `must` an answer be one with tokens?
+   *
+   * @param {string} path
+   * @param {any} json
+   * @param {import('./index.js').Abortable} [options]
+   * @param {boolean} [must]
+   */
+  const open = (path, json, { signal } = {}, must) =>
+    abortable(
+      inTurn(async () => {
+        throwIfAborted(signal);
+        const sent = deadline(env, 0);
+        const device = await vault?.loginFields();
+        const answer = await call(path, { json: { ...device, ...json }, signal });
+        if (!must && !answer?.access_token) return null;
+        checked(answer);
+        await vault?.keep(answer);
+        begin(answer, sent, answer.user, false);
+        return answer.user;
+      }),
+      signal,
+    );
 
   for (const target of env.events) for (const type of WAKING) target.addEventListener(type, wake);
   if (channel) channel.onmessage = hear;
@@ -378,27 +402,21 @@ export function build(options = {}, vault) {
     get expiresIn() {
       return Math.max(0, left());
     },
-    login: ({ username, password, device_name }, { signal } = {}) =>
-      abortable(
-        inTurn(async () => {
-          signal?.throwIfAborted();
-          const sent = deadline(env, 0);
-          const answer = checked(
-            await call('/login', {
-              json: { username, password, device_name, ...(await vault?.loginFields()) },
-              signal,
-            }),
-          );
-          await vault?.keep(answer);
-          begin(answer, sent, answer.user, 'signed_in');
-          return answer.user;
-        }),
-        signal,
-      ),
+    ...accounts({
+      call,
+      asUser,
+      open,
+      profile,
+      device: async () => vault?.loginFields(),
+      async look(reread) {
+        if (state.status === 'signed_in') await (reread ? loadUser() : renew()).catch(nothing);
+        return state.user;
+      },
+    }),
     logout: ({ signal } = {}) =>
       abortable(
         inTurn(async () => {
-          signal?.throwIfAborted();
+          throwIfAborted(signal);
           try {
             await learn(signal);
             await signed('/logout', {
@@ -415,18 +433,11 @@ export function build(options = {}, vault) {
         signal,
       ),
     async logoutAll({ signal, keepCurrent = false } = {}) {
-      const response = await authorisedFetch(base + '/logout-all', {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ keep_current: keepCurrent }),
-        credentials: vault ? 'omit' : 'include',
-        signal,
-      });
-      if (!response.ok) throw await failure(env, response);
+      await asUser('/logout-all', { json: { keep_current: keepCurrent }, signal });
       if (!keepCurrent) await leave('session_revoked', 'logout_all', true);
     },
     async restore({ signal } = {}) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       if (left() <= 0) {
         tell({ type: 'ask' });
         await abortable(renew(), signal);
@@ -434,14 +445,14 @@ export function build(options = {}, vault) {
       return state.user ?? loadUser({ signal });
     },
     loadUser,
-    fetch: authorisedFetch,
+    fetch: signing.fetch,
     async refresh({ signal } = {}) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       await abortable(renew(), signal);
       return access;
     },
-    accessToken,
-    trusts,
+    accessToken: async (options) => (await grant(options))?.access,
+    trusts: signing.trusts,
     onChange(listener) {
       // Wrapped, so that the same function may listen twice.
       const one = (/** @type {any} */ event) => listener(event);
@@ -459,37 +470,10 @@ export function build(options = {}, vault) {
   };
 }
 
-/** @returns {import('./index.js').Environment} */
-function surroundings() {
-  const { document, location, navigator, performance, crypto } = globalThis;
-  return {
-    fetch: (input, init) => globalThis.fetch(input, init),
-    monotonic: () => performance.now(),
-    wall: () => Date.now(),
-    random: () => crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32,
-    setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
-    clearTimeout: (timer) => globalThis.clearTimeout(timer),
-    // A server that renders pages has channels and locks too, and must not share one visitor's
-    // tokens with the next.
-    BroadcastChannel: location && globalThis.BroadcastChannel,
-    locks: location && navigator?.locks,
-    visible: () => document?.visibilityState !== 'hidden',
-    events: document ? [document, globalThis.window] : [],
-  };
-}
-
-function originOf(/** @type {string | URL} */ url) {
-  const { origin } = new URL(url);
-  // All of these are equal, and would trust each other.
-  if (origin === 'null')
-    throw new TypeError(`${url}: only http and https have an origin that can be trusted`);
-  return origin;
-}
-
 /** An answer with tokens. Whatever else has come with a 200, a proxy has made up. */
 function checked(/** @type {any} */ answer) {
   if (!answer?.access_token || !(answer.expires_in > 0))
-    throw new TypeError('The answer is not from Countersign.');
+    throw noAnswer('The answer is not from Countersign.');
   return answer;
 }
 
@@ -499,9 +483,6 @@ const nothing = () => {};
 
 /** The codes that mean the end of a session; the unit tests compare them with the server's list. */
 const ENDING = /^(session_|refresh_token_|user_inactive$)/;
-
-/** Methods that change nothing, and need no CSRF token. */
-const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/;
 
 const WAKING = ['online', 'pageshow', 'visibilitychange'];
 
@@ -525,6 +506,9 @@ const MESSAGE = 200;
  * seriously again.
  */
 const IN_VAIN = 30_000;
+
+/** How many access tokens of a session are known: those that a late 401 may be about. */
+const REMEMBERED = 8;
 
 /** Browsers take a longer timer for none at all. */
 const LONGEST_TIMER = 2 ** 31 - 1;

@@ -37,9 +37,28 @@ export function deadline(clock, ms) {
 export function abortable(promise, signal) {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
+    const stop = () => reject(reasonOf(signal));
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    promise
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
   });
 }
+
+/**
+ * As `signal.throwIfAborted`, which the signals of React Native do not have.
+ *
+ * @param {AbortSignal | null} [signal]
+ */
+export function throwIfAborted(signal) {
+  if (signal?.aborted) throw reasonOf(signal);
+}
+
+/**
+ * Why it was aborted. Older signals do not say, and not everybody has a `DOMException`.
+ *
+ * @param {AbortSignal} signal
+ */
+export const reasonOf = (signal) =>
+  signal.reason ?? Object.assign(new Error('This was aborted.'), { name: 'AbortError' });

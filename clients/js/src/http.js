@@ -1,27 +1,34 @@
 // One request to the server's own endpoints, and what can go wrong with it.
+import { reasonOf } from './clock.js';
 
-/** An error that the server, or a proxy before it, has answered. */
+/**
+ * Whatever went wrong: an answer of the server's, or of a proxy before it, or none at all.
+ *
+ * @typedef {object} Particulars
+ * @property {number} [status] nothing where there was no answer
+ * @property {any} [code]
+ * @property {any} [problem] the document that came with it
+ * @property {number} [retryAfter]
+ * @property {unknown} [cause]
+ */
 export class CountersignError extends Error {
   /**
-   * @param {Response} response
-   * @param {any} problem the document that came with it, if it was one
-   * @param {number} now the device's time, for a `Retry-After` that is a date
+   * @param {string} message
+   * @param {Particulars} [particulars]
    */
-  constructor(response, problem, now) {
-    super(problem.detail || `The server answered ${response.status}.`);
+  constructor(message, { status = 0, problem = {}, code = problem.code, retryAfter, cause } = {}) {
+    super(message, { cause });
     this.name = 'CountersignError';
-    this.status = response.status;
-    /** @type {import('./codes.js').Code | undefined} */
-    this.code = problem.code;
+    this.status = status;
+    /** @type {import('./index.js').CountersignError['code']} */
+    this.code = code;
     /** @type {import('./codes.js').Reason | undefined} */
     this.reason = problem.reason;
     /** @type {Record<string, string[]>} */
     this.errors = problem.errors || {};
-    const wait = response.headers.get('Retry-After');
-    /** @type {number | undefined} */
-    this.retryAfter = wait
-      ? Math.max(0, isNaN(+wait) ? (Date.parse(wait) - now) / 1000 : +wait) || 0
-      : undefined;
+    /** @type {Record<string, unknown>} */
+    this.problem = problem;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -52,15 +59,12 @@ export async function send(env, url, credentials, { method = 'POST', json, acces
   const abort = () => stop.abort(signal?.reason);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort);
-  const timer = env.setTimeout(
-    () => stop.abort(new DOMException('The server did not answer in time.', 'TimeoutError')),
-    TIMEOUT,
-  );
+  const timer = env.setTimeout(() => stop.abort(), TIMEOUT);
   /** @type {Record<string, string>} */
   const headers = {};
   if (json) headers['Content-Type'] = 'application/json';
   if (access) headers.Authorization = 'Bearer ' + access;
-  if (csrf) headers[CSRF_HEADER] = csrf;
+  if (csrf && method !== 'GET') headers[CSRF_HEADER] = csrf;
   try {
     const response = await env.fetch(url, {
       method,
@@ -73,11 +77,29 @@ export async function send(env, url, credentials, { method = 'POST', json, acces
     });
     if (!response.ok) throw await failure(env, response);
     return response.status === 204 ? undefined : await response.json();
+  } catch (error) {
+    if (error instanceof CountersignError) throw error;
+    if (signal?.aborted) throw reasonOf(signal);
+    throw noAnswer(
+      stop.signal.aborted
+        ? 'The server did not answer in time.'
+        : 'The server cannot be reached, or what came was not its answer.',
+      error,
+    );
   } finally {
     env.clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
   }
 }
+
+/**
+ * Nothing was answered that could be the server's.
+ *
+ * @param {string} message
+ * @param {unknown} [cause]
+ */
+export const noAnswer = (message, cause) =>
+  new CountersignError(message, { code: 'no_answer', cause });
 
 /**
  * What an answer that is not ok says.
@@ -86,8 +108,16 @@ export async function send(env, url, credentials, { method = 'POST', json, acces
  * @param {Response} response
  */
 export async function failure(env, response) {
-  const problem = await response.json().catch(() => 0);
-  return new CountersignError(response, problem || {}, env.wall());
+  const { status, headers } = response;
+  const problem = (await response.json().catch(() => 0)) || {};
+  const wait = headers.get('Retry-After');
+  return new CountersignError(problem.detail || `The server answered ${status}.`, {
+    status,
+    problem,
+    retryAfter: wait
+      ? Math.max(0, isNaN(+wait) ? (Date.parse(wait) - env.wall()) / 1000 : +wait) || 0
+      : undefined,
+  });
 }
 
 /** The header that carries the CSRF token. */

@@ -29,23 +29,62 @@ export interface User {
  * What the client knows. A new, frozen object with every change, so that it can be compared by
  * identity.
  */
-export interface State {
+export interface State<U extends User = User> {
   /** `unknown` until `restore` or `login` has had an answer. */
   readonly status: 'unknown' | 'signed_in' | 'signed_out';
   /** The user; `null` while nobody is signed in, or the profile could not be had yet. */
-  readonly user: User | null;
-  /** After `signed_out`: why, in the server's code. */
-  readonly code?: EndingCode;
+  readonly user: U | null;
+  /**
+   * After `signed_out`: why, in the server's code. `session_changed` is the client's own: another
+   * user is signed in in this browser, which `onChange` tells next.
+   */
+  readonly code?: EndingCode | 'session_changed';
   /** With the code `session_revoked`: why, in the server's word. */
   readonly reason?: Reason;
 }
 
 /** What `onChange` tells. */
-export type Change =
-  | { readonly type: 'signed_in'; readonly user: User | null }
-  | { readonly type: 'refreshed'; readonly user: User | null }
-  | { readonly type: 'user'; readonly user: User | null }
-  | { readonly type: 'signed_out'; readonly code: EndingCode; readonly reason?: Reason };
+export type Change<U extends User = User> =
+  | { readonly type: 'signed_in'; readonly user: U | null }
+  | { readonly type: 'refreshed'; readonly user: U | null }
+  | { readonly type: 'user'; readonly user: U | null }
+  | {
+      readonly type: 'signed_out';
+      readonly code: EndingCode | 'session_changed';
+      readonly reason?: Reason;
+    };
+
+/** A session, as the list of the user's sessions shows one. */
+export interface Session {
+  id: string;
+  /** Whether it is the one that asks. */
+  current: boolean;
+  /** RFC 3339, in UTC. */
+  created_at: string;
+  /** RFC 3339, in UTC. */
+  last_used_at: string;
+  /** RFC 3339, in UTC. */
+  expires_at: string;
+  transport: 'cookie' | 'body';
+  user_agent: string;
+  /** The client in words, for people: `Firefox on Windows`. */
+  device: string;
+  /** What the user calls the device. */
+  device_name: string | null;
+  ip: string;
+}
+
+/** What a mail has brought: the token of its link, or its code with the address it went to. */
+export type Proof = { token: string } | { email: string; code: string };
+
+/** Who registers. Which fields there must be is a setting of the server's. */
+export interface Registration {
+  username?: string;
+  email?: string;
+  password?: string;
+  first_name?: string;
+  last_name?: string;
+}
 
 /** How to make a client. */
 export interface Options {
@@ -67,6 +106,8 @@ export interface Options {
 /** The surroundings of a client. */
 export interface Environment {
   fetch: typeof fetch;
+  /** The whole of an address, as a browser understands it: relative ones begin at `base`. */
+  absolute: (url: string, base?: string) => string;
   /** Milliseconds that never go back. */
   monotonic: () => number;
   /** The device's time, in milliseconds since 1970. */
@@ -85,7 +126,9 @@ export interface Environment {
    * Where events of the window and the document come from: `online`, `pageshow`,
    * `visibilitychange`.
    */
-  events: readonly EventTarget[];
+  events: readonly Pick<EventTarget, 'addEventListener' | 'removeEventListener'>[];
+  /** Whether a developer looks at the page: what seems to be a mistake goes to the console. */
+  development: boolean;
 }
 
 /** As much of a `BroadcastChannel` as the client uses. */
@@ -100,12 +143,17 @@ export interface Abortable {
   signal?: AbortSignal | null;
 }
 
-/** A session with one server, from the browser's side. */
-export interface Client {
+/**
+ * A session with one server, from the browser's side. `U` is the user, where yours has more to it.
+ *
+ * Every promise is rejected with a {@link CountersignError}; those of `fetch`, if the request
+ * itself fails, as `window.fetch`'s is, and whatever is aborted with its signal's reason.
+ */
+export interface Client<U extends User = User> {
   /** The user, or `null`. The same as `state.user`. */
-  readonly user: User | null;
+  readonly user: U | null;
   /** What is known, as one frozen object. */
-  readonly state: State;
+  readonly state: State<U>;
   /** The session's CSRF token, if there is a session. `fetch` sends it by itself. */
   readonly csrfToken: string | undefined;
   /** How many milliseconds the access token has left by the server's time; 0 without one. */
@@ -121,7 +169,68 @@ export interface Client {
   login(
     credentials: { username: string; password: string; device_name?: string },
     options?: Abortable,
-  ): Promise<User>;
+  ): Promise<U>;
+
+  /**
+   * Makes an account. The user, who is signed in then; `null` where the server wants the address
+   * proved first: a mail with a link and a code is on its way.
+   *
+   * @throws CountersignError `validation_error` (see `errors`), `not_found` where nobody may
+   * register, `throttled`, …
+   */
+  register(fields: Registration, options?: Abortable): Promise<U | null>;
+
+  /**
+   * Proves an address, by what the mail said. The user who is signed in after it: the one who
+   * registered in this browser, or who was signed in before; else `null`. In another browser than
+   * the one that registered, give the `password` of the registration: without it, it must be chosen
+   * anew.
+   *
+   * @throws CountersignError `link_invalid`, `validation_error`, …
+   */
+  verifyEmail(proof: Proof & { password?: string }, options?: Abortable): Promise<U | null>;
+
+  /** Asks for the mail that proves an address once more. It never says whether there is one. */
+  resendVerification(who: { email: string }, options?: Abortable): Promise<void>;
+
+  /** Asks for a mail to who forgot their password. It never says whether there is an account. */
+  requestPasswordReset(
+    who: { email: string } | { username: string },
+    options?: Abortable,
+  ): Promise<void>;
+
+  /**
+   * Chooses a forgotten password anew, by what the mail said. It ends all sessions of the user, and
+   * signs nobody in.
+   *
+   * @throws CountersignError `link_invalid`, `validation_error` (the link works on), …
+   */
+  resetPassword(proof: Proof & { new_password: string }, options?: Abortable): Promise<void>;
+
+  /**
+   * Changes the password. The user's other sessions end; this one goes on.
+   *
+   * @throws CountersignError `validation_error` (see `errors`), `throttled`, …
+   */
+  changePassword(
+    passwords: { old_password: string; new_password: string },
+    options?: Abortable,
+  ): Promise<void>;
+
+  /** Changes what users may change of themselves, for all tabs. The user as they are then. */
+  updateProfile(
+    fields: Partial<Pick<U, 'username' | 'email' | 'first_name' | 'last_name'>>,
+    options?: Abortable,
+  ): Promise<U>;
+
+  /** Where the user is logged in, the last login first. */
+  sessions(options?: Abortable): Promise<Session[]>;
+
+  /** Says what the user calls the device of a session; an empty text takes the name away. */
+  nameSession(id: string, device_name: string, options?: Abortable): Promise<Session>;
+
+  /** Ends one of the user's sessions. For this one, `logout` is the better way. */
+  endSession(id: string, options?: Abortable): Promise<void>;
 
   /**
    * Ends this session, in all tabs. When the server cannot be reached the promise is rejected and
@@ -137,15 +246,15 @@ export interface Client {
    * there is none. Rejected when the server cannot be reached: nothing is known then, and the
    * client goes on trying by itself; see `onChange`.
    */
-  restore(options?: Abortable): Promise<User | null>;
+  restore(options?: Abortable): Promise<U | null>;
 
   /** Reads the profile anew, for all tabs. Call it after a change. */
-  loadUser(options?: Abortable): Promise<User | null>;
+  loadUser(options?: Abortable): Promise<U | null>;
 
   /**
    * As `window.fetch`. Requests to the origin of `baseUrl` and to `apiOrigins` carry the access
    * token and, when writing, the CSRF token; others are left as they are. A 401 leads to one
-   * refresh and one more try.
+   * refresh and one more try, if the session is still the one that it was asked for in.
    */
   fetch: typeof fetch;
 
@@ -160,7 +269,10 @@ export interface Client {
    * what is no `fetch`: a WebSocket, another HTTP library.
    *
    * `refused` is a token that a server has just refused: it is replaced, unless that has been done
-   * already. If the answer is the same token again, another one would not help.
+   * already. If the answer is the same token again, another one would not help; if it is nothing,
+   * that session is over.
+   *
+   * @throws CountersignError `session_changed` when somebody else has signed in meanwhile
    */
   accessToken(options?: Abortable & { refused?: string }): Promise<string | undefined>;
 
@@ -168,28 +280,36 @@ export interface Client {
   trusts(url: string | URL): boolean;
 
   /** Calls back with every change, in this tab or another. Answers with a function that ends it. */
-  onChange(listener: (change: Change) => void): () => void;
+  onChange(listener: (change: Change<U>) => void): () => void;
 
   /** Forgets the tokens, and stops timers and listening. The session goes on. */
   close(): void;
 }
 
 /** Makes a client. It does nothing until it is asked to. */
-export function createClient(options?: Options): Client;
+export function createClient<U extends User = User>(options?: Options): Client<U>;
 
-/**
- * An error that the server, or a proxy before it, has answered. Where there was no answer, the
- * error is the one of `fetch`.
- */
+/** The client's own codes, for what no server has answered. */
+export type OwnCode =
+  /** There was no answer, or none that could be the server's. */
+  | 'no_answer'
+  /** Somebody else has signed in before it could be sent. */
+  | 'session_changed'
+  /** The place where a native client keeps its tokens has failed. */
+  | 'storage_failed';
+
+/** Whatever went wrong. */
 export class CountersignError extends Error {
-  /** The HTTP status. */
+  /** The HTTP status; 0 where there was no answer. */
   status: number;
-  /** What is wrong, for programs; nothing if the answer was not the server's own. */
-  code?: Code;
+  /** What is wrong, for programs; nothing if the answer was a proxy's and not the server's own. */
+  code?: Code | OwnCode;
   /** With `session_revoked`: why. */
   reason?: Reason;
   /** With `validation_error`: messages for each field. */
   errors: Record<string, string[]>;
+  /** All that the answer said, as it came. */
+  problem: Record<string, unknown>;
   /** How many seconds to wait, if the server said so. */
   retryAfter?: number;
 }

@@ -1,4 +1,4 @@
-import type { Client, Options } from './index.js';
+import type { Client, Options, User } from './index.js';
 
 export { CountersignError } from './index.js';
 export type {
@@ -9,7 +9,11 @@ export type {
   EndingCode,
   Environment,
   Options,
+  OwnCode,
+  Proof,
   Reason,
+  Registration,
+  Session,
   State,
   User,
 } from './index.js';
@@ -34,6 +38,8 @@ export interface NativeOptions extends Options {
    * `countersign` unless chosen.
    */
   storageName?: string;
+  /** What a login calls this device unless it says otherwise: `Ada's phone`. */
+  deviceName?: string;
 }
 
 /**
@@ -41,4 +47,4 @@ export interface NativeOptions extends Options {
  * cookies, CSRF tokens and tabs. A page may use it only if the server lists its origin in
  * `native_origins`.
  */
-export function createNativeClient(options: NativeOptions): Client;
+export function createNativeClient<U extends User = User>(options: NativeOptions): Client<U>;

@@ -1,32 +1,63 @@
 // For apps without a browser's cookies: the refresh token comes in the body, and lives in the
 // platform's secure storage.
 import { build } from './client.js';
+import { CountersignError, noAnswer } from './http.js';
 
 export { CountersignError } from './http.js';
 
 /** @type {typeof import('./native.js').createNativeClient} */
-export function createNativeClient({ storage, storageName = 'countersign', ...options }) {
+export function createNativeClient({
+  storage,
+  storageName = 'countersign',
+  deviceName,
+  ...options
+}) {
   const refreshToken = storageName + '.refresh_token';
   const deviceToken = storageName + '.device_token';
+  /** @type {unknown} The refresh token that this client knows of. */
+  let known;
+  let isForeign = false;
+
+  /** @param {() => any} work */
+  async function kept(work) {
+    try {
+      return await work();
+    } catch (cause) {
+      throw new CountersignError(`The storage failed: ${cause}`, { code: 'storage_failed', cause });
+    }
+  }
+
   return build(options, {
     // Read each time: another window or process may have stored a newer one.
     async refreshToken() {
-      return { refresh_token: (await storage.get(refreshToken)) || undefined };
+      const found = (await kept(() => storage.get(refreshToken))) || undefined;
+      isForeign ||= Boolean(known) && found !== known;
+      known = found;
+      return { refresh_token: found };
     },
+    isForeign: () => isForeign,
     async loginFields() {
-      return { transport: 'body', device_token: (await storage.get(deviceToken)) || undefined };
+      return {
+        transport: 'body',
+        device_name: deviceName,
+        device_token: (await kept(() => storage.get(deviceToken))) || undefined,
+      };
     },
     async keep(answer) {
-      if (!answer.refresh_token) throw new TypeError('The answer has no refresh token.');
+      if (!answer.refresh_token) throw noAnswer('The answer has no refresh token.');
       // A crash before this line costs nothing: the server takes the older token again, as the
       // newer one was never shown to it.
-      await storage.set(refreshToken, answer.refresh_token);
-      if (answer.device_token) await storage.set(deviceToken, answer.device_token);
+      await kept(() => storage.set(refreshToken, answer.refresh_token));
+      known = answer.refresh_token;
+      isForeign = false;
+      if (answer.device_token) await kept(() => storage.set(deviceToken, answer.device_token));
     },
     async drop() {
+      known = undefined;
+      isForeign = false;
       // The device stays known: its token opens nothing, and spares its owner the strangers'
       // failures.
-      await storage.remove(refreshToken);
+      await kept(() => storage.remove(refreshToken));
     },
   });
 }

@@ -12,14 +12,28 @@ test('the package contains what a user needs, and nothing else', (t) => {
     encoding: 'utf8',
   });
   assert.equal(packed.status, 0, packed.stderr);
-  const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+  const { exports, main, types } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
   const entries = Object.values(exports)
     .flatMap(({ types, default: module }) => [types, module])
     .map((path) => path.slice(2));
   // What the entries import, besides.
-  const inner = ['src/client.js', 'src/clock.js', 'src/codes.d.ts', 'src/http.js', 'src/turns.js'];
+  const inner = ['accounts.js', 'client.js', 'clock.js', 'codes.d.ts', 'http.js', 'signer.js']
+    .concat('surroundings.js', 'turns.js')
+    .map((name) => 'src/' + name);
+  // For who does not read `exports`: TypeScript's `node10`, older bundlers, Metro before 0.79.
+  assert.deepEqual({ types, default: main }, exports['.']);
+  const doors = Object.keys(exports)
+    .filter((name) => name !== '.')
+    .map((name) => `${name.slice(2)}/package.json`);
+  for (const door of doors) {
+    const { main, types, type } = JSON.parse(readFileSync(root + door, 'utf8'));
+    const paths = { types: types.slice(1), default: main.slice(1) };
+    assert.deepEqual(paths, exports[`./${door.split('/')[0]}`], door);
+    assert.equal(type, 'module');
+  }
   const around = ['LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json'];
   const [{ files, size, unpackedSize }] = JSON.parse(packed.stdout);
   t.diagnostic(`the package: ${size} bytes packed, ${unpackedSize} unpacked`);
-  assert.deepEqual(files.map(({ path }) => path).sort(), [...entries, ...inner, ...around].sort());
+  const wanted = [...entries, ...inner, ...doors, ...around];
+  assert.deepEqual(files.map(({ path }) => path).sort(), wanted.sort());
 });

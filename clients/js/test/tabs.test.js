@@ -307,7 +307,8 @@ test('an_ending_of_the_old_session_that_comes_after_a_login_elsewhere_ends_nothi
   release();
   await w.settle(late);
   assert.equal(tab.client.user.username, 'bertha');
-  assert.deepEqual(types(tab), ['signed_in', 'signed_in']);
+  assert.deepEqual(types(tab), ['signed_in', 'signed_out', 'signed_in']);
+  assert.equal(tab.changes[1].code, 'session_changed');
 });
 
 test('a_message_that_waited_for_a_frozen_tab_is_as_old_as_the_tabs_sleep', async () => {

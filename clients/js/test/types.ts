@@ -6,12 +6,16 @@ import {
   createClient,
   type Change,
   type Client,
+  type Session,
   type Code,
   type State,
   type User,
 } from '@countersign/client';
 import { createNativeClient } from '@countersign/client/native';
+import { createReactNativeClient } from '@countersign/client/react-native';
 import { useSession as useInReact } from '@countersign/client/react';
+import { useSession as useInSolid } from '@countersign/client/solid';
+import { sessionStore } from '@countersign/client/svelte';
 import { useSession as useInVue } from '@countersign/client/vue';
 
 const client: Client = createClient({
@@ -51,6 +55,33 @@ try {
 } catch (error) {
   if (error instanceof CountersignError && error.code === 'throttled') error.retryAfter?.toFixed();
 }
+const inSolid: State = useInSolid(client)();
+const unsubscribe: () => void = sessionStore(client).subscribe((state: State) => state.user);
+createReactNativeClient({
+  baseUrl: 'https://x.example/accounts',
+  storage: { get: () => null, set: async () => {}, remove: async () => {} },
+  AppState: { currentState: 'active', addEventListener: () => ({ remove: () => {} }) },
+});
+// What an app's own users have besides.
+interface Member extends User {
+  metadata: { plan: 'free' | 'gold' };
+}
+const members: Client<Member> = createClient<Member>({ baseUrl: 'https://x.example/accounts' });
+const plan: 'free' | 'gold' | undefined = members.user?.metadata.plan;
+const planInReact: 'free' | 'gold' | undefined = useInReact(members).user?.metadata.plan;
+attach(axios.create(), members);
+const registered: Promise<Member | null> = members.register({ email: 'a@example.com' });
+const sessions: Promise<Session[]> = client.sessions();
+client.verifyEmail({ token: 'x' });
+client.verifyEmail({ email: 'a@example.com', code: '1234 5678', password: 'x' });
+client.resetPassword({ token: 'x', new_password: 'y' });
+client.requestPasswordReset({ username: 'alice' });
+client.updateProfile({ first_name: 'Alice' });
+// @ts-expect-error a code is asked for together with the address
+client.verifyEmail({ code: '1234 5678' });
+// @ts-expect-error nobody makes themselves staff
+client.updateProfile({ is_staff: true });
 // @ts-expect-error the user is read, not written
 client.user = null;
-export { code, detach, fetchIsADropIn, inReact, native, stop };
+export { code, detach, fetchIsADropIn, inReact, native, plan, planInReact, registered };
+export { inSolid, sessions, stop, unsubscribe };

@@ -2,6 +2,9 @@
 // browser with tabs.
 import { createClient } from '../src/index.js';
 
+// Its own, whatever a test puts in their place.
+const { Event, Request, Response, URL } = globalThis;
+
 export const HOST = 'https://api.example.com';
 export const BASE = `${HOST}/accounts`;
 
@@ -148,6 +151,19 @@ function makeServer(clock, lifetime) {
     tokens.set(access, { session, until: clock.real + lifetime * 1000 });
     return { access_token: access, token_type: 'Bearer', expires_in: lifetime };
   };
+  const sessionOf = (request) =>
+    tokens.get(request.headers.get('Authorization').slice(7)).session;
+  const begin = (user, transport, jar, status = 200, more = {}) => {
+    const id = `session-${++serial}`;
+    const isBody = transport === 'body';
+    const session = { id, user, csrf: isBody ? undefined : `csrf-of-${id}`, ...more };
+    sessions.set(id, session);
+    if (!isBody) jar.session = session;
+    const own = isBody
+      ? { refresh_token: `${id}/${serial}`, device_token: `device-of-${user.username}` }
+      : { csrf_token: session.csrf };
+    return new Response(JSON.stringify({ ...mint(session), ...own, user }), { status });
+  };
   const ending = (session) => {
     if (!session) return problem(401, 'refresh_token_missing');
     if (session.ended)
@@ -176,24 +192,7 @@ function makeServer(clock, lifetime) {
     async '/accounts/login'(request, jar) {
       const { username, password, transport, device_token, device_name } = await request.json();
       if (password !== 'right') return problem(401, 'invalid_credentials');
-      const id = `session-${++serial}`;
-      const session = {
-        id,
-        user: user(username),
-        csrf: transport === 'body' ? undefined : `csrf-of-${id}`,
-        device_token,
-        device_name,
-      };
-      sessions.set(id, session);
-      if (transport === 'body')
-        return json({
-          ...mint(session),
-          refresh_token: `${id}/${serial}`,
-          device_token: `device-of-${username}`,
-          user: session.user,
-        });
-      jar.session = session;
-      return json({ ...mint(session), csrf_token: session.csrf, user: session.user });
+      return begin(user(username), transport, jar, 200, { device_token, device_name });
     },
     async '/accounts/refresh'(request, jar) {
       const body = await request.text();
@@ -224,7 +223,7 @@ function makeServer(clock, lifetime) {
     async '/accounts/logout-all'(request, jar) {
       const no = refused(request);
       if (no) return no;
-      const mine = tokens.get(request.headers.get('Authorization').slice(7)).session;
+      const mine = sessionOf(request);
       const { keep_current } = await request.json();
       for (const session of sessions.values())
         if (!keep_current || session !== mine)
@@ -232,10 +231,72 @@ function makeServer(clock, lifetime) {
       if (!keep_current) jar.session = undefined;
       return new Response(null, { status: 204 });
     },
-    '/accounts/profile': (request) =>
-      refused(request) ??
-      json({ user: tokens.get(request.headers.get('Authorization').slice(7)).session.user }),
+    async '/accounts/profile'(request) {
+      const no = refused(request);
+      if (no) return no;
+      const mine = sessionOf(request);
+      if (request.method === 'PATCH') Object.assign(mine.user, await request.json());
+      return json({ user: mine.user });
+    },
+    async '/accounts/register'(request, jar) {
+      const { username, email, transport } = await request.json();
+      if (username === 'taken')
+        return problem(400, 'validation_error', { errors: { username: ['Taken.'] } });
+      if (server.mustProve) {
+        jar.registered = username;
+        return new Response('{"detail":"A mail is on its way."}', { status: 202 });
+      }
+      return begin({ ...user(username), email }, transport, jar, 201);
+    },
+    async '/accounts/email/verify'(request, jar) {
+      const { token } = await request.json();
+      if (token !== 'good') return problem(400, 'link_invalid');
+      for (const { user } of sessions.values()) user.email_verified = true;
+      if (!jar.registered) return new Response(null, { status: 204 });
+      return begin(user(jar.registered), undefined, jar);
+    },
+    '/accounts/email/verify/resend': () => new Response('{"detail":"Perhaps."}', { status: 202 }),
+    '/accounts/password/reset': () => new Response('{"detail":"Perhaps."}', { status: 202 }),
+    async '/accounts/password/reset/confirm'(request) {
+      const { token } = await request.json();
+      if (token !== 'good') return problem(400, 'link_invalid');
+      for (const session of sessions.values())
+        session.ended ??= { code: 'session_revoked', reason: 'password_changed' };
+      return new Response(null, { status: 204 });
+    },
+    async '/accounts/password'(request) {
+      const no = refused(request);
+      if (no) return no;
+      const { old_password, device_token } = await request.json();
+      server.password = { device_token };
+      return old_password === 'right'
+        ? new Response(null, { status: 204 })
+        : problem(400, 'validation_error', { errors: { old_password: ['Wrong.'] } });
+    },
+    '/accounts/sessions'(request) {
+      const no = refused(request);
+      if (no) return no;
+      const mine = [...sessions.values()].filter(({ ended }) => !ended);
+      const from = Number(new URL(request.url).searchParams.get('cursor') ?? 0);
+      return json({
+        sessions: mine.slice(from, from + 2).map(({ id }) => ({ id })),
+        next: from + 2 < mine.length ? String(from + 2) : null,
+      });
+    },
   };
+
+  /** One of the user's sessions: named, or ended. */
+  async function oneSession(request, id) {
+    const no = refused(request);
+    if (no) return no;
+    const session = sessions.get(id);
+    if (!session || session.ended) return problem(404, 'not_found');
+    if (request.method === 'DELETE') {
+      session.ended = { code: 'session_revoked', reason: 'logout' };
+      return new Response(null, { status: 204 });
+    }
+    return json(Object.assign(session, await request.json()));
+  }
 
   const server = {
     requests: [],
@@ -269,6 +330,8 @@ function makeServer(clock, lifetime) {
         at: clock.monotonic,
       });
       const handle = async () => {
+        const [, id] = /^\/accounts\/sessions\/(.+)/.exec(path) ?? [];
+        if (id) return oneSession(request, decodeURIComponent(id));
         if (path.startsWith('/accounts/'))
           return routes[path](request, credentials === 'include' ? jar : {});
         if (origin !== HOST && !origin.endsWith('.trusted.example'))

@@ -75,13 +75,7 @@ function Home({ user }) {
   );
 
   async function rename() {
-    const response = await client.fetch(`${api}/profile`, {
-      method: 'PATCH',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ first_name: `${user.first_name || user.username}!` }),
-    });
-    if (!response.ok) throw new Error((await response.json()).detail);
-    await client.loadUser();
+    await client.updateProfile({ first_name: `${user.first_name || user.username}!` });
     return 'Written.';
   }
 }
@@ -97,12 +91,8 @@ function Countdown() {
 
 function Sessions() {
   const [sessions, setSessions] = useState([]);
-  const load = () =>
-    client
-      .fetch(`${api}/sessions`)
-      .then((response) => (response.ok ? response.json() : { sessions: [] }))
-      .then(({ sessions }) => setSessions(sessions), () => {});
-  const end = (id) => client.fetch(`${api}/sessions/${id}`, { method: 'DELETE' }).then(load, () => {});
+  const load = () => client.sessions().then(setSessions, () => {});
+  const end = (id) => client.endSession(id).then(load, () => {});
   useEffect(() => void load(), []);
 
   return (

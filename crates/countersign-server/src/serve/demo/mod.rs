@@ -103,6 +103,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// A module of the client.
+macro_rules! client {
+    ($name:literal) => {
+        (
+            concat!("/demo/client/", $name, ".js"),
+            SCRIPT,
+            include_str!(concat!("../../../../../clients/js/src/", $name, ".js")),
+        )
+    };
+}
+
 /// Where each file is, its type, and what is in it.
 const FILES: &[(&str, &str, &str)] = &[
     ("/demo/demo.css", "text/css; charset=utf-8", include_str!("../../../templates/demo/demo.css")),
@@ -113,9 +124,12 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/demo/tokens.js", SCRIPT, include_str!("../../../templates/demo/tokens.js")),
     // As it is written, for a browser to show.
     ("/demo/README.md", "text/plain; charset=utf-8", include_str!("../../../../../README.md")),
-    ("/demo/client/index.js", SCRIPT, include_str!("../../../../../clients/js/src/index.js")),
-    ("/demo/client/client.js", SCRIPT, include_str!("../../../../../clients/js/src/client.js")),
-    ("/demo/client/clock.js", SCRIPT, include_str!("../../../../../clients/js/src/clock.js")),
-    ("/demo/client/http.js", SCRIPT, include_str!("../../../../../clients/js/src/http.js")),
-    ("/demo/client/turns.js", SCRIPT, include_str!("../../../../../clients/js/src/turns.js")),
+    client!("index"),
+    client!("accounts"),
+    client!("client"),
+    client!("clock"),
+    client!("http"),
+    client!("signer"),
+    client!("surroundings"),
+    client!("turns"),
 ];
