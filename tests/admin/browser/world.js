@@ -110,6 +110,9 @@ export async function signIn(page, url, name = 'root') {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
+/** What users call their devices; not everybody does. */
+const DEVICES = ["Ada's laptop, the one with the blue lid", 'Telefon', undefined];
+
 /** A user, a group, a permission and some sessions, made by the forms of the site; their ids. */
 export async function people(page, url, names = ['alice']) {
   const id = () => /\/(\d+)\//.exec(page.url())?.[1];
@@ -137,7 +140,7 @@ export async function people(page, url, names = ['alice']) {
     user ??= id();
   }
   const sessions = [];
-  for (const name of names) sessions.push(await logIn(url, name));
+  for (const name of names) sessions.push(await logIn(url, name, DEVICES[sessions.length % 3]));
   const [session] = sessions;
   return { permission, group, user, session };
 }
@@ -145,7 +148,7 @@ export async function people(page, url, names = ['alice']) {
 /**
  * Logs in to the API as an app does, refreshes twice, and fails to log in once; the session's id.
  */
-export async function logIn(url, username) {
+export async function logIn(url, username, device_name) {
   const post = (path, body) =>
     fetch(`${url}/accounts/${path}`, {
       method: 'POST',
@@ -156,7 +159,12 @@ export async function logIn(url, username) {
       body: JSON.stringify(body),
     }).then((response) => response.json());
   await post('login', { username, password: 'not it' });
-  let tokens = await post('login', { username, password: PASSWORD, transport: 'body' });
+  let tokens = await post('login', {
+    username,
+    password: PASSWORD,
+    transport: 'body',
+    ...(device_name && { device_name }),
+  });
   for (let i = 0; i < 2; i++)
     tokens = await post('refresh', { refresh_token: tokens.refresh_token });
   return JSON.parse(Buffer.from(tokens.access_token.split('.')[1], 'base64url')).sid;
