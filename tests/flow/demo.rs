@@ -1,6 +1,6 @@
 //! The demo page at `/`: where it is, what it may do, and the theft that the server plays for it.
 
-use countersign_e2e::{PASSWORD, Request, TestServer};
+use countersign_e2e::{PASSWORD, Request, TestServer, Wire, eventually};
 use serde_json::{Value, json};
 
 #[test]
@@ -90,6 +90,7 @@ fn the_page_may_load_its_own_files_and_nothing_else() {
             Some("js") => kind == "text/javascript; charset=utf-8",
             Some("md") => kind == "text/plain; charset=utf-8",
             Some("css") => kind == "text/css; charset=utf-8",
+            _ if path == "/demo/mail" => kind == "text/html; charset=utf-8",
             _ => kind == "image/svg+xml",
         };
         assert!(is_right, "{path}: {kind}");
@@ -122,12 +123,16 @@ fn the_page_leads_to_what_there_is_besides() {
     };
     let world = TestServer::start();
     let (readme, client) = ("/demo/README.md", "/demo/client/client.js");
-    assert_eq!(leads(&world), ["/docs", "/admin/", readme, client]);
+    assert_eq!(leads(&world), ["/docs", "/admin/", "/demo/mail", readme, client]);
     for path in leads(&world) {
         let status = world.get(&path).status;
         assert!([200, 303].contains(&status), "{path}: {status}");
     }
-    let world = TestServer::builder().set("docs", "off").set("admin", "off").start();
+    let world = TestServer::builder()
+        .set("docs", "off")
+        .set("admin", "off")
+        .set("mail_url", "none")
+        .start();
     assert_eq!(leads(&world), [readme, client]);
     assert!(!world.get("/").expect(200).text().contains("admin site"));
 }
@@ -140,8 +145,7 @@ fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
     let [password] = &ends_with[..] else {
         panic!("the tour changes the password once: {ends_with:?}")
     };
-    let made = after(&readme, "--username ");
-    let made = made[0].split(' ').next().unwrap();
+    let made = &after(&readme, r#""username": ""#)[0];
     world.user(made);
     let html = world.get("/").expect(200).text();
     assert!(
@@ -149,6 +153,94 @@ fn the_page_knows_the_password_with_which_the_readmes_tour_ends() {
             && html.contains(&format!("<code>{password}</code>")),
         "{html}"
     );
+}
+
+#[test]
+fn the_mailbox_shows_what_was_printed_with_links_and_runs_nothing_of_it() {
+    let world = TestServer::builder().set("registration", "open").start();
+    assert!(world.get("/demo/mail").expect(200).text().contains("No mail has come"));
+    let body = json!({"username": "alice", "email": "alice@example.com", "password": PASSWORD});
+    world.request("POST", "/accounts/register").json(&body).send().expect(201);
+    let mails = || world.get("/demo/mail.json").expect(200).json()["mails"].clone();
+    eventually("the mail is there", || !mails().as_array().unwrap().is_empty());
+    let mail = mails()[0].clone();
+    assert_eq!(
+        (&mail["to"], &mail["subject"]),
+        (&json!("alice@example.com"), &json!("Confirm your e-mail address"))
+    );
+    let text = mail["text"].as_str().unwrap();
+    let link = text.lines().find(|line| line.starts_with("http://")).unwrap();
+    eventually("what is shown is printed", || world.printed().concat().contains(link));
+
+    let list = world.get("/demo/mail").expect(200);
+    assert_eq!(list.header("cache-control"), Some("no-store"));
+    assert!(list.text().contains(&format!("<a href=\"{link}\">")), "{}", list.text());
+    let whole = world.get(&format!("/demo/mail/{}", mail["id"])).expect(200);
+    assert_eq!(whole.text(), mail["html"].as_str().unwrap());
+    let policy = whole.header("content-security-policy").unwrap();
+    for word in ["default-src 'none'", "sandbox allow-popups", "form-action 'none'"] {
+        assert!(policy.contains(word), "{policy}");
+    }
+    assert!(!policy.contains("allow-scripts"), "{policy}");
+    world.get("/demo/mail/9999").expect_problem(404, "not_found");
+    world.request("POST", "/demo/mail").send().expect_problem(405, "method_not_allowed");
+}
+
+#[test]
+fn the_mailbox_opens_on_the_machine_itself_and_to_nobody_else() {
+    let world = TestServer::start();
+    let ask = |host: &str, path: &str| {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        Wire::to(world.address()).send(bytes).answer()
+    };
+    for path in ["/demo/mail", "/demo/mail.json", "/demo/mail/1"] {
+        // A name that leads here, in a browser on this machine.
+        for host in ["evil.example:8000", "localhost.evil.example", "x@localhost.evil.example"] {
+            ask(host, path).expect_problem(403, "permission_denied");
+        }
+        for proxied in ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"] {
+            world
+                .request("GET", path)
+                .header(proxied, "127.0.0.1")
+                .send()
+                .expect_problem(403, "permission_denied");
+        }
+    }
+    for host in ["localhost", "localhost:8000", "127.0.0.1:1", "[::1]:8000"] {
+        ask(host, "/demo/mail").expect(200);
+    }
+}
+
+#[test]
+fn where_mail_is_sent_or_the_demo_is_not_there_is_no_mailbox() {
+    for (name, value) in [
+        ("mail_url", "none"),
+        ("mail_url", "smtps://mail.example.com"),
+        ("demo", "off"),
+        ("public_url", "https://auth.example.com"),
+    ] {
+        let mut builder = TestServer::builder().set(name, value);
+        if name == "public_url" {
+            builder = builder.set("demo", "on").set("mail_url", "console:");
+        }
+        let world = builder.start();
+        for path in ["/demo/mail", "/demo/mail.json", "/demo/mail/1"] {
+            world.get(path).expect_problem(404, "not_found");
+        }
+    }
+}
+
+#[test]
+fn the_page_offers_what_the_server_does() {
+    let forms = |settings: &[(&str, &str)]| {
+        let builder = TestServer::builder();
+        let builder = settings.iter().fold(builder, |builder, (name, to)| builder.set(name, to));
+        let html = builder.start().get("/").expect(200).text();
+        ["sign-up", "forgot", "choose", "prove"].map(|id| html.contains(&format!("id=\"{id}\"")))
+    };
+    assert_eq!(forms(&[]), [false, true, true, false]);
+    assert_eq!(forms(&[("registration", "open")]), [true; 4]);
+    assert_eq!(forms(&[("mail_url", "none")]), [false; 4]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use countersign_e2e::{Finished, TestServer, eventually};
 
 #[test]
 fn the_readmes_tour_goes_as_it_says_and_the_first_superusers_link_survives_it() {
-    let world = TestServer::start();
+    let world = TestServer::builder().set("registration", "open").start();
     let readme = include_str!("../../README.md");
     let tour = readme.split_once("## A tour").unwrap().1.split_once("\n## ").unwrap().0;
     let lines: Vec<&str> =
@@ -28,8 +28,8 @@ fn the_readmes_tour_goes_as_it_says_and_the_first_superusers_link_survives_it() 
     assert_eq!(codes, refused.collect::<Vec<_>>(), "{said}");
     assert_eq!(
         said.matches("HTTP/1.1 204 No Content").count(),
-        2,
-        "the password's change and the logout: {said}"
+        3,
+        "the proof of the address, the password's change and the logout: {said}"
     );
     assert_eq!(said.matches("\"reason\":\"password_changed\"").count(), 1, "{said}");
     assert_eq!(
@@ -38,8 +38,9 @@ fn the_readmes_tour_goes_as_it_says_and_the_first_superusers_link_survives_it() 
         "the phone is on the list: {said}"
     );
 
-    // And in the browser afterwards.
-    world.browser().login_with("alice", "copper lantern 27").expect(200);
+    // And in the browser afterwards; the address is proved.
+    let user = world.browser().login_with("alice@example.com", "copper lantern 27").expect(200);
+    assert_eq!(user.json()["user"]["email_verified"], true);
     let link = || {
         world
             .printed()

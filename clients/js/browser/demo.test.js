@@ -387,3 +387,126 @@ test('without_a_user_the_page_says_how_to_make_one', async () => {
     await empty.stop();
   }
 });
+
+test('the_demo_signs_up_and_proves_an_address_by_the_code_of_the_mail', async () => {
+  const open = await world({ alone: true, users: [], settings: ['--registration', 'open'] });
+  try {
+    const page = await visitor({}, open.own);
+    await page.press('Sign up');
+    await page.getByRole('heading', { name: 'Sign up' }).waitFor();
+    const form = page.locator('#sign-up');
+    await form.getByLabel('A name to log in with').fill('carla');
+    await form.getByLabel('Your address').fill('carla@example.com');
+    await form.getByLabel(/^A password/).fill('12345678');
+    await form.getByRole('button', { name: 'Sign up' }).click();
+    await form.getByRole('alert').getByText('(validation_error)').waitFor();
+    await form.getByLabel(/^A password/).fill(PASSWORD);
+    await form.getByRole('button', { name: 'Sign up' }).click();
+    await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
+    await page.getByRole('heading', { name: 'Is it your address?' }).waitFor();
+    const { code } = await open.mail('carla@example.com', /Confirm/);
+    await page.getByLabel('The code', { exact: true }).fill('0000 0000');
+    await page.press('It is mine');
+    await page.locator('#prove').getByRole('alert').getByText('(link_invalid)').waitFor();
+    await page.getByLabel('The code', { exact: true }).fill(code);
+    await page.press('It is mine');
+    await page.said('carla@example.com is proved to be yours.');
+    assert.equal(await page.locator('#proof').isVisible(), false);
+    await page.press('Call the profile');
+    await page.locator('#answer-text').getByText('"email_verified": true').waitFor();
+    await page.locator('#requests').getByText('POST /accounts/email/verify').first().waitFor();
+    await leave(page);
+  } finally {
+    await open.stop();
+  }
+});
+
+test('where_an_address_comes_first_the_demo_waits_for_it_and_then_signs_in', async () => {
+  const settings = ['--registration', 'open', '--email-verification', 'required'];
+  const open = await world({ alone: true, users: [], settings });
+  try {
+    const page = await visitor({}, open.own);
+    await page.press('Sign up');
+    const form = page.locator('#sign-up');
+    await form.getByLabel('A name to log in with').fill('carla');
+    await form.getByLabel('Your address').fill('carla@example.com');
+    await form.getByLabel(/^A password/).fill(PASSWORD);
+    await form.getByRole('button', { name: 'Sign up' }).click();
+    await page.said('The address comes first');
+    const first = await open.mail('carla@example.com', /Confirm/);
+    await page.press('Send another mail');
+    await page.said('another mail is on its way');
+    let second = first;
+    while (second.id === first.id) second = await open.mail('carla@example.com', /Confirm/);
+    await page.getByLabel('The code', { exact: true }).fill(second.code);
+    await page.press('It is mine');
+    await page.said('is proved to be yours');
+    await leave(page);
+  } finally {
+    await open.stop();
+  }
+});
+
+test('a_forgotten_password_is_chosen_anew_by_the_code_of_the_mail', async () => {
+  const other = await world({ alone: true, users: ['carla'] });
+  try {
+    const page = await visitor({}, other.own);
+    await page.press('Forgot the password?');
+    await page.getByLabel('The address or the name of the account').fill('carla');
+    await page.press('Send a mail');
+    await page.getByRole('heading', { name: 'A new password' }).waitFor();
+    const { code } = await other.mail('carla@example.com', /Choose a new password/);
+    await page.getByLabel('The address that the mail went to').fill('carla@example.com');
+    await page.getByLabel('The code in it').fill(code);
+    await page.getByLabel('The new one').fill('copper lantern 27');
+    await page.press('Change it');
+    await page.said('The password is changed');
+    await page.getByLabel('User name').fill('carla');
+    await page.getByLabel('Password', { exact: true }).fill('copper lantern 27');
+    await page.press('Log in');
+    await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
+    await leave(page);
+  } finally {
+    await other.stop();
+  }
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe_finds_nothing_against_the_forms_of_an_account_in_a_narrow_${colorScheme}_window`, async () => {
+    const settings = ['--registration', 'open', '--email-verification', 'required'];
+    const open = await world({ alone: true, settings });
+    try {
+      const page = await visitor({ colorScheme, viewport: { width: 360, height: 740 } }, open.own);
+      const fits = async (what) => {
+        await accessible(page, what);
+        assert.ok(
+          await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+          what,
+        );
+      };
+      await page.press('Forgot the password?');
+      await fits('a forgotten password');
+      await page.getByLabel('The address or the name of the account').fill('nobody@example.com');
+      await page.press('Send a mail');
+      await page.getByRole('heading', { name: 'A new password' }).waitFor();
+      await fits('a new password');
+      await page.press('Sign up');
+      await fits('sign up');
+      const form = page.locator('#sign-up');
+      await form.getByLabel('A name to log in with').fill('al ice');
+      await form.getByLabel('Your address').fill('carla@example.com');
+      await form.getByLabel(/^A password/).fill('1');
+      await form.getByRole('button', { name: 'Sign up' }).click();
+      await form.getByRole('alert').getByText('(validation_error)').waitFor();
+      await fits('a sign-up that is refused');
+      await form.getByLabel('A name to log in with').fill('carla');
+      await form.getByLabel(/^A password/).fill(PASSWORD);
+      await form.getByRole('button', { name: 'Sign up' }).click();
+      await page.getByRole('heading', { name: 'Is it your address?' }).waitFor();
+      await fits('the proof of an address');
+      await leave(page);
+    } finally {
+      await open.stop();
+    }
+  });
+}

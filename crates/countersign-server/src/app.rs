@@ -15,7 +15,9 @@ use crate::config::{MailWay, ServeConfig};
 use crate::logs::Log;
 use crate::operate::Operator;
 use crate::record::{Recorder, Retention};
-use crate::serve::{ConsoleMailer, Counts, Demo, DemoLinks, Listeners, account_pages, serve};
+use crate::serve::{
+    ConsoleMailer, Counts, Demo, DemoLinks, Listeners, Mailbox, account_pages, serve,
+};
 use crate::services::{Context, Services, Wanted};
 
 /// How to start.
@@ -62,9 +64,16 @@ pub(crate) async fn run(
         .settings(parts.settings.clone())
         .secrets(secrets)
         .mail_templates(services.config.mail_templates()?);
+    let mut mailbox = None;
     match services.config.mail_way()? {
         MailWay::Nowhere => {}
-        MailWay::Console => builder = builder.mailer(Arc::new(ConsoleMailer)),
+        MailWay::Console if parts.demo && services.config.is_on_localhost()? => {
+            let kept = Mailbox::default();
+            mailbox = Some(kept.clone());
+            let mailer = ConsoleMailer::keeping(kept, Arc::clone(&services.clock));
+            builder = builder.mailer(Arc::new(mailer));
+        }
+        MailWay::Console => builder = builder.mailer(Arc::new(ConsoleMailer::default())),
         MailWay::By(mailer) => builder = builder.mailer(mailer),
     }
     let auth = builder.events(Fanout(counts.clone(), recorder.clone())).build().await?;
@@ -90,8 +99,11 @@ pub(crate) async fn run(
         None => None,
     };
     let beside = DemoLinks { docs: parts.options.docs, admin: admin.is_some() };
-    let demo =
-        if parts.demo { Some(Demo::new(auth.clone(), &parts.settings, beside)?) } else { None };
+    let demo = if parts.demo {
+        Some(Demo::new(auth.clone(), &parts.settings, beside, mailbox)?)
+    } else {
+        None
+    };
     if is_empty {
         tracing::info!(
             data_dir = %services.config.data_dir().display(),

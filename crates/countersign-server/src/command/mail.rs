@@ -75,7 +75,9 @@ async fn test(context: &Context, address: &str) -> Result<(), CommandError> {
                 "no mail is sent: set mail_url, such as smtp://USER:PASSWORD@HOST:587".to_owned(),
             ));
         }
-        MailWay::Console => countersign::mail::Mailer::send(&ConsoleMailer, &message).await,
+        MailWay::Console => {
+            countersign::mail::Mailer::send(&ConsoleMailer::default(), &message).await
+        }
         MailWay::By(mailer) => mailer.send(&message).await,
     };
     sent.map_err(failed)?;

@@ -1,17 +1,33 @@
-//! Mail on a developer's machine: printed where the server runs.
+//! Mail on a developer's machine: printed where the server runs, and kept for `/demo/mail`.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use countersign::clock::Clock;
 use countersign::mail::{MailError, Mailer, Message};
 
+use super::demo::Mailbox;
+
 /// Prints each mail on the standard output.
-#[derive(Debug)]
-pub(crate) struct ConsoleMailer;
+#[derive(Debug, Default)]
+pub(crate) struct ConsoleMailer {
+    kept: Option<(Mailbox, Arc<dyn Clock>)>,
+}
+
+impl ConsoleMailer {
+    /// One that puts what it prints into a mailbox too.
+    pub(crate) fn keeping(mailbox: Mailbox, clock: Arc<dyn Clock>) -> Self {
+        Self { kept: Some((mailbox, clock)) }
+    }
+}
 
 #[async_trait]
 impl Mailer for ConsoleMailer {
     async fn send(&self, message: &Message) -> Result<(), MailError> {
+        if let Some((mailbox, clock)) = &self.kept {
+            mailbox.put(message, clock.now());
+        }
         let (to, subject, text) = (&message.to, &message.subject, message.text.trim_end());
         let mail = format!("\nTo: {to}\nSubject: {subject}\n\n{text}\n\n");
         let mut out = std::io::stdout().lock();

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 pub(crate) use account::account_pages;
 pub(crate) use console_mail::ConsoleMailer;
 pub(crate) use counts::Counts;
-pub(crate) use demo::{Demo, DemoLinks};
+pub(crate) use demo::{Demo, DemoLinks, Mailbox};
 
 use crate::config::Options;
 use connections::{Bounds, accept_until};

@@ -1,5 +1,6 @@
 // The page: what is shown when, and what the buttons do.
 import { createClient } from './client/index.js';
+import { accounts, inWords } from './accounts.js';
 import { attacks } from './attacks.js';
 import { element, watched } from './requests.js';
 import { MEANING, claimsOf, lives, moment, shown, span } from './tokens.js';
@@ -10,6 +11,7 @@ const list = at('requests');
 const send = watched(list);
 const client = createClient({ baseUrl: base, env: { fetch: send } });
 const attack = attacks({ client, send, base, list });
+const doors = accounts({ client, work });
 
 /** The current session's id and its end, in seconds since 1970. */
 let session = {};
@@ -30,7 +32,7 @@ start();
 async function start() {
   const found = await client
     .restore()
-    .catch((error) => void say(`The server cannot be reached (${error.message}). Trying again …`));
+    .catch((error) => void say(`${error.message} Trying again …`));
   if (found === null) at('out').hidden = false;
 }
 
@@ -55,6 +57,7 @@ function leave({ code, reason }) {
   const hadFocus = at('in').contains(document.activeElement);
   at('in').hidden = true;
   at('out').hidden = false;
+  doors.open('login');
   at('answer').hidden = true;
   at('with-password').reset();
   for (const verdict of document.querySelectorAll('.verdict')) verdict.textContent = '';
@@ -103,9 +106,8 @@ function tick() {
 
 /** The list of open sessions. */
 async function sessions() {
-  const response = await client.fetch(`${base}/sessions`);
-  if (!response.ok) return;
-  const found = (await response.json()).sessions;
+  const found = await client.sessions().catch(() => undefined);
+  if (!found) return;
   at('sessions').replaceChildren(...found.map(one));
   const own = found.find(({ current }) => current);
   if (!own) return;
@@ -136,12 +138,10 @@ function one(session) {
   );
   end.addEventListener('click', () =>
     work(end, async () => {
-      const response = await client.fetch(`${base}/sessions/${id}`, { method: 'DELETE' });
+      await client.endSession(id);
       await sessions();
       at('sessions-title').focus();
-      return response.ok
-        ? 'The session was ended; its tokens are dead already.'
-        : `Not ended: ${response.status}`;
+      return 'The session was ended; its tokens are dead already.';
     }),
   );
   return element('li', {}, what, end);
@@ -156,11 +156,7 @@ at('login').addEventListener('submit', (event) => {
       const user = await client.login({ username, password });
       return `Signed in as ${user.username}.`;
     } catch (error) {
-      wrong(
-        error.code === 'throttled'
-          ? `Too many attempts. Try again in ${error.retryAfter} seconds.`
-          : [error.message, error.code && `(${error.code})`].filter(Boolean).join(' '),
-      );
+      wrong(inWords(error));
       at('password').focus();
     }
   });
@@ -250,11 +246,7 @@ async function work(button, doing) {
     const text = await doing();
     if (text) say(text);
   } catch (error) {
-    say(
-      error.code
-        ? `${error.message} (${error.code})`
-        : `The server cannot be reached: ${error.message}`,
-    );
+    say(inWords(error));
   } finally {
     button.removeAttribute('aria-disabled');
   }
@@ -276,4 +268,5 @@ const WHY = {
   refresh_token_reused: 'Two parties had this session, so it is ended for both.',
   refresh_token_expired: 'The session was not used for too long.',
   session_expired: 'The session has had its time.',
+  session_changed: 'Somebody else has logged in in this browser.',
 };

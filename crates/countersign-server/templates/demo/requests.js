@@ -153,6 +153,13 @@ const short = (text) =>
 
 const PURPOSE = {
   'POST /login': 'A name and a password become a session.',
+  'POST /register': 'A name, an address and a password become an account, and a mail goes out.',
+  'POST /email/verify': 'What the mail said proves the address.',
+  'POST /email/verify/resend': 'Asks for another mail. The answer never says whether one goes out.',
+  'POST /password/reset':
+    'Asks for a mail. The answer is the same whether there is an account or not.',
+  'POST /password/reset/confirm':
+    'What the mail said lets the password be chosen anew, and ends every session.',
   'POST /refresh': 'The refresh token becomes a new one, with a new access token.',
   'GET /csrf': 'After a reload the page knows nothing: it asks for its CSRF token.',
   'POST /logout': 'Ends this session.',

@@ -5,6 +5,7 @@
 //! the page does it does over the public endpoints; the one thing that no page can do, holding a
 //! refresh token, [`theft`] does for it.
 
+mod mail;
 mod theft;
 
 use askama::Template;
@@ -13,8 +14,11 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use countersign::settings::{EmailVerification, Registration};
 use countersign::web::origin::{Origin, OriginError};
 use countersign::{Auth, Settings};
+
+pub(crate) use mail::Mailbox;
 
 /// The demo page of this server.
 #[derive(Debug, Clone)]
@@ -24,6 +28,20 @@ pub(crate) struct Demo {
     base_path: String,
     session_idle: u64,
     beside: DemoLinks,
+    mail: DemoMail,
+}
+
+/// What this server does by mail.
+#[derive(Debug, Clone)]
+struct DemoMail {
+    /// Whether anybody may register.
+    may_register: bool,
+    /// Whether an address is proved before the first login.
+    must_prove: bool,
+    /// Whether it sends any.
+    is_sent: bool,
+    /// Where they are shown.
+    mailbox: Option<Mailbox>,
 }
 
 /// The other pages of this server that the page links to.
@@ -44,11 +62,18 @@ impl Demo {
         auth: Auth,
         settings: &Settings,
         beside: DemoLinks,
+        mailbox: Option<Mailbox>,
     ) -> Result<Self, OriginError> {
         let origin = Origin::of(&settings.public_url)?;
         let (base_path, session_idle) =
             (settings.base_path.clone(), settings.session_idle.as_secs());
-        Ok(Self { auth, origin, base_path, session_idle, beside })
+        let mail = DemoMail {
+            may_register: settings.accounts.registration == Registration::Open,
+            must_prove: settings.accounts.email_verification == EmailVerification::Required,
+            is_sent: auth.can_mail(),
+            mailbox,
+        };
+        Ok(Self { auth, origin, base_path, session_idle, beside, mail })
     }
 
     /// The page, its files, and what it asks of the server.
@@ -57,6 +82,10 @@ impl Demo {
             .route("/", get(page))
             .route("/demo/theft", post(theft::theft))
             .with_state(self.clone());
+        let page = match &self.mail.mailbox {
+            Some(mailbox) => page.merge(mailbox.routes()),
+            None => page,
+        };
         FILES.iter().fold(page, |router, &(path, content_type, text)| {
             router.route(
                 path,
@@ -77,6 +106,7 @@ async fn page(State(demo): State<Demo>) -> Response {
         session_idle: demo.session_idle,
         nobody,
         beside: demo.beside,
+        mail: &demo.mail,
     };
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -96,6 +126,7 @@ struct DemoPage<'a> {
     session_idle: u64,
     nobody: bool,
     beside: DemoLinks,
+    mail: &'a DemoMail,
 }
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -119,6 +150,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/demo/demo.css", "text/css; charset=utf-8", include_str!("../../../templates/demo/demo.css")),
     ("/demo/icon.svg", "image/svg+xml", include_str!("../../../templates/admin/icon.svg")),
     ("/demo/demo.js", SCRIPT, include_str!("../../../templates/demo/demo.js")),
+    ("/demo/accounts.js", SCRIPT, include_str!("../../../templates/demo/accounts.js")),
     ("/demo/attacks.js", SCRIPT, include_str!("../../../templates/demo/attacks.js")),
     ("/demo/requests.js", SCRIPT, include_str!("../../../templates/demo/requests.js")),
     ("/demo/tokens.js", SCRIPT, include_str!("../../../templates/demo/tokens.js")),

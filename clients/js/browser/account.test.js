@@ -1,0 +1,153 @@
+// The server's own pages below /account/, where the links of mails lead; and the mailbox of the
+// demo. All of them without a script.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { PASSWORD, world } from './world.js';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const NEW_PASSWORD = 'copper lantern 27';
+let w;
+before(async () => {
+  const settings = ['--registration', 'open', '--email-verification', 'required'];
+  w = await world({ alone: true, settings });
+});
+after(() => w?.stop());
+
+const api = (path, body) =>
+  fetch(`${w.own}/accounts${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+const login = (username, password) => api('/login', { username, password });
+
+/** Registers somewhere else than in the browser, and gives the mail. */
+async function registered(name) {
+  const email = `${name}@example.com`;
+  const answer = await api('/register', { username: name, email, password: PASSWORD });
+  assert.equal(answer.status, 202);
+  return w.mail(email, /Confirm your e-mail address/);
+}
+
+/** A window without scripts. */
+async function window(options = {}) {
+  const context = await w.browser.newContext({ javaScriptEnabled: false, ...options });
+  const page = await context.newPage();
+  page.says = (name) => page.getByRole('heading', { name }).waitFor();
+  page.press = (name) => page.getByRole('button', { name }).click();
+  return page;
+}
+
+test('who_follows_the_link_with_their_password_has_proved_the_address_and_logs_in', async () => {
+  const { link } = await registered('carla');
+  assert.equal((await login('carla', PASSWORD)).status, 403);
+  const page = await window();
+  // Programs that open every link change nothing.
+  for (let i = 0; i < 3; i++) await page.goto(link);
+  await page.says('Confirm your address');
+  await page.getByLabel('The password of your registration').fill('not it');
+  await page.press('Confirm');
+  await page.getByRole('alert').getByText('not the password').waitFor();
+  await page.getByLabel('The password of your registration').fill(PASSWORD);
+  await page.press('Confirm');
+  await page.says('Your address is confirmed');
+  assert.equal((await login('carla@example.com', PASSWORD)).status, 200);
+  await page.goto(link);
+  await page.press('Confirm');
+  await page.says('This link does not work');
+  await page.context().close();
+});
+
+test('who_follows_the_link_without_the_password_chooses_one_by_the_page_for_it', async () => {
+  const { link } = await registered('dora');
+  const page = await window();
+  await page.goto(link);
+  await page.press('Confirm');
+  await page.says('Your address is confirmed');
+  assert.equal((await login('dora', PASSWORD)).status, 401);
+  await page.goto(`${w.own}/account/reset`);
+  await page.getByLabel('E-mail address or user name').fill('dora@example.com');
+  await page.press('Send the link');
+  await page.says('Look into your mail');
+  const mail = await w.mail('dora@example.com', /Choose a new password/);
+  await page.goto(mail.link);
+  await page.getByLabel('New password').fill('12345678');
+  await page.getByLabel('The same again').fill('12345678');
+  await page.press('Change it');
+  await page.getByRole('alert').getByText('digits').waitFor();
+  await page.getByLabel('New password').fill(NEW_PASSWORD);
+  await page.getByLabel('The same again').fill('another one');
+  await page.press('Change it');
+  await page.getByRole('alert').getByText('differ').waitFor();
+  await page.getByLabel('New password').fill(NEW_PASSWORD);
+  await page.getByLabel('The same again').fill(NEW_PASSWORD);
+  await page.press('Change it');
+  await page.says('Your password is changed');
+  assert.equal((await login('dora', NEW_PASSWORD)).status, 200);
+  await w.mail('dora@example.com', /password was changed/);
+  await page.context().close();
+});
+
+test('the_mailbox_leads_from_a_mail_to_its_page', async () => {
+  await registered('emil');
+  const page = await window();
+  await page.goto(`${w.own}/`);
+  await page.getByRole('link', { name: 'The mailbox' }).click();
+  const mail = page.locator('article', { hasText: 'emil@example.com' });
+  await mail.getByRole('link', { name: /as a mail program shows it/ }).click();
+  await page.says('Confirm your e-mail address');
+  await page.getByRole('link', { name: 'Confirm this address' }).click();
+  await page.says('Confirm your address');
+  await page.context().close();
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`the_pages_are_for_everybody_and_fit_a_telephone_${colorScheme}`, async () => {
+    const mails = [await registered(`frieda-${colorScheme}`)];
+    await api('/password/reset', { username: 'alice' });
+    mails.push(await w.mail('alice@example.com', /Choose a new password/));
+    for (const viewport of [
+      { width: 360, height: 740 },
+      { width: 320, height: 640 },
+      { width: 1280, height: 800 },
+    ]) {
+      const page = await window({ colorScheme, viewport, javaScriptEnabled: true });
+      const look = async (what) => {
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${what}: ${wide} pixels too wide`);
+        const { violations } = await page.evaluate(
+          (axe) => ((0, eval)(axe), globalThis.axe.run(document)),
+          axe,
+        );
+        assert.deepEqual(
+          violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 120))]),
+          [],
+          what,
+        );
+      };
+      for (const mail of mails) {
+        await page.goto(mail.link);
+        await look(mail.subject);
+        await page.goto(`${w.own}/demo/mail/${mail.id}`);
+        await page.says(mail.subject);
+      }
+      await page.goto(`${w.own}/account/reset`);
+      await look('asking for a mail');
+      await page.getByLabel('E-mail address or user name').fill('nobody@example.com');
+      await page.press('Send the link');
+      await page.says('Look into your mail');
+      await look('after asking');
+      await page.goto(`${w.own}/account/reset?token=nonsense`);
+      await page.getByLabel('New password').fill(NEW_PASSWORD);
+      await page.getByLabel('The same again').fill(NEW_PASSWORD);
+      await page.press('Change it');
+      await page.says('This link does not work');
+      await look('a link that does not work');
+      await page.goto(`${w.own}/demo/mail`);
+      await look('the mailbox');
+      await page.context().close();
+    }
+  });
+}
