@@ -171,7 +171,7 @@ pub use jsonwebtoken::Algorithm;
 pub use jwk_set::NotAKeySet;
 pub use keys::{KeySet, VerifyingKey};
 pub use permission::{Denied, ObjectPermission, Permission};
-pub use problem::{Code, Problem};
+pub use problem::{Code, OwnCode, Problem};
 pub use protect::{Authenticator, Found, Passage, Protect, Protected, Refused};
 pub use recent::Recent;
 #[cfg(feature = "client")]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -197,7 +198,8 @@ impl Problem {
 }
 
 impl Problem {
-    /// The answer, with any type of body that a buffer of bytes can become.
+    /// The answer, with any type of body that a buffer of bytes can become. The problem itself is
+    /// in its extensions, for layers of the app that count or translate.
     ///
     /// ```
     /// use countersign_verify::{Code, Problem};
@@ -214,7 +216,11 @@ impl Problem {
     pub fn to_http<B: From<Vec<u8>>>(&self) -> Response<B> {
         let (status, code, title, _) = self.0.code.row();
         let document = Document {
-            r#type: format!("urn:countersign:problem:{code}"),
+            // The URNs are ours alone.
+            r#type: match self.0.code {
+                Code::Own(_) => "about:blank".to_owned(),
+                _ => format!("urn:countersign:problem:{code}"),
+            },
             title,
             status: status.as_u16(),
             detail: &self.0.detail,
@@ -242,6 +248,7 @@ impl Problem {
         if let Some(methods) = &self.0.allow {
             headers.insert(ALLOW, methods.clone());
         }
+        response.extensions_mut().insert(self.clone());
         response
     }
 
@@ -256,6 +263,15 @@ impl Problem {
         &self.0.detail
     }
 }
+
+/// The code and what is said of it.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code.as_str(), self.0.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
 
 #[cfg(feature = "axum")]
 impl axum_core::response::IntoResponse for Problem {
@@ -340,6 +356,39 @@ pub enum Code {
     Unavailable,
     /// A fault of ours.
     InternalError,
+    /// A word of the app's own.
+    Own(&'static OwnCode),
+}
+
+/// A code of the app's own, for what [`Code`] has no word for.
+///
+/// ```
+/// use countersign_verify::{Code, OwnCode, Problem};
+/// use http::StatusCode;
+///
+/// static DOMAIN: OwnCode = OwnCode {
+///     status: StatusCode::FORBIDDEN,
+///     code: "domain_not_allowed",
+///     title: "Domain not allowed",
+///     detail: "Only addresses of example.com may register.",
+/// };
+///
+/// let answer = Problem::new(Code::Own(&DOMAIN)).to_http::<Vec<u8>>();
+/// assert_eq!(answer.status(), 403);
+/// let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+/// assert_eq!(document["code"], "domain_not_allowed");
+/// assert_eq!(document["type"], "about:blank");
+/// ```
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct OwnCode {
+    /// The status: 400 or above.
+    pub status: StatusCode,
+    /// The word. Choose one that is not in [`Code::ALL`], and keep it.
+    pub code: &'static str,
+    /// The word in words.
+    pub title: &'static str,
+    /// What is wrong and what to do, unless [`detail`](Problem::detail) says more.
+    pub detail: &'static str,
 }
 
 impl Code {
@@ -361,7 +410,7 @@ impl Code {
         self.row().0
     }
 
-    /// Every code.
+    /// Every code of Countersign.
     pub const ALL: [Self; 28] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
@@ -428,6 +477,7 @@ impl Code {
             Self::BadRequest => (S::BAD_REQUEST, "bad_request", "Bad request", "The request is not valid HTTP."),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", "The server cannot do this now. Nothing was done; try again after `Retry-After` seconds."),
             Self::InternalError => (S::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", "The server made a mistake. Its log tells more."),
+            Self::Own(own) => (own.status, own.code, own.title, own.detail),
         }
     }
 
@@ -448,6 +498,7 @@ impl Code {
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused => Some("Bearer error=\"invalid_token\""),
+            Self::Own(own) if own.status.as_u16() == 401 => Some("Bearer"),
             _ => None,
         }
     }
@@ -482,6 +533,30 @@ mod tests {
             );
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         }
+    }
+
+    #[test]
+    fn a_problem_is_an_error_and_travels_with_its_answer() {
+        let problem = Problem::new(Code::NotFound).detail("There is no such order.");
+        let error: Box<dyn std::error::Error + Send + Sync> = Box::new(problem.clone());
+        assert_eq!(error.to_string(), "not_found: There is no such order.");
+        let answer = problem.to_http::<Vec<u8>>();
+        assert_eq!(answer.extensions().get::<Problem>().unwrap().code(), Code::NotFound);
+    }
+
+    #[test]
+    fn an_own_401_says_how_to_authenticate_too() {
+        static BADGE: OwnCode = OwnCode {
+            status: StatusCode::UNAUTHORIZED,
+            code: "badge_needed",
+            title: "Badge needed",
+            detail: "Show your badge.",
+        };
+        let answer = Problem::new(Code::Own(&BADGE)).to_http::<Vec<u8>>();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()[WWW_AUTHENTICATE].to_str().unwrap()),
+            (401, "Bearer")
+        );
     }
 
     #[test]

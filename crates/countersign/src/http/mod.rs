@@ -31,4 +31,4 @@ pub(crate) mod request;
 pub use countersign_verify::Drained;
 pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain};
 pub use peer::Peer;
-pub use problem::{Code, Problem, method_not_allowed, not_found};
+pub use problem::{Code, OwnCode, Problem, method_not_allowed, not_found};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-pub use countersign_verify::{Code, Problem};
+pub use countersign_verify::{Code, OwnCode, Problem};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
