@@ -1,5 +1,9 @@
 //! The permissions that everybody needs.
 
+use std::fmt::Debug;
+
+use http::Method;
+
 use super::{Ask, Denied, Permission, Rule};
 use crate::account::Account;
 
@@ -76,8 +80,27 @@ pub struct IsSuperuser;
 /// assert!(HasPerm("articles.publish").check(&Ask::new(Some(&ada), &request)).is_ok());
 /// assert!(HasPerm("articles.delete").check(&Ask::new(Some(&ada), &request)).is_err());
 /// ```
+///
+/// The name may be an owned text, too: `HasPerm(format!("{app}.publish"))`.
 #[derive(Debug, Clone, Copy)]
-pub struct HasPerm(pub &'static str);
+pub struct HasPerm<T = &'static str>(pub T);
+
+/// Who may do to a model what the request's method does: `app.add_model` for `POST`,
+/// `app.change_model` for `PUT` and `PATCH`, `app.delete_model` for `DELETE`; for everything else,
+/// whoever is logged in. Django REST framework's `DjangoModelPermissions`.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::permission::{Ask, ModelPerm, Permission};
+///
+/// # let (ada, reads) = (world::ada(), world::request("GET", "/"));
+/// # let deletes = world::request("DELETE", "/");
+/// assert!(ModelPerm("news.article").check(&Ask::new(Some(&ada), &reads)).is_ok());
+/// let denied = ModelPerm("news.article").check(&Ask::new(Some(&ada), &deletes)).unwrap_err();
+/// assert_eq!(denied.permission(), "news.delete_article");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct ModelPerm<T = &'static str>(pub T);
 
 /// The members of a group.
 ///
@@ -88,8 +111,10 @@ pub struct HasPerm(pub &'static str);
 /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
 /// assert!(InGroup("editors").check(&Ask::new(Some(&ada), &request)).is_ok());
 /// ```
+///
+/// The name may be an owned text, too.
 #[derive(Debug, Clone, Copy)]
-pub struct InGroup(pub &'static str);
+pub struct InGroup<T = &'static str>(pub T);
 
 /// Who has given the password (or any other factor of a login) within so many minutes, for
 /// dangerous routes. A refresh does not count. Others get a 401 with the code
@@ -163,9 +188,10 @@ impl Permission for IsSuperuser {
     }
 }
 
-impl Permission for HasPerm {
+impl<T: Name> Permission for HasPerm<T> {
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
-        has(ask, |account| account.has_perm(self.0)).ok_or_else(|| Denied::new(self.0))
+        let name = self.0.as_ref();
+        has(ask, |account| account.has_perm(name)).ok_or_else(|| Denied::new(name.to_owned()))
     }
 
     fn rule(&self) -> Rule {
@@ -176,10 +202,29 @@ impl Permission for HasPerm {
     }
 }
 
-impl Permission for InGroup {
+impl<T: Name> Permission for ModelPerm<T> {
     fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
-        has(ask, |account| account.groups().iter().any(|group| group == self.0))
-            .ok_or_else(|| Denied::new(format!("InGroup({})", self.0)))
+        let act = match ask.request.method {
+            Method::POST => "add",
+            Method::PUT | Method::PATCH => "change",
+            Method::DELETE => "delete",
+            _ => return IsAuthenticated.check(ask),
+        };
+        let (app, model) = self.0.as_ref().rsplit_once('.').unwrap_or(("", self.0.as_ref()));
+        let name = format!("{app}.{act}_{model}");
+        has(ask, |account| account.has_perm(&name)).ok_or_else(|| Denied::new(name.clone()))
+    }
+
+    fn rule(&self) -> Rule {
+        Rule::all([IsAuthenticated.rule(), Rule::fact(format!("{self:?}"))])
+    }
+}
+
+impl<T: Name> Permission for InGroup<T> {
+    fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+        let name = self.0.as_ref();
+        has(ask, |account| account.groups().iter().any(|group| group == name))
+            .ok_or_else(|| Denied::new(format!("InGroup({name})")))
     }
 
     fn rule(&self) -> Rule {
@@ -202,6 +247,19 @@ impl Permission for RecentLogin {
         Rule::all([IsAuthenticated.rule(), Rule::fact(format!("{self:?}"))])
     }
 }
+
+/// A text that a permission is called by: `&'static str`, `String`, `Arc<str>`.
+///
+/// ```
+/// use countersign_verify::permission::{HasPerm, Name};
+///
+/// fn of<T: Name>(name: T) -> HasPerm<T> {
+///     HasPerm(name)
+/// }
+/// ```
+pub trait Name: AsRef<str> + Debug + Send + Sync + 'static {}
+
+impl<T: AsRef<str> + Debug + Send + Sync + 'static> Name for T {}
 
 fn has(ask: &Ask<'_>, right: impl FnOnce(&dyn Account) -> bool) -> Option<()> {
     let account = ask.who?.account();

@@ -24,7 +24,7 @@ use crate::problem::{Code, Problem};
 
 pub use classes::{
     AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser,
-    RecentLogin,
+    ModelPerm, Name, RecentLogin,
 };
 pub use contradiction::{Contradiction, Rule, consistent};
 
@@ -251,6 +251,9 @@ impl<'a> Ask<'a> {
 pub struct Denied {
     permission: Cow<'static, str>,
     why: Why,
+    /// What the app says of it, if it does.
+    code: Option<Code>,
+    detail: Option<Cow<'static, str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +272,56 @@ impl Denied {
     /// assert_eq!(Denied::new("IsAuthor").permission(), "IsAuthor");
     /// ```
     pub fn new(permission: impl Into<Cow<'static, str>>) -> Self {
-        Self { permission: permission.into(), why: Why::Lacking }
+        Self { permission: permission.into(), why: Why::Lacking, code: None, detail: None }
+    }
+
+    /// Answers with another code to who is logged in, such as one of the app's own.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Denied, OwnCode, Problem};
+    ///
+    /// static QUOTA: OwnCode = OwnCode {
+    ///     status: http::StatusCode::PAYMENT_REQUIRED,
+    ///     code: "quota_used_up",
+    ///     title: "Quota used up",
+    ///     detail: "Your plan has no more requests this month.",
+    /// };
+    /// let denied = Denied::new("Quota").code(Code::Own(&QUOTA));
+    /// assert_eq!(Problem::from(denied).as_detail(), "Your plan has no more requests this month.");
+    /// ```
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Says something else to who is logged in than which permission is lacking.
+    ///
+    /// ```
+    /// use countersign_verify::{Denied, Problem};
+    ///
+    /// let denied = Denied::new("OfficeHours").saying("Come back between nine and five.");
+    /// assert_eq!(Problem::from(denied).as_detail(), "Come back between nine and five.");
+    /// ```
+    #[must_use]
+    pub fn saying(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    fn told(&self) -> Problem {
+        if let Why::LoginTooOld(seconds) = self.why {
+            return Problem::recent_login_required(seconds);
+        }
+        let problem = Problem::new(self.code.unwrap_or(Code::PermissionDenied));
+        match (&self.detail, self.code) {
+            (Some(detail), _) => problem.detail(detail.clone()),
+            (None, Some(_)) => problem,
+            (None, None) => problem.detail(format!(
+                "You may not do this. The permission that you lack: {}.",
+                self.permission
+            )),
+        }
     }
 
     /// The user must log in again: the login may be `seconds` old at most.
@@ -282,7 +334,7 @@ impl Denied {
     /// assert!(answer.headers()["www-authenticate"].to_str().unwrap().ends_with("max_age=300"));
     /// ```
     pub fn login_too_old(permission: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
-        Self { permission: permission.into(), why: Why::LoginTooOld(seconds) }
+        Self { why: Why::LoginTooOld(seconds), ..Self::new(permission) }
     }
 
     /// Which permission is lacking.
@@ -309,13 +361,9 @@ impl Denied {
     /// assert_eq!(denied.to_problem(Some(&ada)).code().status(), 403);
     /// ```
     pub fn to_problem(&self, who: Option<&Identity>) -> Problem {
-        match (who, self.why) {
-            (None, _) => Problem::new(Code::NotAuthenticated),
-            (Some(_), Why::LoginTooOld(seconds)) => Problem::recent_login_required(seconds),
-            (Some(_), Why::Lacking) => Problem::new(Code::PermissionDenied).detail(format!(
-                "You may not do this. The permission that you lack: {}.",
-                self.permission
-            )),
+        match who {
+            None => Problem::new(Code::NotAuthenticated),
+            Some(_) => self.told(),
         }
     }
 }
@@ -323,13 +371,7 @@ impl Denied {
 /// For handlers that know who is asking: a 403, or the 401 that asks for a fresh login.
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
-        match denied.why {
-            Why::LoginTooOld(seconds) => Self::recent_login_required(seconds),
-            Why::Lacking => Self::new(Code::PermissionDenied).detail(format!(
-                "You may not do this. The permission that you lack: {}.",
-                denied.permission
-            )),
-        }
+        denied.told()
     }
 }
 
@@ -383,6 +425,8 @@ impl<P: Permission, Q: Permission> Permission for Or<P, Q> {
         Err(Denied {
             permission: format!("{} or {}", first.permission, second.permission).into(),
             why,
+            code: second.code.or(first.code),
+            detail: second.detail.or(first.detail),
         })
     }
 
