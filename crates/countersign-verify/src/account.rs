@@ -62,6 +62,17 @@ pub trait Account: Any + Send + Sync {
         true
     }
 
+    /// Whether the user has shown that the address is theirs. Unless an app says otherwise, it sees
+    /// to that itself.
+    fn email_verified(&self) -> bool {
+        true
+    }
+
+    /// The language of the user's mails, as `de`; empty for English.
+    fn locale(&self) -> &str {
+        ""
+    }
+
     /// Whether the user is staff.
     fn is_staff(&self) -> bool {
         false
@@ -136,6 +147,8 @@ pub struct TokenUser {
     pub username: String,
     /// The claim `email`, or nothing.
     pub email: String,
+    /// The claim `email_verified`.
+    pub email_verified: bool,
     /// The claim `first_name`, or nothing.
     pub first_name: String,
     /// The claim `last_name`, or nothing.
@@ -175,6 +188,7 @@ impl TokenUser {
             id: claims.sub.parse().ok()?,
             username: named.unwrap_or(&claims.sub).to_owned(),
             email: text("email"),
+            email_verified: flag("email_verified"),
             first_name: text("first_name"),
             last_name: text("last_name"),
             is_staff: flag("is_staff"),
@@ -200,6 +214,9 @@ impl Account for TokenUser {
     }
     fn last_name(&self) -> &str {
         &self.last_name
+    }
+    fn email_verified(&self) -> bool {
+        self.email_verified
     }
     fn is_staff(&self) -> bool {
         self.is_staff

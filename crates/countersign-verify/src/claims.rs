@@ -82,6 +82,28 @@ impl Claims {
             extra: Map::new(),
         }
     }
+
+    /// The extra claims as a type of the app's own, which takes of them what it knows. `None` where
+    /// they are not of that type.
+    ///
+    /// ```
+    /// use countersign_verify::{Claims, SessionId};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Ours {
+    ///     plan: String,
+    /// }
+    ///
+    /// let session = SessionId::new(255).unwrap();
+    /// let mut claims =
+    ///     Claims::new("https://id.example.com".into(), "7".into(), session, 1_000, 1_000, 1_300);
+    /// assert!(claims.custom::<Ours>().is_none());
+    /// claims.extra.insert("plan".into(), "gold".into());
+    /// assert_eq!(claims.custom::<Ours>().unwrap().plan, "gold");
+    /// ```
+    pub fn custom<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
+        T::deserialize(&self.extra).ok()
+    }
 }
 
 /// The claim `aud`: one name or several (RFC 7519, 4.1.3).

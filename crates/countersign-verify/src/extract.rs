@@ -2,7 +2,7 @@
 //!
 //! All of them read what `protect`, or the layer of a [`ResourceServer`](crate::ResourceServer),
 //! has found out. On a route that stands behind neither, nobody is logged in: forgetting the layer
-//! locks a route and never opens it.
+//! locks a route and never opens it, and the answer says so.
 
 use std::any::type_name;
 use std::fmt;
@@ -17,6 +17,7 @@ use crate::claims::Claims;
 use crate::identity::Identity;
 use crate::permission::{Ask, Permission};
 use crate::problem::{Code, Problem};
+use crate::protect::Nobody;
 
 /// Who is asking. `Option<Identity>` where nobody need be logged in.
 impl<S: Sync> FromRequestParts<S> for Identity {
@@ -183,5 +184,14 @@ impl<P: Permission + Default, S: Sync> FromRequestParts<S> for Permitted<P> {
 }
 
 fn identity(parts: &Parts) -> Result<Identity, Problem> {
-    parts.extensions.get().cloned().ok_or_else(|| Problem::new(Code::NotAuthenticated))
+    if let Some(identity) = parts.extensions.get::<Identity>() {
+        return Ok(identity.clone());
+    }
+    let problem = Problem::new(Code::NotAuthenticated);
+    // A mistake in the program, told to who tries it: a log would be anybody's to fill.
+    let is_protected = parts.extensions.get::<Nobody>().is_some();
+    Err(if is_protected { problem } else { problem.detail(NOT_PROTECTED) })
 }
+
+const NOT_PROTECTED: &str = "Nobody is logged in here: this route is not behind `protect`, nor \
+    behind the layer of a `ResourceServer`.";

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::account::{Account, TokenUser};
 use crate::claims::Claims;
+use crate::revocations::Revocations;
 use crate::verifier::Seen;
+use crate::waiting::Ended;
 
 /// Who is asking: what the access token says, and the user. Cheap to clone.
 ///
@@ -86,6 +88,38 @@ impl Identity {
         account.downcast_ref()
     }
 
+    /// Waits for the end of the session, from now on, for what goes on for longer than a request: a
+    /// WebSocket, a stream of events, a download. It is ready when the session is ended by
+    /// somebody: a logout, a new password, an operator, a theft; and when so much has ended that
+    /// nobody can say whether it is among them. Then end the stream; whoever comes back shows a
+    /// token again.
+    ///
+    /// Call it at once: an ending is remembered for as long as an access token lives. A session
+    /// whose time is over ends nothing by itself. Where nobody hears of endings it is never ready.
+    ///
+    /// ```
+    /// use countersign_verify::Identity;
+    ///
+    /// # async fn next_line() -> Option<String> { None }
+    /// # async fn send(_: String) {}
+    /// async fn stream(who: Identity) {
+    ///     let mut ended = who.ended();
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = &mut ended => return,
+    ///             Some(line) = next_line() => send(line).await,
+    ///             else => return,
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn ended(&self) -> Ended {
+        match self.known.revocations() {
+            Some(revocations) => revocations.ended(self.claims().sid),
+            None => Ended::never(),
+        }
+    }
+
     /// When the request came, in whole seconds since 1970, by the clock that its token was checked
     /// with.
     ///
@@ -131,6 +165,11 @@ impl fmt::Debug for Identity {
 pub trait HasAccount: Send + Sync + 'static {
     /// The user.
     fn account(&self) -> &dyn Account;
+
+    /// Where the ends of sessions are heard of, for [`Identity::ended`].
+    fn revocations(&self) -> Option<&Revocations> {
+        None
+    }
 }
 
 impl HasAccount for TokenUser {
@@ -142,6 +181,7 @@ impl HasAccount for TokenUser {
 trait Known: Send + Sync {
     fn claims(&self) -> &Claims;
     fn account(&self) -> &dyn Account;
+    fn revocations(&self) -> Option<&Revocations>;
 }
 
 impl<T: HasAccount> Known for Seen<T> {
@@ -151,5 +191,9 @@ impl<T: HasAccount> Known for Seen<T> {
 
     fn account(&self) -> &dyn Account {
         self.attached.account()
+    }
+
+    fn revocations(&self) -> Option<&Revocations> {
+        self.attached.revocations()
     }
 }

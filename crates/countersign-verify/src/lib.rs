@@ -158,6 +158,7 @@ mod revocations;
 mod session_id;
 mod user_id;
 mod verifier;
+mod waiting;
 mod weight;
 
 pub use account::{Account, TokenUser};
@@ -182,3 +183,4 @@ pub use revocations::Revocations;
 pub use session_id::{InvalidSessionId, SessionId};
 pub use user_id::{InvalidUserId, UserId};
 pub use verifier::{ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES, Seen, TokenError, Verified, Verifier};
+pub use waiting::Ended;

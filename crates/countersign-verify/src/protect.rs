@@ -4,8 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -100,6 +101,7 @@ pub struct Protect<A, P = IsAuthenticated>(Arc<Guard<A, P>>);
 struct Guard<A, P> {
     authenticator: A,
     permission: P,
+    lets_preflights_through: bool,
 }
 
 impl<A> Protect<A> {
@@ -113,7 +115,8 @@ impl<A> Protect<A> {
     /// let layer: Protect<_, IsAuthenticated> = Protect::new(authenticator);
     /// ```
     pub fn new(authenticator: A) -> Self {
-        Self(Arc::new(Guard { authenticator, permission: IsAuthenticated }))
+        let permission = IsAuthenticated;
+        Self(Arc::new(Guard { authenticator, permission, lets_preflights_through: false }))
     }
 }
 
@@ -140,7 +143,28 @@ impl<A, P: Permission> Protect<A, P> {
         if let Err(contradiction) = consistent(&permission) {
             panic!("{contradiction}");
         }
-        Self(Arc::new(Guard { authenticator, permission }))
+        Self(Arc::new(Guard { authenticator, permission, lets_preflights_through: false }))
+    }
+
+    /// Lets a browser's preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`)
+    /// through to a CORS layer of the app's own that stands further in. They carry no token, and
+    /// nobody is logged in for them. A CORS layer further out needs nothing of this.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::Protect;
+    ///
+    /// # let authenticator = world::Door(std::sync::Arc::new(world::verifier()));
+    /// let layer = Protect::new(authenticator).let_preflights_through();
+    /// ```
+    #[must_use]
+    pub fn let_preflights_through(self) -> Self
+    where
+        A: Clone,
+        P: Clone,
+    {
+        let (authenticator, permission) = (self.0.authenticator.clone(), self.0.permission.clone());
+        Self(Arc::new(Guard { authenticator, permission, lets_preflights_through: true }))
     }
 }
 
@@ -199,7 +223,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if self.layer.0.lets_preflights_through && is_preflight(&parts) {
+            parts.extensions.remove::<Identity>();
+            parts.extensions.insert(Nobody);
+            return Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) };
+        }
         if let Some(found) = self.layer.0.authenticator.known(&parts) {
             return match self.layer.permit(parts, found) {
                 Ok(parts) => {
@@ -236,9 +265,14 @@ impl<A, P: Permission> Protect<A, P> {
                 Ok(()) => {
                     // What an outer layer said of who is asking does not count here.
                     match who {
-                        Some(who) => parts.extensions.insert(who),
-                        None => parts.extensions.remove(),
-                    };
+                        Some(who) => {
+                            parts.extensions.insert(who);
+                        }
+                        None => {
+                            parts.extensions.remove::<Identity>();
+                            parts.extensions.insert(Nobody);
+                        }
+                    }
                     return Ok(parts);
                 }
                 Err(denied) => denied.to_problem(who.as_ref()),
@@ -248,6 +282,18 @@ impl<A, P: Permission> Protect<A, P> {
         Err(Box::new(Refused { problem, is_grpc: is_grpc(&parts.headers) }))
     }
 }
+
+/// Fetch, 3.2.2: any other `OPTIONS` is a method like another.
+fn is_preflight(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS
+        && parts.headers.contains_key(ORIGIN)
+        && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// In the extensions of a request that was let through although nobody is logged in: what tells it
+/// from one on a route that stands behind no layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nobody;
 
 /// An answer that the inner service has no part in.
 ///

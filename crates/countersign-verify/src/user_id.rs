@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use arrayvec::ArrayString;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 
 /// A user's id: a 64-bit integer, or any text of 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes without
@@ -116,6 +117,53 @@ impl Serialize for UserId {
     }
 }
 
+/// From a number or a text, as it was written.
+///
+/// ```
+/// use countersign_verify::UserId;
+///
+/// let ids: Vec<UserId> = serde_json::from_str(r#"[7, "7", "ada"]"#).unwrap();
+/// assert_eq!(ids, [UserId::new(7), UserId::new(7), "ada".parse().unwrap()]);
+/// assert!(serde_json::from_str::<UserId>("7.5").is_err());
+/// ```
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Id;
+
+        impl Visitor<'_> for Id {
+            type Value = UserId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer, or a text of 1 to 62 bytes")
+            }
+
+            fn visit_i64<E: Error>(self, id: i64) -> Result<UserId, E> {
+                Ok(UserId::new(id))
+            }
+
+            fn visit_u64<E: Error>(self, id: u64) -> Result<UserId, E> {
+                i64::try_from(id).map(UserId::new).map_err(E::custom)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<UserId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Id)
+    }
+}
+
+/// A UUID in its usual spelling.
+#[cfg(feature = "uuid")]
+impl From<uuid::Uuid> for UserId {
+    fn from(id: uuid::Uuid) -> Self {
+        let mut text = ArrayString::new();
+        text.push_str(id.as_hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+        Self(Repr::Text(text))
+    }
+}
+
 /// A text that cannot be a user's id.
 ///
 /// ```
@@ -133,6 +181,13 @@ pub struct InvalidUserId;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "uuid")]
+    #[test]
+    fn a_uuid_is_the_text_that_it_is_written_as() {
+        let id = uuid::Uuid::from_u128(0x0194_f3a2_5b6c_7d8e_9f01_2345_6789_abcd);
+        assert_eq!(UserId::from(id), id.to_string().parse().unwrap());
+    }
 
     #[test]
     fn an_id_reads_the_same_wherever_it_has_been() {

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::fetch::Fetcher;
 use super::list::{ListError, RevocationList};
-use crate::account::TokenUser;
-use crate::identity::Identity;
+use crate::account::{Account, TokenUser};
+use crate::identity::{HasAccount, Identity};
 use crate::keys::KeySet;
 use crate::problem::{Code, Problem};
 use crate::revocations::Revocations;
@@ -37,7 +37,7 @@ pub(super) struct Issuer {
     pub(super) settings: Settings,
     fetcher: Fetcher,
     taken: arc_swap::ArcSwapOption<Taken>,
-    revocations: Revocations,
+    pub(super) revocations: Revocations,
     /// Tokens issued at or before this, in whole seconds since 1970, are asked to be renewed: more
     /// sessions had ended than the issuer's list names.
     issued_after: AtomicU64,
@@ -51,7 +51,29 @@ pub(super) struct Issuer {
 struct Taken {
     issuer: String,
     kept: u64,
-    verifier: Verifier<TokenUser>,
+    verifier: Verifier<Remembered>,
+}
+
+/// What is remembered with a token.
+struct Remembered {
+    user: TokenUser,
+    revocations: Revocations,
+}
+
+impl Remembered {
+    fn weight(&self) -> usize {
+        weight::of_user(&self.user)
+    }
+}
+
+impl HasAccount for Remembered {
+    fn account(&self) -> &dyn Account {
+        &self.user
+    }
+
+    fn revocations(&self) -> Option<&Revocations> {
+        Some(&self.revocations)
+    }
 }
 
 #[derive(Default)]
@@ -138,7 +160,8 @@ impl Issuer {
         let more: Vec<String> =
             by_group.filter(|permission| !user.permissions.contains(permission)).cloned().collect();
         user.permissions.extend(more);
-        Ok(Identity::new(taken.verifier.remember(token, verified, user), now))
+        let remembered = Remembered { user, revocations: self.revocations.clone() };
+        Ok(Identity::new(taken.verifier.remember(token, verified, remembered), now))
     }
 
     /// Fetches the keys again, unless they were asked for within `floor`. Many may ask at once; one
@@ -207,8 +230,10 @@ impl Issuer {
         };
         let list = self.read_list(&body, now).await.map_err(|error| error.to_string())?;
         self.revocations.insert_all(list.sessions().map(|session| (session, now)));
-        if let Some(before) = list.issued_after {
-            self.issued_after.fetch_max(before, Ordering::AcqRel);
+        if let Some(before) = list.issued_after
+            && self.issued_after.fetch_max(before, Ordering::AcqRel) < before
+        {
+            self.revocations.doubt_all();
         }
         let kept = list.kept();
         self.revocations.forget_before(now.saturating_sub(kept));
@@ -237,7 +262,7 @@ impl Issuer {
         }
         let verifier =
             Verifier::new(issuer.clone(), self.settings.audience.clone(), keys.set.clone(), 0)
-                .within(self.settings.token_cache_bytes, weight::of_user)
+                .within(self.settings.token_cache_bytes, Remembered::weight)
                 .no_longer_than(kept);
         self.taken.store(Some(Arc::new(Taken { issuer, kept, verifier })));
     }

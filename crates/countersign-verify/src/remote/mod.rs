@@ -18,6 +18,7 @@ use crate::permission::Permission;
 use crate::problem::Problem;
 use crate::protect::Protect;
 use crate::protect::{Authenticator, Found};
+use crate::session_id::SessionId;
 use follow::Issuer;
 
 pub use builder::{ResourceServerBuilder, ResourceServerError};
@@ -149,6 +150,22 @@ impl ResourceServer {
     /// ```
     pub fn is_ready(&self) -> bool {
         self.0.is_fresh()
+    }
+
+    /// Whether no end of this session has been heard of within the life of an access token: for
+    /// what goes on for longer than a request, beside [`Identity::ended`].
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{ResourceServer, SessionId};
+    ///
+    /// # world::block_on(async {
+    /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
+    /// assert!(auth.is_live(SessionId::new(7).unwrap()));
+    /// # });
+    /// ```
+    pub fn is_live(&self, session: SessionId) -> bool {
+        !self.0.revocations.contains(session)
     }
 
     /// Who holds this access token: for a token that did not come in an HTTP header. The CSRF token
