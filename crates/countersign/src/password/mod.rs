@@ -2,9 +2,9 @@
 //!
 //! New passwords are hashed with argon2id and stored in the encoding of Django's
 //! `Argon2PasswordHasher`. Every encoding that Django writes (`argon2`, `pbkdf2_sha256`,
-//! `pbkdf2_sha1`, `bcrypt_sha256`, `bcrypt`, `scrypt`) is verified, and the caller is told when a
-//! right password should be hashed anew. The work is done by a [`Passwords`], which owns its
-//! threads.
+//! `pbkdf2_sha1`, `bcrypt_sha256`, `bcrypt`, `scrypt`) is verified, and so are the PHC strings of
+//! Rust's crates and bcrypt's own; the caller is told when a right password should be hashed anew.
+//! The work is done by a [`Passwords`], which owns its threads.
 //!
 //! Start reading here, then: `secret` (the texts), `algorithm` (the hash functions and their
 //! bounds), `cost` (one price), `pool` and `priority` (the threads), `validators` (what a new
@@ -24,6 +24,7 @@ mod breached;
 mod common;
 mod cost;
 mod digits;
+mod judge;
 mod pool;
 mod priority;
 mod secret;
@@ -44,6 +45,7 @@ use self::{
 };
 pub use self::{
     breached::{BreachedError, BreachedPasswords, BreachedWriter, Sha1},
+    judge::{BreachedList, Judge},
     secret::{EncodedPassword, Password, PasswordError},
     settings::{HashSettings, HashSettingsError},
     validators::{PasswordProblem, UserAttributes, validate},
@@ -347,7 +349,7 @@ fn check(
         if let (Some(row), true) = (row, matches) {
             // Matching only as given means that the hash was made of a form that is no longer
             // hashed.
-            let outdated = row.kind != preferred || !row.is_full_length() || tried > 0;
+            let outdated = row.kind != preferred || !row.is_as_new() || tried > 0;
             return Verdict { matches: true, outdated };
         }
         match costs.plan(row.map(|row| row.kind)).rest {

@@ -26,6 +26,50 @@ async fn every_line_that_django_writes_is_verified() {
 }
 
 #[tokio::test]
+async fn every_line_that_the_crates_of_rust_write_is_verified_and_made_anew() {
+    for line in [
+        // The crate itself, which an app has that logs its users in by argon2.
+        password_auth::generate_hash("tin kettle 14"),
+        bcrypt_of("tin kettle 14", ::bcrypt::Version::TwoB),
+        // PHP's name of the same.
+        bcrypt_of("tin kettle 14", ::bcrypt::Version::TwoY),
+        // By Python's hashlib, in the crates' spelling.
+        concat!(
+            "$pbkdf2-sha256$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$",
+            "niLL1zUJzbZYcqkUDuiNpydfJUWkXEyK/pdxpppVvmY"
+        )
+        .to_owned(),
+        concat!(
+            "$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0NE7+",
+            "dEVv9ZxSn2DMZy47asm/pDWaqH6/v93t00F1ko"
+        )
+        .to_owned(),
+    ] {
+        let passwords = cheap();
+        let stored = EncodedPassword::from_stored(line.clone());
+        let right = passwords.verify(Some(&stored), &password("tin kettle 14")).await.unwrap();
+        assert_eq!(right, Verdict { matches: true, outdated: true }, "{line}");
+        let wrong = passwords.verify(Some(&stored), &password("tin kettle 15")).await.unwrap();
+        assert!(!wrong.matches, "{line}");
+        assert_eq!(stored.as_str(), line, "the text is kept, for whoever compares and sets");
+        let prefix = live_kind(&line).unwrap();
+        assert!(line.starts_with(&prefix), "{prefix}");
+        assert_eq!(Kind::parse(&prefix).unwrap(), ParsedHash::parse(&line).unwrap().kind, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_phc_string_of_todays_cost_is_made_anew_for_its_spelling_alone() {
+    let passwords = cheap();
+    let given = password("tin kettle 14");
+    let django = passwords.hash(&given).await.unwrap();
+    let phc = django.as_str().strip_prefix("argon2").unwrap();
+    let stored = EncodedPassword::from_stored(phc.to_owned());
+    let verdict = passwords.verify(Some(&stored), &given).await.unwrap();
+    assert_eq!(verdict, Verdict { matches: true, outdated: true });
+}
+
+#[tokio::test]
 async fn a_line_with_one_letter_changed_does_not_match() {
     let passwords = cheap();
     for case in
@@ -337,3 +381,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 const CHEAP: HashSettings =
     HashSettings { threads: 1, queue: 64, memory_kib: 32, passes: 1, lanes: 1 };
+
+fn bcrypt_of(text: &str, version: ::bcrypt::Version) -> String {
+    let salt = *b"a salt for tests";
+    ::bcrypt::hash_with_salt(text, 4, salt).unwrap().format_for_version(version)
+}

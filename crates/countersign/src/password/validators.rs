@@ -82,10 +82,12 @@ pub enum PasswordProblem {
     TooCommon,
     /// Digits only.
     EntirelyNumeric,
+    /// Found in a breach of another site.
+    Breached,
 }
 
 impl PasswordProblem {
-    /// Django's code of the problem, for programs.
+    /// Django's code of the problem, for programs; `password_breached` is our own.
     ///
     /// ```
     /// use countersign::password::PasswordProblem;
@@ -99,6 +101,7 @@ impl PasswordProblem {
             Self::TooShort => "password_too_short",
             Self::TooCommon => "password_too_common",
             Self::EntirelyNumeric => "password_entirely_numeric",
+            Self::Breached => "password_breached",
         }
     }
 }
@@ -118,6 +121,9 @@ impl fmt::Display for PasswordProblem {
                 "Many people use this password, so it is guessed first: choose a rarer one.",
             ),
             Self::EntirelyNumeric => f.write_str("Only digits: add letters or words."),
+            Self::Breached => f.write_str(
+                "This password was stolen at another site, so it is guessed early: choose another.",
+            ),
         }
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn row(fields: &[&str]) -> Result<ParsedHash, RowError> {
     {
         return Err(RowError::OutOfBounds);
     }
-    Ok(ParsedHash { kind: super::Kind::Argon2(kind), salt, hash })
+    Ok(ParsedHash::of(super::Kind::Argon2(kind), salt, hash))
 }
 
 /// The kind, and the fields behind it.

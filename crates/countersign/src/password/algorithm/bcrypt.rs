@@ -1,5 +1,5 @@
 //! `bcrypt_sha256$$2b$12$SALTHASH` and `bcrypt$$2b$12$SALTHASH`: Django's name, then bcrypt's own
-//! string.
+//! string, which is taken by itself too.
 //!
 //! bcrypt reads 72 bytes at most. `bcrypt_sha256` therefore hashes the hex form of the password's
 //! SHA-256; `bcrypt` takes the password as it is and ignores what is beyond, as it always has.
@@ -76,7 +76,8 @@ pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<ParsedHash, RowErr
     if salt.len() != SALT_BYTES || hash.len() != HASH_BYTES {
         return Err(RowError::Malformed);
     }
-    Ok(ParsedHash { kind: super::Kind::Bcrypt(kind), salt, hash })
+    // bcrypt's own string is older than any other spelling, and no new hash is one.
+    Ok(ParsedHash::of(super::Kind::Bcrypt(kind), salt, hash))
 }
 
 pub(super) fn kind(algorithm: &str, fields: &[&str]) -> Result<Kind, RowError> {

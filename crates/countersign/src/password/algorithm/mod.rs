@@ -13,16 +13,19 @@ use std::time::Duration;
 
 use ::argon2::Block;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
 /// An encoded password taken apart: how to hash, and what must come out.
 pub(super) struct ParsedHash {
     pub(super) kind: Kind,
     pub(super) salt: Vec<u8>,
     hash: Vec<u8>,
+    /// Whether it is spelled as new ones are.
+    is_djangos: bool,
 }
 
 impl ParsedHash {
-    /// Takes Django's line apart.
+    /// Takes Django's line apart, or one as the crates of Rust write it.
     ///
     /// # Errors
     /// [`RowError`]; none of its texts repeats a part of the row.
@@ -31,20 +34,41 @@ impl ParsedHash {
             return Err(RowError::Malformed);
         }
         let parts: Vec<&str> = line.split('$').collect();
-        let (algorithm, fields) = parts.split_first().ok_or(RowError::Malformed)?;
-        match *algorithm {
-            "argon2" => argon2::row(fields),
-            "pbkdf2_sha256" | "pbkdf2_sha1" => pbkdf2::row(algorithm, fields),
-            "bcrypt_sha256" | "bcrypt" => bcrypt::row(algorithm, fields),
-            "scrypt" => scrypt::row(fields),
-            _ => Err(RowError::UnknownAlgorithm),
+        match Line::of(&parts)? {
+            Line::Django("argon2", fields) => argon2::row(fields),
+            Line::Django(name @ ("pbkdf2_sha256" | "pbkdf2_sha1"), fields) => {
+                pbkdf2::row(name, fields)
+            }
+            Line::Django(name @ ("bcrypt_sha256" | "bcrypt"), fields) => bcrypt::row(name, fields),
+            Line::Django("scrypt", fields) => scrypt::row(fields),
+            Line::Django(..) => Err(RowError::UnknownAlgorithm),
+            Line::Argon2(fields) => Ok(Self { is_djangos: false, ..argon2::row(fields)? }),
+            Line::Bcrypt(fields) => bcrypt::row("bcrypt", fields),
+            Line::Pbkdf2(name, fields) => pbkdf2::phc_row(name, fields),
+            Line::Scrypt(fields) => scrypt::phc_row(fields),
         }
+    }
+
+    /// One as Django would have written it.
+    fn of(kind: Kind, salt: Vec<u8>, hash: Vec<u8>) -> Self {
+        Self { kind, salt, hash, is_djangos: true }
+    }
+
+    /// One with a salt and a hash in base64 without padding, as PHC strings have them.
+    fn phc(kind: Kind, fields: &[&str]) -> Result<Self, RowError> {
+        let &[_, salt, hash] = fields else { return Err(RowError::Malformed) };
+        let bytes = |text| STANDARD_NO_PAD.decode(text).map_err(|_| RowError::Malformed);
+        let (salt, hash) = (bytes(salt)?, bytes(hash)?);
+        if !(MIN_PHC_SALT..=MAX_PHC_SALT).contains(&salt.len()) || !PHC_HASH.contains(&hash.len()) {
+            return Err(RowError::OutOfBounds);
+        }
+        Ok(Self { kind, salt, hash, is_djangos: false })
     }
 
     /// A row that costs what a real one of this kind costs, and that nothing should match: its
     /// verdict is to be ignored.
     pub(super) fn decoy(kind: Kind) -> Self {
-        Self { kind, salt: DECOY_SALT.to_vec(), hash: vec![0; kind.hash_length()] }
+        Self::of(kind, DECOY_SALT.to_vec(), vec![0; kind.hash_length()])
     }
 
     /// Hashes the text and compares in constant time. A failure inside the hash function is a
@@ -57,9 +81,10 @@ impl ParsedHash {
         hashed && equal
     }
 
-    /// Whether hash and salt are as long as those of a new hash: 32 bytes, and at least 128 bits.
-    pub(super) fn is_full_length(&self) -> bool {
-        self.hash.len() == argon2::HASH_BYTES && self.salt.len() >= FULL_SALT
+    /// Whether it is spelled as a new hash, and hash and salt are as long: 32 bytes, and at least
+    /// 128 bits.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.is_djangos && self.hash.len() == argon2::HASH_BYTES && self.salt.len() >= FULL_SALT
     }
 }
 
@@ -81,13 +106,21 @@ impl Kind {
     /// As [`ParsedHash::parse`].
     pub(super) fn parse(prefix: &str) -> Result<Self, RowError> {
         let parts: Vec<&str> = prefix.split('$').take(8).collect();
-        let (algorithm, fields) = parts.split_first().ok_or(RowError::Malformed)?;
-        match *algorithm {
-            "argon2" => argon2::kind(fields).map(|(kind, _)| Self::Argon2(kind)),
-            "pbkdf2_sha256" | "pbkdf2_sha1" => pbkdf2::kind(algorithm, fields).map(Self::Pbkdf2),
-            "bcrypt_sha256" | "bcrypt" => bcrypt::kind(algorithm, fields).map(Self::Bcrypt),
-            "scrypt" => scrypt::kind(fields).map(Self::Scrypt),
-            _ => Err(RowError::UnknownAlgorithm),
+        match Line::of(&parts)? {
+            Line::Django("argon2", fields) | Line::Argon2(fields) => {
+                argon2::kind(fields).map(|(kind, _)| Self::Argon2(kind))
+            }
+            Line::Django(name @ ("pbkdf2_sha256" | "pbkdf2_sha1"), fields) => {
+                pbkdf2::kind(name, fields).map(Self::Pbkdf2)
+            }
+            Line::Django(name @ ("bcrypt_sha256" | "bcrypt"), fields) => {
+                bcrypt::kind(name, fields).map(Self::Bcrypt)
+            }
+            Line::Django("scrypt", fields) => scrypt::kind(fields).map(Self::Scrypt),
+            Line::Django(..) => Err(RowError::UnknownAlgorithm),
+            Line::Bcrypt(fields) => bcrypt::kind("bcrypt", fields).map(Self::Bcrypt),
+            Line::Pbkdf2(name, fields) => pbkdf2::phc_kind(name, fields).map(Self::Pbkdf2),
+            Line::Scrypt(fields) => scrypt::phc_kind(fields).map(Self::Scrypt),
         }
     }
 
@@ -134,7 +167,11 @@ impl Kind {
     pub(super) fn prefix(encoded: &str) -> Option<String> {
         let parts: Vec<&str> = encoded.split('$').collect();
         match parts[..] {
-            ["argon2", .., _, _] => Some(parts[..parts.len() - 2].join("$")),
+            ["argon2", .., _, _] | ["", "argon2d" | "argon2i" | "argon2id", .., _, _] => {
+                Some(parts[..parts.len() - 2].join("$"))
+            }
+            ["", "2a" | "2b" | "2y", _, _] => Some(parts[..3].join("$")),
+            ["", _, _, _, _] => Some(parts[..3].join("$")),
             ["pbkdf2_sha256" | "pbkdf2_sha1", ..] => Some(parts[..2].join("$")),
             ["bcrypt" | "bcrypt_sha256", _, _, _, _] => Some(parts[..4].join("$")),
             ["scrypt", n, _, r, p, _] => Some(format!("scrypt${n}$${r}${p}$")),
@@ -161,6 +198,47 @@ impl Kind {
             Self::Scrypt(_) => scrypt::HASH_BYTES,
         }
     }
+}
+
+/// A line, by who spells it so, with what follows the algorithm's name.
+enum Line<'a, 'b> {
+    /// `argon2$argon2id$…`, `pbkdf2_sha256$…`.
+    Django(&'a str, &'b [&'a str]),
+    /// `$argon2id$v=19$m=…`: the string of the crates `argon2` and `password-auth`.
+    Argon2(&'b [&'a str]),
+    /// `$2b$12$…`: bcrypt's own.
+    Bcrypt(&'b [&'a str]),
+    /// `$pbkdf2-sha256$i=…,l=…$…`.
+    Pbkdf2(&'a str, &'b [&'a str]),
+    /// `$scrypt$ln=…,r=…,p=…$…`.
+    Scrypt(&'b [&'a str]),
+}
+
+impl<'a, 'b> Line<'a, 'b> {
+    fn of(parts: &'b [&'a str]) -> Result<Self, RowError> {
+        match parts {
+            ["", "argon2d" | "argon2i" | "argon2id", ..] => Ok(Self::Argon2(&parts[1..])),
+            ["", "2a" | "2b" | "2y", ..] => Ok(Self::Bcrypt(parts)),
+            ["", name @ ("pbkdf2-sha256" | "pbkdf2"), fields @ ..] => {
+                Ok(Self::Pbkdf2(name, fields))
+            }
+            ["", "scrypt", fields @ ..] => Ok(Self::Scrypt(fields)),
+            [name, fields @ ..] => Ok(Self::Django(name, fields)),
+            [] => Err(RowError::Malformed),
+        }
+    }
+}
+
+/// The numbers of a PHC string, `ln=17,r=8,p=1`, by their names and in this order.
+fn phc_numbers<const N: usize>(params: &str, names: [&str; N]) -> Result<[u32; N], RowError> {
+    let mut given = params.split(',');
+    let mut numbers = [0; N];
+    for (number, name) in numbers.iter_mut().zip(names) {
+        let text = given.next().and_then(|param| param.strip_prefix(name));
+        *number =
+            decimal(text.and_then(|text| text.strip_prefix('=')).ok_or(RowError::Malformed)?)?;
+    }
+    if given.next().is_some() { Err(RowError::Malformed) } else { Ok(numbers) }
 }
 
 /// Why a stored line cannot be checked. The texts repeat nothing of the line, so that they can be
@@ -271,6 +349,9 @@ fn decimal(text: &str) -> Result<u32, RowError> {
 /// Django's column holds 128 characters; other systems that write the same lines allow 255.
 const MAX_LINE: usize = 512;
 const FULL_SALT: usize = 16;
+const MIN_PHC_SALT: usize = 4;
+const MAX_PHC_SALT: usize = 64;
+const PHC_HASH: std::ops::RangeInclusive<usize> = 16..=64;
 const DECOY_SALT: &[u8; 16] = b"a salt for decoy";
 const CLOSE_ENOUGH: Duration = Duration::from_micros(20);
 /// No machine takes as long for a round of PBKDF2.
@@ -355,6 +436,13 @@ mod tests {
             format!("scrypt$16383$salt$8$1${hash64}"),
             format!("scrypt$1$salt$8$1${hash64}"),
             format!("scrypt$0$salt$8$1${hash64}"),
+            format!("$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("$2b$31${}", "a".repeat(53)),
+            format!("$pbkdf2-sha256$i=4000000000,l=32$c2FsdHNhbHQ${hash32}"),
+            format!("$pbkdf2-sha256$i=1000,l=4000000000$c2FsdHNhbHQ${hash32}"),
+            format!("$scrypt$ln=31,r=8,p=1$c2FsdHNhbHQ${hash32}"),
+            format!("$scrypt$ln=4294967295,r=8,p=1$c2FsdHNhbHQ${hash32}"),
+            "$scrypt$ln=10,r=8,p=1$c2FsdHNhbHQ$AAAA".to_owned(),
         ] {
             assert_eq!(ParsedHash::parse(&line).err(), Some(RowError::OutOfBounds), "{line}");
         }
@@ -391,6 +479,18 @@ mod tests {
             "scrypt$16384$salt$8$5",
             "scrypt$16384$salt$8$5$hash$more",
             "scrypt$016384$salt$8$5$AAAA",
+            "$argon2id",
+            "$argon2id$v=19$m=8,t=1,p=1",
+            "$argon2id$v=19$t=1,m=8,p=1$c2FsdHNhbHQ$AAAA",
+            "$2b$12",
+            "$2b$12$abc",
+            "$2x$12$abc",
+            "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$AAAA",
+            "$pbkdf2-sha512$i=1000,l=32$c2FsdHNhbHQ$AAAA",
+            "$scrypt$ln=10,r=8$c2FsdHNhbHQ$AAAA",
+            "$scrypt$ln=10,r=8,p=1,x=1$c2FsdHNhbHQ$AAAA",
+            "$scrypt$ln=010,r=8,p=1$c2FsdHNhbHQ$AAAA",
+            "$scrypt$ln=10,r=8,p=1$c2FsdHNhbHQ",
         ] {
             assert!(
                 matches!(
@@ -411,7 +511,7 @@ mod tests {
 
         #[test]
         fn no_line_that_looks_right_makes_the_parser_panic(
-            line in "(argon2|pbkdf2_sha256|pbkdf2_sha1|bcrypt|bcrypt_sha256|scrypt)\\$(argon2(id|i|d)|[0-9]{0,12}|)\\$(v=19|2[abxy]|[!-~é]{0,24})\\$(m=[0-9]{1,11},t=[0-9]{1,11},p=[0-9]{1,11}|[0-9]{1,3})\\$[A-Za-z0-9+/.é]{0,90}(\\$[A-Za-z0-9+/=]{0,90})?",
+            line in "(|argon2|pbkdf2_sha256|pbkdf2_sha1|bcrypt|bcrypt_sha256|scrypt)\\$(argon2(id|i|d)|[0-9]{0,12}|)\\$(v=19|2[abxy]|[!-~é]{0,24})\\$(m=[0-9]{1,11},t=[0-9]{1,11},p=[0-9]{1,11}|[0-9]{1,3})\\$[A-Za-z0-9+/.é]{0,90}(\\$[A-Za-z0-9+/=]{0,90})?",
         ) {
             let _ = (ParsedHash::parse(&line), Kind::parse(&line));
         }

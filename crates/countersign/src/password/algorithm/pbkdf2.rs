@@ -1,12 +1,12 @@
 //! `pbkdf2_sha256$ITERATIONS$SALT$HASH` and `pbkdf2_sha1$…`: the salt is text, the hash is base64
-//! with padding.
+//! with padding. And `$pbkdf2-sha256$i=ITERATIONS,l=32$SALT$HASH`, the PHC string.
 
 use std::num::NonZeroU32;
 
 use aws_lc_rs::pbkdf2;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{ParsedHash, RowError, decimal};
+use super::{ParsedHash, RowError, decimal, phc_numbers};
 
 /// A digest and a number of iterations within the bound below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,16 +89,35 @@ pub(super) fn row(algorithm: &str, fields: &[&str]) -> Result<ParsedHash, RowErr
     if hash.len() != kind.hash_length() {
         return Err(RowError::Malformed);
     }
-    Ok(ParsedHash { kind: super::Kind::Pbkdf2(kind), salt: salt.as_bytes().to_vec(), hash })
+    Ok(ParsedHash::of(super::Kind::Pbkdf2(kind), salt.as_bytes().to_vec(), hash))
+}
+
+/// `$pbkdf2-sha256$i=600000,l=32$SALT$HASH`, in which the salt is bytes.
+pub(super) fn phc_row(name: &str, fields: &[&str]) -> Result<ParsedHash, RowError> {
+    let kind = phc_kind(name, fields)?;
+    let row = ParsedHash::phc(super::Kind::Pbkdf2(kind), fields)?;
+    if row.hash.len() == kind.hash_length() { Ok(row) } else { Err(RowError::Malformed) }
+}
+
+pub(super) fn phc_kind(name: &str, fields: &[&str]) -> Result<Kind, RowError> {
+    let params = fields.first().ok_or(RowError::Malformed)?;
+    let [iterations, length] = phc_numbers(params, ["i", "l"])?;
+    let digest = if name == "pbkdf2" { Digest::Sha1 } else { Digest::Sha256 };
+    let kind = Kind { digest, iterations: bounded(iterations)? };
+    let is_whole = usize::try_from(length).is_ok_and(|length| length == kind.hash_length());
+    if is_whole { Ok(kind) } else { Err(RowError::OutOfBounds) }
 }
 
 pub(super) fn kind(algorithm: &str, fields: &[&str]) -> Result<Kind, RowError> {
     let digest = if algorithm == "pbkdf2_sha1" { Digest::Sha1 } else { Digest::Sha256 };
     let iterations = decimal(fields.first().ok_or(RowError::Malformed)?)?;
-    let iterations = NonZeroU32::new(iterations)
+    Ok(Kind { digest, iterations: bounded(iterations)? })
+}
+
+fn bounded(iterations: u32) -> Result<NonZeroU32, RowError> {
+    NonZeroU32::new(iterations)
         .filter(|&iterations| iterations <= MAX_ITERATIONS)
-        .ok_or(RowError::OutOfBounds)?;
-    Ok(Kind { digest, iterations })
+        .ok_or(RowError::OutOfBounds)
 }
 
 const SHA256_ROUND_NANOS: f64 = 160.0;

@@ -1,9 +1,10 @@
-//! `scrypt$N$SALT$R$P$HASH`: the salt is text, the hash is base64 with padding.
+//! `scrypt$N$SALT$R$P$HASH`: the salt is text, the hash is base64 with padding. And
+//! `$scrypt$ln=LOG_N,r=R,p=P$SALT$HASH`, the PHC string.
 
 use ::scrypt::{Params, scrypt};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{ParsedHash, RowError, decimal};
+use super::{ParsedHash, RowError, decimal, phc_numbers};
 
 /// The three numbers of scrypt, within the bounds below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +40,19 @@ pub(super) fn row(fields: &[&str]) -> Result<ParsedHash, RowError> {
     if salt.len() > MAX_SALT {
         return Err(RowError::OutOfBounds);
     }
-    Ok(ParsedHash { kind: super::Kind::Scrypt(kind), salt: salt.as_bytes().to_vec(), hash })
+    Ok(ParsedHash::of(super::Kind::Scrypt(kind), salt.as_bytes().to_vec(), hash))
+}
+
+/// `$scrypt$ln=17,r=8,p=1$SALT$HASH`, in which the salt is bytes and N its logarithm.
+pub(super) fn phc_row(fields: &[&str]) -> Result<ParsedHash, RowError> {
+    ParsedHash::phc(super::Kind::Scrypt(phc_kind(fields)?), fields)
+}
+
+pub(super) fn phc_kind(fields: &[&str]) -> Result<Kind, RowError> {
+    let params = fields.first().ok_or(RowError::Malformed)?;
+    let [log_n, block_size, parallelism] = phc_numbers(params, ["ln", "r", "p"])?;
+    let n = 1u32.checked_shl(log_n).ok_or(RowError::OutOfBounds)?;
+    bounded(n, block_size, parallelism)
 }
 
 pub(super) fn kind(fields: &[&str]) -> Result<Kind, RowError> {
@@ -48,6 +61,10 @@ pub(super) fn kind(fields: &[&str]) -> Result<Kind, RowError> {
         [_, _, block_size, parallelism, _] => (decimal(block_size)?, decimal(parallelism)?),
         _ => (DJANGO_BLOCK_SIZE, DJANGO_PARALLELISM),
     };
+    bounded(n, block_size, parallelism)
+}
+
+fn bounded(n: u32, block_size: u32, parallelism: u32) -> Result<Kind, RowError> {
     let blocks = u128::from(n) * u128::from(block_size);
     let fits = n.is_power_of_two()
         && n >= 2
