@@ -6,6 +6,7 @@ mod filled;
 mod foreign_writers;
 mod migrations;
 mod postgres;
+mod schema;
 mod throttle;
 mod transfer;
 

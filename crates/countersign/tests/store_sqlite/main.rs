@@ -2,6 +2,7 @@
 
 mod files;
 mod filled;
+mod foreign;
 
 use std::sync::Arc;
 

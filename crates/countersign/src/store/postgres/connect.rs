@@ -35,6 +35,11 @@ impl Address {
     /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and
     /// `verify-full`, and `sslrootcert`. `connect_timeout` is for each host, as libpq has it.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        Self::parse_in(url, None)
+    }
+
+    /// The same, with everything in a schema, whose name is good.
+    pub(super) fn parse_in(url: &str, schema: Option<&str>) -> Result<Self, StoreError> {
         let bad =
             |error: String| StoreError::Failed(format!("the database URL cannot be used: {error}"));
         let (rest, query) = url.split_once('?').unwrap_or((url, ""));
@@ -93,10 +98,8 @@ impl Address {
         if !says("tcp_user_timeout") {
             config.tcp_user_timeout(Duration::from_secs(10));
         }
-        if config.get_options().is_none() {
-            config
-                .options("-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000");
-        }
+        let options = options(config.get_options(), schema);
+        config.options(options);
         let wants_any = config.get_target_session_attrs() == TargetSessionAttrs::Any;
         let tls = MakeRustlsConnect::new(tls(verification, roots.as_deref()).map_err(bad)?);
         Ok(Self { hosts: Arc::new(Hosts::new(&config, tls, wants_any)) })
@@ -182,6 +185,21 @@ impl Address {
         }
         Ok(())
     }
+}
+
+/// What each connection is set to. What the URL says comes later, and so wins; what it does not say
+/// stays. Said to be empty, there are none of ours: a pooler may take none.
+fn options(theirs: Option<&str>, schema: Option<&str>) -> String {
+    let mut options = match theirs {
+        None => OPTIONS.to_owned(),
+        Some("") => String::new(),
+        Some(theirs) => format!("{OPTIONS} {theirs}"),
+    };
+    if let Some(schema) = schema {
+        options.push_str(" -c search_path=");
+        options.push_str(schema);
+    }
+    options
 }
 
 impl Connect for Address {
@@ -344,5 +362,21 @@ impl ServerCertVerifier for Lenient {
 /// How long the listener waits for an answer to nothing.
 const EAR_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What each connection is set to, unless the URL says otherwise.
+const OPTIONS: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000";
+
 /// How long an operation waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_url_says_is_added_to_what_each_connection_is_set_to() {
+        assert_eq!(options(None, None), OPTIONS);
+        assert_eq!(options(Some(""), None), "", "a pooler may take none");
+        let own = options(Some("-c work_mem=8MB"), Some("auth"));
+        assert_eq!(own, format!("{OPTIONS} -c work_mem=8MB -c search_path=auth"));
+    }
+}

@@ -18,17 +18,18 @@ pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreE
 /// that cannot be made now is left to the next start.
 pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
     let mut to_make = missing(client).await?;
-    if to_make.iter().any(|(name, _)| *name == TRIGRAMS)
-        && let Err(error) = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_trgm").await
-        // Another node that starts now may have been quicker.
-        && !client.query_one(HAS_TRIGRAMS, &[]).await?.try_get::<_, bool>(0)?
-    {
-        tracing::warn!(
-            error = message_of(&error),
-            "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the \
-             database, and start again"
-        );
-        to_make.retain(|(name, _)| *name != TRIGRAMS);
+    if to_make.iter().any(|(name, _)| *name == TRIGRAMS) {
+        let made = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_trgm").await;
+        // Another node that starts now may have been quicker; and in a schema of its own the one of
+        // the database may be out of sight.
+        if !client.query_one(HAS_TRIGRAMS, &[]).await?.try_get::<_, bool>(0)? {
+            tracing::warn!(
+                error = made.as_ref().err().map(message_of),
+                "the admin site's search has no index: CREATE EXTENSION pg_trgm as an owner of the \
+                 database, in the schema of the tables, and start again"
+            );
+            to_make.retain(|(name, _)| *name != TRIGRAMS);
+        }
     }
     let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE \
         datname = current_database())";
@@ -116,7 +117,9 @@ const INDEXES: &[(&str, &str)] = &[
         COLLATE \"C\") gin_trgm_ops)"),
 ];
 
-const HAS_TRIGRAMS: &str = "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm')";
+/// Whether the extension is there, and where the search path leads.
+const HAS_TRIGRAMS: &str = "SELECT EXISTS (SELECT 1 FROM pg_opclass
+     WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid))";
 
 /// What the search asks, by the extension `pg_trgm`.
 const TRIGRAMS: &str = "users_text";

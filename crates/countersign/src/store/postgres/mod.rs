@@ -58,6 +58,8 @@ use health::{Health, Verdict};
 use rotations::Rotations;
 pub use transfer::PostgresTransfer;
 
+const HAS_SCHEMA: &str = "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)";
+
 /// The store on a PostgreSQL database.
 ///
 /// Any number of nodes may use the database at the same time.
@@ -103,8 +105,61 @@ impl PostgresStore {
     /// # }
     /// ```
     pub async fn connect(url: &str, connections: usize) -> Result<Self, StoreError> {
-        let address = Address::parse(url)?;
+        Self::open(Address::parse(url)?, connections, None).await
+    }
+
+    /// The same with all tables, functions and indexes in a schema of their own, which is made
+    /// where there is none: beside the tables of an app in one database, whatever those are called.
+    /// Its name is of letters, digits and `_`, in lower case.
+    ///
+    /// The search path of every connection is that schema alone, so `options` in the URL must not
+    /// set another. Triggers and statements of the app name what they need:
+    /// `auth.user_changed('id')`, `INSERT INTO auth.changes …`.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect), and for a name that is none.
+    ///
+    /// ```no_run
+    /// use countersign::store::postgres::PostgresStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::connect_in("auth", "postgres://app@localhost/app", 16).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_in(
+        schema: &str,
+        url: &str,
+        connections: usize,
+    ) -> Result<Self, StoreError> {
+        let is_name = (1..=63).contains(&schema.len())
+            && schema.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && !schema.starts_with(|first: char| first.is_ascii_digit())
+            && !schema.starts_with("pg_");
+        if !is_name {
+            return Err(StoreError::Failed(format!(
+                "the schema {schema:?} cannot be used; choose 1 to 63 lower-case letters, digits \
+                 and _, such as auth"
+            )));
+        }
+        Self::open(Address::parse_in(url, Some(schema))?, connections, Some(schema)).await
+    }
+
+    async fn open(
+        address: Address,
+        connections: usize,
+        schema: Option<&str>,
+    ) -> Result<Self, StoreError> {
         let mut client = address.connect().await?;
+        if let Some(schema) = schema {
+            // Two nodes that start at once may both find none.
+            let make = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+            if let Err(error) = client.batch_execute(&make).await
+                && !client.query_one(HAS_SCHEMA, &[&schema]).await?.try_get::<_, bool>(0)?
+            {
+                return Err(error.into());
+            }
+        }
         proof::speaks_unicode(&client).await?;
         migrations::migrate(&mut client).await?;
         transfer::refuse_unfinished(&client).await?;

@@ -8,15 +8,20 @@ use crate::store::StoreError;
 /// safe: the second finds the work done.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if pending(connection)?.is_empty() {
+        // A file of a program that did not sign its files.
+        if application_id(connection)? == 0 {
+            connection.pragma_update(None, "application_id", OURS)?;
+        }
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, sql) in pending(&transaction)? {
         transaction
             .execute_batch(sql)
-            .map_err(|error| StoreError::Failed(format!("migration {name}: {error}")))?;
+            .map_err(|error| StoreError::Failed(format!("migration {name}: {}", told(&error))))?;
     }
     transaction.pragma_update(None, "user_version", STEPS.len())?;
+    transaction.pragma_update(None, "application_id", OURS)?;
     transaction.commit()?;
     Ok(())
 }
@@ -33,6 +38,7 @@ pub(super) fn pending(
     connection: &Connection,
 ) -> Result<&'static [(&'static str, &'static str)], StoreError> {
     let taken: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    refuse_foreign(connection, taken)?;
     STEPS.get(taken..).ok_or_else(|| {
         StoreError::Failed(format!(
             "the database has schema {taken}, this program knows up to {}; start the newer \
@@ -41,6 +47,41 @@ pub(super) fn pending(
         ))
     })
 }
+
+/// Another program counts its own steps: its number says nothing of our tables.
+fn refuse_foreign(connection: &Connection, taken: usize) -> Result<(), StoreError> {
+    let foreign = |why: &str| {
+        Err(StoreError::Failed(format!(
+            "the file is another program's database ({why}); give countersign a file of its own"
+        )))
+    };
+    match application_id(connection)? {
+        OURS => Ok(()),
+        0 if taken == 0 => Ok(()),
+        0 => {
+            let ours = "SELECT count(*) FROM sqlite_master
+                        WHERE name IN ('users', 'sessions', 'signing_keys', 'changes')";
+            let tables: usize = connection.query_row(ours, [], |row| row.get(0))?;
+            if tables == 4 { Ok(()) } else { foreign(&format!("user_version {taken}")) }
+        }
+        other => foreign(&format!("application_id {other}")),
+    }
+}
+
+fn application_id(connection: &Connection) -> Result<i32, StoreError> {
+    Ok(connection.pragma_query_value(None, "application_id", |row| row.get(0))?)
+}
+
+/// An error without the statement that it is about, which may be long.
+fn told(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `CSGN`: what `file` and SQLite's own shell call the file by.
+const OURS: i32 = 0x4353_474e;
 
 const STEPS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("migrations/0001_initial.sql")),
