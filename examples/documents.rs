@@ -16,6 +16,14 @@ mod events {}
 mod permissions {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/library/registration.md")]
+mod registration {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library/streams.md")]
+mod streams {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/library/users.md")]
 mod users {}
 

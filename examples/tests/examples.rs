@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use countersign_e2e::{
-    Browser, Cluster, ISSUER, PASSWORD, Request, TestServer, claims_of, eventually,
+    Browser, Cluster, ISSUER, Mailbox, PASSWORD, Request, TestServer, claims_of, eventually,
 };
 use serde_json::json;
 
@@ -194,4 +194,47 @@ fn custom_user_logs_in_from_a_table_of_its_own() {
     ada.refresh().expect_problem(401, "session_revoked");
     ada.login_with("ada@example.com", "copper lantern 27")
         .expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn sign_up_asks_for_fields_of_its_own_and_keeps_them_in_its_own_table() {
+    let (directory, mailbox) = (tempfile::tempdir().unwrap(), Mailbox::new());
+    let url = mailbox.url();
+    let mails = url.strip_prefix("file:").unwrap();
+    let example =
+        Example::start(env!("CARGO_BIN_EXE_sign-up"), directory.path(), &[("MAILS", mails)]);
+    let mut browser = Browser::new(example.address);
+    let mut ask = |path: &str, body: &serde_json::Value| {
+        let request = browser.request("POST", path).json(body);
+        browser.send(&request)
+    };
+    let form = |email: &str, company: &str, terms: bool| {
+        json!({
+            "email": email, "password": PASSWORD, "company": company, "terms": terms
+        })
+    };
+    let register = "/accounts/register";
+    ask(register, &form("eve@example.net", "Mills", true))
+        .expect_problem(403, "domain_not_allowed");
+    let wrong = ask(register, &form("ada@example.com", " ", false));
+    let wrong = wrong.expect_problem(400, "validation_error").json();
+    assert!(wrong["errors"]["company"][0].is_string() && wrong["errors"]["terms"][0].is_string());
+    ask(register, &form("ada@example.com", "Analytical Engines", true)).expect(202);
+    let login = json!({"username": "ada@example.com", "password": PASSWORD});
+    ask("/accounts/login", &login).expect_problem(403, "email_not_verified");
+    let token = mailbox.wait_for("ada@example.com", 1).token();
+    ask("/accounts/email/verify", &json!({"token": token})).expect(200);
+
+    ask(register, &form("ADA@example.com", "Looms", true)).expect(202);
+    assert!(mailbox.wait_for("ADA@example.com", 1).subject().contains("already"));
+
+    ask("/accounts/password/reset", &json!({"email": "ada@example.com"})).expect(202);
+    let token = mailbox.wait_for("ada@example.com", 2).token();
+    let new = json!({"token": token, "new_password": "copper lantern 27"});
+    ask("/accounts/password/reset/confirm", &new).expect(204);
+    browser.login_with("ADA@example.com", "copper lantern 27").expect(200);
+    assert_eq!(
+        browser.get("/company").expect(200).text(),
+        "ada@example.com works at Analytical Engines."
+    );
 }

@@ -236,6 +236,8 @@ pub mod http;
 pub mod key_rotation;
 #[cfg(feature = "axum")]
 pub mod mail;
+#[cfg(feature = "axum")]
+mod own_table;
 pub mod password;
 pub mod session;
 pub mod sign_in;
@@ -258,7 +260,7 @@ pub use auth::post::{Letter, Owner, Post};
 #[cfg(feature = "axum")]
 pub use auth::settings::{Settings, SettingsError};
 #[cfg(feature = "axum")]
-pub use auth::{Auth, StartError, Stats, events, settings};
+pub use auth::{Auth, StartError, Stats, events, registration, settings};
 pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};

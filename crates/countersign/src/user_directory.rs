@@ -6,16 +6,19 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 
 use crate::clock::seconds;
+use crate::own_table::OwnTable;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{MailBounds, NewMail, PasswordChange, Store, StoreError};
-use crate::user::{Addressee, AnyUsers, CachedUser, FoundUser, User, UserId};
+use crate::store::{
+    MailBounds, NewMail, PasswordChange, Register, Registered, SessionStore, Store, StoreError,
+};
+use crate::user::{Addressee, CachedUser, FoundUser, NewUser, User, UserId};
 
 /// Asks whoever knows the users.
 #[derive(Debug)]
 pub(crate) enum UserDirectory {
     Own(Arc<dyn Store>),
-    Custom(Box<dyn AnyUsers>),
+    Custom(OwnTable),
 }
 
 /// A user who is about to log in.
@@ -40,7 +43,10 @@ impl UserDirectory {
                 Some(user) => Ok(Some(self.known(user).await?)),
                 None => Ok(None),
             },
-            Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| found.user)),
+            Self::Custom(table) => {
+                let users = table.users();
+                Ok(users.by_id(id).await?.map(|found| found.user))
+            }
         }
     }
 
@@ -56,7 +62,8 @@ impl UserDirectory {
                     password: row.password,
                 }))
             }
-            Self::Custom(users) => {
+            Self::Custom(table) => {
+                let users = table.users();
                 let found = users.by_login(login).await?;
                 Ok(found.map(|found| FoundUser {
                     user: Candidate::Custom(found.user),
@@ -119,7 +126,8 @@ impl UserDirectory {
                     password,
                 }))
             }
-            Self::Custom(users) => {
+            Self::Custom(table) => {
+                let users = table.users();
                 let found = users.by_id(id).await?;
                 Ok(found.map(|found| FoundUser {
                     user: Candidate::Custom(found.user),
@@ -135,7 +143,10 @@ impl UserDirectory {
     ) -> Result<Option<EncodedPassword>, StoreError> {
         match self {
             Self::Own(store) => store.password_of(id).await,
-            Self::Custom(users) => Ok(users.by_id(id).await?.map(|found| found.password)),
+            Self::Custom(table) => {
+                let users = table.users();
+                Ok(users.by_id(id).await?.map(|found| found.password))
+            }
         }
     }
 
@@ -152,7 +163,8 @@ impl UserDirectory {
     ) -> Result<PasswordChange, StoreError> {
         match self {
             Self::Own(store) => store.change_password(id, old, new, session, now, mails).await,
-            Self::Custom(users) => {
+            Self::Custom(table) => {
+                let users = table.users();
                 // Two databases have no transaction in common. Ended first, the sessions are ended
                 // whatever fails; ended again, so are those that began meanwhile with the old
                 // password. One that begins later reads the row again, and is ended by itself.
@@ -195,7 +207,7 @@ impl UserDirectory {
     ) -> Result<bool, StoreError> {
         match self {
             Self::Own(store) => store.upgrade_password(id, old, new).await,
-            Self::Custom(users) => users.set_password(id, old, new).await,
+            Self::Custom(table) => table.users().set_password(id, old, new).await,
         }
     }
 
@@ -203,14 +215,14 @@ impl UserDirectory {
     pub(crate) async fn note_login(&self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Own(_) => Ok(()),
-            Self::Custom(users) => users.note_login(id, now).await,
+            Self::Custom(table) => table.users().note_login(id, now).await,
         }
     }
 
     pub(crate) async fn password_kinds(&self) -> Result<Vec<String>, StoreError> {
         match self {
             Self::Own(store) => store.password_kinds().await,
-            Self::Custom(users) => users.password_kinds().await,
+            Self::Custom(table) => table.users().password_kinds().await,
         }
     }
 
@@ -220,6 +232,47 @@ impl UserDirectory {
         matches!(self, Self::Own(_))
     }
 
+    /// Makes a user. What a registration says, and nothing else, is in a table of the app's own.
+    pub(crate) async fn create(&self, new: NewUser, now: Timestamp) -> Result<UserId, StoreError> {
+        match self {
+            Self::Own(store) => Ok(store.create_user(new, now).await?.id),
+            Self::Custom(table) => table.registrar()?.create(new, now).await,
+        }
+    }
+
+    /// Makes a user, issues the token that proves the address, and queues its mail. `None` where
+    /// another user has the address, who gets the other mail.
+    pub(crate) async fn register(
+        &self,
+        store: &dyn Store,
+        register: Register,
+    ) -> Result<Option<UserId>, StoreError> {
+        match self {
+            Self::Own(store) => match store.register(register).await? {
+                Registered::Done(user) => Ok(Some(user.id)),
+                Registered::EmailTaken => Ok(None),
+                Registered::UsernameTaken => Err(StoreError::UsernameTaken),
+            },
+            Self::Custom(table) => table.register(store, register).await,
+        }
+    }
+
+    /// The app's own table, where the users live in one.
+    pub(crate) const fn own_table(&self) -> Option<&OwnTable> {
+        match self {
+            Self::Own(_) => None,
+            Self::Custom(table) => Some(table),
+        }
+    }
+
+    /// Whether people can register, change their addresses and delete their accounts.
+    pub(crate) const fn keeps_accounts(&self) -> bool {
+        match self {
+            Self::Own(_) => true,
+            Self::Custom(table) => table.keeps_accounts(),
+        }
+    }
+
     /// Whether users may change their rows through the profile.
     pub(crate) const fn owns_profiles(&self) -> bool {
         matches!(self, Self::Own(_))
@@ -227,22 +280,21 @@ impl UserDirectory {
 }
 
 impl Candidate {
-    /// The language of the user's mails; empty for English, and where an app keeps its users.
+    /// The language of the user's mails; empty for English.
     pub(crate) fn language(&self) -> &str {
-        match self {
-            Self::Own(user) => &user.locale,
-            Self::Custom(_) => "",
-        }
+        self.account().locale()
     }
 
-    /// Whom mails tell of the account. Whether an address is proved is the app's affair, where an
-    /// app keeps its users.
+    /// Whom mails tell of the account.
     pub(crate) fn addressee(&self) -> Addressee<'_> {
         match self {
             Self::Own(user) => Addressee::from(&**user),
-            Self::Custom(user) => {
-                Addressee { user: user.id(), email: user.email(), language: "", is_proved: true }
-            }
+            Self::Custom(user) => Addressee {
+                user: user.id(),
+                email: user.email(),
+                language: user.locale(),
+                is_proved: user.email_verified(),
+            },
         }
     }
 
@@ -254,13 +306,10 @@ impl Candidate {
         }
     }
 
-    /// Whether the user has an address that nobody has proved. An app with users of its own sees to
-    /// that itself.
+    /// Whether the user has an address that nobody has proved.
     pub(crate) fn waits_for_proof(&self) -> bool {
-        match self {
-            Self::Own(user) => !user.email.is_empty() && !user.email_verified,
-            Self::Custom(_) => false,
-        }
+        let account = self.account();
+        !account.email().is_empty() && !account.email_verified()
     }
 
     pub(crate) fn account(&self) -> &dyn Account {

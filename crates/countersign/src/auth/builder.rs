@@ -3,22 +3,21 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use url::Url;
+use utoipa::openapi::{RefOr, Schema};
 
 use super::events::{Events, NoEvents};
+use super::registration::{NoHooks, RegistrationHooks};
 use super::settings::{Settings, SettingsError};
 use super::start::{Start, start};
 use super::{Auth, StartError};
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::mail::{MailTemplates, Mailer};
-use crate::password::HashSettings;
+use crate::own_table::OwnTable;
+use crate::password::{BreachedList, Judge, Passwords};
 use crate::store::Store;
-use crate::throttle::ThrottleSettings;
-use crate::token::{Algorithm, ExtraClaim, Secrets};
-use crate::user::{AnyUsers, Users};
-use crate::web::cookies::CookieSettings;
+use crate::token::Secrets;
+use crate::user::{Registers, Users};
 
 /// Builds an [`Auth`]. Every setting has the default of the binary; [`Settings`] documents each.
 ///
@@ -42,16 +41,30 @@ use crate::web::cookies::CookieSettings;
 /// ```
 pub struct AuthBuilder {
     settings: Settings,
-    wrong: Option<SettingsError>,
+    /// What methods chose, each one setting.
+    choices: Vec<Choice>,
+    pub(super) wrong: Option<SettingsError>,
     secret: Option<Secret>,
     store: Arc<dyn Store>,
-    users: Option<Box<dyn AnyUsers>>,
+    users: Option<OwnTable>,
     events: Arc<dyn Events>,
+    registration: Arc<dyn RegistrationHooks>,
+    breached: Vec<Arc<dyn BreachedList>>,
+    passwords: Option<Passwords>,
+    user_schemas: Option<Schemas>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     mailer: Option<Arc<dyn Mailer>>,
     mail_templates: MailTemplates,
 }
+
+/// Schemas of the OpenAPI document, by their names.
+pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// The name under which the document has the `user` of login and profile.
+pub(crate) const USER_SCHEMA: &str = "User";
+
+type Choice = Box<dyn Fn(&mut Settings) + Send + Sync>;
 
 enum Secret {
     Given(Secrets),
@@ -62,11 +75,16 @@ impl AuthBuilder {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             settings: Settings::default(),
+            choices: Vec::new(),
             wrong: None,
             secret: None,
             store,
             users: None,
             events: Arc::new(NoEvents),
+            registration: Arc::new(NoHooks),
+            breached: Vec::new(),
+            passwords: None,
+            user_schemas: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             mailer: None,
@@ -111,7 +129,8 @@ impl AuthBuilder {
         self
     }
 
-    /// All settings at once. What was set before is gone.
+    /// All settings at once. What a method for one of them chooses counts all the same, whether it
+    /// comes before or after.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -120,349 +139,30 @@ impl AuthBuilder {
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
     /// let settings = Settings { session_refreshes_per_minute: 0, ..Settings::default() };
-    /// let auth = Auth::builder(store).secrets(secrets).settings(settings).build().await.unwrap();
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
-        self.wrong = None;
-        self
-    }
-
-    /// Where clients find this app: decides the issuer, the names of cookies, and whether they are
-    /// `Secure`. `http://localhost:8000` unless chosen.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let error = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .public_url("app.example.com")
-    ///     .build()
-    ///     .await
-    ///     .unwrap_err();
-    /// assert!(error.to_string().ends_with("write it like https://app.example.com"));
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn public_url(mut self, url: impl AsRef<str>) -> Self {
-        match Url::parse(url.as_ref()) {
-            Ok(url) => self.settings.public_url = url,
-            Err(error) => {
-                let wrong = SettingsError::PublicUrl(format!(
-                    "{:?}: {error}; write it like https://app.example.com",
-                    url.as_ref()
-                ));
-                self.wrong.get_or_insert(wrong);
-            }
-        }
-        self
-    }
-
-    /// The path that the endpoints stand under.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store).secrets(secrets).base_path("/auth").build().await.unwrap();
-    /// # let app = auth.routes();
-    /// # let profile = world::get(&app, "/auth/profile", None).await;
-    /// assert_eq!(profile.0, 401); // GET /auth/profile
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn base_path(mut self, path: impl Into<String>) -> Self {
-        self.settings.base_path = path.into();
-        self
-    }
-
-    /// The claim `iss`.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
     /// let auth = Auth::builder(store)
     ///     .secrets(secrets)
-    ///     .issuer("https://id.example.com")
+    ///     .audience("shop")
+    ///     .settings(settings)
     ///     .build()
     ///     .await
     ///     .unwrap();
-    /// # let claims = world::claims(&auth).await;
-    /// assert_eq!(claims["iss"], "https://id.example.com"); // in every access token
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.settings.issuer = Some(issuer.into());
-        self
-    }
-
-    /// The claim `aud`.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store).secrets(secrets).audience("shop").build().await.unwrap();
     /// # let claims = world::claims(&auth).await;
     /// assert_eq!(claims["aud"], "shop");
     /// # });
     /// ```
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.settings.audience = Some(audience.into());
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        for choice in &self.choices {
+            choice(&mut self.settings);
+        }
         self
     }
 
-    /// Which of several [`Auth`] on one store this is, so that none takes the refresh tokens of
-    /// another. The issuer, with the audience, unless chosen.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use std::sync::Arc;
-    ///
-    /// use countersign::Auth;
-    /// use countersign::store::Store;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, _, _directory) = world::place();
-    /// # let secrets = world::secrets;
-    /// let store: Arc<dyn Store> = Arc::new(store);
-    /// let acme = Auth::builder_on(Arc::clone(&store))
-    ///     .secrets(secrets())
-    ///     .instance("acme")
-    ///     .issuer("https://acme.example.com");
-    /// let other = Auth::builder_on(store)
-    ///     .secrets(secrets())
-    ///     .instance("other")
-    ///     .issuer("https://other.example.com");
-    /// # acme.build().await.unwrap();
-    /// # other.build().await.unwrap();
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn instance(mut self, name: impl Into<String>) -> Self {
-        self.settings.instance = Some(name.into());
-        self
-    }
-
-    /// What access tokens are signed with.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    /// use countersign::token::Algorithm;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .signing_algorithm(Algorithm::Es256)
-    ///     .build()
-    ///     .await
-    ///     .unwrap();
-    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
-    /// # let header = world::read(&login).0;
-    /// assert_eq!(header["alg"], "ES256");
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn signing_algorithm(mut self, algorithm: Algorithm) -> Self {
-        self.settings.signing_algorithm = algorithm;
-        self
-    }
-
-    /// How long an access token lives.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use std::time::Duration;
-    ///
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .access_lifetime(Duration::from_secs(60))
-    ///     .build()
-    ///     .await
-    ///     .unwrap();
-    /// # let claims = world::claims(&auth).await;
-    /// assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn access_lifetime(mut self, lifetime: Duration) -> Self {
-        self.settings.access_lifetime = lifetime;
-        self
-    }
-
-    /// How long a session lives without a refresh, and at most.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use std::time::Duration;
-    ///
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let (idle, absolute) = (Duration::from_secs(3600), Duration::from_secs(60));
-    /// let error = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .session_lifetime(idle, absolute)
-    ///     .build()
-    ///     .await
-    ///     .unwrap_err();
-    /// assert!(error.to_string().starts_with("session_idle is longer than session_absolute"));
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn session_lifetime(mut self, idle: Duration, absolute: Duration) -> Self {
-        (self.settings.session_idle, self.settings.session_absolute) = (idle, absolute);
-        self
-    }
-
-    /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`,
-    /// `https://*.example.com`.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let error = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .allow_origins(["app.example.com"])
-    ///     .build()
-    ///     .await
-    ///     .unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "allow_origins: the origin `app.example.com` has no scheme: write `https://app.example.com`"
-    /// );
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn allow_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
-        self.settings.allow_origins = origins.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The origins of packaged apps that may ask for the native transport: `capacitor://localhost`.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    ///
-    /// # let (store, secrets, _directory) = world::place();
-    /// let builder = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .native_origins(["capacitor://localhost", "tauri://localhost"]);
-    /// ```
-    #[must_use]
-    pub fn native_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
-        self.settings.native_origins = origins.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The cookies' names and attributes.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    /// use countersign::web::cookies::{CookieSettings, SameSite};
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let cookies = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
-    /// let error =
-    ///     Auth::builder(store).secrets(secrets).cookies(cookies).build().await.unwrap_err();
-    /// assert!(error.to_string().starts_with("same_site = none needs https"));
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn cookies(mut self, cookies: CookieSettings) -> Self {
-        self.settings.cookies = cookies;
-        self
-    }
-
-    /// What access tokens say beyond the usual.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    /// use countersign::token::ExtraClaim;
-    ///
-    /// # world::block_on(async {
-    /// # let (store, secrets, _directory) = world::place();
-    /// let auth = Auth::builder(store)
-    ///     .secrets(secrets)
-    ///     .extra_claims([ExtraClaim::Email, ExtraClaim::IsStaff])
-    ///     .build()
-    ///     .await
-    ///     .unwrap();
-    /// # let claims = world::claims(&auth).await;
-    /// assert_eq!(
-    ///     (claims["email"].as_str(), claims["is_staff"].as_bool()),
-    ///     (Some("ada@example.com"), Some(false))
-    /// );
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn extra_claims(mut self, claims: impl IntoIterator<Item = ExtraClaim>) -> Self {
-        self.settings.extra_claims = claims.into_iter().collect();
-        self
-    }
-
-    /// How failed logins are slowed down.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    /// use countersign::throttle::ThrottleSettings;
-    ///
-    /// # let (store, secrets, _directory) = world::place();
-    /// let three_guesses = ThrottleSettings { account_attempts: 3, ..ThrottleSettings::default() };
-    /// let builder = Auth::builder(store).secrets(secrets).throttle(three_guesses);
-    /// ```
-    #[must_use]
-    pub fn throttle(mut self, throttle: ThrottleSettings) -> Self {
-        self.settings.throttle = throttle;
-        self
-    }
-
-    /// How new passwords are hashed, and by how many threads.
-    ///
-    /// ```
-    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign::Auth;
-    /// use countersign::password::HashSettings;
-    ///
-    /// # let (store, secrets, _directory) = world::place();
-    /// let builder = Auth::builder(store).secrets(secrets).hash(HashSettings {
-    ///     memory_kib: 65_536,
-    ///     threads: 2,
-    ///     ..HashSettings::default()
-    /// });
-    /// ```
-    #[must_use]
-    pub fn hash(mut self, hash: HashSettings) -> Self {
-        self.settings.hash = hash;
+    /// Chooses one setting, whatever [`settings`](Self::settings) says of it.
+    pub(super) fn choose(mut self, choice: impl Fn(&mut Settings) + Send + Sync + 'static) -> Self {
+        choice(&mut self.settings);
+        self.choices.push(Box::new(choice));
         self
     }
 
@@ -480,7 +180,55 @@ impl AuthBuilder {
     /// ```
     #[must_use]
     pub fn users(mut self, users: impl Users) -> Self {
-        self.users = Some(Box::new(users));
+        self.users = Some(OwnTable::of(users));
+        self
+    }
+
+    /// Users in a table of the app's own in which people register: the endpoints for registration
+    /// and for addresses are mounted.
+    ///
+    /// ```
+    /// use countersign::settings::Registration;
+    /// use countersign::store::Store;
+    /// use countersign::user::Registers;
+    /// use countersign::{Auth, AuthBuilder, Settings};
+    ///
+    /// fn with_sign_up(store: impl Store, members: impl Registers) -> AuthBuilder {
+    ///     let mut settings = Settings::default();
+    ///     settings.accounts.registration = Registration::Open;
+    ///     Auth::builder(store).settings(settings).registering_users(members)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn registering_users(mut self, users: impl Registers) -> Self {
+        self.users = Some(OwnTable::registering(users));
+        self
+    }
+
+    /// How the OpenAPI document describes the app's own users: the `user` of login and profile.
+    /// Without it they are any object.
+    ///
+    /// ```
+    /// use countersign::store::Store;
+    /// use countersign::user::{UserId, Users};
+    /// use countersign::{Auth, AuthBuilder};
+    ///
+    /// #[derive(serde::Serialize, utoipa::ToSchema)]
+    /// struct Member {
+    ///     #[schema(value_type = String)]
+    ///     id: UserId,
+    ///     plan: String,
+    /// }
+    ///
+    /// fn on_our_table(store: impl Store, members: impl Users) -> AuthBuilder {
+    ///     Auth::builder(store).users(members).user_schema::<Member>()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn user_schema<U: utoipa::ToSchema>(mut self) -> Self {
+        let mut schemas = vec![(USER_SCHEMA.to_owned(), U::schema())];
+        U::schemas(&mut schemas);
+        self.user_schemas = Some(schemas);
         self
     }
 
@@ -506,6 +254,67 @@ impl AuthBuilder {
     #[must_use]
     pub fn events(mut self, events: impl Events) -> Self {
         self.events = Arc::new(events);
+        self
+    }
+
+    /// What the app has to say before somebody registers, and what it does after.
+    ///
+    /// ```
+    /// use countersign::registration::RegistrationHooks;
+    /// use countersign::store::Store;
+    /// use countersign::{Auth, AuthBuilder};
+    ///
+    /// fn with_terms(store: impl Store, terms: impl RegistrationHooks) -> AuthBuilder {
+    ///     Auth::builder(store).registration_hooks(terms)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn registration_hooks(mut self, hooks: impl RegistrationHooks) -> Self {
+        self.registration = Arc::new(hooks);
+        self
+    }
+
+    /// The hashing pool of another [`Auth`](Auth::passwords) or of the app's own, in place of one
+    /// for this alone: many tenants then share its threads and its memory. The setting `hash` has
+    /// no part in it.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::Auth;
+    /// use countersign::password::{HashSettings, Passwords};
+    ///
+    /// # world::block_on(async {
+    /// # let (store, secrets, _directory) = world::place();
+    /// let pool = Passwords::new(HashSettings::default()).unwrap();
+    /// let acme = Auth::builder(store).secrets(secrets).passwords(pool.clone());
+    /// # acme.build().await.unwrap();
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn passwords(mut self, pool: Passwords) -> Self {
+        self.passwords = Some(pool);
+        self
+    }
+
+    /// A list of passwords that were found in breaches, which nobody may choose. Given several
+    /// times, each is asked.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use countersign::password::{BreachedError, BreachedPasswords};
+    /// use countersign::store::Store;
+    /// use countersign::{Auth, AuthBuilder};
+    ///
+    /// fn with_list(store: impl Store) -> Result<AuthBuilder, BreachedError> {
+    ///     // Made by `countersign passwords build-filter`.
+    ///     let list = BreachedPasswords::open("breached.filter".as_ref())?;
+    ///     Ok(Auth::builder(store).breached_passwords(Arc::new(list)))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn breached_passwords(mut self, list: impl BreachedList) -> Self {
+        self.breached.push(Arc::new(list));
         self
     }
 
@@ -617,14 +426,31 @@ impl AuthBuilder {
             Some(Secret::File(path)) => Secrets::load_or_create(&path, &*self.random)?,
             None => return Err(StartError::NoSecret),
         };
-        let Self { settings, store, users, events, clock, random, mailer, mail_templates, .. } =
-            self;
+        let Self {
+            settings,
+            store,
+            users,
+            events,
+            registration,
+            breached,
+            passwords,
+            user_schemas,
+            clock,
+            random,
+            mailer,
+            mail_templates,
+            ..
+        } = self;
         start(Start {
             settings,
             secrets,
             store,
             users,
             events,
+            registration,
+            judge: Judge::asking(breached),
+            passwords,
+            user_schemas,
             clock,
             random,
             mailer,

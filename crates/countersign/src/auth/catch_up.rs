@@ -154,6 +154,7 @@ impl Auth {
     async fn begin_anew(&self) -> Result<(), StoreError> {
         self.load_keys().await?;
         self.0.doubt.begin(self.seconds() + CLOCKS_APART.as_secs());
+        self.0.revocations.doubt_all();
         self.0.user_cache.forget_all();
         Ok(())
     }
@@ -191,6 +192,7 @@ impl Auth {
         );
         // Another node's clock may be ahead.
         self.0.doubt.begin(now + CLOCKS_APART.as_secs());
+        self.0.revocations.doubt_all();
         self.0.feed.note_uncounted(now);
         self.0.user_cache.forget_all();
     }

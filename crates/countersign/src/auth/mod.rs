@@ -3,6 +3,7 @@
 mod account_settings;
 pub(crate) mod attempts;
 pub(crate) mod builder;
+mod builder_settings;
 mod catch_up;
 mod clock_watch;
 pub(crate) mod doubt;
@@ -13,6 +14,7 @@ mod maintenance;
 mod notices;
 pub(crate) mod post;
 mod readiness;
+pub mod registration;
 pub(crate) mod revocation_list;
 pub mod settings;
 mod start;
@@ -21,12 +23,13 @@ mod words;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
 use attempts::Attempts;
-use builder::AuthBuilder;
+use builder::{AuthBuilder, Schemas};
 use catch_up::FeedLag;
 use doubt::Doubt;
 use events::Events;
@@ -34,13 +37,14 @@ use feed::Feed;
 use maintenance::Forgotten;
 use post::Post;
 use readiness::Pulse;
+use registration::RegistrationHooks;
 use revocation_list::RevocationList;
 use settings::{Checked, Settings, SettingsError};
 
 use crate::clock::{Clock, OnceAMinute, Random};
 use crate::key_rotation::RotateError;
 use crate::mail::SealError;
-use crate::password::{HashSettingsError, Passwords};
+use crate::password::{HashSettingsError, Judge, Passwords};
 use crate::store::{Store, StoreError};
 use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
@@ -74,6 +78,9 @@ struct Inner {
     store: Arc<dyn Store>,
     users: UserDirectory,
     events: Arc<dyn Events>,
+    registration: Arc<dyn RegistrationHooks>,
+    judge: Judge,
+    user_schemas: Option<Schemas>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     passwords: Passwords,
@@ -90,6 +97,8 @@ struct Inner {
     feed: Feed,
     revocation_list: RevocationList,
     refused_origins: OnceAMinute,
+    /// Whether it has been told that where clients come from is not known.
+    unknown_clients: AtomicBool,
     forgotten: Forgotten,
     lag: FeedLag,
     pulse: Pulse,
@@ -179,6 +188,25 @@ impl Auth {
         &self.0.passwords
     }
 
+    /// Who judges new passwords: the validators, and the lists of breached ones that the builder
+    /// was given.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::{Password, UserAttributes};
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let about = UserAttributes { username: "ada", ..UserAttributes::default() };
+    /// let new = Password::parse("12345678".to_owned()).unwrap();
+    /// let problems = auth.judge().judge(&new, &about).await;
+    /// assert_eq!(problems.len(), 2); // a common one, and nothing but digits
+    /// # });
+    /// ```
+    pub fn judge(&self) -> &Judge {
+        &self.0.judge
+    }
+
     /// The last thing before the process ends: brings everything into the database's own file,
     /// where the store keeps a log beside it. A copy of that file is then whole.
     ///
@@ -257,6 +285,16 @@ impl Auth {
         &*self.0.events
     }
 
+    /// How the document describes the app's own users.
+    pub(crate) fn user_schemas(&self) -> Option<&Schemas> {
+        self.0.user_schemas.as_ref()
+    }
+
+    /// The app's hooks around a registration.
+    pub(crate) fn registration(&self) -> &Arc<dyn RegistrationHooks> {
+        &self.0.registration
+    }
+
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.0.attempts
     }
@@ -310,6 +348,11 @@ impl Auth {
 
     pub(crate) fn revocation_list(&self) -> &RevocationList {
         &self.0.revocation_list
+    }
+
+    /// Whether this is the first client of whom nobody says where it comes from.
+    pub(crate) fn has_first_unknown_client(&self) -> bool {
+        !self.0.unknown_clients.swap(true, Ordering::Relaxed)
     }
 
     /// When an origin that was refused has been told of.

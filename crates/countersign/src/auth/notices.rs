@@ -37,7 +37,7 @@ impl Auth {
     ) -> Result<Option<(NewToken, NewMail)>, SealError> {
         let FoundUser { user, password } = found;
         let account = user.account();
-        if !self.can_change_address() || account.email().is_empty() || user.waits_for_proof() {
+        if !self.can_prove() || account.email().is_empty() || user.waits_for_proof() {
             return Ok(None);
         }
         let former_address = Some(account.email().to_owned());

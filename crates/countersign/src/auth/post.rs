@@ -401,18 +401,19 @@ impl Auth {
         &self.0.post
     }
 
-    /// Whether somebody may register: the setting says so, the users are the store's, and the mail
-    /// can be sent that an address needs.
+    /// Whether addresses can be proved: mail can be sent, and the users' table keeps what is
+    /// proved.
+    pub(crate) fn can_prove(&self) -> bool {
+        self.can_mail() && self.users().keeps_accounts()
+    }
+
+    /// Whether somebody may register: the setting says so, the users' table takes them, and the
+    /// mail can be sent that an address needs.
     pub(crate) fn can_register(&self) -> bool {
         let accounts = &self.settings().accounts;
         accounts.registration == Registration::Open
-            && self.users().owns_profiles()
+            && self.users().keeps_accounts()
             && (self.can_mail() || accounts.email_verification == EmailVerification::None)
-    }
-
-    /// Whether users may change their address by mail: as long as their rows are ours.
-    pub(crate) fn can_change_address(&self) -> bool {
-        self.can_mail() && self.users().owns_profiles()
     }
 
     /// Whether users may log in with a code from a mail.

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use ipnet::IpNet;
 use url::Url;
 
@@ -21,6 +22,7 @@ use crate::password::HashSettings;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
 use crate::web::cookies::{CookieError, CookieSettings, Cookies};
+use crate::web::header_list::{ALLOWED, EXPOSED, header_list};
 use crate::web::origin::{Origin, OriginError, Origins};
 
 /// What can be chosen. [`Default`] is what the binary does without configuration.
@@ -72,8 +74,20 @@ pub struct Settings {
     /// The front ends on other origins, for CORS and CSRF alike: `https://app.example.com`,
     /// `https://*.example.com`.
     pub allow_origins: Vec<String>,
+    /// Whether CORS headers are added for those origins: yes. No where a CORS layer of the app's
+    /// own does it; what the origins may then write is checked as ever.
+    pub cors: bool,
+    /// Headers of the app's own that front ends on other origins may send, beside `Authorization`,
+    /// `Content-Type` and `X-CSRFTOKEN`.
+    pub allow_headers: Vec<String>,
+    /// Headers of the app's own that they may read, beside those that the endpoints answer with.
+    pub expose_headers: Vec<String>,
     /// The origins of packaged apps that may ask for the native transport: `capacitor://localhost`.
     pub native_origins: Vec<String>,
+    /// What the names of schemas in the OpenAPI document begin with, so that they collide with none
+    /// of the app's own after a merge: nothing. The ids of operations begin with it in lower case,
+    /// and `_`.
+    pub openapi_prefix: String,
     /// The cookies' names and attributes.
     pub cookies: CookieSettings,
     /// The proxies whose word on the client's address counts.
@@ -116,7 +130,11 @@ impl Default for Settings {
             sessions_per_user: 100,
             race_window: Duration::from_secs(30),
             allow_origins: Vec::new(),
+            cors: true,
+            allow_headers: Vec::new(),
+            expose_headers: Vec::new(),
             native_origins: Vec::new(),
+            openapi_prefix: String::new(),
             cookies: CookieSettings::default(),
             trusted_proxies: Vec::new(),
             extra_claims: Vec::new(),
@@ -189,6 +207,9 @@ impl Settings {
             Origins::parse(list.iter().map(String::as_str))
                 .map_err(|error| SettingsError::Origin { name, error })
         };
+        let headers = |name, own, more: &[String]| {
+            header_list(own, more).map_err(|header| SettingsError::Header { name, header })
+        };
         self.hash.validate().map_err(|error| SettingsError::Hash(error.to_string()))?;
         if let Some((name, what)) = self.accounts.fault() {
             return Err(SettingsError::Account { name, what });
@@ -197,6 +218,8 @@ impl Settings {
             issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
             allow_origins: origins("allow_origins", &self.allow_origins)?,
             native_origins: origins("native_origins", &self.native_origins)?,
+            allow_headers: headers("allow_headers", ALLOWED, &self.allow_headers)?,
+            expose_headers: headers("expose_headers", EXPOSED, &self.expose_headers)?,
             cookies: Cookies::new(&self.public_url, &self.base_path, &self.cookies)?,
             public_origin,
         })
@@ -252,6 +275,10 @@ pub struct Checked {
     pub allow_origins: Origins,
     /// The packaged apps.
     pub native_origins: Origins,
+    /// What front ends on other origins may send.
+    pub allow_headers: HeaderValue,
+    /// What they may read.
+    pub expose_headers: HeaderValue,
     /// The cookies.
     pub cookies: Cookies,
 }
@@ -301,6 +328,14 @@ pub enum SettingsError {
         name: &'static str,
         /// What is wrong.
         error: OriginError,
+    },
+    /// Not the name of a header.
+    #[error("{name}: {header:?} is not the name of a header")]
+    Header {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        header: String,
     },
     /// Cookies that browsers would refuse, or that would not be safe.
     #[error(transparent)]

@@ -1,10 +1,12 @@
 //! How an [`Auth`] starts: settings, keys, the feed, and the tasks that go on.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use countersign_verify::{Revocations, Verifier};
 
 use super::attempts::Attempts;
+use super::builder::Schemas;
 use super::catch_up::{CLOCKS_APART, FeedLag, READ_AT_ONCE, follow};
 use super::doubt::Doubt;
 use super::events::Events;
@@ -13,6 +15,7 @@ use super::keys::open_ring;
 use super::maintenance::{Forgotten, maintain};
 use super::post::Post;
 use super::readiness::Pulse;
+use super::registration::RegistrationHooks;
 use super::revocation_list::RevocationList;
 use super::settings::{Checked, Settings};
 use super::users::look_at_passwords;
@@ -20,14 +23,15 @@ use super::{Auth, Inner, StartError};
 use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
 use crate::mail::worker::{PAUSE, Sender, Worker};
 use crate::mail::{MailTemplates, Mailer};
-use crate::password::Passwords;
+use crate::own_table::OwnTable;
+use crate::password::{Judge, Passwords};
 use crate::store::Store;
 use crate::supervise::kept_up;
 use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::{CodeHasher, RefreshTokens, Secrets};
-use crate::user::{AnyUsers, UserCache};
+use crate::user::UserCache;
 use crate::user_directory::UserDirectory;
 
 /// What [`Auth`] starts from.
@@ -35,8 +39,12 @@ pub(super) struct Start {
     pub(super) settings: Settings,
     pub(super) secrets: Secrets,
     pub(super) store: Arc<dyn Store>,
-    pub(super) users: Option<Box<dyn AnyUsers>>,
+    pub(super) users: Option<OwnTable>,
     pub(super) events: Arc<dyn Events>,
+    pub(super) registration: Arc<dyn RegistrationHooks>,
+    pub(super) judge: Judge,
+    pub(super) passwords: Option<Passwords>,
+    pub(super) user_schemas: Option<Schemas>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) mailer: Option<Arc<dyn Mailer>>,
@@ -44,8 +52,21 @@ pub(super) struct Start {
 }
 
 pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
-    let Start { settings, secrets, store, users, events, clock, random, mailer, mail_templates } =
-        start;
+    let Start {
+        settings,
+        secrets,
+        store,
+        users,
+        events,
+        registration,
+        judge,
+        passwords,
+        user_schemas,
+        clock,
+        random,
+        mailer,
+        mail_templates,
+    } = start;
     let checked = settings.check()?;
     let now = clock.now();
     // Read before the keys and the users, so that whatever changes meanwhile is read again.
@@ -67,7 +88,10 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         &post.site,
     );
     let auth = Auth(Arc::new(Inner {
-        passwords: Passwords::new(settings.hash)?,
+        passwords: match passwords {
+            Some(pool) => pool,
+            None => Passwords::new(settings.hash)?,
+        },
         attempts: Attempts::new(settings.throttle, &secrets),
         refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
         csrf_tokens: CsrfTokens::new(&secrets),
@@ -82,11 +106,15 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
         revocation_list: RevocationList::default(),
         refused_origins: OnceAMinute::default(),
+        unknown_clients: AtomicBool::default(),
         forgotten: Forgotten::default(),
         lag: FeedLag::now(),
         pulse: Pulse::default(),
         users: users.map_or_else(|| UserDirectory::Own(Arc::clone(&store)), UserDirectory::Custom),
         events,
+        registration,
+        judge,
+        user_schemas,
         settings,
         checked,
         store,

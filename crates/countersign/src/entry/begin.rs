@@ -29,14 +29,16 @@ use crate::store::{Begin, Begun, NewMail};
 use crate::token::device;
 use crate::user::{CachedUser, FoundUser, User, UserId};
 use crate::user_directory::Candidate;
+use crate::web::source::SourceRefused;
 
 impl Auth {
     /// Logs a user in without a password: after a sign-in with another provider, a link in a mail,
     /// or in a test. The proof is the caller's affair, and so is throttling.
     ///
     /// # Errors
-    /// `user_inactive` for a user who is not there or not active, `unavailable` when the store does
-    /// not answer.
+    /// `csrf_failed` for a request that a foreign page sent, or where a page would get its refresh
+    /// token in the body; `user_inactive` for a user who is not there or not active, `unavailable`
+    /// when the store does not answer.
     ///
     /// ```no_run
     /// use axum::extract::State;
@@ -56,6 +58,15 @@ impl Auth {
         transport: Transport,
         client: &Peer,
     ) -> Result<LoggedIn, Problem> {
+        match transport {
+            Transport::Cookie if client.is_cross_site => {
+                return Err(Problem::new(Code::CsrfFailed).detail(CROSS_SITE));
+            }
+            Transport::Body if client.is_page => {
+                return Err(SourceRefused::NotNative.into());
+            }
+            _ => {}
+        }
         self.log_in_by(Proof::OfTheApp, user, transport, client).await
     }
 
@@ -360,6 +371,10 @@ fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
     let bits = seconds(now) << 32 | u64::from(u32::from_be_bytes(random_bytes(auth.random())));
     SessionId::new(bits).ok_or_else(|| internal("the clock shows the year 1970"))
 }
+
+const CROSS_SITE: &str = "origin check failed: a page of a foreign origin sent this, and nobody is \
+    logged in for it; send the request from a page of the public URL, or add its origin to \
+    `allow_origins`";
 
 /// How often a row may change under somebody who is logging in before they are told to come back.
 pub(crate) const TRIES: usize = 3;

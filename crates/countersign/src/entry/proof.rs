@@ -2,14 +2,13 @@
 
 use aws_lc_rs::digest;
 use axum::http::{HeaderMap, HeaderValue};
-use jiff::Timestamp;
 
 use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::Text;
-use crate::store::{Act, NewMail, Proof, StoredToken, Use};
+use crate::store::{Act, NewMail, Proof, StoredToken, Use, Used};
 use crate::token::{Code as DigitCode, OneTimeToken, Purpose, TokenId};
 use crate::user::fold_address;
 
@@ -99,10 +98,34 @@ impl GoodToken {
         shown.is_some() && shown == self.token.payload.browser
     }
 
-    /// Uses it up for this.
-    pub(crate) fn to_use(&self, now: Timestamp, act: Act, mails: Vec<NewMail>) -> Use {
-        let (id, purpose) = (self.token.id, self.token.purpose);
-        Use { id, purpose, proof: self.proof, now, act, mails }
+    /// Uses it up for this, wherever the user lives. In a table of the app's own the act is not in
+    /// the transaction: the token goes first, so that nothing is done twice.
+    pub(crate) async fn spend(
+        &self,
+        auth: &Auth,
+        act: Act,
+        mails: Vec<NewMail>,
+    ) -> Result<(), Problem> {
+        let Some(table) = auth.users().own_table() else {
+            return self.use_up(auth, act, mails).await;
+        };
+        let user = self.token.user.ok_or_else(link_invalid)?;
+        let row = table.row(user).await?.ok_or_else(link_invalid)?;
+        table.refuse_taken(user, &act).await?;
+        self.use_up(auth, Act::Elsewhere { row: row.fingerprint() }, mails).await?;
+        if !table.bring_about(&**auth.store(), &row, &act, auth.now()).await? {
+            return Err(link_invalid());
+        }
+        Ok(auth.user_changed(user).await?)
+    }
+
+    async fn use_up(&self, auth: &Auth, act: Act, mails: Vec<NewMail>) -> Result<(), Problem> {
+        let (id, purpose, proof) = (self.token.id, self.token.purpose, self.proof);
+        let take = Use { id, purpose, proof, now: auth.now(), act, mails };
+        match auth.store().use_token(take).await? {
+            Used::Done { .. } => Ok(()),
+            Used::Invalid => Err(link_invalid()),
+        }
     }
 }
 

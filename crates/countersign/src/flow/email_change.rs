@@ -20,7 +20,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
 use crate::password::{EncodedPassword, Lane, Password};
-use crate::store::{Act, MailBounds, NewMail, TokenPayload, Used};
+use crate::store::{Act, MailBounds, NewMail, TokenPayload};
 use crate::token::Purpose;
 use crate::user::{Email, FoundUser};
 use crate::user_directory::Candidate;
@@ -198,10 +198,7 @@ impl Auth {
             self.check_owner(stored.as_ref(), password).await?;
         }
         let act = Act::ChangeEmail { to };
-        match self.store().use_token(good.to_use(self.now(), act, Vec::new())).await? {
-            Used::Done { .. } => {}
-            Used::Invalid => return Err(proof::link_invalid()),
-        }
+        good.spend(self, act, Vec::new()).await?;
         self.catch_up().await?;
         tracing::info!(%user, ip = %client.ip, "an address was changed");
         Ok(())

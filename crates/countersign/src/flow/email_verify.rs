@@ -17,7 +17,7 @@ use crate::http::request::{Filled, Text, request};
 use crate::password::{EncodedPassword, Lane, Password};
 use crate::session::Transport;
 use crate::sign_in::Proof;
-use crate::store::{Act, StoredToken, TokenPayload, Used};
+use crate::store::{Act, StoredToken, TokenPayload};
 use crate::token::Purpose;
 use crate::user::{Email, FoundUser, UserId, fold_address};
 use crate::user_directory::Candidate;
@@ -159,10 +159,7 @@ impl Auth {
         // Somebody else may have registered with the address, and waited for this.
         let password = (!is_theirs).then(EncodedPassword::unusable);
         let act = Act::VerifyEmail { to, password };
-        match self.store().use_token(good.to_use(self.now(), act, Vec::new())).await? {
-            Used::Done { .. } => {}
-            Used::Invalid => return Err(proof::link_invalid()),
-        }
+        good.spend(self, act, Vec::new()).await?;
         self.catch_up().await?;
         tracing::info!(%user, ip = %client.ip, "an address was proved");
         if registered_here && good.token.payload.new_address.is_none() {

@@ -23,7 +23,7 @@ use crate::http::request::{Filled, Text, request};
 use crate::password::EncodedPassword;
 use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
-use crate::store::{Act, TokenPayload, Used};
+use crate::store::{Act, TokenPayload};
 use crate::token::Purpose;
 use crate::user::{FoundUser, UserId, fold_address};
 use crate::user_directory::Candidate;
@@ -230,19 +230,16 @@ async fn use_up(
     let found = auth.users().candidate(user).await?;
     let found = found.filter(|found| found.user.account().is_active());
     let found = found.ok_or_else(proof::link_invalid)?;
-    let act = if !found.user.is_in_the_store() {
-        Act::Elsewhere { row: Owner::of(found.user.account(), &found.password).row }
-    } else if auth.settings().accounts.email_verification == EmailVerification::None {
+    let act = if auth.settings().accounts.email_verification == EmailVerification::None {
         // Addresses are believed.
         Act::ProveAddress
     } else {
         // Somebody else may have registered with the address, and waited for this.
         Act::VerifyEmail { to: None, password: Some(EncodedPassword::unusable()) }
     };
-    match auth.store().use_token(good.to_use(auth.now(), act, Vec::new())).await? {
-        Used::Invalid => return Err(proof::link_invalid()),
-        Used::Done { .. } if !found.user.waits_for_proof() => return Ok(found),
-        Used::Done { .. } => {}
+    good.spend(auth, act, Vec::new()).await?;
+    if !found.user.waits_for_proof() {
+        return Ok(found);
     }
     // The address was proved by it, and the row is another now.
     auth.catch_up().await?;

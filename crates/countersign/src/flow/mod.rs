@@ -69,6 +69,43 @@ impl Auth {
         routes(self)
     }
 
+    /// The endpoints below the base path alone: for several [`Auth`] in one router, which share the
+    /// keys of one store, and so one `/.well-known` ([`well_known_routes`](Self::well_known_routes)
+    /// of any of them).
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::Router;
+    /// use countersign::Auth;
+    ///
+    /// fn both(acme: &Auth, other: &Auth) -> Router {
+    ///     // Each has a base path of its own: /acme/accounts, /other/accounts.
+    ///     acme.account_routes().merge(other.account_routes()).merge(acme.well_known_routes())
+    /// }
+    /// # world::run(async |world| {
+    /// # let app = world.auth.account_routes();
+    /// # assert_eq!(world::get(&app, "/accounts/profile", None).await.0, 401);
+    /// # assert_eq!(world::get(&app, "/.well-known/jwks.json", None).await.0, 404);
+    /// # });
+    /// ```
+    pub fn account_routes(&self) -> Router {
+        below_base(self).layer((map_request(read_on), Cors::of_endpoints(self)))
+    }
+
+    /// `/.well-known/jwks.json` and `/.well-known/revocations` alone.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let app: axum::Router = auth.well_known_routes();
+    /// # assert_eq!(world::get(&app, "/.well-known/jwks.json", None).await.0, 200);
+    /// # });
+    /// ```
+    pub fn well_known_routes(&self) -> Router {
+        well_known(self).layer((map_request(read_on), Cors::of_endpoints(self)))
+    }
+
     /// The OpenAPI document of [`routes`](Self::routes).
     ///
     /// ```
@@ -116,6 +153,26 @@ impl Auth {
 /// Every endpoint of the contract, under one table. Each takes a trailing slash, as Django's
 /// clients send it.
 fn routes(auth: &Auth) -> Router {
+    below_base(auth).merge(well_known(auth))
+}
+
+fn well_known(auth: &Auth) -> Router {
+    let table = [
+        ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
+        ("/.well-known/revocations".to_owned(), get(revocations::revocations)),
+    ];
+    with_slashes(table).method_not_allowed_fallback(method_not_allowed).with_state(auth.clone())
+}
+
+/// Each path, and the same with a slash behind it.
+fn with_slashes(table: impl IntoIterator<Item = (String, MethodRouter<Auth>)>) -> Router<Auth> {
+    table.into_iter().fold(Router::new(), |routes, (path, route)| {
+        let with_slash = format!("{path}/");
+        routes.route(&path, route.clone()).route(&with_slash, route)
+    })
+}
+
+fn below_base(auth: &Auth) -> Router {
     // Each path whole: a nested router would take every request's URI apart and put it together
     // again.
     let path = |rest: &str| format!("{}{rest}", auth.settings().base_path);
@@ -138,24 +195,14 @@ fn routes(auth: &Auth) -> Router {
             private(delete(sessions::end_session).patch(sessions::name_session)),
         ),
         (path("/verify"), private(get(verify::verify))),
-        ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
-        ("/.well-known/revocations".to_owned(), get(revocations::revocations)),
     ];
     let accounts = [
         (auth.can_register(), path("/register"), post(register::register)),
-        (auth.can_mail(), path("/email/verify"), post(email_verify::verify_email)),
-        (auth.can_mail(), path("/email/verify/resend"), post(email_verify::resend)),
-        (
-            auth.can_change_address(),
-            path("/email/change"),
-            private(post(email_change::change_email)),
-        ),
-        (
-            auth.can_change_address(),
-            path("/email/change/confirm"),
-            post(email_change::confirm_change),
-        ),
-        (auth.can_change_address(), path("/undo"), post(undo::undo)),
+        (auth.can_prove(), path("/email/verify"), post(email_verify::verify_email)),
+        (auth.can_prove(), path("/email/verify/resend"), post(email_verify::resend)),
+        (auth.can_prove(), path("/email/change"), private(post(email_change::change_email))),
+        (auth.can_prove(), path("/email/change/confirm"), post(email_change::confirm_change)),
+        (auth.can_prove(), path("/undo"), post(undo::undo)),
         (auth.can_send_codes(), path("/login/code"), post(login_code::request_code)),
         (auth.can_send_codes(), path("/login/code/confirm"), post(login_code::confirm_code)),
         (auth.can_mail(), path("/password/reset"), post(password_reset::request_reset)),
@@ -163,11 +210,7 @@ fn routes(auth: &Auth) -> Router {
     ];
     let accounts = accounts.into_iter().filter(|(is_on, ..)| *is_on);
     let table = table.into_iter().chain(accounts.map(|(_, path, route)| (path, route)));
-    let routes = table.fold(Router::new(), |routes, (path, route)| {
-        let with_slash = format!("{path}/");
-        routes.route(&path, route.clone()).route(&with_slash, route)
-    });
-    routes
+    with_slashes(table)
         .route(&path("/{*unknown}"), axum::routing::any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(auth.clone())

@@ -1,9 +1,12 @@
 //! The OpenAPI document, made of what stands beside each handler.
 
+use serde_json::Value;
 use utoipa::OpenApi;
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::auth::Auth;
+use crate::auth::builder::USER_SCHEMA;
 use crate::http::describe::{self, BEARER};
 use crate::http::problem::ProblemSchema;
 
@@ -19,12 +22,10 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
     // What is not mounted is not there.
     document.paths.paths.retain(|path, _| match path.strip_prefix(DEFAULT_BASE) {
         Some("/register") => auth.can_register(),
-        Some("/undo") => auth.can_change_address(),
-        Some(rest) if rest.starts_with("/email/change") => auth.can_change_address(),
+        Some("/undo") => auth.can_prove(),
         Some(rest) if rest.starts_with("/login/code") => auth.can_send_codes(),
-        Some(rest) if rest.starts_with("/email/") || rest.starts_with("/password/") => {
-            auth.can_mail()
-        }
+        Some(rest) if rest.starts_with("/email/") => auth.can_prove(),
+        Some(rest) if rest.starts_with("/password/") => auth.can_mail(),
         _ => true,
     });
     let paths = std::mem::take(&mut document.paths.paths);
@@ -35,6 +36,11 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
             None => (path, item),
         })
         .collect();
+    own_users(auth, &mut document);
+    let prefix = &auth.settings().openapi_prefix;
+    if !prefix.is_empty() {
+        document = prefixed(document, prefix);
+    }
     document.merge(own);
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -48,9 +54,60 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(cookie));
-    describe::complete(&mut document);
+    describe::complete(&mut document, &format!("{prefix}Problem"));
     document
 }
+
+/// The users of an app's own table have what columns they have.
+fn own_users(auth: &Auth, document: &mut utoipa::openapi::OpenApi) {
+    if auth.users().owns_profiles() {
+        return;
+    }
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    match auth.user_schemas() {
+        Some(own) => schemas.extend(own.iter().cloned()),
+        None => {
+            let any = ObjectBuilder::new().description(Some("A user, as the app has them."));
+            schemas.insert(USER_SCHEMA.to_owned(), any.into());
+        }
+    }
+}
+
+/// The document with the prefix before the names of its schemas, and, in lower case, before the ids
+/// of its operations.
+fn prefixed(document: utoipa::openapi::OpenApi, prefix: &str) -> utoipa::openapi::OpenApi {
+    let Ok(mut json) = serde_json::to_value(&document) else { return document };
+    if let Some(Value::Object(schemas)) = json.pointer_mut("/components/schemas") {
+        let named = std::mem::take(schemas).into_iter();
+        schemas.extend(named.map(|(name, schema)| (format!("{prefix}{name}"), schema)));
+    }
+    rename(&mut json, prefix);
+    serde_json::from_value(json).unwrap_or(document)
+}
+
+fn rename(json: &mut Value, prefix: &str) {
+    match json {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "$ref" => {
+                        if let Some(schema) = text.strip_prefix(SCHEMAS) {
+                            *text = format!("{SCHEMAS}{prefix}{schema}");
+                        }
+                    }
+                    Value::String(id) if name == "operationId" => {
+                        *id = format!("{}_{id}", prefix.to_lowercase());
+                    }
+                    value => rename(value, prefix),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| rename(value, prefix)),
+        _ => {}
+    }
+}
+
+const SCHEMAS: &str = "#/components/schemas/";
 
 #[derive(OpenApi)]
 #[openapi(

@@ -17,7 +17,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::mail::MailKind;
-use crate::password::{Password, UserAttributes, validate};
+use crate::password::{Password, UserAttributes};
 use crate::store::PasswordChange;
 use crate::token::device;
 
@@ -54,7 +54,7 @@ pub(crate) async fn change_password(
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
     let asked: PasswordRequest = body(request, auth.settings().body_timeout).await?;
-    good_enough(&asked.new_password, who.user())?;
+    good_enough(&auth, &asked.new_password, who.user()).await?;
 
     let old = ("old_password", &asked.old_password);
     let token = asked.device_token.as_ref();
@@ -98,7 +98,7 @@ pub(crate) async fn change_password(
 }
 
 /// Whether the new password holds against the validators, all of which are told.
-fn good_enough(new: &Password, user: &dyn Account) -> Result<(), Problem> {
+async fn good_enough(auth: &Auth, new: &Password, user: &dyn Account) -> Result<(), Problem> {
     let about = UserAttributes {
         username: user.username(),
         email: user.email(),
@@ -106,7 +106,7 @@ fn good_enough(new: &Password, user: &dyn Account) -> Result<(), Problem> {
         last_name: user.last_name(),
     };
     let mut errors = FieldErrors::default();
-    for problem in validate(new.expose(), &about).err().into_iter().flatten() {
+    for problem in auth.judge().judge(new, &about).await {
         errors.unless("new_password", Err::<(), _>(problem));
     }
     errors.none()

@@ -18,8 +18,8 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::mail::MailKind;
-use crate::password::{EncodedPassword, Password, UserAttributes, validate};
-use crate::store::{Act, Used};
+use crate::password::{Password, UserAttributes};
+use crate::store::Act;
 use crate::token::Purpose;
 use crate::user::{Addressee, FoundUser};
 
@@ -172,61 +172,31 @@ impl Auth {
         let stored = proof::good_token(self, purpose, shown).await?;
         let user = stored.token.user.ok_or_else(proof::link_invalid)?;
         let found = self.users().candidate(user).await?.ok_or_else(proof::link_invalid)?;
-        refuse_weak(new, found.user.account())?;
+        refuse_weak(self, new, found.user.account()).await?;
         let encoded = self.passwords().hash(new).await?;
         let account = found.user.account();
         // To have the link proves the address.
         let owner = Addressee { is_proved: true, ..found.user.addressee() };
         let mails =
             self.notice(MailKind::PasswordChanged, &owner, vec![("place", client.place())])?;
-        let is_in_the_store = found.user.is_in_the_store();
-        let act = if is_in_the_store {
-            Act::SetPassword { new: encoded.clone() }
-        } else {
-            Act::Elsewhere { row: Owner::of(account, &found.password).row }
-        };
-        match self.store().use_token(stored.to_use(self.now(), act, mails)).await? {
-            Used::Done { .. } => {}
-            Used::Invalid => return Err(proof::link_invalid()),
-        }
-        if !is_in_the_store {
-            self.set_password_elsewhere(user, &found.password, &encoded).await?;
-        }
+        stored.spend(self, Act::SetPassword { new: encoded }, mails).await?;
         self.catch_up().await?;
         let event = client.event(self.now(), Some(account), None);
         self.events().on_password_changed(&event);
         tracing::info!(%user, ip = %client.ip, "the password was chosen anew");
         Ok(())
     }
-
-    /// In a table of the app's own, in the place of the password that the token was made for.
-    async fn set_password_elsewhere(
-        &self,
-        user: countersign_verify::UserId,
-        old: &EncodedPassword,
-        new: &EncodedPassword,
-    ) -> Result<(), Problem> {
-        let reason = crate::session::RevokedReason::PasswordChanged;
-        let now = self.now();
-        self.store().revoke_user_sessions(user, None, reason, now).await?;
-        if !self.users().upgrade_password(user, old, new).await? {
-            return Err(proof::link_invalid());
-        }
-        // Those that began meanwhile with the old one.
-        self.store().revoke_user_sessions(user, None, reason, now).await?;
-        Ok(())
-    }
 }
 
 /// Refuses a password that is not good enough for this user.
-pub(crate) fn refuse_weak(new: &Password, account: &dyn Account) -> Result<(), Problem> {
+async fn refuse_weak(auth: &Auth, new: &Password, account: &dyn Account) -> Result<(), Problem> {
     let about = UserAttributes {
         username: account.username(),
         email: account.email(),
         first_name: account.first_name(),
         last_name: account.last_name(),
     };
-    let problems = validate(new.expose(), &about).err().unwrap_or_default();
+    let problems = auth.judge().judge(new, &about).await;
     if problems.is_empty() {
         return Ok(());
     }

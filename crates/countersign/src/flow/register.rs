@@ -4,28 +4,32 @@
 //! asker gets the same answer at the same cost. A user name that is taken is said, because the
 //! person must choose another.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request};
+use serde_json::{Map, Value};
 
 use crate::auth::Auth;
 use crate::auth::post::Letter;
+use crate::auth::registration::{Asked, Registered};
 use crate::auth::settings::{EmailVerification, RegistrationField};
 use crate::clock::random_bytes;
 use crate::entry::{Browser, LoggedIn, browser_of};
 use crate::http::answer::{Accepted, Created, Either};
-use crate::http::fields::{FieldErrors, body_so_far};
+use crate::http::fields::{FieldErrors, body_and_rest};
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::mail::{MailKind, choose_language};
-use crate::password::{Password, UserAttributes, validate};
+use crate::password::{Password, UserAttributes};
 use crate::session::Transport;
 use crate::sign_in::Proof;
-use crate::store::{NewMail, Register, Registered, TokenPayload};
+use crate::store::{NewMail, Register, TokenPayload};
 use crate::token::Purpose;
-use crate::user::{Email, NewUser, User, Username};
+use crate::user::{Email, NewUser, UserId, Username};
 
 request! {
     /// Who registers. What must be there is a setting: user name, address and password unless
@@ -77,21 +81,31 @@ pub(crate) async fn register(
         from_own_page.clone()?;
     }
     auth.may_ask(&peer)?;
-    let (asked, errors) = body_so_far(request, auth.settings().body_timeout).await?;
-    let new = NewAccount::read(&auth, asked, errors)?;
+    let (asked, errors, rest) = body_and_rest(request, auth.settings().body_timeout).await?;
+    let mut new = NewAccount::read(&auth, asked, errors).await?;
     match new.transport {
         Transport::Cookie => from_own_page?,
         Transport::Body => native?,
     }
+    new.metadata = allowed(&auth, &new, rest, &headers, &peer).await?;
     let language = choose_language(guard::languages(&headers), ["en", "de"]);
     let transport = new.transport;
+    let (username, email) = (new.username.as_str().to_owned(), new.email.clone());
+    let (ip, metadata) = (peer.ip, new.metadata.clone());
     let browser = Browser::of(&auth, &headers);
-    let user = make(&auth, new, language, browser.secret()).await?;
+    let made = make(&auth, new, language, browser.secret()).await?;
+    if let Some(user) = made.user {
+        let email = email.map(|email| email.as_str().to_owned());
+        let registered = Registered { user, username, email, metadata, ip };
+        // By itself: its time tells nobody whether a user was made.
+        let hooks = Arc::clone(auth.registration());
+        tokio::spawn(async move { hooks.after(registered).await });
+    }
     let cookie = browser.cookie(&auth);
-    match user {
+    match made.user.filter(|_| made.may_enter) {
         Some(user) => {
-            tracing::info!(user = %user.id, ip = %peer.ip, "registered");
-            let login = auth.log_in_by(Proof::Password, user.id, transport, &peer).await?;
+            tracing::info!(%user, ip = %peer.ip, "registered");
+            let login = auth.log_in_by(Proof::Password, user, transport, &peer).await?;
             Ok(Either::Left(Created::new(login).with_cookies([cookie])))
         }
         None => {
@@ -101,59 +115,84 @@ pub(crate) async fn register(
     }
 }
 
-/// Makes the user and the mail. The user is given where they may log in at once.
+/// Whether the app lets them register; what it keeps of the fields that it alone knows.
+async fn allowed(
+    auth: &Auth,
+    new: &NewAccount,
+    fields: Map<String, Value>,
+    headers: &HeaderMap,
+    peer: &Peer,
+) -> Result<Map<String, Value>, Problem> {
+    let mut asked = Asked {
+        username: new.username.as_str(),
+        email: new.email.as_ref().map(Email::as_str),
+        first_name: &new.first_name,
+        last_name: &new.last_name,
+        fields,
+        headers,
+        ip: peer.ip,
+        metadata: Map::new(),
+    };
+    auth.registration().before(&mut asked).await?;
+    Ok(asked.metadata)
+}
+
+/// What a registration came to.
+struct Made {
+    /// `None` where another user has the address.
+    user: Option<UserId>,
+    /// Whether they may log in at once.
+    may_enter: bool,
+}
+
+/// Makes the user and the mail.
 async fn make(
     auth: &Auth,
     new: NewAccount,
     language: &str,
     browser: &str,
-) -> Result<Option<User>, Problem> {
-    let NewAccount { username, email, password, first_name, last_name, .. } = new;
+) -> Result<Made, Problem> {
+    let NewAccount { username, email, password, first_name, last_name, metadata, .. } = new;
     let encoded = auth.passwords().hash_of_stranger(&password).await?;
     let user = NewUser {
         first_name,
         last_name,
         locale: language.to_owned(),
+        metadata,
         ..NewUser::new(username, None, encoded)
     };
     let how = auth.settings().accounts.email_verification;
-    let email = match (email, how) {
-        (None, _) => return Ok(Some(auth.store().create_user(user, auth.now()).await?)),
-        (Some(email), EmailVerification::None) => {
-            let user = NewUser { email: Some(email), ..user };
-            return Ok(Some(auth.store().create_user(user, auth.now()).await?));
-        }
-        (Some(email), _) => email,
+    let Some(claimed) = email.clone().filter(|_| how != EmailVerification::None) else {
+        let user = auth.users().create(NewUser { email, ..user }, auth.now()).await?;
+        return Ok(Made { user: Some(user), may_enter: true });
     };
     let is_required = how == EmailVerification::Required;
     let payload = TokenPayload {
         browser: Some(browser_of(browser)),
-        new_address: (!is_required).then(|| email.as_str().to_owned()),
+        new_address: (!is_required).then(|| claimed.as_str().to_owned()),
         ..TokenPayload::default()
     };
-    let letter = Letter { payload, ..Letter::new(Purpose::VerifyEmail, email.as_str(), language) };
-    // The store fills in whose it is, when there is somebody.
+    let letter =
+        Letter { payload, ..Letter::new(Purpose::VerifyEmail, claimed.as_str(), language) };
+    // Whose it is is filled in, when there is somebody.
     let (token, mail) = auth.write(letter)?;
     let mail = NewMail { is_void: false, ..mail };
     let post = auth.post();
     let taken = post
-        .mail(MailKind::AccountExists, email.as_str(), language)
+        .mail(MailKind::AccountExists, claimed.as_str(), language)
         .with("link", post.page("reset"));
     let register = Register {
-        user: NewUser { email: is_required.then(|| email.clone()), ..user },
-        claims: (!is_required).then_some(email),
+        user: NewUser { email: is_required.then(|| claimed.clone()), ..user },
+        claims: (!is_required).then_some(claimed),
         token,
         mail: Some(mail),
         taken: post.queued(&taken, None, auth.now(), auth.random())?,
         bounds: post.bounds(),
         now: auth.now(),
     };
-    match auth.store().register(register).await? {
-        Registered::Done(user) if !is_required => Ok(Some(*user)),
-        Registered::Done(_) | Registered::EmailTaken => Ok(None),
-        Registered::UsernameTaken => Err(Problem::new(Code::ValidationError)
-            .field("username", "A user with that name already exists.")),
-    }
+    let user = auth.users().register(&**auth.store(), register).await?;
+    // With a proof to come first, the answer is one for all.
+    Ok(Made { user, may_enter: !is_required })
 }
 
 /// What a registration said, parsed.
@@ -164,10 +203,12 @@ struct NewAccount {
     first_name: String,
     last_name: String,
     transport: Transport,
+    /// What the app keeps.
+    metadata: Map<String, Value>,
 }
 
 impl NewAccount {
-    fn read(
+    async fn read(
         auth: &Auth,
         asked: Option<RegisterRequest>,
         mut errors: FieldErrors,
@@ -208,7 +249,7 @@ impl NewAccount {
                 first_name: &first_name,
                 last_name: &last_name,
             };
-            for problem in validate(password.expose(), &about).err().into_iter().flatten() {
+            for problem in auth.judge().judge(password, &about).await {
                 errors.unless::<()>("password", Err(problem));
             }
         }
@@ -221,6 +262,7 @@ impl NewAccount {
             first_name,
             last_name,
             transport: asked.transport.unwrap_or(Transport::Cookie),
+            metadata: Map::new(),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::request::{Text, request};
 use crate::password::EncodedPassword;
-use crate::store::{Act, Used};
+use crate::store::Act;
 use crate::token::Purpose;
 
 request! {
@@ -73,12 +73,10 @@ impl Auth {
         let user = good.token.user.ok_or_else(proof::link_invalid)?;
         let to = good.token.payload.former_address.clone().unwrap_or_default();
         let act = Act::Undo { to, password: EncodedPassword::unusable() };
-        let done = match self.store().use_token(good.to_use(self.now(), act, Vec::new())).await? {
-            Used::Done { user, .. } => user,
-            Used::Invalid => return Err(proof::link_invalid()),
-        };
+        good.spend(self, act, Vec::new()).await?;
         self.catch_up().await?;
-        let account = done.as_deref().map(|user| user as &dyn countersign_verify::Account);
+        let found = self.users().by_id(user).await?;
+        let account = found.as_deref();
         self.events().on_password_changed(&client.event(self.now(), account, None));
         tracing::warn!(%user, ip = %client.ip, "a change of the address was undone: it was not \
             the owner who had asked for it");

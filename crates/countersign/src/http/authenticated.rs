@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 use countersign_verify::{
     Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen,
     TokenError, bearer, unread_bearer,
@@ -16,6 +18,8 @@ use super::cors::Cors;
 use super::guard;
 use super::problem::{Code, Problem};
 use crate::auth::Auth;
+use crate::session::SessionId;
+use crate::store::StoreError;
 use crate::user::Attached;
 
 impl Auth {
@@ -75,6 +79,43 @@ impl Auth {
         self.before(router, Protect::with(self.clone(), permission))
     }
 
+    /// The origin check alone, for routes of the app's own that anybody may reach and that write:
+    /// an own login, a sign-up, a form for a newsletter. What a page of a foreign origin sends is
+    /// answered with 403 `csrf_failed`; `GET`, `HEAD` and `OPTIONS` pass.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::{Router, routing::post};
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// let own = Router::new().route("/my-login", post(|| async { "welcome" }));
+    /// let app: Router = auth.check_origins(own);
+    /// let foreign = axum::extract::Request::post("/my-login")
+    ///     .header("origin", "https://evil.example.com")
+    ///     .body(axum::body::Body::empty())
+    ///     .unwrap();
+    /// let answer = tower::ServiceExt::oneshot(app, foreign).await.unwrap();
+    /// assert_eq!(answer.status(), 403);
+    /// # });
+    /// ```
+    pub fn check_origins<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        let auth = self.clone();
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let refused = if request.method().is_safe() {
+                Ok(())
+            } else {
+                guard::source(&auth, request.headers())
+            };
+            async move {
+                match refused {
+                    Ok(()) => next.run(request).await,
+                    Err(problem) => problem.into_response(),
+                }
+            }
+        }))
+    }
+
     /// The CORS headers alone, for routes that are open to everybody, the allowed front ends
     /// included.
     ///
@@ -102,19 +143,74 @@ impl Auth {
         if cors.is_closed() { router.layer(protect) } else { router.layer((cors, protect)) }
     }
 
+    /// Who holds this access token: for a token that did not come in the header `Authorization`,
+    /// such as the first message on a WebSocket. The CSRF token of a write is the caller's to
+    /// check, with [`csrf::check`](countersign_verify::csrf::check).
+    ///
+    /// # Errors
+    /// As for a request with this token: a 401 for one that does not count (any more), a 503 while
+    /// the store cannot be reached.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// # let first_message = login.access_token();
+    /// let who = auth.verify(first_message).await.unwrap();
+    /// assert_eq!(who.account().username(), "ada");
+    /// assert_eq!(auth.verify("bent").await.unwrap_err().code().as_str(), "token_invalid");
+    /// # });
+    /// ```
+    pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
+        let now = self.seconds();
+        let seen = match self.unchanged(token.as_bytes(), now) {
+            Some(seen) => seen,
+            None => self.look(token, now).await?,
+        };
+        Ok(Identity::new(self.counts(seen)?, now))
+    }
+
+    /// Whether a session lives: it was not ended, and its time is not over. For what goes on for
+    /// longer than a request, beside [`Identity::ended`]. It asks the store, which knows the last
+    /// refresh but one: a session counts as idle when `session_idle` has passed twice.
+    ///
+    /// # Errors
+    /// The store's.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::session::RevokedReason;
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada) = (world.auth, world.ada);
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// assert!(auth.is_live(login.session()).await.unwrap());
+    /// auth.end_sessions(ada.id, RevokedReason::Admin).await.unwrap();
+    /// assert!(!auth.is_live(login.session()).await.unwrap());
+    /// # });
+    /// ```
+    pub async fn is_live(&self, session: SessionId) -> Result<bool, StoreError> {
+        if self.revocations().contains(session) {
+            return Ok(false);
+        }
+        let (found, now) = (self.store().session(session).await?, self.now());
+        Ok(found.is_some_and(|session| {
+            // The row hears of a refresh when its token is used in turn.
+            let idle = now.duration_since(session.last_used_at).unsigned_abs();
+            session.revoked.is_none()
+                && session.expires_at > now
+                && idle < self.settings().session_idle * 2
+        }))
+    }
+
     /// The user of a token that was seen before, if nothing has changed since.
     fn at_once(
         &self,
         parts: &Parts,
         now: u64,
     ) -> Option<Result<Option<Arc<Seen<Attached>>>, Problem>> {
-        let seen = unread_bearer(&parts.headers).and_then(|token| self.verifier().seen(token, now));
-        let is_known = |seen: &Arc<Seen<Attached>>| {
-            let is_fresh = seen.attached.moment == self.user_cache().moment()
-                && !self.is_due(&seen.attached, now);
-            is_fresh && !self.doubt().is_in(seen.claims.sid, seen.claims.iat)
-        };
-        match seen.filter(is_known) {
+        match unread_bearer(&parts.headers).and_then(|token| self.unchanged(token, now)) {
             Some(seen) => Some(self.admit(parts, seen).map(Some)),
             None => match bearer(&parts.headers) {
                 Ok(None) => Some(Ok(None)),
@@ -122,6 +218,15 @@ impl Auth {
                 Err(problem) => Some(Err(problem)),
             },
         }
+    }
+
+    /// What is remembered of a token, if nothing has changed since.
+    fn unchanged(&self, token: &[u8], now: u64) -> Option<Arc<Seen<Attached>>> {
+        self.verifier().seen(token, now).filter(|seen| {
+            let is_fresh = seen.attached.moment == self.user_cache().moment()
+                && !self.is_due(&seen.attached, now);
+            is_fresh && !self.doubt().is_in(seen.claims.sid, seen.claims.iat)
+        })
     }
 
     /// Whether the row must be read again: by everybody when it is too old, by one request a little
@@ -132,14 +237,19 @@ impl Auth {
             && (age >= self.row_lifetime() || attached.user.is_taken_up(now))
     }
 
-    /// The user of a token that must be checked, or whose row must be read again. Only active users
-    /// are remembered.
     async fn after_a_look(
         &self,
         parts: &Parts,
         now: u64,
     ) -> Result<Option<Arc<Seen<Attached>>>, Problem> {
         let Some(token) = bearer(&parts.headers)? else { return Ok(None) };
+        let seen = self.look(token, now).await?;
+        self.admit(parts, seen).map(Some)
+    }
+
+    /// The user of a token that must be checked, or whose row must be read again. Only active users
+    /// are remembered.
+    async fn look(&self, token: &str, now: u64) -> Result<Arc<Seen<Attached>>, Problem> {
         let verified = match self.verifier().seen(token, now) {
             Some(seen) => seen.verified(),
             None => self.verifier().check(token, now)?,
@@ -165,24 +275,34 @@ impl Auth {
             .await?
             .filter(|user| user.is_active())
             .ok_or_else(|| Problem::new(Code::UserInactive))?;
-        let attached =
-            Attached { profile: Arc::clone(user.profile()), read_at: user.read_at(), user, moment };
-        let seen = self.verifier().remember(token, verified, attached);
-        self.admit(parts, seen).map(Some)
+        let attached = Attached {
+            profile: Arc::clone(user.profile()),
+            read_at: user.read_at(),
+            user,
+            moment,
+            revocations: self.revocations().clone(),
+        };
+        Ok(self.verifier().remember(token, verified, attached))
     }
 
-    /// What must be looked at each time: the session, and what a write brings.
-    fn admit(
-        &self,
-        parts: &Parts,
-        seen: Arc<Seen<Attached>>,
-    ) -> Result<Arc<Seen<Attached>>, Problem> {
+    /// What must be looked at each time: the session.
+    fn counts(&self, seen: Arc<Seen<Attached>>) -> Result<Arc<Seen<Attached>>, Problem> {
         if self.is_too_stale() {
             return Err(Problem::new(Code::Unavailable).retry_after(1));
         }
         if self.revocations().contains(seen.claims.sid) {
             return Err(Problem::new(Code::SessionRevoked));
         }
+        Ok(seen)
+    }
+
+    /// The same, and what a write brings.
+    fn admit(
+        &self,
+        parts: &Parts,
+        seen: Arc<Seen<Attached>>,
+    ) -> Result<Arc<Seen<Attached>>, Problem> {
+        let seen = self.counts(seen)?;
         if !parts.method.is_safe() {
             guard::write(self, &parts.headers, &seen.claims)?;
         }

@@ -23,6 +23,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::auth::Auth;
+use crate::auth::settings::Checked;
 
 /// The layer: the same list of origins that the CSRF check knows. A request that names no origin
 /// passes by with a look at its headers; where the list is empty, every request passes by, as no
@@ -62,17 +63,25 @@ pub struct Cors {
 
 impl Cors {
     pub(crate) fn of(auth: &Auth) -> Self {
-        let is_closed =
-            auth.checked().allow_origins.is_empty() && auth.checked().native_origins.is_empty();
+        let is_closed = !auth.settings().cors
+            || (auth.checked().allow_origins.is_empty()
+                && auth.checked().native_origins.is_empty());
         Self { auth: (!is_closed).then(|| auth.clone()), tells_developers: false }
     }
 
     /// For the endpoints. Where the public URL is on this machine, whoever develops a page on
     /// another port reads in the refusal which setting is missing, rather than nothing.
     pub(crate) fn of_endpoints(auth: &Auth) -> Self {
-        let tells_developers = is_here(auth.checked().public_origin.as_str());
+        let tells_developers =
+            auth.settings().cors && is_here(auth.checked().public_origin.as_str());
         let auth = if tells_developers { Some(auth.clone()) } else { Self::of(auth).auth };
         Self { auth, tells_developers }
+    }
+
+    /// A list of headers, where there is one.
+    fn headers(&self, which: fn(&Checked) -> &HeaderValue) -> HeaderValue {
+        let nothing = || HeaderValue::from_static("");
+        self.auth.as_ref().map_or_else(nothing, |auth| which(auth.checked()).clone())
     }
 
     /// Whether no origin but the server's own is let in, so that there is nothing to do.
@@ -159,10 +168,12 @@ where
         if request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
         {
-            return CorsFuture::Preflight { origin };
+            let allowed = self.cors.headers(|c| &c.allow_headers);
+            return CorsFuture::Preflight { origin, allowed };
         }
         CorsFuture::Cors {
             origin,
+            exposed: self.cors.headers(|c| &c.expose_headers),
             only_refusals: listed.is_none(),
             answer: self.inner.call(request),
         }
@@ -190,6 +201,7 @@ pin_project_lite::pin_project! {
         /// may read refusals only.
         Cors {
             origin: HeaderValue,
+            exposed: HeaderValue,
             only_refusals: bool,
             #[pin]
             answer: F,
@@ -197,6 +209,7 @@ pin_project_lite::pin_project! {
         /// To such a page's question whether it may send a request.
         Preflight {
             origin: HeaderValue,
+            allowed: HeaderValue,
         },
         /// Where no page of another origin may read anything.
         Open {
@@ -220,7 +233,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Cors { origin, only_refusals, answer } => {
+            Projected::Cors { origin, exposed, only_refusals, answer } => {
                 let mut answer = ready!(answer.poll(context));
                 if let Ok(response) = &mut answer {
                     let is_hidden = *only_refusals && response.status() != StatusCode::FORBIDDEN;
@@ -230,12 +243,11 @@ where
                         return Poll::Ready(answer);
                     }
                     allow(headers, origin);
-                    headers
-                        .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+                    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
                 }
                 Poll::Ready(answer)
             }
-            Projected::Preflight { origin } => {
+            Projected::Preflight { origin, allowed } => {
                 let mut response = Response::new(R::default());
                 let headers = response.headers_mut();
                 allow(headers, origin);
@@ -243,10 +255,7 @@ where
                     ACCESS_CONTROL_ALLOW_METHODS,
                     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"),
                 );
-                headers.insert(
-                    ACCESS_CONTROL_ALLOW_HEADERS,
-                    HeaderValue::from_static("authorization, content-type, x-csrftoken"),
-                );
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed.clone());
                 headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
                 Poll::Ready(Ok(response))
             }
@@ -275,9 +284,6 @@ impl<F> std::fmt::Debug for CorsFuture<F> {
         f.write_str("CorsFuture(..)")
     }
 }
-
-/// What a page may read of an answer beside its body.
-const EXPOSED: &str = "retry-after, www-authenticate, x-request-id";
 
 /// How long a browser may keep the answer to a preflight; Chromium keeps none longer.
 const PREFLIGHT_SECONDS: &str = "7200";

@@ -21,19 +21,21 @@ pub(crate) const BEARER: &str = "bearer";
 /// - to every refusal its shape, and the headers that come with its status.
 ///
 /// A description that the operation has of its own stays.
-pub(crate) fn complete(document: &mut OpenApi) {
+///
+/// `problem` is the name of the schema of refusals.
+pub(crate) fn complete(document: &mut OpenApi, problem: &str) {
     for item in document.paths.paths.values_mut() {
         let writing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in writing.into_iter().flatten() {
-            complete_operation(operation, true);
+            complete_operation(operation, true, problem);
         }
         if let Some(operation) = &mut item.get {
-            complete_operation(operation, false);
+            complete_operation(operation, false, problem);
         }
     }
 }
 
-fn complete_operation(operation: &mut Operation, writes: bool) {
+fn complete_operation(operation: &mut Operation, writes: bool, problem: &str) {
     let bearer = SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, []);
     if operation.security.as_deref() == Some(&[bearer]) {
         refusals(operation, &[NO_TOKEN, UNAVAILABLE]);
@@ -53,7 +55,7 @@ fn complete_operation(operation: &mut Operation, writes: bool) {
     }
     for (status, response) in &mut operation.responses.responses {
         if let (Ok(status @ 400..), RefOr::T(response)) = (status.parse(), response) {
-            as_a_problem(status, response);
+            as_a_problem(status, response, problem);
         }
     }
 }
@@ -103,8 +105,8 @@ fn without_null(schema: &mut RefOr<Schema>) {
 }
 
 /// RFC 9457.
-fn as_a_problem(status: u16, response: &mut Response) {
-    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+fn as_a_problem(status: u16, response: &mut Response, problem: &str) {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(problem))).build();
     response.content.clear();
     response.content.insert("application/problem+json".to_owned(), problem.into());
     let (name, kind, description) = match status {

@@ -36,6 +36,16 @@ pub(crate) async fn body_so_far<T: RequestBody>(
     Ok((request, fields.errors))
 }
 
+/// The same, with the fields that the request has not.
+pub(crate) async fn body_and_rest<T: RequestBody>(
+    request: Request<Body>,
+    deadline: Duration,
+) -> Result<(Option<T>, FieldErrors, Map<String, Value>), Problem> {
+    let mut fields = Fields::read(request, deadline, true).await?;
+    let request = T::take(&mut fields);
+    Ok((request, fields.errors, fields.values))
+}
+
 /// Reads a body that may be absent or empty, which has no fields.
 pub(crate) async fn body_if_any<T: RequestBody>(
     request: Request<Body>,

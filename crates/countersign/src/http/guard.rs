@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
+use axum::http::request::Parts;
 use countersign_verify::{Claims, csrf};
 
 use super::problem::{Code, Problem};
@@ -38,6 +39,13 @@ pub(crate) fn source(auth: &Auth, headers: &HeaderMap) -> Result<(), Problem> {
             Problem::from(refused)
         },
     )
+}
+
+/// Whether a page of a foreign origin sent something that is more than a link. What follows a link
+/// from elsewhere, as from another provider, has no origin and says `cross-site` all the same.
+pub(crate) fn is_cross_site(auth: &Auth, parts: &Parts) -> bool {
+    let (own, allowed) = (&auth.checked().public_origin, &auth.checked().allow_origins);
+    !parts.method.is_safe() && check_source(&parts.headers, own, allowed).is_err()
 }
 
 /// What languages the client speaks, as it says.

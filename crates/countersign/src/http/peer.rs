@@ -3,19 +3,21 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 
 use countersign_verify::Account;
 use jiff::Timestamp;
 
+use super::guard;
 use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::session::{DeviceName, SessionId, device_without_words};
 use crate::web::client_address::client_address;
 
-/// The client: where it comes from, and what it calls itself.
+/// The client: where it comes from, and what it calls itself. An extractor for any state that the
+/// [`Auth`] can be taken from (axum's `FromRef`).
 ///
 /// ```
 /// use axum::{Router, extract::State, routing::get};
@@ -42,6 +44,12 @@ pub struct Peer {
     /// The device tokens that came along, by which a [password check](Auth::check_password) knows a
     /// device from which its owner has logged in before. At most four.
     pub device_tokens: Vec<String>,
+    /// Whether a page of a foreign origin sent the request, which is more than a link that was
+    /// followed: [`log_in`](Auth::log_in) begins no cookie session for it. An app that lets such a
+    /// page in, as a provider's `form_post`, and has seen its proof, says `false`.
+    pub is_cross_site: bool,
+    /// Whether a page sent it that is no packaged app: script could read a token in the body.
+    pub is_page: bool,
 }
 
 impl Peer {
@@ -58,6 +66,8 @@ impl Peer {
             user_agent: String::new(),
             device_name: None,
             device_tokens: Vec::new(),
+            is_cross_site: false,
+            is_page: false,
         }
     }
 
@@ -92,16 +102,26 @@ impl Peer {
     }
 }
 
-impl FromRequestParts<Auth> for Peer {
+impl<S: Sync> FromRequestParts<S> for Peer
+where
+    Auth: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let auth = &Auth::from_ref(state);
+        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        if connection.is_none() && auth.has_first_unknown_client() {
+            tracing::warn!(
+                "where clients come from is not known, so that all look like this machine to the \
+                 throttle and in the list of sessions; serve with \
+                 into_make_service_with_connect_info::<SocketAddr>() (told once)"
+            );
+        }
         // A server that does not tell where connections come from, as in a test without sockets,
         // has local clients only.
-        let connection = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+        let connection =
+            connection.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |connection| connection.0.ip());
         let agent =
             parts.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         Ok(Self {
@@ -119,6 +139,8 @@ impl FromRequestParts<Auth> for Peer {
                 .take(DEVICE_TOKENS)
                 .map(str::to_owned)
                 .collect(),
+            is_cross_site: guard::is_cross_site(auth, parts),
+            is_page: guard::native(auth, &parts.headers).is_err(),
         })
     }
 }

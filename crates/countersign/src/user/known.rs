@@ -3,7 +3,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_verify::{Account, HasAccount};
+use countersign_verify::{Account, HasAccount, Revocations};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -116,10 +116,16 @@ pub(crate) struct Attached {
     pub(crate) moment: u64,
     /// When the row was read, in seconds since 1970.
     pub(crate) read_at: u64,
+    /// Where the end of the session is heard of.
+    pub(crate) revocations: Revocations,
 }
 
 impl HasAccount for Attached {
     fn account(&self) -> &dyn Account {
         &**self.user
+    }
+
+    fn revocations(&self) -> Option<&Revocations> {
+        Some(&self.revocations)
     }
 }

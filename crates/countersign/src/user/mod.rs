@@ -13,6 +13,8 @@ mod email;
 mod found;
 #[cfg(feature = "axum")]
 mod known;
+#[cfg(feature = "axum")]
+mod registers;
 mod username;
 #[cfg(feature = "axum")]
 mod users;
@@ -30,6 +32,10 @@ pub use email::{Email, EmailError, fold_address};
 pub use found::FoundUser;
 #[cfg(feature = "axum")]
 pub(crate) use known::{Attached, CachedUser};
+#[cfg(feature = "axum")]
+pub(crate) use registers::AnyRegisters;
+#[cfg(feature = "axum")]
+pub use registers::Registers;
 pub use username::fold;
 pub use username::{Username, UsernameError};
 #[cfg(feature = "axum")]
@@ -173,6 +179,12 @@ impl Account for User {
     }
     fn is_active(&self) -> bool {
         self.is_active
+    }
+    fn email_verified(&self) -> bool {
+        self.email_verified
+    }
+    fn locale(&self) -> &str {
+        &self.locale
     }
     fn is_staff(&self) -> bool {
         self.is_staff

@@ -11,6 +11,7 @@
 pub mod client_address;
 pub mod cookies;
 pub mod etag;
+pub(crate) mod header_list;
 pub mod origin;
 pub mod percent;
 pub mod source;

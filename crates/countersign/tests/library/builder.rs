@@ -88,3 +88,28 @@ async fn path_and_lifetimes_are_chosen() {
     assert_eq!(send(&app, profile()).await.1["code"], "token_expired");
     assert_eq!(send(&app, post("/accounts/login", &json!({}))).await.0, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn what_a_method_chose_counts_whether_settings_come_before_or_after() {
+    let members = Members::with(cheap(), &["41"]).await;
+    let settings = || countersign::Settings {
+        hash: cheap(),
+        base_path: "/auth".to_owned(),
+        access_lifetime: 2 * MINUTE,
+        ..countersign::Settings::default()
+    };
+    let (first, _one, _) = builder();
+    let (second, _two, _) = builder();
+    for builder in [
+        first.settings(settings()).access_lifetime(MINUTE).sessions_per_user(1),
+        second.access_lifetime(MINUTE).sessions_per_user(1).settings(settings()),
+    ] {
+        let app = builder.users(members.clone()).build().await.unwrap().routes();
+        let body = json!({"username": "nick-41", "password": PASSWORD, "transport": "body"});
+        let (status, first) = send(&app, post("/auth/login", &body)).await;
+        assert_eq!((status, &first["expires_in"]), (StatusCode::OK, &json!(60)));
+        send(&app, post("/auth/login", &body)).await;
+        let old = with_token("GET", "/auth/profile", text(&first, "access_token"));
+        assert_eq!(send(&app, old).await.1["code"], "session_revoked", "one session at a time");
+    }
+}

@@ -106,3 +106,31 @@ async fn the_only_instance_of_a_store_may_change_its_issuer() {
     let moved = house.tenant(|auth| auth.instance("").public_url("https://id.example.com")).await;
     assert_eq!(code_of(&moved, "/accounts/refresh", &login).await.0, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn two_tenants_in_one_router_share_keys_and_the_hashing_pool() {
+    let house = House::new();
+    let pool = countersign::password::Passwords::new(cheap()).unwrap();
+    let auth = async |path: &str| {
+        Auth::builder_on(Arc::clone(&house.store))
+            .secrets(Secrets::from_text("only for tests, only for tests, only").unwrap())
+            .users(Members::with(cheap(), &["41"]).await)
+            .passwords(pool.clone())
+            .base_path(path)
+            .instance(path)
+            .build()
+            .await
+            .unwrap()
+    };
+    let (acme, other) = (auth("/acme").await, auth("/other").await);
+    let app = acme.account_routes().merge(other.account_routes()).merge(acme.well_known_routes());
+    let body = json!({"username": "nick-41", "password": PASSWORD, "transport": "body"});
+    let (status, login) = send(&app, post("/acme/login", &body)).await;
+    assert_eq!(status, StatusCode::OK, "{login}");
+    assert_eq!(send(&app, post("/other/login", &body)).await.0, StatusCode::OK);
+    let refused = code_of(&app, "/other/refresh", &login).await;
+    assert_eq!(refused, (StatusCode::UNAUTHORIZED, json!("refresh_token_invalid")));
+    assert_eq!(code_of(&app, "/acme/refresh", &login).await.0, StatusCode::OK);
+    let keys = Request::get("/.well-known/jwks.json").body(Body::empty()).unwrap();
+    assert_eq!(send(&app, keys).await.0, StatusCode::OK);
+}

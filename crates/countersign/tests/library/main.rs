@@ -5,9 +5,15 @@ mod builder;
 mod check_password;
 mod custom_users;
 mod events;
+mod extractors;
 mod instances;
 mod log;
+mod openapi;
+mod own_login;
 mod protect;
+mod registers;
+mod registration_hooks;
+mod streams;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

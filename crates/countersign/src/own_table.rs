@@ -1,0 +1,203 @@
+//! A table of the app's own, and what one-time tokens bring about there.
+
+use std::sync::Arc;
+
+use countersign_verify::Account;
+use jiff::Timestamp;
+
+use crate::password::EncodedPassword;
+use crate::session::RevokedReason;
+use crate::store::{Act, NewMail, NewToken, Register, Store, StoreError};
+use crate::token::Fingerprint;
+use crate::user::{
+    AnyRegisters, AnyUsers, CachedUser, FoundUser, Registers, UserId, Users, fold_address,
+};
+
+/// A table of the app's own.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnTable {
+    users: Arc<dyn AnyUsers>,
+    /// Where people register in it.
+    registers: Option<Arc<dyn AnyRegisters>>,
+}
+
+impl OwnTable {
+    pub(crate) fn of(users: impl Users) -> Self {
+        Self { users: Arc::new(users), registers: None }
+    }
+
+    /// One in which people register.
+    pub(crate) fn registering(users: impl Registers) -> Self {
+        let users = Arc::new(users);
+        Self { users: users.clone(), registers: Some(users) }
+    }
+
+    pub(crate) fn users(&self) -> &dyn AnyUsers {
+        &*self.users
+    }
+
+    /// The row of a user.
+    pub(crate) async fn row(
+        &self,
+        id: UserId,
+    ) -> Result<Option<FoundUser<CachedUser>>, StoreError> {
+        self.users.by_id(id).await
+    }
+
+    /// Whether people can register in it, change their addresses and delete their accounts.
+    pub(crate) const fn keeps_accounts(&self) -> bool {
+        self.registers.is_some()
+    }
+
+    /// Who does what a registration and an address need. Nothing asks where there is none.
+    pub(crate) fn registrar(&self) -> Result<&dyn AnyRegisters, StoreError> {
+        let nobody = || StoreError::failed("nobody registers in this table");
+        self.registers.as_deref().ok_or_else(nobody)
+    }
+
+    /// Makes a user, issues the token that proves the address in `store`, and queues its mail
+    /// there. `None` where another user has the address, who gets the other mail.
+    ///
+    /// Two databases have no transaction in common: where the token is not taken, the row goes
+    /// again. As many questions are asked of the table, whoever has the address.
+    pub(crate) async fn register(
+        &self,
+        store: &dyn Store,
+        register: Register,
+    ) -> Result<Option<UserId>, StoreError> {
+        let Register { user, claims, token, mail, taken, bounds, now } = register;
+        let registrar = self.registrar()?;
+        let address = user.email.as_ref().or(claims.as_ref());
+        let address = address.map(|email| email.as_str().to_owned()).unwrap_or_default();
+        let holder = self.users().by_login(&address).await?.map(|holder| holder.user.id());
+        let made = match registrar.create(user, now).await {
+            Ok(id) => Some(id),
+            Err(StoreError::EmailTaken) => None,
+            Err(other) => return Err(other),
+        };
+        let row = match made.or(holder) {
+            Some(id) => self.users().by_id(id).await?,
+            None => None,
+        };
+        let is_taken = made.is_none() || (claims.is_some() && holder.is_some());
+        let owner = made.filter(|_| !is_taken);
+        let row = row.filter(|_| owner.is_some());
+        let token = NewToken {
+            user: owner,
+            fingerprint: row
+                .map_or_else(Fingerprint::of_nobody, |row| fingerprint(&*row.user, &row.password)),
+            ..token
+        };
+        let mail = if is_taken { Some(taken) } else { mail };
+        let mails = mail.map(|mail| NewMail { user: owner, ..mail }).into_iter().collect();
+        if let Err(error) = store.issue_token(token, mails, bounds).await {
+            if let Some(id) = made
+                && let Err(error) = registrar.delete(id).await
+            {
+                tracing::warn!(user = %id, %error, "nobody waits for the mail of this user, who \
+                    could not be deleted again");
+            }
+            return Err(error);
+        }
+        Ok(made)
+    }
+
+    /// Does what a one-time token is for, on the row as it was read. `false` when the row is
+    /// another by now. Sessions end before what they might rest on changes, and again after it:
+    /// one that begins later reads the row again.
+    pub(crate) async fn bring_about(
+        &self,
+        store: &dyn Store,
+        row: &FoundUser<CachedUser>,
+        act: &Act,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let account = &*row.user;
+        let (id, address) = (account.id(), account.email());
+        match act {
+            Act::SetPassword { new } => {
+                let is_set = self.replace_password(store, row, new, now).await?;
+                if is_set {
+                    self.prove(account).await?;
+                }
+                Ok(is_set)
+            }
+            Act::VerifyEmail { to, password } => {
+                let is_other = to
+                    .as_ref()
+                    .is_some_and(|to| fold_address(to.as_str()) != fold_address(address));
+                let is_first = is_other || !account.email_verified();
+                if is_first
+                    && let Some(password) = password
+                    && !self.replace_password(store, row, password, now).await?
+                {
+                    return Ok(false);
+                }
+                match to {
+                    Some(to) => self.registrar()?.change_address(id, address, to.as_str()).await,
+                    None => self.prove(account).await,
+                }
+            }
+            Act::ChangeEmail { to } => {
+                self.registrar()?.change_address(id, address, to.as_str()).await
+            }
+            Act::Undo { to, password } => {
+                Ok(self.replace_password(store, row, password, now).await?
+                    && self.registrar()?.change_address(id, address, to).await?)
+            }
+            Act::ProveAddress => self.prove(account).await,
+            Act::Elsewhere { .. } => Ok(true),
+        }
+    }
+
+    /// Whether nobody else has the address that the token would give the user. Asked before the
+    /// token is used up; the table has the last word.
+    pub(crate) async fn refuse_taken(&self, id: UserId, act: &Act) -> Result<(), StoreError> {
+        let to = match act {
+            Act::VerifyEmail { to: Some(to), .. } | Act::ChangeEmail { to } => to.as_str(),
+            Act::Undo { to, .. } if !to.is_empty() => to,
+            _ => return Ok(()),
+        };
+        match self.users().by_login(to).await? {
+            Some(other) if other.user.id() != id => Err(StoreError::EmailTaken),
+            _ => Ok(()),
+        }
+    }
+
+    async fn replace_password(
+        &self,
+        store: &dyn Store,
+        row: &FoundUser<CachedUser>,
+        new: &EncodedPassword,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (id, reason) = (row.user.id(), RevokedReason::PasswordChanged);
+        store.revoke_user_sessions(id, None, reason, now).await?;
+        let is_set = self.users().set_password(id, &row.password, new).await?;
+        // Those that began meanwhile with the old one.
+        store.revoke_user_sessions(id, None, reason, now).await?;
+        Ok(is_set)
+    }
+
+    /// Who has the mailbox has the address. A table in which nobody registers keeps no proofs.
+    async fn prove(&self, account: &dyn Account) -> Result<bool, StoreError> {
+        match self.registrar() {
+            Ok(registrar) if !account.email().is_empty() && !account.email_verified() => {
+                registrar.set_verified(account.id(), account.email()).await
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+impl FoundUser<CachedUser> {
+    /// The row as a token is made for it.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        fingerprint(&*self.user, &self.password)
+    }
+}
+
+/// The row as a token is made for it.
+fn fingerprint(account: &dyn Account, password: &EncodedPassword) -> Fingerprint {
+    Fingerprint::of(password, &fold_address(account.email()), account.is_active())
+}

@@ -1,0 +1,92 @@
+//! What goes on for longer than a request: it ends when its session does.
+
+use countersign::http::Peer;
+use countersign::session::{RevokedReason, Transport};
+use futures_util::FutureExt;
+
+use super::*;
+
+async fn world() -> (Auth, Arc<ManualClock>, tempfile::TempDir) {
+    let (builder, directory, clock) = builder();
+    let members = Members::with(cheap(), &["41", "42"]).await;
+    (builder.users(members).build().await.unwrap(), clock, directory)
+}
+
+async fn log_in(auth: &Auth, user: i64) -> countersign::LoggedIn {
+    auth.log_in(UserId::new(user), Transport::Body, &Peer::local()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_token_that_came_by_another_way_counts_as_one_in_the_header_does() {
+    let (auth, clock, _directory) = world().await;
+    let login = log_in(&auth, 41).await;
+    let who = auth.verify(login.access_token()).await.unwrap();
+    assert_eq!(who.account().username(), "nick-41");
+    assert_eq!(who.user::<Member>().unwrap().plan, "gold");
+    for (token, code) in [("", "token_invalid"), ("a.b.c", "token_invalid")] {
+        assert_eq!(auth.verify(token).await.unwrap_err().code().as_str(), code);
+    }
+    let refresh = login.refresh_token().unwrap();
+    assert_eq!(auth.verify(refresh).await.unwrap_err().code().as_str(), "token_invalid");
+    clock.advance(5 * MINUTE);
+    let expired = auth.verify(login.access_token()).await.unwrap_err();
+    assert_eq!(expired.code().as_str(), "token_expired");
+    auth.end_sessions(UserId::new(41), RevokedReason::Admin).await.unwrap();
+    let fresh = log_in(&auth, 41).await;
+    auth.end_sessions(UserId::new(41), RevokedReason::Admin).await.unwrap();
+    let ended = auth.verify(fresh.access_token()).await.unwrap_err();
+    assert_eq!(ended.code().as_str(), "session_revoked");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session_and_with_no_other() {
+    let (auth, _, _directory) = world().await;
+    let app = auth.routes();
+    let (mine, other) = (log_in(&auth, 41).await, log_in(&auth, 42).await);
+    let mut streams = Vec::new();
+    for login in [&mine, &other] {
+        streams.push(auth.verify(login.access_token()).await.unwrap().ended());
+    }
+    let [mut mine_ended, mut other_ended] = <[_; 2]>::try_from(streams).unwrap();
+    assert!((&mut mine_ended).now_or_never().is_none());
+    let body = json!({"refresh_token": mine.refresh_token().unwrap()});
+    let (status, _) = send(&app, post("/accounts/logout", &body)).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    mine_ended.await;
+    assert!((&mut other_ended).now_or_never().is_none());
+    assert!(!auth.is_live(mine.session()).await.unwrap());
+    assert!(auth.is_live(other.session()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_stream_ends_wherever_its_session_was_ended() {
+    let (auth, clock, _directory) = world().await;
+    let login = log_in(&auth, 41).await;
+    let ended = auth.verify(login.access_token()).await.unwrap().ended();
+    // As another process on the same store does.
+    let now = countersign::clock::Clock::now(&*clock);
+    let id = UserId::new(41);
+    auth.store().revoke_user_sessions(id, None, RevokedReason::Admin, now).await.unwrap();
+    ended.await;
+    let late = auth.verify(login.access_token()).await;
+    assert_eq!(late.unwrap_err().code().as_str(), "session_revoked");
+}
+
+#[tokio::test]
+async fn a_session_whose_time_is_over_does_not_live() {
+    let (auth, clock, _directory) = world().await;
+    let (idle, busy) = (log_in(&auth, 41).await, log_in(&auth, 42).await);
+    let app = auth.routes();
+    clock.advance(6 * 24 * 60 * MINUTE);
+    let body = json!({"refresh_token": busy.refresh_token().unwrap()});
+    let (status, refreshed) = send(&app, post("/accounts/refresh", &body)).await;
+    assert_eq!(status, StatusCode::OK);
+    clock.advance(MINUTE);
+    let body = json!({"refresh_token": text(&refreshed, "refresh_token")});
+    assert_eq!(send(&app, post("/accounts/refresh", &body)).await.0, StatusCode::OK);
+    clock.advance(9 * 24 * 60 * MINUTE);
+    assert!(!auth.is_live(idle.session()).await.unwrap());
+    assert!(auth.is_live(busy.session()).await.unwrap());
+    let unknown = countersign::session::SessionId::new(7).unwrap();
+    assert!(!auth.is_live(unknown).await.unwrap());
+}
