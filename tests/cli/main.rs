@@ -5,6 +5,7 @@ mod createsuperuser;
 mod keys;
 mod operation;
 mod password;
+mod passwords;
 mod session;
 mod terminal;
 mod user;

@@ -44,6 +44,10 @@ pub(crate) async fn run(
     if parts.settings.public_url.port() == Some(0) {
         let _ = parts.settings.public_url.set_port(Some(listeners.address()?.port()));
     }
+    let config = context.config.clone();
+    tokio::task::spawn_blocking(move || config.check_breached_file())
+        .await
+        .map_err(|error| CommandError::new(error.to_string()))??;
     let services = Services::open(context, Wanted::UpToDate { anew: start.anew }).await?;
     let secrets = services.secrets().await?;
     if let Some(backup) = start.after_restore {
@@ -64,6 +68,9 @@ pub(crate) async fn run(
         .settings(parts.settings.clone())
         .secrets(secrets)
         .mail_templates(services.config.mail_templates()?);
+    for list in services.config.breached_lists()? {
+        builder = builder.breached_passwords(list);
+    }
     let mut mailbox = None;
     match services.config.mail_way()? {
         MailWay::Nowhere => {}

@@ -69,6 +69,7 @@ fails_with!(
     countersign::password::HashSettingsError,
     countersign::password::HashError,
     countersign::password::PasswordError,
+    countersign::password::BreachedError,
     countersign::user::UsernameError,
     countersign::user::EmailError,
     countersign::web::origin::OriginError,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use countersign::Post;
 use countersign::clock::{Clock, Random};
-use countersign::password::Passwords;
+use countersign::password::{Judge, Passwords};
 use countersign::store::admin::AdminStore;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
@@ -36,6 +36,16 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+}
+
+impl Context {
+    /// Who judges new passwords.
+    ///
+    /// # Errors
+    /// A list of breached passwords that cannot be used.
+    pub(crate) fn judge(&self) -> Result<Judge, CommandError> {
+        Ok(Judge::asking(self.config.breached_lists()?))
+    }
 }
 
 /// Opens, and on the first start makes, what lies in the data directory.

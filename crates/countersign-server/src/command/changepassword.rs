@@ -39,10 +39,11 @@ impl ChangePassword {
         if !self.noinput {
             note(format!("A new password for {} (id {}):", user.username, user.id));
         }
+        let judge = context.judge()?;
         let password = if self.noinput {
-            prompt::password_from("COUNTERSIGN_PASSWORD", &about)?
+            prompt::password_from(&judge, "COUNTERSIGN_PASSWORD", &about).await?
         } else {
-            prompt::ask_password(&about, asking)?
+            prompt::ask_password(&judge, &about, asking).await?
         };
 
         let encoded = services.passwords()?.hash(&password).await?;

@@ -43,10 +43,11 @@ impl CreateSuperuser {
             email: email.as_ref().map_or("", Email::as_str),
             ..UserAttributes::default()
         };
+        let judge = context.judge()?;
         let password = if self.noinput {
-            prompt::password_from("COUNTERSIGN_SUPERUSER_PASSWORD", &about)?
+            prompt::password_from(&judge, "COUNTERSIGN_SUPERUSER_PASSWORD", &about).await?
         } else {
-            prompt::ask_password(&about, asking)?
+            prompt::ask_password(&judge, &about, asking).await?
         };
 
         let services = Services::open(context, Wanted::ThereOrNew).await?;

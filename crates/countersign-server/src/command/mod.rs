@@ -10,6 +10,7 @@ mod migrate;
 mod move_store;
 mod new_user_prompt;
 mod output;
+mod passwords;
 mod prompt;
 mod serve;
 mod session;
@@ -59,6 +60,7 @@ enum Command {
     Session(session::Sessions),
     Keys(keys::Keys),
     Mail(mail::MailCommand),
+    Passwords(passwords::PasswordsCommand),
     Migrate(migrate::Migrate),
     Move(move_store::Move),
     Check(check::Check),
@@ -110,6 +112,10 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Man(command) => return command.run(),
         _ => {}
     }
+    // Nor does a list of passwords.
+    if let Command::Passwords(command) = cli.command {
+        return command.run();
+    }
     let context = Context {
         config: load(cli.config.as_deref(), matches)?,
         clock: Arc::new(SystemClock),
@@ -132,7 +138,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Session(command) => on_runtime(command.run(&context)),
         Command::Keys(command) => on_runtime(command.run(&context)),
         Command::Mail(command) => on_runtime(command.run(&context)),
-        Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Completions(_) | Command::Man(_) | Command::Passwords(_) => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
-use countersign::password::{Password, UserAttributes, validate};
+use countersign::password::{Judge, Password, UserAttributes};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,7 +56,8 @@ pub(super) struct Asking {
 ///
 /// # Errors
 /// When it was not good so many times.
-pub(super) fn ask_password(
+pub(super) async fn ask_password(
+    judge: &Judge,
     about: &UserAttributes<'_>,
     asking: Asking,
 ) -> Result<Password, CommandError> {
@@ -68,7 +69,7 @@ pub(super) fn ask_password(
             note("The two differ; try again.");
             continue;
         }
-        match new_password(&first, about) {
+        match new_password(judge, &first, about).await {
             Ok(password) => return Ok(password),
             Err(failure) => note(failure.sentence()),
         }
@@ -98,7 +99,8 @@ fn unseen(question: &str) -> Result<String, CommandError> {
 }
 
 /// The new password in an environment variable, which must be good.
-pub(super) fn password_from(
+pub(super) async fn password_from(
+    judge: &Judge,
     variable: &str,
     about: &UserAttributes<'_>,
 ) -> Result<Password, CommandError> {
@@ -110,7 +112,7 @@ pub(super) fn password_from(
             "the password in {variable} is not UTF-8; choose one that is"
         )),
     })?;
-    new_password(&SecretString::from(text), about)
+    new_password(judge, &SecretString::from(text), about).await
 }
 
 /// The terminal without its echo, from before the first question to after the last answer:
@@ -172,12 +174,18 @@ impl Drop for Unseen {
     }
 }
 
-fn new_password(text: &SecretString, about: &UserAttributes<'_>) -> Result<Password, CommandError> {
-    validate(text.expose_secret(), about).map_err(|problems| {
-        let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        CommandError::new(sentences.join(" "))
-    })?;
-    Ok(Password::parse(text.expose_secret().to_owned())?)
+async fn new_password(
+    judge: &Judge,
+    text: &SecretString,
+    about: &UserAttributes<'_>,
+) -> Result<Password, CommandError> {
+    let password = Password::parse(text.expose_secret().to_owned())?;
+    let problems = judge.judge(&password, about).await;
+    if problems.is_empty() {
+        return Ok(password);
+    }
+    let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Err(CommandError::new(sentences.join(" ")))
 }
 
 /// Longer than it takes to end the command.

@@ -138,10 +138,13 @@ impl Create {
             first_name: &self.first_name,
             last_name: &self.last_name,
         };
+        let judge = context.judge()?;
         let password = match (self.unusable_password, self.noinput) {
             (true, _) => None,
-            (false, true) => Some(prompt::password_from("COUNTERSIGN_PASSWORD", &about)?),
-            (false, false) => Some(prompt::ask_password(&about, asking)?),
+            (false, true) => {
+                Some(prompt::password_from(&judge, "COUNTERSIGN_PASSWORD", &about).await?)
+            }
+            (false, false) => Some(prompt::ask_password(&judge, &about, asking).await?),
         };
 
         let services = Services::open(context, Wanted::ThereOrNew).await?;

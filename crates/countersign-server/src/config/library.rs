@@ -153,6 +153,10 @@ impl Config {
             race_window: self.duration("race_window")?,
             allow_origins: self.list("allow_origins")?,
             native_origins: self.list("native_origins")?,
+            cors: defaults.cors,
+            allow_headers: defaults.allow_headers,
+            expose_headers: defaults.expose_headers,
+            openapi_prefix: defaults.openapi_prefix,
             cookies: CookieSettings {
                 same_site: self.required("same_site")?,
                 refresh: self.optional("refresh_cookie")?,

@@ -1,6 +1,7 @@
 //! Configuration: every setting has one name in three spellings; of file, environment and flag the
 //! later wins.
 
+mod breached;
 mod derived;
 mod environment;
 mod error;

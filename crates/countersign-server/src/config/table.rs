@@ -238,6 +238,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Passes of a new argon2id hash."),
     one("hash_lanes", "1", number(1, 64),
         "Lanes of a new argon2id hash."),
+    one("breached_passwords", "", Kind::Text("FILE"),
+        "A file of passwords that were found in breaches, which nobody may choose; \
+         `countersign passwords build-filter` makes it. Unless chosen, none."),
+    one("breached_passwords_url", "", Kind::Text("URL"),
+        "A service that is asked about new passwords by the first five digits of their SHA-1: \
+         https://api.pwnedpasswords.com/range/. Unless chosen, none."),
     one("registration", "closed", Kind::Choice("closed|open"),
         "Who may register: closed, nobody but by an operator; open, everybody."),
     several("registration_fields", "FIELD",

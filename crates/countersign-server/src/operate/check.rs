@@ -28,6 +28,7 @@ pub(crate) async fn look_at_all(
     look.clock(context.clock.now());
     look.files(&context.config)?;
     look.secret(&context.config, &*context.random);
+    look.breached_passwords(&context.config);
     look.database(context).await
 }
 
@@ -90,6 +91,17 @@ impl Look<'_> {
 
     fn fail(&mut self, what: &str) {
         self.listener.found(Verdict::Fail, what);
+    }
+
+    /// Reads the whole file, as the start does.
+    fn breached_passwords(&mut self, config: &Config) {
+        match config.check_breached_file() {
+            Ok(None) => {}
+            Ok(Some(many)) => {
+                self.ok(&format!("breached_passwords: {} passwords", crate::text::thousands(many)));
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
     }
 
     fn configuration(&mut self, config: &Config) {

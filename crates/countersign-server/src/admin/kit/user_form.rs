@@ -1,6 +1,6 @@
 //! The fields of a user's names and address, and of a new password.
 
-use countersign::password::{Password, UserAttributes, validate};
+use countersign::password::{Judge, Password, UserAttributes};
 use countersign::user::{Email, NAME_MAX_CHARS, Username};
 
 use super::field::{Errors, Field};
@@ -59,12 +59,18 @@ impl Names {
 }
 
 /// A new password, given twice, that will do.
-pub(crate) fn new_password(form: &Form, names: &Names, errors: &mut Errors) -> Option<Password> {
-    checked_password(form, &names.attributes(), errors)
+pub(crate) async fn new_password(
+    judge: &Judge,
+    form: &Form,
+    names: &Names,
+    errors: &mut Errors,
+) -> Option<Password> {
+    checked_password(judge, form, &names.attributes(), errors).await
 }
 
 /// As [`new_password`], for somebody known.
-pub(crate) fn checked_password(
+pub(crate) async fn checked_password(
+    judge: &Judge,
     form: &Form,
     about: &UserAttributes<'_>,
     errors: &mut Errors,
@@ -78,7 +84,7 @@ pub(crate) fn checked_password(
     let password = Password::parse(one.to_owned())
         .map_err(|error| errors.add("password1", error.to_string()))
         .ok()?;
-    for problem in validate(one, about).err().into_iter().flatten() {
+    for problem in judge.judge(&password, about).await {
         errors.add("password1", problem.to_string());
     }
     errors.is_empty().then_some(password)

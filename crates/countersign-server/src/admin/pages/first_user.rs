@@ -56,7 +56,7 @@ pub(crate) async fn make(
     let Some(token) = open_link(&admin, &given).await? else { return Err(closed()) };
     let mut errors = Errors::default();
     let names = Names::read(&pre_session.form, &mut errors);
-    let password = new_password(&pre_session.form, &names, &mut errors);
+    let password = new_password(admin.auth.judge(), &pre_session.form, &names, &mut errors).await;
     let (Some(username), Some(password), true) =
         (names.username(&mut errors), password, errors.is_empty())
     else {

@@ -42,7 +42,11 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResul
     if (is_staff || is_superuser) && !may_raise(&staff.user) {
         errors.add("is_staff", "Only a superuser makes staff and superusers.");
     }
-    let password = if unusable { None } else { new_password(form, &names, &mut errors) };
+    let password = if unusable {
+        None
+    } else {
+        new_password(admin.auth.judge(), form, &names, &mut errors).await
+    };
     let again = |errors: &Errors| {
         Ok(page(StatusCode::BAD_REQUEST, &AddUserPage::new(&admin, staff, &names, form, errors)))
     };

@@ -44,7 +44,9 @@ pub(crate) async fn set(
             last_name: &user.last_name,
         };
         let mut errors = Errors::default();
-        let Some(password) = checked_password(&posted.form, &about, &mut errors) else {
+        let judge = admin.auth.judge();
+        let Some(password) = checked_password(judge, &posted.form, &about, &mut errors).await
+        else {
             return Ok(page(
                 StatusCode::BAD_REQUEST,
                 &SetPasswordPage::new(&admin, &posted.staff, &record, &errors),
