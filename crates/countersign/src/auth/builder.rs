@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use utoipa::openapi::{RefOr, Schema};
-
 use super::events::{Events, NoEvents};
 use super::registration::{NoHooks, RegistrationHooks};
+use super::schemas::{Schemas, USER_SCHEMA};
 use super::settings::{Settings, SettingsError};
 use super::start::{Start, start};
 use super::{Auth, StartError};
@@ -57,12 +56,6 @@ pub struct AuthBuilder {
     mailer: Option<Arc<dyn Mailer>>,
     mail_templates: MailTemplates,
 }
-
-/// Schemas of the OpenAPI document, by their names.
-pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
-
-/// The name under which the document has the `user` of login and profile.
-pub(crate) const USER_SCHEMA: &str = "User";
 
 type Choice = Box<dyn Fn(&mut Settings) + Send + Sync>;
 

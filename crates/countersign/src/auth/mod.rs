@@ -16,6 +16,7 @@ pub(crate) mod post;
 mod readiness;
 pub mod registration;
 pub(crate) mod revocation_list;
+pub(crate) mod schemas;
 pub mod settings;
 mod start;
 mod users;
@@ -29,7 +30,7 @@ use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
 
 use attempts::Attempts;
-use builder::{AuthBuilder, Schemas};
+use builder::AuthBuilder;
 use catch_up::FeedLag;
 use doubt::Doubt;
 use events::Events;
@@ -39,6 +40,7 @@ use post::Post;
 use readiness::Pulse;
 use registration::RegistrationHooks;
 use revocation_list::RevocationList;
+use schemas::Schemas;
 use settings::{Checked, Settings, SettingsError};
 
 use crate::clock::{Clock, OnceAMinute, Random};

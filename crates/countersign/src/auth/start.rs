@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use countersign_verify::{Revocations, Verifier};
 
 use super::attempts::Attempts;
-use super::builder::Schemas;
 use super::catch_up::{CLOCKS_APART, FeedLag, READ_AT_ONCE, follow};
 use super::doubt::Doubt;
 use super::events::Events;
@@ -17,6 +16,7 @@ use super::post::Post;
 use super::readiness::Pulse;
 use super::registration::RegistrationHooks;
 use super::revocation_list::RevocationList;
+use super::schemas::Schemas;
 use super::settings::{Checked, Settings};
 use super::users::look_at_passwords;
 use super::{Auth, Inner, StartError};

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::auth::Auth;
-use crate::auth::builder::USER_SCHEMA;
+use crate::auth::schemas::USER_SCHEMA;
 use crate::http::describe::{self, BEARER};
 use crate::http::problem::ProblemSchema;
 
