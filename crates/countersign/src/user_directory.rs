@@ -9,9 +9,7 @@ use crate::clock::seconds;
 use crate::own_table::OwnTable;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{
-    MailBounds, NewMail, PasswordChange, Register, Registered, SessionStore, Store, StoreError,
-};
+use crate::store::{MailBounds, NewMail, PasswordChange, Register, Registered, Store, StoreError};
 use crate::user::{Addressee, CachedUser, FoundUser, NewUser, User, UserId};
 
 /// Asks whoever knows the users.
