@@ -153,6 +153,17 @@ fn a_flood_of_requests_takes_no_code_away_that_was_sent() {
 }
 
 #[test]
+fn a_flood_of_codes_does_not_keep_a_new_password_from_its_owner() {
+    let (world, mailbox) = world();
+    for _ in 0..9 {
+        ask(&mut world.browser(), ALICE).expect(202);
+    }
+    let reset = json!({"email": ALICE});
+    world.request("POST", "/accounts/password/reset").json(&reset).send().expect(202);
+    mailbox.wait_with(ALICE, "Choose a new password");
+}
+
+#[test]
 fn a_code_dies_with_the_password_with_the_address_and_with_the_user() {
     for (change, sql) in [
         ("password", "UPDATE users SET password = '!'"),

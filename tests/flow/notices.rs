@@ -120,7 +120,41 @@ fn an_address_gets_twenty_notices_an_hour_whatever_strangers_ask_for() {
     for _ in 0..23 {
         login(&world, FIREFOX).send().expect(200);
     }
-    let told = world.sql("SELECT kind, state = 'void', count(*) FROM outbox GROUP BY 1, 2");
-    assert_eq!(told.trim(), "mail|0|5\nmail|1|3\nnotice|0|20\nnotice|1|3");
+    let told =
+        world.sql("SELECT kind, state = 'void', count(*) FROM outbox GROUP BY 1, 2 ORDER BY 1, 2");
+    assert_eq!(told.trim(), "notice|0|20\nnotice|1|3\nreset|0|5\nreset|1|3");
     mailbox.wait_for(ALICE, 25);
+}
+
+#[test]
+fn an_address_that_is_changed_in_the_profile_is_told_with_a_way_back() {
+    let (world, mailbox) = world("off");
+    let mut thief = world.logged_in("alice");
+    let body = json!({"email": "thief@example.net"});
+    let request = thief.request("PATCH", "/accounts/profile").json(&body);
+    thief.send(&request).expect(200);
+    let mail = mailbox.wait_with(ALICE, "The e-mail address of your account is changing");
+    assert!(mail.whole.contains("thief@example.net"));
+    let reset = json!({"email": "thief@example.net"});
+    world.request("POST", "/accounts/password/reset").json(&reset).send().expect(202);
+    let token = mailbox.wait_for("thief@example.net", 1).token();
+    let body = json!({"token": token, "new_password": "the passphrase of a thief"});
+    world.request("POST", "/accounts/password/reset/confirm").json(&body).send().expect(204);
+    let undo = json!({"token": mail.token()});
+    world.request("POST", "/accounts/undo").json(&undo).send().expect(204);
+    let mut browser = world.browser();
+    browser
+        .login_with("alice", "the passphrase of a thief")
+        .expect_problem(401, "invalid_credentials");
+    assert_eq!(world.sql("SELECT email FROM users").trim(), ALICE);
+}
+
+#[test]
+fn a_new_password_by_an_operator_is_told_without_a_place() {
+    let (world, mailbox) = world("on");
+    let mut change = world.command(&["changepassword", "alice", "--noinput"]);
+    let done = change.env("COUNTERSIGN_PASSWORD", "an entirely new passphrase").status().unwrap();
+    assert!(done.success());
+    let mail = mailbox.wait_with(ALICE, CHANGED).whole;
+    assert!(mail.contains("by those who run localhost"), "{mail}");
 }

@@ -137,14 +137,19 @@ impl Services {
         Ok(Secrets::load_or_create(&path, &*self.random)?)
     }
 
-    /// Who makes the mails, as the settings have it.
+    /// Who makes the mails, as the settings have it; nobody where none are sent, and where no
+    /// server has made a secret yet.
     ///
     /// # Errors
     /// Settings that do not do, and as for [`secrets`](Self::secrets).
-    pub(crate) async fn post(&self) -> Result<Post, CommandError> {
-        let is_on = !matches!(self.config.mail_way()?, MailWay::Nowhere);
-        let post = Post::new(&self.secrets().await?, &self.config.settings()?, is_on);
-        post.map_err(|error| CommandError::new(error.to_string()))
+    pub(crate) async fn post(&self) -> Result<Option<Post>, CommandError> {
+        let has_secret =
+            self.config.secret()?.is_some() || self.config.data_dir().join("secret").exists();
+        if !has_secret || matches!(self.config.mail_way()?, MailWay::Nowhere) {
+            return Ok(None);
+        }
+        let post = Post::new(&self.secrets().await?, &self.config.settings()?, true);
+        post.map(Some).map_err(|error| CommandError::new(error.to_string()))
     }
 
     /// A hashing pool of one thread.

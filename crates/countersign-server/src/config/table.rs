@@ -270,7 +270,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("notices", "on", Kind::Choice("on|off"),
         "Whether users are told by mail of new devices, changed passwords and stolen sessions."),
     one("mails_per_address", "5", number(1, 1_000),
-        "Mails that one address gets in an hour by what anybody may ask for."),
+        "Mails of one kind that one address gets in an hour by what anybody may ask for."),
     one("asks_per_address", "60", number(0, ANY),
         "Registrations, resets and codes of one client address in an hour; 0 for no limit."),
     one("asks_per_hour", "10000", number(0, ANY),

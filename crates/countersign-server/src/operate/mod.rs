@@ -89,14 +89,17 @@ impl<'a> Operator<'a> {
         &self,
         user: &User,
         password: &EncodedPassword,
-        post: &Post,
+        post: Option<&Post>,
         random: &dyn Random,
     ) -> Result<(), AdminError> {
         // From nowhere: an operator's address is nobody else's business.
         let place = vec![("place", String::new())];
         let whom = Addressee::from(user);
-        let notice = post.notice(MailKind::PasswordChanged, &whom, place, self.by.now, random);
-        let mails = notice.map_err(StoreError::failed)?.into_iter().collect();
+        let notice = post
+            .map(|post| post.notice(MailKind::PasswordChanged, &whom, place, self.by.now, random))
+            .transpose()
+            .map_err(StoreError::failed)?;
+        let mails = notice.flatten().into_iter().collect();
         self.store.set_password_and_tell(user.id, password, &self.by, mails).await
     }
 

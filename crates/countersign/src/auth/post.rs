@@ -140,7 +140,11 @@ impl Post {
         }
         mail = values.into_iter().fold(mail, |mail, (name, value)| mail.with(name, value));
         let user = owner.as_ref().map(|owner| owner.user);
-        let mail = NewMail { is_void: user.is_none(), ..self.queued(&mail, user, now, random)? };
+        let mail = NewMail {
+            class: class(purpose),
+            is_void: user.is_none(),
+            ..self.queued(&mail, user, now, random)?
+        };
         let new = NewToken {
             user,
             code: kind.has_code().then(|| self.codes.hash(token.id(), &code)),
@@ -436,6 +440,15 @@ const fn kind(purpose: Purpose) -> MailKind {
         Purpose::ChangeEmail => MailKind::Change,
         Purpose::Undo => MailKind::AddressChanged,
         Purpose::Invitation => MailKind::Invitation,
+    }
+}
+
+/// With what else its mails are counted.
+const fn class(purpose: Purpose) -> MailClass {
+    match purpose {
+        Purpose::ResetPassword => MailClass::Reset,
+        Purpose::LoginCode => MailClass::Code,
+        _ => MailClass::Asked,
     }
 }
 

@@ -148,6 +148,11 @@ impl std::fmt::Debug for NewMail {
 pub enum MailClass {
     /// Anybody may ask for it.
     Asked,
+    /// Anybody may ask for it: for a new password. By itself, so that what lives for minutes does
+    /// not use up what is needed for this.
+    Reset,
+    /// Anybody may ask for it: for a code to log in with.
+    Code,
     /// It tells the owner of an account what happened to it.
     Notice,
     /// It is never left out: what causes it is bounded itself.
@@ -155,6 +160,18 @@ pub enum MailClass {
 }
 
 impl MailClass {
+    /// Whether anybody may ask for it.
+    ///
+    /// ```
+    /// use countersign::store::MailClass;
+    ///
+    /// assert!(MailClass::Code.is_asked_for() && !MailClass::Notice.is_asked_for());
+    /// ```
+    #[must_use]
+    pub const fn is_asked_for(self) -> bool {
+        matches!(self, Self::Asked | Self::Reset | Self::Code)
+    }
+
     /// The word for it.
     ///
     /// ```
@@ -164,6 +181,8 @@ impl MailClass {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asked => "mail",
+            Self::Reset => "reset",
+            Self::Code => "code",
             Self::Notice => "notice",
             Self::Assured => "assured",
         }
@@ -179,7 +198,7 @@ impl MailClass {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailBounds {
-    /// Mails to one address that anybody may ask for.
+    /// Mails of one class to one address that anybody may ask for.
     pub an_hour: u32,
     /// Notices to one address.
     pub notices_an_hour: u32,
@@ -196,7 +215,7 @@ impl MailBounds {
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn of(self, class: MailClass) -> u32 {
         match class {
-            MailClass::Asked => self.an_hour,
+            MailClass::Asked | MailClass::Reset | MailClass::Code => self.an_hour,
             MailClass::Notice => self.notices_an_hour,
             MailClass::Assured => u32::MAX,
         }

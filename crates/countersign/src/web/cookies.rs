@@ -531,7 +531,10 @@ pub enum CookieError {
     #[error("the cookie name {0:?} must be 1 to 64 letters, digits, `-`, `_` or `.`")]
     Name(String),
     /// Two cookies with one name.
-    #[error("the refresh, CSRF and device cookies need three different names")]
+    #[error(
+        "the refresh, CSRF and device cookies need three different names, other than \
+         signintoken"
+    )]
     SameName,
     /// A prefix that browsers accept over https only.
     #[error(

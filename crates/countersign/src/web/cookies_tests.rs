@@ -121,3 +121,20 @@ fn every_form_is_removed_that_other_settings_or_an_installation_above_may_have_l
         "an address has no parents"
     );
 }
+
+#[test]
+fn the_cookie_of_who_asked_for_a_mail_is_bound_to_the_host_whatever_domain_the_others_have() {
+    let shared = CookieSettings { domain: Some("example.com".to_owned()), ..Default::default() };
+    let on_https = cookies("https://auth.example.com", &shared).unwrap();
+    assert_eq!(
+        on_https.set_sign_in("abc", Duration::from_secs(60)),
+        "__Host-signintoken=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
+    );
+    let planted = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("signintoken=abc"))]);
+    assert_eq!(on_https.sign_in_of(&planted), None);
+    for name in ["signintoken", "__Host-signintoken"] {
+        let taken = CookieSettings { csrf: name.to_owned(), ..Default::default() };
+        let refused = cookies("https://auth.example.com", &taken).unwrap_err();
+        assert_eq!(refused, CookieError::SameName, "{name}");
+    }
+}

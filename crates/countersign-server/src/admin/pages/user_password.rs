@@ -55,7 +55,7 @@ pub(crate) async fn set(
         (admin.auth.passwords().hash(&password).await?, "password")
     };
     let operator = posted.operator(&admin).who(may_set_password);
-    operator.set_password(user, &encoded, admin.auth.post(), &*admin.random).await?;
+    operator.set_password(user, &encoded, Some(&**admin.auth.post()), &*admin.random).await?;
     admin.auth.catch_up().await?;
     Ok(redirect(&format!("/admin/users/{}/?said={said}", user.id)))
 }

@@ -11,8 +11,7 @@ use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use crate::store::sql::statements;
 use crate::store::{
-    ClaimedMail, MailBounds, MailClass, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
-    StoreError,
+    ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore, StoreError,
 };
 
 #[async_trait]
@@ -92,7 +91,7 @@ pub(super) async fn queue(
     bounds: MailBounds,
 ) -> Result<bool, StoreError> {
     if bounds.an_hour < u32::MAX {
-        let asked = mails.iter().filter(|mail| mail.class == MailClass::Asked);
+        let asked = mails.iter().filter(|mail| mail.class.is_asked_for());
         let addresses: BTreeSet<&str> = asked.map(|mail| mail.address.as_str()).collect();
         let hold = transaction
             .prepare_cached("SELECT pg_advisory_xact_lock(hashtextextended($1, 8))")
