@@ -31,6 +31,7 @@ struct Told {
     detail: Cow<'static, str>,
     errors: BTreeMap<&'static str, Vec<String>>,
     reason: Option<&'static str>,
+    deletion_at: Option<String>,
     retry_after: Option<u32>,
     allow: Option<HeaderValue>,
     challenge: Option<HeaderValue>,
@@ -53,6 +54,7 @@ impl Problem {
             detail: Cow::Borrowed(code.row().3),
             errors: BTreeMap::new(),
             reason: None,
+            deletion_at: None,
             retry_after: None,
             allow: None,
             challenge: None,
@@ -126,6 +128,22 @@ impl Problem {
     #[must_use]
     pub fn reason(mut self, reason: &'static str) -> Self {
         self.0.reason = Some(reason);
+        self
+    }
+
+    /// Says when a user is deleted who asked for it, as RFC 3339 has it.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::DeletionPlanned).deletion_at("2026-12-13T00:00:00Z");
+    /// let answer: serde_json::Value =
+    ///     serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
+    /// assert_eq!(answer["deletion_at"], "2026-12-13T00:00:00Z");
+    /// ```
+    #[must_use]
+    pub fn deletion_at(mut self, at: impl Into<String>) -> Self {
+        self.0.deletion_at = Some(at.into());
         self
     }
 
@@ -227,6 +245,7 @@ impl Problem {
             code,
             errors: &self.0.errors,
             reason: self.0.reason,
+            deletion_at: self.0.deletion_at.as_deref(),
         };
         // Strings, numbers and a map of strings always serialise.
         let mut response = Response::new(serde_json::to_vec(&document).unwrap_or_default().into());
@@ -338,6 +357,8 @@ pub enum Code {
     LinkInvalid,
     /// The password was right, but the address must be proved first.
     EmailNotVerified,
+    /// The password was right, but the user asked to be deleted. They can come back.
+    DeletionPlanned,
     /// What the request is about was changed meanwhile.
     Conflict,
     /// No such path.
@@ -411,7 +432,7 @@ impl Code {
     }
 
     /// Every code of Countersign.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -431,6 +452,7 @@ impl Code {
         Self::ValidationError,
         Self::LinkInvalid,
         Self::EmailNotVerified,
+        Self::DeletionPlanned,
         Self::Conflict,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -467,6 +489,7 @@ impl Code {
             Self::ValidationError => (S::BAD_REQUEST, "validation_error", "Validation error", "Some fields are not valid; see `errors`."),
             Self::LinkInvalid => (S::BAD_REQUEST, "link_invalid", "Link invalid", "This link or code is not valid: it was used, is too old, or is another one's. Ask for a new one."),
             Self::EmailNotVerified => (S::FORBIDDEN, "email_not_verified", "Address not verified", "Prove your e-mail address first: follow the link in the mail, or ask for a new one."),
+            Self::DeletionPlanned => (S::FORBIDDEN, "deletion_planned", "Deletion planned", "This account is to be deleted, as its owner asked. To keep it, log in with `restore`."),
             Self::Conflict => (S::CONFLICT, "conflict", "Conflict", "It was changed meanwhile, and \
                 nothing was done. Look at what is there now, and try again."),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Not found", "There is nothing at this path."),
@@ -516,6 +539,8 @@ struct Document<'a> {
     errors: &'a BTreeMap<&'static str, Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_at: Option<&'a str>,
 }
 
 #[cfg(test)]

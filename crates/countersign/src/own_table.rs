@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
-use crate::store::{Act, NewMail, NewToken, Register, Store, StoreError};
+use crate::store::{
+    Act, DeletionAsked, MailBounds, NewMail, NewToken, Register, SelfDeletion, Store, StoreError,
+};
 use crate::token::Fingerprint;
 use crate::user::{
     AnyRegisters, AnyUsers, CachedUser, FoundUser, Registers, UserId, Users, fold_address,
@@ -102,6 +104,33 @@ impl OwnTable {
         Ok(made)
     }
 
+    /// Deletes a user who asks for it, at once. Two databases have no transaction in common: the
+    /// sessions end first, and once more for those that began meanwhile.
+    pub(crate) async fn delete(
+        &self,
+        store: &dyn Store,
+        asked: SelfDeletion,
+    ) -> Result<DeletionAsked, StoreError> {
+        let SelfDeletion { user, checked, session, now, mails, .. } = asked;
+        let session = store.session(session).await?;
+        if !session.is_some_and(|s| s.user_id == user && s.revoked.is_none() && s.expires_at > now)
+        {
+            return Ok(DeletionAsked::SessionEnded);
+        }
+        let row = self.users().by_id(user).await?;
+        if row.is_none_or(|row| row.password.as_str() != checked.as_str()) {
+            return Ok(DeletionAsked::Stale);
+        }
+        let reason = RevokedReason::UserInactive;
+        store.revoke_user_sessions(user, None, reason, now).await?;
+        if !self.registrar()?.delete(user).await? {
+            return Ok(DeletionAsked::Stale);
+        }
+        store.revoke_user_sessions(user, None, reason, now).await?;
+        store.queue_mails(mails, MailBounds::OF_ACTS).await?;
+        Ok(DeletionAsked::Done)
+    }
+
     /// Does what a one-time token is for, on the row as it was read. `false` when the row is
     /// another by now. Sessions end before what they might rest on changes, and again after it:
     /// one that begins later reads the row again.
@@ -115,7 +144,7 @@ impl OwnTable {
         let account = &*row.user;
         let (id, address) = (account.id(), account.email());
         match act {
-            Act::SetPassword { new } => {
+            Act::SetPassword { new } | Act::Join { password: new, .. } => {
                 let is_set = self.replace_password(store, row, new, now).await?;
                 if is_set {
                     self.prove(account).await?;

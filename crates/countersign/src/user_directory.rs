@@ -23,6 +23,8 @@ pub(crate) enum UserDirectory {
 #[derive(Debug)]
 pub(crate) enum Candidate {
     Own(Box<User>),
+    /// Somebody of the store who asked to be deleted, and may come back until then.
+    Waiting(Box<User>, Timestamp),
     Custom(CachedUser),
 }
 
@@ -55,9 +57,13 @@ impl UserDirectory {
         match self {
             Self::Own(store) => {
                 let found = store.user_by_login(login).await?;
-                Ok(found.map(|row| FoundUser {
-                    user: Candidate::Own(Box::new(row.user)),
-                    password: row.password,
+                Ok(found.map(|row| {
+                    let user = Box::new(row.user);
+                    let user = match row.deletion_at {
+                        Some(at) if !user.is_active => Candidate::Waiting(user, at),
+                        _ => Candidate::Own(user),
+                    };
+                    FoundUser { user, password: row.password }
                 }))
             }
             Self::Custom(table) => {
@@ -98,7 +104,7 @@ impl UserDirectory {
         now: Timestamp,
     ) -> Result<CachedUser, StoreError> {
         let user = match user {
-            Candidate::Own(mut user) => {
+            Candidate::Own(mut user) | Candidate::Waiting(mut user, _) => {
                 user.last_login = Some(now);
                 self.known(*user).await?
             }
@@ -286,7 +292,7 @@ impl Candidate {
     /// Whom mails tell of the account.
     pub(crate) fn addressee(&self) -> Addressee<'_> {
         match self {
-            Self::Own(user) => Addressee::from(&**user),
+            Self::Own(user) | Self::Waiting(user, _) => Addressee::from(&**user),
             Self::Custom(user) => Addressee {
                 user: user.id(),
                 email: user.email(),
@@ -299,7 +305,7 @@ impl Candidate {
     /// Whether the user has logged in before; where an app keeps its users, nobody knows.
     pub(crate) fn has_logged_in(&self) -> bool {
         match self {
-            Self::Own(user) => user.last_login.is_some(),
+            Self::Own(user) | Self::Waiting(user, _) => user.last_login.is_some(),
             Self::Custom(_) => true,
         }
     }
@@ -312,7 +318,7 @@ impl Candidate {
 
     pub(crate) fn account(&self) -> &dyn Account {
         match self {
-            Self::Own(user) => &**user,
+            Self::Own(user) | Self::Waiting(user, _) => &**user,
             Self::Custom(user) => &**user,
         }
     }
@@ -320,6 +326,14 @@ impl Candidate {
     /// Whether the store has the row, and can ask for it in the transaction in which the session
     /// begins.
     pub(crate) const fn is_in_the_store(&self) -> bool {
-        matches!(self, Self::Own(_))
+        matches!(self, Self::Own(_) | Self::Waiting(..))
+    }
+
+    /// When the user is deleted, if they asked for it.
+    pub(crate) const fn deletion_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting(_, at) => Some(*at),
+            Self::Own(_) | Self::Custom(_) => None,
+        }
     }
 }

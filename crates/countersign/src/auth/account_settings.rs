@@ -48,6 +48,12 @@ pub struct AccountSettings {
     pub asks_per_address: u32,
     /// What all clients together may ask for in an hour: 10,000; 0 for no limit.
     pub asks_per_hour: u32,
+    /// How long a user who asked to be deleted may come back: 14 days. With zero they are deleted
+    /// at once.
+    pub deletion_grace: Duration,
+    /// How old the login may be for what is dangerous, such as a deletion or an export: 15 minutes.
+    /// A refresh does not count as one.
+    pub recent_login: Duration,
     /// The app's own page for the link that proves an address, with `{token}` in it.
     pub verify_url: Option<String>,
     /// The app's own page for the link that sets a new password, with `{token}` in it.
@@ -60,6 +66,8 @@ pub struct AccountSettings {
     pub undo_url: Option<String>,
     /// The app's own page for an invitation's link, with `{token}` in it.
     pub invitation_url: Option<String>,
+    /// The app's own page on which a user who asked to be deleted comes back.
+    pub restore_url: Option<String>,
     /// Whom mails come from, as `Example <noreply@example.com>`. Unless chosen, `noreply@` and the
     /// host of the public URL.
     pub mail_from: Option<String>,
@@ -84,12 +92,15 @@ impl Default for AccountSettings {
             mails_per_address: 5,
             asks_per_address: 60,
             asks_per_hour: 10_000,
+            deletion_grace: Duration::from_secs(14 * DAY),
+            recent_login: Duration::from_secs(15 * 60),
             verify_url: None,
             reset_url: None,
             code_url: None,
             change_url: None,
             undo_url: None,
             invitation_url: None,
+            restore_url: None,
             mail_from: None,
             mail_reply_to: None,
         }
@@ -110,6 +121,18 @@ impl AccountSettings {
             if !(Duration::from_secs(60)..=Duration::from_secs(30 * DAY)).contains(&lifetime) {
                 return Some((name, "choose 1 minute to 30 days".to_owned()));
             }
+        }
+        if self.deletion_grace > Duration::from_secs(365 * DAY) {
+            return Some((
+                "deletion_grace",
+                "choose at most 365 days; 0 deletes at once".to_owned(),
+            ));
+        }
+        if !(Duration::from_secs(60)..=Duration::from_secs(DAY)).contains(&self.recent_login) {
+            return Some(("recent_login", "choose 1 minute to 1 day".to_owned()));
+        }
+        if self.restore_url.as_ref().is_some_and(|page| !is_page(page)) {
+            return Some(("restore_url", "write a whole URL".to_owned()));
         }
         let needs = |field| self.registration_fields.contains(&field);
         if !needs(RegistrationField::Password) {
@@ -164,8 +187,12 @@ impl AccountSettings {
 }
 
 fn is_link(link: &str) -> bool {
+    link.contains("{token}") && is_page(&link.replace("{token}", "x"))
+}
+
+fn is_page(link: &str) -> bool {
     let is_http = link.starts_with("https://") || link.starts_with("http://");
-    is_http && link.contains("{token}") && url::Url::parse(&link.replace("{token}", "x")).is_ok()
+    is_http && url::Url::parse(link).is_ok()
 }
 
 words! {
@@ -178,10 +205,12 @@ words! {
     /// assert_eq!(Registration::default().as_str(), "closed");
     /// ```
     #[derive(Default)]
-    Registration, "choose closed or open", {
+    Registration, "choose closed, invite or open", {
         /// Nobody: operators make users.
         #[default]
         Closed = "closed",
+        /// Whoever was invited: an operator made the user, and they choose the rest.
+        Invite = "invite",
         /// Everybody.
         Open = "open",
     }
@@ -249,6 +278,14 @@ mod tests {
         assert_eq!(named(AccountSettings { reset_url: link, ..good.clone() }), Some("reset_url"));
         let link = Some("https://app.example.com/#/verify/{token}".to_owned());
         assert_eq!(named(AccountSettings { verify_url: link, ..good.clone() }), None);
+        let page = Some("/restore".to_owned());
+        assert_eq!(
+            named(AccountSettings { restore_url: page, ..good.clone() }),
+            Some("restore_url")
+        );
+        let long = Duration::from_secs(366 * DAY);
+        let never = AccountSettings { deletion_grace: long, ..good.clone() };
+        assert_eq!(named(never), Some("deletion_grace"));
         let fields = vec![RegistrationField::Password];
         let nobody = AccountSettings { registration_fields: fields, ..good };
         assert_eq!(named(nobody), Some("registration_fields"));

@@ -87,6 +87,27 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
         let _ = event;
     }
 
+    /// Somebody registered.
+    fn on_registered(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A user proved an address.
+    fn on_email_verified(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A user asked to be deleted: they are gone, or deactivated until the time to come back is
+    /// over.
+    fn on_deletion_asked(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A user came back who had asked to be deleted.
+    fn on_restored(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
     /// A user changed the password; the other sessions were ended.
     fn on_password_changed(&self, event: &Event<'_>) {
         let _ = event;

@@ -56,10 +56,29 @@ pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError
         .await?;
     let store = &auth.0.store;
     let gone = gone
+        + delete_users(auth, early).await?
         + store.prune_tokens(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
         + store.prune_mails(before(MAILS_KEPT), before(FAILED_MAILS_KEPT), PRUNED_AT_ONCE).await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes, sessions, tokens and mails");
+    }
+    Ok(gone)
+}
+
+/// Deletes users who asked for it and whose time to come back is over, some at a time: each takes
+/// other rows along, and others write meanwhile.
+async fn delete_users(auth: &Auth, now: Timestamp) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    while gone < u64::from(PRUNED_AT_ONCE) {
+        let deleted = auth.0.store.delete_due_users(now, DELETED_AT_ONCE).await?;
+        gone += deleted;
+        if deleted < u64::from(DELETED_AT_ONCE) {
+            break;
+        }
+    }
+    if gone > 0 {
+        tracing::info!(users = gone, "deleted users who had asked for it");
+        auth.catch_up().await?;
     }
     Ok(gone)
 }
@@ -116,6 +135,9 @@ const FAILED_MAILS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 const PRUNED_AT_ONCE: u32 = 1000;
 
+/// Users who are deleted in one transaction.
+const DELETED_AT_ONCE: u32 = 50;
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -130,7 +152,7 @@ mod tests {
     use crate::password::EncodedPassword;
     use crate::session::{RevokedReason, Session, SessionId, Transport};
     use crate::store::sqlite::SqliteStore;
-    use crate::store::{MailBounds, NewMail, StoreError};
+    use crate::store::{DeletionAsked, MailBounds, NewMail, SelfDeletion, StoreError};
     use crate::token::Secrets;
     use crate::user::{FoundUser, NewUser, User, UserId, Username, Users};
 
@@ -250,6 +272,34 @@ mod tests {
         }
         let left = fixture.auth.store().outbox(None, None, 10).await.unwrap();
         assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[tokio::test]
+    async fn who_asked_to_be_deleted_goes_when_both_clocks_say_so() {
+        let fixture = Fixture::new().await;
+        let store = fixture.auth.store();
+        let session = fixture.log_in().await;
+        let asked = SelfDeletion {
+            user: fixture.user,
+            checked: store.password_of(fixture.user).await.unwrap().unwrap(),
+            session,
+            at: Some(fixture.right + 24.hours()),
+            now: fixture.right,
+            ip: None,
+            mails: Vec::new(),
+        };
+        assert_eq!(store.ask_deletion(asked).await.unwrap(), DeletionAsked::Done);
+        // A clock that is months ahead for a while deletes nobody.
+        fixture.under(fixture.right + 1_500.hours()).await;
+        fixture.comes_back().await;
+        assert!(store.user_by_id(fixture.user).await.unwrap().is_some());
+        fixture.clock.advance(Duration::from_secs(25 * 60 * 60));
+        // The store's idea of the time follows by five minutes a round.
+        for _ in 0..301 {
+            prune(&fixture.auth, STEP).await.unwrap();
+        }
+        assert!(store.user_by_id(fixture.user).await.unwrap().is_none());
+        assert!(store.session(session).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -243,6 +243,9 @@ impl Auth {
             users_cached: self.0.user_cache.len(),
             tokens_cached: self.0.verifier.remembered(),
             sessions_revoked: self.0.revocations.len(),
+            mails_sent: self.0.post.tally.sent.load(Ordering::Relaxed),
+            mails_put_off: self.0.post.tally.put_off.load(Ordering::Relaxed),
+            mails_failed: self.0.post.tally.failed.load(Ordering::Relaxed),
         }
     }
 }
@@ -393,6 +396,12 @@ pub struct Stats {
     pub tokens_cached: usize,
     /// Sessions that ended within the last access-token lifetime.
     pub sessions_revoked: usize,
+    /// Mails that this process has sent.
+    pub mails_sent: u64,
+    /// How often a mail could not be sent, and is tried again.
+    pub mails_put_off: u64,
+    /// Mails that this process has given up.
+    pub mails_failed: u64,
 }
 
 /// Why it does not start.

@@ -13,6 +13,7 @@ use super::Auth;
 use super::account_settings::AccountSettings;
 use super::settings::{EmailVerification, Registration, Settings};
 use crate::clock::{Random, random_bytes};
+use crate::mail::worker::Tally;
 use crate::mail::{Mail, MailKind, MailSeal, SealError};
 use crate::password::EncodedPassword;
 use crate::store::{MailBounds, MailClass, NewMail, NewToken, TokenPayload};
@@ -49,6 +50,8 @@ pub struct Post {
     accounts: AccountSettings,
     /// What the mails call this place: the host of the public URL.
     pub(super) site: String,
+    /// What became of those that this process tried to send.
+    pub(super) tally: Arc<Tally>,
     /// Whether there is somebody to send them.
     is_on: bool,
 }
@@ -73,6 +76,7 @@ impl Post {
             public_url: settings.public_url.clone(),
             accounts: settings.accounts.clone(),
             site: settings.public_url.host_str().unwrap_or_default().to_owned(),
+            tally: Arc::default(),
             is_on,
         })
     }
@@ -127,14 +131,38 @@ impl Post {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<(NewToken, NewMail), SealError> {
+        self.write_with_link(letter, now, random).map(|(token, mail, _)| (token, mail))
+    }
+
+    /// The same, and the link itself, for who hands it over without a mail. Whoever has the link
+    /// can use it.
+    ///
+    /// # Errors
+    /// As of [`write`](Self::write).
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::token::Purpose;
+    /// use countersign::{Letter, Post, Settings};
+    ///
+    /// let post = Post::new(&world::secrets(), &Settings::default(), false).unwrap();
+    /// let letter = Letter::new(Purpose::Invitation, "ada@example.com", "de");
+    /// let (_, _, link) = post.write_with_link(letter, world::midnight(), &OsRandom).unwrap();
+    /// assert!(link.contains("/account/invitation?token="));
+    /// ```
+    pub fn write_with_link(
+        &self,
+        letter: Letter<'_>,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<(NewToken, NewMail, String), SealError> {
         let Letter { purpose, to, language, owner, payload, values } = letter;
         let (token, code) = (OneTimeToken::draw(random), Code::draw(random));
         let until = now + self.lifetime(purpose);
-        let kind = kind(purpose);
-        let mut mail = self
-            .mail(kind, to, language)
-            .with("link", self.link(purpose, &token))
-            .with("until", in_words(until));
+        let (kind, link) = (kind(purpose), self.link(purpose, &token));
+        let mut mail =
+            self.mail(kind, to, language).with("link", link.clone()).with("until", in_words(until));
         if kind.has_code() {
             mail = mail.with("code", spaced(&code));
         }
@@ -153,7 +181,7 @@ impl Post {
             payload,
             ..NewToken::new(&token, purpose, now, until)
         };
-        Ok((new, mail))
+        Ok((new, mail, link))
     }
 
     /// A mail that tells a user what happened to their account: in [`Act`](crate::store::Act)s and
@@ -201,7 +229,7 @@ impl Post {
         Ok(Some(NewMail { class: MailClass::Notice, ..mail }))
     }
 
-    /// The mail to who is about to be deleted at `at`: how to stay.
+    /// The mail to who asked to be deleted: at `at`, and how to stay, or at once, with `None`.
     ///
     /// # Errors
     /// [`SealError`] when the mail cannot be sealed.
@@ -217,18 +245,22 @@ impl Post {
     /// let (now, ada) = (world::midnight(), Addressee::from(&world.ada));
     /// let ada = Addressee { is_proved: true, ..ada };
     /// let in_a_week = now + std::time::Duration::from_secs(7 * 86_400);
-    /// assert!(post.deletion(&ada, in_a_week, now, &OsRandom).unwrap().is_some());
+    /// assert!(post.deletion(&ada, Some(in_a_week), now, &OsRandom).unwrap().is_some());
     /// # });
     /// ```
     pub fn deletion(
         &self,
         whom: &Addressee<'_>,
-        at: Timestamp,
+        at: Option<Timestamp>,
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<Option<NewMail>, SealError> {
-        let values = vec![("until", in_words(at)), ("link", self.public_url.to_string())];
-        self.notice(MailKind::Deletion, whom, values, now, random)
+        let own = || self.accounts.restore_url.clone();
+        let link = at.map(|_| own().unwrap_or_else(|| self.page("restore"))).unwrap_or_default();
+        let values = vec![("until", in_words(at.unwrap_or(now))), ("link", link)];
+        let mail = self.notice(MailKind::Deletion, whom, values, now, random)?;
+        // A mail about a user goes with the user.
+        Ok(mail.map(|mail| NewMail { user: mail.user.filter(|_| at.is_some()), ..mail }))
     }
 
     /// A mail with what every one of them says.
@@ -415,6 +447,10 @@ impl Auth {
     /// mail can be sent that an address needs.
     pub(crate) fn can_register(&self) -> bool {
         let accounts = &self.settings().accounts;
+        // Whoever is invited needs no mail: an operator may hand the link over.
+        if accounts.registration == Registration::Invite {
+            return self.users().owns_profiles();
+        }
         accounts.registration == Registration::Open
             && self.users().keeps_accounts()
             && (self.can_mail() || accounts.email_verification == EmailVerification::None)

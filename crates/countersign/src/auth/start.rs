@@ -151,6 +151,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
             seal: Arc::clone(&auth.0.post.seal),
             clock: Arc::clone(&auth.0.clock),
             sender,
+            tally: Arc::clone(&auth.0.post.tally),
         });
         let inner = Arc::downgrade(&auth.0);
         tokio::spawn(async move {

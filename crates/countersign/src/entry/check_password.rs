@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use countersign_verify::Account;
+use jiff::Timestamp;
 
 use crate::auth::Auth;
 use crate::auth::attempts;
@@ -71,6 +72,9 @@ impl Auth {
                 }
             },
             Err(LoginError::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
+            Err(LoginError::Waiting(found, _)) => {
+                Err(PasswordRefused::Wrong { user: user(Some(*found)) })
+            }
             Err(LoginError::Throttled(wait, found)) => {
                 Err(PasswordRefused::Throttled { user: user(found), wait })
             }
@@ -197,6 +201,8 @@ pub(crate) struct Checked {
 /// Why not, with the user whom the name names.
 pub(crate) enum LoginError {
     Wrong(Option<FoundUser<Candidate>>),
+    /// The password is right, but its owner asked to be deleted, and is at this time.
+    Waiting(Box<FoundUser<Candidate>>, Timestamp),
     Throttled(RetryAfter, Option<FoundUser<Candidate>>),
     Hash(HashError),
     Store(StoreError),
@@ -230,11 +236,13 @@ pub(crate) async fn check(
         }
         Err(attempts::AttemptRefused::Store(error)) => return Err(error.into()),
     };
-    // A user who may not log in costs the same time as an unknown user, even with the right
+    // A user who may not enter is checked as nobody is: even the right password answers no later
+    // and no sooner. Whoever waits to be deleted may come back, and is told so for the right
     // password.
+    let can_enter = |user: &Candidate| user.account().is_active() || user.deletion_at().is_some();
     let stored = found
         .as_ref()
-        .filter(|found| found.user.account().is_active() && may(found.user.account()))
+        .filter(|found| can_enter(&found.user) && may(found.user.account()))
         .map(|found| &found.password);
     let lane = if device.is_some() { Lane::Known } else { Lane::Guesses };
     let verdict = match auth.passwords().verify_in(lane, stored, password).await {
@@ -253,10 +261,33 @@ pub(crate) async fn check(
             {
                 found.password = new;
             }
+            if let Some(at) = found.user.deletion_at() {
+                return Err(LoginError::Waiting(Box::new(found), at));
+            }
             Ok(Checked { found, moment, device })
         }
         found => Err(LoginError::Wrong(found)),
     }
+}
+
+/// What the client is told of a password that did not let them in, once whoever keeps account has
+/// been.
+pub(crate) fn problem_of(auth: &Auth, peer: &Peer, login: &str, refused: LoginError) -> Problem {
+    let now = auth.now();
+    match &refused {
+        LoginError::Wrong(found) => {
+            tracing::info!(ip = %peer.ip, "login failed");
+            let account = found.as_ref().map(|found| found.user.account());
+            auth.events().on_login_failed(&peer.event(now, account, None), login);
+        }
+        LoginError::Throttled(_, found) => auth.events().on_throttled(&peer.event(
+            now,
+            found.as_ref().map(|found| found.user.account()),
+            None,
+        )),
+        LoginError::Waiting(..) | LoginError::Hash(_) | LoginError::Store(_) => {}
+    }
+    refused.into()
 }
 
 impl From<StoreError> for LoginError {
@@ -269,6 +300,9 @@ impl From<LoginError> for Problem {
     fn from(refused: LoginError) -> Self {
         match refused {
             LoginError::Wrong(_) => Self::new(Code::InvalidCredentials),
+            LoginError::Waiting(_, at) => {
+                Self::new(Code::DeletionPlanned).deletion_at(at.to_string())
+            }
             LoginError::Throttled(wait, _) => {
                 Self::new(Code::Throttled).retry_after(wait.seconds())
             }

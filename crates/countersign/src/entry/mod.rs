@@ -6,6 +6,7 @@ mod check_password;
 mod issue;
 mod own_password;
 pub(crate) mod proof;
+mod restore;
 mod sign_in;
 
 pub use begin::LoggedIn;
@@ -14,7 +15,8 @@ pub use proof::Shown;
 pub(crate) use proof::{Browser, browser_of};
 
 pub(crate) use begin::{LoginResponse, TRIES, begin, shown_session};
-pub(crate) use check_password::{Checked, LoginError, check, known_device};
+pub(crate) use check_password::{Checked, LoginError, check, known_device, problem_of};
 pub(crate) use issue::{Grant, Tokens, new_jti};
 pub(crate) use own_password::OwnPassword;
+pub(crate) use restore::restore;
 pub(crate) use sign_in::admitted;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 
 use crate::auth::Auth;
+use crate::auth::events::Event;
 use crate::auth::post::{Letter, Owner};
 use crate::entry::proof::{self, Shown};
 use crate::entry::{LoggedIn, browser_of};
@@ -161,6 +162,8 @@ impl Auth {
         let act = Act::VerifyEmail { to, password };
         good.spend(self, act, Vec::new()).await?;
         self.catch_up().await?;
+        let event = Event { user: Some(user), ..client.event(self.now(), None, None) };
+        self.events().on_email_verified(&event);
         tracing::info!(%user, ip = %client.ip, "an address was proved");
         if registered_here && good.token.payload.new_address.is_none() {
             let login = self.log_in_by(Proof::Mailbox, user, Transport::Cookie, client).await?;

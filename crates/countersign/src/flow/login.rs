@@ -8,7 +8,9 @@ use axum::http::Request;
 
 use crate::auth::Auth;
 use crate::auth::settings::EmailVerification;
-use crate::entry::{LoggedIn, LoginError, TRIES, admitted, begin, check, shown_session};
+use crate::entry::{
+    LoggedIn, LoginError, TRIES, admitted, begin, check, problem_of, restore, shown_session,
+};
 use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
@@ -35,6 +37,8 @@ request! {
         /// What the user calls the device, for the list of sessions.
         #[example = "Ada's phone"]
         device_name: Option<DeviceName>,
+        /// After `deletion_planned`: the user wants to keep the account.
+        restore: Option<bool>,
     }
 }
 
@@ -48,7 +52,7 @@ request! {
         (status = 200, description = "The tokens and the user; for browsers the cookies too",
             body = crate::entry::LoginResponse),
         (status = 401, description = "invalid_credentials"),
-        (status = 403, description = "csrf_failed, email_not_verified"),
+        (status = 403, description = "csrf_failed, email_not_verified, deletion_planned"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
             was; to repeat it is safe"),
@@ -88,6 +92,11 @@ pub(crate) async fn login(
         .await
         {
             Ok(checked) => checked,
+            // They are asked first whether they want to stay.
+            Err(LoginError::Waiting(found, _)) if asked.restore == Some(true) => {
+                restore(&auth, *found, &peer).await?;
+                continue;
+            }
             Err(refused) => return Err(problem_of(&auth, &peer, username, refused)),
         };
         // Said only to who knows the password.
@@ -103,23 +112,4 @@ pub(crate) async fn login(
         }
     }
     Err(Problem::new(Code::Unavailable).retry_after(1))
-}
-
-/// What the client is told of a login that failed, once whoever keeps account has been.
-fn problem_of(auth: &Auth, peer: &Peer, login: &str, refused: LoginError) -> Problem {
-    let now = auth.now();
-    match &refused {
-        LoginError::Wrong(found) => {
-            tracing::info!(ip = %peer.ip, "login failed");
-            let account = found.as_ref().map(|found| found.user.account());
-            auth.events().on_login_failed(&peer.event(now, account, None), login);
-        }
-        LoginError::Throttled(_, found) => auth.events().on_throttled(&peer.event(
-            now,
-            found.as_ref().map(|found| found.user.account()),
-            None,
-        )),
-        LoginError::Hash(_) | LoginError::Store(_) => {}
-    }
-    refused.into()
 }

@@ -2,8 +2,11 @@
 //! order of the specification, and its errors.
 
 mod csrf;
+mod deletion;
 mod email_change;
 mod email_verify;
+mod export;
+mod invitation;
 mod jwks;
 mod login;
 mod login_code;
@@ -180,6 +183,11 @@ fn below_base(auth: &Auth) -> Router {
     // The rows of an app's own table are the app's to change.
     let profile =
         if auth.users().owns_profiles() { profile.patch(profile::change_profile) } else { profile };
+    let profile = if auth.users().keeps_accounts() {
+        profile.delete(deletion::delete_account)
+    } else {
+        profile
+    };
     let private = |route: MethodRouter<Auth>| route.fallback(no_such_method);
     let table = [
         (path("/login"), post(login::login)),
@@ -188,6 +196,7 @@ fn below_base(auth: &Auth) -> Router {
         (path("/logout"), post(logout::logout)),
         (path("/logout-all"), private(post(logout_all::logout_all))),
         (path("/profile"), private(profile)),
+        (path("/profile/export"), private(get(export::export))),
         (path("/password"), private(post(password::change_password))),
         (path("/sessions"), private(get(sessions::sessions))),
         (

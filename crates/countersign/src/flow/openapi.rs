@@ -14,10 +14,13 @@ use crate::http::problem::ProblemSchema;
 pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     // The rows of an app's own table are the app's to change.
-    if !auth.users().owns_profiles()
-        && let Some(profile) = document.paths.paths.get_mut("/accounts/profile")
-    {
-        profile.patch = None;
+    if let Some(profile) = document.paths.paths.get_mut("/accounts/profile") {
+        if !auth.users().owns_profiles() {
+            profile.patch = None;
+        }
+        if !auth.users().keeps_accounts() {
+            profile.delete = None;
+        }
     }
     // What is not mounted is not there.
     document.paths.paths.retain(|path, _| match path.strip_prefix(DEFAULT_BASE) {
@@ -125,6 +128,8 @@ const SCHEMAS: &str = "#/components/schemas/";
         super::logout_all::logout_all,
         super::profile::profile,
         super::profile::change_profile,
+        super::deletion::delete_account,
+        super::export::export,
         super::password::change_password,
         super::password_reset::request_reset,
         super::password_reset::confirm_reset,

@@ -12,11 +12,12 @@ use axum::http::{HeaderMap, Request};
 use serde_json::{Map, Value};
 
 use crate::auth::Auth;
+use crate::auth::events::Event;
 use crate::auth::post::Letter;
 use crate::auth::registration::{Asked, Registered};
-use crate::auth::settings::{EmailVerification, RegistrationField};
+use crate::auth::settings::{EmailVerification, Registration, RegistrationField};
 use crate::clock::random_bytes;
-use crate::entry::{Browser, LoggedIn, browser_of};
+use crate::entry::{Browser, LoggedIn, Shown, browser_of};
 use crate::http::answer::{Accepted, Created, Either};
 use crate::http::fields::{FieldErrors, body_and_rest};
 use crate::http::guard;
@@ -29,7 +30,7 @@ use crate::session::Transport;
 use crate::sign_in::Proof;
 use crate::store::{NewMail, Register, TokenPayload};
 use crate::token::Purpose;
-use crate::user::{Email, NewUser, UserId, Username};
+use crate::user::{Email, NewUser, ProfileChange, UserId, Username};
 
 request! {
     /// Who registers. What must be there is a setting: user name, address and password unless
@@ -50,6 +51,9 @@ request! {
         last_name: Option<Text<150>>,
         /// `body` for native clients, as at login.
         transport: Option<Transport>,
+        /// Whoever was invited: what the link carries. The address is that of the invitation then,
+        /// and the password is all that must be there.
+        invitation: Option<Text<64>>,
     }
 }
 
@@ -64,6 +68,7 @@ request! {
             body = crate::entry::LoginResponse),
         (status = 202, description = "Where it must: a mail is on its way, whatever the address",
             body = crate::http::answer::AcceptedBody),
+        (status = 400, description = "parse_error, validation_error; link_invalid: the invitation"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable"),
@@ -81,7 +86,21 @@ pub(crate) async fn register(
         from_own_page.clone()?;
     }
     auth.may_ask(&peer)?;
-    let (asked, errors, rest) = body_and_rest(request, auth.settings().body_timeout).await?;
+    let (asked, errors, rest) =
+        body_and_rest::<RegisterRequest>(request, auth.settings().body_timeout).await?;
+    if let Some(asked) = asked.as_ref().filter(|asked| asked.invitation.is_some()) {
+        errors.none()?;
+        match asked.transport.unwrap_or(Transport::Cookie) {
+            Transport::Cookie => from_own_page?,
+            Transport::Body => native?,
+        }
+        let login = join(&auth, asked, &peer).await?;
+        return Ok(Either::Left(Created::new(login)));
+    }
+    if auth.settings().accounts.registration == Registration::Invite {
+        let problem = Problem::new(Code::ValidationError);
+        return Err(problem.field("invitation", "This field is required."));
+    }
     let mut new = NewAccount::read(&auth, asked, errors).await?;
     match new.transport {
         Transport::Cookie => from_own_page?,
@@ -95,6 +114,8 @@ pub(crate) async fn register(
     let browser = Browser::of(&auth, &headers);
     let made = make(&auth, new, language, browser.secret()).await?;
     if let Some(user) = made.user {
+        let event = Event { user: Some(user), ..peer.event(auth.now(), None, None) };
+        auth.events().on_registered(&event);
         let email = email.map(|email| email.as_str().to_owned());
         let registered = Registered { user, username, email, metadata, ip };
         // By itself: its time tells nobody whether a user was made.
@@ -113,6 +134,32 @@ pub(crate) async fn register(
             Ok(Either::Right(Accepted::new(SENT).with_cookies([cookie])))
         }
     }
+}
+
+/// Whoever was invited chooses the password, and other names if they like. The session begins.
+async fn join(auth: &Auth, asked: &RegisterRequest, peer: &Peer) -> Result<LoggedIn, Problem> {
+    let mut errors = FieldErrors::default();
+    let text = |field: &Option<Text<150>>| {
+        field.as_ref().map(|Text(text)| text.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    let username =
+        text(&asked.username).and_then(|name| errors.unless("username", Username::parse(&name)));
+    let profile = ProfileChange {
+        username,
+        email: None,
+        first_name: text(&asked.first_name),
+        last_name: text(&asked.last_name),
+    };
+    if asked.password.is_none() {
+        errors.unless::<()>("password", Err("This field is required."));
+    }
+    errors.none()?;
+    let (Some(Text(link)), Some(password)) = (&asked.invitation, &asked.password) else {
+        return Err(Problem::new(Code::ValidationError));
+    };
+    let shown = Shown::link(link)?;
+    let user = auth.accept_invitation(&shown, profile, password, peer).await?;
+    auth.log_in(user, asked.transport.unwrap_or(Transport::Cookie), peer).await
 }
 
 /// Whether the app lets them register; what it keeps of the fields that it alone knows.

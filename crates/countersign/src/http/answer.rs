@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, SET_COOKIE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, SET_COOKIE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::{TryStream, TryStreamExt};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -48,6 +50,38 @@ impl IntoResponse for Written {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         *response.headers_mut() = headers;
         response
+    }
+}
+
+/// JSON that is written while it is read, to be kept as a file and by no cache. What goes wrong on
+/// the way breaks it off.
+pub(crate) struct Download {
+    name: &'static str,
+    body: Body,
+}
+
+impl Download {
+    pub(crate) fn new(
+        name: &'static str,
+        pages: impl TryStream<Ok = Bytes, Error = Problem> + Send + 'static,
+    ) -> Self {
+        let pages = pages.map_err(|problem| {
+            tracing::warn!(code = problem.code().as_str(), "a download broke off");
+            std::io::Error::other(problem.as_detail().to_owned())
+        });
+        Self { name, body: Body::from_stream(pages.into_stream()) }
+    }
+}
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        let mut headers = no_store([]);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let disposition = format!("attachment; filename=\"{}\"", self.name);
+        if let Ok(disposition) = HeaderValue::try_from(disposition) {
+            headers.insert(CONTENT_DISPOSITION, disposition);
+        }
+        (headers, self.body).into_response()
     }
 }
 

@@ -348,6 +348,17 @@ impl Authenticated {
         &self.0.claims
     }
 
+    /// Refuses whose login is older than the settings say, for what is dangerous. A refresh does
+    /// not count as one.
+    pub(crate) fn logged_in_lately(&self, auth: &Auth) -> Result<(), Problem> {
+        let most = auth.settings().accounts.recent_login.as_secs();
+        if auth.seconds().saturating_sub(self.claims().auth_time) <= most {
+            Ok(())
+        } else {
+            Err(Problem::recent_login_required(most))
+        }
+    }
+
     /// Refuses whose session has ended since: a body may take its time, and what it asks for must
     /// not be done after the ending.
     pub(crate) fn still(&self, auth: &Auth) -> Result<(), Problem> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 pub use countersign_verify::{Code, OwnCode, Problem};
 use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::mail::SealError;
@@ -147,6 +147,13 @@ impl utoipa::PartialSchema for ProblemSchema {
                 "reason",
                 text("With `session_revoked`: why the session was ended.")
                     .extensions(one_of(&RevokedReason::ALL.map(RevokedReason::as_str))),
+            )
+            .property(
+                "deletion_at",
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+                    .description(Some("With `deletion_planned`: when the user is deleted.")),
             )
             .required("type")
             .required("title")

@@ -367,6 +367,18 @@ mod tests {
     }
 
     #[test]
+    fn a_deletion_at_once_offers_no_way_back() {
+        for (language, subject) in
+            [("en", "Your account was deleted"), ("de", "Ihr Konto wurde gelöscht")]
+        {
+            let mail = Mail::sample(MailKind::Deletion, language).with("link", "");
+            let rendered = MailTemplates::built_in().render(&mail).unwrap();
+            assert_eq!(rendered.subject, subject);
+            assert!(!rendered.html.contains("class=\"button\""));
+        }
+    }
+
+    #[test]
     fn foreign_text_begins_no_header_and_no_element() {
         let mail = Mail::new(MailKind::Test, "ada@example.com", "en")
             .with("site", "evil\r\nBcc: all@example.com <script>alert(1)</script>");

@@ -2,6 +2,7 @@
 //! pauses that grow.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,15 @@ pub(crate) struct Worker<S: ?Sized> {
     pub(crate) seal: Arc<MailSeal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sender: Sender,
+    pub(crate) tally: Arc<Tally>,
+}
+
+/// What became of the mails that this process tried to send.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) sent: AtomicU64,
+    pub(crate) put_off: AtomicU64,
+    pub(crate) failed: AtomicU64,
 }
 
 /// Whom mails come from.
@@ -71,13 +81,18 @@ impl<S: OutboxStore + ?Sized> Worker<S> {
         };
         let now = self.clock.now();
         match sent {
-            Ok(()) => self.store.mail_sent(id, now).await,
+            Ok(()) => {
+                self.tally.sent.fetch_add(1, Ordering::Relaxed);
+                self.store.mail_sent(id, now).await
+            }
             Err(error) => match next_try(mail.created_at, now, tries) {
                 Some(due) if !error.is_permanent => {
+                    self.tally.put_off.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(mail = id, tries, %due, %error, "a mail was not sent yet");
                     self.store.mail_put_off(id, due, &error.reason).await
                 }
                 _ => {
+                    self.tally.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(mail = id, tries, %error, "a mail will not be sent");
                     self.store.mail_failed(id, now, &error.reason).await
                 }

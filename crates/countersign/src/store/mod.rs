@@ -24,6 +24,8 @@ pub(crate) mod begin;
 #[cfg(feature = "store-tests")]
 #[expect(clippy::unwrap_used, reason = "these are tests: whatever is not there fails them")]
 pub mod conformance;
+mod deletion;
+mod export;
 mod feed;
 mod keys;
 mod listed;
@@ -45,6 +47,8 @@ mod users;
 pub use crate::store_error::StoreError;
 pub use attempts::{AttemptStore, SharedAttempts};
 pub use begin::{Begin, Begun};
+pub use deletion::{DeletionAsked, DeletionStore, SelfDeletion};
+pub use export::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace};
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;
 pub use listed::{NoPlace, SessionPage, SessionPlace};
@@ -83,6 +87,8 @@ pub trait Store:
     + FeedStore
     + AttemptStore
     + TokenStore
+    + DeletionStore
+    + ExportStore
     + OutboxStore
     + Upkeep
     + std::fmt::Debug
@@ -97,6 +103,8 @@ impl<T> Store for T where
         + FeedStore
         + AttemptStore
         + TokenStore
+        + DeletionStore
+        + ExportStore
         + OutboxStore
         + Upkeep
         + std::fmt::Debug

@@ -10,7 +10,7 @@ use crate::password::EncodedPassword;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::session::RevokedReason;
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
-use crate::user::{Email, NewUser, User, UserId};
+use crate::user::{Email, NewUser, ProfileChange, User, UserId};
 
 /// What is asked of a store about one-time tokens. Each operation is one transaction: the token,
 /// the act and the mails are all there, or none of them.
@@ -91,31 +91,14 @@ pub trait TokenStore: Send + Sync {
     /// so: the user's row has the token's fingerprint.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`] when the new address is another active user's by now. The token
-    /// is not used up.
+    /// [`StoreError::EmailTaken`] when the new address is another active user's by now,
+    /// [`StoreError::UsernameTaken`] for the name of another. The token is not used up.
     async fn use_token(&self, take: Use) -> Result<Used, StoreError>;
 
     /// Makes a user, issues the token that proves the address, and queues a mail. Where the address
     /// is another user's already, nobody is made, and that user gets the other mail: as many rows
     /// are written either way.
     async fn register(&self, register: Register) -> Result<Registered, StoreError>;
-
-    /// Plans to delete a user at `at` and deactivates them, or takes the plan back and activates
-    /// them; queues `mails`. Ends the user's sessions. `false` when the user is gone, or is the
-    /// last active superuser who is staff.
-    async fn plan_deletion(
-        &self,
-        user: UserId,
-        at: Option<Timestamp>,
-        now: Timestamp,
-        mails: Vec<NewMail>,
-    ) -> Result<bool, StoreError>;
-
-    /// When a user is to be deleted, if they asked for it.
-    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Deletes users whose time has come, at most `limit`. How many went.
-    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Forgets tokens that expired before `before`, at most `limit`. How many went.
     async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -350,6 +333,14 @@ pub enum Act {
         /// The new one.
         new: EncodedPassword,
     },
+    /// An invitation is accepted: the password becomes this one, the profile is changed, the
+    /// address is proved, and all sessions end.
+    Join {
+        /// The first password.
+        password: EncodedPassword,
+        /// The names that were chosen.
+        profile: ProfileChange,
+    },
     /// The user's address becomes this one, and is proved.
     ChangeEmail {
         /// The new one.
@@ -379,7 +370,9 @@ impl Act {
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn reason(&self) -> RevokedReason {
         match self {
-            Self::SetPassword { .. } | Self::Undo { .. } => RevokedReason::PasswordChanged,
+            Self::SetPassword { .. } | Self::Join { .. } | Self::Undo { .. } => {
+                RevokedReason::PasswordChanged
+            }
             _ => RevokedReason::LogoutAll,
         }
     }

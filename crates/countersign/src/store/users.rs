@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{NewMail, NewToken, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::SessionId;
-use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId};
+use crate::user::{NewUser, ProfileChange, User, UserByLogin, UserId};
 
 /// What is asked of a store about users.
 ///
@@ -35,7 +35,7 @@ pub trait UserStore: Send + Sync {
     /// The user whom `login` names: the user name to the letter, else the only one that equals it
     /// after NFKC and case folding, else the only active user with that e-mail address, after
     /// [`fold_address`](crate::user::fold_address). A name shared by several finds nobody.
-    async fn user_by_login(&self, login: &str) -> Result<Option<FoundUser<User>>, StoreError>;
+    async fn user_by_login(&self, login: &str) -> Result<Option<UserByLogin>, StoreError>;
 
     /// The encoded password of a user.
     async fn password_of(&self, id: UserId) -> Result<Option<EncodedPassword>, StoreError>;

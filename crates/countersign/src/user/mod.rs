@@ -200,6 +200,28 @@ impl Account for User {
     }
 }
 
+/// A row found by what was typed into a login form.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+///
+/// # world::run(async |world| {
+/// # let store = world.auth.store();
+/// let row = store.user_by_login("ADA").await.unwrap().unwrap();
+/// assert_eq!(row.user.username, "ada");
+/// assert!(!row.password.is_usable()); // Ada cannot log in by password
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct UserByLogin {
+    /// Who it is.
+    pub user: User,
+    /// What the given password is checked against.
+    pub password: EncodedPassword,
+    /// When the user is deleted, if they asked for it and have not come back.
+    pub deletion_at: Option<Timestamp>,
+}
+
 /// A user about to be made.
 ///
 /// ```

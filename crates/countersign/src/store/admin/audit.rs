@@ -326,13 +326,29 @@ pub enum AuditKind {
     KeyExported,
     /// Everything was moved into this store; the detail says where it came from.
     StoreMoved,
+    /// Somebody registered.
+    Registered,
+    /// A user proved an address.
+    EmailVerified,
+    /// A user asked to be deleted; the detail says when that is done.
+    DeletionAsked,
+    /// A user who waited to be deleted came back.
+    UserRestored,
+    /// An operator invited somebody.
+    UserInvited,
+    /// An operator had a link sent to a user; the detail says what for.
+    LinkSent,
+    /// An operator had a mail tried again.
+    MailRetried,
+    /// An operator took a mail out of the outbox.
+    MailForgotten,
     /// A kind that this program does not know.
     Unknown,
 }
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 37] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -362,6 +378,14 @@ impl AuditKind {
         Self::KeyRetired,
         Self::KeyExported,
         Self::StoreMoved,
+        Self::Registered,
+        Self::EmailVerified,
+        Self::DeletionAsked,
+        Self::UserRestored,
+        Self::UserInvited,
+        Self::LinkSent,
+        Self::MailRetried,
+        Self::MailForgotten,
     ];
 
     /// The word in the database.
@@ -402,6 +426,14 @@ impl AuditKind {
             Self::KeyRetired => "key_retired",
             Self::KeyExported => "key_exported",
             Self::StoreMoved => "store_moved",
+            Self::Registered => "registered",
+            Self::EmailVerified => "email_verified",
+            Self::DeletionAsked => "deletion_asked",
+            Self::UserRestored => "user_restored",
+            Self::UserInvited => "user_invited",
+            Self::LinkSent => "link_sent",
+            Self::MailRetried => "mail_retried",
+            Self::MailForgotten => "mail_forgotten",
             Self::Unknown => "unknown",
         }
     }

@@ -13,6 +13,7 @@ mod first_link;
 mod grants;
 mod groups;
 mod keys;
+mod links;
 mod operators;
 mod page;
 mod sessions;
@@ -31,6 +32,7 @@ pub use first_link::FirstLink;
 pub use grants::Grants;
 pub use groups::{GroupAdmin, GroupRecord, GroupRow, PermissionRow, PermissionText};
 pub use keys::KeyAdmin;
+pub use links::LinkAdmin;
 pub use operators::{AdminSession, OperatorSessions};
 pub use page::{Count, Page, PageCursor};
 pub use sessions::{SessionAdmin, SessionSearch};
@@ -68,6 +70,7 @@ pub trait AdminStore:
     + GroupAdmin
     + SessionAdmin
     + KeyAdmin
+    + LinkAdmin
     + OperatorSessions
     + FirstLink
     + AuditLog
@@ -81,6 +84,7 @@ impl<T> AdminStore for T where
         + GroupAdmin
         + SessionAdmin
         + KeyAdmin
+        + LinkAdmin
         + OperatorSessions
         + FirstLink
         + AuditLog

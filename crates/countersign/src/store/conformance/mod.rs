@@ -27,6 +27,10 @@ pub mod admin;
 #[doc(hidden)]
 pub mod begin;
 #[doc(hidden)]
+pub mod deletion;
+#[doc(hidden)]
+pub mod export;
+#[doc(hidden)]
 pub mod feed;
 #[doc(hidden)]
 pub mod fixtures;
@@ -52,7 +56,7 @@ use super::admin::AdminStore;
 #[doc(hidden)]
 pub use admin::{
     access as admin_access, acts as admin_acts, audit as admin_audit, edits as admin_edits,
-    large as admin_large, lists as admin_lists, operators as admin_operators,
+    large as admin_large, links as admin_links, lists as admin_lists, operators as admin_operators,
     sessions as admin_sessions, superusers as admin_superusers,
 };
 
@@ -203,8 +207,6 @@ macro_rules! store_tests {
             an_address_that_somebody_took_meanwhile_uses_no_token_up,
             whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all,
             an_address_that_is_claimed_becomes_the_users_when_it_is_proved,
-            who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before,
-            the_last_superuser_cannot_ask_to_be_deleted,
             tokens_that_expired_are_forgotten,
         }
         $crate::store_tests! { @one $open, told:
@@ -220,6 +222,26 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @two $open, tokens:
             of_fifty_who_use_one_token_at_once_one_does,
+        }
+        $crate::store_tests! { @one $open, deletion:
+            who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before,
+            a_deletion_at_once_leaves_its_mail_and_its_line_and_nothing_else,
+            nothing_is_done_on_another_password_or_for_a_session_that_ended,
+            the_last_superuser_cannot_ask_to_be_deleted,
+            whoever_activates_a_user_ends_the_plan_to_delete_them,
+            a_thief_who_asks_for_the_deletion_does_not_outrun_the_undo,
+            nobody_takes_the_address_of_who_may_come_back,
+            what_is_due_goes_some_at_a_time_and_each_has_a_line,
+        }
+        $crate::store_tests! { @two $open, deletion:
+            of_two_nodes_each_due_user_is_deleted_by_one,
+            of_two_superusers_who_ask_at_once_one_stays,
+            a_login_or_a_new_password_at_the_same_time_leaves_no_session_behind,
+            of_coming_back_and_being_deleted_at_last_one_happens,
+        }
+        $crate::store_tests! { @one $open, export:
+            everything_about_a_user_comes_once_page_by_page_and_nothing_of_others,
+            sessions_that_ended_are_kept_beside_those_that_live,
         }
         $crate::store_tests! { @one $open, admin_access:
             permissions_are_made_changed_and_deleted,
@@ -251,6 +273,11 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, admin_large:
             a_long_log_is_read_to_its_end_under_two_filters,
+        }
+        $crate::store_tests! { @one $open, admin_links:
+            whoever_is_invited_is_there_with_a_token_a_mail_and_a_line_or_not_at_all,
+            a_link_is_sent_on_the_row_as_it_is_and_to_whom_the_operator_may,
+            an_operator_retries_and_forgets_mails_and_each_is_told_of,
         }
         $crate::store_tests! { @one $open, admin_lists:
             the_names_of_those_who_are_there_are_told_and_of_no_others,
@@ -322,6 +349,8 @@ mod tests {
         let listed = include_str!("mod.rs");
         for room in [
             include_str!("begin.rs"),
+            include_str!("deletion.rs"),
+            include_str!("export.rs"),
             include_str!("feed.rs"),
             include_str!("keys.rs"),
             include_str!("outbox.rs"),
@@ -334,6 +363,7 @@ mod tests {
             include_str!("admin/audit.rs"),
             include_str!("admin/edits.rs"),
             include_str!("admin/large.rs"),
+            include_str!("admin/links.rs"),
             include_str!("admin/lists.rs"),
             include_str!("admin/operators.rs"),
             include_str!("admin/sessions.rs"),

@@ -256,39 +256,6 @@ pub async fn an_address_that_is_claimed_becomes_the_users_when_it_is_proved(
     assert_eq!(ids, [6, 3, 1]);
 }
 
-pub async fn who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before(
-    store: Arc<dyn AdminStore>,
-) {
-    let (ada, bob) = (make_user(&*store, "ada").await, make_user(&*store, "bob").await);
-    assert!(store.create_session(new_session(1, ada.id)).await.unwrap());
-    for user in [&ada, &bob] {
-        assert!(store.plan_deletion(user.id, Some(after(60)), noon(), Vec::new()).await.unwrap());
-    }
-    assert_eq!(store.deletion_of(ada.id).await.unwrap(), Some(after(60)));
-    assert!(!store.user_by_id(ada.id).await.unwrap().unwrap().is_active);
-    assert!(store.session(session_id(1)).await.unwrap().unwrap().revoked.is_some());
-    assert!(store.plan_deletion(bob.id, None, after(30), Vec::new()).await.unwrap());
-    assert!(store.user_by_id(bob.id).await.unwrap().unwrap().is_active);
-    assert!(!store.plan_deletion(bob.id, None, after(30), Vec::new()).await.unwrap());
-    assert_eq!(store.delete_due_users(after(59), 10).await.unwrap(), 0);
-    assert_eq!(store.delete_due_users(after(60), 10).await.unwrap(), 1);
-    assert!(store.user_by_id(ada.id).await.unwrap().is_none());
-    assert!(store.user_by_id(bob.id).await.unwrap().is_some());
-}
-
-pub async fn the_last_superuser_cannot_ask_to_be_deleted(store: Arc<dyn AdminStore>) {
-    let superuser = |name: &str| NewUser {
-        is_staff: true,
-        is_superuser: true,
-        ..new_user(name, &format!("{name}@example.com"))
-    };
-    let ada = store.create_user(superuser("ada"), noon()).await.unwrap();
-    assert!(!store.plan_deletion(ada.id, Some(after(60)), noon(), Vec::new()).await.unwrap());
-    assert!(store.user_by_id(ada.id).await.unwrap().unwrap().is_active);
-    store.create_user(superuser("bob"), noon()).await.unwrap();
-    assert!(store.plan_deletion(ada.id, Some(after(60)), noon(), Vec::new()).await.unwrap());
-}
-
 pub async fn tokens_that_expired_are_forgotten(store: Arc<dyn AdminStore>) {
     let ada = make_user(&*store, "ada").await;
     let token = issue(&*store, &ada, Purpose::VerifyEmail).await;

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use crate::session::SessionId;
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, AuditLine, DETAIL_MAX_CHARS, GroupRecord, UserEdit,
+    Actor, AdminError, AuditKind, AuditLine, DETAIL_MAX_CHARS, GroupRecord, UserEdit, Who,
 };
 use crate::store::sql::query::without_nul;
+use crate::store::{OutboxRow, SelfDeletion};
 use crate::token::SealedKey;
 use crate::user::{NewUser, User, UserId};
 
@@ -69,6 +70,43 @@ pub(crate) fn first_superuser(
         ip,
         detail,
     }
+}
+
+/// What the line says of a user who was invited.
+pub(crate) fn invited(user: &User, by: &Actor) -> AuditLine {
+    line(by, AuditKind::UserInvited, Some(user.id), None, user.username.clone())
+}
+
+/// What the line says of a mail of the outbox: whose it is, and where it stood.
+pub(crate) fn mail_line(by: &Actor, kind: AuditKind, mail: &OutboxRow) -> AuditLine {
+    let detail = format!("mail {}, {}, to {}", mail.id, mail.state.as_str(), mail.address);
+    line(by, kind, mail.user, None, detail)
+}
+
+/// What the line says of a user who asked to be deleted.
+pub(crate) fn deletion_asked(asked: &SelfDeletion) -> AuditLine {
+    let (kind, detail) = match asked.at {
+        Some(at) => (AuditKind::DeletionAsked, format!("to be done at {at}")),
+        None => (AuditKind::UserDeleted, "by their own wish".to_owned()),
+    };
+    let line = by_themselves(asked.user, kind, asked.now, asked.ip);
+    AuditLine { session: Some(asked.session), detail, ..line }
+}
+
+/// What the line says of a user who came back before that.
+pub(crate) fn restored(user: UserId, at: Timestamp, ip: Option<IpAddr>) -> AuditLine {
+    by_themselves(user, AuditKind::UserRestored, at, ip)
+}
+
+/// What the line says of a user whose time had come.
+pub(crate) fn deleted_at_last(user: UserId, at: Timestamp) -> AuditLine {
+    let detail = "by their own wish, after the time to come back".to_owned();
+    AuditLine { detail, ..by_themselves(user, AuditKind::UserDeleted, at, None) }
+}
+
+fn by_themselves(user: UserId, kind: AuditKind, at: Timestamp, ip: Option<IpAddr>) -> AuditLine {
+    let (actor, user) = (Some(Who::User(user)), Some(user));
+    AuditLine { at, kind, actor, user, session: None, ip, detail: String::new() }
 }
 
 /// Names of groups and permissions that were given and taken, for a line.

@@ -3,7 +3,8 @@
 use crate::store::StoreError;
 use crate::user::fold_address;
 
-/// A user who has an address: the id, and whether they are active.
+/// A user who has an address: the id, and whether they are active. Whoever waits to be deleted
+/// counts as active: they may come back, and nobody else gets their address meanwhile.
 pub(crate) type Owner = (i64, bool);
 
 /// What is kept beside an address: its folding, where it is not the address itself but for the case

@@ -99,6 +99,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0014_history", include_str!("migrations/0014_history.sql")),
     ("0015_device_name", include_str!("migrations/0015_device_name.sql")),
     ("0016_bounds", include_str!("migrations/0016_bounds.sql")),
+    ("0017_deletion", include_str!("migrations/0017_deletion.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

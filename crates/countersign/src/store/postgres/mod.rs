@@ -24,6 +24,8 @@ mod attempts;
 mod changes;
 mod columns;
 mod connect;
+mod deletion;
+mod export;
 mod health;
 mod history;
 mod hosts;

@@ -3,19 +3,19 @@
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use tokio_postgres::{Client, Row};
 
-use super::columns::get;
+use super::columns::{from_micros, get};
 use super::user_row::{select, user};
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::plan::names::{folding, named_by, refuse_address, refuse_username};
-use crate::user::{FoundUser, User, UserId, fold, fold_address, names_like};
+use crate::user::{UserByLogin, UserId, fold, fold_address, names_like};
 
 /// The row that a login names. What names nobody asks the same questions, and reads a row too: the
 /// time of an answer must not tell who exists, least of all where no hashing hides it.
 pub(super) async fn by_login(
     client: &Object,
     login: &str,
-) -> Result<Option<FoundUser<User>>, StoreError> {
+) -> Result<Option<UserByLogin>, StoreError> {
     let named = client
         .prepare_cached(
             "SELECT ARRAY(SELECT id FROM users WHERE username = $1 LIMIT 2) AS exact,
@@ -37,17 +37,18 @@ pub(super) async fn by_login(
     if id.is_some() { found.transpose() } else { Ok(None) }
 }
 
-fn found_user(row: &Row) -> Result<FoundUser<User>, StoreError> {
-    Ok(FoundUser {
+fn found_user(row: &Row) -> Result<UserByLogin, StoreError> {
+    Ok(UserByLogin {
         user: user(row)?,
         password: EncodedPassword::from_stored(get(row, "password")?),
+        deletion_at: get::<Option<i64>>(row, "deletion_at")?.map(from_micros),
     })
 }
 
-/// The users who have an address that folds to the same, and whether each is active; twenty at
-/// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
-/// the case; others have it in a column of its own, and are compared again, since a foreign writer
-/// may have changed the address alone.
+/// The users who have an address that folds to the same, and whether each is active or may come
+/// back; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their
+/// folding but for the case; others have it in a column of its own, and are compared again, since a
+/// foreign writer may have changed the address alone.
 pub(super) async fn owners_of_address(
     client: &impl GenericClient,
     address: &str,
@@ -58,7 +59,7 @@ pub(super) async fn owners_of_address(
     let folded = fold_address(address);
     let statement = client
         .prepare_cached(
-            "SELECT id, is_active, email FROM users WHERE id IN (
+            "SELECT id, is_active OR deletion_at IS NOT NULL, email FROM users WHERE id IN (
                  SELECT id FROM users
                  WHERE lower(email COLLATE \"C\") = lower($1::text COLLATE \"C\") AND email <> ''
                  UNION SELECT id FROM users

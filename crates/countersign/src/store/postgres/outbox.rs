@@ -212,11 +212,11 @@ async fn page(
     limit: u32,
 ) -> Result<Vec<OutboxRow>, StoreError> {
     let statement = client
-        .prepare_cached(
-            "SELECT id, state, user_id, address, created_at, due_at, tries, error FROM outbox
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM outbox
              WHERE ($1::text IS NULL OR state = $1) AND (created_at, id) < ($2, $3)
-             ORDER BY created_at DESC, id DESC LIMIT $4",
-        )
+             ORDER BY created_at DESC, id DESC LIMIT $4"
+        ))
         .await?;
     let (at, id) = before.map_or((i64::MAX, i64::MAX), |(at, id)| (micros(at), id));
     let rows = client
@@ -225,7 +225,7 @@ async fn page(
     rows.iter().map(outbox_row).collect()
 }
 
-fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
+pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
     let word: String = get(row, "state")?;
     Ok(OutboxRow {
         id: get(row, "id")?,
@@ -285,6 +285,8 @@ async fn prune(
     }
     Ok(gone)
 }
+
+pub(super) const COLUMNS: &str = "id, state, user_id, address, created_at, due_at, tries, error";
 
 /// In microseconds.
 const HOUR: i64 = 3_600_000_000;

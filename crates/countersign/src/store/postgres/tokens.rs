@@ -5,13 +5,11 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::admin::users::hold_superusers;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::issue::{issue, issue_with_mails};
 use super::names::{hold_names, owners_of_address, refuse_taken_address};
 use super::{PostgresStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
-use crate::session::RevokedReason;
 use crate::store::plan::names::folding;
 use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
@@ -55,24 +53,6 @@ impl TokenStore for PostgresStore {
 
     async fn register(&self, register: Register) -> Result<Registered, StoreError> {
         write!(self, client => make_user(client, &register))
-    }
-
-    async fn plan_deletion(
-        &self,
-        user: UserId,
-        at: Option<Timestamp>,
-        now: Timestamp,
-        mails: Vec<NewMail>,
-    ) -> Result<bool, StoreError> {
-        write!(self, client => plan_deletion(client, user, at, now, &mails))
-    }
-
-    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-        read!(self, client => deletion_of(client, user))
-    }
-
-    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        write!(self, client => delete_due(client, now, limit))
     }
 
     async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -125,6 +105,12 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
             hold_address(&transaction, to.as_str()).await?;
         }
         Act::Undo { to, .. } => hold_address(&transaction, to).await?,
+        Act::Join { profile, .. } => {
+            if let Some(name) = &profile.username {
+                let names = [name.folded(), fold_address(name.as_str())];
+                hold_names(&transaction, &[&names[0], &names[1]]).await?;
+            }
+        }
         _ => {}
     }
     let row = match &take.act {
@@ -169,6 +155,14 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             set_password(transaction, user, new).await?;
             sessions::revoke_of_user(transaction, user, None, reason, take.now).await
         }
+        Act::Join { password, profile } => {
+            let before = users::by_id(transaction, user).await?;
+            let before = before.map(|user| user.username).unwrap_or_default();
+            users::change_profile(transaction, user, &before, profile).await?;
+            prove_address(transaction, user).await?;
+            set_password(transaction, user, password).await?;
+            sessions::revoke_of_user(transaction, user, None, reason, take.now).await
+        }
         Act::ChangeEmail { to } => {
             set_address(transaction, user, to.as_str()).await?;
             Ok(0)
@@ -177,6 +171,9 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             take_from_who_did_not_prove(transaction, user, to).await?;
             set_address(transaction, user, to).await?;
             set_password(transaction, user, password).await?;
+            // Whoever took the account may have asked for its deletion too.
+            let statement = transaction.prepare_cached(statements::STAY).await?;
+            transaction.execute(&statement, &[&user.as_i64()]).await?;
             let statement = transaction.prepare_cached(statements::END_LATER_TOKENS).await?;
             let (now, id) = (micros(take.now), take.id.as_i64());
             transaction.execute(&statement, &[&now, &user.to_string(), &id]).await?;
@@ -191,7 +188,10 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
 }
 
 /// Whether it was not proved before.
-async fn prove_address(transaction: &Transaction<'_>, user: UserId) -> Result<bool, StoreError> {
+pub(super) async fn prove_address(
+    transaction: &Transaction<'_>,
+    user: UserId,
+) -> Result<bool, StoreError> {
     let statement = transaction
         .prepare_cached(
             "UPDATE users SET email_verified = true
@@ -248,7 +248,7 @@ async fn set_address(
 }
 
 /// Of the user's row, which is held from now on.
-async fn fingerprint(
+pub(super) async fn fingerprint(
     transaction: &Transaction<'_>,
     user: UserId,
 ) -> Result<Option<Fingerprint>, StoreError> {
@@ -307,65 +307,6 @@ async fn make_user(client: &mut Object, register: &Register) -> Result<Registere
     Ok(done)
 }
 
-async fn plan_deletion(
-    client: &mut Object,
-    user: UserId,
-    at: Option<Timestamp>,
-    now: Timestamp,
-    mails: &[NewMail],
-) -> Result<bool, StoreError> {
-    let transaction = client.transaction().await?;
-    if at.is_some() && is_last_superuser(&transaction, user).await? {
-        return Ok(false);
-    }
-    let statement = transaction
-        .prepare_cached(
-            "UPDATE users SET deletion_at = $1::bigint, is_active = $1::bigint IS NULL
-             WHERE id = $2 AND ($1::bigint IS NOT NULL OR deletion_at IS NOT NULL)",
-        )
-        .await?;
-    let changed = transaction.execute(&statement, &[&at.map(micros), &user.as_i64()]).await?;
-    if changed == 0 {
-        return Ok(false);
-    }
-    if at.is_some() {
-        let reason = RevokedReason::UserInactive;
-        sessions::revoke_of_user(&transaction, user, None, reason, now).await?;
-    }
-    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
-    transaction.commit().await?;
-    Ok(true)
-}
-
-/// Whether nobody else is an active superuser who is staff. Whoever takes one away waits for the
-/// others: of two at once one stays.
-async fn is_last_superuser(
-    transaction: &Transaction<'_>,
-    user: UserId,
-) -> Result<bool, StoreError> {
-    hold_superusers(transaction).await?;
-    let statement = transaction.prepare_cached(statements::IS_LAST_SUPERUSER).await?;
-    Ok(transaction.query_opt(&statement, &[&user.as_i64()]).await?.is_some())
-}
-
-async fn deletion_of(client: &Object, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-    let statement = client.prepare_cached(statements::DELETION_OF).await?;
-    let row = client.query_opt(&statement, &[&user.as_i64()]).await?;
-    let at: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
-    Ok(at.map(from_micros))
-}
-
-async fn delete_due(client: &mut Object, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-    let statement = client.prepare_cached(statements::DUE_FOR_DELETION).await?;
-    let due = client.query(&statement, &[&micros(now), &i64::from(limit)]).await?;
-    let mut gone = 0;
-    for row in due {
-        // Of two nodes at once one deletes, and the other finds nothing.
-        gone += u64::from(users::delete(client, UserId::new(row.try_get(0)?), now).await?);
-    }
-    Ok(gone)
-}
-
 async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let statement = client
         .prepare_cached(
@@ -377,7 +318,7 @@ async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, St
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
 }
 
-fn token(row: &Row) -> Result<StoredToken, StoreError> {
+pub(super) fn token(row: &Row) -> Result<StoredToken, StoreError> {
     let word: String = get(row, "purpose")?;
     let hash = |bytes: Vec<u8>| {
         SecretHash::from_stored(&bytes).ok_or_else(|| unknown("a hash of another length"))
@@ -400,5 +341,6 @@ fn token(row: &Row) -> Result<StoredToken, StoreError> {
     })
 }
 
-const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, fingerprint, \
+pub(super) const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, \
+                        fingerprint, \
                        payload, expires_at, used_at IS NOT NULL AS is_used";

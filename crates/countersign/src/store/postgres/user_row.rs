@@ -46,7 +46,7 @@ fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
 
 const COLUMNS: &str =
     "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser,
-         date_joined, last_login, metadata, email_verified, locale,
+         date_joined, last_login, metadata, email_verified, locale, deletion_at,
     ARRAY(SELECT g.name FROM user_groups ug JOIN groups g ON g.id = ug.group_id
         WHERE ug.user_id = users.id) AS group_names,
     ARRAY(SELECT p.app || '.' || p.codename FROM permissions p WHERE p.id IN (

@@ -18,7 +18,7 @@ use crate::store::sql::statements;
 use crate::store::{
     KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
 };
-use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId, fold, fold_address};
+use crate::user::{NewUser, ProfileChange, User, UserByLogin, UserId, fold, fold_address};
 
 #[async_trait]
 impl UserStore for PostgresStore {
@@ -26,7 +26,7 @@ impl UserStore for PostgresStore {
         read!(self, client => by_id(client, id))
     }
 
-    async fn user_by_login(&self, login: &str) -> Result<Option<FoundUser<User>>, StoreError> {
+    async fn user_by_login(&self, login: &str) -> Result<Option<UserByLogin>, StoreError> {
         read!(self, client => by_login(client, login))
     }
 

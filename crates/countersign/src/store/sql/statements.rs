@@ -27,20 +27,13 @@ pub(crate) const SET_FLAGS: &str =
 pub(crate) const IS_A_SUPERUSER_LEFT: &str =
     "SELECT EXISTS (SELECT 1 FROM users WHERE is_superuser AND is_active AND is_staff)";
 
-/// A row where the user of this id, and nobody else, can do everything.
-pub(crate) const IS_LAST_SUPERUSER: &str =
-    "SELECT 1 FROM users WHERE id = $1 AND is_superuser AND is_active AND is_staff
-         AND NOT EXISTS (
-             SELECT 1 FROM users AS others
-             WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)";
+/// Lets a user stay who waits to be deleted. Takes the user's id.
+pub(crate) const STAY: &str = "UPDATE users SET deletion_at = NULL, is_active = true
+     WHERE id = $1 AND deletion_at IS NOT NULL AND NOT is_active";
 
 /// Takes the user's id.
-pub(crate) const DELETION_OF: &str = "SELECT deletion_at FROM users WHERE id = $1";
-
-/// Takes the time, and how many at most.
-pub(crate) const DUE_FOR_DELETION: &str =
-    "SELECT id FROM users WHERE deletion_at <= $1 AND NOT is_active
-     ORDER BY deletion_at LIMIT $2";
+pub(crate) const DELETION_OF: &str =
+    "SELECT deletion_at FROM users WHERE id = $1 AND NOT is_active";
 
 // Groups and permissions.
 

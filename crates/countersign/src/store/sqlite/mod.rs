@@ -5,6 +5,8 @@
 mod admin;
 mod changes;
 mod columns;
+mod deletion;
+mod export;
 mod files;
 mod house;
 mod issue;

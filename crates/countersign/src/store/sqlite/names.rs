@@ -2,18 +2,19 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
+use super::columns::from_micros;
 use super::user_row::{select, user};
 use crate::password::EncodedPassword;
 use crate::store::StoreError;
 use crate::store::plan::names::{folding, named_by, refuse_address, refuse_username};
-use crate::user::{FoundUser, User, UserId, fold, fold_address, names_like};
+use crate::user::{UserByLogin, UserId, fold, fold_address, names_like};
 
 /// The row that a login names. What names nobody asks the same questions, and reads a row too: the
 /// time of an answer must not tell who exists, least of all where no hashing hides it.
 pub(super) fn by_login(
     connection: &Connection,
     login: &str,
-) -> Result<Option<FoundUser<User>>, StoreError> {
+) -> Result<Option<UserByLogin>, StoreError> {
     let ids = |sql: &str, value: &str| -> Result<Vec<i64>, StoreError> {
         let mut statement = connection.prepare_cached(sql)?;
         Ok(statement.query_map([value], |row| row.get(0))?.collect::<Result<_, _>>()?)
@@ -26,10 +27,10 @@ pub(super) fn by_login(
     if id.is_some() { Ok(found?) } else { Ok(None) }
 }
 
-/// The users who have an address that folds to the same, and whether each is active; twenty at
-/// most. Addresses of ASCII letters alone are compared as they are, which is their folding but for
-/// the case; others have it in a column of its own, and are compared again, since a foreign writer
-/// may have changed the address alone.
+/// The users who have an address that folds to the same, and whether each is active or may come
+/// back; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their
+/// folding but for the case; others have it in a column of its own, and are compared again, since a
+/// foreign writer may have changed the address alone.
 pub(super) fn owners_of_address(
     connection: &Connection,
     address: &str,
@@ -39,7 +40,7 @@ pub(super) fn owners_of_address(
     }
     let folded = fold_address(address);
     let mut statement = connection.prepare_cached(
-        "SELECT id, is_active, email FROM users WHERE id IN (
+        "SELECT id, is_active OR deletion_at IS NOT NULL, email FROM users WHERE id IN (
              SELECT id FROM users WHERE email = ?1 COLLATE NOCASE AND email <> ''
              UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE AND email <> ''
              UNION SELECT id FROM users WHERE email_folded = ?1
@@ -121,8 +122,13 @@ pub(super) fn refuse_taken_address(
     refuse_address(is_name, &owners_of_address(connection, address)?, own)
 }
 
-fn found_user(row: &Row<'_>) -> rusqlite::Result<FoundUser<User>> {
-    Ok(FoundUser { user: user(row)?, password: EncodedPassword::from_stored(row.get("password")?) })
+fn found_user(row: &Row<'_>) -> rusqlite::Result<UserByLogin> {
+    let deletion_at: Option<i64> = row.get("deletion_at")?;
+    Ok(UserByLogin {
+        user: user(row)?,
+        password: EncodedPassword::from_stored(row.get("password")?),
+        deletion_at: deletion_at.map(from_micros),
+    })
 }
 
 /// The user with this id; without one, the first.

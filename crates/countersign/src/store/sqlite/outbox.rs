@@ -183,7 +183,7 @@ fn page(
 ) -> Result<Vec<OutboxRow>, StoreError> {
     let of_state = if state.is_some() { "state = :state" } else { ":state IS NULL" };
     let sql = format!(
-        "SELECT id, state, user_id, address, created_at, due_at, tries, error FROM outbox
+        "SELECT {COLUMNS} FROM outbox
          WHERE {of_state} AND (created_at, id) < (:at, :id)
          ORDER BY created_at DESC, id DESC LIMIT :limit"
     );
@@ -201,7 +201,7 @@ fn page(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+pub(super) fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     let word: String = row.get(1)?;
     Ok(OutboxRow {
         id: row.get(0)?,
@@ -251,6 +251,8 @@ fn prune(
     }
     Ok(gone as u64)
 }
+
+pub(super) const COLUMNS: &str = "id, state, user_id, address, created_at, due_at, tries, error";
 
 /// In microseconds.
 const HOUR: i64 = 3_600_000_000;

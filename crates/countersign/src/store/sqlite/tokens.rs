@@ -56,24 +56,6 @@ impl TokenStore for SqliteStore {
         self.writer.run(move |c| make_user(c, &register)).await
     }
 
-    async fn plan_deletion(
-        &self,
-        user: UserId,
-        at: Option<Timestamp>,
-        now: Timestamp,
-        mails: Vec<NewMail>,
-    ) -> Result<bool, StoreError> {
-        self.writer.run(move |c| plan_deletion(c, user, at, now, &mails)).await
-    }
-
-    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.run(move |c| deletion_of(c, user)).await
-    }
-
-    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.writer.run(move |c| delete_due(c, now, limit)).await
-    }
-
     async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.run(move |c| prune(c, before, limit)).await
     }
@@ -155,6 +137,12 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
             set_password(connection, user, new)?;
             end_sessions(take.act.reason())
         }
+        Act::Join { password, profile } => {
+            users::update_profile(connection, user, profile)?;
+            prove_address(connection, user)?;
+            set_password(connection, user, password)?;
+            end_sessions(take.act.reason())
+        }
         Act::ChangeEmail { to } => {
             set_address(connection, user, to.as_str())?;
             Ok(0)
@@ -163,6 +151,8 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
             take_from_who_did_not_prove(connection, user, to)?;
             set_address(connection, user, to)?;
             set_password(connection, user, password)?;
+            // Whoever took the account may have asked for its deletion too.
+            connection.prepare_cached(statements::STAY)?.execute([user.as_i64()])?;
             connection.prepare_cached(statements::END_LATER_TOKENS)?.execute(params![
                 micros(take.now),
                 key(user),
@@ -179,7 +169,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
 }
 
 /// Whether it was not proved before.
-fn prove_address(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
+pub(super) fn prove_address(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
     let proved = connection
         .prepare_cached(
             "UPDATE users SET email_verified = 1 WHERE id = ? AND email_verified = 0
@@ -231,7 +221,10 @@ fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, 
     prove_address(connection, user)
 }
 
-fn fingerprint(connection: &Connection, user: UserId) -> Result<Option<Fingerprint>, StoreError> {
+pub(super) fn fingerprint(
+    connection: &Connection,
+    user: UserId,
+) -> Result<Option<Fingerprint>, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT password, email, is_active FROM users WHERE id = ?")?;
     let row = statement.query_row([user.as_i64()], |row| {
@@ -276,55 +269,6 @@ fn make_user(connection: &Connection, register: &Register) -> Result<Registered,
     }
 }
 
-fn plan_deletion(
-    connection: &Connection,
-    user: UserId,
-    at: Option<Timestamp>,
-    now: Timestamp,
-    mails: &[NewMail],
-) -> Result<bool, StoreError> {
-    if at.is_some() && is_last_superuser(connection, user)? {
-        return Ok(false);
-    }
-    let changed = connection
-        .prepare_cached(
-            "UPDATE users SET deletion_at = ?1, is_active = ?1 IS NULL
-             WHERE id = ?2 AND (?1 IS NOT NULL OR deletion_at IS NOT NULL)",
-        )?
-        .execute(params![at.map(micros), user.as_i64()])?;
-    if changed == 0 {
-        return Ok(false);
-    }
-    if at.is_some() {
-        sessions::revoke_of_user(connection, user, None, RevokedReason::UserInactive, now)?;
-    }
-    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
-    Ok(true)
-}
-
-/// Whether nobody else is an active superuser who is staff.
-fn is_last_superuser(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(statements::IS_LAST_SUPERUSER)?;
-    Ok(statement.exists([user.as_i64()])?)
-}
-
-fn deletion_of(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, StoreError> {
-    let mut statement = connection.prepare_cached(statements::DELETION_OF)?;
-    let at = statement.query_row([user.as_i64()], |row| row.get::<_, Option<i64>>(0)).optional()?;
-    Ok(at.flatten().map(from_micros))
-}
-
-fn delete_due(connection: &Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached(statements::DUE_FOR_DELETION)?;
-    let due = statement
-        .query_map(params![micros(now), limit], |row| row.get::<_, i64>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
-    for id in &due {
-        users::delete(connection, UserId::new(*id), now)?;
-    }
-    Ok(due.len() as u64)
-}
-
 fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let gone = connection
         .prepare_cached(
@@ -335,7 +279,7 @@ fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, 
     Ok(gone as u64)
 }
 
-fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {
+pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {
     let word: String = row.get(1)?;
     let hash = |bytes: Vec<u8>| {
         SecretHash::from_stored(&bytes).ok_or_else(|| unknown_word("a hash of another length"))
@@ -362,5 +306,6 @@ fn token(row: &Row<'_>) -> rusqlite::Result<StoredToken> {
     })
 }
 
-const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, fingerprint, \
+pub(super) const COLUMNS: &str = "id, purpose, user_id, address, secret_hash, code_hash, tries, \
+                        fingerprint, \
                        payload, expires_at, used_at IS NOT NULL";

@@ -45,7 +45,7 @@ fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
 
 const COLUMNS: &str =
     "id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser,
-         date_joined, last_login, metadata, email_verified, locale,
+         date_joined, last_login, metadata, email_verified, locale, deletion_at,
     (SELECT json_group_array(g.name) FROM user_groups ug JOIN groups g ON g.id = ug.group_id
         WHERE ug.user_id = users.id) AS group_names,
     (SELECT json_group_array(p.app || '.' || p.codename) FROM permissions p WHERE p.id IN (

@@ -17,7 +17,7 @@ use crate::store::sql::statements;
 use crate::store::{
     KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
 };
-use crate::user::{FoundUser, NewUser, ProfileChange, User, UserId};
+use crate::user::{NewUser, ProfileChange, User, UserByLogin, UserId};
 
 #[async_trait]
 impl UserStore for SqliteStore {
@@ -25,7 +25,7 @@ impl UserStore for SqliteStore {
         self.readers.run(move |c| by_id(c, id)).await
     }
 
-    async fn user_by_login(&self, login: &str) -> Result<Option<FoundUser<User>>, StoreError> {
+    async fn user_by_login(&self, login: &str) -> Result<Option<UserByLogin>, StoreError> {
         let login = login.to_owned();
         self.readers.run(move |c| by_login(c, &login)).await
     }

@@ -5,6 +5,7 @@ pub mod acts;
 pub mod audit;
 pub mod edits;
 pub mod large;
+pub mod links;
 pub mod lists;
 pub mod operators;
 pub mod sessions;

@@ -46,7 +46,7 @@ pub(super) async fn noted<T, E: From<StoreError>>(
     Ok((done, lines))
 }
 
-pub(super) async fn note(
+pub(in crate::store::postgres) async fn note(
     client: &impl GenericClient,
     lines: &[AuditLine],
 ) -> Result<(), StoreError> {
@@ -98,10 +98,7 @@ pub(super) async fn find(
         _ => lists::count(client, &listing, &listed, "audit_events").await?,
     };
     let statement = client
-        .prepare_cached(
-            "SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail \
-            FROM audit_events WHERE id = ANY($1)",
-        )
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM audit_events WHERE id = ANY($1)"))
         .await?;
     let mut found = HashMap::new();
     for row in client.query(&statement, &[&listed.ids]).await? {
@@ -135,7 +132,7 @@ pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
     })
 }
 
-fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
+pub(in crate::store::postgres) fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
     // A row that a database shell wrote may name anybody.
     let user = |column: &str| {
         Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.and_then(|id| id.parse().ok()))
@@ -156,3 +153,6 @@ fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
     };
     Ok(AuditRow { id: get(row, "id")?, line, word })
 }
+
+pub(in crate::store::postgres) const COLUMNS: &str =
+    "id, at, kind, user_id, session_id, actor_id, actor, ip, detail";

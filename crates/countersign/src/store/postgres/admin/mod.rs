@@ -2,9 +2,10 @@
 
 mod access;
 mod activity;
-mod audit;
+pub(super) mod audit;
 mod first_link;
 mod keys;
+mod links;
 mod lists;
 mod operators;
 mod sessions;

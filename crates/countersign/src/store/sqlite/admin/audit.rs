@@ -72,10 +72,8 @@ pub(super) fn find(
     let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "audit_events", count_all)?;
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at, kind, user_id, session_id, actor_id, actor, ip, detail \
-            FROM audit_events WHERE id = ?",
-    )?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit_events WHERE id = ?"))?;
     let mut rows = Vec::with_capacity(listed.rows.len());
     for at in &listed.rows {
         rows.extend(statement.query_row([at.id], row).optional()?);
@@ -106,7 +104,7 @@ pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
     })
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+pub(in crate::store::sqlite) fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     let user = |column: &str| -> rusqlite::Result<Option<UserId>> {
         // A row that a database shell wrote may name anybody.
         Ok(read_user_id(row.get_ref(column)?).ok())
@@ -128,3 +126,6 @@ fn row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     };
     Ok(AuditRow { id: row.get("id")?, line, word })
 }
+
+pub(in crate::store::sqlite) const COLUMNS: &str =
+    "id, at, kind, user_id, session_id, actor_id, actor, ip, detail";

@@ -5,6 +5,7 @@ mod activity;
 pub(super) mod audit;
 mod first_link;
 mod keys;
+mod links;
 mod lists;
 mod operators;
 mod sessions;

@@ -1,0 +1,148 @@
+//! Users who want to be deleted, in SQLite.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::admin::audit;
+use super::columns::{from_micros, key, micros};
+use super::{SqliteStore, outbox, sessions, users};
+use crate::password::EncodedPassword;
+use crate::session::RevokedReason;
+use crate::store::admin::AuditLine;
+use crate::store::plan::audit_lines::{deleted_at_last, deletion_asked, logged, restored};
+use crate::store::sql::statements;
+use crate::store::{DeletionAsked, DeletionStore, MailBounds, SelfDeletion, StoreError};
+use crate::user::UserId;
+
+#[async_trait]
+impl DeletionStore for SqliteStore {
+    async fn ask_deletion(&self, asked: SelfDeletion) -> Result<DeletionAsked, StoreError> {
+        self.writer.run(move |c| ask(c, &asked)).await.map(logged)
+    }
+
+    async fn restore_user(
+        &self,
+        user: UserId,
+        checked: &EncodedPassword,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Result<bool, StoreError> {
+        let checked = checked.clone();
+        self.writer.run(move |c| restore(c, &checked, restored(user, now, ip))).await.map(logged)
+    }
+
+    async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.run(move |c| due(c, user)).await
+    }
+
+    async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| delete_due(c, now, limit)).await.map(logged)
+    }
+}
+
+/// One writes at a time: between the look and the change nothing comes.
+fn ask(
+    connection: &Connection,
+    asked: &SelfDeletion,
+) -> Result<(DeletionAsked, Vec<AuditLine>), StoreError> {
+    let &SelfDeletion { user, session, now, .. } = asked;
+    if !sessions::is_live(connection, session, user, now)? {
+        return Ok((DeletionAsked::SessionEnded, Vec::new()));
+    }
+    let is_as_checked = connection
+        .prepare_cached("SELECT 1 FROM users WHERE id = ? AND is_active AND password = ?")?
+        .exists(params![user.as_i64(), asked.checked.as_str()])?;
+    if !is_as_checked {
+        return Ok((DeletionAsked::Stale, Vec::new()));
+    }
+    if connection.prepare_cached(IS_LAST_SUPERUSER)?.exists([user.as_i64()])? {
+        return Ok((DeletionAsked::LastSuperuser, Vec::new()));
+    }
+    match asked.at {
+        Some(at) => {
+            connection
+                .prepare_cached("UPDATE users SET deletion_at = ?, is_active = 0 WHERE id = ?")?
+                .execute(params![micros(at), user.as_i64()])?;
+            // A link that was asked for before does nothing when they come back, but the one that
+            // takes a theft back.
+            connection
+                .prepare_cached(
+                    "UPDATE one_time_tokens SET used_at = ?
+                     WHERE user_id = ? AND used_at IS NULL AND purpose <> 'undo'",
+                )?
+                .execute(params![micros(now), key(user)])?;
+            sessions::revoke_of_user(connection, user, None, RevokedReason::UserInactive, now)?;
+        }
+        None => delete(connection, user, now)?,
+    }
+    outbox::queue(connection, &asked.mails, MailBounds::OF_ACTS)?;
+    let lines = vec![deletion_asked(asked)];
+    audit::note(connection, &lines)?;
+    Ok((DeletionAsked::Done, lines))
+}
+
+fn restore(
+    connection: &Connection,
+    checked: &EncodedPassword,
+    line: AuditLine,
+) -> Result<(bool, Vec<AuditLine>), StoreError> {
+    let restored = connection
+        .prepare_cached(
+            "UPDATE users SET deletion_at = NULL, is_active = 1
+             WHERE id = ? AND deletion_at IS NOT NULL AND NOT is_active AND password = ?",
+        )?
+        .execute(params![line.user.and_then(UserId::as_i64), checked.as_str()])?;
+    let lines = if restored == 1 { vec![line] } else { Vec::new() };
+    audit::note(connection, &lines)?;
+    Ok((restored == 1, lines))
+}
+
+fn due(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+    let at = connection
+        .prepare_cached(statements::DELETION_OF)?
+        .query_row([user.as_i64()], |row| row.get::<_, Option<i64>>(0))
+        .optional()?;
+    Ok(at.flatten().map(from_micros))
+}
+
+fn delete_due(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<(u64, Vec<AuditLine>), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active
+         ORDER BY deletion_at LIMIT ?",
+    )?;
+    let due = statement
+        .query_map(params![micros(now), limit], |row| Ok(UserId::new(row.get(0)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut lines = Vec::with_capacity(due.len());
+    for user in due {
+        delete(connection, user, now)?;
+        lines.push(deleted_at_last(user, now));
+    }
+    audit::note(connection, &lines)?;
+    Ok((lines.len() as u64, lines))
+}
+
+/// The user and the rows of their sessions. Their ends are in the feed already, which outlives
+/// them; a trigger takes the tokens and the mails along.
+fn delete(connection: &Connection, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+    users::delete(connection, user, now)?;
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE user_id = ? AND revoked_at IS NULL")?
+        .execute([key(user)])?;
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE user_id = ? AND revoked_at IS NOT NULL")?
+        .execute([key(user)])?;
+    Ok(())
+}
+
+const IS_LAST_SUPERUSER: &str =
+    "SELECT 1 FROM users WHERE id = ? AND is_superuser AND is_active AND is_staff AND NOT EXISTS (
+         SELECT 1 FROM users AS others
+         WHERE others.id <> users.id AND is_superuser AND is_active AND is_staff)";
