@@ -6,6 +6,7 @@ mod escaping;
 mod first_user;
 mod forms;
 mod keys;
+mod letters;
 mod lists;
 mod office;
 mod rules;

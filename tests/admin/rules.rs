@@ -6,9 +6,10 @@ use countersign_e2e::{Desk, PASSWORD, TestServer, input};
 use crate::office::{edit, grant, group, office, operator, permission};
 
 /// Every page with the permission that opens it.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 12] = [
     ("auth.view_user", "/admin/users/"),
     ("auth.add_user", "/admin/users/add"),
+    ("auth.add_user", "/admin/users/invite"),
     ("auth.view_group", "/admin/groups/"),
     ("auth.add_group", "/admin/groups/add"),
     ("auth.view_permission", "/admin/permissions/"),
@@ -16,14 +17,18 @@ const PAGES: [(&str, &str); 10] = [
     ("countersign.view_auditevent", "/admin/audit/"),
     ("countersign.view_auditevent", "/admin/audit.csv"),
     ("countersign.view_key", "/admin/keys/"),
+    ("countersign.view_outbox", "/admin/outbox/"),
     ("auth.view_user", "/admin/users/1/"),
 ];
 
 type Fields = &'static [(&'static str, &'static str)];
 
 /// Every form with the permission that lets it be sent, and what to fill in.
-const FORMS: [(&str, &str, Fields); 14] = [
+const FORMS: [(&str, &str, Fields); 17] = [
     ("auth.add_user", "/admin/users/add", &[("username", "mallory"), ("unusable", "on")]),
+    ("auth.add_user", "/admin/users/invite", &[("email", "mallory@example.com")]),
+    ("auth.change_user", "/admin/users/1/mail", &[("act", "mark")]),
+    ("countersign.change_outbox", "/admin/outbox/act", &[("forget", "1")]),
     ("auth.change_user", "/admin/users/1/", &[("seen", "0"), ("username", "mallory")]),
     ("auth.change_user", "/admin/users/1/access", &[("seen", "0")]),
     ("auth.change_user", "/admin/users/1/password", &[("act", "unusable")]),
@@ -81,6 +86,7 @@ fn a_permission_opens_its_own_pages_and_no_others() {
         "countersign.view_session",
         "countersign.view_auditevent",
         "countersign.view_key",
+        "countersign.view_outbox",
     ]
     .into_iter()
     .enumerate()

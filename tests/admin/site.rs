@@ -24,6 +24,8 @@ fn every_answer_forbids_scripts_frames_and_caches() {
         "/admin/sessions/",
         "/admin/audit/",
         "/admin/keys/",
+        "/admin/users/invite",
+        "/admin/outbox/",
         "/admin/nothing",
         "/admin/sign-out",
     ] {

@@ -69,7 +69,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 29] = [
+pub(crate) const ENDPOINTS: [Endpoint; 31] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -95,6 +95,14 @@ pub(crate) const ENDPOINTS: [Endpoint; 29] = [
         Body::Required(r#"{"first_name":"A"}"#),
         200,
     ),
+    endpoint(
+        "DELETE",
+        "/accounts/profile",
+        Access::Bearer,
+        Body::Required(r#"{"password":"not the right one"}"#),
+        400,
+    ),
+    endpoint("GET", "/accounts/profile/export", Access::Bearer, Body::None, 200),
     endpoint(
         "POST",
         "/accounts/password",

@@ -98,3 +98,69 @@ fn a_command_on_a_mistyped_directory_leaves_nothing_behind() {
     assert!(said.contains("there is no database"), "{said}");
     assert!(!nowhere.exists());
 }
+
+#[test]
+fn whoever_is_invited_chooses_a_password_by_the_link_that_is_printed_where_no_mail_is_sent() {
+    let world = TestServer::builder().set("mail_url", "none").start();
+    let invite = |more: &[&str]| world.cli(&[&["user", "invite"], more].concat());
+    let first = invite(&["alice@example.com", "--username", "alice"]).ok();
+    assert!(first.contains("/account/invitation?token="), "{first}");
+    let second = invite(&["Alice@EXAMPLE.com", "--username", "alice"]);
+    assert!(second.stderr().contains("alice"), "{}", second.stderr());
+    let token = |link: &str| link.trim().split_once("token=").unwrap().1.to_owned();
+    let accept = |token: &str, password: &str| {
+        let password = password.replace(' ', "+");
+        let body = format!("token={token}&password={password}&again={password}");
+        let kind = "application/x-www-form-urlencoded";
+        world.request("POST", "/account/invitation").body(kind, body).send()
+    };
+    let (first, second) = (token(&first), token(&second.ok()));
+    accept(&first, PASSWORD).expect(400);
+    world.get(&format!("/account/invitation?token={second}")).expect(200);
+    let weak = accept(&second, "alice1").expect(400).text();
+    assert!(weak.contains("Too short"), "{weak}");
+    assert!(accept(&second, PASSWORD).expect(200).text().contains("Welcome"));
+    accept(&second, PASSWORD).expect(400);
+    let login = world.browser().login("alice@example.com").expect(200).json();
+    assert_eq!(login["user"]["email_verified"], true);
+    let again = invite(&["alice@example.com"]).fails(1);
+    assert!(again.contains("send-reset alice"), "{again}");
+    let taken = invite(&["bob@example.com", "--username", "ALICE"]).fails(1);
+    assert!(taken.contains("has this name"), "{taken}");
+    assert!(invite(&["no address"]).fails(1).contains("address"));
+    for command in ["send-reset", "resend"] {
+        let said = world.cli(&["user", command, "alice"]).fails(1);
+        assert!(said.contains("mail_url"), "{said}");
+    }
+    let kinds = world.sql("SELECT kind FROM audit_events WHERE actor LIKE 'shell:%' ORDER BY id");
+    assert_eq!(kinds.split_whitespace().collect::<Vec<_>>(), ["user_invited", "link_sent"]);
+}
+
+#[test]
+fn links_are_mailed_by_the_server_that_runs_and_an_operators_word_proves_an_address() {
+    let mailbox = countersign_e2e::Mailbox::new();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).start();
+    let said = world.cli(&["user", "invite", "alice@example.com", "--language", "de"]).ok();
+    assert!(!said.contains("token="), "{said}");
+    let mail = mailbox.wait_for("alice@example.com", 1);
+    assert!(mail.subject().contains("eingeladen"), "{}", mail.subject());
+    let name = world.sql("SELECT username FROM users").trim().to_owned();
+    assert!(name.starts_with("user-") && name.len() == 15, "{name}");
+
+    world.user("bob");
+    world.sql("UPDATE users SET email_verified = 0");
+    world.cli(&["user", "resend", "bob"]).ok();
+    let body = serde_json::json!({"token": mailbox.wait_for("bob@example.com", 1).token(),
+        "password": PASSWORD});
+    world.request("POST", "/accounts/email/verify").json(&body).send().expect(204);
+    assert!(world.cli(&["user", "resend", "bob"]).fails(1).contains("proved already"));
+    world.cli(&["user", "reset", "bob"]).ok();
+    let reset = mailbox.wait_for("bob@example.com", 2);
+    assert_eq!(reset.subject(), "Choose a new password");
+    assert!(world.cli(&["user", "verify", "bob"]).ok().contains("counted already"));
+    world.sql("UPDATE users SET email_verified = 0");
+    world.cli(&["user", "verify", "bob"]).ok();
+    assert_eq!(world.sql("SELECT email_verified FROM users WHERE username = 'bob'").trim(), "1");
+    world.cli(&["user", "deactivate", "bob"]).ok();
+    assert!(world.cli(&["user", "send-reset", "bob"]).fails(1).contains("not active"));
+}

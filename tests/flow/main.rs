@@ -3,10 +3,13 @@
 mod algorithms;
 mod cors;
 mod csrf;
+mod deletion;
 mod demo;
 mod email_change;
 mod email_verify;
+mod export;
 mod health;
+mod invitation;
 mod jwks;
 mod login;
 mod login_code;

@@ -5,7 +5,7 @@ use std::path::Path;
 use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 26] = [
+const ENDPOINTS: [(&str, &str); 28] = [
     ("/accounts/login", "post"),
     ("/accounts/refresh", "post"),
     ("/accounts/csrf", "get"),
@@ -13,6 +13,8 @@ const ENDPOINTS: [(&str, &str); 26] = [
     ("/accounts/logout-all", "post"),
     ("/accounts/profile", "get"),
     ("/accounts/profile", "patch"),
+    ("/accounts/profile", "delete"),
+    ("/accounts/profile/export", "get"),
     ("/accounts/password", "post"),
     ("/accounts/password/reset", "post"),
     ("/accounts/password/reset/confirm", "post"),
@@ -80,7 +82,7 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 17);
+    assert_eq!(bodies, 18);
 }
 
 #[test]

@@ -184,6 +184,8 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
     'GET /accounts/csrf': ['200 OK'],
     'GET /accounts/profile': ['200 OK'],
     'PATCH /accounts/profile': ['200 OK', body({ last_name: 'B' })],
+    'DELETE /accounts/profile': ['400 Bad Request', body({ password: `not ${PASSWORD}` })],
+    'GET /accounts/profile/export': ['200 OK'],
     'POST /accounts/password': [
       '204 No Content',
       body({ old_password: PASSWORD, new_password: `${PASSWORD} and 15` }),

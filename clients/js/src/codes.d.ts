@@ -21,6 +21,7 @@ export type Code =
   | 'validation_error'
   | 'link_invalid'
   | 'email_not_verified'
+  | 'deletion_planned'
   | 'conflict'
   | 'not_found'
   | 'method_not_allowed'

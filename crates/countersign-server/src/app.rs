@@ -136,7 +136,7 @@ pub(crate) async fn run(
             std::process::exit(130);
         });
     };
-    let account = auth.can_mail().then(|| account_pages(&auth, &parts.settings));
+    let account = Some(account_pages(&auth, &parts.settings));
     let pages = [admin.as_ref().map(Admin::routes), demo.as_ref().map(Demo::routes), account];
     let pages = pages.into_iter().flatten().fold(Router::new(), Router::merge);
     let invitation = admin.as_ref().and_then(Admin::first_user_link);
@@ -180,7 +180,11 @@ fan_out!(
     on_logout,
     on_logout_all,
     on_theft,
-    on_password_changed
+    on_password_changed,
+    on_registered,
+    on_email_verified,
+    on_deletion_asked,
+    on_restored
 );
 
 /// How long the end waits for the database's log to be emptied.

@@ -81,6 +81,11 @@ impl Admin {
             .route("/admin/users.csv", get(pages::users_csv::export))
             .route("/admin/users/act", post(pages::bulk::act))
             .route("/admin/users/add", get(pages::user_add::form).post(pages::user_add::add))
+            .route(
+                "/admin/users/invite",
+                get(pages::user_invite::form).post(pages::user_invite::invite),
+            )
+            .route("/admin/users/{id}/mail", post(pages::user_mail::send))
             .route("/admin/users/{id}/", get(pages::user_edit::form).post(pages::user_edit::save))
             .route("/admin/users/{id}/access", get(pages::access::form).post(pages::access::save))
             .route(
@@ -103,6 +108,9 @@ impl Admin {
             .route("/admin/sessions/", get(pages::sessions::list))
             .route("/admin/sessions/end", post(pages::sessions::end))
             .route("/admin/sessions/{id}/", get(pages::sessions::show))
+            .route("/admin/outbox/", get(pages::outbox::list))
+            .route("/admin/outbox/act", post(pages::outbox::act))
+            .route("/admin/outbox", get(async || Redirect::permanent("/admin/outbox/")))
             .route("/admin/audit/", get(pages::audit::list))
             .route("/admin/audit.csv", get(pages::audit_csv::export))
             .route("/admin/keys/", get(pages::keys::list))

@@ -28,11 +28,13 @@ pub(crate) enum Permit {
     ViewAuditEvent,
     ViewKey,
     ChangeKey,
+    ViewOutbox,
+    ChangeOutbox,
 }
 
 impl Permit {
     /// All of them: `app`, `codename`, and the name for people.
-    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 17] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 19] = [
         (Self::ViewUser, "auth", "view_user", "Can view users"),
         (Self::AddUser, "auth", "add_user", "Can add users"),
         (Self::ChangeUser, "auth", "change_user", "Can change users"),
@@ -50,6 +52,8 @@ impl Permit {
         (Self::ViewAuditEvent, "countersign", "view_auditevent", "Can view the audit log"),
         (Self::ViewKey, "countersign", "view_key", "Can view signing keys"),
         (Self::ChangeKey, "countersign", "change_key", "Can rotate and retire signing keys"),
+        (Self::ViewOutbox, "countersign", "view_outbox", "Can view the outbox"),
+        (Self::ChangeOutbox, "countersign", "change_outbox", "Can retry and forget mails"),
     ];
 
     /// As it is written: `auth.view_user`.
@@ -66,8 +70,8 @@ impl Permit {
 /// Django.
 pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
     use Permit::{
-        ChangeGroup, ChangeKey, ChangePermission, ChangeUser, DeleteSession, ViewGroup, ViewKey,
-        ViewPermission, ViewSession, ViewUser,
+        ChangeGroup, ChangeKey, ChangeOutbox, ChangePermission, ChangeUser, DeleteSession,
+        ViewGroup, ViewKey, ViewOutbox, ViewPermission, ViewSession, ViewUser,
     };
     let has = |permit: Permit| operator.permissions().contains(&permit.name());
     let implied = match permit {
@@ -76,6 +80,7 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
         ViewPermission => Some(ChangePermission),
         ViewSession => Some(DeleteSession),
         ViewKey => Some(ChangeKey),
+        ViewOutbox => Some(ChangeOutbox),
         _ => None,
     };
     operator.is_active()
@@ -152,6 +157,17 @@ pub(crate) fn may_end_sessions(operator: &User, _: &User, _: &User) -> bool {
 /// Whether the operator may add that user.
 pub(crate) fn may_add_user(operator: &User, _: &User, new: &User) -> bool {
     may(operator, Permit::AddUser) && (may_raise(operator) || !(new.is_staff || new.is_superuser))
+}
+
+/// Whether the operator may invite that user. Whoever has the link can sign in as them, and where
+/// no mail is sent the operator sees it.
+pub(crate) fn may_invite(operator: &User, _: &User, who: &User) -> bool {
+    may_add_user(operator, who, who) && beyond(operator, who).is_none()
+}
+
+/// Whether the operator may retry and forget mails.
+pub(crate) fn may_change_outbox(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::ChangeOutbox)
 }
 
 /// Whether the operator may add a group that gives what they would have `after`.

@@ -3,17 +3,19 @@
 use clap::{Args, Subcommand};
 use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::store::admin::UserAct;
-use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId};
+use countersign::token::Purpose;
+use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
 
 use super::new_user_prompt::{NewUserKind, NewUserPrompt};
-use super::output::{JsonList, json, line, table};
+use super::output::{JsonList, json, line, note, table};
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
 use crate::operate::Operator;
+use crate::operate::people::{Desk, Invitee, Sent};
 use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
-/// Make, list, show, activate, deactivate and delete users
+/// Make, invite, list, show, activate, deactivate and delete users
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice \
@@ -32,6 +34,30 @@ enum Command {
             --email alice@example.com --noinput"
     )]
     Create(Create),
+    /// Make a user who chooses a password by a link, which is mailed, or printed where no mail is
+    /// sent; for somebody who has not come yet, a new link
+    #[command(
+        after_help = "Example:\n  countersign user invite alice@example.com --username alice"
+    )]
+    Invite(Invite),
+    /// Send the mail that proves a user's address once more
+    #[command(after_help = "Example:\n  countersign user resend alice")]
+    Resend {
+        /// The user: name, e-mail address or id
+        user: String,
+    },
+    /// Take a user's address as proved
+    #[command(after_help = "Example:\n  countersign user verify alice")]
+    Verify {
+        /// The user: name, e-mail address or id
+        user: String,
+    },
+    /// Send a user a link with which they choose a new password
+    #[command(alias = "reset", after_help = "Example:\n  countersign user send-reset alice")]
+    SendReset {
+        /// The user: name, e-mail address or id
+        user: String,
+    },
     /// List the users
     #[command(after_help = "Example:\n  countersign user list --json | jq -r '.[].username'")]
     List {
@@ -92,10 +118,34 @@ struct Create {
     noinput: bool,
 }
 
+#[derive(Debug, Args)]
+struct Invite {
+    /// The address
+    email: String,
+    /// The user name; made up unless chosen
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// The first name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    first_name: String,
+    /// The last name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    last_name: String,
+    /// The language of the user's mails
+    #[arg(long, default_value = "en")]
+    language: String,
+}
+
 impl Users {
     pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         match self.command {
             Command::Create(create) => create.run(context).await,
+            Command::Invite(invite) => invite.run(context).await,
+            Command::Resend { user } => send(context, &user, Purpose::VerifyEmail).await,
+            Command::SendReset { user } => send(context, &user, Purpose::ResetPassword).await,
+            Command::Verify { user } => {
+                verify(&Services::open(context, Wanted::There).await?, &user).await
+            }
             Command::List { json } => {
                 list(&Services::open(context, Wanted::There).await?, json).await
             }
@@ -164,6 +214,67 @@ impl Create {
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
+}
+
+impl Invite {
+    async fn run(self, context: &Context) -> Result<(), CommandError> {
+        let email = Email::parse(&self.email)?;
+        let username = self.username.as_deref().map(Username::parse).transpose()?;
+        for (what, name) in [("first", &self.first_name), ("last", &self.last_name)] {
+            if name.chars().count() > NAME_MAX_CHARS {
+                let sentence = format!("a {what} name has at most {NAME_MAX_CHARS} characters");
+                return Err(CommandError::new(sentence));
+            }
+        }
+        let services = Services::open(context, Wanted::ThereOrNew).await?;
+        let desk = Desk::of(&services).await?;
+        let who = Invitee {
+            email,
+            username,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            language: self.language,
+        };
+        let operator = Operator::shell(&services);
+        let (user, sent) = operator.invite(&services, &desk, who).await?;
+        let (name, id) = (&user.username, user.id);
+        match sent {
+            Sent::Queued => line(format!(
+                "Invited {name} (id {id}); a running server sends the mail to {}.",
+                user.email
+            )),
+            Sent::ByHand(link) => {
+                note(format!(
+                    "Invited {name} (id {id}). No mail is sent here (mail_url): give them this \
+                     link, with which whoever has it chooses their password."
+                ));
+                line(link);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn send(context: &Context, named: &str, purpose: Purpose) -> Result<(), CommandError> {
+    let services = Services::open(context, Wanted::There).await?;
+    let user = services.user(named).await?;
+    let desk = Desk::of(&services).await?;
+    Operator::shell(&services).send_letter(&services, &desk, purpose, &user).await?;
+    line(format!("A running server sends the mail to {}.", user.email));
+    Ok(())
+}
+
+async fn verify(services: &Services, named: &str) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
+    if user.email.is_empty() {
+        return Err(CommandError::new(format!("{} has no e-mail address", user.username)));
+    }
+    let is_first = Operator::shell(services).mark_verified(&user).await?;
+    line(match is_first {
+        true => format!("{} counts as the address of {}.", user.email, user.username),
+        false => format!("{} counted already.", user.email),
+    });
+    Ok(())
 }
 
 /// Page by page, so that a million users need no more memory than a thousand.

@@ -40,12 +40,15 @@ impl Config {
         accounts.mails_per_address = self.number("mails_per_address")?;
         accounts.asks_per_address = self.number("asks_per_address")?;
         accounts.asks_per_hour = self.number("asks_per_hour")?;
+        accounts.deletion_grace = self.duration("deletion_grace")?;
+        accounts.recent_login = self.duration("recent_login")?;
         accounts.verify_url = self.optional("verify_url")?;
         accounts.reset_url = self.optional("reset_url")?;
         accounts.code_url = self.optional("code_url")?;
         accounts.change_url = self.optional("change_url")?;
         accounts.undo_url = self.optional("undo_url")?;
         accounts.invitation_url = self.optional("invitation_url")?;
+        accounts.restore_url = self.optional("restore_url")?;
         accounts.mail_from = self.optional("mail_from")?;
         accounts.mail_reply_to = self.optional("mail_reply_to")?;
         Ok(accounts)

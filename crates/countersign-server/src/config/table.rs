@@ -244,8 +244,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("breached_passwords_url", "", Kind::Text("URL"),
         "A service that is asked about new passwords by the first five digits of their SHA-1: \
          https://api.pwnedpasswords.com/range/. Unless chosen, none."),
-    one("registration", "closed", Kind::Choice("closed|open"),
-        "Who may register: closed, nobody but by an operator; open, everybody."),
+    one("registration", "closed", Kind::Choice("closed|invite|open"),
+        "Who may register: closed, nobody but by an operator; invite, whoever was invited, by the \
+         app's own page; open, everybody."),
     several("registration_fields", "FIELD",
         "What a registration must say: username, email, password, first_name, last_name. Unless \
          chosen, the first three."),
@@ -275,6 +276,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Registrations, resets and codes of one client address in an hour; 0 for no limit."),
     one("asks_per_hour", "10000", number(0, ANY),
         "The same of all clients together; 0 for no limit."),
+    one("deletion_grace", "14d", duration(0, 365 * DAY),
+        "How long users who asked to be deleted may come back; 0s deletes them at once."),
+    one("recent_login", "15m", duration(60, DAY),
+        "How old the login may be for what is dangerous: a deletion, an export."),
     one("verify_url", "", Kind::Text("URL"),
         "The app's own page for the link that proves an address, with {token} in it. Unless \
          chosen, /account/verify."),
@@ -293,6 +298,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("invitation_url", "", Kind::Text("URL"),
         "The app's own page for an invitation's link, with {token} in it. Unless chosen, \
          /account/invitation."),
+    one("restore_url", "", Kind::Text("URL"),
+        "The app's own page on which users who asked to be deleted come back. Unless chosen, \
+         /account/restore."),
     one("mail_url", "", Kind::Text("URL"),
         "How mail is sent: smtp://USER:PASSWORD@HOST:587 with STARTTLS, \
          smtps://USER:PASSWORD@HOST:465, file:FOLDER, console: (printed), or none. Unless chosen, \

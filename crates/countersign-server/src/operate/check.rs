@@ -1,6 +1,8 @@
 //! Looks at everything that can be wrong with a server, and says what to change: what
 //! `countersign check` prints and the dashboard shows.
 
+mod mail;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -185,6 +187,7 @@ impl Look<'_> {
                 stolen hashes are cheaper to guess",
             );
         }
+        self.mail(config, &parts.settings.accounts);
     }
 
     fn clock(&mut self, now: Timestamp) {
@@ -334,6 +337,7 @@ impl Look<'_> {
             Ok(()) => self.ok("database: can be written"),
             Err(error) => self.fail(&format!("database: cannot be written: {error}")),
         }
+        self.outbox(services).await?;
         self.keys(services).await
     }
 

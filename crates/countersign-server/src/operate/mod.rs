@@ -8,6 +8,7 @@
 pub(crate) mod check;
 pub(crate) mod keys;
 mod os_user;
+pub(crate) mod people;
 
 use std::net::IpAddr;
 
@@ -228,6 +229,17 @@ mod tests {
         "delete_group",
         "save_permission",
         "delete_permission",
+        "invite_user",
+        "send_link",
+        "issue_token",
+        "mark_verified",
+        "queue_mails",
+        "retry_mail",
+        "mail_due_now",
+        "forget_mail",
+        "ask_deletion",
+        "restore_user",
+        "delete_due_users",
     ];
 
     #[test]

@@ -124,6 +124,14 @@ impl Events for Recorder {
     fn on_password_changed(&self, event: &Event<'_>) {
         self.line(AuditKind::PasswordChanged, event, String::new());
     }
+
+    fn on_registered(&self, event: &Event<'_>) {
+        self.line(AuditKind::Registered, event, String::new());
+    }
+
+    fn on_email_verified(&self, event: &Event<'_>) {
+        self.line(AuditKind::EmailVerified, event, String::new());
+    }
 }
 
 /// The beginning of the hour, in UTC.

@@ -15,6 +15,10 @@ pub(crate) struct Counts {
     logouts: IntCounter,
     password_changes: IntCounter,
     thefts: IntCounter,
+    registrations: IntCounter,
+    addresses_verified: IntCounter,
+    deletions_asked: IntCounter,
+    restorations: IntCounter,
     log_lines_lost: IntCounter,
     panics: IntCounter,
     races: IntCounter,
@@ -52,6 +56,22 @@ impl Counts {
                 "countersign_thefts_total",
                 "Sessions ended because two parties held their refresh tokens",
             )?,
+            registrations: IntCounter::new(
+                "countersign_registrations_total",
+                "Users who registered",
+            )?,
+            addresses_verified: IntCounter::new(
+                "countersign_addresses_verified_total",
+                "Addresses proved by their owners",
+            )?,
+            deletions_asked: IntCounter::new(
+                "countersign_deletions_asked_total",
+                "Users who asked to be deleted",
+            )?,
+            restorations: IntCounter::new(
+                "countersign_restorations_total",
+                "Users who came back before their deletion",
+            )?,
             log_lines_lost: log.lost.clone(),
             panics: log.panics.clone(),
         })
@@ -74,6 +94,10 @@ impl Counts {
             &self.password_changes,
             &self.races,
             &self.thefts,
+            &self.registrations,
+            &self.addresses_verified,
+            &self.deletions_asked,
+            &self.restorations,
             &self.log_lines_lost,
             &self.panics,
         ] {
@@ -118,5 +142,21 @@ impl Events for Counts {
 
     fn on_password_changed(&self, _: &Event<'_>) {
         self.password_changes.inc();
+    }
+
+    fn on_registered(&self, _: &Event<'_>) {
+        self.registrations.inc();
+    }
+
+    fn on_email_verified(&self, _: &Event<'_>) {
+        self.addresses_verified.inc();
+    }
+
+    fn on_deletion_asked(&self, _: &Event<'_>) {
+        self.deletions_asked.inc();
+    }
+
+    fn on_restored(&self, _: &Event<'_>) {
+        self.restorations.inc();
     }
 }

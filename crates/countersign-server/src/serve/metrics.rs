@@ -38,6 +38,11 @@ pub(super) struct Metrics {
     tokens_cached: IntGauge,
     sessions_revoked: IntGauge,
     resident_bytes: IntGauge,
+    outbox_waiting: IntGauge,
+    outbox_failed: IntGauge,
+    mails_sent: IntCounter,
+    mails_put_off: IntCounter,
+    mails_failed: IntCounter,
 }
 
 #[derive(Debug)]
@@ -87,6 +92,17 @@ impl Metrics {
         );
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
 
+        let mails = register(
+            &registry,
+            IntCounterVec::new(
+                Opts::new(
+                    "countersign_mails_total",
+                    "Mails that this process tried to send, by what came of it",
+                ),
+                &["result"],
+            ),
+        );
+
         let names = std::iter::once("other").chain(paths.map(String::as_str));
         let routes: Vec<Route> = names
             .map(|name| Route {
@@ -119,6 +135,17 @@ impl Metrics {
                 "Sessions ended within the last access-token lifetime",
             ),
             resident_bytes: gauge("process_resident_memory_bytes", "Resident memory"),
+            outbox_waiting: gauge(
+                "countersign_outbox_waiting",
+                "Mails that wait in the outbox of all nodes, up to 100,000",
+            ),
+            outbox_failed: gauge(
+                "countersign_outbox_failed",
+                "Mails of the last 30 days that failed for good, up to 100,000",
+            ),
+            mails_sent: mails.with_label_values(&["sent"]),
+            mails_put_off: mails.with_label_values(&["put_off"]),
+            mails_failed: mails.with_label_values(&["failed"]),
             registry,
             auth,
         }
@@ -153,6 +180,20 @@ impl Metrics {
         route.seconds.observe(elapsed.as_secs_f64());
     }
 
+    /// Asks the store what stands in the outbox. Without an answer the figures stay as they were.
+    async fn look_at_outbox(&self) {
+        match self.auth.store().outbox_counts().await {
+            Ok(counts) => {
+                for (gauge, value) in
+                    [(&self.outbox_waiting, counts.waiting), (&self.outbox_failed, counts.failed)]
+                {
+                    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the outbox was not counted"),
+        }
+    }
+
     fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
         let stats = self.auth.stats();
         for (gauge, value) in [
@@ -163,6 +204,13 @@ impl Metrics {
             (&self.resident_bytes, resident_bytes().unwrap_or(0)),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        for (counter, value) in [
+            (&self.mails_sent, stats.mails_sent),
+            (&self.mails_put_off, stats.mails_put_off),
+            (&self.mails_failed, stats.mails_failed),
+        ] {
+            counter.inc_by(value.saturating_sub(counter.get()));
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
@@ -248,6 +296,7 @@ pub(super) fn routes(metrics: Arc<Metrics>) -> Router {
 }
 
 async fn metrics_text(State(metrics): State<Arc<Metrics>>) -> Response {
+    metrics.look_at_outbox().await;
     match metrics.text() {
         Ok(text) => {
             ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()

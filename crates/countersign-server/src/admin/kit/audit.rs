@@ -132,7 +132,7 @@ fn start_of(text: &str, days: i64) -> Option<Timestamp> {
 }
 
 /// Every kind: the word in an address, the words for people, whether somebody should look at it.
-pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 29] = [
+pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 37] = [
     (AuditKind::Login, "login", "Signed in", false),
     (AuditKind::LoginFailed, "login-failed", "Sign-in failed", false),
     (AuditKind::LoginThrottled, "login-throttled", "Sign-in put off", false),
@@ -162,6 +162,14 @@ pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 29] = [
     (AuditKind::KeyRetired, "key-retired", "Retired a key", false),
     (AuditKind::KeyExported, "key-exported", "Exported a private key", true),
     (AuditKind::StoreMoved, "store-moved", "Moved everything here", false),
+    (AuditKind::Registered, "registered", "Registered", false),
+    (AuditKind::EmailVerified, "email-verified", "Proved an address", false),
+    (AuditKind::DeletionAsked, "deletion-asked", "Asked to be deleted", false),
+    (AuditKind::UserRestored, "user-restored", "Came back before the deletion", false),
+    (AuditKind::UserInvited, "user-invited", "Invited somebody", false),
+    (AuditKind::LinkSent, "link-sent", "Sent a link", false),
+    (AuditKind::MailRetried, "mail-retried", "Had a mail tried again", false),
+    (AuditKind::MailForgotten, "mail-forgotten", "Took a mail out of the outbox", false),
 ];
 
 #[cfg(test)]

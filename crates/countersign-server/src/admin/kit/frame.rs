@@ -50,19 +50,25 @@ impl Frame {
 }
 
 /// Where an operator can go, and what for.
-const MENU: [(&str, &str, Option<Permit>); 7] = [
+const MENU: [(&str, &str, Option<Permit>); 8] = [
     ("/admin/", "Dashboard", None),
     ("/admin/users/", "Users", Some(Permit::ViewUser)),
     ("/admin/groups/", "Groups", Some(Permit::ViewGroup)),
     ("/admin/permissions/", "Permissions", Some(Permit::ViewPermission)),
     ("/admin/sessions/", "Sessions", Some(Permit::ViewSession)),
+    ("/admin/outbox/", "Outbox", Some(Permit::ViewOutbox)),
     ("/admin/audit/", "Audit log", Some(Permit::ViewAuditEvent)),
     ("/admin/keys/", "Keys", Some(Permit::ViewKey)),
 ];
 
 /// What a page says after a form was taken. The word travels in the address; the text is ours.
-const SAID: [(&str, &str); 20] = [
+const SAID: [(&str, &str); 25] = [
     ("added", "The user was added."),
+    ("invited", "The user was invited. The mail is on its way."),
+    ("link-sent", "The mail with the link is on its way."),
+    ("verified", "The address counts as proved."),
+    ("mail-retried", "The mail is tried again now."),
+    ("mail-forgotten", "The mail was taken out of the outbox."),
     ("saved", "Your changes were saved."),
     ("unchanged", "Nothing was different, so nothing was changed."),
     ("password", "The password was set, and the user's sessions were ended."),

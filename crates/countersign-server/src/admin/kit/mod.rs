@@ -7,6 +7,7 @@ pub(crate) mod field;
 pub(crate) mod forms;
 pub(crate) mod frame;
 pub(crate) mod keys;
+pub(crate) mod letters;
 pub(crate) mod listing;
 pub(crate) mod page;
 pub(crate) mod page_error;

@@ -14,6 +14,7 @@ use crate::admin::kit::audit::{Line, lines};
 use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
+use crate::admin::kit::letters::{Offer, offers};
 use crate::admin::kit::page::{page, redirect};
 use crate::admin::kit::page_error::{PageError, PageResult, beyond_in_words};
 use crate::admin::kit::user_form::{ADDRESS_TAKEN, NAME_TAKEN, Names};
@@ -312,6 +313,8 @@ struct EditUserPage<'a> {
     may_delete: bool,
     may_see_sessions: bool,
     may_see_audit: bool,
+    offers: Vec<Offer>,
+    deletion: Option<When>,
     history: Vec<Line>,
 }
 
@@ -378,6 +381,8 @@ impl<'a> EditUserPage<'a> {
             may_delete: may_touch(&staff.user, user, Permit::DeleteUser),
             may_see_sessions: may(&staff.user, Permit::ViewSession),
             may_see_audit,
+            offers: if may_change { offers(admin, record) } else { Vec::new() },
+            deletion: admin.store.deletion_of(user.id).await?.map(When::from),
             history,
         })
     }

@@ -4,7 +4,9 @@
 
 mod change;
 mod code;
+mod invitation;
 mod reset;
+mod restore;
 mod undo;
 mod verify;
 
@@ -19,7 +21,7 @@ use countersign::http::{Code, Peer, Problem};
 use countersign::{Auth, Settings};
 use url::form_urlencoded;
 
-/// The pages of this server, where mail can be sent.
+/// The pages of this server; those that only a mail leads to where mail can be sent.
 pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
     let place = Place {
         site: settings.public_url.host_str().unwrap_or_default().to_owned(),
@@ -27,12 +29,17 @@ pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
         auth: auth.clone(),
     };
     let mut pages = Router::new()
-        .route("/account/reset", get(reset::page).post(reset::send))
-        .route("/account/verify", get(verify::page).post(verify::send))
-        .route("/account/change", get(change::page).post(change::send))
-        .route("/account/undo", get(undo::page).post(undo::send))
+        .route("/account/invitation", get(invitation::page).post(invitation::send))
+        .route("/account/restore", get(restore::page).post(restore::send))
         .route("/account/style.css", get(style));
-    if settings.accounts.login_code {
+    if auth.can_mail() {
+        pages = pages
+            .route("/account/reset", get(reset::page).post(reset::send))
+            .route("/account/verify", get(verify::page).post(verify::send))
+            .route("/account/change", get(change::page).post(change::send))
+            .route("/account/undo", get(undo::page).post(undo::send));
+    }
+    if auth.can_mail() && settings.accounts.login_code {
         pages = pages.route("/account/code", get(code::page).post(code::send));
     }
     pages.layer(middleware::map_response(guarded)).with_state(place)
@@ -200,6 +207,14 @@ impl Field {
     ) -> Self {
         Self { name, label, kind: "password", autocomplete, help, required: true }
     }
+}
+
+/// The two fields of a new password.
+const fn new_passwords() -> [Field; 2] {
+    [
+        Field::password("password", "New password", "new-password", "At least 8 characters."),
+        Field::password("again", "The same again", "new-password", ""),
+    ]
 }
 
 /// The largest form: two passwords, each letter of them encoded.

@@ -9,7 +9,7 @@ use countersign::http::Code;
 use countersign::password::Password;
 use countersign::token::Purpose;
 
-use super::{Field, Page, Place, Seen, Sent};
+use super::{Field, Page, Place, Seen, Sent, new_passwords};
 
 pub(super) async fn page(State(place): State<Place>, RawQuery(query): RawQuery) -> Response {
     let sent = Sent::read(query.unwrap_or_default().as_bytes());
@@ -77,16 +77,12 @@ fn ask(place: &Place, problem: &str) -> Response {
 }
 
 fn choose(place: &Place, token: &str, problem: &str) -> Response {
-    let fields = [
-        Field::password("password", "New password", "new-password", "At least 8 characters."),
-        Field::password("again", "The same again", "new-password", ""),
-    ];
     place.show(&Page {
         title: TITLE,
         problem,
         action: "reset",
         token,
-        fields: &fields,
+        fields: &new_passwords(),
         button: "Change it",
         ..Page::default()
     })

@@ -1,0 +1,45 @@
+//! `/admin/users/ID/mail`: a link for a user, by mail, and an operator's word for their address.
+
+use axum::extract::{Path, State};
+use countersign::token::Purpose;
+
+use crate::admin::gate::Posted;
+use crate::admin::kit::letters::{desk, not_sent};
+use crate::admin::kit::page::redirect;
+use crate::admin::kit::page_error::{PageError, PageResult, beyond_in_words};
+use crate::admin::kit::users::record;
+use crate::admin::rules::{Permit, beyond, may_set_password, may_touch};
+use crate::admin::site::Admin;
+
+pub(crate) async fn send(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> PageResult {
+    posted.staff.needs(Permit::ChangeUser)?;
+    let record = record(&admin, &id).await?;
+    let user = &record.user;
+    if !may_touch(&posted.staff.user, user, Permit::ChangeUser) {
+        return Err(PageError::forbidden(
+            "This user is staff or a superuser, whom only a superuser may change.",
+        ));
+    }
+    if let Some(what) = beyond(&posted.staff.user, user) {
+        return Err(PageError::forbidden(beyond_in_words(&user.username, &what)));
+    }
+    let operator = posted.operator(&admin).who(may_set_password);
+    let kind = match posted.form.text("act") {
+        "verify" => Purpose::VerifyEmail,
+        "reset" => Purpose::ResetPassword,
+        "invitation" => Purpose::Invitation,
+        "mark" => {
+            operator.mark_verified(user).await?;
+            admin.auth.catch_up().await?;
+            return Ok(redirect(&format!("/admin/users/{}/?said=verified", user.id)));
+        }
+        _ => return Err(PageError::bad("Choose what is to be sent.")),
+    };
+    let desk = desk(&admin).await?;
+    operator.send_letter(&admin.services, &desk, kind, user).await.map_err(not_sent)?;
+    Ok(redirect(&format!("/admin/users/{}/?said=link-sent", user.id)))
+}

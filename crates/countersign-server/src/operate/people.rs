@@ -1,0 +1,247 @@
+//! Letters to people: an invitation, a link that proves an address, a link for a new password; and
+//! the outbox that they wait in.
+
+use countersign::mail::SealError;
+use countersign::password::EncodedPassword;
+use countersign::store::admin::AdminError;
+use countersign::store::{NewMail, NewToken, StoreError};
+use countersign::token::{Fingerprint, Purpose};
+use countersign::user::{Email, NewUser, User, Username, fold_address};
+use countersign::{Letter, Owner, Post, Settings};
+
+use super::Operator;
+use crate::command_error::CommandError;
+use crate::config::MailWay;
+use crate::services::Services;
+
+/// Who is to be invited.
+#[derive(Debug)]
+pub(crate) struct Invitee {
+    pub(crate) email: Email,
+    /// Without one a name is made up.
+    pub(crate) username: Option<Username>,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    /// The language of their mails; empty for the first one there is.
+    pub(crate) language: String,
+}
+
+/// What became of a letter.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// The mail is in the outbox.
+    Queued,
+    /// No mail is sent here: whoever asked gives them this link.
+    ByHand(String),
+}
+
+/// Writes letters as the server on these settings does.
+#[derive(Debug)]
+pub(crate) struct Desk(Post);
+
+impl Desk {
+    /// The one of these services.
+    ///
+    /// # Errors
+    /// Settings or a secret that cannot be used.
+    pub(crate) async fn of(services: &Services) -> Result<Self, CommandError> {
+        let can_mail = !matches!(services.config.mail_way()?, MailWay::Nowhere);
+        Self::with(services, &services.config.settings()?, can_mail).await
+    }
+
+    /// The one of a server that runs on these settings.
+    ///
+    /// # Errors
+    /// A secret that cannot be used.
+    pub(crate) async fn with(
+        services: &Services,
+        settings: &Settings,
+        can_mail: bool,
+    ) -> Result<Self, CommandError> {
+        let post = Post::new(&services.secrets().await?, settings, can_mail);
+        Ok(Self(post.map_err(|error| CommandError::new(error.to_string()))?))
+    }
+
+    /// The mail for the outbox, or the link, where nobody sends mails.
+    fn way(&self, mail: NewMail, link: String) -> (Vec<NewMail>, Sent) {
+        if self.0.is_on() { (vec![mail], Sent::Queued) } else { (Vec::new(), Sent::ByHand(link)) }
+    }
+}
+
+impl Operator<'_> {
+    /// Makes a user without a password, and sends them a link with which they choose one. Whoever
+    /// was invited before and has not come gets a new link, and the old one ends.
+    ///
+    /// # Errors
+    /// An address whose user has a password already, and all of
+    /// [`add_user`](Self::add_user).
+    pub(crate) async fn invite(
+        &self,
+        services: &Services,
+        desk: &Desk,
+        who: Invitee,
+    ) -> Result<(User, Sent), NotSent> {
+        let password = EncodedPassword::unusable();
+        let letter = Letter::new(Purpose::Invitation, who.email.as_str(), &who.language);
+        let (token, mail, link) = desk.0.write_with_link(letter, self.by.now, &*services.random)?;
+        // Whom it is for is made with it.
+        let row = Fingerprint::of(&password, &fold_address(who.email.as_str()), true);
+        let token = NewToken { fingerprint: row, ..token };
+        let (mails, sent) = desk.way(NewMail { is_void: false, ..mail }, link);
+        let username = match who.username.clone() {
+            Some(name) => name,
+            None => made_up(services),
+        };
+        let new = NewUser {
+            first_name: who.first_name.clone(),
+            last_name: who.last_name.clone(),
+            locale: who.language.clone(),
+            ..NewUser::new(username, Some(who.email.clone()), password.clone())
+        };
+        match self.store.invite_user(new, token, mails, &self.by).await {
+            Ok(user) => Ok((user, sent)),
+            Err(AdminError::Store(
+                taken @ (StoreError::EmailTaken | StoreError::UsernameTaken),
+            )) => {
+                let found = self.store.user_by_login(who.email.as_str()).await?;
+                let is_theirs =
+                    |user: &User| fold_address(&user.email) == fold_address(who.email.as_str());
+                let found = found.filter(|found| is_theirs(&found.user));
+                let found = found.ok_or(NotSent::Act(taken.into()))?;
+                if found.password.is_usable() || !found.user.is_active {
+                    return Err(NotSent::HasAccount(found.user.username));
+                }
+                let sent =
+                    self.send(services, desk, Purpose::Invitation, &found.user, &found.password);
+                let sent = sent.await?;
+                Ok((found.user, sent))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends a user a link, by mail.
+    ///
+    /// # Errors
+    /// A user without an address or who is not active, a server that sends no mail, and the
+    /// store's.
+    pub(crate) async fn send_letter(
+        &self,
+        services: &Services,
+        desk: &Desk,
+        purpose: Purpose,
+        user: &User,
+    ) -> Result<(), NotSent> {
+        if !desk.0.is_on() {
+            return Err(NotSent::NoMail);
+        }
+        if user.email.is_empty() {
+            return Err(NotSent::NoAddress);
+        }
+        if !user.is_active {
+            return Err(NotSent::Inactive);
+        }
+        if purpose == Purpose::VerifyEmail && user.email_verified {
+            return Err(NotSent::Verified);
+        }
+        let password = self.store.password_of(user.id).await?;
+        let password = password.ok_or(NotSent::Act(AdminError::Gone))?;
+        if purpose == Purpose::Invitation && password.is_usable() {
+            return Err(NotSent::HasAccount(user.username.clone()));
+        }
+        self.send(services, desk, purpose, user, &password).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        services: &Services,
+        desk: &Desk,
+        purpose: Purpose,
+        user: &User,
+        password: &EncodedPassword,
+    ) -> Result<Sent, NotSent> {
+        let letter = Letter::new(purpose, &user.email, &user.locale);
+        let letter = letter.for_owner(Owner::of(user, password));
+        let (token, mail, link) = desk.0.write_with_link(letter, self.by.now, &*services.random)?;
+        let (mails, sent) = desk.way(mail, link);
+        self.store.send_link(token, mails, &self.by).await?;
+        Ok(sent)
+    }
+
+    /// Takes a user's address as proved. `false` when it was already, or there is none.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn mark_verified(&self, user: &User) -> Result<bool, AdminError> {
+        self.store.mark_verified(user.id, &self.by).await
+    }
+
+    /// Has a mail tried again now that waits.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`] when no such mail waits, and the store's.
+    pub(crate) async fn retry_mail(&self, id: i64) -> Result<(), AdminError> {
+        self.store.retry_mail(id, &self.by).await
+    }
+
+    /// Takes a mail out of the outbox.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`] when there is none that waits or failed, and the store's.
+    pub(crate) async fn forget_mail(&self, id: i64) -> Result<(), AdminError> {
+        self.store.forget_mail(id, &self.by).await
+    }
+}
+
+/// Why a letter was not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotSent {
+    /// The user of this name has a password, or is not active.
+    #[error("the address is that of {0}, who has an account already")]
+    HasAccount(String),
+    /// The user has no address.
+    #[error("the user has no e-mail address")]
+    NoAddress,
+    /// The user is not active.
+    #[error("the user is not active: a link would do nothing")]
+    Inactive,
+    /// There is nothing to prove.
+    #[error("the address is proved already")]
+    Verified,
+    /// Nobody sends mail.
+    #[error("no mail is sent here: set mail_url")]
+    NoMail,
+    /// The mail could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Act(#[from] AdminError),
+}
+
+impl From<StoreError> for NotSent {
+    fn from(error: StoreError) -> Self {
+        Self::Act(error.into())
+    }
+}
+
+impl From<NotSent> for CommandError {
+    fn from(error: NotSent) -> Self {
+        match error {
+            NotSent::Act(error) => error.into(),
+            NotSent::HasAccount(name) => Self::new(format!(
+                "the address is that of {name}, who has an account already; `countersign user \
+                 send-reset {name}` sends a link for a new password"
+            )),
+            other => Self::new(other.to_string()),
+        }
+    }
+}
+
+/// A user name for who was given none: `user-` and ten letters and digits.
+fn made_up(services: &Services) -> Username {
+    let mut bytes = [0; 8];
+    services.random.fill(&mut bytes);
+    let number = u64::from_be_bytes(bytes) & 0xff_ffff_ffff;
+    Username::parse(&format!("user-{number:010x}")).expect("letters, digits and a hyphen")
+}
