@@ -24,6 +24,17 @@ impl Server {
         Self::countersign_with(data, Hash::Default, &[("THROTTLE_ACCOUNT_ATTEMPTS", "0")])
     }
 
+    /// The same, with a mail server that is away, and no limit for what is asked for.
+    pub(crate) fn mailing(data: &Path, hash: Hash) -> Self {
+        let more = [
+            ("MAIL_URL", "smtp://127.0.0.1:9?tls=none"),
+            ("ASKS_PER_ADDRESS", "0"),
+            ("ASKS_PER_HOUR", "0"),
+            ("MAILS_PER_ADDRESS", "1000"),
+        ];
+        Self::countersign_with(data, hash, &more)
+    }
+
     /// The same on a database elsewhere; the secret is the data directory's.
     pub(crate) fn countersign_on(data: &Path, hash: Hash, database_url: &str) -> Self {
         Self::countersign_with(data, hash, &[("DATABASE_URL", database_url)])

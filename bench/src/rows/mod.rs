@@ -6,6 +6,7 @@ mod guesses;
 mod library;
 mod login;
 mod logout;
+mod mail;
 mod memory;
 mod million;
 mod nodes;
@@ -47,6 +48,8 @@ const ROWS: &[(&str, Measure)] = &[
     ("million", million::measure),
     ("admin", admin::measure),
     ("audit", audit::measure),
+    ("reset", mail::measure_reset),
+    ("outbox", mail::measure_outbox),
     ("postgres", postgres::measure),
     ("logout", logout::measure),
     ("flood", logout::measure_flood),
