@@ -236,11 +236,12 @@ fn the_page_offers_what_the_server_does() {
         let builder = TestServer::builder();
         let builder = settings.iter().fold(builder, |builder, (name, to)| builder.set(name, to));
         let html = builder.start().get("/").expect(200).text();
-        ["sign-up", "forgot", "choose", "prove"].map(|id| html.contains(&format!("id=\"{id}\"")))
+        ["sign-up", "prove", "forgot", "choose", "change", "by-code"]
+            .map(|id| html.contains(&format!("id=\"{id}\"")))
     };
-    assert_eq!(forms(&[]), [false, true, true, false]);
-    assert_eq!(forms(&[("registration", "open")]), [true; 4]);
-    assert_eq!(forms(&[("mail_url", "none")]), [false; 4]);
+    assert_eq!(forms(&[]), [false, false, true, true, true, false]);
+    assert_eq!(forms(&[("registration", "open"), ("login_code", "on")]), [true; 6]);
+    assert_eq!(forms(&[("mail_url", "none")]), [false; 6]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ const NEW_PASSWORD = 'copper lantern 27';
 let w;
 before(async () => {
   const settings = ['--registration', 'open', '--email-verification', 'required'];
+  settings.push('--login-code', 'on');
   w = await world({ alone: true, settings });
 });
 after(() => w?.stop());
@@ -110,7 +111,6 @@ for (const colorScheme of ['light', 'dark']) {
     mails.push(await w.mail('alice@example.com', /Choose a new password/));
     for (const viewport of [
       { width: 360, height: 740 },
-      { width: 320, height: 640 },
       { width: 1280, height: 800 },
     ]) {
       const page = await window({ colorScheme, viewport, javaScriptEnabled: true });
@@ -145,9 +145,96 @@ for (const colorScheme of ['light', 'dark']) {
       await page.press('Change it');
       await page.says('This link does not work');
       await look('a link that does not work');
+      for (const path of ['change?token=x', 'undo?token=x', 'code', 'code?token=x']) {
+        await page.goto(`${w.own}/account/${path}`);
+        await look(path);
+      }
       await page.goto(`${w.own}/demo/mail`);
       await look('the mailbox');
       await page.context().close();
     }
   });
 }
+
+/** Somebody who is logged in by the API in a browser's place: their access token and cookies. */
+async function signedIn(username, password) {
+  const answer = await login(username, password);
+  assert.equal(answer.status, 200);
+  const { access_token, csrf_token } = await answer.json();
+  const cookies = answer.headers.getSetCookie().map((cookie) => cookie.split(';')[0]);
+  return (path, method, body) =>
+    fetch(`${w.own}/accounts${path}`, {
+      method,
+      headers: {
+        'Content-Type': 'application/json',
+        Authorization: `Bearer ${access_token}`,
+        'X-CSRFTOKEN': csrf_token,
+        Cookie: cookies.join('; '),
+      },
+      body: body && JSON.stringify(body),
+    });
+}
+
+test('a_new_address_is_confirmed_on_its_page_and_undone_on_the_other', async () => {
+  const { link } = await registered('gustav');
+  const page = await window();
+  await page.goto(link);
+  await page.getByLabel('The password of your registration').fill(PASSWORD);
+  await page.press('Confirm');
+  await page.says('Your address is confirmed');
+  const ask = await signedIn('gustav', PASSWORD);
+  const email = 'gustav@example.org';
+  assert.equal((await ask('/email/change', 'POST', { email, password: PASSWORD })).status, 202);
+  const change = await w.mail(email, /Confirm your new/);
+  const notice = await w.mail('gustav@example.com', /is changing/);
+  // In another browser than the one that asked.
+  await page.goto(change.link);
+  await page.press('Confirm');
+  await page.getByRole('alert').getByText('Write your password.').waitFor();
+  await page.getByLabel('Your password').fill(PASSWORD);
+  await page.press('Confirm');
+  await page.says('Your address is changed');
+  const profile = async () => (await (await ask('/profile', 'GET')).json()).user;
+  assert.equal((await profile()).email, email);
+
+  await page.goto(notice.link);
+  await page.says('Was it not you?');
+  assert.equal((await profile()).email, email, 'to look at the page changes nothing');
+  await page.press('Undo the change');
+  await page.says('It is undone');
+  assert.equal((await ask('/profile', 'GET')).status, 401);
+  assert.equal((await login('gustav', PASSWORD)).status, 401);
+  await page.getByRole('link', { name: 'Choose a new password' }).click();
+  await page.getByLabel('E-mail address or user name').fill('gustav');
+  await page.press('Send the link');
+  await page.goto((await w.mail('gustav@example.com', /Choose a new password/)).link);
+  await page.getByLabel('New password').fill(NEW_PASSWORD);
+  await page.getByLabel('The same again').fill(NEW_PASSWORD);
+  await page.press('Change it');
+  await page.says('Your password is changed');
+  assert.equal((await login('gustav@example.com', NEW_PASSWORD)).status, 200);
+  await page.context().close();
+});
+
+test('a_code_logs_in_on_its_page_and_its_link_in_the_browser_that_asked', async () => {
+  const page = await window();
+  const cookie = async () =>
+    (await page.context().cookies()).find(({ name }) => name === 'refreshtoken');
+  await page.goto(`${w.own}/account/code`);
+  await page.getByLabel('E-mail address').fill('bertha@example.com');
+  await page.press('Send the code');
+  const mail = await w.mail('bertha@example.com', /Your code/);
+  await page.getByLabel('The code').fill('0000 0000');
+  await page.press('Log in');
+  await page.getByRole('alert').getByText('does not work').waitFor();
+  assert.equal(await cookie(), undefined);
+  const other = await window();
+  await other.goto(mail.link);
+  await other.press('Log in');
+  await other.says('This link does not work here');
+  await page.goto(mail.link);
+  await page.press('Log in');
+  await page.says('You are logged in');
+  assert.ok(await cookie());
+  for (const one of [page, other]) await one.context().close();
+});

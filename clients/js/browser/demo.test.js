@@ -510,3 +510,40 @@ for (const colorScheme of ['light', 'dark']) {
     }
   });
 }
+
+test('the_demo_logs_in_with_a_code_and_changes_the_address', async () => {
+  const other = await world({ alone: true, users: ['carla'], settings: ['--login-code', 'on'] });
+  try {
+    const page = await visitor({ viewport: { width: 360, height: 740 } }, other.own);
+    await page.press('Log in with a code');
+    await page.getByLabel('The address of the account').fill('carla@example.com');
+    await page.press('Send a code');
+    await page.getByRole('heading', { name: 'Enter the code' }).waitFor();
+    await accessible(page, 'where the code is entered');
+    const mail = await other.mail('carla@example.com', /Your code/);
+    await page.getByLabel('The code of the mail').fill(mail.code);
+    await page.press('Log in with it');
+    await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
+
+    await page.getByLabel('The other address').fill('carla@example.org');
+    await page.getByLabel('Your password, for a new address').fill('not it');
+    await page.press('Ask for it');
+    await page.locator('#change').getByRole('alert').getByText('(validation_error)').waitFor();
+    await page.getByLabel('Your password, for a new address').fill(PASSWORD);
+    await page.press('Ask for it');
+    await page.said('the old one is told');
+    await accessible(page, 'where the new address is confirmed');
+    await other.mail('carla@example.com', /is changing/);
+    const { code } = await other.mail('carla@example.org', /Confirm your new/);
+    await page.getByLabel('The code that went there').fill(code);
+    await page.press('Confirm it');
+    await page.said('The address is carla@example.org now.');
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.press('Log out');
+    await page.getByRole('heading', { name: 'Log in', exact: true }).waitFor();
+    assert.equal(await page.locator('#confirm').isVisible(), false);
+    await leave(page);
+  } finally {
+    await other.stop();
+  }
+});

@@ -24,6 +24,13 @@ export function accounts({ call, asUser, open, profile, look, device }) {
       if (reread !== undefined) await look(reread);
     };
 
+  /** Something of the user's that the password is given for. */
+  const act =
+    (/** @type {string} */ path) =>
+    async (/** @type {any} */ json, /** @type {any} */ { signal } = {}) => {
+      await asUser(path, { json: { ...(await device()), ...json }, signal });
+    };
+
   return {
     login: (/** @type {any} */ json, /** @type {any} */ options) =>
       open('/login', json, options, true),
@@ -34,9 +41,13 @@ export function accounts({ call, asUser, open, profile, look, device }) {
     resendVerification: ask('/email/verify/resend'),
     requestPasswordReset: ask('/password/reset'),
     resetPassword: ask('/password/reset/confirm', false),
-    async changePassword(/** @type {any} */ json, /** @type {any} */ { signal } = {}) {
-      await asUser('/password', { json: { ...(await device()), ...json }, signal });
-    },
+    changePassword: act('/password'),
+    changeEmail: act('/email/change'),
+    confirmEmailChange: ask('/email/change/confirm', true),
+    undo: ask('/undo', false),
+    requestLoginCode: ask('/login/code'),
+    loginWithCode: (/** @type {any} */ json, /** @type {any} */ options) =>
+      open('/login/code/confirm', json, options, true),
     updateProfile: (/** @type {any} */ json, /** @type {any} */ { signal } = {}) =>
       profile({ method: 'PATCH', json, signal }),
     async sessions(/** @type {any} */ { signal } = {}) {

@@ -217,6 +217,41 @@ export interface Client<U extends User = User> {
     options?: Abortable,
   ): Promise<void>;
 
+  /**
+   * Asks for another address. Nothing changes before it is confirmed, by a mail to the new one; the
+   * old one is told, with a link that undoes it.
+   *
+   * @throws CountersignError `validation_error` (see `errors`), `throttled`, …
+   */
+  changeEmail(change: { email: string; password: string }, options?: Abortable): Promise<void>;
+
+  /**
+   * Confirms the new address, by what the mail said. In another browser than the one that asked,
+   * and in native apps, give the user's `password`.
+   *
+   * @throws CountersignError `link_invalid`, `validation_error`, …
+   */
+  confirmEmailChange(proof: Proof & { password?: string }, options?: Abortable): Promise<void>;
+
+  /**
+   * "It was not me", by the link in the mail to the old address: it is the user's again, all
+   * sessions end, and the password has to be chosen anew.
+   *
+   * @throws CountersignError `link_invalid`, …
+   */
+  undo(link: { token: string }, options?: Abortable): Promise<void>;
+
+  /** Asks for a mail with a code that logs in. It never says whether there is an account. */
+  requestLoginCode(who: { email: string }, options?: Abortable): Promise<void>;
+
+  /**
+   * Logs in by what that mail said: with its code anywhere, with its link in the browser that
+   * asked.
+   *
+   * @throws CountersignError `link_invalid`, …
+   */
+  loginWithCode(proof: Proof & { device_name?: string }, options?: Abortable): Promise<U>;
+
   /** Changes what users may change of themselves, for all tabs. The user as they are then. */
   updateProfile(
     fields: Partial<Pick<U, 'username' | 'email' | 'first_name' | 'last_name'>>,

@@ -120,6 +120,53 @@ test('a_changed_password_keeps_the_session_and_a_wrong_one_is_said_once', async 
   assert.equal(client.state.status, 'signed_in');
 });
 
+test('another_address_is_the_users_in_all_tabs_once_it_is_confirmed', async () => {
+  const w = world();
+  const other = w.tab();
+  const { client } = await w.signedIn();
+  await w.settle(other.client.restore());
+  const email = 'alice@example.org';
+  assert.equal(await w.settle(client.changeEmail({ email, password: 'right' })), undefined);
+  assert.deepEqual(w.server.wanted, { email, password: 'right' });
+  assert.equal(client.user.email, 'alice@example.com');
+  await assert.rejects(w.settle(client.confirmEmailChange({ token: 'bad' })), {
+    code: 'link_invalid',
+  });
+  assert.equal(await w.settle(client.confirmEmailChange({ token: 'good' })), undefined);
+  assert.equal(client.user.email, email);
+  assert.equal(other.client.user.email, email);
+});
+
+test('an_undo_ends_the_session_of_who_is_signed_in_here', async () => {
+  const w = world();
+  const { client, changes } = await w.signedIn();
+  await w.settle(client.undo({ token: 'good' }));
+  assert.deepEqual(
+    changes.map(({ type, reason }) => [type, reason]),
+    [
+      ['signed_in', undefined],
+      ['signed_out', 'password_changed'],
+    ],
+  );
+});
+
+test('a_code_logs_in_as_a_password_does', async () => {
+  const w = world();
+  const tab = watched(w);
+  const email = 'alice@example.com';
+  assert.equal(await w.settle(tab.client.requestLoginCode({ email })), undefined);
+  assert.deepEqual(await bodies(tab, '/accounts/login/code'), [{ email }]);
+  assert.equal(tab.client.state.status, 'unknown');
+  await assert.rejects(w.settle(tab.client.loginWithCode({ email, code: '0000 0000' })), {
+    code: 'link_invalid',
+  });
+  const proof = { email, code: '1234 5678', device_name: 'a telephone' };
+  const user = await w.settle(tab.client.loginWithCode(proof));
+  assert.equal(user.username, 'alice');
+  assert.equal(tab.client.state.status, 'signed_in');
+  assert.equal([...w.server.sessions.values()].at(-1).device_name, 'a telephone');
+});
+
 test('a_401_that_is_about_a_password_is_not_tried_again', async () => {
   const w = world();
   const { client } = await w.signedIn();

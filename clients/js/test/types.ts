@@ -77,6 +77,12 @@ client.verifyEmail({ email: 'a@example.com', code: '1234 5678', password: 'x' })
 client.resetPassword({ token: 'x', new_password: 'y' });
 client.requestPasswordReset({ username: 'alice' });
 client.updateProfile({ first_name: 'Alice' });
+client.changeEmail({ email: 'a@example.org', password: 'x' });
+client.confirmEmailChange({ token: 'x' });
+client.undo({ token: 'x' });
+client.loginWithCode({ email: 'a@example.com', code: '1234 5678' });
+// @ts-expect-error an undo has no code
+client.undo({ email: 'a@example.com', code: '1234 5678' });
 // @ts-expect-error a code is asked for together with the address
 client.verifyEmail({ code: '1234 5678' });
 // @ts-expect-error nobody makes themselves staff

@@ -273,6 +273,31 @@ function makeServer(clock, lifetime) {
         ? new Response(null, { status: 204 })
         : problem(400, 'validation_error', { errors: { old_password: ['Wrong.'] } });
     },
+    async '/accounts/email/change'(request) {
+      const no = refused(request);
+      if (no) return no;
+      server.wanted = await request.json();
+      return new Response('{"detail":"Perhaps."}', { status: 202 });
+    },
+    async '/accounts/email/change/confirm'(request) {
+      const { token } = await request.json();
+      if (token !== 'good') return problem(400, 'link_invalid');
+      for (const { user } of sessions.values()) user.email = server.wanted.email;
+      return new Response(null, { status: 204 });
+    },
+    async '/accounts/undo'(request) {
+      const { token } = await request.json();
+      if (token !== 'good') return problem(400, 'link_invalid');
+      for (const session of sessions.values())
+        session.ended ??= { code: 'session_revoked', reason: 'password_changed' };
+      return new Response(null, { status: 204 });
+    },
+    '/accounts/login/code': () => new Response('{"detail":"Perhaps."}', { status: 202 }),
+    async '/accounts/login/code/confirm'(request, jar) {
+      const { code, transport, device_name } = await request.json();
+      if (code !== '1234 5678') return problem(400, 'link_invalid');
+      return begin(user('alice'), transport, jar, 200, { device_name });
+    },
     '/accounts/sessions'(request) {
       const no = refused(request);
       if (no) return no;

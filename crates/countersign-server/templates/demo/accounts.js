@@ -38,6 +38,33 @@ export function accounts({ client, work }) {
     return `${email} is proved to be yours.`;
   });
 
+  on('by-code', async ({ email }) => {
+    await client.requestLoginCode({ email });
+    open('enter-code', true);
+    at('enter-code-email').value = email;
+    return 'If there is an account, a code is on its way to its address.';
+  });
+
+  on('enter-code', async ({ email, code }) => {
+    const user = await client.loginWithCode({ email, code });
+    return `Signed in as ${user.username}, without a password.`;
+  });
+
+  on('change', async ({ email, password }) => {
+    await client.changeEmail({ email, password });
+    at('confirm').hidden = false;
+    at('confirm-email').value = email;
+    at('confirm-code').focus();
+    return 'If the address is free, a mail is on its way to it; the old one is told.';
+  });
+
+  on('confirm', async ({ email, code }) => {
+    await client.confirmEmailChange({ email, code });
+    at('confirm').hidden = true;
+    at('change-title').focus();
+    return `The address is ${client.user.email} now.`;
+  });
+
   at('resend')?.addEventListener('click', () =>
     work(at('resend'), async () => {
       await client.resendVerification({ email: at('prove-email').value });
@@ -45,7 +72,15 @@ export function accounts({ client, work }) {
     }),
   );
 
-  return { open };
+  return {
+    open,
+    /** Nobody is signed in any more: what was begun is forgotten. */
+    leave() {
+      open('login');
+      for (const id of ['proof', 'confirm']) if (at(id)) at(id).hidden = true;
+      for (const id of ['change', 'confirm', 'prove']) at(id)?.reset();
+    },
+  };
 
   /** Shows one of the forms for who is signed out. */
   function open(id, hasFocus = false) {

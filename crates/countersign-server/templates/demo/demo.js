@@ -57,7 +57,7 @@ function leave({ code, reason }) {
   const hadFocus = at('in').contains(document.activeElement);
   at('in').hidden = true;
   at('out').hidden = false;
-  doors.open('login');
+  doors.leave();
   at('answer').hidden = true;
   at('with-password').reset();
   for (const verdict of document.querySelectorAll('.verdict')) verdict.textContent = '';

@@ -156,6 +156,10 @@ const PURPOSE = {
   'POST /register': 'A name, an address and a password become an account, and a mail goes out.',
   'POST /email/verify': 'What the mail said proves the address.',
   'POST /email/verify/resend': 'Asks for another mail. The answer never says whether one goes out.',
+  'POST /email/change': 'Asks for another address, with the password once more.',
+  'POST /email/change/confirm': 'What the mail to the new address said makes it the user’s.',
+  'POST /login/code': 'Asks for a code by mail. The answer never says whether one goes out.',
+  'POST /login/code/confirm': 'The code of a mail becomes a session.',
   'POST /password/reset':
     'Asks for a mail. The answer is the same whether there is an account or not.',
   'POST /password/reset/confirm':

@@ -38,6 +38,8 @@ struct DemoMail {
     may_register: bool,
     /// Whether an address is proved before the first login.
     must_prove: bool,
+    /// Whether a code in a mail logs in.
+    by_code: bool,
     /// Whether it sends any.
     is_sent: bool,
     /// Where they are shown.
@@ -70,6 +72,7 @@ impl Demo {
         let mail = DemoMail {
             may_register: settings.accounts.registration == Registration::Open,
             must_prove: settings.accounts.email_verification == EmailVerification::Required,
+            by_code: settings.accounts.login_code && auth.can_mail(),
             is_sent: auth.can_mail(),
             mailbox,
         };
