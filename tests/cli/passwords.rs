@@ -95,7 +95,9 @@ fn a_file_that_is_damaged_stops_the_start_and_says_so() {
         std::fs::write(&file, bytes).unwrap();
         let refused = world.try_wake(&[]).unwrap_err();
         assert!(refused.contains("breached_passwords") && refused.contains(said), "{refused}");
-        assert!(world.cli(&["check"]).fails(1).contains(said));
+        let look = world.cli(&["check"]);
+        assert!(look.stdout().contains(said), "{}", look.stdout());
+        look.fails(1);
     }
     std::fs::write(&file, good).unwrap();
     world.wake();
