@@ -133,4 +133,12 @@ mod tests {
             assert_eq!(RetryAfter::from_micros(micros).seconds(), seconds, "{micros}");
         }
     }
+    #[test]
+    fn a_span_is_of_a_second_to_a_thousand_million() {
+        for (duration, seconds) in
+            [(Duration::ZERO, 1), (Duration::from_secs(60), 60), (Duration::MAX, 1_000_000_000)]
+        {
+            assert_eq!(span(duration), seconds * SECOND, "{duration:?}");
+        }
+    }
 }
