@@ -205,6 +205,8 @@ fn each_bound_is_the_last_value_that_is_taken() {
                 "access_lifetime" => vec![("session_idle", "400d".to_owned())],
                 "admin_idle" => vec![("admin_absolute", "30d".to_owned())],
                 "admin_absolute" => vec![("admin_idle", "60s".to_owned())],
+                "change_lifetime" => vec![("undo_lifetime", "30d".to_owned())],
+                "undo_lifetime" => vec![("change_lifetime", "60s".to_owned())],
                 "session_absolute" => {
                     vec![("session_idle", "60s".to_owned()), ("access_lifetime", "60s".to_owned())]
                 }

@@ -163,4 +163,9 @@ mod tests {
         assert_eq!(DeviceName::parse(&"\u{fb2c}".repeat(50)), Err(DeviceNameError::TooLong));
         assert!(DeviceName::parse(&format!(" {} ", "é".repeat(100))).is_ok());
     }
+
+    #[test]
+    fn a_name_is_shown_as_it_is_called() {
+        assert_eq!(DeviceName::parse("the kitchen's").unwrap().to_string(), "the kitchen's");
+    }
 }

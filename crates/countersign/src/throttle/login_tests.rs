@@ -409,3 +409,34 @@ const ALICE: AccountKey<'_> = AccountKey::User(UserId::new(1));
 const BOB: AccountKey<'_> = AccountKey::User(UserId::new(2));
 const LAPTOP: DeviceId = DeviceId(7);
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+#[test]
+fn what_is_remembered_is_counted_in_every_table() {
+    let throttle = LoginThrottle::new(ThrottleSettings::default());
+    assert_eq!(throttle.remembered(), 0);
+    let mut fail = |account, device| {
+        drop(throttle.begin(account, device, HOME, start()).unwrap());
+        throttle.remembered()
+    };
+    assert_eq!(fail(AccountKey::Unknown("nobody"), None), 2, "a name and an address");
+    assert_eq!(fail(ALICE, None), 3, "and a user");
+    assert_eq!(
+        fail(ALICE, Some(DeviceId(1))),
+        6,
+        "and a device, all of them, and the address of those who have one"
+    );
+}
+
+#[test]
+fn failures_fade_one_after_another() {
+    let failures = Failures { many: 3, serial: 0, last: 500 };
+    assert_eq!(failures.fades_at(100), 800);
+    assert_eq!(failures.fades_at(u64::MAX), u64::MAX);
+}
+
+#[test]
+fn without_a_limit_there_are_no_delays() {
+    let unlimited = ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() };
+    assert!(LoginThrottle::new(unlimited).delays().is_none());
+    assert!(LoginThrottle::new(ThrottleSettings::default()).delays().is_some());
+}

@@ -293,3 +293,9 @@ fn jti(number: u8) -> Jti {
 }
 
 const WINDOW: Duration = Duration::from_secs(30);
+
+#[test]
+fn rules_have_the_numbers_of_the_protocol() {
+    let rules = [Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race, Rule::Restart];
+    assert_eq!(rules.map(Rule::number), [2, 3, 4, 5, 5]);
+}
