@@ -440,3 +440,10 @@ fn without_a_limit_there_are_no_delays() {
     assert!(LoginThrottle::new(unlimited).delays().is_none());
     assert!(LoginThrottle::new(ThrottleSettings::default()).delays().is_some());
 }
+
+#[test]
+fn all_devices_together_have_four_times_the_budget_and_the_same_delays() {
+    let one = Delays { free: 5, longest: 900 * SECOND, most: 15 };
+    let all = Delays { free: 20, longest: 900 * SECOND, most: 30 };
+    assert_eq!(one.of_all_devices(), all);
+}

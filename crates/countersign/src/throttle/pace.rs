@@ -57,3 +57,22 @@ impl Fades for Debt {
         self.until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_debt_is_the_same_by_a_clock_that_went_back() {
+        let debt = Debt { until: 1_000, at: 400 };
+        let back = debt.by(100);
+        assert_eq!((back.until, back.at), (700, 100));
+        let ahead = debt.by(900);
+        assert_eq!((ahead.until, ahead.at), (1_000, 400));
+    }
+
+    #[test]
+    fn a_debt_fades_when_it_is_paid() {
+        assert_eq!(Debt { until: 1_000, at: 400 }.fades_at(60), 1_000);
+    }
+}

@@ -299,3 +299,9 @@ fn rules_have_the_numbers_of_the_protocol() {
     let rules = [Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race, Rule::Restart];
     assert_eq!(rules.map(Rule::number), [2, 3, 4, 5, 5]);
 }
+
+#[test]
+fn a_tokens_number_is_written_as_in_the_token() {
+    assert_eq!(Jti([0xff; 16]).to_string(), "_____________________w");
+    assert_eq!(format!("{:?}", Jti([0; 16])), "Jti(AAAAAAAAAAAAAAAAAAAAAA)");
+}
