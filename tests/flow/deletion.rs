@@ -26,7 +26,7 @@ fn deletion_at(world: &TestServer) -> String {
 #[test]
 fn who_deletes_their_account_is_out_everywhere_at_once_and_may_come_back() {
     let mailbox = Mailbox::new();
-    let world = TestServer::builder().set("mail_url", &mailbox.url()).start();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).set("notices", "off").start();
     world.user("alice");
     let (here, mut there) = (world.logged_in("alice"), world.logged_in("alice"));
     delete(&here).expect(204);

@@ -68,7 +68,7 @@ request! {
             body = crate::entry::LoginResponse),
         (status = 202, description = "Where it must: a mail is on its way, whatever the address",
             body = crate::http::answer::AcceptedBody),
-        (status = 400, description = "parse_error, validation_error; link_invalid: the invitation"),
+        (status = 400, description = "parse_error, validation_error, link_invalid"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable"),
