@@ -202,10 +202,10 @@ pub(crate) fn credentials(client: &Native, endpoint: &Endpoint, request: Request
 
 /// What an endpoint answers to a body without a field that it knows.
 pub(crate) fn empty_object(endpoint: &Endpoint) -> (u16, Option<&'static str>) {
-    match endpoint.path {
-        "/accounts/refresh" => (401, Some("refresh_token_missing")),
-        "/accounts/profile" => (200, None),
-        "/accounts/logout" | "/accounts/logout-all" => (204, None),
+    match (endpoint.method, endpoint.path) {
+        (_, "/accounts/refresh") => (401, Some("refresh_token_missing")),
+        ("PATCH", "/accounts/profile") => (200, None),
+        (_, "/accounts/logout" | "/accounts/logout-all") => (204, None),
         _ => (400, Some("validation_error")),
     }
 }
