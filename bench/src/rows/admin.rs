@@ -116,7 +116,7 @@ impl Times {
 async fn users(store: &impl Owned) -> Times {
     let mut times = Times::default();
     let ago = |days: i64| Timestamp::now() - SignedDuration::from_hours(24 * days);
-    let all = UserSearch { limit: 50, ..UserSearch::default() };
+    let all = UserSearch { limit: 100, ..UserSearch::default() };
     let filters = [
         ("all", all.clone()),
         ("staff", UserSearch { staff: Some(true), ..all.clone() }),
@@ -134,6 +134,8 @@ async fn users(store: &impl Owned) -> Times {
         ),
         ("a letter", UserSearch { text: "s".to_owned(), ..all.clone() }),
         ("a name", UserSearch { text: "maria.jones12".to_owned(), ..all.clone() }),
+        ("a common name", UserSearch { text: "maria".to_owned(), ..all.clone() }),
+        ("two words", UserSearch { text: "jones 12".to_owned(), ..all.clone() }),
         ("nobody", UserSearch { text: "xyzzy".to_owned(), ..all.clone() }),
         (
             "a letter, inactive, large group",
@@ -171,7 +173,7 @@ async fn users(store: &impl Owned) -> Times {
 
 async fn sessions(store: &SqliteStore) -> Times {
     let mut times = Times::default();
-    let all = SessionSearch { limit: 50, now: Timestamp::now(), ..SessionSearch::default() };
+    let all = SessionSearch { limit: 100, now: Timestamp::now(), ..SessionSearch::default() };
     for (name, asked) in [
         ("all", all.clone()),
         ("a user's", SessionSearch { user: Some(UserId::new(5)), ..all.clone() }),
@@ -202,7 +204,7 @@ async fn sessions(store: &SqliteStore) -> Times {
 async fn audit(store: &SqliteStore) -> Times {
     let mut times = Times::default();
     let ago = |hours: i64| Some(Timestamp::now() - SignedDuration::from_hours(hours));
-    let all = AuditSearch { limit: 50, ..AuditSearch::default() };
+    let all = AuditSearch { limit: 100, ..AuditSearch::default() };
     for (name, asked) in [
         ("all", all.clone()),
         ("logins", AuditSearch { kind: Some(AuditKind::Login), ..all.clone() }),
