@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::check_password::{Checked, known_device};
+use super::check_password::known_device;
 use super::issue::{Grant, Issued, Tokens, new_jti};
+use super::sign_in::Checked;
 use super::sign_in::admitted;
 use crate::auth::Auth;
 use crate::clock::random_bytes;

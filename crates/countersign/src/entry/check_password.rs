@@ -22,7 +22,7 @@ use crate::token::device::{self, DeviceId};
 use crate::user::{FoundUser, UserId, fold_address};
 use crate::user_directory::Candidate;
 
-use super::sign_in::next;
+use super::sign_in::{Checked, next};
 
 impl Auth {
     /// Whether this is the password of an active user for whom `may` holds, under the throttle and
@@ -186,16 +186,6 @@ pub enum PasswordRefused {
     /// The store could not; nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A user who gave the right password.
-pub(crate) struct Checked {
-    /// As the row was; its password is the one that was checked, encoded anew where that was done.
-    pub(crate) found: FoundUser<Candidate>,
-    /// When the row was read, in the reckoning of the cache.
-    pub(crate) moment: u64,
-    /// The known device that the token named.
-    pub(crate) device: Option<DeviceId>,
 }
 
 /// Why not, with the user whom the name names.

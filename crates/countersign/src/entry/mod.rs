@@ -15,8 +15,8 @@ pub use proof::Shown;
 pub(crate) use proof::{Browser, browser_of};
 
 pub(crate) use begin::{LoginResponse, TRIES, begin, shown_session};
-pub(crate) use check_password::{Checked, LoginError, check, known_device, problem_of};
+pub(crate) use check_password::{LoginError, check, known_device, problem_of};
 pub(crate) use issue::{Grant, Tokens, new_jti};
 pub(crate) use own_password::OwnPassword;
 pub(crate) use restore::restore;
-pub(crate) use sign_in::admitted;
+pub(crate) use sign_in::{Checked, admitted};

@@ -3,8 +3,19 @@
 use crate::auth::Auth;
 use crate::http::problem::{Code, Problem};
 use crate::sign_in::{Admission, Known, Next, Proof, Rules, decide};
+use crate::token::device::DeviceId;
+use crate::user::FoundUser;
+use crate::user_directory::Candidate;
 
-use super::check_password::Checked;
+/// A user who has just proved who they are.
+pub(crate) struct Checked {
+    /// As the row was; its password is the one that was checked, encoded anew where that was done.
+    pub(crate) found: FoundUser<Candidate>,
+    /// When the row was read, in the reckoning of the cache.
+    pub(crate) moment: u64,
+    /// The known device that the token named.
+    pub(crate) device: Option<DeviceId>,
+}
 
 /// Leave to begin a session for who has just proved this, on the row as it was read.
 ///
