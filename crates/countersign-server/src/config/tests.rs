@@ -210,8 +210,6 @@ fn each_bound_is_the_last_value_that_is_taken() {
                 "session_absolute" => {
                     vec![("session_idle", "60s".to_owned()), ("access_lifetime", "60s".to_owned())]
                 }
-                "change_lifetime" => vec![("undo_lifetime", "30d".to_owned())],
-                "undo_lifetime" => vec![("change_lifetime", "60s".to_owned())],
                 "hash_lanes" => vec![("hash_memory_kib", "262144".to_owned())],
                 "database_connections" => {
                     vec![("database_url", "postgres://me@db/x".to_owned())]

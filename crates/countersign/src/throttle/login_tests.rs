@@ -414,7 +414,7 @@ const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 fn what_is_remembered_is_counted_in_every_table() {
     let throttle = LoginThrottle::new(ThrottleSettings::default());
     assert_eq!(throttle.remembered(), 0);
-    let mut fail = |account, device| {
+    let fail = |account, device| {
         drop(throttle.begin(account, device, HOME, start()).unwrap());
         throttle.remembered()
     };
