@@ -26,10 +26,11 @@ export function accounts({ call, asUser, open, profile, look, device }) {
 
   /** Something of the user's that the password is given for. */
   const act =
-    (/** @type {string} */ path) =>
+    (/** @type {string} */ path, method = 'POST') =>
     async (/** @type {any} */ json, /** @type {any} */ { signal } = {}) => {
-      await asUser(path, { json: { ...(await device()), ...json }, signal });
+      await asUser(path, { method, json: { ...(await device()), ...json }, signal });
     };
+  const erase = act('/profile', 'DELETE');
 
   return {
     login: (/** @type {any} */ json, /** @type {any} */ options) =>
@@ -50,6 +51,12 @@ export function accounts({ call, asUser, open, profile, look, device }) {
       open('/login/code/confirm', json, options, true),
     updateProfile: (/** @type {any} */ json, /** @type {any} */ { signal } = {}) =>
       profile({ method: 'PATCH', json, signal }),
+    async deleteAccount(/** @type {any} */ json, /** @type {any} */ options) {
+      await erase(json, options);
+      await look(false);
+    },
+    exportProfile: (/** @type {any} */ { signal } = {}) =>
+      asUser('/profile/export', { method: 'GET', signal }),
     async sessions(/** @type {any} */ { signal } = {}) {
       const found = [];
       let cursor = '';

@@ -167,7 +167,7 @@ export interface Client<U extends User = User> {
    * `validation_error`, …
    */
   login(
-    credentials: { username: string; password: string; device_name?: string },
+    credentials: { username: string; password: string; device_name?: string; restore?: true },
     options?: Abortable,
   ): Promise<U>;
 
@@ -232,6 +232,21 @@ export interface Client<U extends User = User> {
    * @throws CountersignError `link_invalid`, `validation_error`, …
    */
   confirmEmailChange(proof: Proof & { password?: string }, options?: Abortable): Promise<void>;
+
+  /**
+   * Asks that the user be deleted: all sessions end. For the time that the server gives, a login
+   * says `deletion_planned`, and one with `restore: true` brings the user back.
+   *
+   * @throws CountersignError `validation_error` (see `errors`), `recent_login_required`, …
+   */
+  deleteAccount(owner: { password: string }, options?: Abortable): Promise<void>;
+
+  /**
+   * Everything that the server keeps about the user.
+   *
+   * @throws CountersignError `recent_login_required`, …
+   */
+  exportProfile(options?: Abortable): Promise<{ user: U; [kept: string]: unknown }>;
 
   /**
    * "It was not me", by the link in the mail to the old address: it is the user's again, all

@@ -150,6 +150,28 @@ test('an_undo_ends_the_session_of_who_is_signed_in_here', async () => {
   );
 });
 
+test('who_deletes_the_account_is_signed_out_in_all_tabs_and_a_wrong_password_does_nothing', async () => {
+  const w = world();
+  const other = w.tab();
+  const { client } = await w.signedIn();
+  await w.settle(other.client.restore());
+  await assert.rejects(w.settle(client.deleteAccount({ password: 'wrong' })), {
+    code: 'validation_error',
+    errors: { password: ['Wrong.'] },
+  });
+  assert.equal(client.state.status, 'signed_in');
+  assert.equal(await w.settle(client.deleteAccount({ password: 'right' })), undefined);
+  assert.equal(client.state.status, 'signed_out');
+  assert.equal(other.client.state.status, 'signed_out');
+});
+
+test('what_is_kept_about_the_user_can_be_exported', async () => {
+  const w = world();
+  const { client } = await w.signedIn();
+  const { user, sessions } = await w.settle(client.exportProfile());
+  assert.deepEqual([user.username, sessions], ['alice', []]);
+});
+
 test('a_code_logs_in_as_a_password_does', async () => {
   const w = world();
   const tab = watched(w);

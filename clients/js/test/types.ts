@@ -80,6 +80,11 @@ client.updateProfile({ first_name: 'Alice' });
 client.changeEmail({ email: 'a@example.org', password: 'x' });
 client.confirmEmailChange({ token: 'x' });
 client.undo({ token: 'x' });
+client.deleteAccount({ password: 'x' });
+client.login({ username: 'alice', password: 'x', restore: true });
+client.exportProfile().then(({ user }) => user.username);
+// @ts-expect-error nobody is deleted without the password
+client.deleteAccount({});
 client.loginWithCode({ email: 'a@example.com', code: '1234 5678' });
 // @ts-expect-error an undo has no code
 client.undo({ email: 'a@example.com', code: '1234 5678' });

@@ -235,8 +235,19 @@ function makeServer(clock, lifetime) {
       const no = refused(request);
       if (no) return no;
       const mine = sessionOf(request);
+      if (request.method === 'DELETE') {
+        const { password } = await request.json();
+        if (password !== 'right')
+          return problem(400, 'validation_error', { errors: { password: ['Wrong.'] } });
+        for (const session of sessions.values())
+          session.ended ??= { code: 'user_inactive' };
+        return new Response(null, { status: 204 });
+      }
       if (request.method === 'PATCH') Object.assign(mine.user, await request.json());
       return json({ user: mine.user });
+    },
+    '/accounts/profile/export'(request) {
+      return refused(request) ?? json({ user: sessionOf(request).user, sessions: [] });
     },
     async '/accounts/register'(request, jar) {
       const { username, email, transport } = await request.json();
