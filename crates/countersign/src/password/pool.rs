@@ -24,7 +24,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
-use super::priority::{self, Effort, Lane};
+use super::priority::{self, Lane};
 use super::{HashError, algorithm::Scratch};
 
 /// Threads behind bounded queues. When the last handle is dropped, they finish the work begun and
@@ -123,14 +123,14 @@ impl Crew {
             let (receiver, working) = (receiver.clone(), Arc::clone(&working));
             thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
                 priority::lower(lane);
-                work(lane, &receiver, &working);
+                work(&receiver, &working);
             })?;
         }
         Ok(Self { queue: sender, working })
     }
 }
 
-fn work(lane: Lane, queue: &Receiver<Job>, working: &AtomicUsize) {
+fn work(queue: &Receiver<Job>, working: &AtomicUsize) {
     let mut scratch = Scratch::default();
     loop {
         let job = if scratch.is_empty() {
@@ -141,7 +141,6 @@ fn work(lane: Lane, queue: &Receiver<Job>, working: &AtomicUsize) {
         match job {
             Ok(job) => {
                 working.fetch_add(1, Ordering::Relaxed);
-                let begun = Effort::now();
                 // A hash function that panics must not cost the server a thread for good.
                 if catch_unwind(AssertUnwindSafe(|| job(&mut scratch))).is_err() {
                     tracing::error!(
@@ -149,9 +148,6 @@ fn work(lane: Lane, queue: &Receiver<Job>, working: &AtomicUsize) {
                     );
                 }
                 working.fetch_sub(1, Ordering::Relaxed);
-                if lane == Lane::Guesses {
-                    thread::sleep(begun.pause());
-                }
             }
             Err(RecvTimeoutError::Timeout) => scratch.release(),
             Err(RecvTimeoutError::Disconnected) => return,
