@@ -208,12 +208,23 @@ pub struct MailBounds {
 
 impl MailBounds {
     /// What mails are bounded by that no stranger asks for.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) const OF_ACTS: Self =
+    ///
+    /// ```
+    /// use countersign::store::MailBounds;
+    ///
+    /// assert_eq!(MailBounds::OF_ACTS.notices_an_hour, 20);
+    /// ```
+    pub const OF_ACTS: Self =
         Self { an_hour: u32::MAX, notices_an_hour: NOTICES, tokens_an_hour: u32::MAX };
 
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) const fn of(self, class: MailClass) -> u32 {
+    /// How many mails of this class an address gets in an hour, for stores of one's own.
+    ///
+    /// ```
+    /// use countersign::store::{MailBounds, MailClass};
+    ///
+    /// assert_eq!(MailBounds::default().of(MailClass::Asked), 5);
+    /// ```
+    pub const fn of(self, class: MailClass) -> u32 {
         match class {
             MailClass::Asked | MailClass::Reset | MailClass::Code => self.an_hour,
             MailClass::Notice => self.notices_an_hour,

@@ -182,8 +182,16 @@ impl TheftNotice {
         Self(Arc::new(make))
     }
 
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn of(&self, stolen: &Stolen) -> Option<NewMail> {
+    /// The mail, if one is to be sent: for stores of one's own.
+    ///
+    /// ```
+    /// use countersign::store::{NewMail, Stolen, TheftNotice};
+    ///
+    /// fn mail(notice: &TheftNotice, stolen: &Stolen) -> Option<NewMail> {
+    ///     notice.of(stolen)
+    /// }
+    /// ```
+    pub fn of(&self, stolen: &Stolen) -> Option<NewMail> {
         (self.0)(stolen)
     }
 }
