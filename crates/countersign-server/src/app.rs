@@ -77,10 +77,13 @@ pub(crate) async fn run(
         MailWay::Console if parts.demo && services.config.is_on_localhost()? => {
             let kept = Mailbox::default();
             mailbox = Some(kept.clone());
-            let mailer = ConsoleMailer::keeping(kept, Arc::clone(&services.clock));
+            let mailer = ConsoleMailer::after(listeners.announced());
+            let mailer = mailer.keeping(kept, Arc::clone(&services.clock));
             builder = builder.mailer(Arc::new(mailer));
         }
-        MailWay::Console => builder = builder.mailer(Arc::new(ConsoleMailer::default())),
+        MailWay::Console => {
+            builder = builder.mailer(Arc::new(ConsoleMailer::after(listeners.announced())));
+        }
         MailWay::By(mailer) => builder = builder.mailer(mailer),
     }
     let auth = builder.events(Fanout(counts.clone(), recorder.clone())).build().await?;

@@ -21,6 +21,7 @@ use axum::Router;
 use countersign::Auth;
 use countersign::http::{method_not_allowed, not_found};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 pub(crate) use account::account_pages;
 pub(crate) use console_mail::ConsoleMailer;
@@ -37,6 +38,7 @@ use metrics::Metrics;
 pub(crate) struct Listeners {
     main: TcpListener,
     metrics: Option<TcpListener>,
+    announced: watch::Sender<bool>,
 }
 
 impl Listeners {
@@ -49,7 +51,13 @@ impl Listeners {
             Some(address) => Some(bind(address, "metrics_listen").await?),
             None => None,
         };
-        Ok(Self { main: bind(options.listen, "listen").await?, metrics })
+        let main = bind(options.listen, "listen").await?;
+        Ok(Self { main, metrics, announced: watch::Sender::new(false) })
+    }
+
+    /// Becomes true once the server has said where it listens.
+    pub(crate) fn announced(&self) -> watch::Receiver<bool> {
+        self.announced.subscribe()
     }
 
     /// Where the main one listens.
@@ -91,7 +99,7 @@ pub(crate) async fn serve(
     };
     let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
 
-    let (stopping, stopped) = tokio::sync::watch::channel(false);
+    let (stopping, stopped) = watch::channel(false);
     if let Some(listener) = listeners.metrics {
         tracing::info!(address = %listener.local_addr()?, "serving /metrics");
         let edge = Edge::new(
@@ -116,6 +124,7 @@ pub(crate) async fn serve(
     if let Some(link) = invitation {
         invite(link);
     }
+    listeners.announced.send_replace(true);
     accept_until(listeners.main, edge, bounds, metrics, stop).await;
     let _ = stopping.send(true);
     Ok(())
