@@ -110,8 +110,8 @@ impl AuthBuilder {
         self.choose(move |settings| settings.audience = chosen.clone())
     }
 
-    /// Which of several [`Auth`] on one store this is, so that none takes the refresh tokens of
-    /// another. The issuer, with the audience, unless chosen.
+    /// Which of several [`Auth`](crate::Auth) on one store this is, so that none takes the refresh
+    /// tokens of another. The issuer, with the audience, unless chosen.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }

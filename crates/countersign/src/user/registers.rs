@@ -16,7 +16,7 @@ use crate::store_error::StoreError;
 ///
 /// Each act is one statement, whose conditions say whether it was done: two that come at once
 /// cannot both be right. The table's own constraints see to it that no two rows have one name or
-/// one address. Say in [`Account::email_verified`] whether the address is proved.
+/// one address. Say in the account's `email_verified` whether the address is proved.
 ///
 /// `examples/sign-up` is a whole app on such a table.
 ///
