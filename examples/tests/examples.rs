@@ -229,7 +229,7 @@ fn sign_up_asks_for_fields_of_its_own_and_keeps_them_in_its_own_table() {
     assert!(mailbox.wait_for("ADA@example.com", 1).subject().contains("already"));
 
     ask("/accounts/password/reset", &json!({"email": "ada@example.com"})).expect(202);
-    let token = mailbox.wait_for("ada@example.com", 2).token();
+    let token = mailbox.wait_with("ada@example.com", "Choose a new password").token();
     let new = json!({"token": token, "new_password": "copper lantern 27"});
     ask("/accounts/password/reset/confirm", &new).expect(204);
     browser.login_with("ADA@example.com", "copper lantern 27").expect(200);
