@@ -8,6 +8,7 @@
 #[expect(dead_code, unused_imports, reason = "the binary uses all of it")]
 mod config;
 mod configuration;
+mod range_service;
 #[path = "../../crates/countersign-server/src/text.rs"]
 #[expect(dead_code, reason = "the binary uses all of it")]
 mod text;
