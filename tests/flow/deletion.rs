@@ -80,6 +80,8 @@ fn nobody_who_does_not_know_the_password_learns_that_an_account_waits() {
     let eve = json!({"username": "eve", "email": "alice@example.com", "password": NEW});
     world.request("POST", "/accounts/register").json(&eve).send().expect(202);
     mailbox.wait_for("alice@example.com", 2);
+    let void = world.sql("SELECT kind FROM outbox WHERE state = 'void'");
+    assert_eq!(void.trim(), "reset");
     let mut subjects: Vec<String> =
         mailbox.to("alice@example.com").iter().map(|mail| mail.subject().to_owned()).collect();
     subjects.sort_unstable();

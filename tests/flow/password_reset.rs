@@ -81,7 +81,6 @@ fn nobody_learns_from_the_answer_who_exists() {
         });
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     mailbox.wait_for("alice@example.com", 2);
-    assert!(mailbox.to("inactive@example.com").is_empty());
     let written = world.sql("SELECT count(*), sum(state = 'void') FROM outbox");
     assert_eq!(written.trim(), "6|4", "as many rows for nobody as for somebody");
 }

@@ -1,6 +1,7 @@
 //! Mails that a server wrote into a folder, and what a person finds in them.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use tempfile::TempDir;
 
@@ -10,6 +11,9 @@ use crate::commands::eventually;
 #[derive(Debug)]
 pub struct Mailbox {
     folder: TempDir,
+    /// The files, in the order in which they were seen: the time that a file bears is too coarse to
+    /// tell two of one moment apart.
+    seen: Mutex<Vec<PathBuf>>,
 }
 
 /// A mail, as it lies in the folder.
@@ -27,7 +31,8 @@ impl Mailbox {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes a directory")]
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary directory") }
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        Self { folder, seen: Mutex::default() }
     }
 
     /// What `mail_url` is set to.
@@ -36,7 +41,11 @@ impl Mailbox {
         format!("file:{}", self.folder.path().display())
     }
 
-    /// The mails to an address, the last one last.
+    /// The mails to an address that are there by now, the last one last. What the server has sent
+    /// comes in its own time: wait for it.
+    ///
+    /// # Panics
+    /// Never.
     #[must_use]
     pub fn to(&self, address: &str) -> Vec<ReadMail> {
         let mut found: Vec<(std::time::SystemTime, PathBuf)> =
@@ -48,10 +57,15 @@ impl Mailbox {
                 .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
                 .collect();
         found.sort();
+        let mut seen = self.seen.lock().expect("what was seen");
+        for (_, path) in found {
+            if !seen.contains(&path) {
+                seen.push(path);
+            }
+        }
         let to = format!("To: {address}\r\n");
-        found
-            .iter()
-            .filter_map(|(_, path)| std::fs::read_to_string(path).ok())
+        seen.iter()
+            .filter_map(|path| std::fs::read_to_string(path).ok())
             .filter(|whole| whole.contains(&to))
             // Quoted-printable (RFC 2045, 6.7), as far as links need it.
             .map(|whole| ReadMail { whole: whole.replace("=\r\n", "").replace("=3D", "=") })
