@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use countersign_e2e::{
-    Browser, Cluster, ISSUER, Mailbox, PASSWORD, Request, TestServer, claims_of, eventually,
+    Authenticator, Browser, Cluster, ISSUER, Mailbox, PASSWORD, Request, TestServer, claims_of,
+    eventually,
 };
 use serde_json::json;
 
@@ -71,6 +72,37 @@ fn minimal_is_at_most_forty_lines_and_greets_who_has_logged_in() {
     alice.logout().expect(204);
     alice.get("/hello").expect_problem(401, "session_revoked");
     example.request("GET", "/nowhere").send().expect(404);
+}
+
+#[test]
+fn second_factor_asks_at_every_door_and_keeps_the_vault() {
+    let world = TestServer::builder().asleep();
+    let alice = world.user("alice");
+    world.superuser("root");
+    let example = Example::start(env!("CARGO_BIN_EXE_second-factor"), world.scratch(), &[]);
+    let root = example.log_in("root");
+    root.get("/notes").expect_problem(403, "enrolment_required");
+    let browser = example.log_in("alice");
+    browser.get("/notes").expect(200);
+    browser.get("/vault").expect_problem(401, "factor_required");
+    let offered = browser.request("POST", "/accounts/factors/totp").send().expect(201);
+    let app = Authenticator::offered(&offered);
+    let now = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        now.as_secs()
+    };
+    let code = json!({"code": app.code(now())});
+    let confirm = browser.request("POST", "/accounts/factors/totp/confirm").json(&code);
+    let enrolled = confirm.send().expect(200);
+    let access = enrolled.text_at("access_token");
+    example.request("GET", "/vault").bearer(&access).send().expect(200);
+    let partner = format!("/partner/{alice}");
+    let asked = example.request("POST", &partner).send();
+    let asked = asked.expect_problem(401, "second_factor_required");
+    let codes = enrolled.json()["recovery_codes"].clone();
+    let body = json!({"pending_token": asked.text_at("pending_token"), "recovery_code": codes[0]});
+    let login = example.request("POST", "/accounts/login/factor").json(&body).send().expect(200);
+    assert_eq!(claims_of(&login.text_at("access_token"))["amr"], json!(["otp", "mfa"]));
 }
 
 #[test]

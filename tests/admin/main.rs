@@ -3,6 +3,7 @@
 mod acts;
 mod audit;
 mod escaping;
+mod factors;
 mod first_user;
 mod forms;
 mod keys;

@@ -205,6 +205,7 @@ pub(crate) fn empty_object(endpoint: &Endpoint) -> (u16, Option<&'static str>) {
     match (endpoint.method, endpoint.path) {
         (_, "/accounts/refresh") => (401, Some("refresh_token_missing")),
         ("PATCH", "/accounts/profile") => (200, None),
+        (_, "/accounts/factors/totp") => (201, None),
         (_, "/accounts/logout" | "/accounts/logout-all") => (204, None),
         _ => (400, Some("validation_error")),
     }
@@ -238,6 +239,7 @@ type Field = (&'static Endpoint, Value, &'static str, Option<usize>);
 /// field without such a number is a yes or a no.
 fn fields() -> Vec<Field> {
     let login = json!({"username": "alice", "password": "x"});
+    let factor = json!({"pending_token": "a.b.c"});
     let token = json!({"token": "AAAAAAAAAAc.AAAAAAAAAAAAAAAAAAAAAA"});
     let confirm = json!({"token": token["token"], "new_password": "a perfectly good one"});
     let register =
@@ -249,6 +251,17 @@ fn fields() -> Vec<Field> {
         (at("POST", "/accounts/login"), login.clone(), "password", Some(1024)),
         (at("POST", "/accounts/login"), login.clone(), "transport", Some(16)),
         (at("POST", "/accounts/login"), login.clone(), "device_token", Some(256)),
+        (at("POST", "/accounts/login/factor"), json!({"code": "1"}), "pending_token", Some(2048)),
+        (at("POST", "/accounts/login/factor"), factor.clone(), "code", Some(32)),
+        (at("POST", "/accounts/login/factor"), factor.clone(), "recovery_code", Some(64)),
+        (at("POST", "/accounts/login/factor"), factor, "remember_device", None),
+        (at("POST", "/accounts/step-up"), json!({}), "password", Some(1024)),
+        (at("POST", "/accounts/step-up"), json!({}), "code", Some(32)),
+        (at("POST", "/accounts/step-up"), json!({}), "recovery_code", Some(64)),
+        (at("POST", "/accounts/step-up"), json!({}), "device_token", Some(256)),
+        (at("POST", "/accounts/factors/totp"), json!({}), "name", Some(100)),
+        (at("POST", "/accounts/factors/totp/confirm"), json!({}), "code", Some(32)),
+        (at("PATCH", "/accounts/factors/0000000000000001"), json!({}), "name", Some(100)),
         (at("POST", "/accounts/refresh"), json!({}), "refresh_token", Some(1024)),
         (at("POST", "/accounts/logout"), json!({}), "refresh_token", Some(1024)),
         (at("POST", "/accounts/logout-all"), json!({}), "keep_current", None),

@@ -69,7 +69,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 31] = [
+pub(crate) const ENDPOINTS: [Endpoint; 39] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -77,6 +77,38 @@ pub(crate) const ENDPOINTS: [Endpoint; 31] = [
         Body::Required(r#"{"username":"alice","password":"correct horse battery staple"}"#),
         200,
     ),
+    endpoint(
+        "POST",
+        "/accounts/login/factor",
+        Access::Public,
+        Body::Required(r#"{"pending_token":"a.b.c","code":"123456"}"#),
+        401,
+    ),
+    endpoint(
+        "POST",
+        "/accounts/step-up",
+        Access::Bearer,
+        Body::Required(r#"{"password":"not the password"}"#),
+        400,
+    ),
+    endpoint("GET", "/accounts/factors", Access::Bearer, Body::None, 200),
+    endpoint("POST", "/accounts/factors/totp", Access::Bearer, Body::Optional("{}"), 201),
+    endpoint(
+        "POST",
+        "/accounts/factors/totp/confirm",
+        Access::Bearer,
+        Body::Required(r#"{"code":"no code"}"#),
+        400,
+    ),
+    endpoint("POST", "/accounts/factors/recovery-codes", Access::Bearer, Body::None, 409),
+    endpoint(
+        "PATCH",
+        "/accounts/factors/0000000000000001",
+        Access::Bearer,
+        Body::Required(r#"{"name":"a phone"}"#),
+        404,
+    ),
+    endpoint("DELETE", "/accounts/factors/0000000000000001", Access::Bearer, Body::None, 404),
     endpoint("POST", "/accounts/refresh", Access::Public, Body::Optional("{}"), 401),
     endpoint("GET", "/accounts/csrf", Access::Public, Body::None, 401),
     endpoint("POST", "/accounts/logout", Access::Any, Body::Optional("{}"), 204),

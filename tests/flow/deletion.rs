@@ -231,6 +231,25 @@ fn the_page_of_the_mail_restores_when_its_form_is_sent() {
 }
 
 #[test]
+fn who_comes_back_is_asked_for_the_second_factor() {
+    let world = TestServer::builder().virtual_time().set("mail_url", "none").start();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let enrolled = world.enrol(&mut alice);
+    delete(&alice).expect(204);
+    let yes = json!({
+        "username": "alice", "password": PASSWORD, "transport": "body", "restore": true,
+    });
+    let asked = login(&world, &yes).expect_problem(401, "second_factor_required").json();
+    assert!(asked["access_token"].is_null() && asked["refresh_token"].is_null(), "{asked}");
+    let second = json!({
+        "pending_token": asked["pending_token"], "code": world.code_of(&enrolled),
+    });
+    let back = world.request("POST", "/accounts/login/factor").json(&second).send();
+    assert_eq!(back.expect(200).json()["user"]["is_active"], true);
+}
+
+#[test]
 fn an_operator_who_activates_ends_the_plan() {
     let world = TestServer::start();
     world.user("alice");

@@ -71,6 +71,22 @@ fn a_long_history_comes_whole_and_each_line_once() {
 }
 
 #[test]
+fn second_factors_are_told_without_what_they_are_proved_with() {
+    let world = TestServer::builder().virtual_time().start();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let enrolled = world.enrol(&mut alice);
+    let text = alice.get("/accounts/profile/export").expect(200).text();
+    let export: Value = serde_json::from_str(&text).unwrap();
+    let factors = export["factors"].as_array().unwrap();
+    assert_eq!((factors.len(), &factors[0]["kind"]), (1, &"totp".into()));
+    assert_eq!(factors[0]["is_enrolled"], true);
+    assert_eq!(export["recovery_codes_left"], enrolled.codes.len());
+    assert!(enrolled.codes.iter().all(|code| !text.contains(code.as_str())), "{text}");
+    assert!(!text.contains("sealed"), "{text}");
+}
+
+#[test]
 fn an_export_needs_a_recent_login() {
     let world = TestServer::builder().virtual_time().start();
     world.user("alice");

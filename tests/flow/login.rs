@@ -169,6 +169,7 @@ fn tokens_say_what_the_settings_ask_for_and_no_more() {
     assert_eq!(
         names,
         [
+            "amr",
             "aud",
             "auth_time",
             "csrf",

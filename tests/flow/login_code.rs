@@ -73,6 +73,24 @@ fn the_link_logs_in_in_the_browser_that_asked_and_in_no_other() {
 }
 
 #[test]
+fn the_code_of_who_has_a_second_factor_is_the_first_step_and_begins_nothing() {
+    let mailbox = Mailbox::new();
+    let builder = TestServer::builder().virtual_time().set("login_code", "on");
+    let world = builder.set("mail_url", &mailbox.url()).start();
+    world.user("alice");
+    let alice = world.enrol(&mut world.logged_in("alice"));
+    mailbox.wait_with(ALICE, "A second factor was added to your account");
+    let mut phone = world.browser();
+    ask(&mut phone, ALICE).expect(202);
+    let pending = confirm(&mut phone, &json!({"email": ALICE, "code": code_of(&mailbox, 2)}))
+        .expect_problem(401, "second_factor_required")
+        .text_at("pending_token");
+    phone.get("/accounts/profile").expect(401);
+    phone.second_step(&pending, &json!({"recovery_code": alice.codes[0]})).expect(200);
+    phone.get("/accounts/profile").expect(200);
+}
+
+#[test]
 fn a_native_client_has_its_tokens_in_the_body() {
     let (world, mailbox) = world();
     ask(&mut world.browser(), ALICE).expect(202);

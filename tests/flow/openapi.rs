@@ -5,8 +5,16 @@ use std::path::Path;
 use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 28] = [
+const ENDPOINTS: [(&str, &str); 36] = [
     ("/accounts/login", "post"),
+    ("/accounts/login/factor", "post"),
+    ("/accounts/step-up", "post"),
+    ("/accounts/factors", "get"),
+    ("/accounts/factors/totp", "post"),
+    ("/accounts/factors/totp/confirm", "post"),
+    ("/accounts/factors/recovery-codes", "post"),
+    ("/accounts/factors/{id}", "patch"),
+    ("/accounts/factors/{id}", "delete"),
     ("/accounts/refresh", "post"),
     ("/accounts/csrf", "get"),
     ("/accounts/logout", "post"),
@@ -82,7 +90,7 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 18);
+    assert_eq!(bodies, 23);
 }
 
 #[test]

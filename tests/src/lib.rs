@@ -11,9 +11,11 @@
 //! browser.get("/accounts/profile").expect(200);
 //! ```
 
+mod authenticator;
 mod browser;
 mod commands;
 mod desk;
+mod enrolled;
 mod http;
 mod mailbox;
 mod native;
@@ -23,10 +25,12 @@ mod test_server;
 mod token;
 mod wire;
 
+pub use authenticator::Authenticator;
 pub use browser::Browser;
 pub use commands::{Finished, eventually, python, read_all};
 pub use countersign_testkit::{Cluster, TestClock, clock_off_by};
 pub use desk::{Desk, input};
+pub use enrolled::Enrolled;
 pub use http::{Request, Response};
 pub use mailbox::{Mailbox, ReadMail};
 pub use native::Native;

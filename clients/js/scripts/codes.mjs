@@ -42,6 +42,10 @@ export function endings() {
     'token_expired',
     'invalid_credentials',
     'recent_login_required',
+    'second_factor_required',
+    'factor_invalid',
+    'pending_token_invalid',
+    'factor_required',
   ];
   return codes()
     .filter(({ status, code }) => status === 'UNAUTHORIZED' && !ofAToken.includes(code))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use countersign::Auth;
 use countersign::events::{Event, Events};
+use countersign::sign_in::FactorKind;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -171,6 +172,16 @@ macro_rules! fan_out {
                 self.0.on_login_failed(event, login);
                 self.1.on_login_failed(event, login);
             }
+
+            fn on_factor_added(&self, event: &Event<'_>, kind: FactorKind) {
+                self.0.on_factor_added(event, kind);
+                self.1.on_factor_added(event, kind);
+            }
+
+            fn on_factor_removed(&self, event: &Event<'_>, kind: FactorKind) {
+                self.0.on_factor_removed(event, kind);
+                self.1.on_factor_removed(event, kind);
+            }
         }
     };
 }
@@ -187,7 +198,8 @@ fan_out!(
     on_registered,
     on_email_verified,
     on_deletion_asked,
-    on_restored
+    on_restored,
+    on_recovery_code_used,
 );
 
 /// How long the end waits for the database's log to be emptied.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A clock that runs, and jumps forward when it is told to.
 #[derive(Debug)]
@@ -29,6 +29,15 @@ impl TestClock {
     pub fn advance(&self, by: Duration) {
         let ahead = self.ahead.fetch_add(by.as_secs(), Ordering::SeqCst) + by.as_secs();
         self.write(ahead);
+    }
+
+    /// What it shows, in whole seconds since 1970.
+    ///
+    /// # Panics
+    /// Before 1970.
+    pub fn seconds(&self) -> u64 {
+        let real = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
+        real.as_secs() + self.ahead.load(Ordering::SeqCst)
     }
 
     /// What a program's environment needs to live by this clock.

@@ -33,8 +33,16 @@ pub struct Claims {
     pub exp: u64,
     /// The session it belongs to.
     pub sid: SessionId,
-    /// When the user last gave the password: the session's beginning.
+    /// When the user last proved who they are: the session's beginning, or a step-up.
     pub auth_time: u64,
+    /// How they proved it (RFC 8176): `pwd`, `otp`, `hwk` or `swk`, `email`, `fed`, and `mfa` where
+    /// it was with a second factor. Empty where the issuer cannot say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// `enrol` in a session that may enrol a second factor and do nothing else. Such a token is of
+    /// another [type](crate::ENROL_TOKEN_TYPE); every other has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Whom it is meant for, when the issuer was configured to say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
@@ -76,6 +84,8 @@ impl Claims {
             exp,
             sid,
             auth_time,
+            amr: Vec::new(),
+            scope: None,
             aud: None,
             nbf: None,
             csrf: None,

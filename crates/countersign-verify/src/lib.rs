@@ -182,5 +182,8 @@ pub use response_body::ResponseBody;
 pub use revocations::Revocations;
 pub use session_id::{InvalidSessionId, SessionId};
 pub use user_id::{InvalidUserId, UserId};
-pub use verifier::{ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES, Seen, TokenError, Verified, Verifier};
+pub use verifier::{
+    ACCESS_TOKEN_TYPE, ENROL, ENROL_TOKEN_TYPE, MAX_TOKEN_BYTES, Seen, TokenError, Verified,
+    Verifier,
+};
 pub use waiting::Ended;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -35,6 +35,15 @@ struct Told {
     retry_after: Option<u32>,
     allow: Option<HeaderValue>,
     challenge: Option<HeaderValue>,
+    second: Option<Second>,
+    cookies: Vec<HeaderValue>,
+}
+
+/// What a sign-in goes on with that waits for a second factor.
+#[derive(Debug, Clone)]
+struct Second {
+    pending_token: String,
+    factors: Vec<&'static str>,
 }
 
 impl Problem {
@@ -58,6 +67,8 @@ impl Problem {
             retry_after: None,
             allow: None,
             challenge: None,
+            second: None,
+            cookies: Vec::new(),
         }))
     }
 
@@ -83,6 +94,44 @@ impl Problem {
         let mut problem = Self::new(Code::RecentLoginRequired);
         problem.0.challenge = HeaderValue::try_from(challenge).ok();
         problem
+    }
+
+    /// The 401 that asks for a second factor: what the sign-in goes on with, and what may be given.
+    /// A browser keeps `cookie` meanwhile.
+    ///
+    /// ```
+    /// use countersign_verify::Problem;
+    ///
+    /// let problem = Problem::second_factor_required("a.b.c".into(), vec!["totp"], None);
+    /// let answer: serde_json::Value =
+    ///     serde_json::from_slice(&problem.to_http::<Vec<u8>>().into_body()).unwrap();
+    /// assert_eq!(answer["pending_token"], "a.b.c");
+    /// assert_eq!(answer["factors"][0], "totp");
+    /// ```
+    pub fn second_factor_required(
+        pending_token: String,
+        factors: Vec<&'static str>,
+        cookie: Option<HeaderValue>,
+    ) -> Self {
+        let mut problem = Self::new(Code::SecondFactorRequired);
+        problem.0.second = Some(Second { pending_token, factors });
+        problem.0.cookies.extend(cookie);
+        problem
+    }
+
+    /// What a sign-in goes on with that waits for a second factor, and what may be given: for pages
+    /// that ask for it.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::second_factor_required("a.b.c".into(), vec!["totp"], None);
+    /// assert_eq!(problem.second_factor(), Some(("a.b.c", &["totp"][..])));
+    /// assert!(Problem::new(Code::NotFound).second_factor().is_none());
+    /// ```
+    pub fn second_factor(&self) -> Option<(&str, &[&'static str])> {
+        let second = self.0.second.as_ref()?;
+        Some((&second.pending_token, &second.factors))
     }
 
     /// Says more exactly what is wrong, and what to do.
@@ -246,6 +295,8 @@ impl Problem {
             errors: &self.0.errors,
             reason: self.0.reason,
             deletion_at: self.0.deletion_at.as_deref(),
+            pending_token: self.0.second.as_ref().map(|second| second.pending_token.as_str()),
+            factors: self.0.second.as_ref().map(|second| second.factors.as_slice()),
         };
         // Strings, numbers and a map of strings always serialise.
         let mut response = Response::new(serde_json::to_vec(&document).unwrap_or_default().into());
@@ -266,6 +317,9 @@ impl Problem {
         }
         if let Some(methods) = &self.0.allow {
             headers.insert(ALLOW, methods.clone());
+        }
+        for cookie in &self.0.cookies {
+            headers.append(SET_COOKIE, cookie.clone());
         }
         response.extensions_mut().insert(self.clone());
         response
@@ -333,6 +387,16 @@ pub enum Code {
     UserInactive,
     /// A login that did not succeed, whatever the cause.
     InvalidCredentials,
+    /// The first step of a login was right, and a second factor is asked for.
+    SecondFactorRequired,
+    /// A code that is wrong, or was used already.
+    FactorInvalid,
+    /// A login that waited for a second factor, and is over.
+    PendingTokenInvalid,
+    /// A second factor must be proved in this session.
+    FactorRequired,
+    /// A second factor must be enrolled before anything else.
+    EnrolmentRequired,
     /// The session had its time.
     SessionExpired,
     /// No refresh token.
@@ -432,7 +496,7 @@ impl Code {
     }
 
     /// Every code of Countersign.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 34] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -440,6 +504,11 @@ impl Code {
         Self::SessionRevoked,
         Self::UserInactive,
         Self::InvalidCredentials,
+        Self::SecondFactorRequired,
+        Self::FactorInvalid,
+        Self::PendingTokenInvalid,
+        Self::FactorRequired,
+        Self::EnrolmentRequired,
         Self::SessionExpired,
         Self::RefreshTokenMissing,
         Self::RefreshTokenInvalid,
@@ -476,6 +545,11 @@ impl Code {
             Self::SessionRevoked => (S::UNAUTHORIZED, "session_revoked", "Session revoked", "This session was ended. Log in again."),
             Self::UserInactive => (S::UNAUTHORIZED, "user_inactive", "User inactive", "This user is not active."),
             Self::InvalidCredentials => (S::UNAUTHORIZED, "invalid_credentials", "Invalid credentials", "No active user with this name and password was found."),
+            Self::SecondFactorRequired => (S::UNAUTHORIZED, "second_factor_required", "Second factor required", "The first step was right. Send one of `factors` with `pending_token` to `/login/factor`."),
+            Self::FactorInvalid => (S::UNAUTHORIZED, "factor_invalid", "Factor invalid", "This code is not valid: it is wrong, or was used already. Try the next one."),
+            Self::PendingTokenInvalid => (S::UNAUTHORIZED, "pending_token_invalid", "Login over", "This login is over: it took too long, was tried too often, or the account has changed. Log in again."),
+            Self::FactorRequired => (S::UNAUTHORIZED, "factor_required", "Factor required", "This needs a second factor: prove one with a step-up, and repeat the request with the new token."),
+            Self::EnrolmentRequired => (S::FORBIDDEN, "enrolment_required", "Enrolment required", "This account must have a second factor. Enrol one first."),
             Self::SessionExpired => (S::UNAUTHORIZED, "session_expired", "Session expired", "This session has expired. Log in again."),
             Self::RefreshTokenMissing => (S::UNAUTHORIZED, "refresh_token_missing", "Refresh token missing", "No refresh token was sent: a browser sends the cookie when `credentials` are included, other clients send `refresh_token` in the body."),
             Self::RefreshTokenInvalid => (S::UNAUTHORIZED, "refresh_token_invalid", "Refresh token invalid", "The refresh token is not valid. Log in again."),
@@ -507,10 +581,15 @@ impl Code {
     /// `WWW-Authenticate` of a 401 (RFC 6750, 3: no error code where no credentials were sent).
     const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::NotAuthenticated | Self::RefreshTokenMissing | Self::InvalidCredentials => {
-                Some("Bearer")
+            Self::NotAuthenticated
+            | Self::RefreshTokenMissing
+            | Self::InvalidCredentials
+            | Self::SecondFactorRequired
+            | Self::FactorInvalid
+            | Self::PendingTokenInvalid => Some("Bearer"),
+            Self::RecentLoginRequired | Self::FactorRequired => {
+                Some("Bearer error=\"insufficient_user_authentication\"")
             }
-            Self::RecentLoginRequired => Some("Bearer error=\"insufficient_user_authentication\""),
             Self::TokenExpired => {
                 Some("Bearer error=\"invalid_token\", error_description=\"the token has expired\"")
             }
@@ -541,6 +620,10 @@ struct Document<'a> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    factors: Option<&'a [&'static str]>,
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::drain::drain;
 use crate::identity::Identity;
 use crate::permission::{Ask, IsAuthenticated, Permission, consistent};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::require::{is_grpc, refusal};
 use crate::response_body::ResponseBody;
 
@@ -261,6 +261,8 @@ where
 impl<A, P: Permission> Protect<A, P> {
     fn permit(&self, mut parts: Parts, found: Found) -> Result<Parts, Box<Refused>> {
         let problem = match found {
+            // A session that may only enrol a second factor gets nowhere else.
+            Ok(Some(who)) if who.claims().scope.is_some() => Problem::new(Code::EnrolmentRequired),
             Ok(who) => match self.0.permission.check(&Ask::new(who.as_ref(), &parts)) {
                 Ok(()) => {
                     // What an outer layer said of who is asking does not count here.

@@ -209,9 +209,11 @@ impl<T> Verifier<T> {
             return Err(TokenError::TooLong);
         }
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
-        if header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
-            return Err(TokenError::WrongType);
-        }
+        let scope = match header.typ.as_deref() {
+            Some(ACCESS_TOKEN_TYPE) => None,
+            Some(ENROL_TOKEN_TYPE) => Some(ENROL),
+            _ => return Err(TokenError::WrongType),
+        };
         // A token that brings its own key, or says that something unknown must be understood, is
         // none of ours (RFC 7515, 4.1.11; RFC 8725, 3.10).
         let foreign = header.crit.is_some()
@@ -229,6 +231,9 @@ impl<T> Verifier<T> {
         }
         let (_, claims) = jws::decode::<Claims>(token, key.decoding_key(), key.algorithm())
             .map_err(|_| TokenError::Invalid)?;
+        if claims.scope.as_deref() != scope {
+            return Err(TokenError::WrongType);
+        }
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
@@ -398,6 +403,13 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The header `typ` of an access token (RFC 9068, 2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The header `typ` of an access token with which a second factor may be enrolled, and nothing
+/// else done: who knows only [`ACCESS_TOKEN_TYPE`] refuses it.
+pub const ENROL_TOKEN_TYPE: &str = "et+jwt";
+
+/// The claim `scope` of such a token.
+pub const ENROL: &str = "enrol";
 
 #[derive(Debug)]
 struct Generation {

@@ -17,6 +17,8 @@ pub(crate) fn of_claims(claims: &Claims) -> usize {
         + of_text(&claims.sub)
         + audience
         + claims.csrf.as_deref().map_or(0, of_text)
+        + claims.scope.as_deref().map_or(0, of_text)
+        + if claims.amr.is_empty() { 0 } else { of_texts(&claims.amr) }
         + of_map(&claims.extra)
 }
 

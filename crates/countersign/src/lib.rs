@@ -229,6 +229,7 @@ mod auth;
 pub mod clock;
 #[cfg(feature = "axum")]
 mod entry;
+pub mod factor;
 #[cfg(feature = "axum")]
 mod flow;
 #[cfg(feature = "axum")]
@@ -265,4 +266,4 @@ pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
-pub use entry::{LoggedIn, PasswordChecked, PasswordRefused, Shown};
+pub use entry::{FactorRefused, FactorShown, LoggedIn, PasswordChecked, PasswordRefused, Shown};

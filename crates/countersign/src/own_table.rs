@@ -127,6 +127,7 @@ impl OwnTable {
             return Ok(DeletionAsked::Stale);
         }
         store.revoke_user_sessions(user, None, reason, now).await?;
+        store.forget_factors(user).await?;
         store.queue_mails(mails, MailBounds::OF_ACTS).await?;
         Ok(DeletionAsked::Done)
     }

@@ -72,6 +72,7 @@ impl Admin {
             .route("/admin/style.css", get(kit::style::style))
             .route("/admin/icon.svg", get(kit::style::icon))
             .route("/admin/sign-in", get(pages::sign_in::form).post(pages::sign_in::sign_in))
+            .route("/admin/sign-in/factor", post(pages::sign_in::factor))
             .route("/admin/sign-out", post(pages::sign_in::sign_out))
             .route(
                 "/admin/first/{token}",
@@ -91,6 +92,10 @@ impl Admin {
             .route(
                 "/admin/users/{id}/password",
                 get(pages::user_password::form).post(pages::user_password::set),
+            )
+            .route(
+                "/admin/users/{id}/factors",
+                get(pages::user_factors::show).post(pages::user_factors::reset),
             )
             .route("/admin/groups/", get(pages::groups::list))
             .route("/admin/groups/add", get(pages::groups::new).post(pages::groups::add))

@@ -4,6 +4,7 @@ mod changepassword;
 mod check;
 mod config;
 mod createsuperuser;
+mod factor;
 mod keys;
 mod mail;
 mod migrate;
@@ -58,6 +59,7 @@ enum Command {
     Changepassword(changepassword::ChangePassword),
     User(user::Users),
     Session(session::Sessions),
+    Factor(factor::FactorCommand),
     Keys(keys::Keys),
     Mail(mail::MailCommand),
     Passwords(passwords::PasswordsCommand),
@@ -136,6 +138,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Changepassword(command) => on_runtime(command.run(&context)),
         Command::User(command) => on_runtime(command.run(&context)),
         Command::Session(command) => on_runtime(command.run(&context)),
+        Command::Factor(command) => on_runtime(command.run(&context)),
         Command::Keys(command) => on_runtime(command.run(&context)),
         Command::Mail(command) => on_runtime(command.run(&context)),
         Command::Completions(_) | Command::Man(_) | Command::Passwords(_) => Ok(()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign::Settings;
 use countersign::password::HashSettings;
+use countersign::sign_in::Policy;
 use countersign::throttle::ThrottleSettings;
 use countersign::token::Secrets;
 use countersign::web::cookies::CookieSettings;
@@ -183,6 +184,10 @@ impl Config {
             session_refreshes_per_minute: self.number("throttle_session_refreshes")?,
             hash: self.hash(&defaults.hash)?,
             accounts: self.accounts()?,
+            sign_in: Policy {
+                second_factor: self.required("second_factor")?,
+                remember_device: self.duration("remember_device")?,
+            },
         })
     }
 

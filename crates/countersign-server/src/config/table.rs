@@ -244,6 +244,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("breached_passwords_url", "", Kind::Text("URL"),
         "A service that is asked about new passwords by the first five digits of their SHA-1: \
          https://api.pwnedpasswords.com/range/. Unless chosen, none."),
+    one("second_factor", "optional", Kind::Text("WHO"),
+        "Who must have a second factor: optional, nobody; required, everybody; or a list of staff, \
+         superuser and names of groups. Who has one is always asked for it."),
+    one("remember_device", "30d", Kind::Duration { least: MINUTE, most: 365 * DAY, or_zero: true },
+        "How long a device does without the second factor when its user says so at login; not for \
+         staff; 0s for never."),
     one("registration", "closed", Kind::Choice("closed|invite|open"),
         "Who may register: closed, nobody but by an operator; invite, whoever was invited, by the \
          app's own page; open, everybody."),
@@ -279,7 +285,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("deletion_grace", "14d", duration(0, 365 * DAY),
         "How long users who asked to be deleted may come back; 0s deletes them at once."),
     one("recent_login", "15m", duration(60, DAY),
-        "How old the login may be for what is dangerous: a deletion, an export."),
+        "How old the login may be for what is dangerous: a deletion, an export, the removal of a \
+         second factor."),
     one("verify_url", "", Kind::Text("URL"),
         "The app's own page for the link that proves an address, with {token} in it. Unless \
          chosen, /account/verify."),

@@ -17,10 +17,10 @@ use countersign::clock::Random;
 use countersign::mail::MailKind;
 use countersign::password::EncodedPassword;
 use countersign::session::SessionId;
-use countersign::store::StoreError;
 use countersign::store::admin::{
     Actor, AdminError, AdminStore, Fingerprint, Grants, PermissionText, Rule, UserAct, UserEdit,
 };
+use countersign::store::{NewMail, StoreError};
 use countersign::user::{Addressee, NewUser, User, UserId};
 use jiff::Timestamp;
 
@@ -102,6 +102,18 @@ impl<'a> Operator<'a> {
             .map_err(StoreError::failed)?;
         let mails = notice.flatten().into_iter().collect();
         self.store.set_password_and_tell(user.id, password, &self.by, mails).await
+    }
+
+    /// Removes all second factors of a user, and ends the user's sessions; how many factors.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn reset_factors(
+        &self,
+        id: UserId,
+        mails: Vec<NewMail>,
+    ) -> Result<u64, AdminError> {
+        self.store.reset_factors(id, mails, &self.by).await
     }
 
     /// Does one thing to users, as one transaction; how many it changed.
@@ -212,6 +224,7 @@ mod tests {
         "set_password",
         "set_password_and_tell",
         "reset_password",
+        "reset_factors",
         "act_on_users",
         "set_active",
         "delete_user",

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::clock::Clock;
 use countersign::events::{Event, Events};
+use countersign::sign_in::FactorKind;
 use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted, Who};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -131,6 +132,18 @@ impl Events for Recorder {
 
     fn on_email_verified(&self, event: &Event<'_>) {
         self.line(AuditKind::EmailVerified, event, String::new());
+    }
+
+    fn on_factor_added(&self, event: &Event<'_>, kind: FactorKind) {
+        self.line(AuditKind::FactorAdded, event, kind.to_string());
+    }
+
+    fn on_factor_removed(&self, event: &Event<'_>, kind: FactorKind) {
+        self.line(AuditKind::FactorRemoved, event, kind.to_string());
+    }
+
+    fn on_recovery_code_used(&self, event: &Event<'_>) {
+        self.line(AuditKind::RecoveryCodeUsed, event, String::new());
     }
 }
 

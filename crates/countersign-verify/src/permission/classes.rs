@@ -134,6 +134,21 @@ pub struct InGroup<T = &'static str>(pub T);
 #[derive(Debug, Clone, Copy)]
 pub struct RecentLogin(pub u32);
 
+/// Who has proved a second factor in this session, at its beginning or by a step-up. Others get a
+/// 401 with the code `factor_required`, and RFC 9470's `insufficient_user_authentication`.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign_verify::permission::{Ask, HasFactor, Permission};
+///
+/// # let (ada, request) = (world::ada(), world::request("POST", "/"));
+/// // Ada gave the password alone.
+/// let denied = HasFactor.check(&Ask::new(Some(&ada), &request)).unwrap_err();
+/// assert_eq!(denied.to_problem(Some(&ada)).code().as_str(), "factor_required");
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HasFactor;
+
 impl Permission for AllowAny {
     fn check(&self, _: &Ask<'_>) -> Result<(), Denied> {
         Ok(())
@@ -260,6 +275,18 @@ impl Permission for RecentLogin {
 pub trait Name: AsRef<str> + Debug + Send + Sync + 'static {}
 
 impl<T: AsRef<str> + Debug + Send + Sync + 'static> Name for T {}
+
+impl Permission for HasFactor {
+    fn check(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+        let has_one =
+            ask.who.is_some_and(|who| who.claims().amr.iter().any(|method| method == "mfa"));
+        if has_one { Ok(()) } else { Err(Denied::factor_lacking("HasFactor")) }
+    }
+
+    fn rule(&self) -> Rule {
+        Rule::all([IsAuthenticated.rule(), Rule::fact("HasFactor")])
+    }
+}
 
 fn has(ask: &Ask<'_>, right: impl FnOnce(&dyn Account) -> bool) -> Option<()> {
     let account = ask.who?.account();

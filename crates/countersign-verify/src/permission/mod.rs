@@ -23,8 +23,8 @@ use crate::identity::Identity;
 use crate::problem::{Code, Problem};
 
 pub use classes::{
-    AllowAny, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff, IsSuperuser,
-    ModelPerm, Name, RecentLogin,
+    AllowAny, HasFactor, HasPerm, InGroup, IsAuthenticated, IsAuthenticatedOrReadOnly, IsStaff,
+    IsSuperuser, ModelPerm, Name, RecentLogin,
 };
 pub use contradiction::{Contradiction, Rule, consistent};
 
@@ -261,6 +261,8 @@ enum Why {
     Lacking,
     /// The login must be no older than this, in seconds.
     LoginTooOld(u64),
+    /// A second factor must be proved.
+    FactorLacking,
 }
 
 impl Denied {
@@ -310,8 +312,10 @@ impl Denied {
     }
 
     fn told(&self) -> Problem {
-        if let Why::LoginTooOld(seconds) = self.why {
-            return Problem::recent_login_required(seconds);
+        match self.why {
+            Why::LoginTooOld(seconds) => return Problem::recent_login_required(seconds),
+            Why::FactorLacking => return Problem::new(Code::FactorRequired),
+            Why::Lacking => {}
         }
         let problem = Problem::new(self.code.unwrap_or(Code::PermissionDenied));
         match (&self.detail, self.code) {
@@ -335,6 +339,18 @@ impl Denied {
     /// ```
     pub fn login_too_old(permission: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
         Self { why: Why::LoginTooOld(seconds), ..Self::new(permission) }
+    }
+
+    /// The user must prove a second factor.
+    ///
+    /// ```
+    /// use countersign_verify::{Denied, Problem};
+    ///
+    /// let problem = Problem::from(Denied::factor_lacking("HasFactor"));
+    /// assert_eq!(problem.code().as_str(), "factor_required");
+    /// ```
+    pub fn factor_lacking(permission: impl Into<Cow<'static, str>>) -> Self {
+        Self { why: Why::FactorLacking, ..Self::new(permission) }
     }
 
     /// Which permission is lacking.

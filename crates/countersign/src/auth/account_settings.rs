@@ -51,8 +51,8 @@ pub struct AccountSettings {
     /// How long a user who asked to be deleted may come back: 14 days. With zero they are deleted
     /// at once.
     pub deletion_grace: Duration,
-    /// How old the login may be for what is dangerous, such as a deletion or an export: 15 minutes.
-    /// A refresh does not count as one.
+    /// How old the login may be for what is dangerous, such as a deletion, an export or the removal
+    /// of a second factor: 15 minutes. A step-up counts as a login, a refresh does not.
     pub recent_login: Duration,
     /// The app's own page for the link that proves an address, with `{token}` in it.
     pub verify_url: Option<String>,

@@ -22,6 +22,8 @@ use std::net::IpAddr;
 use countersign_verify::{Account, SessionId, UserId};
 use jiff::Timestamp;
 
+use crate::sign_in::FactorKind;
+
 /// A hook. Each method does nothing unless you write it.
 ///
 /// They are called in the request that they speak of, after what they speak of is on the disk and
@@ -110,6 +112,21 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
 
     /// A user changed the password; the other sessions were ended.
     fn on_password_changed(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A user added a second factor.
+    fn on_factor_added(&self, event: &Event<'_>, kind: FactorKind) {
+        let _ = (event, kind);
+    }
+
+    /// A user removed a second factor.
+    fn on_factor_removed(&self, event: &Event<'_>, kind: FactorKind) {
+        let _ = (event, kind);
+    }
+
+    /// A recovery code took the place of a second factor.
+    fn on_recovery_code_used(&self, event: &Event<'_>) {
         let _ = event;
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError
     let gone = gone
         + delete_users(auth, early).await?
         + store.prune_tokens(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
+        + store.prune_factors(before(TOKENS_KEPT), before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
         + store.prune_mails(before(MAILS_KEPT), before(FAILED_MAILS_KEPT), PRUNED_AT_ONCE).await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes, sessions, tokens and mails");
@@ -124,7 +125,8 @@ const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// So that "why was I logged out?" can be answered for a while.
 const ENDED_SESSIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// One-time tokens, after they have expired.
+/// One-time tokens and sign-ins that waited, after they have expired, and factors that were never
+/// confirmed.
 const TOKENS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Mails that were sent. How many an address got is counted by them for an hour.

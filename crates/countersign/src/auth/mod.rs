@@ -44,6 +44,8 @@ use schemas::Schemas;
 use settings::{Checked, Settings, SettingsError};
 
 use crate::clock::{Clock, OnceAMinute, Random};
+use crate::factor::recovery::RecoveryHasher;
+use crate::factor::seal::FactorSeal;
 use crate::key_rotation::RotateError;
 use crate::mail::SealError;
 use crate::password::{HashSettingsError, Judge, Passwords};
@@ -51,6 +53,7 @@ use crate::store::{Store, StoreError};
 use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
+use crate::token::pending::PendingTokens;
 use crate::token::{CodeHasher, KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Attached, UserCache};
 use crate::user_directory::UserDirectory;
@@ -107,6 +110,9 @@ struct Inner {
     secrets: Secrets,
     post: Arc<Post>,
     code_hasher: CodeHasher,
+    pending_tokens: PendingTokens,
+    recovery_hasher: RecoveryHasher,
+    factor_seal: FactorSeal,
     asks: AskLimit,
 }
 
@@ -311,6 +317,18 @@ impl Auth {
 
     pub(crate) fn code_hasher(&self) -> &CodeHasher {
         &self.0.code_hasher
+    }
+
+    pub(crate) fn pending_tokens(&self) -> &PendingTokens {
+        &self.0.pending_tokens
+    }
+
+    pub(crate) fn recovery_hasher(&self) -> &RecoveryHasher {
+        &self.0.recovery_hasher
+    }
+
+    pub(crate) fn factor_seal(&self) -> &FactorSeal {
+        &self.0.factor_seal
     }
 
     pub(crate) fn refresh_limit(&self) -> &RefreshLimit {

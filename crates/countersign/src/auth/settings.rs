@@ -19,6 +19,7 @@ pub use super::account_settings::{
 };
 pub use super::words::UnknownWord;
 use crate::password::HashSettings;
+use crate::sign_in::Policy;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
 use crate::web::cookies::{CookieError, CookieSettings, Cookies};
@@ -113,6 +114,8 @@ pub struct Settings {
     pub hash: HashSettings,
     /// Sign-up, addresses, forgotten passwords and mail.
     pub accounts: AccountSettings,
+    /// Who must have a second factor, and how long a device may do without.
+    pub sign_in: Policy,
 }
 
 impl Default for Settings {
@@ -146,6 +149,7 @@ impl Default for Settings {
             session_refreshes_per_minute: 120,
             hash: HashSettings::default(),
             accounts: AccountSettings::default(),
+            sign_in: Policy::default(),
         }
     }
 }
@@ -192,6 +196,7 @@ impl Settings {
             ("race_window", self.race_window, 1, 300),
             ("body_timeout", self.body_timeout, 1, 600),
             ("max_staleness", self.max_staleness, 1, DAY),
+            ("remember_device", self.sign_in.remember_device, 0, 365 * DAY),
         ] {
             if lifetime < Duration::from_secs(least) || lifetime > Duration::from_secs(most) {
                 return Err(SettingsError::Lifetime { name, least, most });

@@ -21,8 +21,10 @@ use super::settings::{Checked, Settings};
 use super::users::look_at_passwords;
 use super::{Auth, Inner, StartError};
 use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
+use crate::factor::recovery::RecoveryHasher;
+use crate::factor::seal::FactorSeal;
 use crate::mail::worker::{PAUSE, Sender, Worker};
-use crate::mail::{MailTemplates, Mailer};
+use crate::mail::{MailTemplates, Mailer, SealError};
 use crate::own_table::OwnTable;
 use crate::password::{Judge, Passwords};
 use crate::store::Store;
@@ -30,6 +32,7 @@ use crate::supervise::kept_up;
 use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
+use crate::token::pending::PendingTokens;
 use crate::token::{CodeHasher, RefreshTokens, Secrets};
 use crate::user::UserCache;
 use crate::user_directory::UserDirectory;
@@ -99,6 +102,9 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         refresh_tokens,
         post,
         code_hasher: CodeHasher::new(&secrets),
+        pending_tokens: PendingTokens::new(&secrets),
+        recovery_hasher: RecoveryHasher::new(&secrets),
+        factor_seal: FactorSeal::new(&secrets).map_err(|_| SealError)?,
         asks: AskLimit::new(settings.accounts.asks_per_address, settings.accounts.asks_per_hour),
         revocations: Revocations::default(),
         doubt: Doubt::default(),

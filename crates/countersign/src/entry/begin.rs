@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,8 +12,7 @@ use serde_json::value::RawValue;
 
 use super::check_password::known_device;
 use super::issue::{Grant, Issued, Tokens, new_jti};
-use super::sign_in::Checked;
-use super::sign_in::admitted;
+use super::sign_in::{Checked, Door, Entry, admitted};
 use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
@@ -24,9 +23,9 @@ use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::mail::MailKind;
 use crate::password::EncodedPassword;
 use crate::session::rotation::Generation;
-use crate::session::{NewSession, RevokedReason, SessionId, Transport};
-use crate::sign_in::{Admission, Proof};
-use crate::store::{Begin, Begun, NewMail};
+use crate::session::{Authentication, NewSession, RevokedReason, SessionId, Transport};
+use crate::sign_in::Proof;
+use crate::store::{Begin, Begun, FactorProof, FactorUse, NewMail, UserFactors};
 use crate::token::device;
 use crate::user::{CachedUser, FoundUser, User, UserId};
 use crate::user_directory::Candidate;
@@ -36,10 +35,13 @@ impl Auth {
     /// Logs a user in without a password: after a sign-in with another provider, a link in a mail,
     /// or in a test. The proof is the caller's affair, and so is throttling.
     ///
+    /// A second factor is asked for all the same of who has one: the answer is then the 401
+    /// `second_factor_required`, with which the client goes on as after a password.
+    ///
     /// # Errors
     /// `csrf_failed` for a request that a foreign page sent, or where a page would get its refresh
-    /// token in the body; `user_inactive` for a user who is not there or not active, `unavailable`
-    /// when the store does not answer.
+    /// token in the body; `user_inactive` for a user who is not there or not active,
+    /// `second_factor_required`, `unavailable` when the store does not answer.
     ///
     /// ```no_run
     /// use axum::extract::State;
@@ -90,8 +92,9 @@ impl Auth {
             let tokens = client.device_tokens.iter().map(String::as_str);
             let device = known_device(self, tokens, user, &found.password);
             let checked = Checked { found, moment, device };
-            let admission = admitted(self, &checked, proof)?;
-            if let Some(login) = begin(self, client, transport, checked, admission, None).await? {
+            let door = Door::Endpoint(transport);
+            let entry = admitted(self, client, door, &checked, proof).await?;
+            if let Some(login) = begin(self, client, transport, checked, entry, None).await? {
                 return Ok(login);
             }
         }
@@ -117,6 +120,7 @@ pub struct LoggedIn {
     session: SessionId,
     issued: Issued,
     device_token: Option<String>,
+    codes_left: Option<usize>,
     user: Arc<CachedUser>,
 }
 
@@ -186,10 +190,19 @@ impl LoggedIn {
     }
 }
 
+impl LoggedIn {
+    /// With one cookie more.
+    pub(crate) fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+        self.issued.cookies.push(cookie);
+        self
+    }
+}
+
 impl IntoResponse for LoggedIn {
     fn into_response(self) -> Response {
-        let Self { issued, device_token, user, .. } = self;
-        Uncached::new(LoginResponse { tokens: issued.tokens, device_token, user: user.json() })
+        let Self { issued, device_token, codes_left, user, .. } = self;
+        let (tokens, user) = (issued.tokens, user.json());
+        Uncached::new(LoginResponse { tokens, device_token, recovery_codes_left: codes_left, user })
             .with_cookies(issued.cookies)
             .into_response()
     }
@@ -211,6 +224,10 @@ pub(crate) struct LoginResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     device_token: Option<String>,
+    /// How many recovery codes are left, where there are fewer than three: make new ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = usize, required = false)]
+    recovery_codes_left: Option<usize>,
     #[schema(value_type = User)]
     user: &'a RawValue,
 }
@@ -222,10 +239,12 @@ pub(crate) async fn begin(
     peer: &Peer,
     transport: Transport,
     checked: Checked,
-    admission: Admission,
+    entry: Entry,
     replaces: Option<SessionId>,
 ) -> Result<Option<LoggedIn>, Problem> {
     let Checked { found: FoundUser { user, password }, moment, device } = checked;
+    let Entry { admission, factors, uses, remembered_until } = entry;
+    let codes_left = codes_left(&factors, uses.as_ref());
     let (id, now) = (user.account().id(), auth.now());
     let jti = new_jti(auth);
     let expires_at = now.saturating_add(auth.settings().session_absolute).map_err(internal)?;
@@ -233,6 +252,10 @@ pub(crate) async fn begin(
     let mut begin = Begin {
         checked: is_in_the_store.then(|| password.clone()),
         mails: if device.is_none() { of_new_device(auth, &user, peer)? } else { Vec::new() },
+        factors: factors.version,
+        methods: admission.methods(),
+        scope: admission.scope(),
+        factor: uses,
         replaces,
         at_most: auth.settings().sessions_per_user,
         ..Begin::unchecked(NewSession {
@@ -252,6 +275,7 @@ pub(crate) async fn begin(
             Begun::Done { ended } => break ended,
             Begun::IdTaken => begin.session.id = draw_session_id(auth, now)?,
             Begun::UserChanged => return Ok(None),
+            Begun::FactorUsed => return Err(Problem::new(Code::FactorInvalid)),
         }
     };
     let session = begin.session.id;
@@ -260,7 +284,7 @@ pub(crate) async fn begin(
         auth.user_cache().keep(Arc::clone(&user), moment);
         user
     } else {
-        match look_again(auth, id, &password, session).await? {
+        match look_again(auth, id, (&password, factors.version), session).await? {
             Some(user) => user,
             None => return Ok(None),
         }
@@ -270,7 +294,11 @@ pub(crate) async fn begin(
         user: &**user,
         session,
         transport,
-        created_at: now,
+        authentication: Authentication {
+            at: now,
+            methods: admission.methods(),
+            scope: admission.scope(),
+        },
         expires_at,
         generation: Generation::FIRST,
         parent: None,
@@ -287,6 +315,10 @@ pub(crate) async fn begin(
     };
     let device_token =
         auth.device_tokens().issue(id, &password, device, auth.seconds(), auth.random());
+    let device_token = match remembered_until {
+        Some(until) => auth.device_tokens().mark(&device_token, seconds(until), factors.version),
+        None => device_token,
+    };
     let device_token = match transport {
         Transport::Body => Some(device_token),
         Transport::Cookie => {
@@ -311,7 +343,7 @@ pub(crate) async fn begin(
         "logged in"
     );
     auth.events().on_login(&peer.event(now, Some(&**user), Some(session)));
-    Ok(Some(LoggedIn { session, issued, device_token, user }))
+    Ok(Some(LoggedIn { session, issued, device_token, codes_left, user }))
 }
 
 /// The row of a user who lives in a table of the app's own, read again after the session began:
@@ -321,21 +353,24 @@ pub(crate) async fn begin(
 async fn look_again(
     auth: &Auth,
     id: UserId,
-    checked: &EncodedPassword,
+    (checked, factors): (&EncodedPassword, u64),
     session: SessionId,
 ) -> Result<Option<Arc<CachedUser>>, Problem> {
     let now = auth.now();
     auth.users().note_login(id, now).await?;
     let moment = auth.user_cache().moment();
     let found = auth.users().candidate(id).await?.filter(|found| found.user.account().is_active());
+    let are_as_they_were = auth.store().factors_of(id).await?.version == factors;
     match found {
-        Some(found) if found.password.as_str() == checked.as_str() => {
+        Some(found) if are_as_they_were && found.password.as_str() == checked.as_str() => {
             let user = Arc::new(auth.users().logged_in(found.user, now).await?);
             auth.user_cache().keep(Arc::clone(&user), moment);
             Ok(Some(user))
         }
         found => {
-            let reason = if found.is_some() {
+            let reason = if !are_as_they_were {
+                RevokedReason::LogoutAll
+            } else if found.is_some() {
                 RevokedReason::PasswordChanged
             } else {
                 RevokedReason::UserInactive
@@ -366,6 +401,14 @@ fn of_new_device(auth: &Auth, user: &Candidate, peer: &Peer) -> Result<Vec<NewMa
     Ok(auth.notice(MailKind::NewDevice, &user.addressee(), values)?)
 }
 
+/// How many recovery codes are left, where that is worth a word.
+fn codes_left(factors: &UserFactors, uses: Option<&FactorUse>) -> Option<usize> {
+    let is_one_used =
+        uses.is_some_and(|uses| matches!(uses.proof, FactorProof::RecoveryCode { .. }));
+    let left = factors.recovery_codes.len().saturating_sub(usize::from(is_one_used));
+    (factors.enrolled().is_second() && left < FEW_CODES).then_some(left)
+}
+
 /// The time in seconds, then 32 random bits: sessions that begin together lie together in the
 /// store, and a million old ones do not slow a new one down.
 fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
@@ -376,6 +419,9 @@ fn draw_session_id(auth: &Auth, now: Timestamp) -> Result<SessionId, Problem> {
 const CROSS_SITE: &str = "origin check failed: a page of a foreign origin sent this, and nobody is \
     logged in for it; send the request from a page of the public URL, or add its origin to \
     `allow_origins`";
+
+/// Fewer recovery codes than this are told of.
+const FEW_CODES: usize = 3;
 
 /// How often a row may change under somebody who is logging in before they are told to come back.
 pub(crate) const TRIES: usize = 3;

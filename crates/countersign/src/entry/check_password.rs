@@ -4,189 +4,20 @@
 //! A wrong name, a wrong password and a user who may not enter get one answer at one cost in time,
 //! and count alike against the throttle.
 
-use std::time::Duration;
-
-use axum::http::HeaderValue;
 use countersign_verify::Account;
 use jiff::Timestamp;
 
+use super::sign_in::Checked;
 use crate::auth::Auth;
 use crate::auth::attempts;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::password::{EncodedPassword, HashError, Lane, Password};
-use crate::sign_in::{Next, Proof};
 use crate::store::StoreError;
 use crate::throttle::{AccountKey, RetryAfter};
-use crate::token::device::{self, DeviceId};
+use crate::token::device::DeviceId;
 use crate::user::{FoundUser, UserId, fold_address};
 use crate::user_directory::Candidate;
-
-use super::sign_in::{Checked, next};
-
-impl Auth {
-    /// Whether this is the password of an active user for whom `may` holds, under the throttle and
-    /// at the cost of a login: who it is. No session begins.
-    ///
-    /// For pages of an app's own that are behind the same passwords, such as an admin site. `login`
-    /// is a user name or an e-mail address, as it was typed. A browser that
-    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do.
-    /// Let whatever begins on it begin only while the row is still [as it was
-    /// checked](PasswordChecked).
-    ///
-    /// # Errors
-    /// [`PasswordRefused`]. Say nothing more to the client than that the name or the password is
-    /// wrong.
-    ///
-    /// ```no_run
-    /// use countersign::http::Peer;
-    /// use countersign::password::Password;
-    /// use countersign::{Auth, PasswordRefused};
-    ///
-    /// # async fn enter(
-    /// #     auth: Auth, name: &str, password: Password, client: Peer,
-    /// # ) -> Result<(), PasswordRefused> {
-    /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
-    /// println!("{} may enter", checked.user);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn check_password(
-        &self,
-        login: &str,
-        password: &Password,
-        client: &Peer,
-        may: impl Fn(&dyn Account) -> bool + Send,
-    ) -> Result<PasswordChecked, PasswordRefused> {
-        let user =
-            |found: Option<FoundUser<Candidate>>| found.map(|found| found.user.account().id());
-        match check(self, login, password, None, client, may).await {
-            Ok(checked) => match next(self, &checked, Proof::Password) {
-                Next::Begin(_) => {
-                    let Checked { found, .. } = checked;
-                    let user = found.user.account().id();
-                    Ok(PasswordChecked { user, password: found.password })
-                }
-                Next::Ask(_) | Next::Refuse(_) => {
-                    Err(PasswordRefused::Wrong { user: Some(checked.found.user.account().id()) })
-                }
-            },
-            Err(LoginError::Wrong(found)) => Err(PasswordRefused::Wrong { user: user(found) }),
-            Err(LoginError::Waiting(found, _)) => {
-                Err(PasswordRefused::Wrong { user: user(Some(*found)) })
-            }
-            Err(LoginError::Throttled(wait, found)) => {
-                Err(PasswordRefused::Throttled { user: user(found), wait })
-            }
-            Err(LoginError::Hash(error)) => Err(error.into()),
-            Err(LoginError::Store(error)) => Err(error.into()),
-        }
-    }
-
-    /// The `Set-Cookie` that makes a browser known to [`check_password`](Self::check_password) as
-    /// one of this user's, on pages under `path`: add it to the answer when the password was right.
-    /// It lasts for a year, or until the password changes. The endpoints under the base path have a
-    /// cookie of their own.
-    ///
-    /// # Errors
-    /// The store's.
-    ///
-    /// ```no_run
-    /// use axum::http::HeaderValue;
-    /// use countersign::http::Peer;
-    /// use countersign::password::Password;
-    /// use countersign::{Auth, PasswordRefused};
-    ///
-    /// # async fn enter(
-    /// #     auth: Auth, name: &str, password: Password, client: Peer,
-    /// # ) -> Result<HeaderValue, PasswordRefused> {
-    /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
-    /// let set_cookie = auth.remember_device(checked.user, &client, "/office").await?;
-    /// # Ok(set_cookie)
-    /// # }
-    /// ```
-    pub async fn remember_device(
-        &self,
-        user: UserId,
-        client: &Peer,
-        path: &str,
-    ) -> Result<HeaderValue, StoreError> {
-        let password =
-            self.users().password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
-        let had =
-            known_device(self, client.device_tokens.iter().map(String::as_str), user, &password);
-        let token = self.device_tokens().issue(user, &password, had, self.seconds(), self.random());
-        Ok(self.checked().cookies.set_device_at(
-            path,
-            &token,
-            Duration::from_secs(device::LIFETIME_SECONDS),
-        ))
-    }
-}
-
-/// Who gave the right password, and what it was right for.
-///
-/// ```
-/// use countersign::PasswordChecked;
-/// use countersign::store::StoreError;
-/// use countersign::store::admin::{AdminSession, AdminStore};
-///
-/// /// Begins nothing when the password was changed, or the user deactivated, since it was checked.
-/// async fn enter(
-///     store: &dyn AdminStore,
-///     session: &AdminSession,
-///     checked: &PasswordChecked,
-/// ) -> Result<bool, StoreError> {
-///     store.begin_admin_session(session, &checked.password).await
-/// }
-/// ```
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct PasswordChecked {
-    /// Who it is.
-    pub user: UserId,
-    /// The encoded password as it is stored.
-    pub password: EncodedPassword,
-}
-
-/// Why somebody was not let in by a password.
-///
-/// ```
-/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-/// use countersign::PasswordRefused;
-/// use countersign::password::Password;
-///
-/// # world::run(async |world| {
-/// # let (auth, client) = (world.auth, countersign::http::Peer::local());
-/// let guess = Password::parse("tin kettle 14".to_owned()).unwrap();
-/// let refused = auth.check_password("nobody", &guess, &client, |_| true).await.unwrap_err();
-/// assert!(matches!(refused, PasswordRefused::Wrong { user: None }));
-/// # });
-/// ```
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum PasswordRefused {
-    /// The name, the password, or the user may not enter.
-    #[error("the user name or the password is wrong")]
-    Wrong {
-        /// Whom the name names; for a log, never for the client.
-        user: Option<UserId>,
-    },
-    /// Too many have failed.
-    #[error("{wait}")]
-    Throttled {
-        /// Whom the name names; for a log, never for the client.
-        user: Option<UserId>,
-        /// How long to wait.
-        wait: RetryAfter,
-    },
-    /// The hashing threads could not; nothing was counted.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The store could not; nothing was counted.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Why not, with the user whom the name names.
 pub(crate) enum LoginError {
@@ -202,7 +33,6 @@ pub(crate) async fn check(
     auth: &Auth,
     login: &str,
     password: &Password,
-    device_token: Option<&str>,
     peer: &Peer,
     may: impl Fn(&dyn Account) -> bool + Send,
 ) -> Result<Checked, LoginError> {
@@ -211,7 +41,7 @@ pub(crate) async fn check(
     let moment = auth.user_cache().moment();
     let found = auth.users().by_login(login).await?;
     let device = found.as_ref().and_then(|found| {
-        let tokens = device_token.into_iter().chain(peer.device_tokens.iter().map(String::as_str));
+        let tokens = peer.device_tokens.iter().map(String::as_str);
         known_device(auth, tokens, found.user.account().id(), &found.password)
     });
     let folded = fold_address(login);

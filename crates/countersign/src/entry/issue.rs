@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use countersign_verify::{ACCESS_TOKEN_TYPE, Account, Claims, MAX_TOKEN_BYTES};
+use countersign_verify::{Account, Claims, MAX_TOKEN_BYTES};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::clock::random_bytes;
 use crate::clock::seconds;
 use crate::http::problem::{Code, Problem, internal};
 use crate::session::rotation::{Generation, Jti};
-use crate::session::{SessionId, Transport};
+use crate::session::{Authentication, SessionId, Transport};
 use crate::token::{AccessGrant, RefreshClaims};
 
 /// The session that tokens are issued for.
@@ -22,7 +22,7 @@ pub(crate) struct Grant<'a> {
     pub(crate) user: &'a dyn Account,
     pub(crate) session: SessionId,
     pub(crate) transport: Transport,
-    pub(crate) created_at: Timestamp,
+    pub(crate) authentication: Authentication,
     pub(crate) expires_at: Timestamp,
     pub(crate) generation: Generation,
     pub(crate) parent: Option<Jti>,
@@ -77,26 +77,16 @@ impl Grant<'_> {
     /// Signs an access token and a refresh token.
     pub(crate) fn issue(&self, auth: &Auth) -> Result<Issued, Problem> {
         let now = seconds(self.now);
-        let lifetime = auth.settings().access_lifetime.as_secs();
         let csrf_token =
             (self.transport == Transport::Cookie).then(|| auth.csrf_tokens().token(self.session));
-        let claims = AccessGrant {
-            issuer: &auth.checked().issuer,
-            audience: auth.settings().audience.as_deref(),
+        let access = Access {
             user: self.user,
             session: self.session,
-            auth_time: seconds(self.created_at),
+            authentication: self.authentication,
             csrf_token: csrf_token.as_deref(),
-            extra: &auth.settings().extra_claims,
-            issued_at: now,
-            expires_at: now + lifetime,
-        }
-        .claims();
-        let access_token =
-            auth.ring().sign(ACCESS_TOKEN_TYPE, &claims, self.now).map_err(internal)?;
-        if access_token.len() > MAX_TOKEN_BYTES {
-            return Err(too_long(&claims, access_token.len()));
-        }
+            now: self.now,
+        };
+        let AccessToken { access_token, token_type, expires_in } = access.issue(auth)?;
         let idle = Duration::from_secs(seconds(self.expires_at).saturating_sub(now))
             .min(auth.settings().session_idle);
         let refresh = RefreshClaims {
@@ -115,15 +105,60 @@ impl Grant<'_> {
         }
         let refresh_token = (self.transport == Transport::Body).then_some(refresh_token);
         Ok(Issued {
-            tokens: Tokens {
-                access_token,
-                token_type: "Bearer",
-                expires_in: lifetime,
-                csrf_token,
-                refresh_token,
-            },
+            tokens: Tokens { access_token, token_type, expires_in, csrf_token, refresh_token },
             cookies,
         })
+    }
+}
+
+/// What an access token alone is issued for: in the middle of a session.
+pub(crate) struct Access<'a> {
+    pub(crate) user: &'a dyn Account,
+    pub(crate) session: SessionId,
+    pub(crate) authentication: Authentication,
+    /// Of a cookie session.
+    pub(crate) csrf_token: Option<&'a str>,
+    pub(crate) now: Timestamp,
+}
+
+/// An access token as a step-up returns it. The refresh token stays as it is.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct AccessToken {
+    /// Send it as `Authorization: Bearer` from now on. Keep it in memory only.
+    access_token: String,
+    /// Always `Bearer`.
+    #[schema(schema_with = token_type)]
+    token_type: &'static str,
+    /// The access token's lifetime in seconds.
+    #[schema(example = 300)]
+    expires_in: u64,
+}
+
+impl Access<'_> {
+    /// Signs an access token.
+    pub(crate) fn issue(&self, auth: &Auth) -> Result<AccessToken, Problem> {
+        let now = seconds(self.now);
+        let expires_in = auth.settings().access_lifetime.as_secs();
+        let grant = AccessGrant {
+            issuer: &auth.checked().issuer,
+            audience: auth.settings().audience.as_deref(),
+            user: self.user,
+            session: self.session,
+            auth_time: seconds(self.authentication.at),
+            methods: self.authentication.methods,
+            scope: self.authentication.scope,
+            csrf_token: self.csrf_token,
+            extra: &auth.settings().extra_claims,
+            issued_at: now,
+            expires_at: now + expires_in,
+        };
+        let claims = grant.claims();
+        let access_token =
+            auth.ring().sign(grant.token_type(), &claims, self.now).map_err(internal)?;
+        if access_token.len() > MAX_TOKEN_BYTES {
+            return Err(too_long(&claims, access_token.len()));
+        }
+        Ok(AccessToken { access_token, token_type: "Bearer", expires_in })
     }
 }
 

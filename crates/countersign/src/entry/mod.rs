@@ -3,20 +3,28 @@
 
 mod begin;
 mod check_password;
+mod enrolment;
 mod issue;
 mod own_password;
+mod pages;
 pub(crate) mod proof;
 mod restore;
+mod second_factor;
 mod sign_in;
 
 pub use begin::LoggedIn;
-pub use check_password::{PasswordChecked, PasswordRefused};
+pub use pages::{PasswordChecked, PasswordRefused};
 pub use proof::Shown;
 pub(crate) use proof::{Browser, browser_of};
+pub use second_factor::{FactorRefused, FactorShown};
 
 pub(crate) use begin::{LoginResponse, TRIES, begin, shown_session};
 pub(crate) use check_password::{LoginError, check, known_device, problem_of};
-pub(crate) use issue::{Grant, Tokens, new_jti};
+pub(crate) use enrolment::{FactorResponse, factor_notice, recovery_codes};
+pub(crate) use issue::{Access, AccessToken, Grant, Tokens, new_jti};
 pub(crate) use own_password::OwnPassword;
 pub(crate) use restore::restore;
-pub(crate) use sign_in::{Checked, admitted};
+pub(crate) use second_factor::{
+    check as check_shown, count as count_factor, device_name, notices, second_step, waiting,
+};
+pub(crate) use sign_in::{Checked, Door, admitted};

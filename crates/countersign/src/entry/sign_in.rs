@@ -1,9 +1,21 @@
 //! Every door of this server asks the sign-in machine here, once a first step was proved.
 
+use axum::http::HeaderValue;
+use jiff::Timestamp;
+
+use super::proof::browser_of;
 use crate::auth::Auth;
-use crate::http::problem::{Code, Problem};
-use crate::sign_in::{Admission, Known, Next, Proof, Rules, decide};
+use crate::clock::{random_bytes, seconds};
+use crate::factor::FactorId;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem, internal};
+use crate::password::EncodedPassword;
+use crate::session::Transport;
+use crate::sign_in::{Admission, Factors, Known, Next, PENDING_SECONDS, Proof, Rules, decide};
+use crate::store::{FactorUse, StoreError, UserFactors};
+use crate::token::Fingerprint;
 use crate::token::device::DeviceId;
+use crate::token::pending::PendingClaims;
 use crate::user::FoundUser;
 use crate::user_directory::Candidate;
 
@@ -17,20 +29,163 @@ pub(crate) struct Checked {
     pub(crate) device: Option<DeviceId>,
 }
 
-/// Leave to begin a session for who has just proved this, on the row as it was read.
-///
-/// # Errors
-/// `user_inactive`.
-pub(crate) fn admitted(auth: &Auth, checked: &Checked, proof: Proof) -> Result<Admission, Problem> {
-    match next(auth, checked, proof) {
-        Next::Begin(admission) => Ok(admission),
-        Next::Ask(_) | Next::Refuse(_) => Err(Problem::new(Code::UserInactive)),
+/// Where somebody signs in: what one door began, no other goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The endpoints, for this kind of client.
+    Endpoint(Transport),
+    /// Pages of an app's own, such as the admin site.
+    Pages,
+}
+
+impl Door {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint(transport) => transport.as_str(),
+            Self::Pages => "pages",
+        }
     }
 }
 
-/// What comes next for who has just proved this. Nobody has a second factor yet.
-pub(super) fn next(auth: &Auth, checked: &Checked, proof: Proof) -> Next {
-    let may_enter = checked.found.user.account().is_active();
-    let known = Known { may_enter, ..Known::default() };
-    decide(&known, None, proof, Rules::default(), auth.now())
+/// Leave to begin a session, and what it begins on.
+pub(crate) struct Entry {
+    pub(super) admission: Admission,
+    pub(super) factors: UserFactors,
+    /// What the session uses up.
+    pub(super) uses: Option<FactorUse>,
+    /// Until when the device does without a second factor.
+    pub(super) remembered_until: Option<Timestamp>,
+}
+
+/// What comes next after a first step.
+pub(super) enum Step {
+    Enter(Entry),
+    Ask(Factors, UserFactors),
+    Refuse,
+}
+
+/// Leave to begin a session for who has just proved this, on the row as it was read.
+///
+/// # Errors
+/// `second_factor_required`, with what the sign-in goes on with; `user_inactive`; `unavailable`.
+pub(crate) async fn admitted(
+    auth: &Auth,
+    peer: &Peer,
+    door: Door,
+    checked: &Checked,
+    proof: Proof,
+) -> Result<Entry, Problem> {
+    match next(auth, peer, &checked.found, proof).await? {
+        Step::Enter(entry) => Ok(entry),
+        Step::Ask(asked, factors) => {
+            let (token, cookie) = wait(auth, peer, door, checked, proof, &factors)?;
+            Err(Problem::second_factor_required(token, asked.words().collect(), cookie))
+        }
+        Step::Refuse => Err(Problem::new(Code::UserInactive)),
+    }
+}
+
+/// What comes next for who has just proved this. What the user has is read now, after the proof: a
+/// wrong password costs the same whether there is a second factor or not.
+pub(super) async fn next(
+    auth: &Auth,
+    peer: &Peer,
+    found: &FoundUser<Candidate>,
+    proof: Proof,
+) -> Result<Step, StoreError> {
+    let account = found.user.account();
+    let factors = auth.store().factors_of(account.id()).await?;
+    let (rules, now) = (auth.settings().sign_in.of(account), auth.now());
+    let remembered_until = remembered_until(auth, peer, found, &factors);
+    let known =
+        Known { may_enter: account.is_active(), enrolled: factors.enrolled(), remembered_until };
+    Ok(match decide(&known, None, proof, rules, now) {
+        Next::Begin(admission) => {
+            let remembered_until = remembered_until.filter(|_| rules.may_remember);
+            Step::Enter(Entry { admission, factors, uses: None, remembered_until })
+        }
+        Next::Ask(asked) => Step::Ask(asked, factors),
+        Next::Refuse(_) => Step::Refuse,
+    })
+}
+
+/// Until when the device does without a second factor that the client comes from.
+fn remembered_until(
+    auth: &Auth,
+    peer: &Peer,
+    found: &FoundUser<Candidate>,
+    factors: &UserFactors,
+) -> Option<Timestamp> {
+    let user = found.user.account().id();
+    let until = |token: &String| {
+        auth.device_tokens().remembered_until(
+            token,
+            user,
+            &found.password,
+            factors.version,
+            auth.seconds(),
+        )
+    };
+    let until = peer.device_tokens.iter().find_map(until)?;
+    Timestamp::from_second(i64::try_from(until).ok()?).ok()
+}
+
+/// The token with which a sign-in goes on that waits for a second factor, and the cookie by which
+/// its browser is known.
+pub(super) fn wait(
+    auth: &Auth,
+    peer: &Peer,
+    door: Door,
+    checked: &Checked,
+    proof: Proof,
+    factors: &UserFactors,
+) -> Result<(String, Option<HeaderValue>), Problem> {
+    let Checked { found, device, .. } = checked;
+    let now = seconds(auth.now());
+    let secret = (door == Door::Endpoint(Transport::Cookie)).then(|| {
+        let bytes: [u8; 16] = random_bytes(auth.random());
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    });
+    let claims = PendingClaims {
+        iss: issuer(auth),
+        jti: FactorId::draw(auth.random()).to_string(),
+        sub: found.user.account().id().to_string(),
+        door: door.as_str().to_owned(),
+        row: row(&found.password, factors),
+        amr: proof.methods().to_string(),
+        browser: secret.as_deref().map(browser_of),
+        device: device.map(|device| device.0),
+        device_name: peer.device_name.as_ref().map(|name| name.as_str().to_owned()),
+        iat: now,
+        exp: now + PENDING_SECONDS,
+    };
+    let token = auth.pending_tokens().sign(&claims).ok_or_else(|| internal("a pending token"))?;
+    tracing::info!(user = claims.sub, ip = %peer.ip, "a second factor is asked for");
+    let cookie = secret.map(|secret| auth.checked().cookies.set_pending(&secret));
+    Ok((token, cookie))
+}
+
+/// What a sign-in that waits is about: it is over when this is another. That the user is active is
+/// asked anyway.
+pub(super) fn row(password: &EncodedPassword, factors: &UserFactors) -> String {
+    let print = Fingerprint::of(password, &format!("factors {}", factors.version), true);
+    print.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Several servers on one store may have users of their own under the same ids.
+pub(super) fn issuer(auth: &Auth) -> String {
+    let settings = auth.settings();
+    let parts = [settings.instance.as_deref(), settings.audience.as_deref()];
+    parts.into_iter().flatten().fold(auth.checked().issuer.clone(), |name, part| name + " " + part)
+}
+
+impl Entry {
+    /// The same with the device remembered from now on, where the policy has it so.
+    pub(crate) fn remembering(self, auth: &Auth, rules: Rules, wants: bool) -> Self {
+        if !wants || !rules.may_remember {
+            return self;
+        }
+        let until = auth.now().saturating_add(auth.settings().sign_in.remember_device).ok();
+        Self { remembered_until: until, ..self }
+    }
 }

@@ -132,7 +132,7 @@ impl Auth {
         password: &Password,
         client: &Peer,
     ) -> Result<(), Problem> {
-        match check(self, login, password, None, client, |_| true).await {
+        match check(self, login, password, client, |_| true).await {
             Ok(_) => Ok(()),
             Err(LoginError::Waiting(found, _)) => restore(self, *found, client).await,
             Err(refused) => Err(problem_of(self, client, login, refused)),

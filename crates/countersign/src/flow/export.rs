@@ -30,10 +30,14 @@ pub(crate) struct ExportResponse {
     #[schema(value_type = String, format = DateTime)]
     exported_at: Timestamp,
     user: User,
+    /// How many recovery codes are left.
+    recovery_codes_left: usize,
     /// Sessions, those that ended too, the oldest first.
     sessions: Vec<ExportedSession>,
     /// Sessions of the admin site.
     admin_sessions: Vec<ExportedAdminSession>,
+    /// Second factors, without what they are proved with.
+    factors: Vec<ExportedFactor>,
     /// One-time links and codes that were made for the user, without what opens them.
     links: Vec<ExportedLink>,
     /// Mails that wait, and mails of the last time.
@@ -73,6 +77,21 @@ pub(crate) struct ExportedAdminSession {
     user_agent: String,
     #[schema(value_type = Option<String>, required)]
     ip: Option<IpAddr>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ExportedFactor {
+    /// What it is: `totp` for an authenticator app, `passkey`.
+    #[schema(example = "totp")]
+    kind: &'static str,
+    #[schema(value_type = Option<String>, required)]
+    name: Option<DeviceName>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    last_used_at: Option<Timestamp>,
+    /// Whether it is asked for. One that was not confirmed is asked of nobody, and soon forgotten.
+    is_enrolled: bool,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -175,7 +194,9 @@ impl Export {
             Next::Head => {
                 self.next = Next::Rows(0, None);
                 let at = serde_json::to_string(&self.auth.now()).map_err(|error| broken(&error))?;
-                format!("{{\"exported_at\":{at},\"user\":{}", self.user.json())
+                let left = self.auth.store().factors_of(self.id).await?.recovery_codes.len();
+                let user = self.user.json();
+                format!("{{\"exported_at\":{at},\"user\":{user},\"recovery_codes_left\":{left}")
             }
             Next::Rows(list, after) => match LISTS.get(list) {
                 Some((name, kind)) => self.rows(list, name, *kind, after).await?,
@@ -234,6 +255,13 @@ impl Export {
                 user_agent: session.user_agent.clone(),
                 ip: session.ip,
             }),
+            Kept::Factor(factor) => serde_json::to_string(&ExportedFactor {
+                kind: factor.kind.as_str(),
+                name: factor.name.clone(),
+                created_at: factor.created_at,
+                last_used_at: factor.last_used_at,
+                is_enrolled: factor.is_enrolled,
+            }),
             Kept::Token(token) => serde_json::to_string(&ExportedLink {
                 purpose: token.purpose.as_str(),
                 address: token.address.clone(),
@@ -276,9 +304,10 @@ fn broken(error: &serde_json::Error) -> Problem {
     Problem::new(Code::InternalError)
 }
 
-const LISTS: [(&str, KeptKind); 5] = [
+const LISTS: [(&str, KeptKind); 6] = [
     ("sessions", KeptKind::Session),
     ("admin_sessions", KeptKind::AdminSession),
+    ("factors", KeptKind::Factor),
     ("links", KeptKind::Token),
     ("mails", KeptKind::Mail),
     ("audit", KeptKind::Line),

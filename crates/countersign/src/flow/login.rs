@@ -9,7 +9,7 @@ use axum::http::Request;
 use crate::auth::Auth;
 use crate::auth::settings::EmailVerification;
 use crate::entry::{
-    LoggedIn, LoginError, TRIES, admitted, begin, check, problem_of, restore, shown_session,
+    Door, LoggedIn, LoginError, TRIES, admitted, begin, check, problem_of, restore, shown_session,
 };
 use crate::http::fields::body;
 use crate::http::guard;
@@ -51,7 +51,8 @@ request! {
     responses(
         (status = 200, description = "The tokens and the user; for browsers the cookies too",
             body = crate::entry::LoginResponse),
-        (status = 401, description = "invalid_credentials"),
+        (status = 401, description = "invalid_credentials, second_factor_required: with \
+            `pending_token` and `factors`"),
         (status = 403, description = "csrf_failed, email_not_verified, deletion_planned"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
@@ -70,7 +71,10 @@ pub(crate) async fn login(
         from_own_page.clone()?;
     }
     let asked: LoginRequest = body(request, auth.settings().body_timeout).await?;
-    let peer = Peer { device_name: asked.device_name, ..peer };
+    let mut peer = Peer { device_name: asked.device_name, ..peer };
+    if let Some(Text(token)) = asked.device_token {
+        peer.device_tokens.insert(0, token);
+    }
     let Filled(username) = &asked.username;
     let transport = asked.transport.unwrap_or(Transport::Cookie);
     match transport {
@@ -81,16 +85,7 @@ pub(crate) async fn login(
     let replaces =
         if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
     for _ in 0..TRIES {
-        let checked = match check(
-            &auth,
-            username,
-            &asked.password,
-            asked.device_token.as_ref().map(|Text(token)| token.as_str()),
-            &peer,
-            |_| true,
-        )
-        .await
-        {
+        let checked = match check(&auth, username, &asked.password, &peer, |_| true).await {
             Ok(checked) => checked,
             // They are asked first whether they want to stay.
             Err(LoginError::Waiting(found, _)) if asked.restore == Some(true) => {
@@ -105,9 +100,10 @@ pub(crate) async fn login(
         {
             return Err(Problem::new(Code::EmailNotVerified));
         }
-        let admission = admitted(&auth, &checked, Proof::Password)?;
+        let door = Door::Endpoint(transport);
+        let entry = admitted(&auth, &peer, door, &checked, Proof::Password).await?;
         // Where the row changed meanwhile, whether the password is right is another question.
-        if let Some(login) = begin(&auth, &peer, transport, checked, admission, replaces).await? {
+        if let Some(login) = begin(&auth, &peer, transport, checked, entry, replaces).await? {
             return Ok(login);
         }
     }

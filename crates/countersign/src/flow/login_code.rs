@@ -12,7 +12,7 @@ use crate::auth::post::{Letter, Owner};
 use crate::auth::settings::EmailVerification;
 use crate::entry::proof::{self, GoodToken, Shown};
 use crate::entry::{
-    Browser, Checked, LoggedIn, admitted, begin, browser_of, known_device, shown_session,
+    Browser, Checked, Door, LoggedIn, admitted, begin, browser_of, known_device, shown_session,
 };
 use crate::http::answer::{Accepted, AcceptedBody};
 use crate::http::fields::body;
@@ -96,6 +96,7 @@ pub(crate) async fn request_code(
     responses(
         (status = 200, description = "As after a login", body = crate::entry::LoginResponse),
         (status = 400, description = "link_invalid"),
+        (status = 401, description = "second_factor_required"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable"),
@@ -215,8 +216,9 @@ impl Auth {
         let device = known_device(self, tokens, user, &found.password);
         let checked = Checked { found, moment, device };
         // Where the row changed since the code was taken, it was taken for another row.
-        let admission = admitted(self, &checked, Proof::Mailbox)?;
-        let login = begin(self, client, transport, checked, admission, replaces).await?;
+        let door = Door::Endpoint(transport);
+        let entry = admitted(self, client, door, &checked, Proof::Mailbox).await?;
+        let login = begin(self, client, transport, checked, entry, replaces).await?;
         login.ok_or_else(proof::link_invalid)
     }
 }

@@ -6,10 +6,12 @@ mod deletion;
 mod email_change;
 mod email_verify;
 mod export;
+mod factors;
 mod invitation;
 mod jwks;
 mod login;
 mod login_code;
+mod login_factor;
 mod logout;
 mod logout_all;
 mod openapi;
@@ -20,6 +22,8 @@ mod refresh;
 mod register;
 mod revocations;
 mod sessions;
+mod step_up;
+mod totp;
 mod undo;
 mod verify;
 
@@ -191,6 +195,7 @@ fn below_base(auth: &Auth) -> Router {
     let private = |route: MethodRouter<Auth>| route.fallback(no_such_method);
     let table = [
         (path("/login"), post(login::login)),
+        (path("/login/factor"), post(login_factor::login_factor)),
         (path("/refresh"), post(refresh::refresh)),
         (path("/csrf"), get(csrf::csrf)),
         (path("/logout"), post(logout::logout)),
@@ -202,6 +207,15 @@ fn below_base(auth: &Auth) -> Router {
         (
             path("/sessions/{id}"),
             private(delete(sessions::end_session).patch(sessions::name_session)),
+        ),
+        (path("/step-up"), private(post(step_up::step_up))),
+        (path("/factors"), private(get(factors::factors))),
+        (path("/factors/totp"), private(post(totp::offer_totp))),
+        (path("/factors/totp/confirm"), private(post(totp::confirm_totp))),
+        (path("/factors/recovery-codes"), private(post(factors::new_recovery_codes))),
+        (
+            path("/factors/{id}"),
+            private(delete(factors::remove_factor).patch(factors::name_factor)),
         ),
         (path("/verify"), private(get(verify::verify))),
     ];

@@ -85,10 +85,10 @@ pub(crate) async fn refresh(
         ip: Some(peer.ip),
         theft_notice: auth.theft_notice(),
     };
-    let (user_id, created_at, expires_at, child, event) =
+    let (user_id, authentication, expires_at, child, event) =
         match auth.store().rotate_session(rotate).await? {
-            Rotation::Granted { user_id, created_at, expires_at, child, event } => {
-                (user_id, created_at, expires_at, child, event)
+            Rotation::Granted { user_id, authentication, expires_at, child, event, .. } => {
+                (user_id, authentication, expires_at, child, event)
             }
             Rotation::Reused { user_id } => {
                 tracing::warn!(
@@ -156,7 +156,7 @@ pub(crate) async fn refresh(
         user: &**user,
         session,
         transport,
-        created_at,
+        authentication,
         expires_at,
         generation: child.generation,
         parent: Some(child.parent),

@@ -159,7 +159,8 @@ async fn join(auth: &Auth, asked: &RegisterRequest, peer: &Peer) -> Result<Logge
     };
     let shown = Shown::link(link)?;
     let user = auth.accept_invitation(&shown, profile, password, peer).await?;
-    auth.log_in(user, asked.transport.unwrap_or(Transport::Cookie), peer).await
+    let transport = asked.transport.unwrap_or(Transport::Cookie);
+    auth.log_in_by(Proof::Password, user, transport, peer).await
 }
 
 /// Whether the app lets them register; what it keeps of the fields that it alone knows.

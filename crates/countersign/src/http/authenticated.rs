@@ -348,8 +348,8 @@ impl Authenticated {
         &self.0.claims
     }
 
-    /// Refuses whose login is older than the settings say, for what is dangerous. A refresh does
-    /// not count as one.
+    /// Refuses whose login is older than the settings say, for what is dangerous. A step-up counts
+    /// as one, a refresh does not.
     pub(crate) fn logged_in_lately(&self, auth: &Auth) -> Result<(), Problem> {
         let most = auth.settings().accounts.recent_login.as_secs();
         if auth.seconds().saturating_sub(self.claims().auth_time) <= most {
@@ -379,6 +379,29 @@ impl FromRequestParts<Auth> for Authenticated {
             Some(found) => found,
             None => auth.after_a_look(parts, now).await,
         };
-        found?.map(Self).ok_or_else(|| Problem::new(Code::NotAuthenticated))
+        let who = found?.map(Self).ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
+        if parts.extensions.get::<MayEnrol>().is_none() && who.claims().scope.is_some() {
+            return Err(Problem::new(Code::EnrolmentRequired));
+        }
+        Ok(who)
+    }
+}
+
+/// As [`Authenticated`], and a session too that may only enrol a second factor.
+#[derive(Debug, Clone)]
+pub(crate) struct Enrolling(pub(crate) Authenticated);
+
+/// Says that a session that may only enrol is let in.
+#[derive(Debug, Clone, Copy)]
+struct MayEnrol;
+
+impl FromRequestParts<Auth> for Enrolling {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Auth) -> Result<Self, Problem> {
+        parts.extensions.insert(MayEnrol);
+        let who = Authenticated::from_request_parts(parts, auth).await;
+        parts.extensions.remove::<MayEnrol>();
+        who.map(Self)
     }
 }

@@ -7,9 +7,11 @@ use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 
+use crate::factor::seal::FactorSealError;
 use crate::mail::SealError;
 use crate::password::HashError;
 use crate::session::RevokedReason;
+use crate::sign_in::FactorKind;
 use crate::store::StoreError;
 use crate::token::RefreshError;
 
@@ -36,6 +38,13 @@ impl From<StoreError> for Problem {
 impl From<SealError> for Problem {
     fn from(error: SealError) -> Self {
         tracing::error!(%error, "a mail could not be sealed");
+        Self::new(Code::InternalError)
+    }
+}
+
+impl From<FactorSealError> for Problem {
+    fn from(error: FactorSealError) -> Self {
+        tracing::error!(%error, "a second factor could not be sealed");
         Self::new(Code::InternalError)
     }
 }
@@ -154,6 +163,19 @@ impl utoipa::PartialSchema for ProblemSchema {
                     .schema_type(Type::String)
                     .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
                     .description(Some("With `deletion_planned`: when the user is deleted.")),
+            )
+            .property(
+                "pending_token",
+                text("With `second_factor_required`: what the login goes on with."),
+            )
+            .property(
+                "factors",
+                ArrayBuilder::new()
+                    .items(
+                        text("A kind of factor.")
+                            .extensions(one_of(&FactorKind::ALL.map(FactorKind::as_str))),
+                    )
+                    .description(Some("With `second_factor_required`: what may be given.")),
             )
             .required("type")
             .required("title")

@@ -26,6 +26,7 @@ pub(crate) use agent::device_without_words;
 pub use device_name::{DeviceName, DeviceNameError};
 pub use refresh::{RefreshRefused, SessionRow, decide};
 
+use crate::sign_in::{Methods, Scope};
 use crate::user::UserId;
 use rotation::Jti;
 
@@ -113,6 +114,61 @@ pub struct Session {
     pub ip: Option<IpAddr>,
     /// When and why it was ended early.
     pub revoked: Option<(Timestamp, RevokedReason)>,
+    /// What it knows of its user.
+    pub authentication: Authentication,
+}
+
+/// What a session knows of its user: when and how they last proved who they are, and what that is
+/// good for.
+///
+/// ```
+/// use countersign::session::Authentication;
+/// use countersign::sign_in::{Methods, Scope};
+///
+/// let began = Authentication::since(jiff::Timestamp::UNIX_EPOCH);
+/// assert_eq!((began.methods, began.scope), (Methods::default(), Scope::Full));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authentication {
+    /// When they did it last: the claim `auth_time`.
+    pub at: Timestamp,
+    /// How: the claim `amr`.
+    pub methods: Methods,
+    /// What the session may be used for: the claim `scope`.
+    pub scope: Scope,
+}
+
+impl Authentication {
+    /// Of a session that began then, and of which nothing else is known.
+    ///
+    /// ```
+    /// use countersign::session::Authentication;
+    ///
+    /// let at = jiff::Timestamp::UNIX_EPOCH;
+    /// assert_eq!(Authentication::since(at).at, at);
+    /// ```
+    pub const fn since(at: Timestamp) -> Self {
+        Self { at, methods: Methods::of_nothing(), scope: Scope::Full }
+    }
+
+    /// The same once the user has proved this too. It is as new as the new proof; that a session
+    /// may only enrol does not change by it.
+    ///
+    /// ```
+    /// use countersign::session::Authentication;
+    /// use countersign::sign_in::Methods;
+    ///
+    /// let (then, now) =
+    ///     ("2026-01-01T00:00:00Z".parse().unwrap(), "2026-01-02T00:00:00Z".parse().unwrap());
+    /// let methods = Methods::from_words("pwd");
+    /// let password = Authentication { methods, ..Authentication::since(then) };
+    /// let both = password.proved_again(Methods::from_words("otp mfa"), now);
+    /// assert_eq!((both.at, both.methods.to_string().as_str()), (now, "pwd otp mfa"));
+    /// ```
+    #[must_use]
+    pub const fn proved_again(self, methods: Methods, at: Timestamp) -> Self {
+        Self { at, methods: self.methods.and(methods), scope: self.scope }
+    }
 }
 
 /// How a session's refresh token travels. A session is born as one kind and stays it.

@@ -84,6 +84,18 @@ impl Factors {
         Self(kinds.into_iter().fold(0, |bits, kind| bits | kind.bit()))
     }
 
+    /// With one more.
+    ///
+    /// ```
+    /// use countersign::sign_in::{FactorKind, Factors};
+    ///
+    /// assert!(Factors::default().with(FactorKind::Totp).has(FactorKind::Totp));
+    /// ```
+    #[must_use]
+    pub const fn with(self, kind: FactorKind) -> Self {
+        Self(self.0 | kind.bit())
+    }
+
     /// Whether this kind is among them.
     ///
     /// ```

@@ -103,6 +103,17 @@ impl Methods {
         methods.into_iter().fold(Self::default(), Self::with)
     }
 
+    /// None.
+    ///
+    /// ```
+    /// use countersign::sign_in::Methods;
+    ///
+    /// assert_eq!(Methods::of_nothing(), Methods::default());
+    /// ```
+    pub const fn of_nothing() -> Self {
+        Self(0)
+    }
+
     /// As the store has them. A word of a newer program is passed over.
     ///
     /// ```

@@ -3,7 +3,8 @@
 
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, SessionId};
-use crate::store::NewMail;
+use crate::sign_in::{Methods, Scope};
+use crate::store::{FactorUse, NewMail};
 
 /// A session to begin, and the row on which it may.
 ///
@@ -38,6 +39,15 @@ pub struct Begin {
     pub checked: Option<EncodedPassword>,
     /// What is queued when it begins: that there is a new device.
     pub mails: Vec<NewMail>,
+    /// The number of the user's factors, as they were checked with the password:
+    /// [`UserFactors::version`](crate::store::UserFactors::version).
+    pub factors: u64,
+    /// What was proved: the claim `amr`.
+    pub methods: Methods,
+    /// What the session may be used for.
+    pub scope: Scope,
+    /// What it uses up: the session begins only if that serves still.
+    pub factor: Option<FactorUse>,
     /// The session that the same browser had until now: it ends with the reason `replaced`.
     pub replaces: Option<SessionId>,
     /// How many live sessions the user may have, this one included: of those that are more the
@@ -57,7 +67,17 @@ impl Begin {
     /// }
     /// ```
     pub fn unchecked(session: NewSession) -> Self {
-        Self { session, checked: None, mails: Vec::new(), replaces: None, at_most: 0 }
+        Self {
+            session,
+            checked: None,
+            factors: 0,
+            methods: Methods::of_nothing(),
+            scope: Scope::Full,
+            factor: None,
+            mails: Vec::new(),
+            replaces: None,
+            at_most: 0,
+        }
     }
 }
 
@@ -80,10 +100,45 @@ pub enum Begun {
     },
     /// Another session has the id. Nothing was done.
     IdTaken,
-    /// The user is gone, is not active, or has another password by now. Nothing was done.
+    /// The user is gone, is not active, or has another password or other factors by now. Nothing
+    /// was done.
     UserChanged,
+    /// The sign-in that waited is over, or the proof was used already. Nothing was done.
+    FactorUsed,
 }
 
 /// How many sessions end at once when a user has more than one may.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) const ENDED_AT_ONCE: u32 = 256;
+
+/// The user's row on which somebody begins a session of the admin site, as it was checked.
+///
+/// ```
+/// use countersign::password::EncodedPassword;
+/// use countersign::store::CheckedRow;
+///
+/// let row = CheckedRow::new(EncodedPassword::unusable());
+/// assert_eq!((row.factors, row.factor.is_none()), (0, true));
+/// ```
+#[derive(Debug, Clone)]
+pub struct CheckedRow {
+    /// The encoded password.
+    pub password: EncodedPassword,
+    /// The number of the user's factors.
+    pub factors: u64,
+    /// What the session uses up.
+    pub factor: Option<FactorUse>,
+}
+
+impl CheckedRow {
+    /// The row of a user who never had a factor.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// assert_eq!(countersign::store::CheckedRow::new(EncodedPassword::unusable()).factors, 0);
+    /// ```
+    pub const fn new(password: EncodedPassword) -> Self {
+        Self { password, factors: 0, factor: None }
+    }
+}

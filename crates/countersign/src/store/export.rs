@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{OutboxRow, StoreError, StoredToken};
+use super::{OutboxRow, StoreError, StoredFactor, StoredToken};
 use crate::session::Session;
 use crate::store::admin::AuditRow;
 use crate::user::UserId;
@@ -40,7 +40,7 @@ pub trait ExportStore: Send + Sync {
 /// A kind of what is kept about a user.
 ///
 /// ```
-/// assert_eq!(countersign::store::KeptKind::ALL.len(), 5);
+/// assert_eq!(countersign::store::KeptKind::ALL.len(), 6);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -49,6 +49,8 @@ pub enum KeptKind {
     Session,
     /// Sessions of the admin site.
     AdminSession,
+    /// Second factors, those that were offered and never proved too.
+    Factor,
     /// One-time tokens.
     Token,
     /// Mails in the outbox.
@@ -59,8 +61,8 @@ pub enum KeptKind {
 
 impl KeptKind {
     /// Each of them.
-    pub const ALL: [Self; 5] =
-        [Self::Session, Self::AdminSession, Self::Token, Self::Mail, Self::Line];
+    pub const ALL: [Self; 6] =
+        [Self::Session, Self::AdminSession, Self::Factor, Self::Token, Self::Mail, Self::Line];
 }
 
 /// Where something stands among its kind.
@@ -94,6 +96,8 @@ pub enum Kept {
     Session(Box<Session>),
     /// A session of the admin site.
     AdminSession(KeptAdminSession),
+    /// A second factor.
+    Factor(Box<StoredFactor>),
     /// A one-time token.
     Token(Box<StoredToken>),
     /// A mail.

@@ -26,6 +26,7 @@ pub(crate) mod begin;
 pub mod conformance;
 mod deletion;
 mod export;
+mod factors;
 mod feed;
 mod keys;
 mod listed;
@@ -46,9 +47,13 @@ mod users;
 
 pub use crate::store_error::StoreError;
 pub use attempts::{AttemptStore, SharedAttempts};
-pub use begin::{Begin, Begun};
+pub use begin::{Begin, Begun, CheckedRow};
 pub use deletion::{DeletionAsked, DeletionStore, SelfDeletion};
 pub use export::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace};
+pub use factors::{
+    ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, NewFactor, NewRecoveryCode,
+    RemoveFactor, Removed, StepUp, SteppedUp, StoredFactor, UserFactors,
+};
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;
 pub use listed::{NoPlace, SessionPage, SessionPlace};
@@ -89,6 +94,7 @@ pub trait Store:
     + TokenStore
     + DeletionStore
     + ExportStore
+    + FactorStore
     + OutboxStore
     + Upkeep
     + std::fmt::Debug
@@ -105,6 +111,7 @@ impl<T> Store for T where
         + TokenStore
         + DeletionStore
         + ExportStore
+        + FactorStore
         + OutboxStore
         + Upkeep
         + std::fmt::Debug

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::{Begin, Begun, NewMail, SessionPage, SessionPlace, StoreError};
 use crate::session::rotation::{Child, Presented, RotationEvent};
 use crate::session::{
-    DeviceName, NewSession, RefreshRefused, RevokedReason, Session, SessionId, Transport,
+    Authentication, DeviceName, NewSession, RefreshRefused, RevokedReason, Session, SessionId,
+    Transport,
 };
 use crate::user::UserId;
 
@@ -248,8 +249,10 @@ pub enum Rotation {
     Granted {
         /// Whose session it is.
         user_id: UserId,
-        /// When the session began: the claim `auth_time`.
+        /// When the session began.
         created_at: Timestamp,
+        /// What the session knows of its user.
+        authentication: Authentication,
         /// When the session ends, however busy it is.
         expires_at: Timestamp,
         /// The token to mint a child of, and the child's generation.

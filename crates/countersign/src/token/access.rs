@@ -1,16 +1,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use countersign_verify::{Account, Audience, Claims};
+use countersign_verify::{ACCESS_TOKEN_TYPE, Account, Audience, Claims, ENROL, ENROL_TOKEN_TYPE};
 use serde_json::{Map, Value, json};
 
 use crate::session::SessionId;
+use crate::sign_in::{Methods, Scope};
 
 /// What an access token is made of.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
 /// use countersign::session::SessionId;
+/// use countersign::sign_in::{Methods, Scope};
 /// use countersign::token::{AccessGrant, ExtraClaim};
 ///
 /// # world::run(async |world| {
@@ -21,12 +23,15 @@ use crate::session::SessionId;
 ///     user: &ada,
 ///     session: SessionId::new(7).unwrap(),
 ///     auth_time: 1_000,
+///     methods: Methods::from_words("pwd"),
+///     scope: Scope::Full,
 ///     csrf_token: None,
 ///     extra: &[ExtraClaim::Email],
 ///     issued_at: 1_000,
 ///     expires_at: 1_300,
 /// };
 /// assert_eq!(grant.claims().extra["email"], "ada@example.com");
+/// assert_eq!((grant.claims().amr, grant.token_type()), (vec!["pwd".to_owned()], "at+jwt"));
 /// # });
 /// ```
 #[derive(Debug)]
@@ -39,8 +44,12 @@ pub struct AccessGrant<'a> {
     pub user: &'a dyn Account,
     /// The session it belongs to.
     pub session: SessionId,
-    /// When the session began, in whole seconds since 1970.
+    /// When the user last proved who they are, in whole seconds since 1970.
     pub auth_time: u64,
+    /// How they proved it.
+    pub methods: Methods,
+    /// What the session may be used for.
+    pub scope: Scope,
     /// The session's CSRF token, when it lives in a cookie.
     pub csrf_token: Option<&'a str>,
     /// What else it shall say.
@@ -57,6 +66,7 @@ impl AccessGrant<'_> {
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
     /// use countersign::session::SessionId;
+    /// use countersign::sign_in::{Methods, Scope};
     /// use countersign::token::AccessGrant;
     ///
     /// # world::run(async |world| {
@@ -64,7 +74,7 @@ impl AccessGrant<'_> {
     /// let grant = AccessGrant {
     ///     csrf_token: Some("the session's token"),
     /// #   issuer, audience: None, user: &ada, session, auth_time: 1_000, extra: &[],
-    /// #   issued_at: 1_000, expires_at: 1_300,
+    /// #   methods: Methods::default(), scope: Scope::Full, issued_at: 1_000, expires_at: 1_300,
     ///     // and the rest
     /// };
     /// // The claim is a hash: it gives the token away to nobody.
@@ -83,6 +93,8 @@ impl AccessGrant<'_> {
             self.issued_at,
             self.expires_at,
         );
+        claims.amr = self.methods.words().map(str::to_owned).collect();
+        claims.scope = (self.scope == Scope::Enrol).then(|| ENROL.to_owned());
         claims.aud = self.audience.map(|name| Audience::One(name.to_owned()));
         claims.csrf =
             self.csrf_token.map(|token| countersign_verify::csrf::claim(token.as_bytes()));
@@ -92,6 +104,23 @@ impl AccessGrant<'_> {
             self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user)));
         claims.extra = of_the_app.chain(configured).collect::<Map<_, _>>();
         claims
+    }
+
+    /// The header `typ` of the token: one with which a second factor may be enrolled, and nothing
+    /// else done, is of another type than the others.
+    ///
+    /// ```
+    /// use countersign::token::AccessGrant;
+    ///
+    /// fn is_whole(grant: &AccessGrant<'_>) -> bool {
+    ///     grant.token_type() == "at+jwt"
+    /// }
+    /// ```
+    pub const fn token_type(&self) -> &'static str {
+        match self.scope {
+            Scope::Full => ACCESS_TOKEN_TYPE,
+            Scope::Enrol => ENROL_TOKEN_TYPE,
+        }
     }
 }
 
@@ -186,8 +215,8 @@ impl FromStr for ExtraClaim {
 pub struct UnknownClaim;
 
 /// The registered claims of RFC 7519, and our own.
-const RESERVED: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "csrf"];
+const RESERVED: [&str; 12] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "csrf", "amr", "scope"];
 
 const ALL: [ExtraClaim; 8] = [
     ExtraClaim::Username,

@@ -97,6 +97,65 @@ impl DeviceTokens {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// The same token with a mark: until `until`, in whole seconds since 1970, this device does
+    /// without a second factor. The mark dies with the password, as the token does, and when the
+    /// user's `factors` have another number: one was added or removed, or all sessions were ended.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::clock::OsRandom;
+    /// use countersign::password::EncodedPassword;
+    /// use countersign::token::device::DeviceTokens;
+    /// use countersign::user::UserId;
+    ///
+    /// # let devices = DeviceTokens::new(&world::secrets());
+    /// let (ada, password) = (UserId::new(1), EncodedPassword::unusable());
+    /// let token = devices.issue(ada, &password, None, 1_000, &OsRandom);
+    /// let marked = devices.mark(&token, 2_000, 7);
+    /// assert_eq!(devices.remembered_until(&marked, ada, &password, 7, 1_000), Some(2_000));
+    /// assert_eq!(devices.remembered_until(&marked, ada, &password, 8, 1_000), None);
+    /// assert_eq!(devices.remembered_until(&token, ada, &password, 7, 1_000), None);
+    /// ```
+    pub fn mark(&self, token: &str, until: u64, factors: u64) -> String {
+        let token = token.split(MARK).next().unwrap_or(token);
+        let mut bytes = until.to_be_bytes().to_vec();
+        bytes.extend_from_slice(hmac::sign(&self.key, &marked(token, until, factors)).as_ref());
+        format!("{token}{MARK}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Until when a token's mark says that its device does without a second factor, if the token
+    /// is one of this user and password, and the mark is not past.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::EncodedPassword;
+    /// use countersign::token::device::DeviceTokens;
+    /// use countersign::user::UserId;
+    ///
+    /// # let devices = DeviceTokens::new(&world::secrets());
+    /// let (ada, password) = (UserId::new(1), EncodedPassword::unusable());
+    /// assert_eq!(devices.remembered_until("a forgery", ada, &password, 7, 1_000), None);
+    /// ```
+    pub fn remembered_until(
+        &self,
+        token: &str,
+        user: UserId,
+        password: &EncodedPassword,
+        factors: u64,
+        now: u64,
+    ) -> Option<u64> {
+        let (bare, mark) = token.split_once(MARK)?;
+        if mark.len() > MAX_MARK {
+            return None;
+        }
+        self.verify(bare, user, password, now)?;
+        let bytes = URL_SAFE_NO_PAD.decode(mark).ok()?;
+        let (until, tag) = bytes.split_first_chunk()?;
+        let until = u64::from_be_bytes(*until);
+        hmac::verify(&self.key, &marked(bare, until, factors), tag).ok()?;
+        (until > now).then_some(until)
+    }
+
     /// The device that this token names, if it was issued for this very user and this very encoded
     /// password within the last year.
     ///
@@ -122,6 +181,8 @@ impl DeviceTokens {
         if token.len() > 2 * MAX_BYTES {
             return None;
         }
+        // A mark says something else.
+        let token = token.split(MARK).next()?;
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (body, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
         hmac::verify(&self.key, &signed(body, password), tag).ok()?;
@@ -143,6 +204,12 @@ impl fmt::Debug for DeviceTokens {
 /// What is signed: the token's body, then the encoded password's digest, which is not in the token.
 fn signed(body: &[u8], password: &EncodedPassword) -> Vec<u8> {
     [body, digest::digest(&digest::SHA256, password.as_str().as_bytes()).as_ref()].concat()
+}
+
+/// What is signed for a mark. No token's body is so short or begins so.
+fn marked(token: &str, until: u64, factors: u64) -> Vec<u8> {
+    let numbers = [until.to_be_bytes(), factors.to_be_bytes()].concat();
+    [b"without a second factor v1 ", &numbers[..], token.as_bytes()].concat()
 }
 
 /// A device from which a user has logged in before: 64 random bits.
@@ -167,6 +234,10 @@ pub struct DeviceId(pub u64);
 /// How long a device is known after its last login.
 pub const LIFETIME_SECONDS: u64 = 365 * 24 * 60 * 60;
 
+/// Between a token and its mark.
+const MARK: char = '.';
+/// 40 bytes in base64url.
+const MAX_MARK: usize = 54;
 const TAG_BYTES: usize = 32;
 const MAX_BYTES: usize = 16 + UserId::MAX_BYTES + TAG_BYTES;
 
@@ -195,6 +266,36 @@ mod tests {
         for broken in ["", "x", &token[1..], &format!("{token}A"), &"A".repeat(5_000)] {
             assert_eq!(tokens.verify(broken, alice, &password, 1_000), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn a_mark_is_good_with_its_own_token_until_its_moment_and_for_the_factors_as_they_were() {
+        let tokens = DeviceTokens::new(&Secrets::from_text(&"d".repeat(32)).unwrap());
+        let (ada, password) = (UserId::new(1), EncodedPassword::unusable());
+        let token = tokens.issue(ada, &password, None, 1_000, &OsRandom);
+        let other = tokens.issue(ada, &password, None, 1_000, &OsRandom);
+        let marked = tokens.mark(&token, 2_000, 3);
+        let until = |token: &str, password: &EncodedPassword, factors, now| {
+            tokens.remembered_until(token, ada, password, factors, now)
+        };
+        assert_eq!(until(&marked, &password, 3, 1_999), Some(2_000));
+        assert_eq!(until(&marked, &password, 3, 2_000), None);
+        assert_eq!(until(&marked, &password, 4, 1_000), None);
+        assert_eq!(until(&marked, &EncodedPassword::unusable(), 3, 1_000), None);
+        let mark = marked.split_once('.').unwrap().1;
+        for planted in [
+            format!("{other}.{mark}"),
+            format!("{token}.{}", &mark[1..]),
+            format!("{token}.{mark}A"),
+            format!("{token}.{mark}.{mark}"),
+            format!("{token}."),
+            format!(".{mark}"),
+        ] {
+            assert_eq!(until(&planted, &password, 3, 1_000), None, "{planted}");
+        }
+        assert_eq!(tokens.mark(&marked, 2_000, 3), marked, "a mark takes the place of another");
+        let device = tokens.verify(&token, ada, &password, 1_000);
+        assert_eq!(tokens.verify(&marked, ada, &password, 1_000), device);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod csrf;
 pub mod device;
 mod key;
 mod one_time;
+#[cfg(feature = "axum")]
+pub(crate) mod pending;
 mod refresh;
 mod ring;
 mod secrets;

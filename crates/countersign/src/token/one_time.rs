@@ -377,7 +377,7 @@ impl SecretHash {
         &self.0
     }
 
-    fn from_digest(digest: &[u8]) -> Self {
+    pub(crate) fn from_digest(digest: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest); // SHA-256 has 32 bytes
         Self(bytes)

@@ -32,6 +32,12 @@ pub struct Secrets {
     sealing: Key,
     #[cfg(feature = "axum")]
     outbox: Key,
+    #[cfg(feature = "axum")]
+    pending: Key,
+    #[cfg(feature = "axum")]
+    recovery: Key,
+    #[cfg(feature = "axum")]
+    factors: Key,
 }
 
 type Key = SecretBox<[u8; 32]>;
@@ -71,6 +77,12 @@ impl Secrets {
             sealing: derive(b"signing key sealing v1"),
             #[cfg(feature = "axum")]
             outbox: derive(b"outbox sealing v1"),
+            #[cfg(feature = "axum")]
+            pending: derive(b"pending login v1"),
+            #[cfg(feature = "axum")]
+            recovery: derive(b"recovery codes v1"),
+            #[cfg(feature = "axum")]
+            factors: derive(b"factor sealing v1"),
         })
     }
 
@@ -149,6 +161,21 @@ impl Secrets {
     pub(crate) fn outbox(&self) -> &[u8] {
         self.outbox.expose_secret()
     }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn pending(&self) -> &[u8] {
+        self.pending.expose_secret()
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn recovery(&self) -> &[u8] {
+        self.recovery.expose_secret()
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn factors(&self) -> &[u8] {
+        self.factors.expose_secret()
+    }
 }
 
 impl fmt::Debug for Secrets {
@@ -223,7 +250,22 @@ mod tests {
     #[test]
     fn no_two_purposes_share_a_key() {
         let secrets = Secrets::from_text(&"x".repeat(32)).unwrap();
-        let keys = [secrets.refresh(), secrets.csrf(), secrets.device(), secrets.sealing()];
+        let keys = [
+            secrets.refresh(),
+            secrets.csrf(),
+            secrets.device(),
+            secrets.attempts(),
+            secrets.codes(),
+            secrets.sealing(),
+            #[cfg(feature = "axum")]
+            secrets.outbox(),
+            #[cfg(feature = "axum")]
+            secrets.pending(),
+            #[cfg(feature = "axum")]
+            secrets.recovery(),
+            #[cfg(feature = "axum")]
+            secrets.factors(),
+        ];
         for (i, key) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|other| other != key));
         }

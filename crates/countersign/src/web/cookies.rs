@@ -26,6 +26,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use url::Url;
 
+use crate::sign_in::PENDING_SECONDS;
+
 /// What can be chosen about cookies.
 ///
 /// ```
@@ -385,6 +387,69 @@ impl Cookies {
         values(headers, self.sign_in).next()
     }
 
+    /// Sets the cookie by which a browser is known whose login waits for a second factor. Only the
+    /// endpoints below the base path get it.
+    ///
+    /// ```
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// let line = cookies.set_pending("abc");
+    /// assert_eq!(line, "pendingtoken=abc; Path=/accounts; Max-Age=300; HttpOnly; SameSite=Lax");
+    /// ```
+    pub fn set_pending(&self, token: &str) -> HeaderValue {
+        self.pending(token, PENDING_SECONDS)
+    }
+
+    /// Removes it.
+    ///
+    /// ```
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// assert!(cookies.clear_pending().to_str().unwrap().contains("Max-Age=0"));
+    /// ```
+    pub fn clear_pending(&self) -> HeaderValue {
+        self.pending("", 0)
+    }
+
+    fn pending(&self, token: &str, seconds: u64) -> HeaderValue {
+        value(format!(
+            "{PENDING}={token}; Path={}; Max-Age={seconds}; HttpOnly{}",
+            self.device_path, self.attributes
+        ))
+    }
+
+    /// What [`set_pending`](Self::set_pending) set, if it came along.
+    ///
+    /// ```
+    /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"http://localhost:8000".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// let cookie = HeaderValue::from_static("pendingtoken=abc");
+    /// let headers = HeaderMap::from_iter([(COOKIE, cookie)]);
+    /// assert_eq!(cookies.pending_of(&headers), Some("abc"));
+    /// ```
+    pub fn pending_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        values(headers, PENDING).next()
+    }
+
     /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in:
     /// under other settings, or from an installation above, they have other names, domains and
     /// paths, and come along all the same. The device stays known.
@@ -610,6 +675,9 @@ const MOST_TOKENS: usize = 32;
 
 /// A host has fewer parents that may set cookies for it.
 const MOST_PARENTS: usize = 6;
+
+/// The cookie of a browser whose login waits for a second factor.
+const PENDING: &str = "pendingtoken";
 
 /// The cookie of a browser that asked for a mail.
 const SIGN_IN: &str = "signintoken";

@@ -6,6 +6,7 @@ mod check_password;
 mod custom_users;
 mod events;
 mod extractors;
+mod factors;
 mod instances;
 mod log;
 mod openapi;

@@ -345,6 +345,15 @@ async fn furnish(file: &Path) {
              VALUES (3, 'user_added', 1, '2001:db8::1', 'alice'), (4, 'login', 'x-2', NULL, '');
              INSERT INTO audit_events (at, kind, actor) VALUES (5, 'keys_rotated', 'shell:eve');
              UPDATE users SET email_verified = 1, locale = 'de', deletion_at = 9 WHERE id = 2;
+             UPDATE users SET factors = 3 WHERE id = 1;
+             UPDATE sessions SET amr = 'pwd otp mfa', auth_time = 8, scope = 'enrol' WHERE id = 3;
+             INSERT INTO factor_owners (user_id, version) VALUES (1, 3), ('x-1', 1);
+             INSERT INTO factors (id, user_id, kind, name, sealed, last_step, created_at,
+                 confirmed_at, last_used_at)
+             VALUES (7, 1, 'totp', 'a phone', x'0a00', 56, 1, 2, 3),
+                 (8, 'x-1', 'totp', NULL, x'0b', NULL, 4, NULL, NULL);
+             INSERT INTO recovery_codes (id, user_id, hash)
+             VALUES (9, 1, x'0c'), (10, 'x-1', x'0d');
              INSERT INTO one_time_tokens (id, purpose, user_id, secret_hash, code_hash, fingerprint,
                  created_at, expires_at)
              VALUES (7, 'reset', 1, x'01', NULL, x'02', 1, 2),

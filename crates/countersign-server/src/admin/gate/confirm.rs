@@ -35,12 +35,12 @@ impl Posted {
         };
         match admin
             .auth
-            .check_password(&self.staff.user.username, &password, &self.peer, |user| {
+            .check_password_again(&self.staff.user.username, &password, &self.peer, |user| {
                 user.is_staff() && user.id() == id
             })
             .await
         {
-            Ok(_)
+            Ok(())
                 if admin
                     .store
                     .touch_admin_session(self.staff.session.token_hash, now, Some(now))
@@ -49,7 +49,7 @@ impl Posted {
                 Ok(())
             }
             // It ended while the password was checked.
-            Ok(_) => Err(PageError::SignedOut(self.path.clone())),
+            Ok(()) => Err(PageError::SignedOut(self.path.clone())),
             Err(PasswordRefused::Wrong { .. }) => {
                 again(StatusCode::FORBIDDEN, "This is not your password.")
             }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use countersign::http::Peer;
-use countersign::password::EncodedPassword;
+use countersign::store::CheckedRow;
 use countersign::store::admin::{AdminSession, AuditKind, AuditLine, Who};
 use countersign::user::UserId;
 
@@ -16,7 +16,7 @@ use crate::admin::site::Admin;
 pub(crate) async fn enter(
     admin: &Admin,
     user: UserId,
-    checked: &EncodedPassword,
+    checked: &CheckedRow,
     peer: &Peer,
     next: &str,
 ) -> Result<Option<Response>, PageError> {

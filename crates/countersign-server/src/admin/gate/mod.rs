@@ -12,4 +12,6 @@ mod token;
 pub(crate) use enter::{enter, note};
 pub(crate) use posted::{Posted, PreSession};
 pub(crate) use staff::{Query, Staff};
-pub(crate) use token::{Token, no_session_cookie, pre_session_cookie};
+pub(crate) use token::{
+    Token, no_pending_cookie, no_session_cookie, pending_cookie, pre_session_cookie,
+};

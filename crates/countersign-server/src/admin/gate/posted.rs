@@ -10,7 +10,7 @@ use countersign::web::source::check_source;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::staff::Staff;
-use super::token::{PRE_SESSION_COOKIE, Token};
+use super::token::{PRE_SESSION_COOKIE, Token, Waits, pending};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
@@ -55,6 +55,8 @@ pub(crate) struct PreSession {
     pub(crate) form: Form,
     pub(crate) peer: Peer,
     pub(crate) token: Token,
+    /// What a sign-in goes on with that waits for a second factor.
+    pub(crate) pending: Option<Waits>,
 }
 
 impl FromRequest<Admin> for PreSession {
@@ -72,7 +74,8 @@ impl FromRequest<Admin> for PreSession {
             )
         })?;
         token.check(&form)?;
-        Ok(Self { form, peer, token })
+        let pending = pending(admin, &parts.headers);
+        Ok(Self { form, peer, token, pending })
     }
 }
 

@@ -105,6 +105,35 @@ pub(crate) fn no_session_cookie(admin: &Admin) -> HeaderValue {
     cookie(admin, SESSION_COOKIE, "", "; Max-Age=0")
 }
 
+/// What a sign-in goes on with that waits for a second factor. It does not print.
+pub(crate) struct Waits(pub(crate) String);
+
+impl std::fmt::Debug for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waits(..)")
+    }
+}
+
+/// The `Set-Cookie` that keeps what a sign-in goes on with that waits for a second factor.
+pub(crate) fn pending_cookie(admin: &Admin, token: &str) -> HeaderValue {
+    cookie(admin, PENDING_COOKIE, token, "; Max-Age=300")
+}
+
+/// The `Set-Cookie` that removes it.
+pub(crate) fn no_pending_cookie(admin: &Admin) -> HeaderValue {
+    cookie(admin, PENDING_COOKIE, "", "; Max-Age=0")
+}
+
+/// What it keeps. Two of one name are none, since one of them was planted.
+pub(super) fn pending(admin: &Admin, headers: &HeaderMap) -> Option<Waits> {
+    let name = format!("{}{PENDING_COOKIE}", prefix(admin));
+    let mut found = values(headers, &name);
+    match (found.next(), found.next()) {
+        (Some(token), None) if !token.is_empty() => Some(Waits(token.to_owned())),
+        _ => None,
+    }
+}
+
 /// The `Set-Cookie` of a page before sign-in.
 pub(crate) fn pre_session_cookie(admin: &Admin, token: &Token) -> HeaderValue {
     cookie(admin, PRE_SESSION_COOKIE, &token.text(), "; Max-Age=3600")
@@ -128,4 +157,6 @@ fn prefix(admin: &Admin) -> &'static str {
 /// Where this site's cookies go.
 pub(crate) const PATH: &str = "/admin";
 pub(super) const SESSION_COOKIE: &str = "countersign_admin";
+/// What a sign-in goes on with that waits for a second factor.
+const PENDING_COOKIE: &str = "countersign_admin_factor";
 pub(super) const PRE_SESSION_COOKIE: &str = "countersign_admin_form";

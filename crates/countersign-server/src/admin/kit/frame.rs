@@ -62,7 +62,7 @@ const MENU: [(&str, &str, Option<Permit>); 8] = [
 ];
 
 /// What a page says after a form was taken. The word travels in the address; the text is ours.
-const SAID: [(&str, &str); 25] = [
+const SAID: [(&str, &str); 26] = [
     ("added", "The user was added."),
     ("invited", "The user was invited. The mail is on its way."),
     ("link-sent", "The mail with the link is on its way."),
@@ -72,6 +72,7 @@ const SAID: [(&str, &str); 25] = [
     ("saved", "Your changes were saved."),
     ("unchanged", "Nothing was different, so nothing was changed."),
     ("password", "The password was set, and the user's sessions were ended."),
+    ("factors", "Every second factor was removed, and the user's sessions were ended."),
     ("unusable", "The password was made unusable, and the user's sessions were ended."),
     ("activated", "The users you ticked may sign in."),
     ("deactivated", "The users you ticked may no longer sign in, and their sessions were ended."),

@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use countersign::clock::Random;
+use countersign::store::CheckedRow;
 use countersign::store::StoreError;
 use countersign::store::admin::FirstLink;
 use countersign::user::NewUser;
@@ -88,8 +89,14 @@ pub(crate) async fn make(
         Err(error) => return Err(error.into()),
     };
     tracing::info!(user = %user.id, ip = %pre_session.peer.ip, "the first superuser was made");
-    let entered =
-        enter(&admin, user.id, &encoded, &pre_session.peer, "/admin/?said=welcome").await?;
+    let entered = enter(
+        &admin,
+        user.id,
+        &CheckedRow::new(encoded),
+        &pre_session.peer,
+        "/admin/?said=welcome",
+    )
+    .await?;
     Ok(entered.unwrap_or_else(|| redirect("/admin/sign-in")))
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod user_add;
 pub(crate) mod user_edit;
+pub(crate) mod user_factors;
 pub(crate) mod user_invite;
 pub(crate) mod user_mail;
 pub(crate) mod user_password;

@@ -5,13 +5,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use countersign::PasswordRefused;
 use countersign::password::Password;
 use countersign::store::admin::AuditKind;
 use countersign::user::Account;
+use countersign::{FactorRefused, FactorShown, PasswordRefused};
 
 use crate::admin::gate::{
-    Posted, PreSession, Query, Staff, Token, enter, no_session_cookie, note, pre_session_cookie,
+    Posted, PreSession, Query, Staff, Token, enter, no_pending_cookie, no_session_cookie, note,
+    pending_cookie, pre_session_cookie,
 };
 use crate::admin::kit::field::Field;
 use crate::admin::kit::page::{page, redirect, with_cookie};
@@ -65,12 +66,22 @@ pub(crate) async fn sign_in(State(admin): State<Admin>, pre_session: PreSession)
         {
             // Where the row changed meanwhile, whether they may enter is another question.
             Ok(checked) => {
-                match enter(&admin, checked.user, &checked.password, &pre_session.peer, next)
-                    .await?
-                {
+                match enter(&admin, checked.user, &checked.row, &pre_session.peer, next).await? {
                     Some(entered) => return Ok(entered),
                     None => continue,
                 }
+            }
+            Err(PasswordRefused::SecondFactor { pending_token, .. }) => {
+                let asks = FactorPage::new(&pre_session.token, next, "");
+                let asks = page(StatusCode::OK, &asks);
+                return Ok(with_cookie(asks, pending_cookie(&admin, &pending_token)));
+            }
+            Err(PasswordRefused::EnrolmentRequired { .. }) => {
+                return Ok(again(
+                    StatusCode::FORBIDDEN,
+                    "Who enters here must have a second factor, and you have none. Enrol one on \
+                     the page of your account's security first.",
+                ));
             }
             Err(PasswordRefused::Wrong { user }) => {
                 note(&admin, AuditKind::AdminLoginFailed, user, &pre_session.peer);
@@ -89,6 +100,50 @@ pub(crate) async fn sign_in(State(admin): State<Admin>, pre_session: PreSession)
         }
     }
     Err(PageError::Unavailable)
+}
+
+/// The second step, for who has a second factor.
+pub(crate) async fn factor(State(admin): State<Admin>, pre_session: PreSession) -> PageResult {
+    let next = way_back(pre_session.form.text("next"));
+    let again = |status, problem| page(status, &FactorPage::new(&pre_session.token, next, problem));
+    let over = || {
+        let form = SignInPage::new(&pre_session.token, "", next, OVER, false);
+        Ok(with_cookie(page(StatusCode::FORBIDDEN, &form), no_pending_cookie(&admin)))
+    };
+    let wrong = || Ok(again(StatusCode::FORBIDDEN, "This code is wrong, or was used already."));
+    let Some(waits) = &pre_session.pending else { return over() };
+    let typed = pre_session.form.text("code");
+    let Some(shown) = FactorShown::code(typed).or_else(|| FactorShown::recovery_code(typed)) else {
+        return wrong();
+    };
+    match admin.auth.check_factor(&waits.0, &shown, &pre_session.peer, Account::is_staff).await {
+        Ok(checked) => {
+            let is_recovery_code = shown.is_recovery_code();
+            let entered =
+                enter(&admin, checked.user, &checked.row, &pre_session.peer, next).await?;
+            let Some(entered) = entered else { return over() };
+            if is_recovery_code {
+                let (user, peer) = (Some(checked.user), &pre_session.peer);
+                note(&admin, AuditKind::RecoveryCodeUsed, user, peer);
+            }
+            Ok(with_cookie(entered, no_pending_cookie(&admin)))
+        }
+        Err(FactorRefused::Wrong { user }) => {
+            note(&admin, AuditKind::AdminLoginFailed, Some(user), &pre_session.peer);
+            wrong()
+        }
+        Err(FactorRefused::Throttled { user, wait }) => {
+            note(&admin, AuditKind::LoginThrottled, Some(user), &pre_session.peer);
+            let mut response = again(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many attempts have failed. Wait a while and try again.",
+            );
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
+            Ok(response)
+        }
+        Err(FactorRefused::Over) => over(),
+        Err(_) => Err(PageError::Unavailable),
+    }
 }
 
 pub(crate) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> PageResult {
@@ -134,6 +189,32 @@ impl<'a> SignInPage<'a> {
         Self { csrf: token.csrf(), next, problem, from_elsewhere, username, password }
     }
 }
+
+#[derive(Template)]
+#[template(path = "admin/factor.html")]
+struct FactorPage<'a> {
+    csrf: String,
+    next: &'a str,
+    problem: &'a str,
+    code: Field<'a>,
+}
+
+impl<'a> FactorPage<'a> {
+    fn new(token: &Token, next: &'a str, problem: &'a str) -> Self {
+        let code = Field {
+            autocomplete: "one-time-code",
+            ..Field::text("code", "Code", "", CODE_MAX_CHARS).required()
+        }
+        .hint("Of your authenticator app, or one of your recovery codes.");
+        Self { csrf: token.csrf(), next, problem, code }
+    }
+}
+
+/// A recovery code has eleven characters with its hyphen, and people add blanks.
+const CODE_MAX_CHARS: usize = 32;
+
+/// What is said of a sign-in that waited too long, or was tried too often.
+const OVER: &str = "This sign-in took too long, or was tried too often. Begin anew.";
 
 /// How often a row may change under somebody who is signing in before they are told to come back.
 const TRIES: usize = 3;

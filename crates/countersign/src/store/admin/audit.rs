@@ -287,6 +287,14 @@ pub enum AuditKind {
     PasswordChanged,
     /// An operator set somebody's password, or made it unusable.
     PasswordSet,
+    /// A user added a second factor.
+    FactorAdded,
+    /// A user removed a second factor.
+    FactorRemoved,
+    /// A recovery code took the place of a second factor.
+    RecoveryCodeUsed,
+    /// An operator removed all of somebody's second factors.
+    FactorsReset,
     /// Somebody entered the admin site.
     AdminLogin,
     /// Somebody failed to.
@@ -348,7 +356,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 41] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -359,6 +367,10 @@ impl AuditKind {
         Self::RotationHealed,
         Self::PasswordChanged,
         Self::PasswordSet,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::RecoveryCodeUsed,
+        Self::FactorsReset,
         Self::AdminLogin,
         Self::AdminLoginFailed,
         Self::AdminLogout,
@@ -407,6 +419,10 @@ impl AuditKind {
             Self::RotationHealed => "state_rollback",
             Self::PasswordChanged => "password_changed",
             Self::PasswordSet => "password_set",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::FactorsReset => "factors_reset",
             Self::AdminLogin => "admin_login",
             Self::AdminLoginFailed => "admin_login_failed",
             Self::AdminLogout => "admin_logout",

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::password::EncodedPassword;
-use crate::store::StoreError;
+use crate::store::{CheckedRow, StoreError};
 use crate::user::UserId;
 
 /// What is asked of a store about the admin site's own sessions.
@@ -22,13 +21,13 @@ use crate::user::UserId;
 /// ```
 #[async_trait]
 pub trait OperatorSessions: Send + Sync {
-    /// Begins an admin session, while the user is active and staff and `checked` is the user's
-    /// encoded password: `false`, and nothing is done, where that changed since it was checked. Its
-    /// token is known by its hash only.
+    /// Begins an admin session, while the user is active and staff and the row is as it was
+    /// `checked`: `false`, and nothing is done, where that changed since, or what it uses up was
+    /// used already. Its token is known by its hash only.
     async fn begin_admin_session(
         &self,
         new: &AdminSession,
-        checked: &EncodedPassword,
+        checked: &CheckedRow,
     ) -> Result<bool, StoreError>;
 
     /// The admin session of this hash, if it is there; its limits are the caller's business.
@@ -57,6 +56,7 @@ pub trait OperatorSessions: Send + Sync {
 /// # use countersign::password::EncodedPassword;
 /// # use countersign::store::UserStore;
 /// # use countersign::user::{NewUser, Username};
+/// use countersign::store::CheckedRow;
 /// use countersign::store::admin::{AdminSession, OperatorSessions};
 ///
 /// # world::block_on(async {
@@ -78,7 +78,7 @@ pub trait OperatorSessions: Send + Sync {
 ///     ip: None,
 ///     user_agent: String::new(),
 /// };
-/// let checked = store.password_of(robin.id).await.unwrap().unwrap();
+/// let checked = CheckedRow::new(store.password_of(robin.id).await.unwrap().unwrap());
 /// assert!(store.begin_admin_session(&session, &checked).await.unwrap());
 /// assert_eq!(store.admin_session(token_hash).await.unwrap().unwrap().user, robin.id);
 /// store.end_admin_session(token_hash).await.unwrap();

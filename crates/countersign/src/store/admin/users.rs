@@ -77,6 +77,18 @@ pub trait UserAdmin: Send + Sync {
         mails: Vec<NewMail>,
     ) -> Result<(), AdminError>;
 
+    /// Removes all second factors of a user, with their recovery codes, and ends the user's
+    /// sessions: for who has lost them. Queues `mails`. How many factors there were.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and [`AdminError::NotAllowed`] where the rule of `by` says so.
+    async fn reset_factors(
+        &self,
+        id: UserId,
+        mails: Vec<NewMail>,
+        by: &Actor,
+    ) -> Result<u64, AdminError>;
+
     /// Does one thing to many users, as one transaction; how many it changed.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::fixtures::{after, make_user, new_session, noon, session_id};
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, RevokedReason};
 use crate::store::admin::{Actor, AdminSession, AdminStore, UserAct, UserEdit};
-use crate::store::{Begin, Begun, PasswordChange};
+use crate::store::{Begin, Begun, CheckedRow, PasswordChange};
 use crate::user::{User, UserId};
 
 /// What an operator, or the command line, may do to a user.
@@ -147,11 +147,11 @@ pub async fn no_sign_in_to_the_admin_site_that_was_under_way_outlives_what_ends_
                 let (node, checked) = (Arc::clone(&nodes[number % 2]), checked.clone());
                 let (numbers, under_way) = (Arc::clone(&numbers), Arc::clone(&under_way));
                 logins.spawn(async move {
-                    let mut begun = Vec::new();
+                    let (mut begun, row) = (Vec::new(), CheckedRow::new(checked));
                     for _ in 0..BY_NOW_REFUSED {
                         let token_hash = hash(numbers.fetch_add(1, Ordering::Relaxed));
                         let session = AdminSession { token_hash, ..admin_session(operator.id) };
-                        if !node.begin_admin_session(&session, &checked).await.unwrap() {
+                        if !node.begin_admin_session(&session, &row).await.unwrap() {
                             return begun;
                         }
                         begun.push(token_hash);

@@ -3,11 +3,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::fixtures::{after, make_user, new_session, new_user, noon, session_id};
 use crate::clock::OsRandom;
-use crate::session::{NewSession, RevokedReason};
+use crate::factor::FactorId;
+use crate::session::{NewSession, RevokedReason, SessionId};
+use crate::sign_in::{FactorKind, Methods};
 use crate::store::admin::{AdminSession, AdminStore, AuditKind, AuditLine, Who};
-use crate::store::{Kept, KeptKind, KeptPlace, MailBounds, NewMail, NewToken};
+use crate::store::{
+    CheckedRow, ConfirmFactor, Confirmed, Kept, KeptKind, KeptPlace, MailBounds, NewFactor,
+    NewMail, NewToken,
+};
 use crate::token::{OneTimeToken, Purpose};
 use crate::user::{NewUser, User, UserId};
 
@@ -70,6 +77,7 @@ async fn fill(store: &dyn AdminStore, user: &User, first: u64) {
         let id = first + n;
         let at = after(n.cast_signed());
         let session = NewSession { created_at: at, ..new_session(id, user.id) };
+        let own = session.id;
         assert!(store.create_session(session).await.unwrap());
         let token = OneTimeToken::draw(&OsRandom);
         let purpose = Purpose::ALL[usize::try_from(n).unwrap()];
@@ -87,7 +95,11 @@ async fn fill(store: &dyn AdminStore, user: &User, first: u64) {
             ip: None,
             user_agent: format!("browser {id}"),
         };
-        assert!(store.begin_admin_session(&admin, &password).await.unwrap());
+        let factors = store.factors_of(user.id).await.unwrap().version;
+        let row = CheckedRow { factors, ..CheckedRow::new(password.clone()) };
+        assert!(store.begin_admin_session(&admin, &row).await.unwrap());
+        // Some are of one moment.
+        enrol(store, user.id, own, after(n.cast_signed() / 2)).await;
         store
             .note(&[AuditLine {
                 // Some are of one moment.
@@ -104,6 +116,25 @@ async fn fill(store: &dyn AdminStore, user: &User, first: u64) {
     }
 }
 
+async fn enrol(store: &dyn AdminStore, user: UserId, session: SessionId, at: Timestamp) {
+    let (id, kind, created_at) = (FactorId::draw(&OsRandom), FactorKind::Totp, at);
+    let new = NewFactor { id, user, kind, name: None, sealed: vec![1], created_at };
+    store.offer_factor(new).await.unwrap();
+    let confirm = ConfirmFactor {
+        id,
+        user,
+        step: 59_000_000,
+        offered_after: Timestamp::MIN,
+        codes: Vec::new(),
+        session,
+        methods: Methods::from_words("otp"),
+        now: at,
+        mails: Vec::new(),
+    };
+    let confirmed = store.confirm_factor(confirm).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Done { .. }), "{confirmed:?}");
+}
+
 /// What it is, if it is the user's.
 fn name(kept: &Kept, owner: UserId) -> String {
     match kept {
@@ -112,6 +143,7 @@ fn name(kept: &Kept, owner: UserId) -> String {
             session.id.to_string()
         }
         Kept::AdminSession(session) => session.user_agent.clone(),
+        Kept::Factor(factor) => factor.id.to_string(),
         Kept::Token(token) => {
             assert_eq!(token.user, Some(owner));
             token.purpose.as_str().to_owned()

@@ -31,6 +31,8 @@ pub mod deletion;
 #[doc(hidden)]
 pub mod export;
 #[doc(hidden)]
+pub mod factors;
+#[doc(hidden)]
 pub mod feed;
 #[doc(hidden)]
 pub mod fixtures;
@@ -243,6 +245,23 @@ macro_rules! store_tests {
             everything_about_a_user_comes_once_page_by_page_and_nothing_of_others,
             sessions_that_ended_are_kept_beside_those_that_live,
         }
+        $crate::store_tests! { @one $open, factors:
+            a_factor_is_asked_for_once_it_is_proved_and_the_session_knows,
+            a_factor_is_not_enrolled_for_another_too_late_or_by_a_session_that_ended,
+            a_session_begins_with_a_factor_once_and_on_the_factors_as_they_were_checked,
+            a_recovery_code_serves_once_and_only_its_user,
+            a_waiting_sign_in_is_tried_five_times,
+            a_factor_is_named_and_removed_by_its_user_and_the_last_one_where_none_must_stay,
+            what_is_proved_again_is_noted_in_a_live_session_on_the_row_as_it_was_checked,
+            whoever_ends_all_sessions_has_every_device_asked_again,
+            an_operator_removes_every_factor_and_the_line_says_who,
+            factors_go_with_their_user,
+            factors_of_a_user_elsewhere_are_forgotten,
+        }
+        $crate::store_tests! { @two $open, factors:
+            no_login_that_was_under_way_outlives_a_change_of_the_factors,
+            of_fifty_who_use_one_code_at_once_one_begins_a_session,
+        }
         $crate::store_tests! { @one $open, admin_access:
             permissions_are_made_changed_and_deleted,
             a_group_is_made_changed_and_deleted_and_its_members_feel_it,
@@ -351,6 +370,7 @@ mod tests {
             include_str!("begin.rs"),
             include_str!("deletion.rs"),
             include_str!("export.rs"),
+            include_str!("factors.rs"),
             include_str!("feed.rs"),
             include_str!("keys.rs"),
             include_str!("outbox.rs"),

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::PostgresStore;
 use super::admin::audit;
 use super::columns::{from_micros, get, micros};
-use super::{outbox, sessions, tokens};
+use super::{factors, outbox, sessions, tokens};
 use crate::store::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace, StoreError};
 use crate::user::UserId;
 
@@ -66,6 +66,19 @@ async fn kept(
                 Ok((place, Kept::AdminSession(session)))
             });
             rows.await
+        }
+        KeptKind::Factor => {
+            let sql = format!(
+                "SELECT {} FROM factors WHERE user_id = $1 AND (created_at, id) > ($2, $3)
+                 ORDER BY created_at, id LIMIT $4",
+                factors::COLUMNS
+            );
+            all(client, &sql, &placed, |row| {
+                let factor = factors::factor(row)?;
+                let place = KeptPlace { at: micros(factor.created_at), id: factor.id.as_i64() };
+                Ok((place, Kept::Factor(Box::new(factor))))
+            })
+            .await
         }
         KeptKind::Token => {
             let sql = format!(

@@ -3,9 +3,10 @@
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, unknown, user_id};
+use super::factor_proofs::authentication;
 use super::sessions::{revoked, transport};
-use crate::session::SessionRow;
 use crate::session::rotation::{Generation, Jti, Mark, RotationState};
+use crate::session::{Authentication, SessionRow};
 use crate::store::StoreError;
 
 /// What a rotation needs of a row.
@@ -13,6 +14,8 @@ pub(super) struct Live {
     pub(super) row: SessionRow,
     /// The last refreshes.
     pub(super) steps: Vec<u8>,
+    /// What the session knows of its user.
+    pub(super) authentication: Authentication,
 }
 
 impl Live {
@@ -54,6 +57,6 @@ impl Live {
             },
         };
         let steps = get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec();
-        Ok(Self { row: live, steps })
+        Ok(Self { row: live, steps, authentication: authentication(row)? })
     }
 }

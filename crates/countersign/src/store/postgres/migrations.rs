@@ -100,6 +100,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0015_device_name", include_str!("migrations/0015_device_name.sql")),
     ("0016_bounds", include_str!("migrations/0016_bounds.sql")),
     ("0017_deletion", include_str!("migrations/0017_deletion.sql")),
+    ("0018_factors", include_str!("migrations/0018_factors.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

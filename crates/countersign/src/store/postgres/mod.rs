@@ -26,6 +26,8 @@ mod columns;
 mod connect;
 mod deletion;
 mod export;
+mod factor_proofs;
+mod factors;
 mod health;
 mod history;
 mod hosts;

@@ -19,7 +19,7 @@ use super::live::Live;
 use super::sessions::signed;
 use super::{PATIENCE, no_answer};
 use crate::session::rotation::{Decision, RotationState};
-use crate::session::{RevokedReason, SessionRow, decide};
+use crate::session::{Authentication, RevokedReason, SessionRow, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
@@ -211,12 +211,15 @@ async fn attempt(
             }
         };
         let steps = live.as_ref().map_or(&[][..], |live| live.steps.as_slice());
+        let authentication =
+            live.as_ref().map_or(Authentication::since(row.created_at), |live| live.authentication);
         match decision {
             Decision::Mint { child, rule, state, event } => {
                 let steps = stepped(steps, StepKind::of(rule), rotate.now);
                 let granted = Rotation::Granted {
                     user_id: row.user_id,
                     created_at: row.created_at,
+                    authentication,
                     expires_at: row.expires_at,
                     child,
                     event,
@@ -281,7 +284,8 @@ async fn read(
         .prepare_cached(
             "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
                  generation, current_jti, current_iat, current_since, race_credit, race_charged,
-                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps
+                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps,
+                 amr, auth_time, scope
              FROM sessions WHERE id = ANY($1)",
         )
         .await?;

@@ -1,26 +1,27 @@
 //! Sessions in PostgreSQL.
 
 use async_trait::async_trait;
-use deadpool_postgres::{GenericClient, Object};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
-use super::{PostgresStore, outbox};
+use super::{PostgresStore, factor_proofs, factors, outbox};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
 use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport};
 use crate::store::begin::ENDED_AT_ONCE;
 use crate::store::{
-    Begin, Begun, MailBounds, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
+    Begin, Begun, FactorUse, MailBounds, Rotate, Rotation, SessionPage, SessionPlace, SessionStore,
+    StoreError,
 };
 use crate::user::UserId;
 
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn begin_session(&self, begin: Begin) -> Result<Begun, StoreError> {
-        write!(self, client => begin_with_mails(client, &begin))
+        write!(self, client => begin_as_checked(client, &begin))
     }
 
     async fn rotate_session(&self, rotate: Rotate) -> Result<Rotation, StoreError> {
@@ -72,7 +73,7 @@ impl SessionStore for PostgresStore {
         reason: RevokedReason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        write!(self, client => revoke_of_user(client, user, keep, reason, now))
+        write!(self, client => end_of_user(client, user, keep, reason, now))
     }
 
     async fn revoke_sessions_begun_by(
@@ -92,22 +93,49 @@ impl SessionStore for PostgresStore {
     }
 }
 
-/// Begins a session, and queues what is told of it, in one transaction where there is something.
-async fn begin_with_mails(client: &mut Object, begin: &Begin) -> Result<Begun, StoreError> {
-    if begin.mails.is_empty() {
+/// Begins a session, if the row is as it was checked; in one transaction with what it uses up and
+/// what is told of it, where there is something.
+async fn begin_as_checked(client: &mut Object, begin: &Begin) -> Result<Begun, StoreError> {
+    if begin.mails.is_empty() && begin.factor.is_none() {
         return begin_on_row(&*client, begin).await;
     }
     let transaction = client.transaction().await?;
-    let begun = begin_on_row(&transaction, begin).await?;
+    let begun = match &begin.factor {
+        Some(uses) => begin_on_factor(&transaction, begin, uses).await?,
+        None => begin_on_row(&transaction, begin).await?,
+    };
+    // What is used up is used up for a session that begins, and for nothing else.
     if matches!(begun, Begun::Done { .. }) {
         outbox::queue(&transaction, &begin.mails, MailBounds::OF_ACTS).await?;
+        transaction.commit().await?;
     }
-    transaction.commit().await?;
     Ok(begun)
 }
 
-/// Begins a session, if the row is as it was checked. The row is held first, as whoever changes it
-/// holds it first: what comes between is seen by the one or by the other.
+/// Uses a factor up, and begins a session on it.
+async fn begin_on_factor(
+    transaction: &Transaction<'_>,
+    begin: &Begin,
+    uses: &FactorUse,
+) -> Result<Begun, StoreError> {
+    let user = begin.session.user_id;
+    match &begin.checked {
+        Some(checked) => {
+            let password = checked.as_str();
+            if !factor_proofs::hold_as_checked(transaction, user, password, begin.factors).await? {
+                return Ok(Begun::UserChanged);
+            }
+        }
+        None => factors::hold(transaction, user).await?,
+    }
+    if !factor_proofs::use_up(transaction, user, uses, begin.session.created_at).await? {
+        return Ok(Begun::FactorUsed);
+    }
+    begin_on_row(transaction, begin).await
+}
+
+/// The row is held first, as whoever changes it holds it first: what comes between is seen by the
+/// one or by the other.
 pub(super) async fn begin_on_row(
     client: &impl GenericClient,
     begin: &Begin,
@@ -118,14 +146,14 @@ pub(super) async fn begin_on_row(
         .prepare_cached(
             "WITH held AS MATERIALIZED (
                  SELECT id FROM users WHERE id = $14 AND is_active AND password = $15
-                     FOR NO KEY UPDATE
+                     AND factors = $24 FOR NO KEY UPDATE
              ), made AS (
                  INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
                      current_since, race_credit, created_at, last_used_at, expires_at, transport,
                      user_agent, ip, mark_generation, mark_since, earlier_mark_generation,
-                     earlier_mark_since, device_name)
+                     earlier_mark_since, device_name, amr, scope)
                  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19,
-                     $23
+                     $23, $25, $26
                  WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
                  ON CONFLICT DO NOTHING RETURNING id
              ), noted AS (
@@ -167,6 +195,9 @@ pub(super) async fn begin_on_row(
                 &replaced,
                 &looked_at,
                 &new.device_name.as_ref().map(DeviceName::as_str),
+                &signed(begin.factors),
+                &begin.methods.to_string(),
+                &begin.scope.as_str(),
             ],
         )
         .await?;
@@ -274,6 +305,25 @@ pub(super) async fn revoke(
         == 1)
 }
 
+/// Ends the user's sessions, and has every device asked for a second factor again.
+async fn end_of_user(
+    client: &mut Object,
+    user: UserId,
+    keep: Option<SessionId>,
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    if !factors::had_one(client, user).await? {
+        return revoke_of_user(client, user, keep, reason, now).await;
+    }
+    let transaction = client.transaction().await?;
+    factors::hold(&transaction, user).await?;
+    factors::change_version(&transaction, user, false).await?;
+    let ended = revoke_of_user(&transaction, user, keep, reason, now).await?;
+    transaction.commit().await?;
+    Ok(ended)
+}
+
 /// Ends the user's sessions, and those of the admin site. Rows are locked in the order of their
 /// ids, as everywhere: so it cannot be that this and a batch of refreshes each wait for a row that
 /// the other has.
@@ -374,12 +424,13 @@ pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
             .and_then(|name| DeviceName::parse(name).ok()),
         ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),
         revoked: revoked(row)?,
+        authentication: factor_proofs::authentication(row)?,
     })
 }
 
 /// By name: a statement that says `*` fails on every running node when a newer one adds a column.
 pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, \
-    user_agent, device_name, ip, revoked_at, revoked_reason";
+    user_agent, device_name, ip, revoked_at, revoked_reason, amr, auth_time, scope";
 
 /// A few hundredths of a second.
 const RESTORED_AT_ONCE: i64 = 1000;

@@ -7,7 +7,7 @@ use super::SqliteStore;
 use super::admin::audit;
 use super::columns::{from_micros, key, micros};
 use super::session_row::{LISTED, session};
-use super::{outbox, tokens};
+use super::{factors, outbox, tokens};
 use crate::store::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace, StoreError};
 use crate::user::UserId;
 
@@ -54,6 +54,18 @@ fn kept(
             };
             Ok((KeptPlace { at: 0, id: row.get(0)? }, Kept::AdminSession(session)))
         }),
+        KeptKind::Factor => {
+            let sql = format!(
+                "SELECT {} FROM factors WHERE user_id = :user AND (created_at, id) > (:at, :id)
+                 ORDER BY created_at, id LIMIT :limit",
+                factors::COLUMNS
+            );
+            all(connection, &sql, placed, |row| {
+                let factor = factors::factor(row)?;
+                let place = KeptPlace { at: micros(factor.created_at), id: factor.id.as_i64() };
+                Ok((place, Kept::Factor(Box::new(factor))))
+            })
+        }
         KeptKind::Token => {
             let sql = format!(
                 "SELECT {} FROM one_time_tokens

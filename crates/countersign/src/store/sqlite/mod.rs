@@ -7,6 +7,7 @@ mod changes;
 mod columns;
 mod deletion;
 mod export;
+mod factors;
 mod files;
 mod house;
 mod issue;

@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{key, micros};
 use super::outbox;
-use super::session_row::{Live, revoked};
+use super::session_row::{Live, authentication, revoked};
 use super::writer::in_savepoint;
 use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
-use crate::session::{RevokedReason, SessionRow, decide};
+use crate::session::{Authentication, RevokedReason, SessionRow, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
@@ -22,11 +22,12 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         .prepare_cached(ROTATED)?
         .query_row([id], |row| {
             let steps: Option<Vec<u8>> = row.get(16)?;
-            Ok((session_row(row)?, steps.unwrap_or_default()))
+            let authentication = authentication(row, [17, 18, 19, 1])?;
+            Ok((session_row(row)?, steps.unwrap_or_default(), authentication))
         })
         .optional()?;
     let decided = decide(
-        row.as_ref().map(|(row, _)| row),
+        row.as_ref().map(|(row, ..)| row),
         &rotate.token,
         rotate.transport,
         rotate.now,
@@ -36,7 +37,10 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         Ok(decided) => decided,
         Err(refused) => return Ok(refused.into()),
     };
-    let steps = row.as_ref().map_or(&[][..], |(_, steps)| steps.as_slice());
+    let steps = row.as_ref().map_or(&[][..], |(_, steps, _)| steps.as_slice());
+    let authentication = row
+        .as_ref()
+        .map_or(Authentication::since(live.created_at), |(_, _, authentication)| *authentication);
     match decision {
         Decision::Mint { child, rule, state, event } => {
             let save = |connection: &Connection| match state {
@@ -57,6 +61,7 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
             Ok(Rotation::Granted {
                 user_id: live.user_id,
                 created_at: live.created_at,
+                authentication,
                 expires_at: live.expires_at,
                 child,
                 event,
@@ -198,9 +203,10 @@ fn tell(connection: &Connection, rotate: &Rotate, user: UserId) -> Result<(), St
 }
 
 /// What a refresh reads. Columns are read by their places: to look a name up costs a comparison
-/// with each of them, 17 times a refresh.
+/// with each of them, 20 times a refresh.
 const ROTATED: &str =
     "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
          generation, current_jti, current_iat, current_since, race_credit, race_charged,
-         mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps
+         mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps,
+         amr, auth_time, scope
      FROM sessions WHERE id = ?";

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::Row;
 
 use super::columns::{from_micros, read_user_id, unknown_word};
-use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport};
+use crate::session::{Authentication, DeviceName, RevokedReason, Session, SessionId, Transport};
+use crate::sign_in::{Methods, Scope};
 use crate::user::UserId;
 
 /// What rotations and lists both read of a session.
@@ -43,6 +44,7 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
             .and_then(|name| DeviceName::parse(&name).ok()),
         ip: row.get::<_, Option<String>>(9)?.and_then(|ip| ip.parse().ok()),
         revoked: revoked(row)?,
+        authentication: authentication(row, [11, 12, 13, 1])?,
     })
 }
 
@@ -55,6 +57,23 @@ pub(super) fn revoked(row: &Row<'_>) -> rusqlite::Result<Option<(Timestamp, Revo
     Ok(Some((from_micros(at), reason)))
 }
 
+/// Of a session's row: the columns `amr`, `auth_time`, `scope` and `created_at`.
+pub(super) fn authentication(
+    row: &Row<'_>,
+    [amr, at, scope, created]: [usize; 4],
+) -> rusqlite::Result<Authentication> {
+    let at = match row.get::<_, Option<i64>>(at)? {
+        Some(at) => at,
+        None => row.get(created)?,
+    };
+    let scope = row.get_ref(scope)?.as_str()?;
+    Ok(Authentication {
+        at: from_micros(at),
+        methods: Methods::from_words(row.get_ref(amr)?.as_str()?),
+        scope: Scope::from_word(scope).ok_or_else(|| unknown_word(scope))?,
+    })
+}
+
 /// What is told of a session: the first six as a rotation reads them.
 pub(super) const LISTED: &str = "user_id, created_at, expires_at, transport, revoked_at, \
-    revoked_reason, id, last_used_at, user_agent, ip, device_name";
+    revoked_reason, id, last_used_at, user_agent, ip, device_name, amr, auth_time, scope";

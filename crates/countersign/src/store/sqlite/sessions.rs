@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
 
 use super::columns::{key, micros};
-use super::rotations;
 use super::session_row::{LISTED, session};
-use super::{SqliteStore, outbox};
+use super::{SqliteStore, factors, outbox, rotations};
 use crate::clock::seconds;
 use crate::session::rotation::RotationState;
 use crate::session::{DeviceName, NewSession, RevokedReason, Session, SessionId};
@@ -72,7 +71,13 @@ impl SessionStore for SqliteStore {
         reason: RevokedReason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.writer.run(move |c| revoke_of_user(c, user, keep, reason, now)).await
+        self.writer
+            .run(move |c| {
+                // Whoever ends all sessions wants every device asked again.
+                factors::change_version(c, user, false)?;
+                revoke_of_user(c, user, keep, reason, now)
+            })
+            .await
     }
 
     async fn revoke_sessions_begun_by(
@@ -90,13 +95,24 @@ pub(super) fn begin_on_row(connection: &Connection, begin: &Begin) -> Result<Beg
     let new = &begin.session;
     if let Some(checked) = &begin.checked {
         let is_as_checked = connection
-            .prepare_cached("SELECT 1 FROM users WHERE id = ? AND is_active AND password = ?")?
-            .exists(params![new.user_id.as_i64(), checked.as_str()])?;
+            .prepare_cached(
+                "SELECT 1 FROM users WHERE id = ? AND is_active AND password = ? AND factors = ?",
+            )?
+            .exists(params![new.user_id.as_i64(), checked.as_str(), begin.factors])?;
         if !is_as_checked {
             return Ok(Begun::UserChanged);
         }
     }
-    if !insert(connection, new)? {
+    if let Some(uses) = &begin.factor {
+        // Asked first: what is used up is used up for a session that begins.
+        if by_id(connection, new.id)?.is_some() {
+            return Ok(Begun::IdTaken);
+        }
+        if !factors::use_up(connection, new.user_id, uses, new.created_at)? {
+            return Ok(Begun::FactorUsed);
+        }
+    }
+    if !insert(connection, begin)? {
         return Ok(Begun::IdTaken);
     }
     connection
@@ -138,18 +154,19 @@ fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result
     Ok(ended as u64)
 }
 
-fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError> {
+fn insert(connection: &Connection, begin: &Begin) -> Result<bool, StoreError> {
+    let new = &begin.session;
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let made = connection
         .prepare_cached(
             "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
                  current_since, race_credit, mark_generation, mark_since, earlier_mark_generation,
                  earlier_mark_since, created_at, last_used_at, expires_at, transport, user_agent,
-                 device_name, ip)
+                 device_name, ip, amr, scope)
              VALUES (:id, :user, :generation, :jti, :iat,
                  :since, :credit, :mark_generation, :mark_since, :earlier_generation,
                  :earlier_since, :created, :created, :expires, :transport, :agent,
-                 :name, :ip) ON CONFLICT DO NOTHING",
+                 :name, :ip, :amr, :scope) ON CONFLICT DO NOTHING",
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
@@ -169,6 +186,8 @@ fn insert(connection: &Connection, new: &NewSession) -> Result<bool, StoreError>
             ":agent": new.user_agent,
             ":name": new.device_name.as_ref().map(DeviceName::as_str),
             ":ip": new.ip.map(|ip| ip.to_string()),
+            ":amr": begin.methods.to_string(),
+            ":scope": begin.scope.as_str(),
         })?;
     Ok(made == 1)
 }

@@ -208,6 +208,7 @@ pub const TABLES: &[Table] = &[
         column("email_verified", Kind::Boolean),
         column("locale", Kind::Text),
         column("deletion_at", Kind::Integer),
+        column("factors", Kind::Integer),
     ] },
     Table { name: "groups", key: 1, numbered: true, columns: &[column("id", Kind::Integer), column("name", Kind::Text)] },
     Table { name: "permissions", key: 1, numbered: true, columns: &[
@@ -242,6 +243,30 @@ pub const TABLES: &[Table] = &[
         column("revoked_at", Kind::Integer),
         column("revoked_reason", Kind::Text),
         column("steps", Kind::Bytes),
+        column("amr", Kind::Text),
+        column("auth_time", Kind::Integer),
+        column("scope", Kind::Text),
+    ] },
+    Table { name: "factor_owners", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("user_id", Kind::Id),
+        column("version", Kind::Integer),
+    ] },
+    Table { name: "factors", key: 1, numbered: false, columns: &[
+        column("id", Kind::Integer),
+        column("user_id", Kind::Id),
+        column("kind", Kind::Text),
+        column("name", Kind::Text),
+        column("sealed", Kind::Bytes),
+        column("last_step", Kind::Integer),
+        column("created_at", Kind::Integer),
+        column("confirmed_at", Kind::Integer),
+        column("last_used_at", Kind::Integer),
+    ] },
+    Table { name: "recovery_codes", key: 1, numbered: false, columns: &[
+        column("id", Kind::Integer),
+        column("user_id", Kind::Id),
+        column("hash", Kind::Bytes),
     ] },
     // By the order in which they were made, which counts where two were made in one moment.
     Table { name: "signing_keys", key: 1, numbered: true, columns: &[
@@ -315,6 +340,7 @@ pub const NOT_MOVED: &[(&str, &str)] = &[
     ("installation", "each database has a name of its own"),
     ("history", "where each database has been, which is its own"),
     ("login_attempts", "counts of failed logins, which begin anew"),
+    ("pending_logins", "sign-ins that wait for a second factor for minutes, and begin anew"),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];
 

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::fixtures::{after, make_user, new_session, new_user, noon, session_id};
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, Transport};
+use crate::store::CheckedRow;
 use crate::store::admin::{
     Actor, AdminSession, AdminStore, AuditLine, AuditRow, AuditSearch, Page, PageCursor, UserEdit,
     Who,
@@ -53,7 +54,7 @@ pub(super) fn as_is(user: &User) -> UserEdit {
 /// Begins a session of the site, on the operator's row as it is.
 async fn begin(store: &dyn AdminStore, session: &AdminSession) -> bool {
     let checked = store.password_of(session.user).await.unwrap().unwrap();
-    store.begin_admin_session(session, &checked).await.unwrap()
+    store.begin_admin_session(session, &CheckedRow::new(checked)).await.unwrap()
 }
 
 /// The whole log, the newest first.

@@ -2,16 +2,16 @@
 //! whatever ends a user's sessions.
 
 use async_trait::async_trait;
-use deadpool_postgres::Object;
+use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 
-use crate::password::EncodedPassword;
-use crate::store::StoreError;
 use crate::store::admin::{AdminSession, OperatorSessions};
 use crate::store::plan::audit_lines::address;
-use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::{from_micros, get, micros};
+use crate::store::postgres::sessions::signed;
+use crate::store::postgres::{PostgresStore, factor_proofs, factors};
 use crate::store::sql::statements;
+use crate::store::{CheckedRow, StoreError};
 use crate::user::UserId;
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl OperatorSessions for PostgresStore {
     async fn begin_admin_session(
         &self,
         new: &AdminSession,
-        checked: &EncodedPassword,
+        checked: &CheckedRow,
     ) -> Result<bool, StoreError> {
         write!(self, client => begin(client, new, checked))
     }
@@ -47,16 +47,32 @@ impl OperatorSessions for PostgresStore {
 
 /// Begins one, if the row is as it was checked. It is held, as whoever changes it holds it first.
 pub(super) async fn begin(
-    client: &Object,
+    client: &mut Object,
     new: &AdminSession,
-    checked: &EncodedPassword,
+    checked: &CheckedRow,
+) -> Result<bool, StoreError> {
+    let Some(uses) = &checked.factor else { return insert(client, new, checked).await };
+    let transaction = client.transaction().await?;
+    factors::hold(&transaction, new.user).await?;
+    let begun = factor_proofs::use_up(&transaction, new.user, uses, new.created_at).await?
+        && insert(&transaction, new, checked).await?;
+    if begun {
+        transaction.commit().await?;
+    }
+    Ok(begun)
+}
+
+async fn insert(
+    client: &impl GenericClient,
+    new: &AdminSession,
+    checked: &CheckedRow,
 ) -> Result<bool, StoreError> {
     let statement = client
         .prepare_cached(
             "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip,
                  user_agent)
-             SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND is_active AND is_staff
-                 AND password = $8 FOR SHARE",
+             SELECT $1, id, $3, $4, $5, $6, $7 FROM users
+             WHERE id = $2 AND is_active AND is_staff AND password = $8 AND factors = $9 FOR SHARE",
         )
         .await?;
     let (created, used, password) =
@@ -65,7 +81,17 @@ pub(super) async fn begin(
     let begun = client
         .execute(
             &statement,
-            &[&hash, &user, &created, &used, &password, &ip, &new.user_agent, &checked.as_str()],
+            &[
+                &hash,
+                &user,
+                &created,
+                &used,
+                &password,
+                &ip,
+                &new.user_agent,
+                &checked.password.as_str(),
+                &signed(checked.factors),
+            ],
         )
         .await?;
     Ok(begun == 1)

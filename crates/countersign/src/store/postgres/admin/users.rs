@@ -24,7 +24,7 @@ use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
 use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::postgres::columns::{get, micros};
-use crate::store::postgres::{PostgresStore, outbox, users};
+use crate::store::postgres::{PostgresStore, factors, outbox, sessions, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
@@ -73,6 +73,15 @@ impl UserAdmin for PostgresStore {
         mails: Vec<NewMail>,
     ) -> Result<(), AdminError> {
         write!(self, client => set_password(client, id, password, by, &mails)).map(logged)
+    }
+
+    async fn reset_factors(
+        &self,
+        id: UserId,
+        mails: Vec<NewMail>,
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
+        write!(self, client => reset_factors(client, id, &mails, by)).map(logged)
     }
 
     async fn act_on_users(
@@ -248,6 +257,27 @@ pub(super) async fn set_password(
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(transaction, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
         .await
+}
+
+pub(super) async fn reset_factors(
+    client: &mut Object,
+    id: UserId,
+    mails: &[NewMail],
+    by: &Actor,
+) -> Acted<u64> {
+    let transaction = client.transaction().await?;
+    let operator = hold(&transaction, &[id], by).await?;
+    let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
+    let removed = factors::remove_all(&transaction, id).await?;
+    if removed == 0 {
+        return audit::noted(transaction, 0, Vec::new()).await;
+    }
+    sessions::revoke_of_user(&transaction, id, None, RevokedReason::Admin, by.now).await?;
+    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
+    let detail = removed.to_string();
+    let told = line(by, AuditKind::FactorsReset, Some(id), None, &detail);
+    audit::noted(transaction, removed, vec![told]).await
 }
 
 pub(super) async fn apply_act(

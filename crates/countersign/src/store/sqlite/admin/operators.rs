@@ -5,20 +5,19 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::password::EncodedPassword;
-use crate::store::StoreError;
 use crate::store::admin::{AdminSession, OperatorSessions};
 use crate::store::plan::audit_lines::address;
 use crate::store::sql::statements;
-use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::columns::{at, micros, user_id};
+use crate::store::sqlite::{SqliteStore, factors};
+use crate::store::{CheckedRow, StoreError};
 
 #[async_trait]
 impl OperatorSessions for SqliteStore {
     async fn begin_admin_session(
         &self,
         new: &AdminSession,
-        checked: &EncodedPassword,
+        checked: &CheckedRow,
     ) -> Result<bool, StoreError> {
         let (new, checked) = (new.clone(), checked.clone());
         self.writer.run(move |c| begin(c, &new, &checked)).await
@@ -48,14 +47,27 @@ impl OperatorSessions for SqliteStore {
 pub(super) fn begin(
     connection: &Connection,
     new: &AdminSession,
-    checked: &EncodedPassword,
+    checked: &CheckedRow,
 ) -> Result<bool, StoreError> {
-    let begun = connection
+    let is_as_checked = connection
         .prepare_cached(
-            "INSERT INTO admin_sessions (token_hash, user_id, created_at, used_at, password_at, ip,
-                 user_agent)
-             SELECT ?1, id, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?2 AND is_active AND is_staff
-                 AND password = ?8",
+            "SELECT 1 FROM users
+             WHERE id = ? AND is_active AND is_staff AND password = ? AND factors = ?",
+        )?
+        .exists(params![new.user.as_i64(), checked.password.as_str(), checked.factors])?;
+    if !is_as_checked {
+        return Ok(false);
+    }
+    if let Some(uses) = &checked.factor
+        && !factors::use_up(connection, new.user, uses, new.created_at)?
+    {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO admin_sessions
+                 (token_hash, user_id, created_at, used_at, password_at, ip, user_agent)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             new.token_hash,
@@ -65,9 +77,8 @@ pub(super) fn begin(
             micros(new.password_at),
             address(new.ip),
             new.user_agent,
-            checked.as_str()
         ])?;
-    Ok(begun == 1)
+    Ok(true)
 }
 
 pub(super) fn session(

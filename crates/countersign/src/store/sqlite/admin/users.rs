@@ -23,7 +23,7 @@ use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{SqliteStore, outbox, sessions, users};
+use crate::store::sqlite::{SqliteStore, factors, outbox, sessions, users};
 use crate::store::{MailBounds, NewMail, StoreError};
 use crate::user::{NewUser, User, UserId};
 
@@ -73,6 +73,16 @@ impl UserAdmin for SqliteStore {
     ) -> Result<(), AdminError> {
         let (password, by) = (password.clone(), by.clone());
         self.writer.run(move |c| set_password(c, id, &password, &by, &mails)).await.map(logged)
+    }
+
+    async fn reset_factors(
+        &self,
+        id: UserId,
+        mails: Vec<NewMail>,
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| reset_factors(c, id, &mails, &by)).await.map(logged)
     }
 
     async fn act_on_users(
@@ -217,6 +227,28 @@ pub(super) fn set_password(
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(connection, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
+}
+
+pub(super) fn reset_factors(
+    connection: &Connection,
+    id: UserId,
+    mails: &[NewMail],
+    by: &Actor,
+) -> Acted<u64> {
+    let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
+    by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+    let removed = factors::remove_all(connection, id)?;
+    if removed == 0 {
+        return audit::noted(connection, 0, Vec::new());
+    }
+    sessions::revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
+    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
+    let detail = removed.to_string();
+    audit::noted(
+        connection,
+        removed,
+        vec![line(by, AuditKind::FactorsReset, Some(id), None, &detail)],
+    )
 }
 
 pub(super) fn apply_act(

@@ -1,0 +1,144 @@
+//! `countersign factor …`.
+
+use clap::{Args, Subcommand};
+use countersign::factor::FactorId;
+use countersign::mail::{Mail, MailKind, MailSeal};
+use countersign::store::{NewMail, StoredFactor};
+use countersign::user::{User, fold_address};
+use serde_json::json;
+
+use super::output::{self, line, table};
+use super::prompt;
+use crate::command_error::CommandError;
+use crate::config::MailWay;
+use crate::operate::Operator;
+use crate::services::{Context, Services, Wanted};
+use crate::text::to_the_second;
+
+/// List a user's second factors, and remove them for who has lost them
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  countersign factor list alice\n  countersign factor reset alice"
+)]
+pub(super) struct FactorCommand {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List a user's second factors
+    #[command(after_help = "Example:\n  countersign factor list alice --json")]
+    List {
+        /// The user: name, e-mail address or id
+        user: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove all second factors of a user, with the recovery codes, and end the user's sessions
+    #[command(after_help = "Example:\n  countersign factor reset alice --noinput")]
+    Reset {
+        /// The user: name, e-mail address or id
+        user: String,
+        /// Do not ask whether you are sure
+        #[arg(long, alias = "no-input")]
+        noinput: bool,
+    },
+}
+
+impl FactorCommand {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
+        let services = Services::open(context, Wanted::There).await?;
+        match self.command {
+            Command::List { user, json } => list(&services, &user, json).await,
+            Command::Reset { user, noinput } => reset(&services, &user, noinput).await,
+        }
+    }
+}
+
+async fn list(services: &Services, named: &str, as_json: bool) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
+    let found = services.store.factors_of(user.id).await?;
+    let factors: Vec<StoredFactor> =
+        found.factors.into_iter().filter(|factor| factor.is_enrolled).collect();
+    if as_json {
+        let rows: Vec<_> = factors
+            .iter()
+            .map(|factor| {
+                json!({
+                    "id": factor.id.to_string(),
+                    "kind": factor.kind.as_str(),
+                    "name": factor.name,
+                    "created_at": factor.created_at,
+                    "last_used_at": factor.last_used_at,
+                })
+            })
+            .collect();
+        return output::json(&json!({
+            "factors": rows,
+            "recovery_codes_left": found.recovery_codes.len(),
+        }));
+    }
+    table(
+        ["ID", "KIND", "NAME", "ADDED", "LAST USED"],
+        factors.into_iter().map(|factor| {
+            [
+                factor.id.to_string(),
+                factor.kind.to_string(),
+                factor.name.map(|name| name.to_string()).unwrap_or_default(),
+                to_the_second(factor.created_at),
+                factor.last_used_at.map(to_the_second).unwrap_or_default(),
+            ]
+        }),
+    );
+    line(format!("Recovery codes left: {}.", found.recovery_codes.len()));
+    Ok(())
+}
+
+async fn reset(services: &Services, named: &str, noinput: bool) -> Result<(), CommandError> {
+    let user = services.user(named).await?;
+    if !noinput {
+        prompt::need_terminal("use --noinput to remove them without being asked")?;
+        let sure = prompt::ask(
+            &format!("Remove every second factor of {} (id {})? [y/N]", user.username, user.id),
+            |answer| Ok(matches!(answer, "y" | "Y" | "yes")),
+        )?;
+        if !sure {
+            return Err(CommandError::new("nothing was done"));
+        }
+    }
+    let mails = notice(services, &user).await?;
+    let removed = Operator::shell(services).reset_factors(user.id, mails).await?;
+    line(match removed {
+        0 => format!("{} has no second factor.", user.username),
+        1 => format!("Removed the second factor of {}.", user.username),
+        many => format!("Removed {many} second factors of {}.", user.username),
+    });
+    Ok(())
+}
+
+/// The mail that tells the user, where mail can be sent.
+async fn notice(services: &Services, user: &User) -> Result<Vec<NewMail>, CommandError> {
+    let is_told = services.config.settings()?.accounts.notices
+        && !user.email.is_empty()
+        && !matches!(services.config.mail_way()?, MailWay::Nowhere);
+    if !is_told {
+        return Ok(Vec::new());
+    }
+    let public_url = services.config.settings()?.public_url;
+    let home = public_url.as_str().trim_end_matches('/');
+    let now = services.clock.now();
+    let mail = Mail::new(MailKind::FactorRemoved, &user.email, &user.locale)
+        .with("site", public_url.host_str().unwrap_or_default())
+        .with("at", now.strftime("%Y-%m-%d %H:%M UTC").to_string())
+        .with("place", "an operator")
+        .with("factor", "every second factor")
+        .with("link", format!("{home}/account/reset"));
+    let id = FactorId::draw(&*services.random).as_i64();
+    let seal = MailSeal::new(&services.secrets().await?);
+    let sealed = seal.and_then(|seal| seal.seal(&mail, id));
+    let sealed = sealed.map_err(|error| CommandError::new(error.to_string()))?;
+    let mail = NewMail::new(id, &fold_address(&user.email), sealed, now);
+    Ok(vec![NewMail { user: Some(user.id), ..mail }])
+}

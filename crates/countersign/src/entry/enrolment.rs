@@ -1,0 +1,98 @@
+//! What the endpoints about factors share: how one is shown, new recovery codes, and the mails.
+
+use countersign_verify::Account;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::auth::Auth;
+use crate::factor::FactorId;
+use crate::factor::recovery::{RECOVERY_CODES, RecoveryCode};
+use crate::http::peer::Peer;
+use crate::http::problem::Problem;
+use crate::mail::MailKind;
+use crate::session::DeviceName;
+use crate::sign_in::FactorKind;
+use crate::store::{NewMail, NewRecoveryCode, StoreError, StoredFactor};
+use crate::user::{Addressee, User, UserId};
+
+/// A second factor as its owner sees it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct FactorResponse {
+    #[schema(example = "5f0c9e1d2b3a4857")]
+    id: String,
+    /// What it is: `totp` for an authenticator app, `passkey`.
+    #[schema(example = "totp")]
+    kind: &'static str,
+    /// What the user calls it; null without a name.
+    #[schema(value_type = Option<String>, required, example = "Ada's phone")]
+    name: Option<DeviceName>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was last used; null if it never was.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<StoredFactor> for FactorResponse {
+    fn from(factor: StoredFactor) -> Self {
+        Self {
+            id: factor.id.to_string(),
+            kind: factor.kind.as_str(),
+            name: factor.name,
+            created_at: factor.created_at,
+            last_used_at: factor.last_used_at,
+        }
+    }
+}
+
+/// Fresh recovery codes: as the store keeps them, and as their user reads them, once.
+pub(crate) fn recovery_codes(auth: &Auth, user: UserId) -> (Vec<NewRecoveryCode>, Vec<String>) {
+    (0..RECOVERY_CODES)
+        .map(|_| {
+            let (id, code) = (FactorId::draw(auth.random()), RecoveryCode::draw(auth.random()));
+            let hash = auth.recovery_hasher().hash(user, &code);
+            (NewRecoveryCode { id, hash }, code.grouped())
+        })
+        .unzip()
+}
+
+impl Auth {
+    /// The mail that tells a user that an operator has removed every second factor, for
+    /// [`reset_factors`](crate::store::admin::UserAdmin::reset_factors). None where no mail can be
+    /// sent, or notices are off.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when it cannot be sealed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let (auth, ada) = (world.auth, world.ada);
+    /// assert!(auth.factors_reset_notice(&ada).unwrap().is_empty()); // nobody sends mail here
+    /// # });
+    /// ```
+    pub fn factors_reset_notice(&self, user: &User) -> Result<Vec<NewMail>, StoreError> {
+        let values =
+            vec![("place", "an operator".to_owned()), ("factor", "every second factor".to_owned())];
+        self.notice(MailKind::FactorRemoved, &Addressee::from(user), values)
+            .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+}
+
+/// The mail that tells a user of a factor that came or went.
+pub(crate) async fn factor_notice(
+    auth: &Auth,
+    peer: &Peer,
+    account: &dyn Account,
+    mail: MailKind,
+    kind: FactorKind,
+) -> Result<Vec<NewMail>, Problem> {
+    let Some(found) = auth.users().candidate(account.id()).await? else { return Ok(Vec::new()) };
+    let what = match kind {
+        FactorKind::Totp => "TOTP",
+        FactorKind::Passkey => "Passkey",
+        FactorKind::RecoveryCode => "Code",
+    };
+    let values = vec![("place", peer.ip.to_string()), ("factor", what.to_owned())];
+    Ok(auth.notice(mail, &found.user.addressee(), values)?)
+}

@@ -1,0 +1,257 @@
+//! The doors of an app's own pages that are behind the same passwords, such as an admin site.
+
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use countersign_verify::Account;
+
+use super::check_password::{LoginError, check, known_device};
+use super::sign_in::{Checked, Door, Entry, Step, next, wait};
+use crate::auth::Auth;
+use crate::http::peer::Peer;
+use crate::password::{EncodedPassword, HashError, Password};
+use crate::sign_in::{Factors, Proof, Scope};
+use crate::store::{CheckedRow, StoreError};
+use crate::throttle::RetryAfter;
+use crate::token::device;
+use crate::user::{FoundUser, UserId};
+use crate::user_directory::Candidate;
+
+impl Auth {
+    /// Whether this is the password of an active user for whom `may` holds, under the throttle and
+    /// at the cost of a login: who it is. No session begins.
+    ///
+    /// For pages of an app's own that are behind the same passwords, such as an admin site. `login`
+    /// is a user name or an e-mail address, as it was typed. A browser that
+    /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do.
+    /// Let whatever begins on it begin only while the row is still [as it was
+    /// checked](PasswordChecked).
+    ///
+    /// # Errors
+    /// [`PasswordRefused`]. Say nothing more to the client than that the name or the password is
+    /// wrong.
+    ///
+    /// ```no_run
+    /// use countersign::http::Peer;
+    /// use countersign::password::Password;
+    /// use countersign::{Auth, PasswordRefused};
+    ///
+    /// # async fn enter(
+    /// #     auth: Auth,
+    /// #     name: &str,
+    /// #     password: Password,
+    /// #     client: Peer,
+    /// # ) -> Result<(), PasswordRefused> {
+    /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
+    /// println!("{} may enter", checked.user);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn check_password(
+        &self,
+        login: &str,
+        password: &Password,
+        client: &Peer,
+        may: impl Fn(&dyn Account) -> bool + Send,
+    ) -> Result<PasswordChecked, PasswordRefused> {
+        let checked = check(self, login, password, client, may).await?;
+        self.pass(client, checked).await
+    }
+
+    /// What the machine says to the right password on a page of an app's own.
+    async fn pass(
+        &self,
+        client: &Peer,
+        checked: Checked,
+    ) -> Result<PasswordChecked, PasswordRefused> {
+        let user = checked.found.user.account().id();
+        match next(self, client, &checked.found, Proof::Password).await? {
+            Step::Enter(entry) if entry.admission.scope() == Scope::Full => {
+                let Entry { factors, uses, .. } = entry;
+                let password = checked.found.password;
+                let row = CheckedRow { password, factors: factors.version, factor: uses };
+                Ok(PasswordChecked { user, row })
+            }
+            Step::Enter(_) => Err(PasswordRefused::EnrolmentRequired { user }),
+            Step::Ask(asked, factors) => {
+                let waits = wait(self, client, Door::Pages, &checked, Proof::Password, &factors);
+                let (pending_token, _) = waits
+                    .map_err(|_| StoreError::Failed("a token could not be signed".to_owned()))?;
+                Err(PasswordRefused::SecondFactor { user, pending_token, asked })
+            }
+            Step::Refuse => Err(PasswordRefused::Wrong { user: Some(user) }),
+        }
+    }
+
+    /// Whether this is the password of who has passed [`check_password`](Self::check_password)
+    /// before, in a session that began on it: for "is it you?" before something dangerous. A second
+    /// factor is not asked for again.
+    ///
+    /// # Errors
+    /// [`PasswordRefused`].
+    ///
+    /// ```no_run
+    /// use countersign::http::Peer;
+    /// use countersign::password::Password;
+    /// use countersign::user::UserId;
+    /// use countersign::{Auth, PasswordRefused};
+    ///
+    /// # async fn confirm(
+    /// #     auth: Auth,
+    /// #     me: UserId,
+    /// #     name: &str,
+    /// #     typed: Password,
+    /// #     client: Peer,
+    /// # ) -> Result<(), PasswordRefused> {
+    /// auth.check_password_again(name, &typed, &client, |user| user.id() == me).await
+    /// # }
+    /// ```
+    pub async fn check_password_again(
+        &self,
+        login: &str,
+        password: &Password,
+        client: &Peer,
+        may: impl Fn(&dyn Account) -> bool + Send,
+    ) -> Result<(), PasswordRefused> {
+        check(self, login, password, client, may).await.map(drop).map_err(PasswordRefused::from)
+    }
+
+    /// The `Set-Cookie` that makes a browser known to [`check_password`](Self::check_password) as
+    /// one of this user's, on pages under `path`: add it to the answer when the password was right.
+    /// It lasts for a year, or until the password changes. The endpoints under the base path have a
+    /// cookie of their own.
+    ///
+    /// # Errors
+    /// The store's.
+    ///
+    /// ```no_run
+    /// use axum::http::HeaderValue;
+    /// use countersign::http::Peer;
+    /// use countersign::password::Password;
+    /// use countersign::{Auth, PasswordRefused};
+    ///
+    /// # async fn enter(
+    /// #     auth: Auth,
+    /// #     name: &str,
+    /// #     password: Password,
+    /// #     client: Peer,
+    /// # ) -> Result<HeaderValue, PasswordRefused> {
+    /// let checked = auth.check_password(name, &password, &client, |user| user.is_staff()).await?;
+    /// let set_cookie = auth.remember_device(checked.user, &client, "/office").await?;
+    /// # Ok(set_cookie)
+    /// # }
+    /// ```
+    pub async fn remember_device(
+        &self,
+        user: UserId,
+        client: &Peer,
+        path: &str,
+    ) -> Result<HeaderValue, StoreError> {
+        let password =
+            self.users().password_of(user).await?.unwrap_or_else(EncodedPassword::unusable);
+        let had =
+            known_device(self, client.device_tokens.iter().map(String::as_str), user, &password);
+        let token = self.device_tokens().issue(user, &password, had, self.seconds(), self.random());
+        Ok(self.checked().cookies.set_device_at(
+            path,
+            &token,
+            Duration::from_secs(device::LIFETIME_SECONDS),
+        ))
+    }
+}
+
+/// Who gave the right password, and what it was right for.
+///
+/// ```
+/// use countersign::PasswordChecked;
+/// use countersign::store::StoreError;
+/// use countersign::store::admin::{AdminSession, AdminStore};
+///
+/// /// Begins nothing when the password was changed, or the user deactivated, since it was checked.
+/// async fn enter(
+///     store: &dyn AdminStore,
+///     session: &AdminSession,
+///     checked: &PasswordChecked,
+/// ) -> Result<bool, StoreError> {
+///     store.begin_admin_session(session, &checked.row).await
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PasswordChecked {
+    /// Who it is.
+    pub user: UserId,
+    /// The row as it was checked: let whatever begins on it begin only while it is still so.
+    pub row: CheckedRow,
+}
+
+/// Why somebody was not let in by a password.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::PasswordRefused;
+/// use countersign::password::Password;
+///
+/// # world::run(async |world| {
+/// # let (auth, client) = (world.auth, countersign::http::Peer::local());
+/// let guess = Password::parse("tin kettle 14".to_owned()).unwrap();
+/// let refused = auth.check_password("nobody", &guess, &client, |_| true).await.unwrap_err();
+/// assert!(matches!(refused, PasswordRefused::Wrong { user: None }));
+/// # });
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PasswordRefused {
+    /// The name, the password, or the user may not enter.
+    #[error("the user name or the password is wrong")]
+    Wrong {
+        /// Whom the name names; for a log, never for the client.
+        user: Option<UserId>,
+    },
+    /// Too many have failed.
+    #[error("{wait}")]
+    Throttled {
+        /// Whom the name names; for a log, never for the client.
+        user: Option<UserId>,
+        /// How long to wait.
+        wait: RetryAfter,
+    },
+    /// The password is right, and a second factor is asked for: go on with
+    /// [`check_factor`](Auth::check_factor).
+    #[error("a second factor is asked for")]
+    SecondFactor {
+        /// Who it is.
+        user: UserId,
+        /// What the sign-in goes on with. It is good for five minutes; keep it where script cannot
+        /// read it.
+        pending_token: String,
+        /// What may be given.
+        asked: Factors,
+    },
+    /// The password is right, and the user must enrol a second factor first, at the endpoints.
+    #[error("a second factor must be enrolled first")]
+    EnrolmentRequired {
+        /// Who it is.
+        user: UserId,
+    },
+    /// The hashing threads could not; nothing was counted.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The store could not; nothing was counted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<LoginError> for PasswordRefused {
+    fn from(refused: LoginError) -> Self {
+        let user =
+            |found: Option<FoundUser<Candidate>>| found.map(|found| found.user.account().id());
+        match refused {
+            LoginError::Wrong(found) => Self::Wrong { user: user(found) },
+            LoginError::Waiting(found, _) => Self::Wrong { user: user(Some(*found)) },
+            LoginError::Throttled(wait, found) => Self::Throttled { user: user(found), wait },
+            LoginError::Hash(error) => error.into(),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}

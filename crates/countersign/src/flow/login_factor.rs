@@ -1,0 +1,138 @@
+//! `POST /accounts/login/factor`: the second step of a login, for who has a second factor.
+//!
+//! The first step left a token, and in a browser a cookie. Neither begins anything: what they say
+//! of the account must still be so, and five wrong tries end them.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+
+use crate::auth::Auth;
+use crate::auth::events::Event;
+use crate::entry::{
+    Door, FactorRefused, FactorShown, LoggedIn, begin, device_name, second_step, shown_session,
+    waiting,
+};
+use crate::http::fields::body;
+use crate::http::guard;
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem};
+use crate::http::request::{Filled, Text, request};
+use crate::session::Transport;
+use crate::sign_in::Proof;
+
+request! {
+    /// What the login goes on with, and one second factor.
+    pub(crate) struct LoginFactorRequest {
+        /// The `pending_token` of the 401 that asked for a second factor.
+        pending_token: Filled<2048>,
+        /// The code that an authenticator app shows.
+        #[example = "123 456"]
+        code: Option<Text<32>>,
+        /// In its place, one of the recovery codes.
+        #[example = "abcde-fgh12"]
+        recovery_code: Option<Text<64>>,
+        /// Whether this device shall not be asked again for a while. Not for staff, and not where
+        /// the server has it off.
+        remember_device: Option<bool>,
+    }
+}
+
+#[utoipa::path(
+    post,
+    path = "/accounts/login/factor",
+    tag = "accounts",
+    summary = "Go on with a login that asks for a second factor",
+    request_body = LoginFactorRequest,
+    responses(
+        (status = 200, description = "As after a login", body = crate::entry::LoginResponse),
+        (status = 401, description = "factor_invalid: another try; pending_token_invalid: log in \
+            again"),
+        (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
+        (status = 503, description = "unavailable"),
+    )
+)]
+pub(crate) async fn login_factor(
+    State(auth): State<Auth>,
+    peer: Peer,
+    request: Request<Body>,
+) -> Result<LoggedIn, Problem> {
+    let headers = request.headers().clone();
+    let from_own_page = guard::source(&auth, &headers);
+    let native = guard::native(&auth, &headers);
+    if native.is_err() {
+        from_own_page.clone()?;
+    }
+    let asked: LoginFactorRequest = body(request, auth.settings().body_timeout).await?;
+    let Filled(token) = &asked.pending_token;
+    let of = |transport, browser| waiting(&auth, token, Door::Endpoint(transport), browser);
+    let browser = auth.checked().cookies.pending_of(&headers);
+    let (waits, transport) = match of(Transport::Cookie, browser) {
+        Some(waits) => {
+            from_own_page?;
+            (waits, Transport::Cookie)
+        }
+        None => {
+            let waits = of(Transport::Body, None).ok_or(FactorRefused::Over)?;
+            native?;
+            (waits, Transport::Body)
+        }
+    };
+    let shown = read(asked.code, asked.recovery_code)?;
+    let peer = Peer { device_name: device_name(&waits), ..peer };
+
+    let step = second_step(&auth, &waits, &shown, &peer, |_| true).await;
+    let (checked, entry) = step.map_err(|refused| told(&auth, &peer, refused))?;
+    let user = checked.found.user.account().id();
+    let rules = auth.settings().sign_in.of(checked.found.user.account());
+    let entry = entry.remembering(&auth, rules, asked.remember_device.unwrap_or(false));
+    let replaces =
+        if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
+    // Where the account changed meanwhile, so has what the login is about.
+    let login = begin(&auth, &peer, transport, checked, entry, replaces).await?;
+    let login = login.ok_or(FactorRefused::Over)?;
+    if shown.proof() == Proof::RecoveryCode {
+        tracing::info!(%user, ip = %peer.ip, "a recovery code was used");
+        let event =
+            Event { user: Some(user), ..peer.event(auth.now(), None, Some(login.session())) };
+        auth.events().on_recovery_code_used(&event);
+    }
+    Ok(match transport {
+        Transport::Cookie => login.with_cookie(auth.checked().cookies.clear_pending()),
+        Transport::Body => login,
+    })
+}
+
+/// One of the two.
+fn read(code: Option<Text<32>>, recovery_code: Option<Text<64>>) -> Result<FactorShown, Problem> {
+    let shown = match (code, recovery_code) {
+        (Some(Text(code)), None) => FactorShown::code(&code),
+        (None, Some(Text(code))) => FactorShown::recovery_code(&code),
+        (None, None) => {
+            return Err(
+                Problem::new(Code::ValidationError).field("code", "This field is required.")
+            );
+        }
+        (Some(_), Some(_)) => {
+            let what = "Send `code` or `recovery_code`, not both.";
+            return Err(Problem::new(Code::ValidationError).field("code", what));
+        }
+    };
+    // What is no code at all is no guess.
+    shown.ok_or_else(|| Problem::new(Code::FactorInvalid))
+}
+
+/// What the client is told of a try that failed, once whoever keeps account has been.
+fn told(auth: &Auth, peer: &Peer, refused: FactorRefused) -> Problem {
+    let of = |user| Event { user: Some(user), ..peer.event(auth.now(), None, None) };
+    match &refused {
+        FactorRefused::Wrong { user } => {
+            tracing::info!(ip = %peer.ip, %user, "a second factor was wrong");
+            auth.events().on_login_failed(&of(*user), "");
+        }
+        FactorRefused::Throttled { user, .. } => auth.events().on_throttled(&of(*user)),
+        FactorRefused::Over | FactorRefused::Store(_) => {}
+    }
+    refused.into()
+}

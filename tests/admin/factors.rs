@@ -1,0 +1,169 @@
+//! Second factors at the admin site: its own sign-in asks for them, and an operator removes those
+//! of who has lost them.
+
+use std::time::Duration;
+
+use countersign_e2e::{Desk, Enrolled, Mailbox, PASSWORD, TestServer};
+use serde_json::json;
+
+fn world() -> TestServer {
+    TestServer::builder().virtual_time().start()
+}
+
+/// A superuser with an app.
+fn enrolled(world: &TestServer, name: &str) -> Enrolled {
+    world.superuser(name);
+    world.enrol(&mut world.logged_in(name))
+}
+
+fn second_step(desk: &mut Desk, code: &str) -> countersign_e2e::Response {
+    desk.post("/admin/sign-in/factor", &[("code", code), ("next", "/admin/users/")])
+}
+
+#[test]
+fn the_sign_in_asks_for_the_code_and_begins_with_both_only() {
+    let world = world();
+    let root = enrolled(&world, "root");
+    let mut desk = world.desk();
+    let asked = desk.sign_in("root");
+    asked.says(200, "Of your authenticator app, or one of your recovery codes.");
+    assert!(asked.set_cookie("countersign_admin").is_none(), "nobody is in yet");
+    let cookie = asked.set_cookie("countersign_admin_factor").unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    desk.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
+    desk.sign_in("root");
+    second_step(&mut desk, "no code").says(403, "This code is wrong");
+    let code = world.code_of(&root);
+    second_step(&mut desk, &code).sends_to("/admin/users/");
+    assert!(!desk.browser.cookies.contains_key("countersign_admin_factor"));
+    desk.get("/admin/users/").expect(200);
+    // The code is used, here and at the endpoints.
+    let mut browser = world.browser();
+    let token = browser.first_step("root");
+    browser.second_step(&token, &json!({"code": code})).expect_problem(401, "factor_invalid");
+}
+
+#[test]
+fn a_recovery_code_lets_in_once_and_leaves_a_line() {
+    let world = world();
+    let root = enrolled(&world, "root");
+    for is_good in [true, false] {
+        let mut desk = world.desk();
+        desk.sign_in("root");
+        let answer = second_step(&mut desk, &root.codes[0]);
+        if is_good {
+            answer.sends_to("/admin/users/");
+        } else {
+            answer.says(403, "This code is wrong");
+        }
+    }
+    world.clock().advance(Duration::from_secs(5));
+    countersign_e2e::eventually("the line is written", || {
+        let lines =
+            world.sql("SELECT count(*) FROM audit_events WHERE kind = 'recovery_code_used'");
+        lines.trim() == "1"
+    });
+}
+
+#[test]
+fn without_the_first_step_or_with_another_browsers_there_is_no_second() {
+    let world = world();
+    let root = enrolled(&world, "root");
+    let code = world.code_of(&root);
+    let mut stranger = world.desk();
+    stranger.get("/admin/sign-in").expect(200);
+    second_step(&mut stranger, &code).says(403, "Begin anew");
+    // A token of the endpoints opens no page.
+    let token = world.browser().first_step("root");
+    stranger.browser.cookies.insert("countersign_admin_factor".to_owned(), token);
+    second_step(&mut stranger, &code).says(403, "Begin anew");
+    // Five minutes, and what changes the account, end it.
+    let mut late = world.desk();
+    late.sign_in("root");
+    world.clock().advance(Duration::from_secs(301));
+    second_step(&mut late, &world.code_of(&root)).says(403, "Begin anew");
+    let mut demoted = world.desk();
+    demoted.sign_in("root");
+    world.superuser("other");
+    let mut other = world.desk();
+    other.sign_in("other").sends_to("/admin/");
+    let id = world.sql("SELECT id FROM users WHERE username = 'root'");
+    world.cli(&["user", "deactivate", "root"]).ok();
+    assert!(!id.trim().is_empty());
+    second_step(&mut demoted, &world.code_of(&root)).says(403, "Begin anew");
+}
+
+#[test]
+fn wrong_codes_are_counted_and_end_the_sign_in() {
+    let world = world();
+    enrolled(&world, "root");
+    let mut desk = world.desk();
+    desk.sign_in("root");
+    for _ in 0..5 {
+        second_step(&mut desk, "000000");
+    }
+    second_step(&mut desk, "000000").expect(429);
+}
+
+#[test]
+fn who_must_have_one_and_has_none_is_sent_to_enrol() {
+    let world = TestServer::builder().virtual_time().set("second_factor", "staff").start();
+    world.superuser("root");
+    world.desk().sign_in("root").says(403, "must have a second factor");
+    world.desk().sign_in_with("root", "wrong").says(403, "The user name or the password is wrong");
+}
+
+#[test]
+fn is_it_you_asks_for_the_password_alone() {
+    let world = world();
+    let root = enrolled(&world, "root");
+    let alice = world.user("alice");
+    let mut desk = world.desk();
+    desk.sign_in("root");
+    second_step(&mut desk, &world.code_of(&root)).sends_to("/admin/users/");
+    world.clock().advance(Duration::from_secs(601));
+    let page = format!("/admin/users/{alice}/password");
+    desk.get(&page).expect(200);
+    let unusable = [("act", "unusable"), ("own_password", PASSWORD)];
+    desk.post(&page, &unusable).sends_to(&format!("/admin/users/{alice}/?said=unusable"));
+}
+
+#[test]
+fn an_operator_removes_the_factors_of_who_has_lost_them_and_the_user_is_told() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();
+    world.superuser("root");
+    let alice = world.user("alice");
+    let mut browser = world.logged_in("alice");
+    world.enrol(&mut browser);
+    mailbox.wait_for("alice@example.com", 1);
+    let mut desk = world.desk();
+    desk.sign_in("root").sends_to("/admin/");
+    let page = format!("/admin/users/{alice}/factors");
+    desk.get(&page).says(200, "Recovery codes left: 10.");
+    desk.post(&page, &[]).sends_to(&format!("/admin/users/{alice}/?said=factors"));
+    desk.get(&page).says(200, "This user has no second factor.");
+    browser.get("/accounts/profile").expect_problem(401, "session_revoked");
+    world.browser().login("alice").expect(200);
+    mailbox.wait_with("alice@example.com", "A second factor was removed from your account");
+    let line = world.sql("SELECT detail FROM audit_events WHERE kind = 'factors_reset'");
+    assert_eq!(line.trim(), "1");
+}
+
+#[test]
+fn the_shell_lists_and_removes_them_too() {
+    let world = world();
+    world.user("alice");
+    world.enrol(&mut world.logged_in("alice"));
+    let list = world.cli(&["factor", "list", "alice", "--json"]).ok();
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(
+        (&list["factors"][0]["kind"], &list["recovery_codes_left"]),
+        (&json!("totp"), &json!(10))
+    );
+    let done = world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
+    assert!(done.contains("Removed the second factor of alice."), "{done}");
+    let done = world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
+    assert!(done.contains("alice has no second factor."), "{done}");
+    world.browser().login("alice").expect(200);
+}
