@@ -13,6 +13,10 @@ pub(crate) trait Client {
     fn request(&mut self) -> &[u8];
     /// Looks at an answer, and stops the benchmark if it is wrong.
     fn answer(&mut self, head: &[u8], body: &[u8]);
+    /// Whether it has nothing left to send.
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
 /// Answers a second, over all clients, for so long. Hands the clients back, with what they have
@@ -89,7 +93,7 @@ async fn drive<C: Client>(address: SocketAddr, mut client: C, end: Instant) -> (
     let mut buffer = Vec::with_capacity(8192);
     let mut answered = 0;
     // At least once, however short the time.
-    while answered == 0 || Instant::now() < end {
+    while !client.is_done() && (answered == 0 || Instant::now() < end) {
         stream.write_all(client.request()).await.expect("a request is taken");
         buffer.clear();
         let (head, whole) = loop {

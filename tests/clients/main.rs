@@ -24,6 +24,14 @@ fn requests_logs_in_calls_refreshes_changes_the_password_and_logs_out() {
 }
 
 #[test]
+fn the_codes_of_pyotp_are_a_second_factor_each_once() {
+    let builder = TestServer::builder().virtual_time();
+    let world = builder.set("throttle_account_attempts", "0").start();
+    world.user("alice");
+    run(&world, "second_factor_with_pyotp.py", &[&world.clock().seconds().to_string()]);
+}
+
+#[test]
 fn a_client_made_of_the_valid_document_logs_in_refreshes_and_logs_out() {
     let world = TestServer::start();
     world.user("alice");

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod factor;
 mod guesses;
 mod library;
 mod login;
@@ -39,6 +40,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("library", library::measure),
     ("refresh", refresh::measure),
     ("login", login::measure),
+    ("factor", factor::measure),
     ("storm", storm::measure),
     ("open", storm::measure_open),
     ("guesses", guesses::measure),

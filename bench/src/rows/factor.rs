@@ -1,0 +1,185 @@
+//! The second step of a login, with a code of an authenticator app.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use countersign_e2e::Authenticator;
+use serde_json::{Value, json};
+
+use super::login::Login;
+use super::{CONNECTIONS, RUN};
+use crate::load::{Client, rate};
+use crate::server::{Hash, Server};
+use crate::stock::{PASSWORD, Stock};
+use crate::table::{Row, per_second, percent};
+
+pub(super) fn measure() -> Vec<Row> {
+    let stock = Stock::of(10_000, Hash::Cheap);
+    let server = Server::countersign(&stock.data(), Hash::Cheap);
+    let (logins, _) = rate(server.address, Login::spread(&stock, 0), RUN);
+    let names = stock.names(USERS, 0);
+    let clients = (0..CONNECTIONS)
+        .map(|number| {
+            Enrolling::of(names.iter().skip(number).step_by(CONNECTIONS).cloned().collect())
+        })
+        .collect();
+    let (_, enrolled) = rate(server.address, clients, LONG);
+
+    let now = seconds();
+    let clients: Vec<_> =
+        enrolled.into_iter().map(|client| Second::of(client.enrolled, now)).collect();
+    let steps: usize = clients.iter().map(|client| client.requests.len()).sum();
+    assert_eq!(steps as u64, USERS * LOGINS);
+    let (own, _) = rate(server.address, clients, LONG);
+    vec![Row {
+        what: "`POST /accounts/login/factor`, 64 clients, a code of an app each, durable",
+        measured: per_second(own),
+        baseline: format!("a login without one, with a cheap hash: {}", per_second(logins)),
+        ratio: percent(own / logins),
+        bar: "≥ 5,000/s",
+        cleared: own >= 5_000.0,
+    }]
+}
+
+/// A user whose logins wait for a code.
+struct Enrolled {
+    app: Authenticator,
+    pending: Vec<String>,
+}
+
+/// What comes next for the user whose turn it is.
+enum Stage {
+    LogIn,
+    Begin { token: String },
+    Confirm { token: String, app: Authenticator },
+    Wait(Enrolled),
+}
+
+/// Enrols one user after the other, and lets logins of theirs wait.
+struct Enrolling {
+    names: VecDeque<String>,
+    stage: Stage,
+    request: Vec<u8>,
+    enrolled: Vec<Enrolled>,
+}
+
+impl Enrolling {
+    fn of(names: VecDeque<String>) -> Self {
+        Self { names, stage: Stage::LogIn, request: Vec::new(), enrolled: Vec::new() }
+    }
+}
+
+impl Client for Enrolling {
+    fn request(&mut self) -> &[u8] {
+        let log_in = json!({"username": self.names[0], "password": PASSWORD, "transport": "body"});
+        self.request = match &self.stage {
+            Stage::LogIn | Stage::Wait(_) => post("/accounts/login", None, &log_in),
+            Stage::Begin { token } => post("/accounts/factors/totp", Some(token), &json!({})),
+            Stage::Confirm { token, app } => {
+                // The step before that of now: the logins take the two that are left.
+                let code = json!({"code": app.code(seconds() - 30)});
+                post("/accounts/factors/totp/confirm", Some(token), &code)
+            }
+        };
+        &self.request
+    }
+
+    fn answer(&mut self, head: &[u8], body: &[u8]) {
+        let answer: Value = serde_json::from_slice(body).expect("JSON");
+        let text = |name: &str| {
+            let head = String::from_utf8_lossy(head);
+            answer[name].as_str().unwrap_or_else(|| panic!("{head}{answer}")).to_owned()
+        };
+        let stage = std::mem::replace(&mut self.stage, Stage::LogIn);
+        self.stage = match stage {
+            Stage::LogIn => Stage::Begin { token: text("access_token") },
+            Stage::Begin { token } => {
+                Stage::Confirm { token, app: Authenticator::typed(&text("secret")) }
+            }
+            Stage::Confirm { app, .. } => {
+                text("access_token");
+                Stage::Wait(Enrolled { app, pending: Vec::new() })
+            }
+            Stage::Wait(mut user) => {
+                user.pending.push(text("pending_token"));
+                if user.pending.len() as u64 == LOGINS {
+                    self.names.pop_front();
+                    self.enrolled.push(user);
+                    Stage::LogIn
+                } else {
+                    Stage::Wait(user)
+                }
+            }
+        };
+    }
+
+    fn is_done(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// Ends the logins that wait.
+struct Second {
+    requests: Vec<Vec<u8>>,
+    next: usize,
+}
+
+impl Second {
+    fn of(users: Vec<Enrolled>, now: u64) -> Self {
+        let of_turn = |turn: usize| {
+            users.iter().map(move |user| {
+                let code = user.app.code(now + 30 * turn as u64);
+                let body = json!({"pending_token": user.pending[turn], "code": code});
+                post("/accounts/login/factor", None, &body)
+            })
+        };
+        // All of the step of now first, and then those of the next: a step counts once.
+        let requests = (0..LOGINS as usize).flat_map(of_turn).collect();
+        Self { requests, next: 0 }
+    }
+}
+
+impl Client for Second {
+    fn request(&mut self) -> &[u8] {
+        self.next += 1;
+        &self.requests[self.next - 1]
+    }
+
+    fn answer(&mut self, head: &[u8], body: &[u8]) {
+        assert!(
+            head.starts_with(b"HTTP/1.1 200"),
+            "{}{}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(body)
+        );
+    }
+
+    fn is_done(&self) -> bool {
+        self.next == self.requests.len()
+    }
+}
+
+fn post(path: &str, token: Option<&str>, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        token.unwrap_or_default(),
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
+    since.as_secs()
+}
+
+const USERS: u64 = 6_400;
+
+/// Of each user, with the two steps that are left once one was taken to enrol.
+const LOGINS: u64 = 2;
+
+/// Long enough for all of it on any machine: the clients stop by themselves.
+const LONG: Duration = Duration::from_secs(120);
