@@ -301,6 +301,9 @@ fn a_remembered_device_is_not_asked_until_something_ends_that() {
     browser.first_step("alice");
 
     let mut browser = remembered();
+    let code = json!({"code": world.code_of(&alice)});
+    browser.send(&browser.request("POST", "/accounts/step-up").json(&code)).expect(200);
+    world.next_code();
     world.enrol(&mut browser);
     browser.first_step("alice");
     // Nobody else's device is.

@@ -58,6 +58,40 @@ fn a_factor_adds_what_was_proved_to_what_was() {
 }
 
 #[test]
+fn the_password_is_no_way_around_a_factor_that_is_there() {
+    let world = world();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let enrolled = world.enrol(&mut alice);
+    let password = json!({"password": PASSWORD});
+    step_up(&mut alice, &password).expect_problem(401, "factor_required");
+
+    // What a device that is remembered begins has proved no factor, however new it is.
+    let mut device = world.browser();
+    let token = device.first_step("alice");
+    let body = json!({"code": world.code_of(&enrolled), "remember_device": true});
+    device.second_step(&token, &body).expect(200);
+    world.next_code();
+    device.login("alice").expect(200);
+    let place = format!("/accounts/factors/{}", enrolled.id);
+    for (method, path) in [
+        ("DELETE", place.as_str()),
+        ("POST", "/accounts/factors/recovery-codes"),
+        ("POST", "/accounts/factors/totp"),
+    ] {
+        device.request(method, path).send().expect_problem(401, "factor_required");
+    }
+    let code = json!({"code": "123456"});
+    let request = device.request("POST", "/accounts/factors/totp/confirm").json(&code);
+    device.send(&request).expect_problem(401, "factor_required");
+    step_up(&mut device, &password).expect_problem(401, "factor_required");
+    step_up(&mut device, &json!({"code": world.code_of(&enrolled)})).expect(200);
+    device.request("POST", "/accounts/factors/totp").send().expect(201);
+    device.request("DELETE", &place).send().expect(204);
+    step_up(&mut device, &password).expect(200);
+}
+
+#[test]
 fn wrong_proofs_are_counted_and_prove_nothing() {
     let world = world();
     world.user("alice");

@@ -39,9 +39,10 @@ fn an_app_reads_the_secret_from_the_text_the_link_or_the_picture() {
 fn a_wrong_code_enrols_nothing_and_the_right_one_does_still() {
     let world = world();
     world.user("alice");
-    let browser = world.logged_in("alice");
+    let mut browser = world.logged_in("alice");
+    let before = browser.clone();
     let confirm = |code: &str| {
-        let request = browser.request("POST", "/accounts/factors/totp/confirm");
+        let request = before.request("POST", "/accounts/factors/totp/confirm");
         request.json(&json!({"code": code})).send()
     };
     confirm("123456").expect_problem(409, "conflict");
@@ -55,8 +56,11 @@ fn a_wrong_code_enrols_nothing_and_the_right_one_does_still() {
         }
     }
     world.browser().login("alice").expect(200);
-    confirm(&right).expect(200);
-    confirm(&right).expect_problem(409, "conflict");
+    let enrolled = confirm(&right).expect(200);
+    confirm(&right).expect_problem(401, "factor_required");
+    browser.access_token = enrolled.text_at("access_token");
+    let again = browser.request("POST", "/accounts/factors/totp/confirm");
+    again.json(&json!({"code": right})).send().expect_problem(409, "conflict");
 }
 
 #[test]

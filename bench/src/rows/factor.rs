@@ -25,9 +25,9 @@ pub(super) fn measure() -> Vec<Row> {
         .collect();
     let (_, enrolled) = rate(server.address, clients, LONG);
 
-    let now = seconds();
+    let now = within_a_step(10);
     let clients: Vec<_> =
-        enrolled.into_iter().map(|client| Second::of(client.enrolled, now)).collect();
+        enrolled.into_iter().map(|client| Second::of(&client.enrolled, now)).collect();
     let steps: usize = clients.iter().map(|client| client.requests.len()).sum();
     assert_eq!(steps as u64, USERS * LOGINS);
     let (own, _) = rate(server.address, clients, LONG);
@@ -77,7 +77,7 @@ impl Client for Enrolling {
             Stage::Begin { token } => post("/accounts/factors/totp", Some(token), &json!({})),
             Stage::Confirm { token, app } => {
                 // The step before that of now: the logins take the two that are left.
-                let code = json!({"code": app.code(seconds() - 30)});
+                let code = json!({"code": app.code(within_a_step(1) - 30)});
                 post("/accounts/factors/totp/confirm", Some(token), &code)
             }
         };
@@ -125,7 +125,7 @@ struct Second {
 }
 
 impl Second {
-    fn of(users: Vec<Enrolled>, now: u64) -> Self {
+    fn of(users: &[Enrolled], now: u64) -> Self {
         let of_turn = |turn: usize| {
             users.iter().map(move |user| {
                 let code = user.app.code(now + 30 * turn as u64);
@@ -171,9 +171,15 @@ fn post(path: &str, token: Option<&str>, body: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-fn seconds() -> u64 {
+/// Seconds since 1970, once so many are left of the step of now.
+fn within_a_step(left: u64) -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
-    since.as_secs()
+    let now = since.as_secs();
+    if now % 30 + left < 30 {
+        return now;
+    }
+    std::thread::sleep(Duration::from_secs(30 - now % 30));
+    now - now % 30 + 30
 }
 
 const USERS: u64 = 6_400;

@@ -82,13 +82,18 @@ fn compare<C: Client + 'static>(
     run: Duration,
 ) -> (f64, f64, f64) {
     let (mut own, mut base) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        let measured;
-        (measured, others) = rate(without.address, others, run);
-        base.push(measured);
-        let measured;
-        (measured, clients) = rate(with.address, clients, run);
-        own.push(measured);
+    for turn in 0..RUNS {
+        // Each is first in its turn: what one leaves to the disk, the next would pay for.
+        for is_own in [turn % 2 == 0, turn % 2 == 1] {
+            let measured;
+            if is_own {
+                (measured, clients) = rate(with.address, clients, run);
+                own.push(measured);
+            } else {
+                (measured, others) = rate(without.address, others, run);
+                base.push(measured);
+            }
+        }
     }
     let ratio = median_ratio(&own, &base);
     (median(own), median(base), ratio)

@@ -18,7 +18,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::mail::MailKind;
 use crate::session::DeviceName;
-use crate::store::{RemoveFactor, Removed, StoredFactor};
+use crate::store::{RemoveFactor, Removed, StoredFactor, UserFactors};
 
 /// What comes back: the factors, the oldest first.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -96,7 +96,7 @@ pub(crate) async fn name_factor(
     if !auth.store().name_factor(user, id, name).await? {
         return Err(no_such_factor());
     }
-    let factor = enrolled(&auth, &who, id).await?;
+    let factor = the_one(auth.store().factors_of(user).await?, id)?;
     Ok(Uncached::new(factor.into()))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn name_factor(
     params(("id" = String, Path, description = "The factor's id")),
     responses(
         (status = 204, description = "It is gone; with the last one, the recovery codes too"),
-        (status = 401, description = "recent_login_required"),
+        (status = 401, description = "factor_required, recent_login_required"),
         (status = 404, description = "not_found: the user has no such factor"),
         (status = 409, description = "conflict: it is the last one, and this user must have one"),
     ),
@@ -121,9 +121,10 @@ pub(crate) async fn remove_factor(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<NoContent, Problem> {
     let id = own(id)?;
-    who.logged_in_lately(&auth)?;
-    let factor = enrolled(&auth, &who, id).await?;
     let (user, session, now) = (who.user().id(), who.claims().sid, auth.now());
+    let factors = auth.store().factors_of(user).await?;
+    who.may_change_factors(&auth, factors.enrolled())?;
+    let factor = the_one(factors, id)?;
     let remove = RemoveFactor {
         id,
         user,
@@ -156,7 +157,7 @@ pub(crate) async fn remove_factor(
     responses(
         (status = 201, description = "Ten of them; the old ones are good no more",
             body = RecoveryCodesResponse),
-        (status = 401, description = "recent_login_required"),
+        (status = 401, description = "factor_required, recent_login_required"),
         (status = 409, description = "conflict: without a second factor there are none"),
     ),
     security(("bearer" = [])),
@@ -165,8 +166,9 @@ pub(crate) async fn new_recovery_codes(
     State(auth): State<Auth>,
     who: Authenticated,
 ) -> Result<Created<Uncached<RecoveryCodesResponse>>, Problem> {
-    who.logged_in_lately(&auth)?;
     let user = who.user().id();
+    let factors = auth.store().factors_of(user).await?;
+    who.may_change_factors(&auth, factors.enrolled())?;
     let (codes, shown) = recovery_codes(&auth, user);
     who.still(&auth)?;
     if !auth.store().set_recovery_codes(user, codes).await? {
@@ -177,9 +179,8 @@ pub(crate) async fn new_recovery_codes(
     Ok(Created::new(Uncached::new(RecoveryCodesResponse { recovery_codes: shown })))
 }
 
-/// A factor that the user has.
-async fn enrolled(auth: &Auth, who: &Authenticated, id: FactorId) -> Result<StoredFactor, Problem> {
-    let found = auth.store().factors_of(who.user().id()).await?;
+/// The factor of this id, if the user has it.
+fn the_one(found: UserFactors, id: FactorId) -> Result<StoredFactor, Problem> {
     let factor = found.factors.into_iter().find(|factor| factor.is_enrolled && factor.id == id);
     factor.ok_or_else(no_such_factor)
 }

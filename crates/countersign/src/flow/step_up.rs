@@ -27,7 +27,7 @@ use crate::user_directory::Candidate;
 request! {
     /// One proof of who it is.
     pub(crate) struct StepUpRequest {
-        /// The password.
+        /// The password; not of who has a second factor.
         password: Option<Password>,
         /// Or the code that an authenticator app shows.
         #[example = "123 456"]
@@ -48,6 +48,8 @@ request! {
     responses(
         (status = 200, description = "A new access token, whose `auth_time` and `amr` say so; the \
             refresh token stays as it is", body = AccessToken),
+        (status = 401, description = "factor_required: a second factor is asked for, and not the \
+            password"),
         (status = 409, description = "conflict: the account was changed meanwhile"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable"),
@@ -75,6 +77,10 @@ pub(crate) async fn step_up(
     let tokens = peer.device_tokens.iter().map(String::as_str);
     let device = known_device(&auth, tokens, user, &found.password);
     let (methods, proof) = match (asked.password, asked.code, asked.recovery_code) {
+        // A factor that is there is not to be gone around.
+        (Some(_), None, None) if factors.enrolled().is_second() => {
+            return Err(Problem::new(Code::FactorRequired));
+        }
         (Some(password), None, None) => {
             check_password(&auth, &peer, &found.password, &who, device, &password).await?;
             (Proof::Password.methods(), None)

@@ -75,7 +75,7 @@ pub(crate) struct EnrolledResponse {
     responses(
         (status = 201, description = "The secret for the app. It is asked of nobody before a code \
             confirms it, and forgotten after an hour", body = TotpResponse),
-        (status = 401, description = "recent_login_required"),
+        (status = 401, description = "factor_required, recent_login_required"),
     ),
     security(("bearer" = [])),
 )]
@@ -93,9 +93,10 @@ pub(crate) async fn offer_totp(
         _ => None,
     };
     errors.none()?;
-    who.logged_in_lately(&auth)?;
-    who.still(&auth)?;
     let user = who.user().id();
+    let factors = auth.store().factors_of(user).await?;
+    who.may_change_factors(&auth, factors.enrolled())?;
+    who.still(&auth)?;
     let (id, secret) = (FactorId::draw(auth.random()), TotpSecret::draw(auth.random()));
     let site = auth.settings().public_url.host_str().unwrap_or_default();
     let account = match who.user().email() {
@@ -124,7 +125,7 @@ pub(crate) async fn offer_totp(
     responses(
         (status = 200, description = "It is asked for from now on. The access token says that it \
             was proved in this session", body = EnrolledResponse),
-        (status = 401, description = "recent_login_required"),
+        (status = 401, description = "factor_required, recent_login_required"),
         (status = 409, description = "conflict: nothing waits to be confirmed"),
     ),
     security(("bearer" = [])),
@@ -142,10 +143,10 @@ pub(crate) async fn confirm_totp(
     };
     let Filled(code) = &asked.code;
     let code = TotpCode::parse(code).ok_or_else(wrong)?;
-    who.logged_in_lately(&auth)?;
     let (user, now) = (who.user().id(), auth.now());
     let offered_after = now.saturating_sub(OFFER_LASTS).unwrap_or(jiff::Timestamp::MIN);
     let factors = auth.store().factors_of(user).await?;
+    who.may_change_factors(&auth, factors.enrolled())?;
     let nothing_waits = || {
         let what = "No authenticator app waits to be confirmed. Begin anew.";
         Problem::new(Code::Conflict).detail(what)

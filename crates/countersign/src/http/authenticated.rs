@@ -19,6 +19,7 @@ use super::guard;
 use super::problem::{Code, Problem};
 use crate::auth::Auth;
 use crate::session::SessionId;
+use crate::sign_in::{Factors, Method};
 use crate::store::StoreError;
 use crate::user::Attached;
 
@@ -357,6 +358,17 @@ impl Authenticated {
         } else {
             Err(Problem::recent_login_required(most))
         }
+    }
+
+    /// Refuses who has a second factor and has not proved one in this session lately. A step-up by
+    /// the password alone is refused to them: or else who has stolen a session and the password
+    /// takes the factor away, or adds their own.
+    pub(crate) fn may_change_factors(&self, auth: &Auth, enrolled: Factors) -> Result<(), Problem> {
+        let has_proved = self.claims().amr.iter().any(|word| word == Method::Several.as_str());
+        if enrolled.is_second() && !has_proved {
+            return Err(Problem::new(Code::FactorRequired));
+        }
+        self.logged_in_lately(auth)
     }
 
     /// Refuses whose session has ended since: a body may take its time, and what it asks for must
