@@ -172,6 +172,7 @@ impl OwnTable {
                 self.registrar()?.change_address(id, address, to.as_str()).await
             }
             Act::Undo { to, password } => {
+                self.take_from_who_did_not_prove(id, to).await?;
                 Ok(self.replace_password(store, row, password, now).await?
                     && self.registrar()?.change_address(id, address, to).await?)
             }
@@ -183,15 +184,37 @@ impl OwnTable {
     /// Whether nobody else has the address that the token would give the user. Asked before the
     /// token is used up; the table has the last word.
     pub(crate) async fn refuse_taken(&self, id: UserId, act: &Act) -> Result<(), StoreError> {
-        let to = match act {
-            Act::VerifyEmail { to: Some(to), .. } | Act::ChangeEmail { to } => to.as_str(),
-            Act::Undo { to, .. } if !to.is_empty() => to,
-            _ => return Ok(()),
+        let holder = match act {
+            Act::VerifyEmail { to: Some(to), .. } | Act::ChangeEmail { to } => {
+                self.users().by_login(to.as_str()).await?
+            }
+            Act::Undo { to, .. } if !to.is_empty() => {
+                let holder = self.users().by_login(to).await?;
+                holder.filter(|holder| !has_without_proof(&*holder.user, to))
+            }
+            _ => None,
         };
-        match self.users().by_login(to).await? {
+        match holder {
             Some(other) if other.user.id() != id => Err(StoreError::EmailTaken),
             _ => Ok(()),
         }
+    }
+
+    /// Whoever has put the address into their own row meanwhile, and has not proved it, does not
+    /// keep it from its owner.
+    async fn take_from_who_did_not_prove(
+        &self,
+        owner: UserId,
+        address: &str,
+    ) -> Result<(), StoreError> {
+        let holder = self.users().by_login(address).await?.map(|holder| holder.user);
+        if let Some(holder) = holder
+            && holder.id() != owner
+            && has_without_proof(&*holder, address)
+        {
+            self.registrar()?.change_address(holder.id(), holder.email(), "").await?;
+        }
+        Ok(())
     }
 
     async fn replace_password(
@@ -225,6 +248,11 @@ impl FoundUser<CachedUser> {
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         fingerprint(&*self.user, &self.password)
     }
+}
+
+/// Whether the address is in the account's row, and nobody has proved it.
+fn has_without_proof(account: &dyn Account, address: &str) -> bool {
+    !account.email_verified() && fold_address(account.email()) == fold_address(address)
 }
 
 /// The row as a token is made for it.

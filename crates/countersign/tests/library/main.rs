@@ -10,6 +10,7 @@ mod factors;
 mod instances;
 mod log;
 mod openapi;
+mod own_addresses;
 mod own_login;
 mod protect;
 mod registers;

@@ -58,7 +58,7 @@ impl Customers {
         table.rows[0].clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Customer)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Customer)) {
         change(&mut self.0.lock().unwrap().rows[0]);
     }
 
@@ -194,6 +194,8 @@ impl Shop {
         let mut accounts = AccountSettings::default();
         accounts.registration = Registration::Open;
         accounts.email_verification = verification;
+        accounts.login_code = true;
+        accounts.asks_per_address = 0;
         let settings = Settings { hash: cheap(), accounts, ..Settings::default() };
         let builder = builder
             .settings(settings)
@@ -214,12 +216,12 @@ impl Shop {
         self.ask("/accounts/register", body).await
     }
 
-    async fn log_in(&self, name: &str, password: &str) -> (StatusCode, Value) {
+    pub(super) async fn log_in(&self, name: &str, password: &str) -> (StatusCode, Value) {
         let body = json!({"username": name, "password": password, "transport": "body"});
         self.ask("/accounts/login", body).await
     }
 
-    async fn confirm_reset(&self, token: &str, new: &str) -> (StatusCode, Value) {
+    pub(super) async fn confirm_reset(&self, token: &str, new: &str) -> (StatusCode, Value) {
         let body = json!({"token": token, "new_password": new});
         self.ask("/accounts/password/reset/confirm", body).await
     }
@@ -230,10 +232,13 @@ impl Shop {
 
     /// The token in the link of the next mail.
     pub(super) async fn token(&mut self) -> String {
-        let mail = self.mail().await;
-        let (_, rest) = mail.text.split_once("token=").unwrap();
-        rest.split_whitespace().next().unwrap().to_owned()
+        token_of(&self.mail().await)
     }
+}
+
+pub(super) fn token_of(mail: &Message) -> String {
+    let (_, rest) = mail.text.split_once("token=").unwrap();
+    rest.split_whitespace().next().unwrap().to_owned()
 }
 
 const NEW: &str = "copper lantern 27";

@@ -206,6 +206,7 @@ macro_rules! store_tests {
             a_new_password_by_token_ends_every_session_and_proves_the_address,
             what_was_set_before_an_address_was_proved_dies_with_the_proof_elsewhere,
             an_address_is_changed_once_it_is_proved_and_back_again,
+            an_undo_ends_what_came_later_wherever_the_user_lives,
             an_address_that_somebody_took_meanwhile_uses_no_token_up,
             whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all,
             an_address_that_is_claimed_becomes_the_users_when_it_is_proved,

@@ -179,6 +179,34 @@ pub async fn an_address_is_changed_once_it_is_proved_and_back_again(store: Arc<d
     assert!(store.token(other.id()).await.unwrap().unwrap().is_used);
 }
 
+pub async fn an_undo_ends_what_came_later_wherever_the_user_lives(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let row = Fingerprint::of_nobody();
+    let at_another_time = async |purpose: Purpose, second: i64| {
+        let token = OneTimeToken::draw(&OsRandom);
+        let new = new_token(&*store, &token, &ada, purpose).await;
+        let new = NewToken { created_at: after(second), ..new };
+        store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+        token
+    };
+    let earlier = at_another_time(Purpose::Undo, 1).await;
+    let owners = at_another_time(Purpose::Undo, 2).await;
+    // On a node whose clock is behind.
+    let thiefs = at_another_time(Purpose::Undo, 0).await;
+    let change = at_another_time(Purpose::ChangeEmail, 1).await;
+    let undo = |token: &OneTimeToken| Use {
+        purpose: Purpose::Undo,
+        act: Act::Elsewhere { row },
+        ..verify(token)
+    };
+    assert!(is_done(&store.use_token(undo(&owners)).await.unwrap()), "whatever the row is by now");
+    let is_used =
+        async |token: &OneTimeToken| store.token(token.id()).await.unwrap().unwrap().is_used;
+    assert!(is_used(&thiefs).await && is_used(&change).await);
+    assert!(!is_used(&earlier).await);
+    assert_eq!(store.use_token(undo(&thiefs)).await.unwrap(), Used::Invalid);
+}
+
 pub async fn an_address_that_somebody_took_meanwhile_uses_no_token_up(store: Arc<dyn AdminStore>) {
     let ada = make_user(&*store, "ada").await;
     let token = issue(&*store, &ada, Purpose::ChangeEmail).await;

@@ -123,6 +123,9 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
     }
     let statement = transaction.prepare_cached(statements::USE_TOKEN).await?;
     transaction.execute(&statement, &[&micros(take.now), &take.id.as_i64()]).await?;
+    if take.purpose == Purpose::Undo {
+        end_later_tokens(&transaction, user, take).await?;
+    }
     let ended = apply(&transaction, user, take).await?;
     outbox::queue(&transaction, &take.mails, MailBounds::OF_ACTS).await?;
     let user = match &take.act {
@@ -131,6 +134,18 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
     };
     transaction.commit().await?;
     Ok(Used::Done { user, ended })
+}
+
+/// Whoever took the account got mails of their own.
+async fn end_later_tokens(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    take: &Use,
+) -> Result<(), StoreError> {
+    let statement = transaction.prepare_cached(statements::END_LATER_TOKENS).await?;
+    let (now, id) = (micros(take.now), take.id.as_i64());
+    transaction.execute(&statement, &[&now, &user.to_string(), &id]).await?;
+    Ok(())
 }
 
 /// Does what the token is for. How many sessions end.
@@ -174,9 +189,6 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             // Whoever took the account may have asked for its deletion too.
             let statement = transaction.prepare_cached(statements::STAY).await?;
             transaction.execute(&statement, &[&user.as_i64()]).await?;
-            let statement = transaction.prepare_cached(statements::END_LATER_TOKENS).await?;
-            let (now, id) = (micros(take.now), take.id.as_i64());
-            transaction.execute(&statement, &[&now, &user.to_string(), &id]).await?;
             sessions::revoke_of_user(transaction, user, None, reason, take.now).await
         }
         Act::ProveAddress => {

@@ -102,11 +102,16 @@ pub(crate) const USER_CHANGED: &str =
 
 // One-time tokens and mail.
 
-/// Takes a token, in the order of its columns.
+/// Takes a token, in the order of its columns. Of two that undo the second is later, whatever the
+/// clocks of the nodes say: to use one ends the later ones.
 pub(crate) const ADD_TOKEN: &str =
     "INSERT INTO one_time_tokens (id, purpose, user_id, address, secret_hash, code_hash,
          fingerprint, payload, created_at, expires_at, used_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+         (SELECT max(moment) FROM (SELECT CAST($9 AS bigint) AS moment UNION ALL
+             SELECT created_at + 1 FROM one_time_tokens
+             WHERE user_id = $3 AND purpose = $2 AND purpose = 'undo') AS moments),
+         $10, $11)";
 
 /// Takes the token's id, and how many tries there are.
 pub(crate) const COUNT_CODE_TRY: &str =

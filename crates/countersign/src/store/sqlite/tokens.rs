@@ -105,6 +105,9 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
     connection
         .prepare_cached(statements::USE_TOKEN)?
         .execute(params![micros(take.now), take.id.as_i64()])?;
+    if take.purpose == Purpose::Undo {
+        end_later_tokens(connection, user, take)?;
+    }
     let ended = apply(connection, user, take)?;
     outbox::queue(connection, &take.mails, MailBounds::OF_ACTS)?;
     let user = match &take.act {
@@ -112,6 +115,16 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
         _ => users::by_id(connection, user)?.map(Box::new),
     };
     Ok(Used::Done { user, ended })
+}
+
+/// Whoever took the account got mails of their own.
+fn end_later_tokens(connection: &Connection, user: UserId, take: &Use) -> Result<(), StoreError> {
+    connection.prepare_cached(statements::END_LATER_TOKENS)?.execute(params![
+        micros(take.now),
+        key(user),
+        take.id.as_i64()
+    ])?;
+    Ok(())
 }
 
 /// Does what the token is for. How many sessions end.
@@ -153,11 +166,6 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
             set_password(connection, user, password)?;
             // Whoever took the account may have asked for its deletion too.
             connection.prepare_cached(statements::STAY)?.execute([user.as_i64()])?;
-            connection.prepare_cached(statements::END_LATER_TOKENS)?.execute(params![
-                micros(take.now),
-                key(user),
-                take.id.as_i64()
-            ])?;
             end_sessions(take.act.reason())
         }
         Act::ProveAddress => {
