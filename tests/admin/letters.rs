@@ -1,6 +1,6 @@
 //! Letters from the site: invitations, links, an operator's word; and the outbox.
 
-use countersign_e2e::{Mailbox, TestServer};
+use countersign_e2e::{Desk, Mailbox, TestServer};
 
 use crate::office::{furnish, operator};
 
@@ -74,7 +74,10 @@ fn the_users_page_offers_what_can_be_done_and_says_who_waits_to_be_deleted() {
     mailbox.wait_for("alice@example.com", 1);
     root.post(&path, &[("act", "reset")]).sends_to(&format!("{page}?said=link-sent"));
     assert_eq!(mailbox.wait_for("alice@example.com", 2).subject(), "Choose a new password");
-    root.post(&path, &[("act", "mark")]).sends_to(&format!("{page}?said=verified"));
+    let mark =
+        |root: &mut Desk, address: &str| root.post(&path, &[("act", "mark"), ("address", address)]);
+    mark(&mut root, "victim@example.com").says(409, "The address is another by now");
+    mark(&mut root, "alice@example.com").sends_to(&format!("{page}?said=verified"));
     root.post(&path, &[("act", "verify")]).says(409, "proved already");
     root.post(&path, &[("act", "invitation")]).says(409, "has an account already");
     root.post(&path, &[("act", "nonsense")]).says(400, "Choose what is to be sent");

@@ -1,6 +1,8 @@
 use countersign_e2e::{PASSWORD, TestServer, eventually};
 use serde_json::Value;
 
+use crate::terminal::on_a_terminal;
+
 #[test]
 fn users_are_made_listed_shown_and_deleted() {
     let world = TestServer::builder().asleep();
@@ -163,4 +165,39 @@ fn links_are_mailed_by_the_server_that_runs_and_an_operators_word_proves_an_addr
     assert_eq!(world.sql("SELECT email_verified FROM users WHERE username = 'bob'").trim(), "1");
     world.cli(&["user", "deactivate", "bob"]).ok();
     assert!(world.cli(&["user", "send-reset", "bob"]).fails(1).contains("not active"));
+}
+
+#[test]
+fn the_addresses_that_were_there_are_taken_as_proved_at_once_with_a_line_each() {
+    let world = TestServer::builder().asleep();
+    for name in ["alice", "bob", "carol", "dave", "eve"] {
+        world.user(name);
+    }
+    world.sql("UPDATE users SET email_verified = 0 WHERE username <> 'dave'");
+    world.sql("UPDATE users SET email = '', email_folded = NULL WHERE username = 'carol'");
+    world.sql("UPDATE users SET date_joined = '2099-01-01 00:00:00.000000' WHERE username = 'eve'");
+    let all = ["user", "verify", "--all"];
+    let verify = |more: &[&str]| world.cli(&[&all, more].concat());
+    let proved = || {
+        world.sql("SELECT username FROM users WHERE email_verified ORDER BY id").replace('\n', " ")
+    };
+    assert!(verify(&[]).fails(1).contains("--noinput"), "without a terminal nobody can be asked");
+    assert!(verify(&["--noinput", "--joined-by", "today"]).fails(2).contains("with its zone"));
+    world.cli(&["user", "verify"]).fails(2);
+    world.cli(&["user", "verify", "alice", "--all"]).fails(2);
+    let refused = on_a_terminal(&world, &all, &[], &[("Take 3 addresses as proved", "n")]);
+    refused.fails(1);
+    assert!(refused.stdout().contains("nothing was changed"), "{}", refused.stdout());
+    assert_eq!(proved().trim(), "dave");
+    let done = verify(&["--noinput", "--joined-by", "2098-12-31T23:59:59Z"]).ok();
+    assert!(done.contains("2 of 2 addresses"), "{done}");
+    assert_eq!(proved().trim(), "alice bob dave");
+    let lines = world.sql(
+        "SELECT u.username, e.detail FROM audit_events e JOIN users u ON u.id = e.user_id
+         WHERE e.kind = 'user_changed' AND e.actor LIKE 'shell:%' ORDER BY u.username",
+    );
+    assert_eq!(lines.trim(), "alice|email_verified\nbob|email_verified");
+    let done = on_a_terminal(&world, &all, &[], &[("Take 1 address as proved", "y")]).ok();
+    assert!(done.contains("1 of 1 address"), "{done}");
+    assert!(verify(&[]).ok().contains("There is no address"));
 }

@@ -5,6 +5,7 @@ use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::store::admin::UserAct;
 use countersign::token::Purpose;
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
+use jiff::Timestamp;
 
 use super::new_user_prompt::{NewUserKind, NewUserPrompt};
 use super::output::{JsonList, json, line, note, table};
@@ -46,12 +47,12 @@ enum Command {
         /// The user: name, e-mail address or id
         user: String,
     },
-    /// Take a user's address as proved
-    #[command(after_help = "Example:\n  countersign user verify alice")]
-    Verify {
-        /// The user: name, e-mail address or id
-        user: String,
-    },
+    /// Take a user's address as proved, or every user's
+    #[command(
+        after_help = "Example:\n  countersign user verify alice\n  countersign user verify --all \
+            --joined-by 2026-11-23T18:18:57Z"
+    )]
+    Verify(Verify),
     /// Send a user a link with which they choose a new password
     #[command(alias = "reset", after_help = "Example:\n  countersign user send-reset alice")]
     SendReset {
@@ -136,6 +137,22 @@ struct Invite {
     language: String,
 }
 
+#[derive(Debug, Args)]
+struct Verify {
+    /// The user: name, e-mail address or id
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    user: Option<String>,
+    /// Take every address as proved that is not; asks, with their number
+    #[arg(long)]
+    all: bool,
+    /// With --all: only of users who were there by this time
+    #[arg(long, value_name = "TIME", requires = "all", value_parser = time)]
+    joined_by: Option<Timestamp>,
+    /// Do not ask whether you are sure
+    #[arg(long, alias = "no-input")]
+    noinput: bool,
+}
+
 impl Users {
     pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         match self.command {
@@ -143,8 +160,8 @@ impl Users {
             Command::Invite(invite) => invite.run(context).await,
             Command::Resend { user } => send(context, &user, Purpose::VerifyEmail).await,
             Command::SendReset { user } => send(context, &user, Purpose::ResetPassword).await,
-            Command::Verify { user } => {
-                verify(&Services::open(context, Wanted::There).await?, &user).await
+            Command::Verify(verify) => {
+                verify.run(&Services::open(context, Wanted::There).await?).await
             }
             Command::List { json } => {
                 list(&Services::open(context, Wanted::There).await?, json).await
@@ -264,12 +281,68 @@ async fn send(context: &Context, named: &str, purpose: Purpose) -> Result<(), Co
     Ok(())
 }
 
+impl Verify {
+    async fn run(self, services: &Services) -> Result<(), CommandError> {
+        match &self.user {
+            Some(named) => verify(services, named).await,
+            None => self.verify_all(services).await,
+        }
+    }
+
+    /// The addresses that were counted are taken, and no others: somebody may register while the
+    /// question waits for its answer.
+    async fn verify_all(&self, services: &Services) -> Result<(), CommandError> {
+        let addresses = self.unproved(services).await?;
+        if addresses.is_empty() {
+            line("There is no address that is not proved.");
+            return Ok(());
+        }
+        let many = addresses.len();
+        let these = if many == 1 { "1 address".to_owned() } else { format!("{many} addresses") };
+        if !self.noinput {
+            prompt::need_terminal("use --noinput to go on without being asked")?;
+            let question = format!("Take {these} as proved that nobody has proved? [y/N]");
+            let is_sure = prompt::ask(&question, |answer| Ok(matches!(answer, "y" | "Y" | "yes")))?;
+            if !is_sure {
+                return Err(CommandError::new("nothing was changed"));
+            }
+        }
+        let (operator, mut proved) = (Operator::shell(services), 0);
+        for page in addresses.chunks(PAGE as usize) {
+            proved += operator.mark_verified(page).await?;
+        }
+        line(format!("Proved by your word: {proved} of {these}."));
+        if proved < many as u64 {
+            note("The others were changed, proved or deleted meanwhile.");
+        }
+        Ok(())
+    }
+
+    async fn unproved(&self, services: &Services) -> Result<Vec<(UserId, String)>, CommandError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = services.store.users(after, PAGE).await?;
+            after = page.last().map(|user| user.id);
+            let (is_last, by) = (page.len() < PAGE as usize, self.joined_by);
+            let waiting = page.into_iter().filter(|user| {
+                let is_unproved = !user.email.is_empty() && !user.email_verified;
+                is_unproved && by.is_none_or(|by| user.date_joined <= by)
+            });
+            found.extend(waiting.map(|user| (user.id, user.email)));
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+}
+
 async fn verify(services: &Services, named: &str) -> Result<(), CommandError> {
     let user = services.user(named).await?;
     if user.email.is_empty() {
         return Err(CommandError::new(format!("{} has no e-mail address", user.username)));
     }
-    let is_first = Operator::shell(services).mark_verified(&user).await?;
+    let address = [(user.id, user.email.clone())];
+    let is_first = Operator::shell(services).mark_verified(&address).await? == 1;
     line(match is_first {
         true => format!("{} counts as the address of {}.", user.email, user.username),
         false => format!("{} counted already.", user.email),
@@ -363,6 +436,11 @@ async fn delete(services: &Services, named: &str, noinput: bool) -> Result<(), C
     Operator::shell(services).act_on_users(&[user.id], UserAct::Delete).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let example = "write the time with its zone, such as 2026-11-23T18:18:57Z";
+    text.parse().map_err(|_| example.to_owned())
 }
 
 const PAGE: u32 = 1000;

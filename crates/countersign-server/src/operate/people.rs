@@ -6,7 +6,7 @@ use countersign::password::EncodedPassword;
 use countersign::store::admin::AdminError;
 use countersign::store::{NewMail, NewToken, StoreError};
 use countersign::token::{Fingerprint, Purpose};
-use countersign::user::{Email, NewUser, User, Username, fold_address};
+use countersign::user::{Email, NewUser, User, UserId, Username, fold_address};
 use countersign::{Letter, Owner, Post, Settings};
 
 use super::Operator;
@@ -168,12 +168,16 @@ impl Operator<'_> {
         Ok(sent)
     }
 
-    /// Takes a user's address as proved. `false` when it was already, or there is none.
+    /// Takes addresses as proved, of each user the one that the operator has seen, if it is still
+    /// theirs. How many were not proved before.
     ///
     /// # Errors
-    /// [`AdminError::Gone`], and the store's.
-    pub(crate) async fn mark_verified(&self, user: &User) -> Result<bool, AdminError> {
-        self.store.mark_verified(user.id, &self.by).await
+    /// The store's.
+    pub(crate) async fn mark_verified(
+        &self,
+        addresses: &[(UserId, String)],
+    ) -> Result<u64, AdminError> {
+        self.store.mark_verified(addresses, &self.by).await
     }
 
     /// Has a mail tried again now that waits.

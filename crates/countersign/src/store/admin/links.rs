@@ -18,7 +18,9 @@ use crate::user::{NewUser, User, UserId};
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// let store: SqliteStore = store;
-/// assert!(store.mark_verified(ada.id, &Actor::shell("root", now)).await.unwrap());
+/// let addresses = [(ada.id, ada.email.clone())];
+/// let by = Actor::shell("root", now);
+/// assert_eq!(store.mark_verified(&addresses, &by).await.unwrap(), 1);
 /// let asked = AuditSearch { user: Some(ada.id), limit: 1, ..AuditSearch::default() };
 /// let line = &store.audit(&asked).await.unwrap().rows[0].line;
 /// assert_eq!((line.kind, line.detail.as_str()), (AuditKind::UserChanged, "email_verified"));
@@ -51,12 +53,16 @@ pub trait LinkAdmin: Send + Sync {
         by: &Actor,
     ) -> Result<(), AdminError>;
 
-    /// Takes a user's address as proved. `false`, and there is no line, when it was already or the
-    /// user has none.
+    /// Takes addresses as proved: of each user the one that whoever acts has seen, if it is still
+    /// theirs. How many were not proved before; those have a line each.
     ///
     /// # Errors
-    /// [`AdminError::Gone`], [`AdminError::NotAllowed`], and the store's.
-    async fn mark_verified(&self, user: UserId, by: &Actor) -> Result<bool, AdminError>;
+    /// [`AdminError::NotAllowed`], and the store's. Nothing is done then.
+    async fn mark_verified(
+        &self,
+        addresses: &[(UserId, String)],
+        by: &Actor,
+    ) -> Result<u64, AdminError>;
 
     /// Has a mail tried again now that waits in the outbox.
     ///

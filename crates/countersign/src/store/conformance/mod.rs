@@ -297,6 +297,7 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, admin_links:
             whoever_is_invited_is_there_with_a_token_a_mail_and_a_line_or_not_at_all,
             a_link_is_sent_on_the_row_as_it_is_and_to_whom_the_operator_may,
+            an_operators_word_proves_the_addresses_that_they_saw_and_no_others,
             an_operator_retries_and_forgets_mails_and_each_is_told_of,
         }
         $crate::store_tests! { @one $open, admin_lists:

@@ -241,7 +241,7 @@ pub async fn where_the_line_cannot_be_written_the_act_is_not_done(
     store.delete_group(group, &by).await.unwrap_err();
     store.save_permission(None, &text("read"), &by).await.unwrap_err();
     store.delete_permission(permission, &by).await.unwrap_err();
-    store.mark_verified(alice.id, &by).await.unwrap_err();
+    store.mark_verified(&[(alice.id, alice.email.clone())], &by).await.unwrap_err();
 
     assert!(store.session(session_id(1)).await.unwrap().unwrap().revoked.is_none());
     assert!(store.user_by_login("bob").await.unwrap().is_none());

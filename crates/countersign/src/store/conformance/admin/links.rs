@@ -77,13 +77,10 @@ pub async fn a_link_is_sent_on_the_row_as_it_is_and_to_whom_the_operator_may(
     let (_, stored) = token(&password);
     let refused = store.send_link(stored, mail(4), &nobody).await;
     assert!(matches!(refused, Err(AdminError::NotAllowed)), "{refused:?}");
-    let refused = store.mark_verified(ada.id, &nobody).await;
+    let refused = store.mark_verified(&[(ada.id, ada.email.clone())], &nobody).await;
     assert!(matches!(refused, Err(AdminError::NotAllowed)), "{refused:?}");
-    assert!(store.mark_verified(ada.id, &by).await.unwrap());
-    assert!(!store.mark_verified(ada.id, &by).await.unwrap());
-    assert!(store.user_by_id(ada.id).await.unwrap().unwrap().email_verified);
-    let gone = store.mark_verified(UserId::new(77), &by).await;
-    assert!(matches!(gone, Err(AdminError::Gone)), "{gone:?}");
+    assert!(!store.user_by_id(ada.id).await.unwrap().unwrap().email_verified);
+    assert_eq!(store.mark_verified(&[(ada.id, ada.email.clone())], &by).await.unwrap(), 1);
     let said = |word: &str, detail: &str| (word.to_owned(), detail.to_owned());
     let sent = said("link_sent", "reset");
     assert_eq!(
@@ -91,6 +88,31 @@ pub async fn a_link_is_sent_on_the_row_as_it_is_and_to_whom_the_operator_may(
         [said("user_changed", "email_verified"), sent.clone(), sent]
     );
     assert_eq!(store.outbox(None, None, 9).await.unwrap().len(), 2);
+}
+
+pub async fn an_operators_word_proves_the_addresses_that_they_saw_and_no_others(
+    store: Arc<dyn AdminStore>,
+) {
+    let by = root();
+    let (ada, bob) = (make_user(&*store, "ada").await, make_user(&*store, "bob").await);
+    let nowhere = store.create_user(new_user("carol", ""), noon()).await.unwrap();
+    let seen: Vec<(UserId, String)> =
+        [&ada, &bob, &nowhere].map(|user| (user.id, user.email.clone())).into();
+    // One of them writes another's address into their row meanwhile, and one is not there.
+    let email = Some(Some(Email::parse("victim@example.com").unwrap()));
+    let change = ProfileChange { email, ..ProfileChange::default() };
+    store.update_profile(bob.id, change).await.unwrap();
+    let seen = [seen, vec![(UserId::new(77), "gone@example.com".to_owned())]].concat();
+    assert_eq!(store.mark_verified(&seen, &by).await.unwrap(), 1);
+    for (id, is_proved) in [(ada.id, true), (bob.id, false), (nowhere.id, false)] {
+        assert_eq!(store.user_by_id(id).await.unwrap().unwrap().email_verified, is_proved);
+    }
+    assert_eq!(store.mark_verified(&seen, &by).await.unwrap(), 0, "it was already");
+    let lines: Vec<_> = log(&*store).await.into_iter().map(|row| row.line).collect();
+    let of_ada = (AuditKind::UserChanged, Some(ada.id), "email_verified");
+    let told: Vec<_> =
+        lines.iter().map(|line| (line.kind, line.user, line.detail.as_str())).collect();
+    assert_eq!(told, [of_ada]);
 }
 
 pub async fn an_operator_retries_and_forgets_mails_and_each_is_told_of(store: Arc<dyn AdminStore>) {

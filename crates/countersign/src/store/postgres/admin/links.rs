@@ -33,8 +33,12 @@ impl LinkAdmin for PostgresStore {
         write!(self, client => send(client, &token, &mails, by)).map(logged)
     }
 
-    async fn mark_verified(&self, user: UserId, by: &Actor) -> Result<bool, AdminError> {
-        write!(self, client => mark(client, user, by)).map(logged)
+    async fn mark_verified(
+        &self,
+        addresses: &[(UserId, String)],
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
+        write!(self, client => mark(client, addresses, by)).map(logged)
     }
 
     async fn retry_mail(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
@@ -80,14 +84,18 @@ async fn send(client: &mut Object, token: &NewToken, mails: &[NewMail], by: &Act
     audit::noted(transaction, (), vec![told]).await
 }
 
-async fn mark(client: &mut Object, id: UserId, by: &Actor) -> Acted<bool> {
+async fn mark(client: &mut Object, addresses: &[(UserId, String)], by: &Actor) -> Acted<u64> {
     let transaction = client.transaction().await?;
-    let operator = hold(&transaction, &[id], by).await?;
-    let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
-    by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
-    let is_first = tokens::prove_address(&transaction, id).await?;
-    let told = line(by, AuditKind::UserChanged, Some(id), None, "email_verified");
-    audit::noted(transaction, is_first, if is_first { vec![told] } else { Vec::new() }).await
+    let ids: Vec<UserId> = addresses.iter().map(|(id, _)| *id).collect();
+    let (operator, mut told) = (hold(&transaction, &ids, by).await?, Vec::new());
+    for (id, address) in addresses {
+        let user = users::by_id(&transaction, *id).await?.filter(|user| user.email == *address);
+        by.is_let(operator.as_ref(), user.iter().map(|user| (user, user)))?;
+        if user.is_some() && tokens::prove_address(&transaction, *id).await? {
+            told.push(line(by, AuditKind::UserChanged, Some(*id), None, "email_verified"));
+        }
+    }
+    audit::noted(transaction, told.len() as u64, told).await
 }
 
 async fn retry(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {

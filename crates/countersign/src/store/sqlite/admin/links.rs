@@ -35,9 +35,13 @@ impl LinkAdmin for SqliteStore {
         self.writer.run(move |c| send(c, &token, &mails, &by)).await.map(logged)
     }
 
-    async fn mark_verified(&self, user: UserId, by: &Actor) -> Result<bool, AdminError> {
-        let by = by.clone();
-        self.writer.run(move |c| mark(c, user, &by)).await.map(logged)
+    async fn mark_verified(
+        &self,
+        addresses: &[(UserId, String)],
+        by: &Actor,
+    ) -> Result<u64, AdminError> {
+        let (addresses, by) = (addresses.to_vec(), by.clone());
+        self.writer.run(move |c| mark(c, &addresses, &by)).await.map(logged)
     }
 
     async fn retry_mail(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
@@ -81,12 +85,16 @@ fn send(connection: &Connection, token: &NewToken, mails: &[NewMail], by: &Actor
     audit::noted(connection, (), vec![told])
 }
 
-fn mark(connection: &Connection, id: UserId, by: &Actor) -> Acted<bool> {
-    let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
-    by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
-    let is_first = tokens::prove_address(connection, id)?;
-    let told = line(by, AuditKind::UserChanged, Some(id), None, "email_verified");
-    audit::noted(connection, is_first, if is_first { vec![told] } else { Vec::new() })
+fn mark(connection: &Connection, addresses: &[(UserId, String)], by: &Actor) -> Acted<u64> {
+    let (operator, mut told) = (operator(connection, by)?, Vec::new());
+    for (id, address) in addresses {
+        let user = users::by_id(connection, *id)?.filter(|user| user.email == *address);
+        by.is_let(operator.as_ref(), user.iter().map(|user| (user, user)))?;
+        if user.is_some() && tokens::prove_address(connection, *id)? {
+            told.push(line(by, AuditKind::UserChanged, Some(*id), None, "email_verified"));
+        }
+    }
+    audit::noted(connection, told.len() as u64, told)
 }
 
 fn retry(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
