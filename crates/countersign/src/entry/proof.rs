@@ -1,10 +1,13 @@
 //! What somebody shows who got a mail: the link, or the address with the code.
 
 use aws_lc_rs::digest;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Request};
 
 use crate::auth::Auth;
 use crate::clock::random_bytes;
+use crate::http::fields::{RequestBody, body};
+use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::Text;
@@ -83,6 +86,18 @@ impl Shown {
             (None, None, None) => Err(Problem::new(Code::ValidationError).field("token", REQUIRED)),
         }
     }
+}
+
+/// What is asked at a door that is open to strangers: on a page of ours or on none, and counted
+/// before any work is done.
+pub(crate) async fn asked<T: RequestBody>(
+    auth: &Auth,
+    peer: &Peer,
+    request: Request<Body>,
+) -> Result<T, Problem> {
+    guard::source(auth, request.headers())?;
+    auth.may_ask(peer)?;
+    body(request, auth.settings().body_timeout).await
 }
 
 /// A token that serves the purpose, and the proof of it.

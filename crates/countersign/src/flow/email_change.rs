@@ -15,7 +15,6 @@ use crate::entry::{Browser, OwnPassword, browser_of};
 use crate::http::answer::{Accepted, AcceptedBody, NoContent};
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
@@ -151,9 +150,7 @@ pub(crate) async fn confirm_change(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
-    guard::source(&auth, &headers)?;
-    auth.may_ask(&peer)?;
-    let asked: ConfirmChangeRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: ConfirmChangeRequest = proof::asked(&auth, &peer, request).await?;
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
     auth.confirm_email_change(&shown, asked.password.as_ref(), &headers, &peer).await?;
     Ok(NoContent::default())

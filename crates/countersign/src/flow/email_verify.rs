@@ -10,8 +10,6 @@ use crate::auth::post::{Letter, Owner};
 use crate::entry::proof::{self, Shown};
 use crate::entry::{LoggedIn, browser_of};
 use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
-use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
@@ -70,9 +68,7 @@ pub(crate) async fn verify_email(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Either<LoggedIn, NoContent>, Problem> {
-    guard::source(&auth, &headers)?;
-    auth.may_ask(&peer)?;
-    let asked: VerifyEmailRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: VerifyEmailRequest = proof::asked(&auth, &peer, request).await?;
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
     let browser = auth.checked().cookies.sign_in_of(&headers).map(browser_of);
     match auth.prove(&shown, browser.as_deref(), asked.password.as_ref(), &peer).await? {
@@ -98,12 +94,9 @@ pub(crate) async fn verify_email(
 pub(crate) async fn resend(
     State(auth): State<Auth>,
     peer: Peer,
-    headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
-    guard::source(&auth, &headers)?;
-    auth.may_ask(&peer)?;
-    let asked: ResendRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: ResendRequest = proof::asked(&auth, &peer, request).await?;
     let Filled(address) = asked.email;
     auth.send_verification(address.trim()).await?;
     Ok(Accepted::new("If this address waits for a proof, a mail with a link is on its way to it."))

@@ -78,9 +78,7 @@ pub(crate) async fn request_code(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
-    guard::source(&auth, &headers)?;
-    auth.may_ask(&peer)?;
-    let asked: CodeRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: CodeRequest = proof::asked(&auth, &peer, request).await?;
     let Filled(address) = asked.email;
     let cookie = auth.send_login_code(&address, &headers, &peer).await?;
     Ok(Accepted::new("If there is an account, a mail with a code is on its way to its address.")

@@ -5,15 +5,13 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request};
+use axum::http::Request;
 use countersign_verify::Account;
 
 use crate::auth::Auth;
 use crate::auth::post::{Letter, Owner};
 use crate::entry::proof::{self, Shown};
 use crate::http::answer::{Accepted, NoContent};
-use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
@@ -69,9 +67,7 @@ pub(crate) async fn request_reset(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
-    guard::source(&auth, request.headers())?;
-    auth.may_ask(&peer)?;
-    let asked: ResetRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: ResetRequest = proof::asked(&auth, &peer, request).await?;
     let login = asked.email.or(asked.username).map(|Text(login)| login).unwrap_or_default();
     if login.trim().is_empty() {
         return Err(Problem::new(Code::ValidationError).field("email", "This field is required."));
@@ -97,12 +93,9 @@ pub(crate) async fn request_reset(
 pub(crate) async fn confirm_reset(
     State(auth): State<Auth>,
     peer: Peer,
-    headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
-    guard::source(&auth, &headers)?;
-    auth.may_ask(&peer)?;
-    let asked: ResetConfirmRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: ResetConfirmRequest = proof::asked(&auth, &peer, request).await?;
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
     auth.confirm_password_reset(Purpose::ResetPassword, &shown, &asked.new_password, &peer).await?;
     Ok(NoContent::default())

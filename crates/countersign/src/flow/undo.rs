@@ -7,8 +7,6 @@ use axum::http::Request;
 use crate::auth::Auth;
 use crate::entry::proof::{self, Shown};
 use crate::http::answer::NoContent;
-use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::request::{Text, request};
@@ -44,9 +42,7 @@ pub(crate) async fn undo(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
-    guard::source(&auth, request.headers())?;
-    auth.may_ask(&peer)?;
-    let asked: UndoRequest = body(request, auth.settings().body_timeout).await?;
+    let asked: UndoRequest = proof::asked(&auth, &peer, request).await?;
     let Text(token) = asked.token;
     auth.undo_email_change(&Shown::link(&token)?, &peer).await?;
     Ok(NoContent::default())
