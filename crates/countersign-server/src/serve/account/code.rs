@@ -1,76 +1,61 @@
 //! `/account/code`: a login with a code from a mail.
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use countersign::Shown;
-use countersign::http::{Code, Peer, Problem};
+use countersign::http::{Code, Problem};
 use countersign::session::Transport;
 
-use super::{Field, Page, Place, Seen, Sent};
+use super::{Field, Page, Sent, Visit};
 
-pub(super) async fn page(State(place): State<Place>, RawQuery(query): RawQuery) -> Response {
-    let sent = Sent::read(query.unwrap_or_default().as_bytes());
-    if sent.token.is_empty() { ask(&place, "") } else { open(&place, &sent.token) }
+pub(super) fn page(visit: &Visit, sent: &Sent) -> Response {
+    if sent.token.is_empty() { ask(visit, "") } else { open(visit, &sent.token) }
 }
 
-pub(super) async fn send(
-    State(place): State<Place>,
-    Seen(peer): Seen,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    if let Err(problem) = place.let_in(&headers, &peer) {
-        return place.refused(&problem);
-    }
-    let sent = Sent::arrive(body).await;
-    let address = sent.login.trim();
+pub(super) async fn send(visit: Visit, sent: Sent) -> Result<Response, Problem> {
     let shown = match (sent.token.as_str(), sent.code.as_str()) {
-        ("", "") if address.is_empty() || address.chars().count() > 254 => {
-            return ask(&place, "Write your address.");
-        }
-        ("", "") => return send_code(&place, address, &headers, &peer).await,
-        ("", code) => Shown::code(address, code),
+        ("", "") => return send_code(&visit, &sent).await,
+        ("", code) => Shown::code(&sent.login, code),
         (token, _) => Shown::link(token),
     };
     let logged_in = match shown {
-        Ok(shown) => place.auth.log_in_with_code(&shown, Transport::Cookie, &headers, &peer).await,
+        Ok(shown) => {
+            let (headers, peer) = (&visit.headers, &visit.peer);
+            visit.auth.log_in_with_code(&shown, Transport::Cookie, headers, peer).await
+        }
         Err(problem) => Err(problem),
     };
     match logged_in {
         // The session's cookies travel with the page.
         Ok(login) => {
-            let mut response = place.done("You are logged in", &["You may go on in the app."]);
+            let mut response = visit.done("You are logged in", "You may go on in the app.");
             let cookies = login.into_response();
             for cookie in cookies.headers().get_all(SET_COOKIE) {
                 response.headers_mut().append(SET_COOKIE, cookie.clone());
             }
-            response
+            Ok(response)
         }
-        Err(problem) if problem.code() == Code::LinkInvalid => not_let_in(&place, &sent, &problem),
-        Err(problem) => place.refused(&problem),
+        Err(problem) if problem.code() == Code::LinkInvalid => {
+            Ok(not_let_in(&visit, &sent, &problem))
+        }
+        Err(problem) => Err(problem),
     }
 }
 
-async fn send_code(place: &Place, address: &str, headers: &HeaderMap, peer: &Peer) -> Response {
-    match place.auth.send_login_code(address, headers, peer).await {
-        Ok(cookie) => {
-            let mut response = enter(place, address, "");
-            response.headers_mut().append(SET_COOKIE, cookie);
-            response
-        }
-        Err(problem) => place.refused(&problem),
-    }
+async fn send_code(visit: &Visit, sent: &Sent) -> Result<Response, Problem> {
+    let Some(address) = sent.login() else { return Ok(ask(visit, "Write your address.")) };
+    let cookie = visit.auth.send_login_code(address, &visit.headers, &visit.peer).await?;
+    let mut response = enter(visit, address, "");
+    response.headers_mut().append(SET_COOKIE, cookie);
+    Ok(response)
 }
 
-fn not_let_in(place: &Place, sent: &Sent, problem: &Problem) -> Response {
+fn not_let_in(visit: &Visit, sent: &Sent, problem: &Problem) -> Response {
     if sent.token.is_empty() {
         let said = "This code does not work. After five wrong ones ask for another.";
-        return enter(place, sent.login.trim(), said);
+        return enter(visit, sent.login.trim(), said);
     }
-    let mut response = place.show(&Page {
+    let mut response = visit.show(&Page {
         title: "This link does not work here",
         text: &[
             "It works once, for ten minutes unless chosen otherwise, and in the browser in which \
@@ -84,8 +69,8 @@ fn not_let_in(place: &Place, sent: &Sent, problem: &Problem) -> Response {
     response
 }
 
-fn ask(place: &Place, problem: &str) -> Response {
-    place.show(&Page {
+fn ask(visit: &Visit, problem: &str) -> Response {
+    visit.show(&Page {
         title: TITLE,
         text: &["We send a code to the address of your account."],
         problem,
@@ -96,8 +81,8 @@ fn ask(place: &Place, problem: &str) -> Response {
     })
 }
 
-fn enter(place: &Place, login: &str, problem: &str) -> Response {
-    place.show(&Page {
+fn enter(visit: &Visit, login: &str, problem: &str) -> Response {
+    visit.show(&Page {
         title: TITLE,
         text: &["If there is an account, a mail with a code is on its way to its address."],
         problem,
@@ -109,8 +94,8 @@ fn enter(place: &Place, login: &str, problem: &str) -> Response {
     })
 }
 
-fn open(place: &Place, token: &str) -> Response {
-    place.show(&Page {
+fn open(visit: &Visit, token: &str) -> Response {
+    visit.show(&Page {
         title: TITLE,
         text: &["You asked for this in this browser. If it was not you, close the page."],
         action: "code",

@@ -1,54 +1,31 @@
 //! `/account/invitation`: whoever is invited chooses the first password.
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use countersign::Shown;
-use countersign::http::Code;
-use countersign::password::Password;
+use countersign::http::Problem;
 use countersign::user::ProfileChange;
 
-use super::{Page, Place, Seen, Sent, new_passwords};
+use super::{Page, Sent, Visit, new_passwords};
 
-pub(super) async fn page(State(place): State<Place>, RawQuery(query): RawQuery) -> Response {
-    let sent = Sent::read(query.unwrap_or_default().as_bytes());
-    join(&place, &sent.token, "")
+pub(super) fn page(visit: &Visit, sent: &Sent) -> Response {
+    join(visit, &sent.token, "")
 }
 
-pub(super) async fn send(
-    State(place): State<Place>,
-    Seen(peer): Seen,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    if let Err(problem) = place.let_in(&headers, &peer) {
-        return place.refused(&problem);
-    }
-    let sent = Sent::arrive(body).await;
-    if sent.password != sent.again {
-        return join(&place, &sent.token, "The two passwords differ.");
-    }
-    let Ok(password) = Password::parse(sent.password) else {
-        return join(&place, &sent.token, "Write a password of at most 1,024 bytes.");
+pub(super) async fn send(visit: Visit, sent: Sent) -> Result<Response, Problem> {
+    let password = match sent.new_password() {
+        Ok(password) => password,
+        Err(said) => return Ok(join(&visit, &sent.token, said)),
     };
-    let profile = ProfileChange::default();
-    let accepted = match Shown::link(&sent.token) {
-        Ok(shown) => place.auth.accept_invitation(&shown, profile, &password, &peer).await,
-        Err(problem) => Err(problem),
-    };
-    match accepted {
-        Ok(_) => place.done("Welcome", &["Your password is set. Log in with your address."]),
-        Err(problem) if problem.code() == Code::ValidationError => {
-            let said = problem.field_errors().map(|(_, said)| said);
-            join(&place, &sent.token, &said.collect::<Vec<_>>().join(" "))
-        }
-        Err(problem) => place.refused(&problem),
+    let (shown, profile) = (Shown::link(&sent.token)?, ProfileChange::default());
+    let joined = visit.auth.accept_invitation(&shown, profile, &password, &visit.peer).await;
+    if let Some(said) = visit.refusal(joined.map(drop))? {
+        return Ok(join(&visit, &sent.token, &said));
     }
+    Ok(visit.done("Welcome", "Your password is set. Log in with your address."))
 }
 
-fn join(place: &Place, token: &str, problem: &str) -> Response {
-    place.show(&Page {
+fn join(visit: &Visit, token: &str, problem: &str) -> Response {
+    visit.show(&Page {
         title: "Choose a password",
         text: &["You are invited. Choose a password for your account."],
         problem,

@@ -5,21 +5,32 @@
 mod change;
 mod code;
 mod invitation;
+mod language;
 mod reset;
 mod restore;
 mod undo;
 mod verify;
 
+use std::convert::Infallible;
+use std::ops::Deref;
+
 use askama::Template;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequestParts, RawQuery};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Router, middleware};
 use countersign::http::{Code, Peer, Problem};
+use countersign::password::{Password, PasswordError};
 use countersign::{Auth, Settings};
 use url::form_urlencoded;
+
+use language::Language;
 
 /// The pages of this server; those that only a mail leads to where mail can be sent.
 pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
@@ -29,18 +40,18 @@ pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
         auth: auth.clone(),
     };
     let mut pages = Router::new()
-        .route("/account/invitation", get(invitation::page).post(invitation::send))
-        .route("/account/restore", get(restore::page).post(restore::send))
+        .route("/account/invitation", form(invitation::page, invitation::send))
+        .route("/account/restore", form(restore::page, restore::send))
         .route("/account/style.css", get(style));
     if auth.can_mail() {
         pages = pages
-            .route("/account/reset", get(reset::page).post(reset::send))
-            .route("/account/verify", get(verify::page).post(verify::send))
-            .route("/account/change", get(change::page).post(change::send))
-            .route("/account/undo", get(undo::page).post(undo::send));
+            .route("/account/reset", form(reset::page, reset::send))
+            .route("/account/verify", form(verify::page, verify::send))
+            .route("/account/change", form(change::page, change::send))
+            .route("/account/undo", form(undo::page, undo::send));
     }
     if auth.can_mail() && settings.accounts.login_code {
-        pages = pages.route("/account/code", get(code::page).post(code::send));
+        pages = pages.route("/account/code", form(code::page, code::send));
     }
     pages.layer(middleware::map_response(guarded)).with_state(place)
 }
@@ -53,10 +64,26 @@ struct Place {
     home: String,
 }
 
-impl axum::extract::FromRef<Place> for Auth {
-    fn from_ref(place: &Place) -> Self {
-        place.auth.clone()
-    }
+/// A page that is shown, and what its form does when it is sent. A form of another origin is
+/// refused, whose page would log somebody in as somebody else; and whoever asks for too much.
+fn form<Act, Done>(page: fn(&Visit, &Sent) -> Response, act: Act) -> MethodRouter<Place>
+where
+    Act: FnOnce(Visit, Sent) -> Done + Clone + Send + Sync + 'static,
+    Done: Future<Output = Result<Response, Problem>> + Send,
+{
+    let shown = move |visit: Visit, RawQuery(query): RawQuery| async move {
+        page(&visit, &Sent::read(query.unwrap_or_default().as_bytes()))
+    };
+    let sent = move |visit: Visit, body: Body| async move {
+        let come = visit.clone();
+        let done = async {
+            come.auth.check_origin(&come.headers)?;
+            come.auth.may_ask(&come.peer)?;
+            act(come, Sent::arrive(body).await).await
+        };
+        done.await.unwrap_or_else(|problem| visit.refused(&problem))
+    };
+    get(shown).post(sent)
 }
 
 /// What a link carries, and what a form sends.
@@ -96,22 +123,82 @@ impl Sent {
             _ => Self::default(),
         }
     }
+
+    /// A name or an address, where it can be one.
+    fn login(&self) -> Option<&str> {
+        let login = self.login.trim();
+        (!login.is_empty() && login.chars().count() <= 254).then_some(login)
+    }
+
+    /// The password that somebody has, where they wrote one.
+    fn known_password(&self) -> Result<Option<Password>, PasswordError> {
+        let given = Some(&self.password).filter(|password| !password.is_empty());
+        given.map(|password| Password::parse(password.clone())).transpose()
+    }
+
+    /// The password that somebody chooses; else what is wrong with it.
+    fn new_password(&self) -> Result<Password, &'static str> {
+        if self.password != self.again {
+            return Err("The two passwords differ.");
+        }
+        Password::parse(self.password.clone())
+            .map_err(|_| "Write a password of at most 1,024 bytes.")
+    }
 }
 
 async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css"), (CACHE_CONTROL, "max-age=3600")], STYLE).into_response()
 }
 
-impl Place {
-    /// Refuses a form of another origin, whose page would log somebody in as somebody else, and who
-    /// asks for too much.
-    fn let_in(&self, headers: &HeaderMap, peer: &Peer) -> Result<(), Problem> {
-        self.auth.check_origin(headers)?;
-        self.auth.may_ask(peer)
+/// Somebody who comes to a page.
+#[derive(Clone)]
+struct Visit {
+    place: Place,
+    peer: Peer,
+    headers: HeaderMap,
+    language: Language,
+}
+
+impl Deref for Visit {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl FromRequestParts<Place> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, place: &Place) -> Result<Self, Infallible> {
+        let peer = Peer::from_request_parts(parts, &place.auth).await?;
+        let (place, headers) = (place.clone(), parts.headers.clone());
+        let language = Language::of(&headers);
+        Ok(Self { place, peer, headers, language })
+    }
+}
+
+impl Visit {
+    /// What is wrong with what was sent, in sentences; `None` when it was done.
+    ///
+    /// # Errors
+    /// What no other form would make better.
+    fn refusal(&self, done: Result<(), Problem>) -> Result<Option<String>, Problem> {
+        let problem = match done {
+            Ok(()) => return Ok(None),
+            Err(problem) if problem.code() == Code::ValidationError => problem,
+            Err(problem) => return Err(problem),
+        };
+        let sentences = problem.field_errors().map(|(_, said)| match said {
+            // Nothing else is asked for that may be missing.
+            "This field is required." => self.language.say("Write your password."),
+            said => self.language.say(said),
+        });
+        Ok(Some(sentences.collect::<Vec<_>>().join(" ")))
     }
 
-    fn done(&self, title: &str, text: &[&str]) -> Response {
-        self.show(&Page { title, text, ..Page::default() })
+    fn done(&self, title: &str, text: &str) -> Response {
+        self.show(&Page { title, text: &[text], ..Page::default() })
     }
 
     fn refused(&self, problem: &Problem) -> Response {
@@ -127,13 +214,14 @@ impl Place {
             Code::Throttled => ("Too many requests", "Wait a while, and try again."),
             _ => ("This cannot be done now", "Try again in a minute."),
         };
-        let mut response = self.done(title, &[said]);
+        let mut response = self.done(title, said);
         *response.status_mut() = problem.code().status();
         response
     }
 
     fn show(&self, page: &Page<'_>) -> Response {
-        let page = Page { site: &self.site, home: &self.home, ..*page };
+        let Place { site, home, .. } = &self.place;
+        let page = Page { site, home, language: self.language, ..*page };
         let status = if page.problem.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
         let content_type = [(CONTENT_TYPE, "text/html; charset=utf-8")];
         (status, content_type, page.render().unwrap_or_default()).into_response()
@@ -143,24 +231,11 @@ impl Place {
 /// No page runs a script, is framed, kept, or tells another site the address with the token.
 async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, axum::http::HeaderValue::from_static(POLICY));
-    headers.insert(REFERRER_POLICY, axum::http::HeaderValue::from_static("same-origin"));
-    headers.entry(CACHE_CONTROL).or_insert(axum::http::HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.append(VARY, HeaderValue::from_static("accept-language"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// The client.
-struct Seen(Peer);
-
-impl axum::extract::FromRequestParts<Place> for Seen {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        place: &Place,
-    ) -> Result<Self, Self::Rejection> {
-        Peer::from_request_parts(parts, &place.auth).await.map(Self)
-    }
 }
 
 /// A page: what it says, and the form on it where it has one.
@@ -169,6 +244,7 @@ impl axum::extract::FromRequestParts<Place> for Seen {
 struct Page<'a> {
     site: &'a str,
     home: &'a str,
+    language: Language,
     title: &'a str,
     text: &'a [&'a str],
     /// What was wrong with what was sent.
@@ -183,6 +259,12 @@ struct Page<'a> {
     /// The page behind a link below, and what the link says.
     next: &'a str,
     next_says: &'a str,
+}
+
+impl Page<'_> {
+    fn say<'t>(&self, text: &'t str) -> &'t str {
+        self.language.say(text)
+    }
 }
 
 struct Field {

@@ -1,71 +1,44 @@
 //! `/account/reset`: a new password, by mail.
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use countersign::Shown;
-use countersign::http::Code;
-use countersign::password::Password;
+use countersign::http::Problem;
 use countersign::token::Purpose;
 
-use super::{Field, Page, Place, Seen, Sent, new_passwords};
+use super::{Field, Page, Sent, Visit, new_passwords};
 
-pub(super) async fn page(State(place): State<Place>, RawQuery(query): RawQuery) -> Response {
-    let sent = Sent::read(query.unwrap_or_default().as_bytes());
-    if sent.token.is_empty() { ask(&place, "") } else { choose(&place, &sent.token, "") }
+pub(super) fn page(visit: &Visit, sent: &Sent) -> Response {
+    if sent.token.is_empty() { ask(visit, "") } else { choose(visit, &sent.token, "") }
 }
 
-pub(super) async fn send(
-    State(place): State<Place>,
-    Seen(peer): Seen,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    if let Err(problem) = place.let_in(&headers, &peer) {
-        return place.refused(&problem);
-    }
-    let sent = Sent::arrive(body).await;
+pub(super) async fn send(visit: Visit, sent: Sent) -> Result<Response, Problem> {
     if sent.token.is_empty() {
-        if sent.login.trim().is_empty() || sent.login.chars().count() > 254 {
-            return ask(&place, "Write your address or your user name.");
-        }
-        return match place.auth.request_password_reset(sent.login.trim(), &peer).await {
-            Ok(()) => place.done(
-                "Look into your mail",
-                &["If there is an account, a mail with a link is on its way to its address."],
-            ),
-            Err(problem) => place.refused(&problem),
+        let Some(login) = sent.login() else {
+            return Ok(ask(&visit, "Write your address or your user name."));
         };
+        visit.auth.request_password_reset(login, &visit.peer).await?;
+        return Ok(visit.done(
+            "Look into your mail",
+            "If there is an account, a mail with a link is on its way to its address.",
+        ));
     }
-    if sent.password != sent.again {
-        return choose(&place, &sent.token, "The two passwords differ.");
-    }
-    let Ok(password) = Password::parse(sent.password) else {
-        return choose(&place, &sent.token, "Write a password of at most 1,024 bytes.");
+    let password = match sent.new_password() {
+        Ok(password) => password,
+        Err(said) => return Ok(choose(&visit, &sent.token, said)),
     };
-    let changed = match Shown::link(&sent.token) {
-        Ok(shown) => {
-            let purpose = Purpose::ResetPassword;
-            place.auth.confirm_password_reset(purpose, &shown, &password, &peer).await
-        }
-        Err(problem) => Err(problem),
-    };
-    match changed {
-        Ok(()) => place.done(
-            "Your password is changed",
-            &["All devices were logged out. Log in with the new password."],
-        ),
-        Err(problem) if problem.code() == Code::ValidationError => {
-            let said = problem.field_errors().map(|(_, said)| said);
-            choose(&place, &sent.token, &said.collect::<Vec<_>>().join(" "))
-        }
-        Err(problem) => place.refused(&problem),
+    let (shown, purpose) = (Shown::link(&sent.token)?, Purpose::ResetPassword);
+    let changed = visit.auth.confirm_password_reset(purpose, &shown, &password, &visit.peer).await;
+    if let Some(said) = visit.refusal(changed)? {
+        return Ok(choose(&visit, &sent.token, &said));
     }
+    Ok(visit.done(
+        "Your password is changed",
+        "All devices were logged out. Log in with the new password.",
+    ))
 }
 
-fn ask(place: &Place, problem: &str) -> Response {
-    place.show(&Page {
+fn ask(visit: &Visit, problem: &str) -> Response {
+    visit.show(&Page {
         title: TITLE,
         text: &["We send a link to the address of your account."],
         problem,
@@ -76,8 +49,8 @@ fn ask(place: &Place, problem: &str) -> Response {
     })
 }
 
-fn choose(place: &Place, token: &str, problem: &str) -> Response {
-    place.show(&Page {
+fn choose(visit: &Visit, token: &str, problem: &str) -> Response {
+    visit.show(&Page {
         title: TITLE,
         problem,
         action: "reset",

@@ -1,53 +1,34 @@
 //! `/account/undo`: a change of the address is taken back.
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use countersign::Shown;
-use countersign::http::Code;
+use countersign::http::Problem;
 
-use super::{Page, Place, Seen, Sent};
+use super::{Page, Sent, Visit};
 
-pub(super) async fn page(State(place): State<Place>, RawQuery(query): RawQuery) -> Response {
-    let sent = Sent::read(query.unwrap_or_default().as_bytes());
-    ask(&place, &sent.token, "")
+pub(super) fn page(visit: &Visit, sent: &Sent) -> Response {
+    ask(visit, &sent.token, "")
 }
 
-pub(super) async fn send(
-    State(place): State<Place>,
-    Seen(peer): Seen,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    if let Err(problem) = place.let_in(&headers, &peer) {
-        return place.refused(&problem);
+pub(super) async fn send(visit: Visit, sent: Sent) -> Result<Response, Problem> {
+    let undone = visit.auth.undo_email_change(&Shown::link(&sent.token)?, &visit.peer).await;
+    if visit.refusal(undone)?.is_some() {
+        return Ok(ask(&visit, &sent.token, "Another account has this address by now."));
     }
-    let sent = Sent::arrive(body).await;
-    let undone = match Shown::link(&sent.token) {
-        Ok(shown) => place.auth.undo_email_change(&shown, &peer).await,
-        Err(problem) => Err(problem),
-    };
-    match undone {
-        Ok(()) => place.show(&Page {
-            title: "It is undone",
-            text: &[
-                "Your account has the former address again, and every device was logged out.",
-                "Nobody can log in with the password of before. Choose a new one now.",
-            ],
-            next: "reset",
-            next_says: "Choose a new password",
-            ..Page::default()
-        }),
-        Err(problem) if problem.code() == Code::ValidationError => {
-            ask(&place, &sent.token, "Another account has this address by now.")
-        }
-        Err(problem) => place.refused(&problem),
-    }
+    Ok(visit.show(&Page {
+        title: "It is undone",
+        text: &[
+            "Your account has the former address again, and every device was logged out.",
+            "Nobody can log in with the password of before. Choose a new one now.",
+        ],
+        next: "reset",
+        next_says: "Choose a new password",
+        ..Page::default()
+    }))
 }
 
-fn ask(place: &Place, token: &str, problem: &str) -> Response {
-    place.show(&Page {
+fn ask(visit: &Visit, token: &str, problem: &str) -> Response {
+    visit.show(&Page {
         title: "Was it not you?",
         text: &[
             "This brings the former address of your account back, and logs every device out.",
