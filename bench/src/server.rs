@@ -26,13 +26,14 @@ impl Server {
 
     /// The same, with a mail server that is away, and no limit for what is asked for.
     pub(crate) fn mailing(data: &Path, hash: Hash) -> Self {
-        let more = [
-            ("MAIL_URL", "smtp://127.0.0.1:9?tls=none"),
-            ("ASKS_PER_ADDRESS", "0"),
-            ("ASKS_PER_HOUR", "0"),
-            ("MAILS_PER_ADDRESS", "1000"),
-        ];
-        Self::countersign_with(data, hash, &more)
+        Self::countersign_with(data, hash, &MAILING)
+    }
+
+    /// The same, where anybody registers, and logs in with a code.
+    pub(crate) fn registering(data: &Path) -> Self {
+        let doors =
+            [("REGISTRATION", "open"), ("EMAIL_VERIFICATION", "required"), ("LOGIN_CODE", "on")];
+        Self::countersign_with(data, Hash::Default, &[&MAILING[..], &doors].concat())
     }
 
     /// The same on a database elsewhere; the secret is the data directory's.
@@ -190,3 +191,10 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     stream.read_to_string(&mut answer).expect("an answer");
     answer
 }
+
+const MAILING: [(&str, &str); 4] = [
+    ("MAIL_URL", "smtp://127.0.0.1:9?tls=none"),
+    ("ASKS_PER_ADDRESS", "0"),
+    ("ASKS_PER_HOUR", "0"),
+    ("MAILS_PER_ADDRESS", "1000"),
+];

@@ -100,7 +100,7 @@ fn of_store([failure, spread, honest]: [&'static str; 3], kinds: &[&str]) -> Vec
     ]
 }
 
-fn row(
+pub(super) fn row(
     what: &'static str,
     milliseconds: f64,
     baseline: String,
@@ -146,9 +146,14 @@ fn login(username: &str, password: &str, device_token: Option<&str>) -> Vec<u8> 
     if let Some(token) = device_token {
         body["device_token"] = token.into();
     }
+    post("/accounts/login", &body, "")
+}
+
+/// A request with more lines of its head, each with its line break.
+pub(super) fn post(path: &str, body: &serde_json::Value, more: &str) -> Vec<u8> {
     let body = body.to_string();
     format!(
-        "POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{more}Content-Type: \
          application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -156,7 +161,7 @@ fn login(username: &str, password: &str, device_token: Option<&str>) -> Vec<u8> 
 }
 
 /// Milliseconds until the answer, and the answer.
-fn timed(address: SocketAddr, request: &[u8], status: u16) -> (f64, String) {
+pub(super) fn timed(address: SocketAddr, request: &[u8], status: u16) -> (f64, String) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_nodelay(true).expect("a socket option");
     let mut buffer = [0; 16 * 1024];
@@ -216,5 +221,5 @@ const KINDS: [&str; 5] = [
     "scrypt$16384$6CObTsqnCkiN3WpBlnZ5Ws$8$5$zWyYflboT46aCdhPBL0afw6x6RYtn7vAN0m3wIsV7LKPCp9Z3cHu6Z8meiFXkWzR9GroULAhgxxp0tFSHhn7ZQ==",
 ];
 
-const SAMPLES: usize = 24;
+pub(super) const SAMPLES: usize = 24;
 const GUESSERS: usize = 20;

@@ -1,6 +1,7 @@
 //! The rows of the table: one file a row.
 
 mod admin;
+mod asks;
 mod audit;
 mod factor;
 mod guesses;
@@ -44,6 +45,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("storm", storm::measure),
     ("open", storm::measure_open),
     ("guesses", guesses::measure),
+    ("asks", asks::measure),
     ("memory", memory::measure),
     ("start", start::measure),
     ("parsers", parsers::measure),
