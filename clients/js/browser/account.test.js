@@ -1,6 +1,7 @@
 // The server's own pages below /account/, where the links of mails lead; and the mailbox of the
 // demo. All of them without a script.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
@@ -145,9 +146,22 @@ for (const colorScheme of ['light', 'dark']) {
       await page.press('Change it');
       await page.says('This link does not work');
       await look('a link that does not work');
-      for (const path of ['change?token=x', 'undo?token=x', 'code', 'code?token=x']) {
+      for (const path of [
+        'change?token=x',
+        'undo?token=x',
+        'code',
+        'code?token=x',
+        'invitation?token=x',
+        'restore',
+      ]) {
         await page.goto(`${w.own}/account/${path}`);
         await look(path);
+        if (page.url().endsWith('?token=x')) continue;
+        for (const input of await page.locator('input').all())
+          await input.fill('nobody@example.com');
+        await page.locator('button').click();
+        await page.locator('main').waitFor();
+        await look(`${path}, sent`);
       }
       await page.goto(`${w.own}/demo/mail`);
       await look('the mailbox');
@@ -237,4 +251,84 @@ test('a_code_logs_in_on_its_page_and_its_link_in_the_browser_that_asked', async 
   await page.says('You are logged in');
   assert.ok(await cookie());
   for (const one of [page, other]) await one.context().close();
+});
+
+test('whoever_deleted_the_account_comes_back_on_the_page_of_the_mail', async () => {
+  const { link: proof } = await registered('hanna');
+  const page = await window();
+  await page.goto(proof);
+  await page.getByLabel('The password of your registration').fill(PASSWORD);
+  await page.press('Confirm');
+  await page.says('Your address is confirmed');
+  const ask = await signedIn('hanna', PASSWORD);
+  assert.equal((await ask('/profile', 'DELETE', { password: PASSWORD })).status, 204);
+  assert.equal((await ask('/profile', 'GET')).status, 401);
+  const { link } = await w.mail('hanna@example.com', /will be deleted/);
+  await page.goto(link);
+  await page.says('Keep your account');
+  assert.equal((await login('hanna', PASSWORD)).status, 403, 'to look at the page changes nothing');
+  await page.getByLabel('E-mail address or user name').fill('hanna@example.com');
+  await page.getByLabel('Password').fill('not it');
+  await page.press('Keep it');
+  await page.getByRole('alert').getByText('The name or the password is wrong.').waitFor();
+  await page.getByLabel('E-mail address or user name').fill('hanna@example.com');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.press('Keep it');
+  await page.says('Your account is kept');
+  assert.equal((await login('hanna', PASSWORD)).status, 200);
+  await page.context().close();
+});
+
+/** Invites somebody, as an operator does in the shell: the mail. */
+async function invited(email, language = 'en') {
+  const args = ['user', 'invite', email, '--language', language, '--data-dir', w.data];
+  // Links stand below the server's address, which the shell does not know.
+  args.push('--public-url', w.own);
+  const { status, stderr } = spawnSync(process.env.COUNTERSIGN_BIN, args, {
+    env: {},
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+  return w.mail(email, /invited|eingeladen/);
+}
+
+test('whoever_is_invited_chooses_a_password_on_the_page_of_the_mail', async () => {
+  const { link } = await invited('ivan@example.com');
+  const page = await window();
+  for (let i = 0; i < 3; i++) await page.goto(link);
+  await page.says('Choose a password');
+  await page.getByLabel('New password').fill('ivan1');
+  await page.getByLabel('The same again').fill('ivan1');
+  await page.press('Choose it');
+  await page.getByRole('alert').getByText('Too short').waitFor();
+  await page.getByLabel('New password').fill(NEW_PASSWORD);
+  await page.getByLabel('The same again').fill(NEW_PASSWORD);
+  await page.press('Choose it');
+  await page.says('Welcome');
+  assert.equal((await login('ivan@example.com', NEW_PASSWORD)).status, 200);
+  await page.goto(link);
+  await page.getByLabel('New password').fill(NEW_PASSWORD);
+  await page.getByLabel('The same again').fill(NEW_PASSWORD);
+  await page.press('Choose it');
+  await page.says('This link does not work');
+  await page.context().close();
+});
+
+test('the_pages_speak_german_to_a_browser_that_does', async () => {
+  const { link, text } = await invited('jola@example.com', 'de');
+  assert.match(text, /Der Link gilt bis/);
+  const page = await window({ locale: 'de-AT', viewport: { width: 360, height: 740 } });
+  await page.goto(link);
+  await page.says('Wählen Sie ein Passwort');
+  assert.equal(await page.locator('html').getAttribute('lang'), 'de');
+  await page.getByLabel('Neues Passwort').fill('12345');
+  await page.getByLabel('Noch einmal dasselbe').fill('12345');
+  await page.press('Passwort festlegen');
+  await page.getByRole('alert').getByText('Zu kurz').waitFor();
+  await page.getByRole('alert').getByText('Nur Ziffern').waitFor();
+  await page.getByLabel('Neues Passwort').fill(NEW_PASSWORD);
+  await page.getByLabel('Noch einmal dasselbe').fill(NEW_PASSWORD);
+  await page.press('Passwort festlegen');
+  await page.says('Willkommen');
+  await page.context().close();
 });

@@ -547,3 +547,80 @@ test('the_demo_logs_in_with_a_code_and_changes_the_address', async () => {
     await other.stop();
   }
 });
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`the_demo_undoes_a_change_deletes_the_account_and_keeps_it_in_a_narrow_${colorScheme}_window`, async () => {
+    const other = await world({ alone: true, users: ['carla'] });
+    try {
+      const viewport = { width: 360, height: 740 };
+      const page = await visitor({ colorScheme, viewport }, other.own);
+      const fits = async (what) => {
+        await accessible(page, what);
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(width <= viewport.width, `${what}: ${width} pixels`);
+      };
+      const enter = async (password) => {
+        await page.getByLabel('User name').fill('carla');
+        await page.getByLabel('Password', { exact: true }).fill(password);
+        await page.press('Log in');
+      };
+      await enter(PASSWORD);
+      await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
+      await page.getByLabel('The other address').fill('thief@example.net');
+      await page.getByLabel('Your password, for a new address').fill(PASSWORD);
+      await page.press('Ask for it');
+      const { code } = await other.mail('thief@example.net', /Confirm your new/);
+      await page.getByLabel('The code that went there').fill(code);
+      await page.press('Confirm it');
+      await page.said('The address is thief@example.net now.');
+
+      // The owner has the mail to the old address, and opens it anywhere.
+      const owner = await (await other.browser.newContext({ colorScheme, viewport })).newPage();
+      await owner.goto(`${other.own}/demo/mail`);
+      const mail = owner.locator('article', { hasText: 'is changing' });
+      await mail.getByRole('link', { name: /account\/undo/ }).click();
+      await owner.getByRole('button', { name: 'Undo the change' }).click();
+      await owner.getByRole('heading', { name: 'It is undone' }).waitFor();
+      const { link } = await (async () => {
+        await owner.getByRole('link', { name: 'Choose a new password' }).click();
+        await owner.getByLabel('E-mail address or user name').fill('carla@example.com');
+        await owner.getByRole('button', { name: 'Send the link' }).click();
+        return other.mail('carla@example.com', /Choose a new password/);
+      })();
+      await owner.goto(link);
+      await owner.getByLabel('New password').fill('copper lantern 27');
+      await owner.getByLabel('The same again').fill('copper lantern 27');
+      await owner.getByRole('button', { name: 'Change it' }).click();
+      await owner.getByRole('heading', { name: 'Your password is changed' }).waitFor();
+      await owner.context().close();
+
+      await page.press('Call the profile');
+      await page.getByRole('heading', { name: 'Log in', exact: true }).waitFor();
+      await enter('copper lantern 27');
+      await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
+      await page.press('Call the profile');
+      await page.locator('#answer-text').getByText('carla@example.com').waitFor();
+      await fits('who may delete the account');
+      const form = page.locator('#delete');
+      await form.getByLabel('Your password, to delete the account').fill('not it');
+      await page.press('Delete it');
+      await form.getByRole('alert').getByText('(validation_error)').waitFor();
+      await fits('a deletion that is refused');
+      await form.getByLabel('Your password, to delete the account').fill('copper lantern 27');
+      await page.press('Delete it');
+      await page.getByRole('heading', { name: 'Log in', exact: true }).waitFor();
+      await other.mail('carla@example.com', /will be deleted/);
+      await enter('copper lantern 27');
+      await page.locator('#login').getByRole('alert').getByText('(deletion_planned)').waitFor();
+      await fits('whether to keep it');
+      await page.getByLabel('Keep the account, which is to be deleted').check();
+      await page.getByLabel('Password', { exact: true }).fill('copper lantern 27');
+      await page.press('Log in');
+      await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
+      assert.equal(await page.locator('#keep').isVisible(), false);
+      await leave(page);
+    } finally {
+      await other.stop();
+    }
+  });
+}

@@ -120,6 +120,8 @@ export async function world({
       sibling: origin('other.example.localhost'),
       direct: `http://127.0.0.1:${front.backend}`,
       own: `http://localhost:${front.backend}`,
+      /** Where the server's data is. */
+      data: join(dir, 'data'),
       /**
        * The newest mail to an address whose subject is like that, as the demo's mailbox has it,
        * with its link and its code. It is waited for.

@@ -7,7 +7,7 @@ try {
   for (const colorScheme of ['light', 'dark']) {
     const context = await w.browser.newContext({
       colorScheme,
-      viewport: { width: 1280, height: 1990 },
+      viewport: { width: 1280, height: 2620 },
       locale: 'en-GB',
       timezoneId: 'UTC',
     });

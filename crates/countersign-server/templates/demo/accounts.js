@@ -65,6 +65,11 @@ export function accounts({ client, work }) {
     return `The address is ${client.user.email} now.`;
   });
 
+  on('delete', async ({ password }) => {
+    await client.deleteAccount({ password });
+    return 'The account is out everywhere. A login that says so keeps it.';
+  });
+
   at('resend')?.addEventListener('click', () =>
     work(at('resend'), async () => {
       await client.resendVerification({ email: at('prove-email').value });
@@ -78,7 +83,7 @@ export function accounts({ client, work }) {
     leave() {
       open('login');
       for (const id of ['proof', 'confirm']) if (at(id)) at(id).hidden = true;
-      for (const id of ['change', 'confirm', 'prove']) at(id)?.reset();
+      for (const id of ['change', 'confirm', 'prove', 'delete']) at(id)?.reset();
     },
   };
 

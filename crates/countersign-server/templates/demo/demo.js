@@ -43,8 +43,10 @@ async function enter() {
   at('in').hidden = false;
   at('who').textContent = `Signed in as ${client.user?.username ?? '…'}`;
   // For password managers.
-  at('again-username').value = client.user?.username ?? '';
+  for (const id of ['again-username', 'delete-username'])
+    at(id).value = client.user?.username ?? '';
   at('login').reset();
+  at('keep').hidden = true;
   wrong('');
   // Keyboards and screen readers are in the form, which is gone.
   if (hadFocus) at('who').focus();
@@ -149,15 +151,17 @@ function one(session) {
 
 at('login').addEventListener('submit', (event) => {
   event.preventDefault();
-  const { username, password } = Object.fromEntries(new FormData(event.currentTarget));
+  const { username, password, restore } = Object.fromEntries(new FormData(event.currentTarget));
   wrong('');
   work(event.submitter, async () => {
     try {
-      const user = await client.login({ username, password });
+      const owner = { username, password, ...(restore && { restore: true }) };
+      const user = await client.login(owner);
       return `Signed in as ${user.username}.`;
     } catch (error) {
       wrong(inWords(error));
-      at('password').focus();
+      at('keep').hidden = error.code !== 'deletion_planned';
+      at(at('keep').hidden ? 'password' : 'restore').focus();
     }
   });
 });
