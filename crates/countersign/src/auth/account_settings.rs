@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::words::words;
 use crate::token::Purpose;
+use crate::user::{Username, UsernameError};
 
 /// Sign-up, addresses, forgotten passwords and mail. [`Default`] lets nobody register; new
 /// passwords can be asked for where mail can be sent.
@@ -108,6 +109,20 @@ impl Default for AccountSettings {
 }
 
 impl AccountSettings {
+    /// Whether no answer may tell which address has an account: strangers come in, and an address
+    /// is theirs who prove it.
+    pub(crate) fn hides_addresses(&self) -> bool {
+        let believes = self.email_verification == EmailVerification::None;
+        self.registration == Registration::Open && !believes
+    }
+
+    /// A user name that somebody chooses for themselves.
+    pub(crate) fn chosen_name(&self, text: &str) -> Result<Username, UsernameError> {
+        let name = Username::parse(text)?;
+        let is_hidden = self.hides_addresses() && name.as_str().contains('@');
+        if is_hidden { Err(UsernameError::Address) } else { Ok(name) }
+    }
+
     /// The first thing that is wrong with the settings: the name of one, and what to do.
     pub(super) fn fault(&self) -> Option<(&'static str, String)> {
         for (name, lifetime) in [

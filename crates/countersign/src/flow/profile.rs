@@ -7,13 +7,14 @@ use countersign_verify::Account;
 use serde::Serialize;
 
 use crate::auth::Auth;
+use crate::auth::settings::AccountSettings;
 use crate::http::answer::{Uncached, Written};
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body_so_far};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
-use crate::user::{Email, NAME_MAX_CHARS, ProfileChange, User, Username};
+use crate::user::{Email, NAME_MAX_CHARS, ProfileChange, User};
 
 /// What comes back.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -68,7 +69,7 @@ pub(crate) async fn change_profile(
     request: Request<Body>,
 ) -> Result<Uncached<ProfileResponse>, Problem> {
     let (asked, errors) = body_so_far(request, auth.settings().body_timeout).await?;
-    let change = change(asked, errors, who.user())?;
+    let change = change(asked, errors, who.user(), &auth.settings().accounts)?;
     let (mut tokens, mut mails): (Vec<_>, Vec<_>) = Default::default();
     if let Some(email) = &change.email
         && let Some(found) = auth.users().candidate(who.user().id()).await?
@@ -93,6 +94,7 @@ fn change(
     asked: Option<ProfileRequest>,
     mut errors: FieldErrors,
     user: &dyn Account,
+    accounts: &AccountSettings,
 ) -> Result<ProfileChange, Problem> {
     let Some(asked) = asked else {
         errors.none()?;
@@ -103,11 +105,14 @@ fn change(
     // A form that sends the whole profile back must not fail on an imported name that today's rules
     // would refuse.
     if let Some(name) = text(asked.username).filter(|name| name != user.username()) {
-        change.username = errors.unless("username", Username::parse(&name));
+        change.username = errors.unless("username", accounts.chosen_name(&name));
     }
     if let Some(Text(email)) = asked.email.filter(|Text(email)| email != user.email()) {
         change.email = if email.trim().is_empty() {
             Some(None)
+        } else if accounts.hides_addresses() {
+            // Whether it is taken would say who has an account.
+            errors.unless("email", Err(TO_BE_CONFIRMED))
         } else {
             errors.unless("email", Email::parse(&email)).map(Some)
         };
@@ -117,3 +122,5 @@ fn change(
     errors.none()?;
     Ok(change)
 }
+
+const TO_BE_CONFIRMED: &str = "Ask for another address with email/change: it must be confirmed.";

@@ -138,12 +138,12 @@ pub(crate) async fn register(
 
 /// Whoever was invited chooses the password, and other names if they like. The session begins.
 async fn join(auth: &Auth, asked: &RegisterRequest, peer: &Peer) -> Result<LoggedIn, Problem> {
-    let mut errors = FieldErrors::default();
+    let (mut errors, accounts) = (FieldErrors::default(), &auth.settings().accounts);
     let text = |field: &Option<Text<150>>| {
         field.as_ref().map(|Text(text)| text.trim().to_owned()).filter(|text| !text.is_empty())
     };
-    let username =
-        text(&asked.username).and_then(|name| errors.unless("username", Username::parse(&name)));
+    let username = text(&asked.username)
+        .and_then(|name| errors.unless("username", accounts.chosen_name(&name)));
     let profile = ProfileChange {
         username,
         email: None,
@@ -285,7 +285,7 @@ impl NewAccount {
             "" => made_up(auth),
             name => name.to_owned(),
         };
-        let name = errors.unless("username", Username::parse(&name));
+        let name = errors.unless("username", auth.settings().accounts.chosen_name(&name));
         let address = match email.trim() {
             "" => None,
             address => errors.unless("email", Email::parse(address)),

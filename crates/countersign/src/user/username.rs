@@ -109,6 +109,10 @@ pub enum UsernameError {
     /// A character that Django's validator refuses too.
     #[error("A user name may hold letters, digits and @ . + - _ only.")]
     Characters,
+    /// It reads as an address where addresses belong to who proves them: whether one is taken would
+    /// say who has an account.
+    #[error("Choose a user name without @: an address is proved, not chosen.")]
+    Address,
     /// A character that Unicode counts among those that are not shown
     /// (`Default_Ignorable_Code_Point`).
     #[error("A user name may hold no letter that nobody can see.")]
