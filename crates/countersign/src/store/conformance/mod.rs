@@ -219,6 +219,7 @@ macro_rules! store_tests {
             a_theft_is_told_with_the_end_of_the_session_and_once,
             each_kind_of_mail_is_counted_by_itself,
             a_flood_of_mails_ends_no_token_that_was_sent,
+            what_ends_a_link_does_not_tell_whether_a_mail_was_sent,
             a_user_gets_so_many_tokens_of_a_purpose_an_hour,
             an_undo_outlives_what_it_undoes_and_the_earlier_one_counts,
             an_undo_takes_the_address_from_who_did_not_prove_it,

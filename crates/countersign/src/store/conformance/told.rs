@@ -155,6 +155,29 @@ pub async fn a_flood_of_mails_ends_no_token_that_was_sent(store: Arc<dyn AdminSt
     }
 }
 
+pub async fn what_ends_a_link_does_not_tell_whether_a_mail_was_sent(store: Arc<dyn AdminStore>) {
+    let ada = make_user(&*store, "ada").await;
+    let bounds = MailBounds { an_hour: 1, ..MailBounds::default() };
+    let mut id = 0;
+    let mut ask = async |address: &str, is_void: bool| {
+        id += 1;
+        let token = OneTimeToken::draw(&OsRandom);
+        let new = new_token(&*store, &token, &ada, Purpose::ChangeEmail).await;
+        let new = NewToken { created_at: after(id), address: address.to_owned(), ..new };
+        let mail = NewMail { class: MailClass::Asked, is_void, ..notice(id, address) };
+        assert!(store.issue_token(new, vec![mail], bounds).await.unwrap());
+        token
+    };
+    // To an address that nobody has mails go out, to one that is taken none.
+    for (address, is_taken) in [("free@example.com", false), ("taken@example.com", true)] {
+        ask(address, is_taken).await;
+        let own = ask(&format!("of-{address}"), false).await;
+        ask(address, is_taken).await;
+        let own = store.token(own.id()).await.unwrap().unwrap();
+        assert!(!own.is_used, "{address}: the last mail was one too many");
+    }
+}
+
 pub async fn a_user_gets_so_many_tokens_of_a_purpose_an_hour(store: Arc<dyn AdminStore>) {
     let (ada, bob) = (make_user(&*store, "ada").await, make_user(&*store, "bob").await);
     let bounds = MailBounds { tokens_an_hour: 2, ..MailBounds::default() };

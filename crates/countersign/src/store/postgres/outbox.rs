@@ -83,8 +83,10 @@ async fn queue_all(
 }
 
 /// Queues mails within a transaction. One beyond the bounds of its address is void; whether none
-/// was. What strangers ask for is counted one after the other, whatever node queues it, before
-/// anything else is held. Notices are not: two at once may be one more than there should be.
+/// was. One that is void anyway counts as any other: whoever learns whether a link of theirs ended
+/// would learn from it whether somebody has the address. What strangers ask for is counted one
+/// after the other, whatever node queues it, before anything else is held. Notices are not: two at
+/// once may be one more than there should be.
 pub(super) async fn queue(
     transaction: &impl GenericClient,
     mails: &[NewMail],
@@ -104,14 +106,19 @@ pub(super) async fn queue(
     for mail in mails {
         let insert = transaction
             .prepare_cached(
-                "INSERT INTO outbox (id, kind, state, user_id, address, sealed, created_at, due_at)
-                 SELECT $1, $10, CASE WHEN $2 OR (
-                         SELECT count(*) FROM (
-                             SELECT 1 FROM outbox
-                             WHERE address = $3 AND kind = $10 AND created_at > $4 LIMIT $5
-                         ) AS lately
-                     ) >= $5 THEN 'void' ELSE 'waiting' END, $6, $3, $7, $8, $9
-                 RETURNING state = 'void'",
+                "WITH bound AS (
+                     SELECT count(*) >= $5 AS is_reached FROM (
+                         SELECT 1 FROM outbox
+                         WHERE address = $3 AND kind = $10 AND created_at > $4 LIMIT $5
+                     ) AS lately
+                 ), queued AS (
+                     INSERT INTO outbox
+                         (id, kind, state, user_id, address, sealed, created_at, due_at)
+                     SELECT $1, $10, CASE WHEN $2 OR is_reached THEN 'void' ELSE 'waiting' END,
+                         $6, $3, $7, $8, $9
+                     FROM bound
+                 )
+                 SELECT is_reached FROM bound",
             )
             .await?;
         let created = micros(mail.created_at);
@@ -132,8 +139,8 @@ pub(super) async fn queue(
                 ],
             )
             .await?;
-        let is_void: bool = row.try_get(0)?;
-        are_within &= mail.is_void || !is_void;
+        let is_beyond: bool = row.try_get(0)?;
+        are_within &= !is_beyond;
     }
     Ok(are_within)
 }

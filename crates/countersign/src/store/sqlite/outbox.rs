@@ -72,40 +72,41 @@ impl OutboxStore for SqliteStore {
 }
 
 /// Queues mails within a transaction. One beyond the bounds of its address is void; whether none
-/// was.
+/// was. One that is void anyway counts as any other: whoever learns whether a link of theirs ended
+/// would learn from it whether somebody has the address.
 pub(super) fn queue(
     connection: &Connection,
     mails: &[NewMail],
     bounds: MailBounds,
 ) -> Result<bool, StoreError> {
+    let mut lately = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM outbox
+             WHERE address = ? AND kind = ? AND created_at > ? LIMIT ?)",
+    )?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO outbox (id, kind, state, user_id, address, sealed, created_at, due_at)
-         SELECT :id, :kind, CASE WHEN :void OR (
-                 SELECT count(*) FROM (
-                     SELECT 1 FROM outbox
-                     WHERE address = :address AND kind = :kind AND created_at > :hour LIMIT :many)
-             ) >= :many THEN 'void' ELSE 'waiting' END,
-             :user, :address, :sealed, :created, :due
-         RETURNING state = 'void'",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut are_within = true;
     for mail in mails {
-        let is_void: bool = insert.query_row(
-            named_params! {
-                ":id": mail.id,
-                ":kind": mail.class.as_str(),
-                ":void": mail.is_void,
-                ":address": mail.address,
-                ":hour": micros(mail.created_at) - HOUR,
-                ":many": bounds.of(mail.class),
-                ":user": mail.user.map(key),
-                ":sealed": mail.sealed,
-                ":created": micros(mail.created_at),
-                ":due": micros(mail.due_at),
-            },
-            |row| row.get(0),
-        )?;
-        are_within &= mail.is_void || !is_void;
+        let (kind, many, created) =
+            (mail.class.as_str(), bounds.of(mail.class), micros(mail.created_at));
+        let since = created - HOUR;
+        let so_far: u32 =
+            lately.query_row(params![mail.address, kind, since, many], |row| row.get(0))?;
+        let is_beyond = so_far >= many;
+        let state = if mail.is_void || is_beyond { MailState::Void } else { MailState::Waiting };
+        insert.execute(params![
+            mail.id,
+            kind,
+            state.as_str(),
+            mail.user.map(key),
+            mail.address,
+            mail.sealed,
+            created,
+            micros(mail.due_at),
+        ])?;
+        are_within &= !is_beyond;
     }
     Ok(are_within)
 }
