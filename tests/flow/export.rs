@@ -114,3 +114,28 @@ fn exports_are_counted_as_what_is_asked_for() {
     }
     alice.get("/accounts/profile/export").expect_problem(429, "throttled");
 }
+
+#[test]
+fn an_export_does_not_tell_whether_somebody_has_an_address() {
+    let world = TestServer::builder()
+        .set("mail_url", "console:")
+        .set("registration", "open")
+        .set("asks_per_address", "0")
+        .start();
+    world.user("alice");
+    let exports = ["alice@example.com", "nobody@example.com"].map(|email| {
+        let (name, _) = email.split_once('@').unwrap();
+        let mut eve = world.browser();
+        let body = json!({
+            "username": format!("eve-{name}"), "email": email, "password": PASSWORD,
+        });
+        let request = eve.request("POST", "/accounts/register").json(&body);
+        eve.send(&request).expect(201);
+        let change = json!({"email": email, "password": PASSWORD});
+        let request = eve.request("POST", "/accounts/email/change").json(&change);
+        eve.send(&request).expect(202);
+        let export = eve.get("/accounts/profile/export").expect(200).json();
+        json!([export["links"], export["mails"]])
+    });
+    assert_eq!(exports, [json!([[], []]), json!([[], []])]);
+}

@@ -21,7 +21,7 @@ use crate::http::problem::{Code, Problem};
 use crate::session::{DeviceName, SessionId, Transport};
 use crate::store::admin::{AuditRow, Who};
 use crate::store::{Kept, KeptKind, KeptPlace};
-use crate::user::{CachedUser, User};
+use crate::user::{CachedUser, User, fold_address};
 
 /// What comes back.
 #[derive(utoipa::ToSchema)]
@@ -181,7 +181,8 @@ struct Export {
 enum Next {
     Head,
     /// The list of this number, behind this place.
-    Rows(usize, Option<KeptPlace>),
+    /// Which list, after which row, and whether something of it is written.
+    Rows(usize, Option<KeptPlace>, bool),
     Nothing,
 }
 
@@ -192,14 +193,14 @@ impl Export {
         self.who.still(&self.auth)?;
         let text = match self.next {
             Next::Head => {
-                self.next = Next::Rows(0, None);
+                self.next = Next::Rows(0, None, false);
                 let at = serde_json::to_string(&self.auth.now()).map_err(|error| broken(&error))?;
                 let left = self.auth.store().factors_of(self.id).await?.recovery_codes.len();
                 let user = self.user.json();
                 format!("{{\"exported_at\":{at},\"user\":{user},\"recovery_codes_left\":{left}")
             }
-            Next::Rows(list, after) => match LISTS.get(list) {
-                Some((name, kind)) => self.rows(list, name, *kind, after).await?,
+            Next::Rows(list, after, has_begun) => match LISTS.get(list) {
+                Some((name, kind)) => self.rows(list, name, *kind, after, has_begun).await?,
                 None => {
                     self.next = Next::Nothing;
                     "}\n".to_owned()
@@ -216,23 +217,37 @@ impl Export {
         name: &str,
         kind: KeptKind,
         after: Option<KeptPlace>,
+        mut has_begun: bool,
     ) -> Result<String, Problem> {
         let page = self.auth.store().kept(self.id, kind, after, PAGE).await?;
         let mut text = if after.is_none() { format!(",\"{name}\":[") } else { String::new() };
-        for (n, (_, kept)) in page.iter().enumerate() {
-            if n > 0 || after.is_some() {
+        for (_, kept) in page.iter().filter(|(_, kept)| self.is_theirs(kept)) {
+            if std::mem::replace(&mut has_begun, true) {
                 text.push(',');
             }
             text.push_str(&self.written(kept)?);
         }
         self.next = match page.last() {
-            Some((place, _)) if page.len() == PAGE as usize => Next::Rows(list, Some(*place)),
+            Some((place, _)) if page.len() == PAGE as usize => {
+                Next::Rows(list, Some(*place), has_begun)
+            }
             _ => {
                 text.push(']');
-                Next::Rows(list + 1, None)
+                Next::Rows(list + 1, None, false)
             }
         };
         Ok(text)
+    }
+
+    /// Whether the user may see it: links and mails to their own address, and to no other. A link
+    /// to an address that they claim is there if nobody else has it, and would say so.
+    fn is_theirs(&self, kept: &Kept) -> bool {
+        let address = match kept {
+            Kept::Token(token) => &token.address,
+            Kept::Mail(mail) => &mail.address,
+            _ => return true,
+        };
+        *address == fold_address(self.user.email())
     }
 
     fn written(&self, kept: &Kept) -> Result<String, Problem> {
