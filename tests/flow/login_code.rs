@@ -327,3 +327,22 @@ fn the_page_sends_a_code_takes_it_and_opens_the_link_where_it_was_asked_for() {
     form(&mut other, &format!("token={token}")).expect(200);
     assert!(other.cookies.contains_key("refreshtoken"));
 }
+
+#[test]
+fn the_page_tells_who_has_a_second_factor_where_to_log_in() {
+    let mailbox = Mailbox::new();
+    let builder = TestServer::builder().virtual_time().set("login_code", "on");
+    let world = builder.set("mail_url", &mailbox.url()).start();
+    world.user("alice");
+    world.enrol(&mut world.logged_in("alice"));
+    mailbox.wait_with(ALICE, "A second factor was added to your account");
+    let mut browser = world.browser();
+    ask(&mut browser, ALICE).expect(202);
+    let code = code_of(&mailbox, 2).replace(' ', "");
+    let kind = "application/x-www-form-urlencoded";
+    let request = browser.bare("POST", "/account/code");
+    let request = request.body(kind, format!("login={ALICE}&code={code}"));
+    let page = browser.send(&request).expect(401).text();
+    assert!(page.contains("Your account has a second factor"), "{page}");
+    assert!(!browser.cookies.contains_key("refreshtoken"));
+}

@@ -71,6 +71,11 @@ const GERMAN: &[(&str, &str)] = &[
     ),
     ("Too many requests", "Zu viele Anfragen"),
     ("Wait a while, and try again.", "Warten Sie eine Weile, und versuchen Sie es noch einmal."),
+    ("Your account has a second factor", "Ihr Konto hat einen zweiten Faktor"),
+    (
+        "This page does not ask for it. Log in in the app.",
+        "Diese Seite fragt nicht danach. Melden Sie sich in der App an.",
+    ),
     ("This cannot be done now", "Das geht gerade nicht"),
     ("Try again in a minute.", "Versuchen Sie es in einer Minute noch einmal."),
     // A new address.

@@ -212,6 +212,10 @@ impl Visit {
                 "Open the link of the mail again, and send the form from its page.",
             ),
             Code::Throttled => ("Too many requests", "Wait a while, and try again."),
+            Code::SecondFactorRequired => (
+                "Your account has a second factor",
+                "This page does not ask for it. Log in in the app.",
+            ),
             _ => ("This cannot be done now", "Try again in a minute."),
         };
         let mut response = self.done(title, said);
