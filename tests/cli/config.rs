@@ -154,3 +154,25 @@ fn what_is_wrong_is_told_with_the_setting_and_the_file_that_it_stands_in() {
         );
     }
 }
+
+#[test]
+fn a_mail_template_that_does_not_do_stops_the_start_with_its_file_and_line() {
+    for (file, text, line) in [
+        ("en/reset.txt", "Subject\n\n{{ link", 3),
+        ("de/verify.html", "<p>\n{{ nonsense }}\n</p>", 2),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let place = format!("{}, line {line}", path.display());
+        let mut world = TestServer::builder()
+            .set("mail_url", "console:")
+            .set("mail_templates", folder.path().to_str().unwrap())
+            .asleep();
+        let said = world.try_wake(&[]).expect_err(file);
+        assert!(said.contains("mail_templates") && said.contains(&place), "{said}");
+        let check = world.cli(&["check"]);
+        assert!(check.stdout().contains(&place), "{}{}", check.stdout(), check.stderr());
+    }
+}

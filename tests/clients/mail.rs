@@ -140,3 +140,42 @@ fn a_full_mailbox_is_tried_again_and_one_that_does_not_exist_is_not() {
     let queue = post.world.cli(&["mail", "queue"]).ok();
     assert!(queue.contains("full@example.com") && queue.contains("no such user"), "{queue}");
 }
+
+#[test]
+fn an_hour_without_the_mail_server_loses_nothing_and_sends_nothing_twice() {
+    let post = Post::new();
+    post.world.user("alice");
+    // More than are taken at once.
+    post.world.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45)
+         INSERT INTO users (username, username_folded, email, password, date_joined)
+         SELECT 'user' || i, 'user' || i, 'user' || i || '@example.com', password, date_joined
+         FROM n, users",
+    );
+    let mut browser = post.world.logged_in("alice");
+    for i in 1..=45 {
+        post.ask_for_reset(&format!("user{i}"));
+    }
+    let counts = || {
+        let counts = "SELECT state, tries, count(*) FROM outbox GROUP BY 1, 2 ORDER BY 1, 2";
+        post.world.sql(counts).trim().to_owned()
+    };
+    let minutes = |n: u64| std::time::Duration::from_secs(60 * n + 1);
+    for (tries, pause) in [(1, 1), (2, 5), (3, 15)] {
+        eventually("all were tried", || counts() == format!("waiting|{tries}|45"));
+        // Nobody who asks for something waits for it.
+        browser.refresh().expect(200);
+        post.world.clock().advance(minutes(pause));
+    }
+    eventually("all were tried", || counts() == "waiting|4|45");
+    post.world.clock().advance(minutes(39));
+    let server = post.open();
+    browser.refresh().expect(200);
+    post.world.clock().advance(minutes(21));
+    eventually("all are sent", || counts() == "sent|5|45");
+    let mut to: Vec<String> = server.mails().iter().map(|mail| mail["to"].to_string()).collect();
+    assert_eq!(to.len(), 45);
+    to.sort_unstable();
+    to.dedup();
+    assert_eq!(to.len(), 45, "each of them once");
+}

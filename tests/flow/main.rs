@@ -28,6 +28,7 @@ mod profile;
 mod refresh;
 mod register;
 mod revocations;
+mod scanners;
 mod sessions;
 mod step_up;
 mod totp;

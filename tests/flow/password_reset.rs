@@ -1,6 +1,6 @@
 //! `POST /accounts/password/reset` and `…/confirm`, and the page `/account/reset`.
 
-use countersign_e2e::{Browser, Mailbox, PASSWORD, ReadMail, Response, TestServer};
+use countersign_e2e::{Browser, Mailbox, PASSWORD, ReadMail, Response, TestServer, Wire};
 use serde_json::{Value, json};
 
 const NEW: &str = "an entirely new passphrase";
@@ -134,10 +134,19 @@ fn whatever_host_a_request_names_the_link_is_below_the_public_url() {
         .json(&json!({"email": "alice@example.com"}))
         .send();
     asked.expect(202);
-    let mail = mailbox.wait_for("alice@example.com", 1);
-    assert!(!mail.whole.contains("evil.example"));
+    let body = json!({"email": "alice@example.com"}).to_string();
+    let named = format!(
+        "POST /accounts/password/reset HTTP/1.1\r\nHost: evil.example\r\nContent-Type: \
+         application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    Wire::to(world.address()).send(named).answer().expect(202);
+    mailbox.wait_for("alice@example.com", 2);
     let link = format!("http://localhost:{}/account/reset?token=", world.address().port());
-    assert!(mail.whole.contains(&link), "{}", mail.whole);
+    for mail in mailbox.to("alice@example.com") {
+        assert!(!mail.whole.contains("evil.example"));
+        assert!(mail.whole.contains(&link), "{}", mail.whole);
+    }
 }
 
 #[test]
@@ -176,6 +185,26 @@ fn a_client_that_asks_too_much_is_told_to_wait_before_any_work() {
         ask(&world, &json!({"email": "nobody@example.com"})).expect(202);
     }
     ask(&world, &json!({"email": "nobody@example.com"})).expect_problem(429, "throttled");
+    assert_eq!(world.sql("SELECT count(*) FROM outbox").trim(), "3");
+}
+
+#[test]
+fn all_clients_together_are_told_to_wait_too() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder()
+        .set("mail_url", &mailbox.url())
+        .set("asks_per_hour", "3")
+        .set("trusted_proxies", "127.0.0.1")
+        .start();
+    let ask = |client: u8| {
+        let request = world.request("POST", "/accounts/password/reset");
+        let request = request.header("X-Forwarded-For", format!("192.0.2.{client}"));
+        request.json(&json!({"email": format!("nobody{client}@example.com")})).send()
+    };
+    for client in 0..3 {
+        ask(client).expect(202);
+    }
+    ask(3).expect_problem(429, "throttled");
     assert_eq!(world.sql("SELECT count(*) FROM outbox").trim(), "3");
 }
 
