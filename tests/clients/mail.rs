@@ -179,3 +179,24 @@ fn an_hour_without_the_mail_server_loses_nothing_and_sends_nothing_twice() {
     to.dedup();
     assert_eq!(to.len(), 45, "each of them once");
 }
+
+#[test]
+fn an_address_goes_out_as_it_is_written() {
+    let post = Post::new();
+    let addresses = [
+        "\"te@st\"@example.com",
+        "al.ice+news@example.com",
+        "carl@xn--bcher-kva.example",
+        "o'brien@example.com",
+    ];
+    for (name, address) in ["ann", "bob", "cat", "dan"].into_iter().zip(addresses) {
+        post.world.user_with(name, address);
+        post.ask_for_reset(name);
+    }
+    let server = post.open();
+    post.world.clock().advance(std::time::Duration::from_secs(61));
+    eventually("all of them arrive", || server.mails().len() == addresses.len());
+    let mut to: Vec<Value> = server.mails().iter().map(|mail| mail["to"][0].clone()).collect();
+    to.sort_by_key(Value::to_string);
+    assert_eq!(json!(to), json!(addresses));
+}

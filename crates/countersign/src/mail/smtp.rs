@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::address::{Address, Envelope};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::PoolConfig;
@@ -176,9 +177,14 @@ pub struct MailUrlError(String);
 /// The message as it travels (RFC 5322). Everything foreign in it is encoded.
 fn encode(message: &Message) -> Result<lettre::Message, MailError> {
     let mailbox = |text: &str| text.parse::<Mailbox>().map_err(MailError::never);
+    let (from, to) = (mailbox(&message.from)?, message.to.parse::<Address>());
+    let to = to.map_err(MailError::never)?;
+    // Of its own: read from the headers, an address in quotation marks is none.
+    let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()]);
     let mut builder = lettre::Message::builder()
-        .from(mailbox(&message.from)?)
-        .to(Mailbox::new(None, message.to.parse().map_err(MailError::never)?))
+        .from(from)
+        .to(Mailbox::new(None, to))
+        .envelope(envelope.map_err(MailError::never)?)
         .subject(message.subject.clone())
         .message_id(Some(message.message_id.clone()))
         // Nobody's holiday notice answers it (RFC 3834).
@@ -302,6 +308,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+    }
+
+    #[test]
+    fn an_address_in_quotation_marks_is_one() {
+        let to = "\"te@st\"@example.com";
+        let encoded = encode(&Message { to: to.to_owned(), ..message() }).unwrap();
+        assert_eq!(encoded.envelope().to(), [to.parse().unwrap()]);
+        let text = String::from_utf8(encoded.formatted()).unwrap();
+        assert!(text.contains(&format!("To: {to}\r\n")), "{text}");
     }
 
     #[test]

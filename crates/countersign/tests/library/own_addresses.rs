@@ -100,6 +100,20 @@ async fn an_address_changes_once_it_is_confirmed_by_who_knows_the_password() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_taken_gets_no_mail_and_the_asker_the_same_answer() {
+    let (mut shop, access) = shop_of_ada().await;
+    shop.register("bob", "bob@example.com").await;
+    shop.mail().await;
+    let taken = shop.ask_for_change(&access, "BOB@example.com").await;
+    let free = shop.ask_for_change(&access, "nobody@example.com").await;
+    assert_eq!(taken, free);
+    // Both times the old address is told, and once the new one.
+    let mut told = [shop.mail().await.to, shop.mail().await.to, shop.mail().await.to];
+    told.sort_unstable();
+    assert_eq!(told, [OLD, OLD, "nobody@example.com"]);
+}
+
+#[tokio::test]
 async fn an_address_that_another_took_meanwhile_is_refused_and_the_link_works_on() {
     let (mut shop, access) = shop_of_ada().await;
     let (token, _) = shop.changing(&access, "bob@example.com").await;

@@ -196,6 +196,7 @@ impl Shop {
         accounts.email_verification = verification;
         accounts.login_code = true;
         accounts.asks_per_address = 0;
+        accounts.notices = false;
         let settings = Settings { hash: cheap(), accounts, ..Settings::default() };
         let builder = builder
             .settings(settings)
