@@ -57,6 +57,10 @@ pub(crate) struct ListQuery {
     pub(crate) is_sure: bool,
     /// For each word that an index may have: that a row holds it.
     pub(crate) held: Vec<Sql>,
+    /// What rows must fulfil besides that; empty for nothing.
+    pub(crate) besides: Sql,
+    /// The group whose members the list has, where nothing else is asked of them.
+    pub(crate) members: Option<i64>,
     /// With what the keys of rows that fit may begin.
     pub(crate) starts: Vec<String>,
     /// Whether a page leaps to a row that is known to fit, rather than be empty.
@@ -262,40 +266,51 @@ impl ListQuery {
     /// Of the first rows of `table` from one id to another: how many they are, how many of them
     /// fit, and the last one's id; and how many hold each word, as `held0` and so on.
     pub(crate) fn stretch(&self, table: &str, bounds: (&str, &str)) -> Sql {
+        match self.members {
+            Some(group) => of_members(group, table, bounds),
+            None if self.held.is_empty() => self.of_rows(table, bounds),
+            None => self.of_words(table, bounds),
+        }
+    }
+
+    fn of_rows(&self, table: &str, bounds: (&str, &str)) -> Sql {
         let mut sql = Sql::new(
             "SELECT count(*) AS many, count(CASE WHEN fits THEN 1 END) AS fitting, max(id) AS \
-             reached",
+             reached FROM (SELECT t.id AS id, (",
         );
-        for number in 0..self.held.len() {
-            sql.push(Sql::new(format!(", count(CASE WHEN h{number} THEN 1 END) AS held{number}")));
+        sql.push(self.fits.clone().or_true());
+        sql.push(Sql::new(format!(") AS fits{}) s", beginning(table, bounds))));
+        sql
+    }
+
+    /// Each word is looked for once, and the rest where all words are held.
+    fn of_words(&self, table: &str, bounds: (&str, &str)) -> Sql {
+        let held: Vec<String> = (0..self.held.len()).map(|number| format!("h{number}")).collect();
+        let mut sql = Sql::new(format!(
+            "SELECT count(*) AS many, max(id) AS reached, count(CASE WHEN {} AND ",
+            held.join(" AND ")
+        ));
+        sql.push(self.besides.clone().or_true());
+        sql.push(Sql::new(" THEN 1 END) AS fitting"));
+        for (number, held) in held.iter().enumerate() {
+            sql.push(Sql::new(format!(", count(CASE WHEN {held} THEN 1 END) AS held{number}")));
         }
-        sql.push(Sql::new(" FROM (SELECT t.id AS id"));
-        for (number, held) in self.held.iter().enumerate() {
+        sql.push(Sql::new(" FROM (SELECT t.*"));
+        for (name, held) in held.iter().zip(&self.held) {
             sql.push(Sql::new(", ("));
             sql.push(held.clone());
-            sql.push(Sql::new(format!(") AS h{number}")));
+            sql.push(Sql::new(format!(") AS {name}")));
         }
-        sql.push(self.beginning(table, bounds));
-        sql.push(Sql::new(" s"));
+        sql.push(Sql::new(format!("{}) t", beginning(table, bounds))));
         sql
     }
 
     /// Those of the same rows that fit: `id`, and `place` as in a look.
     pub(crate) fn known(&self, table: &str, bounds: (&str, &str), place: &str) -> Sql {
         let mut sql =
-            Sql::new(format!("SELECT id, place FROM (SELECT t.id AS id, {place} AS place"));
-        sql.push(self.beginning(table, bounds));
-        sql.push(Sql::new(" s WHERE fits"));
-        sql
-    }
-
-    fn beginning(&self, table: &str, (from, to): (&str, &str)) -> Sql {
-        let mut sql = Sql::new(", (");
+            Sql::new(format!("SELECT id, place FROM (SELECT t.id AS id, {place} AS place, ("));
         sql.push(self.fits.clone().or_true());
-        sql.push(Sql::new(format!(
-            ") AS fits FROM {table} t WHERE t.id >= {from} AND t.id <= {to} \
-            ORDER BY t.id LIMIT {STRETCH})"
-        )));
+        sql.push(Sql::new(format!(") AS fits{}) s WHERE fits", beginning(table, bounds))));
         sql
     }
 
@@ -310,6 +325,28 @@ impl ListQuery {
             Way::gather("users", &[ids], GATHERED + 1)
         })
     }
+}
+
+/// The first rows of a table, `t`, from one id to another.
+fn beginning(table: &str, (from, to): (&str, &str)) -> String {
+    format!(" FROM {table} t WHERE t.id >= {from} AND t.id <= {to} ORDER BY t.id LIMIT {STRETCH}")
+}
+
+/// Members are met in the order of their ids, so those of a stretch are read in one piece, where
+/// each of its rows would be looked up by itself. The sum keeps the database from reading the
+/// group's index, which has all members.
+fn of_members(group: i64, table: &str, bounds: (&str, &str)) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT s.many, s.reached, (SELECT count(*) FROM user_groups m WHERE m.group_id + 0 = ? \
+         AND m.user_id >= s.least AND m.user_id <= s.reached) AS fitting",
+    )
+    .with(Param::Integer(group));
+    sql.push(Sql::new(format!(
+        " FROM (SELECT count(*) AS many, min(id) AS least, max(id) AS reached FROM (SELECT t.id AS \
+         id{}) r) s",
+        beginning(table, bounds)
+    )));
+    sql
 }
 
 /// A text that PostgreSQL takes too: it has no NUL, and neither has a name.

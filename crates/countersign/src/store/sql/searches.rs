@@ -64,9 +64,15 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> ListQuery {
     let text = without_nul(&asked.text);
     let words: Vec<&str> = text.split_whitespace().take(WORDS).collect();
     let columns = [NAME, email, first_name, last_name];
+    let hold = |words: &[&str]| {
+        words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and)
+    };
+    let held = if dialect.is_sampled { longest(&words) } else { Vec::new() };
+    let others: Vec<&str> = words.iter().copied().filter(|word| !held.contains(word)).collect();
+    let besides = filters.iter().map(|(condition, _)| condition.clone());
+    let besides = besides.fold(Sql::default(), Sql::and).and(hold(&others));
     if !words.is_empty() {
-        let condition =
-            words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and);
+        let condition = hold(&words);
         let sets = (dialect.holding)(&words);
         filters.push((condition, sets));
     }
@@ -85,11 +91,9 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> ListQuery {
         fits,
         filters: count,
         is_sure,
-        held: if dialect.is_sampled {
-            longest(&words).into_iter().map(|word| holds(word, columns, dialect)).collect()
-        } else {
-            Vec::new()
-        },
+        held: held.into_iter().map(|word| holds(word, columns, dialect)).collect(),
+        besides,
+        members: asked.group.filter(|_| count == 1),
         starts: starts(&words, asked.order),
         leaps: asked.leaps,
         key,
@@ -180,6 +184,8 @@ pub(crate) fn sessions(asked: &SessionSearch, dialect: &Dialect) -> ListQuery {
         filters,
         is_sure,
         held: Vec::new(),
+        besides: Sql::default(),
+        members: None,
         starts: Vec::new(),
         leaps: false,
         key: "created_at",
@@ -250,6 +256,8 @@ pub(crate) fn audit(asked: &AuditSearch, dialect: &Dialect) -> ListQuery {
         filters,
         is_sure: filters == 1,
         held: Vec::new(),
+        besides: Sql::default(),
+        members: None,
         starts: Vec::new(),
         leaps: false,
         key: "at",
