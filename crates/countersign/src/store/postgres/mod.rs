@@ -42,6 +42,7 @@ mod outbox;
 mod proof;
 mod rotations;
 mod sessions;
+mod theft;
 mod tokens;
 mod transfer;
 mod user_row;
