@@ -25,6 +25,7 @@ mod changes;
 mod columns;
 mod connect;
 mod deletion;
+mod endings;
 mod export;
 mod factor_proofs;
 mod factors;

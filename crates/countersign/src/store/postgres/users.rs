@@ -4,15 +4,16 @@
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
-use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::types::Json;
 
-use super::columns::{get, micros, timestamptz};
+use super::columns::{get, timestamptz};
+use super::endings::{change_password, delete, reset_password, set_active};
 use super::issue::issue;
 use super::names::{by_login, hold_names, refuse_taken, refuse_taken_address};
 use super::user_row::{select, user};
 use super::{PostgresStore, outbox};
 use crate::password::{EncodedPassword, live_kind};
-use crate::session::{RevokedReason, SessionId};
+use crate::session::SessionId;
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
 use crate::store::{
@@ -259,85 +260,6 @@ pub(super) async fn change_profile(
     Ok(())
 }
 
-pub(super) async fn change_password(
-    client: &mut Object,
-    id: UserId,
-    (old, new): (&EncodedPassword, &EncodedPassword),
-    session: SessionId,
-    now: Timestamp,
-    mails: &[NewMail],
-) -> Result<PasswordChange, StoreError> {
-    let transaction = client.transaction().await?;
-    hold(&transaction, id).await?;
-    let statement = transaction
-        .prepare_cached(
-            "WITH own AS MATERIALIZED (
-                 SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL
-                     AND expires_at > $3 ORDER BY id FOR UPDATE
-             ), changed AS (
-                 UPDATE users SET password = $6 WHERE id = $1 AND password = $5
-                     AND EXISTS (SELECT 1 FROM own WHERE id = $7) RETURNING id
-             ), ended AS (
-                 UPDATE sessions SET revoked_at = $3, revoked_reason = $4
-                 WHERE id IN (SELECT id FROM own) AND id <> $7 AND EXISTS (SELECT 1 FROM changed)
-             ), operator AS (
-                 DELETE FROM admin_sessions WHERE user_id = $1 AND EXISTS (SELECT 1 FROM changed)
-             )
-             SELECT EXISTS (SELECT 1 FROM changed) AS changed,
-                 EXISTS (SELECT 1 FROM own WHERE id = $7) AS lives",
-        )
-        .await?;
-    let (owner, reason) = (id.to_string(), RevokedReason::PasswordChanged.as_str());
-    let row = transaction
-        .query_one(
-            &statement,
-            &[
-                &id.as_i64(),
-                &owner,
-                &micros(now),
-                &reason,
-                &old.as_str(),
-                &new.as_str(),
-                &session.get().cast_signed(),
-            ],
-        )
-        .await?;
-    let change = match (get(&row, "changed")?, get(&row, "lives")?) {
-        (true, _) => PasswordChange::Done,
-        (false, true) => PasswordChange::Stale,
-        (false, false) => PasswordChange::SessionEnded,
-    };
-    if change == PasswordChange::Done {
-        outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
-    }
-    transaction.commit().await?;
-    Ok(change)
-}
-
-pub(super) async fn reset_password(
-    client: &mut Object,
-    id: UserId,
-    new: &EncodedPassword,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let transaction = client.transaction().await?;
-    let found = reset_within(&transaction, id, new, now).await?;
-    transaction.commit().await?;
-    Ok(found)
-}
-
-/// Sets a password in the place of any, within a transaction.
-pub(super) async fn reset_within(
-    transaction: &Transaction<'_>,
-    id: UserId,
-    new: &EncodedPassword,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let change = "UPDATE users SET password = $5 WHERE id = $1 RETURNING id";
-    ending_sessions(transaction, change, id, RevokedReason::PasswordChanged, now, &[&new.as_str()])
-        .await
-}
-
 pub(super) async fn upgrade_password(
     client: &Object,
     id: UserId,
@@ -375,78 +297,6 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
 pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, StoreError> {
     let statement = client.prepare_cached(statements::PERMISSION_NAMES).await?;
     client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-pub(super) async fn set_active(
-    client: &mut Object,
-    id: UserId,
-    active: bool,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    if active {
-        let statement =
-            client.prepare_cached("UPDATE users SET is_active = true WHERE id = $1").await?;
-        return Ok(client.execute(&statement, &[&id.as_i64()]).await? == 1);
-    }
-    let transaction = client.transaction().await?;
-    let change = "UPDATE users SET is_active = false WHERE id = $1 RETURNING id";
-    let found =
-        ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
-    transaction.commit().await?;
-    Ok(found)
-}
-
-pub(super) async fn delete(
-    client: &mut Object,
-    id: UserId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let transaction = client.transaction().await?;
-    let change = "DELETE FROM users WHERE id = $1 RETURNING id";
-    let found =
-        ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
-    transaction.commit().await?;
-    Ok(found)
-}
-
-/// Holds a user's row against logins. A statement of its own: the one that ends the sessions then
-/// sees every session that began before.
-async fn hold(transaction: &Transaction<'_>, id: UserId) -> Result<(), StoreError> {
-    let statement =
-        transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR UPDATE").await?;
-    transaction.execute(&statement, &[&id.as_i64()]).await?;
-    Ok(())
-}
-
-/// A change of a user's row and the end of the user's sessions; whether there was such a user. `$1`
-/// is the row's id.
-async fn ending_sessions(
-    transaction: &Transaction<'_>,
-    change: &str,
-    id: UserId,
-    reason: RevokedReason,
-    now: Timestamp,
-    more: &[&(dyn ToSql + Sync)],
-) -> Result<bool, StoreError> {
-    hold(transaction, id).await?;
-    let sql = format!(
-        "WITH own AS (
-             SELECT id FROM sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $3
-                 ORDER BY id FOR UPDATE
-         ), ended AS (
-             UPDATE sessions SET revoked_at = $3, revoked_reason = $4
-                 WHERE id IN (SELECT id FROM own)
-         ), operator AS (
-             DELETE FROM admin_sessions WHERE user_id = $1
-         ), changed AS ({change})
-         SELECT count(*) FROM changed"
-    );
-    let statement = transaction.prepare_cached(&sql).await?;
-    let (row, owner, at, reason) = (id.as_i64(), id.to_string(), micros(now), reason.as_str());
-    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&row, &owner, &at, &reason];
-    parameters.extend(more);
-    let changed: i64 = transaction.query_one(&statement, &parameters).await?.try_get(0)?;
-    Ok(changed == 1)
 }
 
 /// The users with these ids, in their order; those who are gone are left out.

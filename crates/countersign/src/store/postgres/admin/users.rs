@@ -24,7 +24,7 @@ use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
 use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::postgres::columns::{get, micros};
-use crate::store::postgres::{PostgresStore, factors, outbox, sessions, users};
+use crate::store::postgres::{PostgresStore, endings, factors, outbox, sessions, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
@@ -250,7 +250,7 @@ pub(super) async fn set_password(
     let operator = hold(&transaction, &[id], by).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
-    if !users::reset_within(&transaction, id, password, by.now).await? {
+    if !endings::reset_within(&transaction, id, password, by.now).await? {
         return Err(AdminError::Gone);
     }
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
