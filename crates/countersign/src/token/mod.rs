@@ -25,6 +25,10 @@ mod refresh;
 mod ring;
 mod secrets;
 mod signer;
+#[cfg(test)]
+mod signing_tests;
+#[cfg(test)]
+mod tests;
 
 pub use access::{AccessGrant, ExtraClaim, UnknownClaim};
 pub use algorithm::{Algorithm, UnknownAlgorithm};
