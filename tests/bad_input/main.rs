@@ -69,7 +69,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 39] = [
+pub(crate) const ENDPOINTS: [Endpoint; 40] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -110,6 +110,8 @@ pub(crate) const ENDPOINTS: [Endpoint; 39] = [
     ),
     endpoint("DELETE", "/accounts/factors/0000000000000001", Access::Bearer, Body::None, 404),
     endpoint("POST", "/accounts/refresh", Access::Public, Body::Optional("{}"), 401),
+    // Beside it `/accounts/device/refresh`, which refuses nothing: see `flow/device.rs`.
+    endpoint("POST", "/accounts/device/start", Access::Public, Body::None, 401),
     endpoint("GET", "/accounts/csrf", Access::Public, Body::None, 401),
     endpoint("POST", "/accounts/logout", Access::Any, Body::Optional("{}"), 204),
     endpoint(

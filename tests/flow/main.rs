@@ -5,6 +5,7 @@ mod cors;
 mod csrf;
 mod deletion;
 mod demo;
+mod device;
 mod email_change;
 mod email_verify;
 mod export;

@@ -5,7 +5,7 @@ use std::path::Path;
 use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 36] = [
+const ENDPOINTS: [(&str, &str); 38] = [
     ("/accounts/login", "post"),
     ("/accounts/login/factor", "post"),
     ("/accounts/step-up", "post"),
@@ -16,6 +16,8 @@ const ENDPOINTS: [(&str, &str); 36] = [
     ("/accounts/factors/{id}", "patch"),
     ("/accounts/factors/{id}", "delete"),
     ("/accounts/refresh", "post"),
+    ("/accounts/device/start", "post"),
+    ("/accounts/device/refresh", "post"),
     ("/accounts/csrf", "get"),
     ("/accounts/logout", "post"),
     ("/accounts/logout-all", "post"),

@@ -199,6 +199,7 @@ async fn rotate_on(store: Arc<SqliteStore>, id: u64, end: Instant) -> u64 {
             session,
             token,
             transport: Transport::Cookie,
+            shown: countersign::session::device::Shown::NOTHING,
             now,
             window: Duration::from_secs(30),
             ip: None,

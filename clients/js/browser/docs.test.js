@@ -181,6 +181,8 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
   const calls = {
     'POST /accounts/login': ['200 OK', body({ username: 'bertha', password: PASSWORD })],
     'POST /accounts/refresh': ['200 OK'],
+    'POST /accounts/device/start': ['401 Unauthorized'],
+    'POST /accounts/device/refresh': ['200 OK'],
     'GET /accounts/csrf': ['200 OK'],
     'GET /accounts/profile': ['200 OK'],
     'PATCH /accounts/profile': ['200 OK', body({ last_name: 'B' })],

@@ -46,6 +46,7 @@ export function endings() {
     'factor_invalid',
     'pending_token_invalid',
     'factor_required',
+    'device_proof_invalid',
   ];
   return codes()
     .filter(({ status, code }) => status === 'UNAUTHORIZED' && !ofAToken.includes(code))

@@ -19,6 +19,11 @@ export type Code =
   | 'refresh_token_invalid'
   | 'refresh_token_expired'
   | 'refresh_token_reused'
+  | 'session_unproved'
+  | 'device_proof_invalid'
+  | 'device_proof_required'
+  | 'device_proof_stale'
+  | 'device_proof_skipped'
   | 'permission_denied'
   | 'csrf_failed'
   | 'throttled'
@@ -45,7 +50,8 @@ export type EndingCode =
   | 'refresh_token_missing'
   | 'refresh_token_invalid'
   | 'refresh_token_expired'
-  | 'refresh_token_reused';
+  | 'refresh_token_reused'
+  | 'session_unproved';
 
 /** With the code `session_revoked`: why the session was ended. */
 export type Reason =

@@ -71,6 +71,8 @@ export interface Session {
   device: string;
   /** What the user calls the device. */
   device_name: string | null;
+  /** Whether the session is bound to the device: a copy of its cookies does not refresh it. */
+  device_bound: boolean;
   ip: string;
 }
 

@@ -118,6 +118,25 @@ test('retry_after_is_honoured', async () => {
   }
 });
 
+test('a_device_that_has_to_prove_itself_is_waited_for_and_one_that_cannot_ends_the_session', async () => {
+  for (const code of ['device_proof_stale', 'device_proof_skipped']) {
+    const w = world();
+    const { client } = await w.signedIn();
+    w.clock.sleep(400_000);
+    w.server.next(REFRESH, () => w.server.problem(503, code, {}, { 'Retry-After': '1' }));
+    assert.equal((await w.settle(client.fetch(API))).status, 200);
+    assert.equal(w.server.count(REFRESH), 2);
+    assert.equal(client.state.status, 'signed_in');
+  }
+  const w = world();
+  const { client, changes } = await w.signedIn();
+  w.clock.sleep(400_000);
+  w.server.next(REFRESH, () => w.server.problem(401, 'session_unproved'));
+  await w.settle(client.fetch(API).catch(() => undefined));
+  assert.equal(client.state.status, 'signed_out');
+  assert.equal(changes.at(-1).code, 'session_unproved');
+});
+
 test('a_short_retry_after_is_waited_for', async () => {
   const w = world();
   const { client } = await w.signedIn();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use countersign::Auth;
 use countersign::events::{Event, Events};
+use countersign::session::device::Unproved;
 use countersign::sign_in::FactorKind;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
@@ -173,6 +174,11 @@ macro_rules! fan_out {
                 self.1.on_login_failed(event, login);
             }
 
+            fn on_unproved(&self, event: &Event<'_>, why: Unproved, is_refused: bool) {
+                self.0.on_unproved(event, why, is_refused);
+                self.1.on_unproved(event, why, is_refused);
+            }
+
             fn on_factor_added(&self, event: &Event<'_>, kind: FactorKind) {
                 self.0.on_factor_added(event, kind);
                 self.1.on_factor_added(event, kind);
@@ -191,6 +197,7 @@ fan_out!(
     on_throttled,
     on_refresh,
     on_race,
+    on_device_bound,
     on_logout,
     on_logout_all,
     on_theft,

@@ -31,6 +31,16 @@ impl TestClock {
         self.write(ahead);
     }
 
+    /// Jumps back, by whole seconds; not behind the machine's time.
+    ///
+    /// # Panics
+    /// When its file cannot be written.
+    pub fn back(&self, by: Duration) {
+        let ahead = self.ahead.load(Ordering::SeqCst).saturating_sub(by.as_secs());
+        self.ahead.store(ahead, Ordering::SeqCst);
+        self.write(ahead);
+    }
+
     /// What it shows, in whole seconds since 1970.
     ///
     /// # Panics

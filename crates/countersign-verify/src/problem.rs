@@ -407,6 +407,16 @@ pub enum Code {
     RefreshTokenExpired,
     /// Two parties held this session's refresh tokens.
     RefreshTokenReused,
+    /// The session is bound to a device, and nothing shows that the device is there.
+    SessionUnproved,
+    /// What was to prove a device proves nothing.
+    DeviceProofInvalid,
+    /// The device is to prove that it is there.
+    DeviceProofRequired,
+    /// The device's last proof is too old for what is asked.
+    DeviceProofStale,
+    /// The device could not prove itself now.
+    DeviceProofSkipped,
     /// Known, and not allowed.
     PermissionDenied,
     /// A request that may have been forged by another site.
@@ -496,7 +506,7 @@ impl Code {
     }
 
     /// Every code of Countersign.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 39] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -514,6 +524,11 @@ impl Code {
         Self::RefreshTokenInvalid,
         Self::RefreshTokenExpired,
         Self::RefreshTokenReused,
+        Self::SessionUnproved,
+        Self::DeviceProofInvalid,
+        Self::DeviceProofRequired,
+        Self::DeviceProofStale,
+        Self::DeviceProofSkipped,
         Self::PermissionDenied,
         Self::CsrfFailed,
         Self::Throttled,
@@ -555,6 +570,11 @@ impl Code {
             Self::RefreshTokenInvalid => (S::UNAUTHORIZED, "refresh_token_invalid", "Refresh token invalid", "The refresh token is not valid. Log in again."),
             Self::RefreshTokenExpired => (S::UNAUTHORIZED, "refresh_token_expired", "Refresh token expired", "The refresh token has expired. Log in again."),
             Self::RefreshTokenReused => (S::UNAUTHORIZED, "refresh_token_reused", "Refresh token reused", "This refresh token was used by someone else as well, so the session was ended for both. Log in again, and change the password if that was not you."),
+            Self::SessionUnproved => (S::UNAUTHORIZED, "session_unproved", "Device not proved", "This session is bound to a device, and nothing shows that the device is there. Log in again."),
+            Self::DeviceProofInvalid => (S::UNAUTHORIZED, "device_proof_invalid", "Device proof invalid", "This proves nothing: the challenge, the signature or the key is not good."),
+            Self::DeviceProofRequired => (S::FORBIDDEN, "device_proof_required", "Device proof required", "Sign the challenge of `Secure-Session-Challenge` with the session's key."),
+            Self::DeviceProofStale => (S::SERVICE_UNAVAILABLE, "device_proof_stale", "Device proof too old", "The device's last proof is too old. Nothing was done; the browser makes a new one by itself. Try again after `Retry-After` seconds."),
+            Self::DeviceProofSkipped => (S::SERVICE_UNAVAILABLE, "device_proof_skipped", "Device proof skipped", "The browser could not prove itself now. Nothing was done; try again after `Retry-After` seconds."),
             Self::PermissionDenied => (S::FORBIDDEN, "permission_denied", "Permission denied", "You may not do this."),
             Self::CsrfFailed => (S::FORBIDDEN, "csrf_failed", "CSRF check failed", "The CSRF check failed."),
             Self::Throttled => (S::TOO_MANY_REQUESTS, "throttled", "Too many attempts", "Too many \
@@ -599,7 +619,9 @@ impl Code {
             | Self::SessionExpired
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenExpired
-            | Self::RefreshTokenReused => Some("Bearer error=\"invalid_token\""),
+            | Self::RefreshTokenReused
+            | Self::SessionUnproved
+            | Self::DeviceProofInvalid => Some("Bearer error=\"invalid_token\""),
             Self::Own(own) if own.status.as_u16() == 401 => Some("Bearer"),
             _ => None,
         }

@@ -184,6 +184,7 @@ impl Config {
             session_refreshes_per_minute: self.number("throttle_session_refreshes")?,
             hash: self.hash(&defaults.hash)?,
             accounts: self.accounts()?,
+            device_binding: self.required("device_binding")?,
             sign_in: Policy {
                 second_factor: self.required("second_factor")?,
                 remember_device: self.duration("remember_device")?,

@@ -200,6 +200,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Live sessions of one user, of more the oldest end; 0 for no limit."),
     one("race_window", "30s", duration(1, 5 * MINUTE),
         "How far apart two requests of one honest client may be."),
+    one("device_binding", "observe", Kind::Choice("off|observe|enforce"),
+        "Browsers that can bind their session to the device (DBSC), with https only: off, observe \
+         counts what would be refused, enforce refuses it."),
     one("same_site", "lax", Kind::Choice("lax|strict|none"),
         "The cookies' SameSite: lax, strict, or none for a front end on another site."),
     one("refresh_cookie", "", Kind::Text("NAME"),

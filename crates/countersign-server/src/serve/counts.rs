@@ -2,6 +2,7 @@
 
 use crate::logs::Fate;
 use countersign::events::{Event, Events};
+use countersign::session::device::Unproved;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 /// The counters. Copies count together.
@@ -22,6 +23,8 @@ pub(crate) struct Counts {
     log_lines_lost: IntCounter,
     panics: IntCounter,
     races: IntCounter,
+    devices_bound: IntCounter,
+    unproved: IntCounterVec,
 }
 
 impl Counts {
@@ -51,6 +54,18 @@ impl Counts {
             races: IntCounter::new(
                 "countersign_races_total",
                 "Stale refresh tokens forgiven, once a generation of a session",
+            )?,
+            devices_bound: IntCounter::new(
+                "countersign_devices_bound_total",
+                "Sessions of browsers bound to their device",
+            )?,
+            unproved: IntCounterVec::new(
+                Opts::new(
+                    "countersign_device_unproved_total",
+                    "Refreshes of bound sessions without a proof, by why and whether they were \
+                     refused",
+                ),
+                &["reason", "refused"],
             )?,
             thefts: IntCounter::new(
                 "countersign_thefts_total",
@@ -88,11 +103,13 @@ impl Counts {
     /// When a name is taken.
     pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.logins.clone()))?;
+        registry.register(Box::new(self.unproved.clone()))?;
         for counter in [
             &self.refreshes,
             &self.logouts,
             &self.password_changes,
             &self.races,
+            &self.devices_bound,
             &self.thefts,
             &self.registrations,
             &self.addresses_verified,
@@ -126,6 +143,15 @@ impl Events for Counts {
 
     fn on_race(&self, _: &Event<'_>) {
         self.races.inc();
+    }
+
+    fn on_device_bound(&self, _: &Event<'_>) {
+        self.devices_bound.inc();
+    }
+
+    fn on_unproved(&self, _: &Event<'_>, why: Unproved, is_refused: bool) {
+        let refused = if is_refused { "yes" } else { "no" };
+        self.unproved.with_label_values(&[why.as_str(), refused]).inc();
     }
 
     fn on_logout(&self, _: &Event<'_>) {

@@ -17,7 +17,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
-use countersign::http::{Code, Drained, Problem};
+use countersign::http::{Code, Drained, Problem, is_device_refresh, keeping_the_binding};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use ipnet::IpNet;
@@ -202,9 +202,10 @@ impl Own {
         } else {
             &apps.same_origin
         };
+        let keeps_binding = is_device_refresh(request.uri().path());
         let answer = host_is_good.then(|| app.clone().call(request));
         async move {
-            match answer {
+            let response = match answer {
                 Some(answer) => match answer.await {
                     Ok(response) => response,
                     Err(never) => match never {},
@@ -212,7 +213,8 @@ impl Own {
                 None => Problem::new(Code::BadRequest)
                     .detail("Send exactly one Host header.")
                     .into_response(),
-            }
+            };
+            if keeps_binding { keeping_the_binding(response) } else { response }
         }
     }
 

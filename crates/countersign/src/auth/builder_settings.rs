@@ -9,6 +9,7 @@ use url::Url;
 use super::builder::AuthBuilder;
 use super::settings::{AccountSettings, SettingsError, WhenStale};
 use crate::password::HashSettings;
+use crate::session::device::DeviceBinding;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
 use crate::web::cookies::CookieSettings;
@@ -456,6 +457,22 @@ impl AuthBuilder {
     #[must_use]
     pub fn race_window(self, window: Duration) -> Self {
         self.choose(move |settings| settings.race_window = window)
+    }
+
+    /// What becomes of browsers that can bind their session to the device. It takes https.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::Auth;
+    /// use countersign::session::device::DeviceBinding;
+    ///
+    /// # let (store, secrets, _directory) = world::place();
+    /// let builder =
+    ///     Auth::builder(store).secrets(secrets).device_binding(DeviceBinding::Enforce);
+    /// ```
+    #[must_use]
+    pub fn device_binding(self, binding: DeviceBinding) -> Self {
+        self.choose(move |settings| settings.device_binding = binding)
     }
 
     /// The proxies whose word on the client's address counts.

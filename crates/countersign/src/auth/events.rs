@@ -22,6 +22,7 @@ use std::net::IpAddr;
 use countersign_verify::{Account, SessionId, UserId};
 use jiff::Timestamp;
 
+use crate::session::device::Unproved;
 use crate::sign_in::FactorKind;
 
 /// A hook. Each method does nothing unless you write it.
@@ -65,6 +66,18 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
     /// A session was refreshed.
     fn on_refresh(&self, event: &Event<'_>) {
         let _ = event;
+    }
+
+    /// A session was bound to its device: from now on it takes a proof to refresh it.
+    fn on_device_bound(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// A bound session was to be refreshed without a proof of its device: by a thief, or by a
+    /// browser that cannot make one now. Where it `is_refused`, nothing was done; where bound
+    /// sessions are observed, it was refreshed.
+    fn on_unproved(&self, event: &Event<'_>, why: Unproved, is_refused: bool) {
+        let _ = (event, why, is_refused);
     }
 
     /// A stale refresh token was forgiven, at a price: of two tabs at once, of a client that died,

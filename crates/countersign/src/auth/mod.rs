@@ -54,6 +54,7 @@ use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::pending::PendingTokens;
+use crate::token::proof::{Challenges, Tickets};
 use crate::token::{CodeHasher, KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Attached, UserCache};
 use crate::user_directory::UserDirectory;
@@ -91,8 +92,12 @@ struct Inner {
     passwords: Passwords,
     attempts: Attempts,
     refresh_limit: RefreshLimit,
+    /// Of sessions whose device has proved itself.
+    proved_refresh_limit: RefreshLimit,
     csrf_tokens: CsrfTokens,
     device_tokens: DeviceTokens,
+    tickets: Tickets,
+    challenges: Challenges,
     refresh_tokens: RefreshTokens,
     ring: KeyRing,
     verifier: Verifier<Attached>,
@@ -335,12 +340,24 @@ impl Auth {
         &self.0.refresh_limit
     }
 
+    pub(crate) fn proved_refresh_limit(&self) -> &RefreshLimit {
+        &self.0.proved_refresh_limit
+    }
+
     pub(crate) fn csrf_tokens(&self) -> &CsrfTokens {
         &self.0.csrf_tokens
     }
 
     pub(crate) fn device_tokens(&self) -> &DeviceTokens {
         &self.0.device_tokens
+    }
+
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.0.tickets
+    }
+
+    pub(crate) fn challenges(&self) -> &Challenges {
+        &self.0.challenges
     }
 
     pub(crate) fn refresh_tokens(&self) -> &RefreshTokens {

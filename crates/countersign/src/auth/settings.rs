@@ -19,6 +19,7 @@ pub use super::account_settings::{
 };
 pub use super::words::UnknownWord;
 use crate::password::HashSettings;
+use crate::session::device::DeviceBinding;
 use crate::sign_in::Policy;
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
@@ -114,6 +115,9 @@ pub struct Settings {
     pub hash: HashSettings,
     /// Sign-up, addresses, forgotten passwords and mail.
     pub accounts: AccountSettings,
+    /// What becomes of browsers that can bind their session to the device: observed. Only where the
+    /// public URL is https.
+    pub device_binding: DeviceBinding,
     /// Who must have a second factor, and how long a device may do without.
     pub sign_in: Policy,
 }
@@ -138,6 +142,7 @@ impl Default for Settings {
             expose_headers: Vec::new(),
             native_origins: Vec::new(),
             openapi_prefix: String::new(),
+            device_binding: DeviceBinding::default(),
             cookies: CookieSettings::default(),
             trusted_proxies: Vec::new(),
             extra_claims: Vec::new(),
@@ -226,6 +231,10 @@ impl Settings {
             allow_headers: headers("allow_headers", ALLOWED, &self.allow_headers)?,
             expose_headers: headers("expose_headers", EXPOSED, &self.expose_headers)?,
             cookies: Cookies::new(&self.public_url, &self.base_path, &self.cookies)?,
+            device_binding: match self.public_url.scheme() {
+                "https" => self.device_binding,
+                _ => DeviceBinding::Off,
+            },
             public_origin,
         })
     }
@@ -286,6 +295,8 @@ pub struct Checked {
     pub expose_headers: HeaderValue,
     /// The cookies.
     pub cookies: Cookies,
+    /// What becomes of devices: nothing without https.
+    pub device_binding: DeviceBinding,
 }
 
 /// A setting that cannot stand.

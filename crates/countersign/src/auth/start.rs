@@ -33,6 +33,7 @@ use crate::throttle::{AskLimit, RefreshLimit};
 use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::pending::PendingTokens;
+use crate::token::proof::{Challenges, Tickets};
 use crate::token::{CodeHasher, RefreshTokens, Secrets};
 use crate::user::UserCache;
 use crate::user_directory::UserDirectory;
@@ -97,8 +98,11 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         },
         attempts: Attempts::new(settings.throttle, &secrets),
         refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
+        proved_refresh_limit: RefreshLimit::new(settings.session_refreshes_per_minute),
         csrf_tokens: CsrfTokens::new(&secrets),
         device_tokens: DeviceTokens::new(&secrets),
+        tickets: Tickets::new(&secrets),
+        challenges: Challenges::new(&secrets),
         refresh_tokens,
         post,
         code_hasher: CodeHasher::new(&secrets),

@@ -17,16 +17,18 @@ use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
 use crate::http::answer::Uncached;
+use crate::http::device::{self, Offer};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, internal};
 use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::mail::MailKind;
 use crate::password::EncodedPassword;
+use crate::session::device::DeviceBinding;
 use crate::session::rotation::Generation;
 use crate::session::{Authentication, NewSession, RevokedReason, SessionId, Transport};
 use crate::sign_in::Proof;
 use crate::store::{Begin, Begun, FactorProof, FactorUse, NewMail, UserFactors};
-use crate::token::device;
+use crate::token::device::LIFETIME_SECONDS;
 use crate::user::{CachedUser, FoundUser, User, UserId};
 use crate::user_directory::Candidate;
 use crate::web::source::SourceRefused;
@@ -122,6 +124,8 @@ pub struct LoggedIn {
     device_token: Option<String>,
     codes_left: Option<usize>,
     user: Arc<CachedUser>,
+    /// The offer to bind a browser's session.
+    offer: Option<Offer>,
 }
 
 impl LoggedIn {
@@ -200,10 +204,11 @@ impl LoggedIn {
 
 impl IntoResponse for LoggedIn {
     fn into_response(self) -> Response {
-        let Self { issued, device_token, codes_left, user, .. } = self;
+        let Self { issued, device_token, codes_left, user, offer, .. } = self;
         let (tokens, user) = (issued.tokens, user.json());
         Uncached::new(LoginResponse { tokens, device_token, recovery_codes_left: codes_left, user })
             .with_cookies(issued.cookies)
+            .offering(offer)
             .into_response()
     }
 }
@@ -325,7 +330,7 @@ pub(crate) async fn begin(
             issued.cookies.push(
                 auth.checked()
                     .cookies
-                    .set_device(&device_token, Duration::from_secs(device::LIFETIME_SECONDS)),
+                    .set_device(&device_token, Duration::from_secs(LIFETIME_SECONDS)),
             );
             None
         }
@@ -343,7 +348,10 @@ pub(crate) async fn begin(
         "logged in"
     );
     auth.events().on_login(&peer.event(now, Some(&**user), Some(session)));
-    Ok(Some(LoggedIn { session, issued, device_token, codes_left, user }))
+    let is_offered =
+        transport == Transport::Cookie && auth.checked().device_binding != DeviceBinding::Off;
+    let offer = is_offered.then(|| device::offer(auth, session));
+    Ok(Some(LoggedIn { session, issued, device_token, codes_left, user, offer }))
 }
 
 /// The row of a user who lives in a table of the app's own, read again after the session began:

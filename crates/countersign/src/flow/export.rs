@@ -64,6 +64,7 @@ pub(crate) struct ExportedSession {
     user_agent: String,
     #[schema(value_type = Option<String>, required)]
     device_name: Option<DeviceName>,
+    device_bound: bool,
     #[schema(value_type = Option<String>, required)]
     ip: Option<IpAddr>,
 }
@@ -262,6 +263,7 @@ impl Export {
                 transport: session.transport,
                 user_agent: session.user_agent.clone(),
                 device_name: session.device_name.clone(),
+                device_bound: session.is_bound(),
                 ip: session.ip,
             }),
             Kept::AdminSession(session) => serde_json::to_string(&ExportedAdminSession {

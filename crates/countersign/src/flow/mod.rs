@@ -3,6 +3,8 @@
 
 mod csrf;
 mod deletion;
+mod device_refresh;
+mod device_start;
 mod email_change;
 mod email_verify;
 mod export;
@@ -34,6 +36,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::cors::Cors;
+use crate::http::device::DEVICE_REFRESH;
 use crate::http::fields::read_on;
 use crate::http::{Code, Problem, method_not_allowed, not_found};
 
@@ -197,6 +200,8 @@ fn below_base(auth: &Auth) -> Router {
         (path("/login"), post(login::login)),
         (path("/login/factor"), post(login_factor::login_factor)),
         (path("/refresh"), post(refresh::refresh)),
+        (path("/device/start"), post(device_start::device_start)),
+        (path(DEVICE_REFRESH), post(device_refresh::device_refresh)),
         (path("/csrf"), get(csrf::csrf)),
         (path("/logout"), post(logout::logout)),
         (path("/logout-all"), private(post(logout_all::logout_all))),

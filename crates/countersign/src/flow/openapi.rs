@@ -124,6 +124,8 @@ const SCHEMAS: &str = "#/components/schemas/";
         super::login::login,
         super::login_factor::login_factor,
         super::refresh::refresh,
+        super::device_start::device_start,
+        super::device_refresh::device_refresh,
         super::csrf::csrf,
         super::logout::logout,
         super::logout_all::logout_all,

@@ -13,11 +13,13 @@ use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::entry::{Grant, Tokens, new_jti};
 use crate::http::answer::{Refusal, Uncached};
+use crate::http::device;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::refresh_token::{RefreshRequest, Sent, refresh_cookie, token_in_body, unclear};
 use crate::session::Transport;
+use crate::session::device::{DeviceStanding, Shown, Unproved};
 use crate::session::rotation::{Generation, Presented, RotationEvent};
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::token::RefreshClaims;
@@ -34,11 +36,12 @@ use crate::token::RefreshClaims;
         (status = 200, description = "New tokens; for browsers the cookies too", body = Tokens),
         (status = 401, description = "refresh_token_missing, refresh_token_invalid, \
             refresh_token_expired, session_expired, session_revoked, refresh_token_reused, \
-            user_inactive"),
+            session_unproved, user_inactive"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),
-        (status = 503, description = "unavailable: nothing was done, or it is not known whether it \
-            was; to repeat it is safe"),
+        (status = 503, description = "device_proof_stale, device_proof_skipped: nothing was done; \
+            unavailable: nothing was done, or it is not known whether it was; to repeat it is \
+            safe"),
     ),
     security((), ("refresh_cookie" = [])),
 )]
@@ -52,11 +55,13 @@ pub(crate) async fn refresh(
     if !auth.checked().cookies.refresh_of(headers).is_empty() {
         guard::source(&auth, headers)?;
     }
+    let mut shown = Shown::NOTHING;
     let (claims, transport) = match refresh_cookie(&auth, headers).await? {
         Sent::Unclear => return Err(unclear(&auth)),
         Sent::One(token) => {
             let claims = auth.refresh_tokens().verify(token, auth.seconds())?;
             guard::csrf(&auth, headers, claims.sid)?;
+            shown = device::shown(&auth, headers, claims.sid);
             (claims, Transport::Cookie)
         }
         Sent::Nothing => {
@@ -71,25 +76,37 @@ pub(crate) async fn refresh(
             (auth.refresh_tokens().verify(&token, auth.seconds())?, Transport::Body)
         }
     };
-    auth.refresh_limit()
-        .check(claims.sid, now)
+    let session = claims.sid;
+    // Who has no ticket does not use up the share of who has one: the thief's is not the victim's.
+    let limit = match shown.ticket {
+        Some(ticket) if ticket.is_good(auth.seconds()) => auth.proved_refresh_limit(),
+        _ => auth.refresh_limit(),
+    };
+    limit
+        .check(session, now)
         .map_err(|wait| Problem::new(Code::Throttled).retry_after(wait.seconds()))?;
 
-    let session = claims.sid;
     let rotate = Rotate {
         session,
         token: presented(&claims),
         transport,
+        shown,
         now,
         window: auth.settings().race_window,
         ip: Some(peer.ip),
         theft_notice: auth.theft_notice(),
     };
-    let (user_id, authentication, expires_at, child, event) =
+    let (user_id, created_at, authentication, expires_at, child, event, standing) =
         match auth.store().rotate_session(rotate).await? {
-            Rotation::Granted { user_id, authentication, expires_at, child, event, .. } => {
-                (user_id, authentication, expires_at, child, event)
-            }
+            Rotation::Granted {
+                user_id,
+                created_at,
+                authentication,
+                expires_at,
+                child,
+                event,
+                standing,
+            } => (user_id, created_at, authentication, expires_at, child, event, standing),
             Rotation::Reused { user_id } => {
                 tracing::warn!(
                     user = %user_id,
@@ -116,6 +133,11 @@ pub(crate) async fn refresh(
             }
             Rotation::Expired | Rotation::Unknown => {
                 return Err(Problem::new(Code::SessionExpired).into());
+            }
+            Rotation::Unproved(why) => {
+                let told = peer.event(now, None, Some(session));
+                auth.events().on_unproved(&told, why, true);
+                return Err(unproved(&auth, why));
             }
             Rotation::WrongTransport => {
                 return Err(Problem::new(Code::RefreshTokenInvalid)
@@ -169,7 +191,31 @@ pub(crate) async fn refresh(
     if matches!(event, Some(RotationEvent::Race { price: 1.., .. })) {
         auth.events().on_race(&told);
     }
-    Ok(Uncached::new(issued.tokens).with_cookies(issued.cookies))
+    if let DeviceStanding::Unproved(why) = standing {
+        auth.events().on_unproved(&told, why, false);
+    }
+    if let DeviceStanding::Confirms { .. } = standing {
+        tracing::info!(user = %user_id, %session, "the session is bound to its device");
+        auth.events().on_device_bound(&told);
+    }
+    let is_offered = transport == Transport::Cookie
+        && shown.is_offered(standing, created_at, now, auth.settings().race_window);
+    let offer = is_offered.then(|| device::offer(&auth, session));
+    Ok(Uncached::new(issued.tokens).with_cookies(issued.cookies).offering(offer))
+}
+
+/// The cookies stay, but for a ticket that is too old: without it the browser makes a new proof.
+fn unproved(auth: &Auth, why: Unproved) -> Refusal {
+    match why {
+        Unproved::Missing => Problem::new(Code::SessionUnproved).into(),
+        Unproved::Skipped => {
+            Problem::new(Code::DeviceProofSkipped).retry_after(SKIPPED_SECONDS).into()
+        }
+        Unproved::Stale => Refusal::clearing(
+            Problem::new(Code::DeviceProofStale).retry_after(STALE_SECONDS),
+            vec![auth.checked().cookies.clear_ticket()],
+        ),
+    }
 }
 
 fn presented(claims: &RefreshClaims) -> Presented {
@@ -180,3 +226,9 @@ fn presented(claims: &RefreshClaims) -> Presented {
         issued_at: claims.iat,
     }
 }
+
+/// Until the browser may try to prove itself again.
+const SKIPPED_SECONDS: u32 = 5;
+
+/// A browser without its old ticket proves itself at once.
+const STALE_SECONDS: u32 = 1;

@@ -65,6 +65,8 @@ pub(crate) struct SessionResponse {
     /// What the user calls the device; null without a name.
     #[schema(value_type = Option<String>, required, example = "Ada's phone")]
     device_name: Option<DeviceName>,
+    /// Whether the session is bound to the device: a copy of its cookies does not refresh it.
+    device_bound: bool,
     /// Where the client came from at login.
     #[schema(value_type = Option<String>, required)]
     ip: Option<IpAddr>,
@@ -216,6 +218,7 @@ impl SessionResponse {
             last_used_at: session.last_used_at,
             expires_at: session.expires_at,
             transport: session.transport,
+            device_bound: session.is_bound(),
             device: device_in_words(&session.user_agent),
             user_agent: session.user_agent,
             device_name: session.device_name,

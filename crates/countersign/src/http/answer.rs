@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{TryStream, TryStreamExt};
 use serde::Serialize;
 
+use super::device::Offer;
 use super::problem::Problem;
 use crate::store::StoreError;
 use crate::token::RefreshError;
@@ -20,21 +21,32 @@ use crate::web::etag::is_known;
 pub(crate) struct Uncached<B> {
     body: B,
     cookies: Vec<HeaderValue>,
+    /// The offer to bind the session.
+    offer: Option<Offer>,
 }
 
 impl<B> Uncached<B> {
     pub(crate) fn new(body: B) -> Self {
-        Self { body, cookies: Vec::new() }
+        Self { body, cookies: Vec::new(), offer: None }
     }
 
     pub(crate) fn with_cookies(self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
         Self { cookies: cookies.into_iter().collect(), ..self }
     }
+
+    /// With an offer to bind the session, where there is one.
+    pub(crate) fn offering(self, offer: Option<Offer>) -> Self {
+        Self { offer, ..self }
+    }
 }
 
 impl<B: Serialize> IntoResponse for Uncached<B> {
     fn into_response(self) -> Response {
-        (no_store(self.cookies), Json(self.body)).into_response()
+        let mut headers = no_store(self.cookies);
+        if let Some(offer) = self.offer {
+            offer.add_to(&mut headers);
+        }
+        (headers, Json(self.body)).into_response()
     }
 }
 

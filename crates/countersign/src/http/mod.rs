@@ -19,6 +19,7 @@ pub(crate) mod answer;
 pub(crate) mod authenticated;
 pub mod cors;
 pub(crate) mod describe;
+pub(crate) mod device;
 #[cfg(doctest)]
 mod does_not_compile;
 pub(crate) mod fields;
@@ -29,6 +30,7 @@ pub(crate) mod refresh_token;
 pub(crate) mod request;
 
 pub use countersign_verify::Drained;
+pub use device::{is_device_refresh, keeping_the_binding};
 pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain};
 pub use peer::Peer;
 pub use problem::{Code, OwnCode, Problem, method_not_allowed, not_found};

@@ -8,6 +8,7 @@
 //! ```
 
 mod agent;
+pub mod device;
 mod device_name;
 mod refresh;
 pub mod rotation;
@@ -24,10 +25,11 @@ pub use agent::device_in_words;
 #[cfg(feature = "axum")]
 pub(crate) use agent::device_without_words;
 pub use device_name::{DeviceName, DeviceNameError};
-pub use refresh::{RefreshRefused, SessionRow, decide};
+pub use refresh::{Decided, RefreshRefused, SessionRow, decide};
 
 use crate::sign_in::{Methods, Scope};
 use crate::user::UserId;
+use device::DeviceRecord;
 use rotation::Jti;
 
 /// A session about to begin.
@@ -116,6 +118,25 @@ pub struct Session {
     pub revoked: Option<(Timestamp, RevokedReason)>,
     /// What it knows of its user.
     pub authentication: Authentication,
+    /// The device that it is bound to, or is about to be.
+    pub device: Option<DeviceRecord>,
+}
+
+impl Session {
+    /// Whether a proof of its device is asked for: whether the device's key is confirmed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let (auth, ada, now) = (world.auth, world.ada, world::midnight());
+    /// # world::log_in(&auth, countersign::session::Transport::Cookie).await;
+    /// let sessions = auth.store().user_sessions(ada.id, now).await.unwrap();
+    /// assert!(!sessions[0].is_bound());
+    /// # });
+    /// ```
+    pub fn is_bound(&self) -> bool {
+        self.device.as_ref().is_some_and(|device| device.confirmed_at.is_some())
+    }
 }
 
 /// What a session knows of its user: when and how they last proved who they are, and what that is

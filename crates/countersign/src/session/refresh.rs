@@ -1,24 +1,34 @@
-//! The whole decision of a refresh: whether there is a session to speak of, and what the token
-//! leads to.
+//! The whole decision of a refresh: whether there is a session to speak of, whether its device has
+//! proved itself, and what the token leads to.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::rotation::{self, Decision, Presented, RotationState};
+use super::device::{Device, DeviceStanding, Shown, Unproved};
+use super::rotation::{self, Decision, Presented, RotationState, Rule};
 use super::{RevokedReason, Transport};
 use crate::user::UserId;
 
-/// Decides what `token`, which came on the path of `transport` at `now`, leads to: rule 1 here,
-/// rules 2 to 6 in [`rotation::decide`]. `row` is the session's, where there is one, and comes back
-/// with the decision.
+/// Decides what `token`, which came on the path of `transport` at `now` with what is `shown` of
+/// the device, leads to: rules 1, 0 and 5b here, rules 2 to 6 in [`rotation::decide`]. `row` is the
+/// session's, where there is one, and comes back with the decision.
+///
+/// Rule 0 comes before the rotation and changes nothing: a thief without the key spends nothing of
+/// the session, and ends nothing. Where it is in force, rule 6 does not end the session either. A
+/// stale token that comes with a proof made since the lineage last moved is the device's own, late:
+/// rule 5b, free of credit, because nobody else can have proved the key since. One that comes with
+/// an older proof is asked for a newer one. Where it is not in force, a thief moves the lineage
+/// without a proof, and so a proof says nothing of who did: rules 5 and 6 stay as they are.
 ///
 /// # Errors
-/// Rule 1: there is no live session of this kind, and nothing is to be done.
+/// Rules 1 and 0: there is no live session of this kind, or its device has not proved itself; and
+/// nothing is to be done.
 ///
 /// ```
 /// use std::time::Duration;
 ///
+/// use countersign::session::device::Shown;
 /// use countersign::session::rotation::{Decision, Generation, Jti, Presented, RotationState};
 /// use countersign::session::{RefreshRefused, RevokedReason, SessionRow, Transport, decide};
 /// use countersign::user::UserId;
@@ -31,12 +41,15 @@ use crate::user::UserId;
 ///     transport: Transport::Cookie,
 ///     revoked: None,
 ///     state: RotationState::new(Jti([1; 16]), 1_000),
+///     device: None,
 /// };
 /// let (generation, jti) = (Generation::FIRST, Jti([1; 16]));
 /// let token = Presented { generation, jti, parent: None, issued_at: 1_000 };
 /// let at = |row: Option<&SessionRow>, second| {
 ///     let now = Timestamp::from_second(second).unwrap();
-///     decide(row, &token, Transport::Cookie, now, Duration::from_secs(30)).map(|(_, done)| done)
+///     let window = Duration::from_secs(30);
+///     decide(row, &token, Transport::Cookie, &Shown::NOTHING, now, window)
+///         .map(|decided| decided.decision)
 /// };
 /// assert!(matches!(at(Some(&row), 1_300), Ok(Decision::Mint { .. })));
 /// assert_eq!(at(Some(&row), 9_000), Err(RefreshRefused::Expired));
@@ -46,9 +59,10 @@ pub fn decide<'a>(
     row: Option<&'a SessionRow>,
     token: &Presented,
     transport: Transport,
+    shown: &Shown,
     now: Timestamp,
     window: Duration,
-) -> Result<(&'a SessionRow, Decision), RefreshRefused> {
+) -> Result<Decided<'a>, RefreshRefused> {
     let row = row.ok_or(RefreshRefused::Unknown)?;
     if row.transport != transport {
         return Err(RefreshRefused::WrongTransport);
@@ -60,7 +74,51 @@ pub fn decide<'a>(
         return Err(RefreshRefused::Expired);
     }
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    Ok((row, rotation::decide(&row.state, token, seconds, window)))
+    let standing = shown.standing(row.device.as_ref(), seconds, window);
+    let is_enforced = row.device.is_some_and(|device| shown.enforces(device.kind));
+    if let DeviceStanding::Unproved(why) = standing
+        && is_enforced
+    {
+        return Err(RefreshRefused::Unproved(why));
+    }
+    let decision = rotation::decide(&row.state, token, seconds, window);
+    let is_stale = matches!(
+        decision,
+        Decision::Reused | Decision::Mint { rule: Rule::Race | Rule::Restart, .. }
+    );
+    let decision = match standing {
+        DeviceStanding::Proved { at } if is_enforced && is_stale => {
+            if at >= row.state.current_since {
+                row.state.mint(Rule::OwnDevice, None)
+            } else if decision == Decision::Reused {
+                return Err(RefreshRefused::Unproved(Unproved::Stale));
+            } else {
+                decision
+            }
+        }
+        _ => decision,
+    };
+    Ok(Decided { row, decision, standing })
+}
+
+/// What a refresh of a live session leads to.
+///
+/// ```
+/// use countersign::session::Decided;
+/// use countersign::session::device::DeviceStanding;
+///
+/// fn would_be_refused(decided: &Decided<'_>) -> bool {
+///     matches!(decided.standing, DeviceStanding::Unproved(_))
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided<'a> {
+    /// The session's row.
+    pub row: &'a SessionRow,
+    /// What is to be done.
+    pub decision: Decision,
+    /// Where the refresh stands with the session's device.
+    pub standing: DeviceStanding,
 }
 
 /// A session's row, as far as a refresh asks for it.
@@ -86,9 +144,11 @@ pub struct SessionRow {
     pub revoked: Option<RevokedReason>,
     /// How far its refresh tokens have come.
     pub state: RotationState,
+    /// The device that it is bound to, or is about to be.
+    pub device: Option<Device>,
 }
 
-/// Rule 1: why there is nothing to decide about.
+/// Rules 1 and 0: why there is nothing to decide about.
 ///
 /// ```
 /// assert_eq!(
@@ -110,11 +170,15 @@ pub enum RefreshRefused {
     /// The session had its time.
     #[error("the session had its time")]
     Expired,
+    /// The session is bound to a device, which has not proved itself.
+    #[error("{0}")]
+    Unproved(Unproved),
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rotation::{Generation, Jti};
+    use super::super::device::{DeviceBinding, DeviceKind, KeyPrint, Ticket};
+    use super::super::rotation::{Generation, Jti, Mark};
     use super::*;
 
     #[test]
@@ -132,8 +196,8 @@ mod tests {
             for token in
                 [token(1, 0, None), token(2, 1, Some(1)), token(9, 9, Some(8)), token(7, 0, None)]
             {
-                let done = decide(row, &token, transport, at(1_100), WINDOW);
-                assert_eq!(done.map(|(_, decision)| decision), Err(refused));
+                let done = decide(row, &token, transport, &Shown::NOTHING, at(1_100), WINDOW);
+                assert_eq!(done.map(|decided| decided.decision), Err(refused));
             }
         }
     }
@@ -141,12 +205,11 @@ mod tests {
     #[test]
     fn a_session_ends_at_its_second_and_not_before() {
         let row = row();
-        let done =
-            |second| decide(Some(&row), &token(1, 0, None), Transport::Cookie, at(second), WINDOW);
-        assert!(matches!(done(8_999), Ok((_, Decision::Mint { .. }))));
+        let done = |second| asked(&row, &token(1, 0, None), &Shown::NOTHING, second);
+        assert!(matches!(done(8_999), Ok(Decision::Mint { .. })));
         assert_eq!(done(9_000), Err(RefreshRefused::Expired));
         let ended = SessionRow { revoked: Some(RevokedReason::TokenTheft), ..row };
-        let late = decide(Some(&ended), &token(1, 0, None), Transport::Cookie, at(9_001), WINDOW);
+        let late = asked(&ended, &token(1, 0, None), &Shown::NOTHING, 9_001);
         assert_eq!(
             late,
             Err(RefreshRefused::Revoked(RevokedReason::TokenTheft)),
@@ -159,10 +222,118 @@ mod tests {
         let row = row();
         for token in [token(1, 0, None), token(2, 1, Some(1)), token(9, 9, Some(8))] {
             assert_eq!(
-                decide(Some(&row), &token, Transport::Cookie, at(1_100), WINDOW),
-                Ok((&row, rotation::decide(&row.state, &token, 1_100, WINDOW)))
+                decide(Some(&row), &token, Transport::Cookie, &Shown::NOTHING, at(1_100), WINDOW),
+                Ok(Decided {
+                    row: &row,
+                    decision: rotation::decide(&row.state, &token, 1_100, WINDOW),
+                    standing: DeviceStanding::Unbound,
+                })
             );
         }
+    }
+
+    #[test]
+    fn a_bound_session_does_nothing_without_a_proof_whatever_the_token() {
+        for (bound, binding) in [
+            (bound(DeviceKind::Dbsc, true), DeviceBinding::Enforce),
+            (bound(DeviceKind::Dpop, true), DeviceBinding::Observe),
+        ] {
+            for token in tokens() {
+                for (ticket, is_skipped, why) in [
+                    (None, false, Unproved::Missing),
+                    (None, true, Unproved::Skipped),
+                    (Some(ticket(1, 1_600)), false, Unproved::Stale),
+                    (Some(ticket(2, 2_000)), false, Unproved::Stale),
+                ] {
+                    let shown = Shown { ticket, is_skipped, binding };
+                    let refused = Err(RefreshRefused::Unproved(why));
+                    assert_eq!(asked(&bound, &token, &shown, 2_000), refused);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_force_leaves_the_rotation_as_it_is() {
+        for (bound, binding) in [
+            (bound(DeviceKind::Dbsc, true), DeviceBinding::Off),
+            (bound(DeviceKind::Dbsc, true), DeviceBinding::Observe),
+            (bound(DeviceKind::Dpop, true), DeviceBinding::Off),
+            (bound(DeviceKind::Dbsc, false), DeviceBinding::Enforce),
+        ] {
+            for token in tokens() {
+                for ticket in [None, Some(ticket(1, 1_600)), Some(ticket(1, 2_000))] {
+                    let shown = Shown { ticket, is_skipped: false, binding };
+                    let rotated = rotation::decide(&bound.state, &token, 2_000, WINDOW);
+                    assert_eq!(asked(&bound, &token, &shown, 2_000), Ok(rotated));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stale_token_of_the_device_itself_costs_nothing_and_ends_nothing() {
+        let bound = bound(DeviceKind::Dbsc, true);
+        let done = |token: &Presented, proved_at| {
+            let ticket = Some(ticket(1, proved_at));
+            let shown = Shown { ticket, is_skipped: false, binding: DeviceBinding::Enforce };
+            asked(&bound, token, &shown, 2_000)
+        };
+        let own = Ok(bound.state.mint(Rule::OwnDevice, None));
+        let [current, child, ahead, race, old] = tokens();
+        for token in [race, old] {
+            assert_eq!(done(&token, 1_980), own, "proved since the lineage last moved");
+            assert_ne!(done(&token, 1_979), own);
+        }
+        assert_eq!(done(&old, 1_979), Err(RefreshRefused::Unproved(Unproved::Stale)));
+        assert!(matches!(done(&race, 1_979), Ok(Decision::Mint { rule: Rule::Race, .. })));
+        for (token, rule) in
+            [(current, Rule::Repeated), (child, Rule::Successor), (ahead, Rule::AheadOfState)]
+        {
+            for proved_at in [1_979, 1_980] {
+                let done = done(&token, proved_at);
+                assert!(matches!(done, Ok(Decision::Mint { rule: by, .. }) if by == rule));
+            }
+        }
+    }
+
+    /// The current one, its child, one ahead, one of a race, and one that nobody honest has.
+    fn tokens() -> [Presented; 5] {
+        [
+            token(1, 1, Some(0)),
+            token(2, 2, Some(1)),
+            token(9, 9, Some(8)),
+            Presented { issued_at: 1_970, ..token(7, 1, Some(0)) },
+            token(7, 0, None),
+        ]
+    }
+
+    /// A session whose lineage last moved at 1,980.
+    fn bound(kind: DeviceKind, confirmed: bool) -> SessionRow {
+        let device = Device { kind, key: KeyPrint([1; 16]), confirmed, proof_at: at(1_000) };
+        let mark = Mark { generation: Generation(1), since: 1_500 };
+        let moved = RotationState {
+            generation: Generation(1),
+            current_since: 1_980,
+            mark,
+            earlier_mark: mark,
+            ..row().state
+        };
+        SessionRow { device: Some(device), state: moved, ..row() }
+    }
+
+    const fn ticket(key: u8, proved_at: u64) -> Ticket {
+        Ticket { key: KeyPrint([key; 16]), proved_at }
+    }
+
+    fn asked(
+        row: &SessionRow,
+        token: &Presented,
+        shown: &Shown,
+        second: i64,
+    ) -> Result<Decision, RefreshRefused> {
+        decide(Some(row), token, Transport::Cookie, shown, at(second), WINDOW)
+            .map(|decided| decided.decision)
     }
 
     fn row() -> SessionRow {
@@ -173,6 +344,7 @@ mod tests {
             transport: Transport::Cookie,
             revoked: None,
             state: RotationState::new(Jti([1; 16]), 1_000),
+            device: None,
         }
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod begin;
 #[expect(clippy::unwrap_used, reason = "these are tests: whatever is not there fails them")]
 pub mod conformance;
 mod deletion;
+mod devices;
 mod export;
 mod factors;
 mod feed;
@@ -49,6 +50,7 @@ pub use crate::store_error::StoreError;
 pub use attempts::{AttemptStore, SharedAttempts};
 pub use begin::{Begin, Begun, CheckedRow};
 pub use deletion::{DeletionAsked, DeletionStore, SelfDeletion};
+pub use devices::{DeviceOffer, DeviceProof, DeviceStore};
 pub use export::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace};
 pub use factors::{
     ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, NewFactor, NewRecoveryCode,
@@ -88,6 +90,7 @@ pub use users::{PasswordChange, UserStore};
 pub trait Store:
     UserStore
     + SessionStore
+    + DeviceStore
     + KeyStore
     + FeedStore
     + AttemptStore
@@ -105,6 +108,7 @@ pub trait Store:
 impl<T> Store for T where
     T: UserStore
         + SessionStore
+        + DeviceStore
         + KeyStore
         + FeedStore
         + AttemptStore

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Begin, Begun, NewMail, SessionPage, SessionPlace, StoreError};
+use crate::session::device::{DeviceStanding, Shown, Unproved};
 use crate::session::rotation::{Child, Presented, RotationEvent};
 use crate::session::{
     Authentication, DeviceName, NewSession, RefreshRefused, RevokedReason, Session, SessionId,
@@ -112,6 +113,7 @@ pub trait SessionStore: Send + Sync {
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::session::device::Shown;
 /// use countersign::session::rotation::{Generation, Jti, Presented};
 /// use countersign::session::{SessionId, Transport};
 /// use countersign::store::{Rotate, Rotation, SessionStore};
@@ -128,6 +130,7 @@ pub trait SessionStore: Send + Sync {
 ///         issued_at: 1_000,
 ///     },
 ///     transport: Transport::Body,
+///     shown: Shown::NOTHING,
 ///     now,
 ///     window: std::time::Duration::from_secs(30),
 ///     ip: None,
@@ -145,6 +148,8 @@ pub struct Rotate {
     pub token: Presented,
     /// On which path it came; the other kind's session refuses it.
     pub transport: Transport,
+    /// What it showed of its device.
+    pub shown: Shown,
     /// The time of the request.
     pub now: Timestamp,
     /// How far apart two requests of one honest client may be.
@@ -239,6 +244,7 @@ pub struct Stolen {
 ///         Rotation::Reused { .. } => Some(Code::RefreshTokenReused),
 ///         Rotation::Revoked(_) => Some(Code::SessionRevoked),
 ///         Rotation::Expired => Some(Code::SessionExpired),
+///         Rotation::Unproved(_) => Some(Code::SessionUnproved),
 ///         Rotation::Unknown | Rotation::WrongTransport => Some(Code::RefreshTokenInvalid),
 ///     }
 /// }
@@ -259,7 +265,11 @@ pub enum Rotation {
         child: Child,
         /// What an operator should know.
         event: Option<RotationEvent>,
+        /// Where it stands with the session's device.
+        standing: DeviceStanding,
     },
+    /// The session is bound to a device, which has not proved itself. Nothing was done.
+    Unproved(Unproved),
     /// Two parties held this lineage; the session has been ended.
     Reused {
         /// Whose session it was.
@@ -282,6 +292,7 @@ impl From<RefreshRefused> for Rotation {
             RefreshRefused::WrongTransport => Self::WrongTransport,
             RefreshRefused::Revoked(reason) => Self::Revoked(reason),
             RefreshRefused::Expired => Self::Expired,
+            RefreshRefused::Unproved(why) => Self::Unproved(why),
         }
     }
 }

@@ -21,6 +21,8 @@ mod key;
 mod one_time;
 #[cfg(feature = "axum")]
 pub(crate) mod pending;
+#[cfg(feature = "axum")]
+pub(crate) mod proof;
 mod refresh;
 mod ring;
 mod secrets;

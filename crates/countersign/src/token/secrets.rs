@@ -38,6 +38,10 @@ pub struct Secrets {
     recovery: Key,
     #[cfg(feature = "axum")]
     factors: Key,
+    #[cfg(feature = "axum")]
+    device_ticket: Key,
+    #[cfg(feature = "axum")]
+    device_challenge: Key,
 }
 
 type Key = SecretBox<[u8; 32]>;
@@ -83,6 +87,10 @@ impl Secrets {
             recovery: derive(b"recovery codes v1"),
             #[cfg(feature = "axum")]
             factors: derive(b"factor sealing v1"),
+            #[cfg(feature = "axum")]
+            device_ticket: derive(b"device ticket v1"),
+            #[cfg(feature = "axum")]
+            device_challenge: derive(b"device challenge v1"),
         })
     }
 
@@ -176,6 +184,16 @@ impl Secrets {
     pub(crate) fn factors(&self) -> &[u8] {
         self.factors.expose_secret()
     }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn device_ticket(&self) -> &[u8] {
+        self.device_ticket.expose_secret()
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn device_challenge(&self) -> &[u8] {
+        self.device_challenge.expose_secret()
+    }
 }
 
 impl fmt::Debug for Secrets {
@@ -257,6 +275,10 @@ mod tests {
             secrets.attempts(),
             secrets.codes(),
             secrets.sealing(),
+            #[cfg(feature = "axum")]
+            secrets.device_ticket(),
+            #[cfg(feature = "axum")]
+            secrets.device_challenge(),
             #[cfg(feature = "axum")]
             secrets.outbox(),
             #[cfg(feature = "axum")]

@@ -143,7 +143,7 @@ impl Cookies {
         let is_twice = |name: &&String| names.iter().filter(|other| *other == name).count() > 1;
         if names
             .iter()
-            .any(|name| is_twice(name) || [SIGN_IN, HOST_SIGN_IN].contains(&name.as_str()))
+            .any(|name| is_twice(name) || [SIGN_IN, HOST_SIGN_IN, TICKET].contains(&name.as_str()))
         {
             return Err(CookieError::SameName);
         }
@@ -187,7 +187,7 @@ impl Cookies {
     }
 
     /// `Set-Cookie` values that remove the refresh and the CSRF cookie, those of these settings
-    /// first.
+    /// first, and the ticket.
     fn every_form(&self, public_url: &Url, base_path: &str, common: &str) -> Vec<HeaderValue> {
         let mut forms =
             vec![self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)];
@@ -198,6 +198,7 @@ impl Cookies {
         };
         let mut refresh_names = vec![self.refresh.as_str(), "refreshtoken"];
         if public_url.scheme() == "https" {
+            add(self.clear_ticket());
             // A cookie of this name has no domain and no other path.
             add(value(format!("__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly{common}")));
         }
@@ -450,9 +451,96 @@ impl Cookies {
         values(headers, PENDING).next()
     }
 
-    /// Removes the refresh and the CSRF cookie, in every form that a browser may have them in:
-    /// under other settings, or from an installation above, they have other names, domains and
-    /// paths, and come along all the same. The device stays known.
+    /// Sets the ticket: the cookie by which a browser shows that its device has proved itself.
+    /// There is one with https alone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"https://app.example.com".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// let line = cookies.set_ticket("abc", Duration::from_secs(300));
+    /// assert_eq!(
+    ///     line,
+    ///     "__Host-device=abc; Max-Age=300; Path=/; HttpOnly; SameSite=Lax; Secure"
+    /// );
+    /// ```
+    pub fn set_ticket(&self, ticket: &str, lifetime: Duration) -> HeaderValue {
+        let attributes = self.ticket_attributes();
+        value(format!("{TICKET}={ticket}; Max-Age={}; {attributes}", lifetime.as_secs()))
+    }
+
+    /// Removes it.
+    ///
+    /// ```
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"https://app.example.com".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// assert!(cookies.clear_ticket().to_str().unwrap().contains("Max-Age=0"));
+    /// ```
+    pub fn clear_ticket(&self) -> HeaderValue {
+        self.set_ticket("", Duration::ZERO)
+    }
+
+    /// Its name.
+    ///
+    /// ```
+    /// use countersign::web::cookies::Cookies;
+    ///
+    /// assert_eq!(Cookies::TICKET, "__Host-device");
+    /// ```
+    pub const TICKET: &str = TICKET;
+
+    /// Its attributes, as a browser is told which cookie a proof renews.
+    ///
+    /// ```
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"https://app.example.com".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// assert_eq!(cookies.ticket_attributes(), "Path=/; HttpOnly; SameSite=Lax; Secure");
+    /// ```
+    pub fn ticket_attributes(&self) -> String {
+        format!("Path=/; HttpOnly{}", self.sign_in_attributes)
+    }
+
+    /// The tickets of a request: of several one may be planted.
+    ///
+    /// ```
+    /// use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
+    ///
+    /// let cookies = Cookies::new(
+    ///     &"https://app.example.com".parse().unwrap(),
+    ///     "/accounts",
+    ///     &CookieSettings::default(),
+    /// )
+    /// .unwrap();
+    /// let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("__Host-device=a"))]);
+    /// assert_eq!(cookies.tickets_of(&headers).collect::<Vec<_>>(), ["a"]);
+    /// ```
+    pub fn tickets_of<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
+        values(headers, TICKET).take(MOST_TOKENS)
+    }
+
+    /// Removes the refresh and the CSRF cookie and the ticket, in every form that a browser may
+    /// have them in: under other settings, or from an installation above, they have other names,
+    /// domains and paths, and come along all the same. The device stays known.
     ///
     /// ```
     /// use countersign::web::cookies::{CookieSettings, Cookies};
@@ -598,7 +686,7 @@ pub enum CookieError {
     /// Two cookies with one name.
     #[error(
         "the refresh, CSRF and device cookies need three different names, other than \
-         signintoken"
+         signintoken and __Host-device"
     )]
     SameName,
     /// A prefix that browsers accept over https only.
@@ -678,6 +766,9 @@ const MOST_PARENTS: usize = 6;
 
 /// The cookie of a browser whose login waits for a second factor.
 const PENDING: &str = "pendingtoken";
+
+/// The cookie of a browser whose device has proved itself.
+const TICKET: &str = "__Host-device";
 
 /// The cookie of a browser that asked for a mail.
 const SIGN_IN: &str = "signintoken";

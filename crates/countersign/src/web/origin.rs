@@ -66,6 +66,29 @@ impl Origins {
             && (self.exact.contains(origin) || self.below.iter().any(|below| below.matches(origin)))
     }
 
+    /// The hosts of the list, without ports: `app.example.com`, `*.example.com`.
+    ///
+    /// ```
+    /// use countersign::web::origin::Origins;
+    ///
+    /// let origins =
+    ///     Origins::parse(["https://*.example.org", "https://app.example.com:8443"]).unwrap();
+    /// assert_eq!(origins.hosts(), ["*.example.org", "app.example.com"]);
+    /// ```
+    pub fn hosts(&self) -> Vec<String> {
+        let host = |origin: &str| {
+            let (_, rest) = origin.split_once("://").unwrap_or(("", origin));
+            let port = rest.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+            port.map_or(rest, |(host, _)| host).to_owned()
+        };
+        let below = self.below.iter().map(|below| host(&format!("{}*{}", below.head, below.tail)));
+        let mut hosts: Vec<String> =
+            self.exact.iter().map(|origin| host(origin.as_str())).chain(below).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
     /// Whether nothing is on the list.
     ///
     /// ```

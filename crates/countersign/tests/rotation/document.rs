@@ -3,13 +3,14 @@
 use countersign::session::rotation::decide;
 
 use crate::adversary::{PLANS, VICTIMS, search};
+use crate::bound::{self, Kept, NETWORKS, Rules, Stolen, THEFTS as STOLEN, cast};
 use crate::comparison::{self, CLIENTS, Row};
 use crate::promises::{Found, HONEST, NEVER, RUNS, STEPS, THEFTS, Tally};
 use crate::thieves::{BUSY, PATIENT, PERIODS};
 
 #[test]
 fn the_page_on_rotation_shows_what_is_measured() {
-    let missing: Vec<String> = [honest(), thieves(), searched(), algorithms()]
+    let missing: Vec<String> = [honest(), bound(), thieves(), stolen(), searched(), algorithms()]
         .into_iter()
         .filter(|table| !PAGE.contains(table))
         .collect();
@@ -37,6 +38,50 @@ fn honest() -> String {
              {races:.2} |\n",
             schedule.name, tally.refused
         );
+    }
+    table
+}
+
+fn bound() -> String {
+    let mut table = format!(
+        "| honest browser that can be bound, {} lives of {STEPS} steps | each way up to | lost | \
+         dies | refused unbound | refused bound | bound at the end | proofs | put off, of 100 \
+         refreshes |\n|---|---|---|---|---|---|---|---|---|\n",
+        thousands(RUNS)
+    );
+    for schedule in bound::honest() {
+        let [unbound, bound] =
+            [Rules::UNBOUND, Rules::ALL].map(|rules| Kept::of(rules, schedule, RUNS));
+        let of_refreshes = |count: u64| 100.0 * count as f64 / bound.granted as f64;
+        table += &format!(
+            "| {} | {} s | {} % | {} % | {} | {} | {} | {:.1} | {:.1} |\n",
+            schedule.name,
+            schedule.delay as f64 / 1_000.0,
+            schedule.lost / 10,
+            schedule.dies / 10,
+            unbound.refused,
+            bound.refused,
+            bound.bound,
+            of_refreshes(bound.proofs),
+            of_refreshes(bound.put_off),
+        );
+    }
+    table
+}
+
+fn stolen() -> String {
+    let mut table = format!(
+        "| thief with the whole jar, {STOLEN} thefts each; tokens for: median, at most | unbound | \
+         victims logged out | bound | victims logged out |\n|---|---|---|---|---|\n"
+    );
+    for (name, plan, tries) in cast() {
+        for network in &NETWORKS {
+            let cells = [Rules::UNBOUND, Rules::ALL].map(|rules| {
+                let Stolen { median, most, refused, .. } = Stolen::of(rules, network, plan, tries);
+                format!("{} s, {} s | {refused}", thousands(median as u32), thousands(most as u32))
+            });
+            table += &format!("| {name}; {} | {} |\n", network.name, cells.join(" | "));
+        }
     }
     table
 }

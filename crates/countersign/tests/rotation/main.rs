@@ -2,6 +2,7 @@
 //! be caught, and the tables of `docs/rotation.md`.
 
 mod adversary;
+mod bound;
 mod comparison;
 mod document;
 mod model;

@@ -5,6 +5,7 @@
 //! times are up to the window, which generation is the older. So histories that differ in nothing
 //! that matters are one state.
 
+mod bound;
 mod essence;
 mod honest;
 mod thief;

@@ -129,6 +129,7 @@ pub(crate) async fn show(
         user: names.link(session.user_id, may(&staff.user, Permit::ViewUser)),
         device: device_in_words(&session.user_agent),
         device_name: session.device_name.as_ref(),
+        bound: session.device.as_ref().and_then(|device| device.confirmed_at).map(When::from),
         user_agent: &session.user_agent,
         ip: session.ip.map_or_else(|| "not known".to_owned(), |ip| ip.to_string()),
         transport: transport_in_words(session.transport),
@@ -257,6 +258,8 @@ struct SessionPage<'a> {
     frame: Frame,
     id: SessionId,
     is_live: bool,
+    /// Since when it takes a proof of its device.
+    bound: Option<When>,
     story: Vec<String>,
     user: String,
     device: String,

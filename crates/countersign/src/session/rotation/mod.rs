@@ -1,9 +1,9 @@
 //! The rotation decision: what a refresh token that is presented to a session leads to.
 //!
 //! One pure function, [`decide`], of the session's row, the verified token and the time. It holds
-//! rules 2 to 6 of the protocol; [`session::decide`](crate::session::decide) puts rule 1 before
-//! them (the session is missing, expired or revoked). The store applies the decision and the row's
-//! change as one atomic step.
+//! rules 2 to 6 of the protocol; [`session::decide`](crate::session::decide) puts rules 1 and 0
+//! before them (the session is missing, expired or revoked; its device has not proved itself). The
+//! store applies the decision and the row's change as one atomic step.
 //!
 //! Every refresh mints a new token, the *child* of the one it was given. The row remembers the
 //! newest token that a client has **presented**, the *current* one. What was minted and never came
@@ -203,7 +203,7 @@ pub struct Child {
 /// ```
 /// use countersign::session::rotation::Rule;
 ///
-/// let rules = [Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race, Rule::Restart];
+/// let rules = [Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race, Rule::OwnDevice];
 /// assert_eq!(rules.map(Rule::number), [2, 3, 4, 5, 5]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -219,6 +219,9 @@ pub enum Rule {
     /// Rule 5: a stale relative from the disk of a browser that died before it wrote its newest
     /// cookies.
     Restart,
+    /// Rule 5b: a stale relative in the hands of the device that the session is bound to.
+    /// [`session::decide`](crate::session::decide) says so.
+    OwnDevice,
 }
 
 impl Rule {
@@ -232,14 +235,14 @@ impl Rule {
             Self::Repeated => 2,
             Self::Successor => 3,
             Self::AheadOfState => 4,
-            Self::Race | Self::Restart => 5,
+            Self::Race | Self::Restart | Self::OwnDevice => 5,
         }
     }
 
     /// What it costs, once a generation.
     pub(super) const fn price(self) -> u8 {
         match self {
-            Self::Repeated | Self::Successor | Self::AheadOfState => 0,
+            Self::Repeated | Self::Successor | Self::AheadOfState | Self::OwnDevice => 0,
             Self::Race => RACE_COST,
             Self::Restart => RESTART_COST,
         }

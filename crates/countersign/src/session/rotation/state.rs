@@ -173,7 +173,7 @@ impl RotationState {
         ))
     }
 
-    pub(super) fn mint(&self, rule: Rule, event: Option<RotationEvent>) -> Decision {
+    pub(in crate::session) fn mint(&self, rule: Rule, event: Option<RotationEvent>) -> Decision {
         Decision::Mint { child: self.child(), rule, state: None, event }
     }
 

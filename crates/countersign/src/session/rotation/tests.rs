@@ -296,8 +296,15 @@ const WINDOW: Duration = Duration::from_secs(30);
 
 #[test]
 fn rules_have_the_numbers_of_the_protocol() {
-    let rules = [Rule::Repeated, Rule::Successor, Rule::AheadOfState, Rule::Race, Rule::Restart];
-    assert_eq!(rules.map(Rule::number), [2, 3, 4, 5, 5]);
+    let rules = [
+        (Rule::Repeated, 2),
+        (Rule::Successor, 3),
+        (Rule::AheadOfState, 4),
+        (Rule::Race, 5),
+        (Rule::Restart, 5),
+        (Rule::OwnDevice, 5),
+    ];
+    assert!(rules.into_iter().all(|(rule, number)| rule.number() == number));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl StepKind {
     pub(crate) const fn of(rule: Rule) -> Self {
         match rule {
             Rule::Repeated | Rule::Successor => Self::Rotated,
-            Rule::Race => Self::Race,
+            Rule::Race | Rule::OwnDevice => Self::Race,
             Rule::Restart => Self::Restart,
             Rule::AheadOfState => Self::Healed,
         }

@@ -29,6 +29,8 @@ pub mod begin;
 #[doc(hidden)]
 pub mod deletion;
 #[doc(hidden)]
+pub mod devices;
+#[doc(hidden)]
 pub mod export;
 #[doc(hidden)]
 pub mod factors;
@@ -161,6 +163,18 @@ macro_rules! store_tests {
             a_users_sessions_end_together_but_for_the_one_that_is_kept,
             the_sessions_of_a_restored_backup_end_and_later_ones_live,
             what_ended_long_ago_is_forgotten_and_what_lives_is_not,
+        }
+        $crate::store_tests! { @one $open, devices:
+            a_key_is_kept_where_the_rules_say_so,
+            a_session_tells_of_its_device_and_one_that_ended_takes_none,
+            a_proof_counts_once_and_by_its_own_key_alone,
+            a_key_is_confirmed_when_what_was_on_its_way_has_arrived,
+            a_refresh_without_a_proof_changes_nothing,
+            a_stale_token_of_the_device_itself_ends_nothing,
+        }
+        $crate::store_tests! { @two $open, devices:
+            of_many_proofs_of_one_challenge_on_two_nodes_one_counts,
+            of_two_keys_that_are_offered_at_once_one_stays,
         }
         $crate::store_tests! { @one $open, keys:
             keys_come_back_in_their_order_and_a_new_one_retires_the_others,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::fixtures::{after, make_user, new_session, noon, session_id};
+use crate::session::device::Shown;
 use crate::session::rotation::{Generation, Jti, Presented, RotationEvent};
 use crate::session::{DeviceName, RevokedReason, Transport};
 use crate::store::admin::AdminStore;
@@ -27,6 +28,7 @@ pub async fn rotate(store: &dyn Store, id: u64, token: Presented, now: Timestamp
         session: session_id(id),
         token,
         transport: Transport::Cookie,
+        shown: Shown::NOTHING,
         now,
         window: Duration::from_secs(30),
         ip,
@@ -220,6 +222,7 @@ pub async fn each_refusal_has_its_own_reason(store: Arc<dyn AdminStore>) {
         session: session_id(1),
         token: first(1),
         transport: Transport::Body,
+        shown: Shown::NOTHING,
         now: after(1),
         window: Duration::from_secs(30),
         ip: None,

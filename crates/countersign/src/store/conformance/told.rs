@@ -9,6 +9,7 @@ use super::tokens::{issue, new_token};
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::session::Transport;
+use crate::session::device::Shown;
 use crate::store::admin::AdminStore;
 use crate::store::{
     Act, Begin, Begun, MailBounds, MailClass, MailState, NewMail, NewToken, PasswordChange, Proof,
@@ -96,6 +97,7 @@ pub async fn a_theft_is_told_with_the_end_of_the_session_and_once(store: Arc<dyn
             session: session_id(1),
             token,
             transport: Transport::Cookie,
+            shown: Shown::NOTHING,
             now: after(now),
             window: Duration::from_secs(30),
             ip: None,

@@ -3,8 +3,10 @@
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, unknown, user_id};
+use super::devices::device;
 use super::factor_proofs::authentication;
 use super::sessions::{revoked, transport};
+use crate::session::device::DeviceRecord;
 use crate::session::rotation::{Generation, Jti, Mark, RotationState};
 use crate::session::{Authentication, SessionRow};
 use crate::store::StoreError;
@@ -55,6 +57,7 @@ impl Live {
                 earlier_mark: mark("earlier_mark_generation", "earlier_mark_since")?
                     .unwrap_or(Mark::LONG_AGO),
             },
+            device: device(row)?.as_ref().map(DeviceRecord::device),
         };
         let steps = get::<Option<&[u8]>>(row, "steps")?.unwrap_or_default().to_vec();
         Ok(Self { row: live, steps, authentication: authentication(row)? })

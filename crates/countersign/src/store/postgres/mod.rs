@@ -25,6 +25,7 @@ mod changes;
 mod columns;
 mod connect;
 mod deletion;
+mod devices;
 mod endings;
 mod export;
 mod factor_proofs;
@@ -310,6 +311,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::session::device::Shown;
     use crate::session::rotation::{Generation, Jti, Presented};
     use crate::session::{SessionId, Transport};
     use crate::store::{FeedStore, Rotate, Rotation, SessionStore};
@@ -323,6 +325,7 @@ mod tests {
             session: SessionId::new(1).unwrap(),
             token,
             transport: Transport::Cookie,
+            shown: Shown::NOTHING,
             now: Timestamp::UNIX_EPOCH,
             window: Duration::from_secs(30),
             ip: None,

@@ -18,9 +18,10 @@ use super::health::Health;
 use super::live::Live;
 use super::sessions::signed;
 use super::theft::end;
-use super::{PATIENCE, no_answer};
+use super::{PATIENCE, devices, no_answer};
+use crate::session::device::DeviceStanding;
 use crate::session::rotation::{Decision, RotationState};
-use crate::session::{Authentication, decide};
+use crate::session::{Authentication, Decided, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
@@ -200,10 +201,11 @@ async fn attempt(
             live.as_ref().map(|live| &live.row),
             &rotate.token,
             rotate.transport,
+            &rotate.shown,
             rotate.now,
             rotate.window,
         );
-        let (row, decision) = match decided {
+        let Decided { row, decision, standing } = match decided {
             Ok(decided) => decided,
             Err(refused) => {
                 let _ = job.answer.send(Ok(refused.into()));
@@ -223,7 +225,16 @@ async fn attempt(
                     expires_at: row.expires_at,
                     child,
                     event,
+                    standing,
                 };
+                if let DeviceStanding::Confirms { offered_at } = standing {
+                    // A refresh that cannot confirm is a refresh all the same.
+                    let id = rotate.session.get().cast_signed();
+                    if let Err(error) = devices::confirm(client, id, offered_at, rotate.now).await {
+                        tracing::warn!(%error, session = %rotate.session, "a device was not \
+                            confirmed; the next refresh does it");
+                    }
+                }
                 match state {
                     Some(new) => writes.push(Write {
                         job,
@@ -285,7 +296,8 @@ async fn read(
             "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
                  generation, current_jti, current_iat, current_since, race_credit, race_charged,
                  mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps,
-                 amr, auth_time, scope
+                 amr, auth_time, scope,
+                 device_key, device_kind, device_confirmed_at, device_proof_at
              FROM sessions WHERE id = ANY($1)",
         )
         .await?;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
-use super::{PostgresStore, factor_proofs, factors, outbox};
+use super::{PostgresStore, devices, factor_proofs, factors, outbox};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
@@ -425,12 +425,14 @@ pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
         ip: get::<Option<&str>>(row, "ip")?.and_then(|ip| ip.parse().ok()),
         revoked: revoked(row)?,
         authentication: factor_proofs::authentication(row)?,
+        device: devices::device(row)?,
     })
 }
 
 /// By name: a statement that says `*` fails on every running node when a newer one adds a column.
 pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, \
-    user_agent, device_name, ip, revoked_at, revoked_reason, amr, auth_time, scope";
+    user_agent, device_name, ip, revoked_at, revoked_reason, amr, auth_time, scope, device_key, \
+    device_kind, device_confirmed_at, device_proof_at";
 
 /// A few hundredths of a second.
 const RESTORED_AT_ONCE: i64 = 1000;

@@ -6,6 +6,7 @@ mod admin;
 mod changes;
 mod columns;
 mod deletion;
+mod devices;
 mod export;
 mod factors;
 mod files;

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{key, micros};
-use super::outbox;
 use super::session_row::{Live, authentication, revoked};
 use super::writer::in_savepoint;
+use super::{devices, outbox};
+use crate::session::device::{DeviceRecord, DeviceStanding};
 use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
-use crate::session::{Authentication, RevokedReason, SessionRow, decide};
+use crate::session::{Authentication, Decided, RevokedReason, SessionRow, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
 use crate::store::plan::audit_lines::address;
@@ -30,10 +31,11 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
         row.as_ref().map(|(row, ..)| row),
         &rotate.token,
         rotate.transport,
+        &rotate.shown,
         rotate.now,
         rotate.window,
     );
-    let (live, decision) = match decided {
+    let Decided { row: live, decision, standing } = match decided {
         Ok(decided) => decided,
         Err(refused) => return Ok(refused.into()),
     };
@@ -50,10 +52,17 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
                 }
                 None => Ok(()),
             };
-            match event.and_then(rotation_line) {
+            match (event.and_then(rotation_line), standing) {
+                (None, DeviceStanding::Confirms { offered_at }) => {
+                    in_savepoint(connection, |connection| {
+                        save(connection)?;
+                        devices::confirm(connection, id, offered_at, rotate.now)
+                    })??;
+                }
                 // What nearly every refresh does.
-                None => save(connection)?,
-                Some((kind, detail)) => in_savepoint(connection, |connection| {
+                (None, _) => save(connection)?,
+                // What confirms a key as well has it confirmed the next time.
+                (Some((kind, detail)), _) => in_savepoint(connection, |connection| {
                     save(connection)?;
                     note(connection, rotate, kind, live.user_id, &detail)
                 })??,
@@ -65,6 +74,7 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
                 expires_at: live.expires_at,
                 child,
                 event,
+                standing,
             })
         }
         Decision::Reused => {
@@ -87,6 +97,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         transport: live.transport,
         revoked: revoked(row)?.map(|(_, reason)| reason),
         state: state(row)?,
+        device: devices::device(row, 20)?.as_ref().map(DeviceRecord::device),
     })
 }
 
@@ -208,5 +219,6 @@ const ROTATED: &str =
     "SELECT user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
          generation, current_jti, current_iat, current_since, race_credit, race_charged,
          mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps,
-         amr, auth_time, scope
+         amr, auth_time, scope,
+         device_key, device_kind, device_confirmed_at, device_proof_at
      FROM sessions WHERE id = ?";

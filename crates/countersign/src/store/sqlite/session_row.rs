@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Row;
 
 use super::columns::{from_micros, read_user_id, unknown_word};
+use super::devices::device;
 use crate::session::{Authentication, DeviceName, RevokedReason, Session, SessionId, Transport};
 use crate::sign_in::{Methods, Scope};
 use crate::user::UserId;
@@ -45,6 +46,7 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         ip: row.get::<_, Option<String>>(9)?.and_then(|ip| ip.parse().ok()),
         revoked: revoked(row)?,
         authentication: authentication(row, [11, 12, 13, 1])?,
+        device: device(row, 14)?,
     })
 }
 
@@ -76,4 +78,5 @@ pub(super) fn authentication(
 
 /// What is told of a session: the first six as a rotation reads them.
 pub(super) const LISTED: &str = "user_id, created_at, expires_at, transport, revoked_at, \
-    revoked_reason, id, last_used_at, user_agent, ip, device_name, amr, auth_time, scope";
+    revoked_reason, id, last_used_at, user_agent, ip, device_name, amr, auth_time, scope, \
+    device_key, device_kind, device_confirmed_at, device_proof_at";

@@ -246,6 +246,10 @@ pub const TABLES: &[Table] = &[
         column("amr", Kind::Text),
         column("auth_time", Kind::Integer),
         column("scope", Kind::Text),
+        column("device_key", Kind::Text),
+        column("device_kind", Kind::Text),
+        column("device_confirmed_at", Kind::Integer),
+        column("device_proof_at", Kind::Integer),
     ] },
     Table { name: "factor_owners", key: 1, numbered: true, columns: &[
         column("id", Kind::Integer),
