@@ -190,3 +190,14 @@ pub struct CountedAttempt {
     /// How many failures it added: one, or none where more would only take longer to forgive.
     pub added: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_attempts_is_not_printed() {
+        let secrets = Secrets::from_text(&"s".repeat(32)).unwrap();
+        assert_eq!(format!("{:?}", AttemptKeys::new(&secrets)), "AttemptKeys(..)");
+    }
+}

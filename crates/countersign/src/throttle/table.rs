@@ -116,6 +116,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_full_map_forgets_the_quarter_that_fades_soonest_and_no_other() {
+        let (full, quarter) = (SHARD_KEYS as u64, SHARD_KEYS as u64 / 4);
+        let mut map: HashMap<u64, Until> = (0..full).map(|key| (key, Until(1_000 + key))).collect();
+        Table::new(0).make_room(&mut map, 999);
+        assert_eq!(map.len() as u64, full - quarter);
+        assert!((quarter..full).all(|key| map.contains_key(&key)));
+    }
+
+    #[test]
+    fn what_fades_at_this_very_moment_has_faded() {
+        let mut map = HashMap::from([(1, Until(10)), (2, Until(11))]);
+        Table::new(0).make_room(&mut map, 10);
+        assert_eq!(map.keys().collect::<Vec<_>>(), [&2]);
+    }
+
     #[derive(Clone, Copy)]
     struct Until(u64);
 

@@ -129,6 +129,32 @@ mod tests {
     }
 
     #[test]
+    fn only_a_short_token_of_the_right_type_that_demands_nothing_is_one() {
+        let secrets = Secrets::from_text(&"p".repeat(32)).unwrap();
+        let tokens = PendingTokens::new(&secrets);
+        let forged = |change: &dyn Fn(&mut Header), pad: usize| {
+            let mut header = Header::new(ALGORITHM);
+            header.typ = Some(TYPE.to_owned());
+            change(&mut header);
+            let claims = PendingClaims { door: "x".repeat(pad), ..claims() };
+            let signer = Signer::hmac(secrets.pending());
+            jws::encode(&header, &claims, |message| signer.sign(message)).map_err(|_| ()).unwrap()
+        };
+        assert!(tokens.verify(&forged(&|_| {}, 0), 1_000).is_some());
+        let other_type = forged(&|header| header.typ = Some("rt+jwt".to_owned()), 0);
+        let demands = forged(&|header| header.crit = Some(vec!["b64".to_owned()]), 0);
+        for wrong in [other_type, demands] {
+            assert_eq!(tokens.verify(&wrong, 1_000), None, "{wrong}");
+        }
+        for pad in 1_150..1_400 {
+            let token = forged(&|_| {}, pad);
+            let is_good = tokens.verify(&token, 1_000).is_some();
+            assert_eq!(is_good, token.len() <= 2_048, "{} bytes", token.len());
+        }
+        assert_eq!(format!("{tokens:?}"), "PendingTokens(..)");
+    }
+
+    #[test]
     fn it_is_no_refresh_token_and_no_refresh_token_is_one() {
         let secrets = Secrets::from_text(&"p".repeat(32)).unwrap();
         let (pending, refresh) = (PendingTokens::new(&secrets), RefreshTokens::new(&secrets));

@@ -278,3 +278,12 @@ fn forwarded(text: &str) -> (HeaderName, HeaderValue) {
 }
 
 const PROXY: &str = "10.0.0.1";
+
+#[test]
+fn a_chain_of_sixty_proxies_fits() {
+    let address = "fd00:1111:2222:3333:4444:5555:6666:7777";
+    let hops = vec![address; 60].join(", ");
+    assert_eq!(found(PROXY, &[xff(&format!("198.51.100.7, {hops}"))]), "198.51.100.7");
+    let hops = vec![format!("for=\"[{address}]\""); 60].join(", ");
+    assert_eq!(found(PROXY, &[forwarded(&format!("for=198.51.100.7, {hops}"))]), "198.51.100.7");
+}

@@ -138,3 +138,38 @@ fn the_cookie_of_who_asked_for_a_mail_is_bound_to_the_host_whatever_domain_the_o
         assert_eq!(refused, CookieError::SameName, "{name}");
     }
 }
+
+fn sent(line: &str) -> HeaderMap {
+    HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(line).unwrap())])
+}
+
+#[test]
+fn each_cookie_is_found_by_its_own_name() {
+    let plain = cookies(HTTP, &CookieSettings::default()).unwrap();
+    assert_eq!((plain.refresh_name(), plain.csrf_name()), ("refreshtoken", "csrftoken"));
+    let bound = cookies(HTTPS, &CookieSettings::default()).unwrap();
+    assert_eq!(bound.refresh_name(), "__Host-refreshtoken");
+    let headers = sent("signintoken=s; pendingtoken=p; devicetoken=d; devicetoken=e; csrftoken=c");
+    assert_eq!(plain.sign_in_of(&headers), Some("s"));
+    assert_eq!(plain.pending_of(&headers), Some("p"));
+    assert_eq!(plain.device_of(&headers), Some("d"));
+    assert_eq!(plain.devices_of(&headers).collect::<Vec<_>>(), ["d", "e"]);
+    let none = sent("theme=dark");
+    assert_eq!((plain.sign_in_of(&none), plain.pending_of(&none)), (None, None));
+    assert_eq!(plain.device_of(&none), None);
+}
+
+#[test]
+fn of_many_refresh_cookies_the_first_32_are_tried() {
+    let planted: Vec<String> = (0..40).map(|number| format!("refreshtoken=t{number}")).collect();
+    let plain = cookies(HTTP, &CookieSettings::default()).unwrap();
+    assert_eq!(plain.refresh_of(&sent(&planted.join("; "))).len(), 32);
+}
+
+#[test]
+fn a_value_of_same_site_is_read_in_any_case() {
+    for one in [SameSite::Lax, SameSite::Strict, SameSite::None] {
+        assert_eq!(one.to_string().to_lowercase().parse(), Ok(one));
+    }
+    assert_eq!("loose".parse::<SameSite>(), Err(UnknownSameSite));
+}

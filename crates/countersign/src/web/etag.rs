@@ -27,3 +27,19 @@ pub fn is_known<'a>(sent: impl IntoIterator<Item = &'a HeaderValue>, tag: &str) 
         .map(|value| value.trim().trim_start_matches("W/"))
         .any(|value| value == tag || value == "*")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_by_its_name_or_by_the_star_and_by_nothing_else() {
+        let known = |sent: &'static str| is_known([&HeaderValue::from_static(sent)], "\"a\"");
+        for sent in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
+            assert!(known(sent), "{sent}");
+        }
+        for sent in ["", "a", "\"b\"", "\"a", "**"] {
+            assert!(!known(sent), "{sent}");
+        }
+    }
+}

@@ -137,3 +137,10 @@ fn the_origin_of_a_url_leaves_its_path_behind() {
     );
     assert!(Origin::of(&Url::parse("mailto:a@example.com").unwrap()).is_err());
 }
+
+#[test]
+fn a_list_with_an_entry_of_either_kind_is_not_empty() {
+    assert!(Origins::default().is_empty());
+    assert!(!Origins::parse(["https://app.example.com"]).unwrap().is_empty());
+    assert!(!Origins::parse(["https://*.example.com"]).unwrap().is_empty());
+}
