@@ -69,7 +69,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 40] = [
+pub(crate) const ENDPOINTS: [Endpoint; 44] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -98,6 +98,22 @@ pub(crate) const ENDPOINTS: [Endpoint; 40] = [
         "/accounts/factors/totp/confirm",
         Access::Bearer,
         Body::Required(r#"{"code":"no code"}"#),
+        400,
+    ),
+    endpoint("POST", "/accounts/login/passkey/begin", Access::Public, Body::Optional("{}"), 200),
+    endpoint(
+        "POST",
+        "/accounts/login/passkey/finish",
+        Access::Public,
+        Body::Required(r#"{"passkey":{"id":"AQID"}}"#),
+        401,
+    ),
+    endpoint("POST", "/accounts/passkeys/register/begin", Access::Bearer, Body::None, 200),
+    endpoint(
+        "POST",
+        "/accounts/passkeys/register/finish",
+        Access::Bearer,
+        Body::Required(r#"{"passkey":{"id":"AQID"}}"#),
         400,
     ),
     endpoint("POST", "/accounts/factors/recovery-codes", Access::Bearer, Body::None, 409),

@@ -5,13 +5,17 @@ use std::path::Path;
 use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 38] = [
+const ENDPOINTS: [(&str, &str); 43] = [
     ("/accounts/login", "post"),
     ("/accounts/login/factor", "post"),
+    ("/accounts/login/passkey/begin", "post"),
+    ("/accounts/login/passkey/finish", "post"),
     ("/accounts/step-up", "post"),
     ("/accounts/factors", "get"),
     ("/accounts/factors/totp", "post"),
     ("/accounts/factors/totp/confirm", "post"),
+    ("/accounts/passkeys/register/begin", "post"),
+    ("/accounts/passkeys/register/finish", "post"),
     ("/accounts/factors/recovery-codes", "post"),
     ("/accounts/factors/{id}", "patch"),
     ("/accounts/factors/{id}", "delete"),
@@ -42,13 +46,18 @@ const ENDPOINTS: [(&str, &str); 38] = [
     ("/accounts/verify", "get"),
     ("/.well-known/jwks.json", "get"),
     ("/.well-known/revocations", "get"),
+    ("/.well-known/webauthn", "get"),
     ("/healthz", "get"),
     ("/readyz", "get"),
 ];
 
 /// A server with everything that a setting turns on.
 fn full() -> TestServer {
-    TestServer::builder().set("registration", "open").set("login_code", "on").start()
+    TestServer::builder()
+        .set("registration", "open")
+        .set("login_code", "on")
+        .set("passkey_origins", "https://shop.example")
+        .start()
 }
 
 #[test]
@@ -92,7 +101,7 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 23);
+    assert_eq!(bodies, 26);
 }
 
 #[test]

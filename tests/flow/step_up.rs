@@ -78,6 +78,7 @@ fn the_password_is_no_way_around_a_factor_that_is_there() {
         ("DELETE", place.as_str()),
         ("POST", "/accounts/factors/recovery-codes"),
         ("POST", "/accounts/factors/totp"),
+        ("POST", "/accounts/passkeys/register/begin"),
     ] {
         device.request(method, path).send().expect_problem(401, "factor_required");
     }
@@ -89,6 +90,29 @@ fn the_password_is_no_way_around_a_factor_that_is_there() {
     device.request("POST", "/accounts/factors/totp").send().expect(201);
     device.request("DELETE", &place).send().expect(204);
     step_up(&mut device, &password).expect(200);
+}
+
+#[test]
+fn a_passkey_proves_again_who_it_is_once_for_each_challenge() {
+    let world = world();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let (mut key, _) = world.passkey(&mut alice);
+    world.clock().advance(Duration::from_secs(901));
+    alice.refresh().expect(200);
+    alice
+        .request("GET", "/accounts/profile/export")
+        .send()
+        .expect_problem(401, "recent_login_required");
+    let body = json!({"passkey": key.sign(&alice.passkey_options())});
+    step_up(&mut alice, &body).expect(200);
+    alice.request("GET", "/accounts/profile/export").send().expect(200);
+    step_up(&mut alice, &body).expect_problem(400, "validation_error");
+    // Somebody else's is none of theirs.
+    world.user("bob");
+    let (mut of_bob, _) = world.passkey(&mut world.logged_in("bob"));
+    let body = json!({"passkey": of_bob.sign(&alice.passkey_options())});
+    step_up(&mut alice, &body).expect_problem(400, "validation_error");
 }
 
 #[test]

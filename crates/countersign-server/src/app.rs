@@ -207,6 +207,7 @@ fan_out!(
     on_deletion_asked,
     on_restored,
     on_recovery_code_used,
+    on_passkey_copied,
 );
 
 /// How long the end waits for the database's log to be emptied.

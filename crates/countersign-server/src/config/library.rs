@@ -189,6 +189,8 @@ impl Config {
                 second_factor: self.required("second_factor")?,
                 remember_device: self.duration("remember_device")?,
             },
+            passkey_rp_id: self.optional("passkey_rp_id")?,
+            passkey_origins: self.list("passkey_origins")?,
         })
     }
 

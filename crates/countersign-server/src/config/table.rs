@@ -253,6 +253,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     one("remember_device", "30d", Kind::Duration { least: MINUTE, most: 365 * DAY, or_zero: true },
         "How long a device does without the second factor when its user says so at login; not for \
          staff; 0s for never."),
+    one("passkey_rp_id", "", Kind::Text("DOMAIN"),
+        "The domain that passkeys belong to: unless chosen, that of public_url. Choose one above it \
+         before the first passkey is made: with another domain nobody's is good any more."),
+    several("passkey_origins", "ORIGIN",
+        "Origins beside public_url whose pages or apps may use the passkeys, on other domains too; \
+         browsers read them at /.well-known/webauthn."),
     one("registration", "closed", Kind::Choice("closed|invite|open"),
         "Who may register: closed, nobody but by an operator; invite, whoever was invited, by the \
          app's own page; open, everybody."),

@@ -142,6 +142,10 @@ impl Events for Recorder {
         self.line(AuditKind::FactorRemoved, event, kind.to_string());
     }
 
+    fn on_passkey_copied(&self, event: &Event<'_>) {
+        self.line(AuditKind::PasskeyCopied, event, String::new());
+    }
+
     fn on_recovery_code_used(&self, event: &Event<'_>) {
         self.line(AuditKind::RecoveryCodeUsed, event, String::new());
     }

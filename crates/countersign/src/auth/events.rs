@@ -138,6 +138,12 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
         let _ = (event, kind);
     }
 
+    /// Somebody signed with a passkey whose count has gone back: there is a copy of it. Nothing was
+    /// begun by it.
+    fn on_passkey_copied(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
     /// A recovery code took the place of a second factor.
     fn on_recovery_code_used(&self, event: &Event<'_>) {
         let _ = event;

@@ -44,6 +44,7 @@ use schemas::Schemas;
 use settings::{Checked, Settings, SettingsError};
 
 use crate::clock::{Clock, OnceAMinute, Random};
+use crate::factor::passkey::Passkeys;
 use crate::factor::recovery::RecoveryHasher;
 use crate::factor::seal::FactorSeal;
 use crate::key_rotation::RotateError;
@@ -118,6 +119,7 @@ struct Inner {
     pending_tokens: PendingTokens,
     recovery_hasher: RecoveryHasher,
     factor_seal: FactorSeal,
+    passkeys: Option<Passkeys>,
     asks: AskLimit,
 }
 
@@ -334,6 +336,11 @@ impl Auth {
 
     pub(crate) fn factor_seal(&self) -> &FactorSeal {
         &self.0.factor_seal
+    }
+
+    /// Passkeys, where there can be any.
+    pub(crate) fn passkeys(&self) -> Option<&Passkeys> {
+        self.0.passkeys.as_ref()
     }
 
     pub(crate) fn refresh_limit(&self) -> &RefreshLimit {

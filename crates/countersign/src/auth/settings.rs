@@ -120,6 +120,13 @@ pub struct Settings {
     pub device_binding: DeviceBinding,
     /// Who must have a second factor, and how long a device may do without.
     pub sign_in: Policy,
+    /// The domain that passkeys belong to: the public URL's, unless a domain above it is chosen. A
+    /// passkey is good below its own domain, and nowhere else for ever.
+    pub passkey_rp_id: Option<String>,
+    /// Origins beside the public URL's, and beside those of `allow_origins` that are below the same
+    /// domain, whose pages and apps may use its passkeys. Browsers read those of other domains at
+    /// `/.well-known/webauthn`.
+    pub passkey_origins: Vec<String>,
 }
 
 impl Default for Settings {
@@ -155,6 +162,8 @@ impl Default for Settings {
             hash: HashSettings::default(),
             accounts: AccountSettings::default(),
             sign_in: Policy::default(),
+            passkey_rp_id: None,
+            passkey_origins: Vec::new(),
         }
     }
 }
@@ -224,7 +233,10 @@ impl Settings {
         if let Some((name, what)) = self.accounts.fault() {
             return Err(SettingsError::Account { name, what });
         }
+        let passkey_rp_id = self.rp_id()?;
         Ok(Checked {
+            passkey_origins: self.origins_of_passkeys(passkey_rp_id.as_deref())?,
+            passkey_rp_id,
             issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
             allow_origins: origins("allow_origins", &self.allow_origins)?,
             native_origins: origins("native_origins", &self.native_origins)?,
@@ -238,6 +250,45 @@ impl Settings {
             public_origin,
         })
     }
+}
+
+impl Settings {
+    /// The domain of the passkeys. `None` where the public URL has none, but an address.
+    fn rp_id(&self) -> Result<Option<String>, SettingsError> {
+        let domain = self.public_url.domain();
+        let Some(chosen) = &self.passkey_rp_id else { return Ok(domain.map(str::to_owned)) };
+        if domain.is_some_and(|domain| is_below(domain, chosen)) {
+            return Ok(Some(chosen.clone()));
+        }
+        let what = "choose the domain of public_url, or one above it".to_owned();
+        Err(SettingsError::Account { name: "passkey_rp_id", what })
+    }
+
+    /// The origins beside the public URL's whose pages and apps may use them.
+    fn origins_of_passkeys(&self, rp_id: Option<&str>) -> Result<Vec<Url>, SettingsError> {
+        let mut origins = Vec::new();
+        for text in &self.passkey_origins {
+            let origin =
+                Url::parse(text).ok().filter(|_| !text.ends_with('/')).ok_or_else(|| {
+                    let what = "write origins like https://shop.example".to_owned();
+                    SettingsError::Account { name: "passkey_origins", what }
+                })?;
+            origins.push(origin);
+        }
+        let front_ends = self.allow_origins.iter().filter(|text| !text.contains('*'));
+        let front_ends = front_ends.filter_map(|text| Url::parse(text).ok());
+        origins.extend(front_ends.filter(|origin| {
+            let domains = origin.domain().zip(rp_id);
+            domains.is_some_and(|(domain, rp_id)| is_below(domain, rp_id))
+        }));
+        Ok(origins)
+    }
+}
+
+/// Whether a domain is this one, or is below it.
+fn is_below(domain: &str, above: &str) -> bool {
+    let rest = domain.strip_suffix(above);
+    rest.is_some_and(|rest| !above.is_empty() && (rest.is_empty() || rest.ends_with('.')))
 }
 
 /// What a process does when it has not heard from the store for longer than it may: sessions may
@@ -297,6 +348,10 @@ pub struct Checked {
     pub cookies: Cookies,
     /// What becomes of devices: nothing without https.
     pub device_binding: DeviceBinding,
+    /// The domain of passkeys, where there can be any.
+    pub passkey_rp_id: Option<String>,
+    /// The origins beside the public URL's whose pages and apps may use them.
+    pub passkey_origins: Vec<Url>,
 }
 
 /// A setting that cannot stand.

@@ -21,6 +21,7 @@ use super::settings::{Checked, Settings};
 use super::users::look_at_passwords;
 use super::{Auth, Inner, StartError};
 use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
+use crate::factor::passkey::{Passkeys, Site};
 use crate::factor::recovery::RecoveryHasher;
 use crate::factor::seal::FactorSeal;
 use crate::mail::worker::{PAUSE, Sender, Worker};
@@ -109,6 +110,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         pending_tokens: PendingTokens::new(&secrets),
         recovery_hasher: RecoveryHasher::new(&secrets),
         factor_seal: FactorSeal::new(&secrets).map_err(|_| SealError)?,
+        passkeys: passkeys(&settings, &checked, &secrets),
         asks: AskLimit::new(settings.accounts.asks_per_address, settings.accounts.asks_per_hour),
         revocations: Revocations::default(),
         doubt: Doubt::default(),
@@ -183,6 +185,17 @@ async fn send_mail(auth: Weak<Inner>, worker: Arc<Worker<dyn Store>>) {
         };
         tokio::time::sleep(wait).await;
     }
+}
+
+/// Passkeys, where the public URL has a domain.
+fn passkeys(settings: &Settings, checked: &Checked, secrets: &Secrets) -> Option<Passkeys> {
+    let site = Site {
+        rp_id: checked.passkey_rp_id.as_deref(),
+        name: settings.public_url.host_str().unwrap_or_default(),
+        url: &settings.public_url,
+        origins: &checked.passkey_origins,
+    };
+    Passkeys::new(&site, secrets)
 }
 
 /// The refresh tokens of this instance.

@@ -4,13 +4,15 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::issue::{Access, AccessToken};
 use crate::auth::Auth;
 use crate::factor::FactorId;
 use crate::factor::recovery::{RECOVERY_CODES, RecoveryCode};
+use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::mail::MailKind;
-use crate::session::DeviceName;
+use crate::session::{Authentication, DeviceName};
 use crate::sign_in::FactorKind;
 use crate::store::{NewMail, NewRecoveryCode, StoreError, StoredFactor};
 use crate::user::{Addressee, User, UserId};
@@ -31,6 +33,10 @@ pub(crate) struct FactorResponse {
     /// When it was last used; null if it never was.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_used_at: Option<Timestamp>,
+    /// Of a passkey: whether its provider has a copy of it, so that it is not lost with the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    is_backed_up: Option<bool>,
 }
 
 impl From<StoredFactor> for FactorResponse {
@@ -41,8 +47,41 @@ impl From<StoredFactor> for FactorResponse {
             name: factor.name,
             created_at: factor.created_at,
             last_used_at: factor.last_used_at,
+            is_backed_up: factor.is_backed_up,
         }
     }
+}
+
+/// The factor, and what comes with it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct EnrolledResponse {
+    factor: FactorResponse,
+    /// With the first factor: the recovery codes, each good once. They are shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false)]
+    recovery_codes: Option<Vec<String>>,
+    #[serde(flatten)]
+    access: AccessToken,
+}
+
+/// What the user is told of a factor that was enrolled just now in this session.
+pub(crate) fn enrolled(
+    auth: &Auth,
+    who: &Authenticated,
+    factor: StoredFactor,
+    authentication: Authentication,
+    recovery_codes: Option<Vec<String>>,
+) -> Result<EnrolledResponse, Problem> {
+    let session = who.claims().sid;
+    let csrf_token = who.claims().csrf.as_ref().map(|_| auth.csrf_tokens().token(session));
+    let access = Access {
+        user: who.user(),
+        session,
+        authentication,
+        csrf_token: csrf_token.as_deref(),
+        now: auth.now(),
+    };
+    Ok(EnrolledResponse { factor: factor.into(), recovery_codes, access: access.issue(auth)? })
 }
 
 /// Fresh recovery codes: as the store keeps them, and as their user reads them, once.

@@ -6,19 +6,23 @@
 use std::fmt;
 
 use super::pages::PasswordChecked;
+use super::passkey::{NoSigner, Proved, Signer, check_passkey, signer};
 use super::proof::browser_of;
-use super::sign_in::{Checked, Door, Entry, issuer, row};
+use super::sign_in::{Checked, Door, Entry, Step, issuer, next, row};
 use crate::auth::Auth;
 use crate::auth::attempts;
 use crate::factor::FactorId;
+use crate::factor::passkey::PasskeyShown;
 use crate::factor::recovery::RecoveryCode;
 use crate::factor::totp::{TotpCode, TotpSecret};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::mail::MailKind;
 use crate::session::DeviceName;
-use crate::sign_in::{FactorKind, Known, Methods, Next, Pending, Proof, decide};
-use crate::store::{CheckedRow, FactorProof, FactorUse, NewMail, StoreError, UserFactors};
+use crate::sign_in::{FactorKind, Known, Methods, Next, Pending, Proof, Scope, decide};
+use crate::store::{
+    CheckedRow, FactorProof, FactorUse, NewMail, StoreError, StoredFactor, UserFactors,
+};
 use crate::throttle::{AccountKey, RetryAfter};
 use crate::token::device::DeviceId;
 use crate::token::pending::PendingClaims;
@@ -26,6 +30,7 @@ use crate::user::{FoundUser, UserId};
 use crate::user_directory::Candidate;
 use countersign_verify::Account;
 use jiff::Timestamp;
+use secrecy::zeroize::Zeroizing;
 
 /// What somebody shows as a second factor. It does not print.
 ///
@@ -41,6 +46,7 @@ pub struct FactorShown(What);
 enum What {
     Totp(TotpCode),
     Recovery(RecoveryCode),
+    Passkey(Box<PasskeyShown>),
 }
 
 impl FactorShown {
@@ -64,6 +70,16 @@ impl FactorShown {
         RecoveryCode::parse(text).map(|code| Self(What::Recovery(code)))
     }
 
+    /// What `navigator.credentials.get` gave a page, as JSON. `None` for what is none at all.
+    ///
+    /// ```
+    /// assert!(countersign::FactorShown::passkey(serde_json::json!({"id": "AQID"})).is_none());
+    /// ```
+    #[must_use]
+    pub fn passkey(json: serde_json::Value) -> Option<Self> {
+        PasskeyShown::read(json).map(|shown| Self(What::Passkey(Box::new(shown))))
+    }
+
     /// Whether it is a recovery code.
     ///
     /// ```
@@ -76,10 +92,22 @@ impl FactorShown {
         matches!(self.0, What::Recovery(_))
     }
 
-    pub(crate) const fn proof(&self) -> Proof {
+    /// What kind of factor it would prove.
+    pub(crate) const fn kind(&self) -> FactorKind {
         match self.0 {
-            What::Totp(_) => Proof::Totp,
-            What::Recovery(_) => Proof::RecoveryCode,
+            What::Totp(_) => FactorKind::Totp,
+            What::Recovery(_) => FactorKind::RecoveryCode,
+            What::Passkey(_) => FactorKind::Passkey,
+        }
+    }
+}
+
+impl FactorShown {
+    /// The passkey that it is, if it is one.
+    pub(super) fn as_passkey(&self) -> Option<&PasskeyShown> {
+        match &self.0 {
+            What::Passkey(shown) => Some(shown),
+            What::Totp(_) | What::Recovery(_) => None,
         }
     }
 }
@@ -179,6 +207,55 @@ impl Auth {
         let row = CheckedRow { password, factors: factors.version, factor: uses };
         Ok(PasswordChecked { user, row })
     }
+
+    /// Whether this passkey is that of an active user for whom `may` holds: who it is. No session
+    /// begins. It needs no second factor.
+    ///
+    /// What it must have signed comes from `POST …/login/passkey/begin`. Let whatever begins on it
+    /// begin only while the row is still [as it was checked](PasswordChecked).
+    ///
+    /// # Errors
+    /// [`FactorRefused`]: `Wrong` where it is somebody's, and `Over` where it is nobody's.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::{FactorRefused, FactorShown};
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, client) = (world.auth, countersign::http::Peer::local());
+    /// let code = FactorShown::code("123456").unwrap(); // which is no passkey
+    /// let refused = auth.check_passkey(&code, &client, |_| true).await.unwrap_err();
+    /// assert!(matches!(refused, FactorRefused::Over));
+    /// # });
+    /// ```
+    pub async fn check_passkey(
+        &self,
+        shown: &FactorShown,
+        client: &Peer,
+        may: impl Fn(&dyn Account) -> bool + Send,
+    ) -> Result<PasswordChecked, FactorRefused> {
+        let shown = shown.as_passkey().ok_or(FactorRefused::Over)?;
+        let Signer { found, proved, .. } =
+            signer(self, client, shown).await.map_err(|refusal| match refusal {
+                NoSigner::Refused(Some(user)) => FactorRefused::Wrong { user },
+                NoSigner::Refused(None) => FactorRefused::Over,
+                NoSigner::Store(error) => error.into(),
+            })?;
+        let account = found.user.account();
+        let user = account.id();
+        if !account.is_active() || !may(account) {
+            return Err(FactorRefused::Wrong { user });
+        }
+        match next(self, client, &found, proved.by).await? {
+            Step::Enter(entry) if entry.admission.scope() == Scope::Full => {
+                let uses = FactorUse { pending: None, proof: proved.uses, mails: Vec::new() };
+                let factors = entry.factors.version;
+                let row = CheckedRow { password: found.password, factors, factor: Some(uses) };
+                Ok(PasswordChecked { user, row })
+            }
+            Step::Enter(_) | Step::Ask(..) | Step::Refuse => Err(FactorRefused::Wrong { user }),
+        }
+    }
 }
 
 /// A sign-in that waits, if the token is one of ours for this door and browser, and not too old.
@@ -230,8 +307,13 @@ pub(crate) async fn second_step(
             return Err(counted.map_or_else(FactorRefused::Store, |_| FactorRefused::Over));
         }
     }
-    let Some(proved) = check(auth, user, &factors, shown) else {
-        return Err(FactorRefused::Wrong { user });
+    let proved = match check(auth, peer, &found, &factors, shown).await {
+        Ok(Some(proved)) => proved,
+        Ok(None) => return Err(FactorRefused::Wrong { user }),
+        Err(error) => {
+            auth.attempts().cancelled(&**auth.store(), attempt).await;
+            return Err(error.into());
+        }
     };
     auth.attempts().succeeded(&**auth.store(), attempt).await?;
 
@@ -244,10 +326,11 @@ pub(crate) async fn second_step(
         is_used: false,
         is_as_it_was,
     };
-    match decide(&known, Some(&step), shown.proof(), rules, now) {
+    match decide(&known, Some(&step), proved.by, rules, now) {
         Next::Begin(admission) => {
-            let mails = notices(auth, peer, &found, &factors, &proved)?;
-            let uses = Some(FactorUse { pending, proof: proved, mails });
+            let proof = proved.uses;
+            let mails = notices(auth, peer, &found, &factors, &proof)?;
+            let uses = Some(FactorUse { pending: Some(pending), proof, mails });
             let entry = Entry { admission, factors, uses, remembered_until: None };
             Ok((Checked { found, moment, device }, entry))
         }
@@ -275,13 +358,15 @@ pub(crate) async fn count(
 }
 
 /// What is proved by what is shown, if it is right and was not used as far as is known.
-pub(crate) fn check(
+pub(crate) async fn check(
     auth: &Auth,
-    user: UserId,
+    peer: &Peer,
+    found: &FoundUser<Candidate>,
     factors: &UserFactors,
     shown: &FactorShown,
-) -> Option<FactorProof> {
-    match &shown.0 {
+) -> Result<Option<Proved>, StoreError> {
+    let user = found.user.account().id();
+    Ok(match &shown.0 {
         What::Totp(code) => {
             let enrolled = factors
                 .factors
@@ -291,32 +376,34 @@ pub(crate) fn check(
                 let secret = auth.totp_secret(user, factor)?;
                 let step = secret.step_of(code, auth.seconds())?;
                 let is_new = factor.last_step.is_none_or(|last| step > last);
-                is_new.then_some(FactorProof::Totp { id: factor.id, step })
+                let uses = FactorProof::Totp { id: factor.id, step };
+                is_new.then_some(Proved { by: Proof::Totp, uses })
             })
         }
         What::Recovery(code) => {
             let hash = auth.recovery_hasher().hash(user, code);
             let is_theirs = factors.recovery_codes.contains(&hash);
-            is_theirs.then_some(FactorProof::RecoveryCode { hash })
+            let uses = FactorProof::RecoveryCode { hash };
+            is_theirs.then_some(Proved { by: Proof::RecoveryCode, uses })
         }
-    }
+        What::Passkey(shown) => check_passkey(auth, peer, found, factors, shown).await?,
+    })
 }
 
 impl Auth {
     /// What a factor of an app is proved with. `None`, and a line in the log, where it cannot be
     /// opened: the secret of this server is another than the one it was sealed under.
-    pub(crate) fn totp_secret(
-        &self,
-        user: UserId,
-        factor: &crate::store::StoredFactor,
-    ) -> Option<TotpSecret> {
-        match self.factor_seal().open(&factor.sealed, factor.id, user) {
-            Ok(bytes) => TotpSecret::from_bytes(&bytes),
-            Err(error) => {
-                tracing::error!(%error, %user, factor = %factor.id, "a factor cannot be opened");
-                None
-            }
-        }
+    pub(crate) fn totp_secret(&self, user: UserId, factor: &StoredFactor) -> Option<TotpSecret> {
+        TotpSecret::from_bytes(&self.opened(user, factor)?)
+    }
+
+    /// What a factor has sealed.
+    pub(crate) fn opened(&self, user: UserId, factor: &StoredFactor) -> Option<Zeroizing<Vec<u8>>> {
+        let opened = self.factor_seal().open(&factor.sealed, factor.id, user);
+        let log = |error: &_| {
+            tracing::error!(%error, %user, factor = %factor.id, "a factor cannot be opened");
+        };
+        opened.inspect_err(log).ok()
     }
 }
 

@@ -180,6 +180,11 @@ pub(super) fn issuer(auth: &Auth) -> String {
 }
 
 impl Entry {
+    /// The same where the session uses this up.
+    pub(crate) fn using(self, uses: FactorUse) -> Self {
+        Self { uses: Some(uses), ..self }
+    }
+
     /// The same with the device remembered from now on, where the policy has it so.
     pub(crate) fn remembering(self, auth: &Auth, rules: Rules, wants: bool) -> Self {
         if !wants || !rules.may_remember {

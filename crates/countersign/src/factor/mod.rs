@@ -10,6 +10,12 @@
 //! ```
 
 #[cfg(feature = "axum")]
+#[cfg_attr(
+    not(feature = "passkeys"),
+    expect(dead_code, reason = "nothing is a passkey where there are none")
+)]
+pub(crate) mod passkey;
+#[cfg(feature = "axum")]
 pub(crate) mod recovery;
 #[cfg(feature = "axum")]
 pub(crate) mod seal;

@@ -93,6 +93,10 @@ pub(crate) struct ExportedFactor {
     last_used_at: Option<Timestamp>,
     /// Whether it is asked for. One that was not confirmed is asked of nobody, and soon forgotten.
     is_enrolled: bool,
+    /// Of a passkey: whether its provider has a copy of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    is_backed_up: Option<bool>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -278,6 +282,7 @@ impl Export {
                 created_at: factor.created_at,
                 last_used_at: factor.last_used_at,
                 is_enrolled: factor.is_enrolled,
+                is_backed_up: factor.is_backed_up,
             }),
             Kept::Token(token) => serde_json::to_string(&ExportedLink {
                 purpose: token.purpose.as_str(),

@@ -17,9 +17,8 @@ use crate::http::fields::body;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::{Filled, Text, request};
+use crate::http::request::{Filled, Object, Text, request};
 use crate::session::Transport;
-use crate::sign_in::Proof;
 
 request! {
     /// What the login goes on with, and one second factor.
@@ -32,6 +31,8 @@ request! {
         /// In its place, one of the recovery codes.
         #[example = "abcde-fgh12"]
         recovery_code: Option<Text<64>>,
+        /// In its place, what `navigator.credentials.get` gave the page, as JSON.
+        passkey: Option<Object>,
         /// Whether this device shall not be asked again for a while. Not for staff, and not where
         /// the server has it off.
         remember_device: Option<bool>,
@@ -79,7 +80,7 @@ pub(crate) async fn login_factor(
             (waits, Transport::Body)
         }
     };
-    let shown = read(asked.code, asked.recovery_code)?;
+    let shown = read(asked.code, asked.recovery_code, asked.passkey)?;
     let peer = Peer { device_name: device_name(&waits), ..peer };
 
     let step = second_step(&auth, &waits, &shown, &peer, |_| true).await;
@@ -92,7 +93,7 @@ pub(crate) async fn login_factor(
     // Where the account changed meanwhile, so has what the login is about.
     let login = begin(&auth, &peer, transport, checked, entry, replaces).await?;
     let login = login.ok_or(FactorRefused::Over)?;
-    if shown.proof() == Proof::RecoveryCode {
+    if shown.is_recovery_code() {
         tracing::info!(%user, ip = %peer.ip, "a recovery code was used");
         let event =
             Event { user: Some(user), ..peer.event(auth.now(), None, Some(login.session())) };
@@ -104,18 +105,23 @@ pub(crate) async fn login_factor(
     })
 }
 
-/// One of the two.
-fn read(code: Option<Text<32>>, recovery_code: Option<Text<64>>) -> Result<FactorShown, Problem> {
-    let shown = match (code, recovery_code) {
-        (Some(Text(code)), None) => FactorShown::code(&code),
-        (None, Some(Text(code))) => FactorShown::recovery_code(&code),
-        (None, None) => {
+/// One of the three.
+fn read(
+    code: Option<Text<32>>,
+    recovery_code: Option<Text<64>>,
+    passkey: Option<Object>,
+) -> Result<FactorShown, Problem> {
+    let shown = match (code, recovery_code, passkey) {
+        (Some(Text(code)), None, None) => FactorShown::code(&code),
+        (None, Some(Text(code)), None) => FactorShown::recovery_code(&code),
+        (None, None, Some(Object(passkey))) => FactorShown::passkey(passkey),
+        (None, None, None) => {
             return Err(
                 Problem::new(Code::ValidationError).field("code", "This field is required.")
             );
         }
-        (Some(_), Some(_)) => {
-            let what = "Send `code` or `recovery_code`, not both.";
+        _ => {
+            let what = "Send one of `code`, `recovery_code` and `passkey`.";
             return Err(Problem::new(Code::ValidationError).field("code", what));
         }
     };

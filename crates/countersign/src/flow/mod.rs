@@ -14,14 +14,17 @@ mod jwks;
 mod login;
 mod login_code;
 mod login_factor;
+mod login_passkey;
 mod logout;
 mod logout_all;
 mod openapi;
+mod passkeys;
 mod password;
 mod password_reset;
 mod profile;
 mod refresh;
 mod register;
+mod related_origins;
 mod revocations;
 mod sessions;
 mod step_up;
@@ -41,8 +44,8 @@ use crate::http::fields::read_on;
 use crate::http::{Code, Problem, method_not_allowed, not_found};
 
 impl Auth {
-    /// The endpoints: everything below the base path, and `/.well-known/jwks.json` and
-    /// `/.well-known/revocations`.
+    /// The endpoints: everything below the base path, and `/.well-known/jwks.json`,
+    /// `/.well-known/revocations` and `/.well-known/webauthn`.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -102,7 +105,7 @@ impl Auth {
         below_base(self).layer((map_request(read_on), Cors::of_endpoints(self)))
     }
 
-    /// `/.well-known/jwks.json` and `/.well-known/revocations` alone.
+    /// What is below `/.well-known` alone.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -171,7 +174,11 @@ fn well_known(auth: &Auth) -> Router {
         ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
         ("/.well-known/revocations".to_owned(), get(revocations::revocations)),
     ];
-    with_slashes(table).method_not_allowed_fallback(method_not_allowed).with_state(auth.clone())
+    let shared = ("/.well-known/webauthn".to_owned(), get(related_origins::related_origins));
+    let shared = Some(shared).filter(|_| !auth.related_origins().is_empty());
+    with_slashes(table.into_iter().chain(shared))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(auth.clone())
 }
 
 /// Each path, and the same with a slash behind it.
@@ -224,7 +231,12 @@ fn below_base(auth: &Auth) -> Router {
         ),
         (path("/verify"), private(get(verify::verify))),
     ];
+    let has_passkeys = auth.passkeys().is_some();
     let accounts = [
+        (has_passkeys, path("/passkeys/register/begin"), private(post(passkeys::begin_passkey))),
+        (has_passkeys, path("/passkeys/register/finish"), private(post(passkeys::finish_passkey))),
+        (has_passkeys, path("/login/passkey/begin"), post(login_passkey::begin_passkey_login)),
+        (has_passkeys, path("/login/passkey/finish"), post(login_passkey::finish_passkey_login)),
         (auth.can_register(), path("/register"), post(register::register)),
         (auth.can_prove(), path("/email/verify"), post(email_verify::verify_email)),
         (auth.can_prove(), path("/email/verify/resend"), post(email_verify::resend)),

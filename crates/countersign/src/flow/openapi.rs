@@ -24,6 +24,10 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
     }
     // What is not mounted is not there.
     document.paths.paths.retain(|path, _| match path.strip_prefix(DEFAULT_BASE) {
+        None if path == "/.well-known/webauthn" => !auth.related_origins().is_empty(),
+        Some(rest) if rest.starts_with("/passkeys/") || rest.starts_with("/login/passkey/") => {
+            auth.passkeys().is_some()
+        }
         Some("/register") => auth.can_register(),
         Some("/undo") => auth.can_prove(),
         Some(rest) if rest.starts_with("/login/code") => auth.can_send_codes(),
@@ -123,6 +127,8 @@ const SCHEMAS: &str = "#/components/schemas/";
     paths(
         super::login::login,
         super::login_factor::login_factor,
+        super::login_passkey::begin_passkey_login,
+        super::login_passkey::finish_passkey_login,
         super::refresh::refresh,
         super::device_start::device_start,
         super::device_refresh::device_refresh,
@@ -151,12 +157,15 @@ const SCHEMAS: &str = "#/components/schemas/";
         super::factors::factors,
         super::totp::offer_totp,
         super::totp::confirm_totp,
+        super::passkeys::begin_passkey,
+        super::passkeys::finish_passkey,
         super::factors::new_recovery_codes,
         super::factors::name_factor,
         super::factors::remove_factor,
         super::verify::verify,
         super::jwks::jwks,
         super::revocations::revocations,
+        super::related_origins::related_origins,
     ),
     components(schemas(ProblemSchema)),
     tags(

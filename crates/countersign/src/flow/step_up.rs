@@ -14,7 +14,7 @@ use crate::http::authenticated::Authenticated;
 use crate::http::fields::body;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::{Text, request};
+use crate::http::request::{Object, Text, request};
 use crate::password::{EncodedPassword, Lane, Password};
 use crate::session::Authentication;
 use crate::sign_in::{Method, Methods, Proof};
@@ -34,6 +34,8 @@ request! {
         code: Option<Text<32>>,
         /// Or one of the recovery codes.
         recovery_code: Option<Text<64>>,
+        /// Or what `navigator.credentials.get` gave the page, as JSON.
+        passkey: Option<Object>,
         /// Native clients: the `device_token` of a login on this device.
         device_token: Option<Text<256>>,
     }
@@ -76,29 +78,34 @@ pub(crate) async fn step_up(
     let factors = auth.store().factors_of(user).await?;
     let tokens = peer.device_tokens.iter().map(String::as_str);
     let device = known_device(&auth, tokens, user, &found.password);
-    let (methods, proof) = match (asked.password, asked.code, asked.recovery_code) {
+    let given = (asked.password, asked.code, asked.recovery_code, asked.passkey);
+    let (methods, proof) = match given {
         // A factor that is there is not to be gone around.
-        (Some(_), None, None) if factors.enrolled().is_second() => {
+        (Some(_), None, None, None) if factors.enrolled().is_second() => {
             return Err(Problem::new(Code::FactorRequired));
         }
-        (Some(password), None, None) => {
+        (Some(password), None, None, None) => {
             check_password(&auth, &peer, &found.password, &who, device, &password).await?;
             (Proof::Password.methods(), None)
         }
-        (None, Some(Text(code)), None) => {
+        (None, Some(Text(code)), None, None) => {
             let shown = FactorShown::code(&code).ok_or_else(|| wrong("code"))?;
             check_factor(&auth, &peer, &found, &factors, device, &shown, "code").await?
         }
-        (None, None, Some(Text(code))) => {
+        (None, None, Some(Text(code)), None) => {
             let shown = FactorShown::recovery_code(&code).ok_or_else(|| wrong("recovery_code"))?;
             check_factor(&auth, &peer, &found, &factors, device, &shown, "recovery_code").await?
         }
-        (None, None, None) => {
-            let what = "Send `password`, `code` or `recovery_code`.";
+        (None, None, None, Some(Object(passkey))) => {
+            let shown = FactorShown::passkey(passkey).ok_or_else(|| wrong("passkey"))?;
+            check_factor(&auth, &peer, &found, &factors, device, &shown, "passkey").await?
+        }
+        (None, None, None, None) => {
+            let what = "Send `password`, `code`, `recovery_code` or `passkey`.";
             return Err(Problem::new(Code::ValidationError).field("password", what));
         }
         _ => {
-            let what = "Send one of `password`, `code` and `recovery_code`.";
+            let what = "Send one of `password`, `code`, `recovery_code` and `passkey`.";
             return Err(Problem::new(Code::ValidationError).field("password", what));
         }
     };
@@ -160,11 +167,16 @@ async fn check_factor(
 ) -> Result<(Methods, Option<FactorProof>), Problem> {
     let user = found.user.account().id();
     let attempt = count_factor(auth, user, device, peer).await?;
-    let is_enrolled = shown.proof().factor().is_some_and(|factor| factors.enrolled().has(factor));
-    let proved = check_shown(auth, user, factors, shown).filter(|_| is_enrolled);
-    let proved = proved.ok_or_else(|| wrong(field))?;
+    let is_enrolled = factors.enrolled().has(shown.kind());
+    let proved = match check_shown(auth, peer, found, factors, shown).await {
+        Ok(proved) => proved.filter(|_| is_enrolled).ok_or_else(|| wrong(field))?,
+        Err(error) => {
+            auth.attempts().cancelled(&**auth.store(), attempt).await;
+            return Err(error.into());
+        }
+    };
     auth.attempts().succeeded(&**auth.store(), attempt).await?;
-    Ok((shown.proof().methods().with(Method::Several), Some(proved)))
+    Ok((proved.by.methods().with(Method::Several), Some(proved.uses)))
 }
 
 /// Notes it in the session, on the account as it was checked.
@@ -207,6 +219,9 @@ async fn note(
 }
 
 fn wrong(field: &'static str) -> Problem {
-    let what = "This code is not valid: it is wrong, or was used already.";
+    let what = match field {
+        "passkey" => "This passkey was not accepted: it is not yours, or was asked too long ago.",
+        _ => "This code is not valid: it is wrong, or was used already.",
+    };
     Problem::new(Code::ValidationError).field(field, what)
 }

@@ -8,7 +8,7 @@ use axum::http::Request;
 use serde::Serialize;
 
 use crate::auth::Auth;
-use crate::entry::{Access, AccessToken, FactorResponse, factor_notice, recovery_codes};
+use crate::entry::{EnrolledResponse, enrolled, factor_notice, recovery_codes};
 use crate::factor::FactorId;
 use crate::factor::totp::{TotpCode, TotpSecret, picture};
 use crate::http::answer::{Created, Uncached};
@@ -52,18 +52,6 @@ pub(crate) struct TotpResponse {
     uri: String,
     /// The link as a picture, for the app's camera: an SVG.
     qr: String,
-}
-
-/// The factor, and what comes with it.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct EnrolledResponse {
-    factor: FactorResponse,
-    /// With the first factor: the recovery codes, each good once. They are shown this once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<String>, required = false)]
-    recovery_codes: Option<Vec<String>>,
-    #[serde(flatten)]
-    access: AccessToken,
 }
 
 #[utoipa::path(
@@ -177,26 +165,15 @@ pub(crate) async fn confirm_totp(
     };
     let (are_codes_new, authentication) = match auth.store().confirm_factor(confirm).await? {
         Confirmed::Done { are_codes_new, authentication } => (are_codes_new, authentication),
-        Confirmed::Unknown => return Err(nothing_waits()),
+        Confirmed::Unknown | Confirmed::Taken => return Err(nothing_waits()),
         Confirmed::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     };
     let session = who.claims().sid;
     tracing::info!(%user, %session, factor = %offered.id, "a second factor was added");
     auth.events()
         .on_factor_added(&peer.event(now, Some(who.user()), Some(session)), FactorKind::Totp);
-    let csrf_token = who.claims().csrf.as_ref().map(|_| auth.csrf_tokens().token(session));
-    let access = Access {
-        user: who.user(),
-        session,
-        authentication,
-        csrf_token: csrf_token.as_deref(),
-        now,
-    };
-    Ok(Uncached::new(EnrolledResponse {
-        factor: offered.into(),
-        recovery_codes: are_codes_new.then_some(shown),
-        access: access.issue(&auth)?,
-    }))
+    let codes = are_codes_new.then_some(shown);
+    Ok(Uncached::new(enrolled(&auth, &who, offered, authentication, codes)?))
 }
 
 /// How long a secret waits to be confirmed.

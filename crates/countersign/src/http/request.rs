@@ -5,7 +5,7 @@
 //! field says what may be in it, to who reads and to who sends.
 
 use serde_json::Value;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{self, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::fields::Field;
@@ -28,7 +28,7 @@ impl<T: Field> Field for Option<T> {
         T::read(given, from_form).map(Some)
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         T::schema()
     }
 }
@@ -52,7 +52,7 @@ impl<const MAX: usize> Field for Text<MAX> {
         }
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX)).build()
     }
 }
@@ -69,7 +69,7 @@ impl<const MAX: usize> Field for Filled<MAX> {
         Ok(Self(text))
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         ObjectBuilder::from(Text::<MAX>::schema()).min_length(Some(1)).build()
     }
 }
@@ -81,7 +81,7 @@ impl Field for Password {
         Self::parse(text).map_err(|error| error.to_string())
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         let schema = ObjectBuilder::from(Filled::<{ Self::MAX_BYTES }>::schema());
         schema.format(Some(utoipa::openapi::SchemaFormat::Custom("password".to_owned()))).build()
     }
@@ -93,8 +93,25 @@ impl Field for DeviceName {
         Self::parse(&text).map_err(|error| error.to_string())
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         Filled::<{ Self::MAX_CHARS }>::schema()
+    }
+}
+
+/// A JSON object, as a library wants it. A form has its text.
+pub(crate) struct Object(pub(crate) Value);
+
+impl Field for Object {
+    fn read(given: Value, from_form: bool) -> Result<Self, String> {
+        let given = match given {
+            Value::String(text) if from_form => serde_json::from_str(&text).unwrap_or_default(),
+            given => given,
+        };
+        if given.is_object() { Ok(Self(given)) } else { Err("Not a valid object.".to_owned()) }
+    }
+
+    fn schema() -> schema::Object {
+        ObjectBuilder::new().schema_type(Type::Object).build()
     }
 }
 
@@ -112,7 +129,7 @@ impl Field for bool {
         .ok_or_else(|| "Must be a valid boolean.".to_owned())
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         ObjectBuilder::new().schema_type(Type::Boolean).build()
     }
 }
@@ -123,7 +140,7 @@ impl Field for Transport {
         Self::from_word(&word).ok_or_else(|| "Choose cookie or body.".to_owned())
     }
 
-    fn schema() -> Object {
+    fn schema() -> schema::Object {
         let words = [Self::Cookie, Self::Body].map(Self::as_str);
         ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
     }
@@ -174,7 +191,7 @@ pub(crate) use request;
 pub(crate) struct DescribedField {
     name: &'static str,
     is_required: bool,
-    schema: Object,
+    schema: schema::Object,
 }
 
 pub(crate) fn described_field<T: Field>(

@@ -69,6 +69,8 @@ pub enum MailKind {
     FactorRemoved,
     /// Notice: a recovery code was used.
     RecoveryCodeUsed,
+    /// Notice: somebody has a copy of a passkey.
+    PasskeyCopied,
     /// Notice: the account is about to be deleted.
     Deletion,
     /// Nothing but a test.
@@ -77,7 +79,7 @@ pub enum MailKind {
 
 impl MailKind {
     /// Every mail.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Verify,
         Self::AccountExists,
         Self::Reset,
@@ -91,6 +93,7 @@ impl MailKind {
         Self::FactorAdded,
         Self::FactorRemoved,
         Self::RecoveryCodeUsed,
+        Self::PasskeyCopied,
         Self::Deletion,
         Self::Test,
     ];
@@ -116,6 +119,7 @@ impl MailKind {
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::PasskeyCopied => "passkey_copied",
             Self::Deletion => "deletion",
             Self::Test => "test",
         }
@@ -148,6 +152,7 @@ impl MailKind {
                 | Self::FactorAdded
                 | Self::FactorRemoved
                 | Self::RecoveryCodeUsed
+                | Self::PasskeyCopied
         )
     }
 
@@ -170,6 +175,7 @@ impl MailKind {
             Self::SessionStolen => &[SITE, LINK, AT, DEVICE],
             Self::FactorAdded | Self::FactorRemoved => &[SITE, LINK, AT, PLACE, FACTOR],
             Self::RecoveryCodeUsed => &[SITE, LINK, AT, PLACE, LEFT],
+            Self::PasskeyCopied => &[SITE, LINK, AT, PLACE, PASSKEY],
             Self::Deletion => &[SITE, LINK, AT, UNTIL],
             Self::Test => &[SITE],
         }
@@ -257,4 +263,5 @@ const PLACE: (&str, &str) = ("place", "192.0.2.1");
 const DEVICE: (&str, &str) = ("device", "Firefox, Linux");
 const ADDRESS: (&str, &str) = ("address", "new@example.com");
 const FACTOR: (&str, &str) = ("factor", "TOTP");
+const PASSKEY: (&str, &str) = ("passkey", "Ada's phone");
 const LEFT: (&str, &str) = ("left", "9");

@@ -43,6 +43,23 @@ pub trait FactorStore: Send + Sync {
     /// factors. With the first factor come the recovery codes.
     async fn confirm_factor(&self, confirm: ConfirmFactor) -> Result<Confirmed, StoreError>;
 
+    /// Keeps what a browser is asked to sign with a passkey, until its time is over.
+    async fn keep_challenge(&self, challenge: PasskeyChallenge) -> Result<(), StoreError>;
+
+    /// A challenge that was not used, and whose time is not over.
+    async fn challenge(
+        &self,
+        id: FactorId,
+        now: Timestamp,
+    ) -> Result<Option<PasskeyChallenge>, StoreError>;
+
+    /// Whose passkey has this id, as its authenticator names it.
+    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<UserId>, StoreError>;
+
+    /// Enrols a passkey that has signed its challenge, which is used up by it, and marks the
+    /// session that asks as one of several factors. With the first factor come the recovery codes.
+    async fn add_passkey(&self, add: AddPasskey) -> Result<Confirmed, StoreError>;
+
     /// Gives a user's factor another name, or takes it away. `false` when there is none such.
     async fn name_factor(
         &self,
@@ -88,6 +105,9 @@ pub trait FactorStore: Send + Sync {
         offered: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError>;
+
+    /// Forgets challenges whose time was over before `before`; at most `limit`. How many went.
+    async fn prune_challenges(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// What a user has beside the first step of a sign-in.
@@ -146,7 +166,8 @@ pub struct StoredFactor {
     pub name: Option<DeviceName>,
     /// What it is proved with.
     pub sealed: Vec<u8>,
-    /// The last step of the clock whose code was taken.
+    /// The last step of the clock whose code was taken; of a passkey, the last count of its
+    /// signatures, which is 0 where nobody counts.
     pub last_step: Option<u64>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -154,6 +175,10 @@ pub struct StoredFactor {
     pub last_used_at: Option<Timestamp>,
     /// Whether its user has proved it.
     pub is_enrolled: bool,
+    /// Of a passkey: its id, as its authenticator names it.
+    pub credential: Option<Vec<u8>>,
+    /// Of a passkey: whether its provider has a copy of it, as was last said.
+    pub is_backed_up: Option<bool>,
 }
 
 /// A factor to be offered.
@@ -241,6 +266,62 @@ pub struct ConfirmFactor {
     pub mails: Vec<NewMail>,
 }
 
+/// What a browser was asked to sign with a passkey.
+///
+/// ```
+/// use countersign::factor::FactorId;
+/// use countersign::store::PasskeyChallenge;
+///
+/// let for_a_login = PasskeyChallenge {
+///     id: FactorId::new(7).unwrap(),
+///     user: None,
+///     state: b"{}".to_vec(),
+///     expires_at: jiff::Timestamp::UNIX_EPOCH,
+/// };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyChallenge {
+    /// Its id, which is drawn with it.
+    pub id: FactorId,
+    /// Who registers a passkey with it; nobody in particular where somebody signs in.
+    pub user: Option<UserId>,
+    /// What the answer is checked against.
+    pub state: Vec<u8>,
+    /// When its time is over.
+    pub expires_at: Timestamp,
+}
+
+/// A passkey to be enrolled.
+///
+/// ```
+/// use countersign::store::{AddPasskey, Confirmed, FactorStore, StoreError};
+///
+/// async fn add(store: &dyn FactorStore, passkey: AddPasskey) -> Result<bool, StoreError> {
+///     Ok(matches!(store.add_passkey(passkey).await?, Confirmed::Done { .. }))
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct AddPasskey {
+    /// The factor.
+    pub factor: NewFactor,
+    /// Its id, as its authenticator names it. No two factors have the same.
+    pub credential: Vec<u8>,
+    /// The count of its signatures so far.
+    pub count: u32,
+    /// Whether its provider has a copy of it.
+    pub is_backed_up: bool,
+    /// What it has signed.
+    pub challenge: FactorId,
+    /// The recovery codes, if it is the first factor.
+    pub codes: Vec<NewRecoveryCode>,
+    /// The session that asks, which lives.
+    pub session: SessionId,
+    /// What is proved by it.
+    pub methods: Methods,
+    /// What is queued with it.
+    pub mails: Vec<NewMail>,
+}
+
 /// What became of it.
 ///
 /// ```
@@ -262,6 +343,8 @@ pub enum Confirmed {
     },
     /// It is not there, too old, or enrolled already. Nothing was done.
     Unknown,
+    /// Somebody has this passkey already. Nothing was done.
+    Taken,
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
 }
@@ -342,21 +425,35 @@ pub enum FactorProof {
         /// The hash of it.
         hash: SecretHash,
     },
+    /// The signature of a passkey: its challenge serves no other, and neither does a count that is
+    /// no higher than the last one.
+    Passkey {
+        /// Of which factor.
+        id: FactorId,
+        /// What it has signed.
+        challenge: FactorId,
+        /// The count of its signatures; 0 where nobody counts.
+        count: u32,
+        /// Whether its provider has a copy of it.
+        is_backed_up: bool,
+    },
 }
 
-/// What a session that begins uses up: the sign-in that waited, and the proof.
+/// What a session that begins uses up: the sign-in that waited, if one did, and the proof.
 ///
 /// ```
 /// use countersign::factor::FactorId;
 /// use countersign::store::{FactorProof, FactorUse};
 ///
 /// let (pending, id) = (FactorId::new(1).unwrap(), FactorId::new(7).unwrap());
+/// let pending = Some(pending);
 /// let used = FactorUse { pending, proof: FactorProof::Totp { id, step: 1 }, mails: Vec::new() };
 /// ```
 #[derive(Debug, Clone)]
 pub struct FactorUse {
-    /// Which sign-in: a try at it was [counted](FactorStore::count_factor_try).
-    pub pending: FactorId,
+    /// Which sign-in: a try at it was [counted](FactorStore::count_factor_try). `None` for a
+    /// passkey at the first step.
+    pub pending: Option<FactorId>,
     /// What was proved.
     pub proof: FactorProof,
     /// What is queued with it.

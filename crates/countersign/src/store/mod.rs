@@ -53,8 +53,9 @@ pub use deletion::{DeletionAsked, DeletionStore, SelfDeletion};
 pub use devices::{DeviceOffer, DeviceProof, DeviceStore};
 pub use export::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace};
 pub use factors::{
-    ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, NewFactor, NewRecoveryCode,
-    RemoveFactor, Removed, StepUp, SteppedUp, StoredFactor, UserFactors,
+    AddPasskey, ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, NewFactor,
+    NewRecoveryCode, PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp, StoredFactor,
+    UserFactors,
 };
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;

@@ -42,6 +42,8 @@ pub struct Secrets {
     device_ticket: Key,
     #[cfg(feature = "axum")]
     device_challenge: Key,
+    #[cfg(feature = "axum")]
+    handles: Key,
 }
 
 type Key = SecretBox<[u8; 32]>;
@@ -91,6 +93,8 @@ impl Secrets {
             device_ticket: derive(b"device ticket v1"),
             #[cfg(feature = "axum")]
             device_challenge: derive(b"device challenge v1"),
+            #[cfg(feature = "axum")]
+            handles: derive(b"passkey handles v1"),
         })
     }
 
@@ -194,6 +198,11 @@ impl Secrets {
     pub(crate) fn device_challenge(&self) -> &[u8] {
         self.device_challenge.expose_secret()
     }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn handles(&self) -> &[u8] {
+        self.handles.expose_secret()
+    }
 }
 
 impl fmt::Debug for Secrets {
@@ -287,6 +296,8 @@ mod tests {
             secrets.recovery(),
             #[cfg(feature = "axum")]
             secrets.factors(),
+            #[cfg(feature = "axum")]
+            secrets.handles(),
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|other| other != key));

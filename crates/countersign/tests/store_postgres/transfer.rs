@@ -352,6 +352,9 @@ async fn furnish(file: &Path) {
                  confirmed_at, last_used_at)
              VALUES (7, 1, 'totp', 'a phone', x'0a00', 56, 1, 2, 3),
                  (8, 'x-1', 'totp', NULL, x'0b', NULL, 4, NULL, NULL);
+             INSERT INTO factors (id, user_id, kind, sealed, last_step, created_at, confirmed_at,
+                 credential, is_backed_up)
+             VALUES (11, 1, 'passkey', x'0e', 5, 6, 6, x'0f00', 1);
              INSERT INTO recovery_codes (id, user_id, hash)
              VALUES (9, 1, x'0c'), (10, 'x-1', x'0d');
              INSERT INTO one_time_tokens (id, purpose, user_id, secret_hash, code_hash, fingerprint,

@@ -132,7 +132,7 @@ fn start_of(text: &str, days: i64) -> Option<Timestamp> {
 }
 
 /// Every kind: the word in an address, the words for people, whether somebody should look at it.
-pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 41] = [
+pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 42] = [
     (AuditKind::Login, "login", "Signed in", false),
     (AuditKind::LoginFailed, "login-failed", "Sign-in failed", false),
     (AuditKind::LoginThrottled, "login-throttled", "Sign-in put off", false),
@@ -146,6 +146,7 @@ pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 41] = [
     (AuditKind::FactorAdded, "factor-added", "Added a second factor", false),
     (AuditKind::FactorRemoved, "factor-removed", "Removed a second factor", false),
     (AuditKind::RecoveryCodeUsed, "recovery-code", "Used a recovery code", false),
+    (AuditKind::PasskeyCopied, "passkey-copied", "Signed with a copy of a passkey", true),
     (AuditKind::FactorsReset, "factors-reset", "Removed all second factors", false),
     (AuditKind::AdminLogin, "admin-login", "Entered this site", false),
     (AuditKind::AdminLoginFailed, "admin-login-failed", "Failed to enter this site", true),

@@ -293,6 +293,8 @@ pub enum AuditKind {
     FactorRemoved,
     /// A recovery code took the place of a second factor.
     RecoveryCodeUsed,
+    /// Somebody signed with a copy of a passkey, and was not let in.
+    PasskeyCopied,
     /// An operator removed all of somebody's second factors.
     FactorsReset,
     /// Somebody entered the admin site.
@@ -356,7 +358,7 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -370,6 +372,7 @@ impl AuditKind {
         Self::FactorAdded,
         Self::FactorRemoved,
         Self::RecoveryCodeUsed,
+        Self::PasskeyCopied,
         Self::FactorsReset,
         Self::AdminLogin,
         Self::AdminLoginFailed,
@@ -422,6 +425,7 @@ impl AuditKind {
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::PasskeyCopied => "passkey_copied",
             Self::FactorsReset => "factors_reset",
             Self::AdminLogin => "admin_login",
             Self::AdminLoginFailed => "admin_login_failed",

@@ -117,7 +117,7 @@ pub async fn a_recovery_code_serves_once_and_only_its_user(store: Arc<dyn AdminS
         let pending = FactorId::draw(&OsRandom);
         assert!(store.count_factor_try(pending, after(300)).await.unwrap());
         let proof = FactorProof::RecoveryCode { hash: code_hash(user.id, hash) };
-        let uses = FactorUse { pending, proof, mails: vec![mail(user.id)] };
+        let uses = FactorUse { pending: Some(pending), proof, mails: vec![mail(user.id)] };
         let begin = begin(&*store, user, 1, number, uses).await;
         store.begin_session(begin).await.unwrap()
     };
@@ -322,11 +322,15 @@ pub async fn of_fifty_who_use_one_code_at_once_one_begins_a_session(
     }
 }
 
-async fn count(store: &dyn AdminStore, user: UserId) -> usize {
+pub(super) async fn count(store: &dyn AdminStore, user: UserId) -> usize {
     store.user_sessions(user, after(3)).await.unwrap().len()
 }
 
-async fn user_with_session(store: &dyn AdminStore, name: &str, number: u64) -> (User, SessionId) {
+pub(super) async fn user_with_session(
+    store: &dyn AdminStore,
+    name: &str,
+    number: u64,
+) -> (User, SessionId) {
     let user = make_user(store, name).await;
     let session = NewSession { id: session_id(number), ..new_session(1, user.id) };
     let id = session.id;
@@ -389,10 +393,10 @@ async fn begin(
 }
 
 fn totp(pending: FactorId, id: FactorId, step: u64) -> FactorUse {
-    FactorUse { pending, proof: FactorProof::Totp { id, step }, mails: Vec::new() }
+    FactorUse { pending: Some(pending), proof: FactorProof::Totp { id, step }, mails: Vec::new() }
 }
 
-fn code_hash(user: UserId, number: u8) -> SecretHash {
+pub(super) fn code_hash(user: UserId, number: u8) -> SecretHash {
     let mut bytes = [number; 32];
     bytes[..8].copy_from_slice(&user.as_i64().unwrap().to_be_bytes());
     SecretHash::from_stored(&bytes).unwrap()

@@ -43,6 +43,8 @@ pub mod keys;
 #[doc(hidden)]
 pub mod outbox;
 #[doc(hidden)]
+pub mod passkeys;
+#[doc(hidden)]
 pub mod sessions;
 #[doc(hidden)]
 pub mod time;
@@ -278,6 +280,17 @@ macro_rules! store_tests {
             no_login_that_was_under_way_outlives_a_change_of_the_factors,
             of_fifty_who_use_one_code_at_once_one_begins_a_session,
         }
+        $crate::store_tests! { @one $open, passkeys:
+            a_challenge_is_kept_until_its_time_is_over,
+            a_passkey_is_enrolled_once_and_brings_codes_with_the_first_factor,
+            a_session_begins_with_a_passkey_once_for_each_challenge,
+            the_count_of_a_passkey_goes_up_or_stays_away,
+            a_passkey_is_proved_again_in_a_session_with_a_challenge_of_its_own,
+            a_passkey_that_was_removed_or_whose_user_is_gone_is_nobodys,
+        }
+        $crate::store_tests! { @two $open, passkeys:
+            of_fifty_who_use_one_challenge_at_once_one_begins_a_session,
+        }
         $crate::store_tests! { @one $open, admin_access:
             permissions_are_made_changed_and_deleted,
             a_group_is_made_changed_and_deleted_and_its_members_feel_it,
@@ -391,6 +404,7 @@ mod tests {
             include_str!("feed.rs"),
             include_str!("keys.rs"),
             include_str!("outbox.rs"),
+            include_str!("passkeys.rs"),
             include_str!("sessions.rs"),
             include_str!("time.rs"),
             include_str!("tokens.rs"),

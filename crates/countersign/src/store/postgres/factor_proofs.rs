@@ -3,12 +3,11 @@
 
 use deadpool_postgres::{Object, Transaction};
 use jiff::Timestamp;
-use tokio_postgres::Row;
 
-use super::columns::{from_micros, get, micros, unknown};
-use super::outbox;
-use crate::session::{Authentication, SessionId};
-use crate::sign_in::{Methods, Scope};
+use super::columns::micros;
+pub(super) use super::enrolled::authentication;
+use super::enrolled::{authentication_of, save_authentication};
+use super::{outbox, passkeys};
 use crate::store::{FactorProof, FactorUse, MailBounds, StepUp, SteppedUp, StoreError};
 use crate::user::UserId;
 
@@ -20,12 +19,17 @@ pub(super) async fn use_up(
     uses: &FactorUse,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let statement = transaction
-        .prepare_cached("UPDATE pending_logins SET used_at = $1 WHERE id = $2 AND used_at IS NULL")
-        .await?;
-    let waited =
-        transaction.execute(&statement, &[&micros(now), &uses.pending.as_i64()]).await? == 1;
-    if !waited || !accept(transaction, user, &uses.proof, now).await? {
+    if let Some(pending) = uses.pending {
+        let statement = transaction
+            .prepare_cached(
+                "UPDATE pending_logins SET used_at = $1 WHERE id = $2 AND used_at IS NULL",
+            )
+            .await?;
+        if transaction.execute(&statement, &[&micros(now), &pending.as_i64()]).await? != 1 {
+            return Ok(false);
+        }
+    }
+    if !accept(transaction, user, &uses.proof, now).await? {
         return Ok(false);
     }
     outbox::queue(transaction, &uses.mails, MailBounds::OF_ACTS).await?;
@@ -58,6 +62,10 @@ async fn accept(
                 .prepare_cached("DELETE FROM recovery_codes WHERE user_id = $1 AND hash = $2")
                 .await?;
             transaction.execute(&statement, &[&owner, &hash.as_bytes().as_slice()]).await?
+        }
+        FactorProof::Passkey { id, challenge, count, is_backed_up } => {
+            let told = (*count, *is_backed_up);
+            return passkeys::accept(transaction, user, (*id, *challenge), told, now).await;
         }
     };
     Ok(used == 1)
@@ -102,52 +110,6 @@ pub(super) async fn prove_again(
     outbox::queue(&transaction, &again.mails, MailBounds::OF_ACTS).await?;
     transaction.commit().await?;
     Ok(SteppedUp::Done(authentication))
-}
-
-/// What a live session of this user knows; its row is held.
-pub(super) async fn authentication_of(
-    transaction: &Transaction<'_>,
-    session: SessionId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Option<Authentication>, StoreError> {
-    let statement = transaction
-        .prepare_cached(
-            "SELECT amr, auth_time, scope, created_at FROM sessions
-             WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 FOR UPDATE",
-        )
-        .await?;
-    let (id, user) = (session.get().cast_signed(), user.to_string());
-    let row = transaction.query_opt(&statement, &[&id, &user, &micros(now)]).await?;
-    row.as_ref().map(authentication).transpose()
-}
-
-pub(super) async fn save_authentication(
-    transaction: &Transaction<'_>,
-    session: SessionId,
-    new: Authentication,
-) -> Result<(), StoreError> {
-    let statement = transaction
-        .prepare_cached("UPDATE sessions SET amr = $1, auth_time = $2, scope = $3 WHERE id = $4")
-        .await?;
-    let (amr, at) = (new.methods.to_string(), micros(new.at));
-    let (scope, id) = (new.scope.as_str(), session.get().cast_signed());
-    transaction.execute(&statement, &[&amr, &at, &scope, &id]).await?;
-    Ok(())
-}
-
-/// Of a session's row.
-pub(super) fn authentication(row: &Row) -> Result<Authentication, StoreError> {
-    let at = match get::<Option<i64>>(row, "auth_time")? {
-        Some(at) => at,
-        None => get(row, "created_at")?,
-    };
-    let scope: &str = get(row, "scope")?;
-    Ok(Authentication {
-        at: from_micros(at),
-        methods: Methods::from_words(get(row, "amr")?),
-        scope: Scope::from_word(scope).ok_or_else(|| unknown(scope))?,
-    })
 }
 
 /// PostgreSQL has no unsigned numbers; steps of the clock and counts stay far below the limit.

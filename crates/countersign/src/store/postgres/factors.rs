@@ -7,14 +7,17 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, unknown};
-use super::factor_proofs::{authentication_of, prove_again, save_authentication, step};
-use super::{PostgresStore, outbox};
+use super::enrolled::{authentication_of, insert_codes, is_enrolled};
+pub(super) use super::enrolled::{change_version, hold};
+use super::factor_proofs::{prove_again, step};
+use super::{PostgresStore, outbox, passkeys};
 use crate::factor::FactorId;
-use crate::session::{Authentication, DeviceName};
-use crate::sign_in::{FACTOR_TRIES, FactorKind, Method, Scope};
+use crate::session::DeviceName;
+use crate::sign_in::{FACTOR_TRIES, FactorKind};
 use crate::store::{
-    ConfirmFactor, Confirmed, FactorStore, MailBounds, NewFactor, NewRecoveryCode, RemoveFactor,
-    Removed, StepUp, SteppedUp, StoreError, StoredFactor, UserFactors,
+    AddPasskey, ConfirmFactor, Confirmed, FactorStore, MailBounds, NewFactor, NewRecoveryCode,
+    PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp, StoreError, StoredFactor,
+    UserFactors,
 };
 use crate::token::SecretHash;
 use crate::user::UserId;
@@ -31,6 +34,26 @@ impl FactorStore for PostgresStore {
 
     async fn confirm_factor(&self, confirm: ConfirmFactor) -> Result<Confirmed, StoreError> {
         write!(self, client => enrol(client, &confirm))
+    }
+
+    async fn keep_challenge(&self, challenge: PasskeyChallenge) -> Result<(), StoreError> {
+        write!(self, client => passkeys::keep(client, &challenge))
+    }
+
+    async fn challenge(
+        &self,
+        id: FactorId,
+        now: Timestamp,
+    ) -> Result<Option<PasskeyChallenge>, StoreError> {
+        read!(self, client => passkeys::challenge(client, id, now))
+    }
+
+    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<UserId>, StoreError> {
+        read!(self, client => passkeys::owner(client, &credential))
+    }
+
+    async fn add_passkey(&self, add: AddPasskey) -> Result<Confirmed, StoreError> {
+        write!(self, client => passkeys::add(client, &add))
     }
 
     async fn name_factor(
@@ -78,6 +101,10 @@ impl FactorStore for PostgresStore {
     ) -> Result<u64, StoreError> {
         write!(self, client => prune(client, pending, offered, limit))
     }
+
+    async fn prune_challenges(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        write!(self, client => passkeys::prune(client, before, limit))
+    }
 }
 
 /// In one statement: the number is that of these factors.
@@ -87,7 +114,8 @@ async fn of_user(client: &impl GenericClient, user: UserId) -> Result<UserFactor
             "SELECT (SELECT version FROM factor_owners WHERE user_id = $1) AS version,
                  ARRAY(SELECT hash FROM recovery_codes WHERE user_id = $1) AS codes,
                  f.id, f.kind, f.name, f.sealed, f.last_step, f.created_at, f.last_used_at,
-                 f.confirmed_at IS NOT NULL AS is_enrolled
+                 f.confirmed_at IS NOT NULL AS is_enrolled, f.credential,
+                 f.is_backed_up
              FROM (SELECT 1) AS one LEFT JOIN factors AS f ON f.user_id = $1
              ORDER BY f.created_at, f.id",
         )
@@ -150,22 +178,8 @@ async fn enrol(client: &mut Object, confirm: &ConfirmFactor) -> Result<Confirmed
     if enrolled == 0 {
         return Ok(Confirmed::Unknown);
     }
-    change_version(&transaction, user, true).await?;
-    let statement =
-        transaction.prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = $1").await?;
-    let had_codes = !transaction.query(&statement, &[&owner]).await?.is_empty();
-    if !had_codes {
-        insert_codes(&transaction, user, &confirm.codes).await?;
-    }
-    let Some(before) = authentication_of(&transaction, session, user, now).await? else {
-        return Ok(Confirmed::SessionEnded);
-    };
-    let methods = before.methods.and(confirm.methods).with(Method::Several);
-    let authentication = Authentication { at: now, methods, scope: Scope::Full };
-    save_authentication(&transaction, session, authentication).await?;
-    outbox::queue(&transaction, &confirm.mails, MailBounds::OF_ACTS).await?;
-    transaction.commit().await?;
-    Ok(Confirmed::Done { are_codes_new: !had_codes, authentication })
+    let ConfirmFactor { codes, methods, mails, .. } = confirm;
+    is_enrolled(transaction, user, codes, session, *methods, mails, now).await
 }
 
 async fn set_name(
@@ -247,22 +261,6 @@ async fn forget_codes(transaction: &Transaction<'_>, user: UserId) -> Result<(),
     Ok(())
 }
 
-async fn insert_codes(
-    transaction: &Transaction<'_>,
-    user: UserId,
-    codes: &[NewRecoveryCode],
-) -> Result<(), StoreError> {
-    let statement = transaction
-        .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES ($1, $2, $3)")
-        .await?;
-    let user = user.to_string();
-    for code in codes {
-        let hash = code.hash.as_bytes().as_slice();
-        transaction.execute(&statement, &[&code.id.as_i64(), &user, &hash]).await?;
-    }
-    Ok(())
-}
-
 async fn count_try(
     client: &Object,
     pending: FactorId,
@@ -277,46 +275,6 @@ async fn count_try(
         .await?;
     let most = i32::try_from(FACTOR_TRIES).unwrap_or(i32::MAX);
     Ok(client.execute(&statement, &[&pending.as_i64(), &micros(until), &most]).await? == 1)
-}
-
-/// Holds the user's row, if it is here, as whatever begins a session holds it.
-pub(super) async fn hold(transaction: &Transaction<'_>, user: UserId) -> Result<(), StoreError> {
-    let statement =
-        transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE").await?;
-    transaction.execute(&statement, &[&user.as_i64()]).await?;
-    Ok(())
-}
-
-/// Gives a user's factors another number, in the row on which sessions begin too. A user who never
-/// had one gets the first, if it `begins`. The caller holds the user's row.
-pub(super) async fn change_version(
-    transaction: &Transaction<'_>,
-    user: UserId,
-    begins: bool,
-) -> Result<(), StoreError> {
-    let statement = if begins {
-        transaction
-            .prepare_cached(
-                "INSERT INTO factor_owners AS o (user_id, version) VALUES ($1, 1)
-                 ON CONFLICT (user_id) DO UPDATE SET version = o.version + 1 RETURNING version",
-            )
-            .await?
-    } else {
-        transaction
-            .prepare_cached(
-                "UPDATE factor_owners SET version = version + 1 WHERE user_id = $1
-                 RETURNING version",
-            )
-            .await?
-    };
-    let Some(row) = transaction.query_opt(&statement, &[&user.to_string()]).await? else {
-        return Ok(());
-    };
-    let version: i64 = get(&row, "version")?;
-    let statement =
-        transaction.prepare_cached("UPDATE users SET factors = $1 WHERE id = $2").await?;
-    transaction.execute(&statement, &[&version, &user.as_i64()]).await?;
-    Ok(())
 }
 
 /// Whether the user ever had a factor.
@@ -398,9 +356,11 @@ pub(super) fn factor(row: &Row) -> Result<StoredFactor, StoreError> {
         created_at: from_micros(get(row, "created_at")?),
         last_used_at: get::<Option<i64>>(row, "last_used_at")?.map(from_micros),
         is_enrolled: get(row, "is_enrolled")?,
+        credential: get(row, "credential")?,
+        is_backed_up: get(row, "is_backed_up")?,
     })
 }
 
 /// What [`factor`] reads.
 pub(super) const COLUMNS: &str = "id, kind, name, sealed, last_step, created_at, last_used_at, \
-    confirmed_at IS NOT NULL AS is_enrolled";
+    confirmed_at IS NOT NULL AS is_enrolled, credential, is_backed_up";

@@ -101,6 +101,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0016_bounds", include_str!("migrations/0016_bounds.sql")),
     ("0017_deletion", include_str!("migrations/0017_deletion.sql")),
     ("0018_factors", include_str!("migrations/0018_factors.sql")),
+    ("0019_passkeys", include_str!("migrations/0019_passkeys.sql")),
     ("0020_devices", include_str!("migrations/0020_devices.sql")),
 ];
 

@@ -5,15 +5,16 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::columns::{from_micros, key, micros, unknown_word};
-use super::session_row::authentication;
-use super::{SqliteStore, outbox};
+pub(super) use super::enrolled::change_version;
+use super::enrolled::{authentication_of, insert_codes, is_enrolled, save_authentication};
+use super::{SqliteStore, outbox, passkeys};
 use crate::factor::FactorId;
-use crate::session::{Authentication, DeviceName, SessionId};
-use crate::sign_in::{FACTOR_TRIES, FactorKind, Method, Scope};
+use crate::session::DeviceName;
+use crate::sign_in::{FACTOR_TRIES, FactorKind};
 use crate::store::{
-    ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, MailBounds, NewFactor,
-    NewRecoveryCode, RemoveFactor, Removed, StepUp, SteppedUp, StoreError, StoredFactor,
-    UserFactors,
+    AddPasskey, ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, MailBounds,
+    NewFactor, NewRecoveryCode, PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp,
+    StoreError, StoredFactor, UserFactors,
 };
 use crate::token::SecretHash;
 use crate::user::UserId;
@@ -30,6 +31,26 @@ impl FactorStore for SqliteStore {
 
     async fn confirm_factor(&self, confirm: ConfirmFactor) -> Result<Confirmed, StoreError> {
         self.writer.run(move |c| enrol(c, &confirm)).await
+    }
+
+    async fn keep_challenge(&self, challenge: PasskeyChallenge) -> Result<(), StoreError> {
+        self.writer.run(move |c| passkeys::keep(c, &challenge)).await
+    }
+
+    async fn challenge(
+        &self,
+        id: FactorId,
+        now: Timestamp,
+    ) -> Result<Option<PasskeyChallenge>, StoreError> {
+        self.readers.run(move |c| passkeys::challenge(c, id, now)).await
+    }
+
+    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<UserId>, StoreError> {
+        self.readers.run(move |c| passkeys::owner(c, &credential)).await
+    }
+
+    async fn add_passkey(&self, add: AddPasskey) -> Result<Confirmed, StoreError> {
+        self.writer.run(move |c| passkeys::add(c, &add)).await
     }
 
     async fn name_factor(
@@ -76,6 +97,10 @@ impl FactorStore for SqliteStore {
         limit: u32,
     ) -> Result<u64, StoreError> {
         self.writer.run(move |c| prune(c, pending, offered, limit)).await
+    }
+
+    async fn prune_challenges(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.run(move |c| passkeys::prune(c, before, limit)).await
     }
 }
 
@@ -138,18 +163,8 @@ fn enrol(connection: &Connection, confirm: &ConfirmFactor) -> Result<Confirmed, 
     connection
         .prepare_cached("UPDATE factors SET confirmed_at = ?, last_step = ? WHERE id = ?")?
         .execute(params![micros(now), step(confirm.step), id.as_i64()])?;
-    change_version(connection, user, true)?;
-    let had_codes = connection
-        .prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = ?")?
-        .exists([key(user)])?;
-    if !had_codes {
-        insert_codes(connection, user, &confirm.codes)?;
-    }
-    let methods = before.methods.and(confirm.methods).with(Method::Several);
-    let authentication = Authentication { at: now, methods, scope: Scope::Full };
-    save_authentication(connection, session, authentication)?;
-    outbox::queue(connection, &confirm.mails, MailBounds::OF_ACTS)?;
-    Ok(Confirmed::Done { are_codes_new: !had_codes, authentication })
+    let ConfirmFactor { codes, methods, mails, .. } = confirm;
+    is_enrolled(connection, user, codes, (session, before), *methods, mails, now)
 }
 
 fn set_name(
@@ -210,19 +225,6 @@ fn replace_codes(
     Ok(true)
 }
 
-fn insert_codes(
-    connection: &Connection,
-    user: UserId,
-    codes: &[NewRecoveryCode],
-) -> Result<(), StoreError> {
-    let mut insert = connection
-        .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES (?, ?, ?)")?;
-    for code in codes {
-        insert.execute(params![code.id.as_i64(), key(user), code.hash.as_bytes()])?;
-    }
-    Ok(())
-}
-
 fn count_try(
     connection: &Connection,
     pending: FactorId,
@@ -249,15 +251,22 @@ pub(super) fn use_up(
     uses: &FactorUse,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let waits = connection
-        .prepare_cached("SELECT 1 FROM pending_logins WHERE id = ? AND used_at IS NULL")?
-        .exists([uses.pending.as_i64()])?;
-    if !waits || !accept(connection, user, &uses.proof, now)? {
+    if let Some(pending) = uses.pending {
+        let waits = connection
+            .prepare_cached("SELECT 1 FROM pending_logins WHERE id = ? AND used_at IS NULL")?
+            .exists([pending.as_i64()])?;
+        if !waits {
+            return Ok(false);
+        }
+    }
+    if !accept(connection, user, &uses.proof, now)? {
         return Ok(false);
     }
-    connection
-        .prepare_cached("UPDATE pending_logins SET used_at = ? WHERE id = ?")?
-        .execute(params![micros(now), uses.pending.as_i64()])?;
+    if let Some(pending) = uses.pending {
+        connection
+            .prepare_cached("UPDATE pending_logins SET used_at = ? WHERE id = ?")?
+            .execute(params![micros(now), pending.as_i64()])?;
+    }
     outbox::queue(connection, &uses.mails, MailBounds::OF_ACTS)?;
     Ok(true)
 }
@@ -285,6 +294,15 @@ fn accept(
         FactorProof::RecoveryCode { hash } => connection
             .prepare_cached("DELETE FROM recovery_codes WHERE user_id = ? AND hash = ?")?
             .execute(params![key(user), hash.as_bytes()])?,
+        FactorProof::Passkey { id, challenge, count, is_backed_up } => {
+            return passkeys::accept(
+                connection,
+                user,
+                (*id, *challenge),
+                (*count, *is_backed_up),
+                now,
+            );
+        }
     };
     Ok(used == 1)
 }
@@ -311,67 +329,6 @@ fn prove_again(connection: &Connection, again: &StepUp) -> Result<SteppedUp, Sto
     save_authentication(connection, again.session, authentication)?;
     outbox::queue(connection, &again.mails, MailBounds::OF_ACTS)?;
     Ok(SteppedUp::Done(authentication))
-}
-
-/// What a live session of this user knows.
-fn authentication_of(
-    connection: &Connection,
-    session: SessionId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Option<Authentication>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT amr, auth_time, scope, created_at FROM sessions
-         WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?",
-    )?;
-    let found = statement
-        .query_row(params![session.get().cast_signed(), key(user), micros(now)], |row| {
-            authentication(row, [0, 1, 2, 3])
-        });
-    Ok(found.optional()?)
-}
-
-fn save_authentication(
-    connection: &Connection,
-    session: SessionId,
-    new: Authentication,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE sessions SET amr = ?, auth_time = ?, scope = ? WHERE id = ?")?
-        .execute(params![
-            new.methods.to_string(),
-            micros(new.at),
-            new.scope.as_str(),
-            session.get().cast_signed(),
-        ])?;
-    Ok(())
-}
-
-/// Gives a user's factors another number, in the row on which sessions begin too. A user who never
-/// had one gets the first, if it `begins`.
-pub(super) fn change_version(
-    connection: &Connection,
-    user: UserId,
-    begins: bool,
-) -> Result<(), StoreError> {
-    let mut raise = connection.prepare_cached(
-        "UPDATE factor_owners SET version = version + 1 WHERE user_id = ? RETURNING version",
-    )?;
-    let raised: Option<i64> = raise.query_row([key(user)], |row| row.get(0)).optional()?;
-    let version = match raised {
-        Some(version) => version,
-        None if begins => {
-            connection
-                .prepare_cached("INSERT INTO factor_owners (user_id, version) VALUES (?, 1)")?
-                .execute([key(user)])?;
-            1
-        }
-        None => return Ok(()),
-    };
-    connection
-        .prepare_cached("UPDATE users SET factors = ? WHERE id = ?")?
-        .execute(params![version, user.as_i64()])?;
-    Ok(())
 }
 
 /// Removes all that a user has. How many factors were enrolled.
@@ -434,6 +391,8 @@ pub(super) fn factor(row: &Row<'_>) -> rusqlite::Result<StoredFactor> {
         created_at: from_micros(row.get(5)?),
         last_used_at: row.get::<_, Option<i64>>(6)?.map(from_micros),
         is_enrolled: row.get(7)?,
+        credential: row.get(8)?,
+        is_backed_up: row.get(9)?,
     })
 }
 
@@ -442,5 +401,5 @@ fn step(step: u64) -> i64 {
     i64::try_from(step).unwrap_or(i64::MAX)
 }
 
-pub(super) const COLUMNS: &str =
-    "id, kind, name, sealed, last_step, created_at, last_used_at, confirmed_at IS NOT NULL";
+pub(super) const COLUMNS: &str = "id, kind, name, sealed, last_step, created_at, last_used_at, \
+    confirmed_at IS NOT NULL, credential, is_backed_up";

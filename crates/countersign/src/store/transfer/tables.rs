@@ -266,6 +266,8 @@ pub const TABLES: &[Table] = &[
         column("created_at", Kind::Integer),
         column("confirmed_at", Kind::Integer),
         column("last_used_at", Kind::Integer),
+        column("credential", Kind::Bytes),
+        column("is_backed_up", Kind::Boolean),
     ] },
     Table { name: "recovery_codes", key: 1, numbered: false, columns: &[
         column("id", Kind::Integer),
@@ -345,6 +347,10 @@ pub const NOT_MOVED: &[(&str, &str)] = &[
     ("history", "where each database has been, which is its own"),
     ("login_attempts", "counts of failed logins, which begin anew"),
     ("pending_logins", "sign-ins that wait for a second factor for minutes, and begin anew"),
+    (
+        "passkey_challenges",
+        "what browsers were asked to sign a moment ago, which they ask for anew",
+    ),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];
 

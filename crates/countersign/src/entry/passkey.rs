@@ -1,0 +1,174 @@
+//! Passkeys: what a browser is asked to sign, and whether it has.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::auth::Auth;
+use crate::factor::passkey::{Asked, CHALLENGE_SECONDS, NotSigned, PasskeyShown};
+use crate::http::peer::Peer;
+use crate::http::problem::{Code, Problem};
+use crate::mail::MailKind;
+use crate::sign_in::{FactorKind, Proof};
+use crate::store::{
+    FactorProof, MailBounds, PasskeyChallenge, StoreError, StoredFactor, UserFactors,
+};
+use crate::user::{FoundUser, UserId};
+use crate::user_directory::Candidate;
+
+/// What a page hands on to its browser.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct PasskeyPrompt {
+    /// What `navigator.credentials` is called with, as JSON: for
+    /// `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`.
+    #[schema(value_type = Object)]
+    options: Value,
+}
+
+impl PasskeyPrompt {
+    /// Keeps what is asked for five minutes, `for_user` who registers a passkey.
+    pub(crate) async fn keep(
+        auth: &Auth,
+        asked: Option<Asked>,
+        for_user: Option<UserId>,
+    ) -> Result<Self, Problem> {
+        // It is there unless the library cannot, which has been logged.
+        let Asked { options, challenge, state } =
+            asked.ok_or_else(|| Problem::new(Code::InternalError))?;
+        let lasts = std::time::Duration::from_secs(CHALLENGE_SECONDS);
+        let expires_at = auth.now().saturating_add(lasts).unwrap_or(jiff::Timestamp::MAX);
+        let kept = PasskeyChallenge { id: challenge, user: for_user, state, expires_at };
+        auth.store().keep_challenge(kept).await?;
+        Ok(Self { options })
+    }
+}
+
+/// Who has signed with a passkey, though nobody has said who they are.
+pub(crate) struct Signer {
+    pub(crate) found: FoundUser<Candidate>,
+    /// When the row was read, in the reckoning of the cache.
+    pub(crate) moment: u64,
+    pub(crate) proved: Proved,
+}
+
+/// Why nobody has. With the user whose passkey it is said to be.
+pub(crate) enum NoSigner {
+    Refused(Option<UserId>),
+    Store(StoreError),
+}
+
+impl From<StoreError> for NoSigner {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Who has signed: a user who is active, or who may come back.
+pub(crate) async fn signer(
+    auth: &Auth,
+    peer: &Peer,
+    shown: &PasskeyShown,
+) -> Result<Signer, NoSigner> {
+    // Nobody has said who they are, so the passkey must.
+    if shown.handle.is_none() {
+        return Err(NoSigner::Refused(None));
+    }
+    let user = auth.store().passkey_owner(shown.credential.clone()).await?;
+    let user = user.ok_or(NoSigner::Refused(None))?;
+    let moment = auth.user_cache().moment();
+    let found = auth.users().candidate(user).await?;
+    let mut found = found.ok_or(NoSigner::Refused(Some(user)))?;
+    if !found.user.account().is_active() {
+        // Who may come back is known by their name.
+        let named = auth.users().by_login(found.user.account().username()).await?;
+        let waits = |found: &FoundUser<Candidate>| {
+            found.user.account().id() == user && found.user.deletion_at().is_some()
+        };
+        found = named.filter(waits).ok_or(NoSigner::Refused(Some(user)))?;
+    }
+    let factors = auth.store().factors_of(user).await?;
+    let proved = check_passkey(auth, peer, &found, &factors, shown).await?;
+    let proved = proved.ok_or(NoSigner::Refused(Some(user)))?;
+    Ok(Signer { found, moment, proved })
+}
+
+/// The ids of the passkeys among these.
+pub(crate) fn credentials(factors: &UserFactors) -> Vec<Vec<u8>> {
+    factors.factors.iter().filter_map(|factor| factor.credential.clone()).collect()
+}
+
+/// What is proved, and what that uses up.
+pub(crate) struct Proved {
+    pub(crate) by: Proof,
+    pub(crate) uses: FactorProof,
+}
+
+/// What is proved by a passkey that one of the user's is said to be, if it has signed what it was
+/// asked to. A handle that is shown must be the user's.
+pub(crate) async fn check_passkey(
+    auth: &Auth,
+    peer: &Peer,
+    found: &FoundUser<Candidate>,
+    factors: &UserFactors,
+    shown: &PasskeyShown,
+) -> Result<Option<Proved>, StoreError> {
+    let user = found.user.account().id();
+    let Some(passkeys) = auth.passkeys() else { return Ok(None) };
+    if shown.handle.as_ref().is_some_and(|handle| !passkeys.is_of(user, handle)) {
+        return Ok(None);
+    }
+    let is_shown = |factor: &&StoredFactor| {
+        factor.kind == FactorKind::Passkey
+            && factor.is_enrolled
+            && factor.credential.as_ref() == Some(&shown.credential)
+    };
+    let Some(factor) = factors.factors.iter().find(is_shown) else { return Ok(None) };
+    let kept = auth.store().challenge(shown.challenge, auth.now()).await?;
+    let Some(kept) = kept.filter(|kept| kept.user.is_none()) else { return Ok(None) };
+    let Some(record) = auth.opened(user, factor) else { return Ok(None) };
+    let last = factor.last_step.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+    match passkeys.signed(shown, &kept.state, &record, last) {
+        Ok(signed) => {
+            let by = Proof::Passkey {
+                is_user_verified: signed.is_user_verified,
+                is_in_hardware: signed.is_in_hardware,
+            };
+            let uses = FactorProof::Passkey {
+                id: factor.id,
+                challenge: kept.id,
+                count: signed.count,
+                is_backed_up: signed.is_backed_up,
+            };
+            Ok(Some(Proved { by, uses }))
+        }
+        Err(NotSigned::Wrong(error)) => {
+            tracing::info!(ip = %peer.ip, %user, factor = %factor.id, error, "a passkey was wrong");
+            Ok(None)
+        }
+        Err(NotSigned::Copied) => {
+            tell_of_copy(auth, peer, found, factor).await;
+            Ok(None)
+        }
+    }
+}
+
+/// Somebody signs with a copy of a passkey: its owner and the log are told.
+async fn tell_of_copy(
+    auth: &Auth,
+    peer: &Peer,
+    found: &FoundUser<Candidate>,
+    factor: &StoredFactor,
+) {
+    let account = found.user.account();
+    let user = account.id();
+    tracing::warn!(ip = %peer.ip, %user, factor = %factor.id, "a passkey was copied");
+    auth.events().on_passkey_copied(&peer.event(auth.now(), Some(account), None));
+    let name = factor.name.as_ref().map_or_else(String::new, |name| name.as_str().to_owned());
+    let values = vec![("place", peer.ip.to_string()), ("passkey", name)];
+    let told = match auth.notice(MailKind::PasskeyCopied, &found.user.addressee(), values) {
+        Ok(mails) => auth.store().queue_mails(mails, MailBounds::default()).await,
+        Err(error) => Err(StoreError::Failed(error.to_string())),
+    };
+    if let Err(error) = told {
+        tracing::error!(%error, %user, "that a passkey was copied is told to nobody");
+    }
+}

@@ -1,0 +1,143 @@
+//! What else changes when a factor is enrolled: the number of the user's factors, the recovery
+//! codes and what the session knows. Whoever changes it holds the user's row.
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::columns::{from_micros, get, micros, unknown};
+use super::outbox;
+use crate::session::{Authentication, SessionId};
+use crate::sign_in::{Method, Methods, Scope};
+use crate::store::{Confirmed, MailBounds, NewMail, NewRecoveryCode, StoreError};
+use crate::user::UserId;
+
+/// What else comes with a factor that was enrolled just now.
+pub(super) async fn is_enrolled(
+    transaction: Transaction<'_>,
+    user: UserId,
+    codes: &[NewRecoveryCode],
+    session: SessionId,
+    methods: Methods,
+    mails: &[NewMail],
+    now: Timestamp,
+) -> Result<Confirmed, StoreError> {
+    change_version(&transaction, user, true).await?;
+    let statement =
+        transaction.prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = $1").await?;
+    let had_codes = !transaction.query(&statement, &[&user.to_string()]).await?.is_empty();
+    if !had_codes {
+        insert_codes(&transaction, user, codes).await?;
+    }
+    let Some(before) = authentication_of(&transaction, session, user, now).await? else {
+        return Ok(Confirmed::SessionEnded);
+    };
+    let methods = before.methods.and(methods).with(Method::Several);
+    let authentication = Authentication { at: now, methods, scope: Scope::Full };
+    save_authentication(&transaction, session, authentication).await?;
+    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
+    transaction.commit().await?;
+    Ok(Confirmed::Done { are_codes_new: !had_codes, authentication })
+}
+
+pub(super) async fn insert_codes(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    codes: &[NewRecoveryCode],
+) -> Result<(), StoreError> {
+    let statement = transaction
+        .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES ($1, $2, $3)")
+        .await?;
+    let user = user.to_string();
+    for code in codes {
+        let hash = code.hash.as_bytes().as_slice();
+        transaction.execute(&statement, &[&code.id.as_i64(), &user, &hash]).await?;
+    }
+    Ok(())
+}
+
+/// Holds the user's row, if it is here, as whatever begins a session holds it.
+pub(super) async fn hold(transaction: &Transaction<'_>, user: UserId) -> Result<(), StoreError> {
+    let statement =
+        transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE").await?;
+    transaction.execute(&statement, &[&user.as_i64()]).await?;
+    Ok(())
+}
+
+/// Gives a user's factors another number, in the row on which sessions begin too. A user who never
+/// had one gets the first, if it `begins`. The caller holds the user's row.
+pub(super) async fn change_version(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    begins: bool,
+) -> Result<(), StoreError> {
+    let statement = if begins {
+        transaction
+            .prepare_cached(
+                "INSERT INTO factor_owners AS o (user_id, version) VALUES ($1, 1)
+                 ON CONFLICT (user_id) DO UPDATE SET version = o.version + 1 RETURNING version",
+            )
+            .await?
+    } else {
+        transaction
+            .prepare_cached(
+                "UPDATE factor_owners SET version = version + 1 WHERE user_id = $1
+                 RETURNING version",
+            )
+            .await?
+    };
+    let Some(row) = transaction.query_opt(&statement, &[&user.to_string()]).await? else {
+        return Ok(());
+    };
+    let version: i64 = get(&row, "version")?;
+    let statement =
+        transaction.prepare_cached("UPDATE users SET factors = $1 WHERE id = $2").await?;
+    transaction.execute(&statement, &[&version, &user.as_i64()]).await?;
+    Ok(())
+}
+
+/// What a live session of this user knows; its row is held.
+pub(super) async fn authentication_of(
+    transaction: &Transaction<'_>,
+    session: SessionId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<Authentication>, StoreError> {
+    let statement = transaction
+        .prepare_cached(
+            "SELECT amr, auth_time, scope, created_at FROM sessions
+             WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3 FOR UPDATE",
+        )
+        .await?;
+    let (id, user) = (session.get().cast_signed(), user.to_string());
+    let row = transaction.query_opt(&statement, &[&id, &user, &micros(now)]).await?;
+    row.as_ref().map(authentication).transpose()
+}
+
+pub(super) async fn save_authentication(
+    transaction: &Transaction<'_>,
+    session: SessionId,
+    new: Authentication,
+) -> Result<(), StoreError> {
+    let statement = transaction
+        .prepare_cached("UPDATE sessions SET amr = $1, auth_time = $2, scope = $3 WHERE id = $4")
+        .await?;
+    let (amr, at) = (new.methods.to_string(), micros(new.at));
+    let (scope, id) = (new.scope.as_str(), session.get().cast_signed());
+    transaction.execute(&statement, &[&amr, &at, &scope, &id]).await?;
+    Ok(())
+}
+
+/// Of a session's row.
+pub(super) fn authentication(row: &Row) -> Result<Authentication, StoreError> {
+    let at = match get::<Option<i64>>(row, "auth_time")? {
+        Some(at) => at,
+        None => get(row, "created_at")?,
+    };
+    let scope: &str = get(row, "scope")?;
+    Ok(Authentication {
+        at: from_micros(at),
+        methods: Methods::from_words(get(row, "amr")?),
+        scope: Scope::from_word(scope).ok_or_else(|| unknown(scope))?,
+    })
+}

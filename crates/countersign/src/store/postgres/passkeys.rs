@@ -1,0 +1,149 @@
+//! Passkeys in PostgreSQL, and what they sign.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use jiff::Timestamp;
+
+use super::columns::{from_micros, get, micros, user_id};
+use super::enrolled::{hold, is_enrolled};
+use crate::factor::FactorId;
+use crate::session::DeviceName;
+use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, StoreError};
+use crate::user::UserId;
+
+pub(super) async fn keep(client: &Object, new: &PasskeyChallenge) -> Result<(), StoreError> {
+    let statement = client
+        .prepare_cached(
+            "INSERT INTO passkey_challenges (id, user_id, state, expires_at)
+             VALUES ($1, $2, $3, $4)",
+        )
+        .await?;
+    let user = new.user.map(|user| user.to_string());
+    let expires_at = micros(new.expires_at);
+    client.execute(&statement, &[&new.id.as_i64(), &user, &new.state, &expires_at]).await?;
+    Ok(())
+}
+
+pub(super) async fn challenge(
+    client: &impl GenericClient,
+    id: FactorId,
+    now: Timestamp,
+) -> Result<Option<PasskeyChallenge>, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "SELECT user_id, state, expires_at FROM passkey_challenges
+             WHERE id = $1 AND expires_at > $2",
+        )
+        .await?;
+    let Some(row) = client.query_opt(&statement, &[&id.as_i64(), &micros(now)]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(PasskeyChallenge {
+        id,
+        user: get::<Option<&str>>(&row, "user_id")?.map(user_id).transpose()?,
+        state: get(&row, "state")?,
+        expires_at: from_micros(get(&row, "expires_at")?),
+    }))
+}
+
+pub(super) async fn owner(
+    client: &impl GenericClient,
+    credential: &[u8],
+) -> Result<Option<UserId>, StoreError> {
+    let statement =
+        client.prepare_cached("SELECT user_id FROM factors WHERE credential = $1").await?;
+    let row = client.query_opt(&statement, &[&credential]).await?;
+    row.map(|row| user_id(get(&row, "user_id")?)).transpose()
+}
+
+pub(super) async fn add(client: &mut Object, add: &AddPasskey) -> Result<Confirmed, StoreError> {
+    let new = &add.factor;
+    let (user, now) = (new.user, new.created_at);
+    let transaction = client.transaction().await?;
+    hold(&transaction, user).await?;
+    if !use_up(&transaction, add.challenge, now).await? {
+        return Ok(Confirmed::Unknown);
+    }
+    let statement = transaction
+        .prepare_cached(
+            "INSERT INTO factors (id, user_id, kind, name, sealed, last_step, created_at,
+                 confirmed_at, credential, is_backed_up)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)
+             ON CONFLICT (credential) WHERE credential IS NOT NULL DO NOTHING",
+        )
+        .await?;
+    let (owner, name) = (user.to_string(), new.name.as_ref().map(DeviceName::as_str));
+    let (count, at) = (i64::from(add.count), micros(now));
+    let added = transaction
+        .execute(
+            &statement,
+            &[
+                &new.id.as_i64(),
+                &owner,
+                &new.kind.as_str(),
+                &name,
+                &new.sealed,
+                &count,
+                &at,
+                &add.credential,
+                &add.is_backed_up,
+            ],
+        )
+        .await?;
+    if added == 0 {
+        return Ok(Confirmed::Taken);
+    }
+    is_enrolled(transaction, user, &add.codes, add.session, add.methods, &add.mails, now).await
+}
+
+/// Uses a challenge up, and notes the count of the passkey that has signed it: it must be higher
+/// than the last one, or nobody counts.
+pub(super) async fn accept(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    (id, challenge): (FactorId, FactorId),
+    (count, is_backed_up): (u32, bool),
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !use_up(transaction, challenge, now).await? {
+        return Ok(false);
+    }
+    let statement = transaction
+        .prepare_cached(
+            "UPDATE factors SET last_step = $1, is_backed_up = $2, last_used_at = $3
+             WHERE id = $4 AND user_id = $5 AND credential IS NOT NULL
+                 AND (last_step < $1 OR (last_step = 0 AND $1 = 0))",
+        )
+        .await?;
+    let (count, at, owner) = (i64::from(count), micros(now), user.to_string());
+    let counted = transaction
+        .execute(&statement, &[&count, &is_backed_up, &at, &id.as_i64(), &owner])
+        .await?;
+    Ok(counted == 1)
+}
+
+async fn use_up(
+    transaction: &Transaction<'_>,
+    challenge: FactorId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let statement = transaction
+        .prepare_cached("DELETE FROM passkey_challenges WHERE id = $1 AND expires_at > $2")
+        .await?;
+    Ok(transaction.execute(&statement, &[&challenge.as_i64(), &micros(now)]).await? == 1)
+}
+
+/// Forgets challenges whose time was over before `before`. How many went.
+pub(super) async fn prune(
+    client: &Object,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let statement = client
+        .prepare_cached(
+            "DELETE FROM passkey_challenges WHERE id IN (
+                 SELECT id FROM passkey_challenges WHERE expires_at < $1 LIMIT $2
+                 FOR UPDATE SKIP LOCKED)",
+        )
+        .await?;
+    Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
+}

@@ -1,0 +1,111 @@
+//! What else changes when a factor is enrolled: the number of the user's factors, the recovery
+//! codes and what the session knows.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::columns::{key, micros};
+use super::outbox;
+use super::session_row::authentication;
+use crate::session::{Authentication, SessionId};
+use crate::sign_in::{Method, Methods, Scope};
+use crate::store::{Confirmed, MailBounds, NewMail, NewRecoveryCode, StoreError};
+use crate::user::UserId;
+
+/// What else comes with a factor that was enrolled just now.
+pub(super) fn is_enrolled(
+    connection: &Connection,
+    user: UserId,
+    codes: &[NewRecoveryCode],
+    (session, before): (SessionId, Authentication),
+    methods: Methods,
+    mails: &[NewMail],
+    now: Timestamp,
+) -> Result<Confirmed, StoreError> {
+    change_version(connection, user, true)?;
+    let had_codes = connection
+        .prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = ?")?
+        .exists([key(user)])?;
+    if !had_codes {
+        insert_codes(connection, user, codes)?;
+    }
+    let methods = before.methods.and(methods).with(Method::Several);
+    let authentication = Authentication { at: now, methods, scope: Scope::Full };
+    save_authentication(connection, session, authentication)?;
+    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
+    Ok(Confirmed::Done { are_codes_new: !had_codes, authentication })
+}
+
+pub(super) fn insert_codes(
+    connection: &Connection,
+    user: UserId,
+    codes: &[NewRecoveryCode],
+) -> Result<(), StoreError> {
+    let mut insert = connection
+        .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES (?, ?, ?)")?;
+    for code in codes {
+        insert.execute(params![code.id.as_i64(), key(user), code.hash.as_bytes()])?;
+    }
+    Ok(())
+}
+
+/// What a live session of this user knows.
+pub(super) fn authentication_of(
+    connection: &Connection,
+    session: SessionId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<Authentication>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT amr, auth_time, scope, created_at FROM sessions
+         WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?",
+    )?;
+    let found = statement
+        .query_row(params![session.get().cast_signed(), key(user), micros(now)], |row| {
+            authentication(row, [0, 1, 2, 3])
+        });
+    Ok(found.optional()?)
+}
+
+pub(super) fn save_authentication(
+    connection: &Connection,
+    session: SessionId,
+    new: Authentication,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE sessions SET amr = ?, auth_time = ?, scope = ? WHERE id = ?")?
+        .execute(params![
+            new.methods.to_string(),
+            micros(new.at),
+            new.scope.as_str(),
+            session.get().cast_signed(),
+        ])?;
+    Ok(())
+}
+
+/// Gives a user's factors another number, in the row on which sessions begin too. A user who never
+/// had one gets the first, if it `begins`.
+pub(super) fn change_version(
+    connection: &Connection,
+    user: UserId,
+    begins: bool,
+) -> Result<(), StoreError> {
+    let mut raise = connection.prepare_cached(
+        "UPDATE factor_owners SET version = version + 1 WHERE user_id = ? RETURNING version",
+    )?;
+    let raised: Option<i64> = raise.query_row([key(user)], |row| row.get(0)).optional()?;
+    let version = match raised {
+        Some(version) => version,
+        None if begins => {
+            connection
+                .prepare_cached("INSERT INTO factor_owners (user_id, version) VALUES (?, 1)")?
+                .execute([key(user)])?;
+            1
+        }
+        None => return Ok(()),
+    };
+    connection
+        .prepare_cached("UPDATE users SET factors = ? WHERE id = ?")?
+        .execute(params![version, user.as_i64()])?;
+    Ok(())
+}
