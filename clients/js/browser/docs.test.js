@@ -197,6 +197,13 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
       body({ pending_token: 'a.b.c', code: '123456' }),
     ],
     'POST /accounts/step-up': ['200 OK', body({ password: `${PASSWORD} and 15` })],
+    'POST /accounts/login/passkey/begin': ['200 OK'],
+    'POST /accounts/login/passkey/finish': ['401 Unauthorized', body({ passkey: { id: 'AQID' } })],
+    'POST /accounts/passkeys/register/begin': ['200 OK'],
+    'POST /accounts/passkeys/register/finish': [
+      '400 Bad Request',
+      body({ passkey: { id: 'AQID' } }),
+    ],
     'GET /accounts/factors': ['200 OK'],
     'POST /accounts/factors/totp': ['201 Created'],
     'POST /accounts/factors/totp/confirm': ['400 Bad Request', body({ code: 'no code' })],

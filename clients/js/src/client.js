@@ -3,6 +3,7 @@
 import { accounts } from './accounts.js';
 import { abortable, deadline, throwIfAborted } from './clock.js';
 import { CountersignError, noAnswer, send } from './http.js';
+import { passkeys } from './passkeys.js';
 import { signer } from './signer.js';
 import { surroundings } from './surroundings.js';
 import { turns } from './turns.js';
@@ -386,6 +387,12 @@ export function build(options = {}, vault) {
       signal,
     );
 
+  /** Whether the session is as it was; the user. */
+  async function look(/** @type {boolean} */ reread) {
+    if (state.status === 'signed_in') await (reread ? loadUser() : renew()).catch(nothing);
+    return state.user;
+  }
+
   for (const target of env.events) for (const type of WAKING) target.addEventListener(type, wake);
   if (channel) channel.onmessage = hear;
 
@@ -408,11 +415,9 @@ export function build(options = {}, vault) {
       open,
       profile,
       device: async () => vault?.loginFields(),
-      async look(reread) {
-        if (state.status === 'signed_in') await (reread ? loadUser() : renew()).catch(nothing);
-        return state.user;
-      },
+      look,
     }),
+    passkeys: passkeys({ call, asUser, open, look, env }),
     logout: ({ signal } = {}) =>
       abortable(
         inTurn(async () => {

@@ -120,6 +120,10 @@ export interface Environment {
   clearTimeout: (timer: any) => void;
   /** How tabs hear of each other; without it they do not. */
   BroadcastChannel?: new (name: string) => BroadcastChannelLike;
+  /** `navigator.credentials`, for passkeys. */
+  credentials?: any;
+  /** The browser's `PublicKeyCredential`, for passkeys. */
+  PublicKeyCredential?: any;
   /** `navigator.locks`; without it two tabs may refresh at once, which the server forgives. */
   locks?: Pick<LockManager, 'request'>;
   /** Whether the page can be seen. */
@@ -138,6 +142,56 @@ export interface BroadcastChannelLike {
   postMessage(message: unknown): void;
   close(): void;
   onmessage: ((event: any) => void) | null;
+}
+
+/** A second factor, as the list of the user's factors shows one. */
+export interface Factor {
+  id: string;
+  kind: 'totp' | 'passkey';
+  /** What the user calls it. */
+  name: string | null;
+  /** RFC 3339, in UTC. */
+  created_at: string;
+  /** RFC 3339, in UTC. */
+  last_used_at: string | null;
+  /** Of a passkey: whether its provider has a copy of it. */
+  is_backed_up?: boolean;
+}
+
+/** What keys of the user's devices do. In a browser, on a page of a domain that they belong to. */
+export interface Passkeys<U extends User = User> {
+  /**
+   * Makes a passkey and registers it. With the first factor come recovery codes, which are shown
+   * this once.
+   *
+   * @throws CountersignError `no_passkey` (the user has cancelled, or has it already),
+   * `recent_login_required`, `conflict`, …
+   */
+  register(
+    options?: Abortable & { name?: string },
+  ): Promise<{ factor: Factor; recovery_codes?: string[] }>;
+
+  /**
+   * Logs in. The browser asks the user which passkey. `conditional`: it offers them in the field
+   * for the user name (`autocomplete="username webauthn"`) for as long as the page is open, and
+   * `null` comes back where it cannot. `pending_token`: as the second factor of a login that waits.
+   *
+   * @throws CountersignError `no_passkey`, `factor_invalid`, `pending_token_invalid`, …
+   */
+  login(
+    options: Abortable & { conditional: true; device_name?: string; restore?: true },
+  ): Promise<U | null>;
+  login(
+    options?: Abortable & {
+      pending_token?: string;
+      remember_device?: boolean;
+      device_name?: string;
+      restore?: true;
+    },
+  ): Promise<U>;
+
+  /** Proves again who it is, for what wants a fresh login or a second factor. */
+  stepUp(options?: Abortable): Promise<void>;
 }
 
 /** A signal that ends the waiting. */
@@ -269,6 +323,9 @@ export interface Client<U extends User = User> {
    */
   loginWithCode(proof: Proof & { device_name?: string }, options?: Abortable): Promise<U>;
 
+  /** Logging in with a key of the user's device. */
+  readonly passkeys: Passkeys<U>;
+
   /** Changes what users may change of themselves, for all tabs. The user as they are then. */
   updateProfile(
     fields: Partial<Pick<U, 'username' | 'email' | 'first_name' | 'last_name'>>,
@@ -347,6 +404,8 @@ export type OwnCode =
   | 'no_answer'
   /** Somebody else has signed in before it could be sent. */
   | 'session_changed'
+  /** The browser gave no passkey: the user has cancelled, or there is none. */
+  | 'no_passkey'
   /** The place where a native client keeps its tokens has failed. */
   | 'storage_failed';
 

@@ -15,6 +15,8 @@ export function surroundings() {
     // tokens with the next.
     BroadcastChannel: location && globalThis.BroadcastChannel,
     locks: location && navigator?.locks,
+    credentials: navigator?.credentials,
+    PublicKeyCredential: globalThis.PublicKeyCredential,
     visible: () => document?.visibilityState !== 'hidden',
     events: document ? [document, globalThis.window] : [],
     development: /^(localhost|127\.0\.0\.1|\[::1\])$/.test(location?.hostname),

@@ -18,7 +18,7 @@ test('the package contains what a user needs, and nothing else', (t) => {
     .map((path) => path.slice(2));
   // What the entries import, besides.
   const inner = ['accounts.js', 'client.js', 'clock.js', 'codes.d.ts', 'http.js', 'signer.js']
-    .concat('surroundings.js', 'turns.js')
+    .concat('passkeys.js', 'surroundings.js', 'turns.js')
     .map((name) => 'src/' + name);
   // For who does not read `exports`: TypeScript's `node10`, older bundlers, Metro before 0.79.
   assert.deepEqual({ types, default: main }, exports['.']);

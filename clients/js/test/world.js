@@ -188,6 +188,12 @@ function makeServer(clock, lifetime) {
       return problem(403, 'csrf_failed');
   };
 
+  /** What is kept of a request about passkeys. */
+  const noted = async (request) => {
+    const path = new URL(request.url).pathname.replace('/accounts', '');
+    server.asked.push({ path, json: await request.json() });
+  };
+
   const routes = {
     async '/accounts/login'(request, jar) {
       const { username, password, transport, device_token, device_name } = await request.json();
@@ -296,6 +302,28 @@ function makeServer(clock, lifetime) {
       for (const { user } of sessions.values()) user.email = server.wanted.email;
       return new Response(null, { status: 204 });
     },
+    async '/accounts/passkeys/register/begin'(request) {
+      return refused(request) ?? json({ options: server.passkeys.options });
+    },
+    async '/accounts/passkeys/register/finish'(request) {
+      const no = refused(request);
+      if (no) return no;
+      await noted(request);
+      const factor = { id: '1', kind: 'passkey', name: null };
+      return json({ factor, ...mint(sessionOf(request)) });
+    },
+    async '/accounts/login/passkey/begin'(request) {
+      await noted(request);
+      return json({ options: server.passkeys.options });
+    },
+    async '/accounts/login/passkey/finish'(request, jar) {
+      await noted(request);
+      return begin(user('alice'), undefined, jar);
+    },
+    async '/accounts/login/factor'(request, jar) {
+      await noted(request);
+      return begin(user('alice'), undefined, jar);
+    },
     async '/accounts/undo'(request) {
       const { token } = await request.json();
       if (token !== 'good') return problem(400, 'link_invalid');
@@ -335,6 +363,8 @@ function makeServer(clock, lifetime) {
   }
 
   const server = {
+    /** What was sent about passkeys. */
+    asked: [],
     requests: [],
     sessions,
     tokens,
