@@ -106,6 +106,54 @@ fn wrong_codes_are_counted_and_end_the_sign_in() {
 }
 
 #[test]
+fn a_passkey_is_the_second_step_too_and_the_first_without_another() {
+    let world = world();
+    world.superuser("root");
+    let (mut key, _) = world.passkey(&mut world.logged_in("root"));
+    let mut signed = || key.sign(&world.browser().passkey_options()).to_string();
+    let mut desk = world.desk();
+    let asked = desk.sign_in("root");
+    asked.says(200, "Use your passkey");
+    let policy = asked.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    let passkey = signed();
+    let second = [("passkey", passkey.as_str()), ("next", "/admin/users/")];
+    desk.post("/admin/sign-in/factor", &second).sends_to("/admin/users/");
+    desk.get("/admin/users/").expect(200);
+    // Alone, once.
+    let mut alone = world.desk();
+    alone.get("/admin/sign-in").says(200, "Sign in with a passkey");
+    let passkey = signed();
+    let first = [("passkey", passkey.as_str()), ("next", "/admin/users/")];
+    alone.post("/admin/sign-in/passkey", &first).sends_to("/admin/users/");
+    alone.get("/admin/users/").expect(200);
+    for again in [passkey.as_str(), "{}", "nonsense", ""] {
+        let mut stranger = world.desk();
+        stranger.get("/admin/sign-in").expect(200);
+        let post = stranger.post("/admin/sign-in/passkey", &[("passkey", again)]);
+        post.says(403, "This passkey was not accepted");
+    }
+}
+
+#[test]
+fn a_passkey_of_who_is_no_staff_opens_nothing_here() {
+    let world = world();
+    world.user("alice");
+    let (mut key, _) = world.passkey(&mut world.logged_in("alice"));
+    let passkey = key.sign(&world.browser().passkey_options()).to_string();
+    let mut desk = world.desk();
+    desk.get("/admin/sign-in").expect(200);
+    let post = desk.post("/admin/sign-in/passkey", &[("passkey", &passkey)]);
+    post.says(403, "This passkey was not accepted");
+    countersign_e2e::eventually("the line is written", || {
+        let lines = "SELECT user_id FROM audit_events WHERE kind = 'admin_login_failed'";
+        world.sql(lines).trim() == "1"
+    });
+    // At the endpoints it is good still: nothing was used up.
+    world.browser().finish_passkey(&serde_json::from_str(&passkey).unwrap()).expect(200);
+}
+
+#[test]
 fn who_must_have_one_and_has_none_is_sent_to_enrol() {
     let world = TestServer::builder().virtual_time().set("second_factor", "staff").start();
     world.superuser("root");

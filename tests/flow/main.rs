@@ -32,6 +32,7 @@ mod refresh;
 mod register;
 mod revocations;
 mod scanners;
+mod security;
 mod sessions;
 mod step_up;
 mod totp;

@@ -11,6 +11,7 @@ mod descriptors;
 mod logs;
 mod marker;
 mod operate;
+mod passkey_script;
 mod range_service;
 mod record;
 mod serve;

@@ -73,6 +73,7 @@ impl Admin {
             .route("/admin/icon.svg", get(kit::style::icon))
             .route("/admin/sign-in", get(pages::sign_in::form).post(pages::sign_in::sign_in))
             .route("/admin/sign-in/factor", post(pages::sign_in::factor))
+            .route("/admin/sign-in/passkey", post(pages::sign_in::passkey))
             .route("/admin/sign-out", post(pages::sign_in::sign_out))
             .route(
                 "/admin/first/{token}",

@@ -7,6 +7,8 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::passkey_script::policy;
+
 /// A page, which no cache keeps, no page frames and no script runs in.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
@@ -28,6 +30,16 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// The same with the script that takes a passkey.
+pub(crate) fn page_with_passkey(status: StatusCode, template: &impl Template) -> Response {
+    let mut response = page(status, template);
+    // ASCII alone.
+    if let Ok(policy) = HeaderValue::try_from(format!("{POLICY}; {}", policy())) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// Sends the browser to a page of ours, with GET.

@@ -15,7 +15,7 @@ use crate::admin::gate::{
     pending_cookie, pre_session_cookie,
 };
 use crate::admin::kit::field::Field;
-use crate::admin::kit::page::{page, redirect, with_cookie};
+use crate::admin::kit::page::{page_with_passkey, redirect, with_cookie};
 use crate::admin::kit::page_error::{PageError, PageResult};
 use crate::admin::site::Admin;
 
@@ -36,15 +36,19 @@ pub(crate) async fn form(
     // from there may be signed in all the same.
     let from_elsewhere =
         headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
-    let template = SignInPage::new(&token, "", next, "", from_elsewhere);
-    Ok(with_cookie(page(StatusCode::OK, &template), pre_session_cookie(&admin, &token)))
+    let template = SignInPage::new(&admin, &token, "", next, "", from_elsewhere);
+    Ok(with_cookie(
+        page_with_passkey(StatusCode::OK, &template),
+        pre_session_cookie(&admin, &token),
+    ))
 }
 
 pub(crate) async fn sign_in(State(admin): State<Admin>, pre_session: PreSession) -> PageResult {
     let (login, next) =
         (pre_session.form.text("username"), way_back(pre_session.form.text("next")));
     let again = |status, problem| {
-        page(status, &SignInPage::new(&pre_session.token, login, next, problem, false))
+        let token = &pre_session.token;
+        page_with_passkey(status, &SignInPage::new(&admin, token, login, next, problem, false))
     };
     let wrong = || {
         Ok(again(
@@ -72,8 +76,8 @@ pub(crate) async fn sign_in(State(admin): State<Admin>, pre_session: PreSession)
                 }
             }
             Err(PasswordRefused::SecondFactor { pending_token, .. }) => {
-                let asks = FactorPage::new(&pre_session.token, next, "");
-                let asks = page(StatusCode::OK, &asks);
+                let asks = FactorPage::new(&admin, &pre_session.token, next, "");
+                let asks = page_with_passkey(StatusCode::OK, &asks);
                 return Ok(with_cookie(asks, pending_cookie(&admin, &pending_token)));
             }
             Err(PasswordRefused::EnrolmentRequired { .. }) => {
@@ -105,17 +109,26 @@ pub(crate) async fn sign_in(State(admin): State<Admin>, pre_session: PreSession)
 /// The second step, for who has a second factor.
 pub(crate) async fn factor(State(admin): State<Admin>, pre_session: PreSession) -> PageResult {
     let next = way_back(pre_session.form.text("next"));
-    let again = |status, problem| page(status, &FactorPage::new(&pre_session.token, next, problem));
+    let again = |status, problem| {
+        page_with_passkey(status, &FactorPage::new(&admin, &pre_session.token, next, problem))
+    };
     let over = || {
-        let form = SignInPage::new(&pre_session.token, "", next, OVER, false);
-        Ok(with_cookie(page(StatusCode::FORBIDDEN, &form), no_pending_cookie(&admin)))
+        let form = SignInPage::new(&admin, &pre_session.token, "", next, OVER, false);
+        let form = page_with_passkey(StatusCode::FORBIDDEN, &form);
+        Ok(with_cookie(form, no_pending_cookie(&admin)))
     };
-    let wrong = || Ok(again(StatusCode::FORBIDDEN, "This code is wrong, or was used already."));
+    let (typed, passkey) = (pre_session.form.text("code"), pre_session.form.text("passkey"));
+    let wrong = || {
+        let said = if passkey.is_empty() { WRONG_CODE } else { WRONG_PASSKEY };
+        Ok(again(StatusCode::FORBIDDEN, said))
+    };
     let Some(waits) = &pre_session.pending else { return over() };
-    let typed = pre_session.form.text("code");
-    let Some(shown) = FactorShown::code(typed).or_else(|| FactorShown::recovery_code(typed)) else {
-        return wrong();
+    let shown = if passkey.is_empty() {
+        FactorShown::code(typed).or_else(|| FactorShown::recovery_code(typed))
+    } else {
+        read_passkey(passkey)
     };
+    let Some(shown) = shown else { return wrong() };
     match admin.auth.check_factor(&waits.0, &shown, &pre_session.peer, Account::is_staff).await {
         Ok(checked) => {
             let is_recovery_code = shown.is_recovery_code();
@@ -146,6 +159,38 @@ pub(crate) async fn factor(State(admin): State<Admin>, pre_session: PreSession) 
     }
 }
 
+/// With a passkey, and without a name and a password.
+pub(crate) async fn passkey(State(admin): State<Admin>, pre_session: PreSession) -> PageResult {
+    let next = way_back(pre_session.form.text("next"));
+    let wrong = || {
+        let token = &pre_session.token;
+        let form = SignInPage::new(&admin, token, "", next, WRONG_PASSKEY, false);
+        Ok(page_with_passkey(StatusCode::FORBIDDEN, &form))
+    };
+    let Some(shown) = read_passkey(pre_session.form.text("passkey")) else { return wrong() };
+    match admin.auth.check_passkey(&shown, &pre_session.peer, Account::is_staff).await {
+        Ok(checked) => {
+            let entered =
+                enter(&admin, checked.user, &checked.row, &pre_session.peer, next).await?;
+            entered.map_or_else(wrong, Ok)
+        }
+        Err(FactorRefused::Wrong { user }) => {
+            note(&admin, AuditKind::AdminLoginFailed, Some(user), &pre_session.peer);
+            wrong()
+        }
+        Err(FactorRefused::Over) => {
+            note(&admin, AuditKind::AdminLoginFailed, None, &pre_session.peer);
+            wrong()
+        }
+        Err(_) => Err(PageError::Unavailable),
+    }
+}
+
+/// What the page's script has put into the form.
+fn read_passkey(text: &str) -> Option<FactorShown> {
+    FactorShown::passkey(serde_json::from_str(text).ok()?)
+}
+
 pub(crate) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> PageResult {
     admin.store.end_admin_session(posted.staff.token_hash()).await?;
     note(&admin, AuditKind::AdminLogout, Some(posted.staff.user.id), &posted.peer);
@@ -170,10 +215,12 @@ struct SignInPage<'a> {
     from_elsewhere: bool,
     username: Field<'a>,
     password: Field<'a>,
+    options: String,
 }
 
 impl<'a> SignInPage<'a> {
     fn new(
+        admin: &Admin,
         token: &Token,
         login: &'a str,
         next: &'a str,
@@ -186,7 +233,8 @@ impl<'a> SignInPage<'a> {
                 .required()
         };
         let password = Field::password("password", "Password", "current-password");
-        Self { csrf: token.csrf(), next, problem, from_elsewhere, username, password }
+        let (csrf, options) = (token.csrf(), options(admin));
+        Self { csrf, next, problem, from_elsewhere, username, password, options }
     }
 }
 
@@ -197,18 +245,28 @@ struct FactorPage<'a> {
     next: &'a str,
     problem: &'a str,
     code: Field<'a>,
+    options: String,
 }
 
 impl<'a> FactorPage<'a> {
-    fn new(token: &Token, next: &'a str, problem: &'a str) -> Self {
+    fn new(admin: &Admin, token: &Token, next: &'a str, problem: &'a str) -> Self {
         let code = Field {
             autocomplete: "one-time-code",
             ..Field::text("code", "Code", "", CODE_MAX_CHARS).required()
         }
         .hint("Of your authenticator app, or one of your recovery codes.");
-        Self { csrf: token.csrf(), next, problem, code }
+        Self { csrf: token.csrf(), next, problem, code, options: options(admin) }
     }
 }
+
+/// Where the script asks what a passkey is to sign.
+fn options(admin: &Admin) -> String {
+    let home = admin.settings.public_url.path().trim_end_matches('/');
+    format!("{home}{}/login/passkey/begin", admin.settings.base_path)
+}
+
+const WRONG_CODE: &str = "This code is wrong, or was used already.";
+const WRONG_PASSKEY: &str = "This passkey was not accepted, or its owner may not enter here.";
 
 /// A recovery code has eleven characters with its hyphen, and people add blanks.
 const CODE_MAX_CHARS: usize = 32;

@@ -1,6 +1,6 @@
-//! `/account/…`: the pages that mails link to, for apps that want none of their own. Without a
-//! script. To look at a page uses no link up: programs that open every link of a mail change
-//! nothing; the form on it does.
+//! `/account/…`: the pages that mails link to, for apps that want none of their own, and the one of
+//! a user's security. But for that one, without a script. To look at a page uses no link up:
+//! programs that open every link of a mail change nothing; the form on it does.
 
 mod change;
 mod code;
@@ -8,6 +8,7 @@ mod invitation;
 mod language;
 mod reset;
 mod restore;
+mod security;
 mod undo;
 mod verify;
 
@@ -53,7 +54,9 @@ pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
     if auth.can_mail() && settings.accounts.login_code {
         pages = pages.route("/account/code", form(code::page, code::send));
     }
-    pages.layer(middleware::map_response(guarded)).with_state(place)
+    let security = security::routes(auth, settings, place.clone());
+    let pages = pages.with_state(place).merge(security);
+    pages.layer(middleware::map_response(guarded))
 }
 
 /// What every page needs.
@@ -235,7 +238,7 @@ impl Visit {
 /// No page runs a script, is framed, kept, or tells another site the address with the token.
 async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.append(VARY, HeaderValue::from_static("accept-language"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -1,0 +1,211 @@
+//! `/account/security`, as a browser without scripts has it.
+
+use std::time::Duration;
+
+use countersign_e2e::{Authenticator, Browser, PASSWORD, Response, SoftKey, TestServer, input};
+use serde_json::Value;
+
+const AT: &str = "/account/security";
+
+fn world() -> TestServer {
+    TestServer::builder().virtual_time().start()
+}
+
+/// Sends a form, and follows where it leads.
+fn send(browser: &mut Browser, fields: &[(&str, &str)]) -> Response {
+    let answer = post(browser, fields);
+    match answer.header("location") {
+        Some(to) => {
+            let request = browser.bare("GET", to);
+            browser.send(&request)
+        }
+        None => answer,
+    }
+}
+
+fn post(browser: &mut Browser, fields: &[(&str, &str)]) -> Response {
+    let encode = |text: &str| {
+        let plain = |b: &u8| b.is_ascii_alphanumeric();
+        let encoded = text
+            .as_bytes()
+            .iter()
+            .map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") });
+        encoded.collect::<String>()
+    };
+    let body: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let kind = "application/x-www-form-urlencoded";
+    let request = browser.bare("POST", AT).body(kind, body.join("&"));
+    browser.send(&request)
+}
+
+fn log_in(world: &TestServer, name: &str) -> Browser {
+    let mut browser = world.browser();
+    let fields = [("do", "login"), ("name", name), ("password", PASSWORD)];
+    says(&send(&mut browser, &fields), 200, "Second factors");
+    browser
+}
+
+fn get(browser: &mut Browser) -> Response {
+    let request = browser.bare("GET", AT);
+    browser.send(&request)
+}
+
+#[track_caller]
+fn says(page: &Response, status: u16, text: &str) {
+    assert_eq!(page.status, status, "{}", page.text());
+    assert!(page.text().contains(text), "no {text:?} in {}", page.text());
+}
+
+#[test]
+fn who_logs_in_here_has_a_cookie_that_no_script_and_no_other_page_gets() {
+    let world = world();
+    world.user("alice");
+    let mut browser = world.browser();
+    says(&get(&mut browser), 200, "Log in to your account");
+    let wrong = [("do", "login"), ("name", "alice"), ("password", "wrong")];
+    says(&send(&mut browser, &wrong), 401, "No active user");
+    let right = [("do", "login"), ("name", "alice"), ("password", PASSWORD)];
+    let answer = post(&mut browser, &right);
+    let cookie = answer.set_cookie("accountsession").unwrap().to_owned();
+    for rule in ["HttpOnly", "SameSite=Strict", "Path=/account/security"] {
+        assert!(cookie.contains(rule), "{cookie}");
+    }
+    let page = get(&mut browser);
+    says(&page, 200, "alice@example.com");
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.text().matches("<script").count(), 1);
+    says(&send(&mut browser, &[("do", "logout")]), 200, "Log in to your account");
+    assert!(!browser.cookies.contains_key("accountsession"));
+    assert_eq!(world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(), "0");
+}
+
+#[test]
+fn an_app_is_added_asked_for_named_and_removed() {
+    let world = world();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    let offered = send(&mut browser, &[("do", "totp"), ("name", "My <phone>")]);
+    says(&offered, 200, "<svg ");
+    let secret = offered.text();
+    let secret = secret.split("class=\"code\">").nth(1).unwrap().split('<').next().unwrap();
+    let app = Authenticator::typed(secret);
+    says(&send(&mut browser, &[("do", "totp-confirm"), ("code", "000000")]), 400, "not the code");
+    let code = app.code(world.clock().seconds());
+    let codes = send(&mut browser, &[("do", "totp-confirm"), ("code", &code)]);
+    says(&codes, 200, "Your recovery codes");
+    assert_eq!(codes.text().matches("<li>").count(), 10);
+    let page = get(&mut browser);
+    says(&page, 200, "My &#60;phone&#62;");
+    let id = input(&page.text(), "id").unwrap();
+    says(&send(&mut browser, &[("do", "name"), ("id", &id), ("name", "Mine")]), 200, "Mine");
+    world.next_code();
+
+    let mut other = world.browser();
+    let fields = [("do", "login"), ("name", "alice"), ("password", PASSWORD)];
+    let asked = send(&mut other, &fields);
+    says(&asked, 401, "Code of your app, or a recovery code");
+    let (token, kinds) = (input(&asked.text(), "token").unwrap(), "totp recovery_code");
+    let wrong = [("do", "factor"), ("token", &token), ("kinds", kinds), ("code", "00 00 00")];
+    says(&send(&mut other, &wrong), 401, "not valid");
+    let code = app.code(world.clock().seconds());
+    let right = [("do", "factor"), ("token", &token), ("kinds", kinds), ("code", &code)];
+    says(&send(&mut other, &right), 200, "Mine");
+    says(&send(&mut other, &[("do", "remove"), ("id", &id)]), 200, "You have none");
+}
+
+#[test]
+fn a_passkey_is_registered_and_logs_in_with_what_the_script_puts_into_the_form() {
+    let world = world();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    let mut key = SoftKey::new(&world);
+    let asked = post(&mut browser, &[("do", "options"), ("for", "create")]).expect(200);
+    let made = key.make(&asked.json()["options"]).to_string();
+    let fields = [("do", "register"), ("passkey", made.as_str()), ("name", "A key")];
+    says(&send(&mut browser, &fields), 200, "Your recovery codes");
+    says(&get(&mut browser), 200, "A key");
+
+    let mut other = world.browser();
+    let asked = post(&mut other, &[("do", "options"), ("for", "get")]).expect(200);
+    let signed = key.sign(&asked.json()["options"]).to_string();
+    let fields = [("do", "login-passkey"), ("passkey", signed.as_str())];
+    says(&send(&mut other, &fields), 200, "Second factors");
+    says(&send(&mut world.browser(), &fields), 401, "This passkey was not accepted");
+    let nothing = [("do", "login-passkey"), ("passkey", "")];
+    says(&send(&mut world.browser(), &nothing), 401, "This passkey was not accepted");
+}
+
+#[test]
+fn what_is_dangerous_asks_first_whether_it_is_you() {
+    let world = world();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    world.clock().advance(Duration::from_secs(901));
+    says(&send(&mut browser, &[("do", "totp")]), 401, "Is it you?");
+    let wrong = [("do", "step-up"), ("password", "wrong")];
+    says(&send(&mut browser, &wrong), 400, "not your password");
+    let right = [("do", "step-up"), ("password", PASSWORD)];
+    says(&send(&mut browser, &right), 200, "Now do it again");
+    says(&send(&mut browser, &[("do", "totp")]), 200, "<svg ");
+}
+
+#[test]
+fn the_password_is_changed_and_sessions_are_ended() {
+    let world = world();
+    world.user("alice");
+    let app = world.logged_in("alice");
+    let mut browser = log_in(&world, "alice");
+    let mut change = |again: &str| {
+        let old = [("do", "password"), ("old", PASSWORD)];
+        send(&mut browser, &[old[0], old[1], ("new", "tin kettle 14"), ("again", again)])
+    };
+    says(&change("another"), 400, "The two passwords differ.");
+    says(&change("tin kettle 14"), 200, "Your password is changed.");
+    app.get("/accounts/profile").expect_problem(401, "session_revoked");
+
+    let phone = world.browser().login_with("alice", "tin kettle 14").expect(200).json();
+    let phone = phone["access_token"].as_str().unwrap().to_owned();
+    let alive = |token: &str| world.request("GET", "/accounts/profile").bearer(token).send().status;
+    let id = input(&get(&mut browser).text(), "id").unwrap();
+    says(&send(&mut browser, &[("do", "end"), ("id", &id)]), 200, "It is logged out.");
+    assert_eq!(alive(&phone), 401);
+    let other: Value = world.browser().login_with("alice", "tin kettle 14").json();
+    says(&send(&mut browser, &[("do", "end-others")]), 200, "It is logged out.");
+    assert_eq!(alive(other["access_token"].as_str().unwrap()), 401);
+}
+
+#[test]
+fn who_must_enrol_a_factor_may_do_it_here_and_nothing_else() {
+    let world = TestServer::builder().virtual_time().set("second_factor", "required").start();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    let page = get(&mut browser);
+    says(&page, 200, "This account must have a second factor.");
+    assert!(!page.text().contains("New password"), "{}", page.text());
+}
+
+#[test]
+fn a_form_of_another_site_does_nothing() {
+    let world = world();
+    world.user("alice");
+    let browser = log_in(&world, "alice");
+    let request = browser.bare("POST", AT).header("Origin", "https://evil.example");
+    let answer = request.body("application/x-www-form-urlencoded", "do=end-others").send();
+    assert_eq!(answer.status, 403, "{}", answer.text());
+}
+
+#[test]
+fn a_cookie_of_nobody_is_taken_away_and_asks_for_a_login() {
+    let world = world();
+    let mut browser = world.browser();
+    for nonsense in ["a.b.c", "x", "\"", &"a".repeat(3_000)] {
+        browser.cookies.insert("accountsession".to_owned(), nonsense.to_owned());
+        let answer = get(&mut browser);
+        says(&answer, 200, "Log in to your account");
+        assert!(!browser.cookies.contains_key("accountsession"), "{nonsense}");
+    }
+}
