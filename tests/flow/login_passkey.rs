@@ -23,6 +23,20 @@ fn with_passkey() -> (TestServer, SoftKey) {
 }
 
 #[test]
+fn a_client_may_ask_for_many_passkeys_and_not_for_any_number() {
+    let world = TestServer::builder().virtual_time().set("asks_per_address", "1").start();
+    let mut browser = world.browser();
+    for _ in 0..60 {
+        browser.passkey_options();
+    }
+    let begin = || world.request("POST", "/accounts/login/passkey/begin").send();
+    begin().expect_problem(429, "throttled");
+    assert_eq!(world.sql("SELECT count(*) FROM passkey_challenges").trim(), "60");
+    world.clock().advance(Duration::from_secs(60));
+    begin().expect(200);
+}
+
+#[test]
 fn a_passkey_logs_in_without_a_name_and_without_another_factor() {
     let (world, mut key) = with_passkey();
     let mut browser = world.browser();

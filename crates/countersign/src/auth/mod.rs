@@ -121,6 +121,7 @@ struct Inner {
     factor_seal: FactorSeal,
     passkeys: Option<Passkeys>,
     asks: AskLimit,
+    prompts: AskLimit,
 }
 
 impl Auth {
@@ -320,6 +321,11 @@ impl Auth {
     /// How much may be asked for that makes mails or users.
     pub(crate) fn asks(&self) -> &AskLimit {
         &self.0.asks
+    }
+
+    /// How many passkeys strangers may be asked for: each leaves a challenge in the store.
+    pub(crate) fn prompts(&self) -> &AskLimit {
+        &self.0.prompts
     }
 
     pub(crate) fn code_hasher(&self) -> &CodeHasher {

@@ -112,6 +112,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         factor_seal: FactorSeal::new(&secrets).map_err(|_| SealError)?,
         passkeys: passkeys(&settings, &checked, &secrets),
         asks: AskLimit::new(settings.accounts.asks_per_address, settings.accounts.asks_per_hour),
+        prompts: AskLimit::new(settings.accounts.asks_per_address.saturating_mul(PROMPTS), 0),
         revocations: Revocations::default(),
         doubt: Doubt::default(),
         user_cache: UserCache::new(USERS_REMEMBERED),
@@ -212,6 +213,9 @@ fn refresh_tokens(settings: &Settings, checked: &Checked, secrets: &Secrets) -> 
         }
     }
 }
+
+/// So many passkeys may a client ask for where it may ask for one mail.
+const PROMPTS: u32 = 60;
 
 /// About 500 bytes each.
 const USERS_REMEMBERED: usize = 65_536;

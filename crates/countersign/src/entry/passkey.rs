@@ -25,6 +25,15 @@ pub(crate) struct PasskeyPrompt {
 }
 
 impl PasskeyPrompt {
+    /// Counts what a stranger asks for. A page that offers passkeys asks whenever it is shown, so a
+    /// client may ask for many: what a few of them leave for five minutes fills no disk.
+    pub(crate) fn may_be_asked(auth: &Auth, peer: &Peer) -> Result<(), Problem> {
+        auth.prompts().check(peer.ip, auth.now()).map_err(|wait| {
+            tracing::info!(ip = %peer.ip, "too many passkeys were asked for");
+            Problem::new(Code::Throttled).retry_after(wait.seconds())
+        })
+    }
+
     /// Keeps what is asked for five minutes, `for_user` who registers a passkey.
     pub(crate) async fn keep(
         auth: &Auth,

@@ -43,11 +43,13 @@ request! {
             once", body = PasskeyPrompt),
         (status = 401, description = "pending_token_invalid: log in again"),
         (status = 403, description = "csrf_failed"),
+        (status = 429, description = "throttled"),
         (status = 503, description = "unavailable"),
     )
 )]
 pub(crate) async fn begin_passkey_login(
     State(auth): State<Auth>,
+    peer: Peer,
     request: Request<Body>,
 ) -> Result<Uncached<PasskeyPrompt>, Problem> {
     let headers = request.headers().clone();
@@ -68,6 +70,7 @@ pub(crate) async fn begin_passkey_login(
         }
         None => Vec::new(),
     };
+    PasskeyPrompt::may_be_asked(&auth, &peer)?;
     let asked = passkeys.ask(of);
     Ok(Uncached::new(PasskeyPrompt::keep(&auth, asked, None).await?))
 }
