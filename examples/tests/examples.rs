@@ -1,6 +1,7 @@
 //! The examples, run as their first lines say.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -20,23 +21,24 @@ struct Example {
 
 impl Example {
     fn start(binary: &str, directory: &Path, environment: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
         let mut command = Command::new(binary);
         command
             .current_dir(directory)
-            .env("LISTEN", address.to_string())
+            .env("LISTEN", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stdin(Stdio::null());
-        let mut example = Self { process: command.spawn().unwrap(), address };
+        let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut example = Self { process: command.spawn().unwrap(), address: unknown };
         let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(address).is_err() {
+        loop {
             assert!(example.process.try_wait().unwrap().is_none(), "the example ended");
             assert!(Instant::now() < deadline, "the example does not listen");
+            if let Some(port) = port_of(example.process.id()) {
+                example.address.set_port(port);
+                return example;
+            }
             thread::sleep(Duration::from_millis(10));
         }
-        example
     }
 
     fn request(&self, method: &str, path: &str) -> Request {
@@ -49,6 +51,25 @@ impl Example {
         browser.login(name).expect(200);
         browser
     }
+}
+
+/// Where a process listens, once it does. It chooses the port itself: one that was free a moment
+/// ago may be another example's by the time it is bound.
+fn port_of(process: u32) -> Option<u16> {
+    let sockets: Vec<String> = fs::read_dir(format!("/proc/{process}/fd"))
+        .ok()?
+        .filter_map(|open| fs::read_link(open.ok()?.path()).ok())
+        .map(|link| link.to_string_lossy().into_owned())
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let (address, state, inode) = (columns.get(1)?, columns.get(3)?, columns.get(9)?);
+        let is_its_own = sockets.contains(&format!("socket:[{inode}]"));
+        let (_, port) = address.split_once(':')?;
+        // 0A: it listens.
+        (is_its_own && *state == "0A").then(|| u16::from_str_radix(port, 16).ok())?
+    })
 }
 
 impl Drop for Example {

@@ -51,7 +51,10 @@ def attack(name, *arguments, checks=CHECKS, headers=()):
 ends = ["/accounts/logout", "/accounts/logout-all"]
 # It is a JWT, which that program takes for JSON.
 jwt = "/.well-known/revocations"
-rest = [word for path in [*ends, jwt] for word in ["--exclude-path", path]]
+# A browser takes a 4xx of it for the end of what binds it to its device: whatever is wrong gets
+# 200, 403 or 503 there.
+bound = "/accounts/device/refresh"
+rest = [word for path in [*ends, jwt, bound] for word in ["--exclude-path", path]]
 
 attack("a stranger", *rest)
 headers, _ = session()
@@ -66,6 +69,9 @@ for path in by_cookie:
 for path in ends:
     headers, _ = session()
     attack(path, "--include-path", path, headers=headers, checks=unread)
+forgiven = ["negative_data_rejection", "not_a_server_error"]
+mild = [check for check in CHECKS if check not in forgiven]
+attack("the proof of a device", "--include-path", bound, checks=mild)
 unshaped = [check for check in CHECKS if check != "response_schema_conformance"]
 attack("the revocation list", "--include-path", jwt, checks=unshaped)
 # Last: it changes the user's name and ends the session.

@@ -248,7 +248,8 @@ test('after_one_login_at_the_top_every_operation_can_be_called', async () => {
 test('the_page_says_what_is_required_and_which_values_are_allowed', async () => {
   const page = await reader({ javaScriptEnabled: false });
   const row = async (summary, field) => {
-    const details = page.locator('details', { has: page.locator('summary', { hasText: summary }) });
+    const hasText = new RegExp(`${summary}\\s*$`);
+    const details = page.locator('details', { has: page.locator('summary', { hasText }) });
     if (!(await details.evaluate((one) => one.open))) await details.locator('summary').click();
     const rows = details.locator('tr', { has: page.getByText(field, { exact: true }) });
     return (await rows.first().innerText()).replace(/\s+/g, ' ');

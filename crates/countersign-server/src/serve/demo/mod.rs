@@ -164,6 +164,7 @@ const FILES: &[(&str, &str, &str)] = &[
     client!("client"),
     client!("clock"),
     client!("http"),
+    client!("passkeys"),
     client!("signer"),
     client!("surroundings"),
     client!("turns"),
