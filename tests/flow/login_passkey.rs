@@ -25,7 +25,7 @@ fn with_passkey() -> (TestServer, SoftKey) {
 #[test]
 fn a_client_may_ask_for_many_passkeys_and_not_for_any_number() {
     let world = TestServer::builder().virtual_time().set("asks_per_address", "1").start();
-    let mut browser = world.browser();
+    let browser = world.browser();
     for _ in 0..60 {
         browser.passkey_options();
     }
