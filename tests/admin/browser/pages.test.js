@@ -101,7 +101,7 @@ test('the_whole_site_works_without_a_script', async () => {
   assert.equal(await page.getByRole('link', { name: 'bertha' }).count(), 0);
 
   await page.press('Sign out');
-  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
   await page.goto(`${w.url}/admin/keys/`);
   await page.getByLabel('User name').fill('root');
   await page.getByLabel('Password').fill(PASSWORD);

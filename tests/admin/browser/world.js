@@ -107,7 +107,7 @@ export async function signIn(page, url, name = 'root') {
   await page.goto(`${url}/admin/`);
   await page.getByLabel('User name').fill(name);
   await page.getByLabel('Password').fill(PASSWORD);
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
 }
 
 /** What users call their devices; not everybody does. */
