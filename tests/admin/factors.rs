@@ -200,7 +200,8 @@ fn an_operator_removes_the_factors_of_who_has_lost_them_and_the_user_is_told() {
 
 #[test]
 fn the_shell_lists_and_removes_them_too() {
-    let world = world();
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();
     world.user("alice");
     world.enrol(&mut world.logged_in("alice"));
     let list = world.cli(&["factor", "list", "alice", "--json"]).ok();
@@ -211,7 +212,16 @@ fn the_shell_lists_and_removes_them_too() {
     );
     let done = world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
     assert!(done.contains("Removed the second factor of alice."), "{done}");
+    mailbox.wait_with("alice@example.com", "A second factor was removed from your account");
     let done = world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
     assert!(done.contains("alice has no second factor."), "{done}");
     world.browser().login("alice").expect(200);
+
+    // Who has never proved the address may not be whose mailbox it is.
+    world.enrol(&mut world.logged_in("alice"));
+    world.sql("UPDATE users SET email_verified = 0");
+    let told = || world.sql("SELECT count(*) FROM outbox WHERE kind = 'notice'");
+    let before = told();
+    world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
+    assert_eq!(told(), before);
 }

@@ -121,6 +121,7 @@ async fn reset(services: &Services, named: &str, noinput: bool) -> Result<(), Co
 /// The mail that tells the user, where mail can be sent.
 async fn notice(services: &Services, user: &User) -> Result<Vec<NewMail>, CommandError> {
     let is_told = services.config.settings()?.accounts.notices
+        && user.email_verified
         && !user.email.is_empty()
         && !matches!(services.config.mail_way()?, MailWay::Nowhere);
     if !is_told {
