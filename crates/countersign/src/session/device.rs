@@ -192,7 +192,8 @@ impl DeviceRecord {
 pub enum DeviceKind {
     /// A browser, by Device Bound Session Credentials (a draft of the W3C): between refreshes.
     Dbsc,
-    /// A native client, by DPoP (RFC 9449): with each refresh.
+    /// A native client, by DPoP (RFC 9449): with each refresh. The rules and the stores know it; no
+    /// endpoint binds one yet.
     Dpop,
 }
 
