@@ -36,6 +36,26 @@ impl Server {
         Self::countersign_with(data, Hash::Default, &[&MAILING[..], &doors].concat())
     }
 
+    /// The same, where browsers bind their sessions, and a key counts after five seconds.
+    pub(crate) fn binding(data: &Path) -> Self {
+        let binding = [
+            ("PUBLIC_URL", "https://localhost"),
+            ("DEVICE_BINDING", "enforce"),
+            ("RACE_WINDOW", "1s"),
+        ];
+        Self::countersign_with(data, Hash::Cheap, &binding)
+    }
+
+    /// The same, with the management API.
+    pub(crate) fn managed(data: &Path) -> Self {
+        Self::countersign_with(data, Hash::Cheap, &[("MANAGE", "on")])
+    }
+
+    /// The same, where whatever strangers may ask for is asked for without a limit.
+    pub(crate) fn asked_without_limit(data: &Path) -> Self {
+        Self::countersign_with(data, Hash::Cheap, &[("ASKS_PER_ADDRESS", "0")])
+    }
+
     /// The same on a database elsewhere; the secret is the data directory's.
     pub(crate) fn countersign_on(data: &Path, hash: Hash, database_url: &str) -> Self {
         Self::countersign_with(data, hash, &[("DATABASE_URL", database_url)])

@@ -128,7 +128,8 @@ pub(crate) fn issuer(server: &Server) -> String {
     format!("http://localhost:{}", server.address.port())
 }
 
-fn run(command: &mut Command) -> String {
+/// What a command says, which does what it is asked.
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().expect("the binary: scripts/bench builds it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()

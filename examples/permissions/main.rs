@@ -76,7 +76,7 @@ impl Permission for FromTheOffice {
 
 /// As an extractor it stands in the handler's own signature.
 async fn drafts(who: Permitted<FromTheOffice>) -> String {
-    format!("Drafts for {}.", who.account().username())
+    format!("Drafts for {}.", who.identity().account().username())
 }
 
 #[derive(Debug, Serialize)]

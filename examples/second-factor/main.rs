@@ -15,7 +15,7 @@ use countersign::session::Transport;
 use countersign::sign_in::{Policy, SecondFactor};
 use countersign::store::sqlite::SqliteStore;
 use countersign::user::UserId;
-use countersign::{Auth, LoggedIn, Settings, require};
+use countersign::{Auth, LoggedIn, require};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -23,9 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open("data/countersign.sqlite3".as_ref())?;
     // Staff without a factor may enrol one, and do nothing else.
     let second_factor = SecondFactor::Of(vec!["staff".to_owned()]);
-    let settings =
-        Settings { sign_in: Policy { second_factor, ..Policy::default() }, ..Settings::default() };
-    let auth = Auth::builder(store).settings(settings).secret_file("data/secret").build().await?;
+    let policy = Policy { second_factor, ..Policy::default() };
+    let auth = Auth::builder(store).sign_in(policy).secret_file("data/secret").build().await?;
 
     let address = std::env::var("LISTEN").unwrap_or("127.0.0.1:8000".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;

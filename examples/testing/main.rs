@@ -55,21 +55,18 @@ mod tests {
 
     use super::*;
 
-    /// An app with one user, in a directory that goes with it.
+    /// An app with one user, in memory.
     struct TestApp {
         clock: Arc<ManualClock>,
         auth: Auth,
         app: Router,
         alice: UserId,
-        _directory: tempfile::TempDir,
     }
 
     impl TestApp {
         async fn new() -> Self {
-            let directory = tempfile::tempdir().unwrap();
             let clock = Arc::new(ManualClock::at("2026-01-01T12:00:00Z".parse().unwrap()));
-            let store = SqliteStore::open(&directory.path().join("test.sqlite3")).unwrap();
-            let auth = Auth::builder(store)
+            let auth = Auth::builder(SqliteStore::in_memory().unwrap())
                 .secrets(Secrets::from_text("only for tests, only for tests, only").unwrap())
                 .clock(clock.clone())
                 .build()
@@ -78,7 +75,7 @@ mod tests {
             let alice =
                 NewUser::new(Username::parse("alice").unwrap(), None, EncodedPassword::unusable());
             let alice = auth.store().create_user(alice, clock.now()).await.unwrap().id;
-            Self { app: app(&auth), clock, auth, alice, _directory: directory }
+            Self { app: app(&auth), clock, auth, alice }
         }
 
         /// Nobody hashes a password for it.

@@ -1,7 +1,8 @@
 //! The examples, run as their first lines say.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -80,6 +81,30 @@ impl Drop for Example {
 }
 
 #[test]
+fn the_dependency_lines_name_every_crate_of_the_example_and_a_store() {
+    let pages = [
+        (include_str!("../../docs/library/README.md"), include_str!("../minimal/main.rs")),
+        (include_str!("../../crates/countersign/README.md"), include_str!("../minimal/main.rs")),
+        (
+            include_str!("../../crates/countersign-verify/README.md"),
+            include_str!("../resource-server/main.rs"),
+        ),
+    ];
+    for (page, program) in pages {
+        let lines = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let named: Vec<_> =
+            lines.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+        let used = program.lines().filter_map(|line| line.strip_prefix("use ")?.split("::").next());
+        for name in used.chain(["tokio"]).filter(|name| *name != "std") {
+            let name = name.replace('_', "-");
+            assert!(named.contains(&name.as_str()), "{name} is not in\n{lines}");
+        }
+        let store = lines.contains("features = [\"sqlite\"]");
+        assert!(store || named.contains(&"countersign-verify"), "{lines}");
+    }
+}
+
+#[test]
 fn minimal_is_at_most_forty_lines_and_greets_who_has_logged_in() {
     assert!(include_str!("../minimal/main.rs").lines().count() <= 40);
     let world = TestServer::builder().asleep();
@@ -93,6 +118,54 @@ fn minimal_is_at_most_forty_lines_and_greets_who_has_logged_in() {
     alice.logout().expect(204);
     alice.get("/hello").expect_problem(401, "session_revoked");
     example.request("GET", "/nowhere").send().expect(404);
+}
+
+#[test]
+fn socket_opens_with_a_ticket_and_ends_with_the_session() {
+    let world = TestServer::builder().asleep();
+    let example = Example::start(env!("CARGO_BIN_EXE_socket"), world.scratch(), &[]);
+    world.user("alice");
+    example.request("GET", "/socket").send().expect_problem(401, "not_authenticated");
+    let mut alice = example.log_in("alice");
+    let ticket = |purpose: &str| {
+        let body = json!({"for": purpose});
+        let asked = alice.request("POST", "/accounts/tickets").json(&body).send().expect(200);
+        asked.text_at("ticket")
+    };
+    let open = |ticket: &str| {
+        let mut stream = TcpStream::connect(example.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let request = format!(
+            "GET /socket?ticket={ticket} HTTP/1.1\r\nHost: localhost\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let until = |stream: &mut TcpStream, end: &[u8]| {
+        let mut read = Vec::new();
+        while !read.ends_with(end) {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            read.push(byte[0]);
+        }
+        read
+    };
+    let good = ticket("socket");
+    let mut socket = open(&good);
+    assert!(until(&mut socket, b"\r\n\r\n").starts_with(b"HTTP/1.1 101 "));
+    until(&mut socket, b"Hello, alice.");
+    for refused in [good, ticket("another"), "x".repeat(64)] {
+        assert!(until(&mut open(&refused), b"\r\n\r\n").starts_with(b"HTTP/1.1 401 "));
+    }
+    alice.logout().expect(204);
+    // A frame that closes, with its code and its reason, and then nothing more.
+    until(&mut socket, b"session_revoked");
+    let mut rest = Vec::new();
+    socket.shutdown(Shutdown::Write).unwrap();
+    socket.read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty());
 }
 
 #[test]
@@ -124,6 +197,69 @@ fn second_factor_asks_at_every_door_and_keeps_the_vault() {
     let body = json!({"pending_token": asked.text_at("pending_token"), "recovery_code": codes[0]});
     let login = example.request("POST", "/accounts/login/factor").json(&body).send().expect(200);
     assert_eq!(claims_of(&login.text_at("access_token"))["amr"], json!(["otp", "mfa"]));
+}
+
+#[test]
+fn pages_let_in_by_cookies_and_their_stream_ends_at_the_logout() {
+    let world = TestServer::builder().asleep();
+    let example = Example::start(env!("CARGO_BIN_EXE_pages"), world.scratch(), &[]);
+    world.user("alice");
+    let origin = "http://localhost:8000";
+    let send = |method: &str, path: &str, cookies: &str, form: &str| {
+        let request = example.request(method, path).header("cookie", cookies);
+        let request = if form.is_empty() {
+            request
+        } else {
+            let kind = "application/x-www-form-urlencoded";
+            request.header("origin", origin).body(kind, form)
+        };
+        request.send()
+    };
+    assert!(send("GET", "/", "", "").expect(200).text().contains("Hello, stranger."));
+    let asked = send("GET", "/notes", "", "").expect(303);
+    assert_eq!(asked.header("location"), Some("/login?next=%2Fnotes"));
+    let form = send("GET", "/login?next=%2Fnotes", "", "").expect(200).text();
+    assert!(form.contains("name=next value=\"/notes\""), "{form}");
+    let wrong = send("POST", "/login", "", "name=alice&password=no&next=/notes").expect(200);
+    assert!(wrong.text().contains("is wrong"));
+    let typed = format!("name=alice&password={}&next=/notes", PASSWORD.replace(' ', "+"));
+    let login = send("POST", "/login", "", &typed).expect(303);
+    assert_eq!(login.header("location"), Some("/notes"));
+    let mut cookies = format!("refreshtoken={}", login.cookie("refreshtoken").unwrap());
+    let page = send("GET", "/notes", &cookies, "").expect(200);
+    cookies = ["refreshtoken", "refreshtoken-page"]
+        .map(|name| format!("{name}={}", page.cookie(name).unwrap()))
+        .join("; ");
+    let page = page.text();
+    let token = page.split("name=\"csrf_token\" value=\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    send("POST", "/notes", &cookies, "note=stolen").expect_problem(403, "csrf_failed");
+    send("POST", "/notes", &cookies, &format!("note=milk&csrf_token={token}")).expect(303);
+    assert!(send("GET", "/notes", &cookies, "").expect(200).text().contains("<li>milk</li>"));
+
+    let mut live = TcpStream::connect(example.address).unwrap();
+    live.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let request = example.request("GET", "/notes/live").header("cookie", &cookies);
+    live.write_all(&request.to_bytes()).unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("data: 1") {
+        let mut bytes = [0; 4096];
+        let read = live.read(&mut bytes).unwrap();
+        assert!(read > 0, "the stream ended: {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&bytes[..read]);
+    }
+    let out = send("POST", "/logout", &cookies, &format!("csrf_token={token}")).expect(303);
+    assert_eq!(out.header("location"), Some("/"));
+    let mut rest = Vec::new();
+    while !String::from_utf8_lossy(&rest).ends_with("0\r\n\r\n") {
+        let mut bytes = [0; 4096];
+        let read = live.read(&mut bytes).expect("the stream goes on after the logout");
+        if read == 0 {
+            break;
+        }
+        rest.extend_from_slice(&bytes[..read]);
+    }
+    send("GET", "/notes", &cookies, "").expect(303);
 }
 
 #[test]
@@ -274,7 +410,7 @@ fn sign_up_asks_for_fields_of_its_own_and_keeps_them_in_its_own_table() {
     assert!(wrong["errors"]["company"][0].is_string() && wrong["errors"]["terms"][0].is_string());
     ask(register, &form("ada@example.com", "Analytical Engines", true)).expect(202);
     let login = json!({"username": "ada@example.com", "password": PASSWORD});
-    ask("/accounts/login", &login).expect_problem(403, "email_not_verified");
+    ask("/accounts/login", &login).expect_problem(401, "invalid_credentials");
     let token = mailbox.wait_for("ada@example.com", 1).token();
     ask("/accounts/email/verify", &json!({"token": token})).expect(200);
 

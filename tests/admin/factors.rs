@@ -6,6 +6,8 @@ use std::time::Duration;
 use countersign_e2e::{Desk, Enrolled, Mailbox, PASSWORD, TestServer};
 use serde_json::json;
 
+use super::office::{edit, furnish, grant, operator, permission};
+
 fn world() -> TestServer {
     TestServer::builder().virtual_time().start()
 }
@@ -161,19 +163,116 @@ fn who_must_have_one_and_has_none_is_sent_to_enrol() {
     world.desk().sign_in_with("root", "wrong").says(403, "The user name or the password is wrong");
 }
 
-#[test]
-fn is_it_you_asks_for_the_password_alone() {
-    let world = world();
-    let root = enrolled(&world, "root");
-    let alice = world.user("alice");
+/// A superuser with an app, signed in for so long that they are asked who they are.
+fn at_work_for_long(world: &TestServer) -> (Enrolled, Desk) {
+    let root = enrolled(world, "root");
     let mut desk = world.desk();
     desk.sign_in("root");
     second_step(&mut desk, &world.code_of(&root)).sends_to("/admin/users/");
     world.clock().advance(Duration::from_secs(601));
-    let page = format!("/admin/users/{alice}/password");
-    desk.get(&page).expect(200);
-    let unusable = [("act", "unusable"), ("own_password", PASSWORD)];
-    desk.post(&page, &unusable).sends_to(&format!("/admin/users/{alice}/?said=unusable"));
+    desk.get("/admin/users/").expect(200);
+    (root, desk)
+}
+
+const ADD: &str = "/admin/groups/add";
+
+#[test]
+fn is_it_you_asks_for_the_code_after_the_password() {
+    let world = world();
+    let (root, mut desk) = at_work_for_long(&world);
+    let groups = || world.sql("SELECT count(*) FROM groups").trim().to_owned();
+    let code = world.code_of(&root);
+    // The code without the password, and the password without the code, do nothing.
+    desk.post(ADD, &[("name", "team"), ("own_code", code.as_str())])
+        .says(403, "Begin with your password");
+    let asked = desk.post(ADD, &[("name", "team"), ("own_password", PASSWORD)]);
+    asked.says(403, "You have a second factor");
+    asked.says(403, "name=\"name\" value=\"team\"");
+    desk.post(ADD, &[("name", "team"), ("own_password", PASSWORD)]).expect(403);
+    desk.post(ADD, &[("name", "team"), ("own_code", "no code")]).says(403, "This code is wrong");
+    desk.post(ADD, &[("name", "team"), ("own_code", "000000")]).says(403, "This code is wrong");
+    assert_eq!(groups(), "0");
+    desk.post(ADD, &[("name", "team"), ("own_code", code.as_str())]).expect(303);
+    assert_eq!(groups(), "1");
+    // For ten minutes that is enough; then the same code does not do again.
+    desk.post(ADD, &[("name", "another")]).expect(303);
+    world.sql("UPDATE admin_sessions SET password_at = 0");
+    desk.post(ADD, &[("name", "more"), ("own_password", PASSWORD)]).expect(403);
+    desk.post(ADD, &[("name", "more"), ("own_code", code.as_str())])
+        .says(403, "This code is wrong");
+    world.next_code();
+    let next = world.code_of(&root);
+    desk.post(ADD, &[("name", "more"), ("own_code", next.as_str())]).expect(303);
+    countersign_e2e::eventually("the wrong ones leave their lines", || {
+        let kind = "kind = 'admin_login_failed'";
+        world.sql(&format!("SELECT count(*) FROM audit_events WHERE {kind}")).trim() == "2"
+    });
+}
+
+#[test]
+fn is_it_you_takes_a_recovery_code_which_leaves_a_line_and_a_mail() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();
+    let (root, mut desk) = at_work_for_long(&world);
+    desk.post(ADD, &[("name", "team"), ("own_password", PASSWORD)]).expect(403);
+    desk.post(ADD, &[("name", "team"), ("own_code", root.codes[0].as_str())]).expect(303);
+    mailbox.wait_with("root@example.com", "A recovery code of your account was used");
+    countersign_e2e::eventually("the line is written", || {
+        let kind = "kind = 'recovery_code_used'";
+        world.sql(&format!("SELECT count(*) FROM audit_events WHERE {kind}")).trim() == "1"
+    });
+    let left = world.cli(&["factor", "list", "root", "--json"]).ok();
+    let left: serde_json::Value = serde_json::from_str(&left).unwrap();
+    assert_eq!(left["recovery_codes_left"], 9);
+}
+
+#[test]
+fn is_it_you_takes_a_passkey_of_the_operators_own_in_the_place_of_both() {
+    let world = world();
+    world.superuser("root");
+    world.superuser("other");
+    let (mut key, _) = world.passkey(&mut world.logged_in("root"));
+    let (mut of_other, _) = world.passkey(&mut world.logged_in("other"));
+    let signed = |key: &mut countersign_e2e::SoftKey| {
+        key.sign(&world.browser().passkey_options()).to_string()
+    };
+    let mut desk = world.desk();
+    desk.get("/admin/sign-in").expect(200);
+    desk.post("/admin/sign-in/passkey", &[("passkey", signed(&mut key).as_str())])
+        .sends_to("/admin/");
+    world.clock().advance(Duration::from_secs(601));
+    desk.get("/admin/users/").expect(200);
+    let asked = desk.post(ADD, &[("name", "team")]);
+    asked.says(403, "Use your passkey");
+    let policy = asked.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'sha256-"), "{policy}");
+    let foreign = signed(&mut of_other);
+    for wrong in [foreign.as_str(), "{}", "nonsense"] {
+        let fields = [("name", "team"), ("passkey", wrong)];
+        desk.post(ADD, &fields).says(403, "This passkey was not accepted");
+    }
+    let passkey = signed(&mut key);
+    desk.post(ADD, &[("name", "team"), ("passkey", passkey.as_str())]).expect(303);
+    world.sql("UPDATE admin_sessions SET password_at = 0");
+    let again = desk.post(ADD, &[("name", "more"), ("passkey", passkey.as_str())]);
+    again.says(403, "This passkey was not accepted");
+    assert_eq!(world.sql("SELECT count(*) FROM groups").trim(), "1");
+}
+
+#[test]
+fn wrong_codes_at_is_it_you_are_counted_and_a_new_password_does_not_forgive_them() {
+    let world = world();
+    let (root, mut desk) = at_work_for_long(&world);
+    for _ in 0..5 {
+        desk.post(ADD, &[("name", "team"), ("own_password", PASSWORD)]).expect(403);
+        desk.post(ADD, &[("name", "team"), ("own_code", "000000")]);
+    }
+    desk.post(ADD, &[("name", "team"), ("own_password", PASSWORD)]).expect(403);
+    let code = world.code_of(&root);
+    let refused = desk.post(ADD, &[("name", "team"), ("own_code", code.as_str())]);
+    refused.says(429, "Too many attempts have failed");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(world.sql("SELECT count(*) FROM groups").trim(), "0");
 }
 
 #[test]
@@ -196,6 +295,29 @@ fn an_operator_removes_the_factors_of_who_has_lost_them_and_the_user_is_told() {
     mailbox.wait_with("alice@example.com", "A second factor was removed from your account");
     let line = world.sql("SELECT detail FROM audit_events WHERE kind = 'factors_reset'");
     assert_eq!(line.trim(), "1");
+}
+
+#[test]
+fn an_operator_removes_no_factors_of_staff_nor_of_who_may_more_than_they() {
+    let (world, mut root) = furnish(world());
+    let [alice, colleague, vip] = ["alice", "colleague", "vip"].map(|name| {
+        let id = world.user(name);
+        world.enrol(&mut world.logged_in(name));
+        id
+    });
+    edit(&mut root, colleague, &[("is_staff", "on")]).expect(303);
+    let keys = permission(&mut root, "countersign.change_key").to_string();
+    grant(&mut root, vip, &[("permissions", &keys)]).expect(303);
+    let mut desk = operator(&world, &mut root, "operator", &["auth.view_user", "auth.change_user"]);
+    desk.get("/admin/users/").expect(200);
+    let enrolled = || world.sql("SELECT count(*) FROM factors").trim().to_owned();
+    let before = enrolled();
+    let mut reset = |user: i64| desk.post(&format!("/admin/users/{user}/factors"), &[]);
+    reset(colleague).says(403, "whose second factors only a superuser may remove");
+    reset(vip).says(403, "countersign.change_key");
+    assert_eq!(enrolled(), before);
+    reset(alice).expect(303);
+    assert_ne!(enrolled(), before);
 }
 
 #[test]

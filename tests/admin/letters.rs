@@ -62,6 +62,46 @@ fn where_no_mail_is_sent_the_link_is_shown_once() {
 }
 
 #[test]
+fn who_registered_and_waits_for_a_proof_is_shown_with_the_address() {
+    let mailbox = Mailbox::new();
+    let server = TestServer::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("email_verification", "required");
+    let (world, mut root) = furnish(server.start());
+    world.user("alice");
+    let waiting =
+        [("bob", "bob@example.com"), ("eve", "alice@example.com")].map(|(name, email)| {
+            let body = serde_json::json!({"username": name, "email": email,
+            "password": "tin kettle 14"});
+            world.request("POST", "/accounts/register").json(&body).send().expect(202);
+            let id = world.sql(&format!("SELECT id FROM users WHERE username = '{name}'"));
+            format!("/admin/users/{}/", id.trim())
+        });
+    let list = root.get("/admin/users/");
+    list.says(200, "bob@example.com, to be proved");
+    list.says(200, "alice@example.com, to be proved");
+    let free = root.get(&waiting[0]);
+    free.says(200, "Waits for a proof");
+    assert!(!free.text().contains("It is the address of"));
+    root.get(&waiting[1]).says(200, "It is the address of alice, who was told");
+    let send =
+        |root: &mut Desk, user: &str| root.post(&format!("{user}mail"), &[("act", "verify")]);
+    send(&mut root, &waiting[0]).sends_to(&format!("{}?said=link-sent", waiting[0]));
+    send(&mut root, &waiting[1]).says(409, "is that of alice");
+    let token = mailbox.wait_for("bob@example.com", 2).token();
+    let body = serde_json::json!({"token": token, "password": "tin kettle 14"});
+    world.request("POST", "/accounts/email/verify").json(&body).send().expect(204);
+    world.browser().login_with("bob@example.com", "tin kettle 14").expect(200);
+    let shown = world.cli(&["user", "show", "eve"]).ok();
+    assert!(shown.contains("to_be_proved") && shown.contains("alice@example.com"), "{shown}");
+    let listed = world.cli(&["user", "list"]).ok();
+    assert!(listed.contains("alice@example.com (to be proved)"), "{listed}");
+    let said = world.cli(&["user", "resend", "eve"]).fails(1);
+    assert!(said.contains("is that of alice"), "{said}");
+}
+
+#[test]
 fn the_users_page_offers_what_can_be_done_and_says_who_waits_to_be_deleted() {
     let mailbox = Mailbox::new();
     let (world, mut root) = furnish(TestServer::builder().set("mail_url", &mailbox.url()).start());
@@ -146,4 +186,27 @@ fn the_outbox_is_walked_to_its_end() {
         path = next.replace("&#38;", "&").replace("&amp;", "&");
     }
     assert_eq!(seen.len(), 230);
+}
+
+#[test]
+fn an_address_that_an_operator_takes_away_is_told_without_a_way_back() {
+    let mailbox = Mailbox::new();
+    let (world, mut root) = furnish(TestServer::builder().set("mail_url", &mailbox.url()).start());
+    let id = world.user("alice");
+    let page = format!("/admin/users/{id}/");
+    let save = |root: &mut Desk, email: &str| {
+        let seen = countersign_e2e::input(&root.get(&page).text(), "seen").unwrap();
+        let name = ("username", "alice");
+        let fields = [name, ("email", email), ("seen", &seen), ("is_active", "on")];
+        root.post(&page, &fields).expect(303);
+    };
+    save(&mut root, "alice@example.org");
+    let mail = mailbox.wait_for("alice@example.com", 1);
+    assert_eq!(mail.subject(), "The e-mail address of your account is changing");
+    assert!(mail.whole.contains("those who run localhost"), "{}", mail.whole);
+    assert!(!mail.whole.contains("token=") && !mail.whole.contains("alice@example.org"));
+    // The new one was not proved: nobody is told.
+    save(&mut root, "");
+    save(&mut root, "alice@example.net");
+    assert_eq!(world.sql("SELECT count(*) FROM outbox").trim(), "1");
 }

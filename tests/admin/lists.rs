@@ -3,7 +3,7 @@
 
 use countersign_e2e::{Desk, TestServer, input};
 
-use crate::office::{group, office, operator, permission};
+use crate::office::{furnish, group, office, operator, permission};
 
 /// `many` users in a row, made in the database: the password of each is unusable.
 fn crowd(world: &TestServer, many: u32) {
@@ -47,6 +47,25 @@ fn a_search_finds_what_is_inside_names_and_addresses_and_ids() {
             "{search}"
         );
     }
+}
+
+#[test]
+fn who_has_no_second_factor_is_listed_and_taken_away_as_a_file() {
+    let world = TestServer::builder().virtual_time().start();
+    let (world, mut root) = furnish(world);
+    world.user("alice");
+    world.user("bob");
+    world.enrol(&mut world.logged_in("alice"));
+    let page = root.get("/admin/users/?factor=no").expect(200).text();
+    assert!(page.contains(">bob</a>") && page.contains(">root</a>"), "{page}");
+    assert!(!page.contains(">alice</a>") && page.contains("2 users"), "{page}");
+    assert!(page.contains("Second factor"), "{page}");
+    let page = root.get("/admin/users/?factor=yes").expect(200).text();
+    assert!(page.contains(">alice</a>") && page.contains("1 user"), "{page}");
+    assert!(!page.contains(">bob</a>"), "{page}");
+    let file = root.get("/admin/users.csv?factor=no").expect(200).text();
+    assert!(file.contains("bob") && !file.contains("alice"), "{file}");
+    root.get("/admin/users/?factor=perhaps").says(400, "none that the page offers");
 }
 
 #[test]

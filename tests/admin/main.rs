@@ -15,3 +15,4 @@ mod sessions;
 mod sign_in;
 mod site;
 mod stores;
+mod tokens;

@@ -6,7 +6,7 @@ use countersign_e2e::{Desk, PASSWORD, TestServer, input};
 use crate::office::{edit, grant, group, office, operator, permission};
 
 /// Every page with the permission that opens it.
-const PAGES: [(&str, &str); 12] = [
+const PAGES: [(&str, &str); 14] = [
     ("auth.view_user", "/admin/users/"),
     ("auth.add_user", "/admin/users/add"),
     ("auth.add_user", "/admin/users/invite"),
@@ -18,13 +18,15 @@ const PAGES: [(&str, &str); 12] = [
     ("countersign.view_auditevent", "/admin/audit.csv"),
     ("countersign.view_key", "/admin/keys/"),
     ("countersign.view_outbox", "/admin/outbox/"),
+    ("countersign.view_servicetoken", "/admin/tokens/"),
+    ("countersign.change_servicetoken", "/admin/tokens/add"),
     ("auth.view_user", "/admin/users/1/"),
 ];
 
 type Fields = &'static [(&'static str, &'static str)];
 
 /// Every form with the permission that lets it be sent, and what to fill in.
-const FORMS: [(&str, &str, Fields); 17] = [
+const FORMS: [(&str, &str, Fields); 20] = [
     ("auth.add_user", "/admin/users/add", &[("username", "mallory"), ("unusable", "on")]),
     ("auth.add_user", "/admin/users/invite", &[("email", "mallory@example.com")]),
     ("auth.change_user", "/admin/users/1/mail", &[("act", "mark")]),
@@ -32,6 +34,7 @@ const FORMS: [(&str, &str, Fields); 17] = [
     ("auth.change_user", "/admin/users/1/", &[("seen", "0"), ("username", "mallory")]),
     ("auth.change_user", "/admin/users/1/access", &[("seen", "0")]),
     ("auth.change_user", "/admin/users/1/password", &[("act", "unusable")]),
+    ("auth.change_user", "/admin/users/1/factors", &[]),
     ("auth.change_user", "/admin/users/act", &[("act", "deactivate"), ("ids", "1")]),
     ("auth.delete_user", "/admin/users/act", &[("act", "delete"), ("ids", "1"), ("sure", "yes")]),
     ("countersign.delete_session", "/admin/users/act", &[("act", "end"), ("ids", "1")]),
@@ -42,6 +45,12 @@ const FORMS: [(&str, &str, Fields); 17] = [
     ("auth.delete_permission", "/admin/permissions/1/delete", &[]),
     ("countersign.delete_session", "/admin/sessions/end", &[("act", "user"), ("of", "1")]),
     ("countersign.change_key", "/admin/keys/rotate", &[("how", "now")]),
+    (
+        "countersign.change_servicetoken",
+        "/admin/tokens/add",
+        &[("name", "mallory's"), ("expires_in", "1d")],
+    ),
+    ("countersign.change_servicetoken", "/admin/tokens/1/revoke", &[]),
 ];
 
 fn everything(world: &TestServer) -> String {
@@ -51,7 +60,8 @@ fn everything(world: &TestServer) -> String {
          (SELECT group_concat(id || codename) FROM permissions), \
          (SELECT count(*) FROM signing_keys), (SELECT count(revoked_at) FROM sessions), \
          (SELECT count(*) FROM user_permissions), (SELECT count(*) FROM user_groups), \
-         (SELECT count(*) FROM group_permissions)",
+         (SELECT count(*) FROM group_permissions), \
+         (SELECT group_concat(id || name || coalesce(revoked_at, '')) FROM service_tokens)",
     )
 }
 
@@ -126,6 +136,7 @@ fn only_a_superuser_touches_staff_and_superusers() {
             (format!("/admin/users/{id}/"), vec![("seen", "0"), ("username", "x")]),
             (format!("/admin/users/{id}/access"), vec![("seen", "0")]),
             (format!("/admin/users/{id}/password"), vec![("act", "unusable")]),
+            (format!("/admin/users/{id}/factors"), vec![]),
             ("/admin/users/act".to_owned(), vec![("act", "deactivate"), ("ids", id)]),
             ("/admin/users/act".to_owned(), vec![("act", "delete"), ("ids", id), ("sure", "yes")]),
         ] {

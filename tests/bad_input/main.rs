@@ -69,7 +69,7 @@ const fn endpoint(
 }
 
 /// Every endpoint there is.
-pub(crate) const ENDPOINTS: [Endpoint; 44] = [
+pub(crate) const ENDPOINTS: [Endpoint; 48] = [
     endpoint(
         "POST",
         "/accounts/login",
@@ -129,6 +129,7 @@ pub(crate) const ENDPOINTS: [Endpoint; 44] = [
     // Beside it `/accounts/device/refresh`, which refuses nothing: see `flow/device.rs`.
     endpoint("POST", "/accounts/device/start", Access::Public, Body::None, 401),
     endpoint("GET", "/accounts/csrf", Access::Public, Body::None, 401),
+    endpoint("GET", "/accounts/session", Access::Public, Body::None, 200),
     endpoint("POST", "/accounts/logout", Access::Any, Body::Optional("{}"), 204),
     endpoint(
         "POST",
@@ -137,6 +138,7 @@ pub(crate) const ENDPOINTS: [Endpoint; 44] = [
         Body::Optional(r#"{"keep_current":true}"#),
         204,
     ),
+    endpoint("POST", "/accounts/tickets", Access::Bearer, Body::Optional(r#"{"for":"chat"}"#), 200),
     endpoint("GET", "/accounts/profile", Access::Bearer, Body::None, 200),
     endpoint(
         "PATCH",
@@ -246,6 +248,8 @@ pub(crate) const ENDPOINTS: [Endpoint; 44] = [
     ),
     endpoint("DELETE", "/accounts/sessions/0000000000000001", Access::Bearer, Body::None, 404),
     endpoint("GET", "/accounts/verify", Access::Bearer, Body::None, 204),
+    endpoint("GET", "/.well-known/openid-configuration", Access::Public, Body::None, 200),
+    endpoint("GET", "/.well-known/oauth-authorization-server", Access::Public, Body::None, 200),
     endpoint("GET", "/.well-known/jwks.json", Access::Public, Body::None, 200),
     endpoint("GET", "/.well-known/revocations", Access::Public, Body::None, 200),
     endpoint("GET", "/healthz", Access::Public, Body::None, 200),

@@ -117,7 +117,7 @@ fn a_path_where_nothing_is_is_a_404_for_every_method() {
         "/.well-known",
         "/.well-known/",
         "/.well-known/jwks",
-        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration.json",
         "/.git/config",
         "/.env",
         "/docs/../etc/passwd",

@@ -2,10 +2,12 @@
 
 mod config;
 mod createsuperuser;
+mod factors;
 mod keys;
 mod operation;
 mod password;
 mod passwords;
 mod session;
 mod terminal;
+mod token;
 mod user;

@@ -1,90 +1,11 @@
 //! Mail to a real mail server, with TLS and a login.
 
-use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 
-use countersign_e2e::{TestServer, eventually, python};
+use countersign_e2e::eventually;
 use serde_json::{Value, json};
 
-/// A mail server and a server that sends to it.
-struct Post {
-    world: TestServer,
-    /// Where the certificate and the mail server's log are.
-    place: tempfile::TempDir,
-    port: u16,
-}
-
-impl Post {
-    /// A server that knows of a mail server, which does not run yet.
-    fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let names = vec!["localhost".to_owned()];
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        let certificate = place.path().join("certificate.pem");
-        std::fs::write(&certificate, made.cert.pem()).unwrap();
-        std::fs::write(place.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let url =
-            format!("smtp://mailer:p%40ss%20word@localhost:{port}?ca={}", certificate.display());
-        let world = TestServer::builder()
-            .set("mail_url", &url)
-            .set("mail_from", "Example <noreply@example.com>")
-            .virtual_time()
-            .start();
-        Self { world, place, port }
-    }
-
-    /// The mail server begins.
-    fn open(&self) -> MailServer {
-        let port = self.port.to_string();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/smtp_server.py");
-        let log = self.place.path().join("mails");
-        let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let process = Command::new(python())
-            .arg(script)
-            .args([self.place.path().join("certificate.pem"), self.place.path().join("key.pem")])
-            .arg(port)
-            .stdout(out)
-            .spawn()
-            .unwrap();
-        let server = MailServer { process, log };
-        eventually("the mail server is ready", || server.lines().any(|line| line == "ready"));
-        server
-    }
-
-    fn ask_for_reset(&self, name: &str) {
-        self.world
-            .request("POST", "/accounts/password/reset")
-            .json(&json!({"username": name}))
-            .send()
-            .expect(202);
-    }
-}
-
-struct MailServer {
-    process: std::process::Child,
-    log: std::path::PathBuf,
-}
-
-impl MailServer {
-    fn lines(&self) -> impl Iterator<Item = String> {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
-    }
-
-    fn mails(&self) -> Vec<Value> {
-        self.lines().filter_map(|line| serde_json::from_str(&line).ok()).collect()
-    }
-}
-
-impl Drop for MailServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use crate::post::Post;
 
 #[test]
 fn a_mail_goes_to_the_mail_server_over_tls_and_with_a_login() {
@@ -119,7 +40,7 @@ fn nothing_is_lost_while_the_mail_server_is_away_and_no_request_waits_for_it() {
     post.world.kill();
     post.world.wake();
     let server = post.open();
-    post.world.clock().advance(std::time::Duration::from_secs(61));
+    post.world.clock().advance(Duration::from_secs(61));
     eventually("the mail arrives", || server.mails().len() == 1);
     eventually("it is marked as sent", || state(&post) == "sent|2");
 }
@@ -160,7 +81,7 @@ fn an_hour_without_the_mail_server_loses_nothing_and_sends_nothing_twice() {
         let counts = "SELECT state, tries, count(*) FROM outbox GROUP BY 1, 2 ORDER BY 1, 2";
         post.world.sql(counts).trim().to_owned()
     };
-    let minutes = |n: u64| std::time::Duration::from_secs(60 * n + 1);
+    let minutes = |n: u64| Duration::from_secs(60 * n + 1);
     for (tries, pause) in [(1, 1), (2, 5), (3, 15)] {
         eventually("all were tried", || counts() == format!("waiting|{tries}|45"));
         // Nobody who asks for something waits for it.
@@ -194,9 +115,77 @@ fn an_address_goes_out_as_it_is_written() {
         post.ask_for_reset(name);
     }
     let server = post.open();
-    post.world.clock().advance(std::time::Duration::from_secs(61));
+    post.world.clock().advance(Duration::from_secs(61));
     eventually("all of them arrive", || server.mails().len() == addresses.len());
     let mut to: Vec<Value> = server.mails().iter().map(|mail| mail["to"][0].clone()).collect();
     to.sort_by_key(Value::to_string);
     assert_eq!(json!(to), json!(addresses));
+}
+
+#[test]
+fn a_slow_mail_server_slows_no_request_and_gets_each_mail_once() {
+    let post = Post::new();
+    let names = ["ann", "bob", "cat", "dan", "eve"];
+    for name in names {
+        post.world.user(name);
+    }
+    let gate = post.world.scratch().join("gate");
+    let server = post.open_as(&["waits", &gate.display().to_string()]);
+    let mut browser = post.world.logged_in("ann");
+    // It has the first of them, and gives no answer.
+    for name in names {
+        post.ask_for_reset(name);
+        browser.refresh().expect(200);
+    }
+    eventually("the mail server has one", || server.has_begun());
+    let states = || post.world.sql("SELECT DISTINCT state FROM outbox").trim().to_owned();
+    assert_eq!((states().as_str(), server.mails().len()), ("waiting", 0));
+    std::fs::write(&gate, "").unwrap();
+    eventually("all are sent", || states() == "sent");
+    assert_eq!(server.ids().len(), names.len());
+}
+
+#[test]
+fn a_mail_server_that_dies_in_the_middle_of_a_mail_gets_it_again() {
+    let post = Post::new();
+    for name in ["ann", "bob"] {
+        post.world.user(name);
+        post.ask_for_reset(name);
+    }
+    // Before it has the mail, and then with the mail, but without its answer.
+    let state =
+        || post.world.sql("SELECT state, tries FROM outbox ORDER BY tries").replace('\n', " ");
+    eventually("both were tried", || state().trim() == "waiting|1 waiting|1");
+    for (fault, tries) in [("dies", 2), ("dies-late", 3)] {
+        let server = post.open_as(&[fault]);
+        post.world.clock().advance(Duration::from_secs(16 * 60));
+        let tried = format!("waiting|{tries} waiting|{tries}");
+        eventually("both were tried", || state().trim() == tried);
+        drop(server);
+    }
+    let server = post.open();
+    assert_eq!(server.mails().len(), 1, "the one whose answer was lost");
+    post.world.clock().advance(Duration::from_secs(61 * 60));
+    eventually("both are sent", || state().trim() == "sent|4 sent|4");
+    let ids = server.ids();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    let mut once = ids.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), 2, "the one that came twice has one id: {ids:?}");
+}
+
+#[test]
+fn a_mail_server_that_refuses_the_login_is_tried_again() {
+    let post = Post::new();
+    post.world.user("alice");
+    let server = post.open_as(&["no-login"]);
+    post.ask_for_reset("alice");
+    let state = || post.world.sql("SELECT state, tries, error FROM outbox");
+    eventually("it was tried", || state().contains("waiting|1|"));
+    assert!(state().contains("535"), "{}", state());
+    drop(server);
+    let server = post.open();
+    post.world.clock().advance(Duration::from_secs(61));
+    eventually("the mail arrives", || server.mails().len() == 1);
 }

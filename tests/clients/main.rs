@@ -1,6 +1,8 @@
 //! Real clients against the real server: PyJWT, requests, and Django's own password hashers.
 
+mod cuts;
 mod mail;
+mod post;
 
 use std::path::Path;
 use std::process::Command;

@@ -1,17 +1,27 @@
 """A mail server with STARTTLS and a login, which prints each mail it gets as a line of JSON.
 
-    smtp_server.py CERTIFICATE KEY PORT
+    smtp_server.py CERTIFICATE KEY PORT [FAULT]
 
 It demands both, and refuses the address full@example.com for now and none@example.com for good.
+What may be wrong with it:
+
+    waits FILE   it answers no mail before there is such a file
+    dies         with the first mail, which it has not taken
+    dies-late    with the first mail, which it has taken, before it says so
+    no-login     it refuses every login
 """
 
 import asyncio
 import json
+import os
 import ssl
 import sys
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+
+
+FAULT = sys.argv[4:]
 
 
 class Handler:
@@ -24,6 +34,12 @@ class Handler:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        if FAULT[:1] == ["waits"]:
+            print("begun", flush=True)
+            while not os.path.exists(FAULT[1]):
+                await asyncio.sleep(0.01)
+        if FAULT == ["dies"]:
+            os._exit(1)
         mail = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
@@ -32,16 +48,18 @@ class Handler:
             "text": envelope.content.decode(),
         }
         print(json.dumps(mail), flush=True)
+        if FAULT == ["dies-late"]:
+            os._exit(1)
         return "250 OK"
 
 
 def authenticate(server, session, envelope, mechanism, data):
-    good = (data.login, data.password) == (b"mailer", b"p@ss word")
-    return AuthResult(success=good, auth_data=data)
+    good = (data.login, data.password) == (b"mailer", b"p@ss word") and FAULT != ["no-login"]
+    return AuthResult(success=good, handled=good, auth_data=data)
 
 
 def main():
-    certificate, key, port = sys.argv[1:]
+    certificate, key, port = sys.argv[1:4]
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     controller = Controller(

@@ -208,6 +208,38 @@ fn a_preflight_allows_what_the_contract_needs_and_is_kept() {
 }
 
 #[test]
+fn a_page_may_send_what_tracing_adds_and_what_the_setting_names_and_nothing_else() {
+    let preflight = |world: &TestServer| {
+        let request = world
+            .request("OPTIONS", "/accounts/login")
+            .header("Origin", "https://app.example.com")
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "x-anything");
+        let answer = request.send().expect(200);
+        let list = answer.header("access-control-allow-headers").unwrap().to_owned();
+        list.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let usual = [
+        "authorization",
+        "baggage",
+        "cache-control",
+        "content-type",
+        "dpop",
+        "sentry-trace",
+        "traceparent",
+        "tracestate",
+        "x-csrftoken",
+        "x-requested-with",
+    ];
+    assert_eq!(preflight(&world()), usual);
+    let chosen = TestServer::builder()
+        .set("allow_origins", "https://app.example.com")
+        .set("cors_headers", "X-Trace,Idempotency-Key")
+        .start();
+    assert_eq!(preflight(&chosen)[usual.len()..], ["x-trace", "idempotency-key"]);
+}
+
+#[test]
 fn a_cache_is_told_that_the_answer_depends_on_the_origin_whoever_asks() {
     let world = world();
     for origin in [None, Some("https://evil.example"), Some("https://app.example.com")] {

@@ -32,6 +32,7 @@ fn the_demo_is_there_by_itself_on_a_developers_machine_and_nowhere_else() {
             ("GET", "/demo/demo.js"),
             ("GET", "/demo/client/index.js"),
             ("POST", "/demo/theft"),
+            ("POST", "/demo/jar"),
         ] {
             let answer = world.request(method, path).send();
             let found = answer.status != 404;

@@ -91,8 +91,63 @@ fn a_list_of_staff_and_groups_must_have_one_and_the_others_need_not() {
 }
 
 #[test]
-fn new_recovery_codes_end_the_old_ones() {
-    let world = world();
+fn who_has_lost_the_phone_is_helped_by_a_code_and_by_operators_and_each_is_told_and_written_down() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();
+    world.superuser("root");
+    let alice = world.user("alice");
+    let told = |subject: &str, many: usize| {
+        eventually(&format!("{many} mails say {subject:?}"), || {
+            let mails = mailbox.to("alice@example.com");
+            mails.iter().filter(|mail| mail.subject() == subject).count() == many
+        });
+    };
+    let written_down = |what: &str, by: &str| {
+        eventually(&format!("{what} by {by} is in the audit log"), || {
+            let lines = format!(
+                "SELECT count(*) FROM audit_events WHERE kind = '{what}' AND user_id = {alice} \
+                 AND {by}"
+            );
+            world.sql(&lines).trim() == "1"
+        });
+    };
+    let lost = world.enrol(&mut world.logged_in("alice"));
+
+    // By themselves.
+    let mut browser = world.browser();
+    let token = browser.first_step("alice");
+    browser.second_step(&token, &json!({"recovery_code": lost.codes[0]})).expect(200);
+    told("A recovery code of your account was used", 1);
+    written_down("recovery_code_used", "actor IS NULL");
+    let place = format!("/accounts/factors/{}", lost.id);
+    browser.request("DELETE", &place).send().expect(204);
+    told("A second factor was removed from your account", 1);
+    written_down("factor_removed", "actor IS NULL");
+    world.enrol(&mut browser);
+
+    // By whoever has a shell.
+    world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
+    told("A second factor was removed from your account", 2);
+    written_down("factors_reset", "actor LIKE 'shell%'");
+    browser.get("/accounts/profile").expect_problem(401, "session_revoked");
+    let mut browser = world.logged_in("alice");
+    world.enrol(&mut browser);
+
+    // By whoever is at the admin site.
+    let mut desk = world.desk();
+    desk.sign_in("root").sends_to("/admin/");
+    let page = format!("/admin/users/{alice}/factors");
+    desk.get(&page).says(200, "Recovery codes left: 10.");
+    desk.post(&page, &[]).sends_to(&format!("/admin/users/{alice}/?said=factors"));
+    told("A second factor was removed from your account", 3);
+    written_down("factors_reset", "actor IS NULL AND actor_id = 1");
+    world.logged_in("alice");
+}
+
+#[test]
+fn new_recovery_codes_end_the_old_ones_and_the_user_is_told() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();
     world.user("alice");
     let mut alice = world.logged_in("alice");
     let renew = |browser: &countersign_e2e::Browser| {
@@ -108,6 +163,11 @@ fn new_recovery_codes_end_the_old_ones() {
     let old = json!({"recovery_code": enrolled.codes[0]});
     browser.second_step(&token, &old).expect_problem(401, "factor_invalid");
     browser.second_step(&token, &json!({"recovery_code": new[0]})).expect(200);
+    mailbox.wait_with("alice@example.com", "New recovery codes were made for your account");
+    eventually("it is in the audit log", || {
+        let lines = "SELECT count(*) FROM audit_events WHERE kind = 'recovery_codes_made'";
+        world.sql(lines).trim() == "1"
+    });
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{Authenticator, PASSWORD, TestServer, claims_of, eventually};
+use countersign_e2e::{
+    Authenticator, PASSWORD, TestServer, TestServerBuilder, claims_of, eventually,
+};
 use serde_json::{Value, json};
 
 const WRONG: &str = "000000";
@@ -207,11 +209,7 @@ fn a_login_that_waits_is_over_after_five_minutes_and_with_whatever_changes_the_a
 
 #[test]
 fn a_hundred_at_once_with_one_code_begin_one_session() {
-    let world = TestServer::builder()
-        .virtual_time()
-        .set("throttle_account_attempts", "0")
-        .set("throttle_address_attempts", "0")
-        .start();
+    let world = unthrottled().start();
     world.user("alice");
     let alice = world.enrol(&mut world.logged_in("alice"));
     let before: i64 = sessions(&world);
@@ -230,6 +228,73 @@ fn a_hundred_at_once_with_one_code_begin_one_session() {
         tries.into_iter().map(|tried| usize::from(tried.join().unwrap())).sum()
     });
     assert_eq!((begun, sessions(&world)), (1, before + 1));
+}
+
+#[test]
+fn of_a_hundred_guesses_at_once_at_one_login_five_are_looked_at() {
+    let world = unthrottled().start();
+    world.user("alice");
+    let alice = world.enrol(&mut world.logged_in("alice"));
+    let mut browser = world.browser();
+    let token = browser.first_step("alice");
+    let wrong = wrong_code(&world, &alice.app);
+    let looked_at: usize = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..100)
+            .map(|_| {
+                let (mut browser, token, wrong) = (browser.clone(), &token, &wrong);
+                scope.spawn(move || {
+                    let answer = browser.second_step(token, &json!({"code": wrong}));
+                    let code = answer.json()["code"].clone();
+                    assert!(
+                        ["factor_invalid", "pending_token_invalid"]
+                            .map(Value::from)
+                            .contains(&code),
+                        "{code}"
+                    );
+                    code == "factor_invalid"
+                })
+            })
+            .collect();
+        guesses.into_iter().map(|guess| usize::from(guess.join().unwrap())).sum()
+    });
+    assert!((1..=5).contains(&looked_at), "{looked_at}");
+}
+
+#[test]
+fn what_was_used_or_tried_stays_so_when_the_server_is_killed() {
+    let mut world = unthrottled().start();
+    world.user("alice");
+    let alice = world.enrol(&mut world.logged_in("alice"));
+    let used = json!({"code": world.code_of(&alice)});
+    let wrong = json!({"code": wrong_code(&world, &alice.app)});
+    let (mut logs_in, mut guesses) = (world.browser(), world.browser());
+    let (token, guessed) = (logs_in.first_step("alice"), guesses.first_step("alice"));
+    let before = logs_in.cookies.clone();
+    logs_in.second_step(&token, &used).expect(200);
+    for _ in 0..5 {
+        guesses.second_step(&guessed, &wrong).expect_problem(401, "factor_invalid");
+    }
+    world.kill();
+    world.wake();
+    for browser in [&mut logs_in, &mut guesses] {
+        browser.move_to(world.address());
+    }
+    world.next_code();
+    let fresh = json!({"code": world.code_of(&alice)});
+    guesses.second_step(&guessed, &fresh).expect_problem(401, "pending_token_invalid");
+    logs_in.get("/accounts/profile").expect(200);
+    logs_in.cookies = before;
+    logs_in.second_step(&token, &fresh).expect_problem(401, "pending_token_invalid");
+    let token = logs_in.first_step("alice");
+    logs_in.second_step(&token, &used).expect_problem(401, "factor_invalid");
+    logs_in.second_step(&token, &fresh).expect(200);
+}
+
+fn unthrottled() -> TestServerBuilder {
+    TestServer::builder()
+        .virtual_time()
+        .set("throttle_account_attempts", "0")
+        .set("throttle_address_attempts", "0")
 }
 
 fn sessions(world: &TestServer) -> i64 {
@@ -272,6 +337,28 @@ fn a_wrong_password_is_answered_alike_with_a_factor_and_without() {
         (answer.headers_but(&["date", "x-request-id"]), answer.text())
     });
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+/// Without a clock: where the tables of factors are gone, whoever looks into them answers 503.
+#[test]
+fn before_the_password_is_proved_nobody_looks_whether_there_is_a_factor() {
+    let world = world();
+    world.user("alice");
+    world.user("bob");
+    world.enrol(&mut world.logged_in("alice"));
+    for table in ["factors", "factor_owners", "recovery_codes", "pending_logins"] {
+        world.sql(&format!("ALTER TABLE {table} RENAME TO {table}_away"));
+    }
+    let answers = ["alice", "bob", "nobody"].map(|name| {
+        let answer = world.browser().login_with(name, "wrong");
+        let answer = answer.expect_problem(401, "invalid_credentials");
+        (answer.headers_but(&["date", "x-request-id"]), answer.text())
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    for name in ["alice", "bob"] {
+        let answer = world.browser().login(name);
+        assert!(answer.status >= 500, "with the right one somebody looks: {}", answer.status);
+    }
 }
 
 #[test]

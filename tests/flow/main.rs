@@ -1,11 +1,17 @@
 //! The flows: one file a feature, named as in the library.
 
 mod algorithms;
+mod below_a_path;
 mod cors;
 mod csrf;
 mod deletion;
 mod demo;
+mod demo_jar;
 mod device;
+mod device_observed;
+mod device_theft;
+mod discovery;
+mod dpop;
 mod email_change;
 mod email_verify;
 mod export;
@@ -30,11 +36,14 @@ mod password_reset;
 mod profile;
 mod refresh;
 mod register;
+mod remember;
 mod revocations;
 mod scanners;
 mod security;
+mod session;
 mod sessions;
 mod step_up;
+mod tickets;
 mod totp;
 mod tour;
 mod undo;

@@ -5,7 +5,7 @@ use std::path::Path;
 use countersign_e2e::TestServer;
 use serde_json::{Value, json};
 
-const ENDPOINTS: [(&str, &str); 43] = [
+const ENDPOINTS: [(&str, &str); 47] = [
     ("/accounts/login", "post"),
     ("/accounts/login/factor", "post"),
     ("/accounts/login/passkey/begin", "post"),
@@ -23,6 +23,7 @@ const ENDPOINTS: [(&str, &str); 43] = [
     ("/accounts/device/start", "post"),
     ("/accounts/device/refresh", "post"),
     ("/accounts/csrf", "get"),
+    ("/accounts/session", "get"),
     ("/accounts/logout", "post"),
     ("/accounts/logout-all", "post"),
     ("/accounts/profile", "get"),
@@ -43,7 +44,10 @@ const ENDPOINTS: [(&str, &str); 43] = [
     ("/accounts/sessions", "get"),
     ("/accounts/sessions/{id}", "patch"),
     ("/accounts/sessions/{id}", "delete"),
+    ("/accounts/tickets", "post"),
     ("/accounts/verify", "get"),
+    ("/.well-known/openid-configuration", "get"),
+    ("/.well-known/oauth-authorization-server", "get"),
     ("/.well-known/jwks.json", "get"),
     ("/.well-known/revocations", "get"),
     ("/.well-known/webauthn", "get"),
@@ -101,7 +105,7 @@ fn the_document_says_how_a_body_can_be_refused() {
             );
         }
     }
-    assert_eq!(bodies, 26);
+    assert_eq!(bodies, 27);
 }
 
 #[test]

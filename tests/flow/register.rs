@@ -6,13 +6,28 @@ use serde_json::{Value, json};
 const PASSPHRASE: &str = "tin kettle 14";
 
 fn world(verification: &str) -> (TestServer, Mailbox) {
+    world_with(verification, &[])
+}
+
+fn world_with(verification: &str, settings: &[(&str, &str)]) -> (TestServer, Mailbox) {
     let mailbox = Mailbox::new();
     let world = TestServer::builder()
         .set("mail_url", &mailbox.url())
         .set("registration", "open")
-        .set("email_verification", verification)
-        .start();
-    (world, mailbox)
+        .set("email_verification", verification);
+    let set = |world: countersign_e2e::TestServerBuilder, &(name, value): &(&str, &str)| {
+        world.set(name, value)
+    };
+    (settings.iter().fold(world, set).start(), mailbox)
+}
+
+/// What is the same of an answer for whomever it is: status, code, and the rest of it.
+fn same(answer: &Response) -> (u16, String, (String, Vec<String>, Vec<String>)) {
+    let cookies =
+        answer.all("set-cookie").map(|cookie| cookie.split('=').next().unwrap().to_owned());
+    let headers = answer.headers_but(&["date", "x-request-id", "set-cookie"]);
+    let code = answer.problem_code().unwrap_or_default();
+    (answer.status, code, (answer.text(), cookies.collect(), headers))
 }
 
 fn account(name: &str, email: &str) -> Value {
@@ -91,6 +106,80 @@ fn nobody_logs_in_before_a_required_address_is_proved_and_the_browser_goes_on_af
     assert_eq!(session["user"]["username"], "alice");
     browser.get("/accounts/profile").expect(200);
     login(PASSPHRASE).expect(200);
+}
+
+#[test]
+fn where_an_address_must_be_proved_no_other_door_tells_whether_it_is_taken() {
+    let (world, mailbox) = world_with("required", &[("login_code", "on")]);
+    world.user("alice");
+    let seen = [("eve", "ALICE@example.com"), ("bob", "bob@example.com")].map(|(name, email)| {
+        let mut browser = world.browser();
+        let mut said = vec![same(&register(&mut browser, &account(name, email)).expect(202))];
+        let mut ask = |path: &str, body: &Value| {
+            let request = browser.bare("POST", path).json(body);
+            said.push(same(&browser.send(&request)));
+        };
+        let [login, other] = [name, email].map(|named| {
+            let with = move |password: &str| json!({"username": named, "password": password});
+            (with(PASSPHRASE), with("a wrong password"))
+        });
+        for body in [&login.0, &login.1, &other.0, &other.1] {
+            ask("/accounts/login", body);
+        }
+        ask("/accounts/register", &account(name, "third@example.com"));
+        ask("/accounts/password/reset", &json!({"username": name}));
+        for path in ["/accounts/email/verify/resend", "/accounts/login/code"] {
+            ask(path, &json!({"email": email}));
+        }
+        for path in ["/accounts/email/verify", "/accounts/login/code/confirm"] {
+            ask(path, &json!({"email": email, "code": "1234 5678"}));
+        }
+        said
+    });
+    assert_eq!(seen[0], seen[1]);
+    let codes: Vec<&str> = seen[0].iter().map(|(_, code, _)| code.as_str()).collect();
+    let [not_yet, wrong, link] = ["email_not_verified", "invalid_credentials", "link_invalid"];
+    let expected = ["", not_yet, wrong, wrong, wrong, "validation_error", "", "", "", link, link];
+    assert_eq!(codes, expected);
+    // The owner is told, and whoever waits has neither the address nor a session.
+    mailbox.wait_with("ALICE@example.com", "You already have an account");
+    let rows = world.sql("SELECT username, email FROM users WHERE username <> 'alice' ORDER BY 1");
+    assert_eq!(rows.trim(), "bob|\neve|");
+    assert_eq!(world.sql("SELECT count(*) FROM sessions").trim(), "0");
+}
+
+#[test]
+fn the_link_of_a_mail_that_is_sent_again_outlives_no_registration() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("email_verification", "required")
+        .virtual_time()
+        .start();
+    let mut browser = world.browser();
+    register(&mut browser, &account("alice", "alice@example.com")).expect(202);
+    let days = |days: u64| std::time::Duration::from_secs(days * 24 * 60 * 60);
+    let resend = || {
+        let body = json!({"email": "alice@example.com"});
+        world.request("POST", "/accounts/email/verify/resend").json(&body).send().expect(202);
+    };
+    let ends = || {
+        let longest = "SELECT (max(expires_at) - min(created_at)) / 86400000000
+            FROM one_time_tokens WHERE user_id IS NOT NULL";
+        world.sql(longest).trim().to_owned()
+    };
+    assert_eq!(ends(), "3");
+    world.clock().advance(days(2));
+    resend();
+    assert_eq!(ends(), "5");
+    world.clock().advance(days(2));
+    resend();
+    assert_eq!(ends(), "6", "the registration is over then");
+    let token = mailbox.wait_for("alice@example.com", 3).token();
+    let request = browser.request("POST", "/accounts/email/verify").json(&json!({"token": token}));
+    browser.send(&request).expect(200);
+    assert_eq!(world.sql("SELECT count(*) FROM registrations").trim(), "0");
 }
 
 #[test]

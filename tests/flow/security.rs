@@ -93,11 +93,22 @@ fn an_app_is_added_asked_for_named_and_removed() {
     let secret = offered.text();
     let secret = secret.split("class=\"code\">").nth(1).unwrap().split('<').next().unwrap();
     let app = Authenticator::typed(secret);
-    says(&send(&mut browser, &[("do", "totp-confirm"), ("code", "000000")]), 400, "not the code");
+    // A slip is no reason to begin anew.
+    let slip = send(&mut browser, &[("do", "totp-confirm"), ("code", "000000")]);
+    says(&slip, 400, "not the code");
+    says(&slip, 400, "Write the code that your app shows now.");
     let code = app.code(world.clock().seconds());
     let codes = send(&mut browser, &[("do", "totp-confirm"), ("code", &code)]);
     says(&codes, 200, "Your recovery codes");
     assert_eq!(codes.text().matches("<li>").count(), 10);
+    // They can be saved without a script.
+    let page = codes.text();
+    let listed: Vec<&str> =
+        page.split("<li>").skip(1).filter_map(|item| item.split('<').next()).collect();
+    let file = page.split("download=\"recovery-codes.txt\" href=\"").nth(1).unwrap();
+    let file = file.split('"').next().unwrap();
+    let text = file.strip_prefix("data:text/plain;charset=utf-8,").unwrap().replace("%0A", "\n");
+    assert_eq!(text.lines().collect::<Vec<_>>(), listed);
     let page = get(&mut browser);
     says(&page, 200, "My &#60;phone&#62;");
     let id = input(&page.text(), "id").unwrap();
@@ -151,6 +162,40 @@ fn what_is_dangerous_asks_first_whether_it_is_you() {
     let right = [("do", "step-up"), ("password", PASSWORD)];
     says(&send(&mut browser, &right), 200, "Now do it again");
     says(&send(&mut browser, &[("do", "totp")]), 200, "<svg ");
+}
+
+#[test]
+fn who_has_an_app_is_asked_for_its_code_whether_it_is_them_and_not_for_the_password() {
+    let world = world();
+    world.user("alice");
+    let alice = world.enrol(&mut world.logged_in("alice"));
+    let mut browser = world.browser();
+    let fields = [("do", "login"), ("name", "alice"), ("password", PASSWORD)];
+    let asked = send(&mut browser, &fields);
+    let (token, code) = (input(&asked.text(), "token").unwrap(), world.code_of(&alice));
+    let second = [("do", "factor"), ("token", &token), ("code", &code)];
+    says(&send(&mut browser, &second), 200, "Authenticator app");
+
+    world.clock().advance(Duration::from_secs(901));
+    let asked = send(&mut browser, &[("do", "codes")]);
+    says(&asked, 401, "Is it you?");
+    says(&asked, 401, "Code of your app, or a recovery code");
+    assert!(!asked.text().contains("type=\"password\""), "{}", asked.text());
+    let forged = [("do", "step-up"), ("password", PASSWORD)];
+    send(&mut browser, &forged);
+    says(&send(&mut browser, &[("do", "codes")]), 401, "Is it you?");
+    says(&send(&mut browser, &[("do", "step-up"), ("code", "00 00 00")]), 400, "not valid");
+    let code = world.code_of(&alice);
+    says(&send(&mut browser, &[("do", "step-up"), ("code", &code)]), 200, "Now do it again");
+    let codes = send(&mut browser, &[("do", "codes")]);
+    says(&codes, 200, "Your recovery codes");
+    let new = codes.text().split("<li>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+
+    // A recovery code is asked for in the same field.
+    world.clock().advance(Duration::from_secs(901));
+    says(&send(&mut browser, &[("do", "remove"), ("id", &alice.id)]), 401, "Is it you?");
+    says(&send(&mut browser, &[("do", "step-up"), ("code", &new)]), 200, "Now do it again");
+    says(&send(&mut browser, &[("do", "remove"), ("id", &alice.id)]), 200, "You have none");
 }
 
 #[test]
@@ -208,4 +253,36 @@ fn a_cookie_of_nobody_is_taken_away_and_asks_for_a_login() {
         says(&answer, 200, "Log in to your account");
         assert!(!browser.cookies.contains_key("accountsession"), "{nonsense}");
     }
+}
+
+#[test]
+fn the_page_speaks_german_to_who_reads_it() {
+    let world = world();
+    world.user("alice");
+    let mut browser = world.browser();
+    let ask = |browser: &mut Browser, fields: &[(&str, &str)]| {
+        let kind = "application/x-www-form-urlencoded";
+        let body: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.replace(' ', "+")))
+            .collect();
+        let request = match fields {
+            [] => browser.bare("GET", AT),
+            _ => browser.bare("POST", AT).body(kind, body.join("&")),
+        };
+        browser.send(&request.header("accept-language", "de"))
+    };
+    let first = ask(&mut browser, &[]);
+    says(&first, 200, "Melden Sie sich bei Ihrem Konto an");
+    assert!(first.text().contains("<html lang=\"de\">"));
+    let login = [("do", "login"), ("name", "alice"), ("password", "wrong")];
+    says(&ask(&mut browser, &login), 401, "kein aktives Konto mit diesem Namen");
+    let login = [("do", "login"), ("name", "alice"), ("password", PASSWORD)];
+    assert_eq!(ask(&mut browser, &login).status, 303);
+    says(&ask(&mut browser, &[]), 200, "Sie sind angemeldet als alice@example.com.");
+    says(&ask(&mut browser, &[("do", "totp")]), 200, "Lesen Sie das Bild mit Ihrer App");
+    let wrong = [("do", "totp-confirm"), ("code", "000000")];
+    says(&ask(&mut browser, &wrong), 400, "nicht der Code, den die App jetzt zeigt");
+    let password = [("do", "password"), ("old", PASSWORD), ("new", "short"), ("again", "short")];
+    says(&ask(&mut browser, &password), 400, "Zu kurz: Nehmen Sie 8 Zeichen");
 }

@@ -141,3 +141,18 @@ fn no_secret_lies_in_the_database_as_it_is() {
         alice.codes[0].replace('-', "").bytes().map(|b| format!("{b:02X}")).collect();
     assert!(!codes.contains(&spelled));
 }
+
+#[test]
+fn a_user_has_twenty_factors_and_no_more() {
+    let world = world();
+    world.user("alice");
+    let mut browser = world.logged_in("alice");
+    for _ in 0..20 {
+        world.enrol(&mut browser);
+    }
+    for path in ["factors/totp", "passkeys/register/begin"] {
+        let request = browser.request("POST", &format!("/accounts/{path}"));
+        let refused = request.send().expect_problem(409, "conflict");
+        assert!(refused.text().contains("You have 20 second factors."), "{}", refused.text());
+    }
+}

@@ -2,6 +2,7 @@
 //! `ARCHITECTURE.md`.
 
 mod floors;
+mod schemas;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +137,14 @@ fn no_flow_makes_a_response_by_hand() {
 }
 
 /// Whether a path is `header::CACHE_CONTROL` or leads there; a JWT has a header too.
+#[test]
+fn no_document_has_two_schemas_of_one_name() {
+    let rule = "utoipa keeps one of them, and a client is made of the wrong one";
+    assert_none(&schemas::twice(&["countersign-server/src/manage"], &[]), rule);
+    let public = ["countersign/src", "countersign-verify/src", "countersign-server/src"];
+    assert_none(&schemas::twice(&public, &["countersign-server/src/manage"]), rule);
+}
+
 fn names_a_header(path: &[String]) -> bool {
     path.windows(2).any(|parts| match [parts[0].as_str(), parts[1].as_str()] {
         ["http", "header"] => true,
@@ -213,4 +222,25 @@ fn a_circle_is_found_and_a_line_is_none() {
     };
     assert!(graph(&[("a", "b"), ("b", "c"), ("a", "c")]).is_empty());
     assert_eq!(graph(&[("a", "b"), ("b", "c"), ("c", "b")]), ["b - c"]);
+}
+
+#[test]
+fn a_schema_is_found_by_the_name_that_it_has_in_the_document() {
+    let text = "
+        #[derive(Debug, Serialize, ToSchema)]
+        pub(super) struct One { a: u8 }
+        #[derive(
+            Clone,
+            utoipa::ToSchema,
+        )]
+        #[schema(as = other::Two)]
+        enum Inner { A }
+        #[derive(Clone)]
+        struct NoSchema;
+        request! {
+            /// What is sent.
+            pub(crate) struct Three { b: Text }
+        }
+        struct NoSchemaEither { c: u8 }";
+    assert_eq!(schemas::schemas(text), ["One", "Two", "Three"]);
 }

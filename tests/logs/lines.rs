@@ -145,3 +145,16 @@ fn a_format_or_level_that_there_is_not_stops_the_start_with_its_name() {
         assert!(said.contains(name), "{name} = {value}: {said}");
     }
 }
+
+#[test]
+fn a_start_says_that_nobody_can_register_where_no_mail_is_sent() {
+    for (verification, is_told) in [("optional", true), ("none", false)] {
+        let mut world = TestServer::builder()
+            .set("registration", "open")
+            .set("mail_url", "none")
+            .set("email_verification", verification)
+            .start();
+        let log = whole_log(&mut world);
+        assert_eq!(log.contains("nobody can register"), is_told, "{log}");
+    }
+}

@@ -197,7 +197,8 @@ impl Seen {
             }
         }
         let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        for name in ["access_token", "refresh_token", "csrf_token", "device_token"] {
+        let names = ["access_token", "refresh_token", "csrf_token", "device_token", "ticket"];
+        for name in names {
             if let Some(token) = json[name].as_str() {
                 self.token(name, token);
             }

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod balanced;
+mod devices;
+mod factors;
 mod failover;
 mod faults;
 mod floods;

@@ -1,7 +1,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use countersign_e2e::{Browser, Cluster, TestServer};
+use countersign_e2e::{Browser, Cluster, SoftKey, TestServer};
+use serde_json::json;
 
 use super::node;
 
@@ -79,6 +80,50 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
         .bearer(&token)
         .send()
         .expect_problem(401, "session_revoked");
+}
+
+#[test]
+fn second_factors_are_asked_for_on_postgresql_and_back_on_sqlite_as_before() {
+    let url = Cluster::shared().database();
+    let virtual_sqlite = || TestServer::builder().virtual_time().set("secret", SECRET);
+    let mut home = virtual_sqlite().start();
+    home.user("alice");
+    let mut owner = home.logged_in("alice");
+    let alice = home.enrol(&mut owner);
+    let (mut key, _) = home.passkey(&mut owner);
+    let file = file_of(&home);
+    home.stop();
+    home.cli(&["move", "--from", &file, "--to", &url]).ok();
+
+    let lets_in_with_each = |world: &TestServer, key: &mut SoftKey, recovery_code: &str| {
+        world.next_code();
+        let code = world.code_of(&alice);
+        for factor in [json!({"code": code}), json!({"recovery_code": recovery_code})] {
+            let mut browser = world.browser();
+            let token = browser.first_step("alice");
+            browser.second_step(&token, &factor).expect(200);
+            let token = browser.first_step("alice");
+            browser.second_step(&token, &factor).expect_problem(401, "factor_invalid");
+        }
+        key.origin = format!("http://localhost:{}", world.address().port());
+        world.browser().login_with_passkey(key).expect(200);
+        code
+    };
+    let mut there = node(&url).virtual_time().start();
+    let last = lets_in_with_each(&there, &mut key, &alice.codes[0]);
+    there.stop();
+    let mut back = virtual_sqlite().asleep();
+    std::fs::create_dir(back.data_dir()).unwrap();
+    back.cli(&["move", "--from", &url, "--to", &file_of(&back)]).ok();
+    back.wake();
+    // What was used there is used here.
+    let mut browser = back.browser();
+    for factor in [json!({"code": last}), json!({"recovery_code": alice.codes[0]})] {
+        let token = browser.first_step("alice");
+        browser.second_step(&token, &factor).expect_problem(401, "factor_invalid");
+    }
+    back.next_code();
+    lets_in_with_each(&back, &mut key, &alice.codes[1]);
 }
 
 #[test]

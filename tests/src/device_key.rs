@@ -1,7 +1,9 @@
 //! A device's key in software, and what a browser does with it that binds its sessions.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -9,24 +11,54 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::http::Response;
 
-/// A P-256 key.
+/// A key in software: of P-256, or of Ed25519, which native clients may have too.
 #[derive(Debug)]
-pub struct DeviceKey(EcdsaKeyPair);
+pub struct DeviceKey(Pair);
+
+#[derive(Debug)]
+enum Pair {
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
 
 impl DeviceKey {
-    /// A fresh one.
+    /// A fresh one of P-256.
     ///
     /// # Panics
     /// When there is none to be had.
     pub fn new() -> Self {
-        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"))
+        Self(Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key")))
+    }
+
+    /// A fresh one of Ed25519.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    pub fn ed25519() -> Self {
+        Self(Pair::Ed(Ed25519KeyPair::generate().expect("a key")))
+    }
+
+    /// What it signs with.
+    pub const fn algorithm(&self) -> &'static str {
+        match &self.0 {
+            Pair::Ec(_) => "ES256",
+            Pair::Ed(_) => "EdDSA",
+        }
     }
 
     /// Its public half (RFC 7517).
     pub fn jwk(&self) -> Value {
-        let (x, y) = self.0.public_key().as_ref()[1..].split_at(32);
-        let [x, y] = [x, y].map(|number| URL_SAFE_NO_PAD.encode(number));
-        json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y })
+        match &self.0 {
+            Pair::Ec(pair) => {
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                let [x, y] = [x, y].map(|number| URL_SAFE_NO_PAD.encode(number));
+                json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y })
+            }
+            Pair::Ed(pair) => {
+                let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": x })
+            }
+        }
     }
 
     /// A signed document.
@@ -36,13 +68,33 @@ impl DeviceKey {
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(header), part(claims));
-        let signature = self.0.sign(&SystemRandom::new(), message.as_bytes()).expect("signed");
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        format!("{message}.{}", self.signature(&message))
+    }
+
+    /// The signature of a text.
+    ///
+    /// # Panics
+    /// When it cannot be signed.
+    pub fn signature(&self, message: &str) -> String {
+        let signature = match &self.0 {
+            Pair::Ec(pair) => {
+                let signed = pair.sign(&SystemRandom::new(), message.as_bytes());
+                signed.expect("signed").as_ref().to_vec()
+            }
+            Pair::Ed(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
+        };
+        URL_SAFE_NO_PAD.encode(signature)
+    }
+
+    /// A native client's proof of a request (RFC 9449).
+    pub fn dpop(&self, claims: &Value) -> String {
+        let (alg, jwk) = (self.algorithm(), self.jwk());
+        self.sign(&json!({ "typ": "dpop+jwt", "alg": alg, "jwk": jwk }), claims)
     }
 
     /// A browser's proof of a challenge; with the key, where it is offered.
     pub fn proof(&self, challenge: &str, is_offered: bool) -> String {
-        let mut header = json!({ "typ": "dbsc+jwt", "alg": "ES256" });
+        let mut header = json!({ "typ": "dbsc+jwt", "alg": self.algorithm() });
         if is_offered {
             header["jwk"] = self.jwk();
         }

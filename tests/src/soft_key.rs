@@ -35,13 +35,21 @@ impl SoftKey {
     /// # Panics
     /// When the cryptographic library fails.
     pub fn new(server: &TestServer) -> Self {
+        Self::at(&format!("http://localhost:{}", server.address().port()))
+    }
+
+    /// The same in front of a page of this origin.
+    ///
+    /// # Panics
+    /// When the cryptographic library fails.
+    pub fn at(origin: &str) -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
         let credential = digest(&SHA256, key.public_key().as_ref()).as_ref().to_vec();
         Self {
             key,
             credential,
             handle: None,
-            origin: format!("http://localhost:{}", server.address().port()),
+            origin: origin.to_owned(),
             rp_id: None,
             count: Some(0),
             verifies_user: true,

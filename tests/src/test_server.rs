@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use countersign_testkit::TestClock;
 use serde_json::Value;
@@ -258,6 +259,15 @@ impl TestServer {
     /// Of one that lives in real time.
     pub fn clock(&self) -> &TestClock {
         self.clock.as_ref().expect("a server built with virtual_time()")
+    }
+
+    /// What its clock shows, in whole seconds since 1970.
+    ///
+    /// # Panics
+    /// Before 1970.
+    pub fn now(&self) -> u64 {
+        let real = || SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
+        self.clock.as_ref().map_or_else(|| real().as_secs(), TestClock::seconds)
     }
 
     /// The data directory.

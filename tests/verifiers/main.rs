@@ -1,16 +1,17 @@
 //! The programs of `docs/verify`, run as their pages say: services in other languages that verify
 //! access tokens, and nginx in front of an app that knows none.
 
+mod hooks;
+mod management;
 mod program;
 mod tokens;
 
-use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{Browser, Forge, Program, TestServer, claims_of, eventually, python};
-use program::{docs, express_packages, service};
+use countersign_e2e::{Browser, Forge, Program, TestServer, claims_of, eventually};
+use program::{Front, beside_its_packages, docs, gateway, python, service, told_the_issuer};
 use serde_json::json;
 use tokens::{bad_tokens, key_ids, signed_with_the_newest_key, with, without};
 
@@ -39,9 +40,9 @@ fn an_express_service_lets_in_who_is_signed_in_and_nobody_else() {
 }
 
 #[test]
-fn a_django_service_with_the_authentication_class_lets_in_who_is_signed_in_and_nobody_else() {
+fn a_django_service_with_the_package_lets_in_who_is_signed_in_and_nobody_else() {
     let mut world = TestServer::start();
-    let program = django(&world, "settings_revocations");
+    let program = django(&world, "settings_countersign");
     lets_in_who_is_signed_in(&world, &program);
     refuses_what_is_no_access_token(&world, &program);
     asks_cookie_sessions_for_their_csrf_token(&world, &program);
@@ -97,7 +98,7 @@ fn a_group_in_the_token_stands_for_more_permissions_than_a_token_has_room_for() 
     for program in [
         fastapi(&world, ""),
         express(&world, ""),
-        django(&world, "settings_revocations"),
+        django(&world, "settings_countersign"),
         django(&world, "settings"),
     ] {
         let publish = |browser: &Browser| {
@@ -123,6 +124,67 @@ fn every_algorithm_with_a_public_key_is_taken_and_another_services_token_is_not(
         for start in [fastapi, express] {
             start(&world, "shop").me(&browser.access_token).expect(200);
             start(&world, "another shop").me(&browser.access_token).expect(401);
+        }
+    }
+}
+
+#[test]
+fn a_package_needs_to_know_the_issuer_and_no_more() {
+    let front = Front::new();
+    let issuer = front.url();
+    let world = TestServer::builder()
+        .set("public_url", &issuer)
+        .set("issuer", &issuer)
+        .set("audience", "shop")
+        .start();
+    front.lead_to(world.address());
+    world.user("alice");
+    let programs = [docs("express/app.mjs"), gateway("hono.mjs")]
+        .map(|file| told_the_issuer(&world, &file, &issuer, "shop"));
+    let fastapi = Program::start(world.scratch(), |address| {
+        let mut command = service(&world, python(), "fastapi");
+        command.args(["-m", "uvicorn", "app:app", "--port", &address.port().to_string()]);
+        command.env_remove("AUTH_URL").env("AUTH_ISSUER", &issuer).env("AUTH_AUDIENCE", "shop");
+        command
+    });
+    for program in programs.iter().chain([&fastapi]) {
+        let mut browser = world.logged_in("alice");
+        program.me(&browser.access_token).expect(200);
+        program.me("nonsense").expect(401);
+        asks_cookie_sessions_for_their_csrf_token(&world, program);
+        let kept = browser.access_token.clone();
+        browser.logout().expect(204);
+        eventually("the token is refused", || program.me(&kept).status == 401);
+    }
+}
+
+#[test]
+fn verifiers_of_others_need_to_know_the_issuer_and_no_more() {
+    // get-jwks knows no Ed25519.
+    for (algorithm, programs) in
+        [("EdDSA", &["express.mjs"][..]), ("ES256", &["express.mjs", "fastify.mjs"])]
+    {
+        let front = Front::new();
+        let issuer = front.url();
+        let world = TestServer::builder()
+            .set("signing_algorithm", algorithm)
+            .set("public_url", &issuer)
+            .set("issuer", &issuer)
+            .set("audience", "shop")
+            .start();
+        front.lead_to(world.address());
+        world.user("alice");
+        let (browser, other) = (world.logged_in("alice"), world.logged_in("alice"));
+        let (message, _) = browser.access_token.rsplit_once('.').unwrap();
+        let (_, signature) = other.access_token.rsplit_once('.').unwrap();
+        for name in programs {
+            let program = told_the_issuer(&world, &gateway(name), &issuer, "shop");
+            let answer = program.me(&browser.access_token).expect(200);
+            assert_eq!(answer.json(), json!({"user": claims_of(&browser.access_token)["sub"]}));
+            program.request("GET", "/me").send().expect(401);
+            program.me(&format!("{message}.{signature}")).expect(401);
+            let another = told_the_issuer(&world, &gateway(name), &issuer, "another shop");
+            another.me(&browser.access_token).expect(401);
         }
     }
 }
@@ -268,14 +330,7 @@ fn fastapi(world: &TestServer, audience: &str) -> Program {
 }
 
 fn express(world: &TestServer, audience: &str) -> Program {
-    // The program stands beside its packages, wherever these are.
-    let folder = world.scratch().join("express");
-    if !folder.exists() {
-        std::fs::create_dir(&folder).expect("a folder");
-        symlink(express_packages().join("node_modules"), folder.join("node_modules"))
-            .expect("a link");
-        std::fs::copy(docs("express/app.mjs"), folder.join("app.mjs")).expect("a copy");
-    }
+    let folder = beside_its_packages(world, &docs("express/app.mjs"));
     Program::start(world.scratch(), |address| {
         let mut command = service(world, "node", "express");
         command.arg("app.mjs").current_dir(&folder).env("PORT", address.port().to_string());
@@ -362,10 +417,10 @@ fn takes_the_tokens_of_a_new_key(world: &TestServer, program: &Program) {
     let browser = world.logged_in("alice");
     world.cli(&["keys", "rotate"]).ok();
     eventually("both keys are published", || key_ids(world).len() == 2);
-    // The server itself waits for longer before it signs with the new key. The program, which may
-    // just have asked for an invented one, asks again after a second.
-    thread::sleep(Duration::from_secs(2));
-    program.me(&signed_with_the_newest_key(world, &browser)).expect(200);
+    // The server itself waits for two minutes before it signs with the new key. The program, which
+    // may just have asked for an invented one, asks again after ten seconds.
+    let new = signed_with_the_newest_key(world, &browser);
+    eventually("the token of the new key is taken", || program.me(&new).status == 200);
     program.me(&browser.access_token).expect(200);
 }
 

@@ -21,7 +21,7 @@ pub(super) fn measure() -> Vec<Row> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("countersign.sqlite3");
     drop(SqliteStore::open(&file).expect("a store"));
-    fill(&file).expect("rows");
+    fill(&file, &format!("{PEOPLE}{TRACES}")).expect("rows");
     let store = SqliteStore::open(&file).expect("a store");
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -280,7 +280,7 @@ impl Owned for SqliteStore {}
 impl Owned for PostgresStore {}
 
 /// Fills the tables, and makes the indexes again behind that: so it takes a minute rather than ten.
-fn fill(file: &std::path::Path) -> rusqlite::Result<()> {
+pub(super) fn fill(file: &std::path::Path, with: &str) -> rusqlite::Result<()> {
     let database = rusqlite::Connection::open(file)?;
     let indexes: Vec<(String, String)> = database
         .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")?
@@ -290,16 +290,15 @@ fn fill(file: &std::path::Path) -> rusqlite::Result<()> {
     for (name, _) in &indexes {
         database.execute_batch(&format!("DROP INDEX {name}"))?;
     }
-    database.execute_batch(FILL)?;
+    database.execute_batch(with)?;
     for (_, sql) in &indexes {
         database.execute_batch(sql)?;
     }
     database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
-/// Names of some variety, whose order has nothing to do with that of ids. A fifth of the sessions
-/// are ended; half of the log is of one address.
-const FILL: &str = "
+/// Names of some variety, whose order has nothing to do with that of ids.
+pub(super) const PEOPLE: &str = "
     CREATE TEMP TABLE first (place INTEGER PRIMARY KEY, name TEXT);
     INSERT INTO first (name) VALUES ('Maria'), ('John'), ('Wei'), ('Fatima'), ('Olga'), ('Sam'),
     ('Zoe'), ('Adam'), ('Élodie'), ('Kofi');
@@ -322,7 +321,10 @@ const FILL: &str = "
     JOIN last l ON l.place = (i * 104729 / 10) % 10 + 1;
     INSERT INTO user_groups (user_id, group_id) SELECT id, 1 FROM users WHERE id % 2 = 0;
     INSERT INTO user_groups (user_id, group_id) SELECT id, 2 FROM users WHERE id % 1000 = 7;
+";
 
+/// Their sessions, of which a fifth are ended, and the log, of which half is of one address.
+const TRACES: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
     INSERT INTO sessions (id, user_id, generation, current_jti, current_iat, current_since,
     race_credit, created_at, last_used_at, expires_at, transport,
@@ -352,7 +354,7 @@ const FILL: &str = "
         FROM n);
 ";
 
-/// The users of [`FILL`].
+/// The users of [`PEOPLE`].
 const FILL_POSTGRES: &str = "
     INSERT INTO groups (id, name) VALUES (1, 'everybody'), (2, 'editors');
 

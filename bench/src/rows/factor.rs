@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use countersign_e2e::Authenticator;
 use serde_json::{Value, json};
 
+use super::asks::{HASHING, compare};
+use super::guesses::{SAMPLES, login, timed};
 use super::login::Login;
 use super::{CONNECTIONS, RUN};
 use crate::load::{Client, rate};
 use crate::server::{Hash, Server};
 use crate::stock::{PASSWORD, Stock};
-use crate::table::{Row, per_second, percent};
+use crate::table::{Row, median, per_second, percent};
 
 pub(super) fn measure() -> Vec<Row> {
     let stock = Stock::of(10_000, Hash::Cheap);
@@ -31,14 +33,45 @@ pub(super) fn measure() -> Vec<Row> {
     let steps: usize = clients.iter().map(|client| client.requests.len()).sum();
     assert_eq!(steps as u64, USERS * LOGINS);
     let (own, _) = rate(server.address, clients, LONG);
-    vec![Row {
+    let second = Row {
         what: "`POST /accounts/login/factor`, 64 clients, a code of an app each, durable",
         measured: per_second(own),
         baseline: format!("a login without one, with a cheap hash: {}", per_second(logins)),
         ratio: percent(own / logins),
         bar: "≥ 5,000/s",
         cleared: own >= 5_000.0,
-    }]
+    };
+    vec![second, wrong_passwords()]
+}
+
+/// Whether the time of a wrong password tells who has a second factor.
+fn wrong_passwords() -> Row {
+    let stock = Stock::of(10, Hash::Default);
+    let server = Server::unthrottled(&stock.data());
+    // What is live is found out, and measured, in the background.
+    std::thread::sleep(Duration::from_secs(3));
+    enrol(&server, "user1");
+    let guess = |name| timed(server.address, &login(name, "a guess", None), 401).0;
+    let of_nobody = median((0..SAMPLES).map(|_| guess("nobody")).collect());
+    compare(of_nobody, (WRONG_PASSWORD, "who has none"), HASHING, |has_one, _| {
+        guess(if has_one { "user1" } else { "user2" })
+    })
+}
+
+/// Enrols an app for a user.
+fn enrol(server: &Server, name: &str) {
+    let ask = |request: &[u8], status| timed(server.address, request, status).1;
+    // The beginning of an answer is enough: a picture may come behind it.
+    let text = |answer: String, field: &str| {
+        let behind = answer.split_once(&format!("\"{field}\":\"")).expect("the field").1;
+        behind.split('"').next().expect("a text").to_owned()
+    };
+    let token = text(ask(&login(name, PASSWORD, None), 200), "access_token");
+    let offered = ask(&post("/accounts/factors/totp", Some(&token), &json!({})), 201);
+    let app = Authenticator::typed(&text(offered, "secret"));
+    let code = json!({"code": app.code(within_a_step(1))});
+    ask(&post("/accounts/factors/totp/confirm", Some(&token), &code), 200);
+    ask(&login(name, PASSWORD, None), 401);
 }
 
 /// A user whose logins wait for a code.
@@ -159,7 +192,7 @@ impl Client for Second {
     }
 }
 
-fn post(path: &str, token: Option<&str>, body: &Value) -> Vec<u8> {
+pub(super) fn post(path: &str, token: Option<&str>, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
     format!(
@@ -181,6 +214,8 @@ fn within_a_step(left: u64) -> u64 {
     std::thread::sleep(Duration::from_secs(30 - now % 30));
     now - now % 30 + 30
 }
+
+const WRONG_PASSWORD: &str = "a wrong password, of who has a second factor and of who has none";
 
 const USERS: u64 = 6_400;
 

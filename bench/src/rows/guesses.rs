@@ -140,7 +140,7 @@ fn one_hash(encoded: &str) -> f64 {
     median((0..SAMPLES).map(hash).collect())
 }
 
-fn login(username: &str, password: &str, device_token: Option<&str>) -> Vec<u8> {
+pub(super) fn login(username: &str, password: &str, device_token: Option<&str>) -> Vec<u8> {
     let mut body =
         serde_json::json!({"username": username, "password": password, "transport": "body"});
     if let Some(token) = device_token {

@@ -3,16 +3,19 @@
 mod admin;
 mod asks;
 mod audit;
+mod device;
 mod factor;
 mod guesses;
 mod library;
 mod login;
 mod logout;
 mod mail;
+mod manage;
 mod memory;
 mod million;
 mod nodes;
 mod parsers;
+mod passkey;
 mod postgres;
 mod profile;
 mod refresh;
@@ -40,8 +43,10 @@ const ROWS: &[(&str, Measure)] = &[
     ("profile", profile::measure),
     ("library", library::measure),
     ("refresh", refresh::measure),
+    ("device", device::measure),
     ("login", login::measure),
     ("factor", factor::measure),
+    ("passkey", passkey::measure),
     ("storm", storm::measure),
     ("open", storm::measure_open),
     ("guesses", guesses::measure),
@@ -52,6 +57,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("million", million::measure),
     ("admin", admin::measure),
     ("audit", audit::measure),
+    ("manage", manage::measure),
     ("reset", mail::measure_reset),
     ("outbox", mail::measure_outbox),
     ("postgres", postgres::measure),

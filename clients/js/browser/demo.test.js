@@ -1,82 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { accessible, leave, logIn, signedIn, visitor } from './visitor.js';
 import { PASSWORD, world } from './world.js';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let w;
 before(async () => (w = await world({ alone: true })));
 after(() => w?.stop());
 
-/**
- * Somebody who opens the demo. What the browser has to say against the page is in `page.mistakes`;
- * axe comes with the debugger, which no policy of the page's holds up.
- */
-async function visitor(options = {}, url = w.own) {
-  const context = await w.browser.newContext({ reducedMotion: 'reduce', ...options });
-  const page = await context.newPage();
-  page.mistakes = [];
-  page.on('pageerror', (error) => page.mistakes.push(String(error)));
-  page.on('console', (message) => {
-    // Chromium reports each answer from 400 on. Those are the page's subject.
-    if (
-      message.type() !== 'log' &&
-      !/^Failed to load resource: the server responded with a status of 4\d\d/.test(message.text())
-    )
-      page.mistakes.push(message.text());
-  });
-  await page.addInitScript(() => {
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
-      window.violations.push(`${violatedDirective} ${blockedURI}`),
-    );
-  });
-  await page.goto(url);
-  page.press = (name) => page.getByRole('button', { name, exact: true }).click();
-  page.said = (text) => page.locator('#said').getByText(text).waitFor();
-  page.attack = (name) =>
-    page.getByRole('article', { name }).getByRole('button', { name: 'Try it' }).click();
-  return page;
-}
-
-async function logIn(page, password = PASSWORD) {
-  await page.getByLabel('User name').fill('alice');
-  await page.getByLabel('Password', { exact: true }).fill(password);
-  await page.press('Log in');
-}
-
-async function signedIn(options) {
-  const page = await visitor(options);
-  await logIn(page);
-  await page.getByRole('heading', { name: 'Signed in as alice' }).waitFor();
-  await page.getByText('this one').waitFor();
-  return page;
-}
-
-/** Nothing was wrong, and the visitor is gone. */
-async function leave(page) {
-  assert.deepEqual(page.mistakes, []);
-  assert.deepEqual(await page.evaluate(() => window.violations), []);
-  await page.context().close();
-}
-
-async function accessible(page, what) {
-  const { violations } = await page.evaluate(async (axe) => {
-    if (!window.axe) (0, eval)(axe);
-    return window.axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-  }, axe);
-  assert.deepEqual(
-    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('; ')}`),
-    [],
-    what,
-  );
-}
-
 test('the_demo_logs_in_shows_both_lives_reads_writes_refreshes_and_logs_out', async () => {
-  const page = await visitor();
+  const page = await visitor(w);
   await logIn(page, 'wrong');
   await page.getByRole('alert').getByText('(invalid_credentials)').waitFor();
   await logIn(page);
@@ -134,14 +66,14 @@ test('the_demo_logs_in_shows_both_lives_reads_writes_refreshes_and_logs_out', as
 });
 
 test('the_page_stays_signed_in_over_a_reload', async () => {
-  const page = await signedIn();
+  const page = await signedIn(w);
   await page.reload();
   await page.getByRole('heading', { name: 'Signed in as alice' }).waitFor();
   await leave(page);
 });
 
 test('the_sessions_say_in_words_what_each_client_is', async () => {
-  const page = await signedIn({
+  const page = await signedIn(w, {
     userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0',
   });
   const own = page.locator('#sessions > li', { has: page.getByText('this one') });
@@ -151,7 +83,7 @@ test('the_sessions_say_in_words_what_each_client_is', async () => {
 });
 
 test('the_page_leads_to_the_api_the_admin_site_the_readme_and_the_clients_code', async () => {
-  const page = await visitor();
+  const page = await visitor(w);
   for (const [link, text] of [
     [/^The API/, 'Try it'],
     ['The admin site', 'Sign in'],
@@ -170,7 +102,7 @@ test('the_page_leads_to_the_api_the_admin_site_the_readme_and_the_clients_code',
 });
 
 test('a_write_without_the_header_is_refused', async () => {
-  const page = await signedIn();
+  const page = await signedIn(w);
   await page.attack(/without the CSRF header/);
   await page
     .locator('#forged-verdict.held')
@@ -186,7 +118,7 @@ test('a_write_without_the_header_is_refused', async () => {
 });
 
 test('a_write_with_another_sessions_token_is_refused', async () => {
-  const page = await signedIn();
+  const page = await signedIn(w);
   const cookies = () =>
     page
       .context()
@@ -213,7 +145,7 @@ test('a_write_with_another_sessions_token_is_refused', async () => {
 });
 
 test('a_replayed_old_refresh_token_ends_its_session', async () => {
-  const page = await signedIn();
+  const page = await signedIn(w);
   await page.getByLabel(/for attacks 2 and 3/).fill(PASSWORD);
   await page.attack(/stolen refresh token/);
   await page
@@ -234,8 +166,23 @@ test('a_replayed_old_refresh_token_ends_its_session', async () => {
   await leave(page);
 });
 
+test('over_http_a_copied_jar_works_and_the_page_says_why', async () => {
+  const page = await signedIn(w);
+  await page.attack(/copied to curl/);
+  await page
+    .locator('#jar-verdict.broke')
+    .getByText(/^It went through \(200\)\. This page is at http:.* over http no browser binds/)
+    .waitFor();
+  const copied = page.locator('#requests > li', { hasText: 'curl:' });
+  assert.match(await copied.innerText(), /200\s+With the jar without a ticket/);
+  // Nothing of it is in the owner's way.
+  await page.press('Refresh now');
+  await page.said('Both tokens are new');
+  await leave(page);
+});
+
 test('a_server_that_fails_to_refuse_is_told_on', async () => {
-  const page = await signedIn();
+  const page = await signedIn(w);
   await page.route('**/accounts/logout', (route) => route.fulfill({ status: 204 }));
   await page.attack(/without the CSRF header/);
   await page.locator('#forged-verdict.broke').getByText('It went through (204)').waitFor();
@@ -255,8 +202,8 @@ test('a_server_that_fails_to_refuse_is_told_on', async () => {
 });
 
 test('sessions_elsewhere_are_seen_and_ended_one_by_one_or_all_at_once', async () => {
-  const here = await signedIn();
-  const there = await signedIn();
+  const here = await signedIn(w);
+  const there = await signedIn(w);
   await here.press('Look again');
   await here.said('The list is up to date');
   const others = here.getByRole('button', { name: /^End the session that began/ });
@@ -281,7 +228,7 @@ test('sessions_elsewhere_are_seen_and_ended_one_by_one_or_all_at_once', async ()
 });
 
 test('the_keyboard_alone_will_do_and_the_focus_is_never_lost', async () => {
-  const page = await visitor();
+  const page = await visitor(w);
   const focus = () =>
     page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
@@ -317,7 +264,7 @@ test('the_keyboard_alone_will_do_and_the_focus_is_never_lost', async () => {
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe_finds_nothing_against_the_page_${colorScheme}`, async () => {
-    const page = await visitor({ colorScheme });
+    const page = await visitor(w, { colorScheme });
     await page.getByRole('heading', { name: 'Log in' }).waitFor();
     await accessible(page, 'before the login');
     await logIn(page, 'wrong');
@@ -332,6 +279,8 @@ for (const colorScheme of ['light', 'dark']) {
     await page.getByLabel(/for attacks 2 and 3/).fill(PASSWORD);
     await page.attack(/stolen refresh token/);
     await page.locator('#theft-verdict.held').waitFor();
+    await page.attack(/copied to curl/);
+    await page.locator('#jar-verdict.broke').waitFor();
     for (const summary of (await page.locator('#requests summary').all()).slice(0, 3))
       await summary.click();
     await accessible(page, 'with everything open');
@@ -344,7 +293,7 @@ test('a_narrow_window_and_large_text_need_no_sideways_scrolling', async () => {
     { width: 360, height: 740 },
     { width: 320, height: 640 },
   ]) {
-    const page = await signedIn({ viewport });
+    const page = await signedIn(w, { viewport });
     await page.attack(/without the CSRF header/);
     await page.locator('#forged-verdict.held').waitFor();
     await page.locator('#requests summary').first().click();
@@ -365,11 +314,11 @@ test('a_narrow_window_and_large_text_need_no_sideways_scrolling', async () => {
 });
 
 test('at_another_address_of_the_server_the_page_says_where_it_belongs', async () => {
-  const page = await visitor({}, w.direct);
+  const page = await visitor(w, {}, w.direct);
   await page.getByText("This server's address is").waitFor();
   assert.equal(await page.locator('#elsewhere a').getAttribute('href'), `${w.own}/`);
   await leave(page);
-  const right = await visitor();
+  const right = await visitor(w);
   await right.getByRole('heading', { name: 'Log in' }).waitFor();
   assert.equal(await right.getByText("This server's address is").isVisible(), false);
   await leave(right);
@@ -378,7 +327,7 @@ test('at_another_address_of_the_server_the_page_says_where_it_belongs', async ()
 test('without_a_user_the_page_says_how_to_make_one', async () => {
   const empty = await world({ alone: true, users: [] });
   try {
-    const page = await visitor({}, empty.own);
+    const page = await visitor(empty);
     await page.getByRole('heading', { name: 'There is no user yet' }).waitFor();
     await page.getByText('countersign createsuperuser').waitFor();
     await accessible(page, 'without a user');
@@ -387,240 +336,3 @@ test('without_a_user_the_page_says_how_to_make_one', async () => {
     await empty.stop();
   }
 });
-
-test('the_demo_signs_up_and_proves_an_address_by_the_code_of_the_mail', async () => {
-  const open = await world({ alone: true, users: [], settings: ['--registration', 'open'] });
-  try {
-    const page = await visitor({}, open.own);
-    await page.press('Sign up');
-    await page.getByRole('heading', { name: 'Sign up' }).waitFor();
-    const form = page.locator('#sign-up');
-    await form.getByLabel('A name to log in with').fill('carla');
-    await form.getByLabel('Your address').fill('carla@example.com');
-    await form.getByLabel(/^A password/).fill('12345678');
-    await form.getByRole('button', { name: 'Sign up' }).click();
-    await form.getByRole('alert').getByText('(validation_error)').waitFor();
-    await form.getByLabel(/^A password/).fill(PASSWORD);
-    await form.getByRole('button', { name: 'Sign up' }).click();
-    await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
-    await page.getByRole('heading', { name: 'Is it your address?' }).waitFor();
-    const { code } = await open.mail('carla@example.com', /Confirm/);
-    await page.getByLabel('The code', { exact: true }).fill('0000 0000');
-    await page.press('It is mine');
-    await page.locator('#prove').getByRole('alert').getByText('(link_invalid)').waitFor();
-    await page.getByLabel('The code', { exact: true }).fill(code);
-    await page.press('It is mine');
-    await page.said('carla@example.com is proved to be yours.');
-    assert.equal(await page.locator('#proof').isVisible(), false);
-    await page.press('Call the profile');
-    await page.locator('#answer-text').getByText('"email_verified": true').waitFor();
-    await page.locator('#requests').getByText('POST /accounts/email/verify').first().waitFor();
-    await leave(page);
-  } finally {
-    await open.stop();
-  }
-});
-
-test('where_an_address_comes_first_the_demo_waits_for_it_and_then_signs_in', async () => {
-  const settings = ['--registration', 'open', '--email-verification', 'required'];
-  const open = await world({ alone: true, users: [], settings });
-  try {
-    const page = await visitor({}, open.own);
-    await page.press('Sign up');
-    const form = page.locator('#sign-up');
-    await form.getByLabel('A name to log in with').fill('carla');
-    await form.getByLabel('Your address').fill('carla@example.com');
-    await form.getByLabel(/^A password/).fill(PASSWORD);
-    await form.getByRole('button', { name: 'Sign up' }).click();
-    await page.said('The address comes first');
-    const first = await open.mail('carla@example.com', /Confirm/);
-    await page.press('Send another mail');
-    await page.said('another mail is on its way');
-    let second = first;
-    while (second.id === first.id) second = await open.mail('carla@example.com', /Confirm/);
-    await page.getByLabel('The code', { exact: true }).fill(second.code);
-    await page.press('It is mine');
-    await page.said('is proved to be yours');
-    await leave(page);
-  } finally {
-    await open.stop();
-  }
-});
-
-test('a_forgotten_password_is_chosen_anew_by_the_code_of_the_mail', async () => {
-  const other = await world({ alone: true, users: ['carla'] });
-  try {
-    const page = await visitor({}, other.own);
-    await page.press('Forgot the password?');
-    await page.getByLabel('The address or the name of the account').fill('carla');
-    await page.press('Send a mail');
-    await page.getByRole('heading', { name: 'A new password' }).waitFor();
-    const { code } = await other.mail('carla@example.com', /Choose a new password/);
-    await page.getByLabel('The address that the mail went to').fill('carla@example.com');
-    await page.getByLabel('The code in it').fill(code);
-    await page.getByLabel('The new one').fill('copper lantern 27');
-    await page.press('Change it');
-    await page.said('The password is changed');
-    await page.getByLabel('User name').fill('carla');
-    await page.getByLabel('Password', { exact: true }).fill('copper lantern 27');
-    await page.press('Log in');
-    await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
-    await leave(page);
-  } finally {
-    await other.stop();
-  }
-});
-
-for (const colorScheme of ['light', 'dark']) {
-  test(`axe_finds_nothing_against_the_forms_of_an_account_in_a_narrow_${colorScheme}_window`, async () => {
-    const settings = ['--registration', 'open', '--email-verification', 'required'];
-    const open = await world({ alone: true, settings });
-    try {
-      const page = await visitor({ colorScheme, viewport: { width: 360, height: 740 } }, open.own);
-      const fits = async (what) => {
-        await accessible(page, what);
-        assert.ok(
-          await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
-          what,
-        );
-      };
-      await page.press('Forgot the password?');
-      await fits('a forgotten password');
-      await page.getByLabel('The address or the name of the account').fill('nobody@example.com');
-      await page.press('Send a mail');
-      await page.getByRole('heading', { name: 'A new password' }).waitFor();
-      await fits('a new password');
-      await page.press('Sign up');
-      await fits('sign up');
-      const form = page.locator('#sign-up');
-      await form.getByLabel('A name to log in with').fill('al ice');
-      await form.getByLabel('Your address').fill('carla@example.com');
-      await form.getByLabel(/^A password/).fill('1');
-      await form.getByRole('button', { name: 'Sign up' }).click();
-      await form.getByRole('alert').getByText('(validation_error)').waitFor();
-      await fits('a sign-up that is refused');
-      await form.getByLabel('A name to log in with').fill('carla');
-      await form.getByLabel(/^A password/).fill(PASSWORD);
-      await form.getByRole('button', { name: 'Sign up' }).click();
-      await page.getByRole('heading', { name: 'Is it your address?' }).waitFor();
-      await fits('the proof of an address');
-      await leave(page);
-    } finally {
-      await open.stop();
-    }
-  });
-}
-
-test('the_demo_logs_in_with_a_code_and_changes_the_address', async () => {
-  const other = await world({ alone: true, users: ['carla'], settings: ['--login-code', 'on'] });
-  try {
-    const page = await visitor({ viewport: { width: 360, height: 740 } }, other.own);
-    await page.press('Log in with a code');
-    await page.getByLabel('The address of the account').fill('carla@example.com');
-    await page.press('Send a code');
-    await page.getByRole('heading', { name: 'Enter the code' }).waitFor();
-    await accessible(page, 'where the code is entered');
-    const mail = await other.mail('carla@example.com', /Your code/);
-    await page.getByLabel('The code of the mail').fill(mail.code);
-    await page.press('Log in with it');
-    await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
-
-    await page.getByLabel('The other address').fill('carla@example.org');
-    await page.getByLabel('Your password, for a new address').fill('not it');
-    await page.press('Ask for it');
-    await page.locator('#change').getByRole('alert').getByText('(validation_error)').waitFor();
-    await page.getByLabel('Your password, for a new address').fill(PASSWORD);
-    await page.press('Ask for it');
-    await page.said('the old one is told');
-    await accessible(page, 'where the new address is confirmed');
-    await other.mail('carla@example.com', /is changing/);
-    const { code } = await other.mail('carla@example.org', /Confirm your new/);
-    await page.getByLabel('The code that went there').fill(code);
-    await page.press('Confirm it');
-    await page.said('The address is carla@example.org now.');
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    await page.press('Log out');
-    await page.getByRole('heading', { name: 'Log in', exact: true }).waitFor();
-    assert.equal(await page.locator('#confirm').isVisible(), false);
-    await leave(page);
-  } finally {
-    await other.stop();
-  }
-});
-
-for (const colorScheme of ['light', 'dark']) {
-  test(`the_demo_undoes_a_change_deletes_the_account_and_keeps_it_in_a_narrow_${colorScheme}_window`, async () => {
-    const other = await world({ alone: true, users: ['carla'] });
-    try {
-      const viewport = { width: 360, height: 740 };
-      const page = await visitor({ colorScheme, viewport }, other.own);
-      const fits = async (what) => {
-        await accessible(page, what);
-        const width = await page.evaluate(() => document.documentElement.scrollWidth);
-        assert.ok(width <= viewport.width, `${what}: ${width} pixels`);
-      };
-      const enter = async (password) => {
-        await page.getByLabel('User name').fill('carla');
-        await page.getByLabel('Password', { exact: true }).fill(password);
-        await page.press('Log in');
-      };
-      await enter(PASSWORD);
-      await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
-      await page.getByLabel('The other address').fill('thief@example.net');
-      await page.getByLabel('Your password, for a new address').fill(PASSWORD);
-      await page.press('Ask for it');
-      const { code } = await other.mail('thief@example.net', /Confirm your new/);
-      await page.getByLabel('The code that went there').fill(code);
-      await page.press('Confirm it');
-      await page.said('The address is thief@example.net now.');
-
-      // The owner has the mail to the old address, and opens it anywhere.
-      const owner = await (await other.browser.newContext({ colorScheme, viewport })).newPage();
-      await owner.goto(`${other.own}/demo/mail`);
-      const mail = owner.locator('article', { hasText: 'is changing' });
-      await mail.getByRole('link', { name: /account\/undo/ }).click();
-      await owner.getByRole('button', { name: 'Undo the change' }).click();
-      await owner.getByRole('heading', { name: 'It is undone' }).waitFor();
-      const { link } = await (async () => {
-        await owner.getByRole('link', { name: 'Choose a new password' }).click();
-        await owner.getByLabel('E-mail address or user name').fill('carla@example.com');
-        await owner.getByRole('button', { name: 'Send the link' }).click();
-        return other.mail('carla@example.com', /Choose a new password/);
-      })();
-      await owner.goto(link);
-      await owner.getByLabel('New password').fill('copper lantern 27');
-      await owner.getByLabel('The same again').fill('copper lantern 27');
-      await owner.getByRole('button', { name: 'Change it' }).click();
-      await owner.getByRole('heading', { name: 'Your password is changed' }).waitFor();
-      await owner.context().close();
-
-      await page.press('Call the profile');
-      await page.getByRole('heading', { name: 'Log in', exact: true }).waitFor();
-      await enter('copper lantern 27');
-      await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
-      await page.press('Call the profile');
-      await page.locator('#answer-text').getByText('carla@example.com').waitFor();
-      await fits('who may delete the account');
-      const form = page.locator('#delete');
-      await form.getByLabel('Your password, to delete the account').fill('not it');
-      await page.press('Delete it');
-      await form.getByRole('alert').getByText('(validation_error)').waitFor();
-      await fits('a deletion that is refused');
-      await form.getByLabel('Your password, to delete the account').fill('copper lantern 27');
-      await page.press('Delete it');
-      await page.getByRole('heading', { name: 'Log in', exact: true }).waitFor();
-      await other.mail('carla@example.com', /will be deleted/);
-      await enter('copper lantern 27');
-      await page.locator('#login').getByRole('alert').getByText('(deletion_planned)').waitFor();
-      await fits('whether to keep it');
-      await page.getByLabel('Keep the account, which is to be deleted').check();
-      await page.getByLabel('Password', { exact: true }).fill('copper lantern 27');
-      await page.press('Log in');
-      await page.getByRole('heading', { name: 'Signed in as carla' }).waitFor();
-      assert.equal(await page.locator('#keep').isVisible(), false);
-      await leave(page);
-    } finally {
-      await other.stop();
-    }
-  });
-}

@@ -5,7 +5,7 @@ import test from 'node:test';
 import { boundWorld, pause, REFRESH, SETTLED, TICKET } from './tls.js';
 
 const bound = (name, options, promise) =>
-  test(name, { timeout: 120_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const w = await boundWorld(options);
     try {
       await promise(w);
@@ -162,13 +162,42 @@ bound('who has signed six times in nine minutes is put off', {}, async (w) => {
   assert.match(skipped, /^quota_exceeded/);
 });
 
-bound('a page on another origin refreshes with a proof too', { cross: true }, async (w) => {
+for (const [cross, site] of [
+  ['origin', 'same-site'],
+  ['site', 'cross-site'],
+])
+  bound(`a page on another ${cross} refreshes with a proof too`, { cross }, async (w) => {
+    await w.bind();
+    await w.dropTicket();
+    const mark = w.log.length;
+    assert.equal((await w.refresh()).status, 200);
+    const seen = w.since(mark).filter((line) => !line.includes(' 204'));
+    assert.ok(seen.includes('/device/refresh 200'), seen.join('\n'));
+    assert.equal(w.log.at(-1).site, site);
+    const bare = (await w.jar()).filter(({ name }) => name !== TICKET);
+    assert.equal((await w.copied(bare)).code, 'session_unproved');
+  });
+
+bound('a minute of errors at the proof puts off, and ends nothing', {}, async (w) => {
   await w.bind();
   await w.dropTicket();
-  const mark = w.log.length;
-  assert.equal((await w.refresh()).status, 200);
-  const seen = w.since(mark).filter((line) => !line.includes(' 204'));
-  assert.ok(seen.includes('/device/refresh 200'), seen.join('\n'));
+  let asked = 0;
+  w.fault = ({ path }) =>
+    path.endsWith('/device/refresh') ? { status: [500, 502, 503, 504][asked++ % 4] } : undefined;
+  const end = Date.now() + 60_000;
+  while (Date.now() < end) {
+    const put_off = await w.refresh();
+    assert.deepEqual([put_off.status, put_off.code], [503, 'device_proof_skipped']);
+    await pause(3_000);
+  }
+  assert.ok(asked >= 4, `${asked}`);
+  w.fault = undefined;
+  let answer;
+  for (let time = 0; time < 60 && answer?.status !== 200; time += 1) {
+    answer = await w.refresh();
+    await pause(1_000);
+  }
+  assert.equal(answer.status, 200, w.since(0).join('\n'));
 });
 
 const faketime = ['x86_64-linux-gnu', 'aarch64-linux-gnu']

@@ -58,7 +58,7 @@ for (const [name, program] of Object.entries(programs)) {
   test(`${name}_shows_what_the_client_knows`, async () => {
     const me = await w.visitor();
     w.front.pages.set('/app.js', ['text/javascript', await bundle(program)]);
-    const asked = w.front.count('/accounts/csrf');
+    const asked = w.front.count('/accounts/session');
     const page = await me.context.newPage();
     await page.goto(`${w.app}/`);
     await page.evaluate(async () => void (window.it = await import('/app.js')));
@@ -70,7 +70,7 @@ for (const [name, program] of Object.entries(programs)) {
       );
     // It has found out by itself, and asked once: a strict React mounts everything twice.
     await shows('signed_out');
-    assert.equal(w.front.count('/accounts/csrf'), asked + 1);
+    assert.equal(w.front.count('/accounts/session'), asked + 1);
     await page.evaluate((password) => it.client.login({ username: 'alice', password }), PASSWORD);
     await shows('signed_in alice');
     await page.reload();

@@ -1,14 +1,16 @@
 // /account/security in Chromium: with a passkey, which the page's script asks for, and without any
 // script. And the sign-in of the admin site with a passkey.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PASSWORD, world } from './world.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let w;
-before(async () => (w = await world({ alone: true, users: ['alice', 'bertha'] })));
+before(async () => (w = await world({ alone: true, users: ['alice', 'bertha', 'carol'] })));
 after(() => w?.stop());
 
 /** A window with a device that has no passkey yet. */
@@ -71,6 +73,37 @@ test('a_passkey_is_added_on_the_page_and_logs_in_there', async () => {
   await page.says('Your second factor');
   await page.press('Use your passkey');
   await page.getByText('alice@example.com').waitFor();
+  assert.deepEqual(page.mistakes, []);
+  await page.context().close();
+});
+
+test('an_operator_signs_in_and_says_who_they_are_with_a_passkey', async () => {
+  const sql = (text) => {
+    const script = 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])';
+    const database = join(w.data, 'countersign.sqlite3');
+    const ran = spawnSync('python3', ['-c', script, database, text], { encoding: 'utf8' });
+    assert.equal(ran.status, 0, ran.stderr);
+  };
+  sql("UPDATE users SET is_staff = 1, is_superuser = 1 WHERE username = 'carol'");
+  const page = await window();
+  await logIn(page, 'carol');
+  await page.says('Security');
+  await page.press('Add a passkey');
+  await page.says('Your recovery codes');
+  await page.goto(`${w.own}/admin/`);
+  await page.press('Sign in with a passkey');
+  await page.says('Dashboard');
+  sql('UPDATE admin_sessions SET password_at = 0');
+  await page.goto(`${w.own}/admin/groups/add`);
+  await page.getByLabel('Name').fill('team');
+  await page.press('Save');
+  await page.says('Is it you?');
+  await page.verifies(false);
+  await page.press('Use your passkey');
+  await page.getByText('The browser gave no passkey.').waitFor();
+  await page.verifies(true);
+  await page.press('Use your passkey');
+  await page.says('team');
   assert.deepEqual(page.mistakes, []);
   await page.context().close();
 });

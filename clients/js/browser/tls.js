@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { createServer, request as tlsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -26,8 +26,12 @@ export const SETTLED = 6_000;
 
 export const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** Starts everything. `cross` puts the pages on another origin of the same site. */
-export async function boundWorld({ cross = false, settings = [] } = {}) {
+/**
+ * Starts everything. `cross` puts the pages on another origin: `origin` of the same site, `site` of
+ * another, whose cookies the browser sends all the same. `pages` starts what stands between the
+ * door and the server, and says on which port.
+ */
+export async function boundWorld({ cross = undefined, settings = [], pages = undefined } = {}) {
   const bin = process.env.COUNTERSIGN_BIN;
   if (!bin) throw new Error('set COUNTERSIGN_BIN to the server: target/release/countersign');
   const dir = mkdtempSync(join(tmpdir(), 'countersign-bound-'));
@@ -39,7 +43,8 @@ export async function boundWorld({ cross = false, settings = [] } = {}) {
   await once(door, 'listening');
   const { port } = door.address();
   w.api = `https://api.example.com:${port}`;
-  w.app = cross ? `https://app.example.com:${port}` : w.api;
+  const hosts = { origin: 'app.example.com', site: 'app.other.test' };
+  w.app = cross ? `https://${hosts[cross]}:${port}` : w.api;
 
   function pass(request, response) {
     const path = request.url.split('?')[0];
@@ -100,6 +105,7 @@ export async function boundWorld({ cross = false, settings = [] } = {}) {
     const flags = ['serve', '--listen', '127.0.0.1:0', '--public-url', w.api, ...data];
     flags.push('--device-binding', 'enforce', '--race-window', '1s');
     if (cross) flags.push('--allow-origin', w.app);
+    if (cross === 'site') flags.push('--same-site', 'none');
     server = spawn(bin, [...flags, ...settings], { env, stdio: ['ignore', 'pipe', 'ignore'] });
     backend = await new Promise((resolve, reject) => {
       createInterface({ input: server.stdout }).on('line', (line) => {
@@ -108,6 +114,7 @@ export async function boundWorld({ cross = false, settings = [] } = {}) {
       });
       server.once('exit', () => reject(new Error('the server does not start')));
     });
+    if (pages) backend = await pages(w, backend);
   };
   w.stopServer = async () => {
     if (server?.exitCode !== null || server.signalCode !== null) return;
@@ -115,8 +122,15 @@ export async function boundWorld({ cross = false, settings = [] } = {}) {
     await once(server, 'exit');
   };
 
+  const profile = join(dir, 'profile');
+  if (cross === 'site') {
+    // Chromium's own default is to keep them from pages of other sites.
+    const cookies = { cookie_controls_mode: 0, block_third_party_cookies: false };
+    mkdirSync(join(profile, 'Default'), { recursive: true });
+    writeFileSync(join(profile, 'Default/Preferences'), JSON.stringify({ profile: cookies }));
+  }
   w.open = async () => {
-    w.browser = await chromium.launchPersistentContext(join(dir, 'profile'), {
+    w.browser = await chromium.launchPersistentContext(profile, {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       headless: true,
       args: [
@@ -124,7 +138,7 @@ export async function boundWorld({ cross = false, settings = [] } = {}) {
         '--no-sandbox',
         '--disable-gpu',
         '--no-first-run',
-        '--host-resolver-rules=MAP *.example.com 127.0.0.1',
+        '--host-resolver-rules=MAP *.example.com 127.0.0.1, MAP *.other.test 127.0.0.1',
         `--ignore-certificate-errors-spki-list=${spki}`,
         `--enable-features=${FEATURES}`,
       ],
@@ -234,7 +248,7 @@ function certificate(dir) {
     [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
       ...['-days', '30', '-subj', '/CN=api.example.com', '-keyout', key, '-out', cert],
-      ...['-addext', 'subjectAltName=DNS:api.example.com,DNS:app.example.com'],
+      ...['-addext', 'subjectAltName=DNS:api.example.com,DNS:app.example.com,DNS:app.other.test'],
     ],
     { encoding: 'utf8' },
   );

@@ -15,8 +15,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * Starts everything. `cross` puts the API on a host of its own, beside the pages' one. `alone`
- * leaves the server its own address, `w.own`, with nothing before it. `users` are there from the
- * start; `settings` are the server's flags.
+ * leaves the server its own address, `w.own`, with nothing before it. `at` is an origin of an app's
+ * own, which hands on to the front door. `users` are there from the start; `settings` are the
+ * server's flags.
  *
  * Hosts below `localhost` lead to this machine by themselves, and behave like others:
  * `app.example.localhost` and `api.example.localhost` are one site and two origins,
@@ -25,6 +26,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 export async function world({
   cross = false,
   alone = false,
+  at = undefined,
   users = ['alice', 'bertha'],
   settings = [],
 } = {}) {
@@ -51,30 +53,24 @@ export async function world({
 
   async function open() {
     const origin = (name) => `http://${name}:${front.port}`;
-    const app = origin('app.example.localhost');
+    const app = at ?? origin('app.example.localhost');
     const api = cross ? origin('api.example.localhost') : app;
 
     // The server would take COUNTERSIGN_BIN for a setting that it does not know, so it gets an
     // environment of its own.
     const data = ['--data-dir', join(dir, 'data')];
-    const make = (username) => {
-      const args = [
-        'user',
-        'create',
-        '--username',
-        username,
-        '--email',
-        `${username}@example.com`,
-        '--noinput',
-        ...data,
-      ];
-      const made = spawnSync(bin, args, {
+    const cli = (...args) => {
+      const ran = spawnSync(bin, [...args, ...data], {
         env: { COUNTERSIGN_PASSWORD: PASSWORD },
         encoding: 'utf8',
       });
-      if (made.status !== 0) throw new Error(made.stderr);
+      if (ran.status !== 0) throw new Error(ran.stderr);
+      return ran.stdout;
     };
-    users.forEach(make);
+    for (const username of users) {
+      const email = `${username}@example.com`;
+      cli('user', 'create', '--username', username, '--email', email, '--noinput');
+    }
     const args = [
       'serve',
       '--listen',
@@ -122,6 +118,8 @@ export async function world({
       own: `http://localhost:${front.backend}`,
       /** Where the server's data is. */
       data: join(dir, 'data'),
+      /** What a command prints. */
+      cli,
       /**
        * The newest mail to an address whose subject is like that, as the demo's mailbox has it,
        * with its link and its code. It is waited for.
@@ -231,7 +229,7 @@ async function makeFront() {
 
   const server = createServer((request, response) => {
     const { pathname: path } = new URL(request.url, 'http://x');
-    if (path.startsWith('/accounts')) return pass(request, response, path);
+    if (/^\/(accounts|manage)\//.test(path)) return pass(request, response, path);
     const page = front.pages.get(path);
     if (typeof page === 'function') return page(request, response);
     if (page) return serve(response, page[0], page[1]);

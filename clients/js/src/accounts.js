@@ -31,10 +31,18 @@ export function accounts({ call, asUser, open, profile, look, device }) {
       await asUser(path, { method, json: { ...(await device()), ...json }, signal });
     };
   const erase = act('/profile', 'DELETE');
+  const prove = act('/step-up');
 
   return {
     login: (/** @type {any} */ json, /** @type {any} */ options) =>
       open('/login', json, options, true),
+    loginWithFactor: (/** @type {any} */ json, /** @type {any} */ options) =>
+      open('/login/factor', json, options, true),
+    async stepUp(/** @type {any} */ json, /** @type {any} */ options) {
+      await prove(json, options);
+      // The token says so from now on.
+      await look(false);
+    },
     register: (/** @type {any} */ json, /** @type {any} */ options) =>
       open('/register', json, options),
     verifyEmail: async (/** @type {any} */ json, /** @type {any} */ options) =>
@@ -72,6 +80,9 @@ export function accounts({ call, asUser, open, profile, look, device }) {
       /** @type {string} */ device_name,
       /** @type {any} */ { signal } = {},
     ) => asUser(session(id), { method: 'PATCH', json: { device_name }, signal }),
+    async ticket(/** @type {any} */ { for: what, signal } = {}) {
+      return (await asUser('/tickets', { json: { for: what }, signal })).ticket;
+    },
     endSession: (/** @type {string} */ id, /** @type {any} */ { signal } = {}) =>
       asUser(session(id), { method: 'DELETE', signal }),
   };

@@ -2,10 +2,15 @@
 // with a vault, for native apps.
 import { accounts } from './accounts.js';
 import { abortable, deadline, throwIfAborted } from './clock.js';
-import { CountersignError, noAnswer, send } from './http.js';
+import { factors } from './factors.js';
+import { CountersignError, checked, noAnswer, send } from './http.js';
+import { listeners } from './listeners.js';
 import { passkeys } from './passkeys.js';
+import { retries } from './retries.js';
+import { schedule } from './schedule.js';
 import { signer } from './signer.js';
 import { surroundings } from './surroundings.js';
+import { tabs } from './tabs.js';
 import { turns } from './turns.js';
 
 /**
@@ -30,14 +35,7 @@ export function build(options = {}, vault) {
   const here = globalThis.document?.baseURI ?? globalThis.location?.href;
   const base = env.absolute(String(options.baseUrl ?? '/accounts'), here).replace(/\/+$/, '');
   const inTurn = turns(env, 'countersign:' + base);
-  const channel = !vault && env.BroadcastChannel && new env.BroadcastChannel('countersign:' + base);
-  /** @type {Set<(change: import('./index.js').Change) => void>} */
-  const listeners = new Set();
-  /**
-   * Ended sessions, known by their CSRF tokens. Late messages about them count for nothing.
-   * @type {Set<string>}
-   */
-  const ended = new Set();
+  const heard = listeners();
   /** @type {import('./index.js').State} */
   let state = Object.freeze({ status: 'unknown', user: null });
   /** @type {string | undefined} */
@@ -61,15 +59,10 @@ export function build(options = {}, vault) {
   let risen = nothing;
   // When a server last made us replace a token that should have been good.
   let replaced = over;
-  let due = never;
-  let pause = over;
-  let failures = 0;
-  /** @type {any} */
-  let fault;
+  const tries = retries(env);
   /** @type {Promise<void> | undefined} */
   let flight;
-  /** @type {any} */
-  let timer;
+  const refreshes = schedule(env, () => renew().catch(nothing));
 
   const call = (/** @type {string} */ path, /** @type {import('./http.js').Call} */ what = {}) =>
     send(env, base + path, vault ? 'omit' : 'include', what);
@@ -77,16 +70,25 @@ export function build(options = {}, vault) {
   const { asUser } = signing;
   const pleaseSign = async (/** @type {AbortSignal | null} */ signal = null) =>
     (await call('/csrf', { method: 'GET', signal })).csrf_token;
-  const tell = (/** @type {object} */ message) => channel && channel.postMessage(message);
-  const share = (/** @type {string} */ type) =>
-    tell({ type, access, csrf, user: state.user, left: left(), at: env.wall() });
+  const others = tabs(env, vault ? undefined : 'countersign:' + base, {
+    now: () => ({ access, csrf, left: left(), user: state.user }),
+    enter,
+    leave: (code, reason) => void leave(code, reason, false),
+    meet: (user) => change({ ...state, user }, { type: 'user', user }),
+  });
 
-  /** After a reload nothing is known; the cookie may be the API host's, and not ours to read. */
+  /**
+   * After a reload nothing is known; the cookie may be the API host's, and not ours to read. Then
+   * the server says what we need, or who is not there.
+   */
   async function learn(/** @type {AbortSignal | null} */ signal = null) {
-    if (csrf || vault) return;
+    if (csrf || vault || (csrf = env.csrfCookie?.(base))) return;
     const asked = version;
-    const token = await pleaseSign(signal);
-    if (version === asked) csrf = token;
+    const found = await call('/session', { method: 'GET', signal });
+    if (!found?.csrf_token && found?.user !== null)
+      throw noAnswer('The answer is not from Countersign.');
+    if (version === asked) csrf = found.csrf_token;
+    return found;
   }
 
   /**
@@ -116,12 +118,12 @@ export function build(options = {}, vault) {
     ours.add(session.access);
     if (ours.size > REMEMBERED) ours.delete([...ours][0]);
     rise();
-    failures = 0;
-    pause = replaced = over;
+    tries.succeeded();
+    replaced = over;
     const life = left();
     // So that nobody can foresee it and keep step; more than half of a short life is not given
     // away.
-    plan(Math.max(SECOND, life - (1 - env.random()) * Math.min(LAST_MINUTE, life / 2)));
+    refreshes.plan(Math.max(SECOND, life - (1 - env.random()) * Math.min(LAST_MINUTE, life / 2)));
     // Whatever a page holds of one user is not for the next.
     if (!same && before.status === 'signed_in' && before.user?.id !== user?.id)
       out('session_changed');
@@ -135,10 +137,7 @@ export function build(options = {}, vault) {
     /** @type {any} */ reason,
     /** @type {boolean} */ aloud,
   ) {
-    if (csrf) {
-      ended.add(csrf);
-      if (aloud) tell({ type: 'signed_out', csrf, code, reason });
-    }
+    if (csrf) others.end(csrf, code, reason, aloud);
     forget();
     if (state.status !== 'signed_out') out(code, reason);
     await vault?.drop();
@@ -154,10 +153,10 @@ export function build(options = {}, vault) {
   function forget() {
     access = csrf = undefined;
     ours = new Set();
-    left = pause = over;
-    due = never;
+    left = over;
+    tries.forget();
+    refreshes.stop();
     rise();
-    env.clearTimeout(timer);
   }
 
   function rise() {
@@ -167,68 +166,14 @@ export function build(options = {}, vault) {
 
   function change(/** @type {import('./index.js').State} */ next, /** @type {any} */ event) {
     state = Object.freeze(next);
-    for (const listener of [...listeners]) {
-      try {
-        listener(event);
-      } catch (error) {
-        // Its mistake must not keep the others from hearing, and must be seen all the same.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
-  }
-
-  function plan(/** @type {number} */ ms) {
-    due = deadline(env, ms);
-    tick();
-  }
-
-  /**
-   * Refreshes when it is time. A page that nobody sees does not: it wakes up in time, with its next
-   * request or when it is looked at.
-   */
-  function tick() {
-    env.clearTimeout(timer);
-    if (due() > 0) {
-      if (due === never) return;
-      timer = env.setTimeout(tick, Math.min(due(), LONGEST_TIMER));
-      // Node would wait for it before it ends.
-      timer?.unref?.();
-    } else if (env.visible()) {
-      renew().catch(nothing);
-    }
+    heard.tell(event);
   }
 
   function wake(/** @type {any} */ event) {
-    if (event.type === 'online' && failures && !fault.retryAfter) due = pause = over;
+    if (event.type === 'online' && tries.isWorthATry()) refreshes.hurry();
     // Back from the browser's history: while it was away the page heard nothing of the other tabs.
-    if (event.persisted && access) due = over;
-    tick();
-  }
-
-  function hear(/** @type {any} */ { data }) {
-    if (data.type === 'ask') {
-      if (left() > 0) share('answer');
-    } else if (data.type === 'signed_out') {
-      ended.add(data.csrf);
-      if (csrf === data.csrf) leave(data.code, data.reason, false);
-    } else if (!ended.has(data.csrf)) {
-      // A message to a frozen tab is as old as the tab's sleep.
-      const theirs = deadline(env, data.left - Math.max(0, env.wall() - data.at));
-      const same = csrf === data.csrf;
-      if (data.type === 'user') {
-        if (same) change({ ...state, user: data.user }, { type: 'user', user: data.user });
-      } else if (
-        same
-          ? (data.type !== 'answer' || data.access !== access) && theirs() >= left()
-          : data.type !== 'answer' || left() <= 0
-      ) {
-        // Two tokens of one second may be the same text: a refresh counts all the same, an answer
-        // that says nothing new does not.
-        enter({ ...data, left: theirs }, same);
-      }
-    }
+    if (event.persisted && access) refreshes.hurry();
+    refreshes.tick();
   }
 
   /** One refresh at a time; whoever comes in between waits for the same. */
@@ -237,21 +182,15 @@ export function build(options = {}, vault) {
   async function tryUntilAnswered() {
     const asked = version;
     while (version === asked) {
-      const wait = pause();
-      if (wait > PATIENCE) throw fault;
-      if (wait > 0)
-        await new Promise((resolve) => env.setTimeout(/** @type {any} */ (resolve), wait));
+      // Without an await where there is nothing to wait for: a login that comes next comes later.
+      const pause = tries.wait();
+      if (pause) await pause;
       try {
         return await inTurn((waited) => refreshOnce(asked, waited));
       } catch (/** @type {any} */ error) {
         // No answer is no ending: the session stays.
         if (version !== asked) return;
-        fault = error;
-        const seconds =
-          error.retryAfter ?? Math.min(30, 0.5 * 2 ** failures) * (0.5 + env.random() / 2);
-        failures++;
-        pause = deadline(env, Math.min(seconds, 3600) * 1000);
-        plan(pause());
+        refreshes.plan(tries.after(error));
         if (error.status && error.status < 500 && ![408, 429].includes(error.status)) throw error;
       }
     }
@@ -262,7 +201,7 @@ export function build(options = {}, vault) {
     /** @type {boolean | undefined} */ waited,
   ) {
     // The tab that had the lock has told us what it got; its message may be a moment behind.
-    if (waited && channel && version === asked) {
+    if (waited && others.are && version === asked) {
       await new Promise((/** @type {any} */ resolve) => {
         risen = resolve;
         env.setTimeout(resolve, MESSAGE);
@@ -273,21 +212,19 @@ export function build(options = {}, vault) {
     try {
       const json = await vault?.refreshToken();
       if (vault && !json?.refresh_token) return leave('refresh_token_missing', undefined, false);
-      await learn();
+      const found = await learn();
       // Another tab may have answered in the meantime.
       if (version !== asked) return;
+      if (found?.user === null) return leave(found.code, found.reason, false);
       // The lifetime counts from before the request: that is never too long, whatever the device's
       // clock says.
       sent = deadline(env, 0);
       answer = checked(await signed('/refresh', { json }));
       same = vault ? !vault.isForeign() : csrf === answer.csrf_token;
       await vault?.keep(answer);
-      // The same session's user is known.
-      user =
-        (same && state.user) ||
-        (await call('/profile', { method: 'GET', access: answer.access_token }).catch(() => ({})))
-          .user ||
-        null;
+      user = answer.user ?? null;
+      // Whoever compares them sees that nothing has changed.
+      if (JSON.stringify(user) === JSON.stringify(state.user)) user = state.user;
       // Another process of the same app has refreshed.
       same ||= vault && user && user.id === state.user?.id;
     } catch (/** @type {any} */ error) {
@@ -307,7 +244,7 @@ export function build(options = {}, vault) {
     // A little early: the server counts in whole seconds, of which the first may be nearly over,
     // and a request takes its time.
     const life = (answer.expires_in - 1) * 980;
-    share(
+    others.share(
       enter(
         { access: answer.access_token, csrf: answer.csrf_token, left: () => life + sent(), user },
         same,
@@ -327,7 +264,7 @@ export function build(options = {}, vault) {
     if (status === 'signed_out') return;
     const again = refused && refused === access;
     if (left() > 0 && !again) {
-      if (due() <= 0) renew().catch(nothing);
+      if (refreshes.isDue()) renew().catch(nothing);
       // The last one was no better. A server that refuses everything must not cost a refresh with
       // every request.
     } else if (!again || replaced() <= 0) {
@@ -348,7 +285,7 @@ export function build(options = {}, vault) {
     const { user } = await asUser('/profile', what);
     if (whose === ours && state.status === 'signed_in') {
       change({ ...state, user }, { type: 'user', user });
-      share('user');
+      others.share('user');
     }
     return user;
   }
@@ -394,7 +331,6 @@ export function build(options = {}, vault) {
   }
 
   for (const target of env.events) for (const type of WAKING) target.addEventListener(type, wake);
-  if (channel) channel.onmessage = hear;
 
   return {
     get user() {
@@ -418,17 +354,19 @@ export function build(options = {}, vault) {
       look,
     }),
     passkeys: passkeys({ call, asUser, open, look, env }),
+    factors: factors({ asUser, look }),
     logout: ({ signal } = {}) =>
       abortable(
         inTurn(async () => {
           throwIfAborted(signal);
           try {
-            await learn(signal);
-            await signed('/logout', {
-              json: await vault?.refreshToken(),
-              access: vault ? undefined : access,
-              signal,
-            });
+            const found = await learn(signal);
+            if (found?.user !== null)
+              await signed('/logout', {
+                json: await vault?.refreshToken(),
+                access: vault ? undefined : access,
+                signal,
+              });
           } catch (/** @type {any} */ error) {
             // There was no session to end.
             if (error.status !== 401) throw error;
@@ -444,7 +382,7 @@ export function build(options = {}, vault) {
     async restore({ signal } = {}) {
       throwIfAborted(signal);
       if (left() <= 0) {
-        tell({ type: 'ask' });
+        others.ask();
         await abortable(renew(), signal);
       }
       return state.user ?? loadUser({ signal });
@@ -458,32 +396,19 @@ export function build(options = {}, vault) {
     },
     accessToken: async (options) => (await grant(options))?.access,
     trusts: signing.trusts,
-    onChange(listener) {
-      // Wrapped, so that the same function may listen twice.
-      const one = (/** @type {any} */ event) => listener(event);
-      listeners.add(one);
-      return () => void listeners.delete(one);
-    },
+    onChange: heard.add,
     close() {
       forget();
       for (const target of env.events)
         for (const type of WAKING) target.removeEventListener(type, wake);
-      if (channel) channel.close();
-      listeners.clear();
+      others.close();
+      heard.clear();
       state = Object.freeze({ status: 'unknown', user: null });
     },
   };
 }
 
-/** An answer with tokens. Whatever else has come with a 200, a proxy has made up. */
-function checked(/** @type {any} */ answer) {
-  if (!answer?.access_token || !(answer.expires_in > 0))
-    throw noAnswer('The answer is not from Countersign.');
-  return answer;
-}
-
 const over = () => 0;
-const never = () => Infinity;
 const nothing = () => {};
 
 /** The codes that mean the end of a session; the unit tests compare them with the server's list. */
@@ -497,12 +422,6 @@ const LAST_MINUTE = 60_000;
 /** However short a life is, there is this much between one refresh ahead of time and the next. */
 const SECOND = 1000;
 
-/**
- * Whoever asks for a token waits this many milliseconds for the next try, and is told of the fault
- * if it is further off.
- */
-const PATIENCE = 2_000;
-
 /** How many milliseconds the message of another tab may be behind its lock. */
 const MESSAGE = 200;
 
@@ -514,6 +433,3 @@ const IN_VAIN = 30_000;
 
 /** How many access tokens of a session are known: those that a late 401 may be about. */
 const REMEMBERED = 8;
-
-/** Browsers take a longer timer for none at all. */
-const LONGEST_TIMER = 2 ** 31 - 1;

@@ -24,6 +24,8 @@ export type Code =
   | 'device_proof_required'
   | 'device_proof_stale'
   | 'device_proof_skipped'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
   | 'permission_denied'
   | 'csrf_failed'
   | 'throttled'

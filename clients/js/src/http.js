@@ -128,3 +128,10 @@ export const CSRF_HEADER = 'X-CSRFTOKEN';
  * forgives.
  */
 const TIMEOUT = 30_000;
+
+/** An answer with tokens. Whatever else has come with a 200, a proxy has made up. */
+export function checked(/** @type {any} */ answer) {
+  if (!answer?.access_token || !(answer.expires_in > 0))
+    throw noAnswer('The answer is not from Countersign.');
+  return answer;
+}

@@ -1,6 +1,8 @@
 import type { Code, EndingCode, Reason } from './codes.js';
+import type { Factors, Passkeys } from './factor-types.js';
 
 export type { Code, EndingCode, Reason } from './codes.js';
+export type { Factor, FactorList, Factors, Passkeys, TotpOffer } from './factor-types.js';
 
 /** A user, as the server's profile endpoint shows one. */
 export interface User {
@@ -86,6 +88,10 @@ export interface Registration {
   password?: string;
   first_name?: string;
   last_name?: string;
+  /** The token of an invitation's link, for the page that your server's `invitation_url` names. */
+  invitation?: string;
+  /** `false` on a device of others: the session goes with the browser, and is short. */
+  remember?: boolean;
 }
 
 /** How to make a client. */
@@ -120,6 +126,8 @@ export interface Environment {
   clearTimeout: (timer: any) => void;
   /** How tabs hear of each other; without it they do not. */
   BroadcastChannel?: new (name: string) => BroadcastChannelLike;
+  /** What the CSRF cookie of a server says, where the page can read it. */
+  csrfCookie?: (base: string) => string | undefined;
   /** `navigator.credentials`, for passkeys. */
   credentials?: any;
   /** The browser's `PublicKeyCredential`, for passkeys. */
@@ -142,56 +150,6 @@ export interface BroadcastChannelLike {
   postMessage(message: unknown): void;
   close(): void;
   onmessage: ((event: any) => void) | null;
-}
-
-/** A second factor, as the list of the user's factors shows one. */
-export interface Factor {
-  id: string;
-  kind: 'totp' | 'passkey';
-  /** What the user calls it. */
-  name: string | null;
-  /** RFC 3339, in UTC. */
-  created_at: string;
-  /** RFC 3339, in UTC. */
-  last_used_at: string | null;
-  /** Of a passkey: whether its provider has a copy of it. */
-  is_backed_up?: boolean;
-}
-
-/** What keys of the user's devices do. In a browser, on a page of a domain that they belong to. */
-export interface Passkeys<U extends User = User> {
-  /**
-   * Makes a passkey and registers it. With the first factor come recovery codes, which are shown
-   * this once.
-   *
-   * @throws CountersignError `no_passkey` (the user has cancelled, or has it already),
-   * `recent_login_required`, `conflict`, …
-   */
-  register(
-    options?: Abortable & { name?: string },
-  ): Promise<{ factor: Factor; recovery_codes?: string[] }>;
-
-  /**
-   * Logs in. The browser asks the user which passkey. `conditional`: it offers them in the field
-   * for the user name (`autocomplete="username webauthn"`) for as long as the page is open, and
-   * `null` comes back where it cannot. `pending_token`: as the second factor of a login that waits.
-   *
-   * @throws CountersignError `no_passkey`, `factor_invalid`, `pending_token_invalid`, …
-   */
-  login(
-    options: Abortable & { conditional: true; device_name?: string; restore?: true },
-  ): Promise<U | null>;
-  login(
-    options?: Abortable & {
-      pending_token?: string;
-      remember_device?: boolean;
-      device_name?: string;
-      restore?: true;
-    },
-  ): Promise<U>;
-
-  /** Proves again who it is, for what wants a fresh login or a second factor. */
-  stepUp(options?: Abortable): Promise<void>;
 }
 
 /** A signal that ends the waiting. */
@@ -217,13 +175,20 @@ export interface Client<U extends User = User> {
 
   /**
    * Logs in. Never tried twice by itself. `device_name`, 1 to 100 characters, is what the user
-   * calls the device: the list of sessions shows it.
+   * calls the device: the list of sessions shows it. `remember: false` on a device of others: the
+   * session goes with the browser, and is short.
    *
    * @throws CountersignError `invalid_credentials`, `throttled` (see `retryAfter`),
    * `validation_error`, …
    */
   login(
-    credentials: { username: string; password: string; device_name?: string; restore?: true },
+    credentials: {
+      username: string;
+      password: string;
+      device_name?: string;
+      remember?: boolean;
+      restore?: true;
+    },
     options?: Abortable,
   ): Promise<U>;
 
@@ -321,10 +286,42 @@ export interface Client<U extends User = User> {
    *
    * @throws CountersignError `link_invalid`, …
    */
-  loginWithCode(proof: Proof & { device_name?: string }, options?: Abortable): Promise<U>;
+  loginWithCode(
+    proof: Proof & { device_name?: string; remember?: boolean },
+    options?: Abortable,
+  ): Promise<U>;
+
+  /**
+   * Goes on with a login that was refused with `second_factor_required`: its `pending_token` is in
+   * the error's `problem`. With a passkey it is `passkeys.login`.
+   *
+   * @throws CountersignError `factor_invalid`, `pending_token_invalid`, `throttled`, …
+   */
+  loginWithFactor(
+    factor: ({ code: string } | { recovery_code: string }) & {
+      pending_token: string;
+      remember_device?: boolean;
+    },
+    options?: Abortable,
+  ): Promise<U>;
+
+  /**
+   * Proves again who it is, for what wants a fresh login (`recent_login_required`) or a second
+   * factor (`factor_required`). Who has a factor proves that; with a passkey it is
+   * `passkeys.stepUp`.
+   *
+   * @throws CountersignError `factor_required`, `validation_error`, `throttled`, …
+   */
+  stepUp(
+    proof: { password: string } | { code: string } | { recovery_code: string },
+    options?: Abortable,
+  ): Promise<void>;
 
   /** Logging in with a key of the user's device. */
   readonly passkeys: Passkeys<U>;
+
+  /** What the user proves besides the first step of a login. */
+  readonly factors: Factors;
 
   /** Changes what users may change of themselves, for all tabs. The user as they are then. */
   updateProfile(
@@ -372,6 +369,15 @@ export interface Client<U extends User = User> {
    * when the session has ended.
    */
   refresh(options?: Abortable): Promise<string | undefined>;
+
+  /**
+   * A ticket, good for 30 seconds and once: for what can send no header, a WebSocket, an
+   * `EventSource`, a download link. Put it into the address as `?ticket=`. `for`: what the server
+   * must name when it redeems it.
+   *
+   * @throws CountersignError `not_authenticated`, `throttled`, …
+   */
+  ticket(options?: Abortable & { for?: string }): Promise<string>;
 
   /**
    * An access token that is still good, refreshed if need be; nothing when nobody is signed in. For

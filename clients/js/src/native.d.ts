@@ -26,7 +26,37 @@ export interface SecureStorage {
   get(name: string): Promise<string | null | undefined> | string | null | undefined;
   set(name: string, value: string): Promise<unknown> | unknown;
   remove(name: string): Promise<unknown> | unknown;
+  /**
+   * The key of this device. Where there is one, sessions are bound to it: a copy of the refresh
+   * token is worth nothing without the key.
+   */
+  key?: DeviceKey;
 }
+
+/**
+ * A key that does not leave the device: P-256, or Ed25519. Each function may answer at once or
+ * later; an error counts as a fault of the storage, and the session stays.
+ */
+export interface DeviceKey {
+  /** Its public half, made at the first call: the members `kty`, `crv`, `x` and `y` of a JWK. */
+  publicKey(): Promise<PublicKey> | PublicKey;
+  /**
+   * Signs these bytes: with P-256 by ECDSA with SHA-256, the signature in DER or as its two numbers
+   * of 32 bytes each.
+   */
+  sign(bytes: Uint8Array): Promise<Bytes> | Bytes;
+}
+
+/** A public key (RFC 7517). */
+export interface PublicKey {
+  kty: string;
+  crv: string;
+  x: string;
+  y?: string;
+}
+
+/** Bytes, as the platform has them. */
+export type Bytes = ArrayBuffer | ArrayLike<number>;
 
 /** How to make a native client. */
 export interface NativeOptions extends Options {

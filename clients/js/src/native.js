@@ -1,7 +1,9 @@
 // For apps without a browser's cookies: the refresh token comes in the body, and lives in the
 // platform's secure storage.
 import { build } from './client.js';
+import { proving } from './device-key.js';
 import { CountersignError, noAnswer } from './http.js';
+import { surroundings } from './surroundings.js';
 
 export { CountersignError } from './http.js';
 
@@ -18,7 +20,11 @@ export function createNativeClient({
   let known;
   let isForeign = false;
 
-  /** @param {() => any} work */
+  /**
+   * @template T
+   * @param {() => T | Promise<T>} work
+   * @returns {Promise<T>}
+   */
   async function kept(work) {
     try {
       return await work();
@@ -27,6 +33,11 @@ export function createNativeClient({
     }
   }
 
+  if (storage.key) {
+    const env = { ...surroundings(), ...options.env };
+    const base = env.absolute(String(options.baseUrl)).replace(/\/+$/, '');
+    options.env = { ...env, fetch: proving(env, base, storage.key, kept) };
+  }
   return build(options, {
     // Read each time: another window or process may have stored a newer one.
     async refreshToken() {

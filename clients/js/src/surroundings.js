@@ -15,6 +15,15 @@ export function surroundings() {
     // tokens with the next.
     BroadcastChannel: location && globalThis.BroadcastChannel,
     locks: location && navigator?.locks,
+    // Of a server on the page's own host: those of others are not for us. A sandbox has none.
+    csrfCookie(base) {
+      try {
+        if (new URL(base).hostname !== location.hostname) return undefined;
+        return /(?:^|; )csrftoken=([\w-]{43})(?:;|$)/.exec(document.cookie)?.[1];
+      } catch {
+        return undefined;
+      }
+    },
     credentials: navigator?.credentials,
     PublicKeyCredential: globalThis.PublicKeyCredential,
     visible: () => document?.visibilityState !== 'hidden',

@@ -189,6 +189,22 @@ test('a_code_logs_in_as_a_password_does', async () => {
   assert.equal([...w.server.sessions.values()].at(-1).device_name, 'a telephone');
 });
 
+test('a_login_that_waits_goes_on_with_a_code_and_a_code_proves_again_who_it_is', async () => {
+  const w = world();
+  const tab = watched(w);
+  const factor = { pending_token: 'a.b.c', code: '123456', remember_device: true };
+  const user = await w.settle(tab.client.loginWithFactor(factor));
+  assert.equal(user.username, 'alice');
+  assert.equal(tab.client.state.status, 'signed_in');
+  const { path, json } = w.server.asked.at(-1);
+  assert.deepEqual([path, json], ['/login/factor', factor]);
+  const before = tab.client.csrfToken && (await tab.client.accessToken());
+  await w.settle(tab.client.stepUp({ recovery_code: 'abcde-fghjk' }));
+  const again = w.server.asked.at(-1);
+  assert.deepEqual([again.path, again.json], ['/step-up', { recovery_code: 'abcde-fghjk' }]);
+  assert.notEqual(await tab.client.accessToken(), before, 'the token says so from now on');
+});
+
 test('a_401_that_is_about_a_password_is_not_tried_again', async () => {
   const w = world();
   const { client } = await w.signedIn();
@@ -268,4 +284,13 @@ test('a_native_client_registers_and_says_which_device_it_is', async () => {
   await w.settle(tab.client.logout());
   await w.settle(tab.client.login({ username: 'alice', password: 'right' }));
   assert.equal([...w.server.sessions.values()].at(-1).device_name, 'Ada\'s phone');
+});
+
+test('a_ticket_is_asked_for_with_what_it_is_for', async () => {
+  const w = world();
+  const { client } = await w.signedIn();
+  assert.equal(await w.settle(client.ticket({ for: 'chat' })), 'a-ticket');
+  assert.deepEqual(w.server.ticketFor, { for: 'chat' });
+  await w.settle(client.ticket());
+  assert.deepEqual(w.server.ticketFor, {});
 });

@@ -198,7 +198,7 @@ test('restore_without_a_network_is_no_sign_out_and_goes_on_by_itself', async () 
   const w = world();
   (await w.signedIn()).client.close();
   const { client, changes } = w.tab();
-  const back = w.server.always('/accounts/csrf', offline);
+  const back = w.server.always('/accounts/session', offline);
   await assert.rejects(w.settle(client.restore()), { code: 'no_answer', status: 0 });
   assert.equal(client.state.status, 'unknown');
   assert.deepEqual(changes, []);

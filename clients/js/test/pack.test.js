@@ -17,8 +17,9 @@ test('the package contains what a user needs, and nothing else', (t) => {
     .flatMap(({ types, default: module }) => [types, module])
     .map((path) => path.slice(2));
   // What the entries import, besides.
-  const inner = ['accounts.js', 'client.js', 'clock.js', 'codes.d.ts', 'http.js', 'signer.js']
-    .concat('passkeys.js', 'surroundings.js', 'turns.js')
+  const inner = ['accounts.js', 'client.js', 'clock.js', 'codes.d.ts', 'device-key.js']
+    .concat('factor-types.d.ts', 'factors.js', 'http.js', 'listeners.js', 'passkeys.js')
+    .concat('retries.js', 'schedule.js', 'signer.js', 'surroundings.js', 'tabs.js', 'turns.js')
     .map((name) => 'src/' + name);
   // For who does not read `exports`: TypeScript's `node10`, older bundlers, Metro before 0.79.
   assert.deepEqual({ types, default: main }, exports['.']);

@@ -202,9 +202,9 @@ test('login_logout_restore_and_refresh_can_be_aborted', async () => {
       '/accounts/login',
       (signal) => tab.client.login({ username: 'alice', password: 'right' }, { signal }),
     ],
-    ['/accounts/csrf', (signal) => tab.client.restore({ signal })],
-    ['/accounts/csrf', (signal) => tab.client.refresh({ signal })],
-    ['/accounts/csrf', (signal) => tab.client.logout({ signal })],
+    ['/accounts/session', (signal) => tab.client.restore({ signal })],
+    ['/accounts/session', (signal) => tab.client.refresh({ signal })],
+    ['/accounts/session', (signal) => tab.client.logout({ signal })],
   ]) {
     w.server.next(path, () => new Promise(() => {}));
     const stop = new AbortController();

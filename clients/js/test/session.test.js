@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CountersignError, createClient } from '../src/index.js';
+import { surroundings } from '../src/surroundings.js';
 import { BASE, HOST, world } from './world.js';
 
 const credentials = { username: 'alice', password: 'right' };
@@ -151,7 +152,7 @@ test('a_reload_keeps_you_in_without_reading_a_cookie', async () => {
   assert.equal(user.username, 'alice');
   assert.deepEqual(
     w.server.requests.slice(1).map(({ path }) => path),
-    ['/accounts/csrf', '/accounts/refresh', '/accounts/profile'],
+    ['/accounts/session', '/accounts/refresh'],
   );
   assert.deepEqual(changes, [{ type: 'signed_in', user }]);
   assert.equal((await w.settle(client.fetch(`${HOST}/api/x`, { method: 'POST' }))).status, 200);
@@ -170,27 +171,61 @@ test('without_a_session_restore_answers_null_and_asks_only_once', async () => {
   await w.run(600_000);
   assert.deepEqual(
     w.server.requests.map(({ path }) => path),
-    ['/accounts/csrf', '/api/x'],
+    ['/accounts/session', '/api/x'],
   );
 });
 
-test('a_user_whose_profile_could_not_be_had_at_once_is_signed_in_and_known_later', async () => {
+test('a_page_that_can_read_the_csrf_cookie_is_back_with_one_request', async () => {
   const w = world();
-  (await w.signedIn()).client.close();
-  const { client, changes } = w.tab();
-  w.server.next(
-    '/accounts/profile',
-    () => Promise.reject(new TypeError('offline')),
-    () => w.server.problem(503, 'unavailable'),
-  );
-  await assert.rejects(w.settle(client.restore()), { code: 'unavailable' });
-  assert.equal(client.state.status, 'signed_in');
-  assert.equal(client.user, null);
+  const { csrfToken } = (await w.signedIn()).client;
+  const { client } = w.tab({ env: { csrfCookie: () => csrfToken } });
   assert.equal((await w.settle(client.restore())).username, 'alice');
   assert.deepEqual(
-    changes.map(({ type }) => type),
-    ['signed_in', 'user'],
+    w.server.requests.slice(1).map(({ path }) => path),
+    ['/accounts/refresh'],
   );
+});
+
+test('a_csrf_cookie_that_is_another_sessions_keeps_nobody_out', async () => {
+  const w = world();
+  (await w.signedIn()).client.close();
+  const { client } = w.tab({ env: { csrfCookie: () => 'planted' } });
+  assert.equal((await w.settle(client.restore())).username, 'alice');
+});
+
+test('the_csrf_cookie_is_read_where_it_is_the_servers_own_and_nowhere_else', () => {
+  const token = 'R-R5PE0IppG0ms05fVsEV4dq0LpRHwlhuPyqp8esdqo';
+  const read = (hostname, cookie, base) => {
+    const before = globalThis.document;
+    Object.assign(globalThis, { document: { cookie }, location: { hostname } });
+    try {
+      return surroundings().csrfCookie(base);
+    } finally {
+      Object.assign(globalThis, { document: before, location: undefined });
+    }
+  };
+  const cookie = `theme=dark; csrftoken=${token}`;
+  const base = 'https://app.example.com/accounts';
+  assert.equal(read('app.example.com', cookie, base), token);
+  assert.equal(read('other.example.com', cookie, base), undefined);
+  assert.equal(read('app.example.com', 'csrftoken=of-django', base), undefined);
+  assert.equal(read('app.example.com', `xcsrftoken=${token}`, base), undefined);
+  assert.equal(surroundings().csrfCookie(base), undefined, 'no page at all');
+});
+
+test('a_page_whose_session_was_ended_elsewhere_learns_why_and_nothing_is_refused', async () => {
+  const w = world();
+  (await w.signedIn()).client.close();
+  w.server.end([...w.server.sessions.values()][0], 'session_revoked', 'admin');
+  const { client, changes } = w.tab();
+  assert.equal(await w.settle(client.restore()), null);
+  assert.deepEqual(changes, [{ type: 'signed_out', code: 'session_revoked', reason: 'admin' }]);
+  assert.deepEqual(
+    w.server.requests.slice(1).map(({ path }) => path),
+    ['/accounts/session'],
+  );
+  await w.settle(client.logout());
+  assert.equal(w.server.count('/accounts/logout'), 0, 'there is nothing to end');
 });
 
 test('logout_ends_the_session_and_says_why', async () => {

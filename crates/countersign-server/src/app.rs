@@ -10,15 +10,19 @@ use countersign::session::device::Unproved;
 use countersign::sign_in::FactorKind;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::admin::{Admin, Limits};
 use crate::command_error::CommandError;
 use crate::config::{MailWay, ServeConfig};
+use crate::hooks::Hooks;
 use crate::logs::Log;
+use crate::manage::Manage;
 use crate::operate::Operator;
+use crate::operate::check::nobody_registers;
 use crate::record::{Recorder, Retention};
 use crate::serve::{
-    ConsoleMailer, Counts, Demo, DemoLinks, Listeners, Mailbox, account_pages, serve,
+    ConsoleMailer, Counts, Demo, DemoLinks, Listeners, Mailbox, Pages, account_pages, serve,
 };
 use crate::services::{Context, Services, Wanted};
 
@@ -75,6 +79,10 @@ pub(crate) async fn run(
     }
     let mut mailbox = None;
     match services.config.mail_way()? {
+        MailWay::Nowhere if nobody_registers(&parts.settings.accounts) => tracing::warn!(
+            "nobody can register: no mail is sent, so no address can be proved; set mail_url, or \
+             email_verification = none"
+        ),
         MailWay::Nowhere => {}
         MailWay::Console if parts.demo && services.config.is_on_localhost()? => {
             let kept = Mailbox::default();
@@ -88,6 +96,7 @@ pub(crate) async fn run(
         }
         MailWay::By(mailer) => builder = builder.mailer(mailer),
     }
+    let hooks = Hooks::start(parts.hooks, &services.store, &services.clock).await?;
     let auth = builder.events(Fanout(counts.clone(), recorder.clone())).build().await?;
     let admin = match parts.admin {
         Some(limits) => {
@@ -109,6 +118,14 @@ pub(crate) async fn run(
             )
         }
         None => None,
+    };
+    let (stops, stopping) = watch::channel(false);
+    let manage = match parts.manage {
+        true => {
+            let (auth, services) = (auth.clone(), services.clone());
+            Some(Manage::new(auth, services, &parts.settings, stopping).await?)
+        }
+        false => None,
     };
     let beside = DemoLinks { docs: parts.options.docs, admin: admin.is_some() };
     let demo = if parts.demo {
@@ -134,6 +151,8 @@ pub(crate) async fn run(
     let log = log.clone();
     let stop = async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        // Who follows something waits for no end of it.
+        stops.send_replace(true);
         // A second signal is a wish not to wait.
         tokio::spawn(async move {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
@@ -145,8 +164,15 @@ pub(crate) async fn run(
     let pages = [admin.as_ref().map(Admin::routes), demo.as_ref().map(Demo::routes), account];
     let pages = pages.into_iter().flatten().fold(Router::new(), Router::merge);
     let invitation = admin.as_ref().and_then(Admin::first_user_link);
-    serve(auth, pages, invitation.as_deref(), &counts, listeners, parts.options, stop).await?;
+    let pages = Pages {
+        routes: pages,
+        manage: manage.as_ref().map(Manage::routes),
+        paths: if manage.is_some() { Manage::paths() } else { Vec::new() },
+        invitation,
+    };
+    serve(auth, pages, &counts, listeners, parts.options, stop).await?;
     writer.finish().await;
+    hooks.finish().await;
     if tokio::time::timeout(CLOSE_WITHIN, services.store.close()).await.is_err() {
         tracing::warn!(
             "the database's log could not be emptied in time; the next start \
@@ -207,6 +233,7 @@ fan_out!(
     on_deletion_asked,
     on_restored,
     on_recovery_code_used,
+    on_recovery_codes_made,
     on_passkey_copied,
 );
 

@@ -62,6 +62,8 @@ macro_rules! fails_with {
 fails_with!(
     ConfigError,
     countersign::StartError,
+    countersign::factor::NoFactorId,
+    countersign::factor::ResealError,
     countersign::token::SecretsError,
     countersign::token::KeyError,
     countersign::key_rotation::RotateError,

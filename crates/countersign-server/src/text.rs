@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 /// A moment to the second, in UTC: `2026-11-24 03:59:59Z`.
 pub(crate) fn to_the_second(at: Timestamp) -> String {
@@ -54,8 +55,9 @@ pub(crate) fn roughly(length: SignedDuration) -> String {
     counted(u64::try_from(n).unwrap_or(0), unit)
 }
 
-fn counted(n: u64, unit: &str) -> String {
-    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+/// So many of them, by their singular.
+pub(crate) fn counted(n: u64, unit: &str) -> String {
+    if n == 1 { format!("1 {unit}") } else { format!("{} {unit}s", thousands(n)) }
 }
 
 /// A number as sixteen digits of base 16.
@@ -67,6 +69,19 @@ pub(crate) const fn hex(number: u64) -> [u8; 16] {
         i += 1;
     }
     digits
+}
+
+/// Whether a text or a name in it holds a NUL. JSON may write one as an escape, which a form's own
+/// check does not see; PostgreSQL keeps none.
+pub(crate) fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]

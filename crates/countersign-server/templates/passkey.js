@@ -21,7 +21,7 @@
         // Without one, the page that answers says what is wrong.
         form.submit();
       } catch {
-        said.textContent = 'The browser gave no passkey. Try again.';
+        said.textContent = said.dataset.refused ?? 'The browser gave no passkey. Try again.';
       }
     });
   }

@@ -154,7 +154,7 @@ impl<U: Account> CurrentUser<U> {
 /// }
 ///
 /// async fn publish(who: Permitted<MayPublish>) -> String {
-///     format!("published by {}", who.account().username())
+///     format!("published by {}", who.identity().account().username())
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -163,10 +163,18 @@ pub struct Permitted<P> {
     permission: PhantomData<fn() -> P>,
 }
 
-impl<P> Deref for Permitted<P> {
-    type Target = Identity;
-
-    fn deref(&self) -> &Identity {
+impl<P> Permitted<P> {
+    /// Who is asking: the token's claims, and the user as permissions see one.
+    ///
+    /// ```
+    /// use countersign_verify::Permitted;
+    /// use countersign_verify::permission::IsStaff;
+    ///
+    /// async fn report(who: Permitted<IsStaff>) -> String {
+    ///     format!("for {}", who.identity().account().username())
+    /// }
+    /// ```
+    pub fn identity(&self) -> &Identity {
         &self.identity
     }
 }

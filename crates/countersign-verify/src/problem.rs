@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::verifier::TokenError;
@@ -35,6 +35,7 @@ struct Told {
     retry_after: Option<u32>,
     allow: Option<HeaderValue>,
     challenge: Option<HeaderValue>,
+    nonce: Option<HeaderValue>,
     second: Option<Second>,
     cookies: Vec<HeaderValue>,
 }
@@ -67,6 +68,7 @@ impl Problem {
             retry_after: None,
             allow: None,
             challenge: None,
+            nonce: None,
             second: None,
             cookies: Vec::new(),
         }))
@@ -116,6 +118,21 @@ impl Problem {
         let mut problem = Self::new(Code::SecondFactorRequired);
         problem.0.second = Some(Second { pending_token, factors });
         problem.0.cookies.extend(cookie);
+        problem
+    }
+
+    /// The 400 that asks a native client to sign this challenge (RFC 9449, 8).
+    ///
+    /// ```
+    /// use countersign_verify::Problem;
+    ///
+    /// let answer = Problem::use_dpop_nonce("a-challenge").to_http::<Vec<u8>>();
+    /// assert_eq!(answer.status(), 400);
+    /// assert_eq!(answer.headers()["dpop-nonce"], "a-challenge");
+    /// ```
+    pub fn use_dpop_nonce(nonce: &str) -> Self {
+        let mut problem = Self::new(Code::UseDpopNonce);
+        problem.0.nonce = HeaderValue::try_from(nonce).ok();
         problem
     }
 
@@ -312,6 +329,9 @@ impl Problem {
         {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
+        if let Some(nonce) = &self.0.nonce {
+            headers.insert(DPOP_NONCE, nonce.clone());
+        }
         if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -334,6 +354,18 @@ impl Problem {
     /// ```
     pub fn as_detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// Why a session was ended, where it says so.
+    ///
+    /// ```
+    /// use countersign_verify::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::SessionRevoked).reason("logout");
+    /// assert_eq!(problem.as_reason(), Some("logout"));
+    /// ```
+    pub fn as_reason(&self) -> Option<&'static str> {
+        self.0.reason
     }
 }
 
@@ -417,6 +449,10 @@ pub enum Code {
     DeviceProofStale,
     /// The device could not prove itself now.
     DeviceProofSkipped,
+    /// What a native client sent to prove its device proves nothing.
+    InvalidDpopProof,
+    /// A native client is to sign the server's challenge.
+    UseDpopNonce,
     /// Known, and not allowed.
     PermissionDenied,
     /// A request that may have been forged by another site.
@@ -506,7 +542,7 @@ impl Code {
     }
 
     /// Every code of Countersign.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::NotAuthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
@@ -529,6 +565,8 @@ impl Code {
         Self::DeviceProofRequired,
         Self::DeviceProofStale,
         Self::DeviceProofSkipped,
+        Self::InvalidDpopProof,
+        Self::UseDpopNonce,
         Self::PermissionDenied,
         Self::CsrfFailed,
         Self::Throttled,
@@ -575,6 +613,8 @@ impl Code {
             Self::DeviceProofRequired => (S::FORBIDDEN, "device_proof_required", "Device proof required", "Sign the challenge of `Secure-Session-Challenge` with the session's key."),
             Self::DeviceProofStale => (S::SERVICE_UNAVAILABLE, "device_proof_stale", "Device proof too old", "The device's last proof is too old. Nothing was done; the browser makes a new one by itself. Try again after `Retry-After` seconds."),
             Self::DeviceProofSkipped => (S::SERVICE_UNAVAILABLE, "device_proof_skipped", "Device proof skipped", "The browser could not prove itself now. Nothing was done; try again after `Retry-After` seconds."),
+            Self::InvalidDpopProof => (S::BAD_REQUEST, "invalid_dpop_proof", "DPoP proof invalid", "The header `DPoP` proves nothing: it must be one JWT of the type `dpop+jwt`, signed by the key in its `jwk` with ES256 or EdDSA, for this method and address."),
+            Self::UseDpopNonce => (S::BAD_REQUEST, "use_dpop_nonce", "DPoP nonce required", "Make a new proof with the `nonce` of the header `DPoP-Nonce` and an `iat` of now, by the time in `Date`, and send the request again. Nothing was done."),
             Self::PermissionDenied => (S::FORBIDDEN, "permission_denied", "Permission denied", "You may not do this."),
             Self::CsrfFailed => (S::FORBIDDEN, "csrf_failed", "CSRF check failed", "The CSRF check failed."),
             Self::Throttled => (S::TOO_MANY_REQUESTS, "throttled", "Too many attempts", "Too many \
@@ -647,6 +687,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     factors: Option<&'a [&'static str]>,
 }
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 #[cfg(test)]
 mod tests {

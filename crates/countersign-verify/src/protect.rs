@@ -2,11 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, ORIGIN, VARY};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -55,6 +55,9 @@ use crate::response_body::ResponseBody;
 /// # assert_eq!(world::ask(app.layer(Protect::new(Door(Arc::new(world::verifier())))), "/").0, 200);
 /// ```
 pub trait Authenticator: Clone + Send + Sync + 'static {
+    /// The header that says who is asking: caches are told that answers differ by it.
+    const VARIES_BY: HeaderName = AUTHORIZATION;
+
     /// The answer, where it is known without waiting; `None` where [`identify`](Self::identify)
     /// must be asked.
     fn known(&self, request: &Parts) -> Option<Found>;
@@ -78,6 +81,9 @@ pub type Found = Result<Option<Identity>, Problem>;
 ///
 /// Who may not pass gets the answer here, and the service inside never sees the request. The
 /// service finds the [`Identity`] in the request's extensions.
+///
+/// No shared cache keeps the answers: they say `Cache-Control: private` and `Vary: authorization`,
+/// unless the service inside says a `Cache-Control` of its own.
 ///
 /// ```
 /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -227,12 +233,13 @@ where
         if self.layer.0.lets_preflights_through && is_preflight(&parts) {
             parts.extensions.remove::<Identity>();
             parts.extensions.insert(Nobody);
-            return Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) };
+            return Passage::Open { inner: self.inner.call(Request::from_parts(parts, body)) };
         }
         if let Some(found) = self.layer.0.authenticator.known(&parts) {
             return match self.layer.permit(parts, found) {
                 Ok(parts) => {
-                    Passage::Passed { inner: self.inner.call(Request::from_parts(parts, body)) }
+                    let inner = self.inner.call(Request::from_parts(parts, body));
+                    Passage::Passed { inner, varies_by: A::VARIES_BY }
                 }
                 Err(refused) => {
                     drain(body);
@@ -247,7 +254,10 @@ where
         let answer = Box::pin(async move {
             let found = layer.0.authenticator.identify(&parts).await;
             match layer.permit(parts, found) {
-                Ok(parts) => inner.call(Request::from_parts(parts, body)).await,
+                Ok(parts) => {
+                    let answer = inner.call(Request::from_parts(parts, body)).await;
+                    answer.map(|answer| private(answer, A::VARIES_BY))
+                }
                 Err(refused) => {
                     drain(body);
                     Ok(refused.answer())
@@ -283,6 +293,16 @@ impl<A, P: Permission> Protect<A, P> {
         };
         Err(Box::new(Refused { problem, is_grpc: is_grpc(&parts.headers) }))
     }
+}
+
+/// Keeps an answer out of shared caches, unless it says itself what they may do (RFC 9111, 5.2.2).
+fn private<R>(mut answer: Response<R>, varies_by: HeaderName) -> Response<R> {
+    let headers = answer.headers_mut();
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.append(VARY, HeaderValue::from(varies_by));
+    }
+    answer
 }
 
 /// Fetch, 3.2.2: any other `OPTIONS` is a method like another.
@@ -340,10 +360,16 @@ pin_project_lite::pin_project! {
     #[project = Projected]
     #[allow(missing_docs)]
     pub enum Passage<F, R, E> {
+        /// The inner service's, to a preflight that is for it.
+        Open {
+            #[pin]
+            inner: F,
+        },
         /// The inner service's.
         Passed {
             #[pin]
             inner: F,
+            varies_by: HeaderName,
         },
         /// A refusal.
         Refused {
@@ -365,7 +391,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Passed { inner } => inner.poll(context),
+            Projected::Open { inner } => inner.poll(context),
+            Projected::Passed { inner, varies_by } => {
+                let answer = ready!(inner.poll(context));
+                Poll::Ready(answer.map(|answer| private(answer, varies_by.clone())))
+            }
             Projected::Refused { refused } => Poll::Ready(Ok(refused.answer())),
             Projected::Waiting { answer } => answer.as_mut().poll(context),
         }

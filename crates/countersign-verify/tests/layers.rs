@@ -116,6 +116,36 @@ async fn nobody_passes_without_a_token_and_the_app_never_sees_the_request() {
 }
 
 #[tokio::test]
+async fn no_shared_cache_keeps_what_a_user_was_told() {
+    let headers = async |waits: bool, path: &str, token: Option<&str>| {
+        let own = [("cache-control", "public, max-age=60"), ("vary", "accept")];
+        let app = Router::new()
+            .route("/", get(|| async { [("vary", "accept")] }))
+            .route("/same-for-all", get(move || async move { own }))
+            .layer(Protect::with(Door::new(waits), AllowAny));
+        let mut request = Request::get(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let answer = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let all = |name| {
+            let values = answer.headers().get_all(name).iter();
+            values.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(", ")
+        };
+        (all("cache-control"), all("vary"))
+    };
+    let token = token(&json!({}), 0);
+    let private = ("private".to_owned(), "accept, authorization".to_owned());
+    let own = ("public, max-age=60".to_owned(), "accept".to_owned());
+    for waits in [false, true] {
+        assert_eq!(headers(waits, "/", Some(&token)).await, private);
+        assert_eq!(headers(waits, "/", None).await, private, "nobody is told something else");
+        assert_eq!(headers(waits, "/same-for-all", Some(&token)).await, own);
+        assert_eq!(headers(waits, "/", Some("bent")).await.0, "no-store");
+    }
+}
+
+#[tokio::test]
 async fn each_permission_lets_in_whom_it_names_and_says_so_to_others() {
     let nobody = None;
     let plain = token(&json!({}), 0);
@@ -219,7 +249,9 @@ async fn a_permission_of_ones_own_sees_the_user_and_the_request_as_layer_and_as_
         .route("/layer", get(|| async { "in" }).layer(require(FromOurApp)))
         .route(
             "/extractor",
-            get(|who: Permitted<FromOurApp>| async move { who.account().username().to_owned() }),
+            get(|who: Permitted<FromOurApp>| async move {
+                who.identity().account().username().to_owned()
+            }),
         )
         .layer(Protect::new(Door::new(false)));
     let ada = token(&json!({"username": "ada"}), 0);

@@ -141,7 +141,7 @@ pub(crate) async fn make_first(
     random: &dyn Random,
 ) -> Result<(), RotateError> {
     let key = SealedKey::generate(algorithm, secrets, now, now, random)?;
-    let retire_others = now.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)?;
+    let retire_others = later(later(now, access_lifetime)?, RETIRED_LATE)?;
     Ok(store.add_key(key, retire_others).await?)
 }
 
@@ -154,13 +154,14 @@ fn next_key(
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<(SealedKey, Timestamp), RotateError> {
-    let activates_at = if cut_off { now } else { now.saturating_add(PUBLISHED_AHEAD)? };
-    let retire_others = if cut_off {
-        now
-    } else {
-        activates_at.saturating_add(access_lifetime)?.saturating_add(RETIRED_LATE)?
-    };
+    let activates_at = if cut_off { now } else { later(now, PUBLISHED_AHEAD)? };
+    let retire_others =
+        if cut_off { now } else { later(later(activates_at, access_lifetime)?, RETIRED_LATE)? };
     Ok((SealedKey::generate(algorithm, secrets, now, activates_at, random)?, retire_others))
+}
+
+fn later(time: Timestamp, by: Duration) -> Result<Timestamp, RotateError> {
+    time.saturating_add(by).map_err(|error| RotateError::Time(error.to_string()))
 }
 
 /// Why the keys were not rotated.
@@ -172,6 +173,7 @@ fn next_key(
 /// assert_eq!(RotateError::from(StoreError::Busy).to_string(), "the store is busy");
 /// ```
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum RotateError {
     /// The key could not be made.
     #[error(transparent)]
@@ -181,7 +183,7 @@ pub enum RotateError {
     Store(#[from] StoreError),
     /// A lifetime beyond all calendars.
     #[error("the access lifetime is too long: {0}")]
-    Time(#[from] jiff::Error),
+    Time(String),
 }
 
 /// A minute for the caches that may keep the key set, and half a minute for verifiers that look for

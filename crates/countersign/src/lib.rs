@@ -213,14 +213,18 @@
 //! # The parts
 //!
 //! [`password`], [`session`], [`token`] and [`throttle`] are pure mechanism:
-//! functions of their arguments, time and randomness included. [`store`] keeps what must be kept,
-//! and moves it from one database to another. Services that only verify tokens take the crate
-//! `countersign-verify`.
+//! functions of their arguments, time and randomness included. [`store`] keeps what must be
+//! kept. Services that only verify tokens take the crate `countersign-verify`.
+//!
+//! # What is promised
+//!
+//! What this documentation shows, until the next version with a break (0.2, then 1.0). Public items
+//! that are hidden from it are the server's, and change in any version.
 //!
 //! # Features
 //!
 //! `axum` (on): [`Auth`], the endpoints, `protect`, the extractors; without it the parts alone.
-//! `sqlite` (on) and `postgres`: the stores.
+//! `sqlite` and `postgres`: the stores, of which an app names one.
 
 #![warn(clippy::unwrap_used)]
 
@@ -234,6 +238,7 @@ pub mod factor;
 mod flow;
 #[cfg(feature = "axum")]
 pub mod http;
+#[doc(hidden)]
 pub mod key_rotation;
 #[cfg(feature = "axum")]
 pub mod mail;
@@ -257,6 +262,7 @@ pub mod web;
 #[cfg(feature = "axum")]
 pub use auth::builder::AuthBuilder;
 #[cfg(feature = "axum")]
+#[doc(hidden)]
 pub use auth::post::{Letter, Owner, Post};
 #[cfg(feature = "axum")]
 pub use auth::settings::{Settings, SettingsError};
@@ -266,4 +272,7 @@ pub use countersign_verify::permission;
 #[cfg(feature = "axum")]
 pub use countersign_verify::{Claims, CurrentUser, Identity, Permitted, require};
 #[cfg(feature = "axum")]
-pub use entry::{FactorRefused, FactorShown, LoggedIn, PasswordChecked, PasswordRefused, Shown};
+pub use entry::{
+    FactorRefused, FactorShown, Introspection, LoggedIn, LoggedOut, PasswordChecked,
+    PasswordRefused, Shown, Ticket,
+};

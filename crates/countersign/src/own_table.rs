@@ -9,10 +9,11 @@ use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::{
     Act, DeletionAsked, MailBounds, NewMail, NewToken, Register, SelfDeletion, Store, StoreError,
+    WaitingRegistration,
 };
 use crate::token::Fingerprint;
 use crate::user::{
-    AnyRegisters, AnyUsers, CachedUser, FoundUser, Registers, UserId, Users, fold_address,
+    AnyRegisters, AnyUsers, CachedUser, FoundUser, NewUser, Registers, UserId, Users, fold_address,
 };
 
 /// A table of the app's own.
@@ -58,50 +59,76 @@ impl OwnTable {
     }
 
     /// Makes a user, issues the token that proves the address in `store`, and queues its mail
-    /// there. `None` where another user has the address, who gets the other mail.
+    /// there; or to who has the address, the other mail.
     ///
     /// Two databases have no transaction in common: where the token is not taken, the row goes
-    /// again. As many questions are asked of the table, whoever has the address.
+    /// again. Whoever waits for the proof gets their password last: a row that nobody waits for
+    /// lets nobody in. As many questions are asked of the table, whoever has the address.
     pub(crate) async fn register(
         &self,
         store: &dyn Store,
         register: Register,
-    ) -> Result<Option<UserId>, StoreError> {
-        let Register { user, claims, token, mail, taken, bounds, now } = register;
+    ) -> Result<UserId, StoreError> {
         let registrar = self.registrar()?;
-        let address = user.email.as_ref().or(claims.as_ref());
-        let address = address.map(|email| email.as_str().to_owned()).unwrap_or_default();
-        let holder = self.users().by_login(&address).await?.map(|holder| holder.user.id());
-        let made = match registrar.create(user, now).await {
-            Ok(id) => Some(id),
-            Err(StoreError::EmailTaken) => None,
-            Err(other) => return Err(other),
+        let holder = self.users().by_login(register.claims.as_str()).await?;
+        let first = match register.waits_until {
+            Some(_) => EncodedPassword::unusable(),
+            None => register.user.password.clone(),
         };
-        let row = match made.or(holder) {
-            Some(id) => self.users().by_id(id).await?,
-            None => None,
-        };
-        let is_taken = made.is_none() || (claims.is_some() && holder.is_some());
-        let owner = made.filter(|_| !is_taken);
-        let row = row.filter(|_| owner.is_some());
-        let token = NewToken {
-            user: owner,
-            fingerprint: row
-                .map_or_else(Fingerprint::of_nobody, |row| fingerprint(&*row.user, &row.password)),
-            ..token
-        };
-        let mail = if is_taken { Some(taken) } else { mail };
-        let mails = mail.map(|mail| NewMail { user: owner, ..mail }).into_iter().collect();
-        if let Err(error) = store.issue_token(token, mails, bounds).await {
-            if let Some(id) = made
-                && let Err(error) = registrar.delete(id).await
-            {
-                tracing::warn!(user = %id, %error, "nobody waits for the mail of this user, who \
-                    could not be deleted again");
+        let new = NewUser { password: first.clone(), ..register.user.clone() };
+        let id = registrar.create(new, register.now).await?;
+        if let Err(error) = self.wait(store, register, (id, &first), holder.is_some()).await {
+            match registrar.delete(id).await {
+                Ok(_) => store.forget_registration(id).await?,
+                Err(error) => tracing::warn!(user = %id, %error, "nobody waits for the mail of \
+                    this user, who could not be deleted again"),
             }
             return Err(error);
         }
-        Ok(made)
+        Ok(id)
+    }
+
+    /// Notes in `store` what a new row waits for.
+    async fn wait(
+        &self,
+        store: &dyn Store,
+        register: Register,
+        (id, first): (UserId, &EncodedPassword),
+        is_taken: bool,
+    ) -> Result<(), StoreError> {
+        let Register { user, claims, waits_until, token, mail, taken, bounds, .. } = register;
+        if let Some(until) = waits_until {
+            let address = claims.as_str().to_owned();
+            store.note_registration(WaitingRegistration { user: id, address, until }).await?;
+            if !self.users().set_password(id, first, &user.password).await? {
+                return Err(StoreError::failed("a new row has another password at once"));
+            }
+        }
+        let row = self.users().by_id(id).await?;
+        let row = row.map_or_else(Fingerprint::of_nobody, |row| row.fingerprint());
+        let owner = (!is_taken).then_some(id);
+        let mail = NewMail { user: owner, ..if is_taken { taken } else { mail } };
+        let token = NewToken { user: owner, fingerprint: row, ..token };
+        store.issue_token(token, vec![mail], bounds).await.map(drop)
+    }
+
+    /// Deletes who did not prove their address in time, at most `limit`: those without an address
+    /// who have had no session. The others wait no more. How many are gone.
+    pub(crate) async fn delete_due_registrations(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for id in store.due_registrations(now, limit).await? {
+            if self.row(id).await?.is_some_and(|row| row.user.email().is_empty()) {
+                gone += u64::from(self.registrar()?.delete(id).await?);
+            }
+            // The row first: while it is there, nobody comes in by it.
+            store.forget_registration(id).await?;
+        }
+        Ok(gone)
     }
 
     /// Deletes a user who asks for it, at once. Two databases have no transaction in common: the

@@ -6,11 +6,15 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 
 use crate::clock::seconds;
+use crate::factor::FactorId;
 use crate::own_table::OwnTable;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{MailBounds, NewMail, PasswordChange, Register, Registered, Store, StoreError};
-use crate::user::{Addressee, CachedUser, FoundUser, NewUser, User, UserId};
+use crate::store::{
+    MailBounds, NewMail, PasskeyOwner, PasswordChange, Register, Store, StoreError, UserFactors,
+    WaitingSignIn,
+};
+use crate::user::{Addressee, CachedUser, FoundUser, NewUser, User, UserByLogin, UserId};
 
 /// Asks whoever knows the users.
 #[derive(Debug)]
@@ -57,14 +61,7 @@ impl UserDirectory {
         match self {
             Self::Own(store) => {
                 let found = store.user_by_login(login).await?;
-                Ok(found.map(|row| {
-                    let user = Box::new(row.user);
-                    let user = match row.deletion_at {
-                        Some(at) if !user.is_active => Candidate::Waiting(user, at),
-                        _ => Candidate::Own(user),
-                    };
-                    FoundUser { user, password: row.password }
-                }))
+                Ok(found.map(Candidate::found))
             }
             Self::Custom(table) => {
                 let users = table.users();
@@ -139,6 +136,41 @@ impl UserDirectory {
                 }))
             }
         }
+    }
+
+    /// The user of a sign-in that waits, as one who is about to log in, and all else that its
+    /// second step looks at.
+    pub(crate) async fn waiting(
+        &self,
+        store: &dyn Store,
+        id: UserId,
+        pending: FactorId,
+    ) -> Result<(Option<FoundUser<Candidate>>, WaitingSignIn), StoreError> {
+        let mut waiting = store.waiting_sign_in(id, pending).await?;
+        let found = match self {
+            Self::Own(_) => waiting.row.take().map(|(password, user)| FoundUser {
+                user: Candidate::Own(Box::new(user)),
+                password,
+            }),
+            Self::Custom(_) => self.candidate(id).await?,
+        };
+        Ok((found, waiting))
+    }
+
+    /// Whose passkey this is, as one who is about to log in, where they are still there, and what
+    /// they have.
+    pub(crate) async fn passkey_owner(
+        &self,
+        store: &dyn Store,
+        credential: &[u8],
+    ) -> Result<Option<(UserId, Option<FoundUser<Candidate>>, UserFactors)>, StoreError> {
+        let owner = store.passkey_owner(credential.to_vec()).await?;
+        let Some(PasskeyOwner { user, row, factors }) = owner else { return Ok(None) };
+        let found = match self {
+            Self::Own(_) => row.map(Candidate::found),
+            Self::Custom(_) => self.candidate(user).await?,
+        };
+        Ok(Some((user, found, factors)))
     }
 
     pub(crate) async fn password_of(
@@ -244,20 +276,32 @@ impl UserDirectory {
         }
     }
 
-    /// Makes a user, issues the token that proves the address, and queues its mail. `None` where
-    /// another user has the address, who gets the other mail.
+    /// Makes a user, issues the token that proves the address, and queues its mail; where another
+    /// user has the address, who gets the other mail, the token is nobody's.
     pub(crate) async fn register(
         &self,
         store: &dyn Store,
         register: Register,
-    ) -> Result<Option<UserId>, StoreError> {
+    ) -> Result<UserId, StoreError> {
         match self {
-            Self::Own(store) => match store.register(register).await? {
-                Registered::Done(user) => Ok(Some(user.id)),
-                Registered::EmailTaken => Ok(None),
-                Registered::UsernameTaken => Err(StoreError::UsernameTaken),
-            },
+            Self::Own(store) => Ok(store.register(register).await?.id),
             Self::Custom(table) => table.register(store, register).await,
+        }
+    }
+
+    /// Deletes who registered and did not prove their address in time, at most `limit`. How many.
+    pub(crate) async fn delete_due_registrations(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        match self {
+            Self::Own(store) => store.delete_due_registrations(now, limit).await,
+            Self::Custom(table) if table.keeps_accounts() => {
+                table.delete_due_registrations(store, now, limit).await
+            }
+            Self::Custom(_) => Ok(0),
         }
     }
 
@@ -284,6 +328,16 @@ impl UserDirectory {
 }
 
 impl Candidate {
+    /// A row of the store's.
+    fn found(row: UserByLogin) -> FoundUser<Self> {
+        let user = Box::new(row.user);
+        let user = match row.deletion_at {
+            Some(at) if !user.is_active => Self::Waiting(user, at),
+            _ => Self::Own(user),
+        };
+        FoundUser { user, password: row.password }
+    }
+
     /// The language of the user's mails; empty for English.
     pub(crate) fn language(&self) -> &str {
         self.account().locale()

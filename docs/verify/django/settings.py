@@ -3,7 +3,7 @@
     AUTH_URL=http://localhost:8000 python -m django runserver --settings settings 9000
 
 Without the revocation list, a logout is felt here when the token expires:
-`settings_revocations.py` adds it.
+`settings_countersign.py` adds it, and more.
 """
 
 import os
@@ -19,6 +19,8 @@ SIMPLE_JWT = {
     # Countersign's `signing_algorithm`.
     "ALGORITHM": os.environ.get("AUTH_ALGORITHM", "EdDSA"),
     "USER_ID_CLAIM": "sub",
+    # What a group may: this one knows.
+    "TOKEN_USER_CLASS": "users.GroupUser",
     # Claims of simplejwt's own tokens, which these do not have.
     "TOKEN_TYPE_CLAIM": None,
     "JTI_CLAIM": None,

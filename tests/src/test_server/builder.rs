@@ -11,6 +11,7 @@ use super::{ISSUER, TestServer};
 pub struct TestServerBuilder {
     settings: Vec<(String, String)>,
     virtual_time: bool,
+    own_issuer: bool,
     disk_can_fail: bool,
 }
 
@@ -19,6 +20,13 @@ impl TestServerBuilder {
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((format!("COUNTERSIGN_{}", name.to_uppercase()), value.to_owned()));
+        self
+    }
+
+    /// Leaves it to the server what its issuer is called.
+    #[must_use]
+    pub fn own_issuer(mut self) -> Self {
+        self.own_issuer = true;
         self
     }
 
@@ -55,6 +63,7 @@ impl TestServerBuilder {
             [("HASH_MEMORY_KIB", "64"), ("HASH_PASSES", "1"), ("ISSUER", ISSUER)]
                 .map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned()))
                 .into();
+        settings.retain(|(name, _)| !self.own_issuer || name != "COUNTERSIGN_ISSUER");
         settings.extend(self.settings);
         let clock = self.virtual_time.then(|| TestClock::in_directory(directory.path()));
         TestServer {

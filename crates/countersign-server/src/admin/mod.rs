@@ -8,7 +8,7 @@
 mod gate;
 mod kit;
 mod pages;
-mod rules;
+pub(crate) mod rules;
 mod site;
 
 use axum::Router;
@@ -122,6 +122,9 @@ impl Admin {
             .route("/admin/keys/", get(pages::keys::list))
             .route("/admin/keys/rotate", post(pages::keys::rotate))
             .route("/admin/keys/{id}/retire", post(pages::keys::retire))
+            .route("/admin/tokens/", get(pages::tokens::list))
+            .route("/admin/tokens/add", get(pages::tokens::form).post(pages::tokens::add))
+            .route("/admin/tokens/{id}/revoke", post(pages::tokens::revoke))
             // The way that people type.
             .route("/admin/users", get(async || Redirect::permanent("/admin/users/")))
             .route("/admin/groups", get(async || Redirect::permanent("/admin/groups/")))
@@ -129,6 +132,7 @@ impl Admin {
             .route("/admin/sessions", get(async || Redirect::permanent("/admin/sessions/")))
             .route("/admin/audit", get(async || Redirect::permanent("/admin/audit/")))
             .route("/admin/keys", get(async || Redirect::permanent("/admin/keys/")))
+            .route("/admin/tokens", get(async || Redirect::permanent("/admin/tokens/")))
             .route("/admin/{*rest}", any(page_error::not_found))
             .method_not_allowed_fallback(page_error::method_not_allowed)
             .with_state(self.clone())

@@ -30,11 +30,14 @@ pub(crate) enum Permit {
     ChangeKey,
     ViewOutbox,
     ChangeOutbox,
+    ViewServiceToken,
+    ChangeServiceToken,
+    Introspect,
 }
 
 impl Permit {
     /// All of them: `app`, `codename`, and the name for people.
-    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 19] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 22] = [
         (Self::ViewUser, "auth", "view_user", "Can view users"),
         (Self::AddUser, "auth", "add_user", "Can add users"),
         (Self::ChangeUser, "auth", "change_user", "Can change users"),
@@ -54,6 +57,14 @@ impl Permit {
         (Self::ChangeKey, "countersign", "change_key", "Can rotate and retire signing keys"),
         (Self::ViewOutbox, "countersign", "view_outbox", "Can view the outbox"),
         (Self::ChangeOutbox, "countersign", "change_outbox", "Can retry and forget mails"),
+        (Self::ViewServiceToken, "countersign", "view_servicetoken", "Can view service tokens"),
+        (
+            Self::ChangeServiceToken,
+            "countersign",
+            "change_servicetoken",
+            "Can make service tokens, and revoke their own",
+        ),
+        (Self::Introspect, "countersign", "introspect", "Can look at tokens of users"),
     ];
 
     /// As it is written: `auth.view_user`.
@@ -70,8 +81,9 @@ impl Permit {
 /// Django.
 pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
     use Permit::{
-        ChangeGroup, ChangeKey, ChangeOutbox, ChangePermission, ChangeUser, DeleteSession,
-        ViewGroup, ViewKey, ViewOutbox, ViewPermission, ViewSession, ViewUser,
+        ChangeGroup, ChangeKey, ChangeOutbox, ChangePermission, ChangeServiceToken, ChangeUser,
+        DeleteSession, ViewGroup, ViewKey, ViewOutbox, ViewPermission, ViewServiceToken,
+        ViewSession, ViewUser,
     };
     let has = |permit: Permit| operator.permissions().contains(&permit.name());
     let implied = match permit {
@@ -81,6 +93,7 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
         ViewSession => Some(DeleteSession),
         ViewKey => Some(ChangeKey),
         ViewOutbox => Some(ChangeOutbox),
+        ViewServiceToken => Some(ChangeServiceToken),
         _ => None,
     };
     operator.is_active()
@@ -218,6 +231,17 @@ pub(crate) fn may_end_all_sessions(operator: &User, _: &User, _: &User) -> bool 
 /// Whether the operator may rotate and retire keys.
 pub(crate) fn may_change_keys(operator: &User, _: &User, _: &User) -> bool {
     may(operator, Permit::ChangeKey)
+}
+
+/// Whether the operator may make service tokens, and revoke those that they made. What one may is
+/// never more than its maker may, as the store sees to.
+pub(crate) fn may_change_service_tokens(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::ChangeServiceToken)
+}
+
+/// Whether the operator may revoke a service token that somebody else made.
+pub(crate) fn may_revoke_service_tokens(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::ChangeServiceToken) && operator.is_superuser
 }
 
 /// Nobody gives what they do not have.

@@ -54,9 +54,15 @@ impl Admin {
         Self(Arc::new(inner))
     }
 
+    /// Where the script of a page asks what a passkey is to sign.
+    pub(crate) fn passkey_options(&self) -> String {
+        format!("{}{}/login/passkey/begin", self.settings.home(), self.settings.base_path)
+    }
+
     /// Where the first superuser could be made at the start, if there was none.
     pub(crate) fn first_user_link(&self) -> Option<String> {
-        self.first_user.as_ref().map(|path| format!("{}{path}", self.origin))
+        let home = self.settings.home();
+        self.first_user.as_ref().map(|path| format!("{}{home}{path}", self.origin))
     }
 }
 

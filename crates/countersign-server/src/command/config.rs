@@ -40,6 +40,16 @@ impl ShowConfig {
                 .into_iter()
                 .map(|derived| [derived.name.to_owned(), derived.value, derived.from]),
         );
+        let hooks = config.hooks()?;
+        if !hooks.is_empty() {
+            line("");
+            table(
+                ["WEB HOOK", "PLACE", "EVENTS"],
+                hooks
+                    .into_iter()
+                    .map(|hook| [hook.name.clone(), hook.place(), hook.events.join(", ")]),
+            );
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use countersign::password::UserAttributes;
+use countersign::store::admin::Grants;
 use countersign::user::{Email, NewUser};
 
 use super::new_user_prompt::{NewUserKind, NewUserPrompt};
@@ -59,7 +60,7 @@ impl CreateSuperuser {
             is_superuser: true,
             ..NewUser::new(username, email, encoded)
         };
-        let user = Operator::shell(&services).add_user(new).await?;
+        let user = Operator::shell(&services).add_user(new, &Grants::default()).await?;
         line(format!("Made the superuser {} with the id {}.", user.username, user.id));
         Ok(())
     }

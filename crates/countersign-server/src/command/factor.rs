@@ -7,6 +7,7 @@ use countersign::store::{NewMail, StoredFactor};
 use countersign::user::{User, fold_address};
 use serde_json::json;
 
+use super::factor_file::{ExportFactors, ImportFile};
 use super::output::{self, line, table};
 use super::prompt;
 use crate::command_error::CommandError;
@@ -15,7 +16,7 @@ use crate::operate::Operator;
 use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
-/// List a user's second factors, and remove them for who has lost them
+/// List second factors, remove those of who has lost them, and carry them to another installation
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  countersign factor list alice\n  countersign factor reset alice"
@@ -45,6 +46,8 @@ enum Command {
         #[arg(long, alias = "no-input")]
         noinput: bool,
     },
+    Export(ExportFactors),
+    Import(ImportFile),
 }
 
 impl FactorCommand {
@@ -53,6 +56,8 @@ impl FactorCommand {
         match self.command {
             Command::List { user, json } => list(&services, &user, json).await,
             Command::Reset { user, noinput } => reset(&services, &user, noinput).await,
+            Command::Export(command) => command.run(&services).await,
+            Command::Import(command) => command.run(&services).await,
         }
     }
 }

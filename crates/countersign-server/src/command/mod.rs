@@ -5,6 +5,8 @@ mod check;
 mod config;
 mod createsuperuser;
 mod factor;
+mod factor_file;
+mod hook;
 mod keys;
 mod mail;
 mod migrate;
@@ -16,6 +18,7 @@ mod prompt;
 mod serve;
 mod session;
 mod shell;
+mod token;
 mod user;
 
 use std::path::PathBuf;
@@ -61,7 +64,9 @@ enum Command {
     Session(session::Sessions),
     Factor(factor::FactorCommand),
     Keys(keys::Keys),
+    Token(token::Tokens),
     Mail(mail::MailCommand),
+    Hook(hook::HookCommand),
     Passwords(passwords::PasswordsCommand),
     Migrate(migrate::Migrate),
     Move(move_store::Move),
@@ -140,7 +145,9 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Session(command) => on_runtime(command.run(&context)),
         Command::Factor(command) => on_runtime(command.run(&context)),
         Command::Keys(command) => on_runtime(command.run(&context)),
+        Command::Token(command) => on_runtime(command.run(&context)),
         Command::Mail(command) => on_runtime(command.run(&context)),
+        Command::Hook(command) => on_runtime(command.run(&context)),
         Command::Completions(_) | Command::Man(_) | Command::Passwords(_) => Ok(()),
     }
 }

@@ -117,6 +117,7 @@ async fn list(
                     "transport": session.transport,
                     "user_agent": session.user_agent,
                     "device_name": session.device_name,
+                    "device_bound": session.is_bound(),
                     "ip": session.ip,
                 })
             })
@@ -124,7 +125,7 @@ async fn list(
         return output::json(&rows);
     }
     table(
-        ["ID", "USER", "BEGAN", "LAST USED", "TRANSPORT", "ADDRESS", "DEVICE"],
+        ["ID", "USER", "BEGAN", "LAST USED", "TRANSPORT", "BOUND", "ADDRESS", "DEVICE"],
         sessions.into_iter().map(|session| {
             [
                 session.id.to_string(),
@@ -132,6 +133,7 @@ async fn list(
                 to_the_second(session.created_at),
                 to_the_second(session.last_used_at),
                 session.transport.as_str().to_owned(),
+                if session.is_bound() { "yes" } else { "no" }.to_owned(),
                 session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
                 match session.device_name {
                     Some(name) => format!("{name} ({})", session.user_agent),

@@ -1,8 +1,10 @@
 //! `countersign user …`.
 
+use std::collections::HashMap;
+
 use clap::{Args, Subcommand};
 use countersign::password::{EncodedPassword, UserAttributes};
-use countersign::store::admin::UserAct;
+use countersign::store::admin::{Grants, UserAct};
 use countersign::token::Purpose;
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
 use jiff::Timestamp;
@@ -227,7 +229,7 @@ impl Create {
             is_staff: self.staff,
             ..NewUser::new(username, email, encoded)
         };
-        let user = Operator::shell(&services).add_user(new).await?;
+        let user = Operator::shell(&services).add_user(new, &Grants::default()).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())
     }
@@ -276,8 +278,8 @@ async fn send(context: &Context, named: &str, purpose: Purpose) -> Result<(), Co
     let services = Services::open(context, Wanted::There).await?;
     let user = services.user(named).await?;
     let desk = Desk::of(&services).await?;
-    Operator::shell(&services).send_letter(&services, &desk, purpose, &user).await?;
-    line(format!("A running server sends the mail to {}.", user.email));
+    let to = Operator::shell(&services).send_letter(&services, &desk, purpose, &user).await?;
+    line(format!("A running server sends the mail to {to}."));
     Ok(())
 }
 
@@ -359,7 +361,9 @@ async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
         let page = services.store.users(after, PAGE).await?;
         match &mut list {
             UserListing::Json(list) => list.print(&page)?,
-            UserListing::Table if after.is_none() || !page.is_empty() => rows(&page),
+            UserListing::Table if after.is_none() || !page.is_empty() => {
+                rows(&page, &waiting(services, &page).await?);
+            }
             UserListing::Table => {}
         }
         after = page.last().map(|user| user.id);
@@ -378,7 +382,18 @@ enum UserListing {
     Table,
 }
 
-fn rows(users: &[User]) {
+/// The addresses that users without one have to prove.
+async fn waiting(
+    services: &Services,
+    users: &[User],
+) -> Result<HashMap<UserId, String>, CommandError> {
+    let bare: Vec<UserId> =
+        users.iter().filter(|user| user.email.is_empty()).map(|user| user.id).collect();
+    let waiting = services.store.registrations_of(&bare).await?;
+    Ok(waiting.into_iter().map(|waits| (waits.user, waits.address)).collect())
+}
+
+fn rows(users: &[User], waiting: &HashMap<UserId, String>) {
     let yes = |yes: bool| if yes { "yes" } else { "" }.to_owned();
     table(
         ["ID", "USERNAME", "E-MAIL", "ACTIVE", "STAFF", "SUPERUSER", "LAST LOGIN"],
@@ -386,7 +401,10 @@ fn rows(users: &[User]) {
             [
                 user.id.to_string(),
                 user.username.clone(),
-                user.email.clone(),
+                waiting.get(&user.id).map_or_else(
+                    || user.email.clone(),
+                    |address| format!("{address} (to be proved)"),
+                ),
                 yes(user.is_active),
                 yes(user.is_staff),
                 yes(user.is_superuser),
@@ -406,7 +424,13 @@ async fn show(services: &Services, named: &str, as_json: bool) -> Result<(), Com
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         [name.clone(), value]
     });
-    table(["FIELD", "VALUE"], rows);
+    let waits = services.store.registration_of(user.id).await?.into_iter().flat_map(|waits| {
+        [
+            ["to_be_proved".to_owned(), waits.address],
+            ["until".to_owned(), to_the_second(waits.until)],
+        ]
+    });
+    table(["FIELD", "VALUE"], rows.chain(waits));
     Ok(())
 }
 

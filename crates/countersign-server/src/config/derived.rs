@@ -29,11 +29,11 @@ impl Config {
         let chosen = |name: &'static str, otherwise: &'static str| {
             if self.source(name) == Source::Default { otherwise } else { name }
         };
-        let origin = &checked.public_origin;
-        add("public URL", origin.to_string(), chosen("public_url", "listen"));
+        let public = format!("{}{}", checked.public_origin, settings.home());
+        add("public URL", public.clone(), chosen("public_url", "listen"));
         add("issuer", checked.issuer.clone(), chosen("issuer", "public_url"));
-        add("endpoints", format!("{origin}{}", settings.base_path), "public_url, base_path");
-        add("key set", format!("{origin}/.well-known/jwks.json"), "public_url");
+        add("endpoints", format!("{public}{}", settings.base_path), "public_url, base_path");
+        add("key set", format!("{public}/.well-known/jwks.json"), "public_url");
         add(
             "refresh cookie",
             checked.cookies.refresh_name().to_owned(),
@@ -42,10 +42,10 @@ impl Config {
         add("CSRF cookie", checked.cookies.csrf_name().to_owned(), "csrf_cookie");
         add("device cookie", settings.cookies.device.clone(), "device_cookie");
         if self.switch("admin")? {
-            add("admin site", format!("{origin}/admin/"), "public_url");
+            add("admin site", format!("{public}/admin/"), "public_url");
         }
         if self.demo(&settings)? {
-            add("demo page", format!("{origin}/"), chosen("demo", "public_url"));
+            add("demo page", format!("{public}/"), chosen("demo", "public_url"));
         }
         let database = match self.database()? {
             Database::Sqlite(path) => format!("sqlite:{}", path.display()),

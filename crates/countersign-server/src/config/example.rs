@@ -23,5 +23,19 @@ pub(crate) fn example() -> String {
         };
         text.push_str(&format!("\n# {}\n# {} = {value}\n", setting.description(), setting.name));
     }
+    text.push_str(HOOK);
     text
 }
+
+/// A table that may stand there any number of times: it is in no row of the table of settings.
+const HOOK: &str = "
+# Web hooks, any number of them: see docs/hooks.md. The secret is better in
+# COUNTERSIGN_HOOK_SECRET_CRM than here. private: whether it may be on this machine or in a private
+# network.
+#[[hook]]
+#name = \"crm\"
+#url = \"https://crm.example.com/hooks/accounts\"
+#events = [\"user.created\", \"user.deleted\"]
+#secret = \"whsec_…\"
+#private = false
+";

@@ -13,7 +13,7 @@ use countersign::web::cookies::CookieSettings;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, ConfigError, Source};
+use super::{Config, ConfigError, Hook, Source};
 
 /// Where the data is.
 pub(crate) enum Database {
@@ -37,10 +37,14 @@ pub(crate) struct ServeConfig {
     pub(crate) options: Options,
     /// The admin site's, if there is to be one.
     pub(crate) admin: Option<AdminConfig>,
+    /// Whether to serve the management API.
+    pub(crate) manage: bool,
     /// How long lines of the audit log are kept; zero for ever.
     pub(crate) audit_keep: Duration,
     /// Whether to serve the demo page.
     pub(crate) demo: bool,
+    /// The web hooks.
+    pub(crate) hooks: Vec<Hook>,
 }
 
 /// How to serve.
@@ -50,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Where to serve `/metrics`; nowhere unless chosen, since figures are nobody else's business.
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Where to serve the management API, if not where everything else is.
+    pub(crate) manage_listen: Option<SocketAddr>,
     /// How long a client may take to send a request's head, and how long an idle connection is
     /// kept.
     pub(crate) header_timeout: Duration,
@@ -63,6 +69,8 @@ pub(crate) struct Options {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Whether clients come over https.
     pub(crate) https: bool,
+    /// The path of the public URL; empty where there is none.
+    pub(crate) home: String,
     /// Whether to serve `/openapi.json` and `/docs`.
     pub(crate) docs: bool,
 }
@@ -89,16 +97,20 @@ impl Config {
         let options = Options {
             listen: self.listen()?,
             metrics_listen: self.optional::<Address>("metrics_listen")?.map(|address| address.0),
+            manage_listen: self.manage_listen()?,
             header_timeout: self.duration("header_timeout")?,
             max_connections: self.number("max_connections")?,
             max_connections_per_address: self.number("max_connections_per_address")?,
             shutdown_grace: self.duration("shutdown_grace")?,
             trusted_proxies: settings.trusted_proxies.clone(),
             https: settings.public_url.scheme() == "https",
+            home: settings.home().to_owned(),
             docs: self.switch("docs")?,
         };
         let (admin, demo) = (self.admin(&settings)?, self.demo(&settings)?);
-        Ok(ServeConfig { settings, options, admin, audit_keep: self.duration("audit_keep")?, demo })
+        let (manage, audit_keep) = (self.manage(&settings)?, self.duration("audit_keep")?);
+        let hooks = self.hooks()?;
+        Ok(ServeConfig { settings, options, admin, manage, audit_keep, demo, hooks })
     }
 
     /// Unless chosen, where the public URL says that this is a developer's machine.
@@ -132,6 +144,27 @@ impl Config {
         Ok(Some(AdminConfig { idle, absolute }))
     }
 
+    fn manage(&self, settings: &Settings) -> Result<bool, ConfigError> {
+        let is_on = self.switch("manage")?;
+        let path = &settings.base_path;
+        if is_on && (path == "/manage" || path.starts_with("/manage/")) {
+            let reason = "the management API is there; choose another path, or manage = \"off\"";
+            return Err(self.wrong("base_path", path, reason.to_owned()));
+        }
+        Ok(is_on)
+    }
+
+    fn manage_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let address = self.optional::<Address>("manage_listen")?.map(|address| address.0);
+        if let Some(address) = address
+            && !self.switch("manage")?
+        {
+            let reason = "the management API is not served; set manage = \"on\", or leave it out";
+            return Err(self.wrong("manage_listen", &address.to_string(), reason.to_owned()));
+        }
+        Ok(address)
+    }
+
     /// The library's settings.
     ///
     /// # Errors
@@ -150,16 +183,18 @@ impl Config {
             access_lifetime: self.duration("access_lifetime")?,
             session_idle: self.duration("session_idle")?,
             session_absolute: self.duration("session_absolute")?,
+            session_short: self.duration("session_short")?,
             sessions_per_user: self.number("sessions_per_user")?,
             race_window: self.duration("race_window")?,
             allow_origins: self.list("allow_origins")?,
             native_origins: self.list("native_origins")?,
             cors: defaults.cors,
-            allow_headers: defaults.allow_headers,
+            allow_headers: self.list("cors_headers")?,
             expose_headers: defaults.expose_headers,
             openapi_prefix: defaults.openapi_prefix,
             cookies: CookieSettings {
                 same_site: self.required("same_site")?,
+                partitioned: self.switch("partitioned")?,
                 refresh: self.optional("refresh_cookie")?,
                 csrf: self.required("csrf_cookie")?,
                 device: self.required("device_cookie")?,
@@ -267,9 +302,19 @@ impl Config {
             None => format!("http://localhost:{}", self.listen()?.port()),
         };
         let how = "write it with its scheme, such as https://auth.example.com";
-        url.parse().map_err(|error: url::ParseError| {
-            self.wrong("public_url", &url, format!("{error}; {how}"))
-        })
+        let parsed = url
+            .parse::<Url>()
+            .map_err(|error| self.wrong("public_url", &url, format!("{error}; {how}")))?;
+        let first = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+        let (above, base) = (first(parsed.path()), first(self.text("base_path").unwrap_or("")));
+        if !above.is_empty() && (above == base || OWN_PATHS.contains(&above.as_str())) {
+            let reason = format!(
+                "its path begins with /{above}, as paths of this server's own do. Name only what a \
+                 proxy has put before them, and choose another word for it"
+            );
+            return Err(self.wrong("public_url", &url, reason));
+        }
+        Ok(parsed)
     }
 
     /// Whether clients are on this machine: a developer's.
@@ -288,6 +333,19 @@ impl Config {
 fn is_local(url: &Url) -> bool {
     matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
+
+/// What paths of this server begin with, besides the base path.
+const OWN_PATHS: [&str; 9] = [
+    ".well-known",
+    "account",
+    "admin",
+    "demo",
+    "docs",
+    "healthz",
+    "metrics",
+    "openapi.json",
+    "readyz",
+];
 
 /// Three for each connection to the database's file.
 const SQLITE_DESCRIPTORS: usize = 100;

@@ -6,6 +6,7 @@ mod derived;
 mod environment;
 mod error;
 mod example;
+mod hooks;
 mod library;
 mod mail;
 mod table;
@@ -20,21 +21,27 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use environment::is_ours;
 pub(crate) use error::ConfigError;
 use error::unknown;
 pub(crate) use example::example;
+pub(crate) use hooks::Hook;
+use hooks::{SECRET_PREFIX, WrittenHook};
 pub(crate) use library::{Database, Options, ServeConfig};
 pub(crate) use mail::MailWay;
 pub(crate) use table::{Kind, SETTINGS, Setting};
 use table::{PREFIX, find};
-use value::duration;
-pub(crate) use value::without_password;
+pub(crate) use value::{duration, without_password};
 
 /// The effective settings, and where each came from.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     values: BTreeMap<&'static str, Value>,
+    hooks: Vec<WrittenHook>,
+    /// What the environment says of them, by the variables' names without the prefix.
+    hook_secrets: BTreeMap<String, SecretString>,
 }
 
 /// A setting's value as it was written.
@@ -77,6 +84,8 @@ impl Config {
                 .iter()
                 .map(|setting| (setting.name, Value::default_of(setting)))
                 .collect(),
+            hooks: Vec::new(),
+            hook_secrets: BTreeMap::new(),
         };
         match file {
             Some(path) => config.read_file(path)?,
@@ -91,6 +100,11 @@ impl Config {
                 continue;
             };
             if !is_ours(name, &text.to_string_lossy()) {
+                continue;
+            }
+            if name.starts_with(SECRET_PREFIX) {
+                let secret = text.to_string_lossy().into_owned().into();
+                config.hook_secrets.insert(name.to_owned(), secret);
                 continue;
             }
             let variable = format!("{PREFIX}{name}");
@@ -218,13 +232,16 @@ impl Config {
         let error = |error: String| ConfigError::File { path: path.to_owned(), error };
         let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
         // The parser's own words quote the line, which may be the one with the secret.
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
             let line = e
                 .span()
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
             error(format!("line {line}: {}", e.message()))
         })?;
+        if let Some(hooks) = table.remove("hook") {
+            self.hooks = WrittenHook::read_all(&hooks).map_err(error)?;
+        }
         let mut seen = BTreeSet::new();
         for (name, value) in value::flatten(table) {
             let setting = find(&name).ok_or_else(|| {

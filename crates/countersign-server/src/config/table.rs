@@ -169,25 +169,29 @@ pub(crate) const SETTINGS: &[Setting] = &[
         secret: true,
     },
     one("public_url", "", Kind::Text("URL"),
-        "Where clients find this server. Unless chosen, http://localhost and the port of \
-         `listen`."),
+        "Where clients find this server, with the path that a proxy puts it below. Unless chosen, \
+         http://localhost and the port of `listen`."),
     several("allow_origins", "ORIGIN",
         "Front ends on other origins, for CORS and CSRF alike: https://app.example.com, \
          https://*.example.com."),
+    several("cors_headers", "HEADER",
+        "Request headers that those front ends may send besides, as a tracing library adds them: \
+         X-Trace. The usual ones are allowed."),
     several("native_origins", "ORIGIN",
         "Origins of packaged apps that may have the refresh token in the body: \
          capacitor://localhost."),
     one("base_path", "/accounts", Kind::Text("PATH"),
         "The path that the endpoints stand under."),
     one("issuer", "", Kind::Text("TEXT"),
-        "The claim `iss`. Unless chosen, the origin of public_url."),
+        "The claim `iss`. Unless chosen, public_url, without a slash at its end."),
     one("audience", "", Kind::Text("TEXT"),
         "The claim `aud`. Unless chosen, none."),
     one("signing_algorithm", "EdDSA", Kind::Choice("EdDSA|ES256|RS256|HS256"),
         "What access tokens are signed with: EdDSA, ES256, RS256 or HS256."),
     several("extra_claims", "CLAIM",
         "What access tokens say beyond the usual: username, email, first_name, last_name, \
-         is_staff, is_superuser, groups, permissions."),
+         is_staff, is_superuser, groups, permissions, dvb (whether the session is bound to a \
+         device)."),
     one("token_cache_bytes", "67108864", Kind::Number { unit: "BYTES", least: 0, most: ANY },
         "Memory for access tokens that were verified; 0 verifies each one each time."),
     one("access_lifetime", "5m", duration(1, DAY),
@@ -196,6 +200,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a session lives without a refresh."),
     one("session_absolute", "30d", duration(MINUTE, 400 * DAY),
         "How long a session lives at most."),
+    one("session_short", "12h", duration(MINUTE, 400 * DAY),
+        "How long a session lives at most whose user says at login that it is not to outlive the \
+         browser; never longer than session_absolute."),
     one("sessions_per_user", "100", number(0, ANY),
         "Live sessions of one user, of more the oldest end; 0 for no limit."),
     one("race_window", "30s", duration(1, 5 * MINUTE),
@@ -205,6 +212,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
          counts what would be refused, enforce refuses it."),
     one("same_site", "lax", Kind::Choice("lax|strict|none"),
         "The cookies' SameSite: lax, strict, or none for a front end on another site."),
+    one("partitioned", "off", Kind::Choice("on|off"),
+        "Whether the cookies are Partitioned, for a front end that other sites embed in a frame; \
+         needs https, and none as same_site."),
     one("refresh_cookie", "", Kind::Text("NAME"),
         "The refresh cookie's name. Unless chosen, __Host-refreshtoken on https and \
          refreshtoken on http."),
@@ -355,6 +365,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a session of the admin site lives without a request."),
     one("admin_absolute", "12h", duration(MINUTE, 30 * DAY),
         "How long a session of the admin site lives at most."),
+    one("manage", "off", Kind::Choice("on|off"),
+        "Whether to serve the management API at /manage/v1/, for programs with a service token and \
+         for staff."),
+    one("manage_listen", "", Kind::Text("ADDRESS:PORT"),
+        "Where to serve the management API, and nothing else. Unless chosen, where everything else \
+         is served."),
     one("audit_keep", "365d", Kind::Duration { least: DAY, most: ANY, or_zero: true },
         "How long lines of the audit log are kept; 0s for ever."),
     one("log_format", "auto", Kind::Choice("text|json|auto"),

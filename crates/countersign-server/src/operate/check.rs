@@ -1,6 +1,8 @@
 //! Looks at everything that can be wrong with a server, and says what to change: what
 //! `countersign check` prints and the dashboard shows.
 
+mod devices;
+mod hooks;
 mod mail;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,6 +13,7 @@ use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::{Algorithm, Secrets, SecretsError};
 use jiff::Timestamp;
+pub(crate) use mail::nobody_registers;
 
 use crate::command_error::CommandError;
 use crate::config::{Config, Database, Source};
@@ -338,6 +341,8 @@ impl Look<'_> {
             Err(error) => self.fail(&format!("database: cannot be written: {error}")),
         }
         self.outbox(services).await?;
+        self.hooks(services).await?;
+        self.devices(services).await?;
         self.keys(services).await
     }
 

@@ -6,22 +6,26 @@
 //! new door needs a constructor of [`Operator`] and nothing else.
 
 pub(crate) mod check;
+pub(crate) mod figures;
 pub(crate) mod keys;
 mod os_user;
 pub(crate) mod people;
+pub(crate) mod service_tokens;
 
 use std::net::IpAddr;
 
 use countersign::Post;
 use countersign::clock::Random;
+use countersign::factor::FactorId;
 use countersign::mail::MailKind;
 use countersign::password::EncodedPassword;
 use countersign::session::SessionId;
 use countersign::store::admin::{
-    Actor, AdminError, AdminStore, Fingerprint, Grants, PermissionText, Rule, UserAct, UserEdit,
+    Actor, AdminError, AdminStore, FactorsImported, Fingerprint, Grants, ImportFactors, Once,
+    PermissionText, Rule, ServiceTokenRow, UserAct, UserEdit,
 };
 use countersign::store::{NewMail, StoreError};
-use countersign::user::{Addressee, NewUser, User, UserId};
+use countersign::user::{Addressee, NewUser, User, UserId, fold_address};
 use jiff::Timestamp;
 
 use crate::services::Services;
@@ -49,6 +53,17 @@ impl<'a> Operator<'a> {
         Self { store, by: Actor::staff(user, Some(ip), now) }
     }
 
+    /// A program that has this service token, whose request came from `ip`. It needs a
+    /// [rule](Self::who): without one the store lets it do nothing.
+    pub(crate) fn service(
+        store: &'a dyn AdminStore,
+        token: &ServiceTokenRow,
+        ip: IpAddr,
+        now: Timestamp,
+    ) -> Self {
+        Self { store, by: Actor::service(token, Some(ip), now) }
+    }
+
     /// The server, in what it does by itself.
     pub(crate) fn server(store: &'a dyn AdminStore, now: Timestamp) -> Self {
         Self { store, by: Actor::staff(NOBODY, None, now) }
@@ -60,26 +75,59 @@ impl<'a> Operator<'a> {
         Self { by: Actor { may: Some(may), ..self.by }, ..self }
     }
 
+    /// The same, who makes a user at most once under this key. `parts` is what they ask, without
+    /// what is secret of it.
+    pub(crate) fn once(self, key: &str, parts: &[&str]) -> Self {
+        let once = Once::of(&self.by.who, key, parts);
+        Self { by: Actor { once: Some(once), ..self.by }, ..self }
+    }
+
+    /// Has a web hook go on that is paused; sends it again what was given up, and what it took of
+    /// events since a time. How many of those there are.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`] where no server has been told of such a hook, and the store's.
+    pub(crate) async fn replay_hook(
+        &self,
+        hook: &str,
+        since: Option<Timestamp>,
+    ) -> Result<u64, AdminError> {
+        self.store.replay_hook(hook, since, &self.by).await
+    }
+
     /// Makes a user.
     ///
     /// # Errors
     /// A name or an address that is taken, and the store's.
-    pub(crate) async fn add_user(&self, new: NewUser) -> Result<User, AdminError> {
-        self.store.add_user(new, &Grants::default(), &self.by).await
+    pub(crate) async fn add_user(&self, new: NewUser, grants: &Grants) -> Result<User, AdminError> {
+        self.store.add_user(new, grants, &self.by).await
     }
 
-    /// Changes a user, unless the row is no longer what `seen` stands for.
+    /// Changes a user, unless the row is no longer what `seen` stands for. Where the address was
+    /// proved and becomes another, the old one is told: without a link that undoes it, since an
+    /// operator may take an account from a mailbox that somebody else has by now.
     ///
     /// # Errors
     /// [`AdminError::Stale`], [`AdminError::LastSuperuser`], [`AdminError::Gone`], a name or an
     /// address that is taken, and the store's.
     pub(crate) async fn edit_user(
         &self,
-        id: UserId,
+        before: &User,
         edit: &UserEdit,
         seen: Fingerprint,
+        post: &Post,
+        random: &dyn Random,
     ) -> Result<User, AdminError> {
-        self.store.edit_user(id, edit, seen, &self.by).await
+        let after = edit.email.as_ref().map_or("", |email| email.as_str());
+        let mut mails = Vec::new();
+        if fold_address(after) != fold_address(&before.email) {
+            // By an operator, from nowhere; to which address is nobody else's business.
+            let values = ["place", "address", "until"].map(|name| (name, String::new()));
+            let (kind, whom) = (MailKind::AddressChanged, Addressee::from(before));
+            let notice = post.notice(kind, &whom, values.into(), self.by.now, random);
+            mails.extend(notice.map_err(StoreError::failed)?);
+        }
+        self.store.edit_user_and_tell(before.id, edit, seen, &self.by, mails).await
     }
 
     /// Sets a password, or an unusable one, ends the user's sessions, and tells the user.
@@ -114,6 +162,30 @@ impl<'a> Operator<'a> {
         mails: Vec<NewMail>,
     ) -> Result<u64, AdminError> {
         self.store.reset_factors(id, mails, &self.by).await
+    }
+
+    /// Removes one second factor of a user, and ends the user's sessions.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`] where the user has none such, and the store's.
+    pub(crate) async fn remove_factor(
+        &self,
+        id: UserId,
+        factor: FactorId,
+        mails: Vec<NewMail>,
+    ) -> Result<(), AdminError> {
+        self.store.remove_factor_of(id, factor, mails, &self.by).await
+    }
+
+    /// Adds second factors that a user has at another installation; what was taken of them.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and the store's.
+    pub(crate) async fn import_factors(
+        &self,
+        import: ImportFactors,
+    ) -> Result<FactorsImported, AdminError> {
+        self.store.import_factors(import, &self.by).await
     }
 
     /// Does one thing to users, as one transaction; how many it changed.
@@ -225,6 +297,9 @@ mod tests {
         "set_password_and_tell",
         "reset_password",
         "reset_factors",
+        "remove_factor",
+        "remove_factor_of",
+        "import_factors",
         "act_on_users",
         "set_active",
         "delete_user",
@@ -253,6 +328,9 @@ mod tests {
         "ask_deletion",
         "restore_user",
         "delete_due_users",
+        "add_service_token",
+        "revoke_service_token",
+        "replay_hook",
     ];
 
     #[test]
@@ -260,7 +338,7 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut looked_at = 0;
         let mut folders: Vec<_> =
-            ["admin", "command", "serve"].map(|door| sources.join(door)).into();
+            ["admin", "command", "manage", "serve"].map(|door| sources.join(door)).into();
         while let Some(folder) = folders.pop() {
             for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
                 if path.is_dir() {

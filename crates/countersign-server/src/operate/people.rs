@@ -3,8 +3,8 @@
 
 use countersign::mail::SealError;
 use countersign::password::EncodedPassword;
-use countersign::store::admin::AdminError;
-use countersign::store::{NewMail, NewToken, StoreError};
+use countersign::store::admin::{AdminError, AdminStore};
+use countersign::store::{NewMail, NewToken, StoreError, TokenPayload};
 use countersign::token::{Fingerprint, Purpose};
 use countersign::user::{Email, NewUser, User, UserId, Username, fold_address};
 use countersign::{Letter, Owner, Post, Settings};
@@ -64,8 +64,12 @@ impl Desk {
 
     /// The mail for the outbox, or the link, where nobody sends mails.
     fn way(&self, mail: NewMail, link: String) -> (Vec<NewMail>, Sent) {
-        if self.0.is_on() { (vec![mail], Sent::Queued) } else { (Vec::new(), Sent::ByHand(link)) }
+        way(self.0.is_on(), mail, link)
     }
+}
+
+fn way(by_mail: bool, mail: NewMail, link: String) -> (Vec<NewMail>, Sent) {
+    if by_mail { (vec![mail], Sent::Queued) } else { (Vec::new(), Sent::ByHand(link)) }
 }
 
 impl Operator<'_> {
@@ -111,32 +115,66 @@ impl Operator<'_> {
                 if found.password.is_usable() || !found.user.is_active {
                     return Err(NotSent::HasAccount(found.user.username));
                 }
-                let sent =
-                    self.send(services, desk, Purpose::Invitation, &found.user, &found.password);
-                let sent = sent.await?;
+                let letter =
+                    Letter::new(Purpose::Invitation, &found.user.email, &found.user.locale);
+                let letter = letter.for_owner(Owner::of(&found.user, &found.password));
+                let sent = self.send(services, desk, letter, desk.0.is_on()).await?;
                 Ok((found.user, sent))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Sends a user a link, by mail.
+    /// Sends a user a link, by mail: to their address, or to the one that they have to prove. To
+    /// which.
     ///
     /// # Errors
-    /// A user without an address or who is not active, a server that sends no mail, and the
-    /// store's.
+    /// A server that sends no mail, and all of [`make_link`](Self::make_link).
     pub(crate) async fn send_letter(
         &self,
         services: &Services,
         desk: &Desk,
         purpose: Purpose,
         user: &User,
-    ) -> Result<(), NotSent> {
+    ) -> Result<String, NotSent> {
         if !desk.0.is_on() {
             return Err(NotSent::NoMail);
         }
+        self.letter(services, desk, purpose, user, true).await.map(|(to, _)| to)
+    }
+
+    /// Makes the same link, which whoever asks gives the user. No mail is sent.
+    ///
+    /// # Errors
+    /// A user without an address or who is not active, an address to prove that another has by now,
+    /// and the store's.
+    pub(crate) async fn make_link(
+        &self,
+        services: &Services,
+        desk: &Desk,
+        purpose: Purpose,
+        user: &User,
+    ) -> Result<Sent, NotSent> {
+        self.letter(services, desk, purpose, user, false).await.map(|(_, sent)| sent)
+    }
+
+    async fn letter(
+        &self,
+        services: &Services,
+        desk: &Desk,
+        purpose: Purpose,
+        user: &User,
+        by_mail: bool,
+    ) -> Result<(String, Sent), NotSent> {
+        let mut waits = None;
         if user.email.is_empty() {
-            return Err(NotSent::NoAddress);
+            if purpose == Purpose::VerifyEmail {
+                waits = self.store.registration_of(user.id).await?;
+            }
+            let Some(waits) = &waits else { return Err(NotSent::NoAddress) };
+            if let Some(other) = owner_of(self.store, &waits.address).await? {
+                return Err(NotSent::Taken(other));
+            }
         }
         if !user.is_active {
             return Err(NotSent::Inactive);
@@ -149,21 +187,25 @@ impl Operator<'_> {
         if purpose == Purpose::Invitation && password.is_usable() {
             return Err(NotSent::HasAccount(user.username.clone()));
         }
-        self.send(services, desk, purpose, user, &password).await.map(drop)
+        let to = waits.as_ref().map_or(&user.email, |waits| &waits.address);
+        let new_address = waits.as_ref().map(|waits| waits.address.clone());
+        let letter = Letter {
+            payload: TokenPayload { new_address, ..TokenPayload::default() },
+            until: waits.as_ref().map(|waits| waits.until),
+            ..Letter::new(purpose, to, &user.locale).for_owner(Owner::of(user, &password))
+        };
+        Ok((to.clone(), self.send(services, desk, letter, by_mail).await?))
     }
 
     async fn send(
         &self,
         services: &Services,
         desk: &Desk,
-        purpose: Purpose,
-        user: &User,
-        password: &EncodedPassword,
+        letter: Letter<'_>,
+        by_mail: bool,
     ) -> Result<Sent, NotSent> {
-        let letter = Letter::new(purpose, &user.email, &user.locale);
-        let letter = letter.for_owner(Owner::of(user, password));
         let (token, mail, link) = desk.0.write_with_link(letter, self.by.now, &*services.random)?;
-        let (mails, sent) = desk.way(mail, link);
+        let (mails, sent) = way(by_mail, mail, link);
         self.store.send_link(token, mails, &self.by).await?;
         Ok(sent)
     }
@@ -206,6 +248,9 @@ pub(crate) enum NotSent {
     /// The user has no address.
     #[error("the user has no e-mail address")]
     NoAddress,
+    /// The address that the user has to prove is that of the user of this name.
+    #[error("the address that is to be proved is that of {0}, who was told")]
+    Taken(String),
     /// The user is not active.
     #[error("the user is not active: a link would do nothing")]
     Inactive,
@@ -240,6 +285,19 @@ impl From<NotSent> for CommandError {
             other => Self::new(other.to_string()),
         }
     }
+}
+
+/// The name of whoever has an address.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn owner_of(
+    store: &dyn AdminStore,
+    address: &str,
+) -> Result<Option<String>, StoreError> {
+    let found = store.user_by_login(address).await?.map(|found| found.user);
+    let owner = found.filter(|user| fold_address(&user.email) == fold_address(address));
+    Ok(owner.map(|user| user.username))
 }
 
 /// A user name for who was given none: `user-` and ten letters and digits.

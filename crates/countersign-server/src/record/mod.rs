@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::clock::Clock;
 use countersign::events::{Event, Events};
+use countersign::session::device::Unproved;
 use countersign::sign_in::FactorKind;
 use countersign::store::admin::{AdminStore, AuditKind, AuditLine, Counted, Who};
 use jiff::Timestamp;
@@ -122,6 +123,17 @@ impl Events for Recorder {
         self.count(Counted::Theft);
     }
 
+    fn on_device_bound(&self, _: &Event<'_>) {
+        self.count(Counted::DeviceBound);
+    }
+
+    fn on_unproved(&self, _: &Event<'_>, why: Unproved, is_refused: bool) {
+        // The others are put off for seconds, and go on.
+        if why == Unproved::Missing {
+            self.count(if is_refused { Counted::UnprovedRefused } else { Counted::UnprovedLetIn });
+        }
+    }
+
     fn on_password_changed(&self, event: &Event<'_>) {
         self.line(AuditKind::PasswordChanged, event, String::new());
     }
@@ -149,6 +161,10 @@ impl Events for Recorder {
     fn on_recovery_code_used(&self, event: &Event<'_>) {
         self.line(AuditKind::RecoveryCodeUsed, event, String::new());
     }
+
+    fn on_recovery_codes_made(&self, event: &Event<'_>) {
+        self.line(AuditKind::RecoveryCodesMade, event, String::new());
+    }
 }
 
 /// The beginning of the hour, in UTC.
@@ -157,8 +173,15 @@ pub(crate) fn hour(at: Timestamp) -> Timestamp {
 }
 
 /// The events that are counted as they happen; live sessions are asked for.
-const COUNTED: [Counted; 4] =
-    [Counted::Login, Counted::LoginFailed, Counted::Refresh, Counted::Theft];
+const COUNTED: [Counted; 7] = [
+    Counted::Login,
+    Counted::LoginFailed,
+    Counted::Refresh,
+    Counted::Theft,
+    Counted::DeviceBound,
+    Counted::UnprovedLetIn,
+    Counted::UnprovedRefused,
+];
 
 /// Lines that may wait to be written: some megabytes.
 const QUEUE: usize = 8_192;
@@ -199,10 +222,10 @@ mod tests {
         }
     }
 
-    /// Lets every task go as far as it can without the store.
-    async fn let_them_work() {
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
+    /// Until each place has panicked. Some are reached when the store has answered.
+    async fn all_have_panicked() {
+        while FAULTS.with_borrow(|faults| !faults.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
@@ -215,8 +238,8 @@ mod tests {
             Retention { audit_keep: Duration::ZERO, session_idle: Duration::from_secs(60) };
         let (recorder, writer) = Recorder::start(store.clone(), Arc::new(SystemClock), retention);
         recorder.note(line(AuditKind::Login));
-        let_them_work().await;
-        assert!(FAULTS.take().is_empty(), "each job has panicked once");
+        let panicked = tokio::time::timeout(Duration::from_secs(60), all_have_panicked()).await;
+        assert!(panicked.is_ok(), "not yet: {:?}", FAULTS.take());
         recorder.note(line(AuditKind::Logout));
         recorder.count(Counted::Theft);
         writer.finish().await;

@@ -25,6 +25,7 @@ use tower::Service as _;
 use tracing::Instrument;
 
 use super::activity::Activity;
+use super::home::Home;
 use super::metrics::{Metrics, Tally};
 use crate::text::hex;
 
@@ -38,6 +39,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     trusted_proxies: Vec<IpNet>,
     https: bool,
+    home: Option<Home>,
     request_ids: RequestIds,
     stopping: AtomicBool,
 }
@@ -54,9 +56,19 @@ impl Edge {
             metrics,
             trusted_proxies,
             https,
+            home: None,
             request_ids: RequestIds::new(),
             stopping: AtomicBool::new(false),
         }))
+    }
+
+    /// The same below this path.
+    pub(super) fn below(mut self, home: Option<Home>) -> Self {
+        // Nobody has it yet but who makes it.
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.home = home;
+        }
+        self
     }
 
     /// The service for one connection.
@@ -114,8 +126,11 @@ impl Service<Request<Incoming>> for Connection {
     type Error = std::convert::Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let own = Arc::clone(&self.0);
+        if let Some(home) = &own.edge.0.home {
+            home.enter(&mut request);
+        }
         own.activity.works();
         let started = Instant::now();
         let route = own.metrics().route_of(request.uri().path());
@@ -192,8 +207,11 @@ impl Own {
         if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
             request = request.map(|body| Body::new(Drained::new(body)));
         }
-        // Reads do not ask where they come from, but for the mails that are for this machine only.
-        if !request.method().is_safe() || request.uri().path().starts_with("/demo/mail") {
+        // Reads do not ask where they come from, but for the mails that are for this machine only,
+        // and for service tokens that are good in some networks only.
+        let path = request.uri().path();
+        let asks = path.starts_with("/demo/mail") || path.starts_with("/manage/");
+        if asks || !request.method().is_safe() {
             request.extensions_mut().insert(ConnectInfo(self.peer));
         }
         let apps = &self.edge.0.apps;

@@ -1,4 +1,5 @@
-//! Serving: the library's routes and the binary's own behind one edge, on one listener.
+//! Serving: the library's routes and the binary's own behind one edge, on one listener, or the
+//! management API on another.
 
 mod account;
 mod activity;
@@ -9,6 +10,7 @@ mod demo;
 mod docs_page;
 mod edge;
 mod health;
+mod home;
 mod metrics;
 mod slots;
 mod stream;
@@ -31,13 +33,28 @@ pub(crate) use demo::{Demo, DemoLinks, Mailbox};
 use crate::config::Options;
 use connections::{Bounds, accept_until};
 use edge::{Apps, Edge};
+use home::Home;
 use metrics::Metrics;
+
+/// What stands beside the library's endpoints.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    /// The admin site, the demo page.
+    pub(crate) routes: Router,
+    /// The management API.
+    pub(crate) manage: Option<Router>,
+    /// Paths of theirs that have figures of their own.
+    pub(crate) paths: Vec<String>,
+    /// Where the first superuser can be made.
+    pub(crate) invitation: Option<String>,
+}
 
 /// The sockets, listening.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     main: TcpListener,
     metrics: Option<TcpListener>,
+    manage: Option<TcpListener>,
     announced: watch::Sender<bool>,
 }
 
@@ -47,12 +64,10 @@ impl Listeners {
     /// # Errors
     /// When an address cannot be listened on.
     pub(crate) async fn bind(options: &Options) -> io::Result<Self> {
-        let metrics = match options.metrics_listen {
-            Some(address) => Some(bind(address, "metrics_listen").await?),
-            None => None,
-        };
+        let metrics = bind_if_any(options.metrics_listen, "metrics_listen").await?;
+        let manage = bind_if_any(options.manage_listen, "manage_listen").await?;
         let main = bind(options.listen, "listen").await?;
-        Ok(Self { main, metrics, announced: watch::Sender::new(false) })
+        Ok(Self { main, metrics, manage, announced: watch::Sender::new(false) })
     }
 
     /// Becomes true once the server has said where it listens.
@@ -69,15 +84,13 @@ impl Listeners {
     }
 }
 
-/// Serves until `stop` comes, then finishes what has begun. `pages` stand beside the library's
-/// endpoints; `invitation` is where the first superuser can be made.
+/// Serves until `stop` comes, then finishes what has begun.
 ///
 /// # Errors
 /// When an address cannot be told.
 pub(crate) async fn serve(
     auth: Auth,
-    pages: Router,
-    invitation: Option<&str>,
+    pages: Pages,
     counts: &Counts,
     listeners: Listeners,
     options: Options,
@@ -91,14 +104,44 @@ pub(crate) async fn serve(
         shutdown_grace: options.shutdown_grace,
     };
     let openapi = docs_page::document(&auth);
-    let metrics = Arc::new(Metrics::new(auth.clone(), counts, openapi.paths.paths.keys()));
-    let docs = options.docs.then_some(&openapi);
-    let apps = Apps {
-        same_origin: routes(&auth, counts, auth.same_origin_routes(), pages.clone(), docs),
-        cross_origin: routes(&auth, counts, auth.routes(), pages, docs),
+    let paths = openapi.paths.paths.keys().chain(&pages.paths);
+    let metrics = Arc::new(Metrics::new(auth.clone(), counts, paths));
+    let home = Home::of(&options.home);
+    let around = |routes: Router| match home.clone() {
+        Some(home) => home.around(routes),
+        None => routes,
     };
-    let edge = Edge::new(apps, Arc::clone(&metrics), options.trusted_proxies, options.https);
+    let (beside, apart) = match (pages.manage, listeners.manage) {
+        (Some(manage), Some(listener)) => (pages.routes, Some((around(manage), listener))),
+        (Some(manage), None) => (pages.routes.merge(manage), None),
+        (None, _) => (pages.routes, None),
+    };
+    let beside = match options.docs {
+        true => beside.merge(docs_page::routes(&openapi)),
+        false => beside,
+    };
+    let beside = around(beside);
+    let apps = Apps {
+        same_origin: routes(&auth, counts, auth.same_origin_routes(), beside.clone()),
+        cross_origin: routes(&auth, counts, auth.routes(), beside),
+    };
+    let new_edge = |apps| {
+        let (proxies, https) = (options.trusted_proxies.clone(), options.https);
+        Edge::new(apps, Arc::clone(&metrics), proxies, https).below(home.clone())
+    };
+    let edge = new_edge(apps);
 
+    let (ending, ends) = watch::channel(false);
+    let apart = match apart {
+        Some((routes, listener)) => {
+            tracing::info!(address = %listener.local_addr()?, "serving /manage/v1 there alone");
+            let routes = routes.fallback(not_found);
+            let (edge, metrics) = (new_edge(Apps::alike(routes)), Arc::clone(&metrics));
+            let stop = when(ends);
+            Some(tokio::spawn(accept_until(listener, edge, bounds, metrics, stop)))
+        }
+        None => None,
+    };
     let (stopping, stopped) = watch::channel(false);
     if let Some(listener) = listeners.metrics {
         tracing::info!(address = %listener.local_addr()?, "serving /metrics");
@@ -108,10 +151,7 @@ pub(crate) async fn serve(
             Vec::new(),
             false,
         );
-        let mut stopped = stopped.clone();
-        let stop = async move {
-            let _ = stopped.wait_for(|stopping| *stopping).await;
-        };
+        let stop = when(stopped);
         tokio::spawn(accept_until(
             listener,
             edge,
@@ -121,31 +161,45 @@ pub(crate) async fn serve(
         ));
     }
     announce(address);
-    if let Some(link) = invitation {
+    if let Some(link) = &pages.invitation {
         invite(link);
     }
     listeners.announced.send_replace(true);
+    let stop = async {
+        stop.await;
+        ending.send_replace(true);
+    };
     accept_until(listeners.main, edge, bounds, metrics, stop).await;
+    if let Some(apart) = apart
+        && let Err(error) = apart.await
+    {
+        return Err(io::Error::other(error));
+    }
     let _ = stopping.send(true);
     Ok(())
 }
 
-fn routes(
-    auth: &Auth,
-    counts: &Counts,
-    endpoints: Router,
-    pages: Router,
-    docs: Option<&utoipa::openapi::OpenApi>,
-) -> Router {
+/// Is over when it becomes true, or nobody is there who could say so.
+async fn when(mut it_is: watch::Receiver<bool>) {
+    let _ = it_is.wait_for(|is| *is).await;
+}
+
+fn routes(auth: &Auth, counts: &Counts, endpoints: Router, pages: Router) -> Router {
     let app = endpoints.merge(health::routes(auth.clone(), counts.clone()));
     // Beside the endpoints rather than among them: what lets other origins in lies around those
     // alone.
     let app = app.merge(pages);
-    let app = match docs {
-        Some(openapi) => app.merge(docs_page::routes(openapi)),
-        None => app,
-    };
     app.fallback(not_found).method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn bind_if_any(
+    address: Option<SocketAddr>,
+    setting: &str,
+) -> io::Result<Option<TcpListener>> {
+    match address {
+        Some(address) => bind(address, setting).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {

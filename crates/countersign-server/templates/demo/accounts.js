@@ -6,8 +6,9 @@ const at = (id) => document.getElementById(id);
  * @param {object} world
  * @param {import('./client/index.js').Client} world.client
  * @param {(button: Element, doing: () => Promise<string | void>) => void} world.work
+ * @param {(error: any) => boolean} world.asks whether it asks for a second factor, and is shown
  */
-export function accounts({ client, work }) {
+export function accounts({ client, work, asks }) {
   const doors = [...document.querySelectorAll('form.door')];
 
   for (const button of document.querySelectorAll('[data-door]'))
@@ -118,6 +119,7 @@ export function accounts({ client, work }) {
           form.reset();
           return said;
         } catch (error) {
+          if (asks(error)) return;
           complain(form, inWords(error));
         }
       });
@@ -128,7 +130,7 @@ export function accounts({ client, work }) {
 /** Says what is wrong with a form, and leads there. */
 export function complain(form, text) {
   form.querySelector('[role=alert]').textContent = text;
-  const inputs = [...form.querySelectorAll('input')];
+  const inputs = [...form.querySelectorAll('input:not([type=checkbox])')];
   for (const input of inputs) {
     if (text) input.setAttribute('aria-invalid', 'true');
     else input.removeAttribute('aria-invalid');

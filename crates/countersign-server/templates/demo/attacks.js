@@ -1,7 +1,10 @@
-// Three attacks, really tried. Each answers with what came of it: whether the server held, and in
+// Four attacks, really tried. Each answers with what came of it: whether the server held, and in
 // which words.
 import { claimsOf } from './tokens.js';
 import { show } from './requests.js';
+
+/** What stands beside this file, wherever that is. */
+const beside = (name) => new URL(name, import.meta.url).pathname;
 
 /**
  * @param {object} world
@@ -13,7 +16,7 @@ import { show } from './requests.js';
 export function attacks({ client, send, base, list }) {
   const json = { 'Content-Type': 'application/json' };
 
-  return { forged, foreign, theft };
+  return { forged, foreign, theft, jar };
 
   /** What a form on another site would send: the cookie and nothing else. */
   async function forged() {
@@ -52,7 +55,7 @@ export function attacks({ client, send, base, list }) {
 
   /** The server plays a phone and its thief, and tells what happened. */
   async function theft(password) {
-    const response = await send('/demo/theft', {
+    const response = await send(beside('theft'), {
       method: 'POST',
       credentials: 'omit',
       headers: json,
@@ -60,17 +63,7 @@ export function attacks({ client, send, base, list }) {
     });
     if (!response.ok) return refusedLogin(response);
     const { steps } = await response.json();
-    for (const { who, method, path, token, status, code, reason } of steps) {
-      const outcome = [status, code, reason && `(${reason})`].filter(Boolean).join(' ');
-      show(list, {
-        who: who === 'thief' ? 'The thief' : 'The phone',
-        method,
-        path,
-        status: outcome,
-        why: `With ${token}.`,
-        refused: status >= 400,
-      });
-    }
+    steps.forEach(tell);
     const tries = steps.filter(({ who }) => who === 'thief');
     const last = tries.at(-1);
     if (last?.code !== 'refresh_token_reused')
@@ -92,6 +85,59 @@ export function attacks({ client, send, base, list }) {
         `and so is its refresh token (${dead[1]}). The user logs in again, and the thief cannot.`,
     };
   }
+
+  /** The server plays a thief who has copied the browser's jar. */
+  async function jar() {
+    const [own] = (await client.sessions()).filter(({ current }) => current);
+    const headers = { 'X-CSRFTOKEN': client.csrfToken };
+    const response = await send(beside('jar'), { method: 'POST', headers });
+    if (!response.ok) return verdict(response, '');
+    const { steps } = await response.json();
+    steps.forEach(tell);
+    const { status, code } = steps.at(-1);
+    // The owner, a moment later.
+    await client.refresh();
+    if (status === 200)
+      return { held: false, text: `It went through (200). ${whyUnbound(own?.device_bound)}` };
+    const whole = steps.length > 1 && steps[0].status === 200;
+    return {
+      held: status === 401 && Boolean(client.user),
+      text:
+        `Refused: ${status} ${code}. The session is bound to a key of this machine, and curl has ` +
+        'not the key. ' +
+        (whole
+          ? 'With the ticket of the jar it went through (200): that is good until 330 seconds ' +
+            'after your browser last proved its key. '
+          : '') +
+        'You are still logged in, and your own refresh a moment later was answered as ever.',
+    };
+  }
+
+  /** Shows what the server has sent for somebody. */
+  function tell({ who, method, path, token, status, code, reason }) {
+    const outcome = [status, code, reason && `(${reason})`].filter(Boolean).join(' ');
+    const why = `With ${token}.`;
+    show(list, { who: WHO[who], method, path, status: outcome, why, refused: status >= 400 });
+  }
+}
+
+const WHO = { phone: 'The phone', thief: 'The thief', curl: 'curl' };
+
+/** Why the copy worked, where it did. */
+function whyUnbound(isBound) {
+  const { binding } = document.body.dataset;
+  if (location.protocol !== 'https:')
+    return (
+      `This page is at ${location.origin}, and over http no browser binds a session to its ` +
+      'machine: the copy is as good as the original. Over https, Chrome on Windows and macOS ' +
+      'does it by itself; docs/demo.md tells how to try it here.'
+    );
+  if (binding !== 'enforce')
+    return `The setting device_binding is ${binding}: with enforce the copy would be refused.`;
+  return isBound
+    ? 'That must not happen: please report it.'
+    : 'This session is not bound to this machine: the browser cannot do it, or it has logged in ' +
+        'just now. A key counts 150 seconds after the login; refresh then, and try again.';
 }
 
 async function verdict(response, kept) {

@@ -2,6 +2,7 @@
 import { createClient } from './client/index.js';
 import { accounts, inWords } from './accounts.js';
 import { attacks } from './attacks.js';
+import { factors } from './factors.js';
 import { element, watched } from './requests.js';
 import { MEANING, claimsOf, lives, moment, shown, span } from './tokens.js';
 
@@ -11,7 +12,8 @@ const list = at('requests');
 const send = watched(list);
 const client = createClient({ baseUrl: base, env: { fetch: send } });
 const attack = attacks({ client, send, base, list });
-const doors = accounts({ client, work });
+const doors = accounts({ client, work, asks: (error) => second.asks(error) });
+const second = factors({ client, base, work, open: doors.open });
 
 /** The current session's id and its end, in seconds since 1970. */
 let session = {};
@@ -43,7 +45,7 @@ async function enter() {
   at('in').hidden = false;
   at('who').textContent = `Signed in as ${client.user?.username ?? '…'}`;
   // For password managers.
-  for (const id of ['again-username', 'delete-username'])
+  for (const id of ['again-username', 'delete-username', 'prove-username'])
     at(id).value = client.user?.username ?? '';
   at('login').reset();
   at('keep').hidden = true;
@@ -52,6 +54,7 @@ async function enter() {
   if (hadFocus) at('who').focus();
   await look();
   await sessions();
+  await second.list();
 }
 
 /** Nobody is, and why. */
@@ -60,6 +63,7 @@ function leave({ code, reason }) {
   at('in').hidden = true;
   at('out').hidden = false;
   doors.leave();
+  second.leave();
   at('answer').hidden = true;
   at('with-password').reset();
   for (const verdict of document.querySelectorAll('.verdict')) verdict.textContent = '';
@@ -151,14 +155,16 @@ function one(session) {
 
 at('login').addEventListener('submit', (event) => {
   event.preventDefault();
-  const { username, password, restore } = Object.fromEntries(new FormData(event.currentTarget));
+  const fields = Object.fromEntries(new FormData(event.currentTarget));
   wrong('');
   work(event.submitter, async () => {
     try {
-      const owner = { username, password, ...(restore && { restore: true }) };
+      const { username, password, restore, short } = fields;
+      const owner = { username, password, remember: !short, ...(restore && { restore: true }) };
       const user = await client.login(owner);
       return `Signed in as ${user.username}.`;
     } catch (error) {
+      if (second.asks(error)) return 'The password is right, and a second factor is asked for.';
       wrong(inWords(error));
       at('keep').hidden = error.code !== 'deletion_planned';
       at(at('keep').hidden ? 'password' : 'restore').focus();
@@ -197,9 +203,10 @@ on('sessions-again', async () => {
 });
 at('clear').addEventListener('click', () => list.replaceChildren());
 
-document
-  .querySelector('[data-attack=forged]')
-  .addEventListener('click', ({ currentTarget }) => work(currentTarget, () => judge('forged')));
+for (const name of ['forged', 'jar'])
+  document
+    .querySelector(`[data-attack=${name}]`)
+    .addEventListener('click', ({ currentTarget }) => work(currentTarget, () => judge(name)));
 at('with-password').addEventListener('submit', (event) => {
   event.preventDefault();
   const password = at('again').value;
@@ -272,5 +279,6 @@ const WHY = {
   refresh_token_reused: 'Two parties had this session, so it is ended for both.',
   refresh_token_expired: 'The session was not used for too long.',
   session_expired: 'The session has had its time.',
+  session_unproved: 'This session is bound to a machine, which has not shown that it is this one.',
   session_changed: 'Somebody else has logged in in this browser.',
 };

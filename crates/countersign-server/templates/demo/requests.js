@@ -144,7 +144,7 @@ const endpoint = (request) => {
   const { base } = document.body.dataset;
   const path = pathOf(request);
   return path.startsWith(`${base}/`)
-    ? path.slice(base.length).replace(/(?<=\/sessions\/).+/, '')
+    ? path.slice(base.length).replace(/(?<=\/sessions\/|\/factors\/)[\da-f]{16}$/, '')
     : path;
 };
 
@@ -153,6 +153,17 @@ const short = (text) =>
 
 const PURPOSE = {
   'POST /login': 'A name and a password become a session.',
+  'POST /login/factor': 'The second factor, and the session begins.',
+  'POST /login/passkey/begin': 'Asks what the passkey shall sign; it is good once.',
+  'POST /login/passkey/finish': 'What the passkey has signed becomes a session.',
+  'GET /factors': 'Which second factors have I?',
+  'POST /factors/totp': 'Asks for a secret that an app shall know. It is shown this once.',
+  'POST /factors/totp/confirm': 'A code shows that the app has it.',
+  'POST /factors/recovery-codes': 'Makes new recovery codes in the place of the old ones.',
+  'DELETE /factors/': 'Removes a second factor.',
+  'POST /passkeys/register/begin': 'Asks what a new passkey shall sign.',
+  'POST /passkeys/register/finish': 'What it has signed makes it a factor.',
+  'POST /step-up': 'Proves again who it is; the session goes on.',
   'POST /register': 'A name, an address and a password become an account, and a mail goes out.',
   'POST /email/verify': 'What the mail said proves the address.',
   'POST /email/verify/resend': 'Asks for another mail. The answer never says whether one goes out.',
@@ -165,6 +176,7 @@ const PURPOSE = {
   'POST /password/reset/confirm':
     'What the mail said lets the password be chosen anew, and ends every session.',
   'POST /refresh': 'The refresh token becomes a new one, with a new access token.',
+  'GET /session': 'Is anybody signed in? A visitor is refused nothing.',
   'GET /csrf': 'After a reload the page knows nothing: it asks for its CSRF token.',
   'POST /logout': 'Ends this session.',
   'POST /logout-all': 'Ends all of the user’s sessions.',
@@ -172,6 +184,7 @@ const PURPOSE = {
   'PATCH /profile': 'Writes, so it needs the countersign as well.',
   'GET /sessions': 'Where am I logged in?',
   'DELETE /sessions/': 'Ends a session elsewhere.',
+  'POST /demo/jar': 'The server refreshes with a copy of your cookies, as curl would: see above.',
   'POST /demo/theft':
     'The server plays a phone and its thief, and tells what they sent: the requests above.',
 };
@@ -186,6 +199,8 @@ const COOKIE = {
     'strangers’ failures do not slow you down.',
   '/refresh': REFRESH_COOKIE,
   '/logout': REFRESH_COOKIE,
+  '/session':
+    'The refresh token says which session. Nothing is rotated; who it is, the refresh tells.',
   '/csrf':
     'The refresh token says which session. Reading changes nothing, so no countersign is needed.',
 };
@@ -198,6 +213,7 @@ const SET_COOKIE = {
   '/login': `${TOKENS} The device token too.`,
   '/refresh': TOKENS,
   '/csrf': 'The CSRF token once more.',
+  '/session': 'The CSRF token once more.',
   '/logout': 'Clears the cookies.',
   '/logout-all': 'Clears the cookies.',
 };

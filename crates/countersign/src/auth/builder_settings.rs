@@ -428,6 +428,24 @@ impl AuthBuilder {
         self.choose(move |settings| settings.accounts = accounts.clone())
     }
 
+    /// How long a session lives at most whose user says at login that it is not to outlive the
+    /// browser (`remember: false`): never longer than other sessions.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use std::time::Duration;
+    ///
+    /// use countersign::Auth;
+    ///
+    /// # let (store, secrets, _directory) = world::place();
+    /// let hour = Duration::from_secs(3600);
+    /// let builder = Auth::builder(store).secrets(secrets).session_short(hour);
+    /// ```
+    #[must_use]
+    pub fn session_short(self, at_most: Duration) -> Self {
+        self.choose(move |settings| settings.session_short = at_most)
+    }
+
     /// How many live sessions a user may have; of more the oldest end. 0 for no limit.
     ///
     /// ```

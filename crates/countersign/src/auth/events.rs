@@ -148,6 +148,11 @@ pub trait Events: fmt::Debug + Send + Sync + 'static {
     fn on_recovery_code_used(&self, event: &Event<'_>) {
         let _ = event;
     }
+
+    /// A user made new recovery codes in the place of the old ones.
+    fn on_recovery_codes_made(&self, event: &Event<'_>) {
+        let _ = event;
+    }
 }
 
 /// What happened to whom.

@@ -59,7 +59,7 @@ pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError
         + delete_users(auth, early).await?
         + store.prune_tokens(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
         + store.prune_factors(before(TOKENS_KEPT), before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
-        + store.prune_challenges(early, PRUNED_AT_ONCE).await?
+        + store.prune_challenges(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
         + store.prune_mails(before(MAILS_KEPT), before(FAILED_MAILS_KEPT), PRUNED_AT_ONCE).await?;
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes, sessions, tokens and mails");

@@ -4,12 +4,15 @@ mod account_settings;
 pub(crate) mod attempts;
 pub(crate) mod builder;
 mod builder_settings;
+mod builder_sign_in;
 mod catch_up;
 mod clock_watch;
 pub(crate) mod doubt;
 pub mod events;
+pub(crate) mod factor_tries;
 pub(crate) mod feed;
 mod keys;
+mod lapsed;
 mod maintenance;
 mod notices;
 pub(crate) mod post;
@@ -34,6 +37,7 @@ use builder::AuthBuilder;
 use catch_up::FeedLag;
 use doubt::Doubt;
 use events::Events;
+use factor_tries::FactorTries;
 use feed::Feed;
 use maintenance::Forgotten;
 use post::Post;
@@ -56,6 +60,7 @@ use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::pending::PendingTokens;
 use crate::token::proof::{Challenges, Tickets};
+use crate::token::ticket::TicketTokens;
 use crate::token::{CodeHasher, KeyError, KeyRing, RefreshTokens, Secrets, SecretsError};
 use crate::user::{Attached, UserCache};
 use crate::user_directory::UserDirectory;
@@ -98,6 +103,8 @@ struct Inner {
     csrf_tokens: CsrfTokens,
     device_tokens: DeviceTokens,
     tickets: Tickets,
+    ticket_tokens: TicketTokens,
+    ticket_limit: RefreshLimit,
     challenges: Challenges,
     refresh_tokens: RefreshTokens,
     ring: KeyRing,
@@ -117,6 +124,7 @@ struct Inner {
     post: Arc<Post>,
     code_hasher: CodeHasher,
     pending_tokens: PendingTokens,
+    factor_tries: FactorTries,
     recovery_hasher: RecoveryHasher,
     factor_seal: FactorSeal,
     passkeys: Option<Passkeys>,
@@ -323,7 +331,7 @@ impl Auth {
         &self.0.asks
     }
 
-    /// How many passkeys strangers may be asked for: each leaves a challenge in the store.
+    /// How often strangers may ask what to sign with a passkey.
     pub(crate) fn prompts(&self) -> &AskLimit {
         &self.0.prompts
     }
@@ -342,6 +350,11 @@ impl Auth {
 
     pub(crate) fn factor_seal(&self) -> &FactorSeal {
         &self.0.factor_seal
+    }
+
+    /// Tries at sign-ins that wait for a second factor.
+    pub(crate) fn factor_tries(&self) -> &FactorTries {
+        &self.0.factor_tries
     }
 
     /// Passkeys, where there can be any.
@@ -367,6 +380,14 @@ impl Auth {
 
     pub(crate) fn tickets(&self) -> &Tickets {
         &self.0.tickets
+    }
+
+    pub(crate) fn ticket_tokens(&self) -> &TicketTokens {
+        &self.0.ticket_tokens
+    }
+
+    pub(crate) fn ticket_limit(&self) -> &RefreshLimit {
+        &self.0.ticket_limit
     }
 
     pub(crate) fn challenges(&self) -> &Challenges {
@@ -500,5 +521,5 @@ pub enum StartError {
     Rotate(#[from] RotateError),
     /// The clock is beyond all calendars.
     #[error("the clock cannot be right: {0}")]
-    Clock(#[from] jiff::Error),
+    Clock(String),
 }

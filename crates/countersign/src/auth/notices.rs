@@ -86,8 +86,8 @@ impl Auth {
         let stolen = Stolen {
             user: user.id(),
             email: user.email().to_owned(),
-            is_proved: true,
-            language: String::new(),
+            is_proved: user.email_verified(),
+            language: user.locale().to_owned(),
             user_agent: ended.map_or_else(String::new, |ended| ended.user_agent),
         };
         let mails = self.mail_of_theft(&stolen).into_iter().collect();

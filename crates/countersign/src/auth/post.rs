@@ -157,9 +157,10 @@ impl Post {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<(NewToken, NewMail, String), SealError> {
-        let Letter { purpose, to, language, owner, payload, values } = letter;
+        let Letter { purpose, to, language, owner, payload, values, until } = letter;
         let (token, code) = (OneTimeToken::draw(random), Code::draw(random));
-        let until = now + self.lifetime(purpose);
+        let lives = now + self.lifetime(purpose);
+        let until = until.map_or(lives, |until| until.min(lives));
         let (kind, link) = (kind(purpose), self.link(purpose, &token));
         let mut mail =
             self.mail(kind, to, language).with("link", link.clone()).with("until", in_words(until));
@@ -333,6 +334,8 @@ pub struct Letter<'a> {
     pub payload: TokenPayload,
     /// What its template names beside the link, the code, the end and the site.
     pub values: Vec<(&'static str, String)>,
+    /// When it ends at the latest, where that may be before its time.
+    pub until: Option<Timestamp>,
 }
 
 impl<'a> Letter<'a> {
@@ -347,7 +350,7 @@ impl<'a> Letter<'a> {
     #[must_use]
     pub fn new(purpose: Purpose, to: &'a str, language: &'a str) -> Self {
         let payload = TokenPayload::default();
-        Self { purpose, to, language, owner: None, payload, values: Vec::new() }
+        Self { purpose, to, language, owner: None, payload, values: Vec::new(), until: None }
     }
 
     /// The same to somebody.

@@ -76,9 +76,8 @@ pub trait RegistrationHooks: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// After the user is made and on the disk. It runs by itself, so that its time tells nobody
-    /// whether a user was made, and may be lost with the process: what must not be lost belongs
-    /// into the row.
+    /// After the user is made and on the disk. It runs by itself, and may be lost with the process:
+    /// what must not be lost belongs into the row.
     async fn after(&self, registered: Registered) {
         let _ = registered;
     }

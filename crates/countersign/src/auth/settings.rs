@@ -68,6 +68,9 @@ pub struct Settings {
     pub session_idle: Duration,
     /// How long a session lives at most: 30 days.
     pub session_absolute: Duration,
+    /// How long a session lives at most whose user says at login that it is not to outlive the
+    /// browser: 12 hours, and never longer than `session_absolute`.
+    pub session_short: Duration,
     /// How many live sessions a user may have: 100; of more the oldest end. 1 for one at a time, 0
     /// for no limit.
     pub sessions_per_user: u32,
@@ -80,7 +83,8 @@ pub struct Settings {
     /// own does it; what the origins may then write is checked as ever.
     pub cors: bool,
     /// Headers of the app's own that front ends on other origins may send, beside `Authorization`,
-    /// `Content-Type` and `X-CSRFTOKEN`.
+    /// `Content-Type`, `DPoP`, `X-CSRFTOKEN`, and what libraries add by themselves: `Baggage`,
+    /// `Cache-Control`, `Sentry-Trace`, `Traceparent`, `Tracestate` and `X-Requested-With`.
     pub allow_headers: Vec<String>,
     /// Headers of the app's own that they may read, beside those that the endpoints answer with.
     pub expose_headers: Vec<String>,
@@ -141,6 +145,7 @@ impl Default for Settings {
             access_lifetime: Duration::from_secs(5 * 60),
             session_idle: Duration::from_secs(7 * DAY),
             session_absolute: Duration::from_secs(30 * DAY),
+            session_short: Duration::from_secs(12 * 60 * 60),
             sessions_per_user: 100,
             race_window: Duration::from_secs(30),
             allow_origins: Vec::new(),
@@ -195,18 +200,20 @@ impl Settings {
         {
             return Err(SettingsError::PublicUrl("leave out user, query and fragment".to_owned()));
         }
-        let path_is_good = self.base_path.starts_with('/')
-            && self.base_path.len() > 1
-            && !self.base_path.ends_with('/')
-            && !self.base_path.contains("//")
-            && self.base_path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
-        if !path_is_good {
+        if !self.home().is_empty() && !is_good_path(self.home()) {
+            return Err(SettingsError::PublicUrl(
+                "its path may hold letters, digits, `-`, `_`, `.` and `~` between single slashes"
+                    .to_owned(),
+            ));
+        }
+        if !is_good_path(&self.base_path) {
             return Err(SettingsError::BasePath);
         }
         for (name, lifetime, least, most) in [
             ("access_lifetime", self.access_lifetime, 1, DAY),
             ("session_idle", self.session_idle, 60, 400 * DAY),
             ("session_absolute", self.session_absolute, 60, 400 * DAY),
+            ("session_short", self.session_short, 60, 400 * DAY),
             ("race_window", self.race_window, 1, 300),
             ("body_timeout", self.body_timeout, 1, 600),
             ("max_staleness", self.max_staleness, 1, DAY),
@@ -237,11 +244,14 @@ impl Settings {
         Ok(Checked {
             passkey_origins: self.origins_of_passkeys(passkey_rp_id.as_deref())?,
             passkey_rp_id,
-            issuer: self.issuer.clone().unwrap_or_else(|| public_origin.to_string()),
+            issuer: self
+                .issuer
+                .clone()
+                .unwrap_or_else(|| format!("{public_origin}{}", self.home())),
             allow_origins: origins("allow_origins", &self.allow_origins)?,
             native_origins: origins("native_origins", &self.native_origins)?,
-            allow_headers: headers("allow_headers", ALLOWED, &self.allow_headers)?,
-            expose_headers: headers("expose_headers", EXPOSED, &self.expose_headers)?,
+            allow_headers: headers("cors_headers", ALLOWED, &self.allow_headers)?,
+            expose_headers: headers("cors_headers", EXPOSED, &self.expose_headers)?,
             cookies: Cookies::new(&self.public_url, &self.base_path, &self.cookies)?,
             device_binding: match self.public_url.scheme() {
                 "https" => self.device_binding,
@@ -253,6 +263,29 @@ impl Settings {
 }
 
 impl Settings {
+    /// The path of the public URL, below which everything stands for clients: without a slash at
+    /// its end, and empty where there is none.
+    ///
+    /// ```
+    /// use countersign::Settings;
+    ///
+    /// let below =
+    ///     |url: &str| Settings { public_url: url.parse().unwrap(), ..Settings::default() };
+    /// assert_eq!(below("https://example.org/auth/").home(), "/auth");
+    /// assert_eq!(below("https://example.org").home(), "");
+    /// ```
+    #[must_use]
+    pub fn home(&self) -> &str {
+        self.public_url.path().trim_end_matches('/')
+    }
+
+    /// What tells this server from others on the same store or secret, which may have users of
+    /// their own under the same ids: the issuer, and the names of what it serves.
+    pub(crate) fn server_name(&self, issuer: &str) -> String {
+        let parts = [self.instance.as_deref(), self.audience.as_deref()];
+        parts.into_iter().flatten().fold(issuer.to_owned(), |name, part| name + " " + part)
+    }
+
     /// The domain of the passkeys. `None` where the public URL has none, but an address.
     fn rp_id(&self) -> Result<Option<String>, SettingsError> {
         let domain = self.public_url.domain();
@@ -283,6 +316,15 @@ impl Settings {
         }));
         Ok(origins)
     }
+}
+
+/// Whether it begins with a slash, does not end with one, and holds what no proxy writes otherwise.
+fn is_good_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.len() > 1
+        && !path.ends_with('/')
+        && !path.contains("//")
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
 }
 
 /// Whether a domain is this one, or is below it.

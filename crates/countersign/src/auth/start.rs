@@ -9,8 +9,10 @@ use super::attempts::Attempts;
 use super::catch_up::{CLOCKS_APART, FeedLag, READ_AT_ONCE, follow};
 use super::doubt::Doubt;
 use super::events::Events;
+use super::factor_tries::FactorTries;
 use super::feed::Feed;
 use super::keys::open_ring;
+use super::lapsed::let_registrations_go;
 use super::maintenance::{Forgotten, maintain};
 use super::post::Post;
 use super::readiness::Pulse;
@@ -35,6 +37,7 @@ use crate::token::csrf::CsrfTokens;
 use crate::token::device::DeviceTokens;
 use crate::token::pending::PendingTokens;
 use crate::token::proof::{Challenges, Tickets};
+use crate::token::ticket::TicketTokens;
 use crate::token::{CodeHasher, RefreshTokens, Secrets};
 use crate::user::UserCache;
 use crate::user_directory::UserDirectory;
@@ -75,7 +78,9 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
     let checked = settings.check()?;
     let now = clock.now();
     // Read before the keys and the users, so that whatever changes meanwhile is read again.
-    let since = now.saturating_sub(settings.access_lifetime + CLOCKS_APART)?;
+    let since = now
+        .saturating_sub(settings.access_lifetime + CLOCKS_APART)
+        .map_err(|error| StartError::Clock(error.to_string()))?;
     let (cursor, is_doubtful) = match store.cursor_at(since, READ_AT_ONCE).await? {
         Some(cursor) => (cursor, false),
         None => (store.cursor_now().await?, true),
@@ -103,11 +108,14 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         csrf_tokens: CsrfTokens::new(&secrets),
         device_tokens: DeviceTokens::new(&secrets),
         tickets: Tickets::new(&secrets),
+        ticket_tokens: TicketTokens::new(&secrets),
+        ticket_limit: RefreshLimit::new(TICKETS_PER_MINUTE),
         challenges: Challenges::new(&secrets),
         refresh_tokens,
         post,
         code_hasher: CodeHasher::new(&secrets),
         pending_tokens: PendingTokens::new(&secrets),
+        factor_tries: FactorTries::default(),
         recovery_hasher: RecoveryHasher::new(&secrets),
         factor_seal: FactorSeal::new(&secrets).map_err(|_| SealError)?,
         passkeys: passkeys(&settings, &checked, &secrets),
@@ -156,6 +164,10 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
     tokio::spawn(async move {
         kept_up("looking at passwords", || look_at_passwords(inner.clone())).await;
     });
+    let inner = Arc::downgrade(&auth.0);
+    tokio::spawn(async move {
+        kept_up("letting registrations go", || let_registrations_go(inner.clone())).await;
+    });
     if let Some(mailer) = mailer {
         let worker = Arc::new(Worker {
             store: Arc::clone(&auth.0.store),
@@ -190,7 +202,9 @@ async fn send_mail(auth: Weak<Inner>, worker: Arc<Worker<dyn Store>>) {
 
 /// Passkeys, where the public URL has a domain.
 fn passkeys(settings: &Settings, checked: &Checked, secrets: &Secrets) -> Option<Passkeys> {
+    let server = settings.server_name(&checked.issuer);
     let site = Site {
+        server: &server,
         rp_id: checked.passkey_rp_id.as_deref(),
         name: settings.public_url.host_str().unwrap_or_default(),
         url: &settings.public_url,
@@ -216,6 +230,9 @@ fn refresh_tokens(settings: &Settings, checked: &Checked, secrets: &Secrets) -> 
 
 /// So many passkeys may a client ask for where it may ask for one mail.
 const PROMPTS: u32 = 60;
+
+/// Tickets of one session in a minute. A page opens its streams anew after each failure.
+const TICKETS_PER_MINUTE: u32 = 120;
 
 /// About 500 bytes each.
 const USERS_REMEMBERED: usize = 65_536;

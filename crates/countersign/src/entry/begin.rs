@@ -14,10 +14,14 @@ use super::check_password::known_device;
 use super::issue::{Grant, Issued, Tokens, new_jti};
 use super::sign_in::{Checked, Door, Entry, admitted};
 use crate::auth::Auth;
+use crate::auth::settings::Settings;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
+use crate::http::NextPage;
 use crate::http::answer::Uncached;
 use crate::http::device::{self, Offer};
+use crate::http::dpop;
+use crate::http::page::{self, Renewal};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, internal};
 use crate::http::refresh_token::{Sent, refresh_cookie};
@@ -43,7 +47,9 @@ impl Auth {
     /// # Errors
     /// `csrf_failed` for a request that a foreign page sent, or where a page would get its refresh
     /// token in the body; `user_inactive` for a user who is not there or not active,
-    /// `second_factor_required`, `unavailable` when the store does not answer.
+    /// `second_factor_required`, `unavailable` when the store does not answer. Of a native client
+    /// that shows a key (DPoP) also `use_dpop_nonce`, after which it sends the same once more, and
+    /// `invalid_dpop_proof`.
     ///
     /// ```no_run
     /// use axum::extract::State;
@@ -124,7 +130,7 @@ pub struct LoggedIn {
     device_token: Option<String>,
     codes_left: Option<usize>,
     user: Arc<CachedUser>,
-    /// The offer to bind a browser's session.
+    /// The offer to bind a browser's session; the challenge of a native client's first refresh.
     offer: Option<Offer>,
 }
 
@@ -195,6 +201,26 @@ impl LoggedIn {
 }
 
 impl LoggedIn {
+    /// The answer to a form of the app's own: the cookies, and on to a page. The tokens are in the
+    /// cookies, where pages behind [`protect_pages`](Auth::protect_pages) find them.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::http::NextPage;
+    /// use countersign::session::Transport;
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada, client) = (world.auth, world.ada, countersign::http::Peer::local());
+    /// let login = auth.log_in(ada.id, Transport::Cookie, &client).await.unwrap();
+    /// let answer = login.redirect(&NextPage::parse("/orders").unwrap());
+    /// assert_eq!(answer.status(), 303);
+    /// assert_eq!(answer.headers()["location"], "/orders");
+    /// # });
+    /// ```
+    pub fn redirect(self, page: &NextPage) -> Response {
+        page::on_to(page, Renewal { cookies: self.issued.cookies, offer: self.offer })
+    }
+
     /// With one cookie more.
     pub(crate) fn with_cookie(mut self, cookie: HeaderValue) -> Self {
         self.issued.cookies.push(cookie);
@@ -249,18 +275,26 @@ pub(crate) async fn begin(
 ) -> Result<Option<LoggedIn>, Problem> {
     let Checked { found: FoundUser { user, password }, moment, device } = checked;
     let Entry { admission, factors, uses, remembered_until } = entry;
+    // The one place where a native client's session is bound: whatever door it came through.
+    let bound = peer.dpop.device(auth, transport)?;
+    let bound_by = bound.as_ref().map(|device| device.proof_at);
     let codes_left = codes_left(&factors, uses.as_ref());
     let (id, now) = (user.account().id(), auth.now());
     let jti = new_jti(auth);
-    let expires_at = now.saturating_add(auth.settings().session_absolute).map_err(internal)?;
+    let Settings { session_absolute, session_short, .. } = auth.settings();
+    let is_short = !peer.remember;
+    let longest = if is_short { session_absolute.min(session_short) } else { session_absolute };
+    let expires_at = now.saturating_add(*longest).map_err(internal)?;
     let is_in_the_store = user.is_in_the_store();
     let mut begin = Begin {
         checked: is_in_the_store.then(|| password.clone()),
+        is_new_device: device.is_none() && user.has_logged_in(),
         mails: if device.is_none() { of_new_device(auth, &user, peer)? } else { Vec::new() },
         factors: factors.version,
         methods: admission.methods(),
         scope: admission.scope(),
         factor: uses,
+        device: bound,
         replaces,
         at_most: auth.settings().sessions_per_user,
         ..Begin::unchecked(NewSession {
@@ -304,7 +338,9 @@ pub(crate) async fn begin(
             methods: admission.methods(),
             scope: admission.scope(),
         },
+        is_bound: bound_by.is_some(),
         expires_at,
+        is_short,
         generation: Generation::FIRST,
         parent: None,
         jti,
@@ -327,11 +363,8 @@ pub(crate) async fn begin(
     let device_token = match transport {
         Transport::Body => Some(device_token),
         Transport::Cookie => {
-            issued.cookies.push(
-                auth.checked()
-                    .cookies
-                    .set_device(&device_token, Duration::from_secs(LIFETIME_SECONDS)),
-            );
+            let life = (!is_short).then_some(Duration::from_secs(LIFETIME_SECONDS));
+            issued.cookies.push(auth.checked().cookies.set_device(&device_token, life));
             None
         }
     };
@@ -344,13 +377,21 @@ pub(crate) async fn begin(
         ip = %peer.ip,
         transport = transport.as_str(),
         by = %admission.methods(),
+        is_bound = bound_by.is_some(),
         ended,
         "logged in"
     );
-    auth.events().on_login(&peer.event(now, Some(&**user), Some(session)));
+    let told = peer.event(now, Some(&**user), Some(session));
+    auth.events().on_login(&told);
     let is_offered =
         transport == Transport::Cookie && auth.checked().device_binding != DeviceBinding::Off;
-    let offer = is_offered.then(|| device::offer(auth, session));
+    let offer = match bound_by {
+        Some(challenge_at) => {
+            auth.events().on_device_bound(&told);
+            Some(dpop::next_nonce(auth, session, challenge_at))
+        }
+        None => is_offered.then(|| device::offer(auth, session)),
+    };
     Ok(Some(LoggedIn { session, issued, device_token, codes_left, user, offer }))
 }
 

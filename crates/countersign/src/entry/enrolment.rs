@@ -4,17 +4,17 @@ use countersign_verify::Account;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::issue::{Access, AccessToken};
+use super::issue::{Access, AccessToken, is_bound};
 use crate::auth::Auth;
 use crate::factor::FactorId;
 use crate::factor::recovery::{RECOVERY_CODES, RecoveryCode};
 use crate::http::authenticated::Authenticated;
 use crate::http::peer::Peer;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::mail::MailKind;
 use crate::session::{Authentication, DeviceName};
-use crate::sign_in::FactorKind;
-use crate::store::{NewMail, NewRecoveryCode, StoreError, StoredFactor};
+use crate::sign_in::{FACTORS_AT_MOST, FactorKind};
+use crate::store::{NewMail, NewRecoveryCode, StoreError, StoredFactor, UserFactors};
 use crate::user::{Addressee, User, UserId};
 
 /// A second factor as its owner sees it.
@@ -78,10 +78,23 @@ pub(crate) fn enrolled(
         user: who.user(),
         session,
         authentication,
+        is_bound: is_bound(who.claims()),
         csrf_token: csrf_token.as_deref(),
         now: auth.now(),
     };
     Ok(EnrolledResponse { factor: factor.into(), recovery_codes, access: access.issue(auth)? })
+}
+
+/// Whether the user may have one more.
+pub(crate) fn room_for_one(factors: &UserFactors) -> Result<(), Problem> {
+    let enrolled = factors.factors.iter().filter(|factor| factor.is_enrolled).count();
+    if enrolled < FACTORS_AT_MOST as usize { Ok(()) } else { Err(no_room()) }
+}
+
+/// The user has as many as anybody may.
+pub(crate) fn no_room() -> Problem {
+    let what = format!("You have {FACTORS_AT_MOST} second factors. Remove one first.");
+    Problem::new(Code::Conflict).detail(what)
 }
 
 /// Fresh recovery codes: as the store keeps them, and as their user reads them, once.
@@ -111,8 +124,35 @@ impl Auth {
     /// # });
     /// ```
     pub fn factors_reset_notice(&self, user: &User) -> Result<Vec<NewMail>, StoreError> {
-        let values =
-            vec![("place", "an operator".to_owned()), ("factor", "every second factor".to_owned())];
+        self.removed_by_operator(user, "every second factor")
+    }
+
+    /// The same of one factor, for
+    /// [`remove_factor_of`](crate::store::admin::UserAdmin::remove_factor_of).
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when it cannot be sealed.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::sign_in::FactorKind;
+    ///
+    /// # world::run(async |world| {
+    /// # let (auth, ada) = (world.auth, world.ada);
+    /// let mails = auth.factor_removed_notice(&ada, FactorKind::Totp).unwrap();
+    /// assert!(mails.is_empty()); // nobody sends mail here
+    /// # });
+    /// ```
+    pub fn factor_removed_notice(
+        &self,
+        user: &User,
+        kind: FactorKind,
+    ) -> Result<Vec<NewMail>, StoreError> {
+        self.removed_by_operator(user, called(kind))
+    }
+
+    fn removed_by_operator(&self, user: &User, what: &str) -> Result<Vec<NewMail>, StoreError> {
+        let values = vec![("place", "an operator".to_owned()), ("factor", what.to_owned())];
         self.notice(MailKind::FactorRemoved, &Addressee::from(user), values)
             .map_err(|error| StoreError::Failed(error.to_string()))
     }
@@ -127,11 +167,15 @@ pub(crate) async fn factor_notice(
     kind: FactorKind,
 ) -> Result<Vec<NewMail>, Problem> {
     let Some(found) = auth.users().candidate(account.id()).await? else { return Ok(Vec::new()) };
-    let what = match kind {
+    let values = vec![("place", peer.ip.to_string()), ("factor", called(kind).to_owned())];
+    Ok(auth.notice(mail, &found.user.addressee(), values)?)
+}
+
+/// What a mail calls a factor.
+const fn called(kind: FactorKind) -> &'static str {
+    match kind {
         FactorKind::Totp => "TOTP",
         FactorKind::Passkey => "Passkey",
         FactorKind::RecoveryCode => "Code",
-    };
-    let values = vec![("place", peer.ip.to_string()), ("factor", what.to_owned())];
-    Ok(auth.notice(mail, &found.user.addressee(), values)?)
+    }
 }

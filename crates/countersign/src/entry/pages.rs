@@ -55,7 +55,7 @@ impl Auth {
         may: impl Fn(&dyn Account) -> bool + Send,
     ) -> Result<PasswordChecked, PasswordRefused> {
         let checked = check(self, login, password, client, may).await?;
-        self.pass(client, checked).await
+        self.pass(client, checked, &[Scope::Full]).await
     }
 
     /// What the machine says to the right password on a page of an app's own.
@@ -63,10 +63,12 @@ impl Auth {
         &self,
         client: &Peer,
         checked: Checked,
+        enough: &[Scope],
     ) -> Result<PasswordChecked, PasswordRefused> {
         let user = checked.found.user.account().id();
-        match next(self, client, &checked.found, Proof::Password).await? {
-            Step::Enter(entry) if entry.admission.scope() == Scope::Full => {
+        let factors = self.store().factors_of(user).await?;
+        match next(self, client, &checked.found, Proof::Password, factors) {
+            Step::Enter(entry) if enough.contains(&entry.admission.scope()) => {
                 let Entry { factors, uses, .. } = entry;
                 let password = checked.found.password;
                 let row = CheckedRow { password, factors: factors.version, factor: uses };
@@ -84,8 +86,9 @@ impl Auth {
     }
 
     /// Whether this is the password of who has passed [`check_password`](Self::check_password)
-    /// before, in a session that began on it: for "is it you?" before something dangerous. A second
-    /// factor is not asked for again.
+    /// before, in a session that began on it: for "is it you?" before something dangerous. Who has
+    /// a second factor is asked for it again, whatever device they sit at; who must have one and
+    /// has none is not refused.
     ///
     /// # Errors
     /// [`PasswordRefused`].
@@ -103,7 +106,10 @@ impl Auth {
     /// #     typed: Password,
     /// #     client: Peer,
     /// # ) -> Result<(), PasswordRefused> {
-    /// auth.check_password_again(name, &typed, &client, |user| user.id() == me).await
+    /// let is_me = |user: &dyn countersign::user::Account| user.id() == me;
+    /// let checked = auth.check_password_again(name, &typed, &client, is_me).await?;
+    /// println!("it is {}", checked.user);
+    /// # Ok(())
     /// # }
     /// ```
     pub async fn check_password_again(
@@ -112,8 +118,11 @@ impl Auth {
         password: &Password,
         client: &Peer,
         may: impl Fn(&dyn Account) -> bool + Send,
-    ) -> Result<(), PasswordRefused> {
-        check(self, login, password, client, may).await.map(drop).map_err(PasswordRefused::from)
+    ) -> Result<PasswordChecked, PasswordRefused> {
+        let checked = check(self, login, password, client, may).await?;
+        // No device is remembered here.
+        let client = Peer { device_tokens: Vec::new(), ..client.clone() };
+        self.pass(&client, checked, &[Scope::Full, Scope::Enrol]).await
     }
 
     /// The `Set-Cookie` that makes a browser known to [`check_password`](Self::check_password) as

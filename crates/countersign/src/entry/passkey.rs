@@ -1,5 +1,6 @@
 //! Passkeys: what a browser is asked to sign, and whether it has.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ pub(crate) struct PasskeyPrompt {
 
 impl PasskeyPrompt {
     /// Counts what a stranger asks for. A page that offers passkeys asks whenever it is shown, so a
-    /// client may ask for many: what a few of them leave for five minutes fills no disk.
+    /// client may ask for many.
     pub(crate) fn may_be_asked(auth: &Auth, peer: &Peer) -> Result<(), Problem> {
         auth.prompts().check(peer.ip, auth.now()).map_err(|wait| {
             tracing::info!(ip = %peer.ip, "too many passkeys were asked for");
@@ -34,18 +35,23 @@ impl PasskeyPrompt {
         })
     }
 
-    /// Keeps what is asked for five minutes, `for_user` who registers a passkey.
-    pub(crate) async fn keep(
+    /// For who logs in. Nothing is kept of it: it is known again.
+    pub(crate) const fn to_log_in(options: Value) -> Self {
+        Self { options }
+    }
+
+    /// For who registers a passkey. It is kept for five minutes.
+    pub(crate) async fn to_register(
         auth: &Auth,
         asked: Option<Asked>,
-        for_user: Option<UserId>,
+        user: UserId,
     ) -> Result<Self, Problem> {
         // It is there unless the library cannot, which has been logged.
         let Asked { options, challenge, state } =
             asked.ok_or_else(|| Problem::new(Code::InternalError))?;
         let lasts = std::time::Duration::from_secs(CHALLENGE_SECONDS);
-        let expires_at = auth.now().saturating_add(lasts).unwrap_or(jiff::Timestamp::MAX);
-        let kept = PasskeyChallenge { id: challenge, user: for_user, state, expires_at };
+        let expires_at = auth.now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        let kept = PasskeyChallenge { id: challenge, user, state, expires_at };
         auth.store().keep_challenge(kept).await?;
         Ok(Self { options })
     }
@@ -56,6 +62,8 @@ pub(crate) struct Signer {
     pub(crate) found: FoundUser<Candidate>,
     /// When the row was read, in the reckoning of the cache.
     pub(crate) moment: u64,
+    /// What the user has, as it was read with the row.
+    pub(crate) factors: UserFactors,
     pub(crate) proved: Proved,
 }
 
@@ -81,23 +89,16 @@ pub(crate) async fn signer(
     if shown.handle.is_none() {
         return Err(NoSigner::Refused(None));
     }
-    let user = auth.store().passkey_owner(shown.credential.clone()).await?;
-    let user = user.ok_or(NoSigner::Refused(None))?;
     let moment = auth.user_cache().moment();
-    let found = auth.users().candidate(user).await?;
-    let mut found = found.ok_or(NoSigner::Refused(Some(user)))?;
-    if !found.user.account().is_active() {
-        // Who may come back is known by their name.
-        let named = auth.users().by_login(found.user.account().username()).await?;
-        let waits = |found: &FoundUser<Candidate>| {
-            found.user.account().id() == user && found.user.deletion_at().is_some()
-        };
-        found = named.filter(waits).ok_or(NoSigner::Refused(Some(user)))?;
-    }
-    let factors = auth.store().factors_of(user).await?;
-    let proved = check_passkey(auth, peer, &found, &factors, shown).await?;
+    let owner = auth.users().passkey_owner(&**auth.store(), &shown.credential).await?;
+    let (user, found, factors) = owner.ok_or(NoSigner::Refused(None))?;
+    let may_come = |found: &FoundUser<Candidate>| {
+        found.user.account().is_active() || found.user.deletion_at().is_some()
+    };
+    let found = found.filter(may_come).ok_or(NoSigner::Refused(Some(user)))?;
+    let proved = check_passkey(auth, peer, &found, &factors, shown).await;
     let proved = proved.ok_or(NoSigner::Refused(Some(user)))?;
-    Ok(Signer { found, moment, proved })
+    Ok(Signer { found, moment, factors, proved })
 }
 
 /// The ids of the passkeys among these.
@@ -119,43 +120,46 @@ pub(crate) async fn check_passkey(
     found: &FoundUser<Candidate>,
     factors: &UserFactors,
     shown: &PasskeyShown,
-) -> Result<Option<Proved>, StoreError> {
+) -> Option<Proved> {
     let user = found.user.account().id();
-    let Some(passkeys) = auth.passkeys() else { return Ok(None) };
-    if shown.handle.as_ref().is_some_and(|handle| !passkeys.is_of(user, handle)) {
-        return Ok(None);
-    }
+    let passkeys = auth.passkeys()?;
     let is_shown = |factor: &&StoredFactor| {
         factor.kind == FactorKind::Passkey
             && factor.is_enrolled
             && factor.credential.as_ref() == Some(&shown.credential)
     };
-    let Some(factor) = factors.factors.iter().find(is_shown) else { return Ok(None) };
-    let kept = auth.store().challenge(shown.challenge, auth.now()).await?;
-    let Some(kept) = kept.filter(|kept| kept.user.is_none()) else { return Ok(None) };
-    let Some(record) = auth.opened(user, factor) else { return Ok(None) };
+    let factor = factors.factors.iter().find(is_shown)?;
+    let is_theirs = |handle: &Vec<u8>| match &factor.handle {
+        Some(carried) => handle == carried,
+        None => passkeys.is_of(user, handle),
+    };
+    if !shown.handle.as_ref().is_none_or(is_theirs) {
+        return None;
+    }
+    let record = auth.opened(user, factor)?;
     let last = factor.last_step.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-    match passkeys.signed(shown, &kept.state, &record, last) {
-        Ok(signed) => {
+    match passkeys.signed(shown, &record, last, auth.seconds()) {
+        Ok((signed, answered)) => {
             let by = Proof::Passkey {
                 is_user_verified: signed.is_user_verified,
                 is_in_hardware: signed.is_in_hardware,
             };
             let uses = FactorProof::Passkey {
                 id: factor.id,
-                challenge: kept.id,
+                challenge: answered.challenge,
+                until: Timestamp::from_second(i64::try_from(answered.until).ok()?).ok()?,
                 count: signed.count,
                 is_backed_up: signed.is_backed_up,
             };
-            Ok(Some(Proved { by, uses }))
+            Some(Proved { by, uses })
         }
         Err(NotSigned::Wrong(error)) => {
             tracing::info!(ip = %peer.ip, %user, factor = %factor.id, error, "a passkey was wrong");
-            Ok(None)
+            None
         }
         Err(NotSigned::Copied) => {
             tell_of_copy(auth, peer, found, factor).await;
-            Ok(None)
+            None
         }
     }
 }

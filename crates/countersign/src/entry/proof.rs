@@ -131,6 +131,9 @@ impl GoodToken {
         if !table.bring_about(&**auth.store(), &row, &act, auth.now()).await? {
             return Err(link_invalid());
         }
+        if matches!(act, Act::VerifyEmail { to: Some(_), .. }) {
+            auth.store().forget_registration(user).await?;
+        }
         Ok(auth.user_changed(user).await?)
     }
 

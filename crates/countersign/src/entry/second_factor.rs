@@ -1,7 +1,9 @@
 //! The second step: whether a code is that of the user whose sign-in waits for it.
 //!
-//! A try is counted before the code is looked at, against the sign-in and against the account. A
-//! known device has a count of its own, so that strangers who know the password lock nobody out.
+//! A try is counted before the code is looked at, against the account and against the sign-in;
+//! where no other process has the store, the latter costs a write for wrong codes only
+//! ([`FactorTries`](crate::auth::factor_tries::FactorTries)). A known device has a count of its
+//! own, so that strangers who know the password lock nobody out.
 
 use std::fmt;
 
@@ -19,7 +21,9 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::mail::MailKind;
 use crate::session::DeviceName;
-use crate::sign_in::{FactorKind, Known, Methods, Next, Pending, Proof, Scope, decide};
+use crate::sign_in::{
+    FACTOR_TRIES, FactorKind, Known, Methods, Next, Pending, Proof, Scope, decide,
+};
 use crate::store::{
     CheckedRow, FactorProof, FactorUse, NewMail, StoreError, StoredFactor, UserFactors,
 };
@@ -235,7 +239,7 @@ impl Auth {
         may: impl Fn(&dyn Account) -> bool + Send,
     ) -> Result<PasswordChecked, FactorRefused> {
         let shown = shown.as_passkey().ok_or(FactorRefused::Over)?;
-        let Signer { found, proved, .. } =
+        let Signer { found, factors, proved, .. } =
             signer(self, client, shown).await.map_err(|refusal| match refusal {
                 NoSigner::Refused(Some(user)) => FactorRefused::Wrong { user },
                 NoSigner::Refused(None) => FactorRefused::Over,
@@ -246,7 +250,7 @@ impl Auth {
         if !account.is_active() || !may(account) {
             return Err(FactorRefused::Wrong { user });
         }
-        match next(self, client, &found, proved.by).await? {
+        match next(self, client, &found, proved.by, factors) {
             Step::Enter(entry) if entry.admission.scope() == Scope::Full => {
                 let uses = FactorUse { pending: None, proof: proved.uses, mails: Vec::new() };
                 let factors = entry.factors.version;
@@ -290,9 +294,10 @@ pub(crate) async fn second_step(
     let until = i64::try_from(waiting.exp).ok().and_then(|at| Timestamp::from_second(at).ok());
     let until = until.ok_or(FactorRefused::Over)?;
     let moment = auth.user_cache().moment();
-    let found = auth.users().candidate(user).await?.ok_or(FactorRefused::Over)?;
-    let account = found.user.account();
-    let factors = auth.store().factors_of(user).await?;
+    let held = auth.factor_tries().hold(pending);
+    let (found, looked) = auth.users().waiting(&**auth.store(), user, pending).await?;
+    let found = found.ok_or(FactorRefused::Over)?;
+    let (account, factors) = (found.user.account(), looked.factors);
     let is_as_it_was = waiting.row == row(&found.password, &factors);
     if !is_as_it_was || !account.is_active() || !may(account) {
         return Err(FactorRefused::Over);
@@ -300,20 +305,26 @@ pub(crate) async fn second_step(
 
     let device = waiting.device.map(DeviceId);
     let attempt = count(auth, user, device, peer).await?;
-    match auth.store().count_factor_try(pending, until).await {
+    // Where other nodes may try too, a try is counted before the code is looked at.
+    let is_counted = auth.store().shared_attempts().is_some();
+    let may_try = if is_counted {
+        auth.store().count_factor_try(pending, until).await
+    } else {
+        Ok(!looked.is_used && looked.tries.saturating_add(held.place()) <= FACTOR_TRIES)
+    };
+    match may_try {
         Ok(true) => {}
-        counted => {
+        refused => {
             auth.attempts().cancelled(&**auth.store(), attempt).await;
-            return Err(counted.map_or_else(FactorRefused::Store, |_| FactorRefused::Over));
+            return Err(refused.map_or_else(FactorRefused::Store, |_| FactorRefused::Over));
         }
     }
-    let proved = match check(auth, peer, &found, &factors, shown).await {
-        Ok(Some(proved)) => proved,
-        Ok(None) => return Err(FactorRefused::Wrong { user }),
-        Err(error) => {
-            auth.attempts().cancelled(&**auth.store(), attempt).await;
-            return Err(error.into());
+    let Some(proved) = check(auth, peer, &found, &factors, shown).await else {
+        if !is_counted {
+            // Its place is held until then.
+            auth.store().count_factor_try(pending, until).await?;
         }
+        return Err(FactorRefused::Wrong { user });
     };
     auth.attempts().succeeded(&**auth.store(), attempt).await?;
 
@@ -330,7 +341,7 @@ pub(crate) async fn second_step(
         Next::Begin(admission) => {
             let proof = proved.uses;
             let mails = notices(auth, peer, &found, &factors, &proof)?;
-            let uses = Some(FactorUse { pending: Some(pending), proof, mails });
+            let uses = Some(FactorUse { pending: Some((pending, until)), proof, mails });
             let entry = Entry { admission, factors, uses, remembered_until: None };
             Ok((Checked { found, moment, device }, entry))
         }
@@ -364,9 +375,9 @@ pub(crate) async fn check(
     found: &FoundUser<Candidate>,
     factors: &UserFactors,
     shown: &FactorShown,
-) -> Result<Option<Proved>, StoreError> {
+) -> Option<Proved> {
     let user = found.user.account().id();
-    Ok(match &shown.0 {
+    match &shown.0 {
         What::Totp(code) => {
             let enrolled = factors
                 .factors
@@ -386,8 +397,8 @@ pub(crate) async fn check(
             let uses = FactorProof::RecoveryCode { hash };
             is_theirs.then_some(Proved { by: Proof::RecoveryCode, uses })
         }
-        What::Passkey(shown) => check_passkey(auth, peer, found, factors, shown).await?,
-    })
+        What::Passkey(shown) => check_passkey(auth, peer, found, factors, shown).await,
+    }
 }
 
 impl Auth {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::proof::browser_of;
 use crate::auth::Auth;
+use crate::auth::settings::EmailVerification;
 use crate::clock::{random_bytes, seconds};
 use crate::factor::FactorId;
 use crate::http::peer::Peer;
@@ -75,7 +76,22 @@ pub(crate) async fn admitted(
     checked: &Checked,
     proof: Proof,
 ) -> Result<Entry, Problem> {
-    match next(auth, peer, &checked.found, proof).await? {
+    // What the user has is read now, after the proof: a wrong password costs the same whether there
+    // is a second factor or not.
+    let factors = auth.store().factors_of(checked.found.user.account().id()).await?;
+    admitted_with(auth, peer, door, checked, proof, factors)
+}
+
+/// The same for who has these factors, read no later than the row.
+pub(crate) fn admitted_with(
+    auth: &Auth,
+    peer: &Peer,
+    door: Door,
+    checked: &Checked,
+    proof: Proof,
+    factors: UserFactors,
+) -> Result<Entry, Problem> {
+    match next(auth, peer, &checked.found, proof, factors) {
         Step::Enter(entry) => Ok(entry),
         Step::Ask(asked, factors) => {
             let (token, cookie) = wait(auth, peer, door, checked, proof, &factors)?;
@@ -85,28 +101,40 @@ pub(crate) async fn admitted(
     }
 }
 
-/// What comes next for who has just proved this. What the user has is read now, after the proof: a
-/// wrong password costs the same whether there is a second factor or not.
-pub(super) async fn next(
+/// Whether no session begins before an address is proved: one that is in the row, or the one that
+/// a registration waits for. To be said only to who has proved who they are.
+pub(crate) async fn must_prove_address(auth: &Auth, user: &Candidate) -> Result<bool, StoreError> {
+    if auth.settings().accounts.email_verification != EmailVerification::Required {
+        return Ok(false);
+    }
+    let account = user.account();
+    if account.email().is_empty() {
+        return Ok(auth.store().registration_of(account.id()).await?.is_some());
+    }
+    Ok(user.waits_for_proof())
+}
+
+/// What comes next for who has just proved this, and has these factors.
+pub(super) fn next(
     auth: &Auth,
     peer: &Peer,
     found: &FoundUser<Candidate>,
     proof: Proof,
-) -> Result<Step, StoreError> {
+    factors: UserFactors,
+) -> Step {
     let account = found.user.account();
-    let factors = auth.store().factors_of(account.id()).await?;
     let (rules, now) = (auth.settings().sign_in.of(account), auth.now());
     let remembered_until = remembered_until(auth, peer, found, &factors);
     let known =
         Known { may_enter: account.is_active(), enrolled: factors.enrolled(), remembered_until };
-    Ok(match decide(&known, None, proof, rules, now) {
+    match decide(&known, None, proof, rules, now) {
         Next::Begin(admission) => {
             let remembered_until = remembered_until.filter(|_| rules.may_remember);
             Step::Enter(Entry { admission, factors, uses: None, remembered_until })
         }
         Next::Ask(asked) => Step::Ask(asked, factors),
         Next::Refuse(_) => Step::Refuse,
-    })
+    }
 }
 
 /// Until when the device does without a second factor that the client comes from.
@@ -148,7 +176,7 @@ pub(super) fn wait(
     });
     let claims = PendingClaims {
         iss: issuer(auth),
-        jti: FactorId::draw(auth.random()).to_string(),
+        jti: FactorId::draw_in_order(auth.random(), auth.now()).to_string(),
         sub: found.user.account().id().to_string(),
         door: door.as_str().to_owned(),
         row: row(&found.password, factors),
@@ -156,6 +184,8 @@ pub(super) fn wait(
         browser: secret.as_deref().map(browser_of),
         device: device.map(|device| device.0),
         device_name: peer.device_name.as_ref().map(|name| name.as_str().to_owned()),
+        is_short: !peer.remember,
+        key: peer.dpop.print().filter(|_| door == Door::Endpoint(Transport::Body)),
         iat: now,
         exp: now + PENDING_SECONDS,
     };
@@ -172,11 +202,9 @@ pub(super) fn row(password: &EncodedPassword, factors: &UserFactors) -> String {
     print.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Several servers on one store may have users of their own under the same ids.
+/// Whose tokens a session's will be.
 pub(super) fn issuer(auth: &Auth) -> String {
-    let settings = auth.settings();
-    let parts = [settings.instance.as_deref(), settings.audience.as_deref()];
-    parts.into_iter().flatten().fold(auth.checked().issuer.clone(), |name, part| name + " " + part)
+    auth.settings().server_name(&auth.checked().issuer)
 }
 
 impl Entry {

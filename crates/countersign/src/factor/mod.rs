@@ -10,6 +10,8 @@
 //! ```
 
 #[cfg(feature = "axum")]
+mod carry;
+#[cfg(feature = "axum")]
 #[cfg_attr(
     not(feature = "passkeys"),
     expect(dead_code, reason = "nothing is a passkey where there are none")
@@ -25,10 +27,17 @@ pub(crate) mod totp;
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "axum")]
+#[doc(hidden)]
+pub use carry::{FactorKeys, ResealError};
+
+#[cfg(feature = "axum")]
+use jiff::Timestamp;
+
 use crate::clock::{Random, random_bytes};
 
-/// The id of a factor, or of a sign-in that waits for one: 63 random bits, written as 16
-/// hexadecimal digits. It proves nothing.
+/// The id of a factor, or of a sign-in that waits for one: 63 bits, written as 16 hexadecimal
+/// digits. It proves nothing.
 ///
 /// ```
 /// use countersign::factor::FactorId;
@@ -61,6 +70,16 @@ impl FactorId {
     #[must_use]
     pub fn draw(random: &dyn Random) -> Self {
         Self(i64::from_be_bytes(random_bytes(random)) & i64::MAX)
+    }
+
+    /// A fresh one of what the store keeps for a day: the time in milliseconds that far, then 36
+    /// random bits. What comes together lies together there, and is written together.
+    #[cfg(feature = "axum")]
+    pub(crate) fn draw_in_order(random: &dyn Random, now: Timestamp) -> Self {
+        // 37 hours, after which the order begins anew.
+        let time = now.as_millisecond() & ((1 << 27) - 1);
+        let bits = i64::from_be_bytes(random_bytes(random)) & ((1 << 36) - 1);
+        Self(time << 36 | bits)
     }
 
     /// As the store keeps it.

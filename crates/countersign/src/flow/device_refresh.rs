@@ -67,7 +67,7 @@ async fn prove(
         return Ok(ended(auth, session));
     };
     let Some(proof) = proof else { return Ok(challenge(auth, session, &record)) };
-    let Some(signed) = DeviceJws::read(proof, DBSC, Some(&key)) else {
+    let Some(signed) = <DeviceJws>::read(proof, DBSC, Some(&key)) else {
         tracing::info!(%session, "a device proved another key than its session's");
         return Ok(ended(auth, session));
     };

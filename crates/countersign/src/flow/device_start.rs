@@ -113,8 +113,9 @@ pub(crate) async fn device_start(
     if auth.checked().device_binding == DeviceBinding::Off || is_of_script(&headers) {
         return Err(invalid().into());
     }
-    let signed =
-        proof(&headers).and_then(|proof| DeviceJws::read(proof, DBSC, None)).ok_or_else(invalid)?;
+    let signed = proof(&headers)
+        .and_then(|proof| <DeviceJws>::read(proof, DBSC, None))
+        .ok_or_else(invalid)?;
     let challenge_at = auth
         .challenges()
         .made_at(&signed.claims.jti, ChallengeFor::Start(session), now)
@@ -146,7 +147,7 @@ fn instructions(auth: &Auth, session: SessionId) -> DeviceInstructions {
     let settings = auth.settings();
     let host = settings.public_url.host_str().unwrap_or_default();
     let rule = |r#type, path: String| DeviceRule { r#type, domain: host.to_owned(), path };
-    let base = &settings.base_path;
+    let base = format!("{}{}", settings.home(), settings.base_path);
     DeviceInstructions {
         session_identifier: session,
         refresh_url: format!("{base}{DEVICE_REFRESH}"),

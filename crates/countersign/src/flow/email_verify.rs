@@ -148,6 +148,8 @@ impl Auth {
             }
         }
         let is_theirs = registered_here || password.is_some();
+        // Where users live elsewhere, nothing but this tells that they waited.
+        let waits = self.store().registration_of(user).await?.is_some();
         let to = good.token.payload.new_address.as_deref();
         let to = to.map(|to| Email::parse(to).map_err(|_| proof::link_invalid())).transpose()?;
         // Somebody else may have registered with the address, and waited for this.
@@ -158,7 +160,10 @@ impl Auth {
         let event = Event { user: Some(user), ..client.event(self.now(), None, None) };
         self.events().on_email_verified(&event);
         tracing::info!(%user, ip = %client.ip, "an address was proved");
-        if registered_here && good.token.payload.new_address.is_none() {
+        if registered_here && (waits || good.token.payload.new_address.is_none()) {
+            // As they said when they registered.
+            let remember = client.remember && !good.token.payload.is_short;
+            let client = &Peer { remember, ..client.clone() };
             let login = self.log_in_by(Proof::Mailbox, user, Transport::Cookie, client).await?;
             return Ok(Some(login));
         }
@@ -185,13 +190,18 @@ impl Auth {
         // Whoever it is, the same is asked.
         let earlier = self.store().token_for(Purpose::VerifyEmail, &folded).await?;
         let claimant = earlier.as_ref().and_then(|earlier| earlier.user).unwrap_or(NOBODY);
+        let waits = self.store().registration_of(claimant).await?;
         let claimant = self.users().candidate(claimant).await?;
         let holder = self.users().by_login(address).await?;
         let waiting = Waiting::find(&folded, earlier, claimant, holder);
+        // No link outlives the registration, whose time does not begin anew: it would for a
+        // free address alone.
+        let until = waits.map(|waits| waits.until);
         let letter = match &waiting {
             // The address as it is kept: another that is only alike is another mailbox.
             Some(Waiting { found, to, payload }) => Letter {
                 payload: payload.clone(),
+                until,
                 ..Letter::new(Purpose::VerifyEmail, to, found.user.language())
                     .for_owner(Owner::of(found.user.account(), &found.password))
             },

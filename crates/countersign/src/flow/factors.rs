@@ -18,7 +18,8 @@ use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
 use crate::mail::MailKind;
 use crate::session::DeviceName;
-use crate::store::{RemoveFactor, Removed, StoredFactor, UserFactors};
+use crate::sign_in::FactorKind;
+use crate::store::{CodesSet, RemoveFactor, Removed, SetRecoveryCodes, StoredFactor, UserFactors};
 
 /// What comes back: the factors, the oldest first.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -165,17 +166,25 @@ pub(crate) async fn remove_factor(
 pub(crate) async fn new_recovery_codes(
     State(auth): State<Auth>,
     who: Authenticated,
+    peer: Peer,
 ) -> Result<Created<Uncached<RecoveryCodesResponse>>, Problem> {
-    let user = who.user().id();
+    let (user, session, now) = (who.user().id(), who.claims().sid, auth.now());
     let factors = auth.store().factors_of(user).await?;
     who.may_change_factors(&auth, factors.enrolled())?;
     let (codes, shown) = recovery_codes(&auth, user);
-    who.still(&auth)?;
-    if !auth.store().set_recovery_codes(user, codes).await? {
-        let what = "Recovery codes stand in for a second factor. Enrol one first.";
-        return Err(Problem::new(Code::Conflict).detail(what));
+    let mail = MailKind::RecoveryCodesMade;
+    let mails = factor_notice(&auth, &peer, who.user(), mail, FactorKind::RecoveryCode).await?;
+    let set = SetRecoveryCodes { user, codes, session, now, mails };
+    match auth.store().set_recovery_codes(set).await? {
+        CodesSet::Done => {}
+        CodesSet::NoFactor => {
+            let what = "Recovery codes stand in for a second factor. Enrol one first.";
+            return Err(Problem::new(Code::Conflict).detail(what));
+        }
+        CodesSet::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     }
-    tracing::info!(%user, session = %who.claims().sid, "new recovery codes were made");
+    tracing::info!(%user, %session, "new recovery codes were made");
+    auth.events().on_recovery_codes_made(&peer.event(now, Some(who.user()), Some(session)));
     Ok(Created::new(Uncached::new(RecoveryCodesResponse { recovery_codes: shown })))
 }
 

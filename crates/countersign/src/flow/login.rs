@@ -7,15 +7,15 @@ use axum::extract::State;
 use axum::http::Request;
 
 use crate::auth::Auth;
-use crate::auth::settings::EmailVerification;
 use crate::entry::{
-    Door, LoggedIn, LoginError, TRIES, admitted, begin, check, problem_of, restore, shown_session,
+    Door, LoggedIn, LoginError, TRIES, admitted, begin, check, must_prove_address, problem_of,
+    restore, shown_session,
 };
 use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
+use crate::http::sender::Sender;
 use crate::password::Password;
 use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
@@ -37,6 +37,8 @@ request! {
         /// What the user calls the device, for the list of sessions.
         #[example = "Ada's phone"]
         device_name: Option<DeviceName>,
+        /// `false` on a device of others: the session does not outlive the browser, and is short.
+        remember: Option<bool>,
         /// After `deletion_planned`: the user wants to keep the account.
         restore: Option<bool>,
     }
@@ -47,10 +49,14 @@ request! {
     path = "/accounts/login",
     tag = "accounts",
     summary = "Log in",
+    params(("DPoP" = Option<String>, Header, description = "Native clients: a proof of the key \
+        that the session is to be bound to")),
     request_body = LoginRequest,
     responses(
         (status = 200, description = "The tokens and the user; for browsers the cookies too",
             body = crate::entry::LoginResponse),
+        (status = 400, description = "parse_error, validation_error, invalid_dpop_proof, \
+            use_dpop_nonce: with the challenge of the header `DPoP-Nonce`"),
         (status = 401, description = "invalid_credentials, second_factor_required: with \
             `pending_token` and `factors`"),
         (status = 403, description = "csrf_failed, email_not_verified, deletion_planned"),
@@ -65,22 +71,16 @@ pub(crate) async fn login(
     request: Request<Body>,
 ) -> Result<LoggedIn, Problem> {
     let headers = request.headers().clone();
-    let from_own_page = guard::source(&auth, &headers);
-    let native = guard::native(&auth, &headers);
-    if native.is_err() {
-        from_own_page.clone()?;
-    }
+    let sender = Sender::of(&auth, &headers)?;
     let asked: LoginRequest = body(request, auth.settings().body_timeout).await?;
-    let mut peer = Peer { device_name: asked.device_name, ..peer };
+    let remember = asked.remember.unwrap_or(true);
+    let mut peer = Peer { device_name: asked.device_name, remember, ..peer };
     if let Some(Text(token)) = asked.device_token {
         peer.device_tokens.insert(0, token);
     }
     let Filled(username) = &asked.username;
     let transport = asked.transport.unwrap_or(Transport::Cookie);
-    match transport {
-        Transport::Cookie => from_own_page?,
-        Transport::Body => native?,
-    }
+    sender.may_begin(&auth, &peer, transport)?;
 
     let replaces =
         if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
@@ -95,9 +95,7 @@ pub(crate) async fn login(
             Err(refused) => return Err(problem_of(&auth, &peer, username, refused)),
         };
         // Said only to who knows the password.
-        if auth.settings().accounts.email_verification == EmailVerification::Required
-            && checked.found.user.waits_for_proof()
-        {
+        if must_prove_address(&auth, &checked.found.user).await? {
             return Err(Problem::new(Code::EmailNotVerified));
         }
         let door = Door::Endpoint(transport);

@@ -16,10 +16,10 @@ use crate::entry::{
 };
 use crate::http::answer::{Accepted, AcceptedBody};
 use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::request::{Filled, Text, request};
+use crate::http::sender::Sender;
 use crate::password::EncodedPassword;
 use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
@@ -55,6 +55,8 @@ request! {
         /// What the user calls the device, for the list of sessions.
         #[example = "Ada's phone"]
         device_name: Option<DeviceName>,
+        /// `false` on a device of others: the session does not outlive the browser, and is short.
+        remember: Option<bool>,
     }
 }
 
@@ -90,10 +92,13 @@ pub(crate) async fn request_code(
     path = "/accounts/login/code/confirm",
     tag = "accounts",
     summary = "Log in with what the mail said",
+    params(("DPoP" = Option<String>, Header, description = "Native clients: a proof of the key \
+        that the session is to be bound to")),
     request_body = CodeLoginRequest,
     responses(
         (status = 200, description = "As after a login", body = crate::entry::LoginResponse),
-        (status = 400, description = "link_invalid"),
+        (status = 400, description = "parse_error, validation_error, link_invalid, \
+            invalid_dpop_proof, use_dpop_nonce: with the challenge of the header `DPoP-Nonce`"),
         (status = 401, description = "second_factor_required"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),
@@ -106,19 +111,13 @@ pub(crate) async fn confirm_code(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<LoggedIn, Problem> {
-    let from_own_page = guard::source(&auth, &headers);
-    let native = guard::native(&auth, &headers);
-    if native.is_err() {
-        from_own_page.clone()?;
-    }
+    let sender = Sender::of(&auth, &headers)?;
     auth.may_ask(&peer)?;
     let asked: CodeLoginRequest = body(request, auth.settings().body_timeout).await?;
     let transport = asked.transport.unwrap_or(Transport::Cookie);
-    match transport {
-        Transport::Cookie => from_own_page?,
-        Transport::Body => native?,
-    }
-    let mut peer = Peer { device_name: asked.device_name, ..peer };
+    sender.may_begin(&auth, &peer, transport)?;
+    let remember = asked.remember.unwrap_or(true);
+    let mut peer = Peer { device_name: asked.device_name, remember, ..peer };
     peer.device_tokens.extend(asked.device_token.map(|Text(token)| token));
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
     auth.log_in_with_code(&shown, transport, &headers, &peer).await

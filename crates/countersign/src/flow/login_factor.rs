@@ -14,10 +14,10 @@ use crate::entry::{
     waiting,
 };
 use crate::http::fields::body;
-use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Object, Text, request};
+use crate::http::sender::Sender;
 use crate::session::Transport;
 
 request! {
@@ -44,9 +44,13 @@ request! {
     path = "/accounts/login/factor",
     tag = "accounts",
     summary = "Go on with a login that asks for a second factor",
+    params(("DPoP" = Option<String>, Header, description = "Native clients: a proof of the key \
+        that the session is to be bound to")),
     request_body = LoginFactorRequest,
     responses(
         (status = 200, description = "As after a login", body = crate::entry::LoginResponse),
+        (status = 400, description = "parse_error, validation_error, invalid_dpop_proof, \
+            use_dpop_nonce: with the challenge of the header `DPoP-Nonce`"),
         (status = 401, description = "factor_invalid: another try; pending_token_invalid: log in \
             again"),
         (status = 403, description = "csrf_failed"),
@@ -60,28 +64,22 @@ pub(crate) async fn login_factor(
     request: Request<Body>,
 ) -> Result<LoggedIn, Problem> {
     let headers = request.headers().clone();
-    let from_own_page = guard::source(&auth, &headers);
-    let native = guard::native(&auth, &headers);
-    if native.is_err() {
-        from_own_page.clone()?;
-    }
+    let sender = Sender::of(&auth, &headers)?;
     let asked: LoginFactorRequest = body(request, auth.settings().body_timeout).await?;
     let Filled(token) = &asked.pending_token;
     let of = |transport, browser| waiting(&auth, token, Door::Endpoint(transport), browser);
     let browser = auth.checked().cookies.pending_of(&headers);
     let (waits, transport) = match of(Transport::Cookie, browser) {
-        Some(waits) => {
-            from_own_page?;
-            (waits, Transport::Cookie)
-        }
-        None => {
-            let waits = of(Transport::Body, None).ok_or(FactorRefused::Over)?;
-            native?;
-            (waits, Transport::Body)
-        }
+        Some(waits) => (waits, Transport::Cookie),
+        None => (of(Transport::Body, None).ok_or(FactorRefused::Over)?, Transport::Body),
     };
+    sender.may_begin(&auth, &peer, transport)?;
+    // Who took the token of a login that began with a key has not the key.
+    if waits.key.is_some() && waits.key != peer.dpop.print() {
+        return Err(FactorRefused::Over.into());
+    }
     let shown = read(asked.code, asked.recovery_code, asked.passkey)?;
-    let peer = Peer { device_name: device_name(&waits), ..peer };
+    let peer = Peer { device_name: device_name(&waits), remember: !waits.is_short, ..peer };
 
     let step = second_step(&auth, &waits, &shown, &peer, |_| true).await;
     let (checked, entry) = step.map_err(|refused| told(&auth, &peer, refused))?;

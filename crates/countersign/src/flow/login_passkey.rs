@@ -7,10 +7,9 @@ use axum::http::Request;
 
 use crate::auth::Auth;
 use crate::auth::events::Event;
-use crate::auth::settings::EmailVerification;
 use crate::entry::{
-    Checked, Door, LoggedIn, NoSigner, PasskeyPrompt, Signer, TRIES, admitted, begin, credentials,
-    known_device, restore, shown_session, signer, waiting,
+    Checked, Door, LoggedIn, NoSigner, PasskeyPrompt, Signer, TRIES, admitted_with, begin,
+    credentials, known_device, must_prove_address, restore, shown_session, signer, waiting,
 };
 use crate::factor::passkey::PasskeyShown;
 use crate::http::answer::Uncached;
@@ -19,6 +18,7 @@ use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, not_found};
 use crate::http::request::{Object, Text, request};
+use crate::http::sender::Sender;
 use crate::session::{DeviceName, Transport};
 use crate::store::FactorUse;
 use crate::user::UserId;
@@ -71,8 +71,8 @@ pub(crate) async fn begin_passkey_login(
         None => Vec::new(),
     };
     PasskeyPrompt::may_be_asked(&auth, &peer)?;
-    let asked = passkeys.ask(of);
-    Ok(Uncached::new(PasskeyPrompt::keep(&auth, asked, None).await?))
+    let options = passkeys.ask(auth.random(), of, auth.now());
+    Ok(Uncached::new(PasskeyPrompt::to_log_in(options)))
 }
 
 request! {
@@ -87,6 +87,8 @@ request! {
         /// What the user calls the device, for the list of sessions.
         #[example = "Ada's phone"]
         device_name: Option<DeviceName>,
+        /// `false` on a device of others: the session does not outlive the browser, and is short.
+        remember: Option<bool>,
         /// After `deletion_planned`: the user wants to keep the account.
         restore: Option<bool>,
     }
@@ -97,9 +99,13 @@ request! {
     path = "/accounts/login/passkey/finish",
     tag = "accounts",
     summary = "Log in with a passkey",
+    params(("DPoP" = Option<String>, Header, description = "Native clients: a proof of the key \
+        that the session is to be bound to")),
     request_body = PasskeyLoginRequest,
     responses(
         (status = 200, description = "As after a login", body = crate::entry::LoginResponse),
+        (status = 400, description = "parse_error, validation_error, invalid_dpop_proof, \
+            use_dpop_nonce: with the challenge of the header `DPoP-Nonce`"),
         (status = 401, description = "factor_invalid"),
         (status = 403, description = "csrf_failed, email_not_verified, deletion_planned"),
         (status = 503, description = "unavailable"),
@@ -111,21 +117,15 @@ pub(crate) async fn finish_passkey_login(
     request: Request<Body>,
 ) -> Result<LoggedIn, Problem> {
     let headers = request.headers().clone();
-    let from_own_page = guard::source(&auth, &headers);
-    let native = guard::native(&auth, &headers);
-    if native.is_err() {
-        from_own_page.clone()?;
-    }
+    let sender = Sender::of(&auth, &headers)?;
     let asked: PasskeyLoginRequest = body(request, auth.settings().body_timeout).await?;
-    let mut peer = Peer { device_name: asked.device_name, ..peer };
+    let remember = asked.remember.unwrap_or(true);
+    let mut peer = Peer { device_name: asked.device_name, remember, ..peer };
     if let Some(Text(token)) = asked.device_token {
         peer.device_tokens.insert(0, token);
     }
     let transport = asked.transport.unwrap_or(Transport::Cookie);
-    match transport {
-        Transport::Cookie => from_own_page?,
-        Transport::Body => native?,
-    }
+    sender.may_begin(&auth, &peer, transport)?;
     let Object(json) = asked.passkey;
     let shown = PasskeyShown::read(json);
     let shown = shown.ok_or_else(|| refused(&auth, &peer, NoSigner::Refused(None)))?;
@@ -134,7 +134,7 @@ pub(crate) async fn finish_passkey_login(
     for _ in 0..TRIES {
         let signer = signer(&auth, &peer, &shown).await;
         let signer = signer.map_err(|refusal| refused(&auth, &peer, refusal))?;
-        let Signer { found, moment, proved } = signer;
+        let Signer { found, moment, factors, proved } = signer;
         // Said only to who has the passkey.
         if let Some(at) = found.user.deletion_at() {
             if asked.restore == Some(true) {
@@ -143,16 +143,15 @@ pub(crate) async fn finish_passkey_login(
             }
             return Err(Problem::new(Code::DeletionPlanned).deletion_at(at.to_string()));
         }
-        if auth.settings().accounts.email_verification == EmailVerification::Required
-            && found.user.waits_for_proof()
-        {
+        if must_prove_address(&auth, &found.user).await? {
             return Err(Problem::new(Code::EmailNotVerified));
         }
         let tokens = peer.device_tokens.iter().map(String::as_str);
         let user = found.user.account().id();
         let device = known_device(&auth, tokens, user, &found.password);
         let checked = Checked { found, moment, device };
-        let entry = admitted(&auth, &peer, Door::Endpoint(transport), &checked, proved.by).await?;
+        let door = Door::Endpoint(transport);
+        let entry = admitted_with(&auth, &peer, door, &checked, proved.by, factors)?;
         let uses = FactorUse { pending: None, proof: proved.uses, mails: Vec::new() };
         let entry = entry.using(uses);
         // Where the row changed meanwhile, whether the user may enter is another question.

@@ -9,13 +9,13 @@ use axum::http::{HeaderMap, Request};
 use countersign_verify::bearer;
 
 use crate::auth::Auth;
-use crate::auth::events::Event;
+use crate::entry::end_session;
 use crate::http::answer::NoContent;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::refresh_token::{RefreshRequest, sessions_of, token_in_body};
-use crate::session::{RevokedReason, SessionId, Transport};
+use crate::session::{SessionId, Transport};
 use crate::token::RefreshError;
 
 #[utoipa::path(
@@ -79,17 +79,9 @@ pub(crate) async fn logout(
     };
     let now = auth.now();
     for (i, session) in ended.into_iter().enumerate() {
-        let was_live = auth.store().revoke_session(session, None, RevokedReason::Logout, now).await;
+        let done = end_session(&auth, &peer, session, now).await;
         // Of two, the first may have been ended.
-        let was_live = was_live.map_err(|error| if i == 0 { error } else { error.unknown() })?;
-        // Whoever ended it: it is ended.
-        auth.session_ended(session, now);
-        if was_live {
-            tracing::info!(session = %session, "logged out");
-            let user =
-                auth.store().session(session).await.ok().flatten().map(|session| session.user_id);
-            auth.events().on_logout(&Event { user, ..peer.event(now, None, Some(session)) });
-        }
+        done.map_err(|error| if i == 0 { error } else { error.unknown() })?;
     }
     Ok(NoContent::with_cookies(auth.checked().cookies.clear()))
 }

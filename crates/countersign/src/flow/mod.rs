@@ -5,6 +5,7 @@ mod csrf;
 mod deletion;
 mod device_refresh;
 mod device_start;
+mod discovery;
 mod email_change;
 mod email_verify;
 mod export;
@@ -26,8 +27,10 @@ mod refresh;
 mod register;
 mod related_origins;
 mod revocations;
+mod session;
 mod sessions;
 mod step_up;
+mod tickets;
 mod totp;
 mod undo;
 mod verify;
@@ -45,7 +48,8 @@ use crate::http::{Code, Problem, method_not_allowed, not_found};
 
 impl Auth {
     /// The endpoints: everything below the base path, and `/.well-known/jwks.json`,
-    /// `/.well-known/revocations` and `/.well-known/webauthn`.
+    /// `/.well-known/revocations`, `/.well-known/openid-configuration`,
+    /// `/.well-known/oauth-authorization-server` and `/.well-known/webauthn`.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -171,6 +175,11 @@ fn routes(auth: &Auth) -> Router {
 
 fn well_known(auth: &Auth) -> Router {
     let table = [
+        ("/.well-known/openid-configuration".to_owned(), get(discovery::openid_configuration)),
+        (
+            "/.well-known/oauth-authorization-server".to_owned(),
+            get(discovery::oauth_authorization_server),
+        ),
         ("/.well-known/jwks.json".to_owned(), get(jwks::jwks)),
         ("/.well-known/revocations".to_owned(), get(revocations::revocations)),
     ];
@@ -210,6 +219,7 @@ fn below_base(auth: &Auth) -> Router {
         (path("/device/start"), post(device_start::device_start)),
         (path(DEVICE_REFRESH), post(device_refresh::device_refresh)),
         (path("/csrf"), get(csrf::csrf)),
+        (path("/session"), get(session::session)),
         (path("/logout"), post(logout::logout)),
         (path("/logout-all"), private(post(logout_all::logout_all))),
         (path("/profile"), private(profile)),
@@ -229,6 +239,7 @@ fn below_base(auth: &Auth) -> Router {
             path("/factors/{id}"),
             private(delete(factors::remove_factor).patch(factors::name_factor)),
         ),
+        (path("/tickets"), private(post(tickets::new_ticket))),
         (path("/verify"), private(get(verify::verify))),
     ];
     let has_passkeys = auth.passkeys().is_some();

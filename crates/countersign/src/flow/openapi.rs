@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use utoipa::OpenApi;
+use utoipa::openapi::Server;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
@@ -49,6 +50,9 @@ pub(crate) fn openapi(auth: &Auth, own: utoipa::openapi::OpenApi) -> utoipa::ope
         document = prefixed(document, prefix);
     }
     document.merge(own);
+    if !auth.settings().home().is_empty() {
+        document.servers = Some(vec![Server::new(auth.settings().home())]);
+    }
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
@@ -89,7 +93,45 @@ fn prefixed(document: utoipa::openapi::OpenApi, prefix: &str) -> utoipa::openapi
         schemas.extend(named.map(|(name, schema)| (format!("{prefix}{name}"), schema)));
     }
     rename(&mut json, prefix);
-    serde_json::from_value(json).unwrap_or(document)
+    typed_everywhere(&mut json);
+    serde_json::from_value(json).unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document has no prefix: it cannot be read back");
+        document
+    })
+}
+
+/// A schema that takes anything says nothing of its type, and cannot be read back without.
+fn typed_everywhere(json: &mut Value) {
+    match json {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("schema", schema) => typed(schema),
+                    ("schemas", Value::Object(schemas)) => schemas.values_mut().for_each(typed),
+                    (_, value) => typed_everywhere(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(typed_everywhere),
+        _ => {}
+    }
+}
+
+fn typed(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    if !["$ref", "oneOf", "allOf", "anyOf"].iter().any(|kind| fields.contains_key(*kind)) {
+        fields.entry("type").or_insert(Value::Null);
+    }
+    for (name, value) in fields {
+        match (name.as_str(), value) {
+            ("items" | "additionalProperties", schema) => typed(schema),
+            ("properties", Value::Object(schemas)) => schemas.values_mut().for_each(typed),
+            ("oneOf" | "allOf" | "anyOf" | "prefixItems", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(typed);
+            }
+            _ => {}
+        }
+    }
 }
 
 fn rename(json: &mut Value, prefix: &str) {
@@ -133,6 +175,7 @@ const SCHEMAS: &str = "#/components/schemas/";
         super::device_start::device_start,
         super::device_refresh::device_refresh,
         super::csrf::csrf,
+        super::session::session,
         super::logout::logout,
         super::logout_all::logout_all,
         super::profile::profile,
@@ -162,7 +205,10 @@ const SCHEMAS: &str = "#/components/schemas/";
         super::factors::new_recovery_codes,
         super::factors::name_factor,
         super::factors::remove_factor,
+        super::tickets::new_ticket,
         super::verify::verify,
+        super::discovery::openid_configuration,
+        super::discovery::oauth_authorization_server,
         super::jwks::jwks,
         super::revocations::revocations,
         super::related_origins::related_origins,

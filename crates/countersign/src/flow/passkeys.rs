@@ -6,7 +6,8 @@ use axum::http::Request;
 
 use crate::auth::Auth;
 use crate::entry::{
-    EnrolledResponse, PasskeyPrompt, credentials, enrolled, factor_notice, recovery_codes,
+    EnrolledResponse, PasskeyPrompt, credentials, enrolled, factor_notice, no_room, recovery_codes,
+    room_for_one,
 };
 use crate::factor::FactorId;
 use crate::factor::passkey::PasskeyShown;
@@ -30,7 +31,7 @@ use crate::store::{AddPasskey, Confirmed, NewFactor, StoredFactor};
         (status = 200, description = "What the browser is asked to make; for five minutes",
             body = PasskeyPrompt),
         (status = 401, description = "factor_required, recent_login_required"),
-        (status = 409, description = "conflict: the user has as many as anybody may"),
+        (status = 409, description = "conflict: the user has as many factors as anybody may"),
     ),
     security(("bearer" = [])),
 )]
@@ -42,15 +43,12 @@ pub(crate) async fn begin_passkey(
     let factors = auth.store().factors_of(user.id()).await?;
     who.may_change_factors(&auth, factors.enrolled())?;
     let Some(passkeys) = auth.passkeys() else { return Err(not_found().await) };
+    room_for_one(&factors)?;
     let had = credentials(&factors);
-    if had.len() >= MOST {
-        let what = format!("You have {MOST} passkeys. Remove one first.");
-        return Err(Problem::new(Code::Conflict).detail(what));
-    }
     let name = [user.username(), user.email(), "user"].into_iter().find(|name| !name.is_empty());
     let name = name.unwrap_or_default();
     let asked = passkeys.register(user.id(), name, name, had);
-    Ok(Uncached::new(PasskeyPrompt::keep(&auth, asked, Some(user.id())).await?))
+    Ok(Uncached::new(PasskeyPrompt::to_register(&auth, asked, user.id()).await?))
 }
 
 request! {
@@ -74,7 +72,8 @@ request! {
         (status = 200, description = "It logs in from now on, and is a second factor. The access \
             token says that it was proved in this session", body = EnrolledResponse),
         (status = 401, description = "factor_required, recent_login_required"),
-        (status = 409, description = "conflict: it is registered already"),
+        (status = 409, description = "conflict: it is registered already, or the user has as many \
+            factors as anybody may"),
     ),
     security(("bearer" = [])),
 )]
@@ -100,7 +99,7 @@ pub(crate) async fn finish_passkey(
     let Object(json) = asked.passkey;
     let shown = PasskeyShown::read(json).ok_or_else(refused)?;
     let kept = auth.store().challenge(shown.challenge, now).await?;
-    let kept = kept.filter(|kept| kept.user == Some(user)).ok_or_else(refused)?;
+    let kept = kept.filter(|kept| kept.user == user).ok_or_else(refused)?;
     let made = passkeys.made(shown, &kept.state).map_err(|error| {
         tracing::info!(%user, %error, "a passkey was not registered");
         refused()
@@ -132,6 +131,7 @@ pub(crate) async fn finish_passkey(
             let what = "This passkey is registered already.";
             return Err(Problem::new(Code::Conflict).detail(what));
         }
+        Confirmed::TooMany => return Err(no_room()),
         Confirmed::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     };
     tracing::info!(%user, %session, factor = %id, "a passkey was added");
@@ -147,6 +147,7 @@ pub(crate) async fn finish_passkey(
         is_enrolled: true,
         credential: None,
         is_backed_up: Some(made.signed.is_backed_up),
+        handle: None,
     };
     let codes = are_codes_new.then_some(shown_codes);
     Ok(Uncached::new(enrolled(&auth, &who, factor, authentication, codes)?))
@@ -157,6 +158,3 @@ fn refused() -> Problem {
         without its owner's finger or number. Try again.";
     Problem::new(Code::ValidationError).field("passkey", what)
 }
-
-/// How many passkeys a user may have.
-const MOST: usize = 20;

@@ -15,6 +15,7 @@ use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
+use crate::http::refresh_token;
 use crate::http::request::{Text, request};
 use crate::mail::MailKind;
 use crate::password::{Password, UserAttributes};
@@ -53,6 +54,7 @@ pub(crate) async fn change_password(
     peer: Peer,
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
+    let headers = request.headers().clone();
     let asked: PasswordRequest = body(request, auth.settings().body_timeout).await?;
     good_enough(&auth, &asked.new_password, who.user()).await?;
 
@@ -88,11 +90,9 @@ pub(crate) async fn change_password(
     let mut cookies = Vec::new();
     if who.claims().csrf.is_some() {
         let token = auth.device_tokens().issue(id, &encoded, device, auth.seconds(), auth.random());
-        cookies.push(
-            auth.checked()
-                .cookies
-                .set_device(&token, Duration::from_secs(device::LIFETIME_SECONDS)),
-        );
+        let life = Duration::from_secs(device::LIFETIME_SECONDS);
+        let life = (!refresh_token::is_short(&auth, &headers)).then_some(life);
+        cookies.push(auth.checked().cookies.set_device(&token, life));
     }
     Ok(NoContent::with_cookies(cookies))
 }

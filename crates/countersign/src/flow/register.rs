@@ -1,8 +1,9 @@
 //! `POST /accounts/register`: somebody makes an account.
 //!
 //! That an address has an account already is told to its owner by mail, and to nobody else: the
-//! asker gets the same answer at the same cost. A user name that is taken is said, because the
-//! person must choose another.
+//! asker gets the same answer at the same cost, and a user is made all the same, whose address is
+//! not in the row before it is proved. A user name that is taken is said, because the person must
+//! choose another.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
+use crate::http::sender::Sender;
 use crate::mail::{MailKind, choose_language};
 use crate::password::{Password, UserAttributes};
 use crate::session::Transport;
@@ -51,6 +53,8 @@ request! {
         last_name: Option<Text<150>>,
         /// `body` for native clients, as at login.
         transport: Option<Transport>,
+        /// `false` on a device of others, as at login.
+        remember: Option<bool>,
         /// Whoever was invited: what the link carries. The address is that of the invitation then,
         /// and the password is all that must be there.
         invitation: Option<Text<64>>,
@@ -62,13 +66,16 @@ request! {
     path = "/accounts/register",
     tag = "accounts",
     summary = "Register",
+    params(("DPoP" = Option<String>, Header, description = "Native clients: a proof of the key \
+        that the session is to be bound to")),
     request_body = RegisterRequest,
     responses(
         (status = 201, description = "Where an address need not be proved first: as after a login",
             body = crate::entry::LoginResponse),
         (status = 202, description = "Where it must: a mail is on its way, whatever the address",
             body = crate::http::answer::AcceptedBody),
-        (status = 400, description = "parse_error, validation_error, link_invalid"),
+        (status = 400, description = "parse_error, validation_error, link_invalid, \
+            invalid_dpop_proof, use_dpop_nonce: with the challenge of the header `DPoP-Nonce`"),
         (status = 403, description = "csrf_failed"),
         (status = 429, description = "throttled"),
         (status = 503, description = "unavailable"),
@@ -80,20 +87,15 @@ pub(crate) async fn register(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Either<Created<LoggedIn>, Accepted>, Problem> {
-    let from_own_page = guard::source(&auth, &headers);
-    let native = guard::native(&auth, &headers);
-    if native.is_err() {
-        from_own_page.clone()?;
-    }
+    let sender = Sender::of(&auth, &headers)?;
     auth.may_ask(&peer)?;
     let (asked, errors, rest) =
         body_and_rest::<RegisterRequest>(request, auth.settings().body_timeout).await?;
+    let remember = asked.as_ref().and_then(|asked| asked.remember).unwrap_or(true);
+    let peer = Peer { remember, ..peer };
     if let Some(asked) = asked.as_ref().filter(|asked| asked.invitation.is_some()) {
         errors.none()?;
-        match asked.transport.unwrap_or(Transport::Cookie) {
-            Transport::Cookie => from_own_page?,
-            Transport::Body => native?,
-        }
+        sender.may_begin(&auth, &peer, asked.transport.unwrap_or(Transport::Cookie))?;
         let login = join(&auth, asked, &peer).await?;
         return Ok(Either::Left(Created::new(login)));
     }
@@ -102,38 +104,35 @@ pub(crate) async fn register(
         return Err(problem.field("invitation", "This field is required."));
     }
     let mut new = NewAccount::read(&auth, asked, errors).await?;
-    match new.transport {
-        Transport::Cookie => from_own_page?,
-        Transport::Body => native?,
-    }
+    sender.may_begin(&auth, &peer, new.transport)?;
     new.metadata = allowed(&auth, &new, rest, &headers, &peer).await?;
     let language = choose_language(guard::languages(&headers), ["en", "de"]);
     let transport = new.transport;
     let (username, email) = (new.username.as_str().to_owned(), new.email.clone());
     let (ip, metadata) = (peer.ip, new.metadata.clone());
     let browser = Browser::of(&auth, &headers);
-    let made = make(&auth, new, language, browser.secret()).await?;
-    if let Some(user) = made.user {
-        let event = Event { user: Some(user), ..peer.event(auth.now(), None, None) };
-        auth.events().on_registered(&event);
-        let email = email.map(|email| email.as_str().to_owned());
-        let registered = Registered { user, username, email, metadata, ip };
-        // By itself: its time tells nobody whether a user was made.
-        let hooks = Arc::clone(auth.registration());
-        tokio::spawn(async move { hooks.after(registered).await });
-    }
+    let payload = TokenPayload {
+        browser: Some(browser_of(browser.secret())),
+        is_short: !peer.remember,
+        ..TokenPayload::default()
+    };
+    let made = make(&auth, new, language, payload).await?;
+    let Made { user, may_enter } = made;
+    let event = Event { user: Some(user), ..peer.event(auth.now(), None, None) };
+    auth.events().on_registered(&event);
+    let email = email.map(|email| email.as_str().to_owned());
+    let registered = Registered { user, username, email, metadata, ip };
+    // By itself: the client does not wait for it.
+    let hooks = Arc::clone(auth.registration());
+    tokio::spawn(async move { hooks.after(registered).await });
     let cookie = browser.cookie(&auth);
-    match made.user.filter(|_| made.may_enter) {
-        Some(user) => {
-            tracing::info!(%user, ip = %peer.ip, "registered");
-            let login = auth.log_in_by(Proof::Password, user, transport, &peer).await?;
-            Ok(Either::Left(Created::new(login).with_cookies([cookie])))
-        }
-        None => {
-            tracing::info!(ip = %peer.ip, "a registration waits for its address");
-            Ok(Either::Right(Accepted::new(SENT).with_cookies([cookie])))
-        }
+    if !may_enter {
+        tracing::info!(%user, ip = %peer.ip, "a registration waits for its address");
+        return Ok(Either::Right(Accepted::new(SENT).with_cookies([cookie])));
     }
+    tracing::info!(%user, ip = %peer.ip, "registered");
+    let login = auth.log_in_by(Proof::Password, user, transport, &peer).await?;
+    Ok(Either::Left(Created::new(login).with_cookies([cookie])))
 }
 
 /// Whoever was invited chooses the password, and other names if they like. The session begins.
@@ -187,18 +186,17 @@ async fn allowed(
 
 /// What a registration came to.
 struct Made {
-    /// `None` where another user has the address.
-    user: Option<UserId>,
+    user: UserId,
     /// Whether they may log in at once.
     may_enter: bool,
 }
 
-/// Makes the user and the mail.
+/// Makes the user and the mail: the same, whether or not another has the address.
 async fn make(
     auth: &Auth,
     new: NewAccount,
     language: &str,
-    browser: &str,
+    payload: TokenPayload,
 ) -> Result<Made, Problem> {
     let NewAccount { username, email, password, first_name, last_name, metadata, .. } = new;
     let encoded = auth.passwords().hash_of_stranger(&password).await?;
@@ -209,38 +207,33 @@ async fn make(
         metadata,
         ..NewUser::new(username, None, encoded)
     };
-    let how = auth.settings().accounts.email_verification;
-    let Some(claimed) = email.clone().filter(|_| how != EmailVerification::None) else {
+    let accounts = &auth.settings().accounts;
+    let how = accounts.email_verification;
+    let Some(claims) = email.clone().filter(|_| how != EmailVerification::None) else {
         let user = auth.users().create(NewUser { email, ..user }, auth.now()).await?;
-        return Ok(Made { user: Some(user), may_enter: true });
+        return Ok(Made { user, may_enter: true });
     };
-    let is_required = how == EmailVerification::Required;
-    let payload = TokenPayload {
-        browser: Some(browser_of(browser)),
-        new_address: (!is_required).then(|| claimed.as_str().to_owned()),
-        ..TokenPayload::default()
-    };
-    let letter =
-        Letter { payload, ..Letter::new(Purpose::VerifyEmail, claimed.as_str(), language) };
-    // Whose it is is filled in, when there is somebody.
+    let payload = TokenPayload { new_address: Some(claims.as_str().to_owned()), ..payload };
+    let letter = Letter { payload, ..Letter::new(Purpose::VerifyEmail, claims.as_str(), language) };
+    // Whose it is is filled in, when the address is nobody's.
     let (token, mail) = auth.write(letter)?;
-    let mail = NewMail { is_void: false, ..mail };
     let post = auth.post();
     let taken = post
-        .mail(MailKind::AccountExists, claimed.as_str(), language)
+        .mail(MailKind::AccountExists, claims.as_str(), language)
         .with("link", post.page("reset"));
+    let must_prove = how == EmailVerification::Required;
     let register = Register {
-        user: NewUser { email: is_required.then(|| claimed.clone()), ..user },
-        claims: (!is_required).then_some(claimed),
+        user,
         token,
-        mail: Some(mail),
+        mail: NewMail { is_void: false, ..mail },
         taken: post.queued(&taken, None, auth.now(), auth.random())?,
+        claims,
+        waits_until: must_prove.then(|| auth.now() + accounts.verify_lifetime * LIVES),
         bounds: post.bounds(),
         now: auth.now(),
     };
     let user = auth.users().register(&**auth.store(), register).await?;
-    // With a proof to come first, the answer is one for all.
-    Ok(Made { user, may_enter: !is_required })
+    Ok(Made { user, may_enter: !must_prove })
 }
 
 /// What a registration said, parsed.
@@ -322,3 +315,5 @@ fn made_up(auth: &Auth) -> String {
 }
 
 const SENT: &str = "A mail with a link is on its way to this address. Follow it to go on.";
+/// Who must prove an address waits as long as two links live, one after the other.
+const LIVES: u32 = 2;

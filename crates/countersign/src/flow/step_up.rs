@@ -7,7 +7,7 @@ use axum::http::Request;
 use crate::auth::Auth;
 use crate::auth::attempts::AttemptRefused;
 use crate::entry::{
-    Access, AccessToken, FactorShown, check_shown, count_factor, known_device, notices,
+    Access, AccessToken, FactorShown, check_shown, count_factor, is_bound, known_device, notices,
 };
 use crate::http::answer::Uncached;
 use crate::http::authenticated::Authenticated;
@@ -117,6 +117,7 @@ pub(crate) async fn step_up(
         user: who.user(),
         session,
         authentication,
+        is_bound: is_bound(who.claims()),
         csrf_token: csrf_token.as_deref(),
         now: auth.now(),
     };
@@ -168,13 +169,8 @@ async fn check_factor(
     let user = found.user.account().id();
     let attempt = count_factor(auth, user, device, peer).await?;
     let is_enrolled = factors.enrolled().has(shown.kind());
-    let proved = match check_shown(auth, peer, found, factors, shown).await {
-        Ok(proved) => proved.filter(|_| is_enrolled).ok_or_else(|| wrong(field))?,
-        Err(error) => {
-            auth.attempts().cancelled(&**auth.store(), attempt).await;
-            return Err(error.into());
-        }
-    };
+    let proved = check_shown(auth, peer, found, factors, shown).await;
+    let proved = proved.filter(|_| is_enrolled).ok_or_else(|| wrong(field))?;
     auth.attempts().succeeded(&**auth.store(), attempt).await?;
     Ok((proved.by.methods().with(Method::Several), Some(proved.uses)))
 }

@@ -8,7 +8,9 @@ use axum::http::Request;
 use serde::Serialize;
 
 use crate::auth::Auth;
-use crate::entry::{EnrolledResponse, enrolled, factor_notice, recovery_codes};
+use crate::entry::{
+    EnrolledResponse, enrolled, factor_notice, no_room, recovery_codes, room_for_one,
+};
 use crate::factor::FactorId;
 use crate::factor::totp::{TotpCode, TotpSecret, picture};
 use crate::http::answer::{Created, Uncached};
@@ -64,6 +66,7 @@ pub(crate) struct TotpResponse {
         (status = 201, description = "The secret for the app. It is asked of nobody before a code \
             confirms it, and forgotten after an hour", body = TotpResponse),
         (status = 401, description = "factor_required, recent_login_required"),
+        (status = 409, description = "conflict: the user has as many factors as anybody may"),
     ),
     security(("bearer" = [])),
 )]
@@ -84,6 +87,7 @@ pub(crate) async fn offer_totp(
     let user = who.user().id();
     let factors = auth.store().factors_of(user).await?;
     who.may_change_factors(&auth, factors.enrolled())?;
+    room_for_one(&factors)?;
     who.still(&auth)?;
     let (id, secret) = (FactorId::draw(auth.random()), TotpSecret::draw(auth.random()));
     let site = auth.settings().public_url.host_str().unwrap_or_default();
@@ -114,7 +118,8 @@ pub(crate) async fn offer_totp(
         (status = 200, description = "It is asked for from now on. The access token says that it \
             was proved in this session", body = EnrolledResponse),
         (status = 401, description = "factor_required, recent_login_required"),
-        (status = 409, description = "conflict: nothing waits to be confirmed"),
+        (status = 409, description = "conflict: nothing waits to be confirmed, or the user has as \
+            many factors as anybody may"),
     ),
     security(("bearer" = [])),
 )]
@@ -166,6 +171,7 @@ pub(crate) async fn confirm_totp(
     let (are_codes_new, authentication) = match auth.store().confirm_factor(confirm).await? {
         Confirmed::Done { are_codes_new, authentication } => (are_codes_new, authentication),
         Confirmed::Unknown | Confirmed::Taken => return Err(nothing_waits()),
+        Confirmed::TooMany => return Err(no_room()),
         Confirmed::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     };
     let session = who.claims().sid;

@@ -1,15 +1,27 @@
 //! `GET /accounts/verify`: the answer that nginx's `auth_request`, Caddy's and Traefik's
 //! `forward_auth` ask for.
 
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use countersign_verify::{Account, TokenError, bearer};
+
+use crate::auth::Auth;
+use crate::entry::in_query;
 use crate::http::answer::Whose;
 use crate::http::authenticated::Authenticated;
+use crate::http::problem::Problem;
 use crate::web::percent::encoded;
 
 #[utoipa::path(
     get,
     path = "/accounts/verify",
     tag = "accounts",
-    summary = "Is this access token good?",
+    summary = "Is this access token good, or this ticket?",
+    params(
+        ("ticket" = Option<String>, Query, description = "In the place of a token: a ticket, which \
+            is used up"),
+        ("for" = Option<String>, Query, description = "What the ticket must have been made for"),
+    ),
     responses(
         (status = 204, description = "It is; the headers say whose", headers(
             ("X-Auth-User-Id" = String, description = "The user's id"),
@@ -22,14 +34,22 @@ use crate::web::percent::encoded;
     ),
     security(("bearer" = [])),
 )]
-pub(crate) async fn verify(who: Authenticated) -> Whose {
-    let (groups, left_out) = listed(who.user().groups());
-    Whose {
-        user: who.user().id().to_string(),
-        username: encoded(who.user().username()),
-        groups,
-        left_out,
+pub(crate) async fn verify(State(auth): State<Auth>, mut parts: Parts) -> Result<Whose, Problem> {
+    let Some(ticket) = in_query(&parts, "ticket")? else {
+        let who = Authenticated::from_request_parts(&mut parts, &auth).await?;
+        return Ok(whose(who.user()));
+    };
+    // Two credentials are none (RFC 6750, 2).
+    if bearer(&parts.headers)?.is_some() {
+        return Err(TokenError::Malformed.into());
     }
+    let purpose = in_query(&parts, "for")?.unwrap_or_default();
+    Ok(whose(auth.redeem_ticket(&ticket, &purpose).await?.account()))
+}
+
+fn whose(user: &dyn Account) -> Whose {
+    let (groups, left_out) = listed(user.groups());
+    Whose { user: user.id().to_string(), username: encoded(user.username()), groups, left_out }
 }
 
 /// As many of the groups as there is room for, whole names all, and how many are left out. A proxy

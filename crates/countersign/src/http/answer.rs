@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, SET_COOKIE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
+    CONTENT_TYPE, ETAG, IF_NONE_MATCH, SET_COOKIE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,10 @@ use crate::token::RefreshError;
 use crate::web::etag::is_known;
 
 /// JSON that no cache keeps (RFC 6749, 5.1), with cookies.
+///
+/// It says that it is not compressed, so that no layer of an app and no proxy compresses it: what
+/// is compressed together with what a stranger can choose gives its secrets away by its length
+/// (BREACH).
 pub(crate) struct Uncached<B> {
     body: B,
     cookies: Vec<HeaderValue>,
@@ -43,6 +47,7 @@ impl<B> Uncached<B> {
 impl<B: Serialize> IntoResponse for Uncached<B> {
     fn into_response(self) -> Response {
         let mut headers = no_store(self.cookies);
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(offer) = self.offer {
             offer.add_to(&mut headers);
         }
@@ -275,6 +280,33 @@ impl Refusal {
     pub(crate) fn clearing(problem: Problem, cookies: Vec<HeaderValue>) -> Self {
         Self { problem, cleared: Some(cookies) }
     }
+
+    /// What the browser is to forget, where it is a 401: for pages that are for nobody in
+    /// particular too.
+    ///
+    /// # Errors
+    /// The refusal, where it is any other.
+    pub(crate) fn or_nobody(self) -> Result<Vec<HeaderValue>, Self> {
+        if self.problem.code().status() == StatusCode::UNAUTHORIZED {
+            Ok(self.cleared.unwrap_or_default())
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl Refusal {
+    /// What it says of a session that is over, or of nobody's, and the cookies that it takes away.
+    ///
+    /// # Errors
+    /// Itself, where it says that it is not known.
+    pub(crate) fn over(self) -> Result<(Problem, Vec<HeaderValue>), Self> {
+        if self.problem.code().status() == StatusCode::UNAUTHORIZED {
+            Ok((self.problem, self.cleared.unwrap_or_default()))
+        } else {
+            Err(self)
+        }
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -322,3 +354,15 @@ const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
 const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
 const GROUPS: HeaderName = HeaderName::from_static("x-auth-groups");
 const GROUPS_LEFT_OUT: HeaderName = HeaderName::from_static("x-auth-groups-left-out");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_it_is_not_known_is_another_answer_than_nobody() {
+        let unknown = StoreError::Failed("the disk is full".to_owned());
+        assert!(Refusal::from(unknown).over().is_err());
+        assert!(Refusal::from(RefreshError::Expired).over().is_ok());
+    }
+}

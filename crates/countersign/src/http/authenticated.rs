@@ -172,6 +172,30 @@ impl Auth {
         Ok(Identity::new(self.counts(seen)?, now))
     }
 
+    /// A number that grows with every change of a user, a group or a service token that this
+    /// process has heard of. What was read of them may be remembered while it stays the same, by
+    /// whoever asked for it before they read.
+    ///
+    /// # Errors
+    /// A 503 where the store has not been heard of for too long.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let (auth, ada, now) = (world.auth, world.ada, world::midnight());
+    /// let before = auth.moment().unwrap();
+    /// auth.store().set_active(ada.id, false, now).await.unwrap();
+    /// auth.catch_up().await.unwrap();
+    /// assert!(auth.moment().unwrap() > before);
+    /// # });
+    /// ```
+    pub fn moment(&self) -> Result<u64, Problem> {
+        if self.is_too_stale() {
+            return Err(Problem::new(Code::Unavailable).retry_after(1));
+        }
+        Ok(self.user_cache().moment())
+    }
+
     /// Whether a session lives: it was not ended, and its time is not over. For what goes on for
     /// longer than a request, beside [`Identity::ended`]. It asks the store, which knows the last
     /// refresh but one: a session counts as idle when `session_idle` has passed twice.

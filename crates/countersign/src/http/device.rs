@@ -27,18 +27,23 @@ pub(crate) fn shown(auth: &Auth, headers: &HeaderMap, session: SessionId) -> Sho
 pub(crate) fn offer(auth: &Auth, session: SessionId) -> Offer {
     let what = ChallengeFor::Start(session);
     let challenge = auth.challenges().make(what, auth.now(), None, auth.random());
-    let base = &auth.settings().base_path;
-    let value = format!("(ES256 RS256);path=\"{base}/device/start\";challenge=\"{challenge}\"");
-    // The base path is checked, and a challenge is base64url.
-    Offer(HeaderValue::try_from(value).expect("visible ASCII characters"))
+    let (home, base) = (auth.settings().home(), &auth.settings().base_path);
+    let path = format!("{home}{base}/device/start");
+    let value = format!("(ES256 RS256);path=\"{path}\";challenge=\"{challenge}\"");
+    // Both paths are checked, and a challenge is base64url.
+    Offer::new(REGISTRATION, HeaderValue::try_from(value).expect("visible ASCII characters"))
 }
 
-/// It, for an answer.
-pub(crate) struct Offer(HeaderValue);
+/// A header of an answer with what the client is to sign.
+pub(crate) struct Offer(HeaderName, HeaderValue);
 
 impl Offer {
+    pub(super) const fn new(name: HeaderName, value: HeaderValue) -> Self {
+        Self(name, value)
+    }
+
     pub(crate) fn add_to(self, headers: &mut HeaderMap) {
-        headers.insert(REGISTRATION, self.0);
+        headers.insert(self.0, self.1);
     }
 }
 
@@ -177,3 +182,44 @@ const RESPONSE: HeaderName = HeaderName::from_static("secure-session-response");
 const CHALLENGE: HeaderName = HeaderName::from_static("secure-session-challenge");
 const SKIPPED: HeaderName = HeaderName::from_static("secure-session-skipped");
 const SESSION_ID: HeaderName = HeaderName::from_static("sec-secure-session-id");
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn whatever_would_end_a_binding_becomes_a_503_and_nothing_else_changes() {
+        for status in (200..600).filter_map(|code| StatusCode::from_u16(code).ok()) {
+            for is_challenge in [false, true] {
+                let mut given = Response::new(Body::empty());
+                *given.status_mut() = status;
+                if is_challenge {
+                    given.headers_mut().insert(CHALLENGE, HeaderValue::from_static("\"a\""));
+                }
+                let kept = keeping_the_binding(given);
+                let stays = status.is_success()
+                    || status.is_server_error()
+                    || status == StatusCode::FORBIDDEN && is_challenge;
+                if stays {
+                    assert_eq!(kept.status(), status);
+                } else {
+                    assert_eq!(kept.status(), StatusCode::SERVICE_UNAVAILABLE, "{status}");
+                    assert_eq!(kept.headers()[RETRY_AFTER], "1");
+                    assert!(!kept.headers().contains_key(CHALLENGE));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_endpoint_is_known_below_any_base_path_and_with_a_slash_behind() {
+        for path in ["/accounts/device/refresh", "/a/b/device/refresh/"] {
+            assert!(is_device_refresh(path), "{path}");
+        }
+        for path in ["/accounts/device/refresh/x", "/accounts/refresh", "/device/refreshed", ""] {
+            assert!(!is_device_refresh(path), "{path}");
+        }
+    }
+}

@@ -134,3 +134,31 @@ mod only_a_permission_is_permitted {}
 /// let layer = require("articles.publish");
 /// ```
 mod a_name_is_no_permission {}
+
+/// An error of a database driver becomes a store's by its text. A conversion would make each new
+/// driver a break.
+///
+/// ```
+/// use countersign::store::StoreError;
+///
+/// fn of(error: rusqlite::Error) -> StoreError {
+///     StoreError::failed(error)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use countersign::store::StoreError;
+///
+/// fn of(error: rusqlite::Error) -> StoreError {
+///     error.into()
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use countersign::store::StoreError;
+///
+/// fn of(error: tokio_postgres::Error) -> StoreError {
+///     error.into()
+/// }
+/// ```
+mod no_driver_error_becomes_an_error_of_the_store_by_itself {}

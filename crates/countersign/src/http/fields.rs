@@ -206,6 +206,48 @@ impl Kind {
     }
 }
 
+/// The fields of a body, JSON or a form, for endpoints that read them on their own: bounded in size
+/// and time, and none of them twice.
+///
+/// # Errors
+/// `unsupported_media_type`, `payload_too_large`, `request_timeout`, `parse_error`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use axum::body::Body;
+/// use axum::extract::Request;
+/// use countersign::http::{Problem, read_fields};
+///
+/// async fn name_of(request: Request<Body>) -> Result<Option<String>, Problem> {
+///     let fields = read_fields(request, Duration::from_secs(10)).await?;
+///     Ok(fields.get("name").and_then(|name| name.as_str()).map(str::to_owned))
+/// }
+/// ```
+pub async fn read_fields(
+    request: Request<Body>,
+    deadline: Duration,
+) -> Result<Map<String, Value>, Problem> {
+    Ok(Fields::read(request, deadline, true).await?.values)
+}
+
+/// The fields of a JSON object, none of them twice: for a body of several.
+///
+/// # Errors
+/// `parse_error`, which says nothing of what stands in the object: it may be a password.
+///
+/// ```
+/// use countersign::http::parse_fields;
+///
+/// assert_eq!(parse_fields(br#"{"name": "ada"}"#).unwrap()["name"], "ada");
+/// assert!(parse_fields(br#"{"name": "ada", "name": "eve"}"#).is_err());
+/// assert!(parse_fields(b"[]").is_err());
+/// ```
+pub fn parse_fields(object: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let Unique(values) = serde_json::from_slice(object).map_err(|error| unreadable(&error))?;
+    Ok(values)
+}
+
 /// Whether a parameter of a content type leaves the body in UTF-8: JSON is nothing else (RFC 8259,
 /// 8.1), and other forms are not decoded.
 ///

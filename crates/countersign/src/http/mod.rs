@@ -17,20 +17,33 @@
 
 pub(crate) mod answer;
 pub(crate) mod authenticated;
+#[doc(hidden)]
 pub mod cors;
 pub(crate) mod describe;
 pub(crate) mod device;
 #[cfg(doctest)]
 mod does_not_compile;
+pub(crate) mod dpop;
 pub(crate) mod fields;
+pub(crate) mod form_token;
 pub(crate) mod guard;
+pub(crate) mod page;
 pub(crate) mod peer;
 pub(crate) mod problem;
 pub(crate) mod refresh_token;
 pub(crate) mod request;
+pub(crate) mod sender;
 
-pub use countersign_verify::Drained;
-pub use device::{is_device_refresh, keeping_the_binding};
-pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain};
+#[doc(hidden)]
+pub use countersign_verify::{Drained, bearer};
+#[doc(hidden)]
+pub use device::is_device_refresh;
+pub use device::keeping_the_binding;
+pub use dpop::DpopShown;
+#[doc(hidden)]
+pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain, parse_fields, read_fields};
+pub use page::CsrfField;
 pub use peer::Peer;
 pub use problem::{Code, OwnCode, Problem, method_not_allowed, not_found};
+
+pub use crate::web::next_page::NextPage;

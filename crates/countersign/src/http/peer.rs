@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use countersign_verify::Account;
 use jiff::Timestamp;
 
+use super::dpop::DpopShown;
 use super::guard;
 use crate::auth::Auth;
 use crate::auth::events::Event;
@@ -41,6 +42,10 @@ pub struct Peer {
     /// What its user calls the device, for a session that begins: `None` until a login says it, or
     /// an app that [logs a user in](Auth::log_in).
     pub device_name: Option<DeviceName>,
+    /// Whether a session that begins may outlive the browser: yes, until a login says no, or an
+    /// app that [logs a user in](Auth::log_in). Without, its cookies go with the browser, and it
+    /// lives for `session_short` at most.
+    pub remember: bool,
     /// The device tokens that came along, by which a [password check](Auth::check_password) knows a
     /// device from which its owner has logged in before. At most four.
     pub device_tokens: Vec<String>,
@@ -50,6 +55,8 @@ pub struct Peer {
     pub is_cross_site: bool,
     /// Whether a page sent it that is no packaged app: script could read a token in the body.
     pub is_page: bool,
+    /// The key that it shows, to which [`log_in`](Auth::log_in) binds a native client's session.
+    pub dpop: DpopShown,
 }
 
 impl Peer {
@@ -65,9 +72,11 @@ impl Peer {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             user_agent: String::new(),
             device_name: None,
+            remember: true,
             device_tokens: Vec::new(),
             is_cross_site: false,
             is_page: false,
+            dpop: DpopShown::nothing(),
         }
     }
 
@@ -132,6 +141,7 @@ where
                 })
                 .unwrap_or_default(),
             device_name: None,
+            remember: true,
             device_tokens: auth
                 .checked()
                 .cookies
@@ -141,6 +151,7 @@ where
                 .collect(),
             is_cross_site: guard::is_cross_site(auth, parts),
             is_page: guard::native(auth, &parts.headers).is_err(),
+            dpop: DpopShown::of(auth, parts),
         })
     }
 }

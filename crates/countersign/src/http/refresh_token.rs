@@ -3,7 +3,8 @@
 //! installation above set one.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request};
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue, Request};
 
 use super::answer::Refusal;
 use super::fields::body_if_any;
@@ -66,6 +67,12 @@ pub(crate) async fn refresh_cookie<'a>(
     Ok(if let [(only, _)] = good.as_slice() { Sent::One(only) } else { Sent::Unclear })
 }
 
+/// A browser's header `Cookie`, as another server hands it on.
+pub(crate) fn handed_on(cookie: &str) -> Option<HeaderMap> {
+    let value = HeaderValue::from_str(cookie).ok()?;
+    Some(HeaderMap::from_iter([(COOKIE, value)]))
+}
+
 /// The sessions of all tokens that verify, whatever the time: for a logout.
 pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
     let mut sessions = Vec::new();
@@ -77,6 +84,14 @@ pub(crate) fn sessions_of(auth: &Auth, tokens: &[&str]) -> Vec<SessionId> {
         }
     }
     sessions
+}
+
+/// Whether a token that came along is of a session that is not to outlive the browser.
+pub(crate) fn is_short(auth: &Auth, headers: &HeaderMap) -> bool {
+    let tokens = auth.checked().cookies.refresh_of(headers);
+    let mut claims =
+        tokens.iter().filter_map(|token| auth.refresh_tokens().verify_but_expiry(token).ok());
+    claims.any(|claims| claims.is_short)
 }
 
 /// Refuses, and removes the cookies in every form, so that the next login finds a clean slate and

@@ -164,16 +164,18 @@ macro_rules! request {
         impl $crate::http::fields::RequestBody for $Request {
             fn take(fields: &mut $crate::http::fields::Fields) -> Option<Self> {
                 // All of them first: whatever is wrong is told at once.
-                $(let $field = fields.take::<$Field>(stringify!($field));)*
+                $(let $field = fields.take::<$Field>(
+                    $crate::http::request::field_name(stringify!($field)),
+                );)*
                 Some(Self { $($field: $field.or_else($crate::http::fields::Field::unread)?,)* })
             }
         }
 
         impl utoipa::PartialSchema for $Request {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                use $crate::http::request::{described, described_field};
+                use $crate::http::request::{described, described_field, field_name};
                 let fields = [$(described_field::<$Field>(
-                    stringify!($field),
+                    field_name(stringify!($field)),
                     concat!($($said),*),
                     None $(.or(Some($example)))?,
                 )),*];
@@ -186,6 +188,11 @@ macro_rules! request {
 }
 
 pub(crate) use request;
+
+/// The name of a field: one that is a word of Rust's too has a prefix there.
+pub(crate) fn field_name(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
 
 /// A field as the document has it.
 pub(crate) struct DescribedField {

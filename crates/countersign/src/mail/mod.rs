@@ -69,6 +69,8 @@ pub enum MailKind {
     FactorRemoved,
     /// Notice: a recovery code was used.
     RecoveryCodeUsed,
+    /// Notice: new recovery codes were made.
+    RecoveryCodesMade,
     /// Notice: somebody has a copy of a passkey.
     PasskeyCopied,
     /// Notice: the account is about to be deleted.
@@ -79,7 +81,7 @@ pub enum MailKind {
 
 impl MailKind {
     /// Every mail.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Verify,
         Self::AccountExists,
         Self::Reset,
@@ -93,6 +95,7 @@ impl MailKind {
         Self::FactorAdded,
         Self::FactorRemoved,
         Self::RecoveryCodeUsed,
+        Self::RecoveryCodesMade,
         Self::PasskeyCopied,
         Self::Deletion,
         Self::Test,
@@ -119,6 +122,7 @@ impl MailKind {
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesMade => "recovery_codes_made",
             Self::PasskeyCopied => "passkey_copied",
             Self::Deletion => "deletion",
             Self::Test => "test",
@@ -152,6 +156,7 @@ impl MailKind {
                 | Self::FactorAdded
                 | Self::FactorRemoved
                 | Self::RecoveryCodeUsed
+                | Self::RecoveryCodesMade
                 | Self::PasskeyCopied
         )
     }
@@ -171,7 +176,7 @@ impl MailKind {
             Self::Invitation => &[SITE, LINK, UNTIL],
             Self::AddressChanged => &[SITE, LINK, UNTIL, AT, PLACE, ADDRESS],
             Self::NewDevice => &[SITE, LINK, AT, PLACE, DEVICE],
-            Self::PasswordChanged => &[SITE, LINK, AT, PLACE],
+            Self::PasswordChanged | Self::RecoveryCodesMade => &[SITE, LINK, AT, PLACE],
             Self::SessionStolen => &[SITE, LINK, AT, DEVICE],
             Self::FactorAdded | Self::FactorRemoved => &[SITE, LINK, AT, PLACE, FACTOR],
             Self::RecoveryCodeUsed => &[SITE, LINK, AT, PLACE, LEFT],

@@ -337,7 +337,7 @@ macro_rules! built_in {
 const BUILT_IN: &[(&str, &str)] = built_in!(
     "verify" "account_exists" "reset" "code" "change" "address_changed" "invitation" "new_device"
     "password_changed" "session_stolen" "factor_added" "factor_removed" "recovery_code_used"
-    "passkey_copied" "deletion" "test"
+    "recovery_codes_made" "passkey_copied" "deletion" "test"
 );
 
 #[cfg(test)]

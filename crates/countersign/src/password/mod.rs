@@ -302,6 +302,7 @@ pub struct Verdict {
 /// assert_eq!(Problem::from(HashError::Busy).code(), Code::Unavailable);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HashError {
     /// The queue of the hashing threads is full.
     #[error("too many passwords are being checked at this moment; try again in a second")]

@@ -6,6 +6,8 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
+use super::algorithm::ParsedHash;
+
 /// A password as a person gave it: at most [`Password::MAX_BYTES`] bytes, no NUL, otherwise any
 /// text.
 ///
@@ -93,6 +95,7 @@ impl fmt::Debug for Password {
 /// assert_eq!(Password::parse("tin\0kettle".to_owned()).unwrap_err(), PasswordError::Nul);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PasswordError {
     /// More than [`Password::MAX_BYTES`] bytes.
     #[error("a password has at most {} bytes; send a shorter one", Password::MAX_BYTES)]
@@ -128,6 +131,23 @@ impl EncodedPassword {
     #[must_use]
     pub fn from_stored(line: String) -> Self {
         Self(SecretString::from(line))
+    }
+
+    /// Takes a line that another program made, if it is one of those that can be checked here:
+    /// within the bounds of what one hash may cost.
+    ///
+    /// ```
+    /// use countersign::password::EncodedPassword;
+    ///
+    /// let bcrypt = "$2b$04$tZQ8sjxTBUZwnxmnrWDHIOixnJP81.YXq7L9FsILvfibOU3cdEI.S";
+    /// let foreign = EncodedPassword::from_elsewhere(bcrypt.to_owned());
+    /// assert!(foreign.is_some());
+    /// assert!(EncodedPassword::from_elsewhere("md5$salt$hash".to_owned()).is_none());
+    /// assert!(EncodedPassword::from_elsewhere("plain text".to_owned()).is_none());
+    /// ```
+    #[must_use]
+    pub fn from_elsewhere(line: String) -> Option<Self> {
+        ParsedHash::parse(&line).is_ok().then(|| Self::from_stored(line))
     }
 
     /// A line that no password matches, for a user who may not log in by password: Django's `!` and

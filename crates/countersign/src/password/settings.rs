@@ -94,6 +94,7 @@ impl Default for HashSettings {
 /// assert_eq!(error.to_string(), "hash_queue is 0; set it between 1 and 65536 (256 suits most)");
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HashSettingsError {
     /// `threads` out of bounds.
     #[error("hash_threads is {0}; set it to the number of cores, between 1 and {MAX_THREADS}")]

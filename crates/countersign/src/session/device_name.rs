@@ -86,6 +86,7 @@ impl fmt::Display for DeviceName {
 /// assert_eq!(DeviceName::parse("  "), Err(DeviceNameError::Empty));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceNameError {
     /// Nothing but blanks was given.
     #[error("Give the device a name.")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::device::{Device, DeviceStanding, Shown, Unproved};
+use super::device::{Device, DeviceKind, DeviceStanding, Shown, Unproved};
 use super::rotation::{self, Decision, Presented, RotationState, Rule};
 use super::{RevokedReason, Transport};
 use crate::user::UserId;
@@ -88,7 +88,10 @@ pub fn decide<'a>(
     );
     let decision = match standing {
         DeviceStanding::Proved { at } if is_enforced && is_stale => {
-            if at >= row.state.current_since {
+            // A native client proves itself with each refresh: the proof is of now, whatever the
+            // clocks of two nodes say.
+            let is_of_now = row.device.is_some_and(|device| device.kind == DeviceKind::Dpop);
+            if is_of_now || at >= row.state.current_since {
                 row.state.mint(Rule::OwnDevice, None)
             } else if decision == Decision::Reused {
                 return Err(RefreshRefused::Unproved(Unproved::Stale));
@@ -177,7 +180,7 @@ pub enum RefreshRefused {
 
 #[cfg(test)]
 mod tests {
-    use super::super::device::{DeviceBinding, DeviceKind, KeyPrint, Ticket};
+    use super::super::device::{DeviceBinding, KeyPrint, Ticket};
     use super::super::rotation::{Generation, Jti, Mark};
     use super::*;
 
@@ -294,6 +297,19 @@ mod tests {
                 let done = done(&token, proved_at);
                 assert!(matches!(done, Ok(Decision::Mint { rule: by, .. }) if by == rule));
             }
+        }
+    }
+
+    #[test]
+    fn a_native_client_proves_itself_with_the_refresh_whatever_the_clocks_say() {
+        let bound = bound(DeviceKind::Dpop, true);
+        let [.., race, old] = tokens();
+        for token in [race, old] {
+            // The node that moved the lineage is two minutes ahead.
+            let ticket = Some(ticket(1, 1_860));
+            let shown = Shown { ticket, is_skipped: false, binding: DeviceBinding::Observe };
+            let own = Ok(bound.state.mint(Rule::OwnDevice, None));
+            assert_eq!(asked(&bound, &token, &shown, 1_860), own);
         }
     }
 

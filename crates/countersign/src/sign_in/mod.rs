@@ -379,5 +379,8 @@ fn go_on(pending: &Pending, proof: Proof, now: Timestamp) -> Next {
 /// So many wrong tries end a sign-in that waits for a second factor.
 pub const FACTOR_TRIES: u32 = 5;
 
+/// So many second factors may a user have, recovery codes aside: each is looked at in every login.
+pub const FACTORS_AT_MOST: u32 = 20;
+
 /// How long a sign-in waits for a second factor, in seconds.
 pub const PENDING_SECONDS: u64 = 5 * 60;

@@ -2,6 +2,7 @@
 //! still as it was checked.
 
 use crate::password::EncodedPassword;
+use crate::session::device::DeviceRecord;
 use crate::session::{NewSession, SessionId};
 use crate::sign_in::{Methods, Scope};
 use crate::store::{FactorUse, NewMail};
@@ -37,6 +38,8 @@ pub struct Begin {
     /// The encoded password that was checked: the session begins only while it is the user's and
     /// the user is active. `None` asks nothing of the store's row, where users live elsewhere.
     pub checked: Option<EncodedPassword>,
+    /// Whether it begins on a device that the user had not been seen on: web hooks are told.
+    pub is_new_device: bool,
     /// What is queued when it begins: that there is a new device.
     pub mails: Vec<NewMail>,
     /// The number of the user's factors, as they were checked with the password:
@@ -48,6 +51,8 @@ pub struct Begin {
     pub scope: Scope,
     /// What it uses up: the session begins only if that serves still.
     pub factor: Option<FactorUse>,
+    /// The device that a native client's session is bound to from the beginning.
+    pub device: Option<DeviceRecord>,
     /// The session that the same browser had until now: it ends with the reason `replaced`.
     pub replaces: Option<SessionId>,
     /// How many live sessions the user may have, this one included: of those that are more the
@@ -74,6 +79,8 @@ impl Begin {
             methods: Methods::of_nothing(),
             scope: Scope::Full,
             factor: None,
+            device: None,
+            is_new_device: false,
             mails: Vec::new(),
             replaces: None,
             at_most: 0,

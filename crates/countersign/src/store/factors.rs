@@ -3,12 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
-use super::outbox::NewMail;
+use super::{NewMail, PasskeyOwner, StepUp, SteppedUp, StoreError, UserFactors, WaitingSignIn};
 use crate::factor::FactorId;
-use crate::password::EncodedPassword;
 use crate::session::{Authentication, DeviceName, SessionId};
-use crate::sign_in::{FactorKind, Factors, Methods};
+use crate::sign_in::{FactorKind, Methods};
 use crate::token::SecretHash;
 use crate::user::UserId;
 
@@ -43,18 +41,19 @@ pub trait FactorStore: Send + Sync {
     /// factors. With the first factor come the recovery codes.
     async fn confirm_factor(&self, confirm: ConfirmFactor) -> Result<Confirmed, StoreError>;
 
-    /// Keeps what a browser is asked to sign with a passkey, until its time is over.
+    /// Keeps what a browser is asked to sign with a new passkey, until its time is over.
     async fn keep_challenge(&self, challenge: PasskeyChallenge) -> Result<(), StoreError>;
 
-    /// A challenge that was not used, and whose time is not over.
+    /// A challenge that was kept and not used, and whose time is not over.
     async fn challenge(
         &self,
         id: FactorId,
         now: Timestamp,
     ) -> Result<Option<PasskeyChallenge>, StoreError>;
 
-    /// Whose passkey has this id, as its authenticator names it.
-    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<UserId>, StoreError>;
+    /// Whose passkey has this id, as its authenticator names it, and all else that a login with it
+    /// looks at, in one look. The factors are no newer than the row.
+    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<PasskeyOwner>, StoreError>;
 
     /// Enrols a passkey that has signed its challenge, which is used up by it, and marks the
     /// session that asks as one of several factors. With the first factor come the recovery codes.
@@ -71,13 +70,17 @@ pub trait FactorStore: Send + Sync {
     /// Removes a user's factor. With the last one the recovery codes go.
     async fn remove_factor(&self, remove: RemoveFactor) -> Result<Removed, StoreError>;
 
-    /// Puts new recovery codes in the place of the old ones, for who has a factor: `false` for who
-    /// has none.
-    async fn set_recovery_codes(
+    /// Puts new recovery codes in the place of the old ones, for who has a factor.
+    async fn set_recovery_codes(&self, set: SetRecoveryCodes) -> Result<CodesSet, StoreError>;
+
+    /// All that the second step of a sign-in looks at, in one look: the user's row, where it is
+    /// here; the factors; and what has become of the sign-in that waits. The password and the
+    /// factors are no newer than the rest.
+    async fn waiting_sign_in(
         &self,
         user: UserId,
-        codes: Vec<NewRecoveryCode>,
-    ) -> Result<bool, StoreError>;
+        pending: FactorId,
+    ) -> Result<WaitingSignIn, StoreError>;
 
     /// Counts a try at a sign-in that waits until `until`. `false` when it had [`FACTOR_TRIES`]
     /// already, or a session has begun with it.
@@ -108,77 +111,6 @@ pub trait FactorStore: Send + Sync {
 
     /// Forgets challenges whose time was over before `before`; at most `limit`. How many went.
     async fn prune_challenges(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
-}
-
-/// What a user has beside the first step of a sign-in.
-///
-/// ```
-/// use countersign::store::UserFactors;
-///
-/// assert!(!UserFactors::default().enrolled().is_second());
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserFactors {
-    /// The number of their state: 0 for who never had one, and another after every change.
-    pub version: u64,
-    /// The factors, those that are not proved yet too, in the order in which they were made.
-    pub factors: Vec<StoredFactor>,
-    /// The hashes of the recovery codes that are left.
-    pub recovery_codes: Vec<SecretHash>,
-}
-
-impl UserFactors {
-    /// What can be asked for.
-    ///
-    /// ```
-    /// use countersign::store::UserFactors;
-    ///
-    /// assert_eq!(UserFactors::default().enrolled().words().count(), 0);
-    /// ```
-    #[must_use]
-    pub fn enrolled(&self) -> Factors {
-        let kinds = self.factors.iter().filter(|factor| factor.is_enrolled);
-        let enrolled = Factors::of(kinds.map(|factor| factor.kind));
-        // Codes without a factor are nothing to be asked for.
-        if enrolled.is_second() && !self.recovery_codes.is_empty() {
-            return enrolled.with(FactorKind::RecoveryCode);
-        }
-        enrolled
-    }
-}
-
-/// A factor as the store has it. Its secret is sealed.
-///
-/// ```
-/// use countersign::store::StoredFactor;
-///
-/// fn line(factor: &StoredFactor) -> String {
-///     format!("{} {} since {}", factor.id, factor.kind, factor.created_at)
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredFactor {
-    /// Its id.
-    pub id: FactorId,
-    /// What it is.
-    pub kind: FactorKind,
-    /// What its user calls it.
-    pub name: Option<DeviceName>,
-    /// What it is proved with.
-    pub sealed: Vec<u8>,
-    /// The last step of the clock whose code was taken; of a passkey, the last count of its
-    /// signatures, which is 0 where nobody counts.
-    pub last_step: Option<u64>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was last used to sign in.
-    pub last_used_at: Option<Timestamp>,
-    /// Whether its user has proved it.
-    pub is_enrolled: bool,
-    /// Of a passkey: its id, as its authenticator names it.
-    pub credential: Option<Vec<u8>>,
-    /// Of a passkey: whether its provider has a copy of it, as was last said.
-    pub is_backed_up: Option<bool>,
 }
 
 /// A factor to be offered.
@@ -266,15 +198,17 @@ pub struct ConfirmFactor {
     pub mails: Vec<NewMail>,
 }
 
-/// What a browser was asked to sign with a passkey.
+/// What a browser was asked to sign with a new passkey. What it signs to log in is kept only once
+/// it is used: [`FactorProof::Passkey`](super::FactorProof::Passkey).
 ///
 /// ```
 /// use countersign::factor::FactorId;
 /// use countersign::store::PasskeyChallenge;
+/// use countersign::user::UserId;
 ///
-/// let for_a_login = PasskeyChallenge {
+/// let asked = PasskeyChallenge {
 ///     id: FactorId::new(7).unwrap(),
-///     user: None,
+///     user: UserId::new(1),
 ///     state: b"{}".to_vec(),
 ///     expires_at: jiff::Timestamp::UNIX_EPOCH,
 /// };
@@ -283,8 +217,8 @@ pub struct ConfirmFactor {
 pub struct PasskeyChallenge {
     /// Its id, which is drawn with it.
     pub id: FactorId,
-    /// Who registers a passkey with it; nobody in particular where somebody signs in.
-    pub user: Option<UserId>,
+    /// Who registers a passkey with it.
+    pub user: UserId,
     /// What the answer is checked against.
     pub state: Vec<u8>,
     /// When its time is over.
@@ -345,6 +279,51 @@ pub enum Confirmed {
     Unknown,
     /// Somebody has this passkey already. Nothing was done.
     Taken,
+    /// The user has [as many as anybody may](crate::sign_in::FACTORS_AT_MOST). Nothing was done.
+    TooMany,
+    /// The session that asks has ended meanwhile. Nothing was done.
+    SessionEnded,
+}
+
+/// New recovery codes of a user.
+///
+/// ```
+/// use countersign::store::{CodesSet, FactorStore, SetRecoveryCodes, StoreError};
+///
+/// async fn set(store: &dyn FactorStore, codes: SetRecoveryCodes) -> Result<bool, StoreError> {
+///     Ok(store.set_recovery_codes(codes).await? == CodesSet::Done)
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SetRecoveryCodes {
+    /// Whose they are.
+    pub user: UserId,
+    /// The codes.
+    pub codes: Vec<NewRecoveryCode>,
+    /// The session that asks, which lives.
+    pub session: SessionId,
+    /// The time.
+    pub now: Timestamp,
+    /// What is queued with it.
+    pub mails: Vec<NewMail>,
+}
+
+/// What became of it.
+///
+/// ```
+/// use countersign::store::CodesSet;
+///
+/// fn are_good(set: CodesSet) -> bool {
+///     set == CodesSet::Done
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodesSet {
+    /// They are good from now on, and the old ones no more.
+    Done,
+    /// The user has no factor for which they would stand in. Nothing was done.
+    NoFactor,
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
 }
@@ -399,117 +378,4 @@ pub enum Removed {
     LastOne,
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
-}
-
-/// What a second step proves, to be used up: it serves once.
-///
-/// ```
-/// use countersign::factor::FactorId;
-/// use countersign::store::FactorProof;
-///
-/// let proof = FactorProof::Totp { id: FactorId::new(7).unwrap(), step: 59_000_000 };
-/// assert!(format!("{proof:?}").starts_with("Totp"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FactorProof {
-    /// A code of an app: no code of this step or of one before is taken again.
-    Totp {
-        /// Of which factor.
-        id: FactorId,
-        /// The step of the clock.
-        step: u64,
-    },
-    /// A recovery code.
-    RecoveryCode {
-        /// The hash of it.
-        hash: SecretHash,
-    },
-    /// The signature of a passkey: its challenge serves no other, and neither does a count that is
-    /// no higher than the last one.
-    Passkey {
-        /// Of which factor.
-        id: FactorId,
-        /// What it has signed.
-        challenge: FactorId,
-        /// The count of its signatures; 0 where nobody counts.
-        count: u32,
-        /// Whether its provider has a copy of it.
-        is_backed_up: bool,
-    },
-}
-
-/// What a session that begins uses up: the sign-in that waited, if one did, and the proof.
-///
-/// ```
-/// use countersign::factor::FactorId;
-/// use countersign::store::{FactorProof, FactorUse};
-///
-/// let (pending, id) = (FactorId::new(1).unwrap(), FactorId::new(7).unwrap());
-/// let pending = Some(pending);
-/// let used = FactorUse { pending, proof: FactorProof::Totp { id, step: 1 }, mails: Vec::new() };
-/// ```
-#[derive(Debug, Clone)]
-pub struct FactorUse {
-    /// Which sign-in: a try at it was [counted](FactorStore::count_factor_try). `None` for a
-    /// passkey at the first step.
-    pub pending: Option<FactorId>,
-    /// What was proved.
-    pub proof: FactorProof,
-    /// What is queued with it.
-    pub mails: Vec<NewMail>,
-}
-
-/// Something that was proved again in a session.
-///
-/// ```
-/// use countersign::store::{FactorStore, StepUp, SteppedUp, StoreError};
-///
-/// async fn note(store: &dyn FactorStore, again: StepUp) -> Result<bool, StoreError> {
-///     Ok(matches!(store.step_up(again).await?, SteppedUp::Done(_)))
-/// }
-/// ```
-#[derive(Debug, Clone)]
-pub struct StepUp {
-    /// In which session, which lives.
-    pub session: SessionId,
-    /// Whose it is.
-    pub user: UserId,
-    /// The encoded password that was checked, or that stood in the row when something else was:
-    /// nothing happens unless it is the user's and the user is active. `None` asks nothing of the
-    /// store's row, where users live elsewhere.
-    pub checked: Option<EncodedPassword>,
-    /// The number of the user's factors, as they were checked.
-    pub factors: u64,
-    /// What was proved.
-    pub methods: Methods,
-    /// What it uses up.
-    pub proof: Option<FactorProof>,
-    /// The time.
-    pub now: Timestamp,
-    /// What is queued with it.
-    pub mails: Vec<NewMail>,
-}
-
-/// What became of it.
-///
-/// ```
-/// use countersign::store::SteppedUp;
-///
-/// fn is_done(stepped_up: &SteppedUp) -> bool {
-///     matches!(stepped_up, SteppedUp::Done(_))
-/// }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SteppedUp {
-    /// What the session knows of its user now.
-    Done(Authentication),
-    /// The user is gone, is not active, or has another password or other factors by now. Nothing
-    /// was done.
-    UserChanged,
-    /// The session has ended meanwhile. Nothing was done.
-    SessionEnded,
-    /// The proof was used already. Nothing was done.
-    Used,
 }

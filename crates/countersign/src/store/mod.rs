@@ -16,6 +16,7 @@
 //! # });
 //! ```
 
+#[doc(hidden)]
 pub mod admin;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod agreed_time;
@@ -27,7 +28,10 @@ pub mod conformance;
 mod deletion;
 mod devices;
 mod export;
+mod factor_proofs;
 mod factors;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod failure;
 mod feed;
 mod keys;
 mod listed;
@@ -36,26 +40,31 @@ mod outbox;
 pub(crate) mod plan;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod registrations;
 mod sessions;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod stored_factor;
+mod tickets;
 mod tokens;
+#[doc(hidden)]
 pub mod transfer;
 mod upkeep;
 mod users;
 
 pub use crate::store_error::StoreError;
+pub use admin::{AuditKind, AuditLine, AuditRow, Who};
 pub use attempts::{AttemptStore, SharedAttempts};
 pub use begin::{Begin, Begun, CheckedRow};
 pub use deletion::{DeletionAsked, DeletionStore, SelfDeletion};
 pub use devices::{DeviceOffer, DeviceProof, DeviceStore};
 pub use export::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace};
+pub use factor_proofs::{FactorProof, FactorUse, PasskeyOwner, StepUp, SteppedUp, WaitingSignIn};
 pub use factors::{
-    AddPasskey, ConfirmFactor, Confirmed, FactorProof, FactorStore, FactorUse, NewFactor,
-    NewRecoveryCode, PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp, StoredFactor,
-    UserFactors,
+    AddPasskey, CodesSet, ConfirmFactor, Confirmed, FactorStore, NewFactor, NewRecoveryCode,
+    PasskeyChallenge, RemoveFactor, Removed, SetRecoveryCodes,
 };
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;
@@ -63,10 +72,12 @@ pub use listed::{NoPlace, SessionPage, SessionPlace};
 pub use outbox::{
     ClaimedMail, MailBounds, MailClass, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
 };
+pub use registrations::{RegistrationStore, WaitingRegistration};
 pub use sessions::{Rotate, Rotation, SessionStore, Stolen, TheftNotice};
+pub use stored_factor::{StoredFactor, UserFactors};
+pub use tickets::TicketStore;
 pub use tokens::{
-    Act, CODE_TRIES, NewToken, Proof, Register, Registered, StoredToken, TokenPayload, TokenStore,
-    Use, Used,
+    Act, CODE_TRIES, NewToken, Proof, Register, StoredToken, TokenPayload, TokenStore, Use, Used,
 };
 pub use upkeep::Upkeep;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -96,6 +107,8 @@ pub trait Store:
     + FeedStore
     + AttemptStore
     + TokenStore
+    + TicketStore
+    + RegistrationStore
     + DeletionStore
     + ExportStore
     + FactorStore
@@ -114,6 +127,8 @@ impl<T> Store for T where
         + FeedStore
         + AttemptStore
         + TokenStore
+        + TicketStore
+        + RegistrationStore
         + DeletionStore
         + ExportStore
         + FactorStore

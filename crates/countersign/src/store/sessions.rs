@@ -11,7 +11,7 @@ use crate::session::device::{DeviceStanding, Shown, Unproved};
 use crate::session::rotation::{Child, Presented, RotationEvent};
 use crate::session::{
     Authentication, DeviceName, NewSession, RefreshRefused, RevokedReason, Session, SessionId,
-    Transport,
+    SessionRow, Transport,
 };
 use crate::user::UserId;
 
@@ -49,6 +49,13 @@ pub trait SessionStore: Send + Sync {
 
     /// The session, live or ended.
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// The session as a refresh sees it, live or ended, and what it knows of its user. Nothing is
+    /// written, and no mark moves.
+    async fn session_row(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(SessionRow, Authentication)>, StoreError>;
 
     /// A page of the user's live sessions, the last begun first: at most `limit`, behind the place
     /// `from`.

@@ -95,10 +95,13 @@ pub trait TokenStore: Send + Sync {
     /// [`StoreError::UsernameTaken`] for the name of another. The token is not used up.
     async fn use_token(&self, take: Use) -> Result<Used, StoreError>;
 
-    /// Makes a user, issues the token that proves the address, and queues a mail. Where the address
-    /// is another user's already, nobody is made, and that user gets the other mail: as many rows
-    /// are written either way.
-    async fn register(&self, register: Register) -> Result<Registered, StoreError>;
+    /// Makes a user without an address, issues the token that proves the one they claim, and queues
+    /// a mail. Where the address is another user's already, the token is nobody's, and that user
+    /// gets the other mail: the same rows are written either way.
+    ///
+    /// # Errors
+    /// [`StoreError::UsernameTaken`]; nothing is done then.
+    async fn register(&self, register: Register) -> Result<User, StoreError>;
 
     /// Forgets tokens that expired before `before`, at most `limit`. How many went.
     async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -197,6 +200,9 @@ pub struct TokenPayload {
     /// SHA-256, in hexadecimal, of the cookie that the browser got which asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
+    /// Whether the session that it begins is not to outlive the browser.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_short: bool,
 }
 
 /// A token as the store has it.
@@ -404,47 +410,33 @@ pub enum Used {
 /// Somebody who registers.
 ///
 /// ```
-/// use countersign::store::{Register, Registered, StoreError, TokenStore};
+/// use countersign::store::{Register, StoreError, TokenStore};
 ///
 /// async fn register(store: &dyn TokenStore, new: Register) -> Result<bool, StoreError> {
-///     Ok(!matches!(store.register(new).await?, Registered::UsernameTaken))
+///     match store.register(new).await {
+///         Ok(_) => Ok(true), // whether or not another has the address
+///         Err(StoreError::UsernameTaken) => Ok(false),
+///         Err(error) => Err(error),
+///     }
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Register {
-    /// Who, with the language of their mails.
+    /// Who, with the language of their mails, and without an address.
     pub user: NewUser,
-    /// The address that becomes theirs when it is proved, where it is not in the row from the
-    /// beginning. The user is made even if another has it, who is told.
-    pub claims: Option<Email>,
+    /// The address that becomes theirs when it is proved. The user is made even if another has it,
+    /// who is told.
+    pub claims: Email,
+    /// Until when they wait for it, where nobody logs in before.
+    pub waits_until: Option<Timestamp>,
     /// The token that proves the address. Its user and fingerprint are filled in.
     pub token: NewToken,
-    /// The mail with it; `None` where nobody has to verify anything.
-    pub mail: Option<NewMail>,
+    /// The mail with it.
+    pub mail: NewMail,
     /// The mail to whoever has the address already.
     pub taken: NewMail,
     /// How many mails an address gets.
     pub bounds: MailBounds,
     /// The time.
     pub now: Timestamp,
-}
-
-/// What became of it.
-///
-/// ```
-/// use countersign::store::Registered;
-///
-/// fn may_be_said(registered: &Registered) -> bool {
-///     // That an address is taken is told to its owner alone.
-///     !matches!(registered, Registered::EmailTaken)
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registered {
-    /// There is a new user.
-    Done(Box<User>),
-    /// Another user has the user name. Nothing was done.
-    UsernameTaken,
-    /// Another user has the address, who is told.
-    EmailTaken,
 }

@@ -25,6 +25,7 @@ use crate::sign_in::{Methods, Scope};
 ///     auth_time: 1_000,
 ///     methods: Methods::from_words("pwd"),
 ///     scope: Scope::Full,
+///     is_bound: false,
 ///     csrf_token: None,
 ///     extra: &[ExtraClaim::Email],
 ///     issued_at: 1_000,
@@ -50,6 +51,8 @@ pub struct AccessGrant<'a> {
     pub methods: Methods,
     /// What the session may be used for.
     pub scope: Scope,
+    /// Whether the session is bound to a device, which has proved itself.
+    pub is_bound: bool,
     /// The session's CSRF token, when it lives in a cookie.
     pub csrf_token: Option<&'a str>,
     /// What else it shall say.
@@ -74,7 +77,8 @@ impl AccessGrant<'_> {
     /// let grant = AccessGrant {
     ///     csrf_token: Some("the session's token"),
     /// #   issuer, audience: None, user: &ada, session, auth_time: 1_000, extra: &[],
-    /// #   methods: Methods::default(), scope: Scope::Full, issued_at: 1_000, expires_at: 1_300,
+    /// #   methods: Methods::default(), scope: Scope::Full, is_bound: false,
+    /// #   issued_at: 1_000, expires_at: 1_300,
     ///     // and the rest
     /// };
     /// // The claim is a hash: it gives the token away to nobody.
@@ -100,8 +104,7 @@ impl AccessGrant<'_> {
             self.csrf_token.map(|token| countersign_verify::csrf::claim(token.as_bytes()));
         let of_the_app =
             self.user.claims().into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()));
-        let configured =
-            self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self.user)));
+        let configured = self.extra.iter().map(|claim| (claim.as_str().to_owned(), claim.of(self)));
         claims.extra = of_the_app.chain(configured).collect::<Map<_, _>>();
         claims
     }
@@ -151,6 +154,8 @@ pub enum ExtraClaim {
     Groups,
     /// The user's permissions, as `app.codename`.
     Permissions,
+    /// Whether the session is bound to a device, which has proved itself.
+    DeviceBound,
 }
 
 impl ExtraClaim {
@@ -169,10 +174,12 @@ impl ExtraClaim {
             Self::IsSuperuser => "is_superuser",
             Self::Groups => "groups",
             Self::Permissions => "permissions",
+            Self::DeviceBound => "dvb",
         }
     }
 
-    fn of(self, user: &dyn Account) -> Value {
+    fn of(self, grant: &AccessGrant<'_>) -> Value {
+        let user = grant.user;
         match self {
             Self::Username => json!(user.username()),
             Self::Email => json!(user.email()),
@@ -182,6 +189,7 @@ impl ExtraClaim {
             Self::IsSuperuser => json!(user.is_superuser()),
             Self::Groups => json!(user.groups()),
             Self::Permissions => json!(user.permissions()),
+            Self::DeviceBound => json!(grant.is_bound),
         }
     }
 }
@@ -209,16 +217,29 @@ impl FromStr for ExtraClaim {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "choose among username, email, first_name, last_name, is_staff, is_superuser, groups and \
-     permissions"
+    "choose among username, email, first_name, last_name, is_staff, is_superuser, groups, \
+     permissions and dvb"
 )]
 pub struct UnknownClaim;
 
 /// The registered claims of RFC 7519, and our own.
-const RESERVED: [&str; 12] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "csrf", "amr", "scope"];
+const RESERVED: [&str; 13] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "auth_time",
+    "csrf",
+    "amr",
+    "scope",
+    "dvb",
+];
 
-const ALL: [ExtraClaim; 8] = [
+const ALL: [ExtraClaim; 9] = [
     ExtraClaim::Username,
     ExtraClaim::Email,
     ExtraClaim::FirstName,
@@ -227,4 +248,5 @@ const ALL: [ExtraClaim; 8] = [
     ExtraClaim::IsSuperuser,
     ExtraClaim::Groups,
     ExtraClaim::Permissions,
+    ExtraClaim::DeviceBound,
 ];

@@ -1,5 +1,5 @@
 //! Tokens: the secrets behind them, the ring of signing keys, and the forms of the access, the
-//! refresh, the CSRF and the device token.
+//! refresh, the CSRF, the device and the service token.
 //!
 //! ```
 //! # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -15,8 +15,10 @@
 
 mod access;
 mod algorithm;
+mod code;
 pub mod csrf;
 pub mod device;
+mod fingerprint;
 mod key;
 mod one_time;
 #[cfg(feature = "axum")]
@@ -26,16 +28,24 @@ pub(crate) mod proof;
 mod refresh;
 mod ring;
 mod secrets;
+mod service;
 mod signer;
 #[cfg(test)]
 mod signing_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "axum")]
+pub(crate) mod ticket;
+mod ticket_id;
 
 pub use access::{AccessGrant, ExtraClaim, UnknownClaim};
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use code::{Code, CodeHasher};
+pub use fingerprint::{Fingerprint, SecretHash};
 pub use key::{KeyError, KeyId, PrivateKey, SealedKey};
-pub use one_time::{Code, CodeHasher, Fingerprint, OneTimeToken, Purpose, SecretHash, TokenId};
+pub use one_time::{OneTimeToken, Purpose, TokenId};
 pub use refresh::{RefreshClaims, RefreshError, RefreshTokens};
 pub use ring::KeyRing;
 pub use secrets::{Secrets, SecretsError};
+pub use service::ServiceToken;
+pub use ticket_id::TicketId;

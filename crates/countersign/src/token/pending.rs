@@ -35,6 +35,12 @@ pub(crate) struct PendingClaims {
     /// What the user calls the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) device_name: Option<String>,
+    /// Whether the session is not to outlive the browser.
+    #[serde(rename = "short", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_short: bool,
+    /// A native client's key, in hexadecimal: the sign-in goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     /// When it was issued.
     pub(crate) iat: u64,
     /// When it ends.
@@ -109,6 +115,8 @@ mod tests {
             browser: None,
             device: Some(u64::MAX),
             device_name: None,
+            is_short: false,
+            key: None,
             iat: 1_000,
             exp: 1_300,
         }
@@ -169,6 +177,7 @@ mod tests {
             parent: None,
             iat: 1_000,
             exp: 1_300,
+            is_short: false,
         };
         assert_eq!(pending.verify(&refresh.sign(&claims).unwrap(), 1_000), None);
     }

@@ -25,6 +25,7 @@ use crate::session::rotation::Jti;
 ///     parent: None,
 ///     iat: 1_000,
 ///     exp: 605_800,
+///     is_short: false,
 /// };
 /// assert_eq!(serde_json::to_value(&first).unwrap()["gen"], 0);
 /// ```
@@ -44,6 +45,9 @@ pub struct RefreshClaims {
     pub iat: u64,
     /// When it ends.
     pub exp: u64,
+    /// Whether the session is not to outlive the browser: each token of the session says the same.
+    #[serde(rename = "short", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_short: bool,
 }
 
 /// Signs and verifies refresh tokens: JWT with `typ: rt+jwt`, HS256 under a key of their own.
@@ -64,6 +68,7 @@ pub struct RefreshClaims {
 ///     parent: None,
 ///     iat: 1_000,
 ///     exp: 605_800,
+///     is_short: false,
 /// };
 /// let token = tokens.sign(&claims).unwrap();
 /// assert_eq!(tokens.verify(&token, 1_100), Ok(claims));
@@ -101,7 +106,7 @@ impl RefreshTokens {
     /// # use countersign::token::RefreshClaims;
     /// # let secrets = world::secrets();
     /// # let claims = RefreshClaims { sid: SessionId::new(7).unwrap(), generation: 0,
-    /// #     jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000 };
+    /// #     jti: Jti([1; 16]), parent: None, iat: 1_000, exp: 2_000, is_short: false };
     /// let (acme, other) = (
     ///     RefreshTokens::of_instance(&secrets, "acme"),
     ///     RefreshTokens::of_instance(&secrets, "other"),
@@ -146,7 +151,7 @@ impl RefreshTokens {
     /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()),
     /// #     SessionId::new(7).unwrap());
     /// # let claims = RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]), parent: None,
-    /// #     iat: 1_000, exp: 605_800 };
+    /// #     iat: 1_000, exp: 605_800, is_short: false };
     /// let token = tokens.sign(&claims).unwrap();
     /// assert_eq!(token.split('.').count(), 3);
     /// ```
@@ -171,7 +176,7 @@ impl RefreshTokens {
     /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()),
     /// #     SessionId::new(7).unwrap());
     /// # let token = tokens.sign(&RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]),
-    /// #     parent: None, iat: 1_000, exp: 2_000 }).unwrap();
+    /// #     parent: None, iat: 1_000, exp: 2_000, is_short: false }).unwrap();
     /// assert!(tokens.verify(&token, 1_999).is_ok()); // a token that ends at 2 000
     /// assert_eq!(tokens.verify(&token, 2_000), Err(RefreshError::Expired));
     /// assert_eq!(tokens.verify("a.b.c", 1_000), Err(RefreshError::Invalid));
@@ -193,7 +198,7 @@ impl RefreshTokens {
     /// # let (tokens, session) = (RefreshTokens::new(&world::secrets()),
     /// #     SessionId::new(7).unwrap());
     /// # let expired = tokens.sign(&RefreshClaims { sid: session, generation: 0, jti: Jti([1; 16]),
-    /// #     parent: None, iat: 1_000, exp: 2_000 }).unwrap();
+    /// #     parent: None, iat: 1_000, exp: 2_000, is_short: false }).unwrap();
     /// assert_eq!(tokens.verify_but_expiry(&expired).unwrap().sid, session);
     /// ```
     pub fn verify_but_expiry(&self, token: &str) -> Result<RefreshClaims, RefreshError> {
@@ -223,6 +228,7 @@ impl fmt::Debug for RefreshTokens {
 /// assert_eq!(RefreshError::Expired.to_string(), "the refresh token has expired");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RefreshError {
     /// Not a refresh token of ours.
     #[error("not a refresh token of this server")]

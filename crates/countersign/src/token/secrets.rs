@@ -44,6 +44,10 @@ pub struct Secrets {
     device_challenge: Key,
     #[cfg(feature = "axum")]
     handles: Key,
+    #[cfg(feature = "passkeys")]
+    challenges: Key,
+    #[cfg(feature = "axum")]
+    ticket: Key,
 }
 
 type Key = SecretBox<[u8; 32]>;
@@ -95,6 +99,10 @@ impl Secrets {
             device_challenge: derive(b"device challenge v1"),
             #[cfg(feature = "axum")]
             handles: derive(b"passkey handles v1"),
+            #[cfg(feature = "passkeys")]
+            challenges: derive(b"passkey challenges v1"),
+            #[cfg(feature = "axum")]
+            ticket: derive(b"ticket v1"),
         })
     }
 
@@ -190,6 +198,11 @@ impl Secrets {
     }
 
     #[cfg(feature = "axum")]
+    pub(crate) fn ticket(&self) -> &[u8] {
+        self.ticket.expose_secret()
+    }
+
+    #[cfg(feature = "axum")]
     pub(crate) fn device_ticket(&self) -> &[u8] {
         self.device_ticket.expose_secret()
     }
@@ -202,6 +215,11 @@ impl Secrets {
     #[cfg(feature = "axum")]
     pub(crate) fn handles(&self) -> &[u8] {
         self.handles.expose_secret()
+    }
+
+    #[cfg(feature = "passkeys")]
+    pub(crate) fn challenges(&self) -> &[u8] {
+        self.challenges.expose_secret()
     }
 }
 
@@ -219,6 +237,7 @@ impl fmt::Debug for Secrets {
 /// assert_eq!(Secrets::from_text("hunter2").unwrap_err(), SecretsError::TooShort);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SecretsError {
     /// Too easy to guess.
     #[error(
@@ -297,7 +316,11 @@ mod tests {
             #[cfg(feature = "axum")]
             secrets.factors(),
             #[cfg(feature = "axum")]
+            secrets.ticket(),
+            #[cfg(feature = "axum")]
             secrets.handles(),
+            #[cfg(feature = "passkeys")]
+            secrets.challenges(),
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|other| other != key));

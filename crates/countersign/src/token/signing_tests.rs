@@ -27,6 +27,7 @@ fn claims() -> RefreshClaims {
         parent: None,
         iat: 1_000,
         exp: 1_300,
+        is_short: false,
     }
 }
 

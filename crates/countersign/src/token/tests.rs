@@ -70,6 +70,7 @@ fn grant<'a>(user: &'a Ada, scope: Scope, extra: &'a [ExtraClaim]) -> AccessGran
         auth_time: 900,
         methods: Methods::of_nothing(),
         scope,
+        is_bound: true,
         csrf_token: None,
         extra,
         issued_at: 1_000,
@@ -113,6 +114,7 @@ fn each_extra_claim_has_its_name_and_its_value() {
         ("is_superuser", json!(false)),
         ("groups", json!(["editors"])),
         ("permissions", json!(["blog.publish"])),
+        ("dvb", json!(true)),
     ];
     for (name, value) in named {
         let claim: ExtraClaim = name.parse().unwrap();

@@ -169,6 +169,7 @@ pub(crate) fn names_like(address: &str) -> [String; 2] {
 /// assert_eq!(Email::parse(&format!("{}@example.com", "a".repeat(250))), Err(EmailError::TooLong));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EmailError {
     /// More than 254 bytes.
     #[error("An e-mail address has at most {MAX_BYTES} bytes.")]

@@ -32,7 +32,7 @@ use crate::store_error::StoreError;
 /// ```
 #[async_trait]
 pub trait Registers: Users {
-    /// Makes a row: user name, address where there is one, names, encoded password, language, and
+    /// Makes a row: user name, address if it is believed, names, encoded password, language, and
     /// in `metadata` what the app's own
     /// [`RegistrationHooks`](crate::registration::RegistrationHooks) made of the rest of the
     /// form. Nobody who registers is staff.

@@ -99,6 +99,7 @@ pub fn fold(text: &str) -> String {
 /// assert_eq!(Username::parse(""), Err(UsernameError::Empty));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UsernameError {
     /// Nothing was given.
     #[error("Give a user name.")]

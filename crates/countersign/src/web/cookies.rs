@@ -17,6 +17,8 @@
 //! );
 //! ```
 
+mod page;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -40,6 +42,9 @@ use crate::sign_in::PENDING_SECONDS;
 pub struct CookieSettings {
     /// The cookies' `SameSite`.
     pub same_site: SameSite,
+    /// Whether they are `Partitioned`: each site that embeds the front end in a frame has its own.
+    /// Needs https and [`SameSite::None`].
+    pub partitioned: bool,
     /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless
     /// chosen otherwise.
     pub refresh: Option<String>,
@@ -55,6 +60,7 @@ impl Default for CookieSettings {
     fn default() -> Self {
         Self {
             same_site: SameSite::Lax,
+            partitioned: false,
             refresh: None,
             csrf: "csrftoken".to_owned(),
             device: "devicetoken".to_owned(),
@@ -79,6 +85,7 @@ impl Default for CookieSettings {
 #[derive(Debug, Clone)]
 pub struct Cookies {
     refresh: String,
+    page: String,
     csrf: String,
     device: String,
     device_path: String,
@@ -139,7 +146,8 @@ impl Cookies {
         if settings.device.starts_with("__Host-") {
             return Err(CookieError::HostWithPath);
         }
-        let names = [&refresh, &settings.csrf, &settings.device];
+        let page = format!("{refresh}-page");
+        let names = [&refresh, &page, &settings.csrf, &settings.device];
         let is_twice = |name: &&String| names.iter().filter(|other| *other == name).count() > 1;
         if names
             .iter()
@@ -149,6 +157,10 @@ impl Cookies {
         }
         if settings.same_site == SameSite::None && !secure {
             return Err(CookieError::NoneWithoutHttps);
+        }
+        // With https, as `None` has it.
+        if settings.partitioned && settings.same_site != SameSite::None {
+            return Err(CookieError::PartitionedWithoutNone);
         }
         let domain = match &settings.domain {
             Some(domain) => {
@@ -166,14 +178,20 @@ impl Cookies {
             }
             None => String::new(),
         };
-        let common =
+        let plain =
             format!("; SameSite={}{}", settings.same_site, if secure { "; Secure" } else { "" });
+        let parted = format!("{plain}; Partitioned");
+        let (common, other) = if settings.partitioned { (parted, plain) } else { (plain, parted) };
+        // What the browser has of the time before the setting was changed is in another jar.
+        let other = Some(other).filter(|_| settings.same_site == SameSite::None);
         let attributes = format!("{common}{domain}");
-        let (csrf, device, device_path) =
-            (settings.csrf.clone(), settings.device.clone(), base_path.to_owned());
+        let device_path = format!("{}{base_path}", public_url.path().trim_end_matches('/'));
+        let (csrf, device) = (settings.csrf.clone(), settings.device.clone());
+        let other = other.map(|other| (format!("{other}{domain}"), other));
         let sign_in = if secure { HOST_SIGN_IN } else { SIGN_IN };
         let mut cookies = Self {
             refresh,
+            page,
             csrf,
             device,
             device_path,
@@ -182,13 +200,19 @@ impl Cookies {
             attributes,
             cleared: Vec::new(),
         };
-        cookies.cleared = cookies.every_form(public_url, base_path, &common);
+        cookies.cleared = cookies.every_form(public_url, &common);
+        if let Some((attributes, sign_in_attributes)) = other {
+            let former = Self { attributes, sign_in_attributes, ..cookies.clone() };
+            let (none, ticket) = (Duration::ZERO, former.clear_ticket());
+            let forms = [former.set_refresh("", none), former.set_csrf("", none), ticket];
+            cookies.cleared.extend(forms);
+        }
         Ok(cookies)
     }
 
     /// `Set-Cookie` values that remove the refresh and the CSRF cookie, those of these settings
     /// first, and the ticket.
-    fn every_form(&self, public_url: &Url, base_path: &str, common: &str) -> Vec<HeaderValue> {
+    fn every_form(&self, public_url: &Url, common: &str) -> Vec<HeaderValue> {
         let mut forms =
             vec![self.set_refresh("", Duration::ZERO), self.set_csrf("", Duration::ZERO)];
         let mut add = |form: HeaderValue| {
@@ -216,7 +240,7 @@ impl Cookies {
             );
         }
         for domain in &domains {
-            for path in ["/", base_path] {
+            for path in ["/", self.device_path.as_str()] {
                 for name in &refresh_names {
                     add(value(format!(
                         "{name}=; Path={path}; Max-Age=0; HttpOnly{common}{domain}"
@@ -260,7 +284,8 @@ impl Cookies {
         &self.csrf
     }
 
-    /// Sets the refresh cookie: `HttpOnly`, so that script cannot read it.
+    /// Sets the refresh cookie: `HttpOnly`, so that script cannot read it. Without a lifetime it
+    /// goes with the browser.
     ///
     /// ```
     /// use std::time::Duration;
@@ -275,14 +300,12 @@ impl Cookies {
     /// .unwrap();
     /// let line = cookies.set_refresh("a.b.c", Duration::from_secs(60));
     /// assert_eq!(line, "refreshtoken=a.b.c; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+    /// let line = cookies.set_refresh("a.b.c", None);
+    /// assert_eq!(line, "refreshtoken=a.b.c; Path=/; HttpOnly; SameSite=Lax");
     /// ```
-    pub fn set_refresh(&self, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!(
-            "{}={token}; Path=/; Max-Age={}; HttpOnly{}",
-            self.refresh,
-            lifetime.as_secs(),
-            self.attributes
-        ))
+    pub fn set_refresh(&self, token: &str, lifetime: impl Into<Option<Duration>>) -> HeaderValue {
+        let (name, life) = (&self.refresh, max_age(lifetime));
+        value(format!("{name}={token}; Path=/{life}; HttpOnly{}", self.attributes))
     }
 
     /// Sets the CSRF cookie, which script must be able to read.
@@ -303,13 +326,9 @@ impl Cookies {
     ///     "csrftoken=abc; Path=/; Max-Age=60; SameSite=Lax"
     /// );
     /// ```
-    pub fn set_csrf(&self, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!(
-            "{}={token}; Path=/; Max-Age={}{}",
-            self.csrf,
-            lifetime.as_secs(),
-            self.attributes
-        ))
+    pub fn set_csrf(&self, token: &str, lifetime: impl Into<Option<Duration>>) -> HeaderValue {
+        let (name, life) = (&self.csrf, max_age(lifetime));
+        value(format!("{name}={token}; Path=/{life}{}", self.attributes))
     }
 
     /// Sets the device cookie, which only the endpoints get to see.
@@ -328,18 +347,19 @@ impl Cookies {
     /// let line = cookies.set_device("abc", Duration::from_secs(60));
     /// assert_eq!(line, "devicetoken=abc; Path=/accounts; Max-Age=60; HttpOnly; SameSite=Lax");
     /// ```
-    pub fn set_device(&self, token: &str, lifetime: Duration) -> HeaderValue {
+    pub fn set_device(&self, token: &str, lifetime: impl Into<Option<Duration>>) -> HeaderValue {
         self.set_device_at(&self.device_path, token, lifetime)
     }
 
     /// Sets a device cookie for pages elsewhere.
-    pub(crate) fn set_device_at(&self, path: &str, token: &str, lifetime: Duration) -> HeaderValue {
-        value(format!(
-            "{}={token}; Path={path}; Max-Age={}; HttpOnly{}",
-            self.device,
-            lifetime.as_secs(),
-            self.attributes
-        ))
+    pub(crate) fn set_device_at(
+        &self,
+        path: &str,
+        token: &str,
+        lifetime: impl Into<Option<Duration>>,
+    ) -> HeaderValue {
+        let (name, life) = (&self.device, max_age(lifetime));
+        value(format!("{name}={token}; Path={path}{life}; HttpOnly{}", self.attributes))
     }
 
     /// Sets the cookie by which a browser is known that asked for a mail: what the mail's link
@@ -686,7 +706,7 @@ pub enum CookieError {
     /// Two cookies with one name.
     #[error(
         "the refresh, CSRF and device cookies need three different names, other than \
-         signintoken and __Host-device"
+         signintoken and __Host-device, and than the refresh cookie's with `-page` behind"
     )]
     SameName,
     /// A prefix that browsers accept over https only.
@@ -710,6 +730,12 @@ pub enum CookieError {
          an https:// address, or same_site to lax"
     )]
     NoneWithoutHttps,
+    /// A browser sends no other cookie from a frame in another site's page.
+    #[error(
+        "partitioned = on needs same_site = none: browsers send no other cookie from a frame in \
+         another site's page, and elsewhere nothing needs to be partitioned"
+    )]
+    PartitionedWithoutNone,
     /// A domain that the server is not in.
     #[error(
         "cookie_domain {domain} does not cover the host of public_url, {host}; browsers would \
@@ -753,6 +779,11 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
         })
 }
 
+/// How long a browser keeps a cookie: until it is closed where nothing is said.
+fn max_age(lifetime: impl Into<Option<Duration>>) -> String {
+    lifetime.into().map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default()
+}
+
 fn value(text: String) -> HeaderValue {
     // Names are checked, attributes are ours, and tokens are base64url and dots.
     HeaderValue::try_from(text).expect("a cookie of visible ASCII characters")
@@ -760,6 +791,9 @@ fn value(text: String) -> HeaderValue {
 
 /// Tokens of one request that are looked at.
 const MOST_TOKENS: usize = 32;
+
+/// Cookies of pages of one request that are looked at: each may cost the check of a signature.
+const MOST_PAGE_TOKENS: usize = 4;
 
 /// A host has fewer parents that may set cookies for it.
 const MOST_PARENTS: usize = 6;

@@ -53,6 +53,60 @@ fn combinations_that_browsers_refuse_are_refused_before_them() {
 }
 
 #[test]
+fn partitioned_cookies_are_so_in_every_form_and_stand_with_https_and_none_alone() {
+    let default = CookieSettings::default;
+    let parted = |same_site| CookieSettings { same_site, partitioned: true, ..default() };
+    for same_site in [SameSite::Lax, SameSite::Strict] {
+        let refused = cookies(HTTPS, &parted(same_site)).err();
+        assert_eq!(refused, Some(CookieError::PartitionedWithoutNone));
+    }
+    assert_eq!(cookies(HTTP, &parted(SameSite::None)).err(), Some(CookieError::NoneWithoutHttps));
+
+    let hour = Duration::from_secs(3600);
+    let cookies = cookies(HTTPS, &parted(SameSite::None)).unwrap();
+    for line in [
+        cookies.set_refresh("a", hour),
+        cookies.set_csrf("a", hour),
+        cookies.set_device("a", hour),
+        cookies.set_sign_in("a", hour),
+        cookies.set_pending("a"),
+        cookies.clear_pending(),
+        cookies.set_ticket("a", hour),
+        cookies.clear_ticket(),
+    ] {
+        let line = line.to_str().unwrap();
+        assert!(line.ends_with("; SameSite=None; Secure; Partitioned"), "{line}");
+    }
+    assert!(cookies.ticket_attributes().ends_with("; Partitioned"));
+}
+
+#[test]
+fn what_another_jar_has_of_before_the_setting_was_changed_is_removed_too() {
+    let domain = Some("example.com".to_owned());
+    for partitioned in [false, true] {
+        let settings = CookieSettings {
+            same_site: SameSite::None,
+            partitioned,
+            domain: domain.clone(),
+            ..CookieSettings::default()
+        };
+        let forms = cookies(HTTPS, &settings).unwrap().clear();
+        let forms: Vec<&str> = forms.iter().map(|line| line.to_str().unwrap()).collect();
+        for jar in ["", "; Partitioned"] {
+            for line in [
+                format!("refreshtoken=; Path=/; Max-Age=0; HttpOnly; SameSite=None; Secure{jar}"),
+                format!("csrftoken=; Path=/; Max-Age=0; SameSite=None; Secure{jar}"),
+            ] {
+                assert!(forms.contains(&&*format!("{line}; Domain=example.com")), "{line}");
+            }
+        }
+        let first = forms[0].contains("; Partitioned");
+        assert_eq!(first, partitioned, "those of these settings first: {forms:#?}");
+        assert!(forms.iter().map(|line| line.len()).sum::<usize>() < 3_072, "room in a head");
+    }
+}
+
+#[test]
 fn refresh_cookies_are_found_wherever_they_stand_whatever_stands_beside_them() {
     let cookies = cookies(HTTP, &CookieSettings::default()).unwrap();
     let headers = |lines: &[&'static [u8]]| {

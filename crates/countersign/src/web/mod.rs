@@ -8,10 +8,15 @@
 //! assert!(origins.allows("https://app.example.com"));
 //! ```
 
+#[doc(hidden)]
 pub mod client_address;
 pub mod cookies;
+#[doc(hidden)]
 pub mod etag;
 pub(crate) mod header_list;
+pub(crate) mod next_page;
 pub mod origin;
+#[doc(hidden)]
 pub mod percent;
+#[doc(hidden)]
 pub mod source;

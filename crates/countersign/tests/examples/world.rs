@@ -19,7 +19,7 @@ use countersign::user::{Email, NewUser, User, UserId, Username};
 use countersign::{Auth, LoggedIn};
 
 /// An app's place, with one user.
-pub struct World {
+pub struct Example {
     pub auth: Auth,
     pub clock: Arc<ManualClock>,
     pub ada: User,
@@ -27,14 +27,14 @@ pub struct World {
 }
 
 /// Runs an example in it.
-pub fn run(example: impl AsyncFnOnce(World)) {
+pub fn run(example: impl AsyncFnOnce(Example)) {
     block_on(async {
         let (store, secrets, directory) = place();
         let clock = Arc::new(ManualClock::at(midnight()));
         let auth =
             Auth::builder(store).secrets(secrets).clock(clock.clone()).build().await.unwrap();
         let ada = ada_of(&auth).await;
-        example(World { auth, clock, ada, _directory: directory }).await;
+        example(Example { auth, clock, ada, _directory: directory }).await;
     });
 }
 

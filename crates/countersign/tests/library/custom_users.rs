@@ -42,6 +42,7 @@ async fn ids_of_any_type_log_in_refresh_and_are_extracted_in_full() {
             send(&app, with_token("GET", "/accounts/profile", text(&refreshed, "access_token")))
                 .await;
         assert_eq!(profile["user"]["id"], json!(id));
+        assert_eq!(refreshed["user"], profile["user"], "their own columns too");
         let (_, sessions) =
             send(&app, with_token("GET", "/accounts/sessions", text(&refreshed, "access_token")))
                 .await;

@@ -9,15 +9,19 @@ mod extractors;
 mod factors;
 mod instances;
 mod log;
+mod native_devices;
 mod openapi;
 mod own_addresses;
 mod own_login;
+mod pages;
 mod protect;
 mod registers;
 mod registration_hooks;
+mod sockets;
 mod streams;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,8 +30,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use countersign::clock::ManualClock;
 use countersign::password::{EncodedPassword, HashSettings, Password};
-use countersign::store::StoreError;
 use countersign::store::sqlite::SqliteStore;
+use countersign::store::{Store, StoreError};
 use countersign::token::Secrets;
 use countersign::user::{Account, FoundUser, UserId, Users};
 use countersign::{Auth, AuthBuilder};
@@ -39,10 +43,16 @@ const PASSWORD: &str = "tin kettle 14";
 
 /// A builder with everything that a test needs, and the directory and clock of its world.
 fn builder() -> (AuthBuilder, tempfile::TempDir, Arc<ManualClock>) {
+    builder_on(|directory| SqliteStore::open(&directory.join("test.sqlite3")).unwrap())
+}
+
+/// The same on a store of the test's own.
+fn builder_on<S: Store>(
+    open: impl FnOnce(&Path) -> S,
+) -> (AuthBuilder, tempfile::TempDir, Arc<ManualClock>) {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at("2026-01-01T12:00:00Z".parse().unwrap()));
-    let store = SqliteStore::open(&directory.path().join("test.sqlite3")).unwrap();
-    let builder = Auth::builder(store)
+    let builder = Auth::builder(open(directory.path()))
         .secrets(Secrets::from_text("only for tests, only for tests, only").unwrap())
         .hash(cheap())
         .clock(clock.clone());

@@ -6,6 +6,10 @@ use super::*;
 struct Described {
     nickname: String,
     plan: Plan,
+    /// A list, a map and a field named like a keyword of the schema: anything may be in them.
+    notes: Vec<Value>,
+    labels: std::collections::BTreeMap<String, Value>,
+    properties: Value,
 }
 
 #[derive(serde::Serialize, utoipa::ToSchema)]
@@ -58,6 +62,11 @@ async fn an_own_user_is_described_as_the_app_says_and_else_as_anything() {
         "what it refers to comes with it"
     );
     assert!(schemas["AuthPlan"].is_object());
+    for anything in ["notes", "labels", "properties"] {
+        let field = &schemas["AuthUser"]["properties"][anything];
+        let inside = field.get("items").or_else(|| field.get("additionalProperties"));
+        assert!(field.is_object() && inside.unwrap_or(field).get("type").is_none(), "{field}");
+    }
 }
 
 #[tokio::test]

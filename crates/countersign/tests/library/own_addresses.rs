@@ -104,6 +104,7 @@ async fn an_address_that_is_taken_gets_no_mail_and_the_asker_the_same_answer() {
     let (mut shop, access) = shop_of_ada().await;
     shop.register("bob", "bob@example.com").await;
     shop.mail().await;
+    shop.customers.0.lock().unwrap().rows[1].email = "bob@example.com".to_owned();
     let taken = shop.ask_for_change(&access, "BOB@example.com").await;
     let free = shop.ask_for_change(&access, "nobody@example.com").await;
     assert_eq!(taken, free);
@@ -117,7 +118,8 @@ async fn an_address_that_is_taken_gets_no_mail_and_the_asker_the_same_answer() {
 async fn an_address_that_another_took_meanwhile_is_refused_and_the_link_works_on() {
     let (mut shop, access) = shop_of_ada().await;
     let (token, _) = shop.changing(&access, "bob@example.com").await;
-    shop.register("bob", "bob@example.com").await;
+    shop.register("bob", "bob@example.org").await;
+    shop.customers.0.lock().unwrap().rows[1].email = "bob@example.com".to_owned();
     let taken = shop.confirm_change(&token).await;
     assert_eq!(taken.1["errors"]["email"][0], "Another user has this address.");
     shop.customers.0.lock().unwrap().rows[1].email = "robert@example.com".to_owned();
@@ -166,7 +168,8 @@ async fn who_put_the_former_address_into_a_row_without_a_proof_does_not_keep_it(
     let (mut shop, access) = shop_of_ada().await;
     let (token, undo) = shop.changing(&access, NEW).await;
     shop.confirm_change(&token).await;
-    shop.register("eve", "ADA@example.com").await;
+    shop.register("eve", "eve@example.com").await;
+    shop.customers.0.lock().unwrap().rows[1].email = "ADA@example.com".to_owned();
     let row = |shop: &Shop, n: usize| shop.customers.0.lock().unwrap().rows[n].clone();
     assert_eq!(fold_address(&row(&shop, 1).email), OLD);
     let done = shop.undo(&undo).await;
@@ -179,8 +182,11 @@ async fn who_proved_the_former_address_meanwhile_keeps_it_and_the_link_works_on(
     let (mut shop, access) = shop_of_ada().await;
     let (token, undo) = shop.changing(&access, NEW).await;
     shop.confirm_change(&token).await;
-    shop.register("eve", OLD).await;
-    shop.customers.0.lock().unwrap().rows[1].is_proved = true;
+    shop.register("eve", "eve@example.com").await;
+    {
+        let mut table = shop.customers.0.lock().unwrap();
+        (table.rows[1].email, table.rows[1].is_proved) = (OLD.to_owned(), true);
+    }
     let taken = shop.undo(&undo).await;
     assert_eq!(taken.1["errors"]["email"][0], "Another user has this address.");
     assert!(shop.ada().password.is_usable(), "nothing was done");
@@ -209,14 +215,13 @@ async fn a_code_logs_in_once() {
 #[tokio::test]
 async fn a_code_proves_the_address_and_ends_what_was_chosen_before_it() {
     let mut shop = Shop::open(EmailVerification::Required).await;
-    shop.register("eve", OLD).await;
-    shop.mail().await;
+    shop.with_an_unproved_address().await;
     let code = shop.code(OLD).await;
     let (status, login) = shop.log_in_with(&code).await;
     assert_eq!(status, StatusCode::OK, "{login}");
     let row = shop.customers.only();
     assert!(row.is_proved && !row.password.is_usable());
-    assert_eq!(shop.log_in("eve", PASSWORD).await.1["code"], "invalid_credentials");
+    assert_eq!(shop.log_in("ada", PASSWORD).await.1["code"], "invalid_credentials");
     let profile = with_token("GET", "/accounts/profile", text(&login, "access_token"));
     assert_eq!(send(&shop.app, profile).await.0, StatusCode::OK, "who has the mailbox is in");
 }

@@ -101,7 +101,10 @@ async fn cors_takes_headers_of_the_app_or_leaves_all_to_the_apps_layer() {
         if adds {
             assert_eq!(
                 allow.as_deref(),
-                Some("authorization, content-type, x-csrftoken, idempotency-key")
+                Some(
+                    "authorization, baggage, cache-control, content-type, dpop, sentry-trace, \
+                     traceparent, tracestate, x-csrftoken, x-requested-with, idempotency-key"
+                )
             );
             assert!(expose.unwrap().ends_with(", x-total-count"));
         } else {
@@ -112,5 +115,5 @@ async fn cors_takes_headers_of_the_app_or_leaves_all_to_the_apps_layer() {
     let (builder, _directory, _) = builder();
     let wrong = builder.cors_headers(["no header"], Vec::<String>::new()).build().await;
     let said = wrong.unwrap_err().to_string();
-    assert_eq!(said, "allow_headers: \"no header\" is not the name of a header");
+    assert_eq!(said, "cors_headers: \"no header\" is not the name of a header");
 }

@@ -217,6 +217,13 @@ impl Shop {
         self.ask("/accounts/register", body).await
     }
 
+    /// Ada, whose address stands in the row, as an app writes it, and nobody has proved it.
+    pub(super) async fn with_an_unproved_address(&mut self) {
+        assert_eq!(self.register("ada", "ada@example.com").await.0, StatusCode::ACCEPTED);
+        self.mail().await;
+        self.customers.change(|row| row.email = "ada@example.com".to_owned());
+    }
+
     pub(super) async fn log_in(&self, name: &str, password: &str) -> (StatusCode, Value) {
         let body = json!({"username": name, "password": password, "transport": "body"});
         self.ask("/accounts/login", body).await
@@ -314,6 +321,29 @@ async fn nobody_logs_in_before_the_proof_where_it_is_required() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_proof_is_not_let_in_and_nobody_learns_whether_the_address_is_taken() {
+    let mut shop = Shop::open(EmailVerification::Required).await;
+    shop.register("ada", "ada@example.com").await;
+    let body = json!({"token": shop.token().await, "password": PASSWORD});
+    assert_eq!(shop.ask("/accounts/email/verify", body).await.0, StatusCode::NO_CONTENT);
+    // The owner has another password than the one that both choose now.
+    shop.customers.change(|row| row.password = EncodedPassword::unusable());
+    let mut seen = Vec::new();
+    for (name, email) in [("eve", "ada@example.com"), ("bob", "bob@example.com")] {
+        let mut answers = vec![shop.register(name, email).await];
+        for (login, password) in [(name, PASSWORD), (name, "wrong"), (email, PASSWORD)] {
+            answers.push(shop.log_in(login, password).await);
+        }
+        answers.push(shop.register(name, "third@example.com").await);
+        seen.push(answers);
+    }
+    assert_eq!(seen[0], seen[1]);
+    let codes: Vec<&Value> = seen[0].iter().map(|(_, answer)| &answer["code"]).collect();
+    let [wrong, not_yet, taken] = ["invalid_credentials", "email_not_verified", "validation_error"];
+    assert_eq!(codes, [&Value::Null, &json!(not_yet), &json!(wrong), &json!(wrong), &json!(taken)]);
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_told_to_its_owner_and_to_nobody_else() {
     for verification in [EmailVerification::Required, EmailVerification::Optional] {
         let mut shop = Shop::open(verification).await;
@@ -377,8 +407,7 @@ async fn an_address_that_another_took_meanwhile_is_said_and_the_link_works_on() 
 #[tokio::test]
 async fn a_forgotten_password_is_chosen_anew_and_proves_the_address() {
     let mut shop = Shop::open(EmailVerification::Required).await;
-    shop.register("ada", "ada@example.com").await;
-    shop.mail().await;
+    shop.with_an_unproved_address().await;
     assert_eq!(
         shop.ask("/accounts/password/reset", json!({"email": "ada@example.com"})).await.0,
         StatusCode::ACCEPTED
@@ -422,9 +451,11 @@ async fn a_link_dies_with_what_the_app_does_to_the_row() {
     ];
     for (number, act) in acts.into_iter().enumerate() {
         let mut shop = Shop::open(EmailVerification::Required).await;
-        shop.register("ada", "ada@example.com").await;
+        shop.with_an_unproved_address().await;
+        let again = json!({"email": "ada@example.com"});
+        shop.ask("/accounts/email/verify/resend", again.clone()).await;
         let proof = shop.token().await;
-        shop.ask("/accounts/password/reset", json!({"email": "ada@example.com"})).await;
+        shop.ask("/accounts/password/reset", again).await;
         let reset = shop.token().await;
         shop.customers.change(act);
         let row = essence(&shop.customers.only());
@@ -439,8 +470,7 @@ async fn a_link_dies_with_what_the_app_does_to_the_row() {
 #[tokio::test]
 async fn a_password_that_the_app_sets_while_a_link_is_used_stays() {
     let mut shop = Shop::open(EmailVerification::Required).await;
-    shop.register("ada", "ada@example.com").await;
-    shop.mail().await;
+    shop.with_an_unproved_address().await;
     shop.ask("/accounts/password/reset", json!({"email": "ada@example.com"})).await;
     let token = shop.token().await;
     shop.customers.0.lock().unwrap().meanwhile =

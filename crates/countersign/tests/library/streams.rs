@@ -90,3 +90,42 @@ async fn a_session_whose_time_is_over_does_not_live() {
     let unknown = countersign::session::SessionId::new(7).unwrap();
     assert!(!auth.is_live(unknown).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_ticket_lets_one_request_of_a_user_of_the_apps_own_in_where_none_can_send_a_header() {
+    let (auth, _, _directory) = world().await;
+    let file = async |ticket: countersign::Ticket| {
+        let who = ticket.redeem("file 7").await?;
+        Ok::<_, countersign::http::Problem>(axum::Json(who.user::<Member>().unwrap().plan))
+    };
+    let app = Router::new()
+        .route("/file/7", axum::routing::get(file))
+        .with_state(auth.clone())
+        .merge(auth.routes());
+    let login = log_in(&auth, 41).await;
+    let asked = async |purpose: &str| {
+        let mut request = post("/accounts/tickets", &json!({"for": purpose}));
+        let bearer = format!("Bearer {}", login.access_token()).parse().unwrap();
+        request.headers_mut().insert("authorization", bearer);
+        let (status, answer) = send(&app, request).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        text(&answer, "ticket").to_owned()
+    };
+    let show = async |ticket: &str| {
+        let uri = format!("/file/7?download&ticket={ticket}");
+        send(&app, Request::get(uri).body(Body::empty()).unwrap()).await
+    };
+    let (good, other) = (asked("file 7").await, asked("file 8").await);
+    assert_eq!(show(&good).await, (StatusCode::OK, json!("gold")));
+    for refused in [good.as_str(), &other, ""] {
+        let (status, answer) = show(refused).await;
+        assert_eq!((status, text(&answer, "code")), (StatusCode::UNAUTHORIZED, "token_invalid"));
+    }
+    let (status, answer) = send(&app, Request::get("/file/7").body(Body::empty()).unwrap()).await;
+    assert_eq!((status, text(&answer, "code")), (StatusCode::UNAUTHORIZED, "not_authenticated"));
+
+    let late = asked("file 7").await;
+    auth.end_sessions(UserId::new(41), RevokedReason::Admin).await.unwrap();
+    let (_, answer) = show(&late).await;
+    assert_eq!(text(&answer, "code"), "session_revoked");
+}

@@ -8,7 +8,7 @@ use countersign::session::rotation::{
 use proptest::prelude::*;
 
 use crate::reference::Rules;
-use crate::schedules::World;
+use crate::schedules::Exchange;
 use crate::server::{WINDOW, jti};
 
 proptest! {
@@ -20,15 +20,15 @@ proptest! {
     fn an_honest_browser_with_credit_is_never_refused(
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        let mut world = World::new(decide);
+        let mut exchange = Exchange::new(decide);
         for Step { pause, request, doubled, answers } in steps {
             let mut answers = answers.into_iter().cycle();
-            let until = world.now + pause;
-            world.run(until, |_| answers.next().flatten(), &mut ());
-            let row = &world.server.row;
-            prop_assert!(!world.server.is_dead || row.race_credit < RACE_COST, "{row:?}");
+            let until = exchange.now + pause;
+            exchange.run(until, |_| answers.next().flatten(), &mut ());
+            let row = &exchange.server.row;
+            prop_assert!(!exchange.server.is_dead || row.race_credit < RACE_COST, "{row:?}");
             for delay in request.into_iter().chain(doubled) {
-                world.send(delay);
+                exchange.send(delay);
             }
         }
     }
@@ -39,17 +39,17 @@ proptest! {
     fn answers_lost_in_a_row_do_not_log_out(
         pauses in prop::collection::vec(0..100_000_000_u64, 1..100),
     ) {
-        let mut world = World::new(decide);
+        let mut exchange = Exchange::new(decide);
         for pause in pauses {
-            world.send(0);
-            let until = world.now + pause;
-            world.run(until, |()| None, &mut ());
-            prop_assert!(!world.server.is_dead);
+            exchange.send(0);
+            let until = exchange.now + pause;
+            exchange.run(until, |()| None, &mut ());
+            prop_assert!(!exchange.server.is_dead);
         }
-        world.send(0);
-        let until = world.now;
-        world.run(until, |()| Some(0), &mut ());
-        prop_assert_eq!(world.jar.parent, Some(world.server.row.current_jti));
+        exchange.send(0);
+        let until = exchange.now;
+        exchange.run(until, |()| Some(0), &mut ());
+        prop_assert_eq!(exchange.jar.parent, Some(exchange.server.row.current_jti));
     }
 
     /// The decision agrees with the rules as a second hand wrote them down, for rows and tokens

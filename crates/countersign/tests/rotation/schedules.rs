@@ -57,49 +57,49 @@ pub(crate) struct Life {
 impl Honest {
     /// Lives through so many pauses.
     pub(crate) fn live<D: Decide>(&self, decide: D, steps: u32, rng: &mut Rng) -> Life {
-        let mut world = World::new(decide);
+        let mut exchange = Exchange::new(decide);
         let mut copy: Option<RotationState> = None;
-        let (mut disk, mut written) = (world.jar, world.now);
+        let (mut disk, mut written) = (exchange.jar, exchange.now);
         for _ in 0..steps {
-            let until = world.now + rng.pick(self.pauses);
-            world.run(
+            let until = exchange.now + rng.pick(self.pauses);
+            exchange.run(
                 until,
                 |rng| (!rng.chance(self.lost)).then(|| rng.between(0, self.delay)),
                 rng,
             );
-            if world.server.is_dead {
+            if exchange.server.is_dead {
                 break;
             }
-            if world.now - written >= COOKIES_WRITTEN_EVERY {
-                (disk, written) = (world.jar, world.now);
+            if exchange.now - written >= COOKIES_WRITTEN_EVERY {
+                (disk, written) = (exchange.jar, exchange.now);
             }
             if rng.chance(self.dies) {
-                world.die(disk);
-                world.now += rng.pick(&[20_000, 300_000, 7_200_000, 90_000_000]);
+                exchange.die(disk);
+                exchange.now += rng.pick(&[20_000, 300_000, 7_200_000, 90_000_000]);
             }
             if rng.chance(self.forgets) {
-                world.server.forget_marks();
+                exchange.server.forget_marks();
             }
             if rng.chance(self.rollback) {
-                copy = Some(world.server.row);
+                copy = Some(exchange.server.row);
             } else if rng.chance(self.rollback) {
-                world.server.row = copy.take().unwrap_or(world.server.row);
+                exchange.server.row = copy.take().unwrap_or(exchange.server.row);
             }
-            let begins = if world.under_way() == 0 { 900 } else { self.busy };
-            if world.under_way() < 4 && rng.chance(begins) {
-                world.send(rng.between(0, self.delay));
+            let begins = if exchange.under_way() == 0 { 900 } else { self.busy };
+            if exchange.under_way() < 4 && rng.chance(begins) {
+                exchange.send(rng.between(0, self.delay));
                 if rng.chance(self.doubled) {
-                    world.send(rng.between(0, self.delay));
+                    exchange.send(rng.between(0, self.delay));
                 }
             }
         }
-        let Server { row, is_dead, races, rollbacks_seen, .. } = world.server;
+        let Server { row, is_dead, races, rollbacks_seen, .. } = exchange.server;
         Life { refused: is_dead, generations: row.generation.0, races, rollbacks_seen }
     }
 }
 
 /// One browser and its server, with messages under way between them. Times are milliseconds.
-pub(crate) struct World<D> {
+pub(crate) struct Exchange<D> {
     pub(crate) server: Server<D>,
     pub(crate) jar: Presented,
     pub(crate) now: u64,
@@ -107,7 +107,7 @@ pub(crate) struct World<D> {
     answers: Vec<(u64, Presented)>,
 }
 
-impl<D: Decide> World<D> {
+impl<D: Decide> Exchange<D> {
     pub(crate) fn new(decide: D) -> Self {
         let now = 1_700_000_000_000;
         let (server, jar) = Server::new(decide, now);

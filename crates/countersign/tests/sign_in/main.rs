@@ -2,4 +2,6 @@
 //! that are used at once, and mutants that must be caught.
 
 mod model;
+mod page;
 mod properties;
+mod words;

@@ -1,6 +1,7 @@
 //! The store on PostgreSQL: the promises of every store, its own, and what it has in common with
 //! the one on SQLite. It starts a PostgreSQL of its own, which must be installed.
 
+mod audit;
 mod faults;
 mod filled;
 mod foreign_writers;

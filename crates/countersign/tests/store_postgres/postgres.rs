@@ -225,6 +225,48 @@ fn an_index_that_is_missing_or_was_never_finished_is_made_at_the_next_start() {
 }
 
 #[test]
+fn a_table_that_another_program_holds_does_not_stop_a_start_that_makes_indexes() {
+    run(async |url| {
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        let (shell, holder) = (shell(&url).await, shell(&url).await);
+        shell.batch_execute("DROP INDEX sessions_reason").await.unwrap();
+        // What the database's own care of a table takes, and whoever makes an index of it.
+        holder
+            .batch_execute("BEGIN; LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE")
+            .await
+            .unwrap();
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        let made = "SELECT to_regclass('sessions_reason') IS NOT NULL";
+        assert!(shell.query_one(made, &[]).await.unwrap().get::<_, bool>(0));
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    });
+}
+
+#[test]
+fn of_nodes_that_start_together_one_makes_the_indexes_and_the_others_go_on() {
+    run(async |url| {
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        let shell = shell(&url).await;
+        for _ in 0..4 {
+            shell.batch_execute("DROP INDEX users_words, users_staff, audit_ip").await.unwrap();
+            let starts = (0..6).map(|_| {
+                tokio::spawn({
+                    let url = url.clone();
+                    async move { PostgresStore::connect(&url, 2).await.map(drop) }
+                })
+            });
+            for start in starts.collect::<Vec<_>>() {
+                start.await.unwrap().unwrap();
+            }
+            let broken = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
+            assert_eq!(shell.query_one(broken, &[]).await.unwrap().get::<_, i64>(0), 0);
+            let made = "SELECT to_regclass('users_words') IS NOT NULL";
+            assert!(shell.query_one(made, &[]).await.unwrap().get::<_, bool>(0));
+        }
+    });
+}
+
+#[test]
 fn two_nodes_rotate_one_chain_and_nothing_is_lost() {
     run(async |url| {
         let nodes = [

@@ -362,7 +362,25 @@ async fn furnish(file: &Path) {
              VALUES (7, 'reset', 1, x'01', NULL, x'02', 1, 2),
                  (8, 'code', 'x-1', x'03', x'04', x'05', 3, 4);
              INSERT INTO outbox (id, state, user_id, sealed, created_at, due_at)
-             VALUES (7, 'waiting', 1, x'0900', 1, 2);",
+             VALUES (7, 'waiting', 1, x'0900', 1, 2);
+             UPDATE users SET rehashes = 2 WHERE id = 1;
+             UPDATE sessions SET new_device = 1 WHERE id = 1;
+             INSERT INTO hook_messages (number, hook, id, event, user_id, data, state, created_at,
+                 due_at, tries, tried_since, error)
+             VALUES (7, 'crm', 'msg_1', 'user.created', '1', '{\"user\": {}}', 'waiting', 1, 2, 3,
+                 4, 'it answers 500'),
+                 (8, 'crm', 'msg_2', 'session.ended', 'x-1', '{}', 'sent', 5, 6, 1, NULL, '');
+             INSERT INTO registrations (id, user_id, address, expires_at)
+             VALUES (7, 1, 'ada@example.com', 5), (8, 'x-1', 'eve@example.com', 6);
+             INSERT INTO passkey_challenges (id, user_id, state, expires_at)
+             VALUES (7, NULL, x'', 5), (8, 1, x'7b7d', 6), (9, 'x-1', x'7b7d', 7);
+             INSERT INTO service_tokens (id, name, token_hash, maker_id, maker, permissions,
+                 group_names, is_superuser, networks, created_at, expires_at, last_used_at,
+                 revoked_at)
+             VALUES (7, 'importer', x'01', 1, NULL, '[\"auth.add_user\"]', '[]', 0,
+                 '[\"10.0.0.0/8\"]', 1, 2, 3, 4),
+                 (8, 'importer', x'02', NULL, 'shell:eve', '[]', '[\"staff\"]', 1, '[]', 5, 6, NULL,
+                 NULL);",
         )
         .unwrap();
 }

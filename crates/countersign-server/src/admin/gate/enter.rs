@@ -6,7 +6,7 @@ use countersign::store::CheckedRow;
 use countersign::store::admin::{AdminSession, AuditKind, AuditLine, Who};
 use countersign::user::UserId;
 
-use super::token::{PATH, Token, session_cookie};
+use super::token::{Token, path, session_cookie};
 use crate::admin::kit::page::{redirect, with_cookie};
 use crate::admin::kit::page_error::PageError;
 use crate::admin::site::Admin;
@@ -33,7 +33,7 @@ pub(crate) async fn enter(
     // Strangers' guesses keep no operator out of the browser in which they signed in before. Asked
     // before the session begins on the password that was checked: so the device is known by that
     // one, not by its successor.
-    let known = admin.auth.remember_device(user, peer, PATH).await?;
+    let known = admin.auth.remember_device(user, peer, &path(admin)).await?;
     if !admin.store.begin_admin_session(&session, checked).await? {
         return Ok(None);
     }

@@ -6,11 +6,13 @@
 mod confirm;
 mod enter;
 mod posted;
+mod shown;
 mod staff;
 mod token;
 
 pub(crate) use enter::{enter, note};
 pub(crate) use posted::{Posted, PreSession};
+pub(crate) use shown::{CODE_MAX_CHARS, passkey_of, shown};
 pub(crate) use staff::{Query, Staff};
 pub(crate) use token::{
     Token, no_pending_cookie, no_session_cookie, pending_cookie, pre_session_cookie,

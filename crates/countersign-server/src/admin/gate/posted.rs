@@ -22,6 +22,8 @@ pub(crate) struct Posted {
     pub(crate) staff: Staff,
     pub(crate) form: Form,
     pub(crate) peer: Peer,
+    /// What "is it you?" goes on with, once the password was right of who has a second factor.
+    pub(super) pending: Option<Waits>,
     pub(super) path: String,
 }
 
@@ -44,7 +46,8 @@ impl FromRequest<Admin> for Posted {
         // ended meanwhile.
         let staff = Staff::from_request_parts(&mut parts, admin).await?;
         staff.token.check(&form)?;
-        Ok(Self { staff, form, peer, path: parts.uri.path().to_owned() })
+        let pending = pending(admin, &parts.headers);
+        Ok(Self { staff, form, peer, pending, path: parts.uri.path().to_owned() })
     }
 }
 
@@ -91,9 +94,10 @@ fn own_page(admin: &Admin, headers: &HeaderMap) -> Result<(), PageError> {
             && check_source(headers, &admin.origin, &Origins::default()).is_err());
     if refused {
         return Err(PageError::forbidden(format!(
-            "The form was not sent by a page of {0}. Open the admin site at {0}/admin/; if that is \
-             where you are, public_url is not what your browser calls this server.",
-            admin.origin
+            "The form was not sent by a page of {0}. Open the admin site at {0}{1}/admin/; if that \
+             is where you are, public_url is not what your browser calls this server.",
+            admin.origin,
+            admin.settings.home(),
         )));
     }
     Ok(())

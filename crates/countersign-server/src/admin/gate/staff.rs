@@ -48,8 +48,8 @@ impl Staff {
         )))
     }
 
-    /// Whether the password was entered so lately that dangerous things may be done without asking
-    /// again.
+    /// Whether the operator proved who they are so lately that dangerous things may be done without
+    /// asking again.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
         !is_older(self.session.password_at, now, PASSWORD_LASTS)
     }
@@ -87,7 +87,7 @@ impl FromRequestParts<Admin> for Staff {
             return Err(PageError::SignedOut(next.to_owned()));
         };
         if is_older(session.used_at, now, NOTED_EVERY) {
-            admin.store.touch_admin_session(session.token_hash, now, None).await?;
+            admin.store.touch_admin_session(session.token_hash, now).await?;
         }
         Ok(Self { user, session, token })
     }
@@ -111,7 +111,7 @@ fn is_older(then: Timestamp, now: Timestamp, most: Duration) -> bool {
         > jiff::SignedDuration::try_from(most).unwrap_or(jiff::SignedDuration::MAX)
 }
 
-/// How long a password that was entered lets dangerous things be done.
+/// How long what was proved lets dangerous things be done.
 const PASSWORD_LASTS: Duration = Duration::from_secs(10 * 60);
 
 /// How often at most the store notes that a session is used.

@@ -141,7 +141,7 @@ pub(crate) fn pre_session_cookie(admin: &Admin, token: &Token) -> HeaderValue {
 
 fn cookie(admin: &Admin, name: &str, value: &str, more: &str) -> HeaderValue {
     let attributes =
-        if admin.https { "; Path=/; Secure".to_owned() } else { format!("; Path={PATH}") };
+        if admin.https { "; Path=/; Secure".to_owned() } else { format!("; Path={}", path(admin)) };
     let line =
         format!("{}{name}={value}{attributes}; HttpOnly; SameSite=Strict{more}", prefix(admin));
     HeaderValue::from_str(&line).unwrap_or(HeaderValue::from_static(""))
@@ -155,7 +155,10 @@ fn prefix(admin: &Admin) -> &'static str {
 }
 
 /// Where this site's cookies go.
-pub(crate) const PATH: &str = "/admin";
+pub(crate) fn path(admin: &Admin) -> String {
+    format!("{}/admin", admin.settings.home())
+}
+
 pub(super) const SESSION_COOKIE: &str = "countersign_admin";
 /// What a sign-in goes on with that waits for a second factor.
 const PENDING_COOKIE: &str = "countersign_admin_factor";

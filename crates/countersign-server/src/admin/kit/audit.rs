@@ -132,7 +132,7 @@ fn start_of(text: &str, days: i64) -> Option<Timestamp> {
 }
 
 /// Every kind: the word in an address, the words for people, whether somebody should look at it.
-pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 42] = [
+pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 47] = [
     (AuditKind::Login, "login", "Signed in", false),
     (AuditKind::LoginFailed, "login-failed", "Sign-in failed", false),
     (AuditKind::LoginThrottled, "login-throttled", "Sign-in put off", false),
@@ -146,8 +146,10 @@ pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 42] = [
     (AuditKind::FactorAdded, "factor-added", "Added a second factor", false),
     (AuditKind::FactorRemoved, "factor-removed", "Removed a second factor", false),
     (AuditKind::RecoveryCodeUsed, "recovery-code", "Used a recovery code", false),
+    (AuditKind::RecoveryCodesMade, "recovery-codes", "Made new recovery codes", false),
     (AuditKind::PasskeyCopied, "passkey-copied", "Signed with a copy of a passkey", true),
     (AuditKind::FactorsReset, "factors-reset", "Removed all second factors", false),
+    (AuditKind::FactorsImported, "factors-imported", "Imported second factors", false),
     (AuditKind::AdminLogin, "admin-login", "Entered this site", false),
     (AuditKind::AdminLoginFailed, "admin-login-failed", "Failed to enter this site", true),
     (AuditKind::AdminLogout, "admin-logout", "Left this site", false),
@@ -175,6 +177,9 @@ pub(crate) const KINDS: [(AuditKind, &str, &str, bool); 42] = [
     (AuditKind::LinkSent, "link-sent", "Sent a link", false),
     (AuditKind::MailRetried, "mail-retried", "Had a mail tried again", false),
     (AuditKind::MailForgotten, "mail-forgotten", "Took a mail out of the outbox", false),
+    (AuditKind::ServiceTokenMade, "token-made", "Made a service token", true),
+    (AuditKind::ServiceTokenRevoked, "token-revoked", "Revoked a service token", false),
+    (AuditKind::HookReplayed, "hook-replayed", "Had a web hook go on", false),
 ];
 
 #[cfg(test)]

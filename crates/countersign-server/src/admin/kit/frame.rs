@@ -50,7 +50,7 @@ impl Frame {
 }
 
 /// Where an operator can go, and what for.
-const MENU: [(&str, &str, Option<Permit>); 8] = [
+const MENU: [(&str, &str, Option<Permit>); 9] = [
     ("/admin/", "Dashboard", None),
     ("/admin/users/", "Users", Some(Permit::ViewUser)),
     ("/admin/groups/", "Groups", Some(Permit::ViewGroup)),
@@ -59,10 +59,11 @@ const MENU: [(&str, &str, Option<Permit>); 8] = [
     ("/admin/outbox/", "Outbox", Some(Permit::ViewOutbox)),
     ("/admin/audit/", "Audit log", Some(Permit::ViewAuditEvent)),
     ("/admin/keys/", "Keys", Some(Permit::ViewKey)),
+    ("/admin/tokens/", "Service tokens", Some(Permit::ViewServiceToken)),
 ];
 
 /// What a page says after a form was taken. The word travels in the address; the text is ours.
-const SAID: [(&str, &str); 26] = [
+const SAID: [(&str, &str); 27] = [
     ("added", "The user was added."),
     ("invited", "The user was invited. The mail is on its way."),
     ("link-sent", "The mail with the link is on its way."),
@@ -96,5 +97,6 @@ const SAID: [(&str, &str); 26] = [
          their next refresh.",
     ),
     ("retired", "The key was retired. What it signed is refused from now on."),
+    ("token-revoked", "The token was revoked. Whatever still shows it is refused."),
     ("welcome", "You are signed in as the first superuser."),
 ];

@@ -21,10 +21,14 @@ pub(crate) async fn desk(admin: &Admin) -> Result<Desk, PageError> {
 /// A letter that can be sent: the word in the form, and the text of its button.
 pub(crate) type Offer = (&'static str, &'static str);
 
-/// What can be sent to this user, or done about their address.
-pub(crate) fn offers(admin: &Admin, record: &UserRecord) -> Vec<Offer> {
+/// What can be sent to this user, or done about their address. `waits`: whether they have one to
+/// prove that is not theirs yet.
+pub(crate) fn offers(admin: &Admin, record: &UserRecord, waits: bool) -> Vec<Offer> {
     let user = &record.user;
     let mut offers = Vec::new();
+    if waits && user.is_active && admin.auth.can_mail() {
+        return vec![("verify", "Send a link that proves the address")];
+    }
     if user.email.is_empty() || !user.is_active {
         return offers;
     }

@@ -2,12 +2,11 @@
 //! above.
 
 use askama::Template;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::store::admin::{Count, Page, PageCursor};
 
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::page_error::PageError;
+use crate::cursor::{decode, encode};
 use crate::text::thousands;
 
 /// Rows on a page.
@@ -126,51 +125,4 @@ pub(crate) fn unknown_choice() -> PageError {
     PageError::bad(
         "A filter in the address is none that the page offers. Begin at the list and choose there.",
     )
-}
-
-fn encode(place: &PageCursor) -> String {
-    let side = if place.backwards { 'b' } else { 'f' };
-    URL_SAFE_NO_PAD.encode(format!("{side}{}:{}", place.id, place.key))
-}
-
-fn decode(text: &str) -> Option<PageCursor> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let backwards = match text.get(..1)? {
-        "b" => true,
-        "f" => false,
-        _ => return None,
-    };
-    let (id, key) = text.get(1..)?.split_once(':')?;
-    if key.contains('\0') || key.len() > 1_024 {
-        return None;
-    }
-    Some(PageCursor { key: key.to_owned(), id: id.parse().ok()?, backwards })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_comes_back_as_it_went_and_nothing_else_is_one() {
-        for place in [
-            PageCursor { key: "a:b é".to_owned(), id: -7, backwards: true },
-            PageCursor { key: String::new(), id: i64::MAX, backwards: false },
-        ] {
-            assert_eq!(decode(&encode(&place)), Some(place));
-        }
-        let made = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        for bad in [
-            "!",
-            "",
-            &made("x1:a"),
-            &made("f:a"),
-            &made("f1"),
-            &made("f1:a\0"),
-            &made("f99999999999999999999:a"),
-            &made(&format!("f1:{}", "a".repeat(2_000))),
-        ] {
-            assert_eq!(decode(bad), None, "{bad:?}");
-        }
-    }
 }

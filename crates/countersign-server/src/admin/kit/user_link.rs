@@ -49,6 +49,7 @@ impl Names {
         match who {
             Who::User(id) => self.link(*id, linked),
             Who::Shell(name) => format!("{} in the shell", escape(name)),
+            Who::Service { id, name } => format!("the service {} (token {id})", escape(name)),
             other => escape(&other.to_string()),
         }
     }

@@ -70,6 +70,7 @@ pub(crate) fn search(query: &Form, now: Timestamp) -> Result<UserSearch, PageErr
         active: yes_or_no(query, "active")?,
         staff: yes_or_no(query, "staff")?,
         superuser: yes_or_no(query, "superuser")?,
+        second_factor: yes_or_no(query, "factor")?,
         group: query.number("group")?,
         joined_since: if joined.is_empty() { None } else { ago(joined)? },
         signed_in_since: if login.is_empty() || login.starts_with("not-") {

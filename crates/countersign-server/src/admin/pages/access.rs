@@ -92,12 +92,10 @@ pub(crate) async fn save(
     }
     posted.confirm(&admin).await?;
     let edit = with_grants(&record.user, wanted.clone())?;
-    match posted
-        .operator(&admin)
-        .who(may_edit)
-        .edit_user(record.user.id, &edit, fingerprint(&posted.form)?)
-        .await
-    {
+    let operator = posted.operator(&admin).who(may_edit);
+    let (post, random) = (admin.auth.post(), &*admin.services.random);
+    let seen_before = fingerprint(&posted.form)?;
+    match operator.edit_user(&record.user, &edit, seen_before, post, random).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/access?said=access")))

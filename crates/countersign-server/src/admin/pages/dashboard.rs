@@ -1,10 +1,9 @@
 //! `/admin/`: how it goes. What happened over the last day, week or month; keys, versions and
 //! sizes; and what `countersign check` would complain about.
 
-use std::collections::HashMap;
-
 use askama::Template;
 use axum::extract::State;
+use countersign::session::device::DeviceBinding;
 use countersign::store::admin::Counted;
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,8 +16,8 @@ use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::rules::{Permit, may};
 use crate::admin::site::Admin;
 use crate::operate::check::{Verdict, look};
+use crate::operate::figures::{Figures, SPANS, Span, is_height};
 use crate::operate::keys::KeyState;
-use crate::record::hour;
 use crate::text::{bytes, roughly, thousands};
 
 pub(crate) async fn dashboard(
@@ -60,60 +59,34 @@ async fn charts(
     span: &Span,
     now: Timestamp,
 ) -> Result<Vec<Chart>, PageError> {
-    let step = i64::from(span.step_hours) * 3_600;
-    let last = hour(now).as_second();
-    // Bars end with the hour that runs, and a whole number of steps before it they begin.
-    let first = last + 3_600 - step * i64::from(span.bars);
-    let since = Timestamp::from_second(first).unwrap_or(Timestamp::MIN);
-    let mut sums: HashMap<(Counted, i64), u64> = HashMap::new();
-    for (at, what, n) in admin.store.counts(since).await? {
-        let bar = (at.as_second() - first).div_euclid(step);
-        let sum = sums.entry((what, bar)).or_default();
-        *sum = if what == Counted::ActiveSessions { n.max(*sum) } else { sum.saturating_add(n) };
-    }
-    let labels: Vec<String> = (0..i64::from(span.bars))
-        .map(|i| {
-            Timestamp::from_second(first + i * step)
-                .unwrap_or(Timestamp::MIN)
-                .strftime(span.label)
-                .to_string()
-        })
-        .collect();
-    let chart = |(what, title, permit, href): (Counted, &'static str, Permit, &'static str)| {
-        let bars: Vec<Bar> = (0..)
-            .zip(&labels)
-            .map(|(i, label)| Bar {
-                label: label.clone(),
-                value: sums.get(&(what, i)).copied().unwrap_or(0),
-            })
+    let figures = Figures::of(&*admin.store, span, now).await?;
+    let labels: Vec<String> =
+        figures.began.iter().map(|at| at.strftime(span.label).to_string()).collect();
+    let chart = |(what, title, permit, href): CountedChart| {
+        let bars: Vec<Bar> = labels
+            .iter()
+            .zip(figures.steps(what))
+            .map(|(label, value)| Bar { label: label.clone(), value })
             .collect();
-        let total = if what == Counted::ActiveSessions {
-            format!("{} at most", thousands(bars.iter().map(|bar| bar.value).max().unwrap_or(0)))
-        } else {
-            thousands(bars.iter().map(|bar| bar.value).sum())
-        };
+        let total = thousands(figures.total(what));
+        let total = if is_height(what) { format!("{total} at most") } else { total };
         Chart::new(title, total, &bars).linked(may(&staff.user, permit).then_some(href))
     };
-    Ok(CHARTS.map(chart).into())
+    // Browsers bind over https alone.
+    let is_on = admin.settings.public_url.scheme() == "https"
+        && admin.settings.device_binding != DeviceBinding::Off;
+    let unproved = match admin.settings.device_binding {
+        DeviceBinding::Enforce => REFUSED,
+        DeviceBinding::Off | DeviceBinding::Observe => LET_IN,
+    };
+    let of_devices = [BOUND, unproved].into_iter().filter(|_| is_on);
+    Ok(CHARTS.into_iter().chain(of_devices).map(chart).collect())
 }
 
-/// A span of time that charts show.
-struct Span {
-    word: &'static str,
-    text: &'static str,
-    bars: u32,
-    step_hours: u32,
-    label: &'static str,
-}
+/// What is counted, what that is called, and where the things themselves are.
+type CountedChart = (Counted, &'static str, Permit, &'static str);
 
-const SPANS: [Span; 3] = [
-    Span { word: "day", text: "Day", bars: 24, step_hours: 1, label: "%d %b %H:00" },
-    Span { word: "week", text: "Week", bars: 28, step_hours: 6, label: "%d %b %H:00" },
-    Span { word: "month", text: "Month", bars: 30, step_hours: 24, label: "%d %b %H:00" },
-];
-
-/// What is counted, and where the things themselves are.
-const CHARTS: [(Counted, &str, Permit, &str); 5] = [
+const CHARTS: [CountedChart; 5] = [
     (Counted::Login, "Sign-ins", Permit::ViewAuditEvent, "/admin/audit/?kind=login"),
     (
         Counted::LoginFailed,
@@ -125,6 +98,21 @@ const CHARTS: [(Counted, &str, Permit, &str); 5] = [
     (Counted::Refresh, "Refreshes", Permit::ViewSession, "/admin/sessions/"),
     (Counted::Theft, "Token thefts", Permit::ViewAuditEvent, "/admin/audit/?kind=theft"),
 ];
+
+const BOUND: CountedChart =
+    (Counted::DeviceBound, "Sessions bound to a device", Permit::ViewSession, "/admin/sessions/");
+const LET_IN: CountedChart = (
+    Counted::UnprovedLetIn,
+    "Refreshes that enforce would refuse",
+    Permit::ViewSession,
+    "/admin/sessions/",
+);
+const REFUSED: CountedChart = (
+    Counted::UnprovedRefused,
+    "Refreshes without their device, refused",
+    Permit::ViewSession,
+    "/admin/sessions/",
+);
 
 /// The facts about the server, and what `countersign check` complains of.
 struct DashboardBody {

@@ -12,6 +12,7 @@ pub(crate) mod outbox;
 pub(crate) mod permissions;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
+pub(crate) mod tokens;
 pub(crate) mod user_add;
 pub(crate) mod user_edit;
 pub(crate) mod user_factors;

@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use countersign::password::Password;
 use countersign::store::admin::AuditKind;
 use countersign::user::Account;
-use countersign::{FactorRefused, FactorShown, PasswordRefused};
+use countersign::{FactorRefused, PasswordRefused};
 
 use crate::admin::gate::{
-    Posted, PreSession, Query, Staff, Token, enter, no_pending_cookie, no_session_cookie, note,
-    pending_cookie, pre_session_cookie,
+    CODE_MAX_CHARS, Posted, PreSession, Query, Staff, Token, enter, no_pending_cookie,
+    no_session_cookie, note, passkey_of, pending_cookie, pre_session_cookie, shown,
 };
 use crate::admin::kit::field::Field;
 use crate::admin::kit::page::{page_with_passkey, redirect, with_cookie};
@@ -123,12 +123,7 @@ pub(crate) async fn factor(State(admin): State<Admin>, pre_session: PreSession) 
         Ok(again(StatusCode::FORBIDDEN, said))
     };
     let Some(waits) = &pre_session.pending else { return over() };
-    let shown = if passkey.is_empty() {
-        FactorShown::code(typed).or_else(|| FactorShown::recovery_code(typed))
-    } else {
-        read_passkey(passkey)
-    };
-    let Some(shown) = shown else { return wrong() };
+    let Some(shown) = shown(typed, passkey) else { return wrong() };
     match admin.auth.check_factor(&waits.0, &shown, &pre_session.peer, Account::is_staff).await {
         Ok(checked) => {
             let is_recovery_code = shown.is_recovery_code();
@@ -167,7 +162,7 @@ pub(crate) async fn passkey(State(admin): State<Admin>, pre_session: PreSession)
         let form = SignInPage::new(&admin, token, "", next, WRONG_PASSKEY, false);
         Ok(page_with_passkey(StatusCode::FORBIDDEN, &form))
     };
-    let Some(shown) = read_passkey(pre_session.form.text("passkey")) else { return wrong() };
+    let Some(shown) = passkey_of(pre_session.form.text("passkey")) else { return wrong() };
     match admin.auth.check_passkey(&shown, &pre_session.peer, Account::is_staff).await {
         Ok(checked) => {
             let entered =
@@ -184,11 +179,6 @@ pub(crate) async fn passkey(State(admin): State<Admin>, pre_session: PreSession)
         }
         Err(_) => Err(PageError::Unavailable),
     }
-}
-
-/// What the page's script has put into the form.
-fn read_passkey(text: &str) -> Option<FactorShown> {
-    FactorShown::passkey(serde_json::from_str(text).ok()?)
 }
 
 pub(crate) async fn sign_out(State(admin): State<Admin>, posted: Posted) -> PageResult {
@@ -233,7 +223,7 @@ impl<'a> SignInPage<'a> {
                 .required()
         };
         let password = Field::password("password", "Password", "current-password");
-        let (csrf, options) = (token.csrf(), options(admin));
+        let (csrf, options) = (token.csrf(), admin.passkey_options());
         Self { csrf, next, problem, from_elsewhere, username, password, options }
     }
 }
@@ -255,21 +245,12 @@ impl<'a> FactorPage<'a> {
             ..Field::text("code", "Code", "", CODE_MAX_CHARS).required()
         }
         .hint("Of your authenticator app, or one of your recovery codes.");
-        Self { csrf: token.csrf(), next, problem, code, options: options(admin) }
+        Self { csrf: token.csrf(), next, problem, code, options: admin.passkey_options() }
     }
-}
-
-/// Where the script asks what a passkey is to sign.
-fn options(admin: &Admin) -> String {
-    let home = admin.settings.public_url.path().trim_end_matches('/');
-    format!("{home}{}/login/passkey/begin", admin.settings.base_path)
 }
 
 const WRONG_CODE: &str = "This code is wrong, or was used already.";
 const WRONG_PASSKEY: &str = "This passkey was not accepted, or its owner may not enter here.";
-
-/// A recovery code has eleven characters with its hyphen, and people add blanks.
-const CODE_MAX_CHARS: usize = 32;
 
 /// What is said of a sign-in that waited too long, or was tried too often.
 const OVER: &str = "This sign-in took too long, or was tried too often. Begin anew.";

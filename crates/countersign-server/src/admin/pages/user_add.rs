@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::password::EncodedPassword;
 use countersign::store::StoreError;
-use countersign::store::admin::AdminError;
+use countersign::store::admin::{AdminError, Grants};
 use countersign::user::NewUser;
 
 use crate::admin::gate::{Posted, Staff};
@@ -69,7 +69,7 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResul
         is_superuser,
         ..NewUser::new(username, names.email(&mut Errors::default()), encoded)
     };
-    match posted.operator(&admin).who(may_add_user).add_user(new).await {
+    match posted.operator(&admin).who(may_add_user).add_user(new, &Grants::default()).await {
         Ok(user) if may(&staff.user, Permit::ViewUser) => {
             Ok(redirect(&format!("/admin/users/{}/?said=added", user.id)))
         }

@@ -22,6 +22,8 @@ use crate::admin::kit::users::{fingerprint, record, seen};
 use crate::admin::kit::when::When;
 use crate::admin::rules::{Permit, beyond, may, may_edit, may_raise, may_touch};
 use crate::admin::site::Admin;
+use crate::operate::people::owner_of;
+use crate::text::holds_nul;
 
 pub(crate) async fn form(
     State(admin): State<Admin>,
@@ -84,7 +86,9 @@ pub(crate) async fn save(
         posted.confirm(&admin).await?;
     }
     let id = record.user.id;
-    match posted.operator(&admin).who(may_edit).edit_user(id, &edit, seen).await {
+    let operator = posted.operator(&admin).who(may_edit);
+    let (post, random) = (admin.auth.post(), &*admin.services.random);
+    match operator.edit_user(&record.user, &edit, seen, post, random).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
             Ok(redirect(&format!("/admin/users/{id}/?said=saved")))
@@ -273,19 +277,6 @@ impl Filled {
     }
 }
 
-/// Whether a text or a name in it holds a NUL. JSON may write one as an escape, which the form's
-/// own check does not see; PostgreSQL keeps none.
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
 /// A field as it was typed and as it is.
 struct Difference {
     field: &'static str,
@@ -314,6 +305,7 @@ struct EditUserPage<'a> {
     may_see_sessions: bool,
     may_see_audit: bool,
     offers: Vec<Offer>,
+    waits: Option<Waits>,
     deletion: Option<When>,
     history: Vec<Line>,
 }
@@ -339,6 +331,7 @@ impl<'a> EditUserPage<'a> {
         } else {
             Vec::new()
         };
+        let waits = Waits::of(admin, user).await?;
         let names = &filled.names;
         let field = |field: Field<'a>| field.disabled(!may_change).wrong(errors);
         Ok(Self {
@@ -381,10 +374,27 @@ impl<'a> EditUserPage<'a> {
             may_delete: may_touch(&staff.user, user, Permit::DeleteUser),
             may_see_sessions: may(&staff.user, Permit::ViewSession),
             may_see_audit,
-            offers: if may_change { offers(admin, record) } else { Vec::new() },
+            offers: if may_change { offers(admin, record, waits.is_some()) } else { Vec::new() },
+            waits,
             deletion: admin.store.deletion_of(user.id).await?.map(When::from),
             history,
         })
+    }
+}
+
+/// An address that is to be proved.
+struct Waits {
+    address: String,
+    until: When,
+    /// The name of who has it already.
+    taken_by: Option<String>,
+}
+
+impl Waits {
+    async fn of(admin: &Admin, user: &User) -> Result<Option<Self>, PageError> {
+        let Some(waits) = admin.store.registration_of(user.id).await? else { return Ok(None) };
+        let taken_by = owner_of(&*admin.store, &waits.address).await?;
+        Ok(Some(Self { address: waits.address, until: waits.until.into(), taken_by }))
     }
 }
 

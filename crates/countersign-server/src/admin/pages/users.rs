@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
+use countersign::store::WaitingRegistration;
 use countersign::store::admin::{Count, UserOrder, UserSearch};
 use countersign::user::User;
 
@@ -25,6 +26,9 @@ pub(crate) async fn list(
     let search = UserSearch { leaps: true, ..search(&query, now)? };
     let page = admin.store.find_users(&search).await?;
     let groups = admin.store.groups("", None, GROUPS_OFFERED).await?;
+    let bare: Vec<_> =
+        page.rows.iter().filter(|user| user.email.is_empty()).map(|user| user.id).collect();
+    let waiting = admin.store.registrations_of(&bare).await?;
     let groups = std::iter::once((String::new(), "All".to_owned()))
         .chain(groups.into_iter().map(|group| (group.id.to_string(), group.name)));
     shown(&UsersPage {
@@ -49,6 +53,7 @@ pub(crate) async fn list(
             Choice::yes_or_no(&query, "active", "Active"),
             Choice::yes_or_no(&query, "staff", "Staff"),
             Choice::yes_or_no(&query, "superuser", "Superuser"),
+            Choice::yes_or_no(&query, "factor", "Second factor"),
             Choice::new(&query, "group", "Group", groups),
             Choice::new(
                 &query,
@@ -77,7 +82,7 @@ pub(crate) async fn list(
             ),
         ],
         columns: COLUMNS.iter().map(|column| Column::new(column, &query)).collect(),
-        rows: page.rows.iter().map(UserRow::new).collect(),
+        rows: page.rows.iter().map(|user| UserRow::new(user, &waiting)).collect(),
         may_add: may(&staff.user, Permit::AddUser),
         may_change: may(&staff.user, Permit::ChangeUser),
         may_end: may(&staff.user, Permit::DeleteSession),
@@ -146,13 +151,17 @@ impl Column {
 
 struct UserRow<'a> {
     user: &'a User,
+    /// The address that they have to prove.
+    to_prove: Option<&'a str>,
     joined: When,
     login: When,
 }
 
 impl<'a> UserRow<'a> {
-    fn new(user: &'a User) -> Self {
-        Self { user, joined: user.date_joined.into(), login: When(user.last_login) }
+    fn new(user: &'a User, waiting: &'a [WaitingRegistration]) -> Self {
+        let waits = waiting.iter().find(|waits| waits.user == user.id);
+        let to_prove = waits.map(|waits| waits.address.as_str());
+        Self { user, to_prove, joined: user.date_joined.into(), login: When(user.last_login) }
     }
 }
 

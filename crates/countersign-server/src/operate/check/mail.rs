@@ -52,12 +52,16 @@ fn missing(accounts: &AccountSettings) -> String {
                    addresses cannot be proved, nobody is told of what happens to their account, \
                    and the links of invitations are shown to who invites"
         .to_owned();
-    if accounts.registration != Registration::Closed
-        && accounts.email_verification != EmailVerification::None
-    {
+    if nobody_registers(accounts) {
         off.push_str("; nobody can register either, because email_verification is not none");
     }
     off
+}
+
+/// Whether registration is wanted, and is not there because no mail is sent.
+pub(crate) fn nobody_registers(accounts: &AccountSettings) -> bool {
+    accounts.registration != Registration::Closed
+        && accounts.email_verification != EmailVerification::None
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
 use countersign::mail::choose_language;
 
+use super::security;
+
 /// A language that the pages speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Language {
@@ -32,7 +34,10 @@ impl Language {
 
     /// A sentence of ours in this language; as it is where there is no other.
     pub(super) fn say(self, english: &str) -> &str {
-        let translated = GERMAN.iter().find(|(key, _)| self == Self::German && *key == english);
+        let translated = GERMAN
+            .iter()
+            .chain(security::GERMAN)
+            .find(|(key, _)| self == Self::German && *key == english);
         translated.map_or(english, |(_, german)| german)
     }
 }
@@ -252,34 +257,110 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use countersign::http::{Code, Problem};
     use countersign::password::PasswordProblem;
 
     use super::*;
 
-    /// Every text in quotation marks that a page shows begins with a capital letter.
+    /// Whether it is said in German, be it in the same word.
+    fn is_there(english: &str) -> bool {
+        GERMAN.iter().chain(security::GERMAN).any(|(known, _)| *known == english)
+    }
+
+    /// Every text in quotation marks of a file that begins with a capital letter, but for its
+    /// comments and tests.
+    fn sentences(file: &Path) -> Vec<String> {
+        let text = fs::read_to_string(file).unwrap();
+        let text = text.split("mod tests {").next().unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code: Vec<&str> = code.map(str::trim).collect();
+        let code = code.join("\n").replace("\\\n", "");
+        let quoted = code.split('"').skip(1).step_by(2);
+        quoted
+            .filter(|text| text.starts_with(|c: char| c.is_ascii_uppercase()))
+            .map(str::to_owned)
+            .collect()
+    }
+
     #[test]
     fn every_sentence_of_the_pages_is_there_in_german() {
         let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/serve/account");
+        let files = [pages.clone(), pages.join("security")].map(|folder| {
+            let files = fs::read_dir(folder).unwrap().map(|page| page.unwrap().path());
+            files.filter(|file| file.is_file()).collect::<Vec<_>>()
+        });
         let mut seen = 0;
-        for page in fs::read_dir(pages).unwrap().map(|page| page.unwrap().path()) {
-            // The page of factors and sessions is in English alone.
-            if page.ends_with("language.rs") || page.ends_with("security.rs") {
+        for file in files.concat() {
+            if file.ends_with("language.rs") || file.ends_with("german.rs") {
                 continue;
             }
-            let text = fs::read_to_string(&page).unwrap();
-            let text = text.split("mod tests {").next().unwrap();
-            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-            let code: Vec<&str> = code.map(str::trim).collect();
-            let code = code.join("\n").replace("\\\n", "");
-            for sentence in code.split('"').skip(1).step_by(2) {
-                let is_said = sentence.starts_with(|c: char| c.is_ascii_uppercase());
-                if is_said && !sentence.contains('_') {
-                    seen += 1;
-                    assert_ne!(Language::German.say(sentence), sentence, "{}", page.display());
-                }
+            let is_said = |text: &String| !text.contains('_') && !text.starts_with("Bearer");
+            for sentence in sentences(&file).into_iter().filter(is_said) {
+                seen += 1;
+                assert!(is_there(&sentence), "{sentence:?} of {}", file.display());
             }
         }
-        assert!(seen > 50, "{seen}");
+        assert!(seen > 80, "{seen}");
+    }
+
+    #[test]
+    fn the_page_of_security_says_nothing_that_is_not_there_in_german() {
+        let page = include_str!("../../../templates/account/security.html");
+        let mut seen = 0;
+        for call in ["self.say(\"", "self.fill(\""] {
+            for rest in page.split(call).skip(1) {
+                let sentence = rest.split('"').next().unwrap();
+                assert!(is_there(sentence), "{sentence:?}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "{seen}");
+        // No text stands between the tags by itself.
+        let (mut bare, mut depth) = (String::new(), 0_usize);
+        for c in page.chars() {
+            match c {
+                '<' | '{' => depth += 1,
+                '>' | '}' => depth = depth.saturating_sub(1),
+                c if depth == 0 => bare.push(c),
+                _ => {}
+            }
+        }
+        assert!(!bare.contains(char::is_alphabetic), "{bare}");
+    }
+
+    #[test]
+    fn what_the_endpoints_refuse_is_said_in_german_too() {
+        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../countersign/src");
+        let mut seen = 0;
+        for file in [
+            "flow/factors.rs",
+            "flow/totp.rs",
+            "flow/passkeys.rs",
+            "flow/step_up.rs",
+            "flow/password.rs",
+            "flow/sessions.rs",
+            "flow/login_factor.rs",
+            "flow/login_passkey.rs",
+            "entry/own_password.rs",
+            "session/device_name.rs",
+        ] {
+            let is_for_people = |text: &String| {
+                text.ends_with(['.', '?']) && !text.contains(['`', '{']) && text.contains(' ')
+            };
+            for sentence in sentences(&library.join(file)).into_iter().filter(is_for_people) {
+                seen += 1;
+                assert!(is_there(&sentence), "{sentence:?} of {file}");
+            }
+        }
+        assert!(seen > 10, "{seen}");
+        for code in [
+            Code::InvalidCredentials,
+            Code::FactorInvalid,
+            Code::PendingTokenInvalid,
+            Code::Conflict,
+        ] {
+            assert!(is_there(Problem::new(code).as_detail()), "{code:?}");
+        }
     }
 
     #[test]
@@ -300,8 +381,9 @@ mod tests {
 
     #[test]
     fn no_sentence_is_there_twice_and_english_stays_as_it_is() {
-        for (at, (english, _)) in GERMAN.iter().enumerate() {
-            assert!(GERMAN[at + 1..].iter().all(|(other, _)| other != english), "{english}");
+        let all: Vec<_> = GERMAN.iter().chain(security::GERMAN).collect();
+        for (at, (english, _)) in all.iter().enumerate() {
+            assert!(all[at + 1..].iter().all(|(other, _)| other != english), "{english}");
             assert_eq!(Language::English.say(english), *english);
         }
         assert_eq!(Language::German.say("what nobody has said"), "what nobody has said");

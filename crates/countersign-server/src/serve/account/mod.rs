@@ -35,9 +35,9 @@ use language::Language;
 
 /// The pages of this server; those that only a mail leads to where mail can be sent.
 pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
-    let place = Place {
+    let shared = AccountPages {
         site: settings.public_url.host_str().unwrap_or_default().to_owned(),
-        home: settings.public_url.path().trim_end_matches('/').to_owned(),
+        home: settings.home().to_owned(),
         auth: auth.clone(),
     };
     let mut pages = Router::new()
@@ -54,14 +54,14 @@ pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
     if auth.can_mail() && settings.accounts.login_code {
         pages = pages.route("/account/code", form(code::page, code::send));
     }
-    let security = security::routes(auth, settings, place.clone());
-    let pages = pages.with_state(place).merge(security);
+    let security = security::routes(auth, settings, shared.clone());
+    let pages = pages.with_state(shared).merge(security);
     pages.layer(middleware::map_response(guarded))
 }
 
 /// What every page needs.
 #[derive(Debug, Clone)]
-struct Place {
+struct AccountPages {
     auth: Auth,
     site: String,
     home: String,
@@ -69,7 +69,7 @@ struct Place {
 
 /// A page that is shown, and what its form does when it is sent. A form of another origin is
 /// refused, whose page would log somebody in as somebody else; and whoever asks for too much.
-fn form<Act, Done>(page: fn(&Visit, &Sent) -> Response, act: Act) -> MethodRouter<Place>
+fn form<Act, Done>(page: fn(&Visit, &Sent) -> Response, act: Act) -> MethodRouter<AccountPages>
 where
     Act: FnOnce(Visit, Sent) -> Done + Clone + Send + Sync + 'static,
     Done: Future<Output = Result<Response, Problem>> + Send,
@@ -156,28 +156,31 @@ async fn style() -> Response {
 /// Somebody who comes to a page.
 #[derive(Clone)]
 struct Visit {
-    place: Place,
+    pages: AccountPages,
     peer: Peer,
     headers: HeaderMap,
     language: Language,
 }
 
 impl Deref for Visit {
-    type Target = Place;
+    type Target = AccountPages;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &AccountPages {
+        &self.pages
     }
 }
 
-impl FromRequestParts<Place> for Visit {
+impl FromRequestParts<AccountPages> for Visit {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, place: &Place) -> Result<Self, Infallible> {
-        let peer = Peer::from_request_parts(parts, &place.auth).await?;
-        let (place, headers) = (place.clone(), parts.headers.clone());
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pages: &AccountPages,
+    ) -> Result<Self, Infallible> {
+        let peer = Peer::from_request_parts(parts, &pages.auth).await?;
+        let (pages, headers) = (pages.clone(), parts.headers.clone());
         let language = Language::of(&headers);
-        Ok(Self { place, peer, headers, language })
+        Ok(Self { pages, peer, headers, language })
     }
 }
 
@@ -227,7 +230,7 @@ impl Visit {
     }
 
     fn show(&self, page: &Page<'_>) -> Response {
-        let Place { site, home, .. } = &self.place;
+        let AccountPages { site, home, .. } = &self.pages;
         let page = Page { site, home, language: self.language, ..*page };
         let status = if page.problem.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
         let content_type = [(CONTENT_TYPE, "text/html; charset=utf-8")];

@@ -3,9 +3,11 @@
 //!
 //! The client is served as its modules are, so that the binary needs no Node to be built. Whatever
 //! the page does it does over the public endpoints; the one thing that no page can do, holding a
-//! refresh token, [`theft`] does for it.
+//! refresh token, [`theft`] and [`jar`] do for it.
 
+mod jar;
 mod mail;
+mod stage;
 mod theft;
 
 use askama::Template;
@@ -14,6 +16,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use countersign::session::device::DeviceBinding;
 use countersign::settings::{EmailVerification, Registration};
 use countersign::web::origin::{Origin, OriginError};
 use countersign::{Auth, Settings};
@@ -25,8 +28,11 @@ pub(crate) use mail::Mailbox;
 pub(crate) struct Demo {
     auth: Auth,
     origin: Origin,
+    /// The path of the public URL.
+    home: String,
     base_path: String,
     session_idle: u64,
+    device_binding: DeviceBinding,
     beside: DemoLinks,
     mail: DemoMail,
 }
@@ -76,7 +82,9 @@ impl Demo {
             is_sent: auth.can_mail(),
             mailbox,
         };
-        Ok(Self { auth, origin, base_path, session_idle, beside, mail })
+        let device_binding = settings.device_binding;
+        let home = settings.home().to_owned();
+        Ok(Self { auth, origin, home, base_path, session_idle, device_binding, beside, mail })
     }
 
     /// The page, its files, and what it asks of the server.
@@ -84,6 +92,7 @@ impl Demo {
         let page = Router::new()
             .route("/", get(page))
             .route("/demo/theft", post(theft::theft))
+            .route("/demo/jar", post(jar::jar))
             .with_state(self.clone());
         let page = match &self.mail.mailbox {
             Some(mailbox) => page.merge(mailbox.routes()),
@@ -105,8 +114,10 @@ async fn page(State(demo): State<Demo>) -> Response {
     let nobody = demo.auth.store().users(None, 1).await.is_ok_and(|users| users.is_empty());
     let page = DemoPage {
         origin: demo.origin.as_str(),
+        home: &demo.home,
         base_path: &demo.base_path,
         session_idle: demo.session_idle,
+        device_binding: demo.device_binding.as_str(),
         nobody,
         beside: demo.beside,
         mail: &demo.mail,
@@ -125,8 +136,10 @@ async fn page(State(demo): State<Demo>) -> Response {
 #[template(path = "demo/index.html")]
 struct DemoPage<'a> {
     origin: &'a str,
+    home: &'a str,
     base_path: &'a str,
     session_idle: u64,
+    device_binding: &'static str,
     nobody: bool,
     beside: DemoLinks,
     mail: &'a DemoMail,
@@ -143,7 +156,7 @@ macro_rules! client {
         (
             concat!("/demo/client/", $name, ".js"),
             SCRIPT,
-            include_str!(concat!("../../../../../clients/js/src/", $name, ".js")),
+            include_str!(concat!("../../../client/", $name, ".js")),
         )
     };
 }
@@ -155,6 +168,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/demo/demo.js", SCRIPT, include_str!("../../../templates/demo/demo.js")),
     ("/demo/accounts.js", SCRIPT, include_str!("../../../templates/demo/accounts.js")),
     ("/demo/attacks.js", SCRIPT, include_str!("../../../templates/demo/attacks.js")),
+    ("/demo/factors.js", SCRIPT, include_str!("../../../templates/demo/factors.js")),
     ("/demo/requests.js", SCRIPT, include_str!("../../../templates/demo/requests.js")),
     ("/demo/tokens.js", SCRIPT, include_str!("../../../templates/demo/tokens.js")),
     // As it is written, for a browser to show.
@@ -163,9 +177,14 @@ const FILES: &[(&str, &str, &str)] = &[
     client!("accounts"),
     client!("client"),
     client!("clock"),
+    client!("factors"),
     client!("http"),
+    client!("listeners"),
     client!("passkeys"),
+    client!("retries"),
+    client!("schedule"),
     client!("signer"),
     client!("surroundings"),
+    client!("tabs"),
     client!("turns"),
 ];

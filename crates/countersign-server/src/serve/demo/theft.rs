@@ -6,46 +6,24 @@
 //! no token leaves the server.
 
 use axum::Json;
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN,
-    TRANSFER_ENCODING, USER_AGENT,
-};
-use axum::http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, response,
-};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use countersign::http::{BODY_LIMIT, Code, Problem};
+use countersign::http::{Code, Problem};
 use countersign::web::origin::Origins;
 use countersign::web::source::check_source;
 use serde::Serialize;
-use serde_json::{Value, json};
-use tower::Service;
+use serde_json::json;
 
 use super::Demo;
+use super::stage::{CSRF, DemoReply, DemoStep, Stage};
 
 /// What happened, in its order.
 #[derive(Serialize)]
 struct Story {
     steps: Vec<DemoStep>,
-}
-
-/// One request and its answer.
-#[derive(Serialize)]
-struct DemoStep {
-    /// `phone` or `thief`.
-    who: &'static str,
-    method: &'static str,
-    path: String,
-    /// Which token went along: `the first refresh token`.
-    token: String,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
 }
 
 /// Logs a phone in with what the body says (`transport` has to be `body`), lets a thief copy its
@@ -56,7 +34,7 @@ pub(super) async fn theft(State(demo): State<Demo>, request: Request<Body>) -> R
         return Problem::new(Code::CsrfFailed).detail(refused.to_string()).into_response();
     }
     let (parts, body) = request.into_parts();
-    let mut stage = Stage::new(demo, &parts.headers, parts.extensions);
+    let mut stage = Stage::new(demo, &parts.headers, parts.extensions, "A phone in the demo");
     let answer = stage.login(&parts.headers, body).await;
     if answer.head.status != StatusCode::OK {
         // The login's own refusal, as it is.
@@ -75,46 +53,7 @@ pub(super) async fn theft(State(demo): State<Demo>, request: Request<Body>) -> R
     Json(Story { steps: stage.steps }).into_response()
 }
 
-/// Where it is played.
-struct Stage {
-    endpoints: Router,
-    base_path: String,
-    /// What says where the client is, for the throttle.
-    headers: HeaderMap,
-    extensions: Extensions,
-    steps: Vec<DemoStep>,
-}
-
 impl Stage {
-    fn new(demo: Demo, headers: &HeaderMap, extensions: Extensions) -> Self {
-        let mut headers = headers.clone();
-        for name in [
-            ORIGIN,
-            COOKIE,
-            AUTHORIZATION,
-            CONTENT_TYPE,
-            CONTENT_LENGTH,
-            TRANSFER_ENCODING,
-            HOST,
-            CONNECTION,
-        ] {
-            headers.remove(name);
-        }
-        let by_the_browser: Vec<_> =
-            headers.keys().filter(|name| name.as_str().starts_with("sec-")).cloned().collect();
-        for name in by_the_browser {
-            headers.remove(name);
-        }
-        headers.insert(USER_AGENT, HeaderValue::from_static("A phone in the demo"));
-        Self {
-            endpoints: demo.auth.same_origin_routes(),
-            base_path: demo.base_path,
-            headers,
-            extensions,
-            steps: Vec::new(),
-        }
-    }
-
     /// The page's own body goes through as it comes, so that the login's limits and deadlines hold
     /// for it.
     async fn login(&mut self, given: &HeaderMap, body: Body) -> DemoReply {
@@ -179,58 +118,7 @@ impl Stage {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.send(who, token, request).await
     }
-
-    fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        // A base path has no character that a URI could not have.
-        *request.uri_mut() = format!("{}{path}", self.base_path).parse().unwrap_or_default();
-        *request.headers_mut() = self.headers.clone();
-        *request.extensions_mut() = self.extensions.clone();
-        request
-    }
-
-    async fn send(&mut self, who: &'static str, token: &str, request: Request<Body>) -> DemoReply {
-        let method = if request.method() == Method::GET { "GET" } else { "POST" };
-        let path = request.uri().path().to_owned();
-        let response = match self.endpoints.call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        let (head, body) = response.into_parts();
-        // The endpoints' answers are small, and made here.
-        let body = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
-        let json = serde_json::from_slice(&body).unwrap_or_default();
-        let answer = DemoReply { head, body, json };
-        let (status, code, reason) =
-            (answer.head.status.as_u16(), answer.text("code"), answer.text("reason"));
-        self.steps.push(DemoStep {
-            who,
-            method,
-            path,
-            token: token.to_owned(),
-            status,
-            code,
-            reason,
-        });
-        answer
-    }
 }
-
-/// What an endpoint said.
-struct DemoReply {
-    head: response::Parts,
-    body: Bytes,
-    json: Value,
-}
-
-impl DemoReply {
-    fn text(&self, name: &str) -> Option<String> {
-        self.json[name].as_str().map(str::to_owned)
-    }
-}
-
-const CSRF: HeaderName = HeaderName::from_static("x-csrftoken");
 
 /// More than the race credit ever lasts: a thief who follows each refresh at once is found at the
 /// seventh.

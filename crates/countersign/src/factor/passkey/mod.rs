@@ -4,6 +4,8 @@
 //! is found again by the user without a name typed, and its authenticator verifies the user.
 
 #[cfg(feature = "passkeys")]
+mod challenge;
+#[cfg(feature = "passkeys")]
 mod webauthn;
 #[cfg(not(feature = "passkeys"))]
 mod without;
@@ -30,6 +32,8 @@ use crate::user::UserId;
 pub(crate) struct PasskeyShown {
     /// Which challenge it says that it has signed.
     pub(crate) challenge: FactorId,
+    /// All of it.
+    asked: Vec<u8>,
     /// Which passkey it says it is, as its authenticator names it.
     pub(crate) credential: Vec<u8>,
     /// Whose passkey it says it is.
@@ -44,10 +48,11 @@ impl PasskeyShown {
         let credential = bytes(&json["rawId"])?;
         let said: Value =
             serde_json::from_slice(&bytes(&json["response"]["clientDataJSON"])?).ok()?;
-        let challenge = challenge_id(&bytes(&said["challenge"])?)?;
+        let asked = bytes(&said["challenge"])?;
+        let challenge = challenge_id(&asked)?;
         let handle = bytes(&json["response"]["userHandle"]);
         let is_one = !credential.is_empty() && credential.len() <= CREDENTIAL_BYTES;
-        is_one.then_some(Self { challenge, credential, handle, json })
+        is_one.then_some(Self { challenge, asked, credential, handle, json })
     }
 }
 
@@ -59,6 +64,8 @@ impl fmt::Debug for PasskeyShown {
 
 /// Whose passkeys they are.
 pub(crate) struct Site<'a> {
+    /// The server: of several on one secret, none takes what another has asked for.
+    pub(crate) server: &'a str,
     /// The domain that they belong to, if there is one.
     pub(crate) rp_id: Option<&'a str>,
     /// What browsers call it.
@@ -69,9 +76,9 @@ pub(crate) struct Site<'a> {
     pub(crate) origins: &'a [Url],
 }
 
-/// What a browser is asked for.
+/// What a browser is asked for, who shall make a passkey.
 pub(crate) struct Asked {
-    /// For the browser: what `navigator.credentials` is called with, as JSON.
+    /// For the browser: what `navigator.credentials.create` is called with, as JSON.
     pub(crate) options: Value,
     /// The challenge's id.
     pub(crate) challenge: FactorId,
@@ -99,6 +106,15 @@ pub(crate) struct Signed {
     pub(crate) is_in_hardware: bool,
     /// Whether the authenticator has verified that it is its owner.
     pub(crate) is_user_verified: bool,
+}
+
+/// A challenge that was signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    /// The first bits of it, under which its use is noted.
+    pub(crate) challenge: FactorId,
+    /// Until when it may be answered, in seconds since 1970.
+    pub(crate) until: u64,
 }
 
 /// Why a signature does not count.

@@ -1,16 +1,26 @@
 //! The ceremonies of WebAuthn, by `webauthn-rs`.
+//!
+//! What the library keeps of a login between its two requests is the same for each of them but for
+//! the challenge. So it is made once, and with the [challenge] that comes back it is whole again.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use webauthn_rs::prelude::{
     Credential, DiscoverableAuthentication, Passkey, PasskeyRegistration, Uuid, Webauthn,
     WebauthnBuilder, WebauthnError,
 };
 
-use super::{Asked, Handles, NewPasskey, NotSigned, PasskeyShown, Signed, Site, challenge_id};
+use super::challenge::Challenges;
+use super::{
+    Answered, Asked, CHALLENGE_SECONDS, Handles, NewPasskey, NotSigned, PasskeyShown, Signed, Site,
+    challenge_id,
+};
+use crate::clock::{Random, seconds};
+use crate::factor::FactorId;
 use crate::token::Secrets;
 use crate::user::UserId;
 
@@ -18,6 +28,11 @@ use crate::user::UserId;
 pub(crate) struct Passkeys {
     webauthn: Webauthn,
     handles: Handles,
+    challenges: Challenges,
+    /// What a browser is asked for that shall log in, but for the challenge and the passkeys.
+    options: Value,
+    /// What its answer is checked against, but for the challenge.
+    state: Value,
 }
 
 impl Passkeys {
@@ -26,7 +41,12 @@ impl Passkeys {
         let builder = WebauthnBuilder::new(site.rp_id?, site.url).ok()?.rp_name(site.name);
         let builder = site.origins.iter().fold(builder, WebauthnBuilder::append_allowed_origin);
         let webauthn = builder.build().ok()?;
-        Some(Self { webauthn, handles: Handles::new(secrets) })
+        let asked = webauthn.start_discoverable_authentication();
+        let (options, state) = asked.inspect_err(log).ok()?;
+        let options = serde_json::to_value(options.public_key).ok()?;
+        let state = serde_json::to_value(state).ok()?;
+        let (handles, challenges) = (Handles::new(secrets), Challenges::new(secrets, site.server));
+        Some(Self { webauthn, handles, challenges, options, state })
     }
 
     /// Whether a handle is this user's.
@@ -73,38 +93,46 @@ impl Passkeys {
     }
 
     /// Asks for a signature of one of these passkeys, or of any that the user chooses.
-    pub(crate) fn ask(&self, of: Vec<Vec<u8>>) -> Option<Asked> {
-        let asked = self.webauthn.start_discoverable_authentication();
-        let (options, state) = asked.inspect_err(log).ok()?;
-        let challenge = challenge_id(&options.public_key.challenge)?;
-        let mut options = serde_json::to_value(options.public_key).ok()?;
+    pub(crate) fn ask(&self, random: &dyn Random, of: Vec<Vec<u8>>, now: Timestamp) -> Value {
+        let id = FactorId::draw_in_order(random, now);
+        let challenge = self.challenges.draw(id, random, seconds(now) + CHALLENGE_SECONDS);
+        let mut options = self.options.clone();
+        options["challenge"] = Value::String(URL_SAFE_NO_PAD.encode(challenge));
         let named = |id| json!({"type": "public-key", "id": URL_SAFE_NO_PAD.encode::<Vec<u8>>(id)});
         options["allowCredentials"] = Value::Array(of.into_iter().map(named).collect());
-        Some(Asked { options, challenge, state: serde_json::to_vec(&state).ok()? })
+        options
     }
 
-    /// Checks the signature of the passkey with this record, whose last count was `count`.
+    /// Checks the signature of the passkey with this record, whose last count was `count`. That the
+    /// challenge was not used before is not known here.
     pub(crate) fn signed(
         &self,
         shown: &PasskeyShown,
-        state: &[u8],
         record: &[u8],
         count: u32,
-    ) -> Result<Signed, NotSigned> {
-        let state: DiscoverableAuthentication = read(serde_json::from_slice(state))?;
+        now: u64,
+    ) -> Result<(Signed, Answered), NotSigned> {
+        let until = self.challenges.check(&shown.asked, now);
+        let until = until.ok_or_else(|| NotSigned::Wrong(NOT_ASKED.to_owned()))?;
+        let mut state = self.state.clone();
+        state["ast"]["challenge"] = Value::String(URL_SAFE_NO_PAD.encode(&shown.asked));
+        let state: DiscoverableAuthentication = read(serde_json::from_value(state))?;
         let passkey: Passkey = read(serde_json::from_slice(record))?;
         let credential = Credential { counter: count, ..Credential::from(passkey) };
         let key = Passkey::from(credential);
         let answer = read(serde_json::from_value(shown.json.clone()))?;
         let signed = self.webauthn.finish_discoverable_authentication_v2(&answer, state, &key)?;
-        Ok(Signed {
+        let said = Signed {
             count: signed.counter(),
             is_backed_up: signed.backup_state(),
             is_in_hardware: !signed.backup_eligible(),
             is_user_verified: signed.user_verified(),
-        })
+        };
+        Ok((said, Answered { challenge: shown.challenge, until }))
     }
 }
+
+const NOT_ASKED: &str = "its challenge is none of ours, or too old";
 
 impl fmt::Debug for Passkeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

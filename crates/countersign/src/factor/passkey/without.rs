@@ -1,6 +1,10 @@
 //! Without the feature `passkeys` there are none.
 
-use super::{Asked, NewPasskey, NotSigned, PasskeyShown, Signed, Site};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Answered, Asked, NewPasskey, NotSigned, PasskeyShown, Signed, Site};
+use crate::clock::Random;
 use crate::token::Secrets;
 use crate::user::UserId;
 
@@ -25,7 +29,7 @@ impl Passkeys {
         match *self {}
     }
 
-    pub(crate) fn ask(&self, _: Vec<Vec<u8>>) -> Option<Asked> {
+    pub(crate) fn ask(&self, _: &dyn Random, _: Vec<Vec<u8>>, _: Timestamp) -> Value {
         match *self {}
     }
 
@@ -33,9 +37,9 @@ impl Passkeys {
         &self,
         _: &PasskeyShown,
         _: &[u8],
-        _: &[u8],
         _: u32,
-    ) -> Result<Signed, NotSigned> {
+        _: u64,
+    ) -> Result<(Signed, Answered), NotSigned> {
         match *self {}
     }
 }

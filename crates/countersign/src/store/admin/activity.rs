@@ -58,6 +58,13 @@ pub enum Counted {
     Theft,
     /// Live sessions, once in the hour: the highest that was told counts, rather than the sum.
     ActiveSessions,
+    /// Sessions that were bound to a device.
+    DeviceBound,
+    /// Refreshes of bound sessions without a proof of the device that were let through, because the
+    /// server only observes.
+    UnprovedLetIn,
+    /// The same where they were refused.
+    UnprovedRefused,
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -70,14 +77,26 @@ impl Counted {
             Self::Refresh => 3,
             Self::Theft => 4,
             Self::ActiveSessions => 5,
+            Self::DeviceBound => 6,
+            Self::UnprovedLetIn => 7,
+            Self::UnprovedRefused => 8,
         }
     }
 
     /// What has this number; `None` for a newer program's.
     pub(crate) fn from_code(code: i64) -> Option<Self> {
-        [Self::Login, Self::LoginFailed, Self::Refresh, Self::Theft, Self::ActiveSessions]
-            .into_iter()
-            .find(|counted| counted.code() == code)
+        [
+            Self::Login,
+            Self::LoginFailed,
+            Self::Refresh,
+            Self::Theft,
+            Self::ActiveSessions,
+            Self::DeviceBound,
+            Self::UnprovedLetIn,
+            Self::UnprovedRefused,
+        ]
+        .into_iter()
+        .find(|counted| counted.code() == code)
     }
 }
 

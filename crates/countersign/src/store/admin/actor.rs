@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::AdminError;
-use super::Who;
+use super::{Once, ServiceTokenRow, Who};
 use crate::user::{User, UserId};
 
 /// Who does it, from where: for the audit log.
@@ -33,6 +33,9 @@ pub struct Actor {
     /// Asked inside the transaction that does it, of the rows as they are then. `None` lets
     /// everything be done.
     pub may: Option<Rule>,
+    /// The key under which a user is made or invited at most once: who asks again gets the user
+    /// whom they got before. `None` for each time.
+    pub once: Option<Once>,
 }
 
 /// Whether an operator may make of a user, as they are `before`, the one that is there `after`.
@@ -57,7 +60,11 @@ impl Actor {
         operator: Option<&User>,
         mut changes: impl Iterator<Item = (&'a User, &'a User)>,
     ) -> Result<(), AdminError> {
-        let Some(may) = self.may else { return Ok(()) };
+        let Some(may) = self.may else {
+            // What a service token may is never left open.
+            let is_service = matches!(self.who, Who::Service { .. });
+            return if is_service { Err(AdminError::NotAllowed) } else { Ok(()) };
+        };
         let operator = operator.ok_or(AdminError::NotAllowed)?;
         if changes.all(|(before, after)| may(operator, before, after)) {
             Ok(())
@@ -92,7 +99,23 @@ impl Actor {
     /// assert_eq!(by.who, Who::User(UserId::new(7)));
     /// ```
     pub fn staff(user: UserId, ip: Option<IpAddr>, now: Timestamp) -> Self {
-        Self { who: Who::User(user), ip, now, may: None }
+        Self { who: Who::User(user), ip, now, may: None, once: None }
+    }
+
+    /// A program that has this service token, whose request came from `ip`. Without a rule it may
+    /// do nothing.
+    ///
+    /// ```
+    /// use countersign::store::admin::{Actor, Rule, ServiceTokenRow};
+    ///
+    /// const SUPERUSERS: Rule = |operator, _before, _after| operator.is_superuser;
+    ///
+    /// fn actor(row: &ServiceTokenRow, now: jiff::Timestamp) -> Actor {
+    ///     Actor { may: Some(SUPERUSERS), ..Actor::service(row, None, now) }
+    /// }
+    /// ```
+    pub fn service(token: &ServiceTokenRow, ip: Option<IpAddr>, now: Timestamp) -> Self {
+        Self { who: token.who(), ip, now, may: None, once: None }
     }
 
     /// Whoever ran a command on the server's machine, by the name of the operating system's user.
@@ -104,6 +127,6 @@ impl Actor {
     /// assert_eq!(by.who.to_string(), "shell:ada");
     /// ```
     pub fn shell(os_user: &str, now: Timestamp) -> Self {
-        Self { who: Who::shell(os_user), ip: None, now, may: None }
+        Self { who: Who::shell(os_user), ip: None, now, may: None, once: None }
     }
 }

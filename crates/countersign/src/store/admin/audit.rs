@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Page, PageCursor};
+use super::{AuditPlace, Page, PageCursor};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::user::UserId;
@@ -42,6 +42,15 @@ pub trait AuditLog: Send + Sync {
 
     /// A page of the log, the newest first.
     async fn audit(&self, asked: &AuditSearch) -> Result<Page<AuditRow>, StoreError>;
+
+    /// The lines behind a place, or all, in the order in which they can be read; at most `limit`.
+    /// `None` for a place that this log does not have: it is of another, or the log has gone back
+    /// to an earlier state.
+    async fn audit_after(
+        &self,
+        after: Option<AuditPlace>,
+        limit: u32,
+    ) -> Result<Option<Vec<PlacedLine>>, StoreError>;
 
     /// Forgets lines before `before`; at most `limit`. How many went.
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -154,6 +163,13 @@ pub enum Who {
     User(UserId),
     /// Whoever ran a command on the server's machine: the operating system's user, by name.
     Shell(String),
+    /// A program with a service token.
+    Service {
+        /// The token's id.
+        id: i64,
+        /// What the token is called.
+        name: String,
+    },
 }
 
 impl Who {
@@ -175,10 +191,16 @@ impl Who {
     /// use countersign::store::admin::Who;
     ///
     /// assert_eq!(Who::from_name("shell:ada"), Some(Who::shell("ada")));
+    /// let importer = Who::Service { id: 7, name: "importer".to_owned() };
+    /// assert_eq!(Who::from_name("service:7:importer"), Some(importer));
     /// assert_eq!(Who::from_name("ada"), None);
     /// ```
     pub fn from_name(text: &str) -> Option<Self> {
-        text.strip_prefix(SHELL).map(Self::shell)
+        if let Some(name) = text.strip_prefix(SHELL) {
+            return Some(Self::shell(name));
+        }
+        let (id, name) = text.strip_prefix(SERVICE)?.split_once(':')?;
+        Some(Self::Service { id: id.parse().ok()?, name: name.to_owned() })
     }
 
     /// The user; `None` for whoever is none.
@@ -202,7 +224,7 @@ impl Who {
     /// assert_eq!(Who::shell("ada").name().as_deref(), Some("shell:ada"));
     /// ```
     pub fn name(&self) -> Option<String> {
-        if let Self::Shell(name) = self { Some(format!("{SHELL}{name}")) } else { None }
+        (!matches!(self, Self::User(_))).then(|| self.to_string())
     }
 }
 
@@ -211,12 +233,16 @@ impl fmt::Display for Who {
         match self {
             Self::User(id) => id.fmt(f),
             Self::Shell(name) => write!(f, "{SHELL}{name}"),
+            Self::Service { id, name } => write!(f, "{SERVICE}{id}:{name}"),
         }
     }
 }
 
 /// What stands before the name of the operating system's user.
 const SHELL: &str = "shell:";
+
+/// What stands before the id and the name of a service token.
+const SERVICE: &str = "service:";
 
 const OS_USER_MAX_CHARS: usize = 100;
 
@@ -256,6 +282,23 @@ pub struct AuditRow {
     pub word: String,
 }
 
+/// A line with its place.
+///
+/// ```
+/// use countersign::store::admin::{AuditPlace, PlacedLine};
+///
+/// fn last(lines: &[PlacedLine]) -> Option<AuditPlace> {
+///     lines.last().map(|line| line.place)
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedLine {
+    /// Where it is.
+    pub place: AuditPlace,
+    /// The line.
+    pub row: AuditRow,
+}
+
 /// What the audit log tells of.
 ///
 /// ```
@@ -293,10 +336,14 @@ pub enum AuditKind {
     FactorRemoved,
     /// A recovery code took the place of a second factor.
     RecoveryCodeUsed,
+    /// A user made new recovery codes.
+    RecoveryCodesMade,
     /// Somebody signed with a copy of a passkey, and was not let in.
     PasskeyCopied,
     /// An operator removed all of somebody's second factors.
     FactorsReset,
+    /// An operator added second factors that somebody has elsewhere.
+    FactorsImported,
     /// Somebody entered the admin site.
     AdminLogin,
     /// Somebody failed to.
@@ -352,13 +399,19 @@ pub enum AuditKind {
     MailRetried,
     /// An operator took a mail out of the outbox.
     MailForgotten,
+    /// A service token was made; the detail says which, and what it may.
+    ServiceTokenMade,
+    /// A service token was revoked.
+    ServiceTokenRevoked,
+    /// An operator had a web hook go on, or sent it again what it had got; the detail says which.
+    HookReplayed,
     /// A kind that this program does not know.
     Unknown,
 }
 
 impl AuditKind {
     /// Every kind that this program writes.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 47] = [
         Self::Login,
         Self::LoginFailed,
         Self::LoginThrottled,
@@ -372,8 +425,10 @@ impl AuditKind {
         Self::FactorAdded,
         Self::FactorRemoved,
         Self::RecoveryCodeUsed,
+        Self::RecoveryCodesMade,
         Self::PasskeyCopied,
         Self::FactorsReset,
+        Self::FactorsImported,
         Self::AdminLogin,
         Self::AdminLoginFailed,
         Self::AdminLogout,
@@ -401,6 +456,9 @@ impl AuditKind {
         Self::LinkSent,
         Self::MailRetried,
         Self::MailForgotten,
+        Self::ServiceTokenMade,
+        Self::ServiceTokenRevoked,
+        Self::HookReplayed,
     ];
 
     /// The word in the database.
@@ -425,8 +483,10 @@ impl AuditKind {
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesMade => "recovery_codes_made",
             Self::PasskeyCopied => "passkey_copied",
             Self::FactorsReset => "factors_reset",
+            Self::FactorsImported => "factors_imported",
             Self::AdminLogin => "admin_login",
             Self::AdminLoginFailed => "admin_login_failed",
             Self::AdminLogout => "admin_logout",
@@ -454,6 +514,9 @@ impl AuditKind {
             Self::LinkSent => "link_sent",
             Self::MailRetried => "mail_retried",
             Self::MailForgotten => "mail_forgotten",
+            Self::ServiceTokenMade => "service_token_made",
+            Self::ServiceTokenRevoked => "service_token_revoked",
+            Self::HookReplayed => "hook_replayed",
             Self::Unknown => "unknown",
         }
     }
@@ -505,6 +568,27 @@ pub struct AuditSearch {
     pub from: Option<PageCursor>,
     /// How many, at most.
     pub limit: u32,
+}
+
+impl AuditSearch {
+    /// Whether a line is one of those that are asked for, wherever it stands.
+    ///
+    /// ```
+    /// use countersign::store::admin::{AuditKind, AuditRow, AuditSearch};
+    ///
+    /// fn is_theft(row: &AuditRow) -> bool {
+    ///     AuditSearch { kind: Some(AuditKind::TokenTheft), ..AuditSearch::default() }.fits(row)
+    /// }
+    /// ```
+    pub fn fits(&self, AuditRow { line, .. }: &AuditRow) -> bool {
+        self.kind.is_none_or(|kind| line.kind == kind)
+            && self.actor.as_ref().is_none_or(|actor| line.actor.as_ref() == Some(actor))
+            && self.user.is_none_or(|user| line.user == Some(user))
+            && self.session.is_none_or(|session| line.session == Some(session))
+            && self.ip.is_none_or(|ip| line.ip == Some(ip))
+            && self.since.is_none_or(|since| line.at >= since)
+            && self.until.is_none_or(|until| line.at < until)
+    }
 }
 
 #[cfg(test)]

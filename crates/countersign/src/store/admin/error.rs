@@ -27,6 +27,9 @@ pub enum AdminError {
     /// Another group or permission has this name.
     #[error("another has this name")]
     NameTaken,
+    /// The key of this request was sent with another one before.
+    #[error("this key was sent with another request before")]
+    KeyReused,
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),

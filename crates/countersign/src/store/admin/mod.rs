@@ -1,21 +1,29 @@
 //! What an admin site asks of a store: lists that stay fast at a million rows, edits that notice
 //! what happened meanwhile, and the audit log.
 //!
+//! What the server asks, and no promise of the library: it changes with the server, in any version
+//! ([0098](https://github.com/countersign/countersign/blob/main/docs/decisions/0098-what-the-server-alone-asks-is-no-promise.md)).
+//!
 //! A change and the line that tells of it are one transaction. Nothing here changes or removes a
 //! line of the audit log but [`forget_audit`](AuditLog::forget_audit), by age.
 
 pub(crate) mod activity;
 mod actor;
 mod audit;
+mod audit_place;
 mod error;
 mod fingerprint;
 mod first_link;
 mod grants;
 mod groups;
+mod hooks;
 mod keys;
 mod links;
+mod once;
 mod operators;
 mod page;
+mod service_token;
+mod service_tokens;
 mod sessions;
 pub(crate) mod steps;
 mod users;
@@ -25,19 +33,27 @@ pub use activity::{ActivityLog, Counted, Sizes};
 pub use actor::{Actor, Rule};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use audit::DETAIL_MAX_CHARS;
-pub use audit::{AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, Who};
+pub use audit::{AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, PlacedLine, Who};
+pub use audit_place::AuditPlace;
 pub use error::AdminError;
 pub use fingerprint::Fingerprint;
 pub use first_link::FirstLink;
 pub use grants::Grants;
 pub use groups::{GroupAdmin, GroupRecord, GroupRow, PermissionRow, PermissionText};
+pub use hooks::{ClaimedHookMessage, HOOK_EVENTS, HookState, HookStore, HookWants};
 pub use keys::KeyAdmin;
 pub use links::LinkAdmin;
+pub use once::Once;
 pub use operators::{AdminSession, OperatorSessions};
 pub use page::{Count, Page, PageCursor};
+pub use service_token::{KnownServiceToken, NewServiceToken, Powers, ServiceTokenRow};
+pub use service_tokens::ServiceTokenStore;
 pub use sessions::{SessionAdmin, SessionSearch};
 pub use steps::{STEPS_KEPT, Step, StepKind};
-pub use users::{UserAct, UserAdmin, UserEdit, UserOrder, UserRecord, UserSearch, WhatGoes};
+pub use users::{
+    FactorsImported, ImportFactors, UserAct, UserAdmin, UserEdit, UserOrder, UserRecord,
+    UserSearch, WhatGoes,
+};
 
 /// The store behind an admin site. Users are the store's own.
 ///
@@ -71,10 +87,12 @@ pub trait AdminStore:
     + SessionAdmin
     + KeyAdmin
     + LinkAdmin
+    + ServiceTokenStore
     + OperatorSessions
     + FirstLink
     + AuditLog
     + ActivityLog
+    + HookStore
 {
 }
 
@@ -85,9 +103,11 @@ impl<T> AdminStore for T where
         + SessionAdmin
         + KeyAdmin
         + LinkAdmin
+        + ServiceTokenStore
         + OperatorSessions
         + FirstLink
         + AuditLog
         + ActivityLog
+        + HookStore
 {
 }

@@ -34,13 +34,21 @@ pub trait OperatorSessions: Send + Sync {
     async fn admin_session(&self, token_hash: [u8; 32])
     -> Result<Option<AdminSession>, StoreError>;
 
-    /// Notes that the session was used, or its password entered again. `false` where it has ended
-    /// meanwhile.
+    /// Notes that the session was used. `false` where it has ended meanwhile.
     async fn touch_admin_session(
         &self,
         token_hash: [u8; 32],
         used_at: Timestamp,
-        password_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes that its operator has proved again who they are, while the row is as it was `checked`:
+    /// `false`, and nothing is done, where that changed since, what it uses up was used already, or
+    /// the session has ended.
+    async fn confirm_admin_session(
+        &self,
+        session: &AdminSession,
+        checked: &CheckedRow,
+        now: Timestamp,
     ) -> Result<bool, StoreError>;
 
     /// Ends an admin session. They also end, by themselves, when the user becomes inactive or no
@@ -94,7 +102,7 @@ pub struct AdminSession {
     pub created_at: Timestamp,
     /// When it was last used.
     pub used_at: Timestamp,
-    /// When the password was last entered.
+    /// When the operator last proved who they are.
     pub password_at: Timestamp,
     /// Where from.
     pub ip: Option<IpAddr>,

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::fingerprint;
 use super::{Actor, AdminError, Fingerprint, Grants, Page, PageCursor};
+use crate::factor::FactorId;
 use crate::password::EncodedPassword;
-use crate::store::{NewMail, StoreError};
+use crate::store::{NewMail, NewRecoveryCode, StoreError, StoredFactor};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::user::ProfileChange;
 use crate::user::{Email, NewUser, User, UserId, Username};
@@ -56,6 +57,18 @@ pub trait UserAdmin: Send + Sync {
         edit: &UserEdit,
         seen: Fingerprint,
         by: &Actor,
+    ) -> Result<User, AdminError> {
+        self.edit_user_and_tell(id, edit, seen, by, Vec::new()).await
+    }
+
+    /// The same, and queues `mails` with it.
+    async fn edit_user_and_tell(
+        &self,
+        id: UserId,
+        edit: &UserEdit,
+        seen: Fingerprint,
+        by: &Actor,
+        mails: Vec<NewMail>,
     ) -> Result<User, AdminError>;
 
     /// Sets a password, or an unusable one, and ends all of the user's sessions.
@@ -88,6 +101,31 @@ pub trait UserAdmin: Send + Sync {
         mails: Vec<NewMail>,
         by: &Actor,
     ) -> Result<u64, AdminError>;
+
+    /// Removes one second factor of a user, and ends the user's sessions: for who has lost it. With
+    /// the last one the recovery codes go. Queues `mails`.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`] where the user has none such, and [`AdminError::NotAllowed`] where the
+    /// rule of `by` says so.
+    async fn remove_factor_of(
+        &self,
+        id: UserId,
+        factor: FactorId,
+        mails: Vec<NewMail>,
+        by: &Actor,
+    ) -> Result<(), AdminError>;
+
+    /// Adds second factors that a user has elsewhere, but for those that somebody has here already
+    /// and for what is more than anybody may have. Recovery codes come with them for who has none.
+    ///
+    /// # Errors
+    /// [`AdminError::Gone`], and [`AdminError::NotAllowed`] where the rule of `by` says so.
+    async fn import_factors(
+        &self,
+        import: ImportFactors,
+        by: &Actor,
+    ) -> Result<FactorsImported, AdminError>;
 
     /// Does one thing to many users, as one transaction; how many it changed.
     ///
@@ -135,6 +173,8 @@ pub struct UserSearch {
     pub staff: Option<bool>,
     /// Only superusers or only others.
     pub superuser: Option<bool>,
+    /// Only those with a second factor or only those without one.
+    pub second_factor: Option<bool>,
     /// Only members of this group.
     pub group: Option<i64>,
     /// Only those who joined at or after this.
@@ -280,6 +320,43 @@ impl UserEdit {
             last_name: Some(self.last_name.clone()).filter(|name| *name != before.last_name),
         }
     }
+}
+
+/// Second factors that a user has elsewhere, sealed for this installation.
+///
+/// ```
+/// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+/// use countersign::store::admin::{Actor, ImportFactors, UserAdmin};
+///
+/// # world::block_on(async {
+/// # let (store, _, _directory) = world::place();
+/// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+/// let nothing = ImportFactors { user: ada.id, factors: Vec::new(), codes: Vec::new() };
+/// let by = Actor::shell("ops", now);
+/// assert_eq!(store.import_factors(nothing, &by).await.unwrap().added, 0);
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct ImportFactors {
+    /// Whose they are.
+    pub user: UserId,
+    /// The factors.
+    pub factors: Vec<StoredFactor>,
+    /// The recovery codes, where they are good here.
+    pub codes: Vec<NewRecoveryCode>,
+}
+
+/// What was taken of them.
+///
+/// ```
+/// assert!(!countersign::store::admin::FactorsImported::default().are_codes_new);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FactorsImported {
+    /// How many factors.
+    pub added: u64,
+    /// Whether the recovery codes.
+    pub are_codes_new: bool,
 }
 
 /// One thing done to many users.

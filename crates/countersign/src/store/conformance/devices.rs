@@ -14,7 +14,7 @@ use crate::session::device::{
 use crate::session::rotation::Presented;
 use crate::session::{RevokedReason, Transport};
 use crate::store::admin::AdminStore;
-use crate::store::{DeviceOffer, DeviceProof, Rotate, Rotation, Store};
+use crate::store::{Begin, Begun, DeviceOffer, DeviceProof, Rotate, Rotation, Store};
 
 /// Every pair of a key and a time, as the pure rules say it.
 pub async fn a_key_is_kept_where_the_rules_say_so(store: Arc<dyn AdminStore>) {
@@ -71,6 +71,30 @@ pub async fn a_session_tells_of_its_device_and_one_that_ended_takes_none(
     for id in [2, 3] {
         assert_eq!(device(&*store, id).await, None);
     }
+}
+
+pub async fn a_session_may_be_bound_from_its_beginning(store: Arc<dyn AdminStore>) {
+    let alice = make_user(&*store, "alice").await;
+    let bound = DeviceRecord {
+        kind: DeviceKind::Dpop,
+        key: "one".to_owned(),
+        confirmed_at: Some(after(3)),
+        proof_at: after(2),
+    };
+    for (id, device) in [(1, Some(bound.clone())), (2, None)] {
+        let begin = Begin { device, ..Begin::unchecked(new_session(id, alice.id)) };
+        assert!(matches!(store.begin_session(begin).await.unwrap(), Begun::Done { .. }));
+    }
+    assert_eq!(device(&*store, 1).await, Some(bound));
+    assert_eq!(device(&*store, 2).await, None);
+    assert!(!offer(&*store, 1, "two", 900, false).await, "never bound again");
+    let bare = Shown { binding: DeviceBinding::Observe, ..Shown::NOTHING };
+    let first = token(1, 0, None, noon());
+    let refused = refresh(&*store, 1, first, bare, 10).await;
+    assert_eq!(refused, Rotation::Unproved(Unproved::Missing), "it counts at once");
+    assert!(prove(&*store, 1, "one", 3, 10).await && !prove(&*store, 1, "one", 3, 10).await);
+    let proved = Shown { binding: DeviceBinding::Observe, ..shown(10) };
+    assert!(matches!(refresh(&*store, 1, first, proved, 10).await, Rotation::Granted { .. }));
 }
 
 pub async fn a_proof_counts_once_and_by_its_own_key_alone(store: Arc<dyn AdminStore>) {

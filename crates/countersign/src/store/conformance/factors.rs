@@ -12,11 +12,11 @@ use crate::clock::OsRandom;
 use crate::factor::FactorId;
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, RevokedReason, SessionId};
-use crate::sign_in::{FACTOR_TRIES, FactorKind, Factors, Methods, Scope};
-use crate::store::admin::{Actor, AdminStore, AuditKind, AuditSearch};
+use crate::sign_in::{FACTOR_TRIES, FACTORS_AT_MOST, FactorKind, Factors, Methods, Scope};
+use crate::store::admin::{Actor, AdminError, AdminStore, AuditKind, AuditSearch, Who};
 use crate::store::{
-    Begin, Begun, ConfirmFactor, Confirmed, FactorProof, FactorUse, NewFactor, NewMail,
-    NewRecoveryCode, RemoveFactor, Removed, StepUp, SteppedUp, UserFactors,
+    Begin, Begun, CodesSet, ConfirmFactor, Confirmed, FactorProof, FactorUse, NewFactor, NewMail,
+    NewRecoveryCode, RemoveFactor, Removed, SetRecoveryCodes, StepUp, SteppedUp, UserFactors,
 };
 use crate::token::SecretHash;
 use crate::user::{User, UserId};
@@ -78,9 +78,6 @@ pub async fn a_session_begins_with_a_factor_once_and_on_the_factors_as_they_were
     let id = enrol(&*store, ada.id, own).await;
     let pending = FactorId::draw(&OsRandom);
     let begin = begin(&*store, &ada, 1, 10, totp(pending, id, STEP + 1)).await;
-    // No try was counted: there is no such sign-in.
-    assert_eq!(store.begin_session(begin.clone()).await.unwrap(), Begun::FactorUsed);
-    assert!(store.count_factor_try(pending, after(300)).await.unwrap());
     let old = Begin { factors: 0, ..begin.clone() };
     assert_eq!(store.begin_session(old).await.unwrap(), Begun::UserChanged);
     let used_step = Begin { factor: Some(totp(pending, id, STEP)), ..begin.clone() };
@@ -88,6 +85,8 @@ pub async fn a_session_begins_with_a_factor_once_and_on_the_factors_as_they_were
     let taken_id =
         Begin { session: NewSession { id: own, ..begin.session.clone() }, ..begin.clone() };
     assert_eq!(store.begin_session(taken_id).await.unwrap(), Begun::IdTaken);
+    // None of these has used the sign-in up. No try need be counted.
+    assert!(!store.waiting_sign_in(ada.id, pending).await.unwrap().is_used);
     assert!(matches!(store.begin_session(begin.clone()).await.unwrap(), Begun::Done { .. }));
     let session = store.session(begin.session.id).await.unwrap().unwrap();
     assert_eq!(session.authentication.methods, Methods::from_words("pwd otp mfa"));
@@ -108,6 +107,48 @@ pub async fn a_session_begins_with_a_factor_once_and_on_the_factors_as_they_were
     assert!(matches!(store.begin_session(good).await.unwrap(), Begun::Done { .. }));
 }
 
+pub async fn a_user_has_as_many_factors_as_anybody_may_and_no_more(store: Arc<dyn AdminStore>) {
+    let (ada, own) = user_with_session(&*store, "ada", 1).await;
+    for _ in 0..FACTORS_AT_MOST {
+        enrol(&*store, ada.id, own).await;
+    }
+    let one_more = offer(&*store, ada.id).await;
+    let refused = store.confirm_factor(confirm(ada.id, one_more, own)).await.unwrap();
+    assert_eq!(refused, Confirmed::TooMany);
+    let has = store.factors_of(ada.id).await.unwrap();
+    assert_eq!(has.version, u64::from(FACTORS_AT_MOST), "nothing was done");
+    let enrolled = has.factors.iter().filter(|factor| factor.is_enrolled);
+    assert_eq!(enrolled.count(), FACTORS_AT_MOST as usize);
+}
+
+pub async fn a_second_step_sees_in_one_look_what_there_is(store: Arc<dyn AdminStore>) {
+    let (ada, own) = user_with_session(&*store, "ada", 1).await;
+    let id = enrol(&*store, ada.id, own).await;
+    let pending = FactorId::draw(&OsRandom);
+    let look = async || store.waiting_sign_in(ada.id, pending).await.unwrap();
+    let seen = look().await;
+    let (password, user) = seen.row.unwrap();
+    let stored = store.password_of(ada.id).await.unwrap().unwrap();
+    assert_eq!(password.as_str(), stored.as_str());
+    assert_eq!(Some(user), store.user_by_id(ada.id).await.unwrap());
+    assert_eq!(seen.factors, store.factors_of(ada.id).await.unwrap());
+    assert_eq!((seen.tries, seen.is_used), (0, false));
+    for tries in 1..=FACTOR_TRIES {
+        assert!(store.count_factor_try(pending, after(300)).await.unwrap());
+        assert_eq!(look().await.tries, tries);
+    }
+    assert!(!store.count_factor_try(pending, after(300)).await.unwrap());
+    assert_eq!(look().await.tries, FACTOR_TRIES);
+    // Who was counted last may be right.
+    let begin = begin(&*store, &ada, 1, 10, totp(pending, id, STEP + 1)).await;
+    assert!(matches!(store.begin_session(begin).await.unwrap(), Begun::Done { .. }));
+    assert!(look().await.is_used);
+    // Of a user elsewhere there is no row.
+    let elsewhere: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
+    let seen = store.waiting_sign_in(elsewhere, pending).await.unwrap();
+    assert!(seen.row.is_none() && seen.factors == UserFactors::default() && seen.is_used);
+}
+
 pub async fn a_recovery_code_serves_once_and_only_its_user(store: Arc<dyn AdminStore>) {
     let (ada, own) = user_with_session(&*store, "ada", 1).await;
     let (bob, of_bob) = user_with_session(&*store, "bob", 2).await;
@@ -117,7 +158,8 @@ pub async fn a_recovery_code_serves_once_and_only_its_user(store: Arc<dyn AdminS
         let pending = FactorId::draw(&OsRandom);
         assert!(store.count_factor_try(pending, after(300)).await.unwrap());
         let proof = FactorProof::RecoveryCode { hash: code_hash(user.id, hash) };
-        let uses = FactorUse { pending: Some(pending), proof, mails: vec![mail(user.id)] };
+        let uses =
+            FactorUse { pending: Some((pending, after(300))), proof, mails: vec![mail(user.id)] };
         let begin = begin(&*store, user, 1, number, uses).await;
         store.begin_session(begin).await.unwrap()
     };
@@ -130,10 +172,26 @@ pub async fn a_recovery_code_serves_once_and_only_its_user(store: Arc<dyn AdminS
     assert_eq!(queued.waiting, 2, "a mail for each session that began, and for nothing else");
     // New ones take the place of the old ones, for who has a factor.
     let new = vec![NewRecoveryCode { id: FactorId::draw(&OsRandom), hash: code_hash(ada.id, 7) }];
-    assert!(store.set_recovery_codes(ada.id, new.clone()).await.unwrap());
+    let (carol, of_carol) = user_with_session(&*store, "carol", 3).await;
+    let set = SetRecoveryCodes {
+        user: ada.id,
+        codes: new,
+        session: own,
+        now: after(20),
+        mails: vec![mail(ada.id)],
+    };
+    for (wrong, told) in [
+        (SetRecoveryCodes { session: of_bob, ..set.clone() }, CodesSet::SessionEnded),
+        (SetRecoveryCodes { user: carol.id, session: of_carol, ..set.clone() }, CodesSet::NoFactor),
+    ] {
+        assert_eq!(store.set_recovery_codes(wrong).await.unwrap(), told);
+    }
+    assert_eq!(store.set_recovery_codes(set.clone()).await.unwrap(), CodesSet::Done);
     assert_eq!(store.factors_of(ada.id).await.unwrap().recovery_codes, [code_hash(ada.id, 7)]);
-    let carol = make_user(&*store, "carol").await;
-    assert!(!store.set_recovery_codes(carol.id, new).await.unwrap());
+    assert_eq!(store.outbox_counts().await.unwrap().waiting, 3);
+    store.revoke_session(own, None, RevokedReason::Logout, after(21)).await.unwrap();
+    let late = store.set_recovery_codes(set).await.unwrap();
+    assert_eq!(late, CodesSet::SessionEnded);
 }
 
 pub async fn a_waiting_sign_in_is_tried_five_times(store: Arc<dyn AdminStore>) {
@@ -244,6 +302,40 @@ pub async fn an_operator_removes_every_factor_and_the_line_says_who(store: Arc<d
     assert_eq!(store.outbox_counts().await.unwrap().waiting, 1);
 }
 
+pub async fn an_operator_removes_one_factor_and_with_the_last_one_the_codes_go(
+    store: Arc<dyn AdminStore>,
+) {
+    let (ada, own) = user_with_session(&*store, "ada", 1).await;
+    let (bob, _) = user_with_session(&*store, "bob", 2).await;
+    let (first, second) = (enrol(&*store, ada.id, own).await, enrol(&*store, ada.id, own).await);
+    let offered = offer(&*store, ada.id).await;
+    let by = Actor::shell("root", after(90));
+    let remove = async |of, which| store.remove_factor_of(of, which, vec![mail(ada.id)], &by).await;
+    for (of, which) in [(bob.id, first), (ada.id, offered), (UserId::new(4711), first)] {
+        assert!(matches!(remove(of, which).await, Err(AdminError::Gone)));
+    }
+    assert!(store.session(own).await.unwrap().unwrap().revoked.is_none());
+    let nobody = Actor { may: Some(|_, _, _| false), ..Actor::shell("root", after(90)) };
+    let refused = store.remove_factor_of(ada.id, first, Vec::new(), &nobody).await;
+    assert!(matches!(refused, Err(AdminError::NotAllowed)), "{refused:?}");
+    remove(ada.id, first).await.unwrap();
+    assert!(store.session(own).await.unwrap().unwrap().revoked.is_some());
+    let has = store.factors_of(ada.id).await.unwrap();
+    let enrolled = has.factors.iter().filter(|factor| factor.is_enrolled);
+    assert_eq!(enrolled.map(|factor| factor.id).collect::<Vec<_>>(), [second]);
+    assert_eq!((has.recovery_codes.len(), has.version), (2, 3));
+    assert!(matches!(remove(ada.id, first).await, Err(AdminError::Gone)));
+    remove(ada.id, second).await.unwrap();
+    let has = store.factors_of(ada.id).await.unwrap();
+    assert_eq!((has.enrolled(), has.recovery_codes.len()), (Factors::default(), 0));
+    let asked =
+        AuditSearch { kind: Some(AuditKind::FactorRemoved), limit: 10, ..AuditSearch::default() };
+    let lines = store.audit(&asked).await.unwrap().rows;
+    assert_eq!((lines.len(), lines[0].line.detail.as_str()), (2, "totp"));
+    assert_eq!(lines[0].line.actor, Some(Who::shell("root")));
+    assert_eq!(store.outbox_counts().await.unwrap().waiting, 2);
+}
+
 pub async fn factors_go_with_their_user(store: Arc<dyn AdminStore>) {
     let (ada, own) = user_with_session(&*store, "ada", 1).await;
     enrol(&*store, ada.id, own).await;
@@ -338,7 +430,7 @@ pub(super) async fn user_with_session(
     (user, id)
 }
 
-async fn offer(store: &dyn AdminStore, user: UserId) -> FactorId {
+pub(super) async fn offer(store: &dyn AdminStore, user: UserId) -> FactorId {
     let id = FactorId::draw(&OsRandom);
     let new = NewFactor {
         id,
@@ -352,7 +444,7 @@ async fn offer(store: &dyn AdminStore, user: UserId) -> FactorId {
     id
 }
 
-async fn enrol(store: &dyn AdminStore, user: UserId, session: SessionId) -> FactorId {
+pub(super) async fn enrol(store: &dyn AdminStore, user: UserId, session: SessionId) -> FactorId {
     let id = offer(store, user).await;
     let confirmed = store.confirm_factor(confirm(user, id, session)).await.unwrap();
     assert!(matches!(confirmed, Confirmed::Done { .. }), "{confirmed:?}");
@@ -393,12 +485,14 @@ async fn begin(
 }
 
 fn totp(pending: FactorId, id: FactorId, step: u64) -> FactorUse {
-    FactorUse { pending: Some(pending), proof: FactorProof::Totp { id, step }, mails: Vec::new() }
+    let pending = Some((pending, after(300)));
+    FactorUse { pending, proof: FactorProof::Totp { id, step }, mails: Vec::new() }
 }
 
 pub(super) fn code_hash(user: UserId, number: u8) -> SecretHash {
     let mut bytes = [number; 32];
-    bytes[..8].copy_from_slice(&user.as_i64().unwrap().to_be_bytes());
+    // Of a user elsewhere, whose id is a text, all are alike.
+    bytes[..8].copy_from_slice(&user.as_i64().unwrap_or(0).to_be_bytes());
     SecretHash::from_stored(&bytes).unwrap()
 }
 
@@ -407,6 +501,6 @@ fn mail(user: UserId) -> NewMail {
     NewMail { user: Some(user), ..NewMail::new(id, "ada@example.com", vec![7], noon()) }
 }
 
-const STEP: u64 = 59_000_000;
+pub(super) const STEP: u64 = 59_000_000;
 /// More logins than come before an act is done.
 const BY_NOW_REFUSED: u32 = 10_000;

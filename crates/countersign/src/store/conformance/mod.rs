@@ -33,6 +33,8 @@ pub mod devices;
 #[doc(hidden)]
 pub mod export;
 #[doc(hidden)]
+pub mod factor_import;
+#[doc(hidden)]
 pub mod factors;
 #[doc(hidden)]
 pub mod feed;
@@ -45,7 +47,11 @@ pub mod outbox;
 #[doc(hidden)]
 pub mod passkeys;
 #[doc(hidden)]
+pub mod registrations;
+#[doc(hidden)]
 pub mod sessions;
+#[doc(hidden)]
+pub mod tickets;
 #[doc(hidden)]
 pub mod time;
 #[doc(hidden)]
@@ -62,7 +68,8 @@ use super::admin::AdminStore;
 #[doc(hidden)]
 pub use admin::{
     access as admin_access, acts as admin_acts, audit as admin_audit, edits as admin_edits,
-    large as admin_large, links as admin_links, lists as admin_lists, operators as admin_operators,
+    hooks as admin_hooks, large as admin_large, links as admin_links, lists as admin_lists,
+    once as admin_once, operators as admin_operators, service_tokens as admin_service_tokens,
     sessions as admin_sessions, superusers as admin_superusers,
 };
 
@@ -169,6 +176,7 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, devices:
             a_key_is_kept_where_the_rules_say_so,
             a_session_tells_of_its_device_and_one_that_ended_takes_none,
+            a_session_may_be_bound_from_its_beginning,
             a_proof_counts_once_and_by_its_own_key_alone,
             a_key_is_confirmed_when_what_was_on_its_way_has_arrived,
             a_refresh_without_a_proof_changes_nothing,
@@ -224,9 +232,16 @@ macro_rules! store_tests {
             an_address_is_changed_once_it_is_proved_and_back_again,
             an_undo_ends_what_came_later_wherever_the_user_lives,
             an_address_that_somebody_took_meanwhile_uses_no_token_up,
+            tokens_that_expired_are_forgotten,
+        }
+        $crate::store_tests! { @one $open, registrations:
             whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all,
             an_address_that_is_claimed_becomes_the_users_when_it_is_proved,
-            tokens_that_expired_are_forgotten,
+            whoever_must_prove_an_address_waits_alike_whether_or_not_another_has_it,
+            whoever_gets_an_address_or_goes_waits_no_more,
+            who_did_not_prove_an_address_in_time_is_gone_and_nobody_else_is,
+            lapsed_registrations_go_some_at_a_time,
+            of_users_elsewhere_those_are_due_who_never_had_a_session,
         }
         $crate::store_tests! { @one $open, told:
             a_session_that_begins_is_told_and_one_that_does_not_is_not,
@@ -239,6 +254,13 @@ macro_rules! store_tests {
             a_user_gets_so_many_tokens_of_a_purpose_an_hour,
             an_undo_outlives_what_it_undoes_and_the_earlier_one_counts,
             an_undo_takes_the_address_from_who_did_not_prove_it,
+        }
+        $crate::store_tests! { @one $open, tickets:
+            a_ticket_is_used_once_and_another_is_another,
+            what_was_used_is_forgotten_when_its_time_is_over,
+        }
+        $crate::store_tests! { @two $open, tickets:
+            of_fifty_who_show_one_ticket_on_two_nodes_one_is_let_in,
         }
         $crate::store_tests! { @two $open, tokens:
             of_fifty_who_use_one_token_at_once_one_does,
@@ -263,16 +285,22 @@ macro_rules! store_tests {
             everything_about_a_user_comes_once_page_by_page_and_nothing_of_others,
             sessions_that_ended_are_kept_beside_those_that_live,
         }
+        $crate::store_tests! { @one $open, factor_import:
+            factors_of_another_installation_are_added_once_and_told_of,
+        }
         $crate::store_tests! { @one $open, factors:
             a_factor_is_asked_for_once_it_is_proved_and_the_session_knows,
             a_factor_is_not_enrolled_for_another_too_late_or_by_a_session_that_ended,
             a_session_begins_with_a_factor_once_and_on_the_factors_as_they_were_checked,
+            a_second_step_sees_in_one_look_what_there_is,
+            a_user_has_as_many_factors_as_anybody_may_and_no_more,
             a_recovery_code_serves_once_and_only_its_user,
             a_waiting_sign_in_is_tried_five_times,
             a_factor_is_named_and_removed_by_its_user_and_the_last_one_where_none_must_stay,
             what_is_proved_again_is_noted_in_a_live_session_on_the_row_as_it_was_checked,
             whoever_ends_all_sessions_has_every_device_asked_again,
             an_operator_removes_every_factor_and_the_line_says_who,
+            an_operator_removes_one_factor_and_with_the_last_one_the_codes_go,
             factors_go_with_their_user,
             factors_of_a_user_elsewhere_are_forgotten,
         }
@@ -302,6 +330,7 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, admin_audit:
             each_line_comes_back_as_it_was_written_there_and_back_under_every_filter,
+            whoever_carries_the_log_elsewhere_meets_each_line_once_and_goes_on_from_a_place,
             a_detail_is_cut_and_nothing_in_it_does_harm,
             lines_are_forgotten_by_age_the_oldest_first,
             counts_of_an_hour_add_up_and_the_highest_of_live_sessions_stays,
@@ -322,6 +351,17 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, admin_large:
             a_long_log_is_read_to_its_end_under_two_filters,
         }
+        $crate::store_tests! { @one $open, admin_hooks:
+            an_act_is_queued_once_for_each_hook_that_wants_it_and_for_no_other,
+            each_act_is_told_by_its_name_and_without_a_secret,
+            a_change_that_follows_one_that_waits_takes_its_place,
+            what_is_about_one_user_goes_in_its_order_and_holds_up_nobody_else,
+            a_hook_that_is_paused_gets_nothing_until_it_is_replayed,
+            what_was_sent_about_a_user_is_forgotten_with_them_and_all_of_it_with_its_age,
+        }
+        $crate::store_tests! { @two $open, admin_hooks:
+            of_two_nodes_each_message_is_taken_by_one_and_again_when_it_died,
+        }
         $crate::store_tests! { @one $open, admin_links:
             whoever_is_invited_is_there_with_a_token_a_mail_and_a_line_or_not_at_all,
             a_link_is_sent_on_the_row_as_it_is_and_to_whom_the_operator_may,
@@ -332,6 +372,7 @@ macro_rules! store_tests {
             the_names_of_those_who_are_there_are_told_and_of_no_others,
             each_user_comes_once_there_and_back_in_every_order,
             every_filter_lets_through_whom_it_names_and_counts_them,
+            who_has_a_second_factor_is_told_from_who_has_none_offered_one_or_had_one,
             words_are_found_inside_names_and_addresses_in_any_case_and_nothing_else_is,
             a_number_finds_the_user_with_that_id_and_what_holds_its_digits,
             what_is_changed_is_found_by_what_it_is_and_no_more_by_what_it_was,
@@ -340,9 +381,29 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, admin_operators:
             a_session_is_begun_used_and_ended,
+            an_operator_proves_again_who_they_are_on_the_row_as_it_was_checked,
             it_ends_with_whatever_ends_the_operators_power,
             nobody_begins_one_who_may_not_enter,
             a_better_encoding_of_the_same_password_ends_nothing_and_old_ones_are_forgotten,
+        }
+        $crate::store_tests! { @one $open, admin_once:
+            what_is_asked_twice_under_one_key_is_made_once,
+            a_key_is_its_callers_own_and_counts_for_a_day,
+        }
+        $crate::store_tests! { @two $open, admin_once:
+            of_two_who_send_one_request_at_once_both_get_the_user_who_was_made,
+        }
+        $crate::store_tests! { @one $open, admin_service_tokens:
+            a_token_counts_from_when_it_is_made_until_it_is_revoked,
+            a_token_never_may_more_than_its_maker_may_at_that_moment,
+            nobody_makes_a_token_that_may_more_than_they,
+            what_was_on_its_way_when_its_token_was_revoked_is_not_done,
+            of_two_tokens_with_one_name_one_counts,
+            a_use_is_noted_once_a_minute_and_no_cache_hears_of_it,
+            every_cache_hears_of_a_revoked_token,
+        }
+        $crate::store_tests! { @two $open, admin_service_tokens:
+            no_act_of_a_token_outlives_its_end_on_another_node,
         }
         $crate::store_tests! { @one $open, admin_sessions:
             each_session_comes_once_there_and_back_and_every_filter_holds,
@@ -405,7 +466,9 @@ mod tests {
             include_str!("keys.rs"),
             include_str!("outbox.rs"),
             include_str!("passkeys.rs"),
+            include_str!("registrations.rs"),
             include_str!("sessions.rs"),
+            include_str!("tickets.rs"),
             include_str!("time.rs"),
             include_str!("tokens.rs"),
             include_str!("users.rs"),
@@ -416,7 +479,9 @@ mod tests {
             include_str!("admin/large.rs"),
             include_str!("admin/links.rs"),
             include_str!("admin/lists.rs"),
+            include_str!("admin/once.rs"),
             include_str!("admin/operators.rs"),
+            include_str!("admin/service_tokens.rs"),
             include_str!("admin/sessions.rs"),
             include_str!("admin/superusers.rs"),
         ] {

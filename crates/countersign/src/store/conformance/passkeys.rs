@@ -21,14 +21,13 @@ use crate::store::{
 use crate::user::{User, UserId};
 
 pub async fn a_challenge_is_kept_until_its_time_is_over(store: Arc<dyn AdminStore>) {
-    let kept = challenge(&*store, Some(UserId::new(7))).await;
+    let kept = challenge(&*store, UserId::new(7)).await;
     assert_eq!(store.challenge(kept.id, noon()).await.unwrap(), Some(kept.clone()));
     let just_before = kept.expires_at - Duration::from_micros(1);
     assert!(store.challenge(kept.id, just_before).await.unwrap().is_some());
     assert_eq!(store.challenge(kept.id, kept.expires_at).await.unwrap(), None);
     assert_eq!(store.challenge(FactorId::draw(&OsRandom), noon()).await.unwrap(), None);
-    let for_a_login = challenge(&*store, None).await;
-    assert_eq!(store.challenge(for_a_login.id, noon()).await.unwrap(), Some(for_a_login));
+    challenge(&*store, UserId::new(8)).await;
     assert_eq!(store.prune_challenges(kept.expires_at, 10).await.unwrap(), 0);
     let later = kept.expires_at + Duration::from_micros(1);
     assert_eq!(store.prune_challenges(later, 1).await.unwrap(), 1);
@@ -54,8 +53,14 @@ pub async fn a_passkey_is_enrolled_once_and_brings_codes_with_the_first_factor(
     let factor = &has.factors[0];
     assert_eq!((has.version, factor.last_step, factor.last_used_at), (1, Some(0), None));
     assert_eq!((factor.credential.as_deref(), factor.is_backed_up), (Some(&[1][..]), Some(true)));
-    assert_eq!(store.passkey_owner(vec![1]).await.unwrap(), Some(ada.id));
-    assert_eq!(store.passkey_owner(vec![2]).await.unwrap(), None);
+    let owner = store.passkey_owner(vec![1]).await.unwrap().unwrap();
+    assert_eq!((owner.user, owner.factors.version), (ada.id, 1));
+    assert_eq!(owner.factors.factors[0].credential, has.factors[0].credential);
+    let row = owner.row.unwrap();
+    assert_eq!((row.user.username.as_str(), row.deletion_at), ("ada", None));
+    let password = store.password_of(ada.id).await.unwrap().unwrap();
+    assert_eq!(row.password.as_str(), password.as_str());
+    assert!(store.passkey_owner(vec![2]).await.unwrap().is_none());
     // The challenge is used, and the passkey is somebody's.
     let again = AddPasskey { credential: vec![2], factor: factor_of(ada.id), ..first };
     assert_eq!(store.add_passkey(again).await.unwrap(), Confirmed::Unknown);
@@ -72,7 +77,7 @@ pub async fn a_passkey_is_enrolled_once_and_brings_codes_with_the_first_factor(
 pub async fn a_session_begins_with_a_passkey_once_for_each_challenge(store: Arc<dyn AdminStore>) {
     let (ada, own) = user_with_session(&*store, "ada", 1).await;
     let id = enrol(&*store, ada.id, own, 1).await;
-    let asked = challenge(&*store, None).await.id;
+    let asked = FactorId::draw(&OsRandom);
     let signed = signed(&*store, &ada, 10, proof(id, asked, 1)).await;
     let other_factors = Begin { factors: 0, ..signed.clone() };
     assert_eq!(store.begin_session(other_factors).await.unwrap(), Begun::UserChanged);
@@ -84,14 +89,22 @@ pub async fn a_session_begins_with_a_passkey_once_for_each_challenge(store: Arc<
     let again = Begin { session: another, factor: uses(proof(id, asked, 2)), ..signed };
     assert_eq!(store.begin_session(again).await.unwrap(), Begun::FactorUsed);
     // Too late, and of nobody's passkey.
-    let old = PasskeyChallenge { expires_at: noon(), ..fresh(None) };
-    store.keep_challenge(old.clone()).await.unwrap();
-    for (number, of, challenge) in
-        [(12, id, old.id), (13, FactorId::draw(&OsRandom), challenge(&*store, None).await.id)]
-    {
-        let begin = self::signed(&*store, &ada, number, proof(of, challenge, 3)).await;
+    let draw = || FactorId::draw(&OsRandom);
+    let old = FactorProof::Passkey {
+        id,
+        challenge: draw(),
+        until: noon(),
+        count: 3,
+        is_backed_up: false,
+    };
+    for (number, proof) in [(12, old), (13, proof(draw(), draw(), 3))] {
+        let begin = self::signed(&*store, &ada, number, proof).await;
         assert_eq!(store.begin_session(begin).await.unwrap(), Begun::FactorUsed, "{number}");
     }
+    // What was used is known until its time is over, and is no challenge that was kept.
+    assert_eq!(store.challenge(asked, noon()).await.unwrap(), None);
+    assert_eq!(store.prune_challenges(after(300), 10).await.unwrap(), 0);
+    assert_eq!(store.prune_challenges(after(301), 10).await.unwrap(), 1);
 }
 
 pub async fn the_count_of_a_passkey_goes_up_or_stays_away(store: Arc<dyn AdminStore>) {
@@ -99,7 +112,7 @@ pub async fn the_count_of_a_passkey_goes_up_or_stays_away(store: Arc<dyn AdminSt
     let id = enrol(&*store, ada.id, own, 1).await;
     let counts = [(0, true), (0, true), (5, true), (5, false), (4, false), (0, false), (6, true)];
     for (number, (count, is_good)) in (10..).zip(counts) {
-        let asked = challenge(&*store, None).await.id;
+        let asked = FactorId::draw(&OsRandom);
         let begin = signed(&*store, &ada, number, proof(id, asked, count)).await;
         let begun = store.begin_session(begin).await.unwrap();
         assert_eq!(matches!(begun, Begun::Done { .. }), is_good, "{number}: {begun:?}");
@@ -117,7 +130,7 @@ pub async fn a_passkey_is_proved_again_in_a_session_with_a_challenge_of_its_own(
         checked: store.password_of(ada.id).await.unwrap(),
         factors: 1,
         methods: Methods::from_words("hwk mfa"),
-        proof: Some(proof(id, challenge(&*store, None).await.id, 1)),
+        proof: Some(proof(id, FactorId::draw(&OsRandom), 1)),
         now: after(60),
         mails: Vec::new(),
     };
@@ -130,17 +143,17 @@ pub async fn a_passkey_that_was_removed_or_whose_user_is_gone_is_nobodys(
 ) {
     let (ada, own) = user_with_session(&*store, "ada", 1).await;
     let id = enrol(&*store, ada.id, own, 1).await;
-    let asked = challenge(&*store, None).await.id;
+    let asked = FactorId::draw(&OsRandom);
     let under_way = signed(&*store, &ada, 10, proof(id, asked, 1)).await;
     let (user, session, now, mails) = (ada.id, own, after(20), Vec::new());
     let remove = RemoveFactor { id, user, keeps_one: false, session, now, mails };
     assert_eq!(store.remove_factor(remove).await.unwrap(), Removed::Done);
-    assert_eq!(store.passkey_owner(vec![1]).await.unwrap(), None);
+    assert!(store.passkey_owner(vec![1]).await.unwrap().is_none());
     assert_eq!(store.begin_session(under_way).await.unwrap(), Begun::UserChanged);
     // It may be registered again.
     enrol(&*store, ada.id, own, 1).await;
     assert!(store.delete_user(ada.id, after(60)).await.unwrap());
-    assert_eq!(store.passkey_owner(vec![1]).await.unwrap(), None);
+    assert!(store.passkey_owner(vec![1]).await.unwrap().is_none());
 }
 
 pub async fn of_fifty_who_use_one_challenge_at_once_one_begins_a_session(
@@ -148,7 +161,7 @@ pub async fn of_fifty_who_use_one_challenge_at_once_one_begins_a_session(
 ) {
     let (ada, own) = user_with_session(&*nodes[0], "ada", 1).await;
     let id = enrol(&*nodes[0], ada.id, own, 1).await;
-    let asked = challenge(&*nodes[0], None).await.id;
+    let asked = FactorId::draw(&OsRandom);
     let before = count(&*nodes[0], ada.id).await;
     let mut tries = JoinSet::new();
     for number in 0..50_u32 {
@@ -163,13 +176,9 @@ pub async fn of_fifty_who_use_one_challenge_at_once_one_begins_a_session(
     assert_eq!((begun, count(&*nodes[0], ada.id).await), (1, before + 1));
 }
 
-fn fresh(user: Option<UserId>) -> PasskeyChallenge {
+async fn challenge(store: &dyn AdminStore, user: UserId) -> PasskeyChallenge {
     let id = FactorId::draw(&OsRandom);
-    PasskeyChallenge { id, user, state: b"state".to_vec(), expires_at: after(300) }
-}
-
-async fn challenge(store: &dyn AdminStore, user: Option<UserId>) -> PasskeyChallenge {
-    let new = fresh(user);
+    let new = PasskeyChallenge { id, user, state: b"state".to_vec(), expires_at: after(300) };
     store.keep_challenge(new.clone()).await.unwrap();
     new
 }
@@ -188,7 +197,7 @@ async fn new(store: &dyn AdminStore, user: UserId, session: SessionId, called: u
         credential: vec![called],
         count: 0,
         is_backed_up: true,
-        challenge: challenge(store, Some(user)).await.id,
+        challenge: challenge(store, user).await.id,
         codes: vec![NewRecoveryCode { id, hash: code_hash(user, called) }],
         session,
         methods: Methods::from_words("hwk mfa"),
@@ -205,7 +214,7 @@ async fn enrol(store: &dyn AdminStore, user: UserId, session: SessionId, called:
 }
 
 fn proof(id: FactorId, challenge: FactorId, count: u32) -> FactorProof {
-    FactorProof::Passkey { id, challenge, count, is_backed_up: false }
+    FactorProof::Passkey { id, challenge, until: after(300), count, is_backed_up: false }
 }
 
 fn uses(proof: FactorProof) -> Option<FactorUse> {

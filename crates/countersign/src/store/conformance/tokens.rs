@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::fixtures::{after, make_user, new_session, new_user, noon, session_id};
+use super::fixtures::{after, make_user, new_session, noon, session_id};
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::store::admin::AdminStore;
-use crate::store::{
-    Act, MailBounds, NewMail, NewToken, Proof, Register, Registered, StoreError, Use, Used,
-};
+use crate::store::{Act, MailBounds, NewMail, NewToken, Proof, StoreError, Use, Used};
 use crate::token::{Fingerprint, OneTimeToken, Purpose, SecretHash};
-use crate::user::{Email, NewUser, User, UserId, fold_address};
+use crate::user::{Email, User, UserId, fold_address};
 
 pub async fn a_token_is_used_once_by_who_has_its_secret(store: Arc<dyn AdminStore>) {
     let ada = make_user(&*store, "ada").await;
@@ -218,72 +214,6 @@ pub async fn an_address_that_somebody_took_meanwhile_uses_no_token_up(store: Arc
     assert!(!store.token(token.id()).await.unwrap().unwrap().is_used);
 }
 
-pub async fn whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all(
-    store: Arc<dyn AdminStore>,
-) {
-    let (token, made) = registered(&*store, "ada", "ada@example.com", 1).await;
-    let Registered::Done(ada) = made else { panic!("nobody was made: {made:?}") };
-    assert_eq!((ada.locale.as_str(), ada.email_verified), ("de", false));
-    assert!(is_done(&store.use_token(verify(&token)).await.unwrap()));
-    // The address is taken: nobody is made, and its owner hears of it.
-    let (token, made) = registered(&*store, "eve", "ADA@example.com", 3).await;
-    assert_eq!(made, Registered::EmailTaken);
-    assert!(store.user_by_login("eve").await.unwrap().is_none());
-    assert_eq!(store.use_token(verify(&token)).await.unwrap(), Used::Invalid);
-    // The name is taken: nothing at all.
-    let (token, made) = registered(&*store, "ADA", "other@example.com", 5).await;
-    assert_eq!(made, Registered::UsernameTaken);
-    assert!(store.token(token.id()).await.unwrap().is_none());
-    let ids: Vec<i64> =
-        store.outbox(None, None, 10).await.unwrap().iter().map(|row| row.id).collect();
-    assert_eq!(ids, [4, 1], "the mail to the new user, and the one to who has the address");
-}
-
-pub async fn an_address_that_is_claimed_becomes_the_users_when_it_is_proved(
-    store: Arc<dyn AdminStore>,
-) {
-    let claim = async |name: &str, id: i64| {
-        let (token, to) = (OneTimeToken::draw(&OsRandom), "ada@example.com");
-        let register = Register {
-            user: new_user(name, ""),
-            claims: Some(Email::parse(to).unwrap()),
-            token: NewToken {
-                address: to.to_owned(),
-                ..NewToken::new(&token, Purpose::VerifyEmail, noon(), after(LIFE))
-            },
-            mail: Some(mail_at(id, to, after(id))),
-            taken: mail_at(id + 1, to, after(id + 1)),
-            bounds: MailBounds::default(),
-            now: noon(),
-        };
-        let Registered::Done(user) = store.register(register).await.unwrap() else {
-            panic!("{name} was not made");
-        };
-        assert_eq!(user.email, "");
-        (token, user)
-    };
-    let prove = |token: &OneTimeToken| Use {
-        act: Act::VerifyEmail {
-            to: Some(Email::parse("ada@example.com").unwrap()),
-            password: None,
-        },
-        ..verify(token)
-    };
-    let (first, ada) = claim("ada", 1).await;
-    // Two may claim it; who proves it first has it.
-    let (second, _) = claim("eve", 3).await;
-    assert!(is_done(&store.use_token(prove(&first)).await.unwrap()));
-    let user = store.user_by_id(ada.id).await.unwrap().unwrap();
-    assert_eq!((user.email.as_str(), user.email_verified), ("ada@example.com", true));
-    assert!(matches!(store.use_token(prove(&second)).await, Err(StoreError::EmailTaken)));
-    // From then on its owner is told, and the claim serves nothing.
-    let (third, _) = claim("mallory", 5).await;
-    assert_eq!(store.use_token(prove(&third)).await.unwrap(), Used::Invalid);
-    let ids: Vec<i64> =
-        store.outbox(None, None, 10).await.unwrap().iter().map(|row| row.id).collect();
-    assert_eq!(ids, [6, 3, 1]);
-}
-
 pub async fn tokens_that_expired_are_forgotten(store: Arc<dyn AdminStore>) {
     let ada = make_user(&*store, "ada").await;
     let token = issue(&*store, &ada, Purpose::VerifyEmail).await;
@@ -338,29 +268,6 @@ pub(super) async fn issue(store: &dyn AdminStore, user: &User, purpose: Purpose)
     token
 }
 
-async fn registered(
-    store: &dyn AdminStore,
-    name: &str,
-    email: &str,
-    mails: i64,
-) -> (OneTimeToken, Registered) {
-    let token = OneTimeToken::draw(&OsRandom);
-    let address = fold_address(email);
-    let register = Register {
-        user: NewUser { locale: "de".to_owned(), ..new_user(name, email) },
-        claims: None,
-        token: NewToken {
-            address: address.clone(),
-            ..NewToken::new(&token, Purpose::VerifyEmail, noon(), after(LIFE))
-        },
-        mail: Some(mail_at(mails, &address, after(mails))),
-        taken: mail_at(mails + 1, &address, after(mails + 1)),
-        bounds: MailBounds::default(),
-        now: noon(),
-    };
-    (token, store.register(register).await.unwrap())
-}
-
 fn verify(token: &OneTimeToken) -> Use {
     Use {
         id: token.id(),
@@ -373,11 +280,7 @@ fn verify(token: &OneTimeToken) -> Use {
 }
 
 fn mail(id: i64, address: &str) -> NewMail {
-    mail_at(id, address, noon())
-}
-
-fn mail_at(id: i64, address: &str, at: Timestamp) -> NewMail {
-    NewMail { user: Some(UserId::new(1)), ..NewMail::new(id, address, vec![1], at) }
+    NewMail { user: Some(UserId::new(1)), ..NewMail::new(id, address, vec![1], noon()) }
 }
 
 fn is_done(used: &Used) -> bool {
@@ -385,4 +288,4 @@ fn is_done(used: &Used) -> bool {
 }
 
 /// In seconds.
-const LIFE: i64 = 600;
+pub(super) const LIFE: i64 = 600;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admin::as_is;
 use super::fixtures::{after, make_user, new_session, noon, session_id};
 use super::sessions::token as refresh_token;
 use super::tokens::{issue, new_token};
@@ -10,7 +11,7 @@ use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::session::Transport;
 use crate::session::device::Shown;
-use crate::store::admin::AdminStore;
+use crate::store::admin::{AdminStore, UserEdit};
 use crate::store::{
     Act, Begin, Begun, MailBounds, MailClass, MailState, NewMail, NewToken, PasswordChange, Proof,
     Rotate, Rotation, Stolen, TheftNotice, Use, Used,
@@ -78,7 +79,15 @@ pub async fn an_operators_password_and_a_profile_are_told_with_the_change(
     let done = store.update_profile_and_tell(ada.id, change(), tokens, mails).await.unwrap();
     assert_eq!(done.unwrap().email, "ada@example.org");
     assert!(!store.token(undo.id()).await.unwrap().unwrap().is_used);
-    assert_eq!(ids(&*store, MailState::Waiting).await, [1, 3]);
+    let seen = store.user_record(ada.id).await.unwrap().unwrap().fingerprint;
+    let edit = UserEdit { email: None, ..as_is(&ada) };
+    let edited = async |seen, id| {
+        let mails = vec![notice(id, "ada@example.org")];
+        store.edit_user_and_tell(ada.id, &edit, seen, &by, mails).await
+    };
+    assert_eq!(edited(seen, 4).await.unwrap().email, "");
+    assert!(edited(seen, 5).await.is_err(), "the form is stale by now");
+    assert_eq!(ids(&*store, MailState::Waiting).await, [1, 3, 4]);
 }
 
 pub async fn a_theft_is_told_with_the_end_of_the_session_and_once(store: Arc<dyn AdminStore>) {

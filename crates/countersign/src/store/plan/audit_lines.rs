@@ -8,9 +8,10 @@ use crate::session::SessionId;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, AuditLine, DETAIL_MAX_CHARS, GroupRecord, UserEdit, Who,
 };
+use crate::store::failure::Failure;
 use crate::store::sql::query::without_nul;
 use crate::store::{OutboxRow, SelfDeletion};
-use crate::token::SealedKey;
+use crate::token::{Purpose, SealedKey};
 use crate::user::{NewUser, User, UserId};
 
 /// A line about what an operator did.
@@ -32,8 +33,14 @@ pub(crate) fn line(
     }
 }
 
+/// A link was made for a user: who gets it from the operator, nobody else knows of it.
+pub(crate) fn link_line(by: &Actor, user: UserId, purpose: Purpose, by_mail: bool) -> AuditLine {
+    let how = if by_mail { "" } else { ", given to whoever asked" };
+    line(by, AuditKind::LinkSent, Some(user), None, format!("{}{how}", purpose.as_str()))
+}
+
 /// What came of an act, with the lines that were written with it.
-pub(crate) type Acted<T, E = AdminError> = Result<(T, Vec<AuditLine>), E>;
+pub(crate) type Acted<T, E = AdminError> = Result<(T, Vec<AuditLine>), Failure<E>>;
 
 /// What came of an act that is done; the log stream is told of its lines.
 pub(crate) fn logged<T>((done, lines): (T, Vec<AuditLine>)) -> T {
@@ -70,6 +77,13 @@ pub(crate) fn first_superuser(
         ip,
         detail,
     }
+}
+
+/// What the line says of a web hook that goes on, or gets again what it had got.
+pub(crate) fn replayed(by: &Actor, hook: &str, since: Option<Timestamp>, again: u64) -> AuditLine {
+    let since = since.map_or_else(String::new, |since| format!(", since {since}"));
+    let detail = format!("{hook}: {again} sent again{since}");
+    line(by, AuditKind::HookReplayed, None, None, detail)
 }
 
 /// What the line says of a user who was invited.

@@ -10,5 +10,6 @@ pub(crate) mod bulk_act;
 pub(crate) mod grants;
 pub(crate) mod group_save;
 pub(crate) mod names;
+pub(crate) mod service_power;
 pub(crate) mod superusers;
 pub(crate) mod user_edit;

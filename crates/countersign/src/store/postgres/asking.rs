@@ -4,7 +4,7 @@
 /// One that gives no answer in time is closed, not used again.
 macro_rules! run {
     ($store:ident, $client:ident => $operation:expr) => {{
-        let mut lent = $store.pool.get().await.map_err(crate::store::StoreError::from)?;
+        let mut lent = $store.pool.get().await.map_err(crate::store::postgres::not_lent)?;
         let $client = &mut lent;
         let done = tokio::time::timeout(crate::store::postgres::PATIENCE, $operation).await;
         match done {
@@ -35,7 +35,9 @@ macro_rules! read {
         } else {
             result
         };
-        result.map_err(crate::store::postgres::Verdict::undone)
+        result.map_err(|crate::store::failure::Failure(error)| {
+            crate::store::postgres::Verdict::undone(error)
+        })
     }};
 }
 
@@ -44,6 +46,7 @@ macro_rules! read {
 macro_rules! write {
     ($store:ident, $client:ident => $operation:expr) => {{
         let result = run!($store, $client => $operation).0;
+        let result = result.map_err(|crate::store::failure::Failure(error)| error);
         $store.health.note(&result);
         result
     }};

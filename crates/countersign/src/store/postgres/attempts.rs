@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::PostgresStore;
 use super::columns::micros;
+use crate::store::failure::Failure;
 use crate::store::{AttemptStore, SharedAttempts, StoreError};
 use crate::throttle::shared::{AttemptKey, Count, CountAttempt, CountedAttempt};
 use crate::throttle::{Delays, RetryAfter};
@@ -32,7 +33,7 @@ impl SharedAttempts for PostgresStore {
     }
 }
 
-pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Count, StoreError> {
+pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Count, Failure> {
     let CountAttempt { key, delays, now } = *attempt;
     let (row, now) = (key.0.as_slice(), micros(now).max(0));
     let (free, longest, most) = (
@@ -75,10 +76,10 @@ pub(super) async fn count(client: &Object, attempt: &CountAttempt) -> Result<Cou
         }
         // Meanwhile the owner came in, or the delay passed.
     }
-    Err(StoreError::Busy)
+    Err(StoreError::Busy.into())
 }
 
-pub(super) async fn uncount(client: &Object, counted: &CountedAttempt) -> Result<(), StoreError> {
+pub(super) async fn uncount(client: &Object, counted: &CountedAttempt) -> Result<(), Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE login_attempts SET many = greatest(many - $2, 0), last = CASE WHEN serial = $3 \
@@ -94,7 +95,7 @@ pub(super) async fn uncount(client: &Object, counted: &CountedAttempt) -> Result
     Ok(())
 }
 
-pub(super) async fn forget(client: &Object, key: AttemptKey) -> Result<(), StoreError> {
+pub(super) async fn forget(client: &Object, key: AttemptKey) -> Result<(), Failure> {
     let statement = client.prepare_cached("DELETE FROM login_attempts WHERE key = $1").await?;
     client.execute(&statement, &[&key.0.as_slice()]).await?;
     Ok(())
@@ -102,7 +103,7 @@ pub(super) async fn forget(client: &Object, key: AttemptKey) -> Result<(), Store
 
 /// Forgets what had faded by then. A flood of names can leave a row for each hash that it made the
 /// nodes do in one longest delay, and no more.
-pub(super) async fn prune(client: &Object, before: Timestamp) -> Result<u64, StoreError> {
+pub(super) async fn prune(client: &Object, before: Timestamp) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts \
@@ -118,7 +119,7 @@ async fn wait(
     key: AttemptKey,
     delays: Delays,
     now: i64,
-) -> Result<Option<RetryAfter>, StoreError> {
+) -> Result<Option<RetryAfter>, Failure> {
     let statement =
         client.prepare_cached("SELECT many, last FROM login_attempts WHERE key = $1").await?;
     let Some(row) = client.query_opt(&statement, &[&key.0.as_slice()]).await? else {

@@ -17,6 +17,7 @@ use super::columns::{from_micros, get, micros, unknown};
 use super::{LOOK_ANYWAY, PostgresStore, history};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
 use crate::user::UserId;
@@ -50,7 +51,7 @@ impl FeedStore for PostgresStore {
 
 /// Rows out of another cluster, brought here by a restored dump, have ids that this one has not
 /// reached: they count as written now.
-pub(super) async fn adopt(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn adopt(client: &Client) -> Result<(), Failure> {
     client
         .batch_execute(
             "UPDATE changes SET xid = pg_current_xact_id()::text::bigint
@@ -133,7 +134,7 @@ struct Server {
 }
 
 impl Server {
-    fn of(row: &Row) -> Result<Self, StoreError> {
+    fn of(row: &Row) -> Result<Self, Failure> {
         Ok(Self { started: get(row, "started")?, ends: get(row, "ends")?, open: get(row, "open")? })
     }
 
@@ -147,7 +148,7 @@ pub(super) async fn page_after(
     client: &Object,
     after: &Cursor,
     limit: u32,
-) -> Result<Changes, StoreError> {
+) -> Result<Changes, Failure> {
     let seen = Seen::of(after);
     let (server, page) = read(client, &seen, limit).await?;
     let is_new = seen == Seen::default();
@@ -170,11 +171,11 @@ impl FeedPage {
         server: &Server,
         limit: u32,
         went_back: bool,
-    ) -> Result<Changes, StoreError> {
+    ) -> Result<Changes, Failure> {
         let places = |rows: &[Row]| {
             rows.iter()
                 .map(|row| Ok((get(row, "xid")?, get(row, "number")?)))
-                .collect::<Result<Vec<_>, StoreError>>()
+                .collect::<Result<Vec<_>, Failure>>()
         };
         let limit = limit as usize;
         let cursor = seen.and(server, &places(&self.late)?, &places(&self.next)?, limit).cursor();
@@ -190,7 +191,7 @@ impl FeedPage {
 
 /// One statement, so that the rows and what the snapshot says belong together. It is planned each
 /// time: a plan that was made when the table was empty would read the whole of it when it is large.
-async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, FeedPage), StoreError> {
+async fn read(client: &Object, seen: &Seen, limit: u32) -> Result<(Server, FeedPage), Failure> {
     let statement = "SELECT NULL::integer AS part, NULL::bigint AS xid, NULL::bigint AS number,
              NULL::bigint AS at, NULL::text AS kind, NULL::text AS subject,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ends,
@@ -238,7 +239,7 @@ pub(super) async fn cursor_at(
     client: &Object,
     since: Timestamp,
     limit: u32,
-) -> Result<Option<Cursor>, StoreError> {
+) -> Result<Option<Cursor>, Failure> {
     let statement = "SELECT least((SELECT min(xid) FROM recent),
                  pg_snapshot_xmin(pg_current_snapshot())::text::bigint) - 1 AS xid,
              (SELECT count(*) FROM recent) AS count,
@@ -259,13 +260,13 @@ pub(super) async fn cursor_at(
     Ok((get::<i64>(row, "count")? < most).then(|| seen.cursor()))
 }
 
-pub(super) async fn cursor_now(client: &Object) -> Result<Cursor, StoreError> {
+pub(super) async fn cursor_now(client: &Object) -> Result<Cursor, Failure> {
     let end = Seen { upto: (i64::MAX, i64::MAX), ..Seen::default() };
     Ok(read(client, &end, 0).await?.0.all().cursor())
 }
 
 /// Writes, and changes nothing.
-pub(super) async fn touch(client: &Object) -> Result<(), StoreError> {
+pub(super) async fn touch(client: &Object) -> Result<(), Failure> {
     // A row that is always there, written with what it has: as durable as everything else, and
     // nothing changes.
     let statement = client
@@ -279,7 +280,7 @@ pub(super) async fn note_user_changed(
     client: &Object,
     user: UserId,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = client.prepare_cached(statements::USER_CHANGED).await?;
     client.execute(&statement, &[&micros(now), &user.to_string()]).await?;
     Ok(())
@@ -290,7 +291,7 @@ pub(super) async fn prune(
     changes: Timestamp,
     sessions: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let mut gone = 0;
     // Two nodes that do this at once do not wait for each other, nor for a refresh.
     for (sql, before) in [
@@ -329,7 +330,7 @@ pub(super) async fn prune(
     Ok(gone)
 }
 
-fn change(row: &Row) -> Result<Change, StoreError> {
+fn change(row: &Row) -> Result<Change, Failure> {
     let (kind, subject): (&str, Option<&str>) = (get(row, "kind")?, get(row, "subject")?);
     let what = match kind {
         "session_ended" => {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 use crate::user::UserId;
 
 /// Sessions, keys and the feed: microseconds since 1970.
@@ -42,8 +43,8 @@ pub(super) fn from_timestamptz(at: SystemTime) -> Timestamp {
 }
 
 /// A user's id out of a text column.
-pub(super) fn user_id(text: &str) -> Result<UserId, StoreError> {
-    text.parse().map_err(|_| unknown(text))
+pub(super) fn user_id(text: &str) -> Result<UserId, Failure> {
+    text.parse().map_err(|_| unknown(text).into())
 }
 
 /// A word that this program does not know: a row of a newer one.
@@ -58,7 +59,7 @@ pub(super) fn unknown(word: &str) -> StoreError {
 pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
     row: &'a Row,
     column: &str,
-) -> Result<T, StoreError> {
+) -> Result<T, Failure> {
     Ok(row.try_get(column)?)
 }
 

@@ -23,6 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::hosts::{Hosts, Reached};
 
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 use crate::supervise::{caught_async, fault_point};
 
 /// Where the database is, and how to speak with it.
@@ -34,12 +35,12 @@ pub(super) struct Address {
 impl Address {
     /// Reads a URL. Beyond what libpq's URLs say it takes `sslmode` of `verify-ca` and
     /// `verify-full`, and `sslrootcert`. `connect_timeout` is for each host, as libpq has it.
-    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(url: &str) -> Result<Self, Failure> {
         Self::parse_in(url, None)
     }
 
     /// The same, with everything in a schema, whose name is good.
-    pub(super) fn parse_in(url: &str, schema: Option<&str>) -> Result<Self, StoreError> {
+    pub(super) fn parse_in(url: &str, schema: Option<&str>) -> Result<Self, Failure> {
         let bad =
             |error: String| StoreError::Failed(format!("the database URL cannot be used: {error}"));
         let (rest, query) = url.split_once('?').unwrap_or((url, ""));
@@ -65,7 +66,8 @@ impl Address {
                 return Err(bad(format!(
                     "there is no sslmode {other:?}; choose disable, prefer, require, verify-ca or \
                      verify-full"
-                )));
+                ))
+                .into());
             }
         };
         config.ssl_mode(match mode.as_str() {
@@ -83,7 +85,8 @@ impl Address {
             return Err(bad(
                 "every login writes, so target_session_attrs cannot be read-only; leave it out"
                     .to_owned(),
-            ));
+            )
+            .into());
         }
         // A machine that is lost is noticed although it says nothing.
         if !says("keepalives_idle") {
@@ -106,7 +109,7 @@ impl Address {
     }
 
     /// A pool of connections, none of which is opened yet.
-    pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreError> {
+    pub(super) fn pool(&self, size: usize) -> Result<Pool, Failure> {
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         // The settings are in `hosts`, one for each.
         let manager = Manager::from_connect(Config::new(), self.clone(), manager);
@@ -118,19 +121,18 @@ impl Address {
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| StoreError::Failed(error.to_string()))
+            .map_err(|error| StoreError::Failed(error.to_string()).into())
     }
 
     /// A connection of its own, outside the pool.
-    pub(super) async fn connect(&self) -> Result<Client, StoreError> {
+    pub(super) async fn connect(&self) -> Result<Client, Failure> {
         Ok(self.reach().await?.drive().0)
     }
 
-    async fn reach(&self) -> Result<Reached, StoreError> {
-        self.hosts
-            .reach()
-            .await
-            .map_err(|error| error.map_or_else(super::no_answer, StoreError::from).undone())
+    async fn reach(&self) -> Result<Reached, Failure> {
+        self.hosts.reach().await.map_err(|error| {
+            error.map_or_else(super::no_answer, |error| super::store_error(&error)).undone().into()
+        })
     }
 
     /// Listens for changes until the store is gone, and notifies at each, and whenever one may have
@@ -138,7 +140,7 @@ impl Address {
     /// while the one before is being read is not found a second later only.
     pub(super) async fn listen(self, notifier: Arc<Notify>) {
         while Arc::strong_count(&notifier) > 1 {
-            if let Ok(Err(error)) = caught_async(self.listen_once(&notifier)).await {
+            if let Ok(Err(Failure(error))) = caught_async(self.listen_once(&notifier)).await {
                 tracing::debug!(%error, "the database does not announce changes now; they are \
                     found by looking every second");
             }
@@ -147,7 +149,7 @@ impl Address {
         }
     }
 
-    async fn listen_once(&self, notifier: &Arc<Notify>) -> Result<(), StoreError> {
+    async fn listen_once(&self, notifier: &Arc<Notify>) -> Result<(), Failure> {
         let Reached { client, line: mut connection, server } = self.reach().await?;
         let weak = Arc::downgrade(notifier);
         // Dropped with this function, however it ends.
@@ -171,10 +173,10 @@ impl Address {
         while Arc::strong_count(notifier) > 1 {
             tokio::select! {
                 _ = listener.join_next() => {
-                    return Err(StoreError::Failed("the connection was cut".to_owned()));
+                    return Err(StoreError::Failed("the connection was cut".to_owned()).into());
                 }
                 () = &mut replaced => {
-                    return Err(StoreError::Failed("another server answers now".to_owned()));
+                    return Err(StoreError::Failed("another server answers now".to_owned()).into());
                 }
                 // One that was cut without a word is found out by asking, and so is a server that
                 // froze: then another may be in its place, which is found by connecting anew.
@@ -226,10 +228,10 @@ impl Connect for Address {
 
 async fn in_time<T>(
     asked: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, StoreError> {
+) -> Result<T, Failure> {
     let answer =
         tokio::time::timeout(EAR_PATIENCE, asked).await.map_err(|_| super::no_answer().undone())?;
-    answer.map_err(|error| StoreError::from(error).undone())
+    answer.map_err(|error| super::store_error(&error).undone().into())
 }
 
 #[derive(Clone, Copy)]

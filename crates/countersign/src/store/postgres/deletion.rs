@@ -13,6 +13,7 @@ use super::{PostgresStore, outbox, sessions};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::AuditLine;
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{deleted_at_last, deletion_asked, logged, restored};
 use crate::store::sql::statements;
 use crate::store::{DeletionAsked, DeletionStore, MailBounds, SelfDeletion, StoreError};
@@ -49,7 +50,7 @@ impl DeletionStore for PostgresStore {
 async fn ask(
     client: &mut Object,
     asked: &SelfDeletion,
-) -> Result<(DeletionAsked, Vec<AuditLine>), StoreError> {
+) -> Result<(DeletionAsked, Vec<AuditLine>), Failure> {
     let &SelfDeletion { user, session, now, .. } = asked;
     let transaction = client.transaction().await?;
     hold_superusers(&transaction).await?;
@@ -102,7 +103,7 @@ async fn plan(
     user: UserId,
     at: Timestamp,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = transaction
         .prepare_cached("UPDATE users SET deletion_at = $2, is_active = false WHERE id = $1")
         .await?;
@@ -124,7 +125,7 @@ async fn restore(
     client: &mut Object,
     checked: &EncodedPassword,
     line: AuditLine,
-) -> Result<(bool, Vec<AuditLine>), StoreError> {
+) -> Result<(bool, Vec<AuditLine>), Failure> {
     let transaction = client.transaction().await?;
     let statement = transaction
         .prepare_cached(
@@ -140,7 +141,7 @@ async fn restore(
     Ok((restored, lines))
 }
 
-async fn due(client: &Object, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+async fn due(client: &Object, user: UserId) -> Result<Option<Timestamp>, Failure> {
     let statement = client.prepare_cached(statements::DELETION_OF).await?;
     let row = client.query_opt(&statement, &[&user.as_i64()]).await?;
     let at: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
@@ -153,7 +154,7 @@ async fn delete_due(
     client: &mut Object,
     now: Timestamp,
     limit: u32,
-) -> Result<(u64, Vec<AuditLine>), StoreError> {
+) -> Result<(u64, Vec<AuditLine>), Failure> {
     let transaction = client.transaction().await?;
     let statement = transaction
         .prepare_cached(
@@ -179,7 +180,7 @@ async fn delete(
     transaction: &Transaction<'_>,
     user: UserId,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = transaction.prepare_cached("DELETE FROM users WHERE id = $1").await?;
     transaction.execute(&statement, &[&user.as_i64()]).await?;
     sessions::revoke_of_user(transaction, user, None, RevokedReason::UserInactive, now).await?;

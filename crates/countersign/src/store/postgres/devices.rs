@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown};
 use crate::session::device::{DeviceKind, DeviceRecord, settled_after};
+use crate::store::failure::Failure;
 use crate::store::{DeviceOffer, DeviceProof, DeviceStore, StoreError};
 
 #[async_trait]
@@ -21,7 +22,7 @@ impl DeviceStore for PostgresStore {
     }
 }
 
-async fn keep(client: &Object, offer: &DeviceOffer) -> Result<bool, StoreError> {
+async fn keep(client: &Object, offer: &DeviceOffer) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE sessions SET device_key = $2, device_kind = $3, device_proof_at = $4,
@@ -45,7 +46,7 @@ async fn keep(client: &Object, offer: &DeviceOffer) -> Result<bool, StoreError> 
     Ok(kept == 1)
 }
 
-async fn prove(client: &Object, proof: &DeviceProof) -> Result<bool, StoreError> {
+async fn prove(client: &Object, proof: &DeviceProof) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE sessions SET device_proof_at = $3,
@@ -68,7 +69,7 @@ pub(super) async fn confirm(
     id: i64,
     offered_at: Timestamp,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE sessions SET device_confirmed_at = $3
@@ -80,7 +81,7 @@ pub(super) async fn confirm(
 }
 
 /// Of a session's row.
-pub(super) fn device(row: &Row) -> Result<Option<DeviceRecord>, StoreError> {
+pub(super) fn device(row: &Row) -> Result<Option<DeviceRecord>, Failure> {
     let Some(key) = get::<Option<&str>>(row, "device_key")? else { return Ok(None) };
     let kind: &str = get(row, "device_kind")?;
     Ok(Some(DeviceRecord {

@@ -8,7 +8,8 @@ use super::columns::{get, micros};
 use super::outbox;
 use crate::password::EncodedPassword;
 use crate::session::{RevokedReason, SessionId};
-use crate::store::{MailBounds, NewMail, PasswordChange, StoreError};
+use crate::store::failure::Failure;
+use crate::store::{MailBounds, NewMail, PasswordChange};
 use crate::user::UserId;
 
 pub(super) async fn change_password(
@@ -18,7 +19,7 @@ pub(super) async fn change_password(
     session: SessionId,
     now: Timestamp,
     mails: &[NewMail],
-) -> Result<PasswordChange, StoreError> {
+) -> Result<PasswordChange, Failure> {
     let transaction = client.transaction().await?;
     hold(&transaction, id).await?;
     let statement = transaction
@@ -71,7 +72,7 @@ pub(super) async fn reset_password(
     id: UserId,
     new: &EncodedPassword,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let transaction = client.transaction().await?;
     let found = reset_within(&transaction, id, new, now).await?;
     transaction.commit().await?;
@@ -84,7 +85,7 @@ pub(super) async fn reset_within(
     id: UserId,
     new: &EncodedPassword,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let change = "UPDATE users SET password = $5 WHERE id = $1 RETURNING id";
     ending_sessions(transaction, change, id, RevokedReason::PasswordChanged, now, &[&new.as_str()])
         .await
@@ -95,7 +96,7 @@ pub(super) async fn set_active(
     id: UserId,
     active: bool,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     if active {
         let statement =
             client.prepare_cached("UPDATE users SET is_active = true WHERE id = $1").await?;
@@ -113,7 +114,7 @@ pub(super) async fn delete(
     client: &mut Object,
     id: UserId,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let transaction = client.transaction().await?;
     let change = "DELETE FROM users WHERE id = $1 RETURNING id";
     let found =
@@ -124,7 +125,7 @@ pub(super) async fn delete(
 
 /// Holds a user's row against logins. A statement of its own: the one that ends the sessions then
 /// sees every session that began before.
-async fn hold(transaction: &Transaction<'_>, id: UserId) -> Result<(), StoreError> {
+async fn hold(transaction: &Transaction<'_>, id: UserId) -> Result<(), Failure> {
     let statement =
         transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR UPDATE").await?;
     transaction.execute(&statement, &[&id.as_i64()]).await?;
@@ -140,7 +141,7 @@ async fn ending_sessions(
     reason: RevokedReason,
     now: Timestamp,
     more: &[&(dyn ToSql + Sync)],
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     hold(transaction, id).await?;
     let sql = format!(
         "WITH own AS (

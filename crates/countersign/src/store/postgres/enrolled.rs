@@ -8,8 +8,9 @@ use tokio_postgres::Row;
 use super::columns::{from_micros, get, micros, unknown};
 use super::outbox;
 use crate::session::{Authentication, SessionId};
-use crate::sign_in::{Method, Methods, Scope};
-use crate::store::{Confirmed, MailBounds, NewMail, NewRecoveryCode, StoreError};
+use crate::sign_in::{FACTORS_AT_MOST, Method, Methods, Scope};
+use crate::store::failure::Failure;
+use crate::store::{Confirmed, MailBounds, NewMail, NewRecoveryCode};
 use crate::user::UserId;
 
 /// What else comes with a factor that was enrolled just now.
@@ -21,8 +22,17 @@ pub(super) async fn is_enrolled(
     methods: Methods,
     mails: &[NewMail],
     now: Timestamp,
-) -> Result<Confirmed, StoreError> {
+) -> Result<Confirmed, Failure> {
     change_version(&transaction, user, true).await?;
+    let statement = transaction
+        .prepare_cached(
+            "SELECT count(*) FROM factors WHERE user_id = $1 AND confirmed_at IS NOT NULL",
+        )
+        .await?;
+    let enrolled = transaction.query_one(&statement, &[&user.to_string()]).await?;
+    if enrolled.try_get::<_, i64>(0)? > i64::from(FACTORS_AT_MOST) {
+        return Ok(Confirmed::TooMany);
+    }
     let statement =
         transaction.prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = $1").await?;
     let had_codes = !transaction.query(&statement, &[&user.to_string()]).await?.is_empty();
@@ -44,7 +54,7 @@ pub(super) async fn insert_codes(
     transaction: &Transaction<'_>,
     user: UserId,
     codes: &[NewRecoveryCode],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = transaction
         .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES ($1, $2, $3)")
         .await?;
@@ -57,7 +67,7 @@ pub(super) async fn insert_codes(
 }
 
 /// Holds the user's row, if it is here, as whatever begins a session holds it.
-pub(super) async fn hold(transaction: &Transaction<'_>, user: UserId) -> Result<(), StoreError> {
+pub(super) async fn hold(transaction: &Transaction<'_>, user: UserId) -> Result<(), Failure> {
     let statement =
         transaction.prepare_cached("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE").await?;
     transaction.execute(&statement, &[&user.as_i64()]).await?;
@@ -70,7 +80,7 @@ pub(super) async fn change_version(
     transaction: &Transaction<'_>,
     user: UserId,
     begins: bool,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = if begins {
         transaction
             .prepare_cached(
@@ -102,7 +112,7 @@ pub(super) async fn authentication_of(
     session: SessionId,
     user: UserId,
     now: Timestamp,
-) -> Result<Option<Authentication>, StoreError> {
+) -> Result<Option<Authentication>, Failure> {
     let statement = transaction
         .prepare_cached(
             "SELECT amr, auth_time, scope, created_at FROM sessions
@@ -118,7 +128,7 @@ pub(super) async fn save_authentication(
     transaction: &Transaction<'_>,
     session: SessionId,
     new: Authentication,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = transaction
         .prepare_cached("UPDATE sessions SET amr = $1, auth_time = $2, scope = $3 WHERE id = $4")
         .await?;
@@ -129,7 +139,7 @@ pub(super) async fn save_authentication(
 }
 
 /// Of a session's row.
-pub(super) fn authentication(row: &Row) -> Result<Authentication, StoreError> {
+pub(super) fn authentication(row: &Row) -> Result<Authentication, Failure> {
     let at = match get::<Option<i64>>(row, "auth_time")? {
         Some(at) => at,
         None => get(row, "created_at")?,

@@ -8,7 +8,8 @@ use tokio_postgres::types::ToSql;
 use super::PostgresStore;
 use super::admin::audit;
 use super::columns::{from_micros, get, micros};
-use super::{factors, outbox, sessions, tokens};
+use super::{factor_row, outbox, sessions, tokens};
+use crate::store::failure::Failure;
 use crate::store::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace, StoreError};
 use crate::user::UserId;
 
@@ -31,7 +32,7 @@ async fn kept(
     kind: KeptKind,
     after: Option<KeptPlace>,
     limit: u32,
-) -> Result<Vec<(KeptPlace, Kept)>, StoreError> {
+) -> Result<Vec<(KeptPlace, Kept)>, Failure> {
     let after = after.unwrap_or(KeptPlace { at: i64::MIN, id: i64::MIN });
     let (name, limit) = (user.to_string(), i64::from(limit));
     let placed: [&(dyn ToSql + Sync); 4] = [&name, &after.at, &after.id, &limit];
@@ -71,10 +72,10 @@ async fn kept(
             let sql = format!(
                 "SELECT {} FROM factors WHERE user_id = $1 AND (created_at, id) > ($2, $3)
                  ORDER BY created_at, id LIMIT $4",
-                factors::COLUMNS
+                factor_row::COLUMNS
             );
             all(client, &sql, &placed, |row| {
-                let factor = factors::factor(row)?;
+                let factor = factor_row::factor(row)?;
                 let place = KeptPlace { at: micros(factor.created_at), id: factor.id.as_i64() };
                 Ok((place, Kept::Factor(Box::new(factor))))
             })
@@ -124,8 +125,8 @@ async fn all(
     client: &Object,
     sql: &str,
     params: &[&(dyn ToSql + Sync)],
-    read: impl Fn(&Row) -> Result<(KeptPlace, Kept), StoreError>,
-) -> Result<Vec<(KeptPlace, Kept)>, StoreError> {
+    read: impl Fn(&Row) -> Result<(KeptPlace, Kept), Failure>,
+) -> Result<Vec<(KeptPlace, Kept)>, Failure> {
     let statement = client.prepare_cached(sql).await?;
     client.query(&statement, params).await?.iter().map(read).collect()
 }

@@ -4,12 +4,33 @@
 use deadpool_postgres::{Object, Transaction};
 use jiff::Timestamp;
 
-use super::columns::micros;
+use super::columns::{get, micros};
 pub(super) use super::enrolled::authentication;
 use super::enrolled::{authentication_of, save_authentication};
-use super::{outbox, passkeys};
-use crate::store::{FactorProof, FactorUse, MailBounds, StepUp, SteppedUp, StoreError};
+use super::{factor_row, outbox, passkeys, users};
+use crate::factor::FactorId;
+use crate::store::failure::Failure;
+use crate::store::{FactorProof, FactorUse, MailBounds, StepUp, SteppedUp, WaitingSignIn};
 use crate::user::UserId;
+
+pub(super) async fn waiting(
+    client: &Object,
+    user: UserId,
+    pending: FactorId,
+) -> Result<WaitingSignIn, Failure> {
+    let factors = factor_row::of_user(client, user).await?;
+    let statement = client
+        .prepare_cached(
+            "SELECT tries, used_at IS NOT NULL AS is_used FROM pending_logins WHERE id = $1",
+        )
+        .await?;
+    let (tries, is_used) = match client.query_opt(&statement, &[&pending.as_i64()]).await? {
+        Some(found) => (get::<i32>(&found, "tries")?.unsigned_abs(), get(&found, "is_used")?),
+        None => (0, false),
+    };
+    let row = users::with_password(client, user).await?.map(|row| (row.password, row.user));
+    Ok(WaitingSignIn { row, factors, tries, is_used })
+}
 
 /// Uses a sign-in that waited and its proof up, if both serve still. The caller holds the user's
 /// row.
@@ -18,14 +39,18 @@ pub(super) async fn use_up(
     user: UserId,
     uses: &FactorUse,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    if let Some(pending) = uses.pending {
+) -> Result<bool, Failure> {
+    if let Some((pending, until)) = uses.pending {
         let statement = transaction
             .prepare_cached(
-                "UPDATE pending_logins SET used_at = $1 WHERE id = $2 AND used_at IS NULL",
+                "INSERT INTO pending_logins AS p (id, tries, expires_at, used_at)
+                 VALUES ($1, 0, $2, $3)
+                 ON CONFLICT (id) DO UPDATE SET used_at = $3 WHERE p.used_at IS NULL",
             )
             .await?;
-        if transaction.execute(&statement, &[&micros(now), &pending.as_i64()]).await? != 1 {
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+            [&pending.as_i64(), &micros(until), &micros(now)];
+        if transaction.execute(&statement, &params).await? != 1 {
             return Ok(false);
         }
     }
@@ -42,7 +67,7 @@ async fn accept(
     user: UserId,
     proof: &FactorProof,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let owner = user.to_string();
     let used = match proof {
         FactorProof::Totp { id, step: at } => {
@@ -63,9 +88,9 @@ async fn accept(
                 .await?;
             transaction.execute(&statement, &[&owner, &hash.as_bytes().as_slice()]).await?
         }
-        FactorProof::Passkey { id, challenge, count, is_backed_up } => {
-            let told = (*count, *is_backed_up);
-            return passkeys::accept(transaction, user, (*id, *challenge), told, now).await;
+        FactorProof::Passkey { id, challenge, until, count, is_backed_up } => {
+            let (asked, told) = ((*challenge, *until), (*count, *is_backed_up));
+            return passkeys::accept(transaction, user, *id, asked, told, now).await;
         }
     };
     Ok(used == 1)
@@ -77,7 +102,7 @@ pub(super) async fn hold_as_checked(
     user: UserId,
     password: &str,
     factors: u64,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = transaction
         .prepare_cached(
             "SELECT 1 FROM users WHERE id = $1 AND is_active AND password = $2 AND factors = $3
@@ -88,10 +113,7 @@ pub(super) async fn hold_as_checked(
     Ok(!transaction.query(&statement, &[&user.as_i64(), &password, &factors]).await?.is_empty())
 }
 
-pub(super) async fn prove_again(
-    client: &mut Object,
-    again: &StepUp,
-) -> Result<SteppedUp, StoreError> {
+pub(super) async fn prove_again(client: &mut Object, again: &StepUp) -> Result<SteppedUp, Failure> {
     let transaction = client.transaction().await?;
     if let Some(checked) = &again.checked
         && !hold_as_checked(&transaction, again.user, checked.as_str(), again.factors).await?

@@ -4,22 +4,22 @@
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
-use tokio_postgres::Row;
 
-use super::columns::{from_micros, get, micros, unknown};
+use super::columns::{get, micros};
 use super::enrolled::{authentication_of, insert_codes, is_enrolled};
 pub(super) use super::enrolled::{change_version, hold};
-use super::factor_proofs::{prove_again, step};
+use super::factor_proofs::{prove_again, step, waiting};
+use super::factor_row::of_user;
 use super::{PostgresStore, outbox, passkeys};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
-use crate::sign_in::{FACTOR_TRIES, FactorKind};
+use crate::sign_in::FACTOR_TRIES;
+use crate::store::failure::Failure;
 use crate::store::{
-    AddPasskey, ConfirmFactor, Confirmed, FactorStore, MailBounds, NewFactor, NewRecoveryCode,
-    PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp, StoreError, StoredFactor,
-    UserFactors,
+    AddPasskey, CodesSet, ConfirmFactor, Confirmed, FactorStore, MailBounds, NewFactor,
+    PasskeyChallenge, PasskeyOwner, RemoveFactor, Removed, SetRecoveryCodes, StepUp, SteppedUp,
+    StoreError, UserFactors, WaitingSignIn,
 };
-use crate::token::SecretHash;
 use crate::user::UserId;
 
 #[async_trait]
@@ -48,7 +48,7 @@ impl FactorStore for PostgresStore {
         read!(self, client => passkeys::challenge(client, id, now))
     }
 
-    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<UserId>, StoreError> {
+    async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<PasskeyOwner>, StoreError> {
         read!(self, client => passkeys::owner(client, &credential))
     }
 
@@ -69,12 +69,16 @@ impl FactorStore for PostgresStore {
         write!(self, client => remove_one(client, &remove))
     }
 
-    async fn set_recovery_codes(
+    async fn set_recovery_codes(&self, set: SetRecoveryCodes) -> Result<CodesSet, StoreError> {
+        write!(self, client => replace_codes(client, &set))
+    }
+
+    async fn waiting_sign_in(
         &self,
         user: UserId,
-        codes: Vec<NewRecoveryCode>,
-    ) -> Result<bool, StoreError> {
-        write!(self, client => replace_codes(client, user, &codes))
+        pending: FactorId,
+    ) -> Result<WaitingSignIn, StoreError> {
+        read!(self, client => waiting(client, user, pending))
     }
 
     async fn count_factor_try(
@@ -108,33 +112,7 @@ impl FactorStore for PostgresStore {
 }
 
 /// In one statement: the number is that of these factors.
-async fn of_user(client: &impl GenericClient, user: UserId) -> Result<UserFactors, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT (SELECT version FROM factor_owners WHERE user_id = $1) AS version,
-                 ARRAY(SELECT hash FROM recovery_codes WHERE user_id = $1) AS codes,
-                 f.id, f.kind, f.name, f.sealed, f.last_step, f.created_at, f.last_used_at,
-                 f.confirmed_at IS NOT NULL AS is_enrolled, f.credential,
-                 f.is_backed_up
-             FROM (SELECT 1) AS one LEFT JOIN factors AS f ON f.user_id = $1
-             ORDER BY f.created_at, f.id",
-        )
-        .await?;
-    let rows = client.query(&statement, &[&user.to_string()]).await?;
-    let Some(first) = rows.first() else { return Ok(UserFactors::default()) };
-    let version = get::<Option<i64>>(first, "version")?.unwrap_or(0);
-    let is_there = |row: &&Row| get::<Option<i64>>(row, "id").is_ok_and(|id| id.is_some());
-    Ok(UserFactors {
-        version: version.unsigned_abs(),
-        recovery_codes: get::<Vec<Vec<u8>>>(first, "codes")?
-            .iter()
-            .map(|hash| SecretHash::from_stored(hash).ok_or_else(|| unknown("a hash")))
-            .collect::<Result<_, _>>()?,
-        factors: rows.iter().filter(is_there).map(factor).collect::<Result<_, _>>()?,
-    })
-}
-
-async fn offer(client: &mut Object, new: &NewFactor) -> Result<(), StoreError> {
+async fn offer(client: &mut Object, new: &NewFactor) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
     hold(&transaction, new.user).await?;
     let (user, kind) = (new.user.to_string(), new.kind.as_str());
@@ -158,7 +136,7 @@ async fn offer(client: &mut Object, new: &NewFactor) -> Result<(), StoreError> {
     Ok(transaction.commit().await?)
 }
 
-async fn enrol(client: &mut Object, confirm: &ConfirmFactor) -> Result<Confirmed, StoreError> {
+async fn enrol(client: &mut Object, confirm: &ConfirmFactor) -> Result<Confirmed, Failure> {
     let ConfirmFactor { id, user, session, now, .. } = *confirm;
     let transaction = client.transaction().await?;
     hold(&transaction, user).await?;
@@ -187,7 +165,7 @@ async fn set_name(
     user: UserId,
     id: FactorId,
     name: Option<&DeviceName>,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE factors SET name = $1
@@ -198,32 +176,17 @@ async fn set_name(
     Ok(client.execute(&statement, &[&name, &id.as_i64(), &user.to_string()]).await? == 1)
 }
 
-async fn remove_one(client: &mut Object, remove: &RemoveFactor) -> Result<Removed, StoreError> {
+async fn remove_one(client: &mut Object, remove: &RemoveFactor) -> Result<Removed, Failure> {
     let transaction = client.transaction().await?;
     hold(&transaction, remove.user).await?;
-    let owner = remove.user.to_string();
-    // In the order of their ids, as everywhere: of two who remove the last two, one waits here
-    // where the user's row is elsewhere.
-    let statement = transaction
-        .prepare_cached(
-            "SELECT id FROM factors WHERE user_id = $1 AND confirmed_at IS NOT NULL
-             ORDER BY id FOR UPDATE",
-        )
-        .await?;
-    let rows = transaction.query(&statement, &[&owner]).await?;
-    let ids = rows.iter().map(|row| get(row, "id")).collect::<Result<Vec<i64>, _>>()?;
-    if !ids.contains(&remove.id.as_i64()) {
+    let enrolled = enrolled(&transaction, remove.user).await?;
+    if enrolled.iter().all(|(id, _)| *id != remove.id.as_i64()) {
         return Ok(Removed::Unknown);
     }
-    if ids.len() == 1 && remove.keeps_one {
+    if enrolled.len() == 1 && remove.keeps_one {
         return Ok(Removed::LastOne);
     }
-    let statement = transaction.prepare_cached("DELETE FROM factors WHERE id = $1").await?;
-    transaction.execute(&statement, &[&remove.id.as_i64()]).await?;
-    if ids.len() == 1 {
-        forget_codes(&transaction, remove.user).await?;
-    }
-    change_version(&transaction, remove.user, true).await?;
+    remove_enrolled(&transaction, remove.user, remove.id).await?;
     let lives = authentication_of(&transaction, remove.session, remove.user, remove.now).await?;
     if lives.is_none() {
         return Ok(Removed::SessionEnded);
@@ -233,39 +196,72 @@ async fn remove_one(client: &mut Object, remove: &RemoveFactor) -> Result<Remove
     Ok(Removed::Done)
 }
 
-async fn replace_codes(
-    client: &mut Object,
+/// Removes a factor that is enrolled, and with the last one the recovery codes. What it was; `None`
+/// where there is none such. The user's row is held.
+pub(super) async fn remove_enrolled(
+    transaction: &Transaction<'_>,
     user: UserId,
-    codes: &[NewRecoveryCode],
-) -> Result<bool, StoreError> {
+    id: FactorId,
+) -> Result<Option<String>, Failure> {
+    let enrolled = enrolled(transaction, user).await?;
+    let left = enrolled.len().saturating_sub(1);
+    let found = enrolled.into_iter().find(|(own, _)| *own == id.as_i64());
+    let Some((_, kind)) = found else { return Ok(None) };
+    let statement = transaction.prepare_cached("DELETE FROM factors WHERE id = $1").await?;
+    transaction.execute(&statement, &[&id.as_i64()]).await?;
+    if left == 0 {
+        forget_codes(transaction, user).await?;
+    }
+    change_version(transaction, user, true).await?;
+    Ok(Some(kind))
+}
+
+/// The ids and kinds of what a user has proved, which nobody else changes until the transaction is
+/// over. In the order of their ids, as everywhere: of two who remove the last two, one waits here
+/// where the user's row is elsewhere.
+async fn enrolled(
+    transaction: &Transaction<'_>,
+    user: UserId,
+) -> Result<Vec<(i64, String)>, Failure> {
+    let statement = transaction
+        .prepare_cached(
+            "SELECT id, kind FROM factors WHERE user_id = $1 AND confirmed_at IS NOT NULL
+             ORDER BY id FOR UPDATE",
+        )
+        .await?;
+    let rows = transaction.query(&statement, &[&user.to_string()]).await?;
+    rows.iter().map(|row| Ok((get(row, "id")?, get(row, "kind")?))).collect()
+}
+
+async fn replace_codes(client: &mut Object, set: &SetRecoveryCodes) -> Result<CodesSet, Failure> {
     let transaction = client.transaction().await?;
-    hold(&transaction, user).await?;
+    hold(&transaction, set.user).await?;
     let statement = transaction
         .prepare_cached(
             "SELECT 1 FROM factors WHERE user_id = $1 AND confirmed_at IS NOT NULL FOR UPDATE",
         )
         .await?;
-    if transaction.query(&statement, &[&user.to_string()]).await?.is_empty() {
-        return Ok(false);
+    if transaction.query(&statement, &[&set.user.to_string()]).await?.is_empty() {
+        return Ok(CodesSet::NoFactor);
     }
-    forget_codes(&transaction, user).await?;
-    insert_codes(&transaction, user, codes).await?;
+    if authentication_of(&transaction, set.session, set.user, set.now).await?.is_none() {
+        return Ok(CodesSet::SessionEnded);
+    }
+    forget_codes(&transaction, set.user).await?;
+    insert_codes(&transaction, set.user, &set.codes).await?;
+    outbox::queue(&transaction, &set.mails, MailBounds::OF_ACTS).await?;
     transaction.commit().await?;
-    Ok(true)
+    Ok(CodesSet::Done)
 }
 
-async fn forget_codes(transaction: &Transaction<'_>, user: UserId) -> Result<(), StoreError> {
+async fn forget_codes(transaction: &Transaction<'_>, user: UserId) -> Result<(), Failure> {
     let statement =
         transaction.prepare_cached("DELETE FROM recovery_codes WHERE user_id = $1").await?;
     transaction.execute(&statement, &[&user.to_string()]).await?;
     Ok(())
 }
 
-async fn count_try(
-    client: &Object,
-    pending: FactorId,
-    until: Timestamp,
-) -> Result<bool, StoreError> {
+async fn count_try(client: &Object, pending: FactorId, until: Timestamp) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
             "INSERT INTO pending_logins AS p (id, tries, expires_at) VALUES ($1, 1, $2)
@@ -278,7 +274,7 @@ async fn count_try(
 }
 
 /// Whether the user ever had a factor.
-pub(super) async fn had_one(client: &impl GenericClient, user: UserId) -> Result<bool, StoreError> {
+pub(super) async fn had_one(client: &impl GenericClient, user: UserId) -> Result<bool, Failure> {
     let statement = client.prepare_cached("SELECT 1 FROM factor_owners WHERE user_id = $1").await?;
     Ok(!client.query(&statement, &[&user.to_string()]).await?.is_empty())
 }
@@ -287,7 +283,7 @@ pub(super) async fn had_one(client: &impl GenericClient, user: UserId) -> Result
 pub(super) async fn remove_all(
     transaction: &Transaction<'_>,
     user: UserId,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let statement = transaction
         .prepare_cached(
             "DELETE FROM factors WHERE user_id = $1
@@ -306,7 +302,7 @@ pub(super) async fn remove_all(
     Ok(enrolled)
 }
 
-async fn forget(client: &mut Object, user: UserId) -> Result<(), StoreError> {
+async fn forget(client: &mut Object, user: UserId) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
     for sql in [
         "DELETE FROM factors WHERE user_id = $1",
@@ -324,7 +320,7 @@ async fn prune(
     pending: Timestamp,
     offered: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "WITH waited AS (
@@ -344,23 +340,3 @@ async fn prune(
         .await?;
     Ok(get::<i64>(&row, "gone")?.unsigned_abs())
 }
-
-pub(super) fn factor(row: &Row) -> Result<StoredFactor, StoreError> {
-    let kind: &str = get(row, "kind")?;
-    Ok(StoredFactor {
-        id: FactorId::new(get(row, "id")?).ok_or_else(|| unknown("a negative id"))?,
-        kind: FactorKind::from_word(kind).ok_or_else(|| unknown(kind))?,
-        name: get::<Option<&str>>(row, "name")?.and_then(|name| DeviceName::parse(name).ok()),
-        sealed: get(row, "sealed")?,
-        last_step: get::<Option<i64>>(row, "last_step")?.map(i64::unsigned_abs),
-        created_at: from_micros(get(row, "created_at")?),
-        last_used_at: get::<Option<i64>>(row, "last_used_at")?.map(from_micros),
-        is_enrolled: get(row, "is_enrolled")?,
-        credential: get(row, "credential")?,
-        is_backed_up: get(row, "is_backed_up")?,
-    })
-}
-
-/// What [`factor`] reads.
-pub(super) const COLUMNS: &str = "id, kind, name, sealed, last_step, created_at, last_used_at, \
-    confirmed_at IS NOT NULL AS is_enrolled, credential, is_backed_up";

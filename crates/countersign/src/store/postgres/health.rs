@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::store::StoreError;
 use crate::store::admin::AdminError;
+use crate::store::failure::Failure;
 
 /// When the database last had no room for a write, or might not write at all.
 ///
@@ -34,11 +35,11 @@ impl Health {
 }
 
 /// Whether the server did not say what it did.
-pub(super) fn is_unknown<T, E: Verdict>(result: &Result<T, E>) -> bool {
+pub(super) fn is_unknown<T, E: Verdict>(result: &Result<T, Failure<E>>) -> bool {
     result
         .as_ref()
         .err()
-        .is_some_and(|error| matches!(error.of_the_store(), Some(StoreError::Unknown(_))))
+        .is_some_and(|Failure(error)| matches!(error.of_the_store(), Some(StoreError::Unknown(_))))
 }
 
 /// An error that may be the store's.

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::columns::get;
-use crate::store::StoreError;
+use crate::store::failure::Failure;
 use crate::store::upkeep::ID_GAP;
 
 /// Notes which history the database lives in. In another one than before, ids may have been given
@@ -12,7 +12,7 @@ use crate::store::upkeep::ID_GAP;
 ///
 /// A failover and a restored base backup change the timeline. A dump does not: but whatever puts
 /// its rows into a database does so by another transaction than the one that is written there.
-pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
+pub(super) async fn adopt_history(client: &Client) -> Result<bool, Failure> {
     // Where a database does not tell its timeline, as some that only look like PostgreSQL, a dump
     // is noticed all the same.
     let timeline = client
@@ -28,7 +28,7 @@ pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
         .await?
         .try_get(0)?;
     let known: Option<(String, bool)> = known
-        .map(|row| Ok::<_, StoreError>((get(&row, "place")?, get(&row, "is_our_own")?)))
+        .map(|row| Ok::<_, Failure>((get(&row, "place")?, get(&row, "is_our_own")?)))
         .transpose()?;
     if known.as_ref().is_some_and(|(before, is_our_own)| *is_our_own && *before == place) {
         return Ok(false);
@@ -59,7 +59,7 @@ pub(super) async fn adopt_history(client: &Client) -> Result<bool, StoreError> {
 }
 
 /// Lets ids go on after a gap.
-pub(super) async fn skip_ids(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn skip_ids(client: &Client) -> Result<(), Failure> {
     let statement = format!(
         "SELECT setval(sequence, greatest(nextval(sequence), highest) + $1) FROM {NUMBERED}"
     );
@@ -68,7 +68,7 @@ pub(super) async fn skip_ids(client: &Client) -> Result<(), StoreError> {
 }
 
 /// The installation's name.
-pub(super) async fn installation(client: &Client) -> Result<String, StoreError> {
+pub(super) async fn installation(client: &Client) -> Result<String, Failure> {
     Ok(client.query_one("SELECT name FROM installation", &[]).await?.try_get(0)?)
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::columns::{from_micros, get, micros};
 use super::{PostgresStore, attempts, changes, history};
 use crate::store::agreed_time::Agreed;
+use crate::store::failure::Failure;
 use crate::store::{StoreError, Upkeep};
 
 #[async_trait]
@@ -53,7 +54,7 @@ pub(super) async fn agree_on_time(
     client: &Object,
     now: Timestamp,
     step: Duration,
-) -> Result<Timestamp, StoreError> {
+) -> Result<Timestamp, Failure> {
     // A database that has not been told yet goes by what happened last.
     let statement = client
         .prepare_cached(
@@ -81,7 +82,7 @@ pub(super) async fn correct_times(
     latest: Timestamp,
     now: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let mut corrected = 0;
     for sql in [
         "UPDATE sessions SET expires_at = expires_at - (created_at - $1),

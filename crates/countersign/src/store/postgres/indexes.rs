@@ -4,19 +4,31 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::message_of;
-use crate::store::StoreError;
+use crate::store::failure::Failure;
+
+/// All that the search of users looks into, in one text: an index of four columns would be read
+/// four times.
+macro_rules! searched {
+    () => {
+        "coalesce(username_folded, username) || E'\\n' || lower(email COLLATE \"C\") || E'\\n' || \
+         lower(first_name COLLATE \"C\") || E'\\n' || lower(last_name COLLATE \"C\")"
+    };
+}
 
 /// Makes all of them in a database that is being made: nobody waits for its tables.
-pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+pub(super) async fn make_all(transaction: &Transaction<'_>) -> Result<(), Failure> {
     for (name, on) in INDEXES.iter().filter(|(name, _)| *name != TRIGRAMS) {
         transaction.batch_execute(&format!("CREATE INDEX {name} ON {on}")).await?;
     }
-    Ok(transaction.batch_execute(&format!("DROP INDEX {SUPERSEDED}")).await?)
+    for (superseded, _) in SUPERSEDED {
+        transaction.batch_execute(&format!("DROP INDEX IF EXISTS {superseded}")).await?;
+    }
+    Ok(())
 }
 
 /// Makes those that are missing. Lists are slow until they are there, and nothing else is, so one
 /// that cannot be made now is left to the next start.
-pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn make_missing(client: &Client) -> Result<(), Failure> {
     let mut to_make = missing(client).await?;
     if to_make.iter().any(|(name, _)| *name == TRIGRAMS) {
         let made = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_trgm").await;
@@ -31,9 +43,20 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
             to_make.retain(|(name, _)| *name != TRIGRAMS);
         }
     }
-    let is_somebody_else_at_it = "SELECT EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE \
-        datname = current_database())";
-    if to_make.is_empty() || client.query_one(is_somebody_else_at_it, &[]).await?.try_get(0)? {
+    // Two that make indexes of one table wait for each other until the database ends one of them.
+    if to_make.is_empty() || !client.query_one(TRY_LOCK, &[&LOCK]).await?.try_get::<_, bool>(0)? {
+        return Ok(());
+    }
+    // The one before may have made them since.
+    let still = missing(client).await?;
+    to_make.retain(|index| still.contains(index));
+    let made = make(client, &to_make).await;
+    client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await?;
+    made
+}
+
+async fn make(client: &Client, to_make: &[(&str, &str)]) -> Result<(), Failure> {
+    if to_make.is_empty() {
         return Ok(());
     }
     tracing::info!(indexes = to_make.len(), "making indexes; nodes that run go on meanwhile");
@@ -54,20 +77,32 @@ pub(super) async fn make_missing(client: &Client) -> Result<(), StoreError> {
             );
         }
     }
-    if missing(client).await?.iter().all(|(name, _)| *name != LIVE)
-        && let Err(error) =
-            client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {SUPERSEDED}")).await
-    {
-        tracing::warn!(
-            index = SUPERSEDED,
-            error = message_of(&error),
-            "an index that nothing uses any more could not be dropped; drop it by hand"
-        );
+    let missing = missing(client).await?;
+    for (superseded, better) in SUPERSEDED {
+        if missing.iter().any(|(name, _)| *name == better) {
+            continue;
+        }
+        let dropped = format!("DROP INDEX CONCURRENTLY IF EXISTS {superseded}");
+        if let Err(error) = client.batch_execute(&dropped).await {
+            tracing::warn!(
+                index = superseded,
+                error = message_of(&error),
+                "an index that nothing uses any more could not be dropped; drop it by hand"
+            );
+        }
     }
-    Ok(client.batch_execute("ANALYZE users, sessions, audit_events").await?)
+    // One that has to wait is left out: the database does the same by itself, minutes later.
+    client.batch_execute("SET lock_timeout = '2s'").await?;
+    for table in ["users", "sessions", "audit_events"] {
+        if let Err(error) = client.batch_execute(&format!("ANALYZE {table}")).await {
+            tracing::info!(table, error = message_of(&error), "its new indexes are used later");
+        }
+    }
+    client.batch_execute("RESET lock_timeout; RESET statement_timeout").await?;
+    Ok(())
 }
 
-async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
+async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, Failure> {
     let rows = client
         .query(
             "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE \
@@ -79,8 +114,15 @@ async fn missing(client: &Client) -> Result<Vec<(&'static str, &'static str)>, S
     Ok(INDEXES.iter().copied().filter(|(name, _)| there.iter().all(|own| own != name)).collect())
 }
 
-/// What the index of live sessions does better.
-const SUPERSEDED: &str = "sessions_user";
+/// A lock that whoever makes indexes holds, and nobody waits for. Other than that of migrations, it
+/// is the connection's: indexes that hold nobody up are made outside of transactions.
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock($1)";
+
+/// A number that nobody else on this database should have chosen.
+const LOCK: i64 = 0x636f_756e_7465_7274;
+
+/// What another index does better, and which.
+const SUPERSEDED: [(&str, &str); 2] = [("sessions_user", LIVE), ("users_text", TRIGRAMS)];
 
 const LIVE: &str = "sessions_live";
 
@@ -100,26 +142,29 @@ const INDEXES: &[(&str, &str)] = &[
     ("users_superusers", "users (id) WHERE is_superuser"),
     ("users_live_kind", "users (password_kind) WHERE is_active"),
     ("users_inactive", "users (id) WHERE NOT is_active"),
+    ("users_factors", "users (id) WHERE factors > 0"),
     ("sessions_made", "sessions (created_at, id)"),
     ("sessions_of_user", "sessions (user_id, created_at, id)"),
     (LIVE, "sessions (user_id, created_at, id) WHERE revoked_at IS NULL"),
     ("sessions_transport", "sessions (transport, created_at, id)"),
     ("sessions_reason", "sessions (revoked_reason, created_at, id) WHERE revoked_at IS NOT NULL"),
     ("audit_at", "audit_events (at, id)"),
+    ("audit_place", "audit_events (xid, id)"),
     ("audit_kind", "audit_events (kind, at, id)"),
     ("audit_user_id", "audit_events (user_id, at, id) WHERE user_id IS NOT NULL"),
     ("audit_actor_id", "audit_events (actor_id, at, id) WHERE actor_id IS NOT NULL"),
     ("audit_actor", "audit_events (actor, at, id) WHERE actor IS NOT NULL"),
     ("audit_session_id", "audit_events (session_id, at, id) WHERE session_id IS NOT NULL"),
     ("audit_ip", "audit_events (ip, at, id) WHERE ip IS NOT NULL"),
-    (TRIGRAMS, "users USING gin (coalesce(username_folded, username) gin_trgm_ops, lower(email \
-        COLLATE \"C\") gin_trgm_ops, lower(first_name COLLATE \"C\") gin_trgm_ops, lower(last_name \
-        COLLATE \"C\") gin_trgm_ops)"),
+    (TRIGRAMS, concat!("users USING gin ((", searched!(), ") gin_trgm_ops)")),
 ];
 
 /// Whether the extension is there, and where the search path leads.
 const HAS_TRIGRAMS: &str = "SELECT EXISTS (SELECT 1 FROM pg_opclass
      WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid))";
 
+/// What an index of trigrams is on, as the search asks for it.
+pub(super) const SEARCHED: &str = concat!("(", searched!(), ")");
+
 /// What the search asks, by the extension `pg_trgm`.
-const TRIGRAMS: &str = "users_text";
+const TRIGRAMS: &str = "users_words";

@@ -4,6 +4,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 
 use super::columns::micros;
 use super::outbox;
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{MailBounds, NewMail, NewToken, StoreError};
 use crate::token::Purpose;
@@ -13,7 +14,7 @@ pub(super) async fn issue_with_mails(
     tokens: &[NewToken],
     mails: &[NewMail],
     bounds: MailBounds,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let transaction = client.transaction().await?;
     // The addresses of mails are held first, then the tokens of a user.
     let is_live = outbox::queue(&transaction, mails, bounds).await?;
@@ -31,7 +32,7 @@ pub(super) async fn issue_with_mails(
 }
 
 /// One issue at a time for a purpose of a user: of two at once one ends the other's.
-async fn hold(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), StoreError> {
+async fn hold(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), Failure> {
     let whose = new.user.map_or_else(|| new.address.clone(), |user| user.to_string());
     transaction
         .execute(
@@ -43,7 +44,7 @@ async fn hold(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), Store
 }
 
 /// How many tokens of its purpose the token's user was given in the last hour.
-async fn made_lately(transaction: &Transaction<'_>, new: &NewToken) -> Result<i64, StoreError> {
+async fn made_lately(transaction: &Transaction<'_>, new: &NewToken) -> Result<i64, Failure> {
     let statement = transaction
         .prepare_cached(
             "SELECT count(*) FROM one_time_tokens
@@ -60,7 +61,7 @@ pub(super) async fn issue(
     transaction: &Transaction<'_>,
     new: &NewToken,
     is_live: bool,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
     let is_live = is_live || new.purpose == Purpose::Undo;
     if is_live && new.purpose != Purpose::Undo {
@@ -92,7 +93,7 @@ pub(super) async fn issue(
 }
 
 /// A newer one ends the older ones: the user's, or the address's where there is no user.
-async fn end_older(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), StoreError> {
+async fn end_older(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), Failure> {
     let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
     let end = transaction
         .prepare_cached(

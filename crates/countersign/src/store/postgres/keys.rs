@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown};
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyId, SealedKey};
@@ -26,7 +27,7 @@ impl KeyStore for PostgresStore {
     }
 }
 
-pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, StoreError> {
+pub(super) async fn all(client: &Object) -> Result<Vec<SealedKey>, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT id, algorithm, created_at, activates_at, retires_at, sealed FROM \
@@ -40,7 +41,7 @@ pub(super) async fn add(
     client: &mut Object,
     key: &SealedKey,
     retire_others: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
     add_in(&transaction, key, retire_others).await?;
     Ok(transaction.commit().await?)
@@ -52,7 +53,7 @@ pub(super) async fn add_in(
     client: &Transaction<'_>,
     key: &SealedKey,
     retire_others: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     client.execute("SELECT pg_advisory_xact_lock($1)", &[&ONE_AT_A_TIME]).await?;
     let statement = client
         .prepare_cached(
@@ -78,12 +79,12 @@ pub(super) async fn retire(
     client: &impl GenericClient,
     id: KeyId,
     at: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = client.prepare_cached(statements::END_KEY).await?;
     Ok(client.execute(&statement, &[&micros(at), &id.0.as_slice()]).await? == 1)
 }
 
-fn key(row: &Row) -> Result<SealedKey, StoreError> {
+fn key(row: &Row) -> Result<SealedKey, Failure> {
     let (id, algorithm): (&[u8], &str) = (get(row, "id")?, get(row, "algorithm")?);
     Ok(SealedKey {
         id: KeyId(id.try_into().map_err(|_| unknown("a key's id"))?),

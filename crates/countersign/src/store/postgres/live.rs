@@ -9,7 +9,7 @@ use super::sessions::{revoked, transport};
 use crate::session::device::DeviceRecord;
 use crate::session::rotation::{Generation, Jti, Mark, RotationState};
 use crate::session::{Authentication, SessionRow};
-use crate::store::StoreError;
+use crate::store::failure::Failure;
 
 /// What a rotation needs of a row.
 pub(super) struct Live {
@@ -21,13 +21,12 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn of(row: &Row) -> Result<Self, StoreError> {
-        let unsigned = |column: &str| {
-            Ok::<_, StoreError>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0))
-        };
+    pub(super) fn of(row: &Row) -> Result<Self, Failure> {
+        let unsigned =
+            |column: &str| Ok::<_, Failure>(u64::try_from(get::<i64>(row, column)?).unwrap_or(0));
         let jti: &[u8] = get(row, "current_jti")?;
         let charged: Option<i64> = get(row, "race_charged")?;
-        let mark = |generation: &str, since: &str| -> Result<Option<Mark>, StoreError> {
+        let mark = |generation: &str, since: &str| -> Result<Option<Mark>, Failure> {
             let (generation, since): (Option<i64>, Option<i64>) =
                 (get(row, generation)?, get(row, since)?);
             let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);

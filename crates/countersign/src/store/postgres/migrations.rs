@@ -4,10 +4,11 @@ use tokio_postgres::{Client, Row};
 
 use super::indexes;
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 
 /// Brings the schema up to date, under a lock that only migrations take, all steps in one
 /// transaction. Two nodes that start at once are safe: the second finds the work done.
-pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
+pub(super) async fn migrate(client: &mut Client) -> Result<(), Failure> {
     if pending(client).await?.is_empty() {
         return indexes::make_missing(client).await;
     }
@@ -46,9 +47,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
 }
 
 /// The steps that have not been taken.
-pub(super) async fn pending(
-    client: &Client,
-) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
+pub(super) async fn pending(client: &Client) -> Result<Vec<(&'static str, &'static str)>, Failure> {
     let there: bool = client
         .query_one("SELECT to_regclass('schema_steps') IS NOT NULL", &[])
         .await?
@@ -62,7 +61,7 @@ pub(super) async fn pending(
 
 /// What is left to do, whatever the order in which the others were done. A step that this program
 /// does not know is a newer one's.
-fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> {
+fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, Failure> {
     let taken =
         taken.iter().map(|row| row.try_get(0).map(known_as)).collect::<Result<Vec<&str>, _>>()?;
     if taken.iter().any(|name| STEPS.iter().all(|(known, _)| known != name)) {
@@ -70,7 +69,8 @@ fn rest(taken: &[Row]) -> Result<Vec<(&'static str, &'static str)>, StoreError> 
             "the database has schema {}, this program knows up to {}; start the newer countersign",
             taken.len(),
             STEPS.len()
-        )));
+        ))
+        .into());
     }
     Ok(STEPS.iter().copied().filter(|(name, _)| !taken.contains(name)).collect())
 }
@@ -103,6 +103,12 @@ const STEPS: &[(&str, &str)] = &[
     ("0018_factors", include_str!("migrations/0018_factors.sql")),
     ("0019_passkeys", include_str!("migrations/0019_passkeys.sql")),
     ("0020_devices", include_str!("migrations/0020_devices.sql")),
+    ("0023_registrations", include_str!("migrations/0023_registrations.sql")),
+    ("0021_carried_factors", include_str!("migrations/0021_carried_factors.sql")),
+    ("0024_service_tokens", include_str!("migrations/0024_service_tokens.sql")),
+    ("0025_tickets", include_str!("migrations/0025_tickets.sql")),
+    ("0026_hooks", include_str!("migrations/0026_hooks.sql")),
+    ("0027_audit_place", include_str!("migrations/0027_audit_place.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -30,6 +30,7 @@ mod endings;
 mod enrolled;
 mod export;
 mod factor_proofs;
+mod factor_row;
 mod factors;
 mod health;
 mod history;
@@ -44,9 +45,11 @@ mod names;
 mod outbox;
 mod passkeys;
 mod proof;
+mod registrations;
 mod rotations;
 mod sessions;
 mod theft;
+mod tickets;
 mod tokens;
 mod transfer;
 mod user_row;
@@ -61,7 +64,7 @@ use tokio::sync::Notify;
 use tokio_postgres::error::{Severity, SqlState};
 
 use super::StoreError;
-use super::admin::AdminError;
+use crate::store::failure::Failure;
 use connect::Address;
 use health::{Health, Verdict};
 use rotations::Rotations;
@@ -164,15 +167,16 @@ impl PostgresStore {
             // Two nodes that start at once may both find none.
             let make = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
             if let Err(error) = client.batch_execute(&make).await
-                && !client.query_one(HAS_SCHEMA, &[&schema]).await?.try_get::<_, bool>(0)?
+                && !has_schema(&client, schema).await?
             {
-                return Err(error.into());
+                return Err(store_error(&error));
             }
         }
         proof::speaks_unicode(&client).await?;
         migrations::migrate(&mut client).await?;
         transfer::refuse_unfinished(&client).await?;
         changes::adopt(&client).await?;
+        admin::audit::adopt(&client).await?;
         proof::feed_works(&mut client).await?;
         names::fold_addresses(&client).await?;
         history::adopt_history(&client).await?;
@@ -233,29 +237,42 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-impl From<tokio_postgres::Error> for StoreError {
+async fn has_schema(client: &tokio_postgres::Client, schema: &str) -> Result<bool, Failure> {
+    Ok(client.query_one(HAS_SCHEMA, &[&schema]).await?.try_get(0)?)
+}
+
+impl<E: From<StoreError>> From<tokio_postgres::Error> for Failure<E> {
     fn from(error: tokio_postgres::Error) -> Self {
-        let busy = [
-            SqlState::QUERY_CANCELED,
-            SqlState::LOCK_NOT_AVAILABLE,
-            SqlState::T_R_SERIALIZATION_FAILURE,
-            SqlState::T_R_DEADLOCK_DETECTED,
-        ];
-        match error.code() {
-            Some(code) if busy.contains(code) => Self::Busy,
-            Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Busy,
-            // Another program that writes to the table does not take the locks that ours take.
-            Some(code)
-                if *code == SqlState::UNIQUE_VIOLATION && is_of(&error, "users_username_key") =>
-            {
-                Self::UsernameTaken
-            }
-            // The server has said no, and goes on: nothing was done.
-            Some(_) if error.as_db_error().is_some_and(|error| !is_last_word(error)) => {
-                Self::Failed(message_of(&error))
-            }
-            _ => Self::Unknown(message_of(&error)),
+        store_error(&error).into()
+    }
+}
+
+impl<E: From<StoreError>> From<PoolError> for Failure<E> {
+    fn from(error: PoolError) -> Self {
+        not_lent(error).into()
+    }
+}
+
+/// What an error of the driver says of an operation.
+fn store_error(error: &tokio_postgres::Error) -> StoreError {
+    let busy = [
+        SqlState::QUERY_CANCELED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    match error.code() {
+        Some(code) if busy.contains(code) => StoreError::Busy,
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => StoreError::Busy,
+        // Another program that writes to the table does not take the locks that ours take.
+        Some(code) if *code == SqlState::UNIQUE_VIOLATION && is_of(error, "users_username_key") => {
+            StoreError::UsernameTaken
         }
+        // The server has said no, and goes on: nothing was done.
+        Some(_) if error.as_db_error().is_some_and(|error| !is_last_word(error)) => {
+            StoreError::Failed(message_of(error))
+        }
+        _ => StoreError::Unknown(message_of(error)),
     }
 }
 
@@ -264,19 +281,12 @@ fn is_last_word(error: &tokio_postgres::error::DbError) -> bool {
     !matches!(error.parsed_severity(), Some(Severity::Error))
 }
 
-impl From<tokio_postgres::Error> for AdminError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<PoolError> for StoreError {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Timeout(_) => Self::Busy,
-            PoolError::Backend(error) => Self::from(error).undone(),
-            other => Self::Failed(other.to_string()),
-        }
+/// Why the pool lent no connection: nothing was done.
+fn not_lent(error: PoolError) -> StoreError {
+    match error {
+        PoolError::Timeout(_) => StoreError::Busy,
+        PoolError::Backend(error) => store_error(&error).undone(),
+        other => StoreError::Failed(other.to_string()),
     }
 }
 

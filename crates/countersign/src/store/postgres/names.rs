@@ -1,21 +1,17 @@
 //! Whom a login names in PostgreSQL, and which names and addresses are taken.
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 
-use super::columns::{from_micros, get};
-use super::user_row::{select, user};
-use crate::password::EncodedPassword;
-use crate::store::StoreError;
+use super::columns::get;
+use super::user_row::{found_user, select};
+use crate::store::failure::Failure;
 use crate::store::plan::names::{folding, named_by, refuse_address, refuse_username};
 use crate::user::{UserByLogin, UserId, fold, fold_address, names_like};
 
 /// The row that a login names. What names nobody asks the same questions, and reads a row too: the
 /// time of an answer must not tell who exists, least of all where no hashing hides it.
-pub(super) async fn by_login(
-    client: &Object,
-    login: &str,
-) -> Result<Option<UserByLogin>, StoreError> {
+pub(super) async fn by_login(client: &Object, login: &str) -> Result<Option<UserByLogin>, Failure> {
     let named = client
         .prepare_cached(
             "SELECT ARRAY(SELECT id FROM users WHERE username = $1 LIMIT 2) AS exact,
@@ -37,14 +33,6 @@ pub(super) async fn by_login(
     if id.is_some() { found.transpose() } else { Ok(None) }
 }
 
-fn found_user(row: &Row) -> Result<UserByLogin, StoreError> {
-    Ok(UserByLogin {
-        user: user(row)?,
-        password: EncodedPassword::from_stored(get(row, "password")?),
-        deletion_at: get::<Option<i64>>(row, "deletion_at")?.map(from_micros),
-    })
-}
-
 /// The users who have an address that folds to the same, and whether each is active or may come
 /// back; twenty at most. Addresses of ASCII letters alone are compared as they are, which is their
 /// folding but for the case; others have it in a column of its own, and are compared again, since a
@@ -52,7 +40,7 @@ fn found_user(row: &Row) -> Result<UserByLogin, StoreError> {
 pub(super) async fn owners_of_address(
     client: &impl GenericClient,
     address: &str,
-) -> Result<Vec<(i64, bool)>, StoreError> {
+) -> Result<Vec<(i64, bool)>, Failure> {
     if !address.contains('@') || address.contains('\0') {
         return Ok(Vec::new());
     }
@@ -79,7 +67,7 @@ pub(super) async fn owners_of_address(
 
 /// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign
 /// writers. The server listens when that is done, so it is some statements for a thousand rows.
-pub(super) async fn fold_addresses(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn fold_addresses(client: &Client) -> Result<(), Failure> {
     let mut last = i64::MIN;
     loop {
         let rows = client
@@ -121,7 +109,7 @@ pub(super) async fn fold_addresses(client: &Client) -> Result<(), StoreError> {
 pub(super) async fn hold_names(
     transaction: &Transaction<'_>,
     names: &[&str],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let mut names: Vec<&str> = names.iter().copied().filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     for name in names {
@@ -141,7 +129,7 @@ pub(super) async fn refuse_taken(
     own: Option<UserId>,
     name: &str,
     folded: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let own = own.and_then(UserId::as_i64);
     let is_name: bool = transaction
         .query_one(
@@ -151,7 +139,7 @@ pub(super) async fn refuse_taken(
         )
         .await?
         .try_get(0)?;
-    refuse_username(is_name, &owners_of_address(transaction, name).await?, own)
+    Ok(refuse_username(is_name, &owners_of_address(transaction, name).await?, own)?)
 }
 
 /// Refuses an address that another user has; the rule is [`refuse_address`].
@@ -159,7 +147,7 @@ pub(super) async fn refuse_taken_address(
     transaction: &Transaction<'_>,
     own: Option<UserId>,
     address: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     if address.is_empty() {
         return Ok(());
     }
@@ -173,7 +161,7 @@ pub(super) async fn refuse_taken_address(
         )
         .await?
         .try_get(0)?;
-    refuse_address(is_name, &owners_of_address(transaction, address).await?, own)
+    Ok(refuse_address(is_name, &owners_of_address(transaction, address).await?, own)?)
 }
 
 /// The user with this id; without one, the first.

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::columns::{from_micros, get, micros, unknown, user_id};
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{
     ClaimedMail, MailBounds, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore, StoreError,
@@ -76,7 +77,7 @@ async fn queue_all(
     client: &mut Object,
     mails: &[NewMail],
     bounds: MailBounds,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
     queue(&transaction, mails, bounds).await?;
     Ok(transaction.commit().await?)
@@ -91,7 +92,7 @@ pub(super) async fn queue(
     transaction: &impl GenericClient,
     mails: &[NewMail],
     bounds: MailBounds,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     if bounds.an_hour < u32::MAX {
         let asked = mails.iter().filter(|mail| mail.class.is_asked_for());
         let addresses: BTreeSet<&str> = asked.map(|mail| mail.address.as_str()).collect();
@@ -150,7 +151,7 @@ async fn claim(
     now: Timestamp,
     lease_until: Timestamp,
     limit: u32,
-) -> Result<Vec<ClaimedMail>, StoreError> {
+) -> Result<Vec<ClaimedMail>, Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE outbox SET leased_until = $1 WHERE id IN (
@@ -173,12 +174,12 @@ async fn claim(
             };
             Ok((get::<i64>(row, "due_at")?, mail))
         })
-        .collect::<Result<Vec<_>, StoreError>>()?;
+        .collect::<Result<Vec<_>, Failure>>()?;
     claimed.sort_by_key(|(due, mail)| (*due, mail.id));
     Ok(claimed.into_iter().map(|(_, mail)| mail).collect())
 }
 
-async fn next(client: &Object) -> Result<Option<Timestamp>, StoreError> {
+async fn next(client: &Object) -> Result<Option<Timestamp>, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT greatest(due_at, leased_until) FROM outbox WHERE state = 'waiting'
@@ -195,7 +196,7 @@ async fn finish(
     state: MailState,
     now: Timestamp,
     error: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE outbox SET state = $1, due_at = $2, error = $3, sealed = '', tries = tries + 1
@@ -206,7 +207,7 @@ async fn finish(
     Ok(())
 }
 
-async fn put_off(client: &Object, id: i64, due: Timestamp, error: &str) -> Result<(), StoreError> {
+async fn put_off(client: &Object, id: i64, due: Timestamp, error: &str) -> Result<(), Failure> {
     let statement = client.prepare_cached(statements::PUT_OFF).await?;
     client.execute(&statement, &[&micros(due), &error, &id]).await?;
     Ok(())
@@ -217,7 +218,7 @@ async fn page(
     state: Option<MailState>,
     before: Option<(Timestamp, i64)>,
     limit: u32,
-) -> Result<Vec<OutboxRow>, StoreError> {
+) -> Result<Vec<OutboxRow>, Failure> {
     let statement = client
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM outbox
@@ -232,7 +233,7 @@ async fn page(
     rows.iter().map(outbox_row).collect()
 }
 
-pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
+pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, Failure> {
     let word: String = get(row, "state")?;
     Ok(OutboxRow {
         id: get(row, "id")?,
@@ -246,11 +247,11 @@ pub(super) fn outbox_row(row: &Row) -> Result<OutboxRow, StoreError> {
     })
 }
 
-fn tries(row: &Row) -> Result<u32, StoreError> {
+fn tries(row: &Row) -> Result<u32, Failure> {
     Ok(u32::try_from(get::<i32>(row, "tries")?).unwrap_or(u32::MAX))
 }
 
-async fn counts(client: &Object) -> Result<OutboxCounts, StoreError> {
+async fn counts(client: &Object) -> Result<OutboxCounts, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT (SELECT count(*) FROM (
@@ -260,11 +261,11 @@ async fn counts(client: &Object) -> Result<OutboxCounts, StoreError> {
         )
         .await?;
     let row = client.query_one(&statement, &[]).await?;
-    let count = |column| Ok::<_, StoreError>(get::<i64>(&row, column)?.unsigned_abs());
+    let count = |column| Ok::<_, Failure>(get::<i64>(&row, column)?.unsigned_abs());
     Ok(OutboxCounts { waiting: count("waiting")?, failed: count("failed")? })
 }
 
-async fn due_now(client: &Object, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+async fn due_now(client: &Object, id: i64, now: Timestamp) -> Result<bool, Failure> {
     let statement = client.prepare_cached(statements::SEND_NOW).await?;
     Ok(client.execute(&statement, &[&micros(now), &id]).await? == 1)
 }
@@ -274,7 +275,7 @@ async fn prune(
     done: Timestamp,
     failed: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "DELETE FROM outbox WHERE id IN (

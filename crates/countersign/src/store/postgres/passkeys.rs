@@ -5,19 +5,21 @@ use jiff::Timestamp;
 
 use super::columns::{from_micros, get, micros, user_id};
 use super::enrolled::{hold, is_enrolled};
+use super::{factor_row, users};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
-use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, StoreError};
+use crate::store::failure::Failure;
+use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, PasskeyOwner};
 use crate::user::UserId;
 
-pub(super) async fn keep(client: &Object, new: &PasskeyChallenge) -> Result<(), StoreError> {
+pub(super) async fn keep(client: &Object, new: &PasskeyChallenge) -> Result<(), Failure> {
     let statement = client
         .prepare_cached(
             "INSERT INTO passkey_challenges (id, user_id, state, expires_at)
              VALUES ($1, $2, $3, $4)",
         )
         .await?;
-    let user = new.user.map(|user| user.to_string());
+    let user = new.user.to_string();
     let expires_at = micros(new.expires_at);
     client.execute(&statement, &[&new.id.as_i64(), &user, &new.state, &expires_at]).await?;
     Ok(())
@@ -27,11 +29,11 @@ pub(super) async fn challenge(
     client: &impl GenericClient,
     id: FactorId,
     now: Timestamp,
-) -> Result<Option<PasskeyChallenge>, StoreError> {
+) -> Result<Option<PasskeyChallenge>, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT user_id, state, expires_at FROM passkey_challenges
-             WHERE id = $1 AND expires_at > $2",
+             WHERE id = $1 AND expires_at > $2 AND user_id IS NOT NULL",
         )
         .await?;
     let Some(row) = client.query_opt(&statement, &[&id.as_i64(), &micros(now)]).await? else {
@@ -39,7 +41,7 @@ pub(super) async fn challenge(
     };
     Ok(Some(PasskeyChallenge {
         id,
-        user: get::<Option<&str>>(&row, "user_id")?.map(user_id).transpose()?,
+        user: user_id(get(&row, "user_id")?)?,
         state: get(&row, "state")?,
         expires_at: from_micros(get(&row, "expires_at")?),
     }))
@@ -48,14 +50,17 @@ pub(super) async fn challenge(
 pub(super) async fn owner(
     client: &impl GenericClient,
     credential: &[u8],
-) -> Result<Option<UserId>, StoreError> {
+) -> Result<Option<PasskeyOwner>, Failure> {
     let statement =
         client.prepare_cached("SELECT user_id FROM factors WHERE credential = $1").await?;
-    let row = client.query_opt(&statement, &[&credential]).await?;
-    row.map(|row| user_id(get(&row, "user_id")?)).transpose()
+    let Some(row) = client.query_opt(&statement, &[&credential]).await? else { return Ok(None) };
+    let user = user_id(get(&row, "user_id")?)?;
+    let factors = factor_row::of_user(client, user).await?;
+    let row = users::with_password(client, user).await?;
+    Ok(Some(PasskeyOwner { user, row, factors }))
 }
 
-pub(super) async fn add(client: &mut Object, add: &AddPasskey) -> Result<Confirmed, StoreError> {
+pub(super) async fn add(client: &mut Object, add: &AddPasskey) -> Result<Confirmed, Failure> {
     let new = &add.factor;
     let (user, now) = (new.user, new.created_at);
     let transaction = client.transaction().await?;
@@ -100,11 +105,12 @@ pub(super) async fn add(client: &mut Object, add: &AddPasskey) -> Result<Confirm
 pub(super) async fn accept(
     transaction: &Transaction<'_>,
     user: UserId,
-    (id, challenge): (FactorId, FactorId),
+    id: FactorId,
+    (challenge, until): (FactorId, Timestamp),
     (count, is_backed_up): (u32, bool),
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    if !use_up(transaction, challenge, now).await? {
+) -> Result<bool, Failure> {
+    if until <= now || !note_use(transaction, challenge, until).await? {
         return Ok(false);
     }
     let statement = transaction
@@ -121,11 +127,27 @@ pub(super) async fn accept(
     Ok(counted == 1)
 }
 
+/// Notes that a challenge was used that nobody has kept. `false` where it was before; who notes it
+/// elsewhere at once is waited for.
+async fn note_use(
+    transaction: &Transaction<'_>,
+    challenge: FactorId,
+    until: Timestamp,
+) -> Result<bool, Failure> {
+    let statement = transaction
+        .prepare_cached(
+            "INSERT INTO passkey_challenges (id, state, expires_at) VALUES ($1, '', $2)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .await?;
+    Ok(transaction.execute(&statement, &[&challenge.as_i64(), &micros(until)]).await? == 1)
+}
+
 async fn use_up(
     transaction: &Transaction<'_>,
     challenge: FactorId,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = transaction
         .prepare_cached("DELETE FROM passkey_challenges WHERE id = $1 AND expires_at > $2")
         .await?;
@@ -133,11 +155,7 @@ async fn use_up(
 }
 
 /// Forgets challenges whose time was over before `before`. How many went.
-pub(super) async fn prune(
-    client: &Object,
-    before: Timestamp,
-    limit: u32,
-) -> Result<u64, StoreError> {
+pub(super) async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "DELETE FROM passkey_challenges WHERE id IN (

@@ -3,9 +3,10 @@
 use tokio_postgres::Client;
 
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 
 /// Refuses a database that cannot hold every name.
-pub(super) async fn speaks_unicode(client: &Client) -> Result<(), StoreError> {
+pub(super) async fn speaks_unicode(client: &Client) -> Result<(), Failure> {
     let encoding: String =
         client.query_one("SELECT current_setting('server_encoding')", &[]).await?.try_get(0)?;
     if encoding == "UTF8" {
@@ -14,7 +15,8 @@ pub(super) async fn speaks_unicode(client: &Client) -> Result<(), StoreError> {
     Err(StoreError::Failed(format!(
         "the database is encoded in {encoding}, which has not everybody's name; make one with \
          CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
-    )))
+    ))
+    .into())
 }
 
 /// Refuses a database whose feed of changes does not work: a logout would be answered and never
@@ -23,7 +25,7 @@ pub(super) async fn speaks_unicode(client: &Client) -> Result<(), StoreError> {
 /// Changes something of each kind in a transaction that is rolled back, and demands the rows that
 /// tell of it, with the number of this transaction. Where triggers are switched off there is none;
 /// where another machine runs them, as on a distributed PostgreSQL, the number is another.
-pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
+pub(super) async fn feed_works(client: &mut Client) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
     transaction.batch_execute(CHANGES).await?;
     let mine = "SELECT kind FROM changes WHERE xid = pg_current_xact_id()::text::bigint";
@@ -40,7 +42,8 @@ pub(super) async fn feed_works(client: &mut Client) -> Result<(), StoreError> {
          Distributed tables (Citus, YugabyteDB, CockroachDB) cannot be used; see \
          docs/operations.md",
         missing.join(", ")
-    )))
+    ))
+    .into())
 }
 
 /// A session that ends, a user who is deactivated, and, without touching a row, a group and a key.

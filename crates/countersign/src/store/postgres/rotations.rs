@@ -21,9 +21,10 @@ use super::theft::end;
 use super::{PATIENCE, devices, no_answer};
 use crate::session::device::DeviceStanding;
 use crate::session::rotation::{Decision, RotationState};
-use crate::session::{Authentication, Decided, decide};
+use crate::session::{Authentication, Decided, SessionId, SessionRow, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::address;
 use crate::store::{Rotate, Rotation, StoreError};
 use crate::supervise::{caught_async, fault_point};
@@ -67,6 +68,18 @@ impl Rotations {
         // may be repeated, as after any answer that was lost.
         timeout(WAITS, done).await.map_err(|_| no_answer())?.map_err(|_| no_answer())?
     }
+
+    /// The row as a refresh reads it.
+    pub(super) async fn row_of(
+        &self,
+        client: &Object,
+        id: SessionId,
+    ) -> Result<Option<(SessionRow, Authentication)>, Failure> {
+        let statement = client.prepare_cached(ROTATED).await?;
+        let row = client.query_opt(&statement, &[&vec![id.get().cast_signed()]]).await?;
+        let live = row.as_ref().map(Live::of).transpose()?;
+        Ok(live.map(|live| (live.row, live.authentication)))
+    }
 }
 
 /// Takes what waits and does it, until nobody can send any more. While one task does, the other
@@ -107,7 +120,7 @@ async fn work(
                 }
             }
             Err(error) => {
-                let error = StoreError::from(error);
+                let error = super::not_lent(error);
                 // Whoever waited meanwhile is told now, not each after another wait of its own.
                 while let Ok(job) = waiting.lock().await.try_recv() {
                     jobs.push(job);
@@ -183,7 +196,7 @@ async fn attempt(
 ) -> Result<Vec<Job>, (Vec<Job>, StoreError)> {
     let mut rows = match read(client, &batch).await {
         Ok(rows) => rows,
-        Err(error) => return Err((batch, error.undone())),
+        Err(Failure(error)) => return Err((batch, error.undone())),
     };
     let (mut writes, mut again) = (Vec::new(), Vec::new());
     let mut jobs = batch.into_iter();
@@ -191,7 +204,7 @@ async fn attempt(
         let rotate = &job.rotate;
         let live = match rows.remove(&rotate.session.get().cast_signed()).transpose() {
             Ok(live) => live,
-            Err(error) => {
+            Err(Failure(error)) => {
                 // A newer program's row: its neighbours in the batch are none of its business.
                 let _ = job.answer.send(Err(error));
                 continue;
@@ -230,7 +243,9 @@ async fn attempt(
                 if let DeviceStanding::Confirms { offered_at } = standing {
                     // A refresh that cannot confirm is a refresh all the same.
                     let id = rotate.session.get().cast_signed();
-                    if let Err(error) = devices::confirm(client, id, offered_at, rotate.now).await {
+                    if let Err(Failure(error)) =
+                        devices::confirm(client, id, offered_at, rotate.now).await
+                    {
                         tracing::warn!(%error, session = %rotate.session, "a device was not \
                             confirmed; the next refresh does it");
                     }
@@ -255,7 +270,7 @@ async fn attempt(
                     let _ = job.answer.send(Ok(Rotation::Reused { user_id: row.user_id }));
                 }
                 Ok(false) => again.push(job),
-                Err(error) => {
+                Err(Failure(error)) => {
                     let rest = std::iter::once(job)
                         .chain(jobs)
                         .chain(again)
@@ -270,7 +285,7 @@ async fn attempt(
     }
     let written = match write(client, &writes, waits).await {
         Ok(written) => written,
-        Err(error) => {
+        Err(Failure(error)) => {
             return Err((
                 again.into_iter().chain(writes.into_iter().map(|write| write.job)).collect(),
                 error,
@@ -290,21 +305,21 @@ async fn attempt(
 async fn read(
     client: &Object,
     batch: &[Job],
-) -> Result<HashMap<i64, Result<Live, StoreError>>, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
-                 generation, current_jti, current_iat, current_since, race_credit, race_charged,
-                 mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps,
-                 amr, auth_time, scope,
-                 device_key, device_kind, device_confirmed_at, device_proof_at
-             FROM sessions WHERE id = ANY($1)",
-        )
-        .await?;
+) -> Result<HashMap<i64, Result<Live, Failure>>, Failure> {
+    let statement = client.prepare_cached(ROTATED).await?;
     let ids: Vec<i64> = batch.iter().map(|job| job.rotate.session.get().cast_signed()).collect();
     let rows = client.query(&statement, &[&ids]).await?;
     rows.iter().map(|row| Ok((get(row, "id")?, Live::of(row)))).collect()
 }
+
+/// What a refresh reads.
+const ROTATED: &str =
+    "SELECT id, user_id, created_at, expires_at, transport, revoked_at, revoked_reason,
+         generation, current_jti, current_iat, current_since, race_credit, race_charged,
+         mark_generation, mark_since, earlier_mark_generation, earlier_mark_since, steps,
+         amr, auth_time, scope,
+         device_key, device_kind, device_confirmed_at, device_proof_at
+     FROM sessions WHERE id = ANY($1)";
 
 /// The statement of [`write`]: the old and the new state of each row, in arrays.
 macro_rules! write_rows {
@@ -351,7 +366,7 @@ macro_rules! write_rows {
 
 /// Writes the new states of those rows that are still as they were read; which they were. What an
 /// operator should know is noted in the same statement.
-async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64>, StoreError> {
+async fn write(client: &Object, writes: &[Write], waits: bool) -> Result<Vec<i64>, Failure> {
     // Rows are locked in the order of the array: two nodes that write the same ones in one order
     // cannot lock each other out.
     let mut writes: Vec<&Write> = writes.iter().collect();

@@ -10,8 +10,11 @@ use super::{PostgresStore, devices, factor_proofs, factors, outbox};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
-use crate::session::{DeviceName, RevokedReason, Session, SessionId, Transport};
+use crate::session::{
+    Authentication, DeviceName, RevokedReason, Session, SessionId, SessionRow, Transport,
+};
 use crate::store::begin::ENDED_AT_ONCE;
+use crate::store::failure::Failure;
 use crate::store::{
     Begin, Begun, FactorUse, MailBounds, Rotate, Rotation, SessionPage, SessionPlace, SessionStore,
     StoreError,
@@ -30,6 +33,13 @@ impl SessionStore for PostgresStore {
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         read!(self, client => by_id(client, id))
+    }
+
+    async fn session_row(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(SessionRow, Authentication)>, StoreError> {
+        read!(self, client => self.rotations.row_of(client, id))
     }
 
     async fn user_sessions_page(
@@ -95,7 +105,7 @@ impl SessionStore for PostgresStore {
 
 /// Begins a session, if the row is as it was checked; in one transaction with what it uses up and
 /// what is told of it, where there is something.
-async fn begin_as_checked(client: &mut Object, begin: &Begin) -> Result<Begun, StoreError> {
+async fn begin_as_checked(client: &mut Object, begin: &Begin) -> Result<Begun, Failure> {
     if begin.mails.is_empty() && begin.factor.is_none() {
         return begin_on_row(&*client, begin).await;
     }
@@ -117,7 +127,7 @@ async fn begin_on_factor(
     transaction: &Transaction<'_>,
     begin: &Begin,
     uses: &FactorUse,
-) -> Result<Begun, StoreError> {
+) -> Result<Begun, Failure> {
     let user = begin.session.user_id;
     match &begin.checked {
         Some(checked) => {
@@ -139,8 +149,8 @@ async fn begin_on_factor(
 pub(super) async fn begin_on_row(
     client: &impl GenericClient,
     begin: &Begin,
-) -> Result<Begun, StoreError> {
-    let new = &begin.session;
+) -> Result<Begun, Failure> {
+    let (new, device) = (&begin.session, begin.device.as_ref());
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let statement = client
         .prepare_cached(
@@ -151,9 +161,10 @@ pub(super) async fn begin_on_row(
                  INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
                      current_since, race_credit, created_at, last_used_at, expires_at, transport,
                      user_agent, ip, mark_generation, mark_since, earlier_mark_generation,
-                     earlier_mark_since, device_name, amr, scope)
+                     earlier_mark_since, device_name, amr, scope, device_key, device_kind,
+                     device_confirmed_at, device_proof_at, new_device)
                  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $16, $17, $18, $19,
-                     $23, $25, $26
+                     $23, $25, $26, $27, $28, $29, $30, $31
                  WHERE $15::text IS NULL OR EXISTS (SELECT 1 FROM held)
                  ON CONFLICT DO NOTHING RETURNING id
              ), noted AS (
@@ -198,6 +209,11 @@ pub(super) async fn begin_on_row(
                 &signed(begin.factors),
                 &begin.methods.to_string(),
                 &begin.scope.as_str(),
+                &device.map(|device| device.key.as_str()),
+                &device.map(|device| device.kind.as_str()),
+                &device.and_then(|device| device.confirmed_at).map(micros),
+                &device.map(|device| micros(device.proof_at)),
+                &begin.is_new_device,
             ],
         )
         .await?;
@@ -210,7 +226,7 @@ pub(super) async fn begin_on_row(
     })
 }
 
-pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Session>, StoreError> {
+pub(super) async fn by_id(client: &Object, id: SessionId) -> Result<Option<Session>, Failure> {
     let statement =
         client.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE id = $1")).await?;
     client
@@ -227,7 +243,7 @@ pub(super) async fn of_user(
     from: Option<SessionPlace>,
     limit: u32,
     now: Timestamp,
-) -> Result<SessionPage, StoreError> {
+) -> Result<SessionPage, Failure> {
     let statement = client
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND revoked_at IS NULL
@@ -246,7 +262,7 @@ pub(super) async fn live(
     client: &Object,
     limit: u32,
     now: Timestamp,
-) -> Result<Vec<Session>, StoreError> {
+) -> Result<Vec<Session>, Failure> {
     let statement = client
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM sessions WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY \
@@ -267,7 +283,7 @@ async fn set_name(
     owner: UserId,
     name: Option<&DeviceName>,
     now: Timestamp,
-) -> Result<Option<Session>, StoreError> {
+) -> Result<Option<Session>, Failure> {
     let statement = client
         .prepare_cached(&format!(
             "UPDATE sessions SET device_name = $1 WHERE id = $2 AND user_id = $3
@@ -290,7 +306,7 @@ pub(super) async fn revoke(
     owner: Option<UserId>,
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
             "UPDATE sessions SET revoked_at = $2, revoked_reason = $3
@@ -312,7 +328,7 @@ async fn end_of_user(
     keep: Option<SessionId>,
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     if !factors::had_one(client, user).await? {
         return revoke_of_user(client, user, keep, reason, now).await;
     }
@@ -333,7 +349,7 @@ pub(super) async fn revoke_of_user(
     keep: Option<SessionId>,
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "WITH own AS (
@@ -363,7 +379,7 @@ pub(super) async fn revoke_some_begun_by(
     from: Timestamp,
     began: Timestamp,
     now: Timestamp,
-) -> Result<(u64, Option<Timestamp>), StoreError> {
+) -> Result<(u64, Option<Timestamp>), Failure> {
     let statement = client
         .prepare_cached(
             "WITH first AS (
@@ -396,12 +412,12 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(super) fn transport(row: &Row) -> Result<Transport, StoreError> {
+pub(super) fn transport(row: &Row) -> Result<Transport, Failure> {
     let word: &str = get(row, "transport")?;
-    Transport::from_word(word).ok_or_else(|| unknown(word))
+    Ok(Transport::from_word(word).ok_or_else(|| unknown(word))?)
 }
 
-pub(super) fn revoked(row: &Row) -> Result<Option<(Timestamp, RevokedReason)>, StoreError> {
+pub(super) fn revoked(row: &Row) -> Result<Option<(Timestamp, RevokedReason)>, Failure> {
     let Some(at) = get::<Option<i64>>(row, "revoked_at")? else { return Ok(None) };
     let reason: Option<&str> = get(row, "revoked_reason")?;
     // A session that somebody ended in a database shell has no reason of ours.
@@ -411,7 +427,7 @@ pub(super) fn revoked(row: &Row) -> Result<Option<(Timestamp, RevokedReason)>, S
     )))
 }
 
-pub(super) fn session(row: &Row) -> Result<Session, StoreError> {
+pub(super) fn session(row: &Row) -> Result<Session, Failure> {
     Ok(Session {
         id: SessionId::new(get::<i64>(row, "id")?.cast_unsigned()).ok_or_else(|| unknown("0"))?,
         user_id: user_id(get(row, "user_id")?)?,
@@ -435,4 +451,4 @@ pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires
     device_kind, device_confirmed_at, device_proof_at";
 
 /// A few hundredths of a second.
-const RESTORED_AT_ONCE: i64 = 1000;
+const RESTORED_AT_ONCE: i64 = 250;

@@ -7,8 +7,9 @@ use super::sessions::signed;
 use crate::session::{RevokedReason, SessionRow};
 use crate::store::admin::StepKind;
 use crate::store::admin::steps::stepped;
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::address;
-use crate::store::{MailBounds, MailClass, NewMail, Rotate, Stolen, StoreError};
+use crate::store::{MailBounds, MailClass, NewMail, Rotate, Stolen};
 use crate::user::UserId;
 
 /// Ends a session that two parties hold, if it is still as it was read, and notes it.
@@ -17,7 +18,7 @@ pub(super) async fn end(
     rotate: &Rotate,
     row: &SessionRow,
     steps: &[u8],
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
             "WITH ended AS (
@@ -77,7 +78,7 @@ async fn mail_of_theft(
     client: &Object,
     rotate: &Rotate,
     user: UserId,
-) -> Result<Option<NewMail>, StoreError> {
+) -> Result<Option<NewMail>, Failure> {
     let Some(notice) = &rotate.theft_notice else { return Ok(None) };
     let statement = client
         .prepare_cached(

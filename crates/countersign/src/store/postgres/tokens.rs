@@ -8,17 +8,18 @@ use tokio_postgres::Row;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::issue::{issue, issue_with_mails};
 use super::names::{hold_names, owners_of_address, refuse_taken_address};
-use super::{PostgresStore, outbox, sessions, users};
+use super::{PostgresStore, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
+use crate::store::failure::Failure;
 use crate::store::plan::names::folding;
 use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
 use crate::store::{
-    Act, MailBounds, NewMail, NewToken, Register, Registered, StoreError, StoredToken, TokenStore,
-    Use, Used,
+    Act, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore, Use, Used,
+    WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
-use crate::user::{UserId, fold, fold_address};
+use crate::user::{User, UserId, fold, fold_address};
 
 #[async_trait]
 impl TokenStore for PostgresStore {
@@ -51,7 +52,7 @@ impl TokenStore for PostgresStore {
         write!(self, client => use_up(client, &take))
     }
 
-    async fn register(&self, register: Register) -> Result<Registered, StoreError> {
+    async fn register(&self, register: Register) -> Result<User, StoreError> {
         write!(self, client => make_user(client, &register))
     }
 
@@ -60,7 +61,7 @@ impl TokenStore for PostgresStore {
     }
 }
 
-async fn by_id(client: &Object, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+async fn by_id(client: &Object, id: TokenId) -> Result<Option<StoredToken>, Failure> {
     let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1");
     let statement = client.prepare_cached(&sql).await?;
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(token).transpose()
@@ -70,7 +71,7 @@ async fn newest(
     client: &Object,
     purpose: Purpose,
     address: &str,
-) -> Result<Option<StoredToken>, StoreError> {
+) -> Result<Option<StoredToken>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM one_time_tokens
          WHERE address = $1 AND purpose = $2 AND used_at IS NULL AND user_id IS NOT NULL
@@ -81,14 +82,14 @@ async fn newest(
     row.as_ref().map(token).transpose()
 }
 
-async fn count_code_try(client: &Object, id: TokenId) -> Result<bool, StoreError> {
+async fn count_code_try(client: &Object, id: TokenId) -> Result<bool, Failure> {
     let statement = client.prepare_cached(statements::COUNT_CODE_TRY).await?;
     let most = i32::try_from(CODE_TRIES).unwrap_or(i32::MAX);
     Ok(client.execute(&statement, &[&id.as_i64(), &most]).await? == 1)
 }
 
 /// The token's row is held first, then the user's: of two at once the second finds it used.
-async fn use_up(client: &mut Object, take: &Use) -> Result<Used, StoreError> {
+async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
     let transaction = client.transaction().await?;
     let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1 FOR UPDATE");
     let statement = transaction.prepare_cached(&sql).await?;
@@ -141,7 +142,7 @@ async fn end_later_tokens(
     transaction: &Transaction<'_>,
     user: UserId,
     take: &Use,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = transaction.prepare_cached(statements::END_LATER_TOKENS).await?;
     let (now, id) = (micros(take.now), take.id.as_i64());
     transaction.execute(&statement, &[&now, &user.to_string(), &id]).await?;
@@ -149,7 +150,7 @@ async fn end_later_tokens(
 }
 
 /// Does what the token is for. How many sessions end.
-async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Result<u64, StoreError> {
+async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Result<u64, Failure> {
     let reason = take.act.reason();
     match &take.act {
         Act::VerifyEmail { to, password } => {
@@ -203,7 +204,7 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
 pub(super) async fn prove_address(
     transaction: &Transaction<'_>,
     user: UserId,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let statement = transaction
         .prepare_cached(
             "UPDATE users SET email_verified = true
@@ -217,13 +218,13 @@ async fn set_password(
     transaction: &Transaction<'_>,
     user: UserId,
     new: &EncodedPassword,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let statement = transaction.prepare_cached(statements::SET_PASSWORD).await?;
     transaction.execute(&statement, &[&new.as_str(), &user.as_i64()]).await?;
     Ok(())
 }
 
-async fn hold_address(transaction: &Transaction<'_>, address: &str) -> Result<(), StoreError> {
+async fn hold_address(transaction: &Transaction<'_>, address: &str) -> Result<(), Failure> {
     hold_names(transaction, &[&fold(address), &fold_address(address)]).await
 }
 
@@ -233,7 +234,7 @@ async fn take_from_who_did_not_prove(
     transaction: &Transaction<'_>,
     owner: UserId,
     address: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let holders = owners_of_address(transaction, address).await?;
     let others = holders.into_iter().map(|(id, _)| id).filter(|id| Some(*id) != owner.as_i64());
     let statement = transaction
@@ -251,7 +252,7 @@ async fn set_address(
     transaction: &Transaction<'_>,
     user: UserId,
     to: &str,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     refuse_taken_address(transaction, Some(user), to).await?;
     let statement = transaction.prepare_cached(statements::SET_ADDRESS).await?;
     transaction.execute(&statement, &[&to, &folding(to), &user.as_i64()]).await?;
@@ -263,7 +264,7 @@ async fn set_address(
 pub(super) async fn fingerprint(
     transaction: &Transaction<'_>,
     user: UserId,
-) -> Result<Option<Fingerprint>, StoreError> {
+) -> Result<Option<Fingerprint>, Failure> {
     let statement = transaction
         .prepare_cached("SELECT password, email, is_active FROM users WHERE id = $1 FOR UPDATE")
         .await?;
@@ -276,50 +277,35 @@ pub(super) async fn fingerprint(
     .transpose()
 }
 
-async fn make_user(client: &mut Object, register: &Register) -> Result<Registered, StoreError> {
-    let Register { user, claims, token, mail, taken, bounds, now } = register;
+async fn make_user(client: &mut Object, register: &Register) -> Result<User, Failure> {
+    let Register { user, claims, waits_until, token, mail, taken, bounds, now } = register;
     let transaction = client.transaction().await?;
-    let is_claim_taken = match claims {
-        Some(claim) => {
-            hold_address(&transaction, claim.as_str()).await?;
-            match refuse_taken_address(&transaction, None, claim.as_str()).await {
-                Err(StoreError::EmailTaken) => true,
-                other => other.map(|()| false)?,
-            }
-        }
-        None => false,
+    hold_address(&transaction, claims.as_str()).await?;
+    let is_taken = match refuse_taken_address(&transaction, None, claims.as_str()).await {
+        Err(Failure(StoreError::EmailTaken)) => true,
+        other => other.map(|()| false)?,
     };
-    let done = match users::insert(&transaction, user, *now).await {
-        Ok(id) => {
-            let email = user.email.as_ref().map_or("", |email| email.as_str());
-            let token = NewToken {
-                user: (!is_claim_taken).then_some(id),
-                fingerprint: Fingerprint::of(&user.password, &fold_address(email), user.is_active),
-                ..token.clone()
-            };
-            let mail = if is_claim_taken { Some(taken) } else { mail.as_ref() };
-            let mail =
-                mail.map(|mail| NewMail { user: (!is_claim_taken).then_some(id), ..mail.clone() });
-            outbox::queue(&transaction, mail.as_slice(), *bounds).await?;
-            issue(&transaction, &token, true).await?;
-            let made = users::by_id(&transaction, id)
-                .await?
-                .ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?;
-            Registered::Done(Box::new(made))
-        }
-        Err(StoreError::EmailTaken) => {
-            outbox::queue(&transaction, std::slice::from_ref(taken), *bounds).await?;
-            issue(&transaction, token, true).await?;
-            Registered::EmailTaken
-        }
-        Err(StoreError::UsernameTaken) => return Ok(Registered::UsernameTaken),
-        Err(error) => return Err(error),
-    };
+    let id = users::insert(&transaction, user, *now).await?;
+    if let Some(until) = *waits_until {
+        let address = claims.as_str().to_owned();
+        let waits = WaitingRegistration { user: id, address, until };
+        registrations::note(&transaction, &waits).await?;
+    }
+    let owner = (!is_taken).then_some(id);
+    let address = user.email.as_ref().map_or("", |email| email.as_str());
+    let row = Fingerprint::of(&user.password, &fold_address(address), user.is_active);
+    let token = NewToken { user: owner, fingerprint: row, ..token.clone() };
+    let mail = NewMail { user: owner, ..if is_taken { taken } else { mail }.clone() };
+    outbox::queue(&transaction, &[mail], *bounds).await?;
+    issue(&transaction, &token, true).await?;
+    let made = users::by_id(&transaction, id)
+        .await?
+        .ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?;
     transaction.commit().await?;
-    Ok(done)
+    Ok(made)
 }
 
-async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "DELETE FROM one_time_tokens WHERE id IN (
@@ -330,7 +316,7 @@ async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, St
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)
 }
 
-pub(super) fn token(row: &Row) -> Result<StoredToken, StoreError> {
+pub(super) fn token(row: &Row) -> Result<StoredToken, Failure> {
     let word: String = get(row, "purpose")?;
     let hash = |bytes: Vec<u8>| {
         SecretHash::from_stored(&bytes).ok_or_else(|| unknown("a hash of another length"))

@@ -16,6 +16,7 @@ use super::connect::Address;
 use super::{message_of, migrations};
 use crate::store::StoreError;
 use crate::store::admin::{AuditLine, Who};
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{address, clipped};
 use crate::store::sql::statements;
 use crate::store::transfer::{
@@ -72,7 +73,7 @@ impl PostgresTransfer {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN SHARE MODE",
             names.join(", ")
         );
-        side.client.batch_execute(&hold).await.map_err(StoreError::from)?;
+        side.client.batch_execute(&hold).await.map_err(Failure::from)?;
         Ok(side)
     }
 
@@ -110,7 +111,7 @@ impl PostgresTransfer {
                 0; SET lock_timeout = '10s'",
             )
             .await
-            .map_err(StoreError::from)?;
+            .map_err(Failure::from)?;
         for _ in 0..PATIENCE {
             let others: i64 = client
                 .query_one(
@@ -121,7 +122,7 @@ impl PostgresTransfer {
                 )
                 .await
                 .and_then(|row| row.try_get(0))
-                .map_err(StoreError::from)?;
+                .map_err(Failure::from)?;
             if others == 0 {
                 return Ok(Self { client });
             }
@@ -132,7 +133,7 @@ impl PostgresTransfer {
     }
 
     /// The statement that reads these columns, and with it their types.
-    async fn columns(&self, table: &Table, rest: &str) -> Result<Statement, StoreError> {
+    async fn columns(&self, table: &Table, rest: &str) -> Result<Statement, Failure> {
         Ok(self
             .client
             .prepare(&format!(
@@ -145,13 +146,68 @@ impl PostgresTransfer {
 }
 
 /// Refuses a database that a move has begun to fill.
-pub(super) async fn refuse_unfinished(client: &Client) -> Result<(), StoreError> {
-    crate::store::transfer::refuse_unfinished(unfinished(client).await?)
+pub(super) async fn refuse_unfinished(client: &Client) -> Result<(), Failure> {
+    Ok(crate::store::transfer::refuse_unfinished(unfinished(client).await?)?)
 }
 
 #[async_trait]
 impl Source for PostgresTransfer {
     async fn count(&mut self, table: &'static Table) -> Result<u64, StoreError> {
+        Ok(Self::count(self, table).await?)
+    }
+
+    async fn page(
+        &mut self,
+        table: &'static Table,
+        after: Option<Vec<i64>>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        Ok(Self::page(self, table, after, limit).await?)
+    }
+
+    async fn last_number(&mut self, table: &'static Table) -> Result<i64, StoreError> {
+        Ok(Self::last_number(self, table).await?)
+    }
+}
+
+#[async_trait]
+impl Target for PostgresTransfer {
+    async fn last_key(&mut self, table: &'static Table) -> Result<Option<Vec<i64>>, StoreError> {
+        Ok(Self::last_key(self, table).await?)
+    }
+
+    async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), StoreError> {
+        Ok(Self::add(self, table, rows).await?)
+    }
+
+    async fn skip_to_number(
+        &mut self,
+        table: &'static Table,
+        number: i64,
+    ) -> Result<(), StoreError> {
+        Ok(Self::skip_to_number(self, table, number).await?)
+    }
+
+    async fn unfinished(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(Self::unfinished(self).await?)
+    }
+
+    async fn mark(&mut self, from: &str) -> Result<(), StoreError> {
+        Ok(Self::mark(self, from).await?)
+    }
+
+    async fn clear(&mut self) -> Result<(), StoreError> {
+        Ok(Self::clear(self).await?)
+    }
+
+    async fn finish(&mut self, line: &AuditLine) -> Result<(), StoreError> {
+        Ok(Self::finish(self, line).await?)
+    }
+}
+
+/// What the two traits ask, before its error is the store's.
+impl PostgresTransfer {
+    async fn count(&mut self, table: &'static Table) -> Result<u64, Failure> {
         let rows: i64 = self
             .client
             .query_one(&format!("SELECT count(*) FROM {}", table.name), &[])
@@ -165,7 +221,7 @@ impl Source for PostgresTransfer {
         table: &'static Table,
         after: Option<Vec<i64>>,
         limit: u32,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Row>, Failure> {
         let key = names(table, table.key);
         let after = after.unwrap_or_default();
         let behind = match after.len() {
@@ -184,16 +240,12 @@ impl Source for PostgresTransfer {
             .collect()
     }
 
-    async fn last_number(&mut self, table: &'static Table) -> Result<i64, StoreError> {
+    async fn last_number(&mut self, table: &'static Table) -> Result<i64, Failure> {
         let Some(sequence) = self.sequence(table).await? else { return Ok(0) };
         let sql = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
         Ok(self.client.query_one(&sql, &[]).await?.try_get(0)?)
     }
-}
-
-#[async_trait]
-impl Target for PostgresTransfer {
-    async fn last_key(&mut self, table: &'static Table) -> Result<Option<Vec<i64>>, StoreError> {
+    async fn last_key(&mut self, table: &'static Table) -> Result<Option<Vec<i64>>, Failure> {
         let order: Vec<_> = table.columns[..table.key]
             .iter()
             .map(|column| format!("{} DESC", column.name))
@@ -208,7 +260,7 @@ impl Target for PostgresTransfer {
         row.map(|row| (0..table.key).map(|i| Ok(row.try_get(i)?)).collect()).transpose()
     }
 
-    async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), StoreError> {
+    async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), Failure> {
         let statement = self.columns(table, "LIMIT 0").await?;
         let types: Vec<Type> =
             statement.columns().iter().map(|column| column.type_().clone()).collect();
@@ -237,11 +289,7 @@ impl Target for PostgresTransfer {
         Ok(transaction.commit().await?)
     }
 
-    async fn skip_to_number(
-        &mut self,
-        table: &'static Table,
-        number: i64,
-    ) -> Result<(), StoreError> {
+    async fn skip_to_number(&mut self, table: &'static Table, number: i64) -> Result<(), Failure> {
         if let Some(sequence) = self.sequence(table).await?
             && number > self.last_number(table).await?
         {
@@ -252,11 +300,11 @@ impl Target for PostgresTransfer {
         Ok(())
     }
 
-    async fn unfinished(&mut self) -> Result<Option<String>, StoreError> {
+    async fn unfinished(&mut self) -> Result<Option<String>, Failure> {
         unfinished(&self.client).await
     }
 
-    async fn mark(&mut self, from: &str) -> Result<(), StoreError> {
+    async fn mark(&mut self, from: &str) -> Result<(), Failure> {
         let transaction = self.client.transaction().await?;
         transaction
             .batch_execute(&format!("CREATE TABLE {UNFINISHED} (source text NOT NULL)"))
@@ -265,7 +313,7 @@ impl Target for PostgresTransfer {
         Ok(transaction.commit().await?)
     }
 
-    async fn clear(&mut self) -> Result<(), StoreError> {
+    async fn clear(&mut self) -> Result<(), Failure> {
         let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
         let sql = format!(
             "BEGIN; TRUNCATE {} RESTART IDENTITY; DROP TABLE {UNFINISHED}; COMMIT",
@@ -274,7 +322,7 @@ impl Target for PostgresTransfer {
         Ok(self.client.batch_execute(&sql).await?)
     }
 
-    async fn finish(&mut self, line: &AuditLine) -> Result<(), StoreError> {
+    async fn finish(&mut self, line: &AuditLine) -> Result<(), Failure> {
         // The planner knows nothing yet of what came.
         let names: Vec<_> = TABLES.iter().map(|table| table.name).collect();
         self.client.batch_execute(&format!("ANALYZE {}", names.join(", "))).await?;
@@ -299,10 +347,8 @@ impl Target for PostgresTransfer {
         transaction.batch_execute(&format!("DROP TABLE {UNFINISHED}")).await?;
         Ok(transaction.commit().await?)
     }
-}
 
-impl PostgresTransfer {
-    async fn sequence(&self, table: &Table) -> Result<Option<String>, StoreError> {
+    async fn sequence(&self, table: &Table) -> Result<Option<String>, Failure> {
         let column = table.columns[0].name;
         Ok(self
             .client
@@ -312,7 +358,7 @@ impl PostgresTransfer {
     }
 }
 
-async fn unfinished(client: &Client) -> Result<Option<String>, StoreError> {
+async fn unfinished(client: &Client) -> Result<Option<String>, Failure> {
     let there: bool =
         client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&UNFINISHED]).await?.try_get(0)?;
     if !there {

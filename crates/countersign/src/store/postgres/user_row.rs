@@ -4,15 +4,16 @@ use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use super::columns::{from_timestamptz, get, unknown};
-use crate::store::StoreError;
-use crate::user::{User, UserId};
+use super::columns::{from_micros, from_timestamptz, get, unknown};
+use crate::password::EncodedPassword;
+use crate::store::failure::Failure;
+use crate::user::{User, UserByLogin, UserId};
 
 pub(super) fn select(rest: &str) -> String {
     format!("SELECT {COLUMNS} FROM users {rest}")
 }
 
-pub(super) fn user(row: &Row) -> Result<User, StoreError> {
+pub(super) fn user(row: &Row) -> Result<User, Failure> {
     let Json(metadata): Json<Value> = get(row, "metadata")?;
     Ok(User {
         id: UserId::new(get(row, "id")?),
@@ -32,12 +33,21 @@ pub(super) fn user(row: &Row) -> Result<User, StoreError> {
         metadata: match metadata {
             Value::Object(metadata) => metadata,
             Value::Null => Map::new(),
-            other => return Err(unknown(&other.to_string())),
+            other => return Err(unknown(&other.to_string()).into()),
         },
     })
 }
 
-fn names(row: &Row, column: &str) -> Result<Vec<String>, StoreError> {
+/// The row with the password.
+pub(super) fn found_user(row: &Row) -> Result<UserByLogin, Failure> {
+    Ok(UserByLogin {
+        user: user(row)?,
+        password: EncodedPassword::from_stored(get(row, "password")?),
+        deletion_at: get::<Option<i64>>(row, "deletion_at")?.map(from_micros),
+    })
+}
+
+fn names(row: &Row, column: &str) -> Result<Vec<String>, Failure> {
     let mut names: Vec<String> = get(row, column)?;
     names.sort_unstable();
     names.dedup();

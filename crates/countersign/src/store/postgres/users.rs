@@ -10,10 +10,11 @@ use super::columns::{get, timestamptz};
 use super::endings::{change_password, delete, reset_password, set_active};
 use super::issue::issue;
 use super::names::{by_login, hold_names, refuse_taken, refuse_taken_address};
-use super::user_row::{select, user};
+use super::user_row::{found_user, select, user};
 use super::{PostgresStore, outbox};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::SessionId;
+use crate::store::failure::Failure;
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
 use crate::store::{
@@ -108,15 +109,24 @@ impl UserStore for PostgresStore {
 pub(super) async fn by_id(
     client: &impl GenericClient,
     id: UserId,
-) -> Result<Option<User>, StoreError> {
+) -> Result<Option<User>, Failure> {
     let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(user).transpose()
+}
+
+/// The row and the password in one look: neither is older than the other.
+pub(super) async fn with_password(
+    client: &impl GenericClient,
+    id: UserId,
+) -> Result<Option<UserByLogin>, Failure> {
+    let statement = client.prepare_cached(&select("WHERE id = $1")).await?;
+    client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(found_user).transpose()
 }
 
 pub(super) async fn password_of(
     client: &Object,
     id: UserId,
-) -> Result<Option<EncodedPassword>, StoreError> {
+) -> Result<Option<EncodedPassword>, Failure> {
     let statement = client.prepare_cached(statements::PASSWORD_OF).await?;
     let row = client.query_opt(&statement, &[&id.as_i64()]).await?;
     row.map(|row| Ok(EncodedPassword::from_stored(row.try_get(0)?))).transpose()
@@ -126,11 +136,12 @@ pub(super) async fn create(
     client: &mut Object,
     new: &NewUser,
     now: Timestamp,
-) -> Result<User, StoreError> {
+) -> Result<User, Failure> {
     let transaction = client.transaction().await?;
     let id = insert(&transaction, new, now).await?;
     transaction.commit().await?;
-    by_id(client, id).await?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
+    let made = by_id(client, id).await?;
+    Ok(made.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?)
 }
 
 /// Makes a user within a transaction.
@@ -138,7 +149,7 @@ pub(super) async fn insert(
     transaction: &Transaction<'_>,
     new: &NewUser,
     now: Timestamp,
-) -> Result<UserId, StoreError> {
+) -> Result<UserId, Failure> {
     let email = new.email.as_ref().map_or("", |email| email.as_str());
     let (name, folded) = (new.username.as_str(), new.username.folded());
     hold_names(transaction, &[&folded, &fold_address(name), &fold(email), &fold_address(email)])
@@ -179,7 +190,7 @@ pub(super) async fn update_profile(
     change: &ProfileChange,
     tokens: &[NewToken],
     mails: &[NewMail],
-) -> Result<Option<User>, StoreError> {
+) -> Result<Option<User>, Failure> {
     let transaction = client.transaction().await?;
     let row = transaction
         .query_opt("SELECT username FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()])
@@ -203,7 +214,7 @@ pub(super) async fn change_profile(
     id: UserId,
     before: &str,
     change: &ProfileChange,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let name = change.username.as_ref().filter(|name| name.as_str() != before);
     let email =
         change.email.as_ref().map(|email| email.as_ref().map_or("", |email| email.as_str()));
@@ -265,13 +276,13 @@ pub(super) async fn upgrade_password(
     id: UserId,
     old: &EncodedPassword,
     new: &EncodedPassword,
-) -> Result<bool, StoreError> {
-    let statement = client.prepare_cached(statements::REPLACE_PASSWORD).await?;
+) -> Result<bool, Failure> {
+    let statement = client.prepare_cached(statements::REHASH_PASSWORD).await?;
     Ok(client.execute(&statement, &[&new.as_str(), &id.as_i64(), &old.as_str()]).await? == 1)
 }
 
 /// A step along the index for each kind, however many users share it.
-pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, StoreError> {
+pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Failure> {
     let statement = client
         .prepare_cached(
             "WITH RECURSIVE kinds (kind) AS (
@@ -294,16 +305,13 @@ pub(super) async fn password_kinds(client: &Object) -> Result<Vec<String>, Store
     Ok(live)
 }
 
-pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, StoreError> {
+pub(super) async fn permission_names(client: &Object) -> Result<Vec<String>, Failure> {
     let statement = client.prepare_cached(statements::PERMISSION_NAMES).await?;
     client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// The users with these ids, in their order; those who are gone are left out.
-pub(super) async fn by_ids(
-    client: &impl GenericClient,
-    ids: &[i64],
-) -> Result<Vec<User>, StoreError> {
+pub(super) async fn by_ids(client: &impl GenericClient, ids: &[i64]) -> Result<Vec<User>, Failure> {
     let statement = client.prepare_cached(&select("WHERE id = ANY($1)")).await?;
     let mut found = std::collections::HashMap::new();
     for row in client.query(&statement, &[&ids]).await? {
@@ -316,7 +324,7 @@ pub(super) async fn list(
     client: &Object,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<User>, StoreError> {
+) -> Result<Vec<User>, Failure> {
     let statement = client.prepare_cached(&select("WHERE id > $1 ORDER BY id LIMIT $2")).await?;
     let after = after.and_then(UserId::as_i64).unwrap_or(i64::MIN);
     client.query(&statement, &[&after, &i64::from(limit)]).await?.iter().map(user).collect()

@@ -194,7 +194,7 @@ pub(crate) const GATHERED: u32 = 4_000;
 
 /// How many rows are looked at for a page, at most: one that few rows fit on may have less than it
 /// could, and goes on where the look ended.
-const LOOKED_AT: usize = 5_000;
+const LOOKED_AT: usize = 4_000;
 
 /// Up to how many the rows of a table are counted one by one.
 pub(crate) const COUNTED: u64 = 10_000;

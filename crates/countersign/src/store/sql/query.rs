@@ -14,6 +14,8 @@ pub(crate) struct Dialect {
     pub(crate) lower: [&'static str; 3],
     /// The last login, and a value below all others for those who never did.
     pub(crate) last_login: &'static str,
+    /// The id of a row of `t` as tables have it whose users may be elsewhere.
+    pub(crate) owner: &'static str,
     /// What dates are in a [`PageCursor`](crate::store::admin::PageCursor).
     pub(crate) date: KeyKind,
     /// Whether a table may be told which index to use.
@@ -22,8 +24,9 @@ pub(crate) struct Dialect {
     pub(crate) inside: fn(&str, &str) -> Sql,
     /// Queries of the ids of the users who may hold all these words, where an index has them.
     pub(crate) holding: fn(&[&str]) -> Vec<Sql>,
-    /// Whether a sample has to tell which words are rare enough for the index.
-    pub(crate) is_sampled: bool,
+    /// All that the search looks into, as one text that an index of trigrams is on. A sample tells
+    /// which words are rare enough for it.
+    pub(crate) searched: Option<&'static str>,
 }
 
 /// A piece of SQL, with a `?` for each parameter.
@@ -55,8 +58,8 @@ pub(crate) struct ListQuery {
     pub(crate) filters: usize,
     /// Whether every row on its one way fits.
     pub(crate) is_sure: bool,
-    /// For each word that an index may have: that a row holds it.
-    pub(crate) held: Vec<Sql>,
+    /// Each word that an index of trigrams may have.
+    pub(crate) held: Vec<Held>,
     /// What rows must fulfil besides that; empty for nothing.
     pub(crate) besides: Sql,
     /// The group whose members the list has, where nothing else is asked of them.
@@ -69,6 +72,16 @@ pub(crate) struct ListQuery {
     pub(crate) key: &'static str,
     pub(crate) kind: KeyKind,
     pub(crate) window: PageWindow,
+}
+
+/// That a row holds a word.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// As it is.
+    pub(crate) exactly: Sql,
+    /// As the index of trigrams is asked: a few rows more may fulfil it.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no such index"))]
+    pub(crate) roughly: Sql,
 }
 
 /// A way to the rows of a list: what stands behind `FROM`, and behind `WHERE`.
@@ -298,7 +311,7 @@ impl ListQuery {
         sql.push(Sql::new(" FROM (SELECT t.*"));
         for (name, held) in held.iter().zip(&self.held) {
             sql.push(Sql::new(", ("));
-            sql.push(held.clone());
+            sql.push(held.exactly.clone());
             sql.push(Sql::new(format!(") AS {name}")));
         }
         sql.push(Sql::new(format!("{}) t", beginning(table, bounds))));
@@ -318,7 +331,7 @@ impl ListQuery {
     #[cfg(feature = "postgres")]
     pub(crate) fn by_words(&self, is_common: impl Fn(usize) -> bool) -> Option<Way> {
         let rare = self.held.iter().enumerate().filter(|(number, _)| !is_common(*number));
-        let rare = rare.fold(Sql::default(), |all, (_, held)| all.and(held.clone()));
+        let rare = rare.fold(Sql::default(), |all, (_, held)| all.and(held.roughly.clone()));
         let mut ids = Sql::new("SELECT id AS found FROM users WHERE ");
         (!rare.text.is_empty()).then(|| {
             ids.push(rare);

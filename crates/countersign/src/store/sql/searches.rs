@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::lists::{GATHERED, KeyKind, PageWindow};
-use super::query::{Dialect, ListQuery, Param, Sql, Way, without_nul};
+use super::query::{Dialect, Held, ListQuery, Param, Sql, Way, without_nul};
 use crate::store::admin::{AuditSearch, SessionSearch, UserOrder, UserSearch, Who};
 use crate::user::{UserId, fold};
 
@@ -38,6 +38,20 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> ListQuery {
     flag(asked.superuser, "is_superuser", true);
     flag(asked.staff, "is_staff", true);
     flag(asked.active, "is_active", false);
+    if let Some(wanted) = asked.second_factor {
+        // Who has a number has one or had one, and has an index.
+        let has = format!(
+            "t.factors > 0 AND (SELECT 1 FROM factors f WHERE f.user_id = {} AND f.confirmed_at IS \
+             NOT NULL LIMIT 1) IS NOT NULL",
+            dialect.owner
+        );
+        let those = Sql::new(format!("SELECT t.id AS found FROM users t WHERE {has}"));
+        filters.push(if wanted {
+            (Sql::new(has), vec![those])
+        } else {
+            (Sql::new(format!("NOT ({has})")), Vec::new())
+        });
+    }
     if let Some(group) = asked.group {
         // Written as EXISTS, PostgreSQL would read the whole group for a page of it.
         let is_member = "(SELECT m.group_id FROM user_groups m WHERE m.user_id = t.id AND \
@@ -67,8 +81,15 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> ListQuery {
     let hold = |words: &[&str]| {
         words.iter().map(|word| holds(word, columns, dialect)).fold(Sql::default(), Sql::and)
     };
-    let held = if dialect.is_sampled { longest(&words) } else { Vec::new() };
-    let others: Vec<&str> = words.iter().copied().filter(|word| !held.contains(word)).collect();
+    let longest = dialect.searched.map_or_else(Vec::new, |_| longest(&words));
+    let others: Vec<&str> = words.iter().copied().filter(|word| !longest.contains(word)).collect();
+    let held = longest.iter().map(|word| Held {
+        exactly: holds(word, columns, dialect),
+        roughly: dialect
+            .searched
+            .map(|text| holds_roughly(word, text, dialect))
+            .unwrap_or_default(),
+    });
     let besides = filters.iter().map(|(condition, _)| condition.clone());
     let besides = besides.fold(Sql::default(), Sql::and).and(hold(&others));
     if !words.is_empty() {
@@ -91,7 +112,7 @@ pub(crate) fn users(asked: &UserSearch, dialect: &Dialect) -> ListQuery {
         fits,
         filters: count,
         is_sure,
-        held: held.into_iter().map(|word| holds(word, columns, dialect)).collect(),
+        held: held.collect(),
         besides,
         members: asked.group.filter(|_| count == 1),
         starts: starts(&words, asked.order),
@@ -274,11 +295,28 @@ fn holds(word: &str, columns: [&str; 4], dialect: &Dialect) -> Sql {
         condition.push(Sql::new(if number == 0 { "" } else { " OR " }));
         condition.push((dialect.inside)(column, if number == 0 { &folded } else { &lower }));
     }
-    if let Ok(id) = word.parse() {
-        condition.push(Sql::new(" OR id = ?").with(Param::Integer(id)));
-    }
-    condition.push(Sql::new(")"));
+    condition.push(or_is_the_id(word));
     condition
+}
+
+/// The same of all columns in one text, where a name may be folded otherwise than the rest.
+fn holds_roughly(word: &str, text: &str, dialect: &Dialect) -> Sql {
+    let (folded, lower) = (fold(word), word.to_ascii_lowercase());
+    let mut condition = Sql::new("(");
+    condition.push((dialect.inside)(text, &folded));
+    if lower != folded {
+        condition.push(Sql::new(" OR "));
+        condition.push((dialect.inside)(text, &lower));
+    }
+    condition.push(or_is_the_id(word));
+    condition
+}
+
+fn or_is_the_id(word: &str) -> Sql {
+    match word.parse() {
+        Ok(id) => Sql::new(" OR id = ?)").with(Param::Integer(id)),
+        Err(_) => Sql::new(")"),
+    }
 }
 
 impl Dialect {

@@ -11,9 +11,10 @@ pub(crate) const PASSWORD_OF: &str = "SELECT password FROM users WHERE id = $1";
 /// Takes the password and the user's id.
 pub(crate) const SET_PASSWORD: &str = "UPDATE users SET password = $1 WHERE id = $2";
 
-/// Takes the new password, the user's id and the old password.
-pub(crate) const REPLACE_PASSWORD: &str =
-    "UPDATE users SET password = $1 WHERE id = $2 AND password = $3";
+/// Takes another hash of the same password, which is no other password to web hooks, the user's id
+/// and the old hash.
+pub(crate) const REHASH_PASSWORD: &str =
+    "UPDATE users SET password = $1, rehashes = rehashes + 1 WHERE id = $2 AND password = $3";
 
 /// Takes the address, the address as it is looked up, and the user's id.
 pub(crate) const SET_ADDRESS: &str = "UPDATE users SET email = $1, email_folded = $2 WHERE id = $3";
@@ -34,6 +35,35 @@ pub(crate) const STAY: &str = "UPDATE users SET deletion_at = NULL, is_active = 
 /// Takes the user's id.
 pub(crate) const DELETION_OF: &str =
     "SELECT deletion_at FROM users WHERE id = $1 AND NOT is_active";
+
+// Tickets that were used.
+
+/// Takes the ticket's id and the time.
+pub(crate) const USE_TICKET: &str =
+    "INSERT INTO used_tickets (id, until) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+/// Takes the time.
+pub(crate) const FORGET_TICKETS: &str = "DELETE FROM used_tickets WHERE id IN
+     (SELECT id FROM used_tickets WHERE until <= $1 ORDER BY until LIMIT 100)";
+
+// Registrations that wait.
+
+/// Takes the user's id, the address and the time.
+pub(crate) const NOTE_REGISTRATION: &str =
+    "INSERT INTO registrations (user_id, address, expires_at) VALUES ($1, $2, $3)
+     ON CONFLICT (user_id) DO UPDATE SET address = excluded.address,
+         expires_at = excluded.expires_at";
+
+/// Those of users who had a session wait no more. Takes the time.
+pub(crate) const FORGET_USED_REGISTRATIONS: &str = "DELETE FROM registrations
+     WHERE expires_at <= $1 AND (
+         EXISTS (SELECT 1 FROM sessions
+             WHERE sessions.user_id = registrations.user_id AND revoked_at IS NULL)
+         OR EXISTS (SELECT 1 FROM sessions
+             WHERE sessions.user_id = registrations.user_id AND revoked_at IS NOT NULL))";
+
+/// Takes the user's id.
+pub(crate) const FORGET_REGISTRATION: &str = "DELETE FROM registrations WHERE user_id = $1";
 
 // Groups and permissions.
 
@@ -134,6 +164,59 @@ pub(crate) const PUT_OFF: &str =
 /// Takes the time and the mail's id.
 pub(crate) const SEND_NOW: &str =
     "UPDATE outbox SET due_at = $1 WHERE id = $2 AND state = 'waiting'";
+
+// Web hooks.
+
+/// Takes when it was and the number of the message.
+pub(crate) const HOOK_SENT: &str = "UPDATE hook_messages SET state = 'sent', due_at = $1,
+    error = '', leased_until = 0, tries = tries + 1 WHERE number = $2 AND state = 'waiting'";
+
+/// Where the deletion of a user was sent, nothing else is kept that was sent about them. Takes the
+/// number of the message.
+pub(crate) const HOOK_FORGET: &str = "DELETE FROM hook_messages
+    WHERE state <> 'waiting' AND number <> $1 AND (hook, user_id) IN (
+        SELECT hook, user_id FROM hook_messages
+        WHERE number = $1 AND state = 'sent' AND event = 'user.deleted')";
+
+/// Takes when it was, the error and the number of the message.
+pub(crate) const HOOK_GIVEN_UP: &str = "UPDATE hook_messages SET state = 'failed', due_at = $1,
+    error = $2, leased_until = 0, tries = tries + 1 WHERE number = $3 AND state = 'waiting'";
+
+/// Takes when it is due, since when it is tried, the error and the number of the message.
+pub(crate) const HOOK_PUT_OFF: &str = "UPDATE hook_messages SET due_at = $1,
+    tried_since = coalesce(tried_since, $2), error = $3, leased_until = 0, tries = tries + 1
+    WHERE number = $4 AND state = 'waiting'";
+
+/// What waits behind it. Takes when that is due and the number of the message.
+pub(crate) const HOOK_PUT_OFF_LINE: &str = "UPDATE hook_messages SET due_at = $1
+    WHERE state = 'waiting' AND number > $2 AND (hook, user_id) IN (
+        SELECT hook, user_id FROM hook_messages WHERE number = $2 AND state = 'waiting')";
+
+/// Takes when it was, why, and the hook.
+pub(crate) const HOOK_PAUSE: &str =
+    "UPDATE hooks SET paused_at = $1, pause_reason = $2 WHERE name = $3 AND paused_at IS NULL";
+
+/// Takes the hook.
+pub(crate) const HOOK_RESUME: &str =
+    "UPDATE hooks SET paused_at = NULL, pause_reason = '' WHERE name = $1";
+
+/// All that waits, as if it had not been tried. Takes the time and the hook.
+pub(crate) const HOOK_BEGIN_ANEW: &str = "UPDATE hook_messages SET due_at = $1, leased_until = 0,
+    tries = 0, tried_since = NULL WHERE hook = $2 AND state = 'waiting'";
+
+/// Takes the time and the hook.
+pub(crate) const HOOK_DUE_NOW: &str = "UPDATE hook_messages SET due_at = $1
+    WHERE hook = $2 AND state = 'waiting' AND due_at > $1";
+
+/// What was given up, and what was sent of events since a time. Takes the time, the hook, and since
+/// when.
+pub(crate) const HOOK_AGAIN: &str = "UPDATE hook_messages SET state = 'waiting', due_at = $1,
+    leased_until = 0, tries = 0, tried_since = NULL, error = ''
+    WHERE hook = $2 AND (state = 'failed' OR (state = 'sent' AND created_at >= $3))";
+
+/// Takes the hook and the time.
+pub(crate) const HOOK_SENT_SINCE: &str = "SELECT EXISTS (SELECT 1 FROM hook_messages
+    WHERE hook = $1 AND state = 'sent' AND due_at >= $2)";
 
 #[cfg(test)]
 mod tests {

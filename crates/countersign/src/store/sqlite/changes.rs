@@ -8,6 +8,7 @@ use super::SqliteStore;
 use super::columns::{at, key, micros, read_user_id};
 use crate::session::SessionId;
 use crate::store::admin::activity::first_hour_kept;
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{Change, Changes, Cursor, FeedStore, StoreError, What};
 use crate::user::UserId;
@@ -36,7 +37,7 @@ pub(super) fn page_after(
     connection: &Connection,
     after: &Cursor,
     limit: u32,
-) -> Result<Changes, StoreError> {
+) -> Result<Changes, Failure> {
     let after = after.0.first().copied().unwrap_or(0);
     let page = page(connection, after, limit)?;
     // Numbers are given out once. Where the last one is smaller than one that was seen, an earlier
@@ -47,7 +48,7 @@ pub(super) fn page_after(
     Ok(page)
 }
 
-fn page(connection: &Connection, after: i64, limit: u32) -> Result<Changes, StoreError> {
+fn page(connection: &Connection, after: i64, limit: u32) -> Result<Changes, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT cursor, at, kind, subject FROM changes WHERE cursor > ? ORDER BY cursor LIMIT ?",
     )?;
@@ -68,7 +69,7 @@ pub(super) fn cursor_at(
     connection: &Connection,
     since: Timestamp,
     limit: u32,
-) -> Result<Option<Cursor>, StoreError> {
+) -> Result<Option<Cursor>, Failure> {
     // Feed rows of one moment may stand in any order of `at`; the first place at or after it is the
     // safe one.
     let (first, count): (Option<i64>, u32) = connection
@@ -86,11 +87,11 @@ pub(super) fn cursor_at(
 }
 
 /// Rows are forgotten, numbers are not.
-pub(super) fn cursor_now(connection: &Connection) -> Result<Cursor, StoreError> {
+pub(super) fn cursor_now(connection: &Connection) -> Result<Cursor, Failure> {
     Ok(cursor(last_number(connection)?))
 }
 
-fn last_number(connection: &Connection) -> Result<i64, StoreError> {
+fn last_number(connection: &Connection) -> Result<i64, Failure> {
     let newest = connection
         .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?
         .query_row([], |row| row.get(0))
@@ -107,7 +108,7 @@ pub(super) fn prune(
     changes: Timestamp,
     sessions: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let mut gone = 0;
     for (sql, before) in [
         (
@@ -146,7 +147,7 @@ pub(super) fn note_user_changed(
     connection: &Connection,
     user: UserId,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached(statements::USER_CHANGED)?
         .execute(params![micros(now), key(user)])?;

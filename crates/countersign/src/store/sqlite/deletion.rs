@@ -12,6 +12,7 @@ use super::{SqliteStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::AuditLine;
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{deleted_at_last, deletion_asked, logged, restored};
 use crate::store::sql::statements;
 use crate::store::{DeletionAsked, DeletionStore, MailBounds, SelfDeletion, StoreError};
@@ -47,7 +48,7 @@ impl DeletionStore for SqliteStore {
 fn ask(
     connection: &Connection,
     asked: &SelfDeletion,
-) -> Result<(DeletionAsked, Vec<AuditLine>), StoreError> {
+) -> Result<(DeletionAsked, Vec<AuditLine>), Failure> {
     let &SelfDeletion { user, session, now, .. } = asked;
     if !sessions::is_live(connection, session, user, now)? {
         return Ok((DeletionAsked::SessionEnded, Vec::new()));
@@ -88,7 +89,7 @@ fn restore(
     connection: &Connection,
     checked: &EncodedPassword,
     line: AuditLine,
-) -> Result<(bool, Vec<AuditLine>), StoreError> {
+) -> Result<(bool, Vec<AuditLine>), Failure> {
     let restored = connection
         .prepare_cached(
             "UPDATE users SET deletion_at = NULL, is_active = 1
@@ -100,7 +101,7 @@ fn restore(
     Ok((restored == 1, lines))
 }
 
-fn due(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, StoreError> {
+fn due(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, Failure> {
     let at = connection
         .prepare_cached(statements::DELETION_OF)?
         .query_row([user.as_i64()], |row| row.get::<_, Option<i64>>(0))
@@ -112,7 +113,7 @@ fn delete_due(
     connection: &Connection,
     now: Timestamp,
     limit: u32,
-) -> Result<(u64, Vec<AuditLine>), StoreError> {
+) -> Result<(u64, Vec<AuditLine>), Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active
          ORDER BY deletion_at LIMIT ?",
@@ -131,7 +132,7 @@ fn delete_due(
 
 /// The user and the rows of their sessions. Their ends are in the feed already, which outlives
 /// them; a trigger takes the tokens and the mails along.
-fn delete(connection: &Connection, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+fn delete(connection: &Connection, user: UserId, now: Timestamp) -> Result<(), Failure> {
     users::delete(connection, user, now)?;
     connection
         .prepare_cached("DELETE FROM sessions WHERE user_id = ? AND revoked_at IS NULL")?

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, named_params, params};
 use super::SqliteStore;
 use super::columns::{from_micros, micros, unknown_word};
 use crate::session::device::{DeviceKind, DeviceRecord, settled_after};
+use crate::store::failure::Failure;
 use crate::store::{DeviceOffer, DeviceProof, DeviceStore, StoreError};
 
 #[async_trait]
@@ -21,7 +22,7 @@ impl DeviceStore for SqliteStore {
     }
 }
 
-fn keep(connection: &Connection, offer: &DeviceOffer) -> Result<bool, StoreError> {
+fn keep(connection: &Connection, offer: &DeviceOffer) -> Result<bool, Failure> {
     let kept = connection
         .prepare_cached(
             "UPDATE sessions SET device_key = :key, device_kind = :kind,
@@ -45,7 +46,7 @@ fn keep(connection: &Connection, offer: &DeviceOffer) -> Result<bool, StoreError
     Ok(kept == 1)
 }
 
-fn prove(connection: &Connection, proof: &DeviceProof) -> Result<bool, StoreError> {
+fn prove(connection: &Connection, proof: &DeviceProof) -> Result<bool, Failure> {
     let proved = connection
         .prepare_cached(
             "UPDATE sessions SET device_proof_at = :challenge,
@@ -70,7 +71,7 @@ pub(super) fn confirm(
     id: i64,
     offered_at: Timestamp,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE sessions SET device_confirmed_at = ?

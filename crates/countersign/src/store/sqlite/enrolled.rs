@@ -8,8 +8,9 @@ use super::columns::{key, micros};
 use super::outbox;
 use super::session_row::authentication;
 use crate::session::{Authentication, SessionId};
-use crate::sign_in::{Method, Methods, Scope};
-use crate::store::{Confirmed, MailBounds, NewMail, NewRecoveryCode, StoreError};
+use crate::sign_in::{FACTORS_AT_MOST, Method, Methods, Scope};
+use crate::store::failure::Failure;
+use crate::store::{Confirmed, MailBounds, NewMail, NewRecoveryCode};
 use crate::user::UserId;
 
 /// What else comes with a factor that was enrolled just now.
@@ -21,7 +22,7 @@ pub(super) fn is_enrolled(
     methods: Methods,
     mails: &[NewMail],
     now: Timestamp,
-) -> Result<Confirmed, StoreError> {
+) -> Result<Confirmed, Failure> {
     change_version(connection, user, true)?;
     let had_codes = connection
         .prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = ?")?
@@ -36,11 +37,21 @@ pub(super) fn is_enrolled(
     Ok(Confirmed::Done { are_codes_new: !had_codes, authentication })
 }
 
+/// Whether the user may have one factor more.
+pub(super) fn is_room(connection: &Connection, user: UserId) -> Result<bool, Failure> {
+    let enrolled: u32 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM factors WHERE user_id = ? AND confirmed_at IS NOT NULL",
+        )?
+        .query_row([key(user)], |row| row.get(0))?;
+    Ok(enrolled < FACTORS_AT_MOST)
+}
+
 pub(super) fn insert_codes(
     connection: &Connection,
     user: UserId,
     codes: &[NewRecoveryCode],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let mut insert = connection
         .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES (?, ?, ?)")?;
     for code in codes {
@@ -55,7 +66,7 @@ pub(super) fn authentication_of(
     session: SessionId,
     user: UserId,
     now: Timestamp,
-) -> Result<Option<Authentication>, StoreError> {
+) -> Result<Option<Authentication>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT amr, auth_time, scope, created_at FROM sessions
          WHERE id = ? AND user_id = ? AND revoked_at IS NULL AND expires_at > ?",
@@ -71,7 +82,7 @@ pub(super) fn save_authentication(
     connection: &Connection,
     session: SessionId,
     new: Authentication,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached("UPDATE sessions SET amr = ?, auth_time = ?, scope = ? WHERE id = ?")?
         .execute(params![
@@ -89,7 +100,7 @@ pub(super) fn change_version(
     connection: &Connection,
     user: UserId,
     begins: bool,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let mut raise = connection.prepare_cached(
         "UPDATE factor_owners SET version = version + 1 WHERE user_id = ? RETURNING version",
     )?;

@@ -7,7 +7,8 @@ use super::SqliteStore;
 use super::admin::audit;
 use super::columns::{from_micros, key, micros};
 use super::session_row::{LISTED, session};
-use super::{factors, outbox, tokens};
+use super::{factor_row, outbox, tokens};
+use crate::store::failure::Failure;
 use crate::store::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace, StoreError};
 use crate::user::UserId;
 
@@ -30,7 +31,7 @@ fn kept(
     kind: KeptKind,
     after: Option<KeptPlace>,
     limit: u32,
-) -> Result<Vec<(KeptPlace, Kept)>, StoreError> {
+) -> Result<Vec<(KeptPlace, Kept)>, Failure> {
     let after = after.unwrap_or(KeptPlace { at: i64::MIN, id: i64::MIN });
     let user = key(user);
     let placed: &[(&str, &dyn ToSql)] = named_params! {
@@ -58,10 +59,10 @@ fn kept(
             let sql = format!(
                 "SELECT {} FROM factors WHERE user_id = :user AND (created_at, id) > (:at, :id)
                  ORDER BY created_at, id LIMIT :limit",
-                factors::COLUMNS
+                factor_row::COLUMNS
             );
             all(connection, &sql, placed, |row| {
-                let factor = factors::factor(row)?;
+                let factor = factor_row::factor(row)?;
                 let place = KeptPlace { at: micros(factor.created_at), id: factor.id.as_i64() };
                 Ok((place, Kept::Factor(Box::new(factor))))
             })
@@ -108,7 +109,7 @@ fn all(
     sql: &str,
     params: &[(&str, &dyn ToSql)],
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<(KeptPlace, Kept)>,
-) -> Result<Vec<(KeptPlace, Kept)>, StoreError> {
+) -> Result<Vec<(KeptPlace, Kept)>, Failure> {
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_map(params, read)?.collect::<Result<_, _>>()?)
 }

@@ -15,11 +15,17 @@ use crate::store::StoreError;
 /// The database, and what SQLite keeps beside it.
 #[derive(Debug)]
 pub(super) struct Files {
+    /// None where it is in memory.
+    on_disk: Option<OnDisk>,
+    in_trouble: AtomicBool,
+}
+
+#[derive(Debug)]
+struct OnDisk {
     database: PathBuf,
     opened: Identity,
     /// SQLite's log, and the index of it in shared memory, made when they are first needed.
     beside: [(PathBuf, OnceLock<Identity>); 2],
-    in_trouble: AtomicBool,
 }
 
 /// Device and inode: the same for as long as it is the same file, wherever it is moved to.
@@ -37,17 +43,19 @@ impl Files {
             (PathBuf::from(name), OnceLock::new())
         };
         let opened = identity(path)?;
-        Ok(Self {
-            database: path.to_owned(),
-            opened,
-            beside: [beside("-wal"), beside("-shm")],
-            in_trouble: AtomicBool::new(false),
-        })
+        let beside = [beside("-wal"), beside("-shm")];
+        let on_disk = OnDisk { database: path.to_owned(), opened, beside };
+        Ok(Self { on_disk: Some(on_disk), in_trouble: AtomicBool::new(false) })
+    }
+
+    /// No files: a database in memory.
+    pub(super) const fn in_memory() -> Self {
+        Self { on_disk: None, in_trouble: AtomicBool::new(false) }
     }
 
     /// Whether the files are not those any more that were opened. Said in the log once.
     pub(super) fn trouble(&self) -> Option<StoreError> {
-        let found = self.look();
+        let found = self.on_disk.as_ref()?.look();
         if found.is_some() != self.in_trouble.swap(found.is_some(), Ordering::Relaxed) {
             match &found {
                 Some(error) => {
@@ -59,6 +67,17 @@ impl Files {
         found
     }
 
+    /// How many pages SQLite's log may have before they are moved into the database: 64 MiB, and an
+    /// eighth of what is free on a small disk.
+    pub(super) fn log_pages(&self) -> u32 {
+        let Some(OnDisk { database, .. }) = &self.on_disk else { return MOST_PAGES };
+        // A file system that does not say is taken for a small one.
+        let free = statvfs(database).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        log_pages(free)
+    }
+}
+
+impl OnDisk {
     fn look(&self) -> Option<StoreError> {
         if let Some(trouble) = changed(&self.database, self.opened) {
             return Some(trouble);
@@ -72,15 +91,6 @@ impl Files {
                 None
             }
         })
-    }
-
-    /// How many pages SQLite's log may have before they are moved into the database: 64 MiB, and an
-    /// eighth of what is free on a small disk.
-    pub(super) fn log_pages(&self) -> u32 {
-        // A file system that does not say is taken for a small one.
-        let free =
-            statvfs(&self.database).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        log_pages(free)
     }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::columns::{from_micros, micros};
 use super::{SqliteStore, changes, migrations};
 use crate::store::agreed_time::Agreed;
+use crate::store::failure::Failure;
 use crate::store::upkeep::ID_GAP;
 use crate::store::{StoreError, Upkeep};
 
@@ -57,7 +58,7 @@ pub(super) fn agree_on_time(
     connection: &Connection,
     now: Timestamp,
     step: Duration,
-) -> Result<Timestamp, StoreError> {
+) -> Result<Timestamp, Failure> {
     let told = connection
         .prepare_cached("SELECT time FROM house")?
         .query_row([], |row| row.get(0))
@@ -85,7 +86,7 @@ pub(super) fn correct_times(
     latest: Timestamp,
     now: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let mut corrected = 0;
     for sql in [
         "UPDATE sessions SET expires_at = expires_at - (created_at - :now),
@@ -110,7 +111,7 @@ pub(super) fn correct_times(
 }
 
 /// Lets ids go on after a gap.
-pub(super) fn skip_ids(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn skip_ids(connection: &Connection) -> Result<(), Failure> {
     for table in ["users", "groups", "permissions"] {
         // A table that nothing was ever written into has no row there.
         connection.execute(

@@ -4,6 +4,7 @@ use rusqlite::{Connection, named_params, params};
 
 use super::columns::{key, micros};
 use super::outbox;
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{MailBounds, NewMail, NewToken, StoreError};
 use crate::token::{Purpose, SecretHash};
@@ -13,7 +14,7 @@ pub(super) fn issue_with_mails(
     tokens: &[NewToken],
     mails: &[NewMail],
     bounds: MailBounds,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     if let Some(first) = tokens.first()
         && made_lately(connection, first)? >= bounds.tokens_an_hour
     {
@@ -27,7 +28,7 @@ pub(super) fn issue_with_mails(
 }
 
 /// How many tokens of its purpose the token's user was given in the last hour.
-fn made_lately(connection: &Connection, new: &NewToken) -> Result<u32, StoreError> {
+fn made_lately(connection: &Connection, new: &NewToken) -> Result<u32, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT count(*) FROM one_time_tokens
          WHERE user_id = ? AND purpose = ? AND created_at > ?",
@@ -37,11 +38,7 @@ fn made_lately(connection: &Connection, new: &NewToken) -> Result<u32, StoreErro
     Ok(statement.query_row(params![user, new.purpose.as_str(), since], |row| row.get(0))?)
 }
 
-pub(super) fn issue(
-    connection: &Connection,
-    new: &NewToken,
-    is_live: bool,
-) -> Result<(), StoreError> {
+pub(super) fn issue(connection: &Connection, new: &NewToken, is_live: bool) -> Result<(), Failure> {
     let is_live = is_live || new.purpose == Purpose::Undo;
     if is_live && new.purpose != Purpose::Undo {
         end_older(connection, new)?;
@@ -64,7 +61,7 @@ pub(super) fn issue(
 }
 
 /// A newer one ends the older ones: the user's, or the address's where there is no user.
-fn end_older(connection: &Connection, new: &NewToken) -> Result<(), StoreError> {
+fn end_older(connection: &Connection, new: &NewToken) -> Result<(), Failure> {
     let of_whom = if new.user.is_some() {
         "user_id = :user"
     } else {

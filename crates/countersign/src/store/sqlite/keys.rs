@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::columns::{at, from_micros, micros, unknown_word};
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{KeyStore, StoreError};
 use crate::token::{KeyId, SealedKey};
@@ -25,7 +26,7 @@ impl KeyStore for SqliteStore {
     }
 }
 
-pub(super) fn all(connection: &Connection) -> Result<Vec<SealedKey>, StoreError> {
+pub(super) fn all(connection: &Connection) -> Result<Vec<SealedKey>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT id, algorithm, created_at, activates_at, retires_at, sealed FROM signing_keys \
             ORDER BY created_at, rowid",
@@ -37,7 +38,7 @@ pub(super) fn add(
     connection: &Connection,
     key: &SealedKey,
     retire_others: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE signing_keys SET retires_at = ?1 WHERE retires_at IS NULL OR retires_at > ?1",
@@ -59,11 +60,7 @@ pub(super) fn add(
     Ok(())
 }
 
-pub(super) fn retire(
-    connection: &Connection,
-    id: KeyId,
-    at: Timestamp,
-) -> Result<bool, StoreError> {
+pub(super) fn retire(connection: &Connection, id: KeyId, at: Timestamp) -> Result<bool, Failure> {
     Ok(connection.prepare_cached(statements::END_KEY)?.execute(params![micros(at), id.0])? == 1)
 }
 

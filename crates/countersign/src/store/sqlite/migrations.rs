@@ -3,10 +3,11 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 
 /// Brings the schema up to date, all steps in one transaction. Two processes that start at once are
 /// safe: the second finds the work done.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     if pending(connection)?.is_empty() {
         // A file of a program that did not sign its files.
         if application_id(connection)? == 0 {
@@ -28,7 +29,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Writes the first page of the file, with what stands there: nothing changes, and yet the disk has
 /// been written.
-pub(super) fn touch(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn touch(connection: &Connection) -> Result<(), Failure> {
     let taken: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(connection.pragma_update(None, "user_version", taken)?)
 }
@@ -36,24 +37,25 @@ pub(super) fn touch(connection: &Connection) -> Result<(), StoreError> {
 /// The steps that have not been taken.
 pub(super) fn pending(
     connection: &Connection,
-) -> Result<&'static [(&'static str, &'static str)], StoreError> {
+) -> Result<&'static [(&'static str, &'static str)], Failure> {
     let taken: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     refuse_foreign(connection, taken)?;
-    STEPS.get(taken..).ok_or_else(|| {
+    Ok(STEPS.get(taken..).ok_or_else(|| {
         StoreError::Failed(format!(
             "the database has schema {taken}, this program knows up to {}; start the newer \
              countersign",
             STEPS.len()
         ))
-    })
+    })?)
 }
 
 /// Another program counts its own steps: its number says nothing of our tables.
-fn refuse_foreign(connection: &Connection, taken: usize) -> Result<(), StoreError> {
+fn refuse_foreign(connection: &Connection, taken: usize) -> Result<(), Failure> {
     let foreign = |why: &str| {
         Err(StoreError::Failed(format!(
             "the file is another program's database ({why}); give countersign a file of its own"
-        )))
+        ))
+        .into())
     };
     match application_id(connection)? {
         OURS => Ok(()),
@@ -68,7 +70,7 @@ fn refuse_foreign(connection: &Connection, taken: usize) -> Result<(), StoreErro
     }
 }
 
-fn application_id(connection: &Connection) -> Result<i32, StoreError> {
+fn application_id(connection: &Connection) -> Result<i32, Failure> {
     Ok(connection.pragma_query_value(None, "application_id", |row| row.get(0))?)
 }
 
@@ -102,4 +104,9 @@ const STEPS: &[(&str, &str)] = &[
     ("0018_factors", include_str!("migrations/0018_factors.sql")),
     ("0019_passkeys", include_str!("migrations/0019_passkeys.sql")),
     ("0020_devices", include_str!("migrations/0020_devices.sql")),
+    ("0023_registrations", include_str!("migrations/0023_registrations.sql")),
+    ("0021_carried_factors", include_str!("migrations/0021_carried_factors.sql")),
+    ("0024_service_tokens", include_str!("migrations/0024_service_tokens.sql")),
+    ("0025_tickets", include_str!("migrations/0025_tickets.sql")),
+    ("0026_hooks", include_str!("migrations/0026_hooks.sql")),
 ];

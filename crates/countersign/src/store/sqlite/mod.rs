@@ -9,19 +9,24 @@ mod deletion;
 mod devices;
 mod enrolled;
 mod export;
+mod factor_proofs;
+mod factor_row;
 mod factors;
 mod files;
 mod house;
 mod issue;
 mod keys;
+mod memory;
 mod migrations;
 mod names;
 mod outbox;
 mod passkeys;
 mod readers;
+mod registrations;
 mod rotations;
 mod session_row;
 mod sessions;
+mod tickets;
 mod tokens;
 mod transfer;
 mod user_row;
@@ -33,9 +38,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{AttemptStore, StoreError};
+use crate::store::failure::Failure;
 use files::Files;
 use readers::Readers;
 pub use transfer::SqliteTransfer;
@@ -78,20 +85,26 @@ impl SqliteStore {
     /// SqliteStore::open(&directory.path().join("countersign.sqlite3")).unwrap();
     /// ```
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = open_writer(path)?;
-        super::transfer::refuse_unfinished(transfer::unfinished(&connection)?)?;
-        let readers = (0..READERS)
-            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-            .collect::<Result<Vec<_>, _>>()?;
-        let thread = |error: std::io::Error| {
-            StoreError::Failed(format!("cannot start a database thread: {error}"))
-        };
+        let writer = open_writer(path)?;
+        super::transfer::refuse_unfinished(transfer::unfinished(&writer)?)?;
         let files = Files::of(path).map_err(|error| {
             StoreError::Failed(format!("cannot look at {}: {error}", path.display()))
         })?;
+        Self::start(writer, files, || connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+    }
+
+    fn start(
+        writer: Connection,
+        files: Files,
+        reader: impl Fn() -> Result<Connection, Failure>,
+    ) -> Result<Self, StoreError> {
+        let readers = (0..READERS).map(|_| reader()).collect::<Result<Vec<_>, Failure>>()?;
+        let thread = |error: std::io::Error| {
+            StoreError::Failed(format!("cannot start a database thread: {error}"))
+        };
         let files = Arc::new(files);
         Ok(Self {
-            writer: Writer::start(connection, Arc::clone(&files)).map_err(thread)?,
+            writer: Writer::start(writer, Arc::clone(&files)).map_err(thread)?,
             readers: Readers::start(readers, Some(Arc::clone(&files))).map_err(thread)?,
             files,
         })
@@ -116,7 +129,7 @@ impl SqliteStore {
         let connection = if path.exists() {
             connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
         } else {
-            Connection::open_in_memory()?
+            Connection::open_in_memory().map_err(|error| store_error(&error))?
         };
         // The first question is the first look at the file.
         connection
@@ -140,31 +153,39 @@ impl SqliteStore {
     /// assert!(SqliteStore::integrity(&file).unwrap().is_empty());
     /// ```
     pub fn integrity(path: &Path) -> Result<Vec<String>, StoreError> {
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
-        let lines = statement
-            .query_map([], |row| row.get::<_, String>(0))?
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        Ok(quick_check(&connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)?)
     }
+}
+
+/// What SQLite finds wrong in the whole of a file.
+fn quick_check(connection: &Connection) -> Result<Vec<String>, Failure> {
+    let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
+    let lines =
+        statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
 /// One process writes the file, and counts for itself.
 impl AttemptStore for SqliteStore {}
 
-impl From<rusqlite::Error> for StoreError {
+impl<E: From<StoreError>> From<rusqlite::Error> for Failure<E> {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-                Self::Busy
-            }
-            _ => Self::Failed(error.to_string()),
+        store_error(&error).into()
+    }
+}
+
+/// What an error of SQLite says of an operation.
+fn store_error(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            StoreError::Busy
         }
+        _ => StoreError::Failed(error.to_string()),
     }
 }
 
 /// Opens the file for writing, makes it where there is none, and brings its schema up to date.
-fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+fn open_writer(path: &Path) -> Result<Connection, Failure> {
     // SQLite gives its log the mode of the database file.
     std::fs::OpenOptions::new()
         .append(true)
@@ -172,7 +193,11 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         .mode(0o600)
         .open(path)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepared(path, connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+}
+
+/// The connection that writes, with the schema up to date.
+fn prepared(path: &Path, mut connection: Connection) -> Result<Connection, Failure> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| at(path, &error))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
@@ -181,7 +206,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, Failure> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -189,9 +214,11 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(64);
+        // Without this promise a statement with `LIMIT ?` is prepared anew each time that it runs.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(connection)
     };
-    open().map_err(|error| at(path, &error))
+    open().map_err(|error| at(path, &error).into())
 }
 
 /// Why the file at `path` cannot be used.
@@ -220,3 +247,22 @@ const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
 /// A reader's page cache, in KiB, filled only as far as the database is large.
 const CACHE_KIB: i64 = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn what_a_statement_is_bound_to_does_not_prepare_it_anew() {
+        let memory = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(Path::new(":memory:"), memory).unwrap();
+        connection.execute_batch("CREATE TABLE numbers (n INTEGER)").unwrap();
+        let mut statement = connection.prepare("SELECT n FROM numbers ORDER BY n LIMIT ?").unwrap();
+        for limit in [1, 10, 100] {
+            assert!(statement.query([limit]).unwrap().next().unwrap().is_none());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+}

@@ -1,11 +1,9 @@
 //! Whom a login names in SQLite, and which names and addresses are taken.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::columns::from_micros;
-use super::user_row::{select, user};
-use crate::password::EncodedPassword;
-use crate::store::StoreError;
+use super::user_row::{found_user, select};
+use crate::store::failure::Failure;
 use crate::store::plan::names::{folding, named_by, refuse_address, refuse_username};
 use crate::user::{UserByLogin, UserId, fold, fold_address, names_like};
 
@@ -14,8 +12,8 @@ use crate::user::{UserByLogin, UserId, fold, fold_address, names_like};
 pub(super) fn by_login(
     connection: &Connection,
     login: &str,
-) -> Result<Option<UserByLogin>, StoreError> {
-    let ids = |sql: &str, value: &str| -> Result<Vec<i64>, StoreError> {
+) -> Result<Option<UserByLogin>, Failure> {
+    let ids = |sql: &str, value: &str| -> Result<Vec<i64>, Failure> {
         let mut statement = connection.prepare_cached(sql)?;
         Ok(statement.query_map([value], |row| row.get(0))?.collect::<Result<_, _>>()?)
     };
@@ -34,7 +32,7 @@ pub(super) fn by_login(
 pub(super) fn owners_of_address(
     connection: &Connection,
     address: &str,
-) -> Result<Vec<(i64, bool)>, StoreError> {
+) -> Result<Vec<(i64, bool)>, Failure> {
     if !address.contains('@') {
         return Ok(Vec::new());
     }
@@ -61,7 +59,7 @@ pub(super) fn owners_of_address(
 
 /// Keeps the foldings of addresses with letters beyond ASCII: after a migration, and after foreign
 /// writers.
-pub(super) fn fold_addresses(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn fold_addresses(connection: &Connection) -> Result<(), Failure> {
     let mut statement = connection.prepare(
         "SELECT id, email, email_folded FROM users WHERE length(CAST(email AS \
             BLOB)) <> length(email)",
@@ -87,7 +85,7 @@ pub(super) fn refuse_taken(
     own: Option<UserId>,
     name: &str,
     folded: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let own = own.and_then(UserId::as_i64);
     let is_name: bool = connection
         .prepare_cached(
@@ -98,7 +96,7 @@ pub(super) fn refuse_taken(
         .query_row(named_params! { ":name": name, ":folded": folded, ":own": own }, |row| {
             row.get(0)
         })?;
-    refuse_username(is_name, &owners_of_address(connection, name)?, own)
+    Ok(refuse_username(is_name, &owners_of_address(connection, name)?, own)?)
 }
 
 /// Refuses an address that another user has; the rule is [`refuse_address`].
@@ -106,7 +104,7 @@ pub(super) fn refuse_taken_address(
     connection: &Connection,
     own: Option<UserId>,
     address: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     if address.is_empty() {
         return Ok(());
     }
@@ -119,16 +117,7 @@ pub(super) fn refuse_taken_address(
                      AND id IS NOT ?4)",
         )?
         .query_row(params![address, folded, written, own], |row| row.get(0))?;
-    refuse_address(is_name, &owners_of_address(connection, address)?, own)
-}
-
-fn found_user(row: &Row<'_>) -> rusqlite::Result<UserByLogin> {
-    let deletion_at: Option<i64> = row.get("deletion_at")?;
-    Ok(UserByLogin {
-        user: user(row)?,
-        password: EncodedPassword::from_stored(row.get("password")?),
-        deletion_at: deletion_at.map(from_micros),
-    })
+    Ok(refuse_address(is_name, &owners_of_address(connection, address)?, own)?)
 }
 
 /// The user with this id; without one, the first.

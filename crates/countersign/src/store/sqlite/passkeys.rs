@@ -1,22 +1,23 @@
 //! Passkeys in SQLite, and what they sign.
 
 use jiff::Timestamp;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::columns::{from_micros, key, micros, read_user_id, user_id};
-use super::enrolled::{authentication_of, is_enrolled};
+use super::columns::{from_micros, key, micros, user_id};
+use super::enrolled::{authentication_of, is_enrolled, is_room};
+use super::{factor_row, user_row};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
-use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, StoreError};
+use crate::store::failure::Failure;
+use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, PasskeyOwner};
 use crate::user::UserId;
 
-pub(super) fn keep(connection: &Connection, new: &PasskeyChallenge) -> Result<(), StoreError> {
+pub(super) fn keep(connection: &Connection, new: &PasskeyChallenge) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO passkey_challenges (id, user_id, state, expires_at) VALUES (?, ?, ?, ?)",
         )?
-        .execute(params![new.id.as_i64(), new.user.map(key), new.state, micros(new.expires_at),])?;
+        .execute(params![new.id.as_i64(), key(new.user), new.state, micros(new.expires_at)])?;
     Ok(())
 }
 
@@ -24,18 +25,15 @@ pub(super) fn challenge(
     connection: &Connection,
     id: FactorId,
     now: Timestamp,
-) -> Result<Option<PasskeyChallenge>, StoreError> {
+) -> Result<Option<PasskeyChallenge>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT user_id, state, expires_at FROM passkey_challenges
-         WHERE id = ? AND expires_at > ?",
+         WHERE id = ? AND expires_at > ? AND user_id IS NOT NULL",
     )?;
     let found = statement.query_row(params![id.as_i64(), micros(now)], |row| {
         Ok(PasskeyChallenge {
             id,
-            user: match row.get_ref(0)? {
-                ValueRef::Null => None,
-                id => Some(read_user_id(id)?),
-            },
+            user: user_id(row, "user_id")?,
             state: row.get(1)?,
             expires_at: from_micros(row.get(2)?),
         })
@@ -46,20 +44,30 @@ pub(super) fn challenge(
 pub(super) fn owner(
     connection: &Connection,
     credential: &[u8],
-) -> Result<Option<UserId>, StoreError> {
+) -> Result<Option<PasskeyOwner>, Failure> {
+    let Some(user) = owner_id(connection, credential)? else { return Ok(None) };
+    let factors = factor_row::of_user(connection, user)?;
+    let row = user_row::with_password(connection, user)?;
+    Ok(Some(PasskeyOwner { user, row, factors }))
+}
+
+fn owner_id(connection: &Connection, credential: &[u8]) -> Result<Option<UserId>, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT user_id FROM factors WHERE credential = ?")?;
     Ok(statement.query_row([credential], |row| user_id(row, "user_id")).optional()?)
 }
 
-pub(super) fn add(connection: &Connection, add: &AddPasskey) -> Result<Confirmed, StoreError> {
+pub(super) fn add(connection: &Connection, add: &AddPasskey) -> Result<Confirmed, Failure> {
     let new = &add.factor;
     let (user, now) = (new.user, new.created_at);
     let Some(before) = authentication_of(connection, add.session, user, now)? else {
         return Ok(Confirmed::SessionEnded);
     };
-    if owner(connection, &add.credential)?.is_some() {
+    if owner_id(connection, &add.credential)?.is_some() {
         return Ok(Confirmed::Taken);
+    }
+    if !is_room(connection, user)? {
+        return Ok(Confirmed::TooMany);
     }
     if !use_up(connection, add.challenge, now)? {
         return Ok(Confirmed::Unknown);
@@ -86,16 +94,21 @@ pub(super) fn add(connection: &Connection, add: &AddPasskey) -> Result<Confirmed
     is_enrolled(connection, user, &add.codes, session, add.methods, &add.mails, now)
 }
 
-/// Uses a challenge up, and notes the count of the passkey that has signed it: it must be higher
-/// than the last one, or nobody counts.
+/// Uses a challenge up that nobody has kept, and notes the count of the passkey that has signed it:
+/// it must be higher than the last one, or nobody counts. Nothing is done where one of them is not
+/// so.
 pub(super) fn accept(
     connection: &Connection,
     user: UserId,
-    (id, challenge): (FactorId, FactorId),
+    id: FactorId,
+    (challenge, until): (FactorId, Timestamp),
     (count, is_backed_up): (u32, bool),
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    if !use_up(connection, challenge, now)? {
+) -> Result<bool, Failure> {
+    let is_used = connection
+        .prepare_cached("SELECT 1 FROM passkey_challenges WHERE id = ?")?
+        .exists([challenge.as_i64()])?;
+    if is_used || until <= now {
         return Ok(false);
     }
     let counted = connection
@@ -112,14 +125,18 @@ pub(super) fn accept(
             ":id": id.as_i64(),
             ":user": key(user),
         })?;
-    Ok(counted == 1)
+    if counted != 1 {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO passkey_challenges (id, state, expires_at) VALUES (?, x'', ?)",
+        )?
+        .execute(params![challenge.as_i64(), micros(until)])?;
+    Ok(true)
 }
 
-fn use_up(
-    connection: &Connection,
-    challenge: FactorId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+fn use_up(connection: &Connection, challenge: FactorId, now: Timestamp) -> Result<bool, Failure> {
     let used = connection
         .prepare_cached("DELETE FROM passkey_challenges WHERE id = ? AND expires_at > ?")?
         .execute(params![challenge.as_i64(), micros(now)])?;
@@ -131,7 +148,7 @@ pub(super) fn prune(
     connection: &Connection,
     before: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let gone = connection
         .prepare_cached(
             "DELETE FROM passkey_challenges WHERE id IN (

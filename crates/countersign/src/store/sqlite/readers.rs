@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::files::Files;
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 use crate::supervise::{Panicked, caught};
 
 /// Hands questions to the reading threads, which end when it is dropped.
@@ -43,14 +44,14 @@ impl Readers {
     pub(super) async fn run<T, F>(&self, question: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let files = self.files.clone();
         let question = move |connection: &Connection| match files.and_then(|files| files.trouble())
         {
             Some(trouble) => Err(trouble),
-            None => question(connection),
+            None => question(connection).map_err(StoreError::from),
         };
         let question: Question = Box::new(move |connection| {
             // Nobody waits any more: leave the disk to others.

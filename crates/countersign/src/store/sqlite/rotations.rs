@@ -9,15 +9,16 @@ use super::writer::in_savepoint;
 use super::{devices, outbox};
 use crate::session::device::{DeviceRecord, DeviceStanding};
 use crate::session::rotation::{Decision, Generation, Jti, Mark, RotationState};
-use crate::session::{Authentication, Decided, RevokedReason, SessionRow, decide};
+use crate::session::{Authentication, Decided, RevokedReason, SessionId, SessionRow, decide};
 use crate::store::admin::steps::{rotation_line, stepped};
 use crate::store::admin::{AuditKind, StepKind};
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::address;
-use crate::store::{MailBounds, NewMail, Rotate, Rotation, Stolen, StoreError};
+use crate::store::{MailBounds, NewMail, Rotate, Rotation, Stolen};
 use crate::user::UserId;
 
 /// Leaves nothing behind when it fails: it is one statement, or has a savepoint around several.
-pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, StoreError> {
+pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotation, Failure> {
     let id = rotate.session.get().cast_signed();
     let row = connection
         .prepare_cached(ROTATED)?
@@ -88,6 +89,18 @@ pub(super) fn rotate(connection: &Connection, rotate: &Rotate) -> Result<Rotatio
     }
 }
 
+/// The row as a refresh reads it.
+pub(super) fn row_of(
+    connection: &Connection,
+    id: SessionId,
+) -> Result<Option<(SessionRow, Authentication)>, Failure> {
+    let mut statement = connection.prepare_cached(ROTATED)?;
+    let row = statement.query_row([id.get().cast_signed()], |row| {
+        Ok((session_row(row)?, authentication(row, [17, 18, 19, 1])?))
+    });
+    Ok(row.optional()?)
+}
+
 fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     let live = Live::read(row)?;
     Ok(SessionRow {
@@ -129,7 +142,7 @@ fn save(
     state: &RotationState,
     steps: &[u8],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE sessions SET generation = ?, current_jti = ?, current_iat = ?,
@@ -157,7 +170,7 @@ last_used_at = ?, steps = ? WHERE id = ?",
 }
 
 /// Ends the session of a token that two had; the row was live a moment ago, in this transaction.
-fn end(connection: &Connection, id: i64, steps: &[u8], now: Timestamp) -> Result<(), StoreError> {
+fn end(connection: &Connection, id: i64, steps: &[u8], now: Timestamp) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = ?, revoked_reason = ?, steps = ? WHERE id = ?",
@@ -173,7 +186,7 @@ fn note(
     kind: AuditKind,
     user: UserId,
     detail: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached(
             "INSERT INTO audit_events (at, kind, user_id, session_id, ip, detail) \
@@ -191,7 +204,7 @@ fn note(
 }
 
 /// Tells the user of the theft, where there is somebody to tell.
-fn tell(connection: &Connection, rotate: &Rotate, user: UserId) -> Result<(), StoreError> {
+fn tell(connection: &Connection, rotate: &Rotate, user: UserId) -> Result<(), Failure> {
     let Some(notice) = &rotate.theft_notice else { return Ok(()) };
     let mut statement = connection.prepare_cached(
         "SELECT email, email_verified, locale, (SELECT user_agent FROM sessions WHERE id = ?2)

@@ -6,11 +6,14 @@ use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
 
 use super::columns::{key, micros};
 use super::session_row::{LISTED, session};
-use super::{SqliteStore, factors, outbox, rotations};
+use super::{SqliteStore, factor_proofs, factors, outbox, rotations};
 use crate::clock::seconds;
 use crate::session::rotation::RotationState;
-use crate::session::{DeviceName, NewSession, RevokedReason, Session, SessionId};
+use crate::session::{
+    Authentication, DeviceName, NewSession, RevokedReason, Session, SessionId, SessionRow,
+};
 use crate::store::begin::ENDED_AT_ONCE;
+use crate::store::failure::Failure;
 use crate::store::{
     Begin, Begun, MailBounds, Rotate, Rotation, SessionPage, SessionPlace, SessionStore, StoreError,
 };
@@ -28,6 +31,13 @@ impl SessionStore for SqliteStore {
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.readers.run(move |c| by_id(c, id)).await
+    }
+
+    async fn session_row(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(SessionRow, Authentication)>, StoreError> {
+        self.readers.run(move |c| rotations::row_of(c, id)).await
     }
 
     async fn user_sessions_page(
@@ -91,7 +101,7 @@ impl SessionStore for SqliteStore {
 
 /// Begins a session, if the row is as it was checked. One writes at a time, so that nothing comes
 /// between.
-pub(super) fn begin_on_row(connection: &Connection, begin: &Begin) -> Result<Begun, StoreError> {
+pub(super) fn begin_on_row(connection: &Connection, begin: &Begin) -> Result<Begun, Failure> {
     let new = &begin.session;
     if let Some(checked) = &begin.checked {
         let is_as_checked = connection
@@ -105,10 +115,13 @@ pub(super) fn begin_on_row(connection: &Connection, begin: &Begin) -> Result<Beg
     }
     if let Some(uses) = &begin.factor {
         // Asked first: what is used up is used up for a session that begins.
-        if by_id(connection, new.id)?.is_some() {
+        let is_taken = connection
+            .prepare_cached("SELECT 1 FROM sessions WHERE id = ?")?
+            .exists([new.id.get().cast_signed()])?;
+        if is_taken {
             return Ok(Begun::IdTaken);
         }
-        if !factors::use_up(connection, new.user_id, uses, new.created_at)? {
+        if !factor_proofs::use_up(connection, new.user_id, uses, new.created_at)? {
             return Ok(Begun::FactorUsed);
         }
     }
@@ -132,7 +145,7 @@ pub(super) fn begin_on_row(connection: &Connection, begin: &Begin) -> Result<Beg
 
 /// Ends the oldest of the user's sessions that are more than the user may have. Looks at no more of
 /// them than it may end, and those who may stay.
-fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result<u64, StoreError> {
+fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result<u64, Failure> {
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason WHERE id IN (
@@ -154,19 +167,21 @@ fn end_oldest(connection: &Connection, new: &NewSession, at_most: u32) -> Result
     Ok(ended as u64)
 }
 
-fn insert(connection: &Connection, begin: &Begin) -> Result<bool, StoreError> {
-    let new = &begin.session;
+fn insert(connection: &Connection, begin: &Begin) -> Result<bool, Failure> {
+    let (new, device) = (&begin.session, begin.device.as_ref());
     let state = RotationState::new(new.jti, seconds(new.created_at));
     let made = connection
         .prepare_cached(
             "INSERT INTO sessions (id, user_id, generation, current_jti, current_iat,
                  current_since, race_credit, mark_generation, mark_since, earlier_mark_generation,
                  earlier_mark_since, created_at, last_used_at, expires_at, transport, user_agent,
-                 device_name, ip, amr, scope)
+                 device_name, ip, amr, scope, device_key, device_kind, device_confirmed_at,
+                 device_proof_at, new_device)
              VALUES (:id, :user, :generation, :jti, :iat,
                  :since, :credit, :mark_generation, :mark_since, :earlier_generation,
                  :earlier_since, :created, :created, :expires, :transport, :agent,
-                 :name, :ip, :amr, :scope) ON CONFLICT DO NOTHING",
+                 :name, :ip, :amr, :scope, :key, :kind, :confirmed, :proof, :new)
+             ON CONFLICT DO NOTHING",
         )?
         .execute(named_params! {
             ":id": new.id.get().cast_signed(),
@@ -188,11 +203,16 @@ fn insert(connection: &Connection, begin: &Begin) -> Result<bool, StoreError> {
             ":ip": new.ip.map(|ip| ip.to_string()),
             ":amr": begin.methods.to_string(),
             ":scope": begin.scope.as_str(),
+            ":key": device.map(|device| device.key.as_str()),
+            ":kind": device.map(|device| device.kind.as_str()),
+            ":confirmed": device.and_then(|device| device.confirmed_at).map(micros),
+            ":proof": device.map(|device| micros(device.proof_at)),
+            ":new": begin.is_new_device,
         })?;
     Ok(made == 1)
 }
 
-pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, StoreError> {
+pub(super) fn by_id(connection: &Connection, id: SessionId) -> Result<Option<Session>, Failure> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {LISTED} FROM sessions WHERE id = ?"))?;
     Ok(statement.query_row([id.get().cast_signed()], session).optional()?)
@@ -204,7 +224,7 @@ pub(super) fn is_live(
     id: SessionId,
     owner: UserId,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT 1 FROM sessions WHERE id = ? AND user_id = ? AND \
             revoked_at IS NULL AND expires_at > ?",
@@ -218,7 +238,7 @@ pub(super) fn of_user(
     from: Option<SessionPlace>,
     limit: u32,
     now: Timestamp,
-) -> Result<SessionPage, StoreError> {
+) -> Result<SessionPage, Failure> {
     let (began, id) = SessionPlace::bounds(from);
     let rows = list(
         connection,
@@ -236,7 +256,7 @@ pub(super) fn live(
     connection: &Connection,
     limit: u32,
     now: Timestamp,
-) -> Result<Vec<Session>, StoreError> {
+) -> Result<Vec<Session>, Failure> {
     list(
         connection,
         &format!(
@@ -253,7 +273,7 @@ fn set_name(
     owner: UserId,
     name: Option<&DeviceName>,
     now: Timestamp,
-) -> Result<Option<Session>, StoreError> {
+) -> Result<Option<Session>, Failure> {
     let mut statement = connection.prepare_cached(&format!(
         "UPDATE sessions SET device_name = ? WHERE id = ? AND user_id = ? AND revoked_at IS NULL \
          AND expires_at > ? RETURNING {LISTED}"
@@ -269,7 +289,7 @@ pub(super) fn revoke(
     owner: Option<UserId>,
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason
@@ -291,7 +311,7 @@ pub(super) fn revoke_of_user(
     keep: Option<SessionId>,
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = :now, revoked_reason = :reason
@@ -315,7 +335,7 @@ pub(super) fn revoke_begun_by(
     connection: &Connection,
     began: Timestamp,
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = ?, revoked_reason = ? WHERE created_at \
@@ -329,7 +349,7 @@ fn list(
     connection: &Connection,
     sql: &str,
     params: &[&dyn ToSql],
-) -> Result<Vec<Session>, StoreError> {
+) -> Result<Vec<Session>, Failure> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params, session)?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -7,18 +7,19 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word, unreadable};
 use super::issue::{issue, issue_with_mails};
 use super::names::{owners_of_address, refuse_taken_address};
-use super::{SqliteStore, outbox, sessions, users};
+use super::{SqliteStore, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
+use crate::store::failure::Failure;
 use crate::store::plan::names::folding;
 use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
 use crate::store::{
-    Act, MailBounds, NewMail, NewToken, Register, Registered, StoreError, StoredToken, TokenStore,
-    Use, Used,
+    Act, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore, Use, Used,
+    WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
-use crate::user::{UserId, fold_address};
+use crate::user::{User, UserId, fold_address};
 
 #[async_trait]
 impl TokenStore for SqliteStore {
@@ -52,7 +53,7 @@ impl TokenStore for SqliteStore {
         self.writer.run(move |c| use_up(c, &take)).await
     }
 
-    async fn register(&self, register: Register) -> Result<Registered, StoreError> {
+    async fn register(&self, register: Register) -> Result<User, StoreError> {
         self.writer.run(move |c| make_user(c, &register)).await
     }
 
@@ -61,7 +62,7 @@ impl TokenStore for SqliteStore {
     }
 }
 
-fn by_id(connection: &Connection, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
+fn by_id(connection: &Connection, id: TokenId) -> Result<Option<StoredToken>, Failure> {
     let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = ?");
     Ok(connection.prepare_cached(&sql)?.query_row([id.as_i64()], token).optional()?)
 }
@@ -70,7 +71,7 @@ fn newest(
     connection: &Connection,
     purpose: Purpose,
     address: &str,
-) -> Result<Option<StoredToken>, StoreError> {
+) -> Result<Option<StoredToken>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM one_time_tokens
          WHERE address = ? AND purpose = ? AND used_at IS NULL AND user_id IS NOT NULL
@@ -80,7 +81,7 @@ fn newest(
     Ok(statement.query_row(params![address, purpose.as_str()], token).optional()?)
 }
 
-fn count_code_try(connection: &Connection, id: TokenId) -> Result<bool, StoreError> {
+fn count_code_try(connection: &Connection, id: TokenId) -> Result<bool, Failure> {
     let counted = connection
         .prepare_cached(statements::COUNT_CODE_TRY)?
         .execute(params![id.as_i64(), CODE_TRIES])?;
@@ -88,7 +89,7 @@ fn count_code_try(connection: &Connection, id: TokenId) -> Result<bool, StoreErr
 }
 
 /// One writes at a time: between the look and the change nothing comes.
-fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
+fn use_up(connection: &Connection, take: &Use) -> Result<Used, Failure> {
     let Some(stored) = by_id(connection, take.id)? else { return Ok(Used::Invalid) };
     if !stored.serves(take.purpose, &take.proof, take.now) {
         return Ok(Used::Invalid);
@@ -118,7 +119,7 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, StoreError> {
 }
 
 /// Whoever took the account got mails of their own.
-fn end_later_tokens(connection: &Connection, user: UserId, take: &Use) -> Result<(), StoreError> {
+fn end_later_tokens(connection: &Connection, user: UserId, take: &Use) -> Result<(), Failure> {
     connection.prepare_cached(statements::END_LATER_TOKENS)?.execute(params![
         micros(take.now),
         key(user),
@@ -128,7 +129,7 @@ fn end_later_tokens(connection: &Connection, user: UserId, take: &Use) -> Result
 }
 
 /// Does what the token is for. How many sessions end.
-fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, StoreError> {
+fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failure> {
     let end_sessions =
         |reason: RevokedReason| sessions::revoke_of_user(connection, user, None, reason, take.now);
     match &take.act {
@@ -177,7 +178,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Store
 }
 
 /// Whether it was not proved before.
-pub(super) fn prove_address(connection: &Connection, user: UserId) -> Result<bool, StoreError> {
+pub(super) fn prove_address(connection: &Connection, user: UserId) -> Result<bool, Failure> {
     let proved = connection
         .prepare_cached(
             "UPDATE users SET email_verified = 1 WHERE id = ? AND email_verified = 0
@@ -191,7 +192,7 @@ fn set_password(
     connection: &Connection,
     user: UserId,
     new: &EncodedPassword,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     connection
         .prepare_cached(statements::SET_PASSWORD)?
         .execute(params![new.as_str(), user.as_i64()])?;
@@ -204,7 +205,7 @@ fn take_from_who_did_not_prove(
     connection: &Connection,
     owner: UserId,
     address: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let holders = owners_of_address(connection, address)?;
     for (id, _) in holders.into_iter().filter(|(id, _)| Some(*id) != owner.as_i64()) {
         connection
@@ -218,7 +219,7 @@ fn take_from_who_did_not_prove(
 }
 
 /// Whether it was not proved before.
-fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, StoreError> {
+fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, Failure> {
     refuse_taken_address(connection, Some(user), to)?;
     connection.prepare_cached(statements::SET_ADDRESS)?.execute(params![
         to,
@@ -232,7 +233,7 @@ fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, 
 pub(super) fn fingerprint(
     connection: &Connection,
     user: UserId,
-) -> Result<Option<Fingerprint>, StoreError> {
+) -> Result<Option<Fingerprint>, Failure> {
     let mut statement =
         connection.prepare_cached("SELECT password, email, is_active FROM users WHERE id = ?")?;
     let row = statement.query_row([user.as_i64()], |row| {
@@ -243,41 +244,28 @@ pub(super) fn fingerprint(
     Ok(row.optional()?)
 }
 
-fn make_user(connection: &Connection, register: &Register) -> Result<Registered, StoreError> {
-    let Register { user, claims, token, mail, taken, bounds, now } = register;
-    let is_claim_taken = match claims {
-        Some(claim) => match refuse_taken_address(connection, None, claim.as_str()) {
-            Err(StoreError::EmailTaken) => true,
-            other => other.map(|()| false)?,
-        },
-        None => false,
+fn make_user(connection: &Connection, register: &Register) -> Result<User, Failure> {
+    let Register { user, claims, waits_until, token, mail, taken, bounds, now } = register;
+    let is_taken = match refuse_taken_address(connection, None, claims.as_str()) {
+        Err(Failure(StoreError::EmailTaken)) => true,
+        other => other.map(|()| false)?,
     };
-    match users::create(connection, user, *now) {
-        Ok(made) => {
-            let address = fold_address(&made.email);
-            let token = NewToken {
-                user: (!is_claim_taken).then_some(made.id),
-                fingerprint: Fingerprint::of(&user.password, &address, made.is_active),
-                ..token.clone()
-            };
-            let mail = if is_claim_taken { Some(taken) } else { mail.as_ref() };
-            let mail = mail
-                .map(|mail| NewMail { user: (!is_claim_taken).then_some(made.id), ..mail.clone() });
-            outbox::queue(connection, mail.as_slice(), *bounds)?;
-            issue(connection, &token, true)?;
-            Ok(Registered::Done(Box::new(made)))
-        }
-        Err(StoreError::EmailTaken) => {
-            outbox::queue(connection, std::slice::from_ref(taken), *bounds)?;
-            issue(connection, token, true)?;
-            Ok(Registered::EmailTaken)
-        }
-        Err(StoreError::UsernameTaken) => Ok(Registered::UsernameTaken),
-        Err(error) => Err(error),
+    let made = users::create(connection, user, *now)?;
+    if let Some(until) = *waits_until {
+        let address = claims.as_str().to_owned();
+        let waits = WaitingRegistration { user: made.id, address, until };
+        registrations::note(connection, &waits)?;
     }
+    let owner = (!is_taken).then_some(made.id);
+    let row = Fingerprint::of(&user.password, &fold_address(&made.email), made.is_active);
+    let token = NewToken { user: owner, fingerprint: row, ..token.clone() };
+    let mail = NewMail { user: owner, ..if is_taken { taken } else { mail }.clone() };
+    outbox::queue(connection, &[mail], *bounds)?;
+    issue(connection, &token, true)?;
+    Ok(made)
 }
 
-fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let gone = connection
         .prepare_cached(
             "DELETE FROM one_time_tokens WHERE id IN (

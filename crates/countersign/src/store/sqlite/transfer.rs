@@ -17,6 +17,7 @@ use super::readers::Readers;
 use super::{connect, migrations, open_writer};
 use crate::store::StoreError;
 use crate::store::admin::AuditLine;
+use crate::store::failure::Failure;
 use crate::store::transfer::{
     FEED, Kind, Row, Source, TABLES, Table, Target, TransferError, UNFINISHED, Value,
 };
@@ -60,7 +61,7 @@ impl SqliteTransfer {
             return Err(TransferError::Outdated { place: path.display().to_string() });
         }
         crate::store::transfer::refuse_unfinished(unfinished(&connection)?)?;
-        connection.pragma_update(None, "query_only", true).map_err(StoreError::from)?;
+        connection.pragma_update(None, "query_only", true).map_err(Failure::from)?;
         Self::on(connection)
     }
 
@@ -175,7 +176,7 @@ impl Target for SqliteTransfer {
 }
 
 /// From where the move comes that fills this file, if it is not finished.
-pub(super) fn unfinished(connection: &Connection) -> Result<Option<String>, StoreError> {
+pub(super) fn unfinished(connection: &Connection) -> Result<Option<String>, Failure> {
     let there: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)",
         [UNFINISHED],
@@ -191,7 +192,7 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Option<String>, Stor
 
 /// Takes the exclusive lock, and keeps it until the connection is closed.
 fn hold(connection: &Connection, path: &Path) -> Result<(), TransferError> {
-    let held = || -> Result<(), StoreError> {
+    let held = || -> Result<(), Failure> {
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         // The mode alone takes nothing: the next transaction does.
@@ -199,22 +200,24 @@ fn hold(connection: &Connection, path: &Path) -> Result<(), TransferError> {
         Ok(())
     };
     match held() {
-        Err(StoreError::Busy) => Err(TransferError::InUse { place: path.display().to_string() }),
+        Err(Failure(StoreError::Busy)) => {
+            Err(TransferError::InUse { place: path.display().to_string() })
+        }
         other => Ok(other?),
     }
 }
 
 fn in_transaction<T>(
     connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+    work: impl FnOnce(&Connection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let transaction = connection.unchecked_transaction()?;
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)
 }
 
-fn count(connection: &Connection, table: &Table) -> Result<u64, StoreError> {
+fn count(connection: &Connection, table: &Table) -> Result<u64, Failure> {
     Ok(connection
         .query_row(&format!("SELECT count(*) FROM {}", table.name), [], |row| row.get(0))?)
 }
@@ -224,7 +227,7 @@ fn page(
     table: &Table,
     after: Option<Vec<i64>>,
     limit: u32,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>, Failure> {
     let (names, key) = (names(table, table.columns.len()), names(table, table.key));
     let behind = after
         .as_ref()
@@ -243,7 +246,7 @@ fn page(
     Ok(page)
 }
 
-fn last_key(connection: &Connection, table: &Table) -> Result<Option<Vec<i64>>, StoreError> {
+fn last_key(connection: &Connection, table: &Table) -> Result<Option<Vec<i64>>, Failure> {
     let mut order = String::new();
     for column in &table.columns[..table.key] {
         let _ =
@@ -256,7 +259,7 @@ fn last_key(connection: &Connection, table: &Table) -> Result<Option<Vec<i64>>, 
         .optional()?)
 }
 
-fn add(connection: &Connection, table: &Table, rows: Vec<Row>) -> Result<(), StoreError> {
+fn add(connection: &Connection, table: &Table, rows: Vec<Row>) -> Result<(), Failure> {
     let columns = table.columns.len();
     let mut statement = connection.prepare_cached(&format!(
         "INSERT INTO {} ({}) VALUES ({})",
@@ -267,7 +270,7 @@ fn add(connection: &Connection, table: &Table, rows: Vec<Row>) -> Result<(), Sto
     for row in rows {
         let cells =
             row.into_iter().zip(table.columns).map(|(value, column)| write(value, column.kind));
-        let cells = cells.collect::<Result<Vec<_>, StoreError>>()?;
+        let cells = cells.collect::<Result<Vec<_>, Failure>>()?;
         statement
             .execute(params_from_iter(cells))
             .map_err(|error| StoreError::Failed(format!("{}: {error}", table.name)))?;
@@ -280,7 +283,7 @@ fn add(connection: &Connection, table: &Table, rows: Vec<Row>) -> Result<(), Sto
 }
 
 /// Of tables without `AUTOINCREMENT` the highest number there is: they give it out again anyway.
-fn last_number(connection: &Connection, table: &Table) -> Result<i64, StoreError> {
+fn last_number(connection: &Connection, table: &Table) -> Result<i64, Failure> {
     let given: Option<i64> = connection
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = ?", [table.name], |row| row.get(0))
         .optional()?;
@@ -292,7 +295,7 @@ fn last_number(connection: &Connection, table: &Table) -> Result<i64, StoreError
     Ok(given.unwrap_or(0).max(highest))
 }
 
-fn skip_to_number(connection: &Connection, table: &Table, number: i64) -> Result<(), StoreError> {
+fn skip_to_number(connection: &Connection, table: &Table, number: i64) -> Result<(), Failure> {
     let remembers: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE \
          '%AUTOINCREMENT%')",
@@ -324,7 +327,7 @@ fn read(cell: ValueRef<'_>, kind: Kind) -> rusqlite::Result<Value> {
     })
 }
 
-fn write(value: Value, kind: Kind) -> Result<Cell, StoreError> {
+fn write(value: Value, kind: Kind) -> Result<Cell, Failure> {
     Ok(match (value, kind) {
         (Value::Null, _) => Cell::Null,
         (Value::Integer(at), Kind::Date) => Cell::Text(django_date(from_micros(at))),

@@ -1,13 +1,49 @@
 //! A user's row in SQLite.
 
-use rusqlite::Row;
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Map;
 
-use super::columns::{from_django_date, unreadable, user_id};
-use crate::user::User;
+use super::columns::{from_django_date, from_micros, unreadable, user_id};
+use crate::password::EncodedPassword;
+use crate::store::failure::Failure;
+use crate::store::sql::statements;
+use crate::user::{User, UserByLogin, UserId};
 
 pub(super) fn select(rest: &str) -> String {
     format!("SELECT {COLUMNS} FROM users {rest}")
+}
+
+pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, Failure> {
+    let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
+    Ok(statement.query_row([id.as_i64()], user).optional()?)
+}
+
+/// The row and the password in one look: neither is older than the other.
+pub(super) fn with_password(
+    connection: &Connection,
+    id: UserId,
+) -> Result<Option<UserByLogin>, Failure> {
+    let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
+    Ok(statement.query_row([id.as_i64()], found_user).optional()?)
+}
+
+pub(super) fn found_user(row: &Row<'_>) -> rusqlite::Result<UserByLogin> {
+    let deletion_at: Option<i64> = row.get("deletion_at")?;
+    Ok(UserByLogin {
+        user: user(row)?,
+        password: EncodedPassword::from_stored(row.get("password")?),
+        deletion_at: deletion_at.map(from_micros),
+    })
+}
+
+pub(super) fn password_of(
+    connection: &Connection,
+    id: UserId,
+) -> Result<Option<EncodedPassword>, Failure> {
+    let mut statement = connection.prepare_cached(statements::PASSWORD_OF)?;
+    Ok(statement
+        .query_row([id.as_i64()], |row| row.get(0).map(EncodedPassword::from_stored))
+        .optional()?)
 }
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {

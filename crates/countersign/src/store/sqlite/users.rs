@@ -3,15 +3,17 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, named_params, params};
+use rusqlite::{Connection, named_params, params};
 
 use super::columns::django_date;
 use super::issue::issue;
 use super::names::{by_login, refuse_taken, refuse_taken_address};
+pub(super) use super::user_row::{by_id, password_of};
 use super::user_row::{select, user};
 use super::{SqliteStore, outbox, sessions};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
+use crate::store::failure::Failure;
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
 use crate::store::{
@@ -124,26 +126,11 @@ impl UserStore for SqliteStore {
     }
 }
 
-pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
-    let mut statement = connection.prepare_cached(&select("WHERE id = ?"))?;
-    Ok(statement.query_row([id.as_i64()], user).optional()?)
-}
-
-pub(super) fn password_of(
-    connection: &Connection,
-    id: UserId,
-) -> Result<Option<EncodedPassword>, StoreError> {
-    let mut statement = connection.prepare_cached(statements::PASSWORD_OF)?;
-    Ok(statement
-        .query_row([id.as_i64()], |row| row.get(0).map(EncodedPassword::from_stored))
-        .optional()?)
-}
-
 pub(super) fn create(
     connection: &Connection,
     new: &NewUser,
     now: Timestamp,
-) -> Result<User, StoreError> {
+) -> Result<User, Failure> {
     refuse_taken(connection, None, new.username.as_str(), &new.username.folded())?;
     refuse_taken_address(connection, None, new.email.as_ref().map_or("", |email| email.as_str()))?;
     connection
@@ -172,14 +159,15 @@ pub(super) fn create(
             ":email_folded": new.email.as_ref().and_then(|email| folding(email.as_str())),
         })?;
     let id = UserId::new(connection.last_insert_rowid());
-    by_id(connection, id)?.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))
+    let made = by_id(connection, id)?;
+    Ok(made.ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?)
 }
 
 pub(super) fn update_profile(
     connection: &Connection,
     id: UserId,
     change: &ProfileChange,
-) -> Result<Option<User>, StoreError> {
+) -> Result<Option<User>, Failure> {
     let Some(before) = by_id(connection, id)? else { return Ok(None) };
     if let Some(username) = &change.username
         && username.as_str() != before.username
@@ -216,11 +204,13 @@ pub(super) fn change_password(
     (old, new): (&EncodedPassword, &EncodedPassword),
     session: SessionId,
     now: Timestamp,
-) -> Result<PasswordChange, StoreError> {
+) -> Result<PasswordChange, Failure> {
     if !sessions::is_live(connection, session, id, now)? {
         return Ok(PasswordChange::SessionEnded);
     }
-    if !upgrade_password(connection, id, old, new)? {
+    let mut statement =
+        connection.prepare_cached("UPDATE users SET password = ? WHERE id = ? AND password = ?")?;
+    if statement.execute(params![new.as_str(), id.as_i64(), old.as_str()])? == 0 {
         return Ok(PasswordChange::Stale);
     }
     sessions::revoke_of_user(connection, id, Some(session), RevokedReason::PasswordChanged, now)?;
@@ -232,7 +222,7 @@ pub(super) fn reset_password(
     id: UserId,
     new: &EncodedPassword,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let found = connection
         .prepare_cached(statements::SET_PASSWORD)?
         .execute(params![new.as_str(), id.as_i64()])?;
@@ -245,13 +235,13 @@ pub(super) fn upgrade_password(
     id: UserId,
     old: &EncodedPassword,
     new: &EncodedPassword,
-) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(statements::REPLACE_PASSWORD)?;
+) -> Result<bool, Failure> {
+    let mut statement = connection.prepare_cached(statements::REHASH_PASSWORD)?;
     Ok(statement.execute(params![new.as_str(), id.as_i64(), old.as_str()])? == 1)
 }
 
 /// A step along the index for each kind, however many users share it.
-pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, StoreError> {
+pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, Failure> {
     let mut statement = connection.prepare_cached(
         "WITH RECURSIVE kinds (kind) AS (
              SELECT min(password_kind) FROM users WHERE is_active
@@ -277,7 +267,7 @@ pub(super) fn password_kinds(connection: &Connection) -> Result<Vec<String>, Sto
     Ok(live)
 }
 
-pub(super) fn permission_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
+pub(super) fn permission_names(connection: &Connection) -> Result<Vec<String>, Failure> {
     let mut statement = connection.prepare_cached(statements::PERMISSION_NAMES)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
@@ -287,7 +277,7 @@ pub(super) fn set_active(
     id: UserId,
     active: bool,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let found = connection
         .prepare_cached("UPDATE users SET is_active = ? WHERE id = ?")?
         .execute(params![active, id.as_i64()])?;
@@ -297,11 +287,7 @@ pub(super) fn set_active(
     Ok(found == 1)
 }
 
-pub(super) fn delete(
-    connection: &Connection,
-    id: UserId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+pub(super) fn delete(connection: &Connection, id: UserId, now: Timestamp) -> Result<bool, Failure> {
     sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, now)?;
     Ok(connection.prepare_cached("DELETE FROM users WHERE id = ?")?.execute([id.as_i64()])? == 1)
 }
@@ -310,7 +296,7 @@ pub(super) fn list(
     connection: &Connection,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<User>, StoreError> {
+) -> Result<Vec<User>, Failure> {
     let mut statement = connection.prepare_cached(&select("WHERE id > ? ORDER BY id LIMIT ?"))?;
     let rows = statement
         .query_map(params![after.and_then(UserId::as_i64).unwrap_or(i64::MIN), limit], user)?;

@@ -9,9 +9,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::BUSY_TIMEOUT;
 use super::files::Files;
+use super::{BUSY_TIMEOUT, store_error};
 use crate::store::StoreError;
+use crate::store::failure::Failure;
 use crate::supervise::caught;
 
 /// Hands operations to the writing thread. Dropping it waits for the work begun.
@@ -39,7 +40,7 @@ impl Writer {
     pub(super) async fn empty_log(&self) {
         let (done, is_done) = oneshot::channel();
         self.closing.lock().unwrap_or_else(PoisonError::into_inner).push(done);
-        let _ = self.run(|_| Ok::<_, StoreError>(())).await;
+        let _: Result<(), StoreError> = self.run(|_| Ok(())).await;
         let _ = is_done.await;
     }
 
@@ -49,7 +50,7 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure<E>> + Send + 'static,
     {
         self.hand_over(operation, true).await
     }
@@ -60,7 +61,7 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure<E>> + Send + 'static,
     {
         self.hand_over(operation, false).await
     }
@@ -69,7 +70,7 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure<E>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Operation {
@@ -115,7 +116,7 @@ impl<T, E, F> Job for Operation<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
-    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    F: FnOnce(&Connection) -> Result<T, Failure<E>> + Send,
 {
     fn apply(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if let Some(operation) = self.operation.take() {
@@ -247,21 +248,22 @@ fn commit_together(
             batch.extend(waiting.try_recv());
         }
     }
-    connection.prepare_cached("COMMIT")?.execute([]).map(drop).map_err(not_committed)
+    let mut commit = connection.prepare_cached("COMMIT").map_err(|error| store_error(&error))?;
+    commit.execute([]).map(drop).map_err(|error| not_committed(&error))
 }
 
 /// Why a transaction was not committed. Where the disk said no to the write itself, its last page
 /// is not there, and nothing of it is. Where it said no to making it last, it may be there after
 /// the next start, or not.
-fn not_committed(error: rusqlite::Error) -> StoreError {
+fn not_committed(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly};
     match error.sqlite_error_code() {
-        Some(DatabaseBusy | DatabaseLocked | DiskFull | ReadOnly) => error.into(),
+        Some(DatabaseBusy | DatabaseLocked | DiskFull | ReadOnly) => store_error(error),
         _ if error
             .sqlite_error()
             .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE) =>
         {
-            error.into()
+            store_error(error)
         }
         _ => StoreError::Unknown(error.to_string()),
     }
@@ -280,7 +282,7 @@ fn after_panic(connection: &Connection) -> StoreError {
 /// disk is full or fails, and what came after would be written outside of any.
 pub(super) fn in_savepoint<T, E: From<StoreError>>(
     connection: &Connection,
-    operation: impl FnOnce(&Connection) -> Result<T, E>,
+    operation: impl FnOnce(&Connection) -> Result<T, Failure<E>>,
 ) -> Result<Result<T, E>, StoreError> {
     execute(connection, "SAVEPOINT operation")?;
     let result = attempt(connection, operation)?;
@@ -293,10 +295,11 @@ pub(super) fn in_savepoint<T, E: From<StoreError>>(
 
 fn attempt<T, E: From<StoreError>>(
     connection: &Connection,
-    operation: impl FnOnce(&Connection) -> Result<T, E>,
+    operation: impl FnOnce(&Connection) -> Result<T, Failure<E>>,
 ) -> Result<Result<T, E>, StoreError> {
     let result = caught(|| operation(connection))
-        .unwrap_or_else(|panicked| Err(StoreError::from(panicked).into()));
+        .unwrap_or_else(|panicked| Err(StoreError::from(panicked).into()))
+        .map_err(|Failure(error)| error);
     if connection.is_autocommit() {
         return Err(StoreError::Failed(
             "the transaction was undone: the disk is full or fails".to_owned(),
@@ -306,8 +309,8 @@ fn attempt<T, E: From<StoreError>>(
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
-    connection.prepare_cached(sql)?.execute([])?;
-    Ok(())
+    let done = || connection.prepare_cached(sql)?.execute([]);
+    done().map(drop).map_err(|error| store_error(&error))
 }
 
 fn closed() -> StoreError {
@@ -336,18 +339,17 @@ mod tests {
         Writer::start(connection, Arc::new(Files::of(&path).unwrap())).unwrap()
     }
 
-    fn insert(connection: &Connection, line: &str) -> Result<(), StoreError> {
+    fn insert(connection: &Connection, line: &str) -> Result<(), Failure> {
         connection.execute("INSERT INTO lines VALUES (?)", [line])?;
         Ok(())
     }
 
     async fn lines(writer: &Writer) -> String {
         let all = |c: &Connection| {
-            Ok::<_, StoreError>(
-                c.query_row("SELECT group_concat(line) FROM lines", [], |row| row.get(0))?,
-            )
+            Ok(c.query_row("SELECT group_concat(line) FROM lines", [], |row| row.get(0))?)
         };
-        writer.run(all).await.unwrap()
+        let all: Result<String, StoreError> = writer.run(all).await;
+        all.unwrap()
     }
 
     #[tokio::test]
@@ -382,8 +384,8 @@ mod tests {
             insert(c, "first")
         });
         let unknown = writer
-            .run_whole(|c| Ok::<_, StoreError>(c.execute("INSERT INTO nowhere VALUES (1)", [])?));
-        let panics = writer.run_whole(|c| -> Result<(), StoreError> {
+            .run_whole(|c| Ok::<_, Failure>(c.execute("INSERT INTO nowhere VALUES (1)", [])?));
+        let panics = writer.run_whole(|c| -> Result<(), Failure> {
             assert!(c.is_autocommit(), "on purpose");
             Ok(())
         });
@@ -406,7 +408,7 @@ mod tests {
             insert(c, "first")
         });
         // What SQLite does by itself where the disk is full.
-        let full = writer.run(|c| Ok::<_, StoreError>(c.execute_batch("ROLLBACK")?));
+        let full = writer.run(|c| Ok::<_, Failure>(c.execute_batch("ROLLBACK")?));
         let last = writer.run(|c| insert(c, "last"));
         let release = async move { drop(hold) };
         let (first, full, last, ()) = tokio::join!(first, full, last, release);
@@ -419,7 +421,7 @@ mod tests {
     #[test]
     fn a_commit_that_the_disk_refused_was_not_done_and_one_that_it_did_not_keep_is_not_known() {
         use rusqlite::ffi::{self, Error};
-        let commit = |code| not_committed(rusqlite::Error::SqliteFailure(Error::new(code), None));
+        let commit = |code| not_committed(&rusqlite::Error::SqliteFailure(Error::new(code), None));
         assert!(matches!(commit(ffi::SQLITE_FULL), StoreError::Failed(_)));
         assert!(matches!(commit(ffi::SQLITE_IOERR_WRITE), StoreError::Failed(_)));
         assert!(matches!(commit(ffi::SQLITE_BUSY), StoreError::Busy));

@@ -209,6 +209,7 @@ pub const TABLES: &[Table] = &[
         column("locale", Kind::Text),
         column("deletion_at", Kind::Integer),
         column("factors", Kind::Integer),
+        column("rehashes", Kind::Integer),
     ] },
     Table { name: "groups", key: 1, numbered: true, columns: &[column("id", Kind::Integer), column("name", Kind::Text)] },
     Table { name: "permissions", key: 1, numbered: true, columns: &[
@@ -250,6 +251,7 @@ pub const TABLES: &[Table] = &[
         column("device_kind", Kind::Text),
         column("device_confirmed_at", Kind::Integer),
         column("device_proof_at", Kind::Integer),
+        column("new_device", Kind::Boolean),
     ] },
     Table { name: "factor_owners", key: 1, numbered: true, columns: &[
         column("id", Kind::Integer),
@@ -268,6 +270,7 @@ pub const TABLES: &[Table] = &[
         column("last_used_at", Kind::Integer),
         column("credential", Kind::Bytes),
         column("is_backed_up", Kind::Boolean),
+        column("handle", Kind::Bytes),
     ] },
     Table { name: "recovery_codes", key: 1, numbered: false, columns: &[
         column("id", Kind::Integer),
@@ -322,6 +325,49 @@ pub const TABLES: &[Table] = &[
         column("tries", Kind::Integer),
         column("error", Kind::Text),
     ] },
+    // In a target no hook is wanted yet, so that what comes with the move is told to nobody.
+    Table { name: "hook_messages", key: 1, numbered: true, columns: &[
+        column("number", Kind::Integer),
+        column("hook", Kind::Text),
+        column("id", Kind::Text),
+        column("event", Kind::Text),
+        column("user_id", Kind::Text),
+        column("data", Kind::Text),
+        column("state", Kind::Text),
+        column("created_at", Kind::Integer),
+        column("due_at", Kind::Integer),
+        column("leased_until", Kind::Integer),
+        column("tries", Kind::Integer),
+        column("tried_since", Kind::Integer),
+        column("error", Kind::Text),
+    ] },
+    Table { name: "registrations", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("user_id", Kind::Id),
+        column("address", Kind::Text),
+        column("expires_at", Kind::Integer),
+    ] },
+    Table { name: "passkey_challenges", key: 1, numbered: false, columns: &[
+        column("id", Kind::Integer),
+        column("user_id", Kind::Id),
+        column("state", Kind::Bytes),
+        column("expires_at", Kind::Integer),
+    ] },
+    Table { name: "service_tokens", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("name", Kind::Text),
+        column("token_hash", Kind::Bytes),
+        column("maker_id", Kind::Integer),
+        column("maker", Kind::Text),
+        column("permissions", Kind::Text),
+        column("group_names", Kind::Text),
+        column("is_superuser", Kind::Boolean),
+        column("networks", Kind::Text),
+        column("created_at", Kind::Integer),
+        column("expires_at", Kind::Integer),
+        column("last_used_at", Kind::Integer),
+        column("revoked_at", Kind::Integer),
+    ] },
     Table { name: "activity", key: 2, numbered: false, columns: &[column("hour", Kind::Integer), column("kind", Kind::Integer), column("n", Kind::Integer)] },
     // The ends of sessions whose access tokens may still be alive: the first node on the target
     // reads them. The last one: triggers write into it while the others come.
@@ -346,11 +392,11 @@ pub const NOT_MOVED: &[(&str, &str)] = &[
     ("installation", "each database has a name of its own"),
     ("history", "where each database has been, which is its own"),
     ("login_attempts", "counts of failed logins, which begin anew"),
+    ("used_tickets", "tickets live for half a minute, and none is shown to the target"),
     ("pending_logins", "sign-ins that wait for a second factor for minutes, and begin anew"),
-    (
-        "passkey_challenges",
-        "what browsers were asked to sign a moment ago, which they ask for anew",
-    ),
+    ("hooks", "a hook that is paused is tried again on the target"),
+    ("hook_wants", "what the configuration says, which each start writes"),
+    ("idempotency_keys", "what was made of requests of the last day, which are not sent again"),
     (UNFINISHED, "says that a move is not finished, and goes with the last of it"),
 ];
 
@@ -359,6 +405,7 @@ pub(crate) const UNFINISHED: &str = "unfinished_move";
 
 /// Columns that are not moved, and why.
 pub const COLUMNS_NOT_MOVED: &[(&str, &str, &str)] = &[
+    ("audit_events", "xid", "the number of a transaction of PostgreSQL, which the rows get anew"),
     ("changes", "xid", "the number of a transaction of PostgreSQL, which the rows get anew"),
     ("users", "email_folded", "made anew when the target is opened"),
 ];

@@ -20,6 +20,8 @@ pub(crate) struct Challenges {
 /// What a challenge is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChallengeFor {
+    /// To bind the session that a native client begins.
+    Login,
     /// To offer a key for this session.
     Start(SessionId),
     /// To prove the key of this session.
@@ -79,6 +81,7 @@ impl fmt::Debug for Challenges {
 
 fn signed(what: ChallengeFor, body: &[u8]) -> Vec<u8> {
     let (purpose, session) = match what {
+        ChallengeFor::Login => (b'l', 0),
         ChallengeFor::Start(session) => (b's', session.get()),
         ChallengeFor::Proof(session) => (b'p', session.get()),
     };
@@ -107,7 +110,9 @@ mod tests {
         assert_eq!(ours.made_at(&challenge, what, at(1_300)), Some(at(1_000)));
         assert_eq!(ours.made_at(&challenge, what, at(1_301)), None);
         assert_eq!(ours.made_at(&challenge, what, at(0)), Some(at(1_000)), "a clock went back");
-        for other in [ChallengeFor::Start(session(7)), ChallengeFor::Proof(session(8))] {
+        for other in
+            [ChallengeFor::Login, ChallengeFor::Start(session(7)), ChallengeFor::Proof(session(8))]
+        {
             assert_eq!(ours.made_at(&challenge, other, at(1_000)), None);
         }
         assert_eq!(others.made_at(&challenge, what, at(1_000)), None);

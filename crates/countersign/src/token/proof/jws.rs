@@ -1,17 +1,18 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::key::{DeviceKey, Jwk};
 
 /// A signed proof (RFC 7515, compact): what it says, and the key that signed it.
 #[derive(Debug)]
-pub(crate) struct DeviceJws {
+pub(crate) struct DeviceJws<C = ProofClaims> {
     pub(crate) key: DeviceKey,
-    pub(crate) claims: ProofClaims,
+    pub(crate) claims: C,
 }
 
-/// What a proof says.
+/// What a browser's proof says.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ProofClaims {
     /// The challenge.
@@ -26,7 +27,7 @@ struct Header {
     crit: Option<serde::de::IgnoredAny>,
 }
 
-impl DeviceJws {
+impl<C: DeserializeOwned> DeviceJws<C> {
     /// Reads a proof of this type whose signature is good. `known` is the session's key, where it
     /// has one: nothing else counts, whatever the proof carries. Where there is none, the proof
     /// carries its own.
@@ -78,22 +79,26 @@ mod tests {
 
     use super::*;
 
+    fn read(text: &str, typ: &str, known: Option<&DeviceKey>) -> Option<DeviceJws> {
+        DeviceJws::read(text, typ, known)
+    }
+
     #[test]
     fn a_proof_of_each_algorithm_is_read_with_its_own_key_and_with_the_sessions() {
         for signer in Signer::all() {
             let proof = signer.proof(&signer.header(DBSC), &json!({ "jti": "a challenge" }));
-            let read = DeviceJws::read(&proof, DBSC, None).unwrap();
-            assert_eq!(read.claims.jti, "a challenge");
-            let spelled: DeviceKey = read.key.to_string().parse().unwrap();
-            assert_eq!(spelled, read.key);
-            assert_eq!(read.key.print(), spelled.print());
-            assert!(DeviceJws::read(&proof, DBSC, Some(&spelled)).is_some());
-            assert!(DeviceJws::read(&proof, "dpop+jwt", None).is_none(), "another type");
+            let own = read(&proof, DBSC, None).unwrap();
+            assert_eq!(own.claims.jti, "a challenge");
+            let spelled: DeviceKey = own.key.to_string().parse().unwrap();
+            assert_eq!(spelled, own.key);
+            assert_eq!(own.key.print(), spelled.print());
+            assert!(read(&proof, DBSC, Some(&spelled)).is_some());
+            assert!(read(&proof, "dpop+jwt", None).is_none(), "another type");
 
             let bare = json!({ "typ": DBSC, "alg": signer.algorithm() });
             let bare = signer.proof(&bare, &json!({ "jti": "a challenge" }));
-            assert!(DeviceJws::read(&bare, DBSC, Some(&spelled)).is_some());
-            assert!(DeviceJws::read(&bare, DBSC, None).is_none(), "it carries no key");
+            assert!(read(&bare, DBSC, Some(&spelled)).is_some());
+            assert!(read(&bare, DBSC, None).is_none(), "it carries no key");
         }
     }
 
@@ -101,9 +106,7 @@ mod tests {
     fn a_thiefs_key_is_none_whatever_the_header_says() {
         let [known, thief, ed] = [Signer::ec(), Signer::ec(), Signer::ed()];
         let key =
-            DeviceJws::read(&known.proof(&known.header(DBSC), &json!({ "jti": "" })), DBSC, None)
-                .unwrap()
-                .key;
+            read(&known.proof(&known.header(DBSC), &json!({ "jti": "" })), DBSC, None).unwrap().key;
         let claims = json!({ "jti": "a challenge" });
         let mut headers = vec![
             thief.header(DBSC),
@@ -120,14 +123,14 @@ mod tests {
         }
         for header in headers {
             let proof = thief.proof(&header, &claims);
-            assert!(DeviceJws::read(&proof, DBSC, Some(&key)).is_none(), "{header}");
+            assert!(read(&proof, DBSC, Some(&key)).is_none(), "{header}");
         }
         let other = ed.proof(&ed.header(DBSC), &claims);
-        assert!(DeviceJws::read(&other, DBSC, Some(&key)).is_none(), "another algorithm");
+        assert!(read(&other, DBSC, Some(&key)).is_none(), "another algorithm");
         let unsigned =
             format!("{}.{}.", part(&json!({ "typ": DBSC, "alg": "none" })), part(&claims));
         for known in [None, Some(&key)] {
-            assert!(DeviceJws::read(&unsigned, DBSC, known).is_none());
+            assert!(read(&unsigned, DBSC, known).is_none());
         }
     }
 
@@ -139,10 +142,10 @@ mod tests {
             let mut bent = proof.clone().into_bytes();
             bent[place] = if bent[place] == b'A' { b'B' } else { b'A' };
             let bent = String::from_utf8(bent).unwrap();
-            assert!(DeviceJws::read(&bent, DBSC, None).is_none(), "{place}");
+            assert!(read(&bent, DBSC, None).is_none(), "{place}");
         }
         for bad in ["", ".", "..", "...", "a.b.c", &format!("{proof}.x"), &"A".repeat(5_000)] {
-            assert!(DeviceJws::read(bad, DBSC, None).is_none());
+            assert!(read(bad, DBSC, None).is_none());
         }
     }
 
@@ -165,13 +168,11 @@ mod tests {
             let mut header = good.clone();
             header["jwk"][member] = value.clone();
             let proof = signer.proof(&header, &json!({ "jti": "" }));
-            assert!(DeviceJws::read(&proof, DBSC, None).is_none(), "{member}: {value}");
+            assert!(read(&proof, DBSC, None).is_none(), "{member}: {value}");
         }
         let mut critical = good.clone();
         critical["crit"] = json!(["exp"]);
-        assert!(
-            DeviceJws::read(&signer.proof(&critical, &json!({ "jti": "" })), DBSC, None).is_none()
-        );
+        assert!(read(&signer.proof(&critical, &json!({ "jti": "" })), DBSC, None).is_none());
     }
 
     #[test]

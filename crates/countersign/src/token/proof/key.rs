@@ -78,6 +78,11 @@ impl DeviceKey {
         }
     }
 
+    /// RSA is what browsers have where the TPM has nothing else. Native clients have a choice.
+    pub(crate) const fn is_of_browsers_alone(&self) -> bool {
+        matches!(self, Self::Rs256(..))
+    }
+
     pub(crate) fn print(&self) -> KeyPrint {
         KeyPrint::of(&self.to_string())
     }

@@ -11,7 +11,7 @@ use super::server::{Proof, Reply, Rules, Server, key};
 use crate::rng::Rng;
 use crate::schedules::Honest;
 
-pub(crate) struct World {
+pub(crate) struct BoundExchange {
     pub(crate) rules: Rules,
     pub(crate) server: Server,
     pub(crate) now: u64,
@@ -70,11 +70,11 @@ enum Message {
     Silence,
 }
 
-impl World {
+impl BoundExchange {
     pub(crate) fn new(rules: Rules, network: &Honest, rng: &mut Rng) -> Self {
         let now = 1_700_000_000_000;
         let (server, token, offer) = Server::new(rules, now);
-        let mut world = Self {
+        let mut exchange = Self {
             rules,
             server,
             now,
@@ -92,8 +92,8 @@ impl World {
             lost: network.lost,
             doubled: network.doubled,
         };
-        world.offered(offer, rng);
-        world
+        exchange.offered(offer, rng);
+        exchange
     }
 
     pub(crate) const fn jar(&self) -> Jar {
@@ -268,39 +268,39 @@ impl World {
 
 impl Honest {
     /// Lives through so many pauses with a browser that binds its session where the server does.
-    pub(crate) fn live_bound(&self, rules: Rules, steps: u32, rng: &mut Rng) -> World {
-        let mut world = World::new(rules, self, rng);
+    pub(crate) fn live_bound(&self, rules: Rules, steps: u32, rng: &mut Rng) -> BoundExchange {
+        let mut exchange = BoundExchange::new(rules, self, rng);
         let mut copy: Option<Server> = None;
-        let (mut disk, mut written) = (world.jar(), world.now);
+        let (mut disk, mut written) = (exchange.jar(), exchange.now);
         for _ in 0..steps {
-            let until = world.now + rng.pick(self.pauses);
-            world.run(until, rng);
-            if world.refused {
+            let until = exchange.now + rng.pick(self.pauses);
+            exchange.run(until, rng);
+            if exchange.refused {
                 break;
             }
-            if world.now - written >= COOKIES_WRITTEN_EVERY {
-                (disk, written) = (world.jar(), world.now);
+            if exchange.now - written >= COOKIES_WRITTEN_EVERY {
+                (disk, written) = (exchange.jar(), exchange.now);
             }
             if rng.chance(self.dies) {
-                world.die(disk);
-                world.now += rng.pick(&[20_000, 300_000, 7_200_000, 90_000_000]);
+                exchange.die(disk);
+                exchange.now += rng.pick(&[20_000, 300_000, 7_200_000, 90_000_000]);
             }
             if rng.chance(self.rollback) {
-                copy = Some(world.server.clone());
+                copy = Some(exchange.server.clone());
             } else if rng.chance(self.rollback)
                 && let Some(copy) = copy.take()
             {
-                world.server = world.server.rolled_back(&copy);
+                exchange.server = exchange.server.rolled_back(&copy);
             }
-            let begins = if world.under_way() == 0 { 900 } else { self.busy };
-            if world.under_way() < 4 && rng.chance(begins) {
-                world.want(rng);
+            let begins = if exchange.under_way() == 0 { 900 } else { self.busy };
+            if exchange.under_way() < 4 && rng.chance(begins) {
+                exchange.want(rng);
                 if rng.chance(self.doubled) {
-                    world.want(rng);
+                    exchange.want(rng);
                 }
             }
         }
-        world
+        exchange
     }
 }
 

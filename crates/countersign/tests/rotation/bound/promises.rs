@@ -71,12 +71,12 @@ impl Kept {
         let mut rng = Rng::new(3);
         let mut kept = Self { refused: 0, bound: 0, granted: 0, proofs: 0, put_off: 0 };
         for _ in 0..runs {
-            let world = schedule.live_bound(rules, STEPS, &mut rng);
-            kept.refused += u32::from(world.refused);
-            kept.bound += u32::from(world.is_bound());
-            kept.granted += world.granted;
-            kept.proofs += world.proofs;
-            kept.put_off += world.put_off;
+            let exchange = schedule.live_bound(rules, STEPS, &mut rng);
+            kept.refused += u32::from(exchange.refused);
+            kept.bound += u32::from(exchange.is_bound());
+            kept.granted += exchange.granted;
+            kept.proofs += exchange.proofs;
+            kept.put_off += exchange.put_off;
         }
         kept
     }

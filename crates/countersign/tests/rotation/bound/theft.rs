@@ -3,7 +3,7 @@
 use countersign::session::device::Ticket;
 use countersign::session::rotation::Presented;
 
-use super::browser::World;
+use super::browser::BoundExchange;
 use super::server::{Proof, Reply, Rules, key};
 use crate::rng::Rng;
 use crate::schedules::Honest;
@@ -33,83 +33,83 @@ pub(crate) fn steal(
     tries: bool,
     rng: &mut Rng,
 ) -> Theft {
-    let mut world = loop {
-        let mut world = World::new(rules, network, rng);
+    let mut exchange = loop {
+        let mut exchange = BoundExchange::new(rules, network, rng);
         for _ in 0..6 {
-            cycle(&mut world, PERIOD, &[], rng, |_, _| ());
+            cycle(&mut exchange, PERIOD, &[], rng, |_, _| ());
         }
         // Where every offer was lost, nothing is bound.
-        if !rules.binds || world.is_bound() {
-            break world;
+        if !rules.binds || exchange.is_bound() {
+            break exchange;
         }
     };
-    let at = world.now + rng.between(0, PERIOD);
-    world.run(at, rng);
-    let jar = world.jar();
+    let at = exchange.now + rng.between(0, PERIOD);
+    exchange.run(at, rng);
+    let jar = exchange.jar();
     let (ticket, mut have) = (jar.ticket.map(|(ticket, _)| ticket), vec![jar.token]);
-    let since = ticket.map_or(world.now / 1_000, |ticket| ticket.proved_at);
+    let since = ticket.map_or(exchange.now / 1_000, |ticket| ticket.proved_at);
     let mut lasted = 0;
     for _ in 0..CYCLES {
         let length = rng.between(PERIOD * 8 / 10, PERIOD * 12 / 10);
         let mut acts = plan(rng, length);
         acts.sort_unstable();
-        cycle(&mut world, length, &acts, rng, |world, rng| {
-            if act(world, &mut have, ticket, tries, rng) {
-                lasted = (world.now / 1_000).saturating_sub(since);
+        cycle(&mut exchange, length, &acts, rng, |exchange, rng| {
+            if act(exchange, &mut have, ticket, tries, rng) {
+                lasted = (exchange.now / 1_000).saturating_sub(since);
             }
         });
-        if world.refused {
+        if exchange.refused {
             return Theft { lasted, refused: true, goes_on: false };
         }
     }
     // The thief lets go.
-    let before = world.granted;
+    let before = exchange.granted;
     for _ in 0..20 {
-        cycle(&mut world, PERIOD, &[], rng, |_, _| ());
+        cycle(&mut exchange, PERIOD, &[], rng, |_, _| ());
     }
-    Theft { lasted, refused: world.refused, goes_on: world.granted > before }
+    Theft { lasted, refused: exchange.refused, goes_on: exchange.granted > before }
 }
 
 /// The victim refreshes at the end of a cycle.
 fn cycle(
-    world: &mut World,
+    exchange: &mut BoundExchange,
     length: u64,
     acts: &[u64],
     rng: &mut Rng,
-    mut act: impl FnMut(&mut World, &mut Rng),
+    mut act: impl FnMut(&mut BoundExchange, &mut Rng),
 ) {
-    let begins = world.now;
+    let begins = exchange.now;
     for at in acts {
-        world.run(begins + at, rng);
-        if world.refused {
+        exchange.run(begins + at, rng);
+        if exchange.refused {
             return;
         }
-        act(world, rng);
+        act(exchange, rng);
     }
-    world.run(begins + length, rng);
-    if world.under_way() == 0 {
-        world.want(rng);
+    exchange.run(begins + length, rng);
+    if exchange.under_way() == 0 {
+        exchange.want(rng);
     }
 }
 
 /// Whether the thief got a token.
 fn act(
-    world: &mut World,
+    exchange: &mut BoundExchange,
     have: &mut Vec<Presented>,
     ticket: Option<Ticket>,
     tries: bool,
     rng: &mut Rng,
 ) -> bool {
-    let (rules, now) = (world.rules, world.now);
+    let (rules, now) = (exchange.rules, exchange.now);
     let mut ticket = ticket;
     let mut token = *have.last().unwrap();
     let mut is_skipped = false;
     if tries {
-        let challenge = world.server.challenge(now);
+        let challenge = exchange.server.challenge(now);
         match rng.between(0, 9) {
-            0 => ticket = world.server.start(rules, key(THIEF), challenge, now).or(ticket),
+            0 => ticket = exchange.server.start(rules, key(THIEF), challenge, now).or(ticket),
             1 => {
-                if let Proof::Ticket(own) = world.server.prove(key(THIEF), challenge, now) {
+                if let Proof::Ticket(own) = exchange.server.prove(key(THIEF), challenge, now) {
                     ticket = Some(own);
                 }
             }
@@ -120,7 +120,7 @@ fn act(
         token = rng.pick(have);
         is_skipped = rng.chance(300);
     }
-    match world.server.refresh(rules, &token, ticket, is_skipped, now) {
+    match exchange.server.refresh(rules, &token, ticket, is_skipped, now) {
         Reply::Granted(token, _) => {
             have.push(token);
             true

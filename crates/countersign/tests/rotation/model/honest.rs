@@ -55,7 +55,7 @@ struct State {
     jar: Presented,
     /// What was in the jar until when, at most 15 s ago: it may still be all that the disk has.
     lately: Vec<(u64, Presented)>,
-    /// Under way, each with the last moment at which it can arrive; in order, so that equal worlds
+    /// Under way, each with the last moment at which it can arrive; in order, so that equal states
     /// are equal.
     requests: Vec<(u64, Presented)>,
     answers: Vec<(u64, Presented)>,

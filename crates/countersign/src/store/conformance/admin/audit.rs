@@ -1,7 +1,7 @@
 //! The audit log, counts by the hour, and sizes.
 
 use super::*;
-use crate::store::admin::{AuditKind, Count, Counted};
+use crate::store::admin::{AuditKind, AuditPlace, Count, Counted};
 
 fn line(number: i64) -> AuditLine {
     let even = number % 2 == 0;
@@ -90,6 +90,60 @@ pub async fn each_line_comes_back_as_it_was_written_there_and_back_under_every_f
         let from = Some(PageCursor { key: key.to_owned(), id: i64::MIN, backwards: true });
         store.audit(&AuditSearch { from, ..all.clone() }).await.unwrap();
     }
+}
+
+pub async fn whoever_carries_the_log_elsewhere_meets_each_line_once_and_goes_on_from_a_place(
+    store: Arc<dyn AdminStore>,
+) {
+    assert_eq!(store.audit_after(None, 7).await.unwrap(), Some(Vec::new()));
+    // Whenever it is said to have happened.
+    let written: Vec<_> = (0..30).map(|number| line((number * 7) % 30)).collect();
+    for lines in written.chunks(4) {
+        store.note(lines).await.unwrap();
+    }
+    let (met, place) = carried(&*store, None, 30).await;
+    assert_eq!(met, written);
+    assert_eq!(store.audit_after(place, 7).await.unwrap(), Some(Vec::new()));
+    store.note(&[line(3)]).await.unwrap();
+    assert_eq!(carried(&*store, place, 1).await.0, [line(3)]);
+    let place = place.unwrap();
+    for other in [
+        AuditPlace { batch: place.batch + 1_000_000, ..place },
+        AuditPlace { at: after_a(place), ..place },
+        AuditPlace { id: place.id + 1_000, at: after_a(place), ..place },
+    ] {
+        assert_eq!(store.audit_after(Some(other), 7).await.unwrap(), None, "{other:?}");
+    }
+    // A place whose line was forgotten is one all the same: what is left is younger.
+    store.forget_audit(after(4_000), 1_000).await.unwrap();
+    assert_eq!(store.audit_after(Some(place), 7).await.unwrap(), Some(Vec::new()));
+    store.note(&[line(40)]).await.unwrap();
+    assert_eq!(carried(&*store, Some(place), 1).await.0, [line(40)]);
+}
+
+/// So many lines behind a place, by parts, and the last place. A store whose databases share
+/// something may keep them back for a moment.
+async fn carried(
+    store: &dyn AdminStore,
+    mut place: Option<AuditPlace>,
+    many: usize,
+) -> (Vec<AuditLine>, Option<AuditPlace>) {
+    let mut met = Vec::new();
+    for _ in 0..1_000 {
+        let lines = store.audit_after(place, 7).await.unwrap().unwrap();
+        assert!(lines.len() <= 7);
+        place = lines.last().map(|line| line.place).or(place);
+        met.extend(lines.into_iter().map(|line| line.row.line));
+        if met.len() >= many {
+            return (met, place);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{} of {many} lines", met.len());
+}
+
+fn after_a(place: AuditPlace) -> Timestamp {
+    place.at + std::time::Duration::from_secs(1)
 }
 
 pub async fn a_detail_is_cut_and_nothing_in_it_does_harm(store: Arc<dyn AdminStore>) {

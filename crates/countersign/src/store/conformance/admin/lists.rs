@@ -1,5 +1,6 @@
 //! The list of users.
 
+use super::super::factors::{enrol, offer, user_with_session};
 use super::*;
 use crate::store::admin::{Count, Grants, UserOrder, UserSearch};
 
@@ -142,6 +143,41 @@ pub async fn every_filter_lets_through_whom_it_names_and_counts_them(store: Arc<
         found.sort_unstable();
         assert_eq!(found, expected, "{asked:?}");
         assert_eq!(page.count, Count::Exactly(expected.len() as u64), "{asked:?}");
+    }
+}
+
+pub async fn who_has_a_second_factor_is_told_from_who_has_none_offered_one_or_had_one(
+    store: Arc<dyn AdminStore>,
+) {
+    let (has, had) =
+        (user_with_session(&*store, "has", 1).await, user_with_session(&*store, "had", 2).await);
+    let offered = user_with_session(&*store, "offered", 3).await;
+    make_user(&*store, "never").await;
+    enrol(&*store, has.0.id, has.1).await;
+    enrol(&*store, had.0.id, had.1).await;
+    store.reset_factors(had.0.id, Vec::new(), &root()).await.unwrap();
+    offer(&*store, offered.0.id).await;
+    // Somebody of a table elsewhere, whose id is no number.
+    let elsewhere: UserId = "0194f3a2-5b6c-7d8e-9f01-23456789abcd".parse().unwrap();
+    let session = session_id(4);
+    let begun = NewSession { id: session, ..new_session(1, elsewhere) };
+    assert!(store.create_session(begun).await.unwrap());
+    enrol(&*store, elsewhere, session).await;
+    let all = UserSearch { limit: 10, ..UserSearch::default() };
+    for (asked, found) in [
+        (UserSearch { second_factor: Some(true), ..all.clone() }, &["has"][..]),
+        (UserSearch { second_factor: Some(false), ..all.clone() }, &["had", "never", "offered"]),
+        (
+            UserSearch { second_factor: Some(false), text: "ever".to_owned(), ..all.clone() },
+            &["never"],
+        ),
+        (UserSearch { second_factor: Some(true), descending: true, ..all.clone() }, &["has"]),
+        (UserSearch { second_factor: Some(true), staff: Some(true), ..all.clone() }, &[]),
+    ] {
+        let page = store.find_users(&asked).await.unwrap();
+        let names: Vec<_> = page.rows.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!(names, found, "{asked:?}");
+        assert_eq!(page.count, Count::Exactly(found.len() as u64), "{asked:?}");
     }
 }
 

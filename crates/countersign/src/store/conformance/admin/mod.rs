@@ -4,10 +4,13 @@ pub mod access;
 pub mod acts;
 pub mod audit;
 pub mod edits;
+pub mod hooks;
 pub mod large;
 pub mod links;
 pub mod lists;
+pub mod once;
 pub mod operators;
+pub mod service_tokens;
 pub mod sessions;
 pub mod superusers;
 

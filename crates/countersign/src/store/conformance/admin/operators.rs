@@ -1,8 +1,11 @@
 //! Sessions of the admin site itself.
 
 use super::*;
+use crate::factor::FactorId;
 use crate::session::RevokedReason;
 use crate::store::admin::UserAct;
+use crate::store::conformance::factors::code_hash;
+use crate::store::{FactorProof, FactorUse};
 
 fn session_of(user: UserId, number: u8) -> AdminSession {
     AdminSession {
@@ -21,10 +24,11 @@ pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn AdminStore>) {
     assert!(begin(&*store, &session_of(operator.id, 1)).await);
     let session = store.admin_session([1; 32]).await.unwrap().unwrap();
     assert_eq!(format!("{session:?}"), format!("{:?}", session_of(operator.id, 1)));
-    store.touch_admin_session([1; 32], after(5), None).await.unwrap();
-    store.touch_admin_session([1; 32], after(9), Some(after(9))).await.unwrap();
-    assert!(store.touch_admin_session([1; 32], after(7), None).await.unwrap());
-    assert!(!store.touch_admin_session([2; 32], after(7), None).await.unwrap());
+    store.touch_admin_session([1; 32], after(5)).await.unwrap();
+    let row = CheckedRow::new(store.password_of(operator.id).await.unwrap().unwrap());
+    assert!(store.confirm_admin_session(&session, &row, after(9)).await.unwrap());
+    assert!(store.touch_admin_session([1; 32], after(7)).await.unwrap());
+    assert!(!store.touch_admin_session([2; 32], after(7)).await.unwrap());
     let session = store.admin_session([1; 32]).await.unwrap().unwrap();
     assert_eq!(
         (session.created_at, session.used_at, session.password_at),
@@ -33,6 +37,38 @@ pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn AdminStore>) {
     assert!(store.admin_session([2; 32]).await.unwrap().is_none());
     store.end_admin_session([1; 32]).await.unwrap();
     assert!(store.admin_session([1; 32]).await.unwrap().is_none());
+}
+
+pub async fn an_operator_proves_again_who_they_are_on_the_row_as_it_was_checked(
+    store: Arc<dyn AdminStore>,
+) {
+    let operator = make_superuser(&*store, "root").await;
+    let other = make_superuser(&*store, "other").await;
+    let session = session_of(operator.id, 1);
+    assert!(begin(&*store, &session).await);
+    let row = CheckedRow::new(store.password_of(operator.id).await.unwrap().unwrap());
+    let wrong = [
+        (session.clone(), CheckedRow { factors: 1, ..row.clone() }),
+        (session.clone(), CheckedRow::new(EncodedPassword::from_stored("another".to_owned()))),
+        (AdminSession { user: other.id, ..session.clone() }, row.clone()),
+        (session_of(operator.id, 2), row.clone()),
+    ];
+    for (session, row) in wrong {
+        assert!(!store.confirm_admin_session(&session, &row, after(9)).await.unwrap(), "{row:?}");
+    }
+    assert_eq!(store.admin_session([1; 32]).await.unwrap().unwrap().password_at, noon());
+    // What it uses up serves once.
+    let (pending, hash) = (FactorId::new(7).unwrap(), code_hash(operator.id, 1));
+    let uses = FactorUse {
+        pending: Some((pending, after(300))),
+        proof: FactorProof::RecoveryCode { hash },
+        mails: Vec::new(),
+    };
+    let with_code = CheckedRow { factor: Some(uses), ..row.clone() };
+    assert!(!store.confirm_admin_session(&session, &with_code, after(9)).await.unwrap());
+    assert!(!store.waiting_sign_in(operator.id, pending).await.unwrap().is_used);
+    assert!(store.confirm_admin_session(&session, &row, after(9)).await.unwrap());
+    assert_eq!(store.admin_session([1; 32]).await.unwrap().unwrap().password_at, after(9));
 }
 
 pub async fn it_ends_with_whatever_ends_the_operators_power(store: Arc<dyn AdminStore>) {

@@ -5,12 +5,14 @@ use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::error::SqlState;
 
 use super::audit;
-use super::users::{GROUP_NAME, PERMISSION_NAME, hold, named};
+use super::operators::hold;
+use super::users::{GROUP_NAME, PERMISSION_NAME, named};
 use crate::store::StoreError;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, GroupAdmin, GroupRecord, GroupRow,
     PermissionRow, PermissionText,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, Given, line, logged};
 use crate::store::plan::grants::Difference;
 use crate::store::plan::group_save::GroupPlan;
@@ -72,7 +74,7 @@ pub(super) async fn groups(
     prefix: &str,
     after: Option<&str>,
     limit: u32,
-) -> Result<Vec<GroupRow>, StoreError> {
+) -> Result<Vec<GroupRow>, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT id, name, (SELECT count(*) FROM group_permissions p
@@ -106,7 +108,7 @@ pub(super) async fn groups(
 pub(super) async fn group_record(
     client: &impl GenericClient,
     id: i64,
-) -> Result<Option<GroupRecord>, StoreError> {
+) -> Result<Option<GroupRecord>, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT name, ARRAY(SELECT permission_id FROM group_permissions WHERE group_id = g.id
@@ -183,7 +185,7 @@ pub(super) async fn delete_group(client: &mut Object, id: i64, by: &Actor) -> Ac
     audit::noted(transaction, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)]).await
 }
 
-pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, StoreError> {
+pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, Failure> {
     let statement = client.prepare_cached(statements::PERMISSIONS).await?;
     let rows = client.query(&statement, &[]).await?;
     rows.iter()
@@ -239,9 +241,9 @@ pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) 
 }
 
 /// Another group or permission has the name.
-fn taken(error: tokio_postgres::Error) -> AdminError {
+fn taken(error: tokio_postgres::Error) -> Failure<AdminError> {
     if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
-        AdminError::NameTaken
+        AdminError::NameTaken.into()
     } else {
         error.into()
     }

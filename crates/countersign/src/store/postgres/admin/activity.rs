@@ -11,6 +11,7 @@ use super::{audit, sessions, users};
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::{ActivityLog, Counted, Sizes};
+use crate::store::failure::Failure;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::get;
 use crate::store::postgres::sessions::signed;
@@ -37,7 +38,7 @@ pub(super) async fn count(
     client: &Object,
     hour: Timestamp,
     counts: &[(Counted, u64)],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let mut by_kind: HashMap<i64, i64> = HashMap::new();
     for (counted, n) in counts {
         let sum = by_kind.entry(counted.code()).or_default();
@@ -68,7 +69,7 @@ pub(super) async fn count(
 pub(super) async fn counts(
     client: &Object,
     since: Timestamp,
-) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+) -> Result<Vec<(Timestamp, Counted, u64)>, Failure> {
     let statement = client.prepare_cached(statements::ACTIVITY).await?;
     let mut counts = Vec::new();
     for row in client.query(&statement, &[&hour_of(since)]).await? {
@@ -81,7 +82,7 @@ pub(super) async fn counts(
     Ok(counts)
 }
 
-pub(super) async fn sizes(client: &Object) -> Result<Sizes, StoreError> {
+pub(super) async fn sizes(client: &Object) -> Result<Sizes, Failure> {
     Ok(Sizes {
         users: users::count_all(client).await?,
         sessions: sessions::count_all(client).await?,

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row};
 
 use super::lists::{self, DIALECT, few, number};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::store::admin::{
-    AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, Count, Page, Who,
+    AuditKind, AuditLine, AuditLog, AuditPlace, AuditRow, AuditSearch, Count, Page, PlacedLine, Who,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, address, clipped};
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::{from_micros, get, micros};
@@ -30,6 +31,14 @@ impl AuditLog for PostgresStore {
         read!(self, client => find(client, asked))
     }
 
+    async fn audit_after(
+        &self,
+        after: Option<AuditPlace>,
+        limit: u32,
+    ) -> Result<Option<Vec<PlacedLine>>, StoreError> {
+        read!(self, client => behind(client, after, limit))
+    }
+
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         write!(self, client => forget(client, before, limit))
     }
@@ -41,15 +50,15 @@ pub(super) async fn noted<T, E: From<StoreError>>(
     done: T,
     lines: Vec<AuditLine>,
 ) -> Acted<T, E> {
-    note(&transaction, &lines).await?;
-    transaction.commit().await.map_err(StoreError::from)?;
+    note(&transaction, &lines).await.map_err(Failure::of)?;
+    transaction.commit().await?;
     Ok((done, lines))
 }
 
 pub(in crate::store::postgres) async fn note(
     client: &impl GenericClient,
     lines: &[AuditLine],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -87,10 +96,7 @@ pub(in crate::store::postgres) async fn note(
     Ok(())
 }
 
-pub(super) async fn find(
-    client: &Object,
-    asked: &AuditSearch,
-) -> Result<Page<AuditRow>, StoreError> {
+pub(super) async fn find(client: &Object, asked: &AuditSearch) -> Result<Page<AuditRow>, Failure> {
     let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
@@ -108,11 +114,65 @@ pub(super) async fn find(
     Ok(Page { rows, next: listed.next, previous: listed.previous, count })
 }
 
-pub(super) async fn forget(
+/// In the order of transactions, and only of those that none which is still open stands before.
+async fn behind(
     client: &Object,
-    before: Timestamp,
+    after: Option<AuditPlace>,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<Option<Vec<PlacedLine>>, Failure> {
+    if let Some(place) = after
+        && !is_there(client, place).await?
+    {
+        return Ok(None);
+    }
+    let statement = client
+        .prepare_cached(&format!(
+            "SELECT xid, {COLUMNS} FROM audit_events
+             WHERE (xid, id) > ($1, $2)
+                 AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             ORDER BY xid, id LIMIT $3"
+        ))
+        .await?;
+    let (batch, id) = after.map_or((-1, 0), |place| (place.batch, place.id));
+    let rows = client.query(&statement, &[&batch, &id, &i64::from(limit)]).await?;
+    let placed = |row: &Row| {
+        let batch = get(row, "xid")?;
+        let row = audit_row(row)?;
+        Ok::<_, Failure>(PlacedLine {
+            place: AuditPlace { batch, id: row.id, at: row.line.at },
+            row,
+        })
+    };
+    rows.iter().map(placed).collect::<Result<_, _>>().map(Some)
+}
+
+/// Whether this log has, or had, such a line.
+async fn is_there(client: &Object, place: AuditPlace) -> Result<bool, Failure> {
+    let statement = client
+        .prepare_cached(
+            "SELECT coalesce(
+                 (SELECT xid = $2 AND at = $3 FROM audit_events WHERE id = $1),
+                 (SELECT $3 <= min(at) FROM audit_events),
+                 true) AS is_there",
+        )
+        .await?;
+    let row = client.query_one(&statement, &[&place.id, &place.batch, &micros(place.at)]).await?;
+    get(&row, "is_there")
+}
+
+/// Lines out of another cluster, brought here by a restored dump, bear ids of transactions that
+/// this one has not reached: they count as written before all others.
+pub(in crate::store::postgres) async fn adopt(client: &Client) -> Result<(), Failure> {
+    // Not all at once: there may be millions.
+    while client.execute(ADOPT, &[]).await? > 0 {}
+    Ok(())
+}
+
+const ADOPT: &str = "UPDATE audit_events SET xid = 0 WHERE id IN (
+     SELECT id FROM audit_events WHERE xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+     LIMIT 10000)";
+
+pub(super) async fn forget(client: &Object, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
             "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < $1 ORDER \
@@ -123,7 +183,7 @@ pub(super) async fn forget(
 }
 
 /// Lines go by age only, so that their numbers have hardly a gap.
-pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
+pub(super) async fn count_all(client: &Object) -> Result<Count, Failure> {
     Ok(match few(client, "audit_events").await? {
         Some(few) => Count::Exactly(few),
         None => Count::About(
@@ -132,10 +192,10 @@ pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
     })
 }
 
-pub(in crate::store::postgres) fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
+pub(in crate::store::postgres) fn audit_row(row: &Row) -> Result<AuditRow, Failure> {
     // A row that a database shell wrote may name anybody.
     let user = |column: &str| {
-        Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.and_then(|id| id.parse().ok()))
+        Ok::<_, Failure>(get::<Option<&str>>(row, column)?.and_then(|id| id.parse().ok()))
     };
     let word: String = get(row, "kind")?;
     let line = AuditLine {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::audit;
 use crate::store::StoreError;
 use crate::store::admin::FirstLink;
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, first_superuser, logged};
 use crate::store::postgres::{PostgresStore, users};
 use crate::store::sql::statements;
@@ -35,7 +36,7 @@ impl FirstLink for PostgresStore {
     }
 }
 
-pub(super) async fn make(client: &Object, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+pub(super) async fn make(client: &Object, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, Failure> {
     let sql = "INSERT INTO first_link AS l (place, token)
                SELECT 1, $1 WHERE NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)
                ON CONFLICT (place) DO UPDATE SET token = excluded.token, used = false WHERE l.used";
@@ -43,7 +44,7 @@ pub(super) async fn make(client: &Object, fresh: [u8; 32]) -> Result<Option<[u8;
     open(client).await
 }
 
-pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, StoreError> {
+pub(super) async fn open(client: &Object) -> Result<Option<[u8; 32]>, Failure> {
     let sql = statements::OPEN_FIRST_LINK;
     let Some(row) = client.query_opt(sql, &[]).await? else { return Ok(None) };
     Ok(row.try_get::<_, &[u8]>(0)?.try_into().ok())

@@ -5,7 +5,7 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 
 use super::audit;
-use super::users::hold;
+use super::operators::hold;
 use crate::store::admin::{Actor, AdminError, AuditKind, KeyAdmin};
 use crate::store::plan::audit_lines::{Acted, line, logged, rotated};
 use crate::store::postgres::{PostgresStore, keys};
@@ -43,7 +43,7 @@ pub(super) async fn end(client: &mut Object, id: KeyId, by: &Actor) -> Acted<()>
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
     if !keys::retire(&transaction, id, by.now).await? {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     let entry = line(by, AuditKind::KeyRetired, None, None, format!("retired {id}"));
     audit::noted(transaction, (), vec![entry]).await

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 
-use super::audit;
-use super::users::hold;
+use super::operators::hold;
+use super::{audit, once};
 use crate::store::admin::{Actor, AdminError, AuditKind, LinkAdmin};
-use crate::store::plan::audit_lines::{Acted, invited, line, logged, mail_line};
+use crate::store::failure::Failure;
+use crate::store::plan::audit_lines::{Acted, invited, line, link_line, logged, mail_line};
 use crate::store::postgres::columns::micros;
 use crate::store::postgres::{PostgresStore, issue, outbox, tokens, users};
 use crate::store::{MailBounds, NewMail, NewToken, OutboxRow};
@@ -59,12 +60,17 @@ async fn invite(
 ) -> Acted<User> {
     let transaction = client.transaction().await?;
     let operator = hold(&transaction, &[], by).await?;
+    if let Some(user) = once::made_before(&transaction, by).await? {
+        by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
+        return Ok((user, Vec::new()));
+    }
     let id = users::insert(&transaction, new, by.now).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     issue::issue(&transaction, &NewToken { user: Some(id), ..token }, true).await?;
     let mails: Vec<_> = mails.into_iter().map(|mail| NewMail { user: Some(id), ..mail }).collect();
     outbox::queue(&transaction, &mails, MailBounds::OF_ACTS).await?;
+    once::keep(&transaction, by, id).await?;
     let told = invited(&user, by);
     audit::noted(transaction, user, vec![told]).await
 }
@@ -76,11 +82,11 @@ async fn send(client: &mut Object, token: &NewToken, mails: &[NewMail], by: &Act
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     if tokens::fingerprint(&transaction, id).await? != Some(token.fingerprint) {
-        return Err(AdminError::Stale);
+        return Err(AdminError::Stale.into());
     }
     issue::issue(&transaction, token, true).await?;
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
-    let told = line(by, AuditKind::LinkSent, Some(id), None, token.purpose.as_str());
+    let told = link_line(by, id, token.purpose, !mails.is_empty());
     audit::noted(transaction, (), vec![told]).await
 }
 
@@ -105,7 +111,7 @@ async fn retry(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {
     let mail = mail(&transaction, id).await?;
     let sql = "UPDATE outbox SET due_at = $1 WHERE id = $2 AND state = 'waiting'";
     if transaction.execute(sql, &[&micros(by.now), &id]).await? == 0 {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     let told = mail_line(by, AuditKind::MailRetried, &mail);
     audit::noted(transaction, (), vec![told]).await
@@ -118,14 +124,14 @@ async fn forget(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {
     let mail = mail(&transaction, id).await?;
     let sql = "DELETE FROM outbox WHERE id = $1 AND state IN ('waiting', 'failed')";
     if transaction.execute(sql, &[&id]).await? == 0 {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     let told = mail_line(by, AuditKind::MailForgotten, &mail);
     audit::noted(transaction, (), vec![told]).await
 }
 
 /// The mail, which is held.
-async fn mail(transaction: &Transaction<'_>, id: i64) -> Result<OutboxRow, AdminError> {
+async fn mail(transaction: &Transaction<'_>, id: i64) -> Result<OutboxRow, Failure<AdminError>> {
     let sql = format!("SELECT {} FROM outbox WHERE id = $1 FOR UPDATE", outbox::COLUMNS);
     let row = transaction.query_opt(&sql, &[&id]).await?.ok_or(AdminError::Gone)?;
     Ok(outbox::outbox_row(&row)?)

@@ -5,9 +5,10 @@ use deadpool_postgres::Object;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::store::StoreError;
 use crate::store::admin::{Count, PageCursor};
+use crate::store::failure::Failure;
 use crate::store::postgres::columns::{calendar, get, timestamptz};
+use crate::store::postgres::indexes::SEARCHED;
 use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
 use crate::store::sql::query::{Dialect, ListQuery, Param, Part, Sql, Way};
@@ -25,7 +26,7 @@ pub(super) struct ListPage {
     sampled: Option<Sample>,
 }
 
-pub(super) async fn list(client: &Object, listing: &ListQuery) -> Result<ListPage, StoreError> {
+pub(super) async fn list(client: &Object, listing: &ListQuery) -> Result<ListPage, Failure> {
     let sampled = match listing.held.len() {
         0 => None,
         _ => Some(sample(client, listing, "users").await?),
@@ -76,7 +77,7 @@ pub(super) async fn list(client: &Object, listing: &ListQuery) -> Result<ListPag
 }
 
 /// The shortest way, and whether it is short enough to be gathered.
-async fn choose(client: &Object, listing: &ListQuery) -> Result<(Way, bool), StoreError> {
+async fn choose(client: &Object, listing: &ListQuery) -> Result<(Way, bool), Failure> {
     let mut best: Option<(&Way, u64)> = None;
     for way in &listing.ways {
         let length = number(client, &way.length()).await?;
@@ -96,7 +97,7 @@ async fn look(
     listing: &ListQuery,
     way: &Way,
     look: &Look,
-) -> Result<Found, StoreError> {
+) -> Result<Found, Failure> {
     let behind =
         look.behind.as_ref().and_then(|at| Some(Part::Behind(listing.key_of(&at.key)?, at.id)));
     let Sql { text, params } =
@@ -141,7 +142,7 @@ async fn leap(
     listing: &ListQuery,
     way: &Way,
     stopped: &At,
-) -> Result<Option<Found>, StoreError> {
+) -> Result<Option<Found>, Failure> {
     let window = &listing.window;
     let mut known = Vec::new();
     for start in &listing.starts {
@@ -176,7 +177,7 @@ async fn gather(
     client: &Object,
     listing: &ListQuery,
     way: &Way,
-) -> Result<Option<Vec<At>>, StoreError> {
+) -> Result<Option<Vec<At>>, Failure> {
     let rows = query(client, &listing.look(way, false, Part::Whole, &place(listing))).await?;
     if rows.len() > GATHERED as usize {
         return Ok(None);
@@ -199,7 +200,7 @@ fn place(listing: &ListQuery) -> String {
     }
 }
 
-fn places(rows: &[Row]) -> Result<Vec<At>, StoreError> {
+fn places(rows: &[Row]) -> Result<Vec<At>, Failure> {
     rows.iter().map(|row| Ok(At { key: get(row, "place")?, id: get(row, "id")? })).collect()
 }
 
@@ -209,7 +210,7 @@ pub(super) async fn count(
     listing: &ListQuery,
     listed: &ListPage,
     table: &str,
-) -> Result<Count, StoreError> {
+) -> Result<Count, Failure> {
     if let Some(gathered) = listed.gathered {
         return Ok(if listed.is_short {
             Count::Exactly(gathered)
@@ -233,7 +234,7 @@ pub(super) async fn estimate(
     listing: &ListQuery,
     table: &str,
     known: u64,
-) -> Result<Count, StoreError> {
+) -> Result<Count, Failure> {
     Ok(sample(client, listing, table).await?.fitting.count(known))
 }
 
@@ -254,7 +255,7 @@ impl Sample {
     }
 }
 
-async fn sample(client: &Object, listing: &ListQuery, table: &str) -> Result<Sample, StoreError> {
+async fn sample(client: &Object, listing: &ListQuery, table: &str) -> Result<Sample, Failure> {
     let mut sample = Sample {
         fitting: Estimate::default(),
         held: listing.held.iter().map(|_| (Estimate::default(), 0)).collect(),
@@ -283,13 +284,13 @@ async fn stretched(
     table: &str,
     stretches: fn(i64, i64) -> Vec<(i64, i64)>,
     Sql { text, params }: Sql,
-) -> Result<Option<Vec<Row>>, StoreError> {
+) -> Result<Option<Vec<Row>>, Failure> {
     let ends =
         query(client, &Sql::new(format!("SELECT min(id) AS first, max(id) AS last FROM {table}")))
             .await?;
     let Some((Some(first), Some(last))) = ends
         .first()
-        .map(|row| Ok::<_, StoreError>((get(row, "first")?, get(row, "last")?)))
+        .map(|row| Ok::<_, Failure>((get(row, "first")?, get(row, "last")?)))
         .transpose()?
     else {
         return Ok(None);
@@ -307,7 +308,7 @@ async fn stretched(
 }
 
 /// How many rows a table has, if they are few.
-pub(super) async fn few(client: &Object, table: &str) -> Result<Option<u64>, StoreError> {
+pub(super) async fn few(client: &Object, table: &str) -> Result<Option<u64>, Failure> {
     let some = number(
         client,
         &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {}) n", COUNTED + 1)),
@@ -316,14 +317,14 @@ pub(super) async fn few(client: &Object, table: &str) -> Result<Option<u64>, Sto
     Ok(Some(some).filter(|some| *some <= COUNTED))
 }
 
-pub(super) async fn number(client: &Object, sql: &Sql) -> Result<u64, StoreError> {
+pub(super) async fn number(client: &Object, sql: &Sql) -> Result<u64, Failure> {
     let rows = query(client, sql).await?;
     let number: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
     Ok(number.unwrap_or(0).max(0).unsigned_abs())
 }
 
 /// Asks without keeping the statement: filters and orders make too many of them.
-pub(super) async fn query(client: &Object, sql: &Sql) -> Result<Vec<Row>, StoreError> {
+pub(super) async fn query(client: &Object, sql: &Sql) -> Result<Vec<Row>, Failure> {
     let mut text = String::with_capacity(sql.text.len() + 16);
     for (number, part) in sql.text.split('?').enumerate() {
         if number > 0 {
@@ -355,6 +356,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         "lower(last_name COLLATE \"C\")",
     ],
     last_login: "coalesce(last_login, '0001-01-01 00:00:00+00'::timestamptz)",
+    owner: "t.id::text",
     date: KeyKind::Date,
     is_told_the_index: false,
     inside: |column, text| {
@@ -362,11 +364,11 @@ pub(super) const DIALECT: Dialect = Dialect {
         Sql::new(format!("{column} LIKE ?")).with(Param::Text(format!("%{escaped}%")))
     },
     holding: |_| Vec::new(),
-    is_sampled: true,
+    searched: Some(SEARCHED),
 };
 
 /// The dialect of a database without the index of trigrams.
-pub(super) const WITHOUT_TRIGRAMS: Dialect = Dialect { is_sampled: false, ..DIALECT };
+pub(super) const WITHOUT_TRIGRAMS: Dialect = Dialect { searched: None, ..DIALECT };
 
 /// The bounds of a stretch.
 const BOUNDS: (&str, &str) = ("b.first", "b.last");
@@ -375,8 +377,8 @@ const BOUNDS: (&str, &str) = ("b.first", "b.last");
 const SURE: u64 = 40;
 
 /// Whether the index of trigrams is there: its extension is not everybody's to make.
-pub(super) async fn has_trigrams(client: &Object) -> Result<bool, StoreError> {
+pub(super) async fn has_trigrams(client: &Object) -> Result<bool, Failure> {
     let sql = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-               WHERE i.indisvalid AND c.relname = 'users_text' AND pg_table_is_visible(c.oid)";
+               WHERE i.indisvalid AND c.relname = 'users_words' AND pg_table_is_visible(c.oid)";
     Ok(number(client, &Sql::new(sql)).await? > 0)
 }

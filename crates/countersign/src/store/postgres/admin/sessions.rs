@@ -8,13 +8,15 @@ use jiff::Timestamp;
 
 use super::audit;
 use super::lists::{self, DIALECT, few};
-use super::users::{end_sessions, hold};
+use super::operators::hold;
+use super::users::end_sessions;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
 use crate::store::postgres::columns::{get, micros, user_id};
 use crate::store::postgres::sessions::{COLUMNS, revoke_some_begun_by, session};
@@ -62,10 +64,7 @@ impl SessionAdmin for PostgresStore {
     }
 }
 
-pub(super) async fn find(
-    client: &Object,
-    asked: &SessionSearch,
-) -> Result<Page<Session>, StoreError> {
+pub(super) async fn find(client: &Object, asked: &SessionSearch) -> Result<Page<Session>, Failure> {
     let listing = searches::sessions(asked, &DIALECT);
     let listed = lists::list(client, &listing).await?;
     let count = match listing.filters {
@@ -84,7 +83,7 @@ pub(super) async fn find(
 }
 
 /// Every session.
-pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
+pub(super) async fn count_all(client: &Object) -> Result<Count, Failure> {
     match few(client, "sessions").await? {
         Some(few) => Ok(Count::Exactly(few)),
         None => {
@@ -103,13 +102,13 @@ pub(super) async fn count_live(
     client: &Object,
     used_since: Timestamp,
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let statement = client.prepare_cached(statements::COUNT_LIVE_SESSIONS).await?;
     let row = client.query_one(&statement, &[&micros(now), &micros(used_since)]).await?;
     Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }
 
-pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, StoreError> {
+pub(super) async fn steps(client: &Object, id: SessionId) -> Result<Vec<Step>, Failure> {
     let statement = client.prepare_cached(statements::STEPS_OF).await?;
     let row = client.query_opt(&statement, &[&id.get().cast_signed()]).await?;
     let column: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?.flatten();

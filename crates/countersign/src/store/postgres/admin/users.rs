@@ -10,21 +10,24 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::types::Json;
 
-use super::audit;
 use super::lists::{self, DIALECT, few, number};
+use super::operators::hold;
+use super::{audit, factor_import, factor_removal, once};
+use crate::factor::FactorId;
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserAdmin, UserEdit,
-    UserRecord, UserSearch, WhatGoes,
+    Actor, AdminError, AuditKind, Count, FactorsImported, Fingerprint, Grants, ImportFactors, Page,
+    UserAct, UserAdmin, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, Given, added, line, logged};
 use crate::store::plan::bulk_act::{BulkPlan, RowChange, takes_away};
 use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
 use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::postgres::columns::{get, micros};
-use crate::store::postgres::{PostgresStore, endings, factors, outbox, sessions, users};
+use crate::store::postgres::{PostgresStore, endings, outbox, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
@@ -55,14 +58,15 @@ impl UserAdmin for PostgresStore {
         write!(self, client => add(client, &new, grants, by)).map(logged)
     }
 
-    async fn edit_user(
+    async fn edit_user_and_tell(
         &self,
         id: UserId,
         edit: &UserEdit,
         seen: Fingerprint,
         by: &Actor,
+        mails: Vec<NewMail>,
     ) -> Result<User, AdminError> {
-        write!(self, client => apply_edit(client, id, edit, seen, by)).map(logged)
+        write!(self, client => apply_edit(client, id, edit, seen, by, &mails)).map(logged)
     }
 
     async fn set_password_and_tell(
@@ -81,7 +85,25 @@ impl UserAdmin for PostgresStore {
         mails: Vec<NewMail>,
         by: &Actor,
     ) -> Result<u64, AdminError> {
-        write!(self, client => reset_factors(client, id, &mails, by)).map(logged)
+        write!(self, client => factor_removal::all(client, id, &mails, by)).map(logged)
+    }
+
+    async fn remove_factor_of(
+        &self,
+        id: UserId,
+        factor: FactorId,
+        mails: Vec<NewMail>,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
+        write!(self, client => factor_removal::one(client, id, factor, &mails, by)).map(logged)
+    }
+
+    async fn import_factors(
+        &self,
+        import: ImportFactors,
+        by: &Actor,
+    ) -> Result<FactorsImported, AdminError> {
+        write!(self, client => factor_import::import(client, &import, by)).map(logged)
     }
 
     async fn act_on_users(
@@ -98,7 +120,7 @@ impl UserAdmin for PostgresStore {
     }
 }
 
-pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, StoreError> {
+pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<User>, Failure> {
     let is_indexed = asked.text.is_empty() || lists::has_trigrams(client).await?;
     let dialect = if is_indexed { &DIALECT } else { &lists::WITHOUT_TRIGRAMS };
     let listing = searches::users(asked, dialect);
@@ -116,7 +138,7 @@ pub(super) async fn find(client: &Object, asked: &UserSearch) -> Result<Page<Use
 }
 
 /// Every user.
-pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
+pub(super) async fn count_all(client: &Object) -> Result<Count, Failure> {
     if let Some(few) = few(client, "users").await? {
         return Ok(Count::Exactly(few));
     }
@@ -131,7 +153,7 @@ pub(super) async fn count_all(client: &Object) -> Result<Count, StoreError> {
 pub(super) async fn names(
     client: &Object,
     ids: &[UserId],
-) -> Result<Vec<(UserId, String)>, StoreError> {
+) -> Result<Vec<(UserId, String)>, Failure> {
     let ids: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
     let statement =
         client.prepare_cached("SELECT id, username FROM users WHERE id = ANY($1)").await?;
@@ -142,7 +164,7 @@ pub(super) async fn names(
 pub(super) async fn record(
     client: &impl GenericClient,
     id: UserId,
-) -> Result<Option<UserRecord>, StoreError> {
+) -> Result<Option<UserRecord>, Failure> {
     let Some(user) = users::by_id(client, id).await? else { return Ok(None) };
     let statement = client
         .prepare_cached(
@@ -166,11 +188,16 @@ pub(super) async fn add(
 ) -> Acted<User> {
     let transaction = client.transaction().await?;
     let operator = hold(&transaction, &[], by).await?;
+    if let Some(user) = once::made_before(&transaction, by).await? {
+        by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
+        return Ok((user, Vec::new()));
+    }
     let id = users::insert(&transaction, new, by.now).await?;
     let plan = GrantsPlan::between(&Grants::default(), grants);
     let (groups, permissions) = grant(&transaction, id, &plan).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
+    once::keep(&transaction, by, id).await?;
     let entry = line(by, AuditKind::UserAdded, Some(id), None, added(new, &groups, &permissions));
     audit::noted(transaction, user, vec![entry]).await
 }
@@ -181,6 +208,7 @@ pub(super) async fn apply_edit(
     edit: &UserEdit,
     seen: Fingerprint,
     by: &Actor,
+    mails: &[NewMail],
 ) -> Acted<User> {
     let transaction = client.transaction().await?;
     if !(edit.is_active && edit.is_staff && edit.is_superuser) {
@@ -202,25 +230,8 @@ pub(super) async fn apply_edit(
     }
     let after = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&before.user, &after)))?;
+    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     audit::noted(transaction, after, plan.lines(&groups, &permissions, by)).await
-}
-
-/// Holds these users' rows, and that of who acts where a rule asks for it, in one order with
-/// everybody else; the latter.
-pub(super) async fn hold(
-    transaction: &Transaction<'_>,
-    ids: &[UserId],
-    by: &Actor,
-) -> Result<Option<User>, StoreError> {
-    let asked = by.may.and_then(|_| by.who.user());
-    let rows: Vec<i64> = ids.iter().chain(&asked).filter_map(|id| id.as_i64()).collect();
-    transaction
-        .execute("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR UPDATE", &[&rows])
-        .await?;
-    match asked {
-        Some(operator) => users::by_id(transaction, operator).await,
-        None => Ok(None),
-    }
 }
 
 /// What users may not change themselves.
@@ -228,7 +239,7 @@ async fn set_rest(
     transaction: &Transaction<'_>,
     id: UserId,
     edit: &UserEdit,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let metadata = Json(&edit.metadata);
     transaction
         .execute(
@@ -251,33 +262,12 @@ pub(super) async fn set_password(
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     if !endings::reset_within(&transaction, id, password, by.now).await? {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(transaction, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
         .await
-}
-
-pub(super) async fn reset_factors(
-    client: &mut Object,
-    id: UserId,
-    mails: &[NewMail],
-    by: &Actor,
-) -> Acted<u64> {
-    let transaction = client.transaction().await?;
-    let operator = hold(&transaction, &[id], by).await?;
-    let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
-    by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
-    let removed = factors::remove_all(&transaction, id).await?;
-    if removed == 0 {
-        return audit::noted(transaction, 0, Vec::new()).await;
-    }
-    sessions::revoke_of_user(&transaction, id, None, RevokedReason::Admin, by.now).await?;
-    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
-    let detail = removed.to_string();
-    let told = line(by, AuditKind::FactorsReset, Some(id), None, &detail);
-    audit::noted(transaction, removed, vec![told]).await
 }
 
 pub(super) async fn apply_act(
@@ -322,7 +312,7 @@ pub(super) async fn what_goes_with(
     client: &Object,
     ids: &[UserId],
     now: Timestamp,
-) -> Result<WhatGoes, StoreError> {
+) -> Result<WhatGoes, Failure> {
     let statement = client
         .prepare_cached(
             "SELECT (SELECT count(*) FROM users WHERE id = ANY($1)) AS users,
@@ -358,7 +348,7 @@ pub(super) async fn end_sessions(
     ids: &[UserId],
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<EndedSessions, StoreError> {
+) -> Result<EndedSessions, Failure> {
     let texts: Vec<String> = ids.iter().map(UserId::to_string).collect();
     let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
     let ended = transaction
@@ -390,7 +380,7 @@ async fn grant(
     transaction: &Transaction<'_>,
     id: UserId,
     plan: &GrantsPlan,
-) -> Result<(Given, Given), AdminError> {
+) -> Result<(Given, Given), Failure<AdminError>> {
     let mut given = Vec::new();
     for (table, column, name, difference) in [
         ("user_groups", "group_id", GROUP_NAME, &plan.groups),
@@ -419,14 +409,14 @@ pub(super) async fn named(
     transaction: &Transaction<'_>,
     sql: &str,
     id: i64,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<String>, Failure> {
     Ok(transaction.query_opt(sql, &[&id]).await?.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Two who would remove the last two superusers at once go one after the other.
 pub(in crate::store::postgres) async fn hold_superusers(
     transaction: &Transaction<'_>,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     transaction
         .execute("SELECT pg_advisory_xact_lock(hashtextextended('countersign superusers', 0))", &[])
         .await?;
@@ -434,7 +424,7 @@ pub(in crate::store::postgres) async fn hold_superusers(
 }
 
 /// Whether somebody is left who can do everything.
-async fn is_a_superuser_left(transaction: &Transaction<'_>) -> Result<bool, StoreError> {
+async fn is_a_superuser_left(transaction: &Transaction<'_>) -> Result<bool, Failure> {
     let sql = statements::IS_A_SUPERUSER_LEFT;
     Ok(transaction.query_one(sql, &[]).await?.try_get(0)?)
 }

@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
-use super::users::{GROUP_NAME, PERMISSION_NAME, named, operator};
+use super::operators::operator;
+use super::users::{GROUP_NAME, PERMISSION_NAME, named};
 use crate::store::StoreError;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Fingerprint, GroupAdmin, GroupRecord, GroupRow,
     PermissionRow, PermissionText,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, Given, line, logged};
 use crate::store::plan::group_save::GroupPlan;
 use crate::store::sql::query::without_nul;
@@ -77,7 +79,7 @@ pub(super) fn groups(
     prefix: &str,
     after: Option<&str>,
     limit: u32,
-) -> Result<Vec<GroupRow>, StoreError> {
+) -> Result<Vec<GroupRow>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT id, name, (SELECT count(*) FROM group_permissions p
              WHERE p.group_id = g.id) AS permissions,
@@ -109,7 +111,7 @@ pub(super) fn groups(
 pub(super) fn group_record(
     connection: &Connection,
     id: i64,
-) -> Result<Option<GroupRecord>, StoreError> {
+) -> Result<Option<GroupRecord>, Failure> {
     let Some(name) = named(connection, GROUP_NAME, id)? else { return Ok(None) };
     let mut statement = connection.prepare_cached(
         "SELECT permission_id FROM group_permissions WHERE group_id = ? ORDER BY permission_id",
@@ -135,10 +137,9 @@ pub(super) fn save_group(
     };
     let plan = GroupPlan::of(before.as_ref(), name, permissions, seen)?;
     let other: Option<i64> =
-        one(connection, "SELECT id FROM groups WHERE name = ? AND id IS NOT ?", params![name, id])
-            .map_err(AdminError::Store)?;
+        one(connection, "SELECT id FROM groups WHERE name = ? AND id IS NOT ?", params![name, id])?;
     if other.is_some() {
-        return Err(AdminError::NameTaken);
+        return Err(AdminError::NameTaken.into());
     }
     let id = match plan.id {
         None => {
@@ -180,7 +181,7 @@ pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acte
     audit::noted(connection, (), vec![line(by, AuditKind::GroupDeleted, None, None, name)])
 }
 
-pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, StoreError> {
+pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, Failure> {
     let mut statement = connection.prepare_cached(statements::PERMISSIONS)?;
     let rows = statement.query_map([], |row| {
         let text = PermissionText {
@@ -203,7 +204,7 @@ pub(super) fn save_permission(
     let PermissionText { app, codename, name } = text;
     let sql = "SELECT id FROM permissions WHERE app = ? AND codename = ? AND id IS NOT ?";
     if one::<i64>(connection, sql, params![app, codename, id])?.is_some() {
-        return Err(AdminError::NameTaken);
+        return Err(AdminError::NameTaken.into());
     }
     let (id, kind, detail) = match id {
         None => {
@@ -243,7 +244,7 @@ fn change(
     connection: &Connection,
     sql: &str,
     params: &[&dyn rusqlite::ToSql],
-) -> Result<usize, StoreError> {
+) -> Result<usize, Failure> {
     Ok(connection.prepare_cached(sql)?.execute(params)?)
 }
 
@@ -251,6 +252,6 @@ fn one<T: rusqlite::types::FromSql>(
     connection: &Connection,
     sql: &str,
     params: &[&dyn rusqlite::ToSql],
-) -> Result<Option<T>, StoreError> {
+) -> Result<Option<T>, Failure> {
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
 }

@@ -8,6 +8,7 @@ use super::{audit, sessions, users};
 use crate::store::StoreError;
 use crate::store::admin::activity::{hour_began, hour_of};
 use crate::store::admin::{ActivityLog, Counted, Sizes};
+use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
 
@@ -31,7 +32,7 @@ pub(super) fn count(
     connection: &Connection,
     hour: Timestamp,
     counts: &[(Counted, u64)],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     for (counted, n) in counts {
         let sum = if *counted == Counted::ActiveSessions {
             "max(n, excluded.n)"
@@ -51,7 +52,7 @@ pub(super) fn count(
 pub(super) fn counts(
     connection: &Connection,
     since: Timestamp,
-) -> Result<Vec<(Timestamp, Counted, u64)>, StoreError> {
+) -> Result<Vec<(Timestamp, Counted, u64)>, Failure> {
     let mut statement = connection.prepare_cached(statements::ACTIVITY)?;
     let rows =
         statement.query_map([hour_of(since)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -63,7 +64,7 @@ pub(super) fn counts(
     Ok(counts)
 }
 
-pub(super) fn sizes(connection: &Connection) -> Result<Sizes, StoreError> {
+pub(super) fn sizes(connection: &Connection) -> Result<Sizes, Failure> {
     let pages: u64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
     let bytes: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     Ok(Sizes {

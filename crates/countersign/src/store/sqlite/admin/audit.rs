@@ -8,8 +8,9 @@ use super::lists::{self, DIALECT, few, number};
 use crate::session::SessionId;
 use crate::store::StoreError;
 use crate::store::admin::{
-    AuditKind, AuditLine, AuditLog, AuditRow, AuditSearch, Count, Page, Who,
+    AuditKind, AuditLine, AuditLog, AuditPlace, AuditRow, AuditSearch, Count, Page, PlacedLine, Who,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, address, clipped};
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
@@ -30,6 +31,14 @@ impl AuditLog for SqliteStore {
         self.readers.run(move |c| find(c, &asked)).await
     }
 
+    async fn audit_after(
+        &self,
+        after: Option<AuditPlace>,
+        limit: u32,
+    ) -> Result<Option<Vec<PlacedLine>>, StoreError> {
+        self.readers.run(move |c| behind(c, after, limit)).await
+    }
+
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.run(move |c| forget(c, before, limit)).await
     }
@@ -41,14 +50,14 @@ pub(super) fn noted<T, E: From<StoreError>>(
     done: T,
     lines: Vec<AuditLine>,
 ) -> Acted<T, E> {
-    note(connection, &lines)?;
+    note(connection, &lines).map_err(Failure::of)?;
     Ok((done, lines))
 }
 
 pub(in crate::store::sqlite) fn note(
     connection: &Connection,
     lines: &[AuditLine],
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(statements::NOTE)?;
     for line in lines {
         statement.execute(params![
@@ -68,7 +77,7 @@ pub(in crate::store::sqlite) fn note(
 pub(super) fn find(
     connection: &Connection,
     asked: &AuditSearch,
-) -> Result<Page<AuditRow>, StoreError> {
+) -> Result<Page<AuditRow>, Failure> {
     let listing = searches::audit(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "audit_events", count_all)?;
@@ -81,11 +90,52 @@ pub(super) fn find(
     Ok(Page { rows, next: listed.next, previous: listed.previous, count })
 }
 
+/// One writes at a time, so that numbers come in order.
+fn behind(
+    connection: &Connection,
+    after: Option<AuditPlace>,
+    limit: u32,
+) -> Result<Option<Vec<PlacedLine>>, Failure> {
+    if let Some(place) = after
+        && !is_there(connection, place)?
+    {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM audit_events WHERE id > ? ORDER BY id LIMIT ?"
+    ))?;
+    let after = after.map_or(0, |place| place.id);
+    let rows = statement.query_map(params![after, limit], row)?;
+    let placed = |row: AuditRow| PlacedLine {
+        place: AuditPlace { batch: 0, id: row.id, at: row.line.at },
+        row,
+    };
+    Ok(Some(rows.map(|row| row.map(placed)).collect::<Result<_, _>>()?))
+}
+
+/// Whether this log has, or had, such a line.
+fn is_there(connection: &Connection, place: AuditPlace) -> Result<bool, Failure> {
+    let found: Option<i64> = connection
+        .prepare_cached("SELECT at FROM audit_events WHERE id = ?")?
+        .query_row([place.id], |row| row.get(0))
+        .optional()?;
+    let is_it = match found {
+        Some(at) => at == micros(place.at),
+        None => {
+            let oldest: Option<i64> = connection
+                .prepare_cached("SELECT min(at) FROM audit_events")?
+                .query_row([], |row| row.get(0))?;
+            oldest.is_none_or(|oldest| micros(place.at) <= oldest)
+        }
+    };
+    Ok(is_it && place.batch == 0)
+}
+
 pub(super) fn forget(
     connection: &Connection,
     before: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let gone = connection
         .prepare_cached(
             "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE \
@@ -96,7 +146,7 @@ pub(super) fn forget(
 }
 
 /// Lines go by age only, so that their numbers have hardly a gap.
-pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
+pub(super) fn count_all(connection: &Connection) -> Result<Count, Failure> {
     let span = "SELECT (SELECT max(id) FROM audit_events) - (SELECT min(id) FROM audit_events) + 1";
     Ok(match few(connection, "audit_events")? {
         Some(few) => Count::Exactly(few),

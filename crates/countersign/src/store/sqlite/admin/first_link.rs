@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::audit;
 use crate::store::StoreError;
 use crate::store::admin::FirstLink;
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, first_superuser, logged};
 use crate::store::sql::statements;
 use crate::store::sqlite::{SqliteStore, users};
@@ -35,10 +36,7 @@ impl FirstLink for SqliteStore {
     }
 }
 
-pub(super) fn make(
-    connection: &Connection,
-    fresh: [u8; 32],
-) -> Result<Option<[u8; 32]>, StoreError> {
+pub(super) fn make(connection: &Connection, fresh: [u8; 32]) -> Result<Option<[u8; 32]>, Failure> {
     connection.execute(
         "INSERT INTO first_link (place, token)
          SELECT 1, ? WHERE NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)
@@ -48,7 +46,7 @@ pub(super) fn make(
     open(connection)
 }
 
-pub(super) fn open(connection: &Connection) -> Result<Option<[u8; 32]>, StoreError> {
+pub(super) fn open(connection: &Connection) -> Result<Option<[u8; 32]>, Failure> {
     let mut statement = connection.prepare_cached(statements::OPEN_FIRST_LINK)?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::audit;
-use super::users::operator;
+use super::operators::operator;
 use crate::store::admin::{Actor, AdminError, AuditKind, KeyAdmin};
 use crate::store::plan::audit_lines::{Acted, line, logged, rotated};
 use crate::store::sqlite::{SqliteStore, keys};
@@ -43,7 +43,7 @@ pub(super) fn rotate(
 pub(super) fn end(connection: &Connection, id: KeyId, by: &Actor) -> Acted<()> {
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     if !keys::retire(connection, id, by.now)? {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     audit::noted(
         connection,

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::audit;
-use super::users::operator;
+use super::operators::operator;
+use super::{audit, once};
 use crate::store::admin::{Actor, AdminError, AuditKind, LinkAdmin};
-use crate::store::plan::audit_lines::{Acted, invited, line, logged, mail_line};
+use crate::store::failure::Failure;
+use crate::store::plan::audit_lines::{Acted, invited, line, link_line, logged, mail_line};
 use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::{SqliteStore, issue, outbox, tokens, users};
-use crate::store::{MailBounds, NewMail, NewToken, StoreError};
+use crate::store::{MailBounds, NewMail, NewToken};
 use crate::user::{NewUser, User, UserId};
 
 #[async_trait]
@@ -62,12 +63,17 @@ fn invite(
     mails: Vec<NewMail>,
     by: &Actor,
 ) -> Acted<User> {
+    if let Some(user) = once::made_before(connection, by)? {
+        by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+        return Ok((user, Vec::new()));
+    }
     let user = users::create(connection, new, by.now)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     issue::issue(connection, &NewToken { user: Some(user.id), ..token }, true)?;
     let mails: Vec<_> =
         mails.into_iter().map(|mail| NewMail { user: Some(user.id), ..mail }).collect();
     outbox::queue(connection, &mails, MailBounds::OF_ACTS)?;
+    once::keep(connection, by, user.id)?;
     let told = invited(&user, by);
     audit::noted(connection, user, vec![told])
 }
@@ -77,11 +83,11 @@ fn send(connection: &Connection, token: &NewToken, mails: &[NewMail], by: &Actor
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     if tokens::fingerprint(connection, id)? != Some(token.fingerprint) {
-        return Err(AdminError::Stale);
+        return Err(AdminError::Stale.into());
     }
     issue::issue(connection, token, true)?;
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
-    let told = line(by, AuditKind::LinkSent, Some(id), None, token.purpose.as_str());
+    let told = link_line(by, id, token.purpose, !mails.is_empty());
     audit::noted(connection, (), vec![told])
 }
 
@@ -102,10 +108,9 @@ fn retry(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
     let mail = mail(connection, id)?;
     let changed = connection
         .prepare_cached("UPDATE outbox SET due_at = ? WHERE id = ? AND state = 'waiting'")
-        .and_then(|mut statement| statement.execute(params![micros(by.now), id]))
-        .map_err(StoreError::from)?;
+        .and_then(|mut statement| statement.execute(params![micros(by.now), id]))?;
     if changed == 0 {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     audit::noted(connection, (), vec![mail_line(by, AuditKind::MailRetried, &mail)])
 }
@@ -115,19 +120,17 @@ fn forget(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
     let mail = mail(connection, id)?;
     let gone = connection
         .prepare_cached("DELETE FROM outbox WHERE id = ? AND state IN ('waiting', 'failed')")
-        .and_then(|mut statement| statement.execute([id]))
-        .map_err(StoreError::from)?;
+        .and_then(|mut statement| statement.execute([id]))?;
     if gone == 0 {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     audit::noted(connection, (), vec![mail_line(by, AuditKind::MailForgotten, &mail)])
 }
 
-fn mail(connection: &Connection, id: i64) -> Result<crate::store::OutboxRow, AdminError> {
+fn mail(connection: &Connection, id: i64) -> Result<crate::store::OutboxRow, Failure<AdminError>> {
     let sql = format!("SELECT {} FROM outbox WHERE id = ?", outbox::COLUMNS);
     let found = connection
         .prepare_cached(&sql)
-        .and_then(|mut statement| statement.query_row([id], outbox::outbox_row).optional())
-        .map_err(StoreError::from)?;
-    found.ok_or(AdminError::Gone)
+        .and_then(|mut statement| statement.query_row([id], outbox::outbox_row).optional())?;
+    Ok(found.ok_or(AdminError::Gone)?)
 }

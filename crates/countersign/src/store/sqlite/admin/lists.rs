@@ -4,8 +4,8 @@
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::store::StoreError;
 use crate::store::admin::{Count, PageCursor};
+use crate::store::failure::Failure;
 use crate::store::sql::estimate::{Estimate, elsewhere, stretches};
 use crate::store::sql::lists::{At, COUNTED, Found, GATHERED, KeyKind, Look};
 use crate::store::sql::query::{Dialect, ListQuery, Param, Part, Sql, Way};
@@ -24,7 +24,7 @@ pub(super) struct ListPage {
     gathered: Option<u64>,
 }
 
-pub(super) fn list(connection: &Connection, listing: &ListQuery) -> Result<ListPage, StoreError> {
+pub(super) fn list(connection: &Connection, listing: &ListQuery) -> Result<ListPage, Failure> {
     let (way, is_short) = choose(connection, listing)?;
     let window = &listing.window;
     let (found, back, gathered) = if way.is_gathered() {
@@ -50,7 +50,7 @@ pub(super) fn list(connection: &Connection, listing: &ListQuery) -> Result<ListP
 }
 
 /// The shortest way, and whether it is short enough to be gathered.
-fn choose(connection: &Connection, listing: &ListQuery) -> Result<(Way, bool), StoreError> {
+fn choose(connection: &Connection, listing: &ListQuery) -> Result<(Way, bool), Failure> {
     let mut best: Option<(&Way, u64)> = None;
     for way in &listing.ways {
         let length = number(connection, &way.length())?;
@@ -70,7 +70,7 @@ fn look(
     listing: &ListQuery,
     way: &Way,
     look: &Look,
-) -> Result<Found, StoreError> {
+) -> Result<Found, Failure> {
     let behind = look.behind.as_ref().and_then(|at| Some((listing.key_of(&at.key)?, at.id)));
     // SQLite follows an index on an expression to a place of two parts only part by part.
     let parts = match behind {
@@ -104,7 +104,7 @@ fn leap(
     listing: &ListQuery,
     way: &Way,
     stopped: &At,
-) -> Result<Option<Found>, StoreError> {
+) -> Result<Option<Found>, Failure> {
     let window = &listing.window;
     let mut known = Vec::new();
     for start in &listing.starts {
@@ -126,7 +126,7 @@ fn leap(
 }
 
 /// Every row of a short way that fits, in ascending order.
-fn gather(connection: &Connection, listing: &ListQuery, way: &Way) -> Result<Vec<At>, StoreError> {
+fn gather(connection: &Connection, listing: &ListQuery, way: &Way) -> Result<Vec<At>, Failure> {
     let sql = listing.look(way, false, Part::Whole, listing.key);
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(params_from_iter(values(&sql)))?;
@@ -157,8 +157,8 @@ pub(super) fn count(
     listing: &ListQuery,
     listed: &ListPage,
     table: &str,
-    all: impl FnOnce(&Connection) -> Result<Count, StoreError>,
-) -> Result<Count, StoreError> {
+    all: impl FnOnce(&Connection) -> Result<Count, Failure>,
+) -> Result<Count, Failure> {
     if listing.filters == 0 {
         return all(connection);
     }
@@ -186,7 +186,7 @@ pub(super) fn estimate(
     listing: &ListQuery,
     table: &str,
     known: u64,
-) -> Result<Count, StoreError> {
+) -> Result<Count, Failure> {
     let mut estimate = Estimate::default();
     stretched(connection, table, stretches, &listing.stretch(table, ("?", "?")), |bounds, row| {
         estimate.add(bounds, row.get("many")?, row.get("fitting")?, row.get("reached")?);
@@ -202,7 +202,7 @@ fn stretched(
     stretches: fn(i64, i64) -> Vec<(i64, i64)>,
     sql: &Sql,
     mut each: impl FnMut((i64, i64), &Row<'_>) -> rusqlite::Result<()>,
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     let ends = connection
         .prepare_cached(&format!(
             "SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"
@@ -221,7 +221,7 @@ fn stretched(
 }
 
 /// How many rows a table has, if they are few.
-pub(super) fn few(connection: &Connection, table: &str) -> Result<Option<u64>, StoreError> {
+pub(super) fn few(connection: &Connection, table: &str) -> Result<Option<u64>, Failure> {
     let some = number(
         connection,
         &Sql::new(format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {})", COUNTED + 1)),
@@ -229,7 +229,7 @@ pub(super) fn few(connection: &Connection, table: &str) -> Result<Option<u64>, S
     Ok(Some(some).filter(|some| *some <= COUNTED))
 }
 
-pub(super) fn number(connection: &Connection, sql: &Sql) -> Result<u64, StoreError> {
+pub(super) fn number(connection: &Connection, sql: &Sql) -> Result<u64, Failure> {
     Ok(connection
         .prepare_cached(&sql.text)?
         .query_row(params_from_iter(values(sql)), |row| row.get(0))?)
@@ -250,13 +250,14 @@ pub(super) fn values(sql: &Sql) -> Vec<Value> {
 pub(super) const DIALECT: Dialect = Dialect {
     lower: ["lower(email)", "lower(first_name)", "lower(last_name)"],
     last_login: "coalesce(last_login, '')",
+    owner: "t.id",
     date: KeyKind::Text,
     is_told_the_index: true,
     inside: |column, text| {
         Sql::new(format!("instr({column}, ?) > 0")).with(Param::Text(text.to_owned()))
     },
     holding,
-    is_sampled: false,
+    searched: None,
 };
 
 /// Asks the index of trigrams, which knows every three characters of a row, but not in which order

@@ -5,12 +5,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::store::admin::{AdminSession, OperatorSessions};
+use super::service_token_row;
+use crate::store::admin::{Actor, AdminSession, OperatorSessions, Who};
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::address;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::{at, micros, user_id};
-use crate::store::sqlite::{SqliteStore, factors};
+use crate::store::sqlite::{SqliteStore, factor_proofs, users};
 use crate::store::{CheckedRow, StoreError};
+use crate::user::{User, UserId};
 
 #[async_trait]
 impl OperatorSessions for SqliteStore {
@@ -34,9 +37,18 @@ impl OperatorSessions for SqliteStore {
         &self,
         token_hash: [u8; 32],
         used_at: Timestamp,
-        password_at: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        self.writer.run(move |c| touch(c, token_hash, used_at, password_at)).await
+        self.writer.run(move |c| touch(c, token_hash, used_at)).await
+    }
+
+    async fn confirm_admin_session(
+        &self,
+        session: &AdminSession,
+        checked: &CheckedRow,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (session, checked) = (session.clone(), checked.clone());
+        self.writer.run(move |c| confirm(c, &session, &checked, now)).await
     }
 
     async fn end_admin_session(&self, token_hash: [u8; 32]) -> Result<(), StoreError> {
@@ -48,19 +60,8 @@ pub(super) fn begin(
     connection: &Connection,
     new: &AdminSession,
     checked: &CheckedRow,
-) -> Result<bool, StoreError> {
-    let is_as_checked = connection
-        .prepare_cached(
-            "SELECT 1 FROM users
-             WHERE id = ? AND is_active AND is_staff AND password = ? AND factors = ?",
-        )?
-        .exists(params![new.user.as_i64(), checked.password.as_str(), checked.factors])?;
-    if !is_as_checked {
-        return Ok(false);
-    }
-    if let Some(uses) = &checked.factor
-        && !factors::use_up(connection, new.user, uses, new.created_at)?
-    {
+) -> Result<bool, Failure> {
+    if !is_as_checked(connection, new.user, checked, new.created_at)? {
         return Ok(false);
     }
     connection
@@ -81,10 +82,31 @@ pub(super) fn begin(
     Ok(true)
 }
 
+/// Whether the operator's row is as it was checked, and what that uses up serves still: it does
+/// not any more.
+fn is_as_checked(
+    connection: &Connection,
+    user: UserId,
+    checked: &CheckedRow,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let is_same = connection
+        .prepare_cached(
+            "SELECT 1 FROM users
+             WHERE id = ? AND is_active AND is_staff AND password = ? AND factors = ?",
+        )?
+        .exists(params![user.as_i64(), checked.password.as_str(), checked.factors])?;
+    Ok(is_same
+        && match &checked.factor {
+            Some(uses) => factor_proofs::use_up(connection, user, uses, now)?,
+            None => true,
+        })
+}
+
 pub(super) fn session(
     connection: &Connection,
     token_hash: [u8; 32],
-) -> Result<Option<AdminSession>, StoreError> {
+) -> Result<Option<AdminSession>, Failure> {
     let mut statement = connection.prepare_cached(statements::ADMIN_SESSION)?;
     let row = statement.query_row([token_hash], |row| {
         Ok(AdminSession {
@@ -104,18 +126,50 @@ pub(super) fn touch(
     connection: &Connection,
     token_hash: [u8; 32],
     used_at: Timestamp,
-    password_at: Option<Timestamp>,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Failure> {
     let found = connection
-        .prepare_cached(
-            "UPDATE admin_sessions SET used_at = max(used_at, ?), password_at = \
-            coalesce(?, password_at) WHERE token_hash = ?",
-        )?
-        .execute(params![micros(used_at), password_at.map(micros), token_hash])?;
+        .prepare_cached("UPDATE admin_sessions SET used_at = max(used_at, ?) WHERE token_hash = ?")?
+        .execute(params![micros(used_at), token_hash])?;
     Ok(found == 1)
 }
 
-pub(super) fn end(connection: &Connection, token_hash: [u8; 32]) -> Result<(), StoreError> {
+fn confirm(
+    connection: &Connection,
+    session: &AdminSession,
+    checked: &CheckedRow,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let is_there = connection
+        .prepare_cached("SELECT 1 FROM admin_sessions WHERE token_hash = ? AND user_id = ?")?
+        .exists(params![session.token_hash, session.user.as_i64()])?;
+    if !is_there || !is_as_checked(connection, session.user, checked, now)? {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE admin_sessions SET used_at = max(used_at, ?1), password_at = ?1
+             WHERE token_hash = ?2",
+        )?
+        .execute(params![micros(now), session.token_hash])?;
+    Ok(true)
+}
+
+pub(super) fn end(connection: &Connection, token_hash: [u8; 32]) -> Result<(), Failure> {
     connection.prepare_cached(statements::END_ADMIN_SESSION)?.execute([token_hash])?;
     Ok(())
+}
+
+/// The row of who acts, where a rule asks for it.
+pub(super) fn operator(connection: &Connection, by: &Actor) -> Result<Option<User>, Failure> {
+    if by.may.is_none() {
+        return Ok(None);
+    }
+    match by.who {
+        Who::User(id) => users::by_id(connection, id),
+        Who::Service { id, .. } => {
+            let known = service_token_row::by_id(connection, id, by.now)?;
+            Ok(known.map(|known| known.operator))
+        }
+        Who::Shell(_) => Ok(None),
+    }
 }

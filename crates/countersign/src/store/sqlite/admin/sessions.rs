@@ -6,13 +6,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
 use super::lists::{self, DIALECT, few};
-use super::users::operator;
+use super::operators::operator;
 use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::{
     Actor, AdminError, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::searches;
@@ -60,7 +61,7 @@ impl SessionAdmin for SqliteStore {
 pub(super) fn find(
     connection: &Connection,
     asked: &SessionSearch,
-) -> Result<Page<Session>, StoreError> {
+) -> Result<Page<Session>, Failure> {
     let listing = searches::sessions(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "sessions", count_all)?;
@@ -77,7 +78,7 @@ pub(super) fn find(
 }
 
 /// Every session.
-pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
+pub(super) fn count_all(connection: &Connection) -> Result<Count, Failure> {
     match few(connection, "sessions")? {
         Some(few) => Ok(Count::Exactly(few)),
         None => lists::estimate(
@@ -93,12 +94,12 @@ pub(super) fn count_live(
     connection: &Connection,
     used_since: Timestamp,
     now: Timestamp,
-) -> Result<u64, StoreError> {
+) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached(statements::COUNT_LIVE_SESSIONS)?;
     Ok(statement.query_row(params![micros(now), micros(used_since)], |row| row.get(0))?)
 }
 
-pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>, StoreError> {
+pub(super) fn steps(connection: &Connection, id: SessionId) -> Result<Vec<Step>, Failure> {
     let column: Option<Option<Vec<u8>>> = connection
         .prepare_cached(statements::STEPS_OF)?
         .query_row([id.get().cast_signed()], |row| row.get(0))

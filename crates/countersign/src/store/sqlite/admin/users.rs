@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::audit;
 use super::lists::{self, DIALECT, few, number};
+use super::operators::operator;
+use super::{audit, factor_import, factor_removal, once};
+use crate::factor::FactorId;
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Fingerprint, Grants, Page, UserAct, UserAdmin, UserEdit,
-    UserRecord, UserSearch, WhatGoes,
+    Actor, AdminError, AuditKind, Count, FactorsImported, Fingerprint, Grants, ImportFactors, Page,
+    UserAct, UserAdmin, UserEdit, UserRecord, UserSearch, WhatGoes,
 };
+use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, Given, added, line, logged};
 use crate::store::plan::bulk_act::{BulkPlan, RowChange};
 use crate::store::plan::grants::GrantsPlan;
@@ -23,7 +26,7 @@ use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{SqliteStore, factors, outbox, sessions, users};
+use crate::store::sqlite::{SqliteStore, outbox, sessions, users};
 use crate::store::{MailBounds, NewMail, StoreError};
 use crate::user::{NewUser, User, UserId};
 
@@ -53,15 +56,16 @@ impl UserAdmin for SqliteStore {
         self.writer.run(move |c| add(c, &new, &grants, &by)).await.map(logged)
     }
 
-    async fn edit_user(
+    async fn edit_user_and_tell(
         &self,
         id: UserId,
         edit: &UserEdit,
         seen: Fingerprint,
         by: &Actor,
+        mails: Vec<NewMail>,
     ) -> Result<User, AdminError> {
         let (edit, by) = (edit.clone(), by.clone());
-        self.writer.run(move |c| apply_edit(c, id, &edit, seen, &by)).await.map(logged)
+        self.writer.run(move |c| apply_edit(c, id, &edit, seen, &by, &mails)).await.map(logged)
     }
 
     async fn set_password_and_tell(
@@ -82,7 +86,27 @@ impl UserAdmin for SqliteStore {
         by: &Actor,
     ) -> Result<u64, AdminError> {
         let by = by.clone();
-        self.writer.run(move |c| reset_factors(c, id, &mails, &by)).await.map(logged)
+        self.writer.run(move |c| factor_removal::all(c, id, &mails, &by)).await.map(logged)
+    }
+
+    async fn remove_factor_of(
+        &self,
+        id: UserId,
+        factor: FactorId,
+        mails: Vec<NewMail>,
+        by: &Actor,
+    ) -> Result<(), AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| factor_removal::one(c, id, factor, &mails, &by)).await.map(logged)
+    }
+
+    async fn import_factors(
+        &self,
+        import: ImportFactors,
+        by: &Actor,
+    ) -> Result<FactorsImported, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| factor_import::import(c, &import, &by)).await.map(logged)
     }
 
     async fn act_on_users(
@@ -101,7 +125,7 @@ impl UserAdmin for SqliteStore {
     }
 }
 
-pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<User>, StoreError> {
+pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<User>, Failure> {
     let listing = searches::users(asked, &DIALECT);
     let listed = lists::list(connection, &listing)?;
     let count = lists::count(connection, &listing, &listed, "users", count_all)?;
@@ -113,7 +137,7 @@ pub(super) fn find(connection: &Connection, asked: &UserSearch) -> Result<Page<U
 }
 
 /// Every user. Ids are given one after the other.
-pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
+pub(super) fn count_all(connection: &Connection) -> Result<Count, Failure> {
     Ok(match few(connection, "users")? {
         Some(few) => Count::Exactly(few),
         None => Count::About(number(
@@ -126,7 +150,7 @@ pub(super) fn count_all(connection: &Connection) -> Result<Count, StoreError> {
 pub(super) fn names(
     connection: &Connection,
     ids: &[UserId],
-) -> Result<Vec<(UserId, String)>, StoreError> {
+) -> Result<Vec<(UserId, String)>, Failure> {
     let mut statement = connection.prepare_cached("SELECT username FROM users WHERE id = ?")?;
     let mut names = Vec::with_capacity(ids.len());
     for id in ids {
@@ -140,10 +164,7 @@ pub(super) fn names(
     Ok(names)
 }
 
-pub(super) fn record(
-    connection: &Connection,
-    id: UserId,
-) -> Result<Option<UserRecord>, StoreError> {
+pub(super) fn record(connection: &Connection, id: UserId) -> Result<Option<UserRecord>, Failure> {
     let Some(user) = users::by_id(connection, id)? else { return Ok(None) };
     let grants = grants(connection, id)?;
     let Some(password) = users::password_of(connection, id)? else { return Ok(None) };
@@ -156,11 +177,16 @@ pub(super) fn add(
     grants: &Grants,
     by: &Actor,
 ) -> Acted<User> {
+    if let Some(user) = once::made_before(connection, by)? {
+        by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+        return Ok((user, Vec::new()));
+    }
     let user = users::create(connection, new, by.now)?;
     let plan = GrantsPlan::between(&Grants::default(), grants);
     let (groups, permissions) = grant(connection, user.id, &plan)?;
     let user = users::by_id(connection, user.id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+    once::keep(connection, by, user.id)?;
     let entry =
         line(by, AuditKind::UserAdded, Some(user.id), None, added(new, &groups, &permissions));
     audit::noted(connection, user, vec![entry])
@@ -172,6 +198,7 @@ pub(super) fn apply_edit(
     edit: &UserEdit,
     seen: Fingerprint,
     by: &Actor,
+    mails: &[NewMail],
 ) -> Acted<User> {
     let before = record(connection, id)?.ok_or(AdminError::Gone)?;
     let plan = UserEditPlan::of(&before, edit, seen)?;
@@ -189,11 +216,12 @@ pub(super) fn apply_edit(
     }
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&before.user, &user)))?;
+    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     audit::noted(connection, user, plan.lines(&groups, &permissions, by))
 }
 
 /// What users may not change themselves.
-fn set_rest(connection: &Connection, id: UserId, edit: &UserEdit) -> Result<(), StoreError> {
+fn set_rest(connection: &Connection, id: UserId, edit: &UserEdit) -> Result<(), Failure> {
     connection.prepare_cached(statements::SET_FLAGS)?.execute(params![
         edit.is_active,
         edit.is_staff,
@@ -202,14 +230,6 @@ fn set_rest(connection: &Connection, id: UserId, edit: &UserEdit) -> Result<(), 
         id.as_i64()
     ])?;
     Ok(())
-}
-
-/// The row of who acts, where a rule asks for it.
-pub(super) fn operator(connection: &Connection, by: &Actor) -> Result<Option<User>, StoreError> {
-    match (by.may, by.who.user()) {
-        (Some(_), Some(id)) => users::by_id(connection, id),
-        _ => Ok(None),
-    }
 }
 
 pub(super) fn set_password(
@@ -222,33 +242,11 @@ pub(super) fn set_password(
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     if !users::reset_password(connection, id, password, by.now)? {
-        return Err(AdminError::Gone);
+        return Err(AdminError::Gone.into());
     }
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(connection, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
-}
-
-pub(super) fn reset_factors(
-    connection: &Connection,
-    id: UserId,
-    mails: &[NewMail],
-    by: &Actor,
-) -> Acted<u64> {
-    let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
-    by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
-    let removed = factors::remove_all(connection, id)?;
-    if removed == 0 {
-        return audit::noted(connection, 0, Vec::new());
-    }
-    sessions::revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
-    outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
-    let detail = removed.to_string();
-    audit::noted(
-        connection,
-        removed,
-        vec![line(by, AuditKind::FactorsReset, Some(id), None, &detail)],
-    )
 }
 
 pub(super) fn apply_act(
@@ -293,7 +291,7 @@ pub(super) fn apply_act(
 }
 
 /// The users with these ids who are there, each once.
-fn each_once(connection: &Connection, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+fn each_once(connection: &Connection, ids: &[UserId]) -> Result<Vec<User>, Failure> {
     let mut met = HashSet::new();
     let mut users = Vec::with_capacity(ids.len());
     for id in ids.iter().filter(|id| met.insert(**id)) {
@@ -306,7 +304,7 @@ pub(super) fn what_goes_with(
     connection: &Connection,
     ids: &[UserId],
     now: Timestamp,
-) -> Result<WhatGoes, StoreError> {
+) -> Result<WhatGoes, Failure> {
     let mut goes = WhatGoes::default();
     for id in ids.iter().filter_map(|id| id.as_i64()) {
         let (users, sessions, memberships, permissions): (u64, u64, u64, u64) = connection
@@ -328,8 +326,8 @@ pub(super) fn what_goes_with(
     Ok(goes)
 }
 
-fn grants(connection: &Connection, id: UserId) -> Result<Grants, StoreError> {
-    let ids = |sql: &str| -> Result<Vec<i64>, StoreError> {
+fn grants(connection: &Connection, id: UserId) -> Result<Grants, Failure> {
+    let ids = |sql: &str| -> Result<Vec<i64>, Failure> {
         Ok(connection
             .prepare_cached(sql)?
             .query_map([id.as_i64()], |row| row.get(0))?
@@ -348,7 +346,7 @@ fn grant(
     connection: &Connection,
     id: UserId,
     plan: &GrantsPlan,
-) -> Result<(Given, Given), AdminError> {
+) -> Result<(Given, Given), Failure<AdminError>> {
     let mut given = Vec::new();
     for (table, column, name, difference) in [
         ("user_groups", "group_id", GROUP_NAME, &plan.groups),
@@ -360,16 +358,14 @@ fn grant(
             let sql = format!("DELETE FROM {table} WHERE user_id = ? AND {column} = ?");
             connection
                 .prepare_cached(&sql)
-                .and_then(|mut s| s.execute(params![id.as_i64(), one]))
-                .map_err(StoreError::from)?;
+                .and_then(|mut s| s.execute(params![id.as_i64(), one]))?;
         }
         for &one in &difference.added {
             these.added.push(named(connection, name, one)?.ok_or(AdminError::Gone)?);
             let sql = format!("INSERT INTO {table} (user_id, {column}) VALUES (?, ?)");
             connection
                 .prepare_cached(&sql)
-                .and_then(|mut s| s.execute(params![id.as_i64(), one]))
-                .map_err(StoreError::from)?;
+                .and_then(|mut s| s.execute(params![id.as_i64(), one]))?;
         }
         given.push(these);
     }
@@ -382,19 +378,19 @@ pub(super) fn named(
     connection: &Connection,
     sql: &str,
     id: i64,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<String>, Failure> {
     Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
 }
 
 /// Whether the user has sessions of the admin site, which end with the others.
-fn is_at_the_site(connection: &Connection, id: UserId) -> Result<bool, StoreError> {
+fn is_at_the_site(connection: &Connection, id: UserId) -> Result<bool, Failure> {
     let mut statement = connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM admin_sessions WHERE user_id = ?)")?;
     Ok(statement.query_row([id.as_i64()], |row| row.get(0))?)
 }
 
 /// Whether somebody is left who can do everything.
-fn is_a_superuser_left(connection: &Connection) -> Result<bool, StoreError> {
+fn is_a_superuser_left(connection: &Connection) -> Result<bool, Failure> {
     let sql = statements::IS_A_SUPERUSER_LEFT;
     Ok(number(connection, &Sql::new(sql))? == 1)
 }

@@ -1,0 +1,2 @@
+// For Express, Connect, and Node's own http servers.
+export { protect, requires } from './node.js';

@@ -1,0 +1,148 @@
+//! Who calls: a program with a service token, or somebody of the staff with an access token. A
+//! cookie is nobody.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use countersign::Identity;
+use countersign::http::{Code, Problem, bearer};
+use countersign::store::admin::{Rule, ServiceTokenRow};
+use countersign::token::ServiceToken;
+use countersign::user::User;
+use countersign::web::client_address::client_address;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::state::{Manage, not_good};
+use crate::admin::rules::{Permit, may};
+use crate::operate::Operator;
+
+/// Whoever calls, with what they may at this moment.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// The operator whom the rules are asked of.
+    pub(super) user: User,
+    by: By,
+    ip: IpAddr,
+    shown: SecretString,
+}
+
+#[derive(Debug)]
+enum By {
+    Service(Box<ServiceTokenRow>),
+    Staff(Identity),
+}
+
+impl Caller {
+    /// Refuses a caller who may not do this.
+    ///
+    /// # Errors
+    /// A 403 that names the permission.
+    pub(super) fn needs(&self, permit: Permit) -> Result<(), Problem> {
+        if may(&self.user, permit) {
+            return Ok(());
+        }
+        let name = permit.name();
+        let whose = match self.by {
+            By::Service(_) => "which the service token does not have, or its maker",
+            By::Staff(_) => "which you do not have",
+        };
+        Err(Problem::new(Code::PermissionDenied)
+            .detail(format!("This needs the permission {name}, {whose}.")))
+    }
+
+    /// The operator in whose name it is done, now. The store asks the rule once more in the
+    /// transaction.
+    ///
+    /// # Errors
+    /// A 401 for somebody of the staff whose login is older than the settings say: what the admin
+    /// site asks the password for again.
+    pub(super) fn operator<'a>(
+        &self,
+        manage: &'a Manage,
+        rule: Rule,
+    ) -> Result<Operator<'a>, Problem> {
+        let (store, now) = (&*manage.services.store, manage.now());
+        Ok(match &self.by {
+            By::Service(token) => Operator::service(store, token, self.ip, now),
+            By::Staff(identity) => {
+                let most = manage.settings.accounts.recent_login.as_secs();
+                let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
+                if now_seconds.saturating_sub(identity.claims().auth_time) > most {
+                    return Err(Problem::recent_login_required(most));
+                }
+                Operator::staff(store, self.user.id, self.ip, now)
+            }
+        }
+        .who(rule))
+    }
+
+    /// Refuses who has ended since: a body may take its time, and so may the one before it.
+    ///
+    /// # Errors
+    /// As when the request came.
+    pub(super) async fn still(&self, manage: &Manage) -> Result<(), Problem> {
+        Self::who(manage, self.shown.expose_secret(), self.ip).await.map(|_| ())
+    }
+
+    /// The same with what they may by now.
+    ///
+    /// # Errors
+    /// As when the request came.
+    pub(super) async fn again(&self, manage: &Manage) -> Result<Self, Problem> {
+        let (user, by) = Self::who(manage, self.shown.expose_secret(), self.ip).await?;
+        Ok(Self { user, by, ip: self.ip, shown: self.shown.clone() })
+    }
+
+    async fn who(manage: &Manage, shown: &str, ip: IpAddr) -> Result<(User, By), Problem> {
+        if ServiceToken::is_meant_by(shown) {
+            let token = ServiceToken::parse(shown).ok_or_else(not_good)?;
+            let known = manage.token(&token).await?;
+            let networks = &known.row.networks;
+            if !networks.is_empty() && !networks.iter().any(|network| network.contains(&ip)) {
+                tracing::warn!(
+                    token = known.row.id,
+                    name = known.row.name,
+                    %ip,
+                    "a service token was shown from where it may not be used: was it stolen?"
+                );
+                return Err(Problem::new(Code::PermissionDenied)
+                    .detail("This service token may not be used from here."));
+            }
+            return Ok((known.operator, By::Service(Box::new(known.row))));
+        }
+        let identity = manage.auth.verify(shown).await?;
+        let account = identity.account();
+        if !account.is_staff() {
+            return Err(Problem::new(Code::PermissionDenied)
+                .detail("Only staff, and programs with a service token, manage users."));
+        }
+        let user = manage.services.store.user_by_id(account.id()).await?;
+        let user = user.filter(|user| user.is_active && user.is_staff);
+        let user = user.ok_or_else(|| Problem::new(Code::UserInactive))?;
+        Ok((user, By::Staff(identity)))
+    }
+}
+
+impl FromRequestParts<Manage> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, manage: &Manage) -> Result<Self, Problem> {
+        let shown = bearer(&parts.headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
+        let ip = address(manage, parts.extensions.get(), &parts.headers);
+        let (user, by) = Self::who(manage, shown, ip).await?;
+        Ok(Self { user, by, ip, shown: SecretString::from(shown.to_owned()) })
+    }
+}
+
+/// Where a request comes from, through trusted proxies only. Without a connection to ask it comes
+/// from nowhere that a token is good for.
+fn address(
+    manage: &Manage,
+    connection: Option<&ConnectInfo<SocketAddr>>,
+    headers: &HeaderMap,
+) -> IpAddr {
+    let peer = connection.map_or(IpAddr::V4([0, 0, 0, 0].into()), |connection| connection.0.ip());
+    client_address(peer, headers, &manage.settings.trusted_proxies)
+}

@@ -1,0 +1,141 @@
+//! `GET /manage/v1/permissions`; and the ids of the groups and permissions that a request names.
+
+use axum::extract::State;
+use axum::response::Response;
+use countersign::http::{Code, Problem};
+use countersign::store::admin::{Grants, PermissionRow};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::asked::Query;
+use super::caller::Caller;
+use super::shown::shown;
+use super::state::Manage;
+use crate::admin::rules::Permit;
+
+/// Every permission.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PermissionList {
+    /// By their names.
+    permissions: Vec<ShownPermission>,
+}
+
+/// A permission.
+#[derive(Serialize, ToSchema)]
+struct ShownPermission {
+    /// The id.
+    id: i64,
+    /// As it is written: `app.codename`.
+    #[schema(example = "auth.view_user")]
+    name: String,
+    /// For people.
+    description: String,
+}
+
+#[utoipa::path(
+    get,
+    path = "/manage/v1/permissions",
+    tag = "groups",
+    summary = "List permissions",
+    responses((status = 200, description = "All of them, up to 10,000", body = PermissionList)),
+    security(("bearer" = [])),
+)]
+pub(super) async fn permissions(
+    State(manage): State<Manage>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response, Problem> {
+    caller.needs(Permit::ViewPermission)?;
+    query.end()?;
+    let rows = manage.services.store.permissions().await?;
+    let permissions = rows.into_iter().map(|row| ShownPermission {
+        id: row.id,
+        name: full_name(&row),
+        description: row.text.name,
+    });
+    Ok(shown(&PermissionList { permissions: permissions.collect() }))
+}
+
+/// The ids of the groups and permissions that are named; those that are not named stay.
+///
+/// # Errors
+/// A 400 for a name that nothing has.
+pub(super) async fn grants_of(
+    manage: &Manage,
+    groups: Option<Vec<String>>,
+    permissions: Option<Vec<String>>,
+    before: &Grants,
+) -> Result<Grants, Problem> {
+    let store = &manage.services.store;
+    let mut grants = before.clone();
+    if let Some(names) = groups {
+        few("groups", &names)?;
+        grants.groups.clear();
+        for name in names {
+            // Of all names that begin so, the shortest comes first.
+            let found = store.groups(&name, None, 1).await?;
+            let found = found.first().filter(|group| group.name == name);
+            grants.groups.push(found.ok_or_else(|| unknown("groups", "group", &name))?.id);
+        }
+    }
+    if let Some(names) = permissions {
+        grants.permissions = permission_ids(manage, "own_permissions", names).await?;
+    }
+    grants.groups.sort_unstable();
+    grants.groups.dedup();
+    Ok(grants)
+}
+
+/// The ids of the permissions that a field names, each once.
+///
+/// # Errors
+/// A 400 for a name that nothing has.
+pub(super) async fn permission_ids(
+    manage: &Manage,
+    field: &'static str,
+    names: Vec<String>,
+) -> Result<Vec<i64>, Problem> {
+    few(field, &names)?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = manage.services.store.permissions().await?;
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        let is_it = |row: &&PermissionRow| full_name(row) == name;
+        ids.push(all.iter().find(is_it).ok_or_else(|| unknown(field, "permission", &name))?.id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+fn unknown(field: &'static str, what: &str, name: &str) -> Problem {
+    Problem::new(Code::ValidationError).field(field, format!("There is no {what} {name:?}."))
+}
+
+/// The names of these permissions, such as those that a user was given alone.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn permission_names(manage: &Manage, ids: &[i64]) -> Result<Vec<String>, Problem> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = manage.services.store.permissions().await?;
+    Ok(all.iter().filter(|row| ids.contains(&row.id)).map(full_name).collect())
+}
+
+fn full_name(row: &PermissionRow) -> String {
+    format!("{}.{}", row.text.app, row.text.codename)
+}
+
+fn few(field: &'static str, names: &[String]) -> Result<(), Problem> {
+    if names.len() <= MOST_NAMES {
+        return Ok(());
+    }
+    let said = format!("At most {MOST_NAMES}.");
+    Err(Problem::new(Code::ValidationError).field(field, said))
+}
+
+const MOST_NAMES: usize = 1_000;

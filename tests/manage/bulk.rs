@@ -1,0 +1,90 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn send(world: &TestServer, token: &str, body: impl Into<Vec<u8>>) -> Response {
+    ask(world, token, "POST", "/users/bulk").body("application/x-ndjson", body).send()
+}
+
+fn answers(response: &Response) -> Vec<Value> {
+    response.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn each_line_makes_its_user_or_says_why_not_in_their_order() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let lines = [
+        json!({"username": "ada", "email": "ada@example.com"}).to_string(),
+        String::new(),
+        r#"{"username": "twice", "username": "other"}"#.to_owned(),
+        "nonsense".to_owned(),
+        json!({"username": "ADA"}).to_string(),
+        json!({"username": "root", "is_superuser": true}).to_string(),
+        json!({"username": "bob", "password": "a long and winding road"}).to_string(),
+        format!(r#"{{"username": "{}"}}"#, "a".repeat(70_000)),
+        r#"{"username": "last"}"#.to_owned(),
+    ];
+    let answered = send(&world, &token, lines.join("\n")).expect(200);
+    assert_eq!(answered.header("content-type"), Some("application/x-ndjson"));
+    let answered = answers(&answered);
+    let told: Vec<_> = answered
+        .iter()
+        .map(|answer| (answer["line"].as_u64().unwrap(), answer["status"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [(1, 201), (3, 400), (4, 400), (5, 400), (6, 403), (7, 201), (8, 413), (9, 201)]
+    );
+    assert_eq!(answered[1]["problem"]["code"], "parse_error");
+    assert_eq!(answered[4]["problem"]["code"], "permission_denied");
+    let users = world.sql("SELECT username FROM users ORDER BY username");
+    assert_eq!(users.lines().collect::<Vec<_>>(), ["ada", "bob", "last"]);
+    world.browser().login_with("bob", "a long and winding road").expect(200);
+}
+
+#[test]
+fn a_body_that_is_sent_again_under_its_key_makes_nobody_twice() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let line = |number: u32| json!({"username": format!("user{number}")}).to_string();
+    let send = |lines: Vec<String>| {
+        ask(&world, &token, "POST", "/users/bulk")
+            .header("idempotency-key", "import-7")
+            .body("application/x-ndjson", lines.join("\n"))
+            .send()
+            .expect(200)
+    };
+    // As if the first time the connection had been cut in the middle.
+    let first = answers(&send((0..50).map(line).collect()));
+    let second = answers(&send((0..100).map(line).collect()));
+    assert!(second.iter().all(|answer| answer["status"] == 201), "{second:?}");
+    let id = |answer: &Value| answer["id"].as_i64().unwrap();
+    assert_eq!(
+        first.iter().map(id).collect::<Vec<_>>(),
+        second[..50].iter().map(id).collect::<Vec<_>>()
+    );
+    assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "100");
+}
+
+#[test]
+fn too_much_at_once_is_refused_and_nothing_is_done() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let lines = |many: u32| -> String {
+        (0..many).map(|number| format!("{{\"username\":\"u{number}\"}}\n")).collect()
+    };
+    send(&world, &token, lines(1_001)).expect_problem(413, "payload_too_large");
+    send(&world, &token, " ".repeat(4 * 1024 * 1024 + 1)).expect_problem(413, "payload_too_large");
+    let json = ask(&world, &token, "POST", "/users/bulk").body("application/json", lines(1));
+    json.send().expect_problem(415, "unsupported_media_type");
+    let packed = ask(&world, &token, "POST", "/users/bulk").header("content-encoding", "gzip");
+    let packed = packed.body("application/x-ndjson", lines(1));
+    packed.send().expect_problem(415, "unsupported_media_type");
+    let reader = super::token(&world, "reader", &["auth.view_user"]);
+    send(&world, &reader, lines(1)).expect_problem(403, "permission_denied");
+    assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "0");
+    let made = answers(&send(&world, &token, lines(1_000)).expect(200));
+    assert!(made.len() == 1_000 && made.iter().all(|answer| answer["status"] == 201));
+    assert!(answers(&send(&world, &token, "\n \n").expect(200)).is_empty());
+}

@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use countersign_e2e::claims_of;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn look(world: &TestServer, token: &str, body: &Value) -> Value {
+    post(world, token, "/introspect", body).expect(200).json()
+}
+
+fn introspector(world: &TestServer) -> String {
+    token(world, "renderer", &["countersign.introspect"])
+}
+
+#[test]
+fn an_access_token_and_a_refresh_token_say_whose_they_are() {
+    let world = managed();
+    let id = world.user("alice");
+    let (token, browser) = (introspector(&world), world.logged_in("alice"));
+    let claims = claims_of(&browser.access_token);
+    let access = look(&world, &token, &json!({"token": browser.access_token}));
+    assert_eq!(access["active"], true);
+    assert_eq!(access["sub"], id.to_string());
+    assert_eq!((&access["sid"], &access["exp"]), (&claims["sid"], &claims["exp"]));
+    assert_eq!((&access["username"], &access["token_use"]), (&json!("alice"), &json!("access")));
+    assert!(access.get("access_token").is_none());
+    let refresh = look(&world, &token, &json!({"token": browser.refresh_token()}));
+    assert_eq!((&refresh["sid"], &refresh["token_use"]), (&claims["sid"], &json!("refresh")));
+    let cookie = browser.cookie_header().unwrap();
+    assert_eq!(look(&world, &token, &json!({"cookie": cookie})), refresh);
+    // As RFC 7662 has it.
+    let form = ask(&world, &token, "POST", "/introspect").body(
+        "application/x-www-form-urlencoded",
+        format!("token={}&token_type_hint=access_token", browser.access_token),
+    );
+    assert_eq!(form.send().expect(200).json(), access);
+    for bad in ["", "nonsense", "a.b.c", &token] {
+        assert_eq!(look(&world, &token, &json!({"token": bad})), json!({"active": false}));
+    }
+    assert_eq!(look(&world, &token, &json!({"cookie": "theme=dark"})), json!({"active": false}));
+    for bad in [
+        json!({}),
+        json!({"token": 5}),
+        json!({"token": "a", "cookie": "b"}),
+        json!({"token": "a", "access": "x"}),
+    ] {
+        post(&world, &token, "/introspect", &bad).expect_problem(400, "validation_error");
+    }
+    let other = super::token(&world, "reader", &["auth.view_user"]);
+    post(&world, &other, "/introspect", &json!({"token": "a"}))
+        .expect_problem(403, "permission_denied");
+}
+
+#[test]
+fn to_look_at_a_refresh_token_rotates_nothing_and_moves_no_mark() {
+    let world = TestServer::builder().set("manage", "on").virtual_time().start();
+    world.user("alice");
+    let (token, mut browser) = (introspector(&world), world.logged_in("alice"));
+    let row = || {
+        world.sql(
+            "SELECT generation, hex(current_jti), current_iat, current_since, race_credit,
+                 race_charged, mark_generation, mark_since, earlier_mark_generation,
+                 earlier_mark_since, last_used_at, hex(steps), revoked_at FROM sessions",
+        )
+    };
+    world.clock().advance(Duration::from_secs(40));
+    browser.refresh().expect(200);
+    let fresh = browser.refresh_token().to_owned();
+    let before = row();
+    for _ in 0..20 {
+        assert_eq!(look(&world, &token, &json!({"token": fresh}))["active"], true);
+        world.clock().advance(Duration::from_secs(60));
+    }
+    assert_eq!(row(), before);
+    browser.refresh().expect(200);
+}
+
+#[test]
+fn a_copy_that_would_end_the_session_is_not_good_and_ends_nothing() {
+    let world = TestServer::builder().set("manage", "on").virtual_time().start();
+    world.user("alice");
+    let (token, mut browser) = (introspector(&world), world.logged_in("alice"));
+    let old = browser.refresh_token().to_owned();
+    for _ in 0..3 {
+        world.clock().advance(Duration::from_secs(600));
+        browser.refresh().expect(200);
+    }
+    for _ in 0..5 {
+        assert_eq!(look(&world, &token, &json!({"token": old})), json!({"active": false}));
+    }
+    browser.refresh().expect(200);
+    browser.get("/accounts/profile").expect(200);
+}
+
+#[test]
+fn what_has_ended_is_not_good_whatever_ended_it() {
+    let world = TestServer::builder().set("manage", "on").virtual_time().start();
+    let id = world.user("alice");
+    let (token, admin) = (introspector(&world), super_token(&world));
+    let is_good = |token_of_user: &str| {
+        look(&world, &token, &json!({"token": token_of_user}))["active"].as_bool().unwrap()
+    };
+    let mut out = world.logged_in("alice");
+    let (access, refresh) = (out.access_token.clone(), out.refresh_token().to_owned());
+    assert!(is_good(&access) && is_good(&refresh));
+    out.logout();
+    assert!(!is_good(&access) && !is_good(&refresh), "logged out");
+
+    let inactive = world.logged_in("alice");
+    let path = format!("/users/{id}/deactivate");
+    ask(&world, &admin, "POST", &path).send().expect(204);
+    assert!(!is_good(&inactive.access_token) && !is_good(inactive.refresh_token()), "inactive");
+    ask(&world, &admin, "POST", &format!("/users/{id}/activate")).send().expect(204);
+    assert!(!is_good(&inactive.access_token) && !is_good(inactive.refresh_token()), "still");
+
+    let old = world.logged_in("alice");
+    world.clock().advance(Duration::from_secs(301));
+    assert!(!is_good(&old.access_token) && is_good(old.refresh_token()), "access expires first");
+    world.clock().advance(Duration::from_secs(8 * 24 * 60 * 60));
+    assert!(!is_good(old.refresh_token()), "idle");
+
+    let gone = world.logged_in("alice");
+    ask(&world, &admin, "DELETE", &format!("/users/{id}")).send().expect(204);
+    assert!(!is_good(&gone.access_token) && !is_good(gone.refresh_token()), "deleted");
+}
+
+#[test]
+fn a_backend_gets_an_access_token_for_one_minute_and_no_more() {
+    let world = TestServer::builder().set("manage", "on").virtual_time().start();
+    world.user("alice");
+    let (token, browser) = (introspector(&world), world.logged_in("alice"));
+    let cookie = browser.cookie_header().unwrap();
+    let found = look(&world, &token, &json!({"cookie": cookie, "access": true}));
+    assert_eq!(found["expires_in"], 60);
+    let glance = found["access_token"].as_str().unwrap();
+    let claims = claims_of(glance);
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+    assert_eq!(claims["sid"], claims_of(&browser.access_token)["sid"]);
+    assert_eq!(claims["csrf"], claims_of(&browser.access_token)["csrf"]);
+    let profile = || world.request("GET", "/accounts/profile").bearer(glance).send();
+    profile().expect(200);
+    // An access token is not made longer so.
+    let of_access = json!({"token": browser.access_token, "access": true});
+    assert!(look(&world, &token, &of_access).get("access_token").is_none());
+    world.clock().advance(Duration::from_secs(61));
+    profile().expect_problem(401, "token_expired");
+}

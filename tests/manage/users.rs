@@ -1,0 +1,306 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn a_user_is_made_read_changed_and_deleted_and_every_act_has_its_line() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let made = post(
+        &world,
+        &token,
+        "/users",
+        &json!({
+            "username": "ada", "email": "ada@example.com", "first_name": "Ada",
+            "metadata": {"plan": "pro"}, "password": "a long and winding road",
+        }),
+    )
+    .expect(201);
+    let id = made.json()["id"].as_i64().unwrap();
+    assert_eq!(made.header("location"), Some(format!("/manage/v1/users/{id}").as_str()));
+    assert_eq!(made.json()["metadata"]["plan"], "pro");
+    assert!(!made.text().contains("argon2$"), "no hash is given out: {}", made.text());
+    let path = format!("/users/{id}");
+    let read = get(&world, &token, &path).expect(200);
+    assert_eq!(read.json()["password_algorithm"], "argon2id");
+    assert_eq!(read.header("etag"), made.header("etag"));
+    assert_eq!(read.header("cache-control"), Some("no-store"));
+    let tag = read.header("etag").unwrap().to_owned();
+
+    let change = |tag: Option<&str>, body: &Value| {
+        let request = ask(&world, &token, "PATCH", &path).json(body);
+        match tag {
+            Some(tag) => request.header("if-match", tag).send(),
+            None => request.send(),
+        }
+    };
+    change(None, &json!({"first_name": "A"})).expect_problem(428, "precondition_required");
+    change(Some("nonsense"), &json!({})).expect_problem(400, "bad_request");
+    let changed = change(Some(&tag), &json!({"first_name": "Augusta", "email": ""})).expect(200);
+    assert_eq!(changed.json()["first_name"], "Augusta");
+    assert_eq!(changed.json()["email"], "");
+    assert_eq!(changed.json()["metadata"]["plan"], "pro", "what is left out stays");
+    change(Some(&tag), &json!({"first_name": "A"})).expect_problem(412, "precondition_failed");
+    change(Some("*"), &json!({"last_name": "Lovelace"})).expect(200);
+
+    let mut browser = world.browser();
+    browser.login_with("ada", "a long and winding road").expect(200);
+    ask(&world, &token, "POST", &format!("{path}/deactivate")).send().expect(204);
+    browser.get("/accounts/profile").expect_problem(401, "user_inactive");
+    assert_eq!(get(&world, &token, &path).json()["is_active"], false);
+    ask(&world, &token, "POST", &format!("{path}/activate")).send().expect(204);
+    let set = || ask(&world, &token, "PUT", &format!("{path}/password"));
+    set().json(&json!({"password": "12345"})).send().expect_problem(400, "validation_error");
+    set().json(&json!({"password": "another long road"})).send().expect(204);
+    browser.login_with("ada", "another long road").expect(200);
+    ask(&world, &token, "DELETE", &format!("{path}/password")).send().expect(204);
+    browser.get("/accounts/profile").expect_problem(401, "session_revoked");
+    assert_eq!(get(&world, &token, &path).json()["has_password"], false);
+
+    ask(&world, &token, "DELETE", &path).send().expect(204);
+    get(&world, &token, &path).expect_problem(404, "not_found");
+    ask(&world, &token, "DELETE", &path).send().expect_problem(404, "not_found");
+    let lines = world.sql(
+        "SELECT kind FROM audit_events WHERE actor = 'service:1:importer' AND ip = '127.0.0.1'
+         ORDER BY id",
+    );
+    assert_eq!(
+        lines.lines().collect::<Vec<_>>(),
+        [
+            "user_added",
+            "user_changed",
+            "user_changed",
+            "user_deactivated",
+            "user_activated",
+            "password_set",
+            "password_set",
+            "user_deleted",
+        ]
+    );
+}
+
+#[test]
+fn a_user_with_a_hash_from_elsewhere_signs_in_and_a_bad_hash_is_none() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let bob = json!({"username": "bob", "password_hash": BCRYPT});
+    post(&world, &token, "/users", &bob).expect(201);
+    world.browser().login_with("bob", "correct horse").expect(200);
+    for bad in [
+        "plain text",
+        "md5$salt$hash",
+        "!",
+        "",
+        "$2b$31$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu",
+    ] {
+        let refused =
+            post(&world, &token, "/users", &json!({"username": "eve", "password_hash": bad}));
+        refused.expect_problem(400, "validation_error");
+    }
+    let both = json!({"username": "eve", "password_hash": "x", "password": "a long road home"});
+    post(&world, &token, "/users", &both).expect_problem(400, "validation_error");
+}
+
+#[test]
+fn an_invited_user_gets_a_link_and_where_no_mail_is_sent_the_caller_gets_it() {
+    let world = TestServer::builder().set("manage", "on").set("mail_url", "none").start();
+    let token = token(&world, "inviter", &["auth.add_user"]);
+    let invited =
+        post(&world, &token, "/users", &json!({"email": "ada@example.com", "invite": true}))
+            .expect(201);
+    let link = invited.json()["invitation"]["link"].as_str().unwrap().to_owned();
+    assert!(link.contains("/account/invitation"), "{link}");
+    assert_eq!(invited.json()["invitation"]["mailed"], false);
+    let more = json!({"email": "b@example.com", "invite": true, "is_staff": true});
+    post(&world, &token, "/users", &more).expect_problem(400, "validation_error");
+    post(&world, &token, "/users", &json!({"invite": true}))
+        .expect_problem(400, "validation_error");
+}
+
+#[test]
+fn a_list_is_walked_by_its_cursor_and_its_filters_hold() {
+    let world = managed();
+    let token = token(&world, "reader", &["auth.view_user", "auth.add_user"]);
+    for number in 0..7 {
+        let body = json!({"username": format!("user{number}"), "is_active": number != 3});
+        post(&world, &token, "/users", &body).expect(201);
+    }
+    let (mut met, mut path) = (Vec::new(), "/users?limit=3".to_owned());
+    loop {
+        let page = get(&world, &token, &path).expect(200).json();
+        for user in page["users"].as_array().unwrap() {
+            met.push(user["username"].as_str().unwrap().to_owned());
+            assert!(user.get("password_algorithm").is_none());
+        }
+        assert_eq!(page["count"]["exactly"], 7);
+        match page["next"].as_str() {
+            Some(next) => path = format!("/users?limit=3&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(met, (0..7).map(|number| format!("user{number}")).collect::<Vec<_>>());
+    let names = |path: &str| -> Vec<String> {
+        let page = get(&world, &token, path).expect(200).json();
+        let users = page["users"].as_array().unwrap().clone();
+        users.iter().map(|user| user["username"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("/users?active=false"), ["user3"]);
+    assert_eq!(names("/users?q=ser5"), ["user5"]);
+    assert_eq!(names("/users?order=-username&limit=1"), ["user6"]);
+    for (bad, code) in [
+        ("/users?limit=0", "validation_error"),
+        ("/users?limit=1001", "validation_error"),
+        ("/users?cursor=nonsense", "validation_error"),
+        ("/users?active=perhaps", "validation_error"),
+        ("/users?order=password", "validation_error"),
+        ("/users?actve=true", "bad_request"),
+        ("/users?limit=1&limit=2", "bad_request"),
+        ("/users?q=%ff", "bad_request"),
+    ] {
+        get(&world, &token, bad).expect_problem(400, code);
+    }
+}
+
+#[test]
+fn groups_and_permissions_are_set_by_name_and_only_those_that_the_caller_has() {
+    let world = managed();
+    world.sql("INSERT INTO groups (name) VALUES ('editors'), ('admins')");
+    world.sql(
+        "INSERT INTO permissions (app, codename, name)
+         VALUES ('shop', 'sell', ''), ('shop', 'refund', '')",
+    );
+    let mut arguments = vec!["token", "create", "shop", "--group", "editors"];
+    for permission in USERS.iter().chain(&["shop.sell", "auth.view_group", "auth.view_permission"])
+    {
+        arguments.extend(["--permission", permission]);
+    }
+    let token = world.cli(&arguments).ok().trim_end().to_owned();
+    let made = post(
+        &world,
+        &token,
+        "/users",
+        &json!({"username": "ada", "groups": ["editors"], "own_permissions": ["shop.sell"]}),
+    )
+    .expect(201)
+    .json();
+    assert_eq!(
+        (&made["groups"], &made["own_permissions"]),
+        (&json!(["editors"]), &json!(["shop.sell"]))
+    );
+    for (body, status, code) in [
+        (json!({"username": "e1", "groups": ["admins"]}), 403, "permission_denied"),
+        (json!({"username": "e2", "own_permissions": ["shop.refund"]}), 403, "permission_denied"),
+        (json!({"username": "e3", "is_staff": true}), 403, "permission_denied"),
+        (json!({"username": "e4", "is_superuser": true}), 403, "permission_denied"),
+        (json!({"username": "e5", "groups": ["nobodies"]}), 400, "validation_error"),
+        (json!({"username": "e6", "own_permissions": ["shop.nothing"]}), 400, "validation_error"),
+    ] {
+        post(&world, &token, "/users", &body).expect_problem(status, code);
+    }
+    let path = format!("/users/{}", made["id"]);
+    let change = |body: &Value| {
+        ask(&world, &token, "PATCH", &path).header("if-match", "*").json(body).send()
+    };
+    change(&json!({"groups": ["editors", "admins"]})).expect_problem(403, "permission_denied");
+    change(&json!({"own_permissions": ["shop.refund"]})).expect_problem(403, "permission_denied");
+    change(&json!({"is_superuser": true})).expect_problem(403, "permission_denied");
+    let bare = change(&json!({"groups": [], "own_permissions": []})).expect(200).json();
+    assert_eq!((&bare["groups"], &bare["own_permissions"]), (&json!([]), &json!([])));
+    assert_eq!(world.sql("SELECT count(*) FROM users WHERE username LIKE 'e_'").trim(), "0");
+
+    let groups = get(&world, &token, "/groups?limit=1").expect(200).json();
+    assert_eq!(
+        (&groups["groups"][0]["name"], &groups["next"]),
+        (&json!("admins"), &json!("admins"))
+    );
+    let rest = get(&world, &token, "/groups?after=admins").expect(200).json();
+    assert_eq!((rest["groups"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    let all = get(&world, &token, "/permissions").expect(200).text();
+    assert!(all.contains("shop.refund") && all.contains("countersign.introspect"), "{all}");
+}
+
+#[test]
+fn a_users_sessions_are_listed_and_ended() {
+    let world = managed();
+    let id = world.user("alice");
+    let token = token(&world, "helpdesk", &["countersign.delete_session"]);
+    let (one, other) = (world.logged_in("alice"), world.logged_in("alice"));
+    let path = format!("/users/{id}/sessions");
+    let listed = get(&world, &token, &format!("{path}?live=true")).expect(200).json();
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    let sid = sessions[1]["id"].as_str().unwrap();
+    ask(&world, &token, "DELETE", &format!("/sessions/{sid}")).send().expect(204);
+    one.get("/accounts/profile").expect_problem(401, "session_revoked");
+    ask(&world, &token, "DELETE", &format!("/sessions/{sid}"))
+        .send()
+        .expect_problem(404, "not_found");
+    ask(&world, &token, "DELETE", "/sessions/xyz").send().expect_problem(404, "not_found");
+    let ended = ask(&world, &token, "DELETE", &path).send().expect(200).json();
+    assert_eq!(ended["ended"], 1);
+    other.get("/accounts/profile").expect_problem(401, "session_revoked");
+    // What it was not given it may not.
+    get(&world, &token, &format!("/users/{id}")).expect_problem(403, "permission_denied");
+}
+
+#[test]
+fn a_request_that_is_sent_again_under_its_key_makes_one_user() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let send = |key: &str, body: &Value| {
+        ask(&world, &token, "POST", "/users").header("idempotency-key", key).json(body).send()
+    };
+    let body = json!({"username": "ada", "password": "a long and winding road"});
+    let first = send("k-1", &body).expect(201).json();
+    assert_eq!(send("k-1", &body).expect(201).json()["id"], first["id"]);
+    send("k-1", &json!({"username": "eve"})).expect_problem(422, "idempotency_key_reused");
+    send("k-2", &body).expect_problem(400, "validation_error");
+    for bad in ["", "two words", "ü"] {
+        send(bad, &body).expect_problem(400, "bad_request");
+    }
+    assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "1");
+    let kept = world.sql("SELECT hex(request_hash) FROM idempotency_keys");
+    assert_eq!(kept.lines().count(), 1);
+}
+
+#[test]
+fn what_a_request_says_wrong_is_told_and_never_repeated() {
+    let world = managed();
+    let token = token(&world, "importer", USERS);
+    let raw =
+        |kind: &str, body: &str| ask(&world, &token, "POST", "/users").body(kind, body).send();
+    raw("application/json", "{").expect_problem(400, "parse_error");
+    raw("application/json", "[]").expect_problem(400, "parse_error");
+    raw("application/json", r#"{"username":"a","username":"b"}"#)
+        .expect_problem(400, "parse_error");
+    raw("text/plain", "{}").expect_problem(415, "unsupported_media_type");
+    let deep = format!("{{\"metadata\":{}{}}}", "[".repeat(500), "]".repeat(500));
+    raw("application/json", &deep).expect_problem(400, "parse_error");
+    raw("application/json", &format!(r#"{{"username":"{}"}}"#, "a".repeat(70_000)))
+        .expect_problem(413, "payload_too_large");
+    let typo =
+        raw("application/json", r#"{"usrname":"a"}"#).expect_problem(400, "validation_error");
+    assert!(typo.text().contains("usrname"), "{}", typo.text());
+    for body in [
+        json!({"username": "ada", "password": {"x": "hunter2hunter2"}}),
+        json!({"username": "ada", "is_staff": "hunter2hunter2"}),
+        json!({"username": "ada", "password": "hunter2hunter2", "password_hash": "hunter2hunter2"}),
+    ] {
+        let refused = post(&world, &token, "/users", &body).expect_problem(400, "validation_error");
+        assert!(!refused.text().contains("hunter2"), "{}", refused.text());
+    }
+    let nul = json!({"username": "ada", "metadata": {"a": "\u{0}"}});
+    post(&world, &token, "/users", &nul).expect_problem(400, "validation_error");
+    post(&world, &token, "/users", &json!({"username": ""}))
+        .expect_problem(400, "validation_error");
+    post(&world, &token, "/users", &json!({})).expect_problem(400, "validation_error");
+    for path in ["/users/x", "/users/0x1", "/users/99999999999999999999", "/users/-1"] {
+        get(&world, &token, path).expect_problem(404, "not_found");
+    }
+    get(&world, &token, "/nowhere").expect_problem(404, "not_found");
+    ask(&world, &token, "PUT", "/users").send().expect_problem(405, "method_not_allowed");
+    assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "0");
+}
+
+/// Of `correct horse`, as other programs write it.
+const BCRYPT: &str = "$2b$04$tZQ8sjxTBUZwnxmnrWDHIOixnJP81.YXq7L9FsILvfibOU3cdEI.S";
