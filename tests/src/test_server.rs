@@ -17,7 +17,7 @@ use tempfile::TempDir;
 pub use builder::TestServerBuilder;
 
 use crate::browser::Browser;
-use crate::commands::{Finished, binary};
+use crate::commands::{Finished, binary, eventually};
 use crate::desk::Desk;
 use crate::http::{Request, Response};
 use crate::native::Native;
@@ -259,6 +259,16 @@ impl TestServer {
     /// Of one that lives in real time.
     pub fn clock(&self) -> &TestClock {
         self.clock.as_ref().expect("a server built with virtual_time()")
+    }
+
+    /// Waits until no mail is under way. Before the clock jumps: a lease that ends by it sends a
+    /// mail twice.
+    ///
+    /// # Panics
+    /// When one waits for too long.
+    pub fn all_mails_are_sent(&self) {
+        let waiting = "SELECT count(*) FROM outbox WHERE state = 'waiting'";
+        eventually("no mail waits", || self.sql(waiting).trim() == "0");
     }
 
     /// What its clock shows, in whole seconds since 1970.
