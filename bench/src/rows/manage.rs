@@ -64,7 +64,7 @@ fn list() -> Row {
     let server = Server::managed(&data);
     let secret = service_token(&data);
     let mut times = Vec::new();
-    for order in ["username", "-username", "email", "first_name", "-date_joined", "-last_login"] {
+    for order in ["username", "-username", "email", "first_name", "-joined", "-last_login"] {
         for filter in
             ["", "&q=maria.jones12", "&active=false", "&group=1&joined_since=2026-01-01T00:00:00Z"]
         {
