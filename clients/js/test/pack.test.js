@@ -13,6 +13,9 @@ test('the package contains what a user needs, and nothing else', (t) => {
   });
   assert.equal(packed.status, 0, packed.stderr);
   const { exports, main, types } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+  // The tools of React Native, and others, ask for it.
+  assert.equal(exports['./package.json'], './package.json');
+  delete exports['./package.json'];
   const entries = Object.values(exports)
     .flatMap(({ types, default: module }) => [types, module])
     .map((path) => path.slice(2));
