@@ -181,9 +181,10 @@ async fn delete(
     user: UserId,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    // Before the row goes: hooks are told of nothing after the deletion.
+    sessions::revoke_of_user(transaction, user, None, RevokedReason::UserInactive, now).await?;
     let statement = transaction.prepare_cached("DELETE FROM users WHERE id = $1").await?;
     transaction.execute(&statement, &[&user.as_i64()]).await?;
-    sessions::revoke_of_user(transaction, user, None, RevokedReason::UserInactive, now).await?;
     let statement = transaction.prepare_cached("DELETE FROM sessions WHERE user_id = $1").await?;
     transaction.execute(&statement, &[&user.to_string()]).await?;
     Ok(())

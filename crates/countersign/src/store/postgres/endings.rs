@@ -116,9 +116,12 @@ pub(super) async fn delete(
     now: Timestamp,
 ) -> Result<bool, Failure> {
     let transaction = client.transaction().await?;
-    let change = "DELETE FROM users WHERE id = $1 RETURNING id";
+    let nothing = "SELECT id FROM users WHERE id = $1";
     let found =
-        ending_sessions(&transaction, change, id, RevokedReason::UserInactive, now, &[]).await?;
+        ending_sessions(&transaction, nothing, id, RevokedReason::UserInactive, now, &[]).await?;
+    // Behind the ends of the sessions: hooks are told of nothing after the deletion.
+    let statement = transaction.prepare_cached("DELETE FROM users WHERE id = $1").await?;
+    transaction.execute(&statement, &[&id.as_i64()]).await?;
     transaction.commit().await?;
     Ok(found)
 }

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::{as_is, root};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
-use crate::store::Begin;
 use crate::store::admin::{
     Actor, AdminError, AdminStore, AuditKind, ClaimedHookMessage, Grants, HOOK_EVENTS, HookWants,
     UserAct, UserEdit,
@@ -16,6 +15,7 @@ use crate::store::admin::{
 use crate::store::conformance::fixtures::{
     after, make_user, new_session, new_user, noon, session_id,
 };
+use crate::store::{Begin, DeletionAsked, SelfDeletion};
 use crate::user::{Email, User};
 
 pub async fn an_act_is_queued_once_for_each_hook_that_wants_it_and_for_no_other(
@@ -187,6 +187,36 @@ pub async fn a_hook_that_is_paused_gets_nothing_until_it_is_replayed(store: Arc<
     let lines = super::audit_lines(&*store).await;
     let replayed = AuditKind::HookReplayed.as_str();
     assert_eq!(lines.iter().filter(|(word, _)| word == replayed).count(), 2);
+}
+
+pub async fn nothing_is_told_of_a_user_behind_their_deletion(store: Arc<dyn AdminStore>) {
+    wanted(&*store, &[("all", &HOOK_EVENTS)]).await;
+    for (number, name) in [(1, "ada"), (2, "bob"), (3, "eve")] {
+        let user = make_user(&*store, name).await;
+        store.begin_session(Begin::unchecked(new_session(number, user.id))).await.unwrap();
+        let (session, now) = (session_id(number), after(1));
+        match number {
+            1 => assert!(store.delete_user(user.id, now).await.unwrap()),
+            2 => {
+                let by = Actor { now, ..root() };
+                store.act_on_users(&[user.id], UserAct::Delete, &by).await.unwrap();
+            }
+            _ => {
+                let checked = store.password_of(user.id).await.unwrap().unwrap();
+                let asked = SelfDeletion {
+                    user: user.id,
+                    session,
+                    checked,
+                    at: None,
+                    now,
+                    ip: None,
+                    mails: Vec::new(),
+                };
+                assert_eq!(store.ask_deletion(asked).await.unwrap(), DeletionAsked::Done);
+            }
+        }
+        assert_eq!(told(&*store).await, ["user.created", "session.ended", "user.deleted"]);
+    }
 }
 
 pub async fn what_was_sent_about_a_user_is_forgotten_with_them_and_all_of_it_with_its_age(

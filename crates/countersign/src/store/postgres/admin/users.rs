@@ -294,12 +294,17 @@ pub(super) async fn apply_act(
         RowChange::Delete => Some("DELETE FROM users WHERE id = ANY($1)"),
         RowChange::Nothing => None,
     };
-    if let Some(sql) = change {
+    let is_first = !matches!(plan.row, RowChange::Delete);
+    if let Some(sql) = change.filter(|_| is_first) {
         transaction.execute(sql, &[&rows]).await?;
     }
     let mut had_sessions = HashSet::new();
     if let Some(reason) = plan.ends_sessions {
         had_sessions.extend(end_sessions(&transaction, ids, reason, by.now).await?.whose);
+    }
+    // A deletion is behind the ends of the sessions: hooks are told of nothing after it.
+    if let Some(sql) = change.filter(|_| !is_first) {
+        transaction.execute(sql, &[&rows]).await?;
     }
     if plan.takes_a_superuser {
         keep_one(is_a_superuser_left(&transaction).await?)?;
