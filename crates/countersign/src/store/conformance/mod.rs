@@ -355,6 +355,7 @@ macro_rules! store_tests {
             an_act_is_queued_once_for_each_hook_that_wants_it_and_for_no_other,
             each_act_is_told_by_its_name_and_without_a_secret,
             a_change_that_follows_one_that_waits_takes_its_place,
+            a_change_while_a_message_that_is_replayed_is_under_way_is_told,
             nothing_is_told_of_a_user_behind_their_deletion,
             what_is_about_one_user_goes_in_its_order_and_holds_up_nobody_else,
             a_hook_that_is_paused_gets_nothing_until_it_is_replayed,

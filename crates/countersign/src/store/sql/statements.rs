@@ -200,9 +200,10 @@ pub(crate) const HOOK_PAUSE: &str =
 pub(crate) const HOOK_RESUME: &str =
     "UPDATE hooks SET paused_at = NULL, pause_reason = '' WHERE name = $1";
 
-/// All that waits, as if it had not been tried. Takes the time and the hook.
-pub(crate) const HOOK_BEGIN_ANEW: &str = "UPDATE hook_messages SET due_at = $1, leased_until = 0,
-    tries = 0, tried_since = NULL WHERE hook = $2 AND state = 'waiting'";
+/// All that waits, as if it had not been tried. What is under way stays so: a change that came now
+/// would take the place of a message that is as good as told. Takes the time and the hook.
+pub(crate) const HOOK_BEGIN_ANEW: &str = "UPDATE hook_messages SET due_at = $1, tries = 0,
+    tried_since = NULL WHERE hook = $2 AND state = 'waiting'";
 
 /// Takes the time and the hook.
 pub(crate) const HOOK_DUE_NOW: &str = "UPDATE hook_messages SET due_at = $1

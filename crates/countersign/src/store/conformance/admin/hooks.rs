@@ -182,11 +182,27 @@ pub async fn a_hook_that_is_paused_gets_nothing_until_it_is_replayed(store: Arc<
     let ids = |messages: &[ClaimedHookMessage]| {
         messages.iter().map(|message| message.id.clone()).collect::<BTreeSet<_>>()
     };
-    assert_eq!(ids(&claim(&*store, "all", by.now).await), ids(&all));
+    assert_eq!(claim(&*store, "all", by.now).await.len(), 1, "the others are under way");
+    assert_eq!(ids(&claim(&*store, "all", after_a_lease()).await), ids(&all));
     assert!(matches!(store.replay_hook("none", None, &by).await, Err(AdminError::Gone)));
     let lines = super::audit_lines(&*store).await;
     let replayed = AuditKind::HookReplayed.as_str();
     assert_eq!(lines.iter().filter(|(word, _)| word == replayed).count(), 2);
+}
+
+pub async fn a_change_while_a_message_that_is_replayed_is_under_way_is_told(
+    store: Arc<dyn AdminStore>,
+) {
+    wanted(&*store, &[("all", &["user.created", "user.changed"])]).await;
+    let ada = make_user(&*store, "ada").await;
+    let made = claim(&*store, "all", soon()).await;
+    store.replay_hook("all", None, &Actor { now: soon(), ..root() }).await.unwrap();
+    assert!(claim(&*store, "all", soon()).await.is_empty(), "it is not sent twice at a time");
+    edited(&*store, &ada, &UserEdit { first_name: "Augusta".to_owned(), ..as_is(&ada) }).await;
+    store.hook_message_sent(made[0].number, soon()).await.unwrap();
+    let changed = claim(&*store, "all", soon()).await;
+    assert_eq!(events(&changed), ["user.changed"]);
+    assert_eq!(changed[0].data["user"]["first_name"], "Augusta");
 }
 
 pub async fn nothing_is_told_of_a_user_behind_their_deletion(store: Arc<dyn AdminStore>) {
