@@ -92,6 +92,8 @@ fn a_user_with_a_hash_from_elsewhere_signs_in_and_a_bad_hash_is_none() {
         "!",
         "",
         "$2b$31$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu",
+        // PostgreSQL keeps no NUL.
+        "pbkdf2_sha256$1$a\0$eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=",
     ] {
         let refused =
             post(&world, &token, "/users", &json!({"username": "eve", "password_hash": bad}));

@@ -134,7 +134,7 @@ impl EncodedPassword {
     }
 
     /// Takes a line that another program made, if it is one of those that can be checked here:
-    /// within the bounds of what one hash may cost.
+    /// within the bounds of what one hash may cost, and without a NUL, which no PostgreSQL keeps.
     ///
     /// ```
     /// use countersign::password::EncodedPassword;
@@ -147,7 +147,8 @@ impl EncodedPassword {
     /// ```
     #[must_use]
     pub fn from_elsewhere(line: String) -> Option<Self> {
-        ParsedHash::parse(&line).is_ok().then(|| Self::from_stored(line))
+        let is_good = !line.contains('\0') && ParsedHash::parse(&line).is_ok();
+        is_good.then(|| Self::from_stored(line))
     }
 
     /// A line that no password matches, for a user who may not log in by password: Django's `!` and
