@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use countersign_e2e::claims_of;
+use countersign_e2e::{Wire, claims_of, eventually};
 use serde_json::{Value, json};
 
 use super::*;
@@ -50,6 +50,22 @@ fn an_access_token_and_a_refresh_token_say_whose_they_are() {
     let other = super::token(&world, "reader", &["auth.view_user"]);
     post(&world, &other, "/introspect", &json!({"token": "a"}))
         .expect_problem(403, "permission_denied");
+}
+
+#[test]
+fn a_token_that_ends_while_a_body_travels_learns_nothing_by_it() {
+    let world = managed();
+    world.user("alice");
+    let (token, browser) = (introspector(&world), world.logged_in("alice"));
+    let body = json!({"token": browser.access_token});
+    let request = ask(&world, &token, "POST", "/introspect").json(&body).to_bytes();
+    let (begun, rest) = request.split_at(request.len() - 5);
+    let mut wire = Wire::to(world.address()).send(begun);
+    assert_eq!(look(&world, &token, &body)["active"], true);
+    world.cli(&["token", "revoke", "renderer"]).ok();
+    eventually("the token is over", || post(&world, &token, "/introspect", &body).status == 401);
+    wire.push(rest);
+    wire.answer().expect_problem(401, "token_invalid");
 }
 
 #[test]

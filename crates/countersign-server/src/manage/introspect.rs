@@ -109,6 +109,8 @@ pub(super) async fn introspect(
 ) -> Result<Response, Problem> {
     caller.needs(Permit::Introspect)?;
     let mut fields = read_fields(request, manage.settings.body_timeout).await?;
+    // No write follows, in which the store would ask again what the caller may.
+    caller.again(&manage).await?.needs(Permit::Introspect)?;
     let mut text = |name: &'static str| match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

@@ -48,7 +48,7 @@ pub(super) async fn redeem(
     query.end()?;
     caller.needs(Permit::Introspect)?;
     let asked: RedeemRequest = body(&manage, request).await?;
-    caller.still(&manage).await?;
+    caller.again(&manage).await?.needs(Permit::Introspect)?;
     let purpose = asked.r#for.unwrap_or_default();
     // A 401 would say that the service token is not good.
     match manage.auth.redeem_ticket(asked.ticket.expose(), &purpose).await {
