@@ -286,6 +286,7 @@ fn what_a_request_says_wrong_is_told_and_never_repeated() {
     for body in [
         json!({"username": "ada", "password": {"x": "hunter2hunter2"}}),
         json!({"username": "ada", "is_staff": "hunter2hunter2"}),
+        json!({"username": "ada", "is_staff": "x, expected hunter2hunter2"}),
         json!({"username": "ada", "password": "hunter2hunter2", "password_hash": "hunter2hunter2"}),
     ] {
         let refused = post(&world, &token, "/users", &body).expect_problem(400, "validation_error");
@@ -296,7 +297,8 @@ fn what_a_request_says_wrong_is_told_and_never_repeated() {
     post(&world, &token, "/users", &json!({"username": ""}))
         .expect_problem(400, "validation_error");
     post(&world, &token, "/users", &json!({})).expect_problem(400, "validation_error");
-    for path in ["/users/x", "/users/0x1", "/users/99999999999999999999", "/users/-1"] {
+    for path in ["/users/x", "/users/0x1", "/users/99999999999999999999", "/users/-1", "/users/%ff"]
+    {
         get(&world, &token, path).expect_problem(404, "not_found");
     }
     get(&world, &token, "/nowhere").expect_problem(404, "not_found");

@@ -37,7 +37,7 @@ pub(super) fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T
     serde_json::from_value(Value::Object(fields)).map_err(|error| {
         let said = error.to_string();
         // Without the value, which may be a password.
-        let said = match said.split_once(", expected ") {
+        let said = match said.rsplit_once(", expected ") {
             Some((_, expected)) if said.starts_with("invalid") => {
                 format!("a value should have been {expected}")
             }
@@ -152,6 +152,20 @@ impl FromRequestParts<Manage> for Query {
             return Err(Problem::new(Code::BadRequest).detail("The query is not in UTF-8."));
         }
         Ok(Self(pairs))
+    }
+}
+
+/// What stands in the path for an id.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Manage> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, manage: &Manage) -> Result<Self, Problem> {
+        // What is no UTF-8 is nobody's id.
+        let found = axum::extract::Path::from_request_parts(parts, manage).await;
+        found.map(|axum::extract::Path(id)| Self(id)).map_err(|_| gone())
     }
 }
 

@@ -1,7 +1,7 @@
 //! `PATCH`, `DELETE` and the acts below `/manage/v1/users/{id}`.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign::http::{Code, Problem};
 use countersign::password::{EncodedPassword, Password, UserAttributes};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::asked::{Query, Secret, body, if_match};
+use super::asked::{Path, Query, Secret, body, if_match};
 use super::caller::Caller;
 use super::create::{email, hashed, metadata, name, username, wrong};
 use super::grants::{grants_of, permission_names};

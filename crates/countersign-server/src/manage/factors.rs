@@ -1,7 +1,7 @@
 //! `/manage/v1/users/{id}/factors`: a user's second factors, and their removal for who has lost
 //! them.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use countersign::factor::FactorId;
 use countersign::http::Problem;
@@ -9,7 +9,7 @@ use countersign::store::StoredFactor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::Query;
+use super::asked::{Path, Query};
 use super::caller::Caller;
 use super::refusal::{gone, refused};
 use super::shown::{done, shown};

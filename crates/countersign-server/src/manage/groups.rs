@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use countersign::store::admin::{Fingerprint, GroupRecord, Rule};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::asked::{Query, body, if_match};
+use super::asked::{Path, Query, body, if_match};
 use super::caller::Caller;
 use super::create::wrong;
 use super::grants::{permission_ids, permission_names};

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use countersign::token::Purpose;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::asked::{Query, body};
+use super::asked::{Path, Query, body};
 use super::caller::Caller;
 use super::refusal::not_sent;
 use super::shown::NO_STORE;

@@ -1,6 +1,6 @@
 //! Sessions: a user's, to list and to end.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use countersign::http::Problem;
 use countersign::session::SessionId;
@@ -8,7 +8,7 @@ use countersign::store::admin::SessionSearch;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::Query;
+use super::asked::{Path, Query};
 use super::caller::Caller;
 use super::refusal::{gone, refused};
 use super::shown::{ShownSession, done, shown};

@@ -1,6 +1,6 @@
 //! `GET /manage/v1/users` and `GET /manage/v1/users/{id}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use countersign::http::Problem;
 use countersign::store::admin::{AdminError, UserOrder, UserRecord, UserSearch};
@@ -8,7 +8,7 @@ use countersign::user::User;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::{Query, user_id};
+use super::asked::{Path, Query, user_id};
 use super::caller::Caller;
 use super::grants::permission_names;
 use super::refusal::{gone, refused};
