@@ -266,6 +266,29 @@ fn a_request_that_is_sent_again_under_its_key_makes_one_user() {
 }
 
 #[test]
+fn a_change_of_whatever_is_there_is_done_however_many_change_it_at_once() {
+    let world = managed();
+    let token = super_token(&world);
+    let id = world.user("ada");
+    let groups = json!({"name": "editors", "permissions": []});
+    post(&world, &token, "/groups", &groups).expect(201);
+    let change = |method, path: &str, body: &Value| {
+        let request = ask(&world, &token, method, path).header("If-Match", "*");
+        request.json(body).send().expect(200);
+    };
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            scope.spawn(move || {
+                let name = json!({"first_name": format!("Ada {number}")});
+                change("PATCH", &format!("/users/{id}"), &name);
+                let given = if number % 2 == 0 { json!([]) } else { json!(["auth.view_user"]) };
+                change("PUT", "/groups/1", &json!({"name": "editors", "permissions": given}));
+            });
+        }
+    });
+}
+
+#[test]
 fn what_a_request_says_wrong_is_told_and_never_repeated() {
     let world = managed();
     let token = token(&world, "importer", USERS);

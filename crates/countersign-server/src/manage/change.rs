@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign::http::{Code, Problem};
 use countersign::password::{EncodedPassword, Password, UserAttributes};
-use countersign::store::admin::{Rule, UserAct, UserEdit, UserRecord};
+use countersign::store::admin::{AdminError, Rule, UserAct, UserEdit, UserRecord};
 use countersign::user::Email;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ use super::users::record;
 use crate::admin::rules::{Permit, may_deactivate, may_delete, may_edit, may_set_password};
 
 /// What becomes another. What is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangeUserRequest {
     /// The login name.
@@ -78,12 +78,24 @@ pub(super) async fn change(
     let seen = if_match(request.headers())?;
     let asked: ChangeUserRequest = body(&manage, request).await?;
     caller.still(&manage).await?;
-    let before = record(&manage, &id).await?;
-    let edit = asked.edit(&manage, &before).await?;
-    let operator = caller.operator(&manage, may_edit)?;
     let (post, random) = (manage.auth.post(), &*manage.services.random);
-    let seen = seen.unwrap_or(before.fingerprint);
-    operator.edit_user(&before.user, &edit, seen, post, random).await.map_err(refused)?;
+    let mut tries = 0;
+    loop {
+        let before = record(&manage, &id).await?;
+        let edit = asked.clone().edit(&manage, &before).await?;
+        let operator = caller.operator(&manage, may_edit)?;
+        let read = seen.unwrap_or(before.fingerprint);
+        let done = operator.edit_user(&before.user, &edit, read, post, random).await;
+        tries += 1;
+        match done {
+            // What the body leaves out is to stay as the other one left it: it is read again.
+            Err(AdminError::Stale) if seen.is_none() && tries < MOST_TRIES => {}
+            done => {
+                done.map_err(refused)?;
+                break;
+            }
+        }
+    }
     manage.auth.catch_up().await?;
     let after = record(&manage, &id).await?;
     let own = permission_names(&manage, &after.grants.permissions).await?;
@@ -297,3 +309,6 @@ async fn set(
     manage.auth.catch_up().await?;
     Ok(done())
 }
+
+/// How often a change of whatever is there begins anew.
+pub(super) const MOST_TRIES: u32 = 32;

@@ -13,9 +13,10 @@ use utoipa::ToSchema;
 
 use super::asked::{Path, Query, body, if_match};
 use super::caller::Caller;
+use super::change::MOST_TRIES;
 use super::create::wrong;
 use super::grants::{permission_ids, permission_names};
-use super::refusal::{gone, refused};
+use super::refusal::{gone, is_stale, refused};
 use super::shown::{NO_STORE, ShownCount, done, location, shown, tag};
 use super::state::Manage;
 use crate::admin::rules::{
@@ -59,7 +60,7 @@ pub(super) struct GroupDetail {
 }
 
 /// A group as it is to be.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupRequest {
     /// The name, which no other group has.
@@ -183,8 +184,18 @@ pub(super) async fn change(
     let seen = if_match(request.headers())?;
     let asked: GroupRequest = body(&manage, request).await?;
     caller.still(&manage).await?;
-    let before = record(&manage, &id).await?;
-    asked.save(&manage, &caller, Some(&before), seen).await?;
+    let mut tries = 0;
+    loop {
+        let before = record(&manage, &id).await?;
+        tries += 1;
+        match asked.clone().save(&manage, &caller, Some(&before), seen).await {
+            Err(problem) if is_stale(&problem) && seen.is_none() && tries < MOST_TRIES => {}
+            saved => {
+                saved?;
+                break;
+            }
+        }
+    }
     answer(&manage, record(&manage, &id).await?).await
 }
 

@@ -35,6 +35,11 @@ pub(super) fn refused(error: AdminError) -> Problem {
     }
 }
 
+/// Whether it was not done because somebody else changed it meanwhile.
+pub(super) fn is_stale(problem: &Problem) -> bool {
+    problem.code().as_str() == CHANGED.code
+}
+
 /// Why a letter was not sent.
 pub(super) fn not_sent(error: NotSent) -> Problem {
     match error {
