@@ -32,8 +32,10 @@ struct Member {
     id: Uuid,
     email: String,
     plan: String,
+    /// Not a `String`: it prints as `EncodedPassword(…)`, and is never JSON.
     #[serde(skip)]
-    password: String,
+    #[sqlx(try_from = "String")]
+    password: EncodedPassword,
     #[serde(skip)]
     closed: bool,
 }
@@ -107,7 +109,7 @@ impl Users for Members {
 }
 
 fn found(member: Member) -> FoundUser<Member> {
-    FoundUser { password: EncodedPassword::from_stored(member.password.clone()), user: member }
+    FoundUser { password: member.password.clone(), user: member }
 }
 
 #[tokio::main]

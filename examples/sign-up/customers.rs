@@ -20,7 +20,7 @@ pub(crate) struct Customer {
     #[serde(skip)]
     language: String,
     #[serde(skip)]
-    password: String,
+    password: EncodedPassword,
     #[serde(skip)]
     is_closed: bool,
 }
@@ -172,10 +172,10 @@ fn found(row: &Row<'_>) -> rusqlite::Result<FoundUser<Customer>> {
         is_proved: row.get("is_proved")?,
         company: row.get("company")?,
         language: row.get("language")?,
-        password: row.get("password")?,
+        password: EncodedPassword::from_stored(row.get("password")?),
         is_closed: row.get("is_closed")?,
     };
-    Ok(FoundUser { password: EncodedPassword::from_stored(user.password.clone()), user })
+    Ok(FoundUser { password: user.password.clone(), user })
 }
 
 const CONSTRAINT: rusqlite::ErrorCode = rusqlite::ErrorCode::ConstraintViolation;

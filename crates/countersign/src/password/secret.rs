@@ -190,6 +190,20 @@ impl EncodedPassword {
     }
 }
 
+/// A line from the store, for crates that make rows: `#[sqlx(try_from = "String")]`.
+///
+/// ```
+/// use countersign::password::EncodedPassword;
+///
+/// let column = "argon2$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned();
+/// assert!(EncodedPassword::from(column).is_usable());
+/// ```
+impl From<String> for EncodedPassword {
+    fn from(line: String) -> Self {
+        Self::from_stored(line)
+    }
+}
+
 impl fmt::Debug for EncodedPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EncodedPassword(…)")
