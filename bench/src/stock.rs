@@ -25,10 +25,11 @@ impl Stock {
     pub(crate) fn of(users: u64, hash: Hash) -> Self {
         let stock = Self { directory: tempfile::tempdir().expect("a temporary directory"), users };
         run(countersign(&stock.data()).arg("migrate"));
-        let settings = match hash {
-            Hash::Default => HashSettings::default(),
-            Hash::Cheap => HashSettings { memory_kib: 64, passes: 1, ..HashSettings::default() },
-        };
+        let mut settings = HashSettings::default();
+        if let Hash::Cheap = hash {
+            settings.memory_kib = 64;
+            settings.passes = 1;
+        }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let password = Password::parse(PASSWORD.to_owned()).expect("a password");

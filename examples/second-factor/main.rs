@@ -23,7 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open("data/countersign.sqlite3".as_ref())?;
     // Staff without a factor may enrol one, and do nothing else.
     let second_factor = SecondFactor::Of(vec!["staff".to_owned()]);
-    let policy = Policy { second_factor, ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.second_factor = second_factor;
     let auth = Auth::builder(store).sign_in(policy).secret_file("data/secret").build().await?;
 
     let address = std::env::var("LISTEN").unwrap_or("127.0.0.1:8000".to_owned());

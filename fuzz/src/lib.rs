@@ -129,11 +129,9 @@ pub fn settings(data: &[u8]) {
     let mut lines = text.lines();
     let mut next = || lines.next().unwrap_or_default().to_owned();
     let (public_url, refresh, domain) = (next(), next(), next());
-    let settings = CookieSettings {
-        refresh: (!refresh.is_empty()).then_some(refresh),
-        domain: (!domain.is_empty()).then_some(domain),
-        ..CookieSettings::default()
-    };
+    let mut settings = CookieSettings::default();
+    settings.refresh = (!refresh.is_empty()).then_some(refresh);
+    settings.domain = (!domain.is_empty()).then_some(domain);
     if let Ok(url) = public_url.parse()
         // The path is checked with the other settings, before it comes here.
         && let Ok(cookies) = Cookies::new(&url, "/accounts", &settings)
@@ -180,6 +178,14 @@ fn secrets() -> Secrets {
     Secrets::from_text("0123456789abcdef0123456789abcdef").expect("a secret")
 }
 
+fn cheap() -> HashSettings {
+    let mut hash = HashSettings::default();
+    hash.memory_kib = 64;
+    hash.passes = 1;
+    hash.threads = 1;
+    hash
+}
+
 fn refresh_tokens() -> &'static RefreshTokens {
     static TOKENS: OnceLock<RefreshTokens> = OnceLock::new();
     TOKENS.get_or_init(|| RefreshTokens::new(&secrets()))
@@ -187,7 +193,7 @@ fn refresh_tokens() -> &'static RefreshTokens {
 
 fn passwords() -> &'static Passwords {
     static PASSWORDS: OnceLock<Passwords> = OnceLock::new();
-    PASSWORDS.get_or_init(|| Passwords::new(CHEAP).expect("settings"))
+    PASSWORDS.get_or_init(|| Passwords::new(cheap()).expect("settings"))
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {
@@ -207,7 +213,7 @@ fn app() -> &'static Router {
     let (app, _) = APP.get_or_init(|| {
         let directory = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(&directory.path().join("fuzz.sqlite3")).expect("a store");
-        let auth = runtime().block_on(Auth::builder(store).secrets(secrets()).hash(CHEAP).build());
+        let auth = runtime().block_on(Auth::builder(store).secrets(secrets()).hash(cheap()).build());
         (auth.expect("an app").routes(), directory)
     });
     app
@@ -216,8 +222,6 @@ fn app() -> &'static Router {
 const ISSUER: &str = "https://id.example.com";
 const KEY: &[u8] = b"a key of the fuzzer's own, thirty-two bytes and more";
 const NOW: u64 = 1_767_225_600;
-const CHEAP: HashSettings =
-    HashSettings { memory_kib: 64, passes: 1, lanes: 1, threads: 1, queue: 64 };
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The house keeps its floors: what the sources import, held against the tables of
 //! `ARCHITECTURE.md`.
 
+mod errors;
 mod floors;
 mod schemas;
 mod source;
@@ -136,7 +137,12 @@ fn no_flow_makes_a_response_by_hand() {
     assert_none(&wrong, "a handler returns Result<impl IntoResponse, Problem>");
 }
 
-/// Whether a path is `header::CACHE_CONTROL` or leads there; a JWT has a header too.
+#[test]
+fn every_public_error_may_get_one_more_reason() {
+    let wrong = errors::closed(&["countersign", "countersign-verify"]);
+    assert_none(&wrong, "an error is #[non_exhaustive] (docs/decisions/0101)");
+}
+
 #[test]
 fn no_document_has_two_schemas_of_one_name() {
     let rule = "utoipa keeps one of them, and a client is made of the wrong one";
@@ -145,6 +151,7 @@ fn no_document_has_two_schemas_of_one_name() {
     assert_none(&schemas::twice(&public, &["countersign-server/src/manage"]), rule);
 }
 
+/// Whether a path is `header::CACHE_CONTROL` or leads there; a JWT has a header too.
 fn names_a_header(path: &[String]) -> bool {
     path.windows(2).any(|parts| match [parts[0].as_str(), parts[1].as_str()] {
         ["http", "header"] => true,
@@ -222,6 +229,39 @@ fn a_circle_is_found_and_a_line_is_none() {
     };
     assert!(graph(&[("a", "b"), ("b", "c"), ("a", "c")]).is_empty());
     assert_eq!(graph(&[("a", "b"), ("b", "c"), ("c", "b")]), ["b - c"]);
+}
+
+#[test]
+fn an_error_is_closed_if_it_has_something_public_and_no_attribute() {
+    let text = "
+        /// Closed.
+        #[derive(Debug, thiserror::Error)]
+        pub enum One {
+            #[error(\"a\")]
+            A,
+        }
+        #[derive(Debug, thiserror::Error)]
+        #[non_exhaustive]
+        pub enum Open { A }
+        #[derive(
+            Debug,
+            thiserror::Error,
+        )]
+        #[error(\"{reason}\")]
+        pub struct Two {
+            /// Why.
+            pub reason: String,
+        }
+        #[derive(Debug, thiserror::Error)]
+        pub struct Opaque {
+            reason: String,
+        }
+        #[derive(Debug, Clone)]
+        pub enum NoError { A }
+        #[derive(Debug, thiserror::Error)]
+        pub struct Bare;
+        pub struct NoError2 { pub a: u8 }";
+    assert_eq!(errors::closed_in(text), ["One", "Two"]);
 }
 
 #[test]

@@ -22,8 +22,10 @@ async fn an_app_with_two_providers_of_cryptography_logs_in_refreshes_and_verifie
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let store = SqliteStore::open(&directory.path().join("app.sqlite3")).unwrap();
-        let hash =
-            HashSettings { memory_kib: 64, passes: 1, threads: 1, ..HashSettings::default() };
+        let mut hash = HashSettings::default();
+        hash.memory_kib = 64;
+        hash.passes = 1;
+        hash.threads = 1;
         let password = Password::parse("tin kettle 14".to_owned()).unwrap();
         let encoded = Passwords::new(hash).unwrap().hash(&password).await.unwrap();
         let ada = NewUser::new(Username::parse("ada").unwrap(), None, encoded);

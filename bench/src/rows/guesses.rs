@@ -120,7 +120,8 @@ pub(super) fn row(
 
 /// Milliseconds of a right password, which is checked once and not made up.
 fn one_hash(encoded: &str) -> f64 {
-    let settings = HashSettings { threads: 1, ..HashSettings::default() };
+    let mut settings = HashSettings::default();
+    settings.threads = 1;
     let passwords = Passwords::new(settings).expect("threads");
     let password = Password::parse(PASSWORD.to_owned()).expect("a password");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

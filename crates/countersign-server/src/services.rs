@@ -157,8 +157,9 @@ impl Services {
     /// # Errors
     /// Hash settings that do not do.
     pub(crate) fn passwords(&self) -> Result<Passwords, CommandError> {
-        let hash = self.config.hash(&countersign::password::HashSettings::default())?;
-        Ok(Passwords::new(countersign::password::HashSettings { threads: 1, ..hash })?)
+        let mut hash = self.config.hash(countersign::password::HashSettings::default())?;
+        hash.threads = 1;
+        Ok(Passwords::new(hash)?)
     }
 
     /// The user of a name, an e-mail address or an id.

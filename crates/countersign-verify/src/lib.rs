@@ -127,11 +127,19 @@
 //! sessions that ended; [`csrf`] checks the CSRF claim; [`Protect`] is the layer over any
 //! [`Authenticator`]. `countersign` itself is built on them.
 //!
+//! # What is promised
+//!
+//! What this documentation shows, until the next version with a break (0.2, then 1.0). What grows
+//! is `#[non_exhaustive]`, and grows in any version: errors, claims, codes, the row of a
+//! [`TokenUser`]. What an app makes itself is whole: an [`OwnCode`], a permission, an [`Audience`].
+//!
 //! # Features
 //!
 //! `axum` (on): the extractors. `tonic`: the layers before tonic services. `client` (on):
-//! [`ResourceServer`], with an HTTP client and TLS.
+//! [`ResourceServer`], with an HTTP client and TLS. `uuid`: ids of users that are UUIDs.
 
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used)]
 
 mod account;
@@ -173,7 +181,7 @@ pub use jwk_set::NotAKeySet;
 pub use keys::{KeySet, VerifyingKey};
 pub use permission::{Denied, ObjectPermission, Permission};
 pub use problem::{Code, OwnCode, Problem};
-pub use protect::{Authenticator, Found, Passage, Protect, Protected, Refused};
+pub use protect::{Authenticator, Found, Passage, Protect, Protected};
 pub use recent::Recent;
 #[cfg(feature = "client")]
 pub use remote::{ResourceServer, ResourceServerBuilder, ResourceServerError};

@@ -233,17 +233,18 @@ where
         if self.layer.0.lets_preflights_through && is_preflight(&parts) {
             parts.extensions.remove::<Identity>();
             parts.extensions.insert(Nobody);
-            return Passage::Open { inner: self.inner.call(Request::from_parts(parts, body)) };
+            let inner = self.inner.call(Request::from_parts(parts, body));
+            return Passage { way: Way::Open { inner } };
         }
         if let Some(found) = self.layer.0.authenticator.known(&parts) {
             return match self.layer.permit(parts, found) {
                 Ok(parts) => {
                     let inner = self.inner.call(Request::from_parts(parts, body));
-                    Passage::Passed { inner, varies_by: A::VARIES_BY }
+                    Passage { way: Way::Passed { inner, varies_by: A::VARIES_BY } }
                 }
                 Err(refused) => {
                     drain(body);
-                    Passage::Refused { refused }
+                    Passage { way: Way::Refused { refused } }
                 }
             };
         }
@@ -264,7 +265,7 @@ where
                 }
             }
         });
-        Passage::Waiting { answer }
+        Passage { way: Way::Waiting { answer } }
     }
 }
 
@@ -318,16 +319,7 @@ fn is_preflight(parts: &Parts) -> bool {
 pub(crate) struct Nobody;
 
 /// An answer that the inner service has no part in.
-///
-/// ```
-/// use countersign_verify::{Passage, Refused};
-///
-/// fn refused<F, R, E>(passage: Passage<F, R, E>) -> Option<Box<Refused>> {
-///     if let Passage::Refused { refused } = passage { Some(refused) } else { None }
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Refused {
+struct Refused {
     problem: Problem,
     is_grpc: bool,
 }
@@ -357,25 +349,31 @@ pin_project_lite::pin_project! {
     ///     passage
     /// }
     /// ```
+    pub struct Passage<F, R, E> {
+        #[pin]
+        way: Way<F, R, E>,
+    }
+}
+
+pin_project_lite::pin_project! {
     #[project = Projected]
-    #[allow(missing_docs)]
-    pub enum Passage<F, R, E> {
-        /// The inner service's, to a preflight that is for it.
+    enum Way<F, R, E> {
+        // The inner service's, to a preflight that is for it.
         Open {
             #[pin]
             inner: F,
         },
-        /// The inner service's.
+        // The inner service's.
         Passed {
             #[pin]
             inner: F,
             varies_by: HeaderName,
         },
-        /// A refusal.
+        // A refusal.
         Refused {
             refused: Box<Refused>,
         },
-        /// Either, once it is known who is asking.
+        // Either, once it is known who is asking.
         Waiting {
             answer: Waiting<R, E>,
         },
@@ -390,7 +388,7 @@ where
     type Output = Result<Response<R>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+        match self.project().way.project() {
             Projected::Open { inner } => inner.poll(context),
             Projected::Passed { inner, varies_by } => {
                 let answer = ready!(inner.poll(context));

@@ -107,14 +107,13 @@ where
         let who = parts.extensions.get::<Identity>();
         match self.permission.check(&Ask::new(who, &parts)) {
             Ok(()) => {
-                GuardFuture::Passed { inner: self.inner.call(Request::from_parts(parts, body)) }
+                let inner = self.inner.call(Request::from_parts(parts, body));
+                GuardFuture { way: Way::Passed { inner } }
             }
             Err(denied) => {
                 drain(body);
-                GuardFuture::Refused {
-                    problem: denied.to_problem(who),
-                    is_grpc: is_grpc(&parts.headers),
-                }
+                let (problem, is_grpc) = (denied.to_problem(who), is_grpc(&parts.headers));
+                GuardFuture { way: Way::Refused { problem, is_grpc } }
             }
         }
     }
@@ -135,15 +134,22 @@ pin_project_lite::pin_project! {
     /// }
     /// ```
     #[derive(Debug)]
+    pub struct GuardFuture<F> {
+        #[pin]
+        way: Way<F>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[derive(Debug)]
     #[project = Projected]
-    #[allow(missing_docs)]
-    pub enum GuardFuture<F> {
-        /// The inner service's.
+    enum Way<F> {
+        // The inner service's.
         Passed {
             #[pin]
             inner: F,
         },
-        /// A refusal.
+        // A refusal.
         Refused {
             problem: Problem,
             is_grpc: bool,
@@ -159,7 +165,7 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+        match self.project().way.project() {
             Projected::Passed { inner } => inner.poll(context),
             Projected::Refused { problem, is_grpc } => Poll::Ready(Ok(refusal(problem, *is_grpc))),
         }

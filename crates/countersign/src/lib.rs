@@ -221,11 +221,22 @@
 //! What this documentation shows, until the next version with a break (0.2, then 1.0). Public items
 //! that are hidden from it are the server's, and change in any version.
 //!
+//! What grows is `#[non_exhaustive]`, and grows in any version: every error, what an app is given
+//! or chooses (events, mails, rows, settings), lists of kinds. Settings are changed field by field:
+//! `let mut hash = HashSettings::default(); hash.threads = 2;`. The rest is whole: what an app
+//! makes itself ([`FoundUser`](user::FoundUser), [`OwnCode`](http::OwnCode)), what is decided
+//! ([`session`], [`sign_in`]), and what a [`store`] is handed and answers. A new field or outcome
+//! there is a break, because who does not know of it would do the wrong thing.
+//!
 //! # Features
 //!
 //! `axum` (on): [`Auth`], the endpoints, `protect`, the extractors; without it the parts alone.
-//! `sqlite` and `postgres`: the stores, of which an app names one.
+//! `sqlite` and `postgres`: the stores, of which an app names one. `smtp`: mail to an SMTP server,
+//! or into a folder. `passkeys`: WebAuthn. `uuid`: ids of users that are UUIDs. `store-tests`: the
+//! promises of a store, for whoever writes one.
 
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used)]
 
 #[cfg(feature = "axum")]

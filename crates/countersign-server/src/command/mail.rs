@@ -59,16 +59,14 @@ async fn test(context: &Context, address: &str) -> Result<(), CommandError> {
     let mail = Mail::new(MailKind::Test, address, "en").with("site", site);
     let rendered = config.mail_templates()?.render(&mail).map_err(failed)?;
     let from = settings.accounts.mail_from.clone();
-    let message = Message {
-        from: from.unwrap_or_else(|| format!("noreply@{site}")),
-        reply_to: settings.accounts.mail_reply_to.clone(),
-        to: address.to_owned(),
-        subject: rendered.subject,
-        text: rendered.text,
-        html: rendered.html,
-        message_id: format!("<test-{}@{site}>", context.clock.now().as_microsecond()),
-        language: rendered.language,
-    };
+    let from = from.unwrap_or_else(|| format!("noreply@{site}"));
+    let id = format!("<test-{}@{site}>", context.clock.now().as_microsecond());
+    let mut message = Message::new(&from, address, &id);
+    message.reply_to = settings.accounts.mail_reply_to.clone();
+    message.subject = rendered.subject;
+    message.text = rendered.text;
+    message.html = rendered.html;
+    message.language = rendered.language;
     let sent: Result<(), MailError> = match config.mail_way()? {
         MailWay::Nowhere => {
             return Err(CommandError::new(

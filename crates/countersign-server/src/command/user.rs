@@ -221,14 +221,11 @@ impl Create {
             Some(password) => services.passwords()?.hash(password).await?,
             None => EncodedPassword::unusable(),
         };
-        let new = NewUser {
-            // An operator's word is proof enough.
-            email_verified: true,
-            first_name: self.first_name,
-            last_name: self.last_name,
-            is_staff: self.staff,
-            ..NewUser::new(username, email, encoded)
-        };
+        let mut new = NewUser::new(username, email, encoded);
+        new.email_verified = true; // an operator's word is proof enough
+        new.first_name = self.first_name;
+        new.last_name = self.last_name;
+        new.is_staff = self.staff;
         let user = Operator::shell(&services).add_user(new, &Grants::default()).await?;
         line(format!("Made the user {} with the id {}.", user.username, user.id));
         Ok(())

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use countersign::Settings;
 use countersign::password::HashSettings;
-use countersign::sign_in::Policy;
 use countersign::throttle::ThrottleSettings;
 use countersign::token::Secrets;
 use countersign::web::cookies::CookieSettings;
@@ -170,75 +169,76 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be read.
     pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
-        let defaults = Settings::default();
-        Ok(Settings {
-            public_url: self.public_url()?,
-            base_path: self.required("base_path")?,
-            issuer: self.optional("issuer")?,
-            audience: self.optional("audience")?,
-            // One server has one store for itself: whatever becomes of its issuer, nobody is logged
-            // out.
-            instance: Some(String::new()),
-            signing_algorithm: self.required("signing_algorithm")?,
-            access_lifetime: self.duration("access_lifetime")?,
-            session_idle: self.duration("session_idle")?,
-            session_absolute: self.duration("session_absolute")?,
-            session_short: self.duration("session_short")?,
-            sessions_per_user: self.number("sessions_per_user")?,
-            race_window: self.duration("race_window")?,
-            allow_origins: self.list("allow_origins")?,
-            native_origins: self.list("native_origins")?,
-            cors: defaults.cors,
-            allow_headers: self.list("cors_headers")?,
-            expose_headers: defaults.expose_headers,
-            openapi_prefix: defaults.openapi_prefix,
-            cookies: CookieSettings {
-                same_site: self.required("same_site")?,
-                partitioned: self.switch("partitioned")?,
-                refresh: self.optional("refresh_cookie")?,
-                csrf: self.required("csrf_cookie")?,
-                device: self.required("device_cookie")?,
-                domain: self.optional("cookie_domain")?,
-            },
-            trusted_proxies: self
-                .list::<Network>("trusted_proxies")?
-                .into_iter()
-                .map(|network| network.0)
-                .collect(),
-            extra_claims: self.list("extra_claims")?,
-            token_cache_bytes: self.number("token_cache_bytes")?,
-            body_timeout: self.duration("body_timeout")?,
-            max_staleness: self.duration("max_staleness")?,
-            when_stale: self.required("when_stale")?,
-            throttle: ThrottleSettings {
-                account_attempts: self.number("throttle_account_attempts")?,
-                account_max_delay: self.duration("throttle_account_max_delay")?,
-                address_attempts: self.number("throttle_address_attempts")?,
-                address_window: self.duration("throttle_address_window")?,
-            },
-            session_refreshes_per_minute: self.number("throttle_session_refreshes")?,
-            hash: self.hash(&defaults.hash)?,
-            accounts: self.accounts()?,
-            device_binding: self.required("device_binding")?,
-            sign_in: Policy {
-                second_factor: self.required("second_factor")?,
-                remember_device: self.duration("remember_device")?,
-            },
-            passkey_rp_id: self.optional("passkey_rp_id")?,
-            passkey_origins: self.list("passkey_origins")?,
-        })
+        let mut settings = Settings::default();
+        settings.public_url = self.public_url()?;
+        settings.base_path = self.required("base_path")?;
+        settings.issuer = self.optional("issuer")?;
+        settings.audience = self.optional("audience")?;
+        // One server has one store for itself: whatever becomes of its issuer, nobody is logged
+        // out.
+        settings.instance = Some(String::new());
+        settings.signing_algorithm = self.required("signing_algorithm")?;
+        settings.access_lifetime = self.duration("access_lifetime")?;
+        settings.session_idle = self.duration("session_idle")?;
+        settings.session_absolute = self.duration("session_absolute")?;
+        settings.session_short = self.duration("session_short")?;
+        settings.sessions_per_user = self.number("sessions_per_user")?;
+        settings.race_window = self.duration("race_window")?;
+        settings.allow_origins = self.list("allow_origins")?;
+        settings.native_origins = self.list("native_origins")?;
+        settings.allow_headers = self.list("cors_headers")?;
+        settings.cookies = self.cookies()?;
+        settings.trusted_proxies =
+            self.list::<Network>("trusted_proxies")?.into_iter().map(|network| network.0).collect();
+        settings.extra_claims = self.list("extra_claims")?;
+        settings.token_cache_bytes = self.number("token_cache_bytes")?;
+        settings.body_timeout = self.duration("body_timeout")?;
+        settings.max_staleness = self.duration("max_staleness")?;
+        settings.when_stale = self.required("when_stale")?;
+        settings.throttle = self.throttle()?;
+        settings.session_refreshes_per_minute = self.number("throttle_session_refreshes")?;
+        settings.hash = self.hash(settings.hash)?;
+        settings.accounts = self.accounts()?;
+        settings.device_binding = self.required("device_binding")?;
+        settings.sign_in.second_factor = self.required("second_factor")?;
+        settings.sign_in.remember_device = self.duration("remember_device")?;
+        settings.passkey_rp_id = self.optional("passkey_rp_id")?;
+        settings.passkey_origins = self.list("passkey_origins")?;
+        Ok(settings)
+    }
+
+    fn cookies(&self) -> Result<CookieSettings, ConfigError> {
+        let mut cookies = CookieSettings::default();
+        cookies.same_site = self.required("same_site")?;
+        cookies.partitioned = self.switch("partitioned")?;
+        cookies.refresh = self.optional("refresh_cookie")?;
+        cookies.csrf = self.required("csrf_cookie")?;
+        cookies.device = self.required("device_cookie")?;
+        cookies.domain = self.optional("cookie_domain")?;
+        Ok(cookies)
+    }
+
+    fn throttle(&self) -> Result<ThrottleSettings, ConfigError> {
+        let mut throttle = ThrottleSettings::default();
+        throttle.account_attempts = self.number("throttle_account_attempts")?;
+        throttle.account_max_delay = self.duration("throttle_account_max_delay")?;
+        throttle.address_attempts = self.number("throttle_address_attempts")?;
+        throttle.address_window = self.duration("throttle_address_window")?;
+        Ok(throttle)
     }
 
     /// How passwords are hashed.
-    pub(crate) fn hash(&self, defaults: &HashSettings) -> Result<HashSettings, ConfigError> {
+    pub(crate) fn hash(&self, defaults: HashSettings) -> Result<HashSettings, ConfigError> {
+        let mut hash = defaults;
         let threads: usize = self.number("hash_threads")?;
-        Ok(HashSettings {
-            threads: if threads == 0 { defaults.threads } else { threads },
-            queue: self.number("hash_queue")?,
-            memory_kib: self.number("hash_memory_kib")?,
-            passes: self.number("hash_passes")?,
-            lanes: self.number("hash_lanes")?,
-        })
+        if threads != 0 {
+            hash.threads = threads;
+        }
+        hash.queue = self.number("hash_queue")?;
+        hash.memory_kib = self.number("hash_memory_kib")?;
+        hash.passes = self.number("hash_passes")?;
+        hash.lanes = self.number("hash_lanes")?;
+        Ok(hash)
     }
 
     /// The data directory.

@@ -150,8 +150,8 @@ fn a_text_that_is_no_utf_8_is_told_and_not_left_out() {
 fn without_any_choice_the_library_does_what_it_does_by_itself() {
     let parts = load("", &[], &[]).unwrap().serve().unwrap();
     // A server has its store for itself, and needs no name among others.
-    let library =
-        countersign::Settings { instance: Some(String::new()), ..countersign::Settings::default() };
+    let mut library = countersign::Settings::default();
+    library.instance = Some(String::new());
     assert_eq!(format!("{:?}", parts.settings), format!("{library:?}"));
 }
 
@@ -306,4 +306,70 @@ fn what_follows_from_the_settings_is_shown_with_what_it_follows_from() {
     ] {
         assert!(chosen.contains(&(value.to_owned(), from.to_owned())), "{value}: {chosen:?}");
     }
+}
+
+#[test]
+fn every_setting_of_the_library_can_be_chosen_here() {
+    let chosen: Vec<(&Setting, Vec<String>)> = SETTINGS
+        .iter()
+        .map(|setting| (setting, vec![another_value(setting)]))
+        .filter(|(setting, _)| setting.name != "data_dir")
+        .collect();
+    let config = Config::load(None, std::iter::empty(), chosen.into_iter()).unwrap();
+    let (chosen, library) =
+        (fields(&config.settings().unwrap()), fields(&countersign::Settings::default()));
+    let same: Vec<&str> = library
+        .iter()
+        .filter(|(name, value)| chosen.get(*name) == Some(value))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    // The server has its own OpenAPI document and no layer of an app around it.
+    assert_eq!(same, ["cors", "expose_headers", "openapi_prefix"]);
+}
+
+/// A value that is not the default.
+fn another_value(setting: &Setting) -> String {
+    match (setting.kind, setting.name) {
+        (_, "session_idle" | "max_staleness") => "77s".to_owned(),
+        (Kind::Choice(words), _) => {
+            let other = words.split('|').find(|word| *word != setting.default);
+            other.expect("a choice has two words").to_owned()
+        }
+        (Kind::Number { least, .. }, _) => (least + 1).to_string(),
+        (Kind::Duration { least, .. }, _) => format!("{}s", least + 1),
+        (Kind::Text("URL"), _) => "https://a.example.com/{token}".to_owned(),
+        (Kind::Text("ORIGIN"), _) => "https://b.example.com".to_owned(),
+        (Kind::Text("ADDRESS"), _) => "a@example.com".to_owned(),
+        (Kind::Text("ADDRESS:PORT"), _) => "127.0.0.1:1".to_owned(),
+        (Kind::Text("NETWORK"), _) => "192.0.2.0/24".to_owned(),
+        (Kind::Text("CLAIM" | "FIELD"), _) => "email".to_owned(),
+        (Kind::Text("WHO"), _) => "staff".to_owned(),
+        (Kind::Text("PATH"), _) => "/other".to_owned(),
+        (Kind::Text(_), _) => "example.com".to_owned(),
+    }
+}
+
+/// The fields of settings, and those of the settings in them, as they print.
+fn fields(settings: &countersign::Settings) -> BTreeMap<String, String> {
+    let groups = ["accounts", "cookies", "hash", "sign_in", "throttle"];
+    let mut fields = BTreeMap::<String, String>::new();
+    let (mut group, mut name) = (String::new(), String::new());
+    for line in format!("{settings:#?}").lines() {
+        let text = line.trim_start();
+        let first = text.split(':').next().unwrap_or_default();
+        match line.len() - text.len() {
+            4 if text.contains(": ") => {
+                (group, name) = (first.to_owned(), first.to_owned());
+            }
+            8 if text.contains(": ") && groups.contains(&group.as_str()) => {
+                name = format!("{group}.{first}");
+            }
+            _ => {}
+        }
+        if !groups.contains(&name.as_str()) {
+            fields.entry(name.clone()).or_default().push_str(text);
+        }
+    }
+    fields.remove("");
+    fields
 }

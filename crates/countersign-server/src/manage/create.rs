@@ -250,18 +250,16 @@ impl NewUserRequest {
             Wish::Hash(hash) => hash,
             Wish::Invitation | Wish::Nothing => EncodedPassword::unusable(),
         };
-        let new = NewUser {
-            // An operator's word is proof enough.
-            email_verified: email.is_some() && self.email_verified.unwrap_or(true),
-            first_name,
-            last_name,
-            is_active: self.is_active.unwrap_or(true),
-            is_staff: self.is_staff.unwrap_or(false),
-            is_superuser: self.is_superuser.unwrap_or(false),
-            locale,
-            metadata,
-            ..NewUser::new(username, email, password)
-        };
+        let mut new = NewUser::new(username, email, password);
+        // An operator's word is proof enough.
+        new.email_verified = new.email.is_some() && self.email_verified.unwrap_or(true);
+        new.first_name = first_name;
+        new.last_name = last_name;
+        new.is_active = self.is_active.unwrap_or(true);
+        new.is_staff = self.is_staff.unwrap_or(false);
+        new.is_superuser = self.is_superuser.unwrap_or(false);
+        new.locale = locale;
+        new.metadata = metadata;
         Ok((new, grants))
     }
 

@@ -96,12 +96,10 @@ impl Operator<'_> {
             Some(name) => name,
             None => made_up(services),
         };
-        let new = NewUser {
-            first_name: who.first_name.clone(),
-            last_name: who.last_name.clone(),
-            locale: who.language.clone(),
-            ..NewUser::new(username, Some(who.email.clone()), password.clone())
-        };
+        let mut new = NewUser::new(username, Some(who.email.clone()), password.clone());
+        new.first_name = who.first_name.clone();
+        new.last_name = who.last_name.clone();
+        new.locale = who.language.clone();
         match self.store.invite_user(new, token, mails, &self.by).await {
             Ok(user) => Ok((user, sent)),
             Err(AdminError::Store(

@@ -131,7 +131,8 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let settings = Settings { session_refreshes_per_minute: 0, ..Settings::default() };
+    /// let mut settings = Settings::default();
+    /// settings.session_refreshes_per_minute = 0;
     /// let auth = Auth::builder(store)
     ///     .secrets(secrets)
     ///     .audience("shop")

@@ -336,7 +336,8 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let cookies = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
+    /// let mut cookies = CookieSettings::default();
+    /// cookies.same_site = SameSite::None;
     /// let error =
     ///     Auth::builder(store).secrets(secrets).cookies(cookies).build().await.unwrap_err();
     /// assert!(error.to_string().starts_with("same_site = none needs https"));
@@ -383,7 +384,8 @@ impl AuthBuilder {
     /// use countersign::throttle::ThrottleSettings;
     ///
     /// # let (store, secrets, _directory) = world::place();
-    /// let three_guesses = ThrottleSettings { account_attempts: 3, ..ThrottleSettings::default() };
+    /// let mut three_guesses = ThrottleSettings::default();
+    /// three_guesses.account_attempts = 3;
     /// let builder = Auth::builder(store).secrets(secrets).throttle(three_guesses);
     /// ```
     #[must_use]
@@ -399,11 +401,10 @@ impl AuthBuilder {
     /// use countersign::password::HashSettings;
     ///
     /// # let (store, secrets, _directory) = world::place();
-    /// let builder = Auth::builder(store).secrets(secrets).hash(HashSettings {
-    ///     memory_kib: 65_536,
-    ///     threads: 2,
-    ///     ..HashSettings::default()
-    /// });
+    /// let mut hash = HashSettings::default();
+    /// hash.memory_kib = 65_536;
+    /// hash.threads = 2;
+    /// let builder = Auth::builder(store).secrets(secrets).hash(hash);
     /// ```
     #[must_use]
     pub fn hash(self, hash: HashSettings) -> Self {

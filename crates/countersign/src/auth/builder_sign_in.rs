@@ -13,7 +13,8 @@ impl AuthBuilder {
     ///
     /// # world::block_on(async {
     /// # let (store, secrets, _directory) = world::place();
-    /// let required = Policy { second_factor: SecondFactor::Required, ..Policy::default() };
+    /// let mut required = Policy::default();
+    /// required.second_factor = SecondFactor::Required;
     /// let auth = Auth::builder(store).secrets(secrets).sign_in(required).build().await.unwrap();
     /// # let claims = world::claims(&auth).await;
     /// assert_eq!(claims["scope"], "enrol"); // who has none may enrol one, and do nothing else

@@ -42,6 +42,7 @@ use crate::web::origin::{Origin, OriginError, Origins};
 /// assert_eq!(settings.session_idle, Duration::from_secs(7 * 86_400));
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Settings {
     /// Where clients find this server: decides the issuer, the names of cookies and whether they
     /// are `Secure`.
@@ -182,8 +183,8 @@ impl Settings {
     /// ```
     /// use countersign::{Settings, SettingsError};
     ///
-    /// let settings =
-    ///     Settings { access_lifetime: std::time::Duration::ZERO, ..Settings::default() };
+    /// let mut settings = Settings::default();
+    /// settings.access_lifetime = std::time::Duration::ZERO;
     /// assert!(settings.check().is_err());
     /// ```
     pub fn check(&self) -> Result<Checked, SettingsError> {
@@ -269,10 +270,10 @@ impl Settings {
     /// ```
     /// use countersign::Settings;
     ///
-    /// let below =
-    ///     |url: &str| Settings { public_url: url.parse().unwrap(), ..Settings::default() };
-    /// assert_eq!(below("https://example.org/auth/").home(), "/auth");
-    /// assert_eq!(below("https://example.org").home(), "");
+    /// let mut settings = Settings::default();
+    /// assert_eq!(settings.home(), "");
+    /// settings.public_url = "https://example.org/auth/".parse().unwrap();
+    /// assert_eq!(settings.home(), "/auth");
     /// ```
     #[must_use]
     pub fn home(&self) -> &str {
@@ -343,6 +344,7 @@ fn is_below(domain: &str, above: &str) -> bool {
 /// assert_eq!(WhenStale::default(), WhenStale::Refuse);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenStale {
     /// Answers every request that needs a user with 503 and `Retry-After`, until it hears again.
     #[default]
@@ -373,6 +375,7 @@ impl std::str::FromStr for WhenStale {
 /// assert_eq!(checked.cookies.refresh_name(), "refreshtoken");
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Checked {
     /// The claim `iss`.
     pub issuer: String,
@@ -401,7 +404,8 @@ pub struct Checked {
 /// ```
 /// use countersign::{Settings, SettingsError};
 ///
-/// let settings = Settings { base_path: "accounts".to_owned(), ..Settings::default() };
+/// let mut settings = Settings::default();
+/// settings.base_path = "accounts".to_owned();
 /// assert_eq!(settings.check().unwrap_err(), SettingsError::BasePath);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

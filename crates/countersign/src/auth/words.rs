@@ -7,6 +7,7 @@ macro_rules! words {
     }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
         pub enum $Name {
             $($(#[$said])* $Variant,)+
         }

@@ -34,6 +34,7 @@ use crate::web::client_address::client_address;
 /// }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Peer {
     /// Its address, through trusted proxies only.
     pub ip: IpAddr,

@@ -33,19 +33,12 @@ pub trait Mailer: fmt::Debug + Send + Sync + 'static {
 /// ```
 /// use countersign::mail::Message;
 ///
-/// let message = Message {
-///     from: "Example <noreply@example.com>".to_owned(),
-///     reply_to: None,
-///     to: "ada@example.com".to_owned(),
-///     subject: "Choose a new password".to_owned(),
-///     text: "https://example.com/account/reset?token=secret".to_owned(),
-///     html: String::new(),
-///     message_id: "<7@example.com>".to_owned(),
-///     language: "en".to_owned(),
-/// };
+/// let mut message = Message::new("noreply@example.com", "ada@example.com", "<7@example.com>");
+/// message.text = "https://example.com/account/reset?token=secret".to_owned();
 /// assert!(!format!("{message:?}").contains("secret"));
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Message {
     /// The setting `mail_from`.
     pub from: String,
@@ -63,6 +56,30 @@ pub struct Message {
     pub message_id: String,
     /// The language that it is in (RFC 3282).
     pub language: String,
+}
+
+impl Message {
+    /// One without subject and texts, in English, for who tries a [`Mailer`].
+    ///
+    /// ```
+    /// use countersign::mail::Message;
+    ///
+    /// let message = Message::new("noreply@example.com", "ada@example.com", "<7@example.com>");
+    /// assert_eq!((message.to.as_str(), message.subject.as_str()), ("ada@example.com", ""));
+    /// ```
+    #[must_use]
+    pub fn new(from: &str, to: &str, message_id: &str) -> Self {
+        Self {
+            from: from.to_owned(),
+            reply_to: None,
+            to: to.to_owned(),
+            subject: String::new(),
+            text: String::new(),
+            html: String::new(),
+            message_id: message_id.to_owned(),
+            language: "en".to_owned(),
+        }
+    }
 }
 
 /// Without its texts, which hold links and codes, and without the address.
@@ -83,6 +100,7 @@ impl fmt::Debug for Message {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
+#[non_exhaustive]
 pub struct MailError {
     /// What the other side said, for the operator: at most 300 characters.
     pub reason: String,

@@ -197,6 +197,7 @@ impl MailKind {
 /// assert!(!format!("{mail:?}").contains("secret"));
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Mail {
     /// Which.
     pub kind: MailKind,

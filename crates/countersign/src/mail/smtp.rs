@@ -109,16 +109,9 @@ impl std::fmt::Debug for SmtpMailer {
 ///
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let folder = directory.path();
-/// let message = Message {
-///     from: "Example <noreply@example.com>".to_owned(),
-///     reply_to: None,
-///     to: "ada@example.com".to_owned(),
-///     subject: "A test".to_owned(),
-///     text: "of mail".to_owned(),
-///     html: "<p>of mail</p>".to_owned(),
-///     message_id: "<7@example.com>".to_owned(),
-///     language: "en".to_owned(),
-/// };
+/// let mut message = Message::new("noreply@example.com", "ada@example.com", "<7@example.com>");
+/// message.subject = "A test".to_owned();
+/// message.text = "of mail".to_owned();
 /// FileMailer::new(folder).unwrap().send(&message).await.unwrap();
 /// let file = std::fs::read_to_string(folder.join("7@example.com.eml")).unwrap();
 /// assert!(file.contains("Subject: A test"));

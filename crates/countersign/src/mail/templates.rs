@@ -210,6 +210,7 @@ impl fmt::Debug for MailTemplates {
 /// assert_eq!(rendered.language, "en");
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Rendered {
     /// One line.
     pub subject: String,
@@ -236,6 +237,7 @@ impl fmt::Debug for Rendered {
 /// assert!(error.to_string().starts_with("/nowhere: "));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TemplateError {
     /// The file.
     pub path: PathBuf,

@@ -11,10 +11,12 @@ use super::algorithm::argon2;
 ///
 /// ```
 /// # use countersign::password::HashSettings;
-/// let settings = HashSettings { threads: 2, ..HashSettings::default() };
+/// let mut settings = HashSettings::default();
+/// settings.threads = 2;
 /// assert!(settings.validate().is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HashSettings {
     /// Threads that hash, 1 to 256; as many as cores by default. Known devices have as many of
     /// their own.
@@ -40,7 +42,8 @@ impl HashSettings {
     /// ```
     /// use countersign::password::{HashSettings, HashSettingsError};
     ///
-    /// let starved = HashSettings { memory_kib: 4, ..HashSettings::default() };
+    /// let mut starved = HashSettings::default();
+    /// starved.memory_kib = 4;
     /// assert!(matches!(starved.validate(), Err(HashSettingsError::Argon2 { memory_kib: 4, .. })));
     /// ```
     pub fn validate(&self) -> Result<(), HashSettingsError> {
@@ -90,7 +93,9 @@ impl Default for HashSettings {
 /// ```
 /// use countersign::password::HashSettings;
 ///
-/// let error = HashSettings { queue: 0, ..HashSettings::default() }.validate().unwrap_err();
+/// let mut settings = HashSettings::default();
+/// settings.queue = 0;
+/// let error = settings.validate().unwrap_err();
 /// assert_eq!(error.to_string(), "hash_queue is 0; set it between 1 and 65536 (256 suits most)");
 /// ```
 #[derive(Debug, thiserror::Error)]

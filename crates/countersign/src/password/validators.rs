@@ -73,6 +73,7 @@ pub fn validate(new: &str, about: &UserAttributes<'_>) -> Result<(), Vec<Passwor
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PasswordProblem {
     /// Nearly the same letters as the attribute named here.
     TooSimilar(&'static str),

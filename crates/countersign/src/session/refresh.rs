@@ -160,6 +160,7 @@ pub struct SessionRow {
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
 pub enum RefreshRefused {
     /// There is no such session, any more.
     #[error("there is no such session")]

@@ -196,6 +196,7 @@ pub enum Next {
 /// assert_eq!(next, Next::Refuse(Refusal::Unfit)); // a code alone
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The user is gone, is not active, or may not pass this door.
     NoEntry,

@@ -16,6 +16,7 @@ use countersign_verify::Account;
 /// assert_eq!(SecondFactor::default().to_string(), "optional");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum SecondFactor {
     /// Nobody: it is asked of who has one.
     #[default]
@@ -86,6 +87,7 @@ impl fmt::Display for SecondFactor {
 /// assert_eq!(policy.remember_device.as_secs(), 30 * 86_400);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
     /// Who must have a second factor: nobody, unless chosen.
     pub second_factor: SecondFactor,

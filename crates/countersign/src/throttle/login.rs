@@ -90,10 +90,9 @@ impl LoginThrottle {
     /// ```
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings {
-    ///     account_attempts: 1,
-    ///     ..ThrottleSettings::default()
-    /// });
+    /// let mut settings = ThrottleSettings::default();
+    /// settings.account_attempts = 1;
+    /// let throttle = LoginThrottle::new(settings);
     /// let (nobody, address, now) = (
     ///     AccountKey::Unknown("nobody"),
     ///     "192.0.2.1".parse().unwrap(),
@@ -139,10 +138,9 @@ impl LoginThrottle {
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     /// use countersign::user::UserId;
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings {
-    ///     account_attempts: 1,
-    ///     ..ThrottleSettings::default()
-    /// });
+    /// let mut settings = ThrottleSettings::default();
+    /// settings.account_attempts = 1;
+    /// let throttle = LoginThrottle::new(settings);
     /// let (ada, address, now) = (
     ///     AccountKey::User(UserId::new(1)),
     ///     "192.0.2.1".parse().unwrap(),
@@ -169,10 +167,9 @@ impl LoginThrottle {
     /// use countersign::throttle::{AccountKey, LoginThrottle, ThrottleSettings};
     /// use countersign::user::UserId;
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings {
-    ///     account_attempts: 1,
-    ///     ..ThrottleSettings::default()
-    /// });
+    /// let mut settings = ThrottleSettings::default();
+    /// settings.account_attempts = 1;
+    /// let throttle = LoginThrottle::new(settings);
     /// let (ada, address, now) = (
     ///     AccountKey::User(UserId::new(1)),
     ///     "192.0.2.1".parse().unwrap(),
@@ -199,10 +196,9 @@ impl LoginThrottle {
     /// ```
     /// use countersign::throttle::{LoginThrottle, ThrottleSettings};
     ///
-    /// let throttle = LoginThrottle::new(ThrottleSettings {
-    ///     address_attempts: 1,
-    ///     ..ThrottleSettings::default()
-    /// });
+    /// let mut settings = ThrottleSettings::default();
+    /// settings.address_attempts = 1;
+    /// let throttle = LoginThrottle::new(settings);
     /// let (address, now) =
     ///     ("192.0.2.1".parse().unwrap(), "2026-01-01T00:00:00Z".parse().unwrap());
     /// drop(throttle.begin_of_address(false, address, now).unwrap()); // a wrong password
@@ -228,7 +224,8 @@ impl LoginThrottle {
     /// ```
     /// use countersign::throttle::{LoginThrottle, ThrottleSettings};
     ///
-    /// let unlimited = ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() };
+    /// let mut unlimited = ThrottleSettings::default();
+    /// unlimited.account_attempts = 0;
     /// assert_eq!(LoginThrottle::new(unlimited).delays(), None);
     /// ```
     pub const fn delays(&self) -> Option<Delays> {
@@ -475,11 +472,10 @@ impl Delays {
     /// ```
     /// use countersign::throttle::{Delays, ThrottleSettings};
     ///
-    /// assert!(Delays::new(&ThrottleSettings::default()).is_some());
-    /// assert_eq!(
-    ///     Delays::new(&ThrottleSettings { account_attempts: 0, ..ThrottleSettings::default() }),
-    ///     None
-    /// );
+    /// let mut settings = ThrottleSettings::default();
+    /// assert!(Delays::new(&settings).is_some());
+    /// settings.account_attempts = 0;
+    /// assert_eq!(Delays::new(&settings), None);
     /// ```
     pub fn new(settings: &ThrottleSettings) -> Option<Self> {
         let (free, longest) = (settings.account_attempts, span(settings.account_max_delay));

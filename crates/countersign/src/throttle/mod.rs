@@ -38,10 +38,12 @@ pub use refresh::RefreshLimit;
 /// ```
 /// use countersign::throttle::ThrottleSettings;
 ///
-/// let patient = ThrottleSettings { account_attempts: 10, ..ThrottleSettings::default() };
+/// let mut patient = ThrottleSettings::default();
+/// patient.account_attempts = 10;
 /// assert_eq!(patient.address_attempts, 100);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ThrottleSettings {
     /// Failures of one account, or of one known device with it, before delays begin: 1 s, then
     /// twice as long each time. 0: no limit.

@@ -232,13 +232,15 @@ pub struct UserByLogin {
 /// # world::run(async |world| {
 /// # let (auth, now) = (world.auth, world::midnight());
 /// let email = Email::parse("grace@example.com").unwrap();
-/// let new =
+/// let mut new =
 ///     NewUser::new(Username::parse("grace").unwrap(), Some(email), EncodedPassword::unusable());
-/// let grace = auth.store().create_user(NewUser { is_staff: true, ..new }, now).await.unwrap();
+/// new.is_staff = true;
+/// let grace = auth.store().create_user(new, now).await.unwrap();
 /// assert!(grace.is_staff);
 /// # });
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NewUser {
     /// The login name.
     pub username: Username,
@@ -300,16 +302,15 @@ impl NewUser {
 ///
 /// # world::run(async |world| {
 /// # let (store, ada) = (world.auth.store(), world.ada);
-/// let change = ProfileChange {
-///     email: Some(None),
-///     first_name: Some("Augusta Ada".to_owned()),
-///     ..ProfileChange::default()
-/// };
+/// let mut change = ProfileChange::default();
+/// change.email = Some(None);
+/// change.first_name = Some("Augusta Ada".to_owned());
 /// let ada = store.update_profile(ada.id, change).await.unwrap().unwrap();
 /// assert_eq!((ada.first_name.as_str(), ada.email.as_str()), ("Augusta Ada", ""));
 /// # });
 /// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ProfileChange {
     /// A new login name.
     pub username: Option<Username>,

@@ -35,10 +35,12 @@ use crate::sign_in::PENDING_SECONDS;
 /// ```
 /// use countersign::web::cookies::{CookieSettings, SameSite};
 ///
-/// let strict = CookieSettings { same_site: SameSite::Strict, ..CookieSettings::default() };
+/// let mut strict = CookieSettings::default();
+/// strict.same_site = SameSite::Strict;
 /// assert_eq!((strict.csrf.as_str(), strict.domain), ("csrftoken", None));
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CookieSettings {
     /// The cookies' `SameSite`.
     pub same_site: SameSite,
@@ -107,11 +109,9 @@ impl Cookies {
     /// ```
     /// use countersign::web::cookies::{CookieError, CookieSettings, Cookies};
     ///
-    /// let settings = CookieSettings {
-    ///     refresh: Some("__Host-refreshtoken".to_owned()),
-    ///     domain: Some("example.com".to_owned()),
-    ///     ..CookieSettings::default()
-    /// };
+    /// let mut settings = CookieSettings::default();
+    /// settings.refresh = Some("__Host-refreshtoken".to_owned());
+    /// settings.domain = Some("example.com".to_owned());
     /// let error =
     ///     Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings)
     ///         .unwrap_err();
@@ -274,7 +274,8 @@ impl Cookies {
     /// ```
     /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
-    /// let settings = CookieSettings { csrf: "xsrf".to_owned(), ..CookieSettings::default() };
+    /// let mut settings = CookieSettings::default();
+    /// settings.csrf = "xsrf".to_owned();
     /// let cookies =
     ///     Cookies::new(&"https://app.example.com".parse().unwrap(), "/accounts", &settings)
     ///         .unwrap();
@@ -692,7 +693,8 @@ pub struct UnknownSameSite;
 /// ```
 /// use countersign::web::cookies::{CookieError, CookieSettings, Cookies, SameSite};
 ///
-/// let settings = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
+/// let mut settings = CookieSettings::default();
+/// settings.same_site = SameSite::None;
 /// let error = Cookies::new(&"http://localhost:8000".parse().unwrap(), "/accounts", &settings)
 ///     .unwrap_err();
 /// assert_eq!(error, CookieError::NoneWithoutHttps);

@@ -127,6 +127,7 @@ impl FromIterator<OriginPattern> for Origins {
 /// assert!("https://*.com".parse::<OriginPattern>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginPattern {
     /// One origin.
     Exact(Origin),

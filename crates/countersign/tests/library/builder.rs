@@ -25,20 +25,19 @@ async fn a_mistake_stops_the_start_with_a_sentence_that_says_what_to_do() {
         (refusal(|b| b.base_path("accounts")).await, "must begin with a slash"),
         (
             refusal(|b| {
-                let (refresh, domain) =
-                    (Some("__Host-refreshtoken".to_owned()), Some("example.com".to_owned()));
-                b.public_url("https://app.example.com").cookies(CookieSettings {
-                    refresh,
-                    domain,
-                    ..CookieSettings::default()
-                })
+                let mut cookies = CookieSettings::default();
+                cookies.refresh = Some("__Host-refreshtoken".to_owned());
+                cookies.domain = Some("example.com".to_owned());
+                b.public_url("https://app.example.com").cookies(cookies)
             })
             .await,
             "__Host-",
         ),
         (
             refusal(|b| {
-                b.cookies(CookieSettings { same_site: SameSite::None, ..CookieSettings::default() })
+                let mut cookies = CookieSettings::default();
+                cookies.same_site = SameSite::None;
+                b.cookies(cookies)
             })
             .await,
             "https",
@@ -92,11 +91,12 @@ async fn path_and_lifetimes_are_chosen() {
 #[tokio::test]
 async fn what_a_method_chose_counts_whether_settings_come_before_or_after() {
     let members = Members::with(cheap(), &["41"]).await;
-    let settings = || countersign::Settings {
-        hash: cheap(),
-        base_path: "/auth".to_owned(),
-        access_lifetime: 2 * MINUTE,
-        ..countersign::Settings::default()
+    let settings = || {
+        let mut settings = countersign::Settings::default();
+        settings.hash = cheap();
+        settings.base_path = "/auth".to_owned();
+        settings.access_lifetime = 2 * MINUTE;
+        settings
     };
     let (first, _one, _) = builder();
     let (second, _two, _) = builder();

@@ -13,7 +13,8 @@ async fn strangers_keep_nobody_out_of_a_page_of_the_apps_own_that_knows_the_brow
     let line = set_cookie.to_str().unwrap();
     assert!(line.contains("; Path=/office; ") && line.contains("; HttpOnly"), "{line}");
     let token = line.split(['=', ';']).nth(1).unwrap().to_owned();
-    let known = Peer { device_tokens: vec!["of somebody else".to_owned(), token], ..Peer::local() };
+    let mut known = Peer::local();
+    known.device_tokens = vec!["of somebody else".to_owned(), token];
 
     let [right, wrong] =
         [PASSWORD, "a guess"].map(|text| Password::parse(text.to_owned()).unwrap());

@@ -220,7 +220,8 @@ async fn a_new_password_ends_the_other_sessions_and_the_old_one_is_none() {
 #[tokio::test]
 async fn an_outdated_encoding_is_replaced_at_the_next_login() {
     let (builder, _directory, _) = builder();
-    let weaker = HashSettings { memory_kib: 32, ..cheap() };
+    let mut weaker = cheap();
+    weaker.memory_kib = 32;
     let members = Members::with(weaker, &["41"]).await;
     let auth = builder.users(members.clone()).build().await.unwrap();
     let line = || members.0.lock().unwrap().rows[&UserId::new(41)].1.as_str().to_owned();

@@ -60,7 +60,11 @@ fn builder_on<S: Store>(
 }
 
 fn cheap() -> HashSettings {
-    HashSettings { memory_kib: 64, passes: 1, threads: 1, ..HashSettings::default() }
+    let mut hash = HashSettings::default();
+    hash.memory_kib = 64;
+    hash.passes = 1;
+    hash.threads = 1;
+    hash
 }
 
 /// A member of an app's own table.

@@ -443,7 +443,8 @@ async fn the_cookie_has_room_whatever_the_app_says_in_its_tokens() {
 
 #[tokio::test]
 async fn a_front_end_on_another_site_does_not_open_the_pages_to_it() {
-    let cookies = CookieSettings { same_site: SameSite::None, ..CookieSettings::default() };
+    let mut cookies = CookieSettings::default();
+    cookies.same_site = SameSite::None;
     let site =
         Site::with(|builder| builder.public_url("https://app.example.com").cookies(cookies)).await;
     let line = {

@@ -197,7 +197,9 @@ impl Shop {
         accounts.login_code = true;
         accounts.asks_per_address = 0;
         accounts.notices = false;
-        let settings = Settings { hash: cheap(), accounts, ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.hash = cheap();
+        settings.accounts = accounts;
         let builder = builder
             .settings(settings)
             .mailer(Arc::new(Letterbox(sender)))
@@ -262,7 +264,9 @@ async fn a_table_in_which_nobody_registers_has_no_such_endpoints() {
     let (sender, _mails) = mpsc::unbounded_channel();
     let mut accounts = AccountSettings::default();
     accounts.registration = Registration::Open;
-    let settings = Settings { hash: cheap(), accounts, ..Settings::default() };
+    let mut settings = Settings::default();
+    settings.hash = cheap();
+    settings.accounts = accounts;
     let members = Members::with(cheap(), &["41"]).await;
     let auth = builder
         .settings(settings)

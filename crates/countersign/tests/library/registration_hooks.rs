@@ -104,7 +104,8 @@ async fn whether_an_address_is_taken_the_hooks_do_not_tell() {
 async fn without_an_own_table_what_the_app_keeps_is_the_users_metadata() {
     let (sender, mut told) = mpsc::unbounded_channel();
     let (builder, _directory, _) = builder();
-    let mut settings = countersign::Settings { hash: cheap(), ..Default::default() };
+    let mut settings = countersign::Settings::default();
+    settings.hash = cheap();
     settings.accounts.registration = countersign::settings::Registration::Open;
     settings.accounts.email_verification = EmailVerification::None;
     let builder = builder.settings(settings).registration_hooks(Doorkeeper(sender));

@@ -27,7 +27,8 @@ impl Account for Somebody {
 
 /// What follows a right password, in the words of the page.
 fn follows(second_factor: &SecondFactor, is_staff: bool, has_one: bool) -> &'static str {
-    let policy = Policy { second_factor: second_factor.clone(), ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.second_factor = second_factor.clone();
     let enrolled = if has_one { Factors::of([FactorKind::Totp]) } else { Factors::default() };
     let known = Known { may_enter: true, enrolled, ..Known::default() };
     let rules = policy.of(&Somebody { is_staff });

@@ -109,14 +109,16 @@ fn a_policy_means_whom_it_names() {
 
 #[test]
 fn whoever_may_do_much_is_asked_on_every_device() {
-    let policy = Policy { second_factor: SecondFactor::Required, ..Policy::default() };
+    let mut policy = Policy::default();
+    policy.second_factor = SecondFactor::Required;
     assert_eq!(policy.remember_device, Duration::from_secs(2_592_000));
     let rules = |may_remember| Rules { is_required: true, may_remember };
     let of = |staff, superuser| Person { staff, superuser, ..Person::default() };
     assert_eq!(policy.of(&of(false, false)), rules(true));
     assert_eq!(policy.of(&of(true, false)), rules(false));
     assert_eq!(policy.of(&of(false, true)), rules(false));
-    let never = Policy { remember_device: Duration::ZERO, ..policy };
+    let mut never = policy;
+    never.remember_device = Duration::ZERO;
     assert_eq!(never.of(&of(false, false)), rules(false));
     assert!(!Policy::default().of(&of(true, true)).is_required);
 }

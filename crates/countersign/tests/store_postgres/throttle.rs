@@ -42,12 +42,10 @@ fn nodes_count_together_what_one_process_counts_alone() {
     // Three thousand steps, drawn by a generator that draws the same ones every time: everything is
     // answered as the process's own throttle answers it.
     on_two_nodes(async |nodes| {
-        let settings = ThrottleSettings {
-            address_attempts: 0,
-            account_attempts: 3,
-            account_max_delay: Duration::from_secs(20),
-            ..Default::default()
-        };
+        let mut settings = ThrottleSettings::default();
+        settings.address_attempts = 0;
+        settings.account_attempts = 3;
+        settings.account_max_delay = Duration::from_secs(20);
         let (alone, delays, keys) =
             (LoginThrottle::new(settings), Delays::new(&settings).unwrap(), keys());
         let home = "192.0.2.1".parse().unwrap();

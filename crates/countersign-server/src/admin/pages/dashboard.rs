@@ -77,7 +77,7 @@ async fn charts(
         && admin.settings.device_binding != DeviceBinding::Off;
     let unproved = match admin.settings.device_binding {
         DeviceBinding::Enforce => REFUSED,
-        DeviceBinding::Off | DeviceBinding::Observe => LET_IN,
+        _ => LET_IN,
     };
     let of_devices = [BOUND, unproved].into_iter().filter(|_| is_on);
     Ok(CHARTS.into_iter().chain(of_devices).map(chart).collect())

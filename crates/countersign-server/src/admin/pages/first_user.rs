@@ -73,13 +73,10 @@ pub(crate) async fn make(
         page(StatusCode::BAD_REQUEST, &FirstUserPage::new(&pre_session.token, &names, &errors))
     };
     let ip = Some(pre_session.peer.ip);
-    let new = NewUser {
-        // An operator's word is proof enough.
-        email_verified: true,
-        is_staff: true,
-        is_superuser: true,
-        ..NewUser::new(username, email, encoded.clone())
-    };
+    let mut new = NewUser::new(username, email, encoded.clone());
+    new.email_verified = true; // an operator's word is proof enough
+    new.is_staff = true;
+    new.is_superuser = true;
     // Of two who come at once with the link, on whichever nodes, the second finds it used.
     let user = match admin.store.use_first_link(token.bytes(), new, ip, admin.clock.now()).await {
         Ok(Some(user)) => user,

@@ -60,15 +60,12 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResul
         Some(password) => admin.auth.passwords().hash(password).await?,
         None => EncodedPassword::unusable(),
     };
-    let new = NewUser {
-        // An operator's word is proof enough.
-        email_verified: true,
-        first_name: names.first_name.clone(),
-        last_name: names.last_name.clone(),
-        is_staff,
-        is_superuser,
-        ..NewUser::new(username, names.email(&mut Errors::default()), encoded)
-    };
+    let mut new = NewUser::new(username, names.email(&mut Errors::default()), encoded);
+    new.email_verified = true; // an operator's word is proof enough
+    new.first_name = names.first_name.clone();
+    new.last_name = names.last_name.clone();
+    new.is_staff = is_staff;
+    new.is_superuser = is_superuser;
     match posted.operator(&admin).who(may_add_user).add_user(new, &Grants::default()).await {
         Ok(user) if may(&staff.user, Permit::ViewUser) => {
             Ok(redirect(&format!("/admin/users/{}/?said=added", user.id)))

@@ -202,16 +202,11 @@ mod tests {
     use super::*;
 
     fn message(id: usize) -> Message {
-        Message {
-            from: "noreply@example.com".to_owned(),
-            reply_to: None,
-            to: "<b>@example.com".to_owned(),
-            subject: "<script>".to_owned(),
-            text: "  1234 5678\nhttp://localhost/?a=\"b\"".to_owned(),
-            html: String::new(),
-            message_id: format!("<{id}@example.com>"),
-            language: "en".to_owned(),
-        }
+        let id = format!("<{id}@example.com>");
+        let mut message = Message::new("noreply@example.com", "<b>@example.com", &id);
+        message.subject = "<script>".to_owned();
+        message.text = "  1234 5678\nhttp://localhost/?a=\"b\"".to_owned();
+        message
     }
 
     async fn status(peer: Option<&str>) -> StatusCode {

@@ -194,6 +194,7 @@ impl DeviceRecord {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum DeviceKind {
     /// A browser, by Device Bound Session Credentials (a draft of the W3C): between refreshes.
     Dbsc,

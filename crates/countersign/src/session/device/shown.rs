@@ -195,6 +195,7 @@ pub enum DeviceStanding {
 /// assert_eq!(Unproved::Skipped.to_string(), "the device could not prove itself now");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unproved {
     /// Nothing was shown: the token is in other hands, or the device has lost its key.
     #[error("nothing shows that the device is there")]

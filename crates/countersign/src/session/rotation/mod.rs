@@ -270,6 +270,7 @@ impl Rule {
 /// assert!(matches!(decision, Decision::Mint { event: Some(RotationEvent::Rollback), .. }));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RotationEvent {
     /// A stale token was forgiven by rule 5.
     Race {

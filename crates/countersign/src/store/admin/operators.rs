@@ -71,10 +71,8 @@ pub trait OperatorSessions: Send + Sync {
 /// # let (store, _, _directory) = world::place();
 /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
 /// # let name = Username::parse("robin").unwrap();
-/// # let robin = NewUser {
-/// #     is_staff: true,
-/// #     ..NewUser::new(name, None, EncodedPassword::unusable())
-/// # };
+/// # let mut robin = NewUser::new(name, None, EncodedPassword::unusable());
+/// # robin.is_staff = true;
 /// # let robin = store.create_user(robin, now).await.unwrap();
 /// let token_hash = [7; 32];
 /// let session = AdminSession {
