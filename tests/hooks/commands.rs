@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::receiver::{REFUSED, Receiver, SECRET};
-use super::{World, world};
+use countersign_e2e::receiver::{REFUSED, Received, Receiver, SECRET};
 use countersign_e2e::{TestServer, eventually};
+
+use super::{World, world};
 
 #[test]
 fn a_test_is_sent_at_once_and_says_what_the_hook_answers() {
@@ -32,7 +33,7 @@ fn what_was_taken_is_sent_again_since_a_time_with_the_ids_that_it_had() {
     let said = server.cli(&["hook", "replay", "crm", "--since", "2026-01-01T00:00:00Z"]).ok();
     assert!(said.contains("2 messages are sent once more"), "{said}");
     let again = receiver.wait_for(4);
-    let ids = |some: &[super::receiver::Received]| {
+    let ids = |some: &[Received]| {
         let mut ids: Vec<_> = some.iter().map(|one| one.id.clone()).collect();
         ids.sort();
         ids

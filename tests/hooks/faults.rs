@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use countersign_e2e::receiver::{Answer, REFUSED, Received, Receiver, TAKEN};
 use countersign_e2e::{Cluster, eventually};
 
-use super::receiver::{Answer, REFUSED, Received, Receiver, TAKEN};
 use super::{World, on_postgres, world};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);

@@ -2,12 +2,11 @@
 
 mod commands;
 mod faults;
-mod receiver;
 
 use std::path::PathBuf;
 
+use countersign_e2e::receiver::{Received, Receiver};
 use countersign_e2e::{Cluster, PASSWORD, TestServer, TestServerBuilder};
-use receiver::Receiver;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -107,7 +106,7 @@ fn who_registers_changes_the_address_and_adds_a_factor_is_told_of() {
     server.enrol(&mut browser);
     receiver.wait_for(4);
     let told = receiver.received();
-    let events: Vec<_> = told.iter().map(receiver::Received::event).collect();
+    let events: Vec<_> = told.iter().map(Received::event).collect();
     assert_eq!(events, ["user.created", "address.changed", "user.verified", "factor.added"]);
     assert_eq!(told[1].body["data"]["previous_email"], "");
     assert_eq!(told[2].body["data"]["user"]["email"], "eve@example.com");

@@ -22,6 +22,7 @@ mod mailbox;
 mod native;
 mod phone;
 mod program;
+pub mod receiver;
 mod road;
 mod soft_key;
 mod test_server;

@@ -1,5 +1,6 @@
 //! A program that listens to a web hook: it writes down what comes, and answers as it is told.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -9,49 +10,72 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use countersign_e2e::eventually;
 use serde_json::Value;
 
+use crate::commands::eventually;
+
 /// The secret of every hook of the tests.
-pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// What came in one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
-    pub(crate) id: String,
-    pub(crate) at: i64,
-    pub(crate) headers: String,
-    pub(crate) body: Value,
+pub struct Received {
+    /// The message's id.
+    pub id: String,
+    /// When it was sent, by its header, in seconds.
+    pub at: i64,
+    /// The request line and the headers.
+    pub headers: String,
+    /// What it says.
+    pub body: Value,
 }
 
 impl Received {
-    pub(crate) fn event(&self) -> &str {
+    /// The event.
+    ///
+    /// # Panics
+    /// When the message names none.
+    pub fn event(&self) -> &str {
         self.body["type"].as_str().unwrap()
     }
 
-    pub(crate) fn username(&self) -> &str {
+    /// Whom it is about; empty for nobody.
+    pub fn username(&self) -> &str {
         self.body["data"]["user"]["username"].as_str().unwrap_or_default()
     }
 }
 
 /// What it answers: a status line, more headers, and how long it takes.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer(pub(crate) &'static str, pub(crate) Duration);
+pub struct Answer(pub &'static str, pub Duration);
 
-pub(crate) const TAKEN: Answer = Answer("204 No Content", Duration::ZERO);
-pub(crate) const REFUSED: Answer = Answer("500 Internal Server Error", Duration::ZERO);
+/// It took the message.
+pub const TAKEN: Answer = Answer("204 No Content", Duration::ZERO);
+/// It cannot now.
+pub const REFUSED: Answer = Answer("500 Internal Server Error", Duration::ZERO);
 
 type Answers = dyn Fn(&Received) -> Answer + Send + Sync;
 
-pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
+/// The program. Every signature is checked.
+pub struct Receiver {
+    /// Where it listens.
+    pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     answers: Arc<Mutex<Arc<Answers>>>,
 }
 
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Receiver {
     /// One that takes everything.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
@@ -69,26 +93,34 @@ impl Receiver {
     }
 
     /// From now on it answers so.
-    pub(crate) fn answer(&self, answers: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
+    ///
+    /// # Panics
+    /// When it found a wrong signature.
+    pub fn answer(&self, answers: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
         *self.answers.lock().unwrap() = Arc::new(answers);
     }
 
-    pub(crate) fn received(&self) -> Vec<Received> {
+    /// What came so far.
+    ///
+    /// # Panics
+    /// When it found a wrong signature.
+    pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    pub(crate) fn events(&self) -> Vec<String> {
+    /// The events that came so far.
+    pub fn events(&self) -> Vec<String> {
         self.received().iter().map(|one| one.event().to_owned()).collect()
     }
 
     /// Waits until so many have come, and has them.
-    pub(crate) fn wait_for(&self, many: usize) -> Vec<Received> {
+    pub fn wait_for(&self, many: usize) -> Vec<Received> {
         eventually(&format!("{many} messages come"), || self.received().len() >= many);
         self.received()
     }
 
     /// A `[[hook]]` for it.
-    pub(crate) fn hook(&self, name: &str, events: &str) -> String {
+    pub fn hook(&self, name: &str, events: &str) -> String {
         format!(
             "[[hook]]\nname = \"{name}\"\nurl = \"http://{}/in/s3cret-path\"\nevents = {events}\n\
              secret = \"{SECRET}\"\nprivate = true\n",
