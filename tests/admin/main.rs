@@ -6,6 +6,7 @@ mod escaping;
 mod factors;
 mod first_user;
 mod forms;
+mod hooks;
 mod keys;
 mod letters;
 mod lists;

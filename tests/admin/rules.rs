@@ -6,7 +6,7 @@ use countersign_e2e::{Desk, PASSWORD, TestServer, input};
 use crate::office::{edit, grant, group, office, operator, permission};
 
 /// Every page with the permission that opens it.
-const PAGES: [(&str, &str); 14] = [
+const PAGES: [(&str, &str); 16] = [
     ("auth.view_user", "/admin/users/"),
     ("auth.add_user", "/admin/users/add"),
     ("auth.add_user", "/admin/users/invite"),
@@ -18,6 +18,8 @@ const PAGES: [(&str, &str); 14] = [
     ("countersign.view_auditevent", "/admin/audit.csv"),
     ("countersign.view_key", "/admin/keys/"),
     ("countersign.view_outbox", "/admin/outbox/"),
+    ("countersign.view_hook", "/admin/hooks/"),
+    ("countersign.view_hook", "/admin/hooks/messages?hook=crm"),
     ("countersign.view_servicetoken", "/admin/tokens/"),
     ("countersign.change_servicetoken", "/admin/tokens/add"),
     ("auth.view_user", "/admin/users/1/"),
@@ -26,11 +28,12 @@ const PAGES: [(&str, &str); 14] = [
 type Fields = &'static [(&'static str, &'static str)];
 
 /// Every form with the permission that lets it be sent, and what to fill in.
-const FORMS: [(&str, &str, Fields); 20] = [
+const FORMS: [(&str, &str, Fields); 21] = [
     ("auth.add_user", "/admin/users/add", &[("username", "mallory"), ("unusable", "on")]),
     ("auth.add_user", "/admin/users/invite", &[("email", "mallory@example.com")]),
     ("auth.change_user", "/admin/users/1/mail", &[("act", "mark")]),
     ("countersign.change_outbox", "/admin/outbox/act", &[("forget", "1")]),
+    ("countersign.change_hook", "/admin/hooks/replay", &[("hook", "crm")]),
     ("auth.change_user", "/admin/users/1/", &[("seen", "0"), ("username", "mallory")]),
     ("auth.change_user", "/admin/users/1/access", &[("seen", "0")]),
     ("auth.change_user", "/admin/users/1/password", &[("act", "unusable")]),

@@ -26,6 +26,7 @@ fn every_answer_forbids_scripts_frames_and_caches() {
         "/admin/keys/",
         "/admin/users/invite",
         "/admin/outbox/",
+        "/admin/hooks/",
         "/admin/nothing",
         "/admin/sign-out",
     ] {

@@ -6,7 +6,15 @@ import { PASSWORD, first, pages, people, signIn, world } from './world.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let w, ids;
-before(async () => (w = await world()));
+// Nobody listens there, so that messages wait.
+const config = `[[hook]]
+name = "crm"
+url = "http://127.0.0.1:9/in"
+events = "*"
+secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+private = true
+`;
+before(async () => (w = await world({ config })));
 after(() => w.stop());
 
 /** A window without scripts; whatever the browser complains of is kept. */

@@ -1,7 +1,7 @@
 // The real server and the real Chromium.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -29,17 +29,28 @@ export const pages = (ids) => ({
   session: `/admin/sessions/${ids.session}/`,
   'audit log': '/admin/audit/',
   keys: '/admin/keys/',
+  outbox: '/admin/outbox/',
+  'service tokens': '/admin/tokens/',
+  'make a token': '/admin/tokens/add',
+  'web hooks': '/admin/hooks/',
+  'messages of a hook': '/admin/hooks/messages?hook=crm',
   'not found': '/admin/nothing',
 });
 
-/** Starts everything, in an empty directory. `settings` are the server's flags. */
-export async function world({ settings = [] } = {}) {
+/**
+ * Starts everything, in an empty directory. `settings` are the server's flags, `config` what is in
+ * its configuration file.
+ */
+export async function world({ settings = [], config = '' } = {}) {
   const bin = process.env.COUNTERSIGN_BIN;
   if (!bin) throw new Error('set COUNTERSIGN_BIN to the server: target/debug/countersign');
   const dir = mkdtempSync(join(tmpdir(), 'countersign-admin-'));
   let browser;
+  writeFileSync(join(dir, 'countersign.toml'), config);
   const args = [
     'serve',
+    '--config',
+    join(dir, 'countersign.toml'),
     '--listen',
     '127.0.0.1:0',
     '--data-dir',

@@ -125,6 +125,9 @@ impl Admin {
             .route("/admin/tokens/", get(pages::tokens::list))
             .route("/admin/tokens/add", get(pages::tokens::form).post(pages::tokens::add))
             .route("/admin/tokens/{id}/revoke", post(pages::tokens::revoke))
+            .route("/admin/hooks/", get(pages::hooks::list))
+            .route("/admin/hooks/messages", get(pages::hooks::messages))
+            .route("/admin/hooks/replay", post(pages::hooks::replay))
             // The way that people type.
             .route("/admin/users", get(async || Redirect::permanent("/admin/users/")))
             .route("/admin/groups", get(async || Redirect::permanent("/admin/groups/")))
@@ -133,6 +136,7 @@ impl Admin {
             .route("/admin/audit", get(async || Redirect::permanent("/admin/audit/")))
             .route("/admin/keys", get(async || Redirect::permanent("/admin/keys/")))
             .route("/admin/tokens", get(async || Redirect::permanent("/admin/tokens/")))
+            .route("/admin/hooks", get(async || Redirect::permanent("/admin/hooks/")))
             .route("/admin/{*rest}", any(page_error::not_found))
             .method_not_allowed_fallback(page_error::method_not_allowed)
             .with_state(self.clone())

@@ -32,12 +32,14 @@ pub(crate) enum Permit {
     ChangeOutbox,
     ViewServiceToken,
     ChangeServiceToken,
+    ViewHook,
+    ChangeHook,
     Introspect,
 }
 
 impl Permit {
     /// All of them: `app`, `codename`, and the name for people.
-    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 22] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str, &'static str); 24] = [
         (Self::ViewUser, "auth", "view_user", "Can view users"),
         (Self::AddUser, "auth", "add_user", "Can add users"),
         (Self::ChangeUser, "auth", "change_user", "Can change users"),
@@ -64,6 +66,13 @@ impl Permit {
             "change_servicetoken",
             "Can make service tokens, and revoke their own",
         ),
+        (Self::ViewHook, "countersign", "view_hook", "Can view web hooks"),
+        (
+            Self::ChangeHook,
+            "countersign",
+            "change_hook",
+            "Can have web hooks go on, and send again",
+        ),
         (Self::Introspect, "countersign", "introspect", "Can look at tokens of users"),
     ];
 
@@ -81,9 +90,9 @@ impl Permit {
 /// Django.
 pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
     use Permit::{
-        ChangeGroup, ChangeKey, ChangeOutbox, ChangePermission, ChangeServiceToken, ChangeUser,
-        DeleteSession, ViewGroup, ViewKey, ViewOutbox, ViewPermission, ViewServiceToken,
-        ViewSession, ViewUser,
+        ChangeGroup, ChangeHook, ChangeKey, ChangeOutbox, ChangePermission, ChangeServiceToken,
+        ChangeUser, DeleteSession, ViewGroup, ViewHook, ViewKey, ViewOutbox, ViewPermission,
+        ViewServiceToken, ViewSession, ViewUser,
     };
     let has = |permit: Permit| operator.permissions().contains(&permit.name());
     let implied = match permit {
@@ -94,6 +103,7 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
         ViewKey => Some(ChangeKey),
         ViewOutbox => Some(ChangeOutbox),
         ViewServiceToken => Some(ChangeServiceToken),
+        ViewHook => Some(ChangeHook),
         _ => None,
     };
     operator.is_active()
@@ -242,6 +252,11 @@ pub(crate) fn may_change_service_tokens(operator: &User, _: &User, _: &User) -> 
 /// Whether the operator may revoke a service token that somebody else made.
 pub(crate) fn may_revoke_service_tokens(operator: &User, _: &User, _: &User) -> bool {
     may(operator, Permit::ChangeServiceToken) && operator.is_superuser
+}
+
+/// Whether the operator may have web hooks go on, and send again.
+pub(crate) fn may_change_hooks(operator: &User, _: &User, _: &User) -> bool {
+    may(operator, Permit::ChangeHook)
 }
 
 /// Nobody gives what they do not have.

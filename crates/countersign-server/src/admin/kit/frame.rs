@@ -50,13 +50,14 @@ impl Frame {
 }
 
 /// Where an operator can go, and what for.
-const MENU: [(&str, &str, Option<Permit>); 9] = [
+const MENU: [(&str, &str, Option<Permit>); 10] = [
     ("/admin/", "Dashboard", None),
     ("/admin/users/", "Users", Some(Permit::ViewUser)),
     ("/admin/groups/", "Groups", Some(Permit::ViewGroup)),
     ("/admin/permissions/", "Permissions", Some(Permit::ViewPermission)),
     ("/admin/sessions/", "Sessions", Some(Permit::ViewSession)),
     ("/admin/outbox/", "Outbox", Some(Permit::ViewOutbox)),
+    ("/admin/hooks/", "Web hooks", Some(Permit::ViewHook)),
     ("/admin/audit/", "Audit log", Some(Permit::ViewAuditEvent)),
     ("/admin/keys/", "Keys", Some(Permit::ViewKey)),
     ("/admin/tokens/", "Service tokens", Some(Permit::ViewServiceToken)),
@@ -70,6 +71,7 @@ const SAID: [(&str, &str); 27] = [
     ("verified", "The address counts as proved."),
     ("mail-retried", "The mail is tried again now."),
     ("mail-forgotten", "The mail was taken out of the outbox."),
+    ("hook-replayed", "The web hook goes on. What waits is tried now."),
     ("saved", "Your changes were saved."),
     ("unchanged", "Nothing was different, so nothing was changed."),
     ("password", "The password was set, and the user's sessions were ended."),

@@ -7,6 +7,7 @@ pub(crate) mod bulk;
 pub(crate) mod dashboard;
 pub(crate) mod first_user;
 pub(crate) mod groups;
+pub(crate) mod hooks;
 pub(crate) mod keys;
 pub(crate) mod outbox;
 pub(crate) mod permissions;

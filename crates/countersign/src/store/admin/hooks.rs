@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Actor, AdminError};
 use crate::store::StoreError;
+use crate::user::UserId;
 
 /// What is asked of a store about web hooks. An event is queued in the transaction of the act that
 /// it tells of, once for each hook that wants it, and sent later by any node: at least once, with
@@ -103,6 +104,16 @@ pub trait HookStore: Send + Sync {
 
     /// The hooks, by name.
     async fn hooks(&self) -> Result<Vec<HookState>, StoreError>;
+
+    /// A page of a hook's messages that stand so, behind the moment and the number `before`: what
+    /// is due last, or was done last, comes first. One that is tried meanwhile changes its place.
+    async fn hook_messages(
+        &self,
+        hook: &str,
+        state: HookMessageState,
+        before: Option<(Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<Vec<HookMessageRow>, StoreError>;
 
     /// Forgets messages that are done and whose events are older than `done`, and those that still
     /// wait and are older than `waiting`; at most `limit`. How many went.
@@ -227,5 +238,77 @@ pub struct HookState {
     /// When one was taken last.
     pub last_sent: Option<Timestamp>,
     /// What went wrong last with one that waits or was given up; empty for nothing.
+    pub error: String,
+}
+
+/// Where a message stands.
+///
+/// ```
+/// use countersign::store::admin::HookMessageState;
+///
+/// assert_eq!(HookMessageState::from_word("failed"), Some(HookMessageState::Failed));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookMessageState {
+    /// It waits to be sent, or to be tried again.
+    Waiting,
+    /// It was taken.
+    Sent,
+    /// It was given up.
+    Failed,
+}
+
+impl HookMessageState {
+    /// The word for it.
+    ///
+    /// ```
+    /// assert_eq!(countersign::store::admin::HookMessageState::Sent.as_str(), "sent");
+    /// ```
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state that a word stands for.
+    ///
+    /// ```
+    /// assert_eq!(countersign::store::admin::HookMessageState::from_word("nonsense"), None);
+    /// ```
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Waiting, Self::Sent, Self::Failed].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A message as an operator sees it: nothing of what it says.
+///
+/// ```
+/// use countersign::store::admin::HookMessageRow;
+///
+/// fn in_words(row: &HookMessageRow) -> String {
+///     format!("{} about user {} after {} tries: {}", row.event, row.user, row.tries, row.error)
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookMessageRow {
+    /// Its number in the store.
+    pub number: i64,
+    /// Its id, whenever it is sent.
+    pub id: String,
+    /// The event, of [`HOOK_EVENTS`].
+    pub event: String,
+    /// Whom it is about.
+    pub user: UserId,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// When it is due, or was done.
+    pub due_at: Timestamp,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What went wrong last; empty for nothing.
     pub error: String,
 }

@@ -40,7 +40,10 @@ pub use fingerprint::Fingerprint;
 pub use first_link::FirstLink;
 pub use grants::Grants;
 pub use groups::{GroupAdmin, GroupRecord, GroupRow, PermissionRow, PermissionText};
-pub use hooks::{ClaimedHookMessage, HOOK_EVENTS, HookState, HookStore, HookWants};
+pub use hooks::{
+    ClaimedHookMessage, HOOK_EVENTS, HookMessageRow, HookMessageState, HookState, HookStore,
+    HookWants,
+};
 pub use keys::KeyAdmin;
 pub use links::LinkAdmin;
 pub use once::Once;

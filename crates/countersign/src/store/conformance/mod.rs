@@ -359,6 +359,7 @@ macro_rules! store_tests {
             nothing_is_told_of_a_user_behind_their_deletion,
             what_is_about_one_user_goes_in_its_order_and_holds_up_nobody_else,
             a_hook_that_is_paused_gets_nothing_until_it_is_replayed,
+            what_waits_and_what_was_done_is_read_in_pages_without_what_it_says,
             what_was_sent_about_a_user_is_forgotten_with_them_and_all_of_it_with_its_age,
         }
         $crate::store_tests! { @two $open, admin_hooks:

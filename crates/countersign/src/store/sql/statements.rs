@@ -219,6 +219,12 @@ pub(crate) const HOOK_AGAIN: &str = "UPDATE hook_messages SET state = 'waiting',
 pub(crate) const HOOK_SENT_SINCE: &str = "SELECT EXISTS (SELECT 1 FROM hook_messages
     WHERE hook = $1 AND state = 'sent' AND due_at >= $2)";
 
+/// A page of what stands so. Takes the hook, the state, the place before it and how many.
+pub(crate) const HOOK_MESSAGES: &str = "SELECT number, id, event, user_id, created_at, due_at,
+         tries, error FROM hook_messages
+     WHERE hook = $1 AND state = $2 AND (due_at, number) < ($3, $4)
+     ORDER BY due_at DESC, number DESC LIMIT $5";
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

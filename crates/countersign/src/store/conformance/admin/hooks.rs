@@ -9,8 +9,8 @@ use super::{as_is, root};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::{
-    Actor, AdminError, AdminStore, AuditKind, ClaimedHookMessage, Grants, HOOK_EVENTS, HookWants,
-    UserAct, UserEdit,
+    Actor, AdminError, AdminStore, AuditKind, ClaimedHookMessage, Grants, HOOK_EVENTS,
+    HookMessageRow, HookMessageState, HookWants, UserAct, UserEdit,
 };
 use crate::store::conformance::fixtures::{
     after, make_user, new_session, new_user, noon, session_id,
@@ -233,6 +233,47 @@ pub async fn nothing_is_told_of_a_user_behind_their_deletion(store: Arc<dyn Admi
         }
         assert_eq!(told(&*store).await, ["user.created", "session.ended", "user.deleted"]);
     }
+}
+
+pub async fn what_waits_and_what_was_done_is_read_in_pages_without_what_it_says(
+    store: Arc<dyn AdminStore>,
+) {
+    wanted(&*store, &[("all", &["user.created"]), ("other", &["user.created"])]).await;
+    let mut users = Vec::new();
+    for name in ["ada", "bob", "eve", "joe", "kim"] {
+        users.push(make_user(&*store, name).await.id);
+    }
+    let all = claim(&*store, "all", soon()).await;
+    let due = soon() + LEASE;
+    store.hook_message_sent(all[0].number, soon()).await.unwrap();
+    store.hook_message_given_up(all[1].number, soon(), "it answers 422").await.unwrap();
+    for message in &all[2..] {
+        store.hook_message_put_off(message.number, soon(), due, "no connection").await.unwrap();
+    }
+    let (mut before, mut waiting) = (None, Vec::new());
+    loop {
+        let page = store.hook_messages("all", HookMessageState::Waiting, before, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        before = Some((last.due_at, last.number));
+        waiting.extend(page);
+    }
+    let ids = |rows: &[HookMessageRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+    let expected: Vec<_> = all[2..].iter().rev().map(|message| message.id.clone()).collect();
+    assert_eq!(ids(&waiting), expected, "of those due at once the newest first");
+    let last = &waiting[0];
+    assert_eq!((last.event.as_str(), last.user), ("user.created", users[4]));
+    assert_eq!((last.due_at, last.tries, last.error.as_str()), (due, 1, "no connection"));
+    for (state, message) in [(HookMessageState::Sent, &all[0]), (HookMessageState::Failed, &all[1])]
+    {
+        let rows = store.hook_messages("all", state, None, 9).await.unwrap();
+        assert_eq!((rows.len(), &rows[0].id), (1, &message.id), "{state:?}");
+        assert_eq!(rows[0].created_at, message.created_at);
+    }
+    let other = store.hook_messages("other", HookMessageState::Waiting, None, 9).await.unwrap();
+    assert_eq!(other.len(), 5);
+    let none = store.hook_messages("none", HookMessageState::Waiting, None, 9).await.unwrap();
+    assert!(none.is_empty());
 }
 
 pub async fn what_was_sent_about_a_user_is_forgotten_with_them_and_all_of_it_with_its_age(

@@ -8,11 +8,14 @@ use tokio_postgres::Row;
 use super::audit;
 use super::operators::hold;
 use crate::store::StoreError;
-use crate::store::admin::{Actor, AdminError, ClaimedHookMessage, HookState, HookStore, HookWants};
+use crate::store::admin::{
+    Actor, AdminError, ClaimedHookMessage, HookMessageRow, HookMessageState, HookState, HookStore,
+    HookWants,
+};
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, logged, replayed};
 use crate::store::postgres::PostgresStore;
-use crate::store::postgres::columns::{from_micros, get, micros};
+use crate::store::postgres::columns::{from_micros, get, micros, user_id};
 use crate::store::sql::statements;
 
 #[async_trait]
@@ -89,6 +92,16 @@ impl HookStore for PostgresStore {
 
     async fn hooks(&self) -> Result<Vec<HookState>, StoreError> {
         read!(self, client => list(client))
+    }
+
+    async fn hook_messages(
+        &self,
+        hook: &str,
+        state: HookMessageState,
+        before: Option<(Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<Vec<HookMessageRow>, StoreError> {
+        read!(self, client => page(client, hook, state, before, limit))
     }
 
     async fn prune_hook_messages(
@@ -248,6 +261,34 @@ async fn list(client: &Object) -> Result<Vec<HookState>, Failure> {
         })
     };
     client.query(&statement, &[]).await?.iter().map(state).collect()
+}
+
+async fn page(
+    client: &Object,
+    hook: &str,
+    state: HookMessageState,
+    before: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<HookMessageRow>, Failure> {
+    let (at, number) = before.map_or((i64::MAX, 0), |(at, number)| (micros(at), number));
+    let statement = client.prepare_cached(statements::HOOK_MESSAGES).await?;
+    let rows = client
+        .query(&statement, &[&hook, &state.as_str(), &at, &number, &i64::from(limit)])
+        .await?;
+    rows.iter().map(message_row).collect()
+}
+
+fn message_row(row: &Row) -> Result<HookMessageRow, Failure> {
+    Ok(HookMessageRow {
+        number: get(row, "number")?,
+        id: get(row, "id")?,
+        event: get(row, "event")?,
+        user: user_id(get(row, "user_id")?)?,
+        created_at: from_micros(get(row, "created_at")?),
+        due_at: from_micros(get(row, "due_at")?),
+        tries: u32::try_from(get::<i32>(row, "tries")?).unwrap_or(u32::MAX),
+        error: get(row, "error")?,
+    })
 }
 
 async fn prune(

@@ -7,12 +7,15 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use super::audit;
 use super::operators::operator;
 use crate::store::StoreError;
-use crate::store::admin::{Actor, AdminError, ClaimedHookMessage, HookState, HookStore, HookWants};
+use crate::store::admin::{
+    Actor, AdminError, ClaimedHookMessage, HookMessageRow, HookMessageState, HookState, HookStore,
+    HookWants,
+};
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, logged, replayed};
 use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::columns::{from_micros, micros};
+use crate::store::sqlite::columns::{from_micros, micros, read_user_id};
 
 #[async_trait]
 impl HookStore for SqliteStore {
@@ -125,6 +128,17 @@ impl HookStore for SqliteStore {
 
     async fn hooks(&self) -> Result<Vec<HookState>, StoreError> {
         self.readers.run(list).await
+    }
+
+    async fn hook_messages(
+        &self,
+        hook: &str,
+        state: HookMessageState,
+        before: Option<(Timestamp, i64)>,
+        limit: u32,
+    ) -> Result<Vec<HookMessageRow>, StoreError> {
+        let hook = hook.to_owned();
+        self.readers.run(move |c| page(c, &hook, state, before, limit)).await
     }
 
     async fn prune_hook_messages(
@@ -263,6 +277,30 @@ fn list(connection: &Connection) -> Result<Vec<HookState>, Failure> {
             failed: row.get(4)?,
             last_sent: row.get::<_, Option<i64>>(5)?.map(from_micros),
             error: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn page(
+    connection: &Connection,
+    hook: &str,
+    state: HookMessageState,
+    before: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<HookMessageRow>, Failure> {
+    let (at, number) = before.map_or((i64::MAX, 0), |(at, number)| (micros(at), number));
+    let mut statement = connection.prepare_cached(statements::HOOK_MESSAGES)?;
+    let rows = statement.query_map(params![hook, state.as_str(), at, number, limit], |row| {
+        Ok(HookMessageRow {
+            number: row.get(0)?,
+            id: row.get(1)?,
+            event: row.get(2)?,
+            user: read_user_id(row.get_ref(3)?)?,
+            created_at: from_micros(row.get(4)?),
+            due_at: from_micros(row.get(5)?),
+            tries: row.get(6)?,
+            error: row.get(7)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
