@@ -117,6 +117,17 @@ fn an_invited_user_gets_a_link_and_where_no_mail_is_sent_the_caller_gets_it() {
     post(&world, &token, "/users", &more).expect_problem(400, "validation_error");
     post(&world, &token, "/users", &json!({"invite": true}))
         .expect_problem(400, "validation_error");
+    // Who has not come yet gets another link; who has an account is refused as anywhere.
+    post(&world, &token, "/users", &json!({"email": "ada@example.com", "invite": true}))
+        .expect(201);
+    let eve = json!({"username": "eve", "email": "eve@example.com", "password": PASSWORD});
+    post(&world, &token, "/users", &eve).expect(201);
+    let refusals = [true, false].map(|invite| {
+        let again = json!({"username": "eva", "email": "eve@example.com", "invite": invite});
+        post(&world, &token, "/users", &again).expect_problem(400, "validation_error").json()
+    });
+    assert_eq!(refusals[0], refusals[1]);
+    assert!(refusals[0]["errors"]["email"].is_array(), "{}", refusals[0]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use countersign::http::{Code, Problem, read_fields};
 use countersign::password::{EncodedPassword, Password, UserAttributes};
+use countersign::store::StoreError;
 use countersign::store::admin::{Grants, UserRecord};
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, Username};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use super::refusal::{gone, not_sent, refused};
 use super::shown::{NO_STORE, ShownUser, location, tag};
 use super::state::Manage;
 use crate::admin::rules::{Permit, may_invite};
-use crate::operate::people::{Invitee, Sent};
+use crate::operate::people::{Invitee, NotSent, Sent};
 use crate::text::holds_nul;
 
 /// A user to be made. At most one of `password`, `password_hash` and `invite` is given.
@@ -97,6 +98,8 @@ pub(super) struct ShownInvitation {
     path = "/manage/v1/users",
     tag = "users",
     summary = "Make a user",
+    description = "A name or an address that another user has is a 400, with `invite` as without. \
+        Who was invited before and has no password yet gets a new link.",
     params(("Idempotency-Key" = Option<String>, Header, description = "A request that is sent \
         again under its key within a day makes nothing twice: it gets the user whom the first one \
         made. The password is not compared")),
@@ -155,7 +158,11 @@ pub(super) async fn make(
     if let Wish::Invitation = wish {
         let who = asked.invitee()?;
         let (services, desk) = (&manage.services, &manage.desk);
-        let (user, sent) = operator.invite(services, desk, who).await.map_err(not_sent)?;
+        let (user, sent) = operator.invite(services, desk, who).await.map_err(|why| match why {
+            // The address in the request will not do, as for every new user.
+            NotSent::HasAccount(_) => Problem::from(StoreError::EmailTaken),
+            other => not_sent(other),
+        })?;
         manage.auth.catch_up().await?;
         let record = manage.services.store.user_record(user.id).await?.ok_or_else(gone)?;
         return Ok((record, Some(sent)));

@@ -40,13 +40,11 @@ pub(super) fn is_stale(problem: &Problem) -> bool {
     problem.code().as_str() == CHANGED.code
 }
 
-/// Why a letter was not sent.
+/// Why a letter was not sent: the user, as they are, is not one for it.
 pub(super) fn not_sent(error: NotSent) -> Problem {
     match error {
         NotSent::Act(error) => refused(error),
         NotSent::Seal(error) => error.into(),
-        NotSent::HasAccount(_) => Problem::new(Code::ValidationError)
-            .field("email", "The user with this address has an account already."),
         other => Problem::new(Code::Conflict).detail(format!("Nothing was done: {other}.")),
     }
 }
