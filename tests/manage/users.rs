@@ -1,3 +1,4 @@
+use countersign_e2e::PASSWORD;
 use serde_json::{Value, json};
 
 use super::*;

@@ -64,7 +64,7 @@ const MENU: [(&str, &str, Option<Permit>); 10] = [
 ];
 
 /// What a page says after a form was taken. The word travels in the address; the text is ours.
-const SAID: [(&str, &str); 27] = [
+const SAID: [(&str, &str); 28] = [
     ("added", "The user was added."),
     ("invited", "The user was invited. The mail is on its way."),
     ("link-sent", "The mail with the link is on its way."),
