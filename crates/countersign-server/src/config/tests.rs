@@ -335,7 +335,10 @@ fn another_value(setting: &Setting) -> String {
             let other = words.split('|').find(|word| *word != setting.default);
             other.expect("a choice has two words").to_owned()
         }
-        (Kind::Number { least, .. }, _) => (least + 1).to_string(),
+        (Kind::Number { least, .. }, _) => {
+            let mut others = [least + 1, least + 2].map(|number| number.to_string()).into_iter();
+            others.find(|number| number != setting.default).expect("two numbers differ")
+        }
         (Kind::Duration { least, .. }, _) => format!("{}s", least + 1),
         (Kind::Text("URL"), _) => "https://a.example.com/{token}".to_owned(),
         (Kind::Text("ORIGIN"), _) => "https://b.example.com".to_owned(),
