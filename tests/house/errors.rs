@@ -38,7 +38,9 @@ pub(crate) fn closed_in(text: &str) -> Vec<String> {
             }
             about.clear();
         } else if code == "}" {
+            // What stood in it is about nothing that follows.
             open = None;
+            about.clear();
         } else if code.starts_with("pub ") {
             names.extend(open.take());
         } else if code.starts_with("#[") || code.starts_with("thiserror") || code.ends_with(',') {

@@ -260,7 +260,13 @@ fn an_error_is_closed_if_it_has_something_public_and_no_attribute() {
         pub enum NoError { A }
         #[derive(Debug, thiserror::Error)]
         pub struct Bare;
-        pub struct NoError2 { pub a: u8 }";
+        enum Holds {
+            One(StoreError),
+        }
+        pub enum NoError2 {
+            A,
+        }
+        pub struct NoError3 { pub a: u8 }";
     assert_eq!(errors::closed_in(text), ["One", "Two"]);
 }
 
