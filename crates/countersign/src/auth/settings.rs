@@ -3,8 +3,8 @@
 //! ```
 //! use countersign::Settings;
 //!
-//! let settings =
-//!     Settings { public_url: "https://app.example.com".parse().unwrap(), ..Settings::default() };
+//! let mut settings = Settings::default();
+//! settings.public_url = "https://app.example.com".parse().unwrap();
 //! assert_eq!(settings.check().unwrap().issuer, "https://app.example.com");
 //! ```
 
