@@ -37,6 +37,8 @@ pub(crate) fn closed_in(text: &str) -> Vec<String> {
                 open = Some(name.to_owned());
             }
             about.clear();
+        } else if code.starts_with("//") {
+            // Examples have errors too.
         } else if code == "}" {
             // What stood in it is about nothing that follows.
             open = None;
@@ -45,7 +47,7 @@ pub(crate) fn closed_in(text: &str) -> Vec<String> {
             names.extend(open.take());
         } else if code.starts_with("#[") || code.starts_with("thiserror") || code.ends_with(',') {
             about.push_str(code);
-        } else if !code.starts_with("//") && !code.starts_with(")]") {
+        } else if !code.starts_with(")]") {
             about.clear();
         }
     }

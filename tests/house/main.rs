@@ -266,7 +266,11 @@ fn an_error_is_closed_if_it_has_something_public_and_no_attribute() {
         pub enum NoError2 {
             A,
         }
-        pub struct NoError3 { pub a: u8 }";
+        /// Err(StoreError::UsernameTaken) => Ok(false),
+        pub enum NoError3 {
+            A,
+        }
+        pub struct NoError4 { pub a: u8 }";
     assert_eq!(errors::closed_in(text), ["One", "Two"]);
 }
 
