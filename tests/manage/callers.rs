@@ -117,6 +117,23 @@ fn a_token_is_good_in_its_networks_alone_and_its_use_is_noted() {
 }
 
 #[test]
+fn a_query_that_nothing_reads_is_refused_at_every_endpoint() {
+    let world = managed();
+    world.superuser("root");
+    let token = super_token(&world);
+    let document = world.get("/manage/v1/openapi.json").expect(200).json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let at = path.replace("{id}", "1").replace("{sid}", "1").replace("{factor}", "1");
+            let asked = world.request(&method.to_uppercase(), &format!("{at}?nobody=reads"));
+            let refused = asked.bearer(&token).send().expect_problem(400, "bad_request");
+            assert!(refused.text().contains("nobody"), "{method} {path}: {}", refused.text());
+        }
+    }
+    assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "1");
+}
+
+#[test]
 fn the_document_names_every_endpoint() {
     let world = managed();
     let document = world.get("/manage/v1/openapi.json").expect(200).json();

@@ -1,7 +1,7 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::{Browser, claims_of};
+use countersign_e2e::{Browser, Wire, claims_of, eventually};
 use serde_json::{Value, json};
 
 use super::*;
@@ -65,6 +65,28 @@ fn who_may_not_look_at_tokens_uses_no_ticket_up() {
     post(&world, &browser.access_token, "/tickets/redeem", &asked)
         .expect_problem(403, "permission_denied");
     assert_eq!(redeem(&world, &renderer(&world), &asked)["active"], true);
+}
+
+#[test]
+fn a_token_that_may_no_more_while_a_body_travels_uses_no_ticket_up() {
+    let world = managed();
+    world.superuser("root");
+    world.user("alice");
+    let (theirs, other) = (token(&world, "theirs", &["countersign.introspect"]), renderer(&world));
+    // As if somebody of the staff had made it.
+    world.sql("UPDATE service_tokens SET maker = NULL, maker_id = 1 WHERE name = 'theirs'");
+    let asked = json!({"ticket": ticket(&world.logged_in("alice"), "")});
+    let request = ask(&world, &theirs, "POST", "/tickets/redeem").json(&asked).to_bytes();
+    let (begun, rest) = request.split_at(request.len() - 5);
+    let mut wire = Wire::to(world.address()).send(begun);
+    assert_eq!(redeem(&world, &theirs, &json!({"ticket": "a"}))["active"], false);
+    world.sql("UPDATE users SET is_superuser = 0 WHERE username = 'root'");
+    eventually("the maker may it no more", || {
+        post(&world, &theirs, "/tickets/redeem", &json!({"ticket": "a"})).status == 403
+    });
+    wire.push(rest);
+    wire.answer().expect_problem(403, "permission_denied");
+    assert_eq!(redeem(&world, &other, &asked)["active"], true, "it was used up");
 }
 
 #[test]

@@ -78,11 +78,16 @@ impl Permit {
 
     /// As it is written: `auth.view_user`.
     pub(crate) fn name(self) -> String {
-        Self::ALL
-            .iter()
-            .find(|(permit, ..)| *permit == self)
-            .map(|(_, app, codename, _)| format!("{app}.{codename}"))
-            .unwrap_or_default()
+        self.row().map(|(_, app, codename, _)| format!("{app}.{codename}")).unwrap_or_default()
+    }
+
+    fn is_called(self, name: &str) -> bool {
+        let parts = name.split_once('.');
+        self.row().is_some_and(|(_, app, codename, _)| parts == Some((*app, *codename)))
+    }
+
+    fn row(self) -> Option<&'static (Self, &'static str, &'static str, &'static str)> {
+        Self::ALL.iter().find(|(permit, ..)| *permit == self)
     }
 }
 
@@ -94,7 +99,7 @@ pub(crate) fn may(operator: &dyn Account, permit: Permit) -> bool {
         ChangeUser, DeleteSession, ViewGroup, ViewHook, ViewKey, ViewOutbox, ViewPermission,
         ViewServiceToken, ViewSession, ViewUser,
     };
-    let has = |permit: Permit| operator.permissions().contains(&permit.name());
+    let has = |permit: Permit| operator.permissions().iter().any(|own| permit.is_called(own));
     let implied = match permit {
         ViewUser => Some(ChangeUser),
         ViewGroup => Some(ChangeGroup),

@@ -155,6 +155,18 @@ impl FromRequestParts<Manage> for Query {
     }
 }
 
+/// An address without a query: what stood in one would be lost without a word.
+#[derive(Debug)]
+pub(super) struct NoQuery;
+
+impl FromRequestParts<Manage> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, manage: &Manage) -> Result<Self, Problem> {
+        Query::from_request_parts(parts, manage).await?.end().map(|()| Self)
+    }
+}
+
 /// What stands in the path for an id.
 #[derive(Debug)]
 pub(super) struct Path<T>(pub(super) T);

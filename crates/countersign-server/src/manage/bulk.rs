@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::asked::idempotency_key;
+use super::asked::{NoQuery, idempotency_key};
 use super::caller::Caller;
 use super::create::make;
 use super::shown::NO_STORE;
@@ -65,6 +65,7 @@ pub(super) struct LineAnswer {
 pub(super) async fn bulk(
     State(manage): State<Manage>,
     caller: Caller,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::AddUser)?;

@@ -2,51 +2,69 @@
 //! cookie is nobody.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use countersign::Identity;
 use countersign::http::{Code, Problem, bearer};
-use countersign::store::admin::{Rule, ServiceTokenRow};
-use countersign::token::ServiceToken;
+use countersign::store::admin::Rule;
+use countersign::token::{SecretHash, ServiceToken};
 use countersign::user::User;
 use countersign::web::client_address::client_address;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 
-use super::state::{Manage, not_good};
+use super::asked::body;
+use super::state::{Manage, Seen, not_good};
 use crate::admin::rules::{Permit, may};
 use crate::operate::Operator;
 
 /// Whoever calls, with what they may at this moment.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// The operator whom the rules are asked of.
-    pub(super) user: User,
     by: By,
     ip: IpAddr,
-    shown: SecretString,
+    shown: Shown,
 }
 
 #[derive(Debug)]
 enum By {
-    Service(Box<ServiceTokenRow>),
-    Staff(Identity),
+    Service(Arc<Seen>),
+    Staff(Box<User>, Identity),
+}
+
+/// What they show, to be asked about once more.
+#[derive(Debug, Clone)]
+enum Shown {
+    Service(SecretHash),
+    Access(SecretString),
 }
 
 impl Caller {
+    /// The operator whom the rules are asked of.
+    pub(super) fn user(&self) -> &User {
+        match &self.by {
+            By::Service(seen) => &seen.token.operator,
+            By::Staff(user, _) => user,
+        }
+    }
+
     /// Refuses a caller who may not do this.
     ///
     /// # Errors
     /// A 403 that names the permission.
     pub(super) fn needs(&self, permit: Permit) -> Result<(), Problem> {
-        if may(&self.user, permit) {
+        if may(self.user(), permit) {
             return Ok(());
         }
         let name = permit.name();
         let whose = match self.by {
             By::Service(_) => "which the service token does not have, or its maker",
-            By::Staff(_) => "which you do not have",
+            By::Staff(..) => "which you do not have",
         };
         Err(Problem::new(Code::PermissionDenied)
             .detail(format!("This needs the permission {name}, {whose}.")))
@@ -65,17 +83,31 @@ impl Caller {
     ) -> Result<Operator<'a>, Problem> {
         let (store, now) = (&*manage.services.store, manage.now());
         Ok(match &self.by {
-            By::Service(token) => Operator::service(store, token, self.ip, now),
-            By::Staff(identity) => {
+            By::Service(seen) => Operator::service(store, &seen.token.row, self.ip, now),
+            By::Staff(user, identity) => {
                 let most = manage.settings.accounts.recent_login.as_secs();
                 let now_seconds = u64::try_from(now.as_second()).unwrap_or(0);
                 if now_seconds.saturating_sub(identity.claims().auth_time) > most {
                     return Err(Problem::recent_login_required(most));
                 }
-                Operator::staff(store, self.user.id, self.ip, now)
+                Operator::staff(store, user.id, self.ip, now)
             }
         }
         .who(rule))
+    }
+
+    /// The body as this type, while the caller is one still: a body may take its time.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the body, or with the caller by now.
+    pub(super) async fn body<T: DeserializeOwned>(
+        &self,
+        manage: &Manage,
+        request: Request<Body>,
+    ) -> Result<T, Problem> {
+        let asked = body(manage, request).await?;
+        self.still(manage).await?;
+        Ok(asked)
     }
 
     /// Refuses who has ended since: a body may take its time, and so may the one before it.
@@ -83,7 +115,7 @@ impl Caller {
     /// # Errors
     /// As when the request came.
     pub(super) async fn still(&self, manage: &Manage) -> Result<(), Problem> {
-        Self::who(manage, self.shown.expose_secret(), self.ip).await.map(|_| ())
+        self.again(manage).await.map(|_| ())
     }
 
     /// The same with what they may by now.
@@ -91,28 +123,34 @@ impl Caller {
     /// # Errors
     /// As when the request came.
     pub(super) async fn again(&self, manage: &Manage) -> Result<Self, Problem> {
-        let (user, by) = Self::who(manage, self.shown.expose_secret(), self.ip).await?;
-        Ok(Self { user, by, ip: self.ip, shown: self.shown.clone() })
+        let by = match &self.by {
+            By::Service(seen) if manage.is_fresh(seen)? => By::Service(Arc::clone(seen)),
+            _ => Self::who(manage, &self.shown, self.ip).await?,
+        };
+        Ok(Self { by, ip: self.ip, shown: self.shown.clone() })
     }
 
-    async fn who(manage: &Manage, shown: &str, ip: IpAddr) -> Result<(User, By), Problem> {
-        if ServiceToken::is_meant_by(shown) {
-            let token = ServiceToken::parse(shown).ok_or_else(not_good)?;
-            let known = manage.token(&token).await?;
-            let networks = &known.row.networks;
-            if !networks.is_empty() && !networks.iter().any(|network| network.contains(&ip)) {
+    async fn who(manage: &Manage, shown: &Shown, ip: IpAddr) -> Result<By, Problem> {
+        let access = match shown {
+            Shown::Access(token) => token.expose_secret(),
+            Shown::Service(hash) => {
+                let seen = manage.token(*hash).await?;
+                let row = &seen.token.row;
+                let is_here = |network: &IpNet| network.contains(&ip);
+                if row.networks.is_empty() || row.networks.iter().any(is_here) {
+                    return Ok(By::Service(seen));
+                }
                 tracing::warn!(
-                    token = known.row.id,
-                    name = known.row.name,
+                    token = row.id,
+                    name = row.name,
                     %ip,
                     "a service token was shown from where it may not be used: was it stolen?"
                 );
                 return Err(Problem::new(Code::PermissionDenied)
                     .detail("This service token may not be used from here."));
             }
-            return Ok((known.operator, By::Service(Box::new(known.row))));
-        }
-        let identity = manage.auth.verify(shown).await?;
+        };
+        let identity = manage.auth.verify(access).await?;
         let account = identity.account();
         if !account.is_staff() {
             return Err(Problem::new(Code::PermissionDenied)
@@ -121,7 +159,7 @@ impl Caller {
         let user = manage.services.store.user_by_id(account.id()).await?;
         let user = user.filter(|user| user.is_active && user.is_staff);
         let user = user.ok_or_else(|| Problem::new(Code::UserInactive))?;
-        Ok((user, By::Staff(identity)))
+        Ok(By::Staff(Box::new(user), identity))
     }
 }
 
@@ -131,8 +169,12 @@ impl FromRequestParts<Manage> for Caller {
     async fn from_request_parts(parts: &mut Parts, manage: &Manage) -> Result<Self, Problem> {
         let shown = bearer(&parts.headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
         let ip = address(manage, parts.extensions.get(), &parts.headers);
-        let (user, by) = Self::who(manage, shown, ip).await?;
-        Ok(Self { user, by, ip, shown: SecretString::from(shown.to_owned()) })
+        let shown = if ServiceToken::is_meant_by(shown) {
+            Shown::Service(ServiceToken::parse(shown).ok_or_else(not_good)?.hash())
+        } else {
+            Shown::Access(SecretString::from(shown.to_owned()))
+        };
+        Ok(Self { by: Self::who(manage, &shown, ip).await?, ip, shown })
     }
 }
 

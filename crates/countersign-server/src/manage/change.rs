@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::asked::{Path, Query, Secret, body, if_match};
+use super::asked::{NoQuery, Path, Secret, if_match};
 use super::caller::Caller;
 use super::create::{email, hashed, metadata, name, username, wrong};
 use super::grants::{grants_of, permission_names};
@@ -72,12 +72,12 @@ pub(super) async fn change(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::ChangeUser)?;
     let seen = if_match(request.headers())?;
-    let asked: ChangeUserRequest = body(&manage, request).await?;
-    caller.still(&manage).await?;
+    let asked: ChangeUserRequest = caller.body(&manage, request).await?;
     let (post, random) = (manage.auth.post(), &*manage.services.random);
     let mut tries = 0;
     loop {
@@ -153,9 +153,8 @@ pub(super) async fn delete(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     act(&manage, &caller, &id, Permit::DeleteUser, may_delete, UserAct::Delete).await
 }
 
@@ -175,9 +174,8 @@ pub(super) async fn deactivate(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     act(&manage, &caller, &id, Permit::ChangeUser, may_deactivate, UserAct::Deactivate).await
 }
 
@@ -196,9 +194,8 @@ pub(super) async fn activate(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     act(&manage, &caller, &id, Permit::ChangeUser, may_edit, UserAct::Activate).await
 }
 
@@ -246,11 +243,11 @@ pub(super) async fn set_password(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::ChangeUser)?;
-    let asked: PasswordRequest = body(&manage, request).await?;
-    caller.still(&manage).await?;
+    let asked: PasswordRequest = caller.body(&manage, request).await?;
     let user = record(&manage, &id).await?.user;
     let encoded = match (asked.password, asked.password_hash) {
         (Some(password), None) => {
@@ -289,9 +286,8 @@ pub(super) async fn forget_password(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::ChangeUser)?;
     let user = record(&manage, &id).await?.user;
     set(&manage, &caller, &user, &EncodedPassword::unusable()).await

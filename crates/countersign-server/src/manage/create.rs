@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::asked::{Secret, idempotency_key, typed};
+use super::asked::{NoQuery, Secret, idempotency_key, typed};
 use super::caller::Caller;
 use super::grants::{grants_of, permission_names};
 use super::refusal::{gone, not_sent, refused};
@@ -113,6 +113,7 @@ pub(super) struct ShownInvitation {
 pub(super) async fn create(
     State(manage): State<Manage>,
     caller: Caller,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::AddUser)?;

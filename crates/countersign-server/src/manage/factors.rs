@@ -9,7 +9,7 @@ use countersign::store::StoredFactor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::{Path, Query};
+use super::asked::{NoQuery, Path};
 use super::caller::Caller;
 use super::refusal::{gone, refused};
 use super::shown::{done, shown};
@@ -77,9 +77,8 @@ pub(super) async fn list(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let user = taken_over(&manage, &caller, &id).await?;
     let found = manage.services.store.factors_of(user.id).await?;
     let enrolled = found.factors.into_iter().filter(|factor| factor.is_enrolled);
@@ -104,9 +103,8 @@ pub(super) async fn remove_all(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let user = taken_over(&manage, &caller, &id).await?;
     let operator = caller.operator(&manage, may_set_password)?;
     let mails = manage.auth.factors_reset_notice(&user)?;
@@ -132,9 +130,8 @@ pub(super) async fn remove(
     State(manage): State<Manage>,
     caller: Caller,
     Path((id, factor)): Path<(String, String)>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let user = taken_over(&manage, &caller, &id).await?;
     let factor: FactorId = factor.parse().map_err(|_| gone())?;
     let operator = caller.operator(&manage, may_set_password)?;

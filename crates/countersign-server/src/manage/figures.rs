@@ -76,7 +76,7 @@ pub(super) async fn figures(
     caller: Caller,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    if !may(&caller.user, Permit::ViewSession) {
+    if !may(caller.user(), Permit::ViewSession) {
         caller.needs(Permit::ViewAuditEvent)?;
     }
     let span = query.parse("span", |word| SPANS.iter().find(|span| span.word == word))?;
@@ -86,7 +86,7 @@ pub(super) async fn figures(
     let figures = Figures::of(store, span, now).await?;
     let (mut sizes, mut complaints) = (None, None);
     // The state of the disk and the configuration.
-    if caller.user.is_superuser {
+    if caller.user().is_superuser {
         let found = store.sizes().await?;
         sizes = Some(ShownSizes {
             users: found.users.into(),

@@ -7,7 +7,7 @@ use countersign::store::admin::{Grants, PermissionRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::Query;
+use super::asked::NoQuery;
 use super::caller::Caller;
 use super::shown::shown;
 use super::state::Manage;
@@ -43,10 +43,9 @@ struct ShownPermission {
 pub(super) async fn permissions(
     State(manage): State<Manage>,
     caller: Caller,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::ViewPermission)?;
-    query.end()?;
     let rows = manage.services.store.permissions().await?;
     let permissions = rows.into_iter().map(|row| ShownPermission {
         id: row.id,

@@ -11,7 +11,7 @@ use countersign::store::admin::{Fingerprint, GroupRecord, Rule};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::asked::{Path, Query, body, if_match};
+use super::asked::{NoQuery, Path, Query, if_match};
 use super::caller::Caller;
 use super::change::MOST_TRIES;
 use super::create::wrong;
@@ -120,13 +120,11 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(manage): State<Manage>,
     caller: Caller,
-    query: Query,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::AddGroup)?;
-    let asked: GroupRequest = body(&manage, request).await?;
-    caller.still(&manage).await?;
+    let asked: GroupRequest = caller.body(&manage, request).await?;
     let id = asked.save(&manage, &caller, None, None).await?;
     let record = record(&manage, &id.to_string()).await?;
     let headers = [
@@ -152,9 +150,8 @@ pub(super) async fn read(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::ViewGroup)?;
     answer(&manage, record(&manage, &id).await?).await
 }
@@ -176,14 +173,12 @@ pub(super) async fn change(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::ChangeGroup)?;
     let seen = if_match(request.headers())?;
-    let asked: GroupRequest = body(&manage, request).await?;
-    caller.still(&manage).await?;
+    let asked: GroupRequest = caller.body(&manage, request).await?;
     let mut tries = 0;
     loop {
         let before = record(&manage, &id).await?;
@@ -212,9 +207,8 @@ pub(super) async fn delete(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::DeleteGroup)?;
     let record = record(&manage, &id).await?;
     let operator = caller.operator(&manage, may_delete_group)?;
@@ -243,7 +237,7 @@ impl GroupRequest {
         let rule: Rule = match before {
             None => may_add_group,
             Some(before) if before.name == name => may_change_group,
-            Some(_) if may_rename_groups(&caller.user) => may_rename_group,
+            Some(_) if may_rename_groups(caller.user()) => may_rename_group,
             Some(_) => return Err(Problem::new(Code::PermissionDenied).detail(RENAMES)),
         };
         let permissions = permission_ids(manage, "permissions", self.permissions).await?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::asked::NoQuery;
 use super::caller::Caller;
 use super::shown::shown;
 use super::state::Manage;
@@ -30,17 +31,9 @@ pub(super) struct IntrospectRequest {
 
 /// Whose token it is, as of now. Of one that is not good only `active` is there.
 #[derive(Default, Serialize, ToSchema)]
-pub(super) struct Introspected {
+pub(super) struct Introspected<'a> {
     /// Whether it is good: signed here, in time, its session live and its user active.
     active: bool,
-    #[serde(flatten)]
-    #[schema(inline)]
-    token: ActiveToken,
-}
-
-/// What a good token says.
-#[derive(Default, Serialize, ToSchema)]
-pub(super) struct ActiveToken {
     /// The user's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "7")]
@@ -48,7 +41,7 @@ pub(super) struct ActiveToken {
     /// The login name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
-    username: Option<String>,
+    username: Option<&'a str>,
     /// The session's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
@@ -76,11 +69,11 @@ pub(super) struct ActiveToken {
     /// The user's groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false)]
-    groups: Option<Vec<String>>,
+    groups: Option<&'a [String]>,
     /// What the user may.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false)]
-    permissions: Option<Vec<String>>,
+    permissions: Option<&'a [String]>,
     /// With `access`: an access token for one minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
@@ -105,6 +98,7 @@ pub(super) struct ActiveToken {
 pub(super) async fn introspect(
     State(manage): State<Manage>,
     caller: Caller,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::Introspect)?;
@@ -143,36 +137,36 @@ pub(super) async fn introspect(
         true => found.access_token(&manage.auth)?.unzip(),
         false => (None, None),
     };
-    let token = ActiveToken {
+    Ok(shown(&Introspected {
         exp: Some(found.expires_at()),
         iat: Some(found.issued_at()),
         token_use: Some(if found.is_refresh() { "refresh" } else { "access" }),
         access_token,
         expires_in,
-        ..ActiveToken::of(found.account(), found.session())
-    };
-    Ok(shown(&Introspected { active: true, token }))
+        ..Introspected::of(found.account(), found.session())
+    }))
 }
 
-impl Introspected {
+impl<'a> Introspected<'a> {
     /// Whose ticket it was.
-    pub(super) fn by_ticket(account: &dyn Account, session: SessionId) -> Self {
-        let token = ActiveToken::of(account, session);
-        Self { active: true, token: ActiveToken { token_use: Some("ticket"), ..token } }
+    pub(super) fn by_ticket(account: &'a dyn Account, session: SessionId) -> Self {
+        Self { token_use: Some("ticket"), ..Self::of(account, session) }
     }
-}
 
-impl ActiveToken {
-    fn of(account: &dyn Account, session: SessionId) -> Self {
+    fn of(account: &'a dyn Account, session: SessionId) -> Self {
         Self {
+            active: true,
             sub: Some(account.id().to_string()),
-            username: Some(account.username().to_owned()),
+            username: Some(account.username()),
             sid: Some(session.to_string()),
             is_staff: Some(account.is_staff()),
             is_superuser: Some(account.is_superuser()),
-            groups: Some(account.groups().to_vec()),
-            permissions: Some(account.permissions().to_vec()),
+            groups: Some(account.groups()),
+            permissions: Some(account.permissions()),
             ..Self::default()
         }
     }
 }
+
+/// Where it is.
+pub(crate) const INTROSPECT: &str = "/manage/v1/introspect";

@@ -12,7 +12,7 @@ use countersign::token::Purpose;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::asked::{Path, Query, body};
+use super::asked::{NoQuery, Path};
 use super::caller::Caller;
 use super::refusal::not_sent;
 use super::shown::NO_STORE;
@@ -78,12 +78,10 @@ pub(super) async fn make(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    query.end()?;
-    let LinkRequest { kind, send } = body(&manage, request).await?;
-    caller.still(&manage).await?;
+    let LinkRequest { kind, send } = caller.body(&manage, request).await?;
     let user = taken_over(&manage, &caller, &id).await?;
     let operator = caller.operator(&manage, may_set_password)?;
     let purpose = match kind {

@@ -27,6 +27,7 @@ use axum::Router;
 use axum::routing::{any, delete, get, post, put};
 use countersign::http::{method_not_allowed, not_found};
 
+pub(crate) use introspect::INTROSPECT;
 pub(crate) use state::Manage;
 
 impl Manage {
@@ -57,7 +58,7 @@ impl Manage {
                 get(groups::read).put(groups::change).delete(groups::delete),
             )
             .route("/manage/v1/permissions", get(grants::permissions))
-            .route("/manage/v1/introspect", post(introspect::introspect))
+            .route(INTROSPECT, post(introspect::introspect))
             .route("/manage/v1/tickets/redeem", post(tickets::redeem))
             .route("/manage/v1/audit", get(audit::audit))
             .route("/manage/v1/figures", get(figures::figures))

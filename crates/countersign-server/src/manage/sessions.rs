@@ -8,7 +8,7 @@ use countersign::store::admin::SessionSearch;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::{Path, Query};
+use super::asked::{NoQuery, Path, Query};
 use super::caller::Caller;
 use super::refusal::{gone, refused};
 use super::shown::{ShownSession, done, shown};
@@ -87,9 +87,8 @@ pub(super) async fn end_all(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::DeleteSession)?;
     let user = record(&manage, &id).await?.user;
     let operator = caller.operator(&manage, may_end_sessions)?;
@@ -114,9 +113,8 @@ pub(super) async fn end(
     State(manage): State<Manage>,
     caller: Caller,
     Path(sid): Path<String>,
-    query: Query,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::DeleteSession)?;
     let sid: SessionId = sid.parse().map_err(|_| gone())?;
     let operator = caller.operator(&manage, may_end_sessions)?;

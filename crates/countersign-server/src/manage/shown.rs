@@ -1,9 +1,11 @@
 //! What is shown of users, sessions, groups and permissions. Never a password's hash.
 
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, ETAG};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use countersign::http::{Code, Problem};
 use countersign::session::Session;
 use countersign::store::admin::{Count, Fingerprint, UserRecord};
 use countersign::user::User;
@@ -176,7 +178,18 @@ impl From<Count> for ShownCount {
 
 /// An answer that no cache keeps.
 pub(super) fn shown(value: &impl Serialize) -> Response {
-    ([(CACHE_CONTROL, NO_STORE)], Json(value)).into_response()
+    // Room for most answers, and for the headers of the edge too: nothing grows step by step.
+    let mut body = Vec::with_capacity(512);
+    if let Err(error) = serde_json::to_writer(&mut body, value) {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        return Problem::new(Code::InternalError).into_response();
+    }
+    let mut response = Response::new(Body::from(body));
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    *response.headers_mut() = headers;
+    response
 }
 
 /// A user, with the tag that a change wants back.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::FromRef;
 use countersign::http::{Code, Problem};
 use countersign::store::admin::KnownServiceToken;
-use countersign::token::ServiceToken;
+use countersign::token::SecretHash;
 use countersign::{Auth, Settings};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -36,8 +36,9 @@ pub(crate) struct Inner {
 }
 
 /// A token as it was read.
-struct Seen {
-    token: KnownServiceToken,
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) token: KnownServiceToken,
     /// What had changed by then.
     moment: u64,
     /// When its use was last noted, in seconds since 1970.
@@ -67,12 +68,12 @@ impl Manage {
         self.services.clock.now()
     }
 
-    /// The token, if it counts at this moment, and who acts by it. Its use is noted.
+    /// The token with this hash, if it counts at this moment, and who acts by it. Its use is noted.
     ///
     /// # Errors
     /// A 401 for one that does not, and the store's.
-    pub(super) async fn token(&self, token: &ServiceToken) -> Result<KnownServiceToken, Problem> {
-        let (hash, now) = (token.hash(), self.now());
+    pub(super) async fn token(&self, hash: SecretHash) -> Result<Arc<Seen>, Problem> {
+        let now = self.now();
         // Before the row is read: what changes meanwhile is not missed.
         let moment = self.auth.moment()?;
         let seen = self.seen(hash.as_bytes(), moment);
@@ -91,7 +92,15 @@ impl Manage {
             return Err(not_good());
         }
         self.note_use(&seen, now).await;
-        Ok(seen.token.clone())
+        Ok(seen)
+    }
+
+    /// Whether nothing has changed since, and its time is not over.
+    ///
+    /// # Errors
+    /// A 503 where the store has not been heard of for too long.
+    pub(super) fn is_fresh(&self, seen: &Seen) -> Result<bool, Problem> {
+        Ok(self.auth.moment()? == seen.moment && seen.token.row.expires_at > self.now())
     }
 
     fn seen(&self, hash: &[u8; 32], moment: u64) -> Option<Arc<Seen>> {

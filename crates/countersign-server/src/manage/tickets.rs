@@ -8,7 +8,7 @@ use countersign::http::{Code, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::asked::{Query, Secret, body};
+use super::asked::{NoQuery, Secret, body};
 use super::caller::Caller;
 use super::introspect::Introspected;
 use super::shown::shown;
@@ -42,10 +42,9 @@ pub(super) struct RedeemRequest {
 pub(super) async fn redeem(
     State(manage): State<Manage>,
     caller: Caller,
-    query: Query,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    query.end()?;
     caller.needs(Permit::Introspect)?;
     let asked: RedeemRequest = body(&manage, request).await?;
     caller.again(&manage).await?.needs(Permit::Introspect)?;

@@ -8,7 +8,7 @@ use countersign::user::User;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::asked::{Path, Query, user_id};
+use super::asked::{NoQuery, Path, Query, user_id};
 use super::caller::Caller;
 use super::grants::permission_names;
 use super::refusal::{gone, refused};
@@ -110,6 +110,7 @@ pub(super) async fn read(
     State(manage): State<Manage>,
     caller: Caller,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::ViewUser)?;
     let record = record(&manage, &id).await?;
@@ -129,7 +130,7 @@ pub(super) async fn taken_over(
 ) -> Result<User, Problem> {
     caller.needs(Permit::ChangeUser)?;
     let user = record(manage, id).await?.user;
-    if may_set_password(&caller.user, &user, &user) {
+    if may_set_password(caller.user(), &user, &user) {
         return Ok(user);
     }
     Err(refused(AdminError::NotAllowed))

@@ -27,6 +27,7 @@ use tracing::Instrument;
 use super::activity::Activity;
 use super::home::Home;
 use super::metrics::{Metrics, Tally};
+use crate::manage::INTROSPECT;
 use crate::text::hex;
 
 /// The application behind its edge.
@@ -135,7 +136,8 @@ impl Service<Request<Incoming>> for Connection {
         let started = Instant::now();
         let route = own.metrics().route_of(request.uri().path());
         let id = own.request_id(&request);
-        let is_write = !request.method().is_safe();
+        // To look at a token writes nothing, though it has a body.
+        let is_write = !request.method().is_safe() && request.uri().path() != INTROSPECT;
         let answer = own.answer(request);
         Box::pin(async move {
             // Reads leave no lines in the log unless they fail; a span for each would cost more

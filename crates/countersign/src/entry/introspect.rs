@@ -46,12 +46,13 @@ impl Auth {
     /// # });
     /// ```
     pub async fn introspect(&self, token: &str) -> Result<Option<Introspection>, Problem> {
-        if let Ok(claims) = self.refresh_tokens().verify(token, self.seconds()) {
-            return self.look_at(claims, &by_native(self, None)).await;
-        }
         match self.verify(token).await {
-            Ok(identity) => Ok(Some(Introspection(Of::Access(identity)))),
-            Err(problem) if UNKNOWN.contains(&problem.code()) => Err(problem),
+            Ok(identity) => return Ok(Some(Introspection(Of::Access(identity)))),
+            Err(problem) if UNKNOWN.contains(&problem.code()) => return Err(problem),
+            Err(_) => {}
+        }
+        match self.refresh_tokens().verify(token, self.seconds()) {
+            Ok(claims) => self.look_at(claims, &by_native(self, None)).await,
             Err(_) => Ok(None),
         }
     }

@@ -190,7 +190,11 @@ enum Kind {
 
 impl Kind {
     fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let value = headers.get(CONTENT_TYPE)?;
+        if value == "application/json" {
+            return Some(Self::Json);
+        }
+        let value = value.to_str().ok()?;
         let mut parts = value.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
         if !parts.all(is_no_other_charset) {
