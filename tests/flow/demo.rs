@@ -183,7 +183,9 @@ fn the_mailbox_shows_what_was_printed_with_links_and_runs_nothing_of_it() {
         assert!(policy.contains(word), "{policy}");
     }
     assert!(!policy.contains("allow-scripts"), "{policy}");
-    world.get("/demo/mail/9999").expect_problem(404, "not_found");
+    for nobodys in ["9999", "x", "%ff"] {
+        world.get(&format!("/demo/mail/{nobodys}")).expect_problem(404, "not_found");
+    }
     world.request("POST", "/demo/mail").send().expect_problem(405, "method_not_allowed");
 }
 

@@ -9,7 +9,6 @@ use countersign::user::User;
 use jiff::Timestamp;
 
 use super::token::{SESSION_COOKIE, Token};
-use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page_error::PageError;
 use crate::admin::rules::{Permit, may};
@@ -90,18 +89,6 @@ impl FromRequestParts<Admin> for Staff {
             admin.store.touch_admin_session(session.token_hash, now).await?;
         }
         Ok(Self { user, session, token })
-    }
-}
-
-/// The part of the address behind `?`.
-#[derive(Debug)]
-pub(crate) struct Query(pub(crate) Form);
-
-impl FromRequestParts<Admin> for Query {
-    type Rejection = PageError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, PageError> {
-        Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).map(Self)
     }
 }
 

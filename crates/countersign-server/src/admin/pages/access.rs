@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::store::admin::{AdminError, Grants, UserEdit, UserRecord};
 use countersign::user::{Email, User};
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
@@ -25,7 +25,7 @@ pub(crate) async fn form(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let record = record(&admin, &id).await?;
@@ -34,11 +34,7 @@ pub(crate) async fn form(
     Ok(page(StatusCode::OK, &template))
 }
 
-pub(crate) async fn save(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-    posted: Posted,
-) -> PageResult {
+pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     let staff = &posted.staff;
     staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;

@@ -2,7 +2,7 @@
 //! start.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use countersign::clock::Random;
 use countersign::store::CheckedRow;
@@ -10,7 +10,7 @@ use countersign::store::StoreError;
 use countersign::store::admin::FirstLink;
 use countersign::user::NewUser;
 
-use crate::admin::gate::{PreSession, Token, enter, pre_session_cookie};
+use crate::admin::gate::{Path, PreSession, Token, enter, pre_session_cookie};
 use crate::admin::kit::field::{Errors, Field};
 use crate::admin::kit::page::{page, redirect, with_cookie};
 use crate::admin::kit::page_error::{PageError, PageResult};
@@ -37,7 +37,7 @@ async fn open_link(admin: &Admin, given: &str) -> Result<Option<Token>, StoreErr
 
 pub(crate) async fn form(
     State(admin): State<Admin>,
-    Path(given): Path<String>,
+    Path(given): Path,
     headers: HeaderMap,
 ) -> PageResult {
     if open_link(&admin, &given).await?.is_none() {
@@ -51,7 +51,7 @@ pub(crate) async fn form(
 
 pub(crate) async fn make(
     State(admin): State<Admin>,
-    Path(given): Path<String>,
+    Path(given): Path,
     pre_session: PreSession,
 ) -> PageResult {
     let Some(token) = open_link(&admin, &given).await? else { return Err(closed()) };

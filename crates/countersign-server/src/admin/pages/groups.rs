@@ -1,11 +1,11 @@
 //! `/admin/groups/`: groups, and what each gives its members.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::store::admin::{AdminError, GroupRecord, GroupRow, PermissionRow};
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
@@ -70,7 +70,7 @@ pub(crate) async fn form(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> PageResult {
     staff.needs(Permit::ViewGroup)?;
     let record = record(&admin, &id).await?;
@@ -81,11 +81,7 @@ pub(crate) async fn form(
     )
 }
 
-pub(crate) async fn save(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-    posted: Posted,
-) -> PageResult {
+pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::ChangeGroup)?;
     let record = record(&admin, &id).await?;
     put(&admin, &posted, Some(&record)).await
@@ -93,7 +89,7 @@ pub(crate) async fn save(
 
 pub(crate) async fn delete(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(id): Path,
     posted: Posted,
 ) -> PageResult {
     posted.staff.needs(Permit::DeleteGroup)?;

@@ -2,12 +2,12 @@
 //! do.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign::store::admin::AdminError;
 use countersign::token::KeyId;
 use jiff::SignedDuration;
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::keys::{KeyRow, key_rows};
@@ -62,7 +62,7 @@ pub(crate) async fn rotate(State(admin): State<Admin>, posted: Posted) -> PageRe
 
 pub(crate) async fn retire(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(id): Path,
     posted: Posted,
 ) -> PageResult {
     posted.staff.needs(Permit::ChangeKey)?;

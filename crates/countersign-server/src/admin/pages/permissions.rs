@@ -2,11 +2,11 @@
 //! for.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::store::admin::{AdminError, PermissionRow, PermissionText};
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::field::{Errors, Field};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
@@ -54,18 +54,14 @@ pub(crate) async fn form(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> PageResult {
     staff.needs(Permit::ViewPermission)?;
     let row = row(&admin, &id).await?;
     shown(&PermissionPage::new(&staff, &query, &row, &row.text, &Errors::default()))
 }
 
-pub(crate) async fn save(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-    posted: Posted,
-) -> PageResult {
+pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::ChangePermission)?;
     let row = row(&admin, &id).await?;
     let mut errors = Errors::default();
@@ -110,7 +106,7 @@ pub(crate) async fn save(
 
 pub(crate) async fn delete(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(id): Path,
     posted: Posted,
 ) -> PageResult {
     posted.staff.needs(Permit::DeletePermission)?;

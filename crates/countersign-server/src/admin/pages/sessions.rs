@@ -1,7 +1,7 @@
 //! `/admin/sessions/`: of one user and of all; to look at, and to end.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign::session::{
     DeviceName, RevokedReason, Session, SessionId, Transport, device_in_words,
 };
@@ -9,7 +9,7 @@ use countersign::store::admin::{AuditSearch, SessionSearch};
 use countersign::user::UserId;
 use jiff::Timestamp;
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::audit::{Line, lines};
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::forms::Form;
@@ -99,7 +99,7 @@ pub(crate) async fn show(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> PageResult {
     staff.needs(Permit::ViewSession)?;
     let gone = || {

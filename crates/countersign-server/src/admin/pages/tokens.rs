@@ -2,12 +2,12 @@
 //! revoked.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::store::admin::{PermissionRow, Powers, ServiceTokenRow, Who};
 use ipnet::IpNet;
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
@@ -114,7 +114,7 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResul
 
 pub(crate) async fn revoke(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(id): Path,
     posted: Posted,
 ) -> PageResult {
     posted.staff.needs(Permit::ChangeServiceToken)?;

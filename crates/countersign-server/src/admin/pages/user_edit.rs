@@ -2,14 +2,14 @@
 //! somebody else's change sees both, and overwrites nothing.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::store::StoreError;
 use countersign::store::admin::{AdminError, AuditSearch, UserEdit, UserRecord};
 use countersign::user::{NAME_MAX_CHARS, User};
 use serde_json::{Map, Value};
 
-use crate::admin::gate::{Posted, Query, Staff};
+use crate::admin::gate::{Path, Posted, Query, Staff};
 use crate::admin::kit::audit::{Line, lines};
 use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
@@ -29,7 +29,7 @@ pub(crate) async fn form(
     State(admin): State<Admin>,
     staff: Staff,
     Query(query): Query,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> PageResult {
     staff.needs(Permit::ViewUser)?;
     let record = record(&admin, &id).await?;
@@ -41,11 +41,7 @@ pub(crate) async fn form(
     Ok(page(StatusCode::OK, &template))
 }
 
-pub(crate) async fn save(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-    posted: Posted,
-) -> PageResult {
+pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     let staff = &posted.staff;
     staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;

@@ -1,11 +1,11 @@
 //! `/admin/users/ID/factors`: a user's second factors, and their removal for who has lost them.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::store::admin::UserRecord;
 
-use crate::admin::gate::{Posted, Staff};
+use crate::admin::gate::{Path, Posted, Staff};
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
@@ -15,11 +15,7 @@ use crate::admin::rules::{Permit, beyond, may_set_password, may_touch};
 use crate::admin::site::Admin;
 use crate::text::to_the_second;
 
-pub(crate) async fn show(
-    State(admin): State<Admin>,
-    staff: Staff,
-    Path(id): Path<String>,
-) -> PageResult {
+pub(crate) async fn show(State(admin): State<Admin>, staff: Staff, Path(id): Path) -> PageResult {
     let record = touched(&admin, &staff, &id).await?;
     let found = admin.store.factors_of(record.user.id).await?;
     let factors = found.factors.into_iter().filter(|factor| factor.is_enrolled);
@@ -47,7 +43,7 @@ pub(crate) async fn show(
 /// Removes them all. Who could set the user's password could sign in as them; so it is with this.
 pub(crate) async fn reset(
     State(admin): State<Admin>,
-    Path(id): Path<String>,
+    Path(id): Path,
     posted: Posted,
 ) -> PageResult {
     let record = touched(&admin, &posted.staff, &id).await?;

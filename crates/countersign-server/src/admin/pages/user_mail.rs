@@ -1,9 +1,9 @@
 //! `/admin/users/ID/mail`: a link for a user, by mail, and an operator's word for their address.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use countersign::token::Purpose;
 
-use crate::admin::gate::Posted;
+use crate::admin::gate::{Path, Posted};
 use crate::admin::kit::letters::{desk, not_sent};
 use crate::admin::kit::page::redirect;
 use crate::admin::kit::page_error::{PageError, PageResult, beyond_in_words};
@@ -11,11 +11,7 @@ use crate::admin::kit::users::record;
 use crate::admin::rules::{Permit, beyond, may_set_password, may_touch};
 use crate::admin::site::Admin;
 
-pub(crate) async fn send(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-    posted: Posted,
-) -> PageResult {
+pub(crate) async fn send(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::ChangeUser)?;
     let record = record(&admin, &id).await?;
     let user = &record.user;

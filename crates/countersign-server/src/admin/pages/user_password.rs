@@ -2,12 +2,12 @@
 //! sessions end.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::store::admin::UserRecord;
 
-use crate::admin::gate::{Posted, Staff};
+use crate::admin::gate::{Path, Posted, Staff};
 use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
@@ -17,20 +17,12 @@ use crate::admin::kit::users::record;
 use crate::admin::rules::{Permit, beyond, may_set_password, may_touch};
 use crate::admin::site::Admin;
 
-pub(crate) async fn form(
-    State(admin): State<Admin>,
-    staff: Staff,
-    Path(id): Path<String>,
-) -> PageResult {
+pub(crate) async fn form(State(admin): State<Admin>, staff: Staff, Path(id): Path) -> PageResult {
     let record = touched(&admin, &staff, &id).await?;
     Ok(page(StatusCode::OK, &SetPasswordPage::new(&admin, &staff, &record, &Errors::default())))
 }
 
-pub(crate) async fn set(
-    State(admin): State<Admin>,
-    Path(id): Path<String>,
-    posted: Posted,
-) -> PageResult {
+pub(crate) async fn set(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     let record = touched(&admin, &posted.staff, &id).await?;
     posted.confirm(&admin).await?;
     let user = &record.user;

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use askama::Template;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, FORWARDED, HOST, VIA,
@@ -104,8 +105,8 @@ async fn as_json(State(mailbox): State<Mailbox>) -> Response {
 }
 
 /// As a mail program shows it: what a stranger wrote into a mail runs no script, and sends no form.
-async fn as_html(State(mailbox): State<Mailbox>, Path(id): Path<u64>) -> Response {
-    match mailbox.one(id) {
+async fn as_html(State(mailbox): State<Mailbox>, id: Result<Path<u64>, PathRejection>) -> Response {
+    match id.ok().and_then(|Path(id)| mailbox.one(id)) {
         Some(mail) => page_of(mail.message.html, MAIL_POLICY),
         None => Problem::new(Code::NotFound).into_response(),
     }
