@@ -126,6 +126,32 @@ mod tests {
     }
 
     #[test]
+    fn of_those_that_fade_together_no_more_go_than_must() {
+        let (full, quarter) = (SHARD_KEYS as u64, SHARD_KEYS as u64 / 4);
+        let mut map: HashMap<u64, Until> = (0..full).map(|key| (key, Until(1_000))).collect();
+        Table::new(0).make_room(&mut map, 999);
+        assert_eq!(map.len() as u64, full - quarter);
+    }
+
+    #[test]
+    fn nothing_is_forgotten_while_no_map_is_full() {
+        let table = Table::new(0);
+        // Of 57,344: one map in 16 would have to get an eighth more than its share.
+        for key in 0..50_000_u64 {
+            table.update(key, 0, |value| *value = Some(Until(1)));
+        }
+        assert_eq!(table.len(), 50_000);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_held_no_more() {
+        let table = Table::new(0);
+        table.update(1, 0, |value| *value = Some(Until(1)));
+        table.update(1, 0, |value| *value = None);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
     fn what_fades_at_this_very_moment_has_faded() {
         let mut map = HashMap::from([(1, Until(10)), (2, Until(11))]);
         Table::new(0).make_room(&mut map, 10);

@@ -161,6 +161,16 @@ fn the_keys_that_come_of_a_secret_are_the_same_in_every_version() {
         (secrets.recovery(), "d33d78cd00619c45"),
         #[cfg(feature = "axum")]
         (secrets.factors(), "e6047a5cbaa3e949"),
+        #[cfg(feature = "axum")]
+        (secrets.device_ticket(), "149a182c533d56ba"),
+        #[cfg(feature = "axum")]
+        (secrets.device_challenge(), "1f352010f102b95e"),
+        #[cfg(feature = "axum")]
+        (secrets.handles(), "9b97b2e216efa240"),
+        #[cfg(feature = "passkeys")]
+        (secrets.challenges(), "3d6b4551d39aee59"),
+        #[cfg(feature = "axum")]
+        (secrets.ticket(), "6d6c73983a9a6f5d"),
     ] {
         let hex: String = key[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!((hex.as_str(), key.len()), (begins, 32));
