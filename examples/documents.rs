@@ -12,6 +12,10 @@ mod library {}
 mod events {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/library/existing-app.md")]
+mod existing_app {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/library/pages.md")]
 mod pages {}
 
