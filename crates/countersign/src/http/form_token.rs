@@ -29,9 +29,11 @@ pub(crate) async fn check(
     session: SessionId,
 ) -> Result<Body, Problem> {
     let headers = &parts.headers;
-    let is_form = is_plain(headers) && !headers.contains_key(csrf::HEADER);
-    let (sent, body) = match Form::of(headers).filter(|_| is_form) {
-        None => return guard::csrf(auth, headers, session).map(|()| body),
+    if headers.contains_key(csrf::HEADER) {
+        return guard::csrf(auth, headers, session).map(|()| body);
+    }
+    let (sent, body) = match Form::of(headers).filter(|_| is_plain(headers)) {
+        None => (None, body),
         Some(Form::Fields) => whole(body, auth.settings().body_timeout).await?,
         Some(Form::Parts(boundary)) => {
             first_part(body, &boundary, auth.settings().body_timeout).await?
@@ -155,8 +157,9 @@ fn place(within: &[u8], what: &[u8]) -> Option<usize> {
     within.windows(what.len()).position(|window| window == what)
 }
 
-const MISSING: &str = "The form does not have the field `csrf_token`, or has it twice. Write a \
-    `CsrfField` into it, as its first field where it sends files; or send the header X-CSRFTOKEN.";
+const MISSING: &str = "There is no form with the field `csrf_token`, or it is there twice. Write a \
+    `CsrfField` into the form, as its first field where it sends files; or send the header \
+    X-CSRFTOKEN.";
 const WRONG: &str = "The form's `csrf_token` is not this session's: somebody has logged in since \
     the page was shown. Load the page again.";
 

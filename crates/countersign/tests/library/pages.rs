@@ -283,7 +283,10 @@ async fn a_form_without_the_field_writes_nothing() {
     // What is no form brings the header.
     let json = [("content-type", "application/json"), FORM[1]];
     let answer = site.send(jar.send("POST", "/my/account", &json, "{}")).await;
-    assert_eq!(read(answer).await.1["code"], "csrf_failed");
+    let refused = read(answer).await.1;
+    assert_eq!(refused["code"], "csrf_failed");
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("`CsrfField`") && detail.contains("X-CSRFTOKEN"), "{detail}");
     let with_header = [json[0], json[1], ("x-csrftoken", token.as_str())];
     let answer = site.send(jar.send("POST", "/my/account", &with_header, "{}")).await;
     assert_eq!(body(answer).await, "nick-41 wrote 2 bytes");
