@@ -210,7 +210,7 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, Failure> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.busy_handler(Some(look_again))?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -236,8 +236,14 @@ fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
     }
 }
 
-/// How long one process waits for another that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Whether a process goes on waiting for another that writes: for five seconds at least. SQLite by
+/// itself would look ten times a second, and each time find a writer without pause at work.
+fn look_again(looks: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    looks < MOST_LOOKS
+}
+
+const MOST_LOOKS: i32 = 5_000;
 
 const READERS: usize = 2;
 

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::files::Files;
-use super::{BUSY_TIMEOUT, store_error};
+use super::{look_again, store_error};
 use crate::store::StoreError;
 use crate::store::failure::Failure;
 use crate::supervise::caught;
@@ -164,19 +164,19 @@ impl WriterThread {
                     log_is_empty = false;
                 }
                 // Who reads meanwhile is not waited for, and comes to an end some time.
-                Err(RecvTimeoutError::Timeout) => log_is_empty = self.empty_log(Duration::ZERO),
+                Err(RecvTimeoutError::Timeout) => log_is_empty = self.empty_log(false),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let closing =
                 std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
             if !closing.is_empty() {
-                log_is_empty = self.empty_log(BUSY_TIMEOUT);
+                log_is_empty = self.empty_log(true);
                 for done in closing {
                     let _ = done.send(());
                 }
             }
         }
-        self.empty_log(Duration::ZERO);
+        self.empty_log(false);
     }
 
     fn write(&self, first: Box<dyn Job>) {
@@ -207,10 +207,13 @@ impl WriterThread {
         }
     }
 
-    /// Moves everything out of SQLite's log into the database's own file; whether it could.
-    fn empty_log(&self, patience: Duration) -> bool {
+    /// Moves everything out of SQLite's log into the database's own file; whether it could. With
+    /// patience it waits for whoever reads.
+    fn empty_log(&self, patiently: bool) -> bool {
         let moved = || -> rusqlite::Result<bool> {
-            self.connection.busy_timeout(patience)?;
+            if !patiently {
+                self.connection.busy_handler(None)?;
+            }
             let is_kept_from_it: i64 =
                 self.connection
                     .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -218,7 +221,7 @@ impl WriterThread {
         };
         let moved =
             self.files.trouble().is_none() && caught(|| moved().unwrap_or(false)).unwrap_or(false);
-        let _ = self.connection.busy_timeout(BUSY_TIMEOUT);
+        let _ = self.connection.busy_handler(Some(look_again));
         self.bound_log();
         moved
     }
