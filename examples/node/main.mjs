@@ -34,9 +34,15 @@ const read = (name) => readFile(file(name), 'utf8').catch(() => undefined);
 async function privateKey() {
   const kept = await read('device-key.pem');
   if (kept) return createPrivateKey(kept);
-  const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  await write('device-key.pem', key.export({ type: 'pkcs8', format: 'pem' }));
-  return key;
+  // As a text, and read from it: Node 20 may stand still for ever where a key that it has just made
+  // is exported.
+  const { privateKey: pem } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  await write('device-key.pem', pem);
+  return createPrivateKey(pem);
 }
 
 const client = createNativeClient({

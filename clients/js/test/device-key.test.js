@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import { test } from 'node:test';
 import { createNativeClient } from '../src/native.js';
 import { BASE, world } from './world.js';
@@ -10,18 +10,23 @@ const proofOf = (request) => request.headers.get('DPoP');
 /** A key as a platform has it. */
 function deviceKey({ curve = 'P-256', dsaEncoding = 'der' } = {}) {
   const isEc = curve === 'P-256';
-  const pair = isEc
-    ? generateKeyPairSync('ec', { namedCurve: curve })
-    : generateKeyPairSync('ed25519');
+  // Read from a text: Node 20 may stand still for ever where a key that it has just made is exported
+  // while its garbage is collected.
+  const { privateKey: pem } = generateKeyPairSync(isEc ? 'ec' : 'ed25519', {
+    ...(isEc && { namedCurve: curve }),
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const privateKey = createPrivateKey(pem);
   return {
     signed: 0,
     // With the private half, as a key that can be exported has it.
-    publicKey: () => pair.privateKey.export({ format: 'jwk' }),
+    publicKey: () => privateKey.export({ format: 'jwk' }),
     sign(bytes) {
       this.signed += 1;
       return isEc
-        ? sign('sha256', bytes, { key: pair.privateKey, dsaEncoding })
-        : sign(null, bytes, pair.privateKey);
+        ? sign('sha256', bytes, { key: privateKey, dsaEncoding })
+        : sign(null, bytes, privateKey);
     },
   };
 }

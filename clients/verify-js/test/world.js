@@ -1,14 +1,23 @@
 // An issuer of the test's own, and a clock that the test moves.
-import { createHash } from 'node:crypto';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { exportJWK, importPKCS8, importSPKI, SignJWT } from 'jose';
 import { createVerifier } from '@countersign/verify';
 
 export const ISSUER = 'https://id.example.com';
 export const CSRF = 'the token of the session';
 
-/** A key of the issuer: its id, how it signs, and what is published of it. */
-export async function newKey(kid, alg = 'EdDSA') {
-  const { publicKey, privateKey } = await generateKeyPair(alg, { crv: 'Ed25519' });
+/**
+ * A key of the issuer: its id, how it signs, and what is published of it. Read from a text: Node 20
+ * may stand still for ever where a key that it has just made is exported.
+ */
+export async function newKey(kid) {
+  const alg = 'EdDSA';
+  const pair = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const privateKey = await importPKCS8(pair.privateKey, alg);
+  const publicKey = await importSPKI(pair.publicKey, alg, { extractable: true });
   const jwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' };
   const sign = (typ, claims) =>
     new SignJWT(claims).setProtectedHeader({ alg, kid, typ }).sign(privateKey);
