@@ -103,7 +103,7 @@ test('an_app_enrols_an_authenticator_app_and_is_asked_for_it_from_then_on', asyn
 /** A key as a platform's key store has it: it signs, and is not given away. */
 function deviceKey(type) {
   const isEc = type === 'ec';
-  // Read from a text: Node 20 may stand still for ever where a key that it has just made is exported
+  // Read from a text: Node 20 may stand still for ever where it exports a key that it has just made
   // while its garbage is collected.
   const made = generateKeyPairSync(type, {
     ...(isEc && { namedCurve: 'P-256' }),

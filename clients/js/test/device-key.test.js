@@ -10,7 +10,7 @@ const proofOf = (request) => request.headers.get('DPoP');
 /** A key as a platform has it. */
 function deviceKey({ curve = 'P-256', dsaEncoding = 'der' } = {}) {
   const isEc = curve === 'P-256';
-  // Read from a text: Node 20 may stand still for ever where a key that it has just made is exported
+  // Read from a text: Node 20 may stand still for ever where it exports a key that it has just made
   // while its garbage is collected.
   const { privateKey: pem } = generateKeyPairSync(isEc ? 'ec' : 'ed25519', {
     ...(isEc && { namedCurve: curve }),
