@@ -4,18 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use axum::http::{HeaderMap, Request};
+use axum::http::Request;
+use axum::http::header::EXPECT;
 use countersign_verify::Drained;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::Object;
 
 use super::problem::{Code, Problem};
-
-/// The most bytes a body may have.
-pub const BODY_LIMIT: usize = 64 * 1024;
+use super::unparsed_body::{
+    GIVEN_TWICE, Kind, NO_UTF8, TWICE, UnparsedBody, form_problem, unreadable,
+};
 
 /// Reads a body that must be there.
 pub(crate) async fn body<T: RequestBody>(
@@ -113,42 +112,13 @@ impl Fields {
         deadline: Duration,
         required: bool,
     ) -> Result<Self, Problem> {
-        if !is_plain(request.headers()) {
-            return Err(Problem::new(Code::UnsupportedMediaType)
-                .detail("Send the body as it is, without a Content-Encoding."));
-        }
-        let kind = Kind::of(request.headers());
-        let length = request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok())
-            .and_then(|length| length.parse::<u64>().ok());
-        if length.is_some_and(|length| length > BODY_LIMIT as u64) {
-            return Err(Problem::new(Code::PayloadTooLarge));
-        }
-        if required && kind.is_none() {
-            return Err(Problem::new(Code::UnsupportedMediaType));
-        }
-        let body = Limited::new(request.into_body(), BODY_LIMIT);
-        let body = tokio::time::timeout(deadline, body.collect())
-            .await
-            .map_err(|_| Problem::new(Code::RequestTimeout))?;
-        let bytes = body
-            .map_err(|error| {
-                let too_large = error.downcast_ref::<LengthLimitError>().is_some();
-                Problem::new(if too_large { Code::PayloadTooLarge } else { Code::ParseError })
-            })?
-            .to_bytes();
-        if bytes.is_empty() && !required {
+        let body = UnparsedBody::read_any(request, deadline, required).await?;
+        if body.bytes.is_empty() && !required {
             return Ok(Self::of(Map::new(), false));
         }
-        match kind {
-            Some(Kind::Json) => {
-                let Unique(values) =
-                    serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
-                Ok(Self::of(values, false))
-            }
-            Some(Kind::Form) => Ok(Self::of(form(&bytes)?, true)),
+        match body.kind {
+            Some(Kind::Json) => Ok(Self::of(parse_fields(&body.bytes)?, false)),
+            Some(Kind::Form) => Ok(Self::of(form(&body.bytes)?, true)),
             None => Err(Problem::new(Code::UnsupportedMediaType)),
         }
     }
@@ -179,34 +149,6 @@ impl FieldErrors {
         }
         let problem = Problem::new(Code::ValidationError);
         Err(self.0.into_iter().fold(problem, |problem, (name, said)| problem.field(name, said)))
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Json,
-    Form,
-}
-
-impl Kind {
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(CONTENT_TYPE)?;
-        if value == "application/json" {
-            return Some(Self::Json);
-        }
-        let value = value.to_str().ok()?;
-        let mut parts = value.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default();
-        if !parts.all(is_no_other_charset) {
-            return None;
-        }
-        if essence.eq_ignore_ascii_case("application/json") {
-            Some(Self::Json)
-        } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            Some(Self::Form)
-        } else {
-            None
-        }
     }
 }
 
@@ -252,54 +194,12 @@ pub fn parse_fields(object: &[u8]) -> Result<Map<String, Value>, Problem> {
     Ok(values)
 }
 
-/// Whether a parameter of a content type leaves the body in UTF-8: JSON is nothing else (RFC 8259,
-/// 8.1), and other forms are not decoded.
-///
-/// ```
-/// use countersign::http::is_no_other_charset;
-///
-/// assert!(is_no_other_charset("charset=UTF-8") && is_no_other_charset("boundary=x"));
-/// assert!(!is_no_other_charset("charset=latin1"));
-/// ```
-pub fn is_no_other_charset(parameter: &str) -> bool {
-    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-    let value = value.trim().trim_matches('"');
-    !name.trim().eq_ignore_ascii_case("charset")
-        || value.eq_ignore_ascii_case("utf-8")
-        || value.eq_ignore_ascii_case("utf8")
-}
-
-/// Whether the body comes as it is. What is compressed cannot be bounded by its length.
-///
-/// ```
-/// use axum::http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
-/// use countersign::http::is_plain;
-///
-/// let mut headers = HeaderMap::new();
-/// assert!(is_plain(&headers));
-/// headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-/// assert!(!is_plain(&headers));
-/// ```
-pub fn is_plain(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .all(|encoding| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
-}
-
 /// A refusal is lost where its request's body lies unread.
 pub(crate) async fn read_on(request: Request<Body>) -> Request<Body> {
     if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
         return request;
     }
     request.map(|body| Body::new(Drained::new(body)))
-}
-
-/// Says where the body cannot be read, and nothing of what it says: it may be a password.
-fn unreadable(error: &serde_json::Error) -> Problem {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    let what = if error.to_string().starts_with(TWICE) { TWICE } else { "not a JSON object" };
-    Problem::new(Code::ParseError).detail(format!("The body cannot be read at {place}: {what}."))
 }
 
 /// A JSON object whose names are all different: with two passwords in one body, whoever reads it
@@ -333,17 +233,15 @@ impl<'de> Deserialize<'de> for Unique {
     }
 }
 
-const TWICE: &str = "a field is given twice";
-
 fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     let mut values = Map::new();
     for (name, value) in url::form_urlencoded::parse(bytes) {
         // What is not UTF-8 arrives as the replacement character.
         if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
-            return Err(Problem::new(Code::ParseError).detail("The form is not in UTF-8."));
+            return Err(form_problem(NO_UTF8));
         }
         if values.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
-            return Err(Problem::new(Code::ParseError).detail("A field is given twice."));
+            return Err(form_problem(GIVEN_TWICE));
         }
     }
     Ok(values)

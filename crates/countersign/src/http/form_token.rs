@@ -10,10 +10,10 @@ use countersign_verify::csrf;
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::fields::{is_no_other_charset, is_plain};
 use super::guard;
 use super::page::FIELD;
 use super::problem::{Code, Problem};
+use super::unparsed_body::{is_no_other_charset, is_plain};
 use crate::auth::Auth;
 use crate::session::SessionId;
 

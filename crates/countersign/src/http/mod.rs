@@ -33,6 +33,7 @@ pub(crate) mod problem;
 pub(crate) mod refresh_token;
 pub(crate) mod request;
 pub(crate) mod sender;
+pub(crate) mod unparsed_body;
 
 #[doc(hidden)]
 pub use countersign_verify::{Drained, bearer};
@@ -41,9 +42,11 @@ pub use device::is_device_refresh;
 pub use device::keeping_the_binding;
 pub use dpop::DpopShown;
 #[doc(hidden)]
-pub use fields::{BODY_LIMIT, is_no_other_charset, is_plain, parse_fields, read_fields};
+pub use fields::{parse_fields, read_fields};
 pub use page::CsrfField;
 pub use peer::Peer;
 pub use problem::{Code, OwnCode, Problem, method_not_allowed, not_found};
+#[doc(hidden)]
+pub use unparsed_body::{BODY_LIMIT, UnparsedBody, is_no_other_charset, is_plain};
 
 pub use crate::web::next_page::NextPage;
