@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::again::Again;
 use super::edge::{Connection, Edge};
 use super::metrics::Metrics;
 use super::slots::{Client, Slot, Slots};
@@ -123,7 +124,7 @@ impl Server {
             (Arc::clone(&self.metrics), self.header_timeout, self.stopped.clone());
         tokio::spawn(async move {
             metrics.connections.inc();
-            let mut connection = std::pin::pin!(connection);
+            let mut connection = Again::new(connection);
             let mut events =
                 FuturesUnordered::<Pin<Box<dyn Future<Output = Event> + Send + '_>>>::new();
             events.push(Box::pin(async {
@@ -161,7 +162,7 @@ impl Server {
                         }
                         Event::LastCall => {
                             activity.hurries();
-                            connection.as_mut().graceful_shutdown();
+                            connection.inner().graceful_shutdown();
                         }
                     }
                 }

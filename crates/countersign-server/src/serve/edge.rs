@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, EXPECT, HOST, ORIGIN, REFERRER_POLICY,
@@ -78,6 +78,9 @@ impl Edge {
             self.0.trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
         Connection(Arc::new(Own {
             edge: self.clone(),
+            same_origin: Mutex::new(self.0.apps.same_origin.clone()),
+            cross_origin: Mutex::new(self.0.apps.cross_origin.clone()),
+            request_ids: self.0.request_ids.of_a_connection(),
             peer,
             trusts_peer,
             activity: Arc::new(Activity::new()),
@@ -115,6 +118,11 @@ pub(super) struct Connection(Arc<Own>);
 #[derive(Debug)]
 struct Own {
     edge: Edge,
+    /// The application. To clone it for each request is to count in a place where all connections
+    /// count.
+    same_origin: Mutex<Router>,
+    cross_origin: Mutex<Router>,
+    request_ids: RequestIds,
     peer: SocketAddr,
     trusts_peer: bool,
     activity: Arc<Activity>,
@@ -203,12 +211,14 @@ impl Own {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let host_is_good = has_one_host(&request);
-        let mut request = request.map(Body::new);
         // A client that waits to be told to go on has not sent the body. It is not asked for it
         // when the answer is no.
-        if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
-            request = request.map(|body| Body::new(Drained::new(body)));
-        }
+        let has_sent = !request.headers().contains_key(EXPECT);
+        let mut request = request.map(|body| match body.is_end_stream() {
+            true => Body::empty(),
+            false if has_sent => Body::new(Drained::new(body)),
+            false => Body::new(body),
+        });
         // Reads do not ask where they come from, but for the mails that are for this machine only,
         // and for service tokens that are good in some networks only.
         let path = request.uri().path();
@@ -216,14 +226,15 @@ impl Own {
         if asks || !request.method().is_safe() {
             request.extensions_mut().insert(ConnectInfo(self.peer));
         }
-        let apps = &self.edge.0.apps;
         let app = if request.headers().contains_key(ORIGIN) {
-            &apps.cross_origin
+            &self.cross_origin
         } else {
-            &apps.same_origin
+            &self.same_origin
         };
         let keeps_binding = is_device_refresh(request.uri().path());
-        let answer = host_is_good.then(|| app.clone().call(request));
+        // A connection has one request at a time: nobody waits here.
+        let app = || app.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = host_is_good.then(|| app().call(request));
         async move {
             let response = match answer {
                 Some(answer) => match answer.await {
@@ -245,7 +256,7 @@ impl Own {
             (1..=64).contains(&id.len())
                 && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         };
-        given.filter(is_good).cloned().unwrap_or_else(|| self.edge.0.request_ids.next())
+        given.filter(is_good).cloned().unwrap_or_else(|| self.request_ids.next())
     }
 }
 
@@ -282,7 +293,7 @@ struct Streamed {
 }
 
 impl hyper::body::Body for Streamed {
-    type Data = axum::body::Bytes;
+    type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(
@@ -328,6 +339,11 @@ impl RequestIds {
     fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
         Self { next: AtomicU64::new(RandomState::new().hash_one(std::process::id())) }
+    }
+
+    /// Those of one connection, which counts for itself.
+    fn of_a_connection(&self) -> Self {
+        Self { next: AtomicU64::new(self.next.fetch_add(1 << 32, Ordering::Relaxed)) }
     }
 
     fn next(&self) -> HeaderValue {

@@ -3,6 +3,7 @@
 
 mod account;
 mod activity;
+mod again;
 mod connections;
 mod console_mail;
 mod counts;

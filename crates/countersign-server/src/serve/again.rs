@@ -1,0 +1,146 @@
+//! A future that wakes itself while it is polled, and is polled once more at once.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+
+/// A connection that does so: the HTTP library wakes its own connection whenever a body is read.
+/// The runtime would take that for work that another thread may do, put the connection at the end
+/// of the queue, and wake that thread: which costs more than all else that the request needs of the
+/// operating system.
+pub(super) struct Again<F> {
+    future: Pin<Box<F>>,
+    relay: Arc<Relay>,
+    waker: Waker,
+}
+
+impl<F: Future> Again<F> {
+    pub(super) fn new(future: F) -> Self {
+        let relay = Arc::new(Relay::default());
+        Self { future: Box::pin(future), waker: Waker::from(Arc::clone(&relay)), relay }
+    }
+
+    /// What is in it.
+    pub(super) fn inner(&mut self) -> Pin<&mut F> {
+        self.future.as_mut()
+    }
+}
+
+impl<F: Future> Future for Again<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { future, relay, waker } = &mut *self;
+        relay.outer.register(context.waker());
+        for _ in 0..TURNS {
+            relay.is_polled.store(true, Ordering::SeqCst);
+            // Reads what was written before a waking that comes to nothing by this.
+            relay.is_woken.swap(false, Ordering::SeqCst);
+            let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+            relay.is_polled.store(false, Ordering::SeqCst);
+            // Either this sees who woke it, or who wakes it sees that it is polled no more.
+            if polled.is_ready() || !relay.is_woken.load(Ordering::SeqCst) {
+                return polled;
+            }
+        }
+        // Others want their turn too.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Hands a waking on, unless it comes while the future is polled.
+#[derive(Default)]
+struct Relay {
+    outer: AtomicWaker,
+    is_polled: AtomicBool,
+    is_woken: AtomicBool,
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_woken.store(true, Ordering::SeqCst);
+        if !self.is_polled.load(Ordering::SeqCst) {
+            self.outer.wake();
+        }
+    }
+}
+
+/// How often it is polled before others are.
+const TURNS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_wakes_itself_is_polled_again_without_its_task_being_woken() {
+        let count = Arc::new(Count::default());
+        let mut polls = 0;
+        let mut again = Again::new(poll_fn(|context: &mut Context<'_>| {
+            polls += 1;
+            if polls == 1 {
+                context.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        }));
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(Pin::new(&mut again).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(again);
+        assert_eq!((polls, count.0.load(Ordering::SeqCst)), (2, 0));
+    }
+
+    #[test]
+    fn what_goes_on_waking_itself_lets_others_have_their_turn() {
+        let count = Arc::new(Count::default());
+        let mut polls = 0;
+        let mut again = Again::new(poll_fn(|context: &mut Context<'_>| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }));
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(Pin::new(&mut again).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(again);
+        assert_eq!((polls, count.0.load(Ordering::SeqCst)), (TURNS, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_waking_by_another_thread_is_lost() {
+        for _ in 0..2_000 {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let mut receiver = Box::pin(receiver);
+            let mut is_first = true;
+            let waits = Again::new(poll_fn(move |context| {
+                if std::mem::take(&mut is_first) {
+                    context.waker().wake_by_ref();
+                }
+                receiver.as_mut().poll(context)
+            }));
+            let sent = tokio::spawn(async move { sender.send(()) });
+            let waited = tokio::time::timeout(Duration::from_secs(60), waits).await;
+            assert!(waited.is_ok_and(|received| received.is_ok()));
+            assert!(sent.await.is_ok_and(|sent| sent.is_ok()));
+        }
+    }
+}
