@@ -53,6 +53,62 @@ fn an_access_token_and_a_refresh_token_say_whose_they_are() {
 }
 
 #[test]
+fn what_is_said_of_a_token_follows_its_user() {
+    let world = managed();
+    let id = world.user("alice");
+    let (token, browser) = (introspector(&world), world.logged_in("alice"));
+    let body = json!({"token": browser.access_token});
+    let before = look(&world, &token, &body);
+    assert_eq!(look(&world, &token, &body), before);
+    assert_eq!((&before["is_staff"], &before["permissions"]), (&json!(false), &json!([])));
+    let change = json!({"username": "ada", "is_staff": true});
+    ask(&world, &super_token(&world), "PATCH", &format!("/users/{id}"))
+        .header("if-match", "*")
+        .json(&change)
+        .send()
+        .expect(200);
+    eventually("the change is heard of", || {
+        let after = look(&world, &token, &body);
+        (&after["username"], &after["is_staff"]) == (&json!("ada"), &json!(true))
+    });
+    let after = look(&world, &token, &body);
+    assert_eq!((&after["exp"], &after["sid"]), (&before["exp"], &before["sid"]));
+}
+
+#[test]
+fn a_body_that_is_no_object_or_says_a_thing_twice_is_refused() {
+    let world = managed();
+    let token = introspector(&world);
+    let send = |kind: &str, body: &str| {
+        ask(&world, &token, "POST", "/introspect").body(kind, body.to_owned()).send()
+    };
+    for bad in [
+        "",
+        "[]",
+        r#"["token"]"#,
+        r#""token""#,
+        "null",
+        r#"{"token": "a""#,
+        r#"{"token": "a", "token": "b"}"#,
+        r#"{"token": "a", "tok\u0065n": "b"}"#,
+        "{\"token\": \"a\u{1}\"}",
+    ] {
+        send("application/json", bad).expect_problem(400, "parse_error");
+    }
+    let form = "application/x-www-form-urlencoded";
+    for bad in ["token=a&token=b", "token=%ff", "%ff=a&token=b"] {
+        send(form, bad).expect_problem(400, "parse_error");
+    }
+    for bad in [r#"{"token": ["a"]}"#, r#"{"token": {"a": 1}}"#, r#"{"token": true}"#, "{}"] {
+        send("application/json", bad).expect_problem(400, "validation_error");
+    }
+    for good in [r#"{"tok\u0065n": "a", "other": [1, {}], "cookie": null}"#, r#"{"token": ""}"#] {
+        assert_eq!(send("application/json", good).expect(200).json(), json!({"active": false}));
+    }
+    assert_eq!(send(form, "token=a&access=true").expect(200).json(), json!({"active": false}));
+}
+
+#[test]
 fn a_token_that_ends_while_a_body_travels_learns_nothing_by_it() {
     let world = managed();
     world.user("alice");

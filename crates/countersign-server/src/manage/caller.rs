@@ -14,7 +14,6 @@ use countersign::store::admin::Rule;
 use countersign::token::{SecretHash, ServiceToken};
 use countersign::user::User;
 use countersign::web::client_address::client_address;
-use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
@@ -118,6 +117,17 @@ impl Caller {
         self.again(manage).await.map(|_| ())
     }
 
+    /// The same, and who may not do this by now.
+    ///
+    /// # Errors
+    /// As when the request came.
+    pub(super) async fn still_needs(&self, manage: &Manage, permit: Permit) -> Result<(), Problem> {
+        match &self.by {
+            By::Service(seen) if manage.is_unchanged(seen)? => self.needs(permit),
+            _ => self.again(manage).await?.needs(permit),
+        }
+    }
+
     /// The same with what they may by now.
     ///
     /// # Errors
@@ -135,11 +145,10 @@ impl Caller {
             Shown::Access(token) => token.expose_secret(),
             Shown::Service(hash) => {
                 let seen = manage.token(*hash).await?;
-                let row = &seen.token.row;
-                let is_here = |network: &IpNet| network.contains(&ip);
-                if row.networks.is_empty() || row.networks.iter().any(is_here) {
+                if may_come_from(&seen, ip) {
                     return Ok(By::Service(seen));
                 }
+                let row = &seen.token.row;
                 tracing::warn!(
                     token = row.id,
                     name = row.name,
@@ -170,12 +179,24 @@ impl FromRequestParts<Manage> for Caller {
         let shown = bearer(&parts.headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
         let ip = address(manage, parts.extensions.get(), &parts.headers);
         let shown = if ServiceToken::is_meant_by(shown) {
-            Shown::Service(ServiceToken::parse(shown).ok_or_else(not_good)?.hash())
+            let hash = ServiceToken::hash_of(shown);
+            match manage.token_at_hand(&hash)? {
+                Some(seen) if may_come_from(&seen, ip) => {
+                    return Ok(Self { by: By::Service(seen), ip, shown: Shown::Service(hash) });
+                }
+                _ => Shown::Service(ServiceToken::parse(shown).ok_or_else(not_good)?.hash()),
+            }
         } else {
             Shown::Access(SecretString::from(shown.to_owned()))
         };
         Ok(Self { by: Self::who(manage, &shown, ip).await?, ip, shown })
     }
+}
+
+/// Whether a token is good in the network of this address.
+fn may_come_from(seen: &Seen, ip: IpAddr) -> bool {
+    let networks = &seen.token.row.networks;
+    networks.is_empty() || networks.iter().any(|network| network.contains(&ip))
 }
 
 /// Where a request comes from, through trusted proxies only. Without a connection to ask it comes

@@ -1,19 +1,20 @@
 //! `POST /manage/v1/introspect` (RFC 7662): whose token this is, and whether it is good. A refresh
 //! token is looked at, never rotated.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use countersign::http::{Code, Problem, read_fields};
-use countersign::session::SessionId;
-use countersign::user::Account;
-use serde::Serialize;
-use serde_json::Value;
+use countersign::http::{Code, Problem, UnparsedBody};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use utoipa::ToSchema;
 
 use super::asked::NoQuery;
 use super::caller::Caller;
-use super::shown::shown;
+use super::shown::shown_json;
 use super::state::Manage;
 use crate::admin::rules::Permit;
 
@@ -30,56 +31,45 @@ pub(super) struct IntrospectRequest {
 }
 
 /// Whose token it is, as of now. Of one that is not good only `active` is there.
-#[derive(Default, Serialize, ToSchema)]
-pub(super) struct Introspected<'a> {
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what the library writes")]
+pub(super) struct Introspected {
     /// Whether it is good: signed here, in time, its session live and its user active.
     active: bool,
     /// The user's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "7")]
     sub: Option<String>,
     /// The login name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
-    username: Option<&'a str>,
+    username: Option<String>,
     /// The session's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     sid: Option<String>,
     /// When the token ends, in seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     exp: Option<u64>,
     /// When it was issued.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     iat: Option<u64>,
     /// `access`, `refresh` or `ticket`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
-    token_use: Option<&'static str>,
+    token_use: Option<String>,
     /// Whether the user is staff.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]
     is_staff: Option<bool>,
     /// Whether the user has every permission.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]
     is_superuser: Option<bool>,
     /// The user's groups.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false)]
-    groups: Option<&'a [String]>,
+    groups: Option<Vec<String>>,
     /// What the user may.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<String>, required = false)]
-    permissions: Option<&'a [String]>,
+    permissions: Option<Vec<String>>,
     /// With `access`: an access token for one minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     access_token: Option<String>,
     /// The seconds that it lives.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
     expires_in: Option<u64>,
 }
@@ -102,24 +92,12 @@ pub(super) async fn introspect(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     caller.needs(Permit::Introspect)?;
-    let mut fields = read_fields(request, manage.settings.body_timeout).await?;
+    let body = UnparsedBody::read(request, manage.settings.body_timeout).await?;
     // No write follows, in which the store would ask again what the caller may.
-    caller.again(&manage).await?.needs(Permit::Introspect)?;
-    let mut text = |name: &'static str| match fields.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Problem::new(Code::ValidationError).field(name, "This is no text.")),
-    };
-    let (token, cookie) = (text("token")?, text("cookie")?);
-    let access = match fields.remove("access") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(access)) => access,
-        Some(Value::String(word)) if word == "true" || word == "false" => word == "true",
-        Some(_) => {
-            let problem = Problem::new(Code::ValidationError);
-            return Err(problem.field("access", "Write true or false."));
-        }
-    };
+    caller.still_needs(&manage, Permit::Introspect).await?;
+    let Asked { token, cookie, access } = body.parse()?;
+    let (token, cookie) = (token.text("token")?, cookie.text("cookie")?);
+    let access = access.flag("access")?;
     // `token_type_hint` and what else RFC 7662 lets a client say is not needed.
     let found = match (token, cookie) {
         (Some(token), None) => manage.auth.introspect(&token).await?,
@@ -130,40 +108,145 @@ pub(super) async fn introspect(
             );
         }
     };
-    let Some(found) = found else {
-        return Ok(shown(&Introspected::default()));
-    };
-    let (access_token, expires_in) = match found.is_refresh() && access {
-        true => found.access_token(&manage.auth)?.unzip(),
-        false => (None, None),
-    };
-    Ok(shown(&Introspected {
-        exp: Some(found.expires_at()),
-        iat: Some(found.issued_at()),
-        token_use: Some(if found.is_refresh() { "refresh" } else { "access" }),
-        access_token,
-        expires_in,
-        ..Introspected::of(found.account(), found.session())
-    }))
+    let Some(found) = found else { return Ok(shown_json(NOT_GOOD.to_vec())) };
+    let access = if access { found.access_token(&manage.auth)? } else { None };
+    Ok(shown_json(found.to_json(access.as_ref())))
 }
 
-impl<'a> Introspected<'a> {
-    /// Whose ticket it was.
-    pub(super) fn by_ticket(account: &'a dyn Account, session: SessionId) -> Self {
-        Self { token_use: Some("ticket"), ..Self::of(account, session) }
+/// The whole answer for a token that is not good.
+pub(super) const NOT_GOOD: &[u8] = br#"{"active":false}"#;
+
+/// What the body says. Nothing of it is copied, and what it may be is said field by field.
+#[derive(Default)]
+struct Asked<'a> {
+    token: Given<'a>,
+    cookie: Given<'a>,
+    access: Given<'a>,
+}
+
+impl<'de> Deserialize<'de> for Asked<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AnObject)
+    }
+}
+
+struct AnObject;
+
+impl<'de> Visitor<'de> for AnObject {
+    type Value = Asked<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
 
-    fn of(account: &'a dyn Account, session: SessionId) -> Self {
-        Self {
-            active: true,
-            sub: Some(account.id().to_string()),
-            username: Some(account.username()),
-            sid: Some(session.to_string()),
-            is_staff: Some(account.is_staff()),
-            is_superuser: Some(account.is_superuser()),
-            groups: Some(account.groups()),
-            permissions: Some(account.permissions()),
-            ..Self::default()
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Asked<'de>, A::Error> {
+        let (mut token, mut cookie, mut access) = (None, None, None);
+        while let Some(Name(name)) = fields.next_key()? {
+            let (name, place) = match &*name {
+                "token" => ("token", &mut token),
+                "cookie" => ("cookie", &mut cookie),
+                "access" => ("access", &mut access),
+                _ => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if place.replace(fields.next_value()?).is_some() {
+                return Err(serde::de::Error::duplicate_field(name));
+            }
+        }
+        Ok(Asked {
+            token: token.unwrap_or_default(),
+            cookie: cookie.unwrap_or_default(),
+            access: access.unwrap_or_default(),
+        })
+    }
+}
+
+/// The name of a field.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What stands in a field.
+#[derive(Default)]
+enum Given<'a> {
+    #[default]
+    Nothing,
+    Flag(bool),
+    Text(Cow<'a, str>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Given<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Anything)
+    }
+}
+
+struct Anything;
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = Given<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_unit<E>(self) -> Result<Given<'de>, E> {
+        Ok(Given::Nothing)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Given<'de>, E> {
+        Ok(Given::Flag(flag))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Given<'de>, E> {
+        Ok(Given::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Given<'de>, E> {
+        Ok(Given::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Given<'de>, E> {
+        Ok(Given::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Given<'de>, E> {
+        Ok(Given::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Given<'de>, E> {
+        Ok(Given::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Given<'de>, A::Error> {
+        IgnoredAny.visit_seq(list)?;
+        Ok(Given::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Given<'de>, A::Error> {
+        IgnoredAny.visit_map(object)?;
+        Ok(Given::Other)
+    }
+}
+
+impl<'a> Given<'a> {
+    fn text(self, name: &'static str) -> Result<Option<Cow<'a, str>>, Problem> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            _ => Err(Problem::new(Code::ValidationError).field(name, "This is no text.")),
+        }
+    }
+
+    fn flag(self, name: &'static str) -> Result<bool, Problem> {
+        match self {
+            Self::Nothing => Ok(false),
+            Self::Flag(flag) => Ok(flag),
+            Self::Text(word) if word == "true" || word == "false" => Ok(word == "true"),
+            _ => Err(Problem::new(Code::ValidationError).field(name, "Write true or false.")),
         }
     }
 }

@@ -178,13 +178,19 @@ impl From<Count> for ShownCount {
 
 /// An answer that no cache keeps.
 pub(super) fn shown(value: &impl Serialize) -> Response {
-    // Room for most answers, and for the headers of the edge too: nothing grows step by step.
-    let mut body = Vec::with_capacity(512);
-    if let Err(error) = serde_json::to_writer(&mut body, value) {
-        tracing::error!(%error, "an answer could not be written as JSON");
-        return Problem::new(Code::InternalError).into_response();
+    match serde_json::to_vec(value) {
+        Ok(json) => shown_json(json),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            Problem::new(Code::InternalError).into_response()
+        }
     }
+}
+
+/// The same of what is JSON already.
+pub(super) fn shown_json(body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
+    // Room for the headers of the edge too: nothing grows step by step.
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, NO_STORE);

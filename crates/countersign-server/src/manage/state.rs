@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use axum::extract::FromRef;
 use countersign::http::{Code, Problem};
 use countersign::store::admin::KnownServiceToken;
 use countersign::token::SecretHash;
 use countersign::{Auth, Settings};
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
@@ -32,7 +34,8 @@ pub(crate) struct Inner {
     pub(super) stopping: watch::Receiver<bool>,
     /// Room for those who follow the audit log.
     pub(super) followers: Arc<Semaphore>,
-    known: Mutex<HashMap<[u8; 32], Arc<Seen>>>,
+    /// By hash. Whoever asks waits for nobody.
+    known: ArcSwap<HashMap<[u8; 32], Arc<Seen>, RandomState>>,
 }
 
 /// A token as it was read.
@@ -43,6 +46,14 @@ pub(super) struct Seen {
     moment: u64,
     /// When its use was last noted, in seconds since 1970.
     noted: AtomicI64,
+}
+
+impl Seen {
+    /// Whether its use was noted within this minute.
+    fn is_noted(&self, now: Timestamp) -> bool {
+        let noted = self.noted.load(Ordering::Relaxed);
+        (noted..noted.saturating_add(60)).contains(&now.as_second())
+    }
 }
 
 impl Manage {
@@ -57,7 +68,7 @@ impl Manage {
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, CommandError> {
         let desk = Desk::with(&services, settings, auth.can_mail()).await?;
-        let (settings, known) = (settings.clone(), Mutex::default());
+        let (settings, known) = (settings.clone(), ArcSwap::default());
         let followers = Arc::new(Semaphore::new(FOLLOWERS));
         let inner = Inner { auth, services, settings, desk, stopping, followers, known };
         Ok(Self(Arc::new(inner)))
@@ -76,15 +87,14 @@ impl Manage {
         let now = self.now();
         // Before the row is read: what changes meanwhile is not missed.
         let moment = self.auth.moment()?;
-        let seen = self.seen(hash.as_bytes(), moment);
-        let seen = match seen {
+        let seen = match self.seen(&hash, moment) {
             Some(seen) => seen,
             None => {
                 let token = self.services.store.service_token(hash, now).await?;
                 let token = token.ok_or_else(not_good)?;
                 let noted = token.row.last_used_at.map_or(0, Timestamp::as_second);
                 let seen = Arc::new(Seen { token, moment, noted: AtomicI64::new(noted) });
-                self.remember(*hash.as_bytes(), Arc::clone(&seen));
+                self.remember(*hash.as_bytes(), &seen);
                 seen
             }
         };
@@ -95,33 +105,52 @@ impl Manage {
         Ok(seen)
     }
 
+    /// The same of a token that was seen before, if nothing is to be read or noted.
+    ///
+    /// # Errors
+    /// A 503 where the store has not been heard of for too long.
+    pub(super) fn token_at_hand(&self, hash: &SecretHash) -> Result<Option<Arc<Seen>>, Problem> {
+        let now = self.now();
+        let seen = self.seen(hash, self.auth.moment()?);
+        Ok(seen.filter(|seen| seen.token.row.expires_at > now && seen.is_noted(now)))
+    }
+
     /// Whether nothing has changed since, and its time is not over.
     ///
     /// # Errors
     /// A 503 where the store has not been heard of for too long.
     pub(super) fn is_fresh(&self, seen: &Seen) -> Result<bool, Problem> {
-        Ok(self.auth.moment()? == seen.moment && seen.token.row.expires_at > self.now())
+        Ok(self.is_unchanged(seen)? && seen.token.row.expires_at > self.now())
     }
 
-    fn seen(&self, hash: &[u8; 32], moment: u64) -> Option<Arc<Seen>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).filter(|seen| seen.moment == moment).map(Arc::clone)
+    /// Whether nothing has changed since.
+    ///
+    /// # Errors
+    /// A 503 where the store has not been heard of for too long.
+    pub(super) fn is_unchanged(&self, seen: &Seen) -> Result<bool, Problem> {
+        Ok(self.auth.moment()? == seen.moment)
     }
 
-    fn remember(&self, hash: [u8; 32], seen: Arc<Seen>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= TOKENS_KEPT {
-            known.clear();
-        }
-        known.insert(hash, seen);
+    fn seen(&self, hash: &SecretHash, moment: u64) -> Option<Arc<Seen>> {
+        let known = self.known.load();
+        known.get(hash.as_bytes()).filter(|seen| seen.moment == moment).map(Arc::clone)
+    }
+
+    fn remember(&self, hash: [u8; 32], seen: &Arc<Seen>) {
+        self.known.rcu(|known| {
+            let mut known =
+                if known.len() < TOKENS_KEPT { (**known).clone() } else { HashMap::default() };
+            known.insert(hash, Arc::clone(seen));
+            known
+        });
     }
 
     /// Once a minute. A use that cannot be noted is a use all the same.
     async fn note_use(&self, seen: &Seen, now: Timestamp) {
-        let (noted, second) = (seen.noted.load(Ordering::Relaxed), now.as_second());
-        if (noted..noted.saturating_add(60)).contains(&second) {
+        if seen.is_noted(now) {
             return;
         }
+        let (noted, second) = (seen.noted.load(Ordering::Relaxed), now.as_second());
         let order = Ordering::Relaxed;
         if seen.noted.compare_exchange(noted, second, order, order).is_ok()
             && let Err(error) =

@@ -4,14 +4,15 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use countersign::Introspection;
 use countersign::http::{Code, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::asked::{NoQuery, Secret, body};
 use super::caller::Caller;
-use super::introspect::Introspected;
-use super::shown::shown;
+use super::introspect::{Introspected, NOT_GOOD};
+use super::shown::shown_json;
 use super::state::Manage;
 use crate::admin::rules::Permit;
 
@@ -47,14 +48,14 @@ pub(super) async fn redeem(
 ) -> Result<Response, Problem> {
     caller.needs(Permit::Introspect)?;
     let asked: RedeemRequest = body(&manage, request).await?;
-    caller.again(&manage).await?.needs(Permit::Introspect)?;
+    caller.still_needs(&manage, Permit::Introspect).await?;
     let purpose = asked.r#for.unwrap_or_default();
     // A 401 would say that the service token is not good.
     match manage.auth.redeem_ticket(asked.ticket.expose(), &purpose).await {
-        Ok(who) => Ok(shown(&Introspected::by_ticket(who.account(), who.claims().sid))),
+        Ok(who) => Ok(shown_json(Introspection::of_ticket(who).to_json(None))),
         Err(problem) if [Code::Unavailable, Code::InternalError].contains(&problem.code()) => {
             Err(problem)
         }
-        Err(_) => Ok(shown(&Introspected::default())),
+        Err(_) => Ok(shown_json(NOT_GOOD.to_vec())),
     }
 }

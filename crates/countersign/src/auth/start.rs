@@ -39,7 +39,7 @@ use crate::token::pending::PendingTokens;
 use crate::token::proof::{Challenges, Tickets};
 use crate::token::ticket::TicketTokens;
 use crate::token::{CodeHasher, RefreshTokens, Secrets};
-use crate::user::UserCache;
+use crate::user::{Attached, UserCache};
 use crate::user_directory::UserDirectory;
 
 /// What [`Auth`] starts from.
@@ -88,7 +88,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
     let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
     let verifier =
         Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), 0)
-            .within(settings.token_cache_bytes, |_| 0)
+            .within(settings.token_cache_bytes, Attached::own_bytes)
             .no_longer_than(settings.access_lifetime.as_secs());
     let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
     let post = Arc::new(Post::new(&secrets, &settings, mailer.is_some())?);

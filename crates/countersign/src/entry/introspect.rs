@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_verify::{Account, Identity};
+use countersign_verify::{Account, HasAccount, Identity, Seen};
+use serde::Serialize;
 
 use super::issue::Access;
 use super::native_device::by_native;
@@ -16,7 +17,7 @@ use crate::session::device::{DeviceStanding, Shown};
 use crate::session::rotation::{Decision, Generation, Presented};
 use crate::session::{Authentication, SessionId, Transport, decide};
 use crate::token::RefreshClaims;
-use crate::user::CachedUser;
+use crate::user::{Attached, CachedUser};
 
 impl Auth {
     /// Whose token this is, an access token or a refresh token, if it is good at this moment:
@@ -46,8 +47,17 @@ impl Auth {
     /// # });
     /// ```
     pub async fn introspect(&self, token: &str) -> Result<Option<Introspection>, Problem> {
-        match self.verify(token).await {
-            Ok(identity) => return Ok(Some(Introspection(Of::Access(identity)))),
+        match self.remembered(token, self.seconds()).await {
+            Ok(seen) if seen.attached.introspected.is_some() => {
+                return Ok(Some(Introspection(Of::Access(seen))));
+            }
+            Ok(seen) => {
+                // A backend may ask again with each request of its own: written once.
+                let answer = Introspection(Of::Access(Arc::clone(&seen))).to_json(None);
+                let attached = seen.attached.with_introspected(answer);
+                let seen = self.verifier().remember(token, seen.verified(), attached);
+                return Ok(Some(Introspection(Of::Access(seen))));
+            }
             Err(problem) if UNKNOWN.contains(&problem.code()) => return Err(problem),
             Err(_) => {}
         }
@@ -130,8 +140,9 @@ pub struct Introspection(Of);
 
 #[derive(Debug)]
 enum Of {
-    Access(Identity),
+    Access(Arc<Seen<Attached>>),
     Refresh(Box<Looked>),
+    Ticket(Identity),
 }
 
 /// What there is to a refresh token.
@@ -145,6 +156,19 @@ struct Looked {
 }
 
 impl Introspection {
+    /// Of a ticket that was [redeemed](Auth::redeem_ticket).
+    ///
+    /// ```
+    /// use countersign::{Identity, Introspection};
+    ///
+    /// fn told(who: Identity) -> Vec<u8> {
+    ///     Introspection::of_ticket(who).to_json(None)
+    /// }
+    /// ```
+    pub fn of_ticket(who: Identity) -> Self {
+        Self(Of::Ticket(who))
+    }
+
     /// The user, as the row says now.
     ///
     /// ```
@@ -154,8 +178,9 @@ impl Introspection {
     /// ```
     pub fn account(&self) -> &dyn Account {
         match &self.0 {
-            Of::Access(identity) => identity.account(),
+            Of::Access(seen) => seen.attached.account(),
             Of::Refresh(looked) => &**looked.user,
+            Of::Ticket(identity) => identity.account(),
         }
     }
 
@@ -168,8 +193,9 @@ impl Introspection {
     /// ```
     pub fn session(&self) -> SessionId {
         match &self.0 {
-            Of::Access(identity) => identity.claims().sid,
+            Of::Access(seen) => seen.claims.sid,
             Of::Refresh(looked) => looked.claims.sid,
+            Of::Ticket(identity) => identity.claims().sid,
         }
     }
 
@@ -193,8 +219,9 @@ impl Introspection {
     /// ```
     pub fn issued_at(&self) -> u64 {
         match &self.0 {
-            Of::Access(identity) => identity.claims().iat,
+            Of::Access(seen) => seen.claims.iat,
             Of::Refresh(looked) => looked.claims.iat,
+            Of::Ticket(identity) => identity.claims().iat,
         }
     }
 
@@ -207,8 +234,9 @@ impl Introspection {
     /// ```
     pub fn expires_at(&self) -> u64 {
         match &self.0 {
-            Of::Access(identity) => identity.claims().exp,
+            Of::Access(seen) => seen.claims.exp,
             Of::Refresh(looked) => looked.claims.exp,
+            Of::Ticket(identity) => identity.claims().exp,
         }
     }
 
@@ -247,6 +275,81 @@ impl Introspection {
         let lifetime = auth.settings().access_lifetime.min(GLANCE);
         let issued = access.issue_for(auth, lifetime)?;
         Ok(Some((issued.access_token, issued.expires_in)))
+    }
+
+    /// The answer to a backend that asks (RFC 7662, 2.2), as JSON: `active`, `sub`, `username`,
+    /// `sid`, `exp`, `iat`, `token_use` (`access`, `refresh` or `ticket`, which has no times),
+    /// `is_staff`, `is_superuser`, `groups`, `permissions`, and what was
+    /// [issued](Self::access_token) for it. Of a token that is not good the answer is
+    /// `{"active":false}`.
+    ///
+    /// That of an access token is remembered with it until its user changes.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// # let login = world::log_in(&auth, countersign::session::Transport::Body).await;
+    /// for token in [login.access_token(), login.refresh_token().unwrap()] {
+    ///     let found = auth.introspect(token).await.unwrap().unwrap();
+    ///     let access = found.access_token(&auth).unwrap();
+    ///     let json: serde_json::Value =
+    ///         serde_json::from_slice(&found.to_json(access.as_ref())).unwrap();
+    ///     assert_eq!(json["username"], "ada");
+    ///     assert_eq!(json["exp"], found.expires_at());
+    ///     assert_eq!(json["token_use"], if found.is_refresh() { "refresh" } else { "access" });
+    ///     assert_eq!(json.get("access_token").is_some(), found.is_refresh());
+    /// }
+    /// # });
+    /// ```
+    pub fn to_json(&self, access: Option<&(String, u64)>) -> Vec<u8> {
+        if let Of::Access(seen) = &self.0
+            && let Some(answer) = &seen.attached.introspected
+        {
+            return answer.to_vec();
+        }
+        let account = self.account();
+        let mut fields = Fields(b"{\"active\":true".to_vec());
+        fields.add("sub", account.id().to_string());
+        fields.add("username", account.username());
+        fields.add("sid", self.session());
+        let token_use = match self.0 {
+            Of::Access(_) => "access",
+            Of::Refresh(_) => "refresh",
+            Of::Ticket(_) => "ticket",
+        };
+        if !matches!(self.0, Of::Ticket(_)) {
+            fields.add("exp", self.expires_at());
+            fields.add("iat", self.issued_at());
+        }
+        fields.add("token_use", token_use);
+        fields.add("is_staff", account.is_staff());
+        fields.add("is_superuser", account.is_superuser());
+        fields.add("groups", account.groups());
+        fields.add("permissions", account.permissions());
+        if let Some((token, seconds)) = access {
+            fields.add("access_token", token);
+            fields.add("expires_in", seconds);
+        }
+        let Fields(mut json) = fields;
+        json.push(b'}');
+        json
+    }
+}
+
+/// An object that is being written. Its names need no escapes: to look for some in them, as a
+/// serializer does, takes longer than all the rest.
+struct Fields(Vec<u8>);
+
+impl Fields {
+    fn add(&mut self, name: &str, value: impl Serialize) {
+        for part in [",\"", name, "\":"] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        if let Err(error) = serde_json::to_writer(&mut self.0, &value) {
+            tracing::error!(%error, name, "a field of an introspection could not be written");
+            self.0.extend_from_slice(b"null");
+        }
     }
 }
 

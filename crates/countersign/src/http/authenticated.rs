@@ -165,11 +165,20 @@ impl Auth {
     /// ```
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
         let now = self.seconds();
+        Ok(Identity::new(self.remembered(token, now).await?, now))
+    }
+
+    /// The same with what is remembered of it.
+    pub(crate) async fn remembered(
+        &self,
+        token: &str,
+        now: u64,
+    ) -> Result<Arc<Seen<Attached>>, Problem> {
         let seen = match self.unchanged(token.as_bytes(), now) {
             Some(seen) => seen,
             None => self.look(token, now).await?,
         };
-        Ok(Identity::new(self.counts(seen)?, now))
+        self.counts(seen)
     }
 
     /// A number that grows with every change of a user, a group or a service token that this
@@ -306,6 +315,7 @@ impl Auth {
             user,
             moment,
             revocations: self.revocations().clone(),
+            introspected: None,
         };
         Ok(self.verifier().remember(token, verified, attached))
     }

@@ -95,8 +95,23 @@ impl ServiceToken {
     /// ```
     #[must_use]
     pub fn hash(&self) -> SecretHash {
-        let text = self.expose().as_bytes();
-        SecretHash::from_digest(digest::digest(&digest::SHA256, text).as_ref())
+        Self::hash_of(self.expose())
+    }
+
+    /// The hash of a text that may be one: whose hash is known has been [read](Self::parse) before,
+    /// and need not be read again.
+    ///
+    /// ```
+    /// use countersign::clock::OsRandom;
+    /// use countersign::token::ServiceToken;
+    ///
+    /// let token = ServiceToken::draw(&OsRandom);
+    /// assert_eq!(ServiceToken::hash_of(token.expose()), token.hash());
+    /// assert_ne!(ServiceToken::hash_of("cs_nonsense"), token.hash());
+    /// ```
+    #[must_use]
+    pub fn hash_of(text: &str) -> SecretHash {
+        SecretHash::from_digest(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
     }
 }
 

@@ -118,6 +118,27 @@ pub(crate) struct Attached {
     pub(crate) read_at: u64,
     /// Where the end of the session is heard of.
     pub(crate) revocations: Revocations,
+    /// What a backend is told that is shown the token, once one has asked.
+    pub(crate) introspected: Option<Box<[u8]>>,
+}
+
+impl Attached {
+    /// How many bytes it holds that nobody else keeps.
+    pub(crate) fn own_bytes(&self) -> usize {
+        self.introspected.as_ref().map_or(0, |answer| answer.len())
+    }
+
+    /// The same with what backends are told.
+    pub(crate) fn with_introspected(&self, answer: Vec<u8>) -> Self {
+        Self {
+            user: Arc::clone(&self.user),
+            profile: Arc::clone(&self.profile),
+            moment: self.moment,
+            read_at: self.read_at,
+            revocations: self.revocations.clone(),
+            introspected: Some(answer.into()),
+        }
+    }
 }
 
 impl HasAccount for Attached {
