@@ -117,7 +117,8 @@ impl Caller {
         self.again(manage).await.map(|_| ())
     }
 
-    /// The same, and who may not do this by now.
+    /// The same, and who may not do this by now. A service token whose time ends while the body
+    /// travels counts: it was in time when the request came.
     ///
     /// # Errors
     /// As when the request came.

@@ -116,7 +116,8 @@ pub(super) async fn introspect(
 /// The whole answer for a token that is not good.
 pub(super) const NOT_GOOD: &[u8] = br#"{"active":false}"#;
 
-/// What the body says. Nothing of it is copied, and what it may be is said field by field.
+/// What the body says. A text without escapes is not copied, and what is wrong is said field by
+/// field.
 #[derive(Default)]
 struct Asked<'a> {
     token: Given<'a>,

@@ -9,8 +9,7 @@ use futures_util::task::AtomicWaker;
 
 /// A connection that does so: the HTTP library wakes its own connection whenever a body is read.
 /// The runtime would take that for work that another thread may do, put the connection at the end
-/// of the queue, and wake that thread: which costs more than all else that the request needs of the
-/// operating system.
+/// of the queue, and wake that thread if it sleeps.
 pub(super) struct Again<F> {
     future: Pin<Box<F>>,
     relay: Arc<Relay>,
