@@ -137,8 +137,12 @@ mod tests {
                 receiver.as_mut().poll(context)
             }));
             let sent = tokio::spawn(async move { sender.send(()) });
-            let waited = tokio::time::timeout(Duration::from_secs(60), waits).await;
-            assert!(waited.is_ok_and(|received| received.is_ok()));
+            tokio::select! {
+                // First, or what nobody woke would be found to be there when the time is over.
+                biased;
+                () = tokio::time::sleep(Duration::from_secs(60)) => panic!("a waking was lost"),
+                received = waits => assert!(received.is_ok()),
+            }
             assert!(sent.await.is_ok_and(|sent| sent.is_ok()));
         }
     }
