@@ -256,7 +256,8 @@ impl Own {
             (1..=64).contains(&id.len())
                 && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         };
-        given.filter(is_good).cloned().unwrap_or_else(|| self.request_ids.next())
+        let own = || self.request_ids.next(&self.edge.0.request_ids);
+        given.filter(is_good).cloned().unwrap_or_else(own)
     }
 }
 
@@ -338,18 +339,46 @@ struct RequestIds {
 impl RequestIds {
     fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
-        Self { next: AtomicU64::new(RandomState::new().hash_one(std::process::id())) }
+        let begin = RandomState::new().hash_one(std::process::id());
+        Self { next: AtomicU64::new(begin - begin % IDS_AT_ONCE) }
     }
 
     /// Those of one connection, which counts for itself.
     fn of_a_connection(&self) -> Self {
-        Self { next: AtomicU64::new(self.next.fetch_add(1 << 32, Ordering::Relaxed)) }
+        Self { next: AtomicU64::new(self.take_some()) }
     }
 
-    fn next(&self) -> HeaderValue {
+    fn take_some(&self) -> u64 {
+        self.next.fetch_add(IDS_AT_ONCE, Ordering::Relaxed)
+    }
+
+    /// The next one of a connection, which takes more from `all` when it has had its own.
+    fn next(&self, all: &Self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number % IDS_AT_ONCE == IDS_AT_ONCE - 1 {
+            self.next.store(all.take_some(), Ordering::Relaxed);
+        }
         HeaderValue::from_bytes(&hex(number)).unwrap_or(HeaderValue::from_static("0"))
     }
 }
 
+/// How many ids a connection takes at once: none comes twice in the first 10^12 connections.
+const IDS_AT_ONCE: u64 = 1 << 24;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_has_had_its_ids_takes_those_of_no_other() {
+        let all = RequestIds::new();
+        let (one, other) = (all.of_a_connection(), all.of_a_connection());
+        let theirs = other.next(&all);
+        one.next.fetch_add(IDS_AT_ONCE - 1, Ordering::Relaxed);
+        let (last, first) = (one.next(&all), one.next(&all));
+        assert!(![last, first.clone()].contains(&theirs));
+        assert_ne!(all.of_a_connection().next(&all), first);
+    }
+}
