@@ -88,7 +88,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
     let ring = open_ring(&settings, &secrets, &*store, &*clock, &*random).await?;
     let verifier =
         Verifier::new(checked.issuer.clone(), settings.audience.clone(), ring.key_set(), 0)
-            .within(settings.token_cache_bytes, Attached::own_bytes)
+            .within(settings.token_cache_bytes, Attached::weight)
             .no_longer_than(settings.access_lifetime.as_secs());
     let refresh_tokens = refresh_tokens(&settings, &checked, &secrets);
     let post = Arc::new(Post::new(&secrets, &settings, mailer.is_some())?);

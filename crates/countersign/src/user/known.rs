@@ -14,6 +14,8 @@ pub(crate) struct CachedUser {
     account: Box<dyn Account>,
     json: Box<RawValue>,
     profile: Arc<[u8]>,
+    /// About how many bytes all this holds.
+    weight: usize,
     /// When the row was read, in seconds since 1970. Long ago, unless somebody says.
     read_at: u64,
     /// In which second a request last took it upon itself to read the row again.
@@ -32,9 +34,15 @@ impl CachedUser {
         Self::with_json(user, json)
     }
 
-    fn with_json(user: impl Account, json: Box<RawValue>) -> Self {
-        let profile = format!("{{\"user\":{json}}}").into_bytes().into();
-        Self { account: Box::new(user), json, profile, read_at: 0, taken_up: AtomicU64::new(0) }
+    fn with_json<U: Account>(user: U, json: Box<RawValue>) -> Self {
+        let profile: Arc<[u8]> = format!("{{\"user\":{json}}}").into_bytes().into();
+        let texts = user.groups().iter().chain(user.permissions());
+        let rights: usize = texts.map(|text| size_of::<String>() + text.len() + BLOCK).sum();
+        // What the row's other texts take is about what they take in the JSON.
+        let weight =
+            size_of::<Self>() + size_of::<U>() + rights + 2 * json.get().len() + profile.len();
+        let (account, taken_up) = (Box::new(user), AtomicU64::new(0));
+        Self { account, json, profile, weight, read_at: 0, taken_up }
     }
 
     /// The row as it was at `now`, in seconds since 1970.
@@ -123,9 +131,10 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// How many bytes it holds that nobody else keeps.
-    pub(crate) fn own_bytes(&self) -> usize {
-        self.introspected.as_ref().map_or(0, |answer| answer.len())
+    /// About how many bytes it keeps. The user counts with each of their tokens: once their row is
+    /// read again, an older token may be the only one that keeps what was read before.
+    pub(crate) fn weight(&self) -> usize {
+        self.user.weight + self.introspected.as_ref().map_or(0, |answer| answer.len())
     }
 
     /// The same with what backends are told.
@@ -150,3 +159,6 @@ impl HasAccount for Attached {
         Some(&self.revocations)
     }
 }
+
+/// What an allocator takes for a block besides what stands in it, on average.
+const BLOCK: usize = 16;
