@@ -56,6 +56,21 @@ fn staff_get_in_by_their_access_token_as_far_as_their_permissions_go() {
 }
 
 #[test]
+fn staff_who_must_enrol_a_second_factor_get_in_when_they_have() {
+    for builder in [TestServer::builder(), node(&Cluster::shared().database())] {
+        let world =
+            builder.set("manage", "on").set("second_factor", "required").virtual_time().start();
+        world.superuser("root");
+        let mut root = world.logged_in("root");
+        get(&world, &root.access_token, "/users").expect_problem(403, "enrolment_required");
+        let eve = json!({"username": "eve", "password": "tin-kettle-1499", "is_superuser": true});
+        post(&world, &root.access_token, "/users", &eve).expect_problem(403, "enrolment_required");
+        world.enrol(&mut root);
+        get(&world, &root.access_token, "/users").expect(200);
+    }
+}
+
+#[test]
 fn somebody_of_the_staff_writes_only_after_a_recent_login() {
     let world = TestServer::builder().set("manage", "on").virtual_time().start();
     world.superuser("root");

@@ -149,8 +149,9 @@ impl Auth {
     /// check, with [`csrf::check`](countersign_verify::csrf::check).
     ///
     /// # Errors
-    /// As for a request with this token: a 401 for one that does not count (any more), a 503 while
-    /// the store cannot be reached.
+    /// As for a request with this token: a 401 for one that does not count (any more), a 403
+    /// `enrolment_required` for one with which a second factor may be enrolled and nothing else, a
+    /// 503 while the store cannot be reached.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -178,7 +179,7 @@ impl Auth {
             Some(seen) => seen,
             None => self.look(token, now).await?,
         };
-        self.counts(seen)
+        whole(self.counts(seen)?)
     }
 
     /// A number that grows with every change of a user, a group or a service token that this
@@ -425,11 +426,19 @@ impl FromRequestParts<Auth> for Authenticated {
             Some(found) => found,
             None => auth.after_a_look(parts, now).await,
         };
-        let who = found?.map(Self).ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
-        if parts.extensions.get::<MayEnrol>().is_none() && who.claims().scope.is_some() {
-            return Err(Problem::new(Code::EnrolmentRequired));
+        let seen = found?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
+        if parts.extensions.get::<MayEnrol>().is_some() {
+            return Ok(Self(seen));
         }
-        Ok(who)
+        whole(seen).map(Self)
+    }
+}
+
+/// Refuses a session that may only enrol a second factor: it gets nowhere else.
+fn whole(seen: Arc<Seen<Attached>>) -> Result<Arc<Seen<Attached>>, Problem> {
+    match seen.claims.scope {
+        Some(_) => Err(Problem::new(Code::EnrolmentRequired)),
+        None => Ok(seen),
     }
 }
 
