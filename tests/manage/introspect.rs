@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use countersign_e2e::{Wire, claims_of, eventually};
+use countersign_e2e::{Browser, Wire, claims_of, eventually};
 use serde_json::{Value, json};
 
 use super::*;
@@ -76,6 +76,47 @@ fn what_is_said_of_a_token_follows_its_user() {
 }
 
 #[test]
+fn a_session_that_may_only_enrol_a_second_factor_is_not_good() {
+    let world = TestServer::builder()
+        .set("manage", "on")
+        .set("second_factor", "required")
+        .virtual_time()
+        .start();
+    world.user("alice");
+    let (token, mut browser) = (introspector(&world), world.logged_in("alice"));
+    let shown = |browser: &Browser| {
+        [
+            json!({"token": browser.access_token}),
+            json!({"token": browser.refresh_token()}),
+            json!({"cookie": browser.cookie_header().unwrap(), "access": true}),
+        ]
+    };
+    for body in shown(&browser) {
+        assert_eq!(look(&world, &token, &body), json!({"active": false}), "{body}");
+    }
+    world.enrol(&mut browser);
+    for body in shown(&browser) {
+        assert_eq!(look(&world, &token, &body)["active"], true, "{body}");
+    }
+}
+
+#[test]
+fn a_token_ends_when_the_server_says_and_not_later() {
+    let mut world = TestServer::builder().set("manage", "on").virtual_time().start();
+    world.user("alice");
+    let (token, browser) = (introspector(&world), world.logged_in("alice"));
+    let claims = claims_of(&browser.access_token);
+    let body = json!({"token": browser.access_token});
+    assert_eq!(look(&world, &token, &body)["exp"], claims["exp"]);
+    world.stop();
+    world.try_wake(&["--access-lifetime", "1m"]).unwrap();
+    let exp = look(&world, &token, &body)["exp"].as_u64().unwrap();
+    assert_eq!(exp, claims["iat"].as_u64().unwrap() + 60);
+    world.clock().advance(Duration::from_secs(62));
+    assert_eq!(look(&world, &token, &body), json!({"active": false}));
+}
+
+#[test]
 fn a_body_that_is_no_object_or_says_a_thing_twice_is_refused() {
     let world = managed();
     let token = introspector(&world);
@@ -92,11 +133,14 @@ fn a_body_that_is_no_object_or_says_a_thing_twice_is_refused() {
         r#"{"token": "a", "token": "b"}"#,
         r#"{"token": "a", "tok\u0065n": "b"}"#,
         "{\"token\": \"a\u{1}\"}",
+        r#"{"other": 1, "other": 2, "token": "a"}"#,
+        r#"{"other": 1e999, "token": "a"}"#,
+        &format!("{{\"other\": {}{}, \"token\": \"a\"}}", "[".repeat(200), "]".repeat(200)),
     ] {
         send("application/json", bad).expect_problem(400, "parse_error");
     }
     let form = "application/x-www-form-urlencoded";
-    for bad in ["token=a&token=b", "token=%ff", "%ff=a&token=b"] {
+    for bad in ["token=a&token=b", "token=%ff", "%ff=a&token=b", "a=1&a=2&token=b"] {
         send(form, bad).expect_problem(400, "parse_error");
     }
     for bad in [r#"{"token": ["a"]}"#, r#"{"token": {"a": 1}}"#, r#"{"token": true}"#, "{}"] {

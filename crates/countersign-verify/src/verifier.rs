@@ -336,6 +336,22 @@ pub struct Seen<T> {
 }
 
 impl<T> Seen<T> {
+    /// When it ends, in whole seconds since 1970: what it says itself, or earlier where tokens may
+    /// live [no longer](Verifier::no_longer_than), or its key is retired before.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::Verifier;
+    ///
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let strict: Verifier = verifier.no_longer_than(60);
+    /// let seen = strict.verify(&token, 10_000).unwrap(); // issued at 10 000, for five minutes
+    /// assert_eq!((seen.claims.exp, seen.ends_at()), (10_300, 10_060));
+    /// ```
+    pub fn ends_at(&self) -> u64 {
+        self.until
+    }
+
     /// As when it was checked, to be remembered with something else attached.
     ///
     /// ```

@@ -95,7 +95,11 @@ pub(super) async fn introspect(
     let body = UnparsedBody::read(request, manage.settings.body_timeout).await?;
     // No write follows, in which the store would ask again what the caller may.
     caller.still_needs(&manage, Permit::Introspect).await?;
-    let Asked { token, cookie, access } = body.parse()?;
+    let Asked { token, cookie, access, has_others } = body.parse()?;
+    if has_others {
+        // They are ignored, if they can be read.
+        body.fields()?;
+    }
     let (token, cookie) = (token.text("token")?, cookie.text("cookie")?);
     let access = access.flag("access")?;
     // `token_type_hint` and what else RFC 7662 lets a client say is not needed.
@@ -123,6 +127,8 @@ struct Asked<'a> {
     token: Given<'a>,
     cookie: Given<'a>,
     access: Given<'a>,
+    /// Whether there are fields that nobody asked for.
+    has_others: bool,
 }
 
 impl<'de> Deserialize<'de> for Asked<'de> {
@@ -141,13 +147,14 @@ impl<'de> Visitor<'de> for AnObject {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Asked<'de>, A::Error> {
-        let (mut token, mut cookie, mut access) = (None, None, None);
+        let (mut token, mut cookie, mut access, mut has_others) = (None, None, None, false);
         while let Some(Name(name)) = fields.next_key()? {
             let (name, place) = match &*name {
                 "token" => ("token", &mut token),
                 "cookie" => ("cookie", &mut cookie),
                 "access" => ("access", &mut access),
                 _ => {
+                    has_others = true;
                     fields.next_value::<IgnoredAny>()?;
                     continue;
                 }
@@ -160,6 +167,7 @@ impl<'de> Visitor<'de> for AnObject {
             token: token.unwrap_or_default(),
             cookie: cookie.unwrap_or_default(),
             access: access.unwrap_or_default(),
+            has_others,
         })
     }
 }

@@ -16,13 +16,15 @@ use crate::http::refresh_token::{Sent, handed_on, refresh_cookie};
 use crate::session::device::{DeviceStanding, Shown};
 use crate::session::rotation::{Decision, Generation, Presented};
 use crate::session::{Authentication, SessionId, Transport, decide};
+use crate::sign_in::Scope;
 use crate::token::RefreshClaims;
 use crate::user::{Attached, CachedUser};
 
 impl Auth {
     /// Whose token this is, an access token or a refresh token, if it is good at this moment:
     /// signed here, in time, its session live and its user active. A refresh token is good if a
-    /// refresh with it would be. Nothing is written.
+    /// refresh with it would be. One with which a second factor may be enrolled and nothing else
+    /// is not good. Nothing is written.
     ///
     /// A session that is bound to a device, where `device_binding` enforces that, is good by its
     /// [cookie](Self::introspect_cookie) alone, which says whether the device is there.
@@ -101,6 +103,9 @@ impl Auth {
         let Some((row, authentication)) = self.store().session_row(claims.sid).await? else {
             return Ok(None);
         };
+        if authentication.scope != Scope::Full {
+            return Ok(None);
+        }
         let presented = Presented {
             generation: Generation(claims.generation),
             jti: claims.jti,
@@ -225,7 +230,7 @@ impl Introspection {
         }
     }
 
-    /// When it ends, in seconds since 1970.
+    /// When it ends, in seconds since 1970: an access token not later than this server lets it.
     ///
     /// ```
     /// fn rest(found: &countersign::Introspection, now: u64) -> u64 {
@@ -234,7 +239,7 @@ impl Introspection {
     /// ```
     pub fn expires_at(&self) -> u64 {
         match &self.0 {
-            Of::Access(seen) => seen.claims.exp,
+            Of::Access(seen) => seen.ends_at(),
             Of::Refresh(looked) => looked.claims.exp,
             Of::Ticket(identity) => identity.claims().exp,
         }

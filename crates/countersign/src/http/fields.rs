@@ -116,15 +116,32 @@ impl Fields {
         if body.bytes.is_empty() && !required {
             return Ok(Self::of(Map::new(), false));
         }
-        match body.kind {
-            Some(Kind::Json) => Ok(Self::of(parse_fields(&body.bytes)?, false)),
-            Some(Kind::Form) => Ok(Self::of(form(&body.bytes)?, true)),
-            None => Err(Problem::new(Code::UnsupportedMediaType)),
-        }
+        Ok(Self::of(body.fields()?, matches!(body.kind, Some(Kind::Form))))
     }
 
     pub(super) fn of(values: Map<String, Value>, from_form: bool) -> Self {
         Self { values, from_form, errors: FieldErrors::default() }
+    }
+}
+
+impl UnparsedBody {
+    /// Every field of it, none of them twice.
+    ///
+    /// # Errors
+    /// `unsupported_media_type`, `parse_error`.
+    ///
+    /// ```
+    /// # use countersign::http::{Problem, UnparsedBody};
+    /// fn greeted(body: &UnparsedBody) -> Result<Option<String>, Problem> {
+    ///     Ok(body.fields()?.get("name").and_then(|name| name.as_str()).map(str::to_owned))
+    /// }
+    /// ```
+    pub fn fields(&self) -> Result<Map<String, Value>, Problem> {
+        match self.kind {
+            Some(Kind::Json) => parse_fields(&self.bytes),
+            Some(Kind::Form) => form(&self.bytes),
+            None => Err(Problem::new(Code::UnsupportedMediaType)),
+        }
     }
 }
 

@@ -64,7 +64,8 @@ impl UnparsedBody {
     }
 
     /// As this type, which may borrow texts from the body. In a form every value is a text. Whether
-    /// a field that the type does not know stands there twice is not looked at.
+    /// a field that the type does not know stands there twice is not looked at:
+    /// [`fields`](Self::fields) does.
     ///
     /// # Errors
     /// `parse_error`, which says nothing of what stands in the body: it may be a password.

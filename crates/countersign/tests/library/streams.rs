@@ -2,6 +2,7 @@
 
 use countersign::http::Peer;
 use countersign::session::{RevokedReason, Transport};
+use countersign::sign_in::{Policy, SecondFactor};
 use futures_util::FutureExt;
 
 use super::*;
@@ -36,6 +37,21 @@ async fn a_token_that_came_by_another_way_counts_as_one_in_the_header_does() {
     auth.end_sessions(UserId::new(41), RevokedReason::Admin).await.unwrap();
     let ended = auth.verify(fresh.access_token()).await.unwrap_err();
     assert_eq!(ended.code().as_str(), "session_revoked");
+}
+
+#[tokio::test]
+async fn a_session_that_may_only_enrol_is_let_in_by_no_other_way_either() {
+    let (builder, _directory, _) = builder();
+    let mut policy = Policy::default();
+    policy.second_factor = SecondFactor::Required;
+    let members = Members::with(cheap(), &["41"]).await;
+    let auth = builder.users(members).sign_in(policy).build().await.unwrap();
+    let login = log_in(&auth, 41).await;
+    let refused = auth.verify(login.access_token()).await.unwrap_err();
+    assert_eq!(refused.code().as_str(), "enrolment_required");
+    for token in [login.access_token(), login.refresh_token().unwrap()] {
+        assert!(auth.introspect(token).await.unwrap().is_none());
+    }
 }
 
 #[tokio::test]
