@@ -166,8 +166,8 @@ pub(crate) async fn run(
     let invitation = admin.as_ref().and_then(Admin::first_user_link);
     let pages = Pages {
         routes: pages,
-        manage: manage.as_ref().map(Manage::routes),
         paths: if manage.is_some() { Manage::paths() } else { Vec::new() },
+        manage,
         invitation,
     };
     serve(auth, pages, &counts, listeners, parts.options, stop).await?;

@@ -43,10 +43,15 @@ impl Serve {
             parts.options.max_connections = room;
         }
         let start = StartOptions { after_restore: self.after_restore, anew: self.new };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.enable_all().event_interval(LOOK_AFTER).build()?;
         runtime.block_on(run(context, parts, start, log))
     }
 }
+
+/// After how many turns of connections that have something to do the runtime looks for others who
+/// have. A turn may be three requests of one connection, of a millisecond each.
+const LOOK_AFTER: u32 = 16;
 
 /// The parser's own words are for programmers.
 fn time(text: &str) -> Result<Timestamp, String> {

@@ -5,7 +5,7 @@ use std::fmt;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header::IF_MATCH};
+use axum::http::{HeaderMap, Uri, header::IF_MATCH};
 use countersign::http::{Code, Problem, read_fields};
 use countersign::store::admin::{Fingerprint, PageCursor};
 use countersign::user::UserId;
@@ -140,11 +140,13 @@ impl Query {
     }
 }
 
-impl FromRequestParts<Manage> for Query {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Manage) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
+impl Query {
+    /// Of an address.
+    ///
+    /// # Errors
+    /// A 400 for one that is no text.
+    fn of(address: &Uri) -> Result<Self, Problem> {
+        let query = address.query().unwrap_or_default();
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let is_bad = |text: &String| text.contains(['\0', '\u{fffd}']);
@@ -155,6 +157,14 @@ impl FromRequestParts<Manage> for Query {
     }
 }
 
+impl FromRequestParts<Manage> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Manage) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
 /// An address without a query: what stood in one would be lost without a word.
 #[derive(Debug)]
 pub(super) struct NoQuery;
@@ -162,8 +172,18 @@ pub(super) struct NoQuery;
 impl FromRequestParts<Manage> for NoQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, manage: &Manage) -> Result<Self, Problem> {
-        Query::from_request_parts(parts, manage).await?.end().map(|()| Self)
+    async fn from_request_parts(parts: &mut Parts, _: &Manage) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
+impl NoQuery {
+    /// Of an address.
+    ///
+    /// # Errors
+    /// A 400 for one that has a query.
+    pub(super) fn of(address: &Uri) -> Result<Self, Problem> {
+        Query::of(address)?.end().map(|()| Self)
     }
 }
 

@@ -177,8 +177,26 @@ impl FromRequestParts<Manage> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, manage: &Manage) -> Result<Self, Problem> {
-        let shown = bearer(&parts.headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
-        let ip = address(manage, parts.extensions.get(), &parts.headers);
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        // Without a connection to ask it comes from nowhere that a token is good for.
+        let peer = peer.map_or(IpAddr::V4([0, 0, 0, 0].into()), |connection| connection.0.ip());
+        Self::of(manage, &parts.headers, peer).await
+    }
+}
+
+impl Caller {
+    /// Who calls, by the headers of a request, from `peer` or through it.
+    ///
+    /// # Errors
+    /// A 401 for nobody, a 403 for who may not call.
+    pub(super) async fn of(
+        manage: &Manage,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Self, Problem> {
+        let shown = bearer(headers)?.ok_or_else(|| Problem::new(Code::NotAuthenticated))?;
+        // Through trusted proxies only.
+        let ip = client_address(peer, headers, &manage.settings.trusted_proxies);
         let shown = if ServiceToken::is_meant_by(shown) {
             let hash = ServiceToken::hash_of(shown);
             match manage.token_at_hand(&hash)? {
@@ -198,15 +216,4 @@ impl FromRequestParts<Manage> for Caller {
 fn may_come_from(seen: &Seen, ip: IpAddr) -> bool {
     let networks = &seen.token.row.networks;
     networks.is_empty() || networks.iter().any(|network| network.contains(&ip))
-}
-
-/// Where a request comes from, through trusted proxies only. Without a connection to ask it comes
-/// from nowhere that a token is good for.
-fn address(
-    manage: &Manage,
-    connection: Option<&ConnectInfo<SocketAddr>>,
-    headers: &HeaderMap,
-) -> IpAddr {
-    let peer = connection.map_or(IpAddr::V4([0, 0, 0, 0].into()), |connection| connection.0.ip());
-    client_address(peer, headers, &manage.settings.trusted_proxies)
 }

@@ -3,10 +3,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::BoxError;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::State;
+use axum::http::Request;
+use axum::response::{IntoResponse, Response};
 use countersign::http::{Code, Problem, UnparsedBody};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -91,10 +94,33 @@ pub(super) async fn introspect(
     _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
+    look(&manage, &caller, request).await
+}
+
+impl Manage {
+    /// The same, for who brings the request of a `peer` without the router: a backend may ask with
+    /// each request of its own.
+    pub(crate) async fn introspect<B>(&self, request: Request<B>, peer: IpAddr) -> Response
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
+        let answer = async {
+            let caller = Caller::of(self, request.headers(), peer).await?;
+            NoQuery::of(request.uri())?;
+            look(self, &caller, request).await
+        };
+        answer.await.unwrap_or_else(IntoResponse::into_response)
+    }
+}
+
+async fn look<B>(manage: &Manage, caller: &Caller, request: Request<B>) -> Result<Response, Problem>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     caller.needs(Permit::Introspect)?;
     let body = UnparsedBody::read(request, manage.settings.body_timeout).await?;
     // No write follows, in which the store would ask again what the caller may.
-    caller.still_needs(&manage, Permit::Introspect).await?;
+    caller.still_needs(manage, Permit::Introspect).await?;
     let Asked { token, cookie, access, has_others } = body.parse()?;
     if has_others {
         // They are ignored, if they can be read.

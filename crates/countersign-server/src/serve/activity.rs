@@ -14,6 +14,7 @@ pub(super) struct Activity {
     /// Milliseconds from the opening to when the client last took something of an answer that is
     /// more than it takes at once, or [`NEVER`].
     blocked_since: AtomicU64,
+    has_body: AtomicBool,
     hurried: AtomicBool,
 }
 
@@ -24,13 +25,20 @@ impl Activity {
             opened: Instant::now(),
             waiting_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(NEVER),
+            has_body: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
         }
     }
 
-    /// A request has come.
-    pub(super) fn works(&self) {
+    /// A request has come, with a body or without.
+    pub(super) fn works(&self, has_body: bool) {
         self.waiting_since.store(NEVER, Ordering::Relaxed);
+        self.has_body.store(has_body, Ordering::Relaxed);
+    }
+
+    /// Whether the last request that came has a body.
+    pub(super) fn has_body(&self) -> bool {
+        self.has_body.load(Ordering::Relaxed)
     }
 
     /// It was answered.
@@ -102,7 +110,7 @@ mod tests {
     fn a_connection_at_work_is_not_idle_unless_its_client_does_not_read() {
         let activity = Activity::new();
         assert!(activity.idle().is_some() && activity.waiting().is_some());
-        activity.works();
+        activity.works(false);
         assert!(activity.idle().is_none());
         activity.wrote(&Poll::<()>::Pending);
         assert!(activity.idle().is_some() && activity.waiting().is_none());

@@ -10,16 +10,21 @@ use futures_util::task::AtomicWaker;
 /// A connection that does so: the HTTP library wakes its own connection whenever a body is read.
 /// The runtime would take that for work that another thread may do, put the connection at the end
 /// of the queue, and wake that thread if it sleeps.
-pub(super) struct Again<F> {
+///
+/// A connection that wakes itself for another reason, such as that it has answered many requests
+/// in a turn, waits for its next one.
+pub(super) struct Again<F, W> {
     future: Pin<Box<F>>,
+    /// Whether it is worth it now.
+    may: W,
     relay: Arc<Relay>,
     waker: Waker,
 }
 
-impl<F: Future> Again<F> {
-    pub(super) fn new(future: F) -> Self {
+impl<F: Future, W: Fn() -> bool> Again<F, W> {
+    pub(super) fn new(future: F, may: W) -> Self {
         let relay = Arc::new(Relay::default());
-        Self { future: Box::pin(future), waker: Waker::from(Arc::clone(&relay)), relay }
+        Self { future: Box::pin(future), may, waker: Waker::from(Arc::clone(&relay)), relay }
     }
 
     /// What is in it.
@@ -28,11 +33,11 @@ impl<F: Future> Again<F> {
     }
 }
 
-impl<F: Future> Future for Again<F> {
+impl<F: Future, W: Fn() -> bool + Unpin> Future for Again<F, W> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { future, relay, waker } = &mut *self;
+        let Self { future, may, relay, waker } = &mut *self;
         relay.outer.register(context.waker());
         for _ in 0..TURNS {
             relay.is_polled.store(true, Ordering::SeqCst);
@@ -43,6 +48,9 @@ impl<F: Future> Future for Again<F> {
             // Either this sees who woke it, or who wakes it sees that it is polled no more.
             if polled.is_ready() || !relay.is_woken.load(Ordering::SeqCst) {
                 return polled;
+            }
+            if !may() {
+                break;
             }
         }
         // Others want their turn too.
@@ -92,36 +100,38 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_wakes_itself_is_polled_again_without_its_task_being_woken() {
+    /// How often a future is polled in one turn that wakes itself so often, and its task woken.
+    fn turn(wakings: usize, may: bool) -> (usize, usize) {
         let count = Arc::new(Count::default());
         let mut polls = 0;
-        let mut again = Again::new(poll_fn(|context: &mut Context<'_>| {
+        let waking = poll_fn(|context: &mut Context<'_>| {
             polls += 1;
-            if polls == 1 {
+            if polls <= wakings {
                 context.waker().wake_by_ref();
             }
             Poll::<()>::Pending
-        }));
+        });
+        let mut again = Again::new(waking, || may);
         let waker = Waker::from(Arc::clone(&count));
         assert!(Pin::new(&mut again).poll(&mut Context::from_waker(&waker)).is_pending());
         drop(again);
-        assert_eq!((polls, count.0.load(Ordering::SeqCst)), (2, 0));
+        (polls, count.0.load(Ordering::SeqCst))
+    }
+
+    #[test]
+    fn what_wakes_itself_is_polled_again_without_its_task_being_woken() {
+        assert_eq!(turn(1, true), (2, 0));
     }
 
     #[test]
     fn what_goes_on_waking_itself_lets_others_have_their_turn() {
-        let count = Arc::new(Count::default());
-        let mut polls = 0;
-        let mut again = Again::new(poll_fn(|context: &mut Context<'_>| {
-            polls += 1;
-            context.waker().wake_by_ref();
-            Poll::<()>::Pending
-        }));
-        let waker = Waker::from(Arc::clone(&count));
-        assert!(Pin::new(&mut again).poll(&mut Context::from_waker(&waker)).is_pending());
-        drop(again);
-        assert_eq!((polls, count.0.load(Ordering::SeqCst)), (TURNS, 1));
+        assert_eq!(turn(usize::MAX, true), (TURNS, 1));
+    }
+
+    #[test]
+    fn what_has_no_reason_to_be_polled_again_waits_for_its_next_turn() {
+        assert_eq!(turn(1, false), (1, 1));
+        assert_eq!(turn(0, false), (1, 0));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,12 +140,13 @@ mod tests {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             let mut receiver = Box::pin(receiver);
             let mut is_first = true;
-            let waits = Again::new(poll_fn(move |context| {
+            let waits = poll_fn(move |context: &mut Context<'_>| {
                 if std::mem::take(&mut is_first) {
                     context.waker().wake_by_ref();
                 }
                 receiver.as_mut().poll(context)
-            }));
+            });
+            let waits = Again::new(waits, || true);
             let sent = tokio::spawn(async move { sender.send(()) });
             tokio::select! {
                 // First, or what nobody woke would be found to be there when the time is over.

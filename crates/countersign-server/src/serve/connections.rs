@@ -124,7 +124,7 @@ impl Server {
             (Arc::clone(&self.metrics), self.header_timeout, self.stopped.clone());
         tokio::spawn(async move {
             metrics.connections.inc();
-            let mut connection = Again::new(connection);
+            let mut connection = Again::new(connection, || activity.has_body());
             let mut events =
                 FuturesUnordered::<Pin<Box<dyn Future<Output = Event> + Send + '_>>>::new();
             events.push(Box::pin(async {

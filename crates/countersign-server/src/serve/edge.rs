@@ -15,7 +15,7 @@ use axum::http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, EXPECT, HOST, ORIGIN, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
 use countersign::http::{Code, Drained, Problem, is_device_refresh, keeping_the_binding};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
@@ -27,7 +27,7 @@ use tracing::Instrument;
 use super::activity::Activity;
 use super::home::Home;
 use super::metrics::{Metrics, Tally};
-use crate::manage::INTROSPECT;
+use crate::manage::{INTROSPECT, Manage};
 use crate::text::hex;
 
 /// The application behind its edge.
@@ -102,12 +102,14 @@ impl Edge {
 pub(super) struct Apps {
     pub(super) same_origin: Router,
     pub(super) cross_origin: Router,
+    /// Who looks at tokens, where the management API is among the routes.
+    pub(super) manage: Option<Manage>,
 }
 
 impl Apps {
     /// An application that does not care for origins.
     pub(super) fn alike(app: Router) -> Self {
-        Self { same_origin: app.clone(), cross_origin: app }
+        Self { same_origin: app.clone(), cross_origin: app, manage: None }
     }
 }
 
@@ -140,53 +142,39 @@ impl Service<Request<Incoming>> for Connection {
         if let Some(home) = &own.edge.0.home {
             home.enter(&mut request);
         }
-        own.activity.works();
-        let started = Instant::now();
-        let route = own.metrics().route_of(request.uri().path());
-        let id = own.request_id(&request);
-        // To look at a token writes nothing, though it has a body.
-        let is_write = !request.method().is_safe() && request.uri().path() != INTROSPECT;
+        own.activity.works(!request.body().is_end_stream());
+        let asked = Asked {
+            started: Instant::now(),
+            route: own.metrics().route_of(request.uri().path()),
+            id: own.request_id(&request),
+        };
+        if own.is_introspection(&request) {
+            return Box::pin(async move {
+                let response = own.introspect(request).await;
+                Ok(own.answered(asked, response))
+            });
+        }
+        let is_write = !request.method().is_safe();
         let answer = own.answer(request);
         Box::pin(async move {
             // Reads leave no lines in the log unless they fail; a span for each would cost more
             // than all the rest of the edge.
-            let mut response = if is_write {
-                let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-                answer.instrument(span).await
+            let response = if is_write {
+                let id = asked.id.to_str().unwrap_or_default();
+                answer.instrument(tracing::info_span!("request", id)).await
             } else {
                 answer.await
             };
-            let status = response.status();
-            let answered = Instant::now();
-            let elapsed = answered.duration_since(started);
-            own.tally.answered(route, status, answered, elapsed);
-            if status.is_server_error() {
-                tracing::error!(
-                    request_id = id.to_str().unwrap_or_default(),
-                    route = own.metrics().route_name(route),
-                    status = status.as_u16(),
-                    "a request failed"
-                );
-            } else {
-                tracing::debug!(
-                    request_id = id.to_str().unwrap_or_default(),
-                    route = own.metrics().route_name(route),
-                    status = status.as_u16(),
-                    ?elapsed,
-                    "answered"
-                );
-            }
-            own.edge.0.add_headers(&mut response, id);
-            if response.body().size_hint().exact().is_some() {
-                own.activity.waits_from(answered);
-                Ok(response)
-            } else {
-                // How long it takes is seen when it is over.
-                Ok(response
-                    .map(|body| Body::new(Streamed { body, activity: Arc::clone(&own.activity) })))
-            }
+            Ok(own.answered(asked, response))
         })
     }
+}
+
+/// What is known of a request when it comes.
+struct Asked {
+    started: Instant,
+    route: usize,
+    id: HeaderValue,
 }
 
 impl Connection {
@@ -204,6 +192,57 @@ impl Connection {
 impl Own {
     fn metrics(&self) -> &Metrics {
         &self.edge.0.metrics
+    }
+
+    /// Whether somebody asks whose a token is. A backend may do so with each request of its own, so
+    /// that it passes no router. It has a body, but nothing is written.
+    fn is_introspection<B>(&self, request: &Request<B>) -> bool {
+        self.edge.0.apps.manage.is_some()
+            && request.method() == Method::POST
+            && request.uri().path() == INTROSPECT
+            && !request.headers().contains_key(EXPECT)
+    }
+
+    async fn introspect(&self, request: Request<Incoming>) -> Response<Body> {
+        match &self.edge.0.apps.manage {
+            _ if !has_one_host(&request) => more_than_one_host(),
+            Some(manage) => manage.introspect(request.map(Drained::new), self.peer.ip()).await,
+            None => self.answer(request).await,
+        }
+    }
+
+    /// The answer as it goes out, and counted.
+    fn answered(&self, asked: Asked, mut response: Response<Body>) -> Response<Body> {
+        let Asked { started, route, id } = asked;
+        let status = response.status();
+        let answered = Instant::now();
+        let elapsed = answered.duration_since(started);
+        self.tally.answered(route, status, answered, elapsed);
+        if status.is_server_error() {
+            tracing::error!(
+                request_id = id.to_str().unwrap_or_default(),
+                route = self.metrics().route_name(route),
+                status = status.as_u16(),
+                "a request failed"
+            );
+        } else {
+            tracing::debug!(
+                request_id = id.to_str().unwrap_or_default(),
+                route = self.metrics().route_name(route),
+                status = status.as_u16(),
+                ?elapsed,
+                "answered"
+            );
+        }
+        self.edge.0.add_headers(&mut response, id);
+        if response.body().size_hint().exact().is_some() {
+            self.activity.waits_from(answered);
+            response
+        } else {
+            // How long it takes is seen when it is over.
+            let activity = Arc::clone(&self.activity);
+            response.map(|body| Body::new(Streamed { body, activity }))
+        }
     }
 
     fn answer(
@@ -241,9 +280,7 @@ impl Own {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },
-                None => Problem::new(Code::BadRequest)
-                    .detail("Send exactly one Host header.")
-                    .into_response(),
+                None => more_than_one_host(),
             };
             if keeps_binding { keeping_the_binding(response) } else { response }
         }
@@ -317,6 +354,10 @@ impl Drop for Streamed {
     fn drop(&mut self) {
         self.activity.waits_from(Instant::now());
     }
+}
+
+fn more_than_one_host() -> Response<Body> {
+    Problem::new(Code::BadRequest).detail("Send exactly one Host header.").into_response()
 }
 
 /// RFC 9112, 3.2: one `Host`, or in HTTP/1.0 none.

@@ -32,6 +32,7 @@ pub(crate) use counts::Counts;
 pub(crate) use demo::{Demo, DemoLinks, Mailbox};
 
 use crate::config::Options;
+use crate::manage::Manage;
 use connections::{Bounds, accept_until};
 use edge::{Apps, Edge};
 use home::Home;
@@ -43,7 +44,7 @@ pub(crate) struct Pages {
     /// The admin site, the demo page.
     pub(crate) routes: Router,
     /// The management API.
-    pub(crate) manage: Option<Router>,
+    pub(crate) manage: Option<Manage>,
     /// Paths of theirs that have figures of their own.
     pub(crate) paths: Vec<String>,
     /// Where the first superuser can be made.
@@ -112,10 +113,10 @@ pub(crate) async fn serve(
         Some(home) => home.around(routes),
         None => routes,
     };
-    let (beside, apart) = match (pages.manage, listeners.manage) {
-        (Some(manage), Some(listener)) => (pages.routes, Some((around(manage), listener))),
-        (Some(manage), None) => (pages.routes.merge(manage), None),
-        (None, _) => (pages.routes, None),
+    let (beside, manage, apart) = match (pages.manage, listeners.manage) {
+        (Some(manage), Some(listener)) => (pages.routes, None, Some((manage, listener))),
+        (Some(manage), None) => (pages.routes.merge(manage.routes()), Some(manage), None),
+        (None, _) => (pages.routes, None, None),
     };
     let beside = match options.docs {
         true => beside.merge(docs_page::routes(&openapi)),
@@ -125,6 +126,7 @@ pub(crate) async fn serve(
     let apps = Apps {
         same_origin: routes(&auth, counts, auth.same_origin_routes(), beside.clone()),
         cross_origin: routes(&auth, counts, auth.routes(), beside),
+        manage,
     };
     let new_edge = |apps| {
         let (proxies, https) = (options.trusted_proxies.clone(), options.https);
@@ -134,10 +136,11 @@ pub(crate) async fn serve(
 
     let (ending, ends) = watch::channel(false);
     let apart = match apart {
-        Some((routes, listener)) => {
+        Some((manage, listener)) => {
             tracing::info!(address = %listener.local_addr()?, "serving /manage/v1 there alone");
-            let routes = routes.fallback(not_found);
-            let (edge, metrics) = (new_edge(Apps::alike(routes)), Arc::clone(&metrics));
+            let routes = around(manage.routes()).fallback(not_found);
+            let apps = Apps { manage: Some(manage), ..Apps::alike(routes) };
+            let (edge, metrics) = (new_edge(apps), Arc::clone(&metrics));
             let stop = when(ends);
             Some(tokio::spawn(accept_until(listener, edge, bounds, metrics, stop)))
         }

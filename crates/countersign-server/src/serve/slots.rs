@@ -244,7 +244,7 @@ mod tests {
 
     fn at_work() -> Arc<Activity> {
         let activity = waiting();
-        activity.works();
+        activity.works(false);
         activity
     }
 

@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::BoxError;
+use axum::body::{Bytes, HttpBody};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -59,7 +60,10 @@ impl UnparsedBody {
     ///     UnparsedBody::read(request, Duration::from_secs(10)).await.is_ok()
     /// }
     /// ```
-    pub async fn read(request: Request<Body>, deadline: Duration) -> Result<Self, Problem> {
+    pub async fn read<B>(request: Request<B>, deadline: Duration) -> Result<Self, Problem>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
         Self::read_any(request, deadline, true).await
     }
 
@@ -97,11 +101,14 @@ impl UnparsedBody {
         }
     }
 
-    pub(super) async fn read_any(
-        request: Request<Body>,
+    pub(super) async fn read_any<B>(
+        request: Request<B>,
         deadline: Duration,
         required: bool,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Problem>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
         if !is_plain(request.headers()) {
             return Err(Problem::new(Code::UnsupportedMediaType)
                 .detail("Send the body as it is, without a Content-Encoding."));

@@ -162,3 +162,34 @@ impl HasAccount for Attached {
 
 /// What an allocator takes for a block besides what stands in it, on average.
 const BLOCK: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_weighs_what_its_user_does_and_what_is_said_of_it() {
+        let weight = |groups: usize, answer: Option<Vec<u8>>| {
+            let mut user = User::for_tests(1);
+            user.groups = (0..groups).map(|number| format!("group number {number:03}")).collect();
+            let user = Arc::new(CachedUser::new(user));
+            let attached = Attached {
+                profile: Arc::clone(user.profile()),
+                user,
+                moment: 0,
+                read_at: 0,
+                revocations: Revocations::default(),
+                introspected: None,
+            };
+            match answer {
+                Some(answer) => attached.with_introspected(answer).weight(),
+                None => attached.weight(),
+            }
+        };
+        let plain = weight(0, None);
+        assert!(plain > size_of::<User>() + size_of::<CachedUser>());
+        // Each name stands in the row, in its JSON, and in the profile.
+        assert!(weight(60, None) >= plain + 60 * 3 * "group number 000".len());
+        assert_eq!(weight(0, Some(vec![0; 5_000])), plain + 5_000);
+    }
+}
